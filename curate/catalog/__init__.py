@@ -1,0 +1,1 @@
+"""Catalog: the YAML grammar, parameters and their JSON Schema."""

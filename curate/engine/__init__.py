@@ -1,0 +1,1 @@
+"""Engine: fingerprint, plan, store, run, executors and manifest."""

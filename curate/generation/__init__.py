@@ -1,0 +1,1 @@
+"""Generation: steps that make rows from rows."""

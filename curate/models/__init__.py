@@ -1,0 +1,1 @@
+"""Models: encoders and language identifiers behind one interface, with caches by content."""

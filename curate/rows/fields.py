@@ -1,0 +1,93 @@
+"""A field is a named text of a row, the same name for every kind that has it: what filters and encoders look at.
+
+``prompt`` and ``response`` of a conversation, ``source`` and ``target`` of a pair, ``text`` of a document: a step names
+fields and needs to know nothing of columns.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import polars as pl
+import pyarrow as pa
+
+from curate.rows.kinds import Kind, payload
+
+# field → (column, roles or None for all)
+_CHATS: MappingProxyType[Kind, dict[str, tuple[str, tuple[str, ...] | None]]] = MappingProxyType(
+    {
+        Kind.SFT: {"prompt": ("messages", ("user",)), "response": ("messages", ("assistant",)),
+                   "system": ("messages", ("system",)), "messages": ("messages", None)},
+        Kind.PREFERENCE: {"prompt": ("prompt", ("user",)), "system": ("prompt", ("system",)), "history": ("prompt", None),
+                          "chosen": ("chosen", None), "rejected": ("rejected", None)},
+        Kind.UNPAIRED: {"prompt": ("prompt", ("user",)), "system": ("prompt", ("system",)), "history": ("prompt", None),
+                        "completion": ("completion", None)},
+        Kind.PROMPT: {"prompt": ("prompt", ("user",)), "system": ("prompt", ("system",)), "history": ("prompt", None)},
+    }
+)  # fmt: skip
+_PLAIN: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
+    {Kind.PARALLEL: ("source", "target"), Kind.DOCUMENT: ("text",)}
+)
+_MAIN: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
+    {Kind.SFT: ("prompt", "response"), Kind.PREFERENCE: ("prompt", "chosen", "rejected"), Kind.UNPAIRED: ("prompt", "completion"),
+     Kind.PROMPT: ("prompt",), Kind.PARALLEL: ("source", "target"), Kind.DOCUMENT: ("text",)}
+)  # fmt: skip
+_ANSWER: MappingProxyType[Kind, str] = MappingProxyType(
+    {Kind.SFT: "response", Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion", Kind.PROMPT: "prompt", Kind.PARALLEL: "target",
+     Kind.DOCUMENT: "text"}
+)  # fmt: skip
+
+
+def field_names(kind: Kind) -> tuple[str, ...]:
+    """Every field that rows of this kind have."""
+    return tuple(_CHATS[kind]) if kind in _CHATS else _PLAIN[kind]
+
+
+def main_fields(kind: Kind) -> tuple[str, ...]:
+    """The fields that together are the item: what a filter reads unless told otherwise."""
+    return _MAIN[kind]
+
+
+def answer_field(kind: Kind) -> str:
+    """The field whose language is the row's ``language``."""
+    return _ANSWER[kind]
+
+
+def field_text(kind: Kind, table: pa.Table, field: str) -> pl.Series:
+    """The text of a field, one string a row (``""`` where the row has no such turn).
+
+    Several turns are joined by a blank line.
+
+    Raises:
+        KeyError: rows of this kind have no such field.
+    """
+    turns = field_turns(kind, table, field)
+    return turns.list.join("\n\n").rename(field)
+
+
+def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
+    """The turns of a field, a list of strings a row; a plain field is a list of one."""
+    if field in _PLAIN.get(kind, ()):
+        plain = pl.Series(field, table[field].combine_chunks() if table.num_rows else [], dtype=pl.String)
+        return (
+            plain.reshape((-1, 1)).cast(pl.List(pl.String)) if len(plain) else plain.cast(pl.List(pl.String))
+        )
+    if field not in _CHATS.get(kind, {}):
+        raise KeyError(f"a {kind} row has no field '{field}'; it has {', '.join(field_names(kind))}")
+    column, roles = _CHATS[kind][field]
+    messages = pl.from_arrow(table.select([column])).get_column(column)  # type: ignore[union-attr]
+    element = pl.element()
+    if roles is not None:
+        element = element.filter(element.struct.field("role").is_in(list(roles)))
+    return messages.list.eval(element.struct.field("content")).rename(field)
+
+
+def field_language(kind: Kind, table: pa.Table, field: str) -> pl.Series:
+    """The language a field is expected to be in: the row's, but for the source side of a pair."""
+    column = "source_language" if kind is Kind.PARALLEL and field == "source" else "language"
+    return pl.Series("language", table[column].combine_chunks() if table.num_rows else [], dtype=pl.String)
+
+
+def payload_columns(kind: Kind) -> tuple[str, ...]:
+    """The Arrow columns that hold the payload."""
+    return tuple(payload(kind))

@@ -1,0 +1,206 @@
+"""An id is the digest of what a row *is* (kind, language, payload); a content digest is the digest of all a later step can read.
+
+Both are taken over the values in Arrow's buffers, never over parquet bytes, so that two files with equal rows are equal
+however they were chunked, compressed or sliced. BLAKE2b with 128 bits for rows (rows come from strangers: a fast
+non-cryptographic hash could be made to collide) and 256 bits for contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.rows.kinds import Kind, payload, schema
+
+_ROW = b"curate-row-1"
+_CONTENT = b"curate-content1"
+Slicer = Callable[[int], bytes]
+
+
+def _flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
+        if isinstance(array, pa.ChunkedArray):
+            array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    return array
+
+
+def _offsets(array: pa.Array) -> npt.NDArray[np.int64]:
+    """The n+1 offsets of a string or list array, absolute into its child buffer."""
+    wide = (
+        pa.types.is_large_string(array.type)
+        or pa.types.is_large_list(array.type)
+        or pa.types.is_large_binary(array.type)
+    )
+    dtype, size = (np.int64, 8) if wide else (np.int32, 4)
+    buffer = array.buffers()[1]
+    if buffer is None or len(array) == 0:
+        return np.zeros(1, np.int64)
+    return np.frombuffer(buffer, dtype, len(array) + 1, array.offset * size).astype(np.int64)
+
+
+def _string_bytes(array: pa.Array) -> memoryview:
+    data = array.buffers()[2]
+    return memoryview(data) if data is not None else memoryview(b"")
+
+
+def _slicer(array: pa.Array) -> Slicer:
+    """A function giving the unambiguous bytes of row ``i``: every text is preceded by its length."""
+    kind = array.type
+    if array.null_count:
+        raise ValueError(
+            f"a payload column of type {kind} holds {array.null_count} nulls; every payload value must be given"
+        )
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        offsets = _offsets(array)
+        lengths, data, at = np.diff(offsets).astype("<i8").tobytes(), _string_bytes(array), offsets.tolist()
+        return lambda i: lengths[8 * i : 8 * i + 8] + data[at[i] : at[i + 1]]
+    if pa.types.is_boolean(kind):
+        values = array.to_pylist()
+        return lambda i: b"\1" if values[i] else b"\0"
+    if pa.types.is_list(kind):
+        offsets = _offsets(array)
+        counts, at = np.diff(offsets).astype("<i8").tobytes(), offsets.tolist()
+        child = array.values
+        texts = [child.field(j) for j in range(kind.value_type.num_fields)]
+        pieces = []
+        for text in texts:
+            text_at = _offsets(text)
+            pieces.append((np.diff(text_at).astype("<i8").tobytes(), _string_bytes(text), text_at.tolist()))
+
+        def cut(i: int) -> bytes:
+            start, end = at[i], at[i + 1]
+            parts = [counts[8 * i : 8 * i + 8]]
+            for lengths, data, text_at in pieces:
+                parts.append(lengths[8 * start : 8 * end])
+                parts.append(bytes(data[text_at[start] : text_at[end]]))
+            return b"".join(parts)
+
+        return cut
+    raise TypeError(f"no canonical bytes for a payload column of type {kind}")
+
+
+def row_ids(kind: Kind, table: pa.Table) -> pa.Array:
+    """The id of each row: 32 hexadecimal digits over kind, ``language`` and the kind's payload columns.
+
+    Two rows have one id exactly when they are the same item; source, scores and lineage do not enter.
+    """
+    columns = [_slicer(_flat(table["language"])), *(_slicer(_flat(table[name])) for name in payload(kind))]
+    first = hashlib.blake2b(kind.value.encode() + b"\0", digest_size=16, person=_ROW)
+    ids: list[str] = []
+    for i in range(table.num_rows):
+        digest = first.copy()
+        digest.update(b"".join([column(i) for column in columns]))
+        ids.append(digest.hexdigest())
+    return pa.array(ids, pa.string())
+
+
+def hash_texts(texts: Iterable[str], size: int = 16) -> list[bytes]:
+    """A digest of each text (cache keys); lone surrogates are taken as they are."""
+    return [
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest() for text in texts
+    ]
+
+
+class ContentDigest:
+    """Digest of a table's values in row order, fed table by table.
+
+    Column names, types and values enter; chunking, offsets, compression and metadata do not. ``lineage.makers[].key``
+    is always left out (a row made by another recipe with the same outcome is the same row), and so is
+    ``lineage.source_id`` unless ``places`` is given: an inserted line must not change all rows after it.
+    """
+
+    def __init__(self, *, places: bool = False) -> None:
+        self._places = places
+        self._digest = hashlib.blake2b(digest_size=32, person=_CONTENT)
+
+    def update(self, table: pa.Table) -> ContentDigest:
+        self._digest.update(table.num_rows.to_bytes(8, "little"))
+        for name in table.column_names:
+            self._digest.update(f"{name}\0".encode())
+            self._feed(_flat(table[name]), name)
+        return self
+
+    def _feed(self, array: pa.Array, path: str) -> None:
+        kind, update = array.type, self._digest.update
+        update(f"{len(array)}:{array.null_count}\0".encode())
+        if array.null_count:
+            update(np.packbits(np.asarray(array.is_valid().to_numpy(zero_copy_only=False), bool)).tobytes())
+            if not pa.types.is_nested(kind):
+                array = array.drop_null()
+        if pa.types.is_null(kind):
+            update(b"null")
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            offsets = _offsets(array)
+            update(b"text" + np.diff(offsets).astype("<i8").tobytes())
+            update(_string_bytes(array)[int(offsets[0]) : int(offsets[-1])])
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            if array.null_count:
+                array = pc.fill_null(array, pa.scalar([], kind))
+            offsets = _offsets(array)
+            update(b"list" + np.diff(offsets).astype("<i8").tobytes())
+            self._feed(array.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])), path + "[]")
+        elif pa.types.is_struct(kind):
+            for index in range(kind.num_fields):
+                name = f"{path}.{kind.field(index).name}"
+                if name == "lineage.makers[].key" or (name == "lineage.source_id" and not self._places):
+                    continue
+                update(f"{name}\0".encode())
+                self._feed(array.field(index), name)
+        elif pa.types.is_floating(kind):
+            values = np.asarray(array.to_numpy(zero_copy_only=False), "<f8") + 0.0  # -0.0 becomes 0.0
+            update(b"real" + values.tobytes())
+        elif pa.types.is_boolean(kind):
+            update(b"bool" + np.packbits(np.asarray(array.to_numpy(zero_copy_only=False), bool)).tobytes())
+        elif pa.types.is_integer(kind):
+            update(b"int" + np.asarray(array.to_numpy(zero_copy_only=False), "<i8").tobytes())
+        elif (
+            pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind)
+        ):
+            for value in array.to_pylist():
+                update(len(value).to_bytes(8, "little") + value)
+        elif pa.types.is_fixed_size_list(kind):
+            update(f"fixed{kind.list_size}".encode())
+            self._feed(array.flatten(), path + "[]")
+        else:
+            raise TypeError(f"column {path}: no canonical digest for Arrow type {kind}")
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def content_digest(table: pa.Table, *, places: bool = False) -> str:
+    """The :class:`ContentDigest` of one table, as 64 hexadecimal digits."""
+    return ContentDigest(places=places).update(table).hexdigest()
+
+
+def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
+    """The table in the kind's schema, its ``id`` column computed; an empty ``group_id`` becomes the id.
+
+    Raises:
+        ValueError: a column is missing, or holds nulls where none may be.
+    """
+    target = schema(kind)
+    ids = row_ids(kind, table)
+    groups = (
+        table["group_id"].combine_chunks() if "group_id" in table.column_names else pa.array([""] * len(ids))
+    )
+    groups = pc.if_else(pc.equal(groups, ""), ids, groups)
+    columns = []
+    for field in target:
+        if field.name == "id":
+            columns.append(ids)
+        elif field.name == "group_id":
+            columns.append(groups)
+        elif field.name not in table.column_names:
+            raise ValueError(
+                f"a {kind} row needs a column '{field.name}'; there are {', '.join(table.column_names)}"
+            )
+        else:
+            columns.append(table[field.name].cast(field.type))
+    return pa.Table.from_arrays(columns, schema=target)

@@ -1,0 +1,186 @@
+"""A language is one BCP-47 tag, with a script only where the script is not the usual one; every other naming is mapped here.
+
+fastText labels (``__label__de``), FLORES-200 and GlotLID codes (``deu_Latn``, ``cmn_Hani``) and ISO 639-3 codes all come
+in through :func:`normalize`, and go out through :func:`iso639_3` and :func:`flores`. No other module knows a code list.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import MappingProxyType
+
+import langcodes
+from langcodes.tag_parser import LanguageTagError
+
+UNKNOWN = "und"
+
+# ISO 639-3 individual languages that data sets mean when the two-letter macrolanguage is said (CLDR's representatives).
+# yue, wuu, arz, ary … stay themselves: they are different languages for a trainer.
+_REPRESENTATIVES = MappingProxyType(
+    {
+        "als": "sq", "arb": "ar", "ayr": "ay", "azj": "az", "cmn": "zh", "ekk": "et", "fuv": "ff", "gaz": "om", "gug": "gn",
+        "hbs": "sh", "khk": "mn", "kmr": "ku", "knc": "kr", "lvs": "lv", "npi": "ne", "ory": "or", "pbt": "ps", "pes": "fa",
+        "plt": "mg", "prs": "fa-AF", "quy": "qu", "swh": "sw", "tgl": "fil", "tl": "fil", "uzn": "uz", "ydd": "yi", "zsm": "ms",
+        "zho": "zh", "iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro", "no": "nb", "nor": "nb",
+    }
+)  # fmt: skip
+# Names that lid.176 inherited from Wikipedia's subdomains and that mean something else, or nothing, in ISO 639.
+_FASTTEXT = MappingProxyType({"als": "gsw", "bh": "bho", "eml": "egl", "nah": "nah", "sh": "sh", "no": "nb"})
+_ISO3_OUT = MappingProxyType(
+    {"ar": "arb", "zh": "cmn", "sw": "swh", "ms": "zsm", "et": "ekk", "lv": "lvs", "ne": "npi", "or": "ory", "fa": "pes",
+     "uz": "uzn", "mn": "khk", "mg": "plt", "az": "azj", "sq": "als", "yi": "ydd", "ku": "kmr", "ps": "pbt", "gn": "gug",
+     "ay": "ayr", "om": "gaz", "ff": "fuv", "kr": "knc", "qu": "quy", "fil": "tgl", "sh": "hbs", "fa-AF": "prs"}
+)  # fmt: skip
+# The scripts of letters that a tag's script code stands for.
+_LETTERS = MappingProxyType(
+    {"Hans": ("Han",), "Hant": ("Han",), "Hani": ("Han",), "Jpan": ("Han", "Hiragana", "Katakana"), "Kore": ("Hangul", "Han"),
+     "Hrkt": ("Hiragana", "Katakana"), "Aran": ("Arabic",)}
+)  # fmt: skip
+_SCRIPT_NAMES = MappingProxyType(
+    {"Latn": "Latin", "Cyrl": "Cyrillic", "Arab": "Arabic", "Deva": "Devanagari", "Beng": "Bengali", "Grek": "Greek",
+     "Hebr": "Hebrew", "Thai": "Thai", "Laoo": "Lao", "Khmr": "Khmer", "Mymr": "Myanmar", "Taml": "Tamil", "Telu": "Telugu",
+     "Knda": "Kannada", "Mlym": "Malayalam", "Gujr": "Gujarati", "Guru": "Gurmukhi", "Orya": "Oriya", "Sinh": "Sinhala",
+     "Ethi": "Ethiopic", "Geor": "Georgian", "Armn": "Armenian", "Tibt": "Tibetan", "Hang": "Hangul", "Hira": "Hiragana",
+     "Kana": "Katakana", "Mong": "Mongolian", "Tfng": "Tifinagh", "Thaa": "Thaana", "Cher": "Cherokee", "Syrc": "Syriac",
+     "Nkoo": "Nko", "Olck": "Ol_Chiki", "Mtei": "Meetei_Mayek", "Bali": "Balinese", "Java": "Javanese", "Sund": "Sundanese",
+     "Cans": "Canadian_Aboriginal", "Vaii": "Vai", "Yiii": "Yi", "Goth": "Gothic", "Copt": "Coptic", "Adlm": "Adlam",
+     "Bugi": "Buginese", "Tale": "Tai_Le", "Talu": "New_Tai_Lue", "Lana": "Tai_Tham", "Cham": "Cham", "Limb": "Limbu",
+     "Lepc": "Lepcha", "Rohg": "Hanifi_Rohingya", "Hmnp": "Nyiakeng_Puachue_Hmong", "Osge": "Osage", "Bopo": "Bopomofo",
+     "Avst": "Avestan", "Xsux": "Cuneiform", "Egyp": "Egyptian_Hieroglyphs", "Newa": "Newa", "Tavt": "Tai_Viet"}
+)  # fmt: skip
+
+
+class InvalidLanguage(ValueError):
+    """A text that names no language; the message says which and, where there is one, the nearest."""
+
+
+@lru_cache(maxsize=4096)
+def normalize(code: str) -> str:
+    """The canonical tag of a BCP-47 tag, ISO 639-3 code, FLORES/GlotLID code or fastText label.
+
+    The script is dropped where it is the language's usual one (``zho_Hans`` → ``zh``, ``hin_Deva`` → ``hi``) and kept
+    where it is not (``hin_Latn`` → ``hi-Latn``, ``zho_Hant`` → ``zh-Hant``); a region is kept, but where it implies an
+    unusual script it is said as that script (``zh-TW`` → ``zh-Hant``).
+
+    Raises:
+        InvalidLanguage: no such language, script or region is registered.
+    """
+    text = code.strip().removeprefix("__label__").replace("_", "-")
+    if not text:
+        raise InvalidLanguage("a language tag is empty; write 'und' if the language is unknown")
+    first, _, rest = text.partition("-")
+    if first.lower() == UNKNOWN:
+        return UNKNOWN
+    first, _, region = _REPRESENTATIVES.get(first.lower(), first).partition("-")
+    try:
+        language = langcodes.Language.get(langcodes.standardize_tag(f"{first}-{rest}" if rest else first))
+        if region:
+            language = language.update_dict({"territory": language.territory or region})
+    except (LanguageTagError, ValueError):
+        raise InvalidLanguage(
+            f"'{code}' is not a BCP-47 language tag (such as 'sw', 'hi-Latn', 'zh-Hant')"
+        ) from None
+    if language.language is None or not language.is_valid():
+        raise InvalidLanguage(f"'{code}' names no registered language, script or region")
+    base = language.language
+    written = "Hans" if language.script == "Hani" else language.script
+    usual = _usual_script(base, None)
+    regional = _usual_script(base, language.territory) if language.territory and written is None else None
+    territory = language.territory
+    if regional and regional != usual:
+        written, territory = regional, None
+    script = written if written and written != usual else None
+    variants = [*(language.extlangs or []), *(language.variants or []), *(language.extensions or [])]
+    return "-".join(part for part in [base, script, territory, *variants, language.private] if part)
+
+
+def from_fasttext(label: str) -> str:
+    """The tag of a fastText label: lid.176 (Wikipedia codes) or the GlotLID/OpenLID/NLLB style ``__label__deu_Latn``.
+
+    A label that names nothing registered (``__label__zxx_Zzzz`` and the like) becomes ``und``.
+    """
+    text = label.removeprefix("__label__")
+    try:
+        return normalize(_FASTTEXT.get(text, text))
+    except InvalidLanguage:
+        return UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def _usual_script(base: str, territory: str | None) -> str | None:
+    if base == "sh":
+        return "Latn"
+    return langcodes.Language.make(language=base, territory=territory).maximize().script
+
+
+def base(tag: str) -> str:
+    """The language without script, region or variants."""
+    return tag.split("-", 1)[0]
+
+
+@lru_cache(maxsize=4096)
+def script(tag: str) -> str:
+    """The ISO 15924 code of the script a tag is written in (``ja`` → ``Jpan``); ``Zyyy`` if unknown."""
+    language = langcodes.Language.get(tag)
+    if language.script:
+        return language.script
+    return _usual_script(language.language or UNKNOWN, language.territory) or "Zyyy"
+
+
+@lru_cache(maxsize=4096)
+def letters(tag: str) -> tuple[str, ...]:
+    """The Unicode ``Script`` property values whose letters a text in this language is written with; empty if unknown."""
+    code = script(tag)
+    if code in _LETTERS:
+        return _LETTERS[code]
+    return (_SCRIPT_NAMES[code],) if code in _SCRIPT_NAMES else ()
+
+
+def script_code(name: str) -> str | None:
+    """The ISO 15924 code of a Unicode ``Script`` property value (``Devanagari`` → ``Deva``), Han as ``Hani``."""
+    if name == "Han":
+        return "Hani"
+    return next((code for code, known in _SCRIPT_NAMES.items() if known == name), None)
+
+
+def script_names() -> tuple[str, ...]:
+    """Every Unicode ``Script`` property value known here."""
+    return ("Han", *_SCRIPT_NAMES.values())
+
+
+@lru_cache(maxsize=4096)
+def iso639_3(tag: str) -> str:
+    """The ISO 639-3 code that parallel corpora and NLLB use (``zh`` → ``cmn``, ``ar`` → ``arb``)."""
+    head = "-".join(tag.split("-")[:2])
+    code = base(tag)
+    return _ISO3_OUT.get(head) or _ISO3_OUT.get(code) or langcodes.Language.get(code).to_alpha3()
+
+
+def flores(tag: str) -> str:
+    """The FLORES-200/NLLB code (``sw`` → ``swh_Latn``, ``zh`` → ``zho_Hans``)."""
+    code = "zho" if base(tag) == "zh" else iso639_3(tag)
+    return f"{code}_{script(tag)}"
+
+
+# Members of one group are read as one another by an identifier that knows only some of them.
+_MUTUAL = (
+    frozenset({"nb", "nn", "no"}),
+    frozenset({"sh", "hr", "bs", "sr", "cnr"}),
+    frozenset({"fil", "tl"}),
+)
+
+
+def accepts(expected: str, found: str) -> bool:
+    """Whether a text found to be ``found`` is in the language ``expected``, scripts included, regions aside.
+
+    Written standards of one language that an identifier often has under one name count as the same (nb/nn,
+    sh/hr/bs/sr); a missing script matches the usual one only, so ``hi-Latn`` is not ``hi``.
+    """
+    left, right = base(expected), base(found)
+    if left != right and not any(left in group and right in group for group in _MUTUAL):
+        return False
+    if left != right:
+        return True
+    return letters(expected) == letters(found) and (
+        left != "zh" or script(expected) == script(found) or found == "zh"
+    )

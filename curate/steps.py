@@ -1,0 +1,388 @@
+"""A source makes rows from the outside, a row step makes rows from rows, a score step scores rows and says which to keep,
+a global step decides over all rows at once: four contracts, each one unit of work on one shard.
+
+A step is its parameters: a frozen pydantic model with the work as methods. It never touches the store, other shards or
+the catalog; what it needs from the world comes in through :class:`Context`. Raise ``version`` when the same parameters
+give other rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from curate.catalog.params import Params
+from curate.rows import Kind, field_language, field_text, field_turns
+
+GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models"}
+
+
+# ---------------------------------------------------------------------------------------------------------------- models
+@runtime_checkable
+class Encoder(Protocol):
+    """A loaded sentence encoder."""
+
+    dimensions: int
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit-length vectors, shape (len(texts), dimensions); equal texts give equal vectors."""
+        ...
+
+    def supports(self, language: str) -> bool:
+        """Whether similarities of texts in this language mean anything."""
+        ...
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What an identifier found in each text: tags and probabilities, best first; both empty if it abstained."""
+
+    languages: list[list[str]]
+    probabilities: list[list[float]]
+
+
+@runtime_checkable
+class LanguageIdentifier(Protocol):
+    """A loaded language identifier."""
+
+    def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
+        """The k likeliest languages (canonical tags) of each text, with probabilities in [0, 1]."""
+        ...
+
+    def supports(self, language: str) -> bool:
+        """Whether this language is among those it can name."""
+        ...
+
+
+class Model(Params):
+    """A model in the catalog's ``models:``: parameters now, weights on :meth:`load`."""
+
+    use: ClassVar[str]
+    """Name in the catalog (``use: …``)."""
+    version: ClassVar[int] = 1
+    """Raised by hand when the same weights give other answers because our code changed."""
+
+    @abstractmethod
+    def name_and_revision(self) -> str:
+        """What was asked to answer, as ``name@revision``: never an alias, an address or a path.
+
+        A local file counts by its content.
+        """
+
+    @abstractmethod
+    def load(self, *, cache: Path | None, threads: int) -> Any:
+        """The working model (an :class:`Encoder`, a :class:`LanguageIdentifier`, …), in this process.
+
+        Args:
+            cache: a folder where answers may be kept by content, or None for no cache.
+            threads: how many threads it may use.
+        """
+
+    def model_identity(self) -> dict[str, Any]:
+        """The JSON that stands for this model in every key."""
+        return {
+            "use": self.use,
+            "version": self.version,
+            "model": self.name_and_revision(),
+            **self.identity(),
+        }
+
+
+# -------------------------------------------------------------------------------------------------------------- contracts
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of one kind, in the schema of :func:`curate.rows.schema`."""
+
+    kind: Kind
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def ids(self) -> pl.Series:
+        return pl.Series("id", self.table["id"].combine_chunks() if len(self) else [], dtype=pl.String)
+
+    @cached_property
+    def language(self) -> pl.Series:
+        """The language of each row's answer."""
+        return pl.Series(
+            "language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String
+        )
+
+    def text(self, name: str) -> pl.Series:
+        """The text of a field (see :mod:`curate.rows.fields`), one string a row."""
+        return field_text(self.kind, self.table, name)
+
+    def turns(self, name: str) -> pl.Series:
+        """The turns of a field, a list of strings a row."""
+        return field_turns(self.kind, self.table, name)
+
+    def field_language(self, name: str) -> pl.Series:
+        """The language each row's field is expected to be in."""
+        return field_language(self.kind, self.table, name)
+
+    def parents(self) -> pl.Series:
+        """The id of each row's first parent; null where there is none."""
+        parents = self.table["lineage"].combine_chunks().field("parents")
+        return pl.Series("parent", parents, dtype=pl.List(pl.String)).list.first()
+
+    def take(self, keep: Sequence[bool] | pl.Series) -> Rows:
+        """The rows where ``keep`` is true."""
+        return Rows(self.kind, self.table.filter(pa.array(list(keep), pa.bool_())))
+
+
+class Context(Protocol):
+    """What a running step may ask of the world."""
+
+    threads: int
+    """How many threads the step may use."""
+    memory: int
+    """How many bytes of memory a global step may use before it spills."""
+    scratch: Path
+    """A folder for temporary files; it is removed afterwards."""
+
+    def model(self, name: str) -> Any:
+        """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""
+        ...
+
+    def model_name(self, name: str) -> str:
+        """``name@revision`` of that model, for lineage."""
+        ...
+
+    def look_up(self, ids: pl.Series) -> Rows:
+        """The rows with these ids among all rows that came before in this dataset, once each, in any order."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Something the user should know; kept with the result and shown again when it is reused."""
+        ...
+
+
+class Step(Params):
+    """What all contracts share."""
+
+    tag: ClassVar[str]
+    """Name in the catalog."""
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[Kind]] = frozenset(Kind)
+    """The kinds of rows it can work on."""
+    summary: ClassVar[str] = ""
+    """One line for lists and documentation."""
+
+    def check(self, kind: Kind) -> list[str]:
+        """What is wrong with these parameters for rows of this kind (unknown fields, …); empty if nothing."""
+        return []
+
+
+class ScoreStep(Step):
+    """Scores each row by itself and decides by an expression over the scores.
+
+    ``score`` is dear and kept per shard; ``verdicts`` is cheap and may change freely. A row's scores depend on the row,
+    its parents, the parameters, the models and what ``fit`` returned, on nothing else: not on its neighbours.
+    """
+
+    @abstractmethod
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        """The columns ``score`` returns: ``float64`` become scores, ``string`` become attributes.
+
+        The column ``score`` is shown under the step's own name, any other as ``<step>.<column>``.
+        """
+
+    @abstractmethod
+    def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
+        """One row of :meth:`columns` for each row, in order; null means *not assessed*."""
+
+    @abstractmethod
+    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        """Reason → boolean expression over the columns and ``language``: true drops the row for that reason.
+
+        The first true reason counts; null does not drop.
+        """
+
+    def sample(self, rows: Rows, context: Context) -> pa.Table | None:
+        """What ``fit`` must see of a shard; None if this step needs no fitting."""
+        return None
+
+    def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
+        """A small table, from the samples of all shards in order, that ``score`` gets as ``fitted``."""
+        raise NotImplementedError(f"{self.tag} samples but does not fit")
+
+    @property
+    def fits(self) -> bool:
+        """Whether ``sample`` and ``fit`` are to be called."""
+        return False
+
+
+class RowStep(Step):
+    """Makes rows from rows, one shard at a time."""
+
+    def makes(self, kind: Kind) -> Kind:
+        """The kind of the rows it makes from rows of ``kind``."""
+        return kind
+
+    @abstractmethod
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table]:
+        """Tables in the schema of :meth:`makes`, in an order that depends on the input's order only."""
+
+
+class GlobalStep(Step):
+    """Decides over all rows at once: a summary of each shard (kept), then one decision over all summaries."""
+
+    @abstractmethod
+    def summarize(self, rows: Rows, context: Context) -> pa.Table:
+        """One row a row, in order: all that the decision needs to know, and as little as possible."""
+
+    @abstractmethod
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        """The columns ``decide`` returns besides ``keep`` and ``reason``; named as in :class:`ScoreStep`."""
+
+    @abstractmethod
+    def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
+        """For each summary, in order, a table with ``keep`` (bool), ``reason`` (string, null if kept) and ``columns``.
+
+        Args:
+            summaries: parquet files, one a shard, as ``summarize`` made them, cut to the rows still kept.
+        """
+
+
+# ---------------------------------------------------------------------------------------------------------------- sources
+@dataclass(frozen=True)
+class Unit:
+    """The smallest part of a source that is read as a whole and cached on its own: a file, a pair of files, a Hub split."""
+
+    name: str
+    """As shown in lineage and errors; no absolute path."""
+    files: tuple[Path, ...] = ()
+    """Local files that make it; their content digest is the state."""
+    state: str = ""
+    """For what is not local files: the immutable state outside (a Hub commit)."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read: it is kept apart, counted and shown."""
+
+    where: str
+    """``line 17``, ``row 3``: the place inside the unit."""
+    reason: str
+    raw: str
+    """The raw text, cut to 2,000 characters."""
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """A batch that a source read: rows without ids, and what could not be read."""
+
+    table: pa.Table
+    """Columns of the kind's schema, ``id`` left out; ``group_id`` may be empty strings."""
+    bad: tuple[BadRow, ...] = ()
+
+
+class Source(Step):
+    """Makes rows from the outside, unit by unit."""
+
+    license: str
+    """Licence of the data (an SPDX identifier, or ``unknown``)."""
+    max_bad: float = 0.01
+    """The share of unreadable rows (0 to 1) above which the build stops."""
+
+    @property
+    @abstractmethod
+    def makes(self) -> Kind:
+        """The kind of its rows; read from the data where the catalog does not say."""
+
+    @abstractmethod
+    def units(self) -> Sequence[Unit]:
+        """What there is to read, in order. Looks at names only; touches the network only if there is no other way.
+
+        Raises:
+            SourceError: nothing is there, or it cannot be told what it is.
+        """
+
+    @abstractmethod
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[SourceRows]:
+        """The rows of a unit in its order, in batches of bounded size.
+
+        Args:
+            name: the source's name in the catalog, for lineage.
+        """
+
+    def parent(self) -> str | None:
+        """The source whose rows of the same key are this source's parents (``translation_of``)."""
+        return None
+
+
+class SourceError(Exception):
+    """A source cannot be read; the message says what, where and what to do."""
+
+
+class StepError(Exception):
+    """A step cannot go on; the message says what, where and what to do."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- registry
+@dataclass
+class Registry:
+    """The sources, steps and models that are installed, ours and plug-ins alike, by entry point; loaded when named."""
+
+    _points: dict[str, dict[str, EntryPoint]] = field(default_factory=dict)
+    _loaded: dict[tuple[str, str], type[Params]] = field(default_factory=dict)
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """What the installed packages announce.
+
+        Raises:
+            StepError: two packages announce one name.
+        """
+        points: dict[str, dict[str, EntryPoint]] = {}
+        for what, group in GROUPS.items():
+            found = points.setdefault(what, {})
+            for point in entry_points(group=group):
+                other = found.get(point.name)
+                if other is not None and other.value != point.value:
+                    raise StepError(
+                        f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value}; uninstall one"
+                    )
+                found[point.name] = point
+        return cls(points)
+
+    def add(self, what: str, name: str, loaded: type[Params]) -> None:
+        """Adds one by hand (notebooks, tests)."""
+        self._points.setdefault(what, {})
+        self._loaded[what, name] = loaded
+
+    def names(self, what: str) -> list[str]:
+        """All names of ``source``, ``step`` or ``model``, sorted."""
+        return sorted({*self._points.get(what, {}), *(name for kind, name in self._loaded if kind == what)})
+
+    def get(self, what: str, name: str) -> type[Any]:
+        """The class of that name.
+
+        Raises:
+            KeyError: nothing installed has that name.
+        """
+        if (what, name) not in self._loaded:
+            self._loaded[what, name] = self._points[what][name].load()
+        return self._loaded[what, name]
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """Content digest of files in order, each with its length; 64 hexadecimal digits."""
+    whole = hashlib.blake2b(digest_size=32)
+    for path in paths:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest())
+    return whole.hexdigest()

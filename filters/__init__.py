@@ -1,0 +1,5 @@
+"""Filters: score steps and global steps that say which rows to keep."""
+
+from curate._version import __version__ as __curate_version__
+
+__all__ = ["__curate_version__"]

@@ -1,0 +1,5 @@
+"""Sources: files, Hub datasets and parallel text become rows."""
+
+from curate._version import __version__ as __curate_version__
+
+__all__ = ["__curate_version__"]
