@@ -117,9 +117,7 @@ class Rows:
     @cached_property
     def language(self) -> pl.Series:
         """The language of each row's answer."""
-        return pl.Series(
-            "language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String
-        )
+        return pl.Series("language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String)
 
     def text(self, name: str) -> pl.Series:
         """The text of a field (see :mod:`curate.rows.fields`), one string a row."""

@@ -53,14 +53,10 @@ def _validate_tag(value: str) -> str:
 class _TagSchema:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(
-            _validate_tag, core_schema.str_schema(min_length=1)
-        )
+        return core_schema.no_info_after_validator_function(_validate_tag, core_schema.str_schema(min_length=1))
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "minLength": 2, "description": "BCP-47 tag, e.g. sw, hi-Latn, zh-Hant"}
 
 
@@ -149,11 +145,7 @@ class PerLanguage(Generic[T]):
         return hash((repr(self.default), repr(self.values)))
 
     def __repr__(self) -> str:
-        return (
-            f"PerLanguage({self.default!r}, {self.values!r})"
-            if self.values
-            else f"PerLanguage({self.default!r})"
-        )
+        return f"PerLanguage({self.default!r}, {self.values!r})" if self.values else f"PerLanguage({self.default!r})"
 
     def dump(self) -> Any:
         """The value as a catalog would write it."""
@@ -169,9 +161,7 @@ class PerLanguage(Generic[T]):
 
         def look_up(languages: pl.Series) -> pl.Series:
             known = languages.drop_nulls().unique().to_list()
-            return languages.replace_strict(
-                known, [self[tag] for tag in known], default=None, return_dtype=dtype
-            )
+            return languages.replace_strict(known, [self[tag] for tag in known], default=None, return_dtype=dtype)
 
         return column.map_batches(look_up, return_dtype=dtype())
 
@@ -199,9 +189,7 @@ class PerLanguage(Generic[T]):
         return tagged
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         choices = schema["choices"]  # type: ignore[typeddict-item]
         value = handler(choices["one"]["schema"])
         return {"anyOf": [value, {"type": "object", "additionalProperties": value, "minProperties": 1}]}

@@ -69,13 +69,11 @@ def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
     """The turns of a field, a list of strings a row; a plain field is a list of one."""
     if field in _PLAIN.get(kind, ()):
         plain = pl.Series(field, table[field].combine_chunks() if table.num_rows else [], dtype=pl.String)
-        return (
-            plain.reshape((-1, 1)).cast(pl.List(pl.String)) if len(plain) else plain.cast(pl.List(pl.String))
-        )
+        return plain.reshape((-1, 1)).cast(pl.List(pl.String)) if len(plain) else plain.cast(pl.List(pl.String))
     if field not in _CHATS.get(kind, {}):
         raise KeyError(f"a {kind} row has no field '{field}'; it has {', '.join(field_names(kind))}")
     column, roles = _CHATS[kind][field]
-    messages = pl.from_arrow(table.select([column])).get_column(column)  # type: ignore[union-attr]
+    messages = pl.from_arrow(table.select([column])).get_column(column)
     element = pl.element()
     if roles is not None:
         element = element.filter(element.struct.field("role").is_in(list(roles)))

@@ -102,9 +102,7 @@ def row_ids(kind: Kind, table: pa.Table) -> pa.Array:
 
 def hash_texts(texts: Iterable[str], size: int = 16) -> list[bytes]:
     """A digest of each text (cache keys); lone surrogates are taken as they are."""
-    return [
-        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest() for text in texts
-    ]
+    return [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest() for text in texts]
 
 
 class ContentDigest:
@@ -159,9 +157,7 @@ class ContentDigest:
             update(b"bool" + np.packbits(np.asarray(array.to_numpy(zero_copy_only=False), bool)).tobytes())
         elif pa.types.is_integer(kind):
             update(b"int" + np.asarray(array.to_numpy(zero_copy_only=False), "<i8").tobytes())
-        elif (
-            pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind)
-        ):
+        elif pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind):
             for value in array.to_pylist():
                 update(len(value).to_bytes(8, "little") + value)
         elif pa.types.is_fixed_size_list(kind):
@@ -187,9 +183,7 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
     """
     target = schema(kind)
     ids = row_ids(kind, table)
-    groups = (
-        table["group_id"].combine_chunks() if "group_id" in table.column_names else pa.array([""] * len(ids))
-    )
+    groups = table["group_id"].combine_chunks() if "group_id" in table.column_names else pa.array([""] * len(ids))
     groups = pc.if_else(pc.equal(groups, ""), ids, groups)
     columns = []
     for field in target:
@@ -198,9 +192,7 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
         elif field.name == "group_id":
             columns.append(groups)
         elif field.name not in table.column_names:
-            raise ValueError(
-                f"a {kind} row needs a column '{field.name}'; there are {', '.join(table.column_names)}"
-            )
+            raise ValueError(f"a {kind} row needs a column '{field.name}'; there are {', '.join(table.column_names)}")
         else:
             columns.append(table[field.name].cast(field.type))
     return pa.Table.from_arrays(columns, schema=target)

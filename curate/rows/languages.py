@@ -77,9 +77,7 @@ def normalize(code: str) -> str:
         if region:
             language = language.update_dict({"territory": language.territory or region})
     except (LanguageTagError, ValueError):
-        raise InvalidLanguage(
-            f"'{code}' is not a BCP-47 language tag (such as 'sw', 'hi-Latn', 'zh-Hant')"
-        ) from None
+        raise InvalidLanguage(f"'{code}' is not a BCP-47 language tag (such as 'sw', 'hi-Latn', 'zh-Hant')") from None
     if language.language is None or not language.is_valid():
         raise InvalidLanguage(f"'{code}' names no registered language, script or region")
     base = language.language
@@ -181,6 +179,4 @@ def accepts(expected: str, found: str) -> bool:
         return False
     if left != right:
         return True
-    return letters(expected) == letters(found) and (
-        left != "zh" or script(expected) == script(found) or found == "zh"
-    )
+    return letters(expected) == letters(found) and (left != "zh" or script(expected) == script(found) or found == "zh")
