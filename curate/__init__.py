@@ -1,5 +1,51 @@
-"""Build, query and publish multilingual SFT and preference datasets from a declarative catalog."""
+"""Build, query and publish multilingual SFT and preference datasets from a declarative catalog.
+
+>>> import curate
+>>> catalog = curate.load_catalog("catalog.yaml")
+>>> print(curate.plan(catalog))
+>>> built = curate.build(catalog)
+>>> curate.query("SELECT language, count(*) FROM everyday GROUP BY 1")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from curate._version import __version__
+from curate.guard import check_packages
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from curate.api import Built, Catalog, Plan, build, load_catalog, plan, query, schema
+    from curate.catalog import CatalogError
+    from curate.engine.stages import BuildError
+    from curate.engine.store import StoreError
+    from curate.sql import QueryError
+
+check_packages()
+
+_PLACES = {
+    **dict.fromkeys(("Built", "Catalog", "Plan", "build", "load_catalog", "plan", "query", "schema"), "curate.api"),
+    "CatalogError": "curate.catalog", "BuildError": "curate.engine.stages", "StoreError": "curate.engine.store",
+    "QueryError": "curate.sql",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the public names when they are first used, so that ``import curate`` stays instant."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'curate' has no attribute '{name}'")
+    from importlib import import_module
+
+    found = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])
+
+
+__all__ = [
+    "BuildError", "Built", "Catalog", "CatalogError", "Plan", "QueryError", "StoreError", "__version__", "build", "load_catalog",
+    "plan", "query", "schema",
+]  # fmt: skip

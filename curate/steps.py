@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from curate.catalog.params import Params
+from curate.catalog.params import Decision, Params
 from curate.rows import Kind, field_language, field_text, field_turns
 
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models"}
@@ -293,7 +293,7 @@ class Source(Step):
 
     license: str
     """Licence of the data (an SPDX identifier, or ``unknown``)."""
-    max_bad: float = 0.01
+    max_bad: Decision[float] = 0.01
     """The share of unreadable rows (0 to 1) above which the build stops."""
 
     @property

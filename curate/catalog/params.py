@@ -190,6 +190,6 @@ class PerLanguage(Generic[T]):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        choices = schema["choices"]  # type: ignore[typeddict-item]
+        choices = schema["choices"]
         value = handler(choices["one"]["schema"])
         return {"anyOf": [value, {"type": "object", "additionalProperties": value, "minProperties": 1}]}

@@ -73,7 +73,7 @@ def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
     if field not in _CHATS.get(kind, {}):
         raise KeyError(f"a {kind} row has no field '{field}'; it has {', '.join(field_names(kind))}")
     column, roles = _CHATS[kind][field]
-    messages = pl.from_arrow(table.select([column])).get_column(column)
+    messages = pl.Series(column, pl.from_arrow(table[column]))
     element = pl.element()
     if roles is not None:
         element = element.filter(element.struct.field("role").is_in(list(roles)))

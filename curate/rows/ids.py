@@ -19,7 +19,7 @@ from curate.rows.kinds import Kind, payload, schema
 
 _ROW = b"curate-row-1"
 _CONTENT = b"curate-content1"
-Slicer = Callable[[int], bytes]
+Ranger = Callable[[int, int], bytes]
 
 
 def _flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -49,40 +49,46 @@ def _string_bytes(array: pa.Array) -> memoryview:
     return memoryview(data) if data is not None else memoryview(b"")
 
 
-def _slicer(array: pa.Array) -> Slicer:
-    """A function giving the unambiguous bytes of row ``i``: every text is preceded by its length."""
+def _ranger(array: pa.Array, path: str, left_out: frozenset[str] = frozenset()) -> Ranger:
+    """A function giving the unambiguous bytes of rows ``start`` to ``end``: every text and list is preceded by its length."""
     kind = array.type
     if array.null_count:
-        raise ValueError(
-            f"a payload column of type {kind} holds {array.null_count} nulls; every payload value must be given"
-        )
+        raise ValueError(f"column {path} holds {array.null_count} nulls; every value must be given")
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         offsets = _offsets(array)
         lengths, data, at = np.diff(offsets).astype("<i8").tobytes(), _string_bytes(array), offsets.tolist()
-        return lambda i: lengths[8 * i : 8 * i + 8] + data[at[i] : at[i + 1]]
-    if pa.types.is_boolean(kind):
-        values = array.to_pylist()
-        return lambda i: b"\1" if values[i] else b"\0"
+        return lambda start, end: lengths[8 * start : 8 * end] + data[at[start] : at[end]]
     if pa.types.is_list(kind):
         offsets = _offsets(array)
-        counts, at = np.diff(offsets).astype("<i8").tobytes(), offsets.tolist()
-        child = array.values
-        texts = [child.field(j) for j in range(kind.value_type.num_fields)]
-        pieces = []
-        for text in texts:
-            text_at = _offsets(text)
-            pieces.append((np.diff(text_at).astype("<i8").tobytes(), _string_bytes(text), text_at.tolist()))
+        counts, ends = np.diff(offsets).astype("<i8").tobytes(), offsets.tolist()
+        inner = _ranger(array.values, f"{path}[]", left_out)
+        return lambda start, end: counts[8 * start : 8 * end] + inner(ends[start], ends[end])
+    if pa.types.is_struct(kind):
+        names = [kind.field(index).name for index in range(kind.num_fields)]
+        parts = [
+            _ranger(array.field(name), f"{path}.{name}", left_out) for name in names if f"{path}.{name}" not in left_out
+        ]
+        return lambda start, end: b"".join([part(start, end) for part in parts])
+    if pa.types.is_boolean(kind):
+        flags = np.asarray(array.to_numpy(zero_copy_only=False), bool).tobytes()
+        return lambda start, end: flags[start:end]
+    if pa.types.is_floating(kind):
+        values = (np.asarray(array.to_numpy(zero_copy_only=False), "<f8") + 0.0).tobytes()  # -0.0 becomes 0.0
+        return lambda start, end: values[8 * start : 8 * end]
+    raise TypeError(f"column {path}: no canonical bytes for Arrow type {kind}")
 
-        def cut(i: int) -> bytes:
-            start, end = at[i], at[i + 1]
-            parts = [counts[8 * i : 8 * i + 8]]
-            for lengths, data, text_at in pieces:
-                parts.append(lengths[8 * start : 8 * end])
-                parts.append(bytes(data[text_at[start] : text_at[end]]))
-            return b"".join(parts)
 
-        return cut
-    raise TypeError(f"no canonical bytes for a payload column of type {kind}")
+def _row_digests(
+    table: pa.Table, names: Iterable[str], first: bytes, left_out: frozenset[str] = frozenset()
+) -> list[bytes]:
+    columns = [_ranger(_flat(table[name]), name, left_out) for name in names]
+    start = hashlib.blake2b(first, digest_size=16, person=_ROW)
+    digests: list[bytes] = []
+    for i in range(table.num_rows):
+        digest = start.copy()
+        digest.update(b"".join([column(i, i + 1) for column in columns]))
+        digests.append(digest.digest())
+    return digests
 
 
 def row_ids(kind: Kind, table: pa.Table) -> pa.Array:
@@ -90,14 +96,16 @@ def row_ids(kind: Kind, table: pa.Table) -> pa.Array:
 
     Two rows have one id exactly when they are the same item; source, scores and lineage do not enter.
     """
-    columns = [_slicer(_flat(table["language"])), *(_slicer(_flat(table[name])) for name in payload(kind))]
-    first = hashlib.blake2b(kind.value.encode() + b"\0", digest_size=16, person=_ROW)
-    ids: list[str] = []
-    for i in range(table.num_rows):
-        digest = first.copy()
-        digest.update(b"".join([column(i) for column in columns]))
-        ids.append(digest.hexdigest())
-    return pa.array(ids, pa.string())
+    digests = _row_digests(table, ["language", *payload(kind)], kind.value.encode() + b"\0")
+    return pa.array([digest.hex() for digest in digests], pa.string())
+
+
+def row_digests(table: pa.Table) -> list[bytes]:
+    """16 bytes over everything in each row but ``lineage.makers[].key``: what makes two rows of a version equal.
+
+    Digests of rows in order, and so a version, do not depend on how the rows are cut into files.
+    """
+    return _row_digests(table, table.column_names, b"version\0", frozenset({"lineage.makers[].key"}))
 
 
 def hash_texts(texts: Iterable[str], size: int = 16) -> list[bytes]:

@@ -1,0 +1,110 @@
+"""The Python face of the four verbs: load a catalog, plan, build, query; the command line calls nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.catalog import Catalog, catalog_schema
+from curate.catalog import load_catalog as _load
+from curate.engine.build import Built, build_datasets, make_plan
+from curate.engine.plan import Plan
+from curate.engine.progress import Progress
+from curate.engine.shards import Cuts
+from curate.engine.store import Store
+from curate.steps import Registry
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def load_catalog(
+    file: str | Path = "catalog.yaml", *, variables: Mapping[str, Any] | None = None, registry: Registry | None = None
+) -> Catalog:
+    """Loads and validates a catalog.
+
+    Args:
+        file: the YAML file.
+        variables: values to set, e.g. ``{"languages.targets": ["sw"]}``.
+        registry: other sources, steps and models than the installed ones.
+
+    Raises:
+        CatalogError: something is wrong with it; the message lists everything, with file and line.
+    """
+    return _load(Path(file), registry or Registry.installed(), overrides=variables)
+
+
+def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registry: Registry | None = None) -> Plan:
+    """What :func:`build` would do, and why; nothing runs.
+
+    Args:
+        catalog: a catalog or its file.
+        datasets: names; all of the catalog's if none is given.
+    """
+    registry = registry or Registry.installed()
+    return make_plan(_catalog(catalog, registry), registry, datasets)
+
+
+def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progress: Progress | None = None, wait: float = 0.0,
+          registry: Registry | None = None, cuts: Cuts | None = None) -> list[Built]:  # fmt: skip
+    """Builds datasets, reusing every result that still holds.
+
+    Args:
+        catalog: a catalog or its file.
+        datasets: names; all of the catalog's if none is given.
+        progress: who is told; nobody by default (``curate.engine.progress.default_progress()`` draws bars).
+        wait: seconds to wait for another build in the same store.
+        cuts: where shards end.
+
+    Returns:
+        One :class:`Built` for each dataset in building order: version, folder, rows, funnel, warnings.
+
+    Raises:
+        BuildError: a stage failed; the message names it.
+        StoreError: another build is at work in this store.
+    """
+    registry = registry or Registry.installed()
+    return build_datasets(_catalog(catalog, registry), registry, datasets, progress=progress, wait=wait, cuts=cuts)
+
+
+def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml", seconds: float = 60.0,
+          memory: str = "2GB") -> pl.DataFrame:  # fmt: skip
+    """Answers one reading SQL statement over the finished versions.
+
+    Args:
+        sql: see :mod:`curate.sql` for the tables.
+        store: a store's folder; by default that of the catalog, or ``.curate`` here if there is no catalog.
+        seconds: time limit.
+        memory: memory limit.
+
+    Raises:
+        QueryError: refused, wrong, or over a limit.
+    """
+    from curate.sql import Database, Limits
+
+    with Database(open_store(store, catalog), Limits(seconds, memory)) as database:
+        return database.query(sql)
+
+
+def schema(registry: Registry | None = None) -> dict[str, Any]:
+    """The JSON Schema of catalogs, with everything that is installed."""
+    return catalog_schema(registry or Registry.installed())
+
+
+def open_store(store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Store:
+    """A store by its folder, or by the catalog that uses it."""
+    if isinstance(store, Store):
+        return store
+    if store is not None:
+        return Store(Path(store))
+    if isinstance(catalog, Catalog):
+        return Store(catalog.store)
+    return Store(load_catalog(catalog).store) if Path(catalog).exists() else Store(Path(".curate"))
+
+
+def _catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
+    return catalog if isinstance(catalog, Catalog) else load_catalog(catalog, registry=registry)
+
+
+__all__: Sequence[str] = ["Built", "Catalog", "Plan", "build", "load_catalog", "open_store", "plan", "query", "schema"]

@@ -1,0 +1,190 @@
+"""A catalog file is read into plain values in which every place still knows its file and line.
+
+YAML 1.2's core rules are used, not PyYAML's 1.1: ``no`` is Norwegian, not false, and ``1:30`` is text. Repeated keys,
+tags that would make objects, and alias bombs are errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+Path = tuple[str | int, ...]
+_MOST_NODES = 200_000
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A place in a catalog file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong with a catalog, and where."""
+
+    mark: Mark
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.message}"
+
+
+class CatalogError(Exception):
+    """A catalog cannot be used; :attr:`problems` has every reason, with file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own shape
+
+
+for _tag, _pattern, _first in (
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", list("-+0123456789")),
+    ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+     list("-+0123456789.")),
+    ("merge", r"^(?:<<)$", ["<"]),
+):  # fmt: skip
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+
+
+@dataclass
+class Document:
+    """A file's values, and the mark of each place in them by path (``("sources", "alpaca", "path")``)."""
+
+    file: FilePath
+    shown: str
+    values: Any
+    marks: dict[Path, Mark] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def mark(self, path: Path) -> Mark:
+        """The mark of a place, or of the nearest place around it."""
+        while path not in self.marks and path:
+            path = path[:-1]
+        return self.marks.get(path, Mark(self.shown, 1))
+
+
+def read_document(file: FilePath, shown: str) -> Document:
+    """Reads one catalog file.
+
+    Args:
+        file: the file.
+        shown: its name in messages.
+
+    Raises:
+        CatalogError: it is not there, not UTF-8, or not YAML.
+    """
+    document = Document(file, shown, None)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = nearest(file.name, [path.name for path in file.parent.glob("*.y*ml")] if file.parent.is_dir() else [])
+        raise CatalogError([Problem(Mark(shown, 1), f"there is no such file{near}")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogError([Problem(Mark(shown, 1), f"cannot be read: {error}")]) from None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        message = getattr(error, "problem", None) or str(error)
+        raise CatalogError([Problem(Mark(shown, line, column), f"not valid YAML: {message}")]) from None
+    document.values = {} if node is None else _Reader(document).value(node, ())
+    if document.problems:
+        raise CatalogError(document.problems)
+    return document
+
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._count = 0
+        self._open: set[int] = set()
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        self._count += 1
+        mark = Mark(self._document.shown, node.start_mark.line + 1, node.start_mark.column + 1)
+        self._document.marks.setdefault(path, mark)
+        if self._count > _MOST_NODES or id(node) in self._open:
+            self._problem(mark, "aliases unfold without end; write the values out")
+            raise CatalogError(self._document.problems)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+            return self._scalar(node, mark)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            mark = Mark(self._document.shown, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                    given = self.value(part, path)
+                    if isinstance(given, dict):
+                        merged = {**given, **merged}
+                    else:
+                        self._problem(mark, "'<<' merges mappings only")
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problem(mark, "a key must be a single word")
+                continue
+            key = str(key_node.value)
+            if key in values:
+                first = self._document.mark((*path, key))
+                self._problem(mark, f"'{key}' is given twice here (first in line {first.line})")
+                continue
+            self._document.marks[*path, key] = mark
+            values[key] = self.value(value_node, (*path, key))
+        return {**merged, **values}
+
+    def _scalar(self, node: yaml.Node, mark: Mark) -> Any:
+        text, tag = str(node.value), node.tag.removeprefix("tag:yaml.org,2002:")
+        if tag == "null":
+            return None
+        if tag == "bool":
+            return text.lower() == "true"
+        if tag == "int":
+            return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
+        if tag == "float":
+            return float(re.sub(r"(?i)\.(inf|nan)", r"\1", text))
+        if tag != "str":
+            self._problem(
+                mark, f"the tag {node.tag} makes an object; a catalog holds only texts, numbers, lists, mappings"
+            )
+        return text
+
+    def _problem(self, mark: Mark, message: str) -> None:
+        self._document.problems.append(Problem(mark, message))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` with the nearest known word, or nothing if none is near."""
+    names = list(known)
+    lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    return f"; did you mean '{lower[found[0]]}'?" if found else ""

@@ -1,0 +1,385 @@
+"""Loading finds every problem of a catalog before it reports any: each with its file, its line and the nearest known word."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest, read_document
+from curate.catalog.document import Path as Place
+from curate.catalog.model import NAME_PATTERN, Catalog, Dataset, DatasetConfig, Names, RunConfig, StepUse
+from curate.catalog.params import Mark as ParamMark
+from curate.catalog.params import Params, Reference
+from curate.catalog.variables import Substitution
+
+SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run")
+_NAMED = ("models", "sources", "datasets")
+
+
+def load_catalog(file: Path, names: Names, *, overrides: Mapping[str, Any] | None = None,
+                 environment: Mapping[str, str] | None = None) -> Catalog:  # fmt: skip
+    """Loads and validates a catalog and all it includes.
+
+    Args:
+        file: the YAML file.
+        names: the installed sources, steps and models.
+        overrides: variables to set (``{"languages.targets": ["sw"]}``), over what the catalog says.
+        environment: in place of the process's.
+
+    Raises:
+        CatalogError: anything is wrong; it lists everything that is.
+    """
+    return _Loading(file, names, dict(overrides or {}), environment).load()
+
+
+class _Loading:
+    def __init__(
+        self, file: Path, names: Names, overrides: dict[str, Any], environment: Mapping[str, str] | None
+    ) -> None:
+        self.file = file.resolve()
+        self.names = names
+        self.overrides = overrides
+        self.environment = environment
+        self.problems: list[Problem] = []
+        self.documents: list[Document] = []
+        self.where: dict[tuple[str, str], Document] = {}
+
+    def load(self) -> Catalog:
+        self._read(self.file, (), None)
+        catalog = Catalog(self.file, variables=self._variables())
+        secrets: set[str] = set()
+        raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
+        runs: list[tuple[Document, Any]] = []
+        self.from_environment: dict[tuple[int, Place], str] = {}
+        for document in self.documents:
+            substitution = Substitution(catalog.variables)
+            if self.environment is not None:
+                substitution.environment = self.environment
+            for section in (*_NAMED, "run"):
+                if section not in document.values:
+                    continue
+                values = substitution.apply(document, document.values[section], (section,))
+                if section == "run":
+                    runs.append((document, values))
+                else:
+                    self._collect(document, section, values, raw, catalog)
+            self.problems += substitution.problems
+            for place, variable in substitution.from_environment.items():
+                self.from_environment[id(document), place] = variable
+                if substitution.environment.get(variable):
+                    secrets.add(substitution.environment[variable])
+            for place, variable in substitution.missing.items():
+                if len(place) > 1:
+                    catalog.missing.setdefault((str(place[0]), str(place[1])), []).append(variable)
+        catalog.secrets = frozenset(secrets)
+        for document, values in runs:
+            validated = self._validate(RunConfig, values, document, ("run",))
+            if validated is not None:
+                catalog.run = validated
+        for name, values in raw["models"].items():
+            catalog.models[name] = self._used("model", name, values)
+        for name, values in raw["sources"].items():
+            catalog.sources[name] = self._used("source", name, values)
+        for name, values in raw["datasets"].items():
+            dataset = self._dataset(name, values)
+            if dataset is not None:
+                catalog.datasets[name] = dataset
+        self._check_references(catalog, raw)
+        if self.problems:
+            raise CatalogError(self.problems)
+        return catalog
+
+    # ------------------------------------------------------------------------------------------------ files and sections
+    def _read(self, file: Path, inside: tuple[Path, ...], asked: Mark | None) -> None:
+        shown = Path(os.path.relpath(file, self.file.parent)).as_posix()
+        if file in inside:
+            self.problems.append(Problem(asked or Mark(shown, 1), f"{shown} includes itself"))
+            return
+        if any(document.file == file for document in self.documents):
+            return
+        try:
+            document = read_document(file, shown)
+        except CatalogError as error:
+            self.problems += (
+                [Problem(asked, f"include: {problem}") for problem in error.problems] if asked else error.problems
+            )
+            return
+        if not isinstance(document.values, dict):
+            self.problems.append(
+                Problem(document.mark(()), "a catalog is a mapping with 'version', 'sources', 'datasets' …")
+            )
+            return
+        for section in document.values:
+            if section not in SECTIONS:
+                self._problem(document, (section,), f"unknown key '{section}'{nearest(section, SECTIONS)}")
+        version = document.values.get("version")
+        if version != 1:
+            said = (
+                "'version: 1' is missing" if version is None else f"version {version!r} is not known; this is version 1"
+            )
+            self._problem(document, ("version",), said)
+        for section in ("variables", "languages", *_NAMED, "run"):
+            if section in document.values and document.values[section] is None:
+                document.values[section] = {}
+            if section in document.values and not isinstance(document.values[section], dict):
+                self._problem(document, (section,), f"'{section}' must be a mapping of names")
+                document.values[section] = {}
+        includes = document.values.get("include") or []
+        for index, include in enumerate([includes] if isinstance(includes, str) else includes):
+            place: Place = ("include",) if isinstance(includes, str) else ("include", index)
+            if not isinstance(include, str):
+                self._problem(document, place, "'include' names catalog files")
+                continue
+            self._read((file.parent / include).resolve(), (*inside, file), document.mark(place))
+        self.documents.append(document)
+
+    def _variables(self) -> dict[str, Any]:
+        variables: dict[str, Any] = {"variables": {}, "languages": {}}
+        for document in self.documents:
+            for section, known in variables.items():
+                for name, value in (document.values.get(section) or {}).items():
+                    if name in known and known[name] != value:
+                        self._problem(
+                            document,
+                            (section, name),
+                            f"'{section}.{name}' already has another value in an included file",
+                        )
+                    known[name] = value
+        for name, value in self.overrides.items():
+            section, _, rest = name.partition(".")
+            if section not in variables or rest not in variables[section]:
+                every = [f"{top}.{inner}" for top, values in variables.items() for inner in values]
+                self.problems.append(Problem(Mark("--set", 1), f"there is no variable '{name}'{nearest(name, every)}"))
+                continue
+            variables[section][rest] = value
+        return variables
+
+    def _collect(
+        self, document: Document, section: str, values: Any, raw: dict[str, dict[str, Any]], catalog: Catalog
+    ) -> None:
+        for name, value in values.items():
+            place = (section, name)
+            if not re.fullmatch(NAME_PATTERN, name):
+                self._problem(
+                    document,
+                    place,
+                    f"'{name}' is no name: use small letters, digits, single '-' or '_', a letter first",
+                )
+            clash = next(
+                (key for key in self.where if key[1] == name and {key[0], section} <= {"sources", "datasets"}), None
+            )
+            clash = clash or ((section, name) if (section, name) in self.where else None)
+            if clash:
+                first = self.where[clash].mark(clash)
+                self._problem(document, place, f"'{name}' is already the name of one of the {clash[0]} ({first})")
+                continue
+            self.where[section, name] = document
+            catalog.marks[section, name] = document.mark(place)
+            raw[section][name] = value
+
+    # -------------------------------------------------------------------------------------------------------- validation
+    def _used(self, what: str, name: str, values: Any) -> Any:
+        """A source or model: ``{use: <name>, **parameters}``."""
+        section = f"{what}s"
+        document, place = self.where[section, name], (section, name)
+        if not isinstance(values, dict) or not isinstance(values.get("use"), str):
+            self._problem(
+                document,
+                place,
+                f"{what} '{name}' must say what it uses: 'use: …' ({', '.join(self.names.names(what))})",
+            )
+            return None
+        use = values["use"]
+        if use not in self.names.names(what):
+            known = self.names.names(what)
+            self._problem(
+                document,
+                (*place, "use"),
+                f"no {what} is called '{use}'{nearest(use, known)} (known: {', '.join(known)})",
+            )
+            return None
+        given = {key: value for key, value in values.items() if key != "use"}
+        return self._validate(self.names.get(what, use), _rooted(given, document.file.parent), document, place)
+
+    def _dataset(self, name: str, values: Any) -> Dataset | None:
+        document, place = self.where["datasets", name], ("datasets", name)
+        config = self._validate(DatasetConfig, values, document, place)
+        steps = self._steps(document, place, values.get("steps") if isinstance(values, dict) else None)
+        if config is None:
+            return None
+        return Dataset(name, tuple(config.from_), steps, config.splits or {"train": 1.0}, config.seed, config.description,
+                       document.mark(place))  # fmt: skip
+
+    def _steps(self, document: Document, place: Place, values: Any) -> tuple[StepUse, ...]:
+        steps: list[StepUse] = []
+        for index, value in enumerate(values if isinstance(values, list) else []):
+            here = (*place, "steps", index)
+            if isinstance(value, str):
+                value = {value: {}}
+            if not isinstance(value, dict) or len(value) != 1:
+                self._problem(
+                    document, here, "a step is 'name' or 'name: {parameters}'; parameters are indented below the name"
+                )
+                continue
+            tag, given = next(iter(value.items()))
+            if tag not in self.names.names("step"):
+                known = self.names.names("step")
+                self._problem(
+                    document,
+                    (*here, tag),
+                    f"no step is called '{tag}'{nearest(tag, known)} (known: {', '.join(known)})",
+                )
+                continue
+            given = {} if given is None else given
+            label = given.pop("as", tag) if isinstance(given, dict) else tag
+            if not isinstance(label, str) or not re.fullmatch(NAME_PATTERN, label):
+                self._problem(
+                    document, (*here, tag), f"as: '{label}' is no name: use small letters, digits, '-' or '_'"
+                )
+                label = tag
+            if label in {step.label for step in steps}:
+                self._problem(
+                    document,
+                    (*here, tag),
+                    f"this dataset already has a step '{label}'; give this one a name: '{tag}: {{as: …}}'",
+                )
+            params = self._validate(self.names.get("step", tag), given, document, (*here, tag))
+            if params is not None:
+                steps.append(StepUse(tag, label, params, document.mark((*here, tag))))
+        return tuple(steps)
+
+    def _validate(self, model: type[Params], values: Any, document: Document, place: Place) -> Any:
+        for (owner, where), variable in self.from_environment.items():
+            key = (
+                where[len(place)]
+                if owner == id(document) and where[: len(place)] == place and len(where) > len(place)
+                else None
+            )
+            if (
+                key is not None
+                and key in model.model_fields
+                and key not in model.marked(ParamMark.RUNTIME)
+                and model not in (RunConfig,)
+            ):
+                self._problem(document, where, f"'{key}' decides which rows come out, so it may not depend on the environment "
+                                               f"(${{{variable}}}); use a catalog variable and --set")  # fmt: skip
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            for details in error.errors():
+                self.problems.append(_explain(details, model, document, place))
+            return None
+
+    # -------------------------------------------------------------------------------------------------------- references
+    def _check_references(self, catalog: Catalog, raw: dict[str, dict[str, Any]]) -> None:
+        for name, source in catalog.sources.items():
+            parent = source.parent() if source is not None else None
+            if parent is not None and parent not in raw["sources"]:
+                self._unknown("sources", name, ("translation_of",), "source", parent, raw["sources"])
+            seen = [name]
+            while parent in catalog.sources and catalog.sources[parent] is not None:
+                if parent in seen:
+                    self._problem(self.where["sources", name], ("sources", name), f"sources are translations of each other in a circle: "
+                                  f"{' → '.join([*seen, str(parent)])}")  # fmt: skip
+                    break
+                seen.append(str(parent))
+                parent = catalog.sources[parent].parent()
+        known_inputs = [*raw["sources"], *raw["datasets"]]
+        known_models = [*raw["models"], *self.names.names("model")]
+        for name, dataset in catalog.datasets.items():
+            for inner in dataset.inputs:
+                if inner not in known_inputs:
+                    self._unknown("datasets", name, ("from",), "source or dataset", inner, known_inputs)
+            for step in dataset.steps:
+                for kind, known in ((Reference.MODEL, known_models), (Reference.SOURCE, list(raw["sources"]))):
+                    for parameter in step.params.references(kind):
+                        value = getattr(step.params, parameter)
+                        if value is not None and value not in known:
+                            self.problems.append(Problem(step.mark, f"{step.name}.{parameter}: no {kind.value} is called '{value}'{nearest(value, known)}"
+                                                                    f" (known: {', '.join(known)})"))  # fmt: skip
+            circle = _circle(catalog.datasets, name, ())
+            if circle:
+                self._problem(
+                    self.where["datasets", name],
+                    ("datasets", name),
+                    f"datasets are made from each other in a circle: {' → '.join(circle)}",
+                )
+
+    def _unknown(self, section: str, name: str, inner: Place, what: str, word: str, known: Iterable[str]) -> None:
+        known = list(known)
+        self._problem(
+            self.where[section, name],
+            (section, name, *inner),
+            f"no {what} is called '{word}'{nearest(word, known)} (known: {', '.join(known)})",
+        )
+
+    def _problem(self, document: Document, place: Place, message: str) -> None:
+        self.problems.append(Problem(document.mark(place), message))
+
+
+def _circle(datasets: Mapping[str, Dataset], name: str, inside: tuple[str, ...]) -> tuple[str, ...]:
+    if name in inside:
+        return (*inside[inside.index(name) :], name)
+    for inner in datasets[name].inputs if name in datasets else ():
+        found = _circle(datasets, inner, (*inside, name))
+        if found:
+            return found
+    return ()
+
+
+def _rooted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths of a source or model, made absolute from the catalog's folder.
+
+    ``path`` and ``…_path`` always name files; in other keys only a text that starts with ``./`` or ``../`` does.
+    """
+
+    def root(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [root(key, item) for item in value]
+        if not isinstance(value, str) or "://" in value or value.startswith("${"):
+            return value
+        if key == "path" or key.endswith("_path") or value.startswith(("./", "../")):
+            return str(folder / Path(value).expanduser())
+        return value
+
+    return {
+        key: root(key, value) if key not in ("columns", "attributes", "scores") else value
+        for key, value in values.items()
+    }
+
+
+def _explain(details: ErrorDetails, model: type[Params], document: Document, place: Place) -> Problem:
+    """One pydantic error as a sentence a catalog's author can act on."""
+    # Union members and validator names that pydantic puts into the location are no part of the document.
+    location = [part for part in details["loc"] if (*place, part) in document.marks or isinstance(part, str | int)]
+    where: Place = place
+    shown: list[str] = []
+    for part in location:
+        if (*where, part) in document.marks:
+            where = (*where, part)
+            shown.append(str(part))
+        elif len(shown) == 0:
+            shown.append(str(part))
+    mark, key = document.mark(where), ".".join(shown)
+    if details["type"] == "extra_forbidden":
+        word = str(details["loc"][-1])
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        return Problem(mark, f"unknown key '{word}'{nearest(word, known)} (known: {', '.join(known)})")
+    if details["type"] == "missing":
+        name = str(details["loc"][-1])
+        field = next((field for other, field in model.model_fields.items() if name in (other, field.alias)), None)
+        about = f": {field.description.splitlines()[0]}" if field is not None and field.description else ""
+        return Problem(mark, f"'{name}' is missing{about}")
+    message = details["msg"].removeprefix("Value error, ")
+    given = details.get("input")
+    if details["type"] == "string_type" and isinstance(given, int | float):
+        message += f"; put quotes around {given}"
+    elif details["type"] in ("literal_error", "enum") and isinstance(given, str):
+        message += nearest(given, re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected", ""))))
+    return Problem(mark, f"{key}: {message}" if key else message)

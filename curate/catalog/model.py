@@ -1,0 +1,152 @@
+"""A loaded catalog: names resolved, parameters validated, nothing run yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from pydantic import ConfigDict, Field, field_validator
+
+from curate.catalog.document import Mark
+from curate.catalog.params import Params, Reference
+
+NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*$"
+
+
+class Names(Protocol):
+    """The installed sources, steps and models, by name."""
+
+    def names(self, what: str) -> list[str]: ...
+
+    def get(self, what: str, name: str) -> type[Params]: ...
+
+
+class RunConfig(Params):
+    """``run:``: how to run; nothing here changes a row."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    workers: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Processes; by default one a core."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads that a model may use in each process."""
+    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[KMGT]?i?B$")] = "2GB"
+    """Memory that a step over all rows (duplicates, a query) may use before it spills to disk."""
+    store: str | None = None
+    """Folder of the store; by default ``.curate`` beside the catalog."""
+    alarm: Annotated[float, Field(gt=1)] = 3.0
+    """A language is reported when its drop rate is this many times the median of all languages (and at least 10 points above)."""
+
+
+class DatasetConfig(Params):
+    """One entry of ``datasets:``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    from_: Annotated[list[str], Field(alias="from", min_length=1)]
+    """A source, a dataset, or a list of them."""
+    steps: list[Any] = Field(default_factory=list)
+    """What is done to the rows, in order: ``name`` or ``name: {parameters}``."""
+    splits: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[float, Field(gt=0)]] | None,
+        Field(min_length=1),
+    ] = None
+    """Name → share. Rows of one ``group_id`` always fall into one split. Without it all rows are ``train``."""
+    seed: int = 0
+    """Seed of everything random in this dataset."""
+    description: str = ""
+    """What it is, for people."""
+
+    @field_validator("from_", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("splits")
+    @classmethod
+    def _sums_to_one(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        if value is not None and abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {sum(value.values()):g}, not 1")
+        return value
+
+
+@dataclass(frozen=True)
+class StepUse:
+    """A step as one dataset uses it."""
+
+    name: str
+    """Tag of the step."""
+    label: str
+    """What its scores and reasons are called: ``as:``, else the tag."""
+    params: Any
+    """The validated step itself."""
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset to build."""
+
+    name: str
+    inputs: tuple[str, ...]
+    steps: tuple[StepUse, ...]
+    splits: Mapping[str, float]
+    seed: int
+    description: str
+    mark: Mark
+
+
+@dataclass
+class Catalog:
+    """A whole catalog."""
+
+    file: Path
+    sources: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, Any] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    run: RunConfig = field(default_factory=RunConfig)
+    variables: dict[str, Any] = field(default_factory=dict)
+    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
+    """(section, name) → where it is written."""
+    missing: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """(section, name) → environment variables it needs that are not set."""
+    secrets: frozenset[str] = frozenset()
+    """Values read from the environment; they are struck out of anything that is written."""
+
+    @property
+    def store(self) -> Path:
+        """The folder of the store."""
+        given = Path(self.run.store) if self.run.store else Path(".curate")
+        return given if given.is_absolute() else self.file.parent / given
+
+    def closure(self, name: str) -> list[str]:
+        """The datasets that ``name`` is made of, in building order, itself last."""
+        order: list[str] = []
+        for inner in self.datasets[name].inputs:
+            if inner in self.datasets:
+                order += [other for other in self.closure(inner) if other not in order]
+        return [*order, name]
+
+    def needs(self, dataset: str) -> set[tuple[str, str]]:
+        """(section, name) of every source and declared model that building a dataset touches."""
+        found: set[tuple[str, str]] = set()
+        for name in self.closure(dataset):
+            spec = self.datasets[name]
+            for inner in spec.inputs:
+                found |= self._source_needs(inner)
+            for step in spec.steps:
+                for reference in step.params.references(Reference.MODEL):
+                    if getattr(step.params, reference) in self.models:
+                        found.add(("models", getattr(step.params, reference)))
+                for reference in step.params.references(Reference.SOURCE):
+                    if getattr(step.params, reference):
+                        found |= self._source_needs(getattr(step.params, reference))
+        return found
+
+    def _source_needs(self, name: str) -> set[tuple[str, str]]:
+        if name not in self.sources:
+            return set()
+        parent = self.sources[name].parent()
+        return {("sources", name)} | (self._source_needs(parent) if parent else set())

@@ -1,0 +1,90 @@
+"""The JSON Schema of a catalog, made from the same parameter classes that validate it, so an editor and ``curate check`` agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.catalog.load import SECTIONS
+from curate.catalog.model import NAME_PATTERN, DatasetConfig, Names, RunConfig
+from curate.catalog.params import Params
+
+_VARIABLE = {"type": "string", "pattern": r"\$\{[^{}]+\}"}
+
+
+def catalog_schema(names: Names) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) for catalogs with the installed sources, steps and models."""
+    definitions: dict[str, Any] = {}
+
+    def parameters(model: type[Params], **extra: Any) -> dict[str, Any]:
+        schema = model.model_json_schema(ref_template="#/$defs/{model}", by_alias=True)
+        for name, inner in schema.pop("$defs", {}).items():
+            definitions[name] = inner
+        properties = {**extra, **{key: _or_variable(value) for key, value in schema.get("properties", {}).items()}}
+        required = [key for key in extra if key == "use"] + schema.get("required", [])
+        made: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+        if required:
+            made["required"] = required
+        about = getattr(model, "summary", "") or schema.get("description", "")
+        if about:
+            made["description"] = about
+        return made
+
+    def used(what: str) -> dict[str, Any]:
+        known = names.names(what)
+        branches = [
+            {
+                "if": {"properties": {"use": {"const": name}}, "required": ["use"]},
+                "then": {"$ref": f"#/$defs/{what}:{name}"},
+            }
+            for name in known
+        ]
+        for name in known:
+            definitions[f"{what}:{name}"] = parameters(names.get(what, name), use={"const": name})
+        return {"type": "object", "required": ["use"], "properties": {"use": {"enum": known}}, "allOf": branches}
+
+    steps = {name: parameters(names.get("step", name), **{"as": {"type": "string", "pattern": NAME_PATTERN, "description": "name of its scores and reasons"}})
+             for name in names.names("step")}  # fmt: skip
+    for name, schema in steps.items():
+        definitions[f"step:{name}"] = schema
+    # A step without required parameters may stand alone: `- shape`, or `shape:` with nothing after it.
+    definitions["step"] = {
+        "anyOf": [
+            {"enum": [name for name, schema in steps.items() if "required" not in schema]},
+            {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
+             "properties": {name: {"$ref": f"#/$defs/step:{name}"} if "required" in schema
+                            else {"anyOf": [{"$ref": f"#/$defs/step:{name}"}, {"type": "null"}]} for name, schema in steps.items()}},
+        ]
+    }  # fmt: skip
+    dataset = parameters(DatasetConfig)
+    dataset["properties"]["steps"] = {
+        "type": "array",
+        "items": {"$ref": "#/$defs/step"},
+        "description": dataset["properties"]["steps"].get("description", ""),
+    }
+    dataset["properties"]["from"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+                                     "description": "A source, a dataset, or a list of them."}  # fmt: skip
+
+    def named(value: dict[str, Any]) -> dict[str, Any]:
+        return {"type": ["object", "null"], "additionalProperties": value, "propertyNames": {"pattern": NAME_PATTERN}}
+
+    properties = {
+        "version": {"const": 1},
+        "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        "variables": {"type": ["object", "null"]},
+        "languages": {"type": ["object", "null"]},
+        "models": named(used("model")),
+        "sources": named(used("source")),
+        "datasets": named(dataset),
+        "run": parameters(RunConfig),
+    }
+    assert set(properties) == set(SECTIONS)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "curate catalog", "type": "object",
+            "required": ["version"], "properties": properties, "additionalProperties": False, "$defs": definitions}  # fmt: skip
+
+
+def _or_variable(schema: Any) -> dict[str, Any]:
+    """The schema of a value, or a text with ``${...}`` in its place."""
+    if schema.get("type") == "string" and "pattern" not in schema and "enum" not in schema:
+        return dict(schema)
+    about = {key: schema[key] for key in ("description", "default", "title") if key in schema}
+    return {"anyOf": [schema, _VARIABLE], **about}

@@ -1,0 +1,109 @@
+"""``${...}`` is replaced in one pass over the values: dotted names by the catalog's variables, CAPITALS by the environment.
+
+Every place that took something from the environment is remembered, because only runtime fields may.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.catalog.document import Document, Path, Problem, nearest
+
+_USE = re.compile(r"\$(\$)?\{([^{}]*)\}")
+_ENVIRONMENT = re.compile(r"^([A-Z_][A-Z0-9_]*)(?::-(.*))?$", re.S)
+_VARIABLE = re.compile(r"^[A-Za-z][\w-]*(\.[\w-]+)+$")
+
+
+@dataclass
+class Substitution:
+    """Replaces the variables of one document."""
+
+    variables: Mapping[str, Any]
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    from_environment: dict[Path, str] = field(default_factory=dict)
+    """Path → name of the environment variable read there."""
+    missing: dict[Path, str] = field(default_factory=dict)
+    """Path → name of an environment variable that is not set."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def apply(self, document: Document, value: Any, path: Path = ()) -> Any:
+        """The value with every ``${...}`` replaced; a list inside a list is spliced in."""
+        if isinstance(value, dict):
+            return {key: self.apply(document, item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            items: list[Any] = []
+            for index, item in enumerate(value):
+                new = self.apply(document, item, (*path, index))
+                spliced = isinstance(item, str) and isinstance(new, list)
+                items.extend(new if spliced else [new])
+            return items
+        return self._text(document, value, path, ()) if isinstance(value, str) else value
+
+    def _text(self, document: Document, text: str, path: Path, inside: tuple[str, ...]) -> Any:
+        whole = _USE.fullmatch(text)
+        if whole and not whole[1]:
+            return self._look_up(document, whole[2].strip(), path, inside)
+
+        def replace(match: re.Match[str]) -> str:
+            if match[1]:
+                return match[0][1:]
+            value = self._look_up(document, match[2].strip(), path, inside)
+            if isinstance(value, list | dict):
+                self._problem(
+                    document, path, f"${{{match[2]}}} is a {type(value).__name__}; inside a text only single values fit"
+                )
+                return ""
+            return str(value)
+
+        return _USE.sub(replace, text)
+
+    def _look_up(self, document: Document, name: str, path: Path, inside: tuple[str, ...]) -> Any:
+        environment = _ENVIRONMENT.match(name)
+        if environment:
+            variable, default = environment[1], environment[2]
+            self.from_environment[path] = variable
+            if variable in self.environment:
+                return self.environment[variable]
+            if default is not None:
+                return default
+            self.missing[path] = variable
+            return f"${{{variable}}}"
+        if not _VARIABLE.match(name):
+            self._problem(
+                document,
+                path,
+                f"'${{{name}}}' is neither a variable (languages.x, variables.x) nor an ENVIRONMENT_NAME",
+            )
+            return ""
+        if name in inside:
+            self._problem(document, path, f"variables refer to each other in a circle: {' → '.join([*inside, name])}")
+            return ""
+        value: Any = self.variables
+        for part in name.split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                near = nearest(name, self._names())
+                self._problem(document, path, f"there is no variable '{name}'{near}")
+                return ""
+            value = value[part]
+        return self._inner(document, value, path, (*inside, name))
+
+    def _inner(self, document: Document, value: Any, path: Path, inside: tuple[str, ...]) -> Any:
+        if isinstance(value, str):
+            return self._text(document, value, path, inside)
+        if isinstance(value, list):
+            return [self._inner(document, item, path, inside) for item in value]
+        if isinstance(value, dict):
+            return {key: self._inner(document, item, path, inside) for key, item in value.items()}
+        return value
+
+    def _names(self) -> list[str]:
+        return [
+            f"{top}.{name}" for top, inner in self.variables.items() if isinstance(inner, Mapping) for name in inner
+        ]
+
+    def _problem(self, document: Document, path: Path, message: str) -> None:
+        self.problems.append(Problem(document.mark(path), message))

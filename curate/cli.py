@@ -1,0 +1,338 @@
+"""The command line parses, calls :mod:`curate.api`, and prints; it decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from curate.catalog import Catalog
+    from curate.engine.build import Built
+    from curate.engine.funnel import Funnel
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  help="Build, query and publish multilingual training data from a catalog.")  # fmt: skip
+
+CatalogFile = Annotated[Path, typer.Option("--catalog", "-c", help="The catalog.")]
+StoreFolder = Annotated[Path | None, typer.Option("--store", help="The store's folder; by default the catalog's.")]
+Datasets = Annotated[list[str] | None, typer.Argument(help="Datasets; all of the catalog's if none is named.")]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a catalog variable, e.g. languages.targets=[sw]."),
+]
+DEFAULT = Path("catalog.yaml")
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+@app.command()
+def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
+    """Say everything that is wrong with a catalog."""
+    loaded = _load(catalog, set_)
+    missing = sorted({variable for names in loaded.missing.values() for variable in names})
+    for variable in missing:
+        _say(f"note: the environment variable {variable} is not set")
+    _say(
+        f"{catalog}: {len(loaded.sources)} sources, {len(loaded.models)} models, {len(loaded.datasets)} datasets, nothing wrong"
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of catalogs, for editors."""
+    import json
+
+    from curate import api
+
+    print(json.dumps(api.schema(), indent=1, ensure_ascii=False, sort_keys=True))
+
+
+@app.command()
+def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
+    """Say what building would do, and why, without doing it."""
+    from curate import api
+
+    print(_or_fail(lambda: api.plan(_load(catalog, set_), *(datasets or []))))
+
+
+@app.command()
+def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
+          wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.")] = 0.0,
+          quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False) -> None:  # fmt: skip
+    """Build datasets; what is already there and still holds is reused."""
+    from curate import api
+    from curate.engine.progress import SilentProgress, default_progress
+
+    loaded = _load(catalog, set_)
+    built = _or_fail(
+        lambda: api.build(
+            loaded, *(datasets or []), wait=wait, progress=SilentProgress() if quiet else default_progress()
+        )
+    )
+    for one in built:
+        _tell(one)
+
+
+@app.command()
+def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it, an interactive prompt.")] = None, catalog: CatalogFile = DEFAULT,
+          store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
+          output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
+          timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0, memory: Annotated[str, typer.Option()] = "2GB") -> None:  # fmt: skip
+    """Answer SQL over the finished versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel, curate.sources."""
+    from curate import api
+    from curate.sql import Database, Limits
+
+    opened = _or_fail(lambda: Database(api.open_store(store, catalog), Limits(timeout, memory)))
+    if sql is not None:
+        _print(_or_fail(lambda: opened.query(sql)), format_, output)
+        return
+    _say("tables: " + ", ".join(name for name in opened.names if "@" not in name))
+    while True:
+        try:
+            line = input("curate> ").strip()
+            while line and not line.endswith(";") and not line.startswith("."):
+                line += "\n" + input("   ...> ")
+        except (EOFError, KeyboardInterrupt):
+            return
+        if line.strip(";. ") in ("exit", "quit"):
+            return
+        if line.strip(";"):
+            try:
+                _print(opened.query(line), format_, output)
+            except Exception as error:  # noqa: BLE001 - an interactive prompt goes on after any mistake
+                _say(str(error))
+
+
+@app.command()
+def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all datasets if none is named.")] = None, catalog: CatalogFile = DEFAULT,
+         store: StoreFolder = None, json_: Annotated[bool, typer.Option("--json", help="The whole manifest.")] = False) -> None:  # fmt: skip
+    """Show what has been built: versions, or one version with its funnel."""
+    import orjson
+
+    from curate import api
+    from curate.engine.funnel import Funnel
+
+    opened = _or_fail(lambda: api.open_store(store, catalog))
+    if name is None:
+        for dataset in opened.datasets():
+            for ref, about in opened.refs(dataset).items():
+                manifest = opened.manifest(dataset, about["version"])
+                print(f"{dataset}@{ref}  {about['version']}  {manifest['rows']:,} rows  {about['built_at']}")
+        return
+    dataset, _, ref = name.partition("@")
+    version = _or_fail(lambda: opened.resolve(dataset, ref or "latest"))
+    manifest = opened.manifest(dataset, version)
+    if json_:
+        print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
+        return
+    print(
+        f"{dataset} {version} ({manifest['kind']}), built {manifest['created_at']}\n{opened.dataset(dataset) / version}"
+    )
+    splits = ", ".join(f"{split} {about['rows']:,}" for split, about in manifest["splits"].items())
+    print(
+        f"{manifest['rows']:,} rows ({splits}), {manifest['rejected']:,} rejected, {manifest['quarantined']:,} unreadable"
+    )
+    print("licences: " + ", ".join(f"{license} {rows:,}" for license, rows in manifest["licenses"].items()))
+    for step in manifest["recipe"]["steps"]:
+        print(
+            f"  {step['label']}: {orjson.dumps({**step['params'], **{k: v['model'] for k, v in step['models'].items()}}).decode()}"
+        )
+    _print_funnel(Funnel.from_json(manifest["funnel"]))
+    for message in [*manifest["alarms"], *manifest["warnings"]]:
+        print(f"! {message}")
+
+
+@app.command()
+def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+       keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.")] = 0,
+       cache: Annotated[float | None, typer.Option(help="Also forget cached answers of models not used for so many days.")] = None,
+       dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:  # fmt: skip
+    """Remove results that no dataset's last build stands on, and versions that no ref names."""
+    from curate import api
+    from curate.engine.housekeeping import collect_garbage
+
+    opened = _or_fail(lambda: api.open_store(store, catalog))
+    found = _or_fail(lambda: collect_garbage(opened, keep_versions=keep, cache_days=cache, dry_run=dry_run))
+    verb = "would remove" if dry_run else "removed"
+    print(
+        f"{verb} {found.results:,} results, {len(found.versions)} versions, {found.cached} cache files: {found.bytes / 1e6:,.1f} MB"
+    )
+    for version in found.versions:
+        print(f"  {version}")
+
+
+@app.command()
+def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@ref; the latest of all if none is named.")] = None,
+           catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+    """Check files, rows, ids and digest of versions against their manifests."""
+    from curate import api
+    from curate.engine.housekeeping import verify_version
+
+    opened = _or_fail(lambda: api.open_store(store, catalog))
+    wrong = 0
+    for name in names or opened.datasets():
+        dataset, _, ref = name.partition("@")
+        version = _or_fail(lambda dataset=dataset, ref=ref: opened.resolve(dataset, ref or "latest"))
+        problems = verify_version(opened, dataset, version)
+        wrong += len(problems)
+        print(f"{dataset} {version}: {'as written' if not problems else f'{len(problems)} problems'}")
+        for problem in problems:
+            print(f"  {problem}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def parts() -> None:
+    """List the installed sources, steps and models, plug-ins included."""
+    from curate.steps import Registry
+
+    registry = Registry.installed()
+    for what in ("source", "step", "model"):
+        print(f"{what}s")
+        for name in registry.names(what):
+            found = registry.get(what, name)
+            about = getattr(found, "summary", "") or (found.__doc__ or "").strip().splitlines()[0]
+            print(f"  {name:24} {about}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from curate import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+# ------------------------------------------------------------------------------------------------------------------ parts
+def _load(file: Path, settings: list[str] | None) -> Catalog:
+    import yaml
+
+    from curate import api
+
+    variables: dict[str, Any] = {}
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            _fail(f"--set wants NAME=VALUE, not '{setting}'")
+        variables[name] = yaml.safe_load(value)
+    loaded: Catalog = _or_fail(lambda: api.load_catalog(file, variables=variables))
+    return loaded
+
+
+def _or_fail(call: Any) -> Any:
+    """Runs a call; expected errors become a message and exit code 1, all others keep their trace."""
+    from curate.catalog import CatalogError
+    from curate.engine.executor import ExecutorError
+    from curate.engine.stages import BuildError
+    from curate.engine.store import StoreError
+    from curate.sql import QueryError
+    from curate.steps import StepError
+
+    try:
+        return call()
+    except CatalogError as error:
+        count = len(error.problems)
+        _fail(f"{error}\n{count} problem{'s' if count > 1 else ''}")
+    except (BuildError, ExecutorError, StoreError, QueryError, StepError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped; what was finished is kept, build again to go on")
+
+
+def _tell(built: Built) -> None:
+    if not built.fresh:
+        print(f"{built.dataset}: nothing to do, version {built.version} ({built.rows:,} rows) is up to date")
+        return
+    print(f"\n{built.dataset} {built.version}: {built.rows:,} rows in {built.seconds:.1f} s\n{built.path}")
+    _print_funnel(built.funnel)
+    for message in built.alarms:
+        print(f"! alarm: {message}")
+    for message in built.warnings:
+        print(f"! {message}")
+
+
+def _print_funnel(funnel: Funnel) -> None:
+    from curate.engine.funnel import render
+
+    header, rows = render(funnel)
+    widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
+    for row in [header, *rows]:
+        print(
+            "  "
+            + "  ".join(
+                cell.ljust(width) if index == 0 else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
+
+
+def _print(frame: pl.DataFrame, format_: Format, output: Path | None) -> None:
+    import polars as pl
+
+    if format_ is Format.PARQUET:
+        if output is None:
+            _fail("parquet needs a file: --output FILE")
+        frame.write_parquet(output)
+    elif format_ is Format.TABLE and output is None:
+        with pl.Config(tbl_rows=200, tbl_cols=50, fmt_str_lengths=100, fmt_table_cell_list_len=8, tbl_hide_dataframe_shape=True,
+                       tbl_hide_column_data_types=True, tbl_width_chars=160):  # fmt: skip
+            print(frame)
+        _say(f"{frame.height:,} rows")
+    else:
+        text = _text(frame, format_)
+        if output is None:
+            sys.stdout.write(text)
+        else:
+            output.write_text(text, encoding="utf-8")
+
+
+def _text(frame: pl.DataFrame, format_: Format) -> str:
+    import orjson
+
+    if format_ is Format.CSV:
+        import polars as pl
+
+        flat = frame.with_columns(pl.col(name).map_elements(lambda value: orjson.dumps(value.to_list() if hasattr(value, "to_list") else value).decode(),
+                                                            return_dtype=pl.String)
+                                  for name, dtype in frame.schema.items() if dtype.is_nested())  # fmt: skip
+        return flat.write_csv()
+    rows = frame.to_dicts()
+    if format_ is Format.JSONL:
+        return "".join(orjson.dumps(row, default=str).decode() + "\n" for row in rows)
+    if format_ is Format.JSON:
+        return orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return str(frame) + "\n"
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _fail(message: str) -> NoReturn:
+    _say(message)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of the ``curate`` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

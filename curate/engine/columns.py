@@ -1,0 +1,146 @@
+"""A column shard stands beside a row shard, row for row: what a step found, and whether it keeps the row and why not.
+
+``keep`` is null for rows that were dropped before the step, so the last column shard alone says which rows are alive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.rows.kinds import ATTRIBUTES, SCORES
+
+Mask = npt.NDArray[np.bool_]
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One step's column shard beside a row shard."""
+
+    path: str
+    """Relative to the store."""
+    label: str
+    """What its scores are called in this dataset."""
+    digest: str
+    alive: str
+    """Digest of the rows alive after it; ``all`` if no row of the shard has been dropped."""
+    rows_alive: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def mask_digest(mask: Mask) -> str:
+    """Digest of which rows are alive."""
+    if mask.all():
+        return ALL
+    return hashlib.blake2b(len(mask).to_bytes(8, "little") + np.packbits(mask).tobytes(), digest_size=20).hexdigest()
+
+
+def read_alive(root: Path, columns: Sequence[Columns], rows: int) -> Mask:
+    """Which rows are alive after all of these column shards."""
+    if not columns:
+        return np.ones(rows, bool)
+    keep = pq.read_table(root / columns[-1].path, columns=["keep"])["keep"].combine_chunks()
+    return np.asarray(keep.fill_null(False).to_numpy(zero_copy_only=False), bool)
+
+
+def decide(scores: pl.DataFrame, language: pl.Series, verdicts: Mapping[str, pl.Expr], alive: Mask) -> pa.Table:
+    """The column shard of a score step: its scores, ``keep`` and ``reason``; all null where a row is not alive."""
+    frame = scores.with_columns(language.alias("language"))
+    reason = pl.lit(None, dtype=pl.String)
+    for name, expression in reversed(list(verdicts.items())):
+        reason = pl.when(expression.fill_null(False)).then(pl.lit(name)).otherwise(reason)
+    decided = frame.with_columns(reason.alias("reason")).with_columns(pl.col("reason").is_null().alias("keep"))
+    lives = pl.Series("alive", alive)
+    masked = decided.select(
+        pl.when(lives).then(pl.col(name)).otherwise(None).alias(name) for name in ["keep", "reason", *scores.columns]
+    )
+    return to_arrow(masked, scores.columns)
+
+
+def to_arrow(frame: pl.DataFrame, names: Sequence[str]) -> pa.Table:
+    """A column shard's table in its fixed types: keep bool, reason string, scores double, attributes string."""
+    arrays: dict[str, pa.Array] = {
+        "keep": pa.array(frame["keep"].to_list(), pa.bool_()),
+        "reason": pa.array(frame["reason"].to_list(), pa.string()),
+    }
+    for name in names:
+        text = frame.schema[name] == pl.String
+        arrays[name] = (
+            frame[name].cast(pl.String if text else pl.Float64).to_arrow().cast(pa.string() if text else pa.float64())
+        )
+    return pa.table(arrays)
+
+
+def expand(table: pa.Table, alive: Mask) -> pa.Table:
+    """A table over the rows alive, spread over all rows of the shard, null where a row is not alive."""
+    index = np.full(len(alive), -1, np.int64)
+    index[alive] = np.arange(int(alive.sum()))
+    indices = pa.array(index, mask=index < 0)
+    return table.take(indices)
+
+
+def merge_scores(rows: pa.Table, columns: Sequence[tuple[str, pa.Table]]) -> pa.Table:
+    """The rows with each step's findings appended to ``scores`` and ``attributes``.
+
+    Args:
+        rows: rows in a kind's schema.
+        columns: (label, column shard) in step order, aligned with ``rows``. Nulls are left out: not assessed is not a score.
+    """
+    for target, wanted, child in (("scores", pa.float64(), SCORES), ("attributes", pa.string(), ATTRIBUTES)):
+        new = [
+            (label if name == "score" else f"{label}.{name}", table[name].combine_chunks())
+            for label, table in columns
+            for name in table.column_names
+            if name not in ("keep", "reason") and table[name].type == wanted
+        ]
+        if new:
+            place = rows.schema.get_field_index(target)
+            rows = rows.set_column(place, rows.schema.field(place), _append(rows[target].combine_chunks(), new, child))
+    return rows
+
+
+def _append(lists: pa.Array, new: Sequence[tuple[str, pa.Array]], dtype: pa.DataType) -> pa.Array:
+    count = len(lists)
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    old = lists.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+    owners = [np.repeat(np.arange(count), np.diff(offsets))]
+    names: list[pa.Array] = [old.field("name")]
+    values: list[pa.Array] = [old.field("value")]
+    for name, array in new:
+        given = np.flatnonzero(np.asarray(array.is_valid().to_numpy(zero_copy_only=False), bool))
+        owners.append(given)
+        names.append(pa.array([name] * len(given), pa.string()))
+        values.append(array.drop_null().cast(dtype.value_type.field("value").type))
+    owner = np.concatenate(owners)
+    order = pa.array(np.argsort(owner, kind="stable"))
+    fields = [dtype.value_type.field("name"), dtype.value_type.field("value")]
+    struct = pa.StructArray.from_arrays(
+        [pa.concat_arrays(names).take(order), pa.concat_arrays(values).take(order)], fields=fields
+    )
+    ends = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=count))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), struct, type=dtype)
+
+
+def count_reasons(languages: pl.Series, columns: pa.Table) -> dict[str, dict[str, int]]:
+    """Language → what became of the rows a step saw: ``kept`` and each reason, with counts."""
+    frame = pl.DataFrame(
+        {"language": languages, "keep": pl.Series(columns["keep"].to_pylist(), dtype=pl.Boolean),
+         "reason": pl.Series(columns["reason"].to_pylist(), dtype=pl.String)}
+    )  # fmt: skip
+    seen = frame.filter(pl.col("keep").is_not_null()).with_columns(pl.col("reason").fill_null("kept"))
+    counts: dict[str, dict[str, int]] = {}
+    for language, reason, count in seen.group_by("language", "reason").len().sort("language", "reason").rows():
+        counts.setdefault(language, {})[reason] = count
+    return counts

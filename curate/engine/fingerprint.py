@@ -1,0 +1,87 @@
+"""A key is the digest of a recipe: everything that decides an outcome, as strict canonical JSON, and nothing else.
+
+The recipe is stored next to what it made, so that two recipes can be compared and the difference told to a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from curate.catalog.params import Reference
+from curate.steps import Model, Step
+
+SCHEME = "c1"
+
+
+def canonical_json(value: Any) -> bytes:
+    """UTF-8 JSON with sorted keys, no blanks, and only values that have one form.
+
+    Raises:
+        TypeError: NaN, infinities, sets, or mappings with keys that are no text.
+    """
+    _refuse(value, "recipe")
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _refuse(value: Any, where: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{where}: {value} has no canonical form")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where}: the key {key!r} is no text")
+            _refuse(inner, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            _refuse(inner, f"{where}[{index}]")
+    elif not isinstance(value, str | int | float | bool | None):
+        raise TypeError(f"{where}: a {type(value).__name__} has no canonical form")
+
+
+def digest(value: Any) -> str:
+    """40 hexadecimal digits of BLAKE2b over the scheme's name and the canonical JSON."""
+    data = canonical_json(value)
+    return hashlib.blake2b(f"{SCHEME}:{len(data)}:".encode() + data, digest_size=20).hexdigest()
+
+
+def step_recipe(action: str, step: Step, models: Mapping[str, Model], *, decisions: bool) -> dict[str, Any]:
+    """The recipe of one use of a step, inputs not yet in it.
+
+    Models enter by their identity in place of the name the catalog gives them.
+    """
+    params = step.identity(decisions=decisions)
+    identities: dict[str, Any] = {}
+    for parameter in step.references(Reference.MODEL):
+        name = getattr(step, parameter)
+        params.pop(parameter, None)
+        if name is not None:
+            identities[parameter] = models[name].model_identity()
+    return {"action": action, "step": step.tag, "version": step.version, "params": params, "models": identities}
+
+
+def explain(old: Any, new: Any, path: str = "") -> list[str]:
+    """What differs between two recipes: ``params.min: 0.7 → 0.75``, one line a difference."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        lines: list[str] = []
+        for key in sorted({*old, *new}):
+            inner = f"{path}.{key}" if path else str(key)
+            if key not in old:
+                lines.append(f"{inner}: (default) → {_short(new[key])}")
+            elif key not in new:
+                lines.append(f"{inner}: {_short(old[key])} → (default)")
+            else:
+                lines += explain(old[key], new[key], inner)
+        return lines
+    return [] if old == new else [f"{path}: {_short(old)} → {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 6:
+        return f"{len(value)} values"
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if len(text) <= 80 else text[:77] + "…"

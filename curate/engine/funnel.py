@@ -1,0 +1,114 @@
+"""The funnel tells for each language how many rows came in, what each step dropped and why, and which language fares oddly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+Counts = dict[str, dict[str, int]]
+_LEAST_ROWS = 20
+_LEAST_POINTS = 0.10
+
+
+@dataclass
+class Funnel:
+    """Rows by language: read, dropped by each step and reason, kept."""
+
+    read: dict[str, int] = field(default_factory=dict)
+    steps: list[tuple[str, Counts]] = field(default_factory=list)
+    """(step, language → {``kept`` or reason: rows}), in order."""
+    made: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Row step → language → rows it made."""
+    kept: dict[str, int] = field(default_factory=dict)
+
+    def add_read(self, languages: Mapping[str, int]) -> None:
+        for language, count in languages.items():
+            self.read[language] = self.read.get(language, 0) + count
+
+    def add_step(self, label: str, results: Iterable[Counts]) -> None:
+        total: Counts = {}
+        for counts in results:
+            for language, reasons in counts.items():
+                mine = total.setdefault(language, {})
+                for reason, count in reasons.items():
+                    mine[reason] = mine.get(reason, 0) + count
+        self.steps.append((label, total))
+
+    def dropped(self, language: str) -> dict[str, int]:
+        """``step: reason`` → rows dropped in a language."""
+        found: dict[str, int] = {}
+        for label, counts in self.steps:
+            for reason, count in counts.get(language, {}).items():
+                if reason != "kept":
+                    found[f"{label}: {reason}"] = found.get(f"{label}: {reason}", 0) + count
+        return found
+
+    def languages(self) -> list[str]:
+        """All languages, the one with most rows first."""
+        every = {*self.read, *self.kept, *(language for _, counts in self.steps for language in counts)}
+        return sorted(every, key=lambda tag: (-max(self.read.get(tag, 0), self.kept.get(tag, 0)), tag))
+
+    def alarms(self, factor: float) -> list[str]:
+        """Steps that treat a language very differently from the others.
+
+        A language with at least 20 rows is named when a step drops more than ``factor`` times the median share of the
+        other languages, and at least 10 points more than it.
+        """
+        found = []
+        for label, counts in self.steps:
+            rates = {}
+            for language, reasons in counts.items():
+                seen = sum(reasons.values())
+                if seen >= _LEAST_ROWS:
+                    rates[language] = 1 - reasons.get("kept", 0) / seen
+            for language, rate in sorted(rates.items()):
+                others = [other for tag, other in rates.items() if tag != language]
+                if not others:
+                    continue
+                usual = median(others)
+                if rate > factor * usual and rate - usual >= _LEAST_POINTS:
+                    reasons = {reason: count for reason, count in counts[language].items() if reason != "kept"}
+                    worst = max(reasons, key=lambda reason: reasons[reason])
+                    found.append(
+                        f"{label} drops {rate:.0%} of {language} (others: {usual:.0%} in the median), mostly for '{worst}'"
+                    )
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        return {"read": self.read, "steps": [{"step": label, "languages": counts} for label, counts in self.steps],
+                "made": self.made, "kept": self.kept}  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Funnel:
+        return cls(
+            dict(value["read"]),
+            [(one["step"], one["languages"]) for one in value["steps"]],
+            dict(value["made"]),
+            dict(value["kept"]),
+        )
+
+
+def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table: language, read, one column a step (rows dropped), kept, share kept."""
+    labels = [label for label, _ in funnel.steps]
+    header = ["language", "read", *labels, "kept", "share"]
+    rows = []
+    for language in funnel.languages():
+        drops = [
+            sum(count for reason, count in counts.get(language, {}).items() if reason != "kept")
+            for _, counts in funnel.steps
+        ]
+        read, kept = funnel.read.get(language, 0), funnel.kept.get(language, 0)
+        came = read + sum(made.get(language, 0) for made in funnel.made.values())
+        rows.append(
+            [
+                language,
+                f"{read:,}",
+                *(f"−{drop:,}" if drop else "·" for drop in drops),
+                f"{kept:,}",
+                f"{kept / came:.0%}" if came else "–",
+            ]
+        )
+    return header, rows

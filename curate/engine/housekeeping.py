@@ -1,0 +1,148 @@
+"""Housekeeping removes what no build stands on any more, and checks that what is there is what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from curate.engine.lock import StoreLock
+from curate.engine.store import Store
+from curate.engine.versions import ID_LENGTH
+from curate.rows import Kind, content_digest, row_ids, schema
+from curate.rows.ids import row_digests
+
+
+@dataclass
+class Collected:
+    """What ``gc`` removed, or would."""
+
+    results: int = 0
+    versions: list[str] = field(default_factory=list)
+    cached: int = 0
+    bytes: int = 0
+
+
+def collect_garbage(
+    store: Store, *, keep_versions: int = 0, cache_days: float | None = None, dry_run: bool = False, wait: float = 0.0
+) -> Collected:
+    """Removes results that the last build of no dataset used, and versions that no ref names.
+
+    Args:
+        keep_versions: how many of the newest unnamed versions of each dataset to keep nevertheless.
+        cache_days: also remove cached model answers not used for so many days (None: leave the cache alone).
+        dry_run: only count.
+    """
+    found = Collected()
+    with StoreLock(store.root, wait=wait):
+        used = {path for name in store.datasets() for path in store.state(name).get("used", ())}
+        work = store.root / "work"
+        for step in sorted(work.iterdir()) if work.is_dir() else ():
+            for folder in step.iterdir():
+                if f"{step.name}/{folder.name}" not in used:
+                    found.results += 1
+                    found.bytes += _remove(folder, dry_run)
+        for name in store.datasets():
+            named = {str(ref["version"]) for ref in store.refs(name).values()}
+            loose = sorted((version for version in store.versions(name) if version not in named),
+                           key=lambda version: store.manifest(name, version)["created_at"], reverse=True)  # fmt: skip
+            for version in loose[keep_versions:]:
+                found.versions.append(f"{name}@{version}")
+                found.bytes += _remove(store.dataset(name) / version, dry_run)
+        if cache_days is not None:
+            found.cached, freed = _prune_cache(store.root / "cache", cache_days, dry_run)
+            found.bytes += freed
+    return found
+
+
+def _remove(folder: Path, dry_run: bool) -> int:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.stat().st_nlink == 1)
+    if not dry_run:
+        # Renamed first, so that a kill half-way leaves a folder that the next build sweeps, not a half result.
+        aside = folder.with_name(f".tmp-gone-{folder.name}")
+        folder.rename(aside)
+        shutil.rmtree(aside)
+    return size
+
+
+def _prune_cache(folder: Path, days: float, dry_run: bool) -> tuple[int, int]:
+    """Whole cache files that nobody used for so long; each belongs to one model."""
+    limit = time.time() - days * 86_400
+    count = freed = 0
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        if path.is_file() and path.name != "files.json" and path.stat().st_mtime < limit:
+            count, freed = count + 1, freed + path.stat().st_size
+            if not dry_run:
+                path.unlink()
+    return count, freed
+
+
+def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:
+    """What is wrong with a version: files changed or missing, rows not what their ids say, digest not the version's; empty if nothing is."""
+    version = store.resolve(name, ref)
+    manifest = store.manifest(name, version)
+    folder = store.dataset(name) / version
+    problems: list[str] = []
+    listed = {file["path"] for file in manifest["files"]}
+    for path in folder.rglob("*.parquet"):
+        if path.relative_to(folder).as_posix() not in listed:
+            problems.append(f"{path.relative_to(folder).as_posix()}: not in the manifest")
+    digests: dict[str, list[bytes]] = {}
+    bad = ""
+    for file in manifest["files"]:
+        path = folder / file["path"]
+        if not path.exists():
+            problems.append(f"{file['path']}: missing")
+            continue
+        with path.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() != file["sha256"]:
+                problems.append(f"{file['path']}: its bytes are not those that were written")
+                continue
+        problems += [f"{file['path']}: {problem}" for problem in _check_rows(path, file, digests)]
+        if file["part"] == "quarantined":
+            bad = content_digest(pq.read_table(path))
+    if not problems and _digest(manifest, digests, bad) != version:
+        problems.append("the digest of its rows is not the version's name")
+    return problems
+
+
+def _check_rows(path: Path, file: dict[str, Any], digests: dict[str, list[bytes]]) -> list[str]:
+    table = pq.read_table(path)
+    problems = []
+    if table.num_rows != file["rows"]:
+        problems.append(f"{table.num_rows} rows, the manifest says {file['rows']}")
+    if file["part"] == "quarantined":
+        return problems
+    digests.setdefault(file["part"], []).extend(row_digests(table))
+    kind = Kind(path.name.split("-")[0]) if file["part"] == "rejected" else None
+    if kind is None:
+        from curate.rows.kinds import kind_of
+
+        kind = kind_of(table.column_names)
+    wrong = [
+        index
+        for index, (said, is_) in enumerate(zip(table["id"].to_pylist(), row_ids(kind, table).to_pylist(), strict=True))
+        if said != is_
+    ]
+    if wrong:
+        problems.append(f"row {wrong[0]} is not what its id says ({len(wrong)} such rows)")
+    expected = schema(kind)
+    if table.schema.names[: len(expected.names)] != expected.names:
+        problems.append("its columns are not those of its kind")
+    return problems
+
+
+def _digest(manifest: dict[str, Any], digests: dict[str, list[bytes]], bad: str) -> str:
+    from curate.engine.work import BAD_SCHEMA
+
+    bad = bad or content_digest(BAD_SCHEMA.empty_table())
+    whole = hashlib.blake2b(f"curate-version-1:{manifest['kind']}:{bad}".encode(), digest_size=32)
+    for split in manifest["recipe"]["splits"]:
+        whole.update(f"\0split {split}\0".encode() + b"".join(digests.get(split, [])))
+    whole.update(b"\0rejected\0" + b"".join(digests.get("rejected", [])))
+    return whole.hexdigest()[:ID_LENGTH]

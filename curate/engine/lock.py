@@ -1,0 +1,129 @@
+"""One build at a time in one store: the lock is a file with its owner's name and a heartbeat.
+
+A lock whose process is dead (on this machine) or whose heart has not beaten for half a minute (elsewhere) is taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import orjson
+
+from curate.engine.store import StoreError, read_json
+
+_BEAT = 5.0
+_DEAD = 30.0
+
+
+class StoreLock:
+    """Holds the lock of a store while the ``with`` block runs.
+
+    Args:
+        root: the store's folder.
+        wait: seconds to wait for another build to end.
+    """
+
+    def __init__(self, root: Path, *, wait: float = 0.0) -> None:
+        self._path = root / "lock.json"
+        self._wait = wait
+        self._stop = threading.Event()
+        self._me = {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid()), "since": time.time()}
+
+    def __enter__(self) -> StoreLock:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        until = time.monotonic() + self._wait
+        while not self._try():
+            if time.monotonic() >= until:
+                owner = self._owner() or {}
+                raise StoreError(f"another build works in {self._path.parent} (process {owner.get('pid')} on {owner.get('host')}); "
+                                 "wait for it, or use --wait SECONDS")  # fmt: skip
+            time.sleep(0.2)
+        self._thread = threading.Thread(target=self._beat, name="curate-lock", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._mine():
+            self._path.unlink(missing_ok=True)
+
+    def _try(self) -> bool:
+        mine = self._path.with_name(f".tmp-lock-{os.getpid()}-{threading.get_ident()}")
+        mine.write_bytes(orjson.dumps(self._me))
+        try:
+            os.link(mine, self._path)  # atomic, and whole from the first moment
+            return True
+        except FileExistsError:
+            self._clear_if_dead()
+            return False
+        finally:
+            mine.unlink(missing_ok=True)
+
+    def _clear_if_dead(self) -> None:
+        owner = self._owner()
+        if owner is None or not self._is_dead(owner):
+            return
+        # Renaming first makes sure that of several who saw it dead only one clears it.
+        aside = self._path.with_name(f".tmp-lock-dead-{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            self._path.rename(aside)
+            taken = read_json(aside)
+            if taken == owner:
+                aside.unlink(missing_ok=True)
+            else:  # someone alive got it in between: give it back
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, self._path)
+                aside.unlink(missing_ok=True)
+
+    def _is_dead(self, owner: dict[str, object]) -> bool:
+        if owner.get("host") == self._me["host"]:
+            pid = int(str(owner.get("pid", 0)))
+            return pid <= 0 or _born(pid) != owner.get("born")
+        try:
+            return time.time() - self._path.stat().st_mtime > _DEAD
+        except FileNotFoundError:
+            return False
+
+    def _owner(self) -> dict[str, object] | None:
+        try:
+            found = read_json(self._path)
+        except StoreError:
+            return {"pid": 0, "host": self._me["host"]}
+        return found if isinstance(found, dict) else None
+
+    def _mine(self) -> bool:
+        return self._owner() == self._me
+
+    def _beat(self) -> None:
+        while not self._stop.wait(_BEAT):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(self._path)
+
+
+def _born(pid: int) -> str | None:
+    """When a process began (so that a reused process number is not taken for its dead owner); None if it is not alive."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return None
+    except (OSError, IndexError):
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return "alive"

@@ -1,0 +1,46 @@
+"""Performing a task is calling its action inside a folder that appears whole or not at all; workers run nothing else."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from curate.engine import versions, work
+from curate.engine.context import WorkerContext
+from curate.engine.store import Store
+from curate.engine.work import Setting, Task, Tick, Work, unpack
+from curate.steps import StepError
+
+ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
+    "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
+    "summarize": work.summarize, "settle": work.settle, "make": work.make, "part": versions.part,
+}  # fmt: skip
+
+
+def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
+    """Does a task and returns its result; a failure comes back as ``{"error": …}`` with the stage's name."""
+    started = time.perf_counter()
+    store = Store(Path(setting.root))
+    try:
+        with store.scratch() as scratch:
+            models = {name: unpack(spec) for name, spec in task.payload.get("models", {}).items()}
+            context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
+                                    ancestors=task.payload.get("ancestors", ()))  # fmt: skip
+            at_hand = Work(store, setting, task, context, tick)
+
+            def fill(folder: Path) -> dict[str, Any]:
+                made = ACTIONS[task.action](at_hand, folder)
+                return {"recipe": task.recipe, "key": task.key, **made, "warnings": context.warnings,
+                        "seconds": round(time.perf_counter() - started, 3)}  # fmt: skip
+
+            return store.commit(store.work(task.step, task.key), fill)
+    except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name
+        expected = isinstance(error, StepError | ValueError | OSError) or type(error).__name__ in (
+            "SourceError",
+            "StoreError",
+        )
+        return {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
+                "trace": None if expected and isinstance(error, StepError) else traceback.format_exc()}  # fmt: skip

@@ -1,0 +1,394 @@
+"""Stages turn inputs with known content into tasks with known keys: a plan looks the keys up, a build also does what is missing.
+
+Data goes one way: source units → row shards (→ linked to their parents) → column shards step by step → parts → version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.catalog import Catalog, StepUse
+from curate.engine.columns import ALL, Columns
+from curate.engine.executor import Executor
+from curate.engine.fingerprint import digest, step_recipe
+from curate.engine.plan import Plan, StagePlan, reasons
+from curate.engine.progress import Progress
+from curate.engine.shards import Cuts, Shard
+from curate.engine.store import FileDigests, Store
+from curate.engine.work import Task, pack
+from curate.rows import Kind
+from curate.steps import GlobalStep, Model, RowStep, ScoreStep, Unit
+
+
+class BuildError(Exception):
+    """A build cannot go on; the message names stage, place and what to do."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A row shard with the column shards beside it, on its way through a dataset's steps."""
+
+    kind: Kind
+    shard: Shard
+    columns: tuple[Columns, ...] = ()
+
+    @property
+    def alive(self) -> str:
+        return self.columns[-1].alive if self.columns else ALL
+
+    @property
+    def rows_alive(self) -> int:
+        return self.columns[-1].rows_alive if self.columns else self.shard.rows
+
+    def to_json(self) -> dict[str, Any]:
+        return {"shard": self.shard.to_json(), "columns": [one.to_json() for one in self.columns]}
+
+
+@dataclass
+class Runner:
+    """Looks results up and, unless it only plans, makes the missing ones."""
+
+    store: Store
+    catalog: Catalog
+    registry: Any
+    progress: Progress
+    executor: Executor | None
+    """None: plan only."""
+    digests: FileDigests
+    cuts: Cuts
+    plan: Plan = field(default_factory=Plan)
+    dataset: str = ""
+    old: Mapping[str, Any] = field(default_factory=dict)
+    """Stages of the last finished build of this dataset."""
+    stages: dict[str, Any] = field(default_factory=dict)
+    """Stages of this build: id → {recipe, inputs}."""
+    used: dict[str, None] = field(default_factory=dict)
+    """Folders below ``work/`` that this build stands on."""
+    warnings: dict[tuple[str, str], None] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------------------------------------------------ tasks
+    def do(
+        self, groups: Mapping[str, tuple[str, dict[str, Any], Sequence[Task | None]]]
+    ) -> dict[str, list[dict[str, Any] | None]]:
+        """The results of all tasks of some stages, which may run side by side.
+
+        Args:
+            groups: stage id → (action, recipe without inputs, tasks; None where an input is not known yet).
+        """
+        results: dict[str, list[dict[str, Any] | None]] = {}
+        missing: list[tuple[str, int, Task]] = []
+        for stage, (action, recipe, tasks) in groups.items():
+            found = [None if task is None else self.store.result(task.step, task.key) for task in tasks]
+            results[stage] = found
+            lacking = [(stage, index, task) for index, (task, result) in enumerate(zip(tasks, found, strict=True))
+                       if task is not None and result is None]  # fmt: skip
+            inputs = [task.key for task in tasks if task is not None]
+            why: list[str] = []
+            if lacking or None in tasks:
+                rescored = None
+                if action == "score" and None not in tasks:
+                    rescored = sum(self._unscored(task) for _, _, task in lacking)
+                    action = "score" if rescored else "re-decide"
+                why = reasons(self.old.get(stage), recipe, inputs, waits=None in tasks, rescored=rescored)
+            self.plan.stages.append(
+                StagePlan(self.dataset, stage, action, reuse=sum(result is not None for result in found), run=len(lacking),
+                          waits=sum(task is None for task in tasks), rows=sum(task.rows for _, _, task in lacking), reasons=why)
+            )  # fmt: skip
+            self.stages[stage] = {"recipe": recipe, "inputs": inputs}
+            missing += lacking
+            for task in tasks:
+                if task is not None:
+                    self.used[f"{task.step}/{task.key}"] = None
+                    if "score_key" in task.payload:
+                        self.used[f"{task.step}/{task.payload['score_key']}"] = None
+        if missing and self.executor is not None:
+            self._run(missing, results)
+        for stage, found in results.items():
+            for result in found:
+                for warning in (result or {}).get("warnings", ()):
+                    self.warnings[stage, warning] = None
+        return results
+
+    def _run(self, missing: Sequence[tuple[str, int, Task]], results: dict[str, list[dict[str, Any] | None]]) -> None:
+        assert self.executor is not None
+        expected: dict[str, int] = {}
+        for stage, _, task in missing:
+            expected[stage] = expected.get(stage, 0) + task.rows
+        left = {stage: sum(other == stage for other, _, _ in missing) for stage in expected}
+        for stage, rows in expected.items():
+            self.progress.begin(stage, rows)
+        for index, result in self.executor.run([task for _, _, task in missing], self.progress.advance):
+            stage, place, task = missing[index]
+            if "error" in result:
+                trace = (
+                    f"\n{result['trace']}"
+                    if result.get("trace") and result["kind"] not in ("SourceError", "StepError")
+                    else ""
+                )
+                shard = f" (shard {task.payload['shard']})" if "shard" in task.payload else ""
+                raise BuildError(f"{stage}{shard}: {result['error']}{trace}")
+            results[stage][place] = result
+            left[stage] -= 1
+            if not left[stage]:
+                self.progress.end(stage)
+
+    def _unscored(self, task: Task) -> int:
+        """How many rows of a score task have no kept score."""
+        import numpy as np
+        import pyarrow.parquet as pq
+
+        from curate.engine.columns import read_alive
+
+        path = self.store.work(task.step, task.payload["score_key"]) / "scores.parquet"
+        if not path.exists():
+            return task.rows
+        scored = np.asarray(
+            pq.read_table(path, columns=["scored"])["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool
+        )
+        alive = read_alive(self.store.root, [Columns(**value) for value in task.payload["columns"]], len(scored))
+        return int((alive & ~scored).sum())
+
+    def models_of(self, params: Any) -> dict[str, Model]:
+        """The models that a step names: the catalog's, else the installed one of that name with its defaults."""
+        from curate.catalog import Reference
+
+        found: dict[str, Model] = {}
+        for parameter in params.references(Reference.MODEL):
+            name = getattr(params, parameter)
+            if name is not None:
+                found[name] = self.catalog.models.get(name) or self.registry.get("model", name)()
+        return found
+
+    # ---------------------------------------------------------------------------------------------------------- sources
+    def read_tasks(self, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
+        """The tasks that read a source, one a unit."""
+        source = self.catalog.sources[name]
+        recipe = {**step_recipe("read", source, {}, decisions=False), "kind": kind.value, "cuts": self.cuts.recipe()}
+        recipe["params"].pop("license", None)  # in the key below, but no reason to tell a person
+        packed = pack(source)
+        tasks = []
+        for unit in units:
+            state = unit.state or [self.digests(path) for path in unit.files]
+            full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
+            payload = {"step": packed, "kind": kind.value, "name": name,
+                       "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state}}  # fmt: skip
+            tasks.append(Task("read", f"read {name}", f"read-{source.tag}", digest(full), full, 0, payload))
+        return recipe, tasks
+
+    def link(self, name: str, shards: Sequence[Shard] | None, parents: Sequence[Shard] | None) -> list[Shard] | None:
+        """A source's rows joined to their parents by key."""
+        stage = f"link {name}"
+        recipe = {"action": "link", "version": 1}
+        tasks: list[Task | None] = [None]
+        if shards is not None and parents is not None:
+            keys = [parent.digest for parent in parents]
+            tasks = []
+            for shard in shards:
+                full = {**recipe, "input": [shard.digest, shard.places], "parents": keys}
+                payload = {"shard": shard.path, "parents": [parent.path for parent in parents]}
+                tasks.append(Task("link", stage, "link", digest(full), full, shard.rows, payload))
+        results = self.do({stage: ("link", recipe, tasks)})[stage]
+        if None in results:
+            return None
+        unmatched = sum(result["unmatched"] for result in results if result)
+        if unmatched:
+            total = sum(shard.rows for shard in shards or ())
+            parent = self.catalog.sources[name].parent()
+            self.warnings[
+                stage,
+                f"{unmatched:,} of {total:,} rows of {name} have no row with their key in {parent}; they stay without a parent",
+            ] = None
+        return [
+            shard
+            for task, result in zip(tasks, results, strict=True)
+            if task and result
+            for shard in _shards(task, result)
+        ]
+
+    # ------------------------------------------------------------------------------------------------------------ steps
+    def apply(
+        self, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
+    ) -> tuple[list[Piece | None], list[Any]]:
+        """One step on all pieces: the pieces after it, and each task's funnel counts (row steps: made rows by language)."""
+        if isinstance(use.params, ScoreStep):
+            return self._score(use, pieces, ancestors)
+        if isinstance(use.params, GlobalStep):
+            return self._settle(use, pieces, seed)
+        if isinstance(use.params, RowStep):
+            return self._make(use, pieces, seed, ancestors)
+        raise BuildError(f"{use.mark}: {use.name} is no step that a dataset can use")
+
+    def _base(self, use: StepUse, piece: Piece, models: Mapping[str, Model]) -> dict[str, Any]:
+        return {"step": pack(use.params), "models": {name: pack(model) for name, model in models.items()}, "kind": piece.kind.value,
+                "shard": piece.shard.path, "columns": [one.to_json() for one in piece.columns]}  # fmt: skip
+
+    def _score(
+        self, use: StepUse, pieces: Sequence[Piece | None], ancestors: Sequence[str]
+    ) -> tuple[list[Piece | None], list[Any]]:
+        step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
+        told = step_recipe("score", step, models, decisions=True)
+        recipe = step_recipe("score", step, models, decisions=False)
+        fitted, known = (self._fit(use, pieces, models, recipe, ancestors), True) if step.fits else (None, True)
+        if step.fits and fitted is None:
+            known = False
+        tasks: list[Task | None] = []
+        for piece in pieces:
+            if piece is None or not known:
+                tasks.append(None)
+                continue
+            score = {
+                **recipe,
+                "kind": piece.kind.value,
+                "input": piece.shard.digest,
+                "fitted": fitted["digest"] if fitted else None,
+            }
+            score_key = digest(score)
+            full = {
+                "action": "decide",
+                "score": score_key,
+                "decision": step.decision(),
+                "alive": piece.alive,
+                "version": step.version,
+            }
+            payload = {
+                **self._base(use, piece, models),
+                "score_key": score_key,
+                "fitted": fitted["path"] if fitted else None,
+                "ancestors": ancestors,
+            }
+            tasks.append(
+                Task("score", stage, step.tag, digest(full), {**full, "recipe": score}, piece.rows_alive, payload)
+            )
+        results = self.do({stage: ("score", told, tasks)})[stage]
+        return self._beside(use, pieces, tasks, results), [result["funnel"] for result in results if result]
+
+    def _fit(self, use: StepUse, pieces: Sequence[Piece | None], models: Mapping[str, Model], recipe: dict[str, Any],
+             ancestors: Sequence[str]) -> dict[str, Any] | None:  # fmt: skip
+        stage = f"{self.dataset}/{use.label} sample"
+        sampling = {**recipe, "action": "sample"}
+        tasks: list[Task | None] = []
+        for piece in pieces:
+            if piece is None:
+                tasks.append(None)
+                continue
+            full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.alive}
+            tasks.append(Task("sample", stage, f"{use.name}-sample", digest(full), full, piece.rows_alive,
+                              {**self._base(use, piece, models), "ancestors": ancestors}))  # fmt: skip
+        samples = self.do({stage: ("sample", sampling, tasks)})[stage]
+        if None in samples:
+            return None
+        fit_stage, fitting = f"{self.dataset}/{use.label} fit", {**recipe, "action": "fit"}
+        full = {**fitting, "inputs": [sample["digest"] for sample in samples if sample]}
+        paths = [
+            f"work/{task.step}/{task.key}/{sample['path']}"
+            for task, sample in zip(tasks, samples, strict=True)
+            if task and sample
+        ]
+        task = Task("fit", fit_stage, f"{use.name}-fit", digest(full), full, 0,
+                    {"step": pack(use.params), "models": {name: pack(model) for name, model in models.items()}, "samples": paths})  # fmt: skip
+        result = self.do({fit_stage: ("fit", fitting, [task])})[fit_stage][0]
+        return result and {"path": f"work/{task.step}/{task.key}/{result['path']}", "digest": result["digest"]}
+
+    def _settle(self, use: StepUse, pieces: Sequence[Piece | None], seed: int) -> tuple[list[Piece | None], list[Any]]:
+        step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
+        recipe = {**step_recipe("summarize", step, models, decisions=False)}
+        summing: list[Task | None] = []
+        for piece in pieces:
+            if piece is None:
+                summing.append(None)
+                continue
+            full = {**recipe, "kind": piece.kind.value, "input": piece.shard.digest}
+            summing.append(Task("summarize", f"{stage} summaries", f"{step.tag}-summary", digest(full), full, piece.shard.rows,
+                                {**self._base(use, piece, models), "columns": []}))  # fmt: skip
+        summaries = self.do({f"{stage} summaries": ("summarize", recipe, summing)})[f"{stage} summaries"]
+        told = {**step_recipe("settle", step, models, decisions=True), "seed": seed}
+        whole: Task | None = None
+        if pieces and None not in summaries and None not in pieces:
+            known = [piece for piece in pieces if piece is not None]
+            full = {
+                **told,
+                "inputs": [
+                    [summary["digest"], piece.alive] for summary, piece in zip(summaries, known, strict=True) if summary
+                ],
+            }
+            shards = [{"path": piece.shard.path, "rows": piece.shard.rows, "columns": [one.to_json() for one in piece.columns],
+                       "summary": f"work/{task.step}/{task.key}/{summary['path']}"}
+                      for piece, task, summary in zip(known, summing, summaries, strict=True) if task and summary]  # fmt: skip
+            payload = {
+                "step": pack(step),
+                "models": {name: pack(model) for name, model in models.items()},
+                "kind": known[0].kind.value,
+                "shards": shards,
+            }
+            whole = Task(
+                "settle", stage, step.tag, digest(full), full, sum(piece.shard.rows for piece in known), payload
+            )
+        if not pieces:
+            return [], []
+        result = self.do({stage: ("decide", told, [whole])})[stage][0]
+        if result is None or whole is None:
+            return [None] * len(pieces), []
+        outputs: list[dict[str, Any] | None] = list(result["outputs"])
+        return self._beside(use, pieces, [whole] * len(pieces), outputs), [
+            output["funnel"] for output in result["outputs"]
+        ]
+
+    def _beside(self, use: StepUse, pieces: Sequence[Piece | None], tasks: Sequence[Task | None],
+                results: Sequence[dict[str, Any] | None]) -> list[Piece | None]:  # fmt: skip
+        after: list[Piece | None] = []
+        for piece, task, result in zip(pieces, tasks, results, strict=True):
+            if piece is None or task is None or result is None:
+                after.append(None)
+                continue
+            columns = Columns(
+                f"work/{task.step}/{task.key}/{result['path']}",
+                use.label,
+                result["digest"],
+                result["alive"],
+                result["rows_alive"],
+            )
+            after.append(Piece(piece.kind, piece.shard, (*piece.columns, columns)))
+        return after
+
+    def _make(
+        self, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
+    ) -> tuple[list[Piece | None], list[Any]]:
+        step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
+        recipe = {**step_recipe("make", step, models, decisions=True), "cuts": self.cuts.recipe(), "seed": seed}
+        tasks: list[Task | None] = []
+        for piece in pieces:
+            if piece is None:
+                tasks.append(None)
+                continue
+            # Scores beside the rows are merged into what the step sees, so their names and content count.
+            full = {
+                **recipe,
+                "kind": piece.kind.value,
+                "input": [piece.shard.digest, [[one.label, one.digest] for one in piece.columns]],
+            }
+            tasks.append(Task("make", stage, step.tag, digest(full), full, piece.rows_alive,
+                              {**self._base(use, piece, models), "ancestors": ancestors}))  # fmt: skip
+        results = self.do({stage: ("make", recipe, tasks)})[stage]
+        after: list[Piece | None] = []
+        for piece, task, result in zip(pieces, tasks, results, strict=True):
+            if piece is None or task is None or result is None:
+                after.append(None)
+            else:
+                after += [Piece(step.makes(piece.kind), shard) for shard in _shards(task, result)]
+        return after, [shard["languages"] for result in results if result for shard in result["shards"]]
+
+
+def _shards(task: Task, result: dict[str, Any]) -> list[Shard]:
+    return [Shard.from_json(value, f"work/{task.step}/{task.key}") for value in result["shards"]]
+
+
+def shards_of(tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]) -> list[Shard] | None:
+    """The row shards of some finished tasks in order; None if one is not finished."""
+    if None in results:
+        return None
+    return [shard for task, result in zip(tasks, results, strict=True) if result for shard in _shards(task, result)]
+
+
+Warn = Callable[[str], None]

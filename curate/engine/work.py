@@ -1,0 +1,361 @@
+"""A task is one step on one shard, told in JSON; this is what a worker does with it, and it writes only its own folder."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate.catalog.params import Params
+from curate.engine.columns import (
+    Columns,
+    count_reasons,
+    decide,
+    expand,
+    mask_digest,
+    merge_scores,
+    read_alive,
+    to_arrow,
+)
+from curate.engine.context import WorkerContext
+from curate.engine.shards import Cuts, cut, write_parquet, write_shard
+from curate.engine.store import Store
+from curate.rows import Kind, content_digest, schema, with_ids
+from curate.steps import GlobalStep, Rows, RowStep, ScoreStep, Source, StepError, Unit
+
+_BATCH = 2_048
+BAD_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
+Tick = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of work; everything in it is JSON, so that it can go to another process or machine."""
+
+    action: str
+    """Which function below does it."""
+    stage: str
+    """Whom it works for, in messages."""
+    step: str
+    """Folder below ``work/``."""
+    key: str
+    recipe: dict[str, Any]
+    rows: int
+    """How many rows it will see (0 if unknown): for progress."""
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all tasks of a build."""
+
+    root: str
+    threads: int
+    memory: int
+    cuts: Cuts
+
+
+def pack(params: Params) -> dict[str, Any]:
+    """Parameters as JSON, with the class that reads them."""
+    return {
+        "module": type(params).__module__,
+        "name": type(params).__qualname__,
+        "params": params.model_dump(mode="json", by_alias=True),
+    }
+
+
+def unpack(value: Mapping[str, Any]) -> Any:
+    """The parameters that :func:`pack` packed; used only for classes the registry gave to the main process."""
+    found: Any = importlib.import_module(value["module"])
+    for part in value["name"].split("."):
+        found = getattr(found, part)
+    return found.model_validate(value["params"])
+
+
+class Work:
+    """What an action has at hand: its task, the store, the step, the rows."""
+
+    def __init__(self, store: Store, setting: Setting, task: Task, context: WorkerContext, tick: Tick) -> None:
+        self.store, self.setting, self.task, self.context, self.tick = store, setting, task, context, tick
+        self.payload = task.payload
+
+    def step(self) -> Any:
+        return unpack(self.payload["step"])
+
+    def kind(self) -> Kind:
+        return Kind(self.payload["kind"])
+
+    def shard(self) -> pa.Table:
+        return pq.read_table(self.store.root / self.payload["shard"])
+
+    def columns(self) -> list[Columns]:
+        return [Columns(**value) for value in self.payload["columns"]]
+
+    def alive(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        return read_alive(self.store.root, self.columns(), rows)
+
+    def batches(self, table: pa.Table) -> Iterator[Rows]:
+        for start in range(0, table.num_rows, _BATCH):
+            yield Rows(self.kind(), table.slice(start, _BATCH))
+
+
+def read(work: Work, folder: Path) -> dict[str, Any]:
+    """One unit of a source becomes row shards, and the rows that could not be read a file of their own."""
+    source: Source = work.step()
+    kind = work.kind()
+    unit = Unit(
+        work.payload["unit"]["name"],
+        tuple(Path(path) for path in work.payload["unit"]["files"]),
+        work.payload["unit"]["state"],
+    )
+    bad: list[dict[str, str]] = []
+
+    def tables() -> Iterator[pa.Table]:
+        for batch in source.read(unit, work.payload["name"], work.context):
+            bad.extend({"source": work.payload["name"], "unit": unit.name, "place": row.where, "reason": row.reason, "raw": row.raw}
+                       for row in batch.bad)  # fmt: skip
+            work.tick(batch.table.num_rows)
+            if batch.table.num_rows:
+                yield with_ids(kind, batch.table)
+
+    shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
+              for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
+    write_parquet(pa.Table.from_pylist(bad, BAD_SCHEMA), folder / "bad.parquet")
+    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad),
+            "bad_examples": [f"{row['unit']}:{row['place'].removeprefix('line ')}: {row['reason']}" for row in bad[:3]]}  # fmt: skip
+
+
+def link(work: Work, folder: Path) -> dict[str, Any]:
+    """Rows get the parent and the group of the row with the same key in another source."""
+    table = work.shard()
+    key = pl.col("group_id").str.splitn(":", 2).struct.field("field_1")
+    parents = pl.scan_parquet([work.store.root / path for path in work.payload["parents"]]).select(
+        key.alias("key"), pl.col("id").alias("parent"), pl.col("group_id").alias("group")
+    )
+    frame = (
+        pl.DataFrame({"group_id": pl.Series(table["group_id"].combine_chunks())})
+        .with_row_index("place")
+        .with_columns(key.alias("key"))
+    )
+    wanted = frame["key"].drop_nulls().unique()
+    found = (
+        parents.filter(pl.col("key").is_in(wanted.implode())).unique("key", keep="first", maintain_order=True).collect()
+    )
+    joined = frame.join(found, on="key", how="left", maintain_order="left").sort("place")
+    parent = joined["parent"].to_list()
+    lineage = table["lineage"].combine_chunks()
+    fields = {field.name: lineage.field(field.name) for field in lineage.type}
+    fields["parents"] = pa.array(
+        [[one] if one is not None else [] for one in parent], lineage.type.field("parents").type
+    )
+    linked = pa.StructArray.from_arrays(list(fields.values()), fields=list(lineage.type))
+    groups = joined.select(pl.coalesce("group", "group_id").alias("group_id"))["group_id"].to_list()
+    table = table.set_column(table.schema.get_field_index("lineage"), table.schema.field("lineage"), linked)
+    table = table.set_column(
+        table.schema.get_field_index("group_id"), table.schema.field("group_id"), pa.array(groups, pa.string())
+    )
+    unmatched = sum(one is None for one in parent)
+    work.tick(table.num_rows)
+    return {
+        "shards": [write_shard(table, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()],
+        "unmatched": unmatched,
+    }
+
+
+def sample(work: Work, folder: Path) -> dict[str, Any]:
+    step: ScoreStep = work.step()
+    table = work.shard()
+    table = table.filter(pa.array(work.alive(table.num_rows)))
+    sample = step.sample(Rows(work.kind(), table), work.context)
+    if sample is None:
+        raise StepError(f"{step.tag}: fits but gave no sample")
+    write_parquet(sample, folder / "sample.parquet")
+    work.tick(table.num_rows)
+    return {"path": "sample.parquet", "digest": content_digest(sample)}
+
+
+def fit(work: Work, folder: Path) -> dict[str, Any]:
+    step: ScoreStep = work.step()
+    fitted = step.fit([pq.read_table(work.store.root / path) for path in work.payload["samples"]], work.context)
+    write_parquet(fitted, folder / "fitted.parquet")
+    return {"path": "fitted.parquet", "digest": content_digest(fitted)}
+
+
+def score(work: Work, folder: Path) -> dict[str, Any]:
+    """Scores the rows that are alive and not scored yet, keeps the scores, then decides."""
+    step: ScoreStep = work.step()
+    kind = work.kind()
+    table = work.shard()
+    alive = work.alive(table.num_rows)
+    names = list(step.columns(kind))
+    known = work.store.work(work.task.step, work.payload["score_key"])
+    scores, scored = _known_scores(known, step, kind, table.num_rows)
+    missing = np.flatnonzero(alive & ~scored)
+    if len(missing):
+        fitted = pq.read_table(work.store.root / work.payload["fitted"]) if work.payload.get("fitted") else None
+        frames = []
+        for rows in work.batches(table.take(pa.array(missing))):
+            frame = step.score(rows, work.context, fitted)
+            _check_scores(step, kind, frame, len(rows))
+            frames.append(frame.select(names))
+            work.tick(len(rows))
+        fresh = pl.concat(frames)
+        place = np.zeros(table.num_rows, np.int64)
+        place[missing] = np.arange(len(missing)) + table.num_rows
+        place[~np.isin(np.arange(table.num_rows), missing)] = np.flatnonzero(
+            ~np.isin(np.arange(table.num_rows), missing)
+        )
+        scores = pl.concat([scores, fresh.cast(scores.schema)])[place]
+        scored = scored | alive
+        _keep_scores(work.store, known, scores, scored, work.context.warnings)
+    else:
+        work.tick(int(alive.sum()))
+        work.context.warnings.extend(_known_warnings(known))
+    language = pl.Series("language", table["language"].combine_chunks())
+    columns = decide(scores, language, step.verdicts(kind), alive)
+    return {**_columns_result(folder, "columns.parquet", columns, language), "scored": len(missing)}
+
+
+def _known_scores(
+    folder: Path, step: ScoreStep, kind: Kind, rows: int
+) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
+    path = folder / "scores.parquet"
+    if path.exists():
+        frame = pl.read_parquet(path)
+        return frame.drop("scored"), frame["scored"].to_numpy().astype(bool)
+    types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in step.columns(kind).items()}
+    return pl.DataFrame({name: pl.Series([None] * rows, dtype=dtype) for name, dtype in types.items()}), np.zeros(
+        rows, bool
+    )
+
+
+def _known_warnings(folder: Path) -> list[str]:
+    path = folder / "scores.parquet"
+    told = (pq.read_schema(path).metadata or {}).get(b"warnings", b"") if path.exists() else b""
+    return [line for line in told.decode().split("\x1e") if line]
+
+
+def _keep_scores(
+    store: Store, folder: Path, scores: pl.DataFrame, scored: np.ndarray[Any, np.dtype[np.bool_]], warnings: list[str]
+) -> None:
+    """Replaces the kept scores of a shard by fuller ones, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".tmp-{time.time_ns()}.parquet"
+    table = scores.with_columns(pl.Series("scored", scored)).to_arrow()
+    write_parquet(
+        table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(folder), *warnings])}), temporary
+    )
+    temporary.replace(folder / "scores.parquet")
+
+
+def _check_scores(step: ScoreStep, kind: Kind, frame: pl.DataFrame, rows: int) -> None:
+    wanted = list(step.columns(kind))
+    lacking = [name for name in wanted if name not in frame.columns]
+    if lacking or frame.height != rows:
+        raise StepError(
+            f"step {step.tag}: score() must return {rows} rows of {wanted}; it returned {frame.height} of {frame.columns}"
+        )
+
+
+def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Series) -> dict[str, Any]:
+    write_parquet(columns, folder / name)
+    keep = np.asarray(columns["keep"].combine_chunks().fill_null(False).to_numpy(zero_copy_only=False), bool)
+    return {"path": name, "digest": content_digest(columns), "alive": mask_digest(keep), "rows_alive": int(keep.sum()),
+            "funnel": count_reasons(language, columns)}  # fmt: skip
+
+
+def summarize(work: Work, folder: Path) -> dict[str, Any]:
+    step: GlobalStep = work.step()
+    table = work.shard()
+    parts = []
+    for rows in work.batches(table):
+        parts.append(step.summarize(rows, work.context))
+        work.tick(len(rows))
+    summary = pa.concat_tables(parts)
+    if summary.num_rows != table.num_rows:
+        raise StepError(
+            f"step {step.tag}: summarize() must return one row a row; {summary.num_rows} for {table.num_rows} rows"
+        )
+    write_parquet(summary, folder / "summary.parquet")
+    return {"path": "summary.parquet", "digest": content_digest(summary)}
+
+
+def settle(work: Work, folder: Path) -> dict[str, Any]:
+    """The decision of a global step over all shards."""
+    step: GlobalStep = work.step()
+    kind = work.kind()
+    root = work.store.root
+    shards = work.payload["shards"]
+    names = list(step.columns(kind))
+    masks, cuts = [], []
+    for index, shard in enumerate(shards):
+        alive = read_alive(root, [Columns(**value) for value in shard["columns"]], shard["rows"])
+        path = root / shard["summary"]
+        if not alive.all():
+            path = work.context.scratch / f"summary-{index:05d}.parquet"
+            write_parquet(pq.read_table(root / shard["summary"]).filter(pa.array(alive)), path)
+        masks.append(alive)
+        cuts.append(path)
+    results = []
+    decided = step.decide(cuts, work.context)
+    for index, (table, alive, shard) in enumerate(zip(decided, masks, shards, strict=True)):
+        if table.num_rows != int(alive.sum()):
+            raise StepError(f"step {step.tag}: decide() gave {table.num_rows} rows for a shard with {int(alive.sum())}")
+        columns = expand(to_arrow(pl.DataFrame(pl.from_arrow(table)), names), alive)
+        language = pl.Series(
+            "language", pq.read_table(root / shard["path"], columns=["language"])["language"].combine_chunks()
+        )
+        results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, language))
+        work.tick(shard["rows"])
+    return {"outputs": results}
+
+
+def make(work: Work, folder: Path) -> dict[str, Any]:
+    """A row step's new rows, with the key of this result in their lineage."""
+    step: RowStep = work.step()
+    made = step.makes(work.kind())
+    table = merged_rows(work.store.root, work.shard(), work.columns())
+
+    def tables() -> Iterator[pa.Table]:
+        for rows in work.batches(table):
+            for new in step.make(rows, work.context):
+                yield with_ids(made, _with_key(new, work.task.key))
+            work.tick(len(rows))
+
+    shards = [write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
+              for index, new in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
+    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards)}
+
+
+def _with_key(table: pa.Table, key: str) -> pa.Table:
+    """Fills the empty ``key`` of the makers that this very step added."""
+    target = schema(Kind.DOCUMENT).field("lineage").type
+    lineage = table["lineage"].combine_chunks().cast(target)
+    makers = lineage.field("makers")
+    inner = makers.values
+    keys = pc.if_else(pc.equal(inner.field("key"), ""), key, inner.field("key")).cast(pa.string())
+    parts = {part.name: inner.field(part.name) for part in inner.type}
+    parts["key"] = keys
+    filled = pa.ListArray.from_arrays(
+        makers.offsets, pa.StructArray.from_arrays(list(parts.values()), fields=list(inner.type)), type=makers.type
+    )
+    fields = {field.name: lineage.field(field.name) for field in target}
+    fields["makers"] = filled
+    struct = pa.StructArray.from_arrays(list(fields.values()), fields=list(target))
+    return table.set_column(table.column_names.index("lineage"), pa.field("lineage", target, nullable=False), struct)
+
+
+def merged_rows(root: Path, table: pa.Table, columns: list[Columns]) -> pa.Table:
+    """The rows alive after these column shards, their scores merged in."""
+    alive = pa.array(read_alive(root, columns, table.num_rows))
+    beside = [(one.label, pq.read_table(root / one.path).filter(alive)) for one in columns]
+    return merge_scores(table.filter(alive), beside)

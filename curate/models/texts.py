@@ -1,0 +1,137 @@
+"""What a model gets to see of a text: characters it cannot digest replaced, long texts cut where a reader would cut them.
+
+Nothing here knows a model; every function is pure and keeps the order of what it is given.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from curate.rows import languages
+
+_UNFIT = regex.compile(r"[\x00\ud800-\udfff]")
+# Short vowels, Quranic signs and the tatweel (U+0640) are optional in Arabic script and hardly occur in training data.
+_TASHKEEL = regex.compile(
+    r"[\u0610-\u061a\u0640\u064b-\u0653\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]"
+)
+_ARABIC_SIGNS = regex.compile(r"[\u0610-\u061a\u0640\u064b-\u065f\u0670\u0671\u06d6-\u06ed]")
+# An end of sentence: a full stop of any script with the closing marks and blanks after it, or a line break. The Latin
+# full stop counts only before a blank (3.14, example.org).
+_SENTENCE_END = regex.compile(
+    r"""(?:[.!?…]+["'”’»)\]]*\s+|[。！？｡．؟۔।॥։።፧၊။។៕᠃᠉]+["'”’»」』）)\]]*\s*|\n\s*)""", regex.VERSION1
+)
+_BLANK = regex.compile(r"\s+")
+
+
+def make_fit(text: str) -> str:
+    """The text with NUL and lone surrogates, which no tokeniser takes, as blanks."""
+    return _UNFIT.sub(" ", text) if _UNFIT.search(text) else text
+
+
+def strip_tashkeel(text: str) -> str:
+    """Arabic-script text without optional signs, ``ٱ`` as ``ا``; other text, and Arabic without signs, as it is.
+
+    Letters that carry a hamza or madda keep it: they are spelling, not vocalisation.
+    """
+    if not _ARABIC_SIGNS.search(text):
+        return text
+    return _TASHKEEL.sub("", unicodedata.normalize("NFC", text)).replace("\u0671", "\u0627")
+
+
+def split_text(text: str, max_chars: int) -> list[str]:
+    """Pieces of at most ``max_chars`` characters that together are the text.
+
+    Cut at the last end of a sentence in the second half of the window, else at its last blank, else (unspaced scripts,
+    very long words) between two characters, never before a combining mark if that can be helped.
+    """
+    pieces = []
+    start = 0
+    while len(text) - start > max_chars:
+        window = text[start : start + max_chars]
+        end = _last_end(_SENTENCE_END, window) or _last_end(_BLANK, window)
+        if not end:
+            end = max_chars
+            while end > max_chars // 2 and unicodedata.category(text[start + end])[0] == "M":
+                end -= 1
+        pieces.append(text[start : start + end])
+        start += end
+    pieces.append(text[start:])
+    return pieces
+
+
+def _last_end(pattern: regex.Pattern[str], window: str) -> int:
+    """Where the last match in the second half of the window ends; 0 if there is none."""
+    end = 0
+    for match in pattern.finditer(window, len(window) // 2):
+        end = match.end()
+    return end
+
+
+def encode_in_pieces(
+    texts: Sequence[str], max_chars: int, dimensions: int, encode: Callable[[list[str]], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Unit vectors of texts of any length: those of the pieces, averaged by the pieces' lengths.
+
+    A text of nothing but blanks has no meaning to compare and gets the zero vector, whose cosine with anything is 0.
+
+    Args:
+        encode: unit vectors of non-empty texts of at most ``max_chars`` characters.
+    """
+    pieces: list[str] = []
+    owners: list[int] = []
+    for index, text in enumerate(texts):
+        for piece in split_text(text, max_chars):
+            if piece and not piece.isspace():
+                pieces.append(piece)
+                owners.append(index)
+    vectors = np.zeros((len(texts), dimensions), np.float32)
+    if pieces:
+        weights = np.fromiter(map(len, pieces), np.float32, len(pieces))
+        np.add.at(vectors, np.asarray(owners), encode(pieces) * weights[:, None])
+    return normalize_rows(vectors)
+
+
+def normalize_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Each row at unit length; a zero row stays zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+# ---------------------------------------------------------------------------------------------------------------- scripts
+@cache
+def _script_table() -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Code point → index of its script among the names; 0 for all that is no letter or of a script unknown here."""
+    names = ("", *languages.script_names())
+    table = np.zeros(0x110000, np.uint8)
+    han, hangul = names.index("Han"), names.index("Hangul")
+    table[0x3400:0x4DC0] = table[0x4E00:0xA000] = table[0x20000:0x32400] = han
+    table[0xAC00:0xD7A4] = hangul
+    # Unicode names begin with the script; asking a regular expression for 70 properties would take two seconds.
+    prefixes = {name.upper().replace("_", " "): index for index, name in enumerate(names[1:], 1)}
+    prefixes["CANADIAN SYLLABICS"] = prefixes.pop("CANADIAN ABORIGINAL")
+    for code in np.flatnonzero(table[:0x20000] == 0).tolist():
+        letter = chr(code)
+        if unicodedata.category(letter)[0] == "L":
+            words = unicodedata.name(letter, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ").split(" ", 3)
+            found = (prefixes.get(" ".join(words[:length])) for length in (1, 2, 3))
+            table[code] = next((index for index in found if index), 0)
+    return table, names
+
+
+def count_scripts(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """How many letters of each script each text has: shape (texts, scripts), and the scripts' Unicode names.
+
+    Column 0 holds the characters that are no letters.
+    """
+    table, names = _script_table()
+    data = "".join(texts).encode("utf-32-le", "surrogatepass")
+    scripts = table[np.frombuffer(data, "<u4")]
+    owners = np.repeat(np.arange(len(texts)), np.fromiter(map(len, texts), np.int64, len(texts)))
+    counts = np.bincount(owners * len(names) + scripts, minlength=len(texts) * len(names))
+    return counts.reshape(len(texts), len(names)), names
