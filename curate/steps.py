@@ -34,9 +34,15 @@ class Encoder(Protocol):
     """A loaded sentence encoder."""
 
     dimensions: int
+    absolute: bool
+    """Whether a cosine means the same in every language and against other encoders' usual thresholds; if not, it has to be
+    taken as a margin or calibrated, and no threshold may be shared."""
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit-length vectors, shape (len(texts), dimensions); equal texts give equal vectors."""
+        """Unit-length vectors, shape (len(texts), dimensions); equal texts give equal vectors.
+
+        A blank text has no meaning to compare: it gets the zero vector, whose cosine with anything is 0.
+        """
         ...
 
     def supports(self, language: str) -> bool:

@@ -57,32 +57,38 @@ class StoreLock:
             self._path.unlink(missing_ok=True)
 
     def _try(self) -> bool:
+        return self._take() or (self._clear_if_dead() and self._take())
+
+    def _take(self) -> bool:
         mine = self._path.with_name(f".tmp-lock-{os.getpid()}-{threading.get_ident()}")
         mine.write_bytes(orjson.dumps(self._me))
         try:
             os.link(mine, self._path)  # atomic, and whole from the first moment
             return True
         except FileExistsError:
-            self._clear_if_dead()
             return False
         finally:
             mine.unlink(missing_ok=True)
 
-    def _clear_if_dead(self) -> None:
+    def _clear_if_dead(self) -> bool:
+        """Removes the lock of a dead owner; whether the lock is free now."""
         owner = self._owner()
-        if owner is None or not self._is_dead(owner):
-            return
+        if owner is None:
+            return True
+        if not self._is_dead(owner):
+            return False
         # Renaming first makes sure that of several who saw it dead only one clears it.
         aside = self._path.with_name(f".tmp-lock-dead-{os.getpid()}")
-        with contextlib.suppress(FileNotFoundError):
+        try:
             self._path.rename(aside)
-            taken = read_json(aside)
-            if taken == owner:
-                aside.unlink(missing_ok=True)
-            else:  # someone alive got it in between: give it back
-                with contextlib.suppress(FileExistsError):
-                    os.link(aside, self._path)
-                aside.unlink(missing_ok=True)
+        except FileNotFoundError:
+            return True
+        cleared = read_json(aside) == owner
+        if not cleared:  # someone alive got it in between: give it back
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, self._path)
+        aside.unlink(missing_ok=True)
+        return cleared
 
     def _is_dead(self, owner: dict[str, object]) -> bool:
         if owner.get("host") == self._me["host"]:

@@ -16,7 +16,7 @@ from curate.engine.stages import BuildError
 from curate.engine.store import Store
 
 CUTS = Cuts(least=16, mean=16, most=64)
-WORDS = "river stone lamp bread cloud seven quiet orange winter road".split()
+WORDS = ["river", "stone", "lamp", "bread", "cloud", "seven", "quiet", "orange", "winter", "road"]
 
 
 def text(language: str, number: int) -> str:
@@ -85,7 +85,9 @@ def house(tmp_path, registry) -> House:
 
 def test_every_row_is_kept_or_rejected_with_its_reason_and_scores(house):
     [built] = house.build()
-    kept = house.query("SELECT text, language, split, score(scores, 'letters') AS length, lineage.license AS license FROM duo")
+    kept = house.query(
+        "SELECT text, language, split, score(scores, 'letters') AS length, lineage.license AS license FROM duo"
+    )
     dropped = house.query("SELECT text, language, step, reason, score(scores, 'letters') AS length FROM duo.rejected")
     everything = {text("en", n) for n in range(120)} | {text("sw", n) for n in range(90)}
     assert set(kept["text"]) | set(dropped["text"]) == everything
@@ -216,12 +218,23 @@ def test_unreadable_rows_are_kept_apart_counted_and_limited(house):
     [built] = house.build()
     assert "read sw.txt" not in house.ran(), "raising max_bad does not read again"
     rows = house.query("SELECT * FROM duo.quarantined").rows(named=True)
-    assert rows == [{"source": "swahili", "unit": "sw.txt", "place": "line 51", "reason": "no tab in this line", "raw": "no tab here ✗"}]
+    assert rows == [
+        {
+            "source": "swahili",
+            "unit": "sw.txt",
+            "place": "line 51",
+            "reason": "no tab in this line",
+            "raw": "no tab here ✗",
+        }
+    ]
     assert any("cannot be read" in warning for warning in built.warnings)
 
 
 def test_a_row_step_makes_children_with_parents_and_the_key_that_made_them(house):
-    house.catalog["datasets"]["loud"] = {"from": "english", "steps": [{"letters": {"min": 14}}, "shout", {"letters": {"as": "again"}}]}
+    house.catalog["datasets"]["loud"] = {
+        "from": "english",
+        "steps": [{"letters": {"min": 14}}, "shout", {"letters": {"as": "again"}}],
+    }
     [built] = house.build("loud")
     rows = house.query("SELECT text, lineage.parents AS parents, lineage.makers AS makers, id, score(scores, 'letters.parent') p, "
                        "score(scores, 'again.parent') AS q FROM loud").to_dicts()  # fmt: skip

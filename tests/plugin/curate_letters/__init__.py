@@ -72,9 +72,24 @@ class Numbered(Source):
                 bad.append(BadRow(f"line {number}", "no tab in this line", line))
                 continue
             group = f"{self.group or self.translation_of or name}:{key}" if key else ""
-            lineage = {"source": name, "source_id": f"{unit.name}:{number}", "license": self.license, "parents": [], "makers": []}
-            rows.append({"id": "", "text": text, "language": language or self.language, "group_id": group, "scores": [], "attributes": [],
-                         "lineage": lineage})
+            lineage = {
+                "source": name,
+                "source_id": f"{unit.name}:{number}",
+                "license": self.license,
+                "parents": [],
+                "makers": [],
+            }
+            rows.append(
+                {
+                    "id": "",
+                    "text": text,
+                    "language": language or self.language,
+                    "group_id": group,
+                    "scores": [],
+                    "attributes": [],
+                    "lineage": lineage,
+                }
+            )
             if len(rows) == self.batch:
                 yield SourceRows(pa.Table.from_pylist(rows, target), tuple(bad))
                 rows, bad = [], []
@@ -120,7 +135,9 @@ class Letters(ScoreStep):
         found = [float(len(by_id[parent])) if parent in by_id else None for parent in parents.to_list()]
         if None in parents.to_list():
             context.warn("some rows have no parent")
-        return pl.DataFrame({"score": lengths, "parent": pl.Series(found, dtype=pl.Float64), "first": text.str.slice(0, 1)})
+        return pl.DataFrame(
+            {"score": lengths, "parent": pl.Series(found, dtype=pl.Float64), "first": text.str.slice(0, 1)}
+        )
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
         return {"too short": pl.col("score") < self.min.expr()}
@@ -136,9 +153,14 @@ class Shout(RowStep):
         yield rows.table
         made = []
         for row in rows.table.to_pylist():
-            lineage = {**row["lineage"], "parents": [row["id"]],
-                       "makers": [*row["lineage"]["makers"], {"step": "shout", "model": "", "prompt_hash": "", "key": ""}]}
-            made.append({**row, "text": row["text"].upper() + self.mark, "scores": [], "attributes": [], "lineage": lineage})
+            lineage = {
+                **row["lineage"],
+                "parents": [row["id"]],
+                "makers": [*row["lineage"]["makers"], {"step": "shout", "model": "", "prompt_hash": "", "key": ""}],
+            }
+            made.append(
+                {**row, "text": row["text"].upper() + self.mark, "scores": [], "attributes": [], "lineage": lineage}
+            )
         yield pa.Table.from_pylist(made, schema(rows.kind))
 
 
@@ -162,5 +184,10 @@ class Most(GlobalStep):
                 seen[language] = seen.get(language, 0) + 1
                 places.append(seen[language])
             reasons = [None if place <= self.count else "one too many" for place in places]
-            yield pa.table({"keep": pa.array([reason is None for reason in reasons], pa.bool_()), "reason": pa.array(reasons, pa.string()),
-                            "score": pa.array([float(place) for place in places], pa.float64())})
+            yield pa.table(
+                {
+                    "keep": pa.array([reason is None for reason in reasons], pa.bool_()),
+                    "reason": pa.array(reasons, pa.string()),
+                    "score": pa.array([float(place) for place in places], pa.float64()),
+                }
+            )

@@ -1,0 +1,154 @@
+"""A build killed anywhere, then run again, ends at the same version as one that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from curate.engine.housekeeping import verify_version
+from curate.engine.store import Store, StoreError
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = 24
+SCRIPT = """
+import sys
+sys.path.insert(0, {plugin!r})
+import curate_letters as letters
+from curate import load_catalog
+from curate.engine.build import build_datasets
+from curate.engine.shards import Cuts
+from curate.steps import Registry
+if __name__ == "__main__":
+    registry = Registry.installed()
+    registry.add("source", "numbered", letters.Numbered); registry.add("model", "counter", letters.Counter)
+    for step in (letters.Letters, letters.Shout, letters.Most):
+        registry.add("step", step.tag, step)
+    print("ready", flush=True)
+    built = build_datasets(load_catalog(sys.argv[1], registry=registry), registry, cuts=Cuts(16, 16, 64), wait=20)
+    print(built[0].version, flush=True)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for language in ("en", "sw"):
+        lines = [f"{language}\t{n}\t{language} {'words ' * (n % 7)}{n}" for n in range(400)]
+        (tmp_path / f"{language}.txt").write_text("\n".join(lines), encoding="utf-8")
+    catalog = {
+        "version": 1,
+        "models": {"ruler": {"use": "counter"}},
+        "sources": {
+            "english": {"use": "numbered", "path": ["en.txt"], "license": "cc0-1.0"},
+            "swahili": {"use": "numbered", "path": ["sw.txt"], "license": "cc0-1.0", "translation_of": "english"},
+        },
+        "datasets": {"loud": {"from": ["english", "swahili"], "splits": {"train": 0.9, "test": 0.1},
+                              "steps": [{"letters": {"model": "ruler", "min": 9}}, "shout", {"most": {"count": 500}}]}},
+        "run": {"workers": 1},
+    }  # fmt: skip
+    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
+    (tmp_path / "build.py").write_text(SCRIPT.format(plugin=str(ROOT / "tests" / "plugin")))
+    return tmp_path
+
+
+def start(place: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "build.py", "catalog.yaml"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+
+
+def finish(place: Path) -> str:
+    process = start(place)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.split()[-1]
+
+
+def test_killed_at_random_moments_a_build_still_ends_at_the_same_version(place, tmp_path_factory):
+    began = time.monotonic()
+    calm = finish(place)
+    (place / ".curate").rename(place / "calm")
+    took = time.monotonic() - began
+    random_moment = random.Random(7)
+    landed = 0
+    results_before = 0
+    for attempt in range(KILLS):
+        process = start(place)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        # Most of the time after "ready" is work: short waits hit the reading, longer ones what follows.
+        time.sleep(random_moment.uniform(0.0, took * 0.35))
+        landed += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        store = Store(place / ".curate")
+        results = (
+            sum(1 for _ in (store.root / "work").glob("*/[!.]*/result.json")) if (store.root / "work").is_dir() else 0
+        )
+        assert results >= results_before, "a finished result is never lost"
+        results_before = results
+        for version in store.versions("loud"):
+            assert verify_version(store, "loud", version) == [], "a version that exists is whole"
+        if attempt % 8 == 7:
+            (place / ".curate").rename(place / f"aside-{attempt}")  # begin afresh, so that early stages are hit again
+            results_before = 0
+    assert landed >= 20, f"only {landed} of {KILLS} kills hit a running build"
+    assert finish(place) == calm
+    store = Store(place / ".curate")
+    assert verify_version(store, "loud") == []
+    assert not list(store.root.rglob(".tmp-*")), "nothing half-done is left"
+
+
+def test_workers_die_with_their_parent(place):
+    catalog = yaml.safe_load((place / "catalog.yaml").read_text())
+    catalog["run"]["workers"] = 2
+    (place / "catalog.yaml").write_text(yaml.safe_dump(catalog))
+    process = start(place)
+    children: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while len(children) < 2 and process.poll() is None and time.monotonic() < deadline:
+        children = [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+        time.sleep(0.02)
+    assert len(children) >= 2
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+    assert len(finish(place)) == 20
+
+
+def test_a_second_build_is_refused_while_one_works_and_a_dead_ones_lock_is_taken_over(place):
+    from curate.engine.lock import StoreLock
+
+    root = place / ".curate"
+    holder = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from curate.engine.lock import StoreLock\n"
+                               "with StoreLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)", str(root)],
+                              stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with pytest.raises(StoreError, match=f"process {holder.pid}"), StoreLock(root):
+        raise AssertionError("two builds at once")
+    holder.kill()
+    holder.wait()
+    with StoreLock(root):
+        assert (root / "lock.json").exists()
+    assert not (root / "lock.json").exists()
+
+
+def test_a_dying_worker_is_reported_with_what_it_did(place):
+    catalog = yaml.safe_load((place / "catalog.yaml").read_text())
+    catalog["run"]["workers"] = 2
+    catalog["datasets"]["loud"]["steps"][0]["letters"].update(journal=str(place / "journal"), die_after=3)
+    (place / "catalog.yaml").write_text(yaml.safe_dump(catalog))
+    process = start(place)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode != 0 and "a worker process died while working on loud/letters" in err
