@@ -117,7 +117,9 @@ class FastText(Model):
             raise StepError(f"{path} is no fastText classifier: {error}") from error
         if not labels:
             raise StepError(f"{path} has no labels; a fastText classifier is needed, not word vectors")
-        return FastTextIdentifier(classifier, labels, packaged=self.path is None and not self.repository, max_chars=self.max_chars)
+        return FastTextIdentifier(
+            classifier, labels, packaged=self.path is None and not self.repository, max_chars=self.max_chars
+        )
 
 
 # Languages of lid.176 that it recognises in fewer than three of five UDHR paragraphs of 60 to 300 characters (most, like

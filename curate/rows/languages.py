@@ -78,7 +78,7 @@ def normalize(code: str) -> str:
             language = language.update_dict({"territory": language.territory or region})
     except (LanguageTagError, ValueError):
         raise InvalidLanguage(f"'{code}' is not a BCP-47 language tag (such as 'sw', 'hi-Latn', 'zh-Hant')") from None
-    if language.language is None or not language.is_valid():
+    if not language.language or language.language.startswith("x-") or not language.is_valid():
         raise InvalidLanguage(f"'{code}' names no registered language, script or region")
     base = language.language
     written = "Hans" if language.script == "Hani" else language.script
@@ -99,9 +99,10 @@ def from_fasttext(label: str) -> str:
     """
     text = label.removeprefix("__label__")
     try:
-        return normalize(_FASTTEXT.get(text, text))
+        tag = normalize(_FASTTEXT.get(text, text))
     except InvalidLanguage:
         return UNKNOWN
+    return UNKNOWN if base(tag) in ("zxx", "mis", "mul") else tag
 
 
 @lru_cache(maxsize=4096)

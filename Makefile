@@ -1,0 +1,44 @@
+# Everything a newcomer needs: `make quickstart` builds and queries real data, `make test` runs the tests,
+# `make check` is what CI runs. Each works in a bare clone with Python 3.11+, make and a package index.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test check format bench clean
+
+$(BIN)/curate: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "curate needs Python 3.11 or newer: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml | $(BIN)/curate
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+quickstart: $(BIN)/curate
+	$(BIN)/curate build
+	@echo
+	$(BIN)/curate query "SELECT language, count(*) AS rows, round(avg(score(scores, 'similarity')), 2) AS similarity FROM everyday GROUP BY language ORDER BY language"
+	$(BIN)/curate query "SELECT step, reason, language, left(coalesce(messages[2].content, ''), 40) AS answer FROM everyday.rejected ORDER BY step, reason, language LIMIT 12"
+	@echo "built:" && ls -d .curate/datasets/*/*/manifest.json | xargs -n1 dirname
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf $(VENV) .curate dist build

@@ -1,0 +1,338 @@
+"""A row is kept when the text is in the language it claims to be in, as far as an identifier can tell; where it cannot, it says so.
+
+What is not language (code, addresses, markup, formulas) is masked first. Three answers are kept apart: *wrong* (a low
+probability, or the wrong script), *too little to tell*, and *a language the identifier does not know*; only the first
+drops a row unless asked. A row that switches languages on purpose is allowed by naming the mixture, never by lowering
+the threshold of a single language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from pydantic import model_validator
+
+from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.rows import Kind, field_names, languages, main_fields, text
+from curate.rows.text import MASKABLE, Maskable
+from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
+
+Policy = Literal["keep", "drop"]
+_LABELS = 8
+# If the labels that the writing contradicts have nearly all the probability, what is left says nothing.
+_LEAST_REST = 0.02
+# What an identifier may call a language that it has under another written standard's name.
+_STANDARDS = ("nb", "nn", "sr", "hr", "bs", "sh", "fil")
+
+
+class Language(ScoreStep):
+    """Checks each field against the language it should be in: probability, script, and optionally the mixture of languages.
+
+    Scores: ``score`` (probability that the worst field is in its language: the identifier's eight best labels, those that
+    are the expected language summed), ``other`` (probability of the likeliest other language there), ``script`` (least share of letters in the expected script), ``letters`` (all
+    letters left after masking, in Latin letters' worth). Attributes: ``found`` (the worst field's best label),
+    ``abstained`` (``letters``, ``unclear`` or ``unsupported``, where there is no score), ``mixture``. For a pair each side is held to
+    its own language; thresholds are looked up by the row's language.
+    """
+
+    tag: ClassVar[str] = "language"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
+
+    model: ModelName = "fasttext"
+    """The language identifier."""
+    fields: tuple[str, ...] | None = None
+    """The fields that must be in their language; unless given, the main fields of the kind (prompt and response, source
+    and target, …)."""
+    level: Literal["row", "message"] = "row"
+    """Whether the turns of a field are judged together or each by itself (the worst counts)."""
+    min: Decision[PerLanguage[float]] = PerLanguage(0.5)
+    """Least probability (0 to 1) of the expected language. Null: no limit for that language."""
+    min_script: Decision[PerLanguage[float]] = PerLanguage(0.3)
+    """Least share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
+    traditional characters as the tag says. Null: no limit for that language."""
+    min_letters: int = 20
+    """Fewer letters than this and the filter abstains; a Han character counts as 3, kana, Hangul and Indic letters as 2."""
+    sure: Decision[PerLanguage[float]] = PerLanguage(0.5)
+    """A row is dropped for its language only if some other language has at least this probability (0 to 1): a list of
+    names or nouns is no language, and no label fits it well."""
+    abstain: Decision[Policy] = "keep"
+    """What happens to rows that cannot be told: too few letters (numbers, names, code), or only labels that the script
+    of the text contradicts."""
+    unsupported: Decision[Policy] = "keep"
+    """What happens to rows whose language the identifier does not know (its script is checked all the same)."""
+    mask: tuple[Maskable, ...] = MASKABLE
+    """What is taken out before looking: ``code`` (fenced, or lines that look like program text), ``inline_code``,
+    ``url``, ``email``, ``markup``, ``latex``, ``placeholder``."""
+    accept: dict[LanguageTag, tuple[LanguageTag, ...]] = {"zh": ("wuu", "yue")}  # noqa: RUF012 (pydantic copies it)
+    """Labels that also count as a language: ``{yue: [zh], sw: [rw]}``; a tag answers for its more special forms. Unless
+    given, Wu and Cantonese count as Chinese, since lid.176 calls much of short Mandarin so; write ``accept: {}`` for a
+    model that can tell them apart."""
+    mixture: bool = False
+    """Also identify sentence by sentence (clause by clause, script by script) and attach the languages found as
+    ``mixture``, the greatest share first (``hi-Latn+en``), and the share in the expected language as ``expected_share``.
+    Costs about as much again."""
+    mixture_share: float = 0.1
+    """Least share (0 to 1) of the identified letters that makes a language part of the mixture."""
+    mixture_probability: float = 0.5
+    """Least probability of a segment's label; below, the segment counts for no language."""
+    min_expected_share: Decision[PerLanguage[float]] = PerLanguage[float]()
+    """Least share (0 to 1) of a row's identified letters in the expected language (needs ``mixture``)."""
+    allow_mixture: Decision[tuple[tuple[LanguageTag, ...], ...]] = ()
+    """Mixtures that are meant, such as ``[[hi-Latn, en]]``: a row whose mixture has two languages or more, all of them in
+    one of these sets, is not dropped for its language or script (needs ``mixture``)."""
+
+    @model_validator(mode="after")
+    def _need_mixture(self) -> Language:
+        if not self.mixture and (self.allow_mixture or self.min_expected_share != PerLanguage[float]()):
+            raise ValueError("allow_mixture and min_expected_share look at segments: write 'mixture: true' with them")
+        return self
+
+    def check(self, kind: Kind) -> list[str]:
+        known = field_names(kind)
+        return [
+            f"fields: {kind} rows have no field '{name}'; they have {', '.join(known)}"
+            for name in self.fields or ()
+            if name not in known
+        ]
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        columns = {"score": pa.float64(), "other": pa.float64(), "script": pa.float64(), "letters": pa.float64(), "found": pa.string(),
+                   "abstained": pa.string()}  # fmt: skip
+        return columns | ({"mixture": pa.string(), "expected_share": pa.float64()} if self.mixture else {})
+
+    def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
+        identifier: LanguageIdentifier = context.model(self.model)
+        known = _Known(identifier, self.accept)
+        names = self.fields or main_fields(rows.kind)
+        judged, masked = [], []
+        for name in names:
+            expected = rows.field_language(name)
+            turns = rows.turns(name).list.join("\n\n") if self.level == "row" else rows.turns(name)
+            frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "text": turns, "expected": expected})
+            if self.level == "message":
+                frame = frame.explode("text").with_columns(pl.col("text").fill_null(""))
+            frame = frame.with_columns(text=_plain(text.mask(frame["text"], self.mask)))
+            judged.append(self._judge(frame, identifier, known))
+            masked.append(frame)
+        merged = _worst(pl.concat(judged), len(rows))
+        if self.mixture:
+            merged = merged.hstack(self._mixtures(pl.concat(masked), len(rows), identifier, known))
+        return merged.select(self.columns(rows.kind).keys())
+
+    def _judge(self, frame: pl.DataFrame, identifier: LanguageIdentifier, known: _Known) -> pl.DataFrame:
+        """``score``, ``script``, ``letters``, ``found`` and ``abstained`` of each text."""
+        counts = text.script_counts(frame["text"])
+        frame = frame.hstack(text.letter_weights(frame["text"], frame["expected"], counts))
+        systems = text.writing(counts)
+        tags = frame["expected"].to_list()
+        enough = (frame["letters"] >= self.min_letters).to_numpy()
+        supported = np.asarray([known.supports(tag) for tag in tags], bool)
+        ask = np.flatnonzero(enough & supported)
+        score, other = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
+        found = np.full(len(tags), None, dtype=object)
+        answer = identifier.identify(frame["text"].gather(ask).to_list(), _LABELS) if len(ask) else None
+        share = frame["share"].fill_null(0.0).to_numpy()
+        for at, row in enumerate(ask.tolist() if answer else ()):
+            assert answer is not None
+            judged = known.judge(
+                answer.languages[at], answer.probabilities[at], tags[row], systems[row], bool(share[row] >= 0.5)
+            )
+            if judged is not None:
+                score[row], other[row], found[row] = judged
+        assessed = ~np.isnan(score)
+        why = np.where(supported, np.where(enough, "unclear", "letters"), "unsupported").astype(object)
+        abstained = np.where(assessed, None, why)
+        # Nothing to read at all is no lack of support.
+        abstained[(frame["letters"] == 0).to_numpy()] = "letters"
+        return pl.DataFrame(
+            {
+                "row": frame["row"],
+                "score": pl.Series(score, nan_to_null=True).round(4),
+                "script": frame["share"].set(pl.Series(~enough), None).round(4),
+                "other": pl.Series(other, nan_to_null=True).round(4),
+                "letters": frame["letters"],
+                "found": pl.Series(found.tolist(), dtype=pl.String),
+                "abstained": pl.Series(abstained.tolist(), dtype=pl.String),
+            }
+        )
+
+    def _mixtures(
+        self, frame: pl.DataFrame, count: int, identifier: LanguageIdentifier, known: _Known
+    ) -> pl.DataFrame:
+        """``mixture`` and ``expected_share`` of each row."""
+        pieces = text.segments(frame["text"], self.min_letters).filter(pl.col("letters") >= self.min_letters)
+        origin = pieces["row"]
+        pieces = pieces.with_columns(row=frame["row"].gather(origin), expected=frame["expected"].gather(origin))
+        answer = identifier.identify(pieces["segment"].to_list(), _LABELS) if len(pieces) else None
+        label, hit = [], []
+        systems = text.writing(text.script_counts(pieces["segment"]))
+        for at, (tag, system) in enumerate(zip(pieces["expected"], systems, strict=True)):
+            assert answer is not None
+            names = [known.romanised(name, system) for name in answer.languages[at]]
+            judged = known.judge(names, answer.probabilities[at], tag, system, False)
+            ours, other, best = judged or (0.0, 0.0, languages.UNKNOWN)
+            hit.append(ours >= self.mixture_probability)
+            # Written standards that the identifier splits are one, under the name expected.
+            label.append(tag if hit[-1] else best if other >= self.mixture_probability else None)
+        pieces = pieces.with_columns(label=pl.Series(label, dtype=pl.String), hit=pl.Series(hit, dtype=pl.Boolean))
+        named = pieces.drop_nulls("label")
+        per_row = named.group_by("row").agg(
+            expected_share=(pl.col("letters").filter("hit").sum() / pl.col("letters").sum()).round(4)
+        )
+        shares = (
+            named.group_by("row", "label")
+            .agg(pl.col("letters").sum())
+            .with_columns(share=pl.col("letters") / pl.col("letters").sum().over("row"))
+            .filter(pl.col("share") >= self.mixture_share)
+            .sort("row", "letters", "label", descending=[False, True, False])
+            .group_by("row", maintain_order=True)
+            .agg(mixture=pl.col("label").str.join("+"))
+        )
+        every = pl.DataFrame({"row": pl.int_range(count, eager=True)})
+        joined = every.join(shares, on="row", how="left", maintain_order="left").join(
+            per_row, on="row", how="left", maintain_order="left"
+        )
+        return joined.select("mixture", "expected_share")
+
+    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        meant = self._meant()
+        reasons = {
+            "script": (pl.col("script") < self.min_script.expr()) & ~meant,
+            "language": (pl.col("score") < self.min.expr()) & (pl.col("other") >= self.sure.expr()) & ~meant,
+        }
+        if self.mixture and self.min_expected_share != PerLanguage[float]():
+            reasons["mixture"] = (pl.col("expected_share") < self.min_expected_share.expr()) & ~meant
+        if self.abstain == "drop":
+            reasons["abstained"] = pl.col("score").is_null() & (pl.col("abstained") != "unsupported")
+        if self.unsupported == "drop":
+            reasons["unsupported"] = pl.col("score").is_null() & (pl.col("abstained") == "unsupported") & ~meant
+        return reasons
+
+    def _meant(self) -> pl.Expr:
+        """Whether the row's mixture is one of those allowed."""
+        if not self.allow_mixture:
+            return pl.lit(False)
+        allowed = self.allow_mixture
+
+        def look_up(mixtures: pl.Series) -> pl.Series:
+            known = mixtures.drop_nulls().unique().to_list()
+            verdicts = [_is_meant(mixture.split("+"), allowed) for mixture in known]
+            return mixtures.replace_strict(known, verdicts, default=False, return_dtype=pl.Boolean)
+
+        return pl.col("mixture").map_batches(look_up, return_dtype=pl.Boolean())
+
+
+def _plain(texts: pl.Series) -> pl.Series:
+    """The texts as an identifier has seen them: without vowel points, and in lower case where most of it is capitals."""
+    texts = text.strip_marks(texts)
+    shouted = texts.str.count_matches(r"\p{Lu}") > texts.str.count_matches(r"\p{Ll}")
+    return texts.scatter(shouted.arg_true(), texts.filter(shouted).str.to_lowercase()) if shouted.any() else texts
+
+
+def _is_meant(found: list[str], allowed: tuple[tuple[str, ...], ...]) -> bool:
+    return len(found) > 1 and any(
+        all(any(languages.accepts(tag, label) for tag in mixture) for label in found) for mixture in allowed
+    )
+
+
+def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:
+    """One row a row: the text with the lowest score, or one that says why there is none."""
+    scripts = judged.group_by("row").agg(pl.col("script").min(), pl.col("letters").sum())
+    # Unscored texts come after scored ones; of those, an unsupported language says more than a text too short.
+    order = judged.with_columns(blame=pl.col("abstained").fill_null("") != "unsupported")
+    first = order.sort("row", "score", "blame", nulls_last=True, maintain_order=True).unique(
+        "row", keep="first", maintain_order=True
+    )
+    every = pl.DataFrame({"row": pl.int_range(count, eager=True)})
+    first = every.join(first.select("row", "score", "other", "found", "abstained"), on="row", how="left", maintain_order="left")
+    joined = first.join(scripts, on="row", how="left", maintain_order="left")
+    return joined.with_columns(
+        pl.col("letters").fill_null(0.0),
+        abstained=pl.when(pl.col("score").is_null()).then(pl.col("abstained").fill_null("letters")),
+    )
+
+
+class _Known:
+    """Which labels count as which language, each pair worked out once."""
+
+    def __init__(self, identifier: LanguageIdentifier, also: Mapping[str, tuple[str, ...]]) -> None:
+        self._identifier = identifier
+        self._also = also
+        self._accepted: dict[tuple[str, str, bool], bool] = {}
+        self._supported: dict[str, bool] = {}
+        self._contradictions: dict[tuple[str, tuple[str, ...]], bool] = {}
+
+    def judge(
+        self, labels: list[str], probabilities: list[float], expected: str, system: tuple[str, ...], in_script: bool
+    ) -> tuple[float, float, str] | None:
+        """The probability of the expected language, that of the likeliest other, and the best label; None if all the
+        labels are contradicted by the writing."""
+        ours, other, left_out, best = 0.0, 0.0, 0.0, ""
+        for label, probability in zip(labels, probabilities, strict=True):
+            if self.accepts(expected, label, in_script):
+                ours += probability
+            elif self._contradicted(label, system):
+                left_out += probability
+                continue
+            else:
+                other = max(other, probability)
+            best = best or label
+        rest = 1.0 - left_out
+        if not best or rest < _LEAST_REST:
+            return None
+        return min(1.0, ours / rest), min(1.0, other / rest), best
+
+    def _contradicted(self, label: str, system: tuple[str, ...]) -> bool:
+        key = (label, system)
+        if key not in self._contradictions:
+            names = languages.letters(label)
+            # Japanese without any kana and Korean without any Hangul are Chinese.
+            needed = {"Japanese"} if "Hiragana" in names else {"Hangul"} if "Hangul" in names else set(names)
+            wrong = bool(system and needed) and needed.isdisjoint(system)
+            self._contradictions[key] = wrong
+        return self._contradictions[key]
+
+    def accepts(self, expected: str, found: str, in_script: bool) -> bool:
+        """Whether the label means the expected language.
+
+        An identifier may know a language under one script only and say ``sr`` of Serbian in Latin letters: where the
+        letters are those expected (``in_script``), the bare language is enough.
+        """
+        key = (expected, found, in_script)
+        if key not in self._accepted:
+            wanted = (expected, *self._also_accepted(expected))
+            self._accepted[key] = any(languages.accepts(tag, found) for tag in wanted) or (
+                in_script and found == languages.base(expected)
+            )
+        return self._accepted[key]
+
+    def _also_accepted(self, expected: str) -> tuple[str, ...]:
+        tag = expected
+        while tag not in self._also and "-" in tag:
+            tag = tag.rpartition("-")[0]
+        return self._also.get(tag, ())
+
+    def supports(self, expected: str) -> bool:
+        """Whether the identifier can name the language, by this or by another accepted name.
+
+        Romanised text of a language is another matter than that language: it needs a label of its own.
+        """
+        if expected not in self._supported:
+            base = languages.base(expected)
+            standards = [name for name in (*_STANDARDS, base) if languages.accepts(expected, name)]
+            names = [expected, *self._also_accepted(expected), *standards]
+            self._supported[expected] = expected != languages.UNKNOWN and any(map(self._identifier.supports, names))
+        return self._supported[expected]
+
+    @staticmethod
+    def romanised(label: str, system: tuple[str, ...]) -> str:
+        """The label as it must be called if the letters are Latin: ``hi`` in Latin letters is ``hi-Latn``."""
+        if system != ("Latin",) or label == languages.UNKNOWN or "Latin" in languages.letters(label):
+            return label
+        return languages.normalize(f"{languages.base(label)}-Latn")

@@ -1,0 +1,122 @@
+"""The ratio margin: how much nearer two texts are to each other than each is to its nearest neighbours in the other's language.
+
+Artetxe and Schwenk 2019 (*Margin-based parallel corpus mining*, ACL): with NN_k(x) the k nearest texts to x among those of
+the other language, margin(x, y) = cos(x, y) / (Σ_{z ∈ NN_k(x)} cos(x, z) + Σ_{z ∈ NN_k(y)} cos(y, z)) · 2k. Here the
+neighbours come from a fixed sample (the pool) of the data's own pairs, the pair itself and its copies left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+Vectors = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+_BLOCK = 1024
+# Cosines of neighbours are kept above this, so that a text with nothing near it does not divide by nothing.
+_FLOOR = 0.05
+
+
+def pool_schema(dimensions: int) -> pa.Schema:
+    """Columns of a sample: field, language pair (``en<tab>zh``), row id, digests and vectors of both texts."""
+    vector = pa.list_(pa.float32(), dimensions)
+    return pa.schema(
+        [("field", pa.string()), ("pair", pa.string()), ("id", pa.string()), ("left_digest", pa.binary(16)),
+         ("right_digest", pa.binary(16)), ("left", vector), ("right", vector)]
+    )  # fmt: skip
+
+
+def merge_samples(samples: Sequence[pa.Table], size: int) -> pa.Table:
+    """The ``size`` rows with the smallest ids of each field and language pair, equal pairs of texts counted once.
+
+    Does not depend on how the rows were cut into samples.
+    """
+    whole = pa.concat_tables(samples)
+    keys = pl.DataFrame(
+        {name: whole[name].to_pylist() for name in ("field", "pair", "id", "left_digest", "right_digest")},
+        schema={"field": pl.String, "pair": pl.String, "id": pl.String, "left_digest": pl.Binary, "right_digest": pl.Binary},
+    ).with_row_index("at")
+    chosen = (
+        keys.sort("field", "pair", "id")
+        .unique(["field", "pair", "left_digest", "right_digest"], keep="first", maintain_order=True)
+        .group_by("field", "pair", maintain_order=True)
+        .head(size)
+    )
+    return whole.take(pa.array(chosen["at"].to_list(), pa.int64()))
+
+
+@dataclass(frozen=True)
+class _Pool:
+    left: Vectors
+    right: Vectors
+    left_digests: npt.NDArray[np.void]
+    right_digests: npt.NDArray[np.void]
+
+
+class Pools:
+    """The sampled pairs of every field and language pair, ready to be searched."""
+
+    def __init__(self, fitted: pa.Table | None, neighbours: int) -> None:
+        if fitted is None:
+            raise ValueError("the margin needs the fitted sample")
+        self._k = neighbours
+        self._pools: dict[tuple[str, str], _Pool] = {}
+        self._whole = fitted
+        keys = pl.DataFrame({"field": fitted["field"].to_pylist(), "pair": fitted["pair"].to_pylist()},
+                            schema={"field": pl.String, "pair": pl.String}).with_row_index("at")  # fmt: skip
+        for (field, pair), part in keys.group_by("field", "pair", maintain_order=True):
+            rows = fitted.take(pa.array(part["at"].to_list(), pa.int64())).combine_chunks()
+            self._pools[str(field), str(pair)] = _Pool(
+                _matrix(rows["left"]), _matrix(rows["right"]), _digests(rows["left_digest"].to_pylist()), _digests(rows["right_digest"].to_pylist())
+            )  # fmt: skip
+
+    def margins(
+        self,
+        field: str,
+        pairs: npt.NDArray[np.object_],
+        vectors: tuple[Vectors, Vectors],
+        digests: tuple[list[bytes], list[bytes]],
+        cosine: Floats,
+    ) -> Floats:
+        """The margin of each pair; nan where the pool of its languages holds under ``neighbours`` other texts."""
+        margins = np.full(len(cosine), np.nan)
+        digest = [_digests(side) for side in digests]
+        for pair in sorted(set(pairs.tolist())):
+            pool = self._pools.get((field, pair))
+            if pool is None:
+                continue
+            rows = np.flatnonzero(pairs == pair)
+            for start in range(0, len(rows), _BLOCK):
+                at = rows[start : start + _BLOCK]
+                # Neither the pair itself, nor another translation of the same text, is a neighbour.
+                same = (digest[0][at][:, None] == pool.left_digests) | (digest[1][at][:, None] == pool.right_digests)
+                near = self._nearest(vectors[0][at], pool.right, same) + self._nearest(vectors[1][at], pool.left, same)
+                margins[at] = cosine[at] / np.maximum(near / 2, _FLOOR)
+        return margins
+
+    def _nearest(self, vectors: Vectors, pool: Vectors, same: npt.NDArray[np.bool_]) -> Floats:
+        """Mean cosine to the k nearest of the pool; nan where there are not so many."""
+        if pool.shape[0] < self._k:
+            return np.full(len(vectors), np.nan)
+        cosines = (vectors @ pool.T).astype(np.float64)
+        cosines[same] = -np.inf
+        best = -np.partition(-cosines, self._k - 1, axis=1)[:, : self._k]
+        mean: Floats = best.mean(axis=1)
+        mean[~np.isfinite(mean)] = np.nan
+        return mean
+
+
+def _matrix(column: pa.ChunkedArray) -> Vectors:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    width = array.type.list_size
+    flat: Vectors = array.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, width)
+
+
+def _digests(values: list[bytes]) -> npt.NDArray[np.void]:
+    return np.frombuffer(b"".join(values), "V16")

@@ -1,0 +1,311 @@
+"""Which of the known forms a file has is told from its columns and what is in them; if two forms fit, the user decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from curate.rows import Kind
+from curate.rows.languages import InvalidLanguage, base, normalize
+from curate.steps import SourceError
+from sources.templates import Row, is_nan, known_names
+
+SAMPLE = 100
+"""How many rows are looked at."""
+
+TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        Kind.SFT: ("prompt", "response", "system", "history", "messages"),
+        Kind.PREFERENCE: ("prompt", "chosen", "rejected", "system", "history"),
+        Kind.UNPAIRED: ("prompt", "completion", "label", "system", "history"),
+        Kind.PARALLEL: ("source", "target", "source_language"),
+        Kind.DOCUMENT: ("text",),
+        Kind.PROMPT: ("prompt", "system", "history"),
+    }
+)
+_REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = MappingProxyType(
+    {
+        Kind.SFT: (frozenset({"messages"}), frozenset({"prompt", "response"})),
+        Kind.PREFERENCE: (frozenset({"chosen", "rejected"}),),
+        Kind.UNPAIRED: (frozenset({"completion", "label"}),),
+        Kind.PARALLEL: (frozenset({"source", "target"}),),
+        Kind.DOCUMENT: (frozenset({"text"}),),
+        Kind.PROMPT: (frozenset({"prompt"}),),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the columns of a file make rows of one kind."""
+
+    name: str
+    kind: Kind
+    columns: Mapping[str, str]
+    """Target → template."""
+    attributes: tuple[str, ...] = ()
+    """Columns carried along because the form would lose its meaning without them."""
+    source_language: str = ""
+    """Language of the source side, where the form's columns tell it."""
+    used: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def lines(self) -> str:
+        """What to write into the catalog to choose it."""
+        columns = ", ".join(
+            f"{target}: {json.dumps(text, ensure_ascii=False)}" for target, text in self.columns.items()
+        )
+        return f"kind: {self.kind}\n      columns: {{{columns}}}"
+
+
+# ------------------------------------------------------------------------------------------------------- from the catalog
+def complete(kind: Kind, targets: Sequence[str]) -> bool:
+    """Whether these targets are enough to make rows of the kind."""
+    return any(needed <= set(targets) for needed in _REQUIRED[kind])
+
+
+def kind_of_targets(targets: Sequence[str]) -> Kind | None:
+    """The kind that these targets are for; None if they do not tell."""
+    fits = [kind for kind in Kind if set(targets) <= set(TARGETS[kind]) and complete(kind, targets)]
+    # A prompt alone may also become the prompt of any other kind; it is complete only as what it is.
+    return fits[0] if len(fits) == 1 else None
+
+
+def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
+    """What is wrong with the names of the targets."""
+    known = (
+        TARGETS[kind]
+        if kind is not None
+        else tuple(dict.fromkeys(name for names in TARGETS.values() for name in names))
+    )
+    problems = []
+    for target in targets:
+        if target in known:
+            continue
+        near = get_close_matches(target, known, n=1)
+        of = f"rows of kind {kind} are made of" if kind is not None else "rows are made of"
+        problems.append(
+            f"'{target}' is no target{f'; did you mean {near[0]!r}?' if near else ''} ({of} {', '.join(known)})"
+        )
+    if "messages" in targets and {"prompt", "response", "history"} & set(targets):
+        problems.append(
+            "'messages' is the whole conversation and goes with 'system' only, not with prompt, response or history"
+        )
+    return problems
+
+
+# ----------------------------------------------------------------------------------------------------------- from the data
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
+
+
+def _is_message(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and ("role" in value or "from" in value)
+        and bool({"content", "value", "tool_calls"} & set(value))
+    )
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _messages(value: Any) -> bool:
+    value = _parsed(value)
+    return isinstance(value, list) and bool(value) and all(_is_message(one) for one in value)
+
+
+def _message(value: Any) -> bool:
+    return _is_message(_parsed(value))
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() in ("true", "false", "0", "1", "yes", "no")
+    return isinstance(value, bool) or value in (0, 1)
+
+
+def _languages(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) >= 2
+        and all(text is None or isinstance(text, str) for text in value.values())
+    )
+
+
+def _any(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: any(test(value) for test in tests)
+
+
+Needs = Mapping[str, Callable[[Any], bool]]
+_ASK = "{instruction}\n\n{input?}"
+_EXTRA = {"system": "{system?}", "history": "{history?}"}
+
+
+def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
+    """Name, kind, columns it must have, targets, columns it may have."""
+    chat, answer = _any(_text, _messages), _any(_text, _messages, _message)
+    forms: list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]] = []
+    for out in ("output", "response", "completion", "answer"):
+        needs = {"instruction": _text, out: _text}
+        forms += [
+            ("Alpaca", Kind.SFT, needs, {"prompt": _ASK, "response": f"{{{out}}}", **_EXTRA}, ("input", "system", "history")),
+            ("Alpaca with context", Kind.SFT, {**needs, "context": _text},
+             {"prompt": "{instruction}\n\n{context}", "response": f"{{{out}}}", "system": "{system?}"}, ("system",)),
+            ("Alpaca with a verdict", Kind.UNPAIRED, {**needs, "kto_tag": _flag},
+             {"prompt": _ASK, "completion": f"{{{out}}}", "label": "{kto_tag}", **_EXTRA}, ("input", "system", "history")),
+        ]  # fmt: skip
+        for ask in ("prompt", "question", "query"):
+            if ask == "prompt" or out in ("answer", "response", "output"):
+                forms.append((f"{ask} and {out}", Kind.SFT, {ask: chat, out: answer},
+                              {"prompt": f"{{{ask}}}", "response": f"{{{out}}}", **_EXTRA}, ("system", "history")))  # fmt: skip
+    forms += [
+        ("Alpaca ranking", Kind.PREFERENCE, {"instruction": _text, "chosen": answer, "rejected": answer},
+         {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("input", "system", "history")),
+        ("chosen and rejected conversations", Kind.PREFERENCE, {"chosen": _messages, "rejected": _messages},
+         {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"}, ("system",)),
+        ("chosen and rejected messages", Kind.PREFERENCE, {"chosen_messages": _messages, "rejected_messages": _messages},
+         {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"}, ("system",)),
+        ("prompt and verdict", Kind.UNPAIRED, {"prompt": chat, "completion": answer, "label": _flag},
+         {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"}, ("system",)),
+        ("source and target", Kind.PARALLEL, {"source": _text, "target": _text}, {"source": "{source}", "target": "{target}"}, ()),
+        ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
+        ("text", Kind.DOCUMENT, {"text": _text}, {"text": "{text}"}, ()),
+        ("prompt alone", Kind.PROMPT, {"prompt": chat}, {"prompt": "{prompt}", "system": "{system?}"}, ("system",)),
+        ("instruction alone", Kind.PROMPT, {"instruction": _text}, {"prompt": _ASK, "system": "{system?}"}, ("input", "system")),
+        ("question alone", Kind.PROMPT, {"question": _text}, {"prompt": "{question}", "system": "{system?}"}, ("system",)),
+    ]  # fmt: skip
+    for ask in ("prompt", "question"):
+        forms.append((f"{ask}, chosen, rejected", Kind.PREFERENCE, {ask: chat, "chosen": answer, "rejected": answer},
+                      {"prompt": f"{{{ask}}}", "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("system", "history")))  # fmt: skip
+    for chats, name in (("conversations", "ShareGPT"), ("conversation", "ShareGPT"), ("messages", "messages")):
+        one, extra = {chats: _messages}, {"system": "{system?}"}
+        forms.append((name, Kind.SFT, one, {"messages": f"{{{chats}}}", **extra}, ("system", "tools")))
+        forms.append((f"{name} with chosen and rejected", Kind.PREFERENCE, {**one, "chosen": answer, "rejected": answer},
+                      {"prompt": f"{{{chats}}}", "chosen": "{chosen}", "rejected": "{rejected}", **extra}, ("system", "tools")))  # fmt: skip
+        for verdict in ("label", "kto_tag"):
+            forms.append((f"{name} with a verdict", Kind.UNPAIRED, {**one, verdict: _flag},
+                          {"completion": f"{{{chats}}}", "label": f"{{{verdict}}}", **extra}, ("system", "tools")))  # fmt: skip
+    return forms
+
+
+def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[Form]:
+    """The forms that fit these rows; one whose columns are all among another's is left out.
+
+    Args:
+        language: the source's language if it is one tag; tells the two sides of a ``translation`` column apart.
+        source_language: that of the other side.
+    """
+    present = {
+        name: [row[name] for row in rows if name in row] for name in dict.fromkeys(name for row in rows for name in row)
+    }
+    values = {name: [one for one in column if one is not None and not is_nan(one)] for name, column in present.items()}
+
+    def has(name: str, test: Callable[[Any], bool]) -> bool:
+        return 2 * len(present.get(name, ())) > len(rows) and bool(values[name]) and all(map(test, values[name]))
+
+    found = []
+    for name, kind, needs, columns, may in _forms():
+        if not all(has(column, test) for column, test in needs.items()):
+            continue
+        used = frozenset(needs) | {column for column in may if column in present}
+        attributes = ("tools?",) if "tools" in may else ()
+        found.append(Form(name, kind, columns, attributes, used=used))
+    if has("translation", _languages):
+        form = _translation(
+            list(dict.fromkeys(key for value in values["translation"] for key in value)), language, source_language
+        )
+        if form is not None:
+            found.append(form)
+    return [form for form in found if not any(form.used < other.used for other in found)]
+
+
+def _translation(keys: list[str], language: str, source_language: str) -> Form | None:
+    """The form of a column ``translation: {en: …, de: …}``, if the languages say which side is which."""
+
+    def key_of(tag: str) -> str | None:
+        tags = {}
+        for key in keys:
+            try:
+                tags[key] = normalize(key)
+            except InvalidLanguage:
+                continue
+        exact = [key for key, found in tags.items() if found == tag]
+        near = [key for key, found in tags.items() if tag and base(found) == base(tag)]
+        return exact[0] if exact else near[0] if len(near) == 1 else None
+
+    target, source = key_of(language), key_of(source_language)
+    if target is not None and source is None and not source_language and len(keys) == 2:
+        source = next(key for key in keys if key != target)
+        try:
+            source_language = normalize(source)
+        except InvalidLanguage:
+            return None
+    if target is None or source is None or target == source:
+        return None
+    columns = {"source": f"{{translation.{source}}}", "target": f"{{translation.{target}}}"}
+    return Form(
+        "translation pairs", Kind.PARALLEL, columns, source_language=source_language, used=frozenset({"translation"})
+    )
+
+
+def detect(
+    rows: Sequence[Row], where: str, kind: Kind | None = None, language: str = "", source_language: str = ""
+) -> Form:
+    """The form of these rows.
+
+    Raises:
+        SourceError: none fits, or more than one.
+    """
+    known = ", ".join(known_names(rows)) or "none"
+    found = candidates(rows, language, source_language)
+    if kind is not None:
+        ours = [form for form in found if form.kind is kind]
+        if not ours:
+            # Another kind's form may have hidden this one (a prompt inside an SFT row).
+            ours = [form for form in candidates_of(rows, kind, language, source_language)]
+        found = ours
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        of = f"of kind {kind} " if kind is not None else ""
+        raise SourceError(
+            f"{where} has no form {of}known here: its columns are {known}. Say how they make rows, for instance\n"
+            f"      kind: {kind or 'sft'}\n      columns: {_example(kind or Kind.SFT)}\n"
+            "    known without being told: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), prompt with "
+            "response or completion, question with answer, chosen and rejected, completion or messages with label, source and target, "
+            "translation, text, prompt"
+        )
+    choices = "\n".join(f"    {form.name} ({form.kind}):\n      {form.lines()}" for form in found)
+    raise SourceError(f"{where} fits more than one form (its columns are {known}); choose one by writing\n{choices}")
+
+
+def candidates_of(rows: Sequence[Row], kind: Kind, language: str, source_language: str) -> list[Form]:
+    """The forms of one kind that fit, whatever other kinds fit better."""
+    used = frozenset(name for form in _forms() if form[1] is kind for name in (*form[2], *form[4]))
+    if kind is Kind.PARALLEL:
+        used |= {"translation"}
+    narrowed = [{name: value for name, value in row.items() if name in used} for row in rows]
+    return [form for form in candidates(narrowed, language, source_language) if form.kind is kind]
+
+
+def _example(kind: Kind) -> str:
+    return {
+        Kind.SFT: '{prompt: "{ask}", response: "{reply}"}',
+        Kind.PREFERENCE: '{prompt: "{ask}", chosen: "{good}", rejected: "{bad}"}',
+        Kind.UNPAIRED: '{prompt: "{ask}", completion: "{reply}", label: "{liked}"}',
+        Kind.PARALLEL: '{source: "{english}", target: "{swahili}"}',
+        Kind.DOCUMENT: '{text: "{body}"}',
+        Kind.PROMPT: '{prompt: "{ask}"}',
+    }[kind]

@@ -1,0 +1,261 @@
+"""Parallel text becomes pairs: two aligned files (Moses), translation memories (TMX), or two columns of a TSV file.
+
+``language`` of a row is that of its target side. Rows have the columns ``source``, ``target``, ``source_language`` and
+``language``, and what the format adds, for use in ``key``, ``id``, ``scores``, ``attributes`` and ``only``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from curate.catalog.params import LanguageTag, Runtime
+from curate.rows import Kind
+from curate.rows.languages import InvalidLanguage, normalize
+from curate.steps import BadRow, Context, SourceError, Unit
+from sources.base import Common
+from sources.detection import Form
+from sources.files import Encoding
+from sources.mapping import Record, Spec, raw_text
+from sources.paths import bare, find, units
+from sources.reading import Dialect, Progress, delimited, guarded, lines, open_text
+from sources.tmx import read_units
+
+_FORM = Form(
+    "pairs", Kind.PARALLEL, {"source": "{source}", "target": "{target}", "source_language": "{source_language}"}
+)
+
+
+class Pairs(Common):
+    """A source of sentence pairs."""
+
+    source_language: LanguageTag
+    """Language of the source side."""
+    target_language: LanguageTag
+    """Language of the target side."""
+    direction: Literal["forward", "backward", "both"] = "forward"
+    """``backward`` swaps the sides and their languages; ``both`` makes two rows of each pair."""
+
+    @model_validator(mode="after")
+    def _two_languages(self) -> Pairs:
+        if self.source_language == self.target_language:
+            raise PydanticCustomError("languages", "'source_language' and 'target_language' are the same")
+        return self
+
+    @property
+    def makes(self) -> Kind:
+        return Kind.PARALLEL
+
+    def spec(self, name: str) -> Spec:
+        return self._spec(_FORM, name, "{language}", "")
+
+    @abstractmethod
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+        """The records of a unit with ``source`` and ``target``, in the forward direction."""
+
+    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
+        there = {"source_language": self.source_language, "language": self.target_language}
+        back = {"source_language": self.target_language, "language": self.source_language}
+        for record in self.pairs(unit, context):
+            if isinstance(record, BadRow):
+                yield record
+                continue
+            place, row, size = record
+            if self.direction != "backward":
+                yield place, {**row, **there}, size
+            if self.direction != "forward":
+                yield place, {**row, "source": row["target"], "target": row["source"], **back}, size
+
+
+# -------------------------------------------------------------------------------------------------------------------- Moses
+class Moses(Pairs):
+    """Aligned text files: line n of one is the translation of line n of the other."""
+
+    tag: ClassVar[str] = "moses"
+    summary: ClassVar[str] = "sentence pairs from two line-aligned text files (Moses), also .gz, .zst, .bz2, .xz"
+    lines: ClassVar[bool] = True
+
+    source_path: Runtime[str | list[str] | None] = None
+    """The source side: a file, a pattern or a list; files pair up with those of ``target_path`` in order."""
+    target_path: Runtime[str | list[str] | None] = None
+    """The target side."""
+    path: Runtime[str | list[str] | None] = None
+    """In place of the two: what both file names begin with, the rest being a dot and the language (``corpus.en-de`` for
+    ``corpus.en-de.en`` and ``corpus.en-de.de``; ISO 639-3 codes and compressed files are found as well)."""
+    encoding: Encoding | None = None
+    """Encoding of files without a byte order mark; the default is UTF-8."""
+
+    @model_validator(mode="after")
+    def _either(self) -> Moses:
+        both = self.source_path is not None and self.target_path is not None
+        neither = self.source_path is None and self.target_path is None
+        if not ((both and self.path is None) or (neither and self.path is not None)):
+            raise PydanticCustomError(
+                "moses", "give either 'source_path' and 'target_path', or 'path' (what both names begin with)"
+            )
+        return self
+
+    def units(self) -> Sequence[Unit]:
+        if self.path is not None:
+            prefixes = [self.path] if isinstance(self.path, str) else self.path
+            found = [(_side(prefix, self.source_language), _side(prefix, self.target_language)) for prefix in prefixes]
+            lefts, rights = [left for left, _ in found], [right for _, right in found]
+        else:
+            assert self.source_path is not None and self.target_path is not None
+            lefts, rights = find(self.source_path, (".txt",)), find(self.target_path, (".txt",))
+            if len(lefts) != len(rights):
+                raise SourceError(
+                    f"{len(lefts)} source files but {len(rights)} target files: they must pair up, in order"
+                )
+        named = units([*lefts, *rights])
+        return [
+            Unit(f"{left.name} | {Path(right.name).name}", (*left.files, *right.files))
+            for left, right in zip(named[: len(lefts)], named[len(lefts) :], strict=True)
+        ]
+
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+        left_name, _, right_name = unit.name.partition(" | ")
+        here, there = Progress(left_name), Progress(right_name)
+        with (
+            guarded(here),
+            open_text(unit.files[0], self.encoding) as left_file,
+            open_text(unit.files[1], self.encoding) as right_file,
+        ):
+            left, right = lines(left_file, here), lines(right_file, there)
+            for number, source in enumerate(left, 1):
+                with guarded(there):
+                    target = next(right, None)
+                if target is None:
+                    break
+                yield number, {"source": source, "target": target}, len(source) + len(target)
+            for _ in left:
+                pass
+            with guarded(there):
+                for _ in right:
+                    pass
+        if here.at != there.at:
+            raise SourceError(
+                f"{left_name} has {here.at:,} lines but {right_name} has {there.at:,}: the files are not aligned"
+            )
+
+
+def _side(prefix: str, language: str) -> Path:
+    """The file of one language: the prefix, a dot, and a code that means it."""
+    place = Path(prefix).expanduser()
+    start = f"{place.name}."
+    seen: list[str] = []
+    found: list[Path] = []
+    for file in sorted(place.parent.iterdir()) if place.parent.is_dir() else ():
+        if not file.name.startswith(start) or not file.is_file():
+            continue
+        code = bare(file.name)[len(start) :]
+        seen.append(file.name)
+        try:
+            if normalize(code) == language:
+                found.append(file)
+        except InvalidLanguage:
+            continue
+    if len(found) > 1:
+        raise SourceError(
+            f"both {found[0].name} and {found[1].name} could be the {language} side; say which by 'source_path' and 'target_path'"
+        )
+    if not found:
+        raise SourceError(f"there is no file {prefix}.{language}; beginning so are {', '.join(seen) or 'none'}")
+    return found[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------- TMX
+class Tmx(Pairs):
+    """Translation memories (TMX 1.1 to 1.4b), read unit by unit.
+
+    A unit with several variants of a language gives a row for each pair of variants. Further columns: ``tuid``,
+    ``props`` (type → text) and ``note``.
+    """
+
+    tag: ClassVar[str] = "tmx"
+    summary: ClassVar[str] = "sentence pairs from translation memories (.tmx, also compressed)"
+
+    path: Runtime[str | list[str]]
+    """A file, a folder (its .tmx files at any depth), a pattern, or a list."""
+
+    def units(self) -> Sequence[Unit]:
+        return units(find(self.path, (".tmx",)))
+
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+        warn = context.warn if context is not None else None
+        return read_units(unit.files[0], unit.name, self.source_language, self.target_language, warn)
+
+
+# ---------------------------------------------------------------------------------------------------------------------- TSV
+Place = Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
+
+
+class ParallelTsv(Pairs):
+    """Two columns of tab-separated files; the others stay at hand under their names (or numbers)."""
+
+    tag: ClassVar[str] = "parallel-tsv"
+    summary: ClassVar[str] = "sentence pairs from two columns of TSV files (also compressed)"
+    lines: ClassVar[bool] = True
+
+    path: Runtime[str | list[str]]
+    """A file, a folder (its .tsv, .tab and .txt files at any depth), a pattern, or a list."""
+    source: Place = 0
+    """The column of the source side: its number from 0, or its name."""
+    target: Place = 1
+    """The column of the target side."""
+    header: bool | list[Annotated[str, Field(min_length=1)]] = False
+    """Whether the first line names the columns; a list gives the names of a file that has no such line."""
+    quoting: Literal["standard", "none"] = "none"
+    """``none``: a quote is text and each line is a row; ``standard``: as in CSV."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    """The character between columns."""
+    skip: Annotated[int, Field(ge=0)] = 0
+    """Lines to pass over before anything else."""
+    encoding: Encoding | None = None
+    """Encoding of files without a byte order mark; the default is UTF-8."""
+
+    @model_validator(mode="after")
+    def _columns(self) -> ParallelTsv:
+        if self.source == self.target:
+            raise PydanticCustomError("columns", "'source' and 'target' are the same column")
+        names = [column for column in (self.source, self.target) if isinstance(column, str)]
+        if names and self.header is False:
+            message = f"without a header there is no column '{names[0]}'; use its number (from 0) or give 'header'"
+            raise PydanticCustomError("columns", "{message}", {"message": message})
+        return self
+
+    def units(self) -> Sequence[Unit]:
+        return units(find(self.path, (".tsv", ".tab", ".txt")))
+
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+        header = tuple(self.header) if isinstance(self.header, list) else self.header
+        dialect = Dialect(self.delimiter, '"' if self.quoting == "standard" else None, header, self.skip)
+        names: tuple[str, str] | None = None
+        for record in delimited(unit.files[0], unit.name, self.encoding, dialect):
+            if isinstance(record, BadRow):
+                yield record
+                continue
+            place, row, size = record
+            if names is None:
+                names = (_named(row, self.source, unit.name), _named(row, self.target, unit.name))
+            source, target = row[names[0]], row[names[1]]
+            yield place, {**row, "source": source, "target": target}, size
+
+
+def _named(row: Mapping[str, Any], column: int | str, where: str) -> str:
+    names = list(row)
+    if isinstance(column, str):
+        if column in row:
+            return column
+        raise SourceError(f"{where} has no column '{column}'; its columns are {', '.join(names)}")
+    if column < len(names):
+        return names[column]
+    shown = raw_text(" | ".join(map(str, row.values())))[:200]
+    raise SourceError(
+        f"{where} has {len(names)} columns, so none of number {column} (from 0); its first row is {shown}"
+    )

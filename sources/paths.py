@@ -1,0 +1,93 @@
+"""What a ``path`` stands for: one file is one unit, named by its place below the folder that all of them share."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from curate.steps import SourceError, Unit
+
+COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+
+def bare(name: str) -> str:
+    """A file name without the suffix of a compression."""
+    return next((name[: -len(suffix)] for suffix in COMPRESSED if name.lower().endswith(suffix)), name)
+
+
+def find(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
+    """The files of a path, pattern or folder (or several), each once: in the order given, by name inside each.
+
+    A folder stands for its files with one of ``suffixes`` (compressed or not) at any depth; hidden files and folders
+    are passed over.
+
+    Raises:
+        SourceError: one of them stands for no file.
+    """
+    found: dict[Path, None] = {}
+    for one in [path] if isinstance(path, str) else path:
+        for file in _find(one, suffixes):
+            found.setdefault(file)
+    if not found:
+        raise SourceError("'path' names no file")
+    return list(found)
+
+
+def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
+    place = Path(path).expanduser()
+    if place.is_dir():
+        files = _inside(place, suffixes)
+        if not files:
+            others = sorted(entry.name for entry in place.iterdir() if not entry.name.startswith("."))[:8]
+            raise SourceError(
+                f"the folder {path} has no file ending in {', '.join(suffixes)} (or one of them and {', '.join(COMPRESSED)}); "
+                f"it has {', '.join(others) or 'nothing'}"
+            )
+        return files
+    if place.exists():
+        return [place]
+    if glob.has_magic(path):
+        matches = (Path(match) for match in sorted(glob.glob(str(place), recursive=True)))
+        files = [file for match in matches for file in (_inside(match, suffixes) if match.is_dir() else [match])]
+        if files:
+            return files
+        raise SourceError(f"no file matches the pattern {path}{_nearest(place)}")
+    raise SourceError(f"there is no file {path}{_nearest(place)}")
+
+
+def _inside(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    files = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [
+            Path(here, name) for name in names if not name.startswith(".") and bare(name).lower().endswith(suffixes)
+        ]
+    return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
+
+
+def _nearest(path: Path) -> str:
+    """What to say of the names around a path that does not exist."""
+    folder = path.parent
+    part = path
+    while not folder.is_dir() and folder != folder.parent:
+        part, folder = folder, folder.parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return ""
+    near = get_close_matches(part.name, names, n=1, cutoff=0.5)
+    missing = "" if folder == path.parent else f" (there is no '{part.name}' in {folder})"
+    if near:
+        return f"{missing}; did you mean {folder / near[0]}?"
+    return f"{missing}; {folder} has {', '.join(names[:8]) or 'nothing'}{' …' if len(names) > 8 else ''}"
+
+
+def units(files: Sequence[Path]) -> list[Unit]:
+    """One unit a file, named by its path below the folder all files share."""
+    if len(files) == 1:
+        return [Unit(files[0].name, (files[0],))]
+    base = Path(os.path.commonpath([file.parent for file in files]))
+    return [Unit(file.relative_to(base).as_posix(), (file,)) for file in files]

@@ -1,0 +1,275 @@
+"""A template is text with ``{column}`` in it; a template that is one column and nothing else passes that column's value as it is.
+
+``{metadata.score}`` looks inside an object, ``{turns.0}`` inside a list (``-1`` is its last element), ``{{`` and ``}}`` are
+braces, and ``{input?}`` is a column that a file may lack. Text without any brace is the name of one column. Values are put
+in as they are: a brace inside a value means nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+import orjson
+
+Row = Mapping[str, Any]
+Get = Callable[[Row], Any]
+
+ROW: Final = "@row"
+"""Pseudo-column: how many records of the file came before this one (0 for the first), bad ones included."""
+LINE: Final = "@line"
+"""Pseudo-column: the line (from 1) on which the record begins; null in formats without lines."""
+UNIT: Final = "@unit"
+"""Pseudo-column: the name of the file (or Hub split) the record is in."""
+PSEUDO: Final = (ROW, LINE, UNIT)
+
+
+class Missing(enum.Enum):
+    """The value of a column that a row does not have, which is not the same as null."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+
+
+class BadValue(ValueError):
+    """A value that makes its row unreadable; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column named in a template."""
+
+    name: str
+    """As written, without a trailing ``?``."""
+    optional: bool = False
+
+    @property
+    def root(self) -> str:
+        """The top-level column it is in, unless the whole name is one."""
+        return self.name.partition(".")[0]
+
+    def getter(self) -> Get:
+        """A function giving the value in a row, or MISSING. A column whose name has dots goes before a path."""
+        name = self.name
+        if "." not in name:
+            return lambda row: row.get(name, MISSING)
+        root, *inside = name.split(".")
+
+        def walk(row: Row) -> Any:
+            value = row.get(name, MISSING)
+            if value is not MISSING:
+                return value
+            value = row.get(root, MISSING)
+            for part in inside:
+                if isinstance(value, dict):
+                    value = value.get(part, MISSING)
+                elif isinstance(value, list):
+                    try:
+                        value = value[int(part)]
+                    except (ValueError, IndexError):
+                        return MISSING
+                elif value is None:
+                    return None
+                else:
+                    return MISSING
+            return value
+
+        return walk
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed template: literal pieces and columns in order."""
+
+    text: str
+    pieces: tuple[str | Column, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns it names, in order."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, Column))
+
+    @property
+    def single(self) -> Column | None:
+        """Its column, if it is one column and nothing else."""
+        return self.pieces[0] if len(self.pieces) == 1 and isinstance(self.pieces[0], Column) else None
+
+    def getter(self, empty: frozenset[str] = frozenset()) -> Get:
+        """A function giving the value for a row.
+
+        For a single column the value as it is (MISSING if the row lacks it); otherwise a text in which null, lacking and
+        ``empty`` values leave nothing, or MISSING if the row lacks all of the columns.
+        """
+        if self.single is not None:
+            get = self.single.getter()
+            if not empty:
+                return get
+            return lambda row: None if isinstance(value := get(row), str) and value.strip() in empty else value
+        parts = [(piece, None) if isinstance(piece, str) else ("", piece.getter()) for piece in self.pieces]
+        constant = all(get is None for _, get in parts)
+
+        def fill(row: Row) -> Any:
+            out: list[str] = []
+            found = constant
+            for literal, get in parts:
+                if get is None:
+                    out.append(literal)
+                    continue
+                value = get(row)
+                if value is MISSING:
+                    continue
+                found = True
+                if value is None:
+                    continue
+                if type(value) is not str:
+                    value = as_text(value)
+                if empty and value.strip() in empty:
+                    continue
+                out.append(value)
+            return "".join(out) if found else MISSING
+
+        return fill
+
+
+def parse(text: str) -> Template:
+    """The template of a text.
+
+    Raises:
+        ValueError: a brace without its partner, or no name between two braces.
+    """
+    if not text.strip():
+        raise ValueError("a template is empty; write a column name or text with {column} in it")
+    if "{" not in text and "}" not in text:
+        return Template(text, (_column(text.strip()),))
+    pieces: list[str | Column] = []
+    literal: list[str] = []
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char in "{}" and text[at : at + 2] == char * 2:
+            literal.append(char)
+            at += 2
+        elif char == "}":
+            raise ValueError(
+                f"'{text}' has a '}}' without '{{' at character {at + 1}; a literal brace is written '}}}}'"
+            )
+        elif char == "{":
+            end = text.find("}", at)
+            name = text[at + 1 : end]
+            if end < 0 or "{" in name:
+                raise ValueError(
+                    f"'{text}' has a '{{' without '}}' at character {at + 1}; a literal brace is written '{{{{'"
+                )
+            if literal:
+                pieces.append("".join(literal))
+                literal = []
+            if not name.strip(" ?"):
+                raise ValueError(f"'{text}' names no column between the braces at character {at + 1}")
+            pieces.append(_column(name))
+            at = end + 1
+        else:
+            literal.append(char)
+            at += 1
+    if literal:
+        pieces.append("".join(literal))
+    return Template(text, tuple(pieces))
+
+
+def _column(name: str) -> Column:
+    return Column(name.removesuffix("?"), name.endswith("?") and len(name) > 1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return as_text(bytes(value))
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    raise TypeError
+
+
+def as_text(value: Any) -> str:
+    """The text of any value a file can hold: null is empty, numbers and truth values as in JSON, lists and objects as
+    compact JSON with every script written as it is.
+
+    Raises:
+        BadValue: bytes that are not UTF-8, or something with no JSON form.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or is_nan(value):
+        return ""
+    if isinstance(value, (bytes, bytearray)):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise BadValue(f"a binary value that is not UTF-8 text (byte {error.start})") from None
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError):
+        pass
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    except (TypeError, ValueError, RecursionError):
+        raise BadValue(f"a value of type {type(value).__name__} that has no text form") from None
+
+
+def as_key(value: Any) -> str:
+    """The text of a value that joins rows: as :func:`as_text`, stripped, and 12.0 is 12 (readers make whole numbers real)."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return as_text(value).strip()
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a value is the number that stands for a missing one."""
+    return isinstance(value, float) and math.isnan(value)
+
+
+def check_columns(templates: Iterable[Template], rows: Sequence[Row], where: str) -> str | None:
+    """What to say if a template names a column that none of the rows has; None if all is well."""
+    columns = {column for template in templates for column in template.columns if not column.optional}
+    for column in sorted(columns, key=lambda column: column.name):
+        if column.name in PSEUDO:
+            continue
+        get = column.getter()
+        if any(get(row) is not MISSING for row in rows):
+            continue
+        known = known_names(rows)
+        near = get_close_matches(column.name, known, n=1, cutoff=0.6)
+        near = near or get_close_matches(
+            column.name.lower(), [name for name in known if name.lower() == column.name.lower()]
+        )
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        return (
+            f"{where} has no column '{column.name}'{hint}; its columns are {', '.join(known) or 'none'}. "
+            f"Write '{column.name}?' if only some files have it"
+        )
+    return None
+
+
+def known_names(rows: Iterable[Row], limit: int = 40) -> list[str]:
+    """The column names in some rows, in order of appearance, with the names one level inside objects."""
+    names: dict[str, None] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name in PSEUDO:
+                continue
+            names.setdefault(name)
+            if isinstance(value, dict):
+                names.update(dict.fromkeys(f"{name}.{inner}" for inner in value))
+    return list(names)[:limit]
