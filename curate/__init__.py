@@ -17,16 +17,13 @@ from curate.guard import check_packages
 if TYPE_CHECKING:
     from curate.api import Built, Catalog, Plan, build, load_catalog, plan, query, schema
     from curate.catalog import CatalogError
-    from curate.engine.stages import BuildError
-    from curate.engine.store import StoreError
-    from curate.sql import QueryError
+    from curate.errors import BuildError, CurateError, QueryError, StoreError
 
 check_packages()
 
 _PLACES = {
     **dict.fromkeys(("Built", "Catalog", "Plan", "build", "load_catalog", "plan", "query", "schema"), "curate.api"),
     "CatalogError": "curate.catalog", "BuildError": "curate.engine.stages", "StoreError": "curate.engine.store",
-    "QueryError": "curate.sql",
 }  # fmt: skip
 
 
@@ -46,6 +43,6 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "BuildError", "Built", "Catalog", "CatalogError", "Plan", "QueryError", "StoreError", "__version__", "build", "load_catalog",
+    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "Plan", "QueryError", "StoreError", "__version__", "build", "load_catalog",
     "plan", "query", "schema",
 ]  # fmt: skip

@@ -238,18 +238,14 @@ def _load(file: Path, settings: list[str] | None) -> Catalog:
 def _or_fail(call: Any) -> Any:
     """Runs a call; expected errors become a message and exit code 1, all others keep their trace."""
     from curate.catalog import CatalogError
-    from curate.engine.executor import ExecutorError
-    from curate.engine.stages import BuildError
-    from curate.engine.store import StoreError
-    from curate.sql import QueryError
-    from curate.steps import StepError
+    from curate.errors import CurateError
 
     try:
         return call()
     except CatalogError as error:
         count = len(error.problems)
         _fail(f"{error}\n{count} problem{'s' if count > 1 else ''}")
-    except (BuildError, ExecutorError, StoreError, QueryError, StepError) as error:
+    except CurateError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("stopped; what was finished is kept, build again to go on")

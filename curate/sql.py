@@ -22,13 +22,10 @@ from curate.engine.build import parse_bytes
 from curate.engine.funnel import Funnel
 from curate.engine.store import Store
 from curate.engine.work import BAD_SCHEMA
+from curate.errors import QueryError
 from curate.rows import Kind, schema
 
 _ALLOWED = {"SELECT", "EXPLAIN"}
-
-
-class QueryError(Exception):
-    """A query was refused, failed, or took too long; the message says why."""
 
 
 @dataclass(frozen=True)

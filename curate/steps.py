@@ -23,6 +23,8 @@ import polars as pl
 import pyarrow as pa
 
 from curate.catalog.params import Decision, Params
+from curate.errors import SourceError as SourceError
+from curate.errors import StepError as StepError
 from curate.rows import Kind, field_language, field_text, field_turns
 
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models"}
@@ -326,14 +328,6 @@ class Source(Step):
     def parent(self) -> str | None:
         """The source whose rows of the same key are this source's parents (``translation_of``)."""
         return None
-
-
-class SourceError(Exception):
-    """A source cannot be read; the message says what, where and what to do."""
-
-
-class StepError(Exception):
-    """A step cannot go on; the message says what, where and what to do."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- registry

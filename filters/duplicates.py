@@ -159,7 +159,7 @@ class Duplicates(GlobalStep):
         order = list(self.source_order)
         for number, path in enumerate(summaries):
             database.execute(
-                f"INSERT INTO places SELECT high, low, coalesce(list_position(?, source), {len(order) + 1}), {amount}, {number}, "  # noqa: S608
+                f"INSERT INTO places SELECT high, low, coalesce(list_position(?, source), {len(order) + 1}), {amount}, {number}, "
                 "file_row_number FROM read_parquet(?, file_row_number = true) WHERE high IS NOT NULL",
                 [order or [""], str(path)],
             )

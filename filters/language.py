@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from pydantic import model_validator
@@ -51,7 +50,7 @@ class Language(ScoreStep):
     and target, …)."""
     level: Literal["row", "message"] = "row"
     """Whether the turns of a field are judged together or each by itself (the worst counts)."""
-    min: Decision[PerLanguage[float]] = PerLanguage(0.5)
+    min: Decision[PerLanguage[float]] = PerLanguage(0.3)
     """Least probability (0 to 1) of the expected language. Null: no limit for that language."""
     min_script: Decision[PerLanguage[float]] = PerLanguage(0.3)
     """Least share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
@@ -137,12 +136,9 @@ class Language(ScoreStep):
         score, other = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
         found = np.full(len(tags), None, dtype=object)
         answer = identifier.identify(frame["text"].gather(ask).to_list(), _LABELS) if len(ask) else None
-        share = frame["share"].fill_null(0.0).to_numpy()
         for at, row in enumerate(ask.tolist() if answer else ()):
             assert answer is not None
-            judged = known.judge(
-                answer.languages[at], answer.probabilities[at], tags[row], systems[row], bool(share[row] >= 0.5)
-            )
+            judged = known.judge(answer.languages[at], answer.probabilities[at], tags[row], systems[row], exact=False)
             if judged is not None:
                 score[row], other[row], found[row] = judged
         assessed = ~np.isnan(score)
@@ -162,9 +158,7 @@ class Language(ScoreStep):
             }
         )
 
-    def _mixtures(
-        self, frame: pl.DataFrame, count: int, identifier: LanguageIdentifier, known: _Known
-    ) -> pl.DataFrame:
+    def _mixtures(self, frame: pl.DataFrame, count: int, identifier: LanguageIdentifier, known: _Known) -> pl.DataFrame:
         """``mixture`` and ``expected_share`` of each row."""
         pieces = text.segments(frame["text"], self.min_letters).filter(pl.col("letters") >= self.min_letters)
         origin = pieces["row"]
@@ -175,7 +169,7 @@ class Language(ScoreStep):
         for at, (tag, system) in enumerate(zip(pieces["expected"], systems, strict=True)):
             assert answer is not None
             names = [known.romanised(name, system) for name in answer.languages[at]]
-            judged = known.judge(names, answer.probabilities[at], tag, system, False)
+            judged = known.judge(names, answer.probabilities[at], tag, system, exact=True)
             ours, other, best = judged or (0.0, 0.0, languages.UNKNOWN)
             hit.append(ours >= self.mixture_probability)
             # Written standards that the identifier splits are one, under the name expected.
@@ -250,12 +244,25 @@ def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:
         "row", keep="first", maintain_order=True
     )
     every = pl.DataFrame({"row": pl.int_range(count, eager=True)})
-    first = every.join(first.select("row", "score", "other", "found", "abstained"), on="row", how="left", maintain_order="left")
+    first = every.join(
+        first.select("row", "score", "other", "found", "abstained"), on="row", how="left", maintain_order="left"
+    )
     joined = first.join(scripts, on="row", how="left", maintain_order="left")
     return joined.with_columns(
         pl.col("letters").fill_null(0.0),
         abstained=pl.when(pl.col("score").is_null()).then(pl.col("abstained").fill_null("letters")),
     )
+
+
+def _is_impossible(label: str) -> bool:
+    """Whether a label names a language in a script nobody writes it in (``pt-Hans``).
+
+    That is what an identifier without scripts and the script of the text make together when the first is wrong.
+    """
+    written, usual = languages.letters(label), languages.letters(languages.base(label))
+    if written == usual or not written or not usual:
+        return False
+    return "Han" in written or ("Latin" in usual and not {"Cyrillic", "Arabic"} & set(written))
 
 
 class _Known:
@@ -269,23 +276,26 @@ class _Known:
         self._contradictions: dict[tuple[str, tuple[str, ...]], bool] = {}
 
     def judge(
-        self, labels: list[str], probabilities: list[float], expected: str, system: tuple[str, ...], in_script: bool
+        self, labels: list[str], probabilities: list[float], expected: str, system: tuple[str, ...], *, exact: bool
     ) -> tuple[float, float, str] | None:
         """The probability of the expected language, that of the likeliest other, and the best label; None if all the
         labels are contradicted by the writing."""
-        ours, other, left_out, best = 0.0, 0.0, 0.0, ""
+        ours, left_out, best = 0.0, 0.0, ""
+        others: list[tuple[str, float]] = []
         for label, probability in zip(labels, probabilities, strict=True):
-            if self.accepts(expected, label, in_script):
+            if self.accepts(expected, label, exact):
                 ours += probability
             elif self._contradicted(label, system):
                 left_out += probability
                 continue
             else:
-                other = max(other, probability)
+                others.append((label, probability))
             best = best or label
         rest = 1.0 - left_out
         if not best or rest < _LEAST_REST:
             return None
+        # Serbian under four names is one other language, not four unlikely ones.
+        other = sum(value for label, value in others if self.accepts(others[0][0], label, exact))
         return min(1.0, ours / rest), min(1.0, other / rest), best
 
     def _contradicted(self, label: str, system: tuple[str, ...]) -> bool:
@@ -295,20 +305,21 @@ class _Known:
             # Japanese without any kana and Korean without any Hangul are Chinese.
             needed = {"Japanese"} if "Hiragana" in names else {"Hangul"} if "Hangul" in names else set(names)
             wrong = bool(system and needed) and needed.isdisjoint(system)
-            self._contradictions[key] = wrong
+            self._contradictions[key] = wrong or _is_impossible(label)
         return self._contradictions[key]
 
-    def accepts(self, expected: str, found: str, in_script: bool) -> bool:
-        """Whether the label means the expected language.
+    def accepts(self, expected: str, found: str, exact: bool) -> bool:
+        """Whether the label means the expected language: in its script (``exact``), or whatever the script.
 
-        An identifier may know a language under one script only and say ``sr`` of Serbian in Latin letters: where the
-        letters are those expected (``in_script``), the bare language is enough.
+        A whole text is held to its script by counting letters, so there the script of a label, which may be a guess of
+        the identifier's, is left aside: Chinese full of English names is not called romanised Chinese.
         """
-        key = (expected, found, in_script)
+        key = (expected, found, exact)
         if key not in self._accepted:
             wanted = (expected, *self._also_accepted(expected))
-            self._accepted[key] = any(languages.accepts(tag, found) for tag in wanted) or (
-                in_script and found == languages.base(expected)
+            self._accepted[key] = any(
+                languages.accepts(tag, found) or (not exact and languages.base(tag) == languages.base(found))
+                for tag in wanted
             )
         return self._accepted[key]
 

@@ -39,7 +39,13 @@ def merge_samples(samples: Sequence[pa.Table], size: int) -> pa.Table:
     whole = pa.concat_tables(samples)
     keys = pl.DataFrame(
         {name: whole[name].to_pylist() for name in ("field", "pair", "id", "left_digest", "right_digest")},
-        schema={"field": pl.String, "pair": pl.String, "id": pl.String, "left_digest": pl.Binary, "right_digest": pl.Binary},
+        schema={
+            "field": pl.String,
+            "pair": pl.String,
+            "id": pl.String,
+            "left_digest": pl.Binary,
+            "right_digest": pl.Binary,
+        },
     ).with_row_index("at")
     chosen = (
         keys.sort("field", "pair", "id")

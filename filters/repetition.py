@@ -19,7 +19,9 @@ LETTERS = 24
 """A long piece of words has at least this many letters, so that notes, digits and regular expressions are none."""
 SHORTEST = 4
 """A text of fewer than this many pieces' lengths is never called repetitive."""
-PERIODS = 64
+LEAST = 4
+"""So many units must be equal to those one piece before them for a loop."""
+PERIODS = 100
 """The longest piece, in units, whose repetition in a row is looked for."""
 
 
@@ -33,8 +35,9 @@ def repetition(texts: pl.Series) -> pl.DataFrame:
     measuring text in repeated n-grams is that of Rae et al. 2021 (*Gopher*, table A1), where n is 5 to 10 words in every
     language and the first occurrence counts as well.
 
-    ``loop``: how many times in a row the most repeated piece of 1 to 64 units stands there, 1 if nothing is repeated at
-    once: ``ha ha ha`` has 3, a sentence given four times running 4. A piece has two letters at least, so ``0 0 0 0`` has 2.
+    ``loop``: how many times in a row the most repeated piece of 1 to 100 units stands there, 1 if nothing is repeated at
+    once: ``ha ha ha ha ha`` has 5, a sentence given four times running 4. A piece has two letters at least, so eight zeros
+    have 4; and less than four repeated units (``bye bye``) are nothing.
     """
     parts = [pl.DataFrame(schema={"repetition": pl.Float64, "loop": pl.Float64})]
     for batch in text.batches(texts):
@@ -87,9 +90,12 @@ def _repeated_share(units: text.Units) -> npt.NDArray[np.float64]:
 def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
     counts = np.diff(units.offsets)
     rows = np.repeat(np.arange(len(counts)), counts)
-    # Whatever repeats three times in a row repeats a pair of units, so only rows with one are looked at closely.
-    pairs = text.scramble(_windows(units.hashes, 2) ^ text.scramble(rows.astype(np.uint64) + np.uint64(1)))
-    again = _seen_before(pairs)
+    # A loop repeats every window of four units at a short distance, so only rows with such a window are looked at closely.
+    keys = text.scramble(_windows(units.hashes, LEAST) ^ text.scramble(rows.astype(np.uint64) + np.uint64(1)))
+    order = np.argsort(keys, kind="stable")
+    near = (keys[order[1:]] == keys[order[:-1]]) & (order[1:] - order[:-1] <= PERIODS)
+    again = np.zeros(len(keys), bool)
+    again[order[1:][near]] = True
     candidates = text.row_sums(again, units.offsets) > 0
     chosen = candidates[rows]
     hashes, rows, lengths = units.hashes[chosen], rows[chosen], units.lengths[chosen]
@@ -99,6 +105,7 @@ def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
         if period == 1:
             same &= lengths[1:] > 1
         edges = np.flatnonzero(np.diff(np.concatenate([[0], same.view(np.int8), [0]])))
-        begins, ends = edges[::2], edges[1::2]
-        np.maximum.at(longest, rows[begins], (ends - begins) // period + 1.0)
+        begins, lasting = edges[::2], edges[1::2] - edges[::2]
+        begins, lasting = begins[lasting >= LEAST], lasting[lasting >= LEAST]
+        np.maximum.at(longest, rows[begins], lasting // period + 1.0)
     return longest

@@ -85,4 +85,3 @@ def _without_punctuation(one: str) -> str:
     for sign in _APOSTROPHES:
         one = one.replace(sign, "")
     return _PUNCTUATION.sub(" ", one)
-

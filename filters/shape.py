@@ -136,9 +136,7 @@ class Shape(ScoreStep):
         if kind is not Kind.PROMPT:
             found["response_chars"] = _chars(rows, answer_field(kind))
         if kind in _SIDES:
-            left, right = (
-                rows.text(name).str.replace_all(r"\s+", " ").str.strip_chars(" ") for name in _SIDES[kind]
-            )
+            left, right = (rows.text(name).str.replace_all(r"\s+", " ").str.strip_chars(" ") for name in _SIDES[kind])
             found["equal"] = (left == right).cast(pl.Float64)
         if kind is Kind.PREFERENCE:
             found["rejected_chars"] = _chars(rows, "rejected")

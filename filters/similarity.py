@@ -109,7 +109,9 @@ class Similarity(ScoreStep):
         pairs = (languages[0] + "\t" + languages[1]).fill_null("")
         frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "id": rows.ids, "pair": pairs})
         # A few more than needed: equal texts are put together afterwards.
-        chosen = frame.filter(pl.Series(assessed)).sort("pair", "id").group_by("pair", maintain_order=True).head(self.pool)
+        chosen = (
+            frame.filter(pl.Series(assessed)).sort("pair", "id").group_by("pair", maintain_order=True).head(self.pool)
+        )
         keep = np.zeros(len(rows), bool)
         keep[chosen["row"].to_numpy()] = True
         parts = [pool_schema(encoder.dimensions).empty_table()]
@@ -168,7 +170,9 @@ class Similarity(ScoreStep):
         why[~assessed & languages[0].is_not_null().to_numpy()] = "language"
         # Four digits: the rest depends on which texts were encoded together.
         columns: dict[str, Any] = {"score": total, **scores}
-        frame = pl.DataFrame({name: pl.Series(v, nan_to_null=True, dtype=pl.Float64).round(4) for name, v in columns.items()})
+        frame = pl.DataFrame(
+            {name: pl.Series(v, nan_to_null=True, dtype=pl.Float64).round(4) for name, v in columns.items()}
+        )
         frame = frame.with_columns(unassessed=pl.Series(why.tolist(), dtype=pl.String))
         return frame.select(self.columns(rows.kind).keys())
 
@@ -215,7 +219,11 @@ class Similarity(ScoreStep):
         return sides[0] & sides[1]
 
     def _complain(
-        self, languages: tuple[pl.Series, pl.Series], assessed: npt.NDArray[np.bool_], encoder: Encoder, context: Context
+        self,
+        languages: tuple[pl.Series, pl.Series],
+        assessed: npt.NDArray[np.bool_],
+        encoder: Encoder,
+        context: Context,
     ) -> None:
         missing: Counter[str] = Counter()
         for left, right, ok in zip(*languages, assessed.tolist(), strict=True):
@@ -250,9 +258,11 @@ class Similarity(ScoreStep):
 
     def _cut(self, texts: pl.Series) -> pl.Series:
         cut = texts.str.slice(0, self.max_chars)
-        return cut.to_frame("text").select(
-            pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text"))
-        ).to_series()
+        return (
+            cut.to_frame("text")
+            .select(pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text")))
+            .to_series()
+        )
 
 
 def _look_up(parents: pl.Series, context: Context) -> Rows | None:
@@ -266,7 +276,9 @@ class _Pairs:
     def __init__(self, left: pl.Series, right: pl.Series, pairs: npt.NDArray[np.object_], field: str) -> None:
         self._left, self._right, self._pairs, self._field = left, right, pairs, field
 
-    def measured(self, encoder: Encoder, pools: Pools | None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def measured(
+        self, encoder: Encoder, pools: Pools | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The similarity of each pair (nan where there is none), and its weight: the length of both texts."""
         given = (self._left.is_not_null() & self._right.is_not_null()).to_numpy()
         left, right = self._left.fill_null(""), self._right.fill_null("")

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from curate.steps import BadRow, SourceError
 from sources.mapping import Record
-from sources.reading import MAX_RECORD, Progress, _record, guarded, open_text
+from sources.reading import MAX_RECORD, Progress, guarded, open_text, record_of
 
 _BLOCK = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n\ufeff]*")
@@ -150,7 +150,7 @@ def json_array(path: Path, name: str, encoding: str | None, rows: str | None) ->
         seen: list[str] = []
         number = -1
         for number, (value, size) in enumerate(walk(cursor, steps, seen)):
-            yield _record(value, number, size, value, f"row {number}")
+            yield record_of(value, number, size, value, f"row {number}")
             progress.at = number
         if cursor.peek():
             raise cursor.error("more text follows the end of the JSON; if every line is an object, say 'use: jsonl'")

@@ -68,17 +68,19 @@ class Common(Source):
     """The source whose rows of the same key these are translations of; they become the parents."""
     id: TemplateText | None = None
     """The row's own identifier, for lineage. The default is its place: ``file:line`` or ``file#row``."""
-    scores: dict[Annotated[str, Field(min_length=1)], TemplateText] = {}
+    scores: dict[Annotated[str, Field(min_length=1)], TemplateText] = Field({})
     """Name → column with a number; null and empty are no score, anything else makes the row unreadable."""
-    attributes: dict[Annotated[str, Field(min_length=1)], TemplateText] | list[Annotated[str, Field(min_length=1)]] = {}
+    attributes: dict[Annotated[str, Field(min_length=1)], TemplateText] | list[Annotated[str, Field(min_length=1)]] = (
+        Field({})
+    )
     """Name → template of what to carry along as text (lists and objects as JSON), or a list of columns."""
-    empty: list[str] = []
+    empty: list[str] = Field([])
     """Texts that stand for nothing, such as ``<noinput>``; compared with a column's whole text, blanks at its ends aside."""
     normalize: Literal["nfc", "none"] = "nfc"
     """Unicode normal form of all texts."""
     strip: bool = True
     """Whether blanks at the ends of texts are taken off."""
-    only: dict[str, Scalar | list[Scalar]] = {}
+    only: dict[str, Scalar | list[Scalar]] = Field({})
     """Column → the value, or values, that a row must have; other rows are passed over. Compared as text; null is empty."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only so many rows of each file (or split) that ``only`` lets through, unreadable ones included."""
@@ -152,7 +154,7 @@ class Tabular(Common):
     """Language of the answer (of the target side, of the text): a BCP-47 tag, or ``"{column}"`` where each row says its own."""
     source_language: LanguageText | None = None
     """For parallel rows: the language of the source side, a tag or ``"{column}"``."""
-    columns: dict[str, TemplateText] = {}
+    columns: dict[str, TemplateText] = Field({})
     """Target → column or template. Targets are prompt, response, system, history or messages (sft); prompt, chosen,
     rejected, system, history (preference); prompt, completion, label, system, history (unpaired); source, target,
     source_language (parallel); text (document); prompt, system, history (prompt)."""

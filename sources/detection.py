@@ -274,7 +274,7 @@ def detect(
         ours = [form for form in found if form.kind is kind]
         if not ours:
             # Another kind's form may have hidden this one (a prompt inside an SFT row).
-            ours = [form for form in candidates_of(rows, kind, language, source_language)]
+            ours = candidates_of(rows, kind, language, source_language)
         found = ours
     if len(found) == 1:
         return found[0]

@@ -219,6 +219,8 @@ class Hub(Tabular):
             if self.folder is None
             else unit.name.partition("/")[2]
         )
+        if not self.streaming:
+            datasets.disable_progress_bars()  # the build has its own
         if self.folder is not None:
             if self._saved(self.folder):
                 saved = datasets.load_from_disk(str(self.folder))
@@ -236,8 +238,6 @@ class Hub(Tabular):
         commit = unit.state.rpartition("@")[2]
         if self.streaming or not is_offline_mode():
             self._ask(commit)  # fails in seconds where the library would try again for minutes
-        if not self.streaming:
-            datasets.disable_progress_bars()
         return datasets.load_dataset(
             self.dataset, self.config, split=split, revision=commit, data_files=self.data_files, data_dir=self.data_dir,
             streaming=self.streaming, token=self._token(),

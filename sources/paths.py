@@ -50,7 +50,8 @@ def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
     if place.exists():
         return [place]
     if glob.has_magic(path):
-        matches = (Path(match) for match in sorted(glob.glob(str(place), recursive=True)))
+        # not Path.glob: it wants patterns below a folder, and these are absolute
+        matches = (Path(match) for match in sorted(glob.glob(str(place), recursive=True)))  # noqa: PTH207
         files = [file for match in matches for file in (_inside(match, suffixes) if match.is_dir() else [match])]
         if files:
             return files

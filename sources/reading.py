@@ -201,7 +201,8 @@ def load_json(text: str | bytes) -> Any:
         raise ValueError("not JSON that can be read: nested too deeply") from None
 
 
-def _record(value: Any, place: int, size: int, raw: Any, where: str) -> Record | BadRow:
+def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record | BadRow:
+    """The record of a value, which must be an object."""
     if isinstance(value, dict):
         return place, value, size
     kind = {list: "a list", str: "a text", type(None): "null", bool: "a truth value"}.get(type(value), "a number")
@@ -218,7 +219,7 @@ def json_lines(path: Path, name: str, encoding: str | None) -> Iterator[Record |
     with guarded(progress):
         file = open_bytes(path)
         try:
-            found, head = encoding_of(file, name, encoding)
+            found, _ = encoding_of(file, name, encoding)
         finally:
             file.close()
         plain = codecs.lookup(found).name in ("utf-8", "utf-8-sig", "ascii")
@@ -248,7 +249,7 @@ def json_lines(path: Path, name: str, encoding: str | None) -> Iterator[Record |
                     yield (
                         (number, value, len(text))
                         if type(value) is dict
-                        else _record(value, number, len(text), text, f"line {number}")
+                        else record_of(value, number, len(text), text, f"line {number}")
                     )
                 progress.at = number
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from curate.errors import CurateError
+
 Path = tuple[str | int, ...]
 _MOST_NODES = 200_000
 
@@ -42,7 +44,7 @@ class Problem:
         return f"{self.mark}: {self.message}"
 
 
-class CatalogError(Exception):
+class CatalogError(CurateError):
     """A catalog cannot be used; :attr:`problems` has every reason, with file and line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -83,8 +83,18 @@ def catalog_schema(names: Names) -> dict[str, Any]:
 
 
 def _or_variable(schema: Any) -> dict[str, Any]:
-    """The schema of a value, or a text with ``${...}`` in its place."""
-    if schema.get("type") == "string" and "pattern" not in schema and "enum" not in schema:
-        return dict(schema)
-    about = {key: schema[key] for key in ("description", "default", "title") if key in schema}
-    return {"anyOf": [schema, _VARIABLE], **about}
+    """The schema of a value, or a text with ``${...}`` in its place, at every depth."""
+    if not isinstance(schema, dict):
+        return schema  # type: ignore[no-any-return]
+    inner = {
+        key: _or_variable(value) if key in ("items", "additionalProperties") else value for key, value in schema.items()
+    }
+    if "anyOf" in inner:
+        inner["anyOf"] = [_or_variable(value) for value in inner["anyOf"]]
+    free_text = inner.get("type") == "string" and "pattern" not in inner and "enum" not in inner
+    if free_text or "anyOf" in inner or inner.get("type") == "object" or "$ref" in inner:
+        if "anyOf" in inner and _VARIABLE not in inner["anyOf"]:
+            inner["anyOf"] = [*inner["anyOf"], _VARIABLE]
+        return inner
+    about = {key: inner[key] for key in ("description", "default", "title") if key in inner}
+    return {"anyOf": [inner, _VARIABLE], **about}

@@ -22,10 +22,11 @@ from curate.engine.lock import StoreLock
 from curate.engine.plan import Plan
 from curate.engine.progress import Progress, SilentProgress
 from curate.engine.shards import Cuts, Shard
-from curate.engine.stages import BuildError, Piece, Runner, shards_of
+from curate.engine.stages import Piece, Runner, shards_of
 from curate.engine.store import FileDigests, Store
 from curate.engine.versions import bad_rows, fill_version, version_digest
 from curate.engine.work import Setting, Task
+from curate.errors import BuildError
 from curate.rows import Kind, content_digest
 from curate.steps import Registry, RowStep, Source, SourceError, Step
 

@@ -17,12 +17,9 @@ from typing import Any, Protocol
 
 from curate.engine.perform import perform
 from curate.engine.work import Setting, Task
+from curate.errors import ExecutorError
 
 Report = Callable[[str, int], None]
-
-
-class ExecutorError(Exception):
-    """Workers died; the message says at what."""
 
 
 class Executor(Protocol):

@@ -15,7 +15,8 @@ from types import TracebackType
 
 import orjson
 
-from curate.engine.store import StoreError, read_json
+from curate.engine.store import read_json
+from curate.errors import StoreError
 
 _BEAT = 5.0
 _DEAD = 30.0

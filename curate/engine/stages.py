@@ -18,12 +18,9 @@ from curate.engine.progress import Progress
 from curate.engine.shards import Cuts, Shard
 from curate.engine.store import FileDigests, Store
 from curate.engine.work import Task, pack
+from curate.errors import BuildError
 from curate.rows import Kind
 from curate.steps import GlobalStep, Model, RowStep, ScoreStep, Unit
-
-
-class BuildError(Exception):
-    """A build cannot go on; the message names stage, place and what to do."""
 
 
 @dataclass(frozen=True)

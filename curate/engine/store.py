@@ -17,13 +17,10 @@ from typing import Any
 
 import orjson
 
+from curate.errors import StoreError
 from curate.steps import digest_files
 
 FORMAT = 1
-
-
-class StoreError(Exception):
-    """The store cannot be used; the message says why and what to do."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:

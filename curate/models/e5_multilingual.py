@@ -17,7 +17,7 @@ from pydantic import Field
 from curate.catalog.params import LanguageTag, Runtime
 from curate.models.cache import Vectors, cached
 from curate.models.supported import Supported
-from curate.models.texts import make_fit, strip_tashkeel
+from curate.models.texts import encode_in_pieces, make_fit, strip_tashkeel
 from curate.steps import Encoder, Model, StepError
 
 # What XLM-R, the network underneath, was trained on (Conneau et al. 2020, table 6): languages outside it measure badly
@@ -66,7 +66,8 @@ class E5Multilingual(Model):
 
         def encode(texts: list[str]) -> Vectors:
             # The engine reads C strings: a NUL would end the text.
-            return network.query([strip_tashkeel(make_fit(text)) for text in texts])  # type: ignore[no-any-return]
+            fit = [strip_tashkeel(make_fit(text)) for text in texts]
+            return encode_in_pieces(fit, max(map(len, fit)) or 1, int(network.dim), network.query)
 
         known = ("en", "pt") if self.variant == "enpt" else LANGUAGES
         return cached(

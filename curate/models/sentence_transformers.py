@@ -23,11 +23,15 @@ from curate.steps import Encoder, Model, StepError
 
 LABSE = "sentence-transformers/LaBSE"
 # The languages of LaBSE's model card.
-LABSE_LANGUAGES = tuple(
-    "af am ar as az be bg bn bo bs ca ceb co cs cy da de el en eo es et eu fa fi fil fr fy ga gd gl gu ha haw he hi hmn hr ht"
-    " hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn ny or pa pl pt ro ru"
-    " rw sh si sk sl sm sn so sq sr sr-Latn st su sv sw ta te tg th tk tr tt ug uk ur uz vi wo xh yi yo zh zh-Hant zu".split()
-)
+LABSE_LANGUAGES = (
+    "af", "am", "ar", "as", "az", "be", "bg", "bn", "bo", "bs", "ca", "ceb", "co", "cs", "cy", "da", "de", "el", "en",
+    "eo", "es", "et", "eu", "fa", "fi", "fil", "fr", "fy", "ga", "gd", "gl", "gu", "ha", "haw", "he", "hi", "hmn", "hr",
+    "ht", "hu", "hy", "id", "ig", "is", "it", "ja", "jv", "ka", "kk", "km", "kn", "ko", "ku", "ky", "la", "lb", "lo",
+    "lt", "lv", "mg", "mi", "mk", "ml", "mn", "mr", "ms", "mt", "my", "nb", "ne", "nl", "nn", "ny", "or", "pa", "pl",
+    "pt", "ro", "ru", "rw", "sh", "si", "sk", "sl", "sm", "sn", "so", "sq", "sr", "sr-Latn", "st", "su", "sv", "sw",
+    "ta", "te", "tg", "th", "tk", "tr", "tt", "ug", "uk", "ur", "uz", "vi", "wo", "xh", "yi", "yo", "zh", "zh-Hant",
+    "zu",
+)  # fmt: skip
 
 
 class SentenceTransformers(Model):

@@ -100,7 +100,8 @@ def encode_in_pieces(
 def normalize_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Each row at unit length; a zero row stays zero."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    unit: npt.NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return unit
 
 
 # ---------------------------------------------------------------------------------------------------------------- scripts

@@ -56,15 +56,21 @@ _CODE_LINES = "|".join(
 _BLOCK = (r"(?m)^[ \t]*(?:(?:async )?def [A-Za-z0-9_]+\(|class [A-Za-z0-9_]+[(:]|(?:for [A-Za-z0-9_]+(?:, ?[A-Za-z0-9_]+)? in|while|if|try|with) ?[^\n。！？]*:[ \t]*$)"
           r"[^\n]*\n(?:(?:[ \t]+[^\n]*|[ \t]*)(?:\n|\z))*")  # fmt: skip
 # Only where there is other program text: elsewhere these are headings and list items.
-_COMMENTS = (r"(?s)\x22\x22\x22.*?(?:\x22\x22\x22|\z)", r"(?s)\x27{3}.*?(?:\x27{3}|\z)", r"(?s)/\*.*?(?:\*/|\z)", r"(?m)^[ \t]*(?:#|//|--|\*|%)[^\n]*$", r"(?m)[ \t](?:#|//) [^\n]*$")
+_COMMENTS = (
+    r"(?s)\x22\x22\x22.*?(?:\x22\x22\x22|\z)",
+    r"(?s)\x27{3}.*?(?:\x27{3}|\z)",
+    r"(?s)/\*.*?(?:\*/|\z)",
+    r"(?m)^[ \t]*(?:#|//|--|\*|%)[^\n]*$",
+    r"(?m)[ \t](?:#|//) [^\n]*$",
+)
 _MASKS: MappingProxyType[Maskable, tuple[str, ...]] = MappingProxyType(
     {
         "code": (r"(?s)```.*?(?:```|\z)", r"(?s)~~~.*?(?:~~~|\z)", r"(?si)<(?:pre|code|script|style)\b[^>]*>.*?</(?:pre|code|script|style)>",
                  _BLOCK, _LINE.format(_CODE_LINES)),
         "inline_code": (r"``[^\n]+?``", r"`[^`\n]+`"),
-        "url": (r"(?i)\b(?:https?|ftp|file|mailto|tel|data|magnet):[^\s<>\x22'）】」』]+", r"(?i)\bwww\.[^\s<>\x22'）】」』]+",
-                r"(?i)\b(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|info|de|fr|cn|jp|ru|uk|co|ai|dev|app)\b(?:/[^\s<>\x22']*)?",
-                r"\]\([^()\s]+\)"),
+        "url": (r"\]\([^()\s]+\)",
+                r"(?i)\b(?:(?:https?|ftp|file|mailto|tel|data|magnet):|www\.)[^\s<>\x22'（）【】「」『』《》，。、！？；：]+",
+                r"(?i)\b(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|info|de|fr|cn|jp|ru|uk|co|ai|dev|app)\b(?:/[^\s<>\x22'（）【】「」『』《》，。、！？；：]*)?"),
         "email": (r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+",),
         "markup": (r"(?s)<!--.*?-->", r"</?[A-Za-z][A-Za-z0-9:-]*(?:\s[^<>\n]*)?/?>", r"&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"),
         "latex": (r"\$\$[^$]+\$\$", r"(?s)\\\[.+?\\\]", r"(?s)\\\(.+?\\\)", r"\$[^\s$][^$\n\p{Han}\p{Hiragana}\p{Thai}]*[\\^_=][^$\n]*\$",
@@ -237,7 +243,8 @@ def letter_weights(
     if expected is not None:
         tags = np.asarray(expected.fill_null(languages.UNKNOWN).to_list(), dtype=object)
         for tag in set(tags):
-            names, rows = languages.letters(tag), np.flatnonzero(tags == tag)
+            names = languages.letters(tag) if tag != languages.UNKNOWN else ()
+            rows = np.flatnonzero(tags == tag)
             if not names:
                 continue
             inside = weighted[rows][:, _numbers(names)].sum(axis=1)

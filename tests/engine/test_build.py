@@ -12,8 +12,8 @@ import curate
 from curate.engine.build import build_datasets, make_plan
 from curate.engine.housekeeping import collect_garbage, verify_version
 from curate.engine.shards import Cuts
-from curate.engine.stages import BuildError
 from curate.engine.store import Store
+from curate.errors import BuildError
 
 CUTS = Cuts(least=16, mean=16, most=64)
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "seven", "quiet", "orange", "winter", "road"]

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from curate.engine.housekeeping import verify_version
-from curate.engine.store import Store, StoreError
+from curate.engine.store import Store
+from curate.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 24

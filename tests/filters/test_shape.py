@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curate.catalog.params import Mark, PerLanguage
 from curate.rows import Kind
-from filters.repetition import CHARACTERS, LETTERS, SHORTEST, WORDS, repetition
+from filters.repetition import CHARACTERS, LEAST, LETTERS, SHORTEST, WORDS, repetition
 from filters.shape import _DEFECTS, Shape
 
 GRAMMAR = {"conversation": r"s?(?:ua(?:t+a)*)+", "prompt": r"s?(?:ua(?:t+a)*)*u", "answer": r"a(?:t+a|ua)*"}
@@ -63,7 +63,9 @@ def test_the_defects_are_exactly_what_the_grammar_of_turns_forbids() -> None:
         (["user: a", "assistant: call", "tool: 3"], "roles.ends_with"),
     ],
 )
-def test_a_conversation_out_of_order_is_named(make: Any, decided: Any, context: Any, turns: list[str], reason: str | None) -> None:
+def test_a_conversation_out_of_order_is_named(
+    make: Any, decided: Any, context: Any, turns: list[str], reason: str | None
+) -> None:
     assert reasons(make, decided, context, Kind.SFT, {"messages": chat(*turns)}) == reason
     assert reasons(make, decided, context, Kind.SFT, {"messages": chat(*turns)}, roles=False) in (None, "empty")
 
@@ -71,8 +73,13 @@ def test_a_conversation_out_of_order_is_named(make: Any, decided: Any, context: 
 def test_the_parts_of_a_preference_have_their_own_order(make: Any, decided: Any, context: Any) -> None:
     good = {"prompt": chat("user: Why?"), "chosen": chat("assistant: Because."), "rejected": chat("assistant: No.")}
     assert reasons(make, decided, context, Kind.PREFERENCE, good) is None
-    assert reasons(make, decided, context, Kind.PREFERENCE, {**good, "prompt": chat("user: a", "assistant: b")}) == "roles.ends_with"
-    assert reasons(make, decided, context, Kind.PREFERENCE, {**good, "rejected": chat("user: a")}) == "roles.starts_with"
+    assert (
+        reasons(make, decided, context, Kind.PREFERENCE, {**good, "prompt": chat("user: a", "assistant: b")})
+        == "roles.ends_with"
+    )
+    assert (
+        reasons(make, decided, context, Kind.PREFERENCE, {**good, "rejected": chat("user: a")}) == "roles.starts_with"
+    )
     same = {**good, "rejected": chat("assistant:   Because. \n")}
     assert reasons(make, decided, context, Kind.PREFERENCE, same) == "equal"
     assert reasons(make, decided, context, Kind.PREFERENCE, same, allow_equal=True) is None
@@ -80,7 +87,9 @@ def test_the_parts_of_a_preference_have_their_own_order(make: Any, decided: Any,
     assert reasons(make, decided, context, Kind.PREFERENCE, good, max_response_chars=7) == "max_response_chars"
 
 
-@pytest.mark.parametrize("nothing", ["", " \n\t", "\u200b\u200e", "\ufeff", "\u3164", "\u2800", "\u00ad\u2060", "\u3000\u00a0"])
+@pytest.mark.parametrize(
+    "nothing", ["", " \n\t", "\u200b\u200e", "\ufeff", "\u3164", "\u2800", "\u00ad\u2060", "\u3000\u00a0"]
+)
 def test_what_shows_nothing_is_empty_in_every_kind(make: Any, decided: Any, context: Any, nothing: str) -> None:
     spoken = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": nothing}]
     assert reasons(make, decided, context, Kind.SFT, {"messages": spoken}) == "empty"
@@ -102,7 +111,9 @@ def test_broken_characters_are_counted_apart(make: Any, decided: Any, context: A
     assert reasons(make, decided, context, Kind.DOCUMENT, {"text": "tab\tand\r\nline"}) is None
 
 
-def test_limits_differ_by_language_and_turns_are_counted_without_the_system_message(make: Any, decided: Any, context: Any) -> None:
+def test_limits_differ_by_language_and_turns_are_counted_without_the_system_message(
+    make: Any, decided: Any, context: Any
+) -> None:
     rows = make(
         Kind.SFT,
         [
@@ -110,7 +121,11 @@ def test_limits_differ_by_language_and_turns_are_counted_without_the_system_mess
             for tag in ("zh", "zh-Hant", "en")
         ],
     )
-    assert decided(Shape(min_response_chars={"default": 10, "zh": 5}), rows, context) == [None, None, "min_response_chars"]
+    assert decided(Shape(min_response_chars={"default": 10, "zh": 5}), rows, context) == [
+        None,
+        None,
+        "min_response_chars",
+    ]
     assert decided(Shape(max_turns=2), rows, context) == [None] * 3
     assert decided(Shape(min_turns=3), rows, context) == ["min_turns"] * 3
     assert decided(Shape(allow_system=False), rows, context) == ["system"] * 3
@@ -124,7 +139,7 @@ def test_limits_differ_by_language_and_turns_are_counted_without_the_system_mess
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_a_text_said_again_and_again_is_repetitive_in_every_script(language: str) -> None:
-    once = TEXTS[language] * 1
+    once = TEXTS[language]
     frame = repetition(pl.Series([once, once * 2, once * 10, once[:12] * 20]))
     shares, loops = frame["repetition"].to_list(), frame["loop"].to_list()
     assert shares[0] == 0.0
@@ -138,7 +153,8 @@ def test_a_text_said_again_and_again_is_repetitive_in_every_script(language: str
     "fine",
     [
         "1. Apples\n2. Pears\n3. Plums\n4. Cherries\n5. Apricots\n6. Peaches\n7. Quinces\n8. Grapes\n9. Figs",
-        "| Year | Rain | Sun |\n|---|---|---|\n" + "\n".join(f"| {year} | {year % 7} | {year % 5} |" for year in range(1990, 2020)),
+        "| Year | Rain | Sun |\n|---|---|---|\n"
+        + "\n".join(f"| {year} | {year % 7} | {year % 5} |" for year in range(1990, 2020)),
         "0, 0, 0, 0, 0, 0, 0",
         "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily, life is but a dream.",
         "哈哈哈哈哈哈，你真会开玩笑！",
@@ -151,7 +167,9 @@ def test_lists_tables_songs_and_patterns_are_not_repetitive(make: Any, decided: 
     assert reasons(make, decided, context, Kind.DOCUMENT, {"text": fine}) is None
 
 
-@pytest.mark.parametrize("stuck", ["I am sorry. " * 9, "na " * 40, "呵" * 40, "0 " * 60, "a" * 400, "x" + "\u0326" * 300, "สวัสดี" * 12])
+@pytest.mark.parametrize(
+    "stuck", ["I am sorry. " * 9, "na " * 40, "呵" * 40, "0 " * 60, "a" * 400, "x" + "\u0326" * 300, "สวัสดี" * 12]
+)
 def test_a_model_that_got_stuck_is_caught_by_the_loop(make: Any, decided: Any, context: Any, stuck: str) -> None:
     assert reasons(make, decided, context, Kind.DOCUMENT, {"text": stuck}) == "loop"
 
@@ -167,7 +185,9 @@ def test_repetition_looks_at_the_answer_unless_told_otherwise(make: Any, decided
 
 def test_no_threshold_changes_a_score_and_no_rows_are_no_problem(make: Any, context: Any) -> None:
     rows = make(Kind.SFT, [{"language": "en", "messages": chat("user: Hi", "assistant: " + ENGLISH * 4)}])
-    strict = Shape(max_repetition=0.1, max_loop=2, min_chars=10, max_chars=20, roles=False, max_turns=1, allow_empty=True)
+    strict = Shape(
+        max_repetition=0.1, max_loop=2, min_chars=10, max_chars=20, roles=False, max_turns=1, allow_empty=True
+    )
     assert strict.identity(decisions=False) == Shape().identity(decisions=False)
     assert strict.score(rows, context, None).equals(Shape().score(rows, context, None))
     for kind in Kind:
@@ -195,13 +215,13 @@ def test_repetition_and_loops_are_what_plain_python_counts(texts: list[list[str]
         expected = len(covered) / len(words) if len(words) >= SHORTEST * WORDS else 0.0
         assert share == pytest.approx(expected, abs=1e-4)
         longest = 1
-        for start in range(len(words)):
-            for period in range(1, (len(words) - start) // 2 + 1):
-                count, block = 1, words[start : start + period]
-                while words[start + count * period : start + (count + 1) * period] == block:
-                    count += 1
-                longest = max(longest, count)
-        assert loop == longest or (longest == 2 and loop == 1) or loop == longest
+        for period in range(1, len(words)):
+            run = 0
+            for at in range(len(words) - period):
+                run = run + 1 if words[at] == words[at + period] else 0
+                if run >= LEAST:
+                    longest = max(longest, run // period + 1)
+        assert loop == longest
 
 
 def test_characters_are_windows_of_sixteen() -> None:

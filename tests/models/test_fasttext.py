@@ -111,8 +111,17 @@ def test_a_label_without_script_gets_the_text_s_script_where_it_is_not_the_usual
     assert _identifier((0.9, "__label__hi")).identify(["aap kaise hain", "आप कैसे हैं"]).languages == [["hi-Latn"], ["hi"]]
     assert _identifier((0.9, "__label__sr")).identify(["Kako ste", "Како сте"]).languages == [["sr-Latn"], ["sr"]]
     assert _identifier((0.9, "__label__ja")).identify(["漢字", "カタカナ", "ひらがな"]).languages == [["ja"]] * 3
+    assert _identifier((0.9, "__label__zh")).identify(["我用 Python 写程序"]).languages == [["zh"]]
     assert _identifier((0.9, "__label__ko")).identify(["한국어"]).languages == [["ko"]]
     assert _identifier((0.9, "__label__de")).identify(["Das Wort мир heißt Frieden"]).languages == [["de"]]
+
+
+def test_japanese_without_kana_is_chinese() -> None:
+    found = _identifier((0.6, "__label__ja"), (0.3, "__label__zh")).identify(
+        ["三原色是红色、蓝色和黄色。", "夜のうちに川の水"], k=2
+    )
+    assert found.languages == [["zh"], ["ja", "zh"]]
+    assert found.probabilities[0] == pytest.approx([0.9])
 
 
 def test_a_probability_above_one_is_cut() -> None:

@@ -87,8 +87,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *"abcdefghijklmnopqrstuvwxyz.",
         *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz"),
     ]
-    (raw / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab_file=str(raw / "vocab.txt")).save_pretrained(raw)
+    BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(raw)
     torch.manual_seed(7)
     config = BertConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,

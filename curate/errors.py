@@ -1,0 +1,31 @@
+"""Every error a user is meant to read is a :class:`CurateError`: its message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class CurateError(Exception):
+    """Base of all expected errors; anything else is a defect of ours and keeps its traceback."""
+
+
+class StoreError(CurateError):
+    """The store cannot be used, or has no such version."""
+
+
+class BuildError(CurateError):
+    """A build cannot go on; the message names stage and place."""
+
+
+class ExecutorError(CurateError):
+    """Workers died; the message says at what."""
+
+
+class QueryError(CurateError):
+    """A query was refused, failed, or took too long."""
+
+
+class SourceError(CurateError):
+    """A source cannot be read."""
+
+
+class StepError(CurateError):
+    """A step cannot go on."""

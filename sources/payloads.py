@@ -1,0 +1,217 @@
+"""What is in a row becomes the payload of its kind: texts cleaned, conversations in one form, verdicts and numbers strict."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from curate.rows import Kind
+from curate.rows.languages import InvalidLanguage, normalize
+from sources.messages import Reader, Turns, split_answer, split_pair, with_system
+from sources.templates import MISSING, BadValue, Get, Row, Template, as_key, as_text, is_nan
+
+Payload = Callable[[Row], tuple[Any, ...]]
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+
+
+def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
+    """What is done to every text. It raises BadValue for text that Unicode does not allow, and for NUL."""
+
+    def clean(text: str) -> str:
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                code = ord(text[error.start])
+                if 0xDC80 <= code <= 0xDCFF:
+                    raise BadValue(
+                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start})"
+                    ) from None
+                raise BadValue(f"half of a surrogate pair (U+{code:04X}, character {error.start})") from None
+            if nfc:
+                text = unicodedata.normalize("NFC", text)
+        if "\0" in text:
+            raise BadValue(f"a NUL character (character {text.index(chr(0))})")
+        return text.strip() if strip else text
+
+    return clean
+
+
+def language_of(value: Any) -> str:
+    """The canonical tag of a value."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadValue("the row's language is empty; write 'und' where it is unknown")
+    try:
+        return normalize(value)
+    except InvalidLanguage as error:
+        raise BadValue(str(error)) from None
+
+
+def label_of(value: Any) -> bool:
+    """The verdict of a value: true/false, 1/0, yes/no, in any case; nothing else."""
+    if isinstance(value, bool):
+        return value
+    text = as_key(value).lower() if value is not None and value is not MISSING else ""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise BadValue(f"label is {text!r} where true or false (or 1, 0, yes, no) was expected")
+
+
+def number_of(value: Any, name: str) -> float | None:
+    """The number of a score; None for null and empty."""
+    if value is None or value is MISSING or is_nan(value):
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            raise BadValue(f"score '{name}' is {text[:40]!r} where a number was expected") from None
+        if is_nan(value):
+            return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("inf")
+    if isinstance(value, bool) or number in (float("inf"), float("-inf")):
+        raise BadValue(f"score '{name}' is {as_text(value)[:40]} where a finite number was expected")
+    return number
+
+
+# ----------------------------------------------------------------------------------------------------------------- payloads
+class Payloads:
+    """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`."""
+
+    def __init__(self, columns: Mapping[str, Template], reader: Reader, empty: frozenset[str]) -> None:
+        self.get: dict[str, Get] = {target: template.getter(empty) for target, template in columns.items()}
+        self.reader = reader
+
+    def text(self, target: str, *, paragraphs: bool = False) -> Callable[[Row], str]:
+        """A plain text; with ``paragraphs`` a list of texts is one text with blank lines between."""
+        get, clean = self.get[target], self.reader.clean
+
+        def text(row: Row) -> str:
+            value = get(row)
+            if type(value) is not str:
+                if value is MISSING:
+                    raise BadValue(f"{target}: the row has no such column")
+                if paragraphs and isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+                    value = "\n\n".join(value)
+                elif isinstance(value, (list, dict)):
+                    raise BadValue(
+                        f"{target} is {'a list' if isinstance(value, list) else 'an object'} where text was expected"
+                    )
+                value = as_text(value)
+            try:
+                return clean(value)
+            except BadValue as error:
+                raise BadValue(f"{target} has {error}") from None
+
+        return text
+
+    def optional(self, target: str) -> Callable[[Row], str]:
+        if target not in self.get:
+            return lambda row: ""
+        get, text = self.get[target], self.text(target)
+        return lambda row: "" if get(row) is MISSING else text(row)
+
+    def turns(self, target: str, default: str | None, *, parse: bool = False) -> Callable[[Row], Turns]:
+        get, read = self.get[target], self.reader.read
+        clean = self.reader.clean
+
+        def turns(row: Row) -> Turns:
+            value = get(row)
+            try:
+                if type(value) is str and default is not None and not parse:
+                    return [(default, clean(value))]
+                return read(value, target, default, parse=parse)
+            except BadValue as error:
+                reason = str(error)
+                raise BadValue(reason if reason.startswith(target) else f"{target} has {reason}") from None
+
+        return turns
+
+    def before(self) -> Callable[[Row], Turns]:
+        """History and prompt, without the system message."""
+        prompt = self.turns("prompt", "user") if "prompt" in self.get else None
+        history, read = self.get.get("history"), self.reader.history
+
+        def before(row: Row) -> Turns:
+            turns = read(history(row), "history") if history is not None else []
+            return turns + prompt(row) if prompt is not None else turns
+
+        return before
+
+    def build(self, kind: Kind, source_language: Callable[[Row], str]) -> Payload:
+        """The function for one kind."""
+        if kind is Kind.DOCUMENT:
+            text = self.text("text", paragraphs=True)
+            return lambda row: (text(row),)
+        if kind is Kind.PARALLEL:
+            return self._pairs(source_language)
+        system, before = self.optional("system"), self.before()
+        if kind is Kind.PROMPT:
+            return lambda row: (with_system(before(row), system(row)),)
+        if kind is Kind.SFT:
+            if "messages" in self.get:
+                messages = self.turns("messages", None, parse=True)
+                return lambda row: (with_system(messages(row), system(row)),)
+            response = self.turns("response", "assistant")
+            return lambda row: (with_system(before(row) + response(row), system(row)),)
+        if kind is Kind.UNPAIRED:
+            return self._verdicts(system, before)
+        return self._preferences(system, before)
+
+    def _pairs(self, source_language: Callable[[Row], str]) -> Payload:
+        source, target = self.text("source"), self.text("target")
+
+        def pair(row: Row) -> tuple[str, str, str]:
+            left, right = source(row), target(row)
+            if not left or not right:
+                raise BadValue(f"the {'target' if left else 'source'} side is empty")
+            return source_language(row), left, right
+
+        return pair
+
+    def _verdicts(self, system: Callable[[Row], str], before: Callable[[Row], Turns]) -> Payload:
+        label = self.get["label"]
+        if "prompt" in self.get:
+            completion = self.turns("completion", "assistant")
+            return lambda row: (with_system(before(row), system(row)), completion(row), label_of(label(row)))
+        whole = self.turns("completion", None, parse=True)
+
+        def verdict(row: Row) -> tuple[Turns, Turns, bool]:
+            prompt, answer = split_answer(whole(row))
+            return with_system(prompt, system(row)), answer, label_of(label(row))
+
+        return verdict
+
+    def _preferences(self, system: Callable[[Row], str], before: Callable[[Row], Turns]) -> Payload:
+        implicit = "prompt" not in self.get
+        default = None if implicit else "assistant"
+        chosen, rejected = (self.turns(side, default, parse=implicit) for side in ("chosen", "rejected"))
+
+        def preference(row: Row) -> tuple[Turns, Turns, Turns]:
+            better, worse = chosen(row), rejected(row)
+            if implicit:
+                prompt, better, worse = split_pair(better, worse)
+                return with_system(prompt, system(row)), better, worse
+            prompt = before(row)
+            if better[0][0] != "assistant" or worse[0][0] != "assistant":
+                # Full conversations beside a prompt column that only repeats their beginning.
+                shared, better, worse = split_pair(better, worse)
+                asked = [text for role, text in shared if role == "user"]
+                if [text for role, text in prompt if role == "user"] not in (asked, asked[:1], asked[-1:]):
+                    raise BadValue(
+                        "chosen and rejected are conversations that begin with something else than the prompt"
+                    )
+                prompt = shared
+            return with_system(prompt, system(row)), better, worse
+
+        return preference
