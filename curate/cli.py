@@ -166,11 +166,17 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
     from curate.engine.housekeeping import collect_garbage
 
     opened = _or_fail(lambda: api.open_store(store, catalog))
-    found = _or_fail(lambda: collect_garbage(opened, keep_versions=keep, cache_days=cache, dry_run=dry_run))
+    found = _or_fail(lambda: collect_garbage(opened, keep_versions=keep, dry_run=dry_run))
     verb = "would remove" if dry_run else "removed"
-    print(
-        f"{verb} {found.results:,} results, {len(found.versions)} versions, {found.cached} cache files: {found.bytes / 1e6:,.1f} MB"
-    )
+    print(f"{verb} {found.results:,} results, {len(found.versions)} versions: {found.bytes / 1e6:,.1f} MB")
+    if cache is not None and not dry_run:
+        from curate.models.cache import prune
+
+        for one in prune(opened.root / "cache", cache):
+            print(
+                f"  {one.path.name}: "
+                + (one.problem or f"{one.removed:,} answers forgotten, {one.kept:,} kept, {one.freed / 1e6:,.1f} MB")
+            )
     for version in found.versions:
         print(f"  {version}")
 

@@ -204,7 +204,7 @@ def _verdict(rows: int, found: pa.Table) -> pa.Table:
     return pa.table(
         {
             "keep": pa.array(keep),
-            "reason": pa.array(np.where(keep, None, "duplicate"), pa.string()),
+            "reason": pa.array([None if stays else "duplicate" for stays in keep.tolist()], pa.string()),
             "cluster": pa.array(cluster, pa.string()),
             "duplicate_of": pa.array(original, pa.string()),
             "size": pa.array(size),

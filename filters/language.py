@@ -18,7 +18,7 @@ from pydantic import model_validator
 
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
 from curate.rows import Kind, field_names, languages, main_fields, text
-from curate.rows.text import MASKABLE, Maskable
+from curate.rows.masks import MASKABLE, Maskable, mask
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
 
 Policy = Literal["keep", "drop"]
@@ -116,7 +116,7 @@ class Language(ScoreStep):
             frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "text": turns, "expected": expected})
             if self.level == "message":
                 frame = frame.explode("text").with_columns(pl.col("text").fill_null(""))
-            frame = frame.with_columns(text=_plain(text.mask(frame["text"], self.mask)))
+            frame = frame.with_columns(text=_plain(mask(frame["text"], self.mask)))
             judged.append(self._judge(frame, identifier, known))
             masked.append(frame)
         merged = _worst(pl.concat(judged), len(rows))
@@ -143,7 +143,8 @@ class Language(ScoreStep):
                 score[row], other[row], found[row] = judged
         assessed = ~np.isnan(score)
         why = np.where(supported, np.where(enough, "unclear", "letters"), "unsupported").astype(object)
-        abstained = np.where(assessed, None, why)
+        abstained = why
+        abstained[assessed] = None
         # Nothing to read at all is no lack of support.
         abstained[(frame["letters"] == 0).to_numpy()] = "letters"
         return pl.DataFrame(

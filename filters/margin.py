@@ -15,6 +15,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from curate.rows.ids import hash_texts
+from curate.steps import Encoder
+
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 _BLOCK = 1024
@@ -31,8 +34,40 @@ def pool_schema(dimensions: int) -> pa.Schema:
     )  # fmt: skip
 
 
+def smallest(parts: Sequence[pl.DataFrame], size: int) -> pl.DataFrame:
+    """Of the rows that have both texts, the ``size`` with the smallest ids for each field and language pair.
+
+    Ids are digests, so that is a fair sample; and the smallest of the whole are among the smallest of each part.
+    """
+    columns = dict.fromkeys(("field", "pair", "id", "left", "right"), pl.String)
+    whole = pl.concat([pl.DataFrame(schema=columns), *(part.select(columns.keys()) for part in parts)])
+    return (
+        whole.filter((pl.col("left") != "") & (pl.col("right") != ""))
+        .sort("field", "pair", "id")
+        .unique(["field", "pair", "id"], keep="first", maintain_order=True)
+        .group_by("field", "pair", maintain_order=True)
+        .head(size)
+    )
+
+
+def make_sample(chosen: pl.DataFrame, encoder: Encoder) -> pa.Table:
+    """The rows of :func:`smallest` with vectors in place of texts, in :func:`pool_schema`."""
+    sides = [chosen[name].to_list() for name in ("left", "right")]
+    schema = pool_schema(encoder.dimensions)
+    if not len(chosen):
+        return schema.empty_table()
+    vectors = [
+        pa.FixedSizeListArray.from_arrays(pa.array(encoder.encode(side).reshape(-1)), encoder.dimensions)
+        for side in sides
+    ]
+    names = [pa.array(chosen[name].to_list(), pa.string()) for name in ("field", "pair", "id")]
+    return pa.Table.from_arrays(
+        [*names, *(pa.array(hash_texts(side), pa.binary(16)) for side in sides), *vectors], schema=schema
+    )
+
+
 def merge_samples(samples: Sequence[pa.Table], size: int) -> pa.Table:
-    """The ``size`` rows with the smallest ids of each field and language pair, equal pairs of texts counted once.
+    """The ``size`` rows with the smallest ids of each field and language pair; equal pairs of texts are kept once.
 
     Does not depend on how the rows were cut into samples.
     """
@@ -49,9 +84,10 @@ def merge_samples(samples: Sequence[pa.Table], size: int) -> pa.Table:
     ).with_row_index("at")
     chosen = (
         keys.sort("field", "pair", "id")
-        .unique(["field", "pair", "left_digest", "right_digest"], keep="first", maintain_order=True)
+        .unique(["field", "pair", "id"], keep="first", maintain_order=True)
         .group_by("field", "pair", maintain_order=True)
         .head(size)
+        .unique(["field", "pair", "left_digest", "right_digest"], keep="first", maintain_order=True)
     )
     return whole.take(pa.array(chosen["at"].to_list(), pa.int64()))
 

@@ -58,8 +58,8 @@ class Sameness:
             texts = pl.Series([one.translate(_digits()) for one in texts.to_list()], dtype=pl.String)
         if self.marks == "ignore":
             texts = text.strip_marks(texts)
-        texts = self._unicode(texts)
         if self.punctuation == "ignore":
+            texts = self._unicode(texts)
             bare = self._blanks(pl.Series([_without_punctuation(one) for one in texts.to_list()], dtype=pl.String))
             whole = self._blanks(texts)
             frame = pl.DataFrame({"bare": bare, "whole": whole})
@@ -73,11 +73,11 @@ class Sameness:
 
     def _blanks(self, texts: pl.Series) -> pl.Series:
         if self.blanks == "keep":
-            return texts
+            return self._unicode(texts)
         seen = texts.str.replace_all(text.INVISIBLE, "")
         if self.blanks == "remove":
-            return seen.str.replace_all(r"\s+", "")
-        return seen.str.replace_all(r"\s+", " ").str.strip_chars(" ")
+            return self._unicode(seen.str.replace_all(r"\s+", ""))
+        return self._unicode(seen.str.replace_all(r"\s+", " ").str.strip_chars(" "))
 
 
 def _without_punctuation(one: str) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from curate.catalog.params import Decision, PerLanguage
 from curate.rows import Kind, answer_field, field_names, text
+from curate.rows.masks import mask
 from curate.steps import Context, Rows, ScoreStep
 from filters.repetition import repetition
 
@@ -142,7 +143,7 @@ class Shape(ScoreStep):
             found["rejected_chars"] = _chars(rows, "rejected")
         default = ("chosen", "rejected") if kind is Kind.PREFERENCE else (answer_field(kind),)
         # Program text repeats itself by nature; what is left of it after the mask is strings and comments.
-        repeats = [repetition(text.mask(rows.text(name), ("code", "markup"))) for name in self.repetition_in or default]
+        repeats = [repetition(mask(rows.text(name), ("code", "markup"))) for name in self.repetition_in or default]
         for name in ("repetition", "loop"):
             found[name] = pl.select(pl.max_horizontal(each[name] for each in repeats)).to_series()
         types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in columns.items()}
@@ -215,7 +216,7 @@ def _turns(rows: Rows) -> dict[str, pl.Series]:
     """``turns``, ``system`` and the first defect (``roles``, null if there is none) of the rows' messages."""
     defect: pl.Expr = pl.lit(None, dtype=pl.String)
     sequences = {}
-    for name, form in reversed(_CHATS[rows.kind].items()):
+    for name, form in reversed(list(_CHATS[rows.kind].items())):
         column = pl.from_arrow(rows.table.select([name])).get_column(name)  # type: ignore[union-attr]
         letter = pl.element().struct.field("role").str.slice(0, 1)
         sequences[name] = column.list.eval(letter).list.join("").fill_null("")

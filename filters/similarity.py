@@ -21,7 +21,7 @@ from curate.catalog.params import Decision, ModelName, PerLanguage
 from curate.rows import Kind, field_names, main_fields, text
 from curate.rows.ids import hash_texts
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
-from filters.margin import Pools, merge_samples, pool_schema
+from filters.margin import Pools, make_sample, merge_samples, smallest
 
 Vectors = npt.NDArray[np.float32]
 # Where a threshold is not given. Cosine: for the embedded encoder true pairs have .74 in the mean, unrelated ones .07.
@@ -106,34 +106,17 @@ class Similarity(ScoreStep):
         encoder = self._encoder(context)
         languages = self._languages(rows, context)
         assessed = self._assessed(languages, encoder)
-        pairs = (languages[0] + "\t" + languages[1]).fill_null("")
-        frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "id": rows.ids, "pair": pairs})
-        # A few more than needed: equal texts are put together afterwards.
-        chosen = (
-            frame.filter(pl.Series(assessed)).sort("pair", "id").group_by("pair", maintain_order=True).head(self.pool)
-        )
-        keep = np.zeros(len(rows), bool)
-        keep[chosen["row"].to_numpy()] = True
-        parts = [pool_schema(encoder.dimensions).empty_table()]
-        few = rows.take(keep.tolist())
-        for block, texts in self._texts(few, context):
-            names = pairs.filter(pl.Series(keep)).slice(block.start, block.stop - block.start)
-            ids = few.ids.slice(block.start, block.stop - block.start)
-            for field, (left, right) in texts.items():
-                there = np.flatnonzero(((left != "") & (right != "")).fill_null(False).to_numpy())
-                if not len(there):
-                    continue
-                pair = [left.gather(there).to_list(), right.gather(there).to_list()]
-                vectors = [encoder.encode(side) for side in pair]
-                parts.append(
-                    pa.Table.from_arrays(
-                        [pa.array([field] * len(there)), names.gather(there).to_arrow().cast(pa.string()),
-                         ids.gather(there).to_arrow().cast(pa.string()),
-                         *(pa.array(hash_texts(side), pa.binary(16)) for side in pair),
-                         *(pa.FixedSizeListArray.from_arrays(pa.array(v.reshape(-1)), encoder.dimensions) for v in vectors)],
-                        schema=pool_schema(encoder.dimensions))
-                )  # fmt: skip
-        return pa.concat_tables(parts)
+        pairs = (languages[0] + "\t" + languages[1]).filter(pl.Series(assessed))
+        chosen = smallest([], self.pool)
+        some = rows.take(assessed.tolist())
+        for block, texts in self._texts(some, context):
+            part = pl.DataFrame({"pair": pairs[block], "id": some.ids[block]})
+            found = [
+                part.with_columns(pl.lit(field).alias("field"), left.alias("left"), right.alias("right"))
+                for field, (left, right) in texts.items()
+            ]
+            chosen = smallest([chosen, *found], self.pool)
+        return make_sample(chosen, encoder)
 
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         return merge_samples(samples, self.pool)
@@ -216,7 +199,8 @@ class Similarity(ScoreStep):
         for side in languages:
             known = {tag: encoder.supports(tag) for tag in side.drop_nulls().unique().to_list()}
             sides.append(np.asarray([tag is not None and known[tag] for tag in side], bool))
-        return sides[0] & sides[1]
+        both: npt.NDArray[np.bool_] = sides[0] & sides[1]
+        return both
 
     def _complain(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -72,10 +73,11 @@ class Cursor:
                     raise self.error(
                         f"the next element is longer than {MAX_RECORD >> 20} MiB, or a quote is never closed"
                     ) from None
-                if short and self._more(size):
+                if short and not self.done:
+                    self._more(size)
                     size *= 2
                     continue
-                if short and self.done and error.pos >= len(self.text.rstrip()):
+                if error.pos >= len(self.text.rstrip()) or error.msg.startswith("Unterminated string"):
                     raise self.error("the file ends too early; fetch it again") from None
                 raise self.error(
                     f"the JSON is broken: {error.msg}, {error.pos - self.at} characters after the element's beginning"
@@ -155,9 +157,10 @@ def json_array(path: Path, name: str, encoding: str | None, rows: str | None) ->
         if cursor.peek():
             raise cursor.error("more text follows the end of the JSON; if every line is an object, say 'use: jsonl'")
         if number < 0 and steps and not set(steps) - {"[]"} <= set(seen):
-            raise SourceError(
-                f"{name} has no array at '{rows}'; its keys are {', '.join(dict.fromkeys(seen)) or 'none'}"
-            )
+            near = get_close_matches(str(rows), seen, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            keys = ", ".join(dict.fromkeys(seen)) or "none"
+            raise SourceError(f"{name} has no array at '{rows}'{hint}; its keys are {keys}")
 
 
 def _split(key: str) -> list[str]:

@@ -36,7 +36,13 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
+_MAGIC = {
+    ".gz": re.compile(rb"\x1f\x8b"),
+    ".xz": re.compile(rb"\xfd7zXZ\0"),
+    ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+    ".zst": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+}
+_BEGINNING = {".gz": b"\x1f\x8b\x08", ".xz": b"\xfd7z", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f"}
 
 
 @dataclass
@@ -85,27 +91,25 @@ def open_bytes(path: Path) -> BinaryIO:
     """
     file = path.open("rb")
     head = file.peek(16)[:16]
+    suffix = path.suffix.lower()
     if head[:4] == b"PK\x03\x04":
         file.close()
         raise SourceError(f"{path.name} is a ZIP archive; unpack it and give the file inside")
-    if not head and path.suffix.lower() in (".gz", ".zst", ".bz2", ".xz"):
+    if not head and suffix in _MAGIC:
         file.close()
         raise SourceError(f"{path.name} is empty, which no compressed file is; fetch it again")
-    if head[:2] == b"\x1f\x8b":
-        file.close()
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if head[:6] == b"\xfd7zXZ\0":
-        file.close()
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    if _BZIP2.match(head):
-        file.close()
-        return cast(BinaryIO, bz2.open(path, "rb"))
-    if head[:4] == b"\x28\xb5\x2f\xfd" or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F):
+    packed = next((one for one, magic in _MAGIC.items() if magic.match(head)), None)
+    if packed is None and len(head) < 10 and suffix in _MAGIC and _BEGINNING[suffix].startswith(head[:3]):
+        packed = suffix  # cut off inside its first bytes
+    if packed is None:
+        return file
+    file.close()
+    if packed == ".zst":
         import pyarrow as pa
 
-        file.close()
         return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _BLOCK))
-    return file
+    opener: Any = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}[packed]
+    return cast(BinaryIO, opener(path, "rb"))
 
 
 def encoding_of(file: BinaryIO, name: str, encoding: str | None) -> tuple[str, bytes]:

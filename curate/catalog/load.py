@@ -20,6 +20,7 @@ from curate.catalog.variables import Substitution
 
 SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run")
 _NAMED = ("models", "sources", "datasets")
+_RESERVED = ("curate", "main", "temp", "system", "information_schema", "pg_catalog")
 
 
 def load_catalog(file: Path, names: Names, *, overrides: Mapping[str, Any] | None = None,
@@ -171,6 +172,8 @@ class _Loading:
                     place,
                     f"'{name}' is no name: use small letters, digits, single '-' or '_', a letter first",
                 )
+            if section == "datasets" and name in _RESERVED:
+                self._problem(document, place, f"'{name}' is a name that SQL needs for itself; choose another")
             clash = next(
                 (key for key in self.where if key[1] == name and {key[0], section} <= {"sources", "datasets"}), None
             )
@@ -294,6 +297,8 @@ class _Loading:
         known_models = [*raw["models"], *self.names.names("model")]
         for name, dataset in catalog.datasets.items():
             for inner in dataset.inputs:
+                if dataset.inputs.count(inner) > 1:
+                    self._problem(self.where["datasets", name], ("datasets", name, "from"), f"'{inner}' is named twice")
                 if inner not in known_inputs:
                     self._unknown("datasets", name, ("from",), "source or dataset", inner, known_inputs)
             for step in dataset.steps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ class Collected:
 
     results: int = 0
     versions: list[str] = field(default_factory=list)
-    cached: int = 0
     bytes: int = 0
 
 
@@ -35,7 +33,6 @@ def collect_garbage(
 
     Args:
         keep_versions: how many of the newest unnamed versions of each dataset to keep nevertheless.
-        cache_days: also remove cached model answers not used for so many days (None: leave the cache alone).
         dry_run: only count.
     """
     found = Collected()
@@ -54,9 +51,6 @@ def collect_garbage(
             for version in loose[keep_versions:]:
                 found.versions.append(f"{name}@{version}")
                 found.bytes += _remove(store.dataset(name) / version, dry_run)
-        if cache_days is not None:
-            found.cached, freed = _prune_cache(store.root / "cache", cache_days, dry_run)
-            found.bytes += freed
     return found
 
 
@@ -68,18 +62,6 @@ def _remove(folder: Path, dry_run: bool) -> int:
         folder.rename(aside)
         shutil.rmtree(aside)
     return size
-
-
-def _prune_cache(folder: Path, days: float, dry_run: bool) -> tuple[int, int]:
-    """Whole cache files that nobody used for so long; each belongs to one model."""
-    limit = time.time() - days * 86_400
-    count = freed = 0
-    for path in folder.rglob("*") if folder.is_dir() else ():
-        if path.is_file() and path.name != "files.json" and path.stat().st_mtime < limit:
-            count, freed = count + 1, freed + path.stat().st_size
-            if not dry_run:
-                path.unlink()
-    return count, freed
 
 
 def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:

@@ -84,7 +84,7 @@ class StoreLock:
             self._path.rename(aside)
         except FileNotFoundError:
             return True
-        cleared = read_json(aside) == owner
+        cleared = bool(read_json(aside) == owner)
         if not cleared:  # someone alive got it in between: give it back
             with contextlib.suppress(FileExistsError):
                 os.link(aside, self._path)

@@ -101,6 +101,8 @@ datasets:
     ("change", "message"),
     [
         (("from: one", "from: [one, first]"), "made from each other in a circle: first → first"),
+        (("from: one", "from: [one, one]"), "'one' is named twice"),
+        (("first:", "curate:"), "SQL needs for itself"),
         (("version: 1", "version: 2"), "version 2 is not known"),
         (("as: again", "as: letters"), "already has a step 'letters'"),
         (("${variables.floor}", "${variables.flor}"), "there is no variable 'variables.flor'; did you mean 'variables.floor'?"),

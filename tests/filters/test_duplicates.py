@@ -215,7 +215,7 @@ def test_the_normal_form_is_that_of_plain_python(
 
     def squeeze(text: str) -> str:
         text = regex.sub("[\u200b\u00ad\u2060\ufeff]", "", text)
-        return " ".join(text.split()) if blanks == "collapse" else "".join(text.split())
+        return unicodedata.normalize("NFKC", (" " if blanks == "collapse" else "").join(text.split()))
 
     for text, normal in zip(texts, found, strict=True):
         expected = unicodedata.normalize("NFKC", text)

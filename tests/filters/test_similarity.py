@@ -168,7 +168,7 @@ def test_the_margin_is_what_its_formula_says(make: Any, work_context: Any) -> No
         x, y = encoder.encode([row["source"]])[0], encoder.encode([row["target"]])[0]
         near = [
             np.sort([float(x @ encoder.encode([r])[0]) for _, r in others])[-3:],
-            np.sort([float(y @ encoder.encode([l])[0]) for l, _ in others])[-3:],
+            np.sort([float(y @ encoder.encode([left])[0]) for left, _ in others])[-3:],
         ]
         expected = float(x @ y) / max((near[0].mean() + near[1].mean()) / 2, 0.05)
         assert score == pytest.approx(expected, abs=2e-4)

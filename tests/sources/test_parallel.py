@@ -33,7 +33,11 @@ def test_two_files_pair_up_line_by_line(read: Read, tmp_path: Path) -> None:
     source = Moses(source_path=left, target_path=right, key="{@line}", **EN_HI)
     out = read(source)
     assert source.makes is Kind.PARALLEL
-    assert sides(out) == [("en", "Good day.", "hi", "नमस्ते।"), ("en", "One\u2028line.", "hi", "एक पंक्ति।"), ("en", "Last", "hi", "अंतिम")]
+    assert sides(out) == [
+        ("en", "Good day.", "hi", "नमस्ते।"),
+        ("en", "One\u2028line.", "hi", "एक पंक्ति।"),
+        ("en", "Last", "hi", "अंतिम"),
+    ]
     assert out.reasons == ["line 3: the source side is empty"]
     assert [(row["group_id"], row["lineage"]["source_id"]) for row in out.rows][2] == ("src:4", "l.txt | r.txt.gz:4")
 
@@ -58,14 +62,23 @@ def test_a_pair_may_be_read_backward_or_both_ways(read: Read, tmp_path: Path) ->
     put(tmp_path, "c.en", "one\ntwo\n")
     put(tmp_path, "c.hi", "एक\nदो\n")
     path = str(tmp_path / "c")
-    assert sides(read(Moses(path=path, direction="backward", **EN_HI))) == [("hi", "एक", "en", "one"), ("hi", "दो", "en", "two")]
+    assert sides(read(Moses(path=path, direction="backward", **EN_HI))) == [
+        ("hi", "एक", "en", "one"),
+        ("hi", "दो", "en", "two"),
+    ]
     both = read(Moses(path=path, direction="both", key="{@row}", **EN_HI))
     assert sides(both)[:2] == [("en", "one", "hi", "एक"), ("hi", "एक", "en", "one")]
     assert [row["group_id"] for row in both.rows] == ["src:0", "src:0", "src:1", "src:1"]
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"source_path": "a"}, {"path": "a", "source_path": "b", "target_path": "c"}, {"path": "a", "target_language": "eng"}]
+    "given",
+    [
+        {},
+        {"source_path": "a"},
+        {"path": "a", "source_path": "b", "target_path": "c"},
+        {"path": "a", "target_language": "eng"},
+    ],
 )
 def test_moses_wants_two_files_or_a_prefix_and_two_languages(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -90,7 +103,12 @@ def tmx(folder: Path, *units: str, head: str = HEAD, tail: str = TAIL, name: str
 
 
 def test_units_become_pairs_with_what_the_memory_says_of_them(read: Read, tmp_path: Path) -> None:
-    unit = tu('<note>ok</note><prop type="domain">health</prop>', tuv("en-GB", "fever &amp; cough"), tuv("hi", "बुखार और खाँसी"), extra='tuid="u1"')
+    unit = tu(
+        '<note>ok</note><prop type="domain">health</prop>',
+        tuv("en-GB", "fever &amp; cough"),
+        tuv("hi", "बुखार और खाँसी"),
+        extra='tuid="u1"',
+    )
     path = tmx(tmp_path, unit)
     out = read(Tmx(path=path, key="{tuid}", attributes={"domain": "{props.domain}", "note": "note"}, **EN_HI))
     assert sides(out) == [("en", "fever & cough", "hi", "बुखार और खाँसी")]
@@ -106,8 +124,22 @@ def test_markup_codes_go_and_text_stays(read: Read, tmp_path: Path) -> None:
 
 
 def test_languages_match_exactly_first_and_across_open_regions_next(read: Read, tmp_path: Path) -> None:
-    path = tmx(tmp_path, tu(tuv("EN_us", "color"), tuv("en-GB", "colour"), tuv("pt-BR", "cor"), tuv("zh-TW", "顏色"), tuv("zh_Hans", "颜色"), tuv("??", "x")))
-    pairs = lambda source, target: [(a, b) for _, a, _, b in sides(read(Tmx(path=path, source_language=source, target_language=target, license="x")))]  # noqa: E731
+    path = tmx(
+        tmp_path,
+        tu(
+            tuv("EN_us", "color"),
+            tuv("en-GB", "colour"),
+            tuv("pt-BR", "cor"),
+            tuv("zh-TW", "顏色"),
+            tuv("zh_Hans", "颜色"),
+            tuv("??", "x"),
+        ),
+    )
+
+    def pairs(source: str, target: str) -> list[tuple[str, str]]:
+        out = read(Tmx(path=path, source_language=source, target_language=target, license="x"))
+        return [(left, right) for _, left, _, right in sides(out)]
+
     assert pairs("en-GB", "pt") == [("colour", "cor")]
     assert pairs("en", "pt-BR") == [("color", "cor"), ("colour", "cor")]
     assert pairs("en-US", "zh-Hant") == [("color", "顏色")]
@@ -117,7 +149,12 @@ def test_languages_match_exactly_first_and_across_open_regions_next(read: Read, 
 
 
 def test_units_without_a_language_are_counted_and_empty_sides_are_bad(read: Read, tmp_path: Path) -> None:
-    path = tmx(tmp_path, tu(tuv("en", "a")), tu(tuv("en", "b"), tuv("hi", " ")), tu(tuv("en", "c", "lang"), tuv("hi", "ग", "lang")))
+    path = tmx(
+        tmp_path,
+        tu(tuv("en", "a")),
+        tu(tuv("en", "b"), tuv("hi", " ")),
+        tu(tuv("en", "c", "lang"), tuv("hi", "ग", "lang")),
+    )
     out = read(Tmx(path=path, **EN_HI))
     assert sides(out) == [("en", "c", "hi", "ग")]
     assert out.reasons == ["row 1: the target side is empty"]
@@ -131,7 +168,11 @@ def test_units_without_a_language_are_counted_and_empty_sides_are_bad(read: Read
         (HEAD, "<tu></body></tmx>", r"line \d+, column \d+"),
         ("<xliff><body>", "</body></xliff>", "root element is <xliff>"),
         ('<!DOCTYPE tmx [<!ENTITY a "b">]><tmx><body>', TAIL, "declares entities"),
-        ('<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/hostname">]><tmx><body><tu>&a;</tu>', TAIL, "declares entities"),
+        (
+            '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/hostname">]><tmx><body><tu>&a;</tu>',
+            TAIL,
+            "declares entities",
+        ),
     ],
 )
 def test_a_broken_or_dangerous_memory_is_refused(read: Read, tmp_path: Path, head: str, tail: str, said: str) -> None:
@@ -167,10 +208,12 @@ def test_a_large_memory_does_not_stay_in_memory(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------------------------- TSV
 def test_two_columns_by_number_or_name(read: Read, tmp_path: Path) -> None:
     path = put(tmp_path, "p.tsv", 'id\ten\thi\tmean\n1\tsay "yes\tहाँ\t80.5\n2\tno\t\t3\n3\tonly\n')
-    named = read(ParallelTsv(path=path, header=True, source="en", target="hi", scores={"mean": "mean"}, id="id", **EN_HI))
+    named = read(
+        ParallelTsv(path=path, header=True, source="en", target="hi", scores={"mean": "mean"}, id="id", **EN_HI)
+    )
     assert sides(named) == [("en", 'say "yes', "hi", "हाँ")]
     assert named.rows[0]["scores"] == [{"name": "mean", "value": 80.5}]
-    assert [reason.partition(":")[0] for reason in named.reasons] == ["line 3", "line 4"] or len(named.reasons) == 2
+    assert sorted(named.reasons) == ["line 3: the target side is empty", "line 4: 2 cells where the header has 4"]
     numbered = read(ParallelTsv(path=path, skip=1, source=1, target=2, **EN_HI))
     assert sides(numbered) == sides(named)
     swapped = read(ParallelTsv(path=path, skip=1, source=1, target=2, direction="backward", **EN_HI))

@@ -70,7 +70,7 @@ def test_null_lacking_and_empty_values_leave_nothing_in_a_text() -> None:
     ],
 )
 def test_a_broken_template_says_what_is_wrong(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match="character|empty") as error:
+    with pytest.raises(ValueError, match=r"character|empty") as error:
         parse(text)
     assert said in str(error.value)
 

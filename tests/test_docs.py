@@ -1,0 +1,97 @@
+"""The documents' own examples, run as a reader would: commands, Python, SQL and catalogs of every page."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import curate
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+
+
+def examples(language: str) -> list:
+    return [pytest.param(match[2], id=f"{page.name}-{index}") for page in PAGES for index, match in enumerate(BLOCK.finditer(page.read_text()))
+            if match[1] == language]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """The catalog and its data in a folder of their own, built."""
+    folder = tmp_path_factory.mktemp("clone")
+    shutil.copy(ROOT / "catalog.yaml", folder)
+    shutil.copytree(ROOT / "data", folder / "data")
+    run = subprocess.run([sys.executable, "-m", "curate.cli", "build"], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+def lines() -> list:
+    found = []
+    for block in examples("console"):
+        for line in block.values[0].splitlines():
+            command = line.removeprefix("$ ").split("  #")[0].strip()
+            if line.startswith("$ curate"):
+                found.append(pytest.param(command, id=command[:60]))
+    return found
+
+
+@pytest.mark.parametrize("command", lines())
+def test_commands_run(clone, command):
+    program, *arguments = shlex.split(command)
+    assert program == "curate"
+    run = subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=clone, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() or run.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    "target", sorted({match for page in PAGES for match in re.findall(r"\$ make (\w+)", page.read_text())})
+)
+def test_make_targets_exist(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+@pytest.mark.parametrize("code", examples("python"))
+def test_python_runs(clone, code):
+    run = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("sql", examples("sql"))
+def test_sql_answers(clone, sql):
+    assert curate.query(sql, store=clone / ".curate").height > 0
+
+
+@pytest.mark.parametrize("text", examples("yaml"))
+def test_catalogs_build(clone, tmp_path, text):
+    shutil.copytree(clone / "data", tmp_path / "data")
+    (tmp_path / "catalog.yaml").write_text(text)
+    for built in curate.build(tmp_path / "catalog.yaml"):
+        assert built.rows > 0
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_installed_part_is_in_the_documents():
+    from curate.steps import Registry
+
+    text = "\n".join(page.read_text() for page in PAGES)
+    registry = Registry.installed()
+    for what in ("source", "step", "model"):
+        for name in registry.names(what):
+            if registry.get(what, name).__module__.split(".")[0] in ("curate", "sources", "filters"):
+                assert f"`{name}`" in text, f"{what} {name}"
