@@ -203,17 +203,57 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
 
 
 @app.command()
-def parts() -> None:
-    """List the installed sources, steps and models, plug-ins included."""
+def parts(
+    name: Annotated[str | None, typer.Argument(help="A source, step or model, for all its parameters.")] = None,
+) -> None:
+    """List the installed sources, steps and models, plug-ins included; or every parameter of one."""
     from curate.steps import Registry
 
     registry = Registry.installed()
-    for what in ("source", "step", "model"):
-        print(f"{what}s")
-        for name in registry.names(what):
-            found = registry.get(what, name)
-            about = getattr(found, "summary", "") or (found.__doc__ or "").strip().splitlines()[0]
-            print(f"  {name:24} {about}")
+    known = [(what, one) for what in ("source", "step", "model") for one in registry.names(what)]
+    if name is None:
+        for what, one in known:
+            found = registry.get(what, one)
+            print(f"{what:7} {one:22} {found.summary or _first_sentence(found)}")
+        return
+    if name not in [one for _, one in known]:
+        from curate.catalog.document import nearest
+
+        _fail(f"nothing installed is called '{name}'{nearest(name, [one for _, one in known])}")
+    for what, one in known:
+        if one == name:
+            _describe(what, one, registry.get(what, one))
+
+
+def _first_sentence(found: type) -> str:
+    return (found.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+
+def _describe(what: str, name: str, found: Any) -> None:
+    import textwrap
+
+    from curate.catalog.params import Mark
+
+    print(f"{what} {name}, version {found.version}\n{_first_sentence(found)}\n")
+    properties = found.model_json_schema(by_alias=True).get("properties", {})
+    for field, about in found.model_fields.items():
+        key = about.alias or field
+        default = "required" if about.is_required() else f"default {_shown(properties.get(key, {}).get('default'))}"
+        effect = (
+            "changes no row"
+            if Mark.RUNTIME in about.metadata
+            else "decides only"
+            if Mark.DECISION in about.metadata
+            else ""
+        )
+        print(f"  {key} ({', '.join(part for part in (default, effect) if part)})")
+        print(textwrap.indent(textwrap.fill(" ".join((about.description or "").split()), 110), "      "))
+
+
+def _shown(value: Any) -> str:
+    import orjson
+
+    return orjson.dumps(value).decode()
 
 
 @app.callback(invoke_without_command=True)

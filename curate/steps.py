@@ -78,6 +78,8 @@ class Model(Params):
 
     use: ClassVar[str]
     """Name in the catalog (``use: …``)."""
+    summary: ClassVar[str] = ""
+    """One line for lists and documentation."""
     version: ClassVar[int] = 1
     """Raised by hand when the same weights give other answers because our code changed."""
 

@@ -75,7 +75,7 @@ class Language(ScoreStep):
     mixture: bool = False
     """Also identify sentence by sentence (clause by clause, script by script) and attach the languages found as
     ``mixture``, the greatest share first (``hi-Latn+en``), and the share in the expected language as ``expected_share``.
-    Costs about as much again."""
+    Costs two to five times as much in all."""
     mixture_share: float = 0.1
     """Least share (0 to 1) of the identified letters that makes a language part of the mixture."""
     mixture_probability: float = 0.5

@@ -120,9 +120,14 @@ def base(tag: str) -> str:
 @lru_cache(maxsize=4096)
 def script(tag: str) -> str:
     """The ISO 15924 code of the script a tag is written in (``ja`` → ``Jpan``); ``Zyyy`` if unknown."""
-    language = langcodes.Language.get(tag)
+    try:
+        language = langcodes.Language.get(tag)
+    except LanguageTagError:
+        raise InvalidLanguage(f"'{tag}' is not a language tag; pass it through normalize() first") from None
     if language.script:
         return language.script
+    if language.language in (None, UNKNOWN):
+        return "Zyyy"
     return _usual_script(language.language or UNKNOWN, language.territory) or "Zyyy"
 
 
