@@ -24,14 +24,14 @@ quickstart: $(BIN)/curate
 	@echo "built:" && ls -d .curate/datasets/*/*/manifest.json | xargs -n1 dirname
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -206,7 +206,7 @@ class _Walk:
                              f"mend them, correct the mapping, or raise max_bad\n  {examples}")  # fmt: skip
         if bad:
             self.runner.warnings[
-                f"read {name}", f"{bad:,} rows of {name} cannot be read; see {name!r} in the dataset's quarantined rows"
+                f"read {name}", f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table"
             ] = None
 
     def _about(

@@ -195,7 +195,7 @@ class Runner:
             parent = self.catalog.sources[name].parent()
             self.warnings[
                 stage,
-                f"{unmatched:,} of {total:,} rows of {name} have no row with their key in {parent}; they stay without a parent",
+                f"for {unmatched:,} of {total:,} rows of {name} there is no row with the same key in {parent}; they have no parent",
             ] = None
         return [
             shard

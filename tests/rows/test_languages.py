@@ -48,7 +48,7 @@ def test_lid_176_labels_that_mean_something_else_in_iso():
 
 
 def test_scripts_and_codes_out():
-    assert [script(tag) for tag in ("sw", "hi-Latn", "zh", "zh-Hant", "ja", "ko", "sr", "ur", "und")] == [  
+    assert [script(tag) for tag in ("sw", "hi-Latn", "zh", "zh-Hant", "ja", "ko", "sr", "ur", "und")] == [
         "Latn", "Latn", "Hans", "Hant", "Jpan", "Kore", "Cyrl", "Arab", "Zyyy"]  # fmt: skip
     assert letters("und") == ()
     assert letters("ja") == ("Han", "Hiragana", "Katakana") and letters("am") == ("Ethiopic",)
