@@ -23,7 +23,8 @@ check_packages()
 
 _PLACES = {
     **dict.fromkeys(("Built", "Catalog", "Plan", "build", "load_catalog", "plan", "query", "schema"), "curate.api"),
-    "CatalogError": "curate.catalog", "BuildError": "curate.engine.stages", "StoreError": "curate.engine.store",
+    **dict.fromkeys(("BuildError", "CurateError", "QueryError", "StoreError"), "curate.errors"),
+    "CatalogError": "curate.catalog",
 }  # fmt: skip
 
 

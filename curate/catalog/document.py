@@ -7,6 +7,7 @@ tags that would make objects, and alias bombs are errors.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from curate.errors import CurateError
 
 Path = tuple[str | int, ...]
 _MOST_NODES = 200_000
+_DEEPEST = 50
 
 
 @dataclass(frozen=True, order=True)
@@ -50,6 +52,9 @@ class CatalogError(CurateError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(set(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -102,9 +107,30 @@ def read_document(file: FilePath, shown: str) -> Document:
         raise CatalogError([Problem(Mark(shown, 1), f"there is no such file{near}")]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogError([Problem(Mark(shown, 1), f"cannot be read: {error}")]) from None
+    return _parse(text, document)
+
+
+def read_value(text: str, shown: str) -> Any:
+    """One value written as in a catalog (``[sw, no]``, ``0.7``, ``null``).
+
+    Args:
+        text: the YAML.
+        shown: where it comes from, in messages.
+
+    Raises:
+        CatalogError: it is not YAML.
+    """
+    document = _parse(text, Document(FilePath(), shown, None))
+    return document.values if text.strip() else None
+
+
+def _parse(text: str, document: Document) -> Document:
+    shown = document.shown
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+    except RecursionError:
+        raise CatalogError([Problem(Mark(shown, 1), "lists and mappings stand too deep inside each other")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -128,6 +154,9 @@ class _Reader:
         self._document.marks.setdefault(path, mark)
         if self._count > _MOST_NODES or id(node) in self._open:
             self._problem(mark, "aliases unfold without end; write the values out")
+            raise CatalogError(self._document.problems)
+        if len(self._open) >= _DEEPEST:
+            self._problem(mark, f"lists and mappings stand more than {_DEEPEST} deep inside each other")
             raise CatalogError(self._document.problems)
         self._open.add(id(node))
         try:
@@ -155,7 +184,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(mark, "a key must be a single word")
                 continue
-            key = str(key_node.value)
+            key = self._text(str(key_node.value), mark)
             if key in values:
                 first = self._document.mark((*path, key))
                 self._problem(mark, f"'{key}' is given twice here (first in line {first.line})")
@@ -170,15 +199,40 @@ class _Reader:
             return None
         if tag == "bool":
             return text.lower() == "true"
-        if tag == "int":
-            return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
-        if tag == "float":
-            return float(re.sub(r"(?i)\.(inf|nan)", r"\1", text))
+        if tag in ("int", "float"):
+            return self._number(text, tag, mark)
         if tag != "str":
             self._problem(
                 mark, f"the tag {node.tag} makes an object; a catalog holds only texts, numbers, lists, mappings"
             )
-        return text
+        return self._text(text, mark)
+
+    def _number(self, text: str, tag: str, mark: Mark) -> int | float:
+        """A number that JSON can hold, for all of them end up in keys and manifests."""
+        shown = text if len(text) <= 40 else f"{text[:37]}…"
+        try:
+            if tag == "float":
+                real = float(re.sub(r"(?i)\.(inf|nan)", r"\1", text))
+                if math.isfinite(real):
+                    return real
+            elif len(text) <= 40:
+                whole = int(text, 0) if text.startswith(("0x", "0o")) else int(text)
+                if -(2**63) <= whole < 2**63:
+                    return whole
+        except ValueError:
+            self._problem(mark, f"'{shown}' is no number")
+            return 0
+        self._problem(mark, f"{shown} is not finite, or too large for a number; put quotes around it if it is a text")
+        return 0
+
+    def _text(self, text: str, mark: Mark) -> str:
+        """A text that can be stored: JSON's escaped pairs (``\\ud83d\\ude00``) joined, no halves of pairs and no NUL."""
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if _HALF.search(text) else text
+        if _HALF.search(text) and _HALF.sub("", joined).count("\ufffd") > text.count("\ufffd"):
+            self._problem(mark, "this text has half of a surrogate pair, which is no character")
+        if "\0" in text:
+            self._problem(mark, "this text has a NUL character")
+        return joined
 
     def _problem(self, mark: Mark, message: str) -> None:
         self._document.problems.append(Problem(mark, message))

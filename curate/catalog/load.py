@@ -20,7 +20,7 @@ from curate.catalog.variables import Substitution
 
 SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run")
 _NAMED = ("models", "sources", "datasets")
-_RESERVED = ("curate", "main", "temp", "system", "information_schema", "pg_catalog")
+_RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
 
 
 def load_catalog(file: Path, names: Names, *, overrides: Mapping[str, Any] | None = None,
@@ -132,6 +132,9 @@ class _Loading:
                 self._problem(document, (section,), f"'{section}' must be a mapping of names")
                 document.values[section] = {}
         includes = document.values.get("include") or []
+        if not isinstance(includes, str | list):
+            self._problem(document, ("include",), "'include' names a catalog file, or a list of them")
+            includes = []
         for index, include in enumerate([includes] if isinstance(includes, str) else includes):
             place: Place = ("include",) if isinstance(includes, str) else ("include", index)
             if not isinstance(include, str):
@@ -153,12 +156,15 @@ class _Loading:
                         )
                     known[name] = value
         for name, value in self.overrides.items():
-            section, _, rest = name.partition(".")
-            if section not in variables or rest not in variables[section]:
+            *inside, last = name.split(".")
+            target: Any = variables
+            for part in inside:
+                target = target.get(part) if isinstance(target, dict) else None
+            if not inside or not isinstance(target, dict) or last not in target:
                 every = [f"{top}.{inner}" for top, values in variables.items() for inner in values]
                 self.problems.append(Problem(Mark("--set", 1), f"there is no variable '{name}'{nearest(name, every)}"))
                 continue
-            variables[section][rest] = value
+            target[last] = value
         return variables
 
     def _collect(
@@ -264,11 +270,11 @@ class _Loading:
                 if owner == id(document) and where[: len(place)] == place and len(where) > len(place)
                 else None
             )
-            if (
-                key is not None
-                and key in model.model_fields
-                and key not in model.marked(ParamMark.RUNTIME)
-                and model not in (RunConfig,)
+            # Of a dataset's steps each checks its own; 'use' and 'as' are no fields, but decide all the same.
+            named = {field.alias or name: name for name, field in model.model_fields.items()}
+            if model is not RunConfig and (
+                key in ("use", "as")
+                or (key in named and (model, key) != (DatasetConfig, "steps") and named[key] not in model.marked(ParamMark.RUNTIME))
             ):
                 self._problem(document, where, f"'{key}' decides which rows come out, so it may not depend on the environment "
                                                f"(${{{variable}}}); use a catalog variable and --set")  # fmt: skip
@@ -308,7 +314,7 @@ class _Loading:
                         if value is not None and value not in known:
                             self.problems.append(Problem(step.mark, f"{step.name}.{parameter}: no {kind.value} is called '{value}'{nearest(value, known)}"
                                                                     f" (known: {', '.join(known)})"))  # fmt: skip
-            circle = _circle(catalog.datasets, name, ())
+            circle = _circle(catalog.datasets, name)
             if circle:
                 self._problem(
                     self.where["datasets", name],
@@ -328,14 +334,20 @@ class _Loading:
         self.problems.append(Problem(document.mark(place), message))
 
 
-def _circle(datasets: Mapping[str, Dataset], name: str, inside: tuple[str, ...]) -> tuple[str, ...]:
-    if name in inside:
-        return (*inside[inside.index(name) :], name)
-    for inner in datasets[name].inputs if name in datasets else ():
-        found = _circle(datasets, inner, (*inside, name))
-        if found:
-            return found
-    return ()
+def _circle(datasets: Mapping[str, Dataset], name: str) -> tuple[str, ...]:
+    done: set[str] = set()
+
+    def visit(one: str, inside: tuple[str, ...]) -> tuple[str, ...]:
+        if one in inside:
+            return (*inside[inside.index(one) :], one)
+        for inner in datasets[one].inputs if one in datasets and one not in done else ():
+            found = visit(inner, (*inside, one))
+            if found:
+                return found
+        done.add(one)
+        return ()
+
+    return visit(name, ())
 
 
 def _rooted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -350,7 +362,7 @@ def _rooted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(value, str) or "://" in value or value.startswith("${"):
             return value
         if key == "path" or key.endswith("_path") or value.startswith(("./", "../")):
-            return str(folder / Path(value).expanduser())
+            return str(folder / os.path.expanduser(value))
         return value
 
     return {

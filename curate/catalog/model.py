@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,9 @@ class DatasetConfig(Params):
     def _sums_to_one(cls, value: dict[str, float] | None) -> dict[str, float] | None:
         if value is not None and abs(sum(value.values()) - 1) > 1e-6:
             raise ValueError(f"the shares add up to {sum(value.values()):g}, not 1")
+        for name in value or ():
+            if name in ("rejected", "quarantined"):
+                raise ValueError(f"'{name}' is the name of rows that were left out; call the split otherwise")
         return value
 
 
@@ -118,16 +122,21 @@ class Catalog:
     @property
     def store(self) -> Path:
         """The folder of the store."""
-        given = Path(self.run.store) if self.run.store else Path(".curate")
+        given = Path(os.path.expanduser(self.run.store)) if self.run.store else Path(".curate")
         return given if given.is_absolute() else self.file.parent / given
 
     def closure(self, name: str) -> list[str]:
         """The datasets that ``name`` is made of, in building order, itself last."""
-        order: list[str] = []
-        for inner in self.datasets[name].inputs:
-            if inner in self.datasets:
-                order += [other for other in self.closure(inner) if other not in order]
-        return [*order, name]
+        order: dict[str, None] = {}
+
+        def visit(one: str) -> None:
+            for inner in self.datasets[one].inputs:
+                if inner in self.datasets and inner not in order:
+                    visit(inner)
+            order[one] = None
+
+        visit(name)
+        return list(order)
 
     def needs(self, dataset: str) -> set[tuple[str, str]]:
         """(section, name) of every source and declared model that building a dataset touches."""

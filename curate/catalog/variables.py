@@ -15,6 +15,7 @@ from curate.catalog.document import Document, Path, Problem, nearest
 
 _USE = re.compile(r"\$(\$)?\{([^{}]*)\}")
 _ENVIRONMENT = re.compile(r"^([A-Z_][A-Z0-9_]*)(?::-(.*))?$", re.S)
+_MOST_LOOKUPS, _DEEPEST = 100_000, 50
 _VARIABLE = re.compile(r"^[A-Za-z][\w-]*(\.[\w-]+)+$")
 
 
@@ -29,6 +30,7 @@ class Substitution:
     missing: dict[Path, str] = field(default_factory=dict)
     """Path → name of an environment variable that is not set."""
     problems: list[Problem] = field(default_factory=list)
+    _lookups: int = 0
 
     def apply(self, document: Document, value: Any, path: Path = ()) -> Any:
         """The value with every ``${...}`` replaced; a list inside a list is spliced in."""
@@ -62,6 +64,13 @@ class Substitution:
         return _USE.sub(replace, text)
 
     def _look_up(self, document: Document, name: str, path: Path, inside: tuple[str, ...]) -> Any:
+        # Variables that name each other twice double at every level, as aliases do.
+        self._lookups += 1
+        if self._lookups > _MOST_LOOKUPS or len(inside) >= _DEEPEST:
+            if self._lookups <= _MOST_LOOKUPS + 1:
+                self._problem(document, path, "variables unfold without end; write the values out")
+            self._lookups = max(self._lookups, _MOST_LOOKUPS + 1)
+            return ""
         environment = _ENVIRONMENT.match(name)
         if environment:
             variable, default = environment[1], environment[2]

@@ -41,5 +41,5 @@ def peak(folder: Path, rows: int) -> int:
 
 
 def test_ten_times_the_rows_need_less_than_twice_the_memory(tmp_path):
-    small, large = peak(tmp_path / "small", 12_000), peak(tmp_path / "large", 120_000)
-    assert large < 2 * small, f"{small} MB for 12,000 rows, {large} MB for 120,000"
+    small, large = peak(tmp_path / "small", 8_000), peak(tmp_path / "large", 80_000)
+    assert large < 2 * small, f"{small} MB for 8,000 rows, {large} MB for 80,000"
