@@ -1,4 +1,4 @@
-"""A score agrees with people as far as it orders what they call bad below what they call good: areas, ranks, and how sure they are."""
+"""A score agrees with a judge as far as it puts what he calls bad below what he calls good: areas, ranks, and how sure they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the filters agree with people: every score against a human judgement or a known truth, with an interval.
+"""How far the filters can be believed: every score against a judgement made elsewhere or a known truth, with an interval.
 
     python benchmarks/quality.py all                            # every section
     python benchmarks/quality.py similarity language            # some of them
@@ -50,7 +50,7 @@ LEAST_ACCURACY = 0.6
 
 # ------------------------------------------------------------------------------------------------------------ similarity
 def similarity(world: World, data: Path) -> None:
-    print("\n### Similarity against human judgement")
+    print("\n### Similarity against judgements of quality")
     graded(world, data / "alpaca" / "alpaca_en_zh_scored_00000_29999.parquet")
     edited(world, data / "preference" / "zh_translation_human_edits_part00.jsonl.gz")
     estimated(world, data / "parallel" / "mlqe_pe_da")
@@ -118,7 +118,7 @@ def graded(world: World, path: Path) -> None:
             "–",
         ]
     )
-    table(f"Alpaca, English to Chinese: {size:,} rows graded 1 or 2 and {size:,} graded 4 or 5",
+    table(f"Alpaca, English to Chinese: {size:,} rows that GPT-4o graded 1 or 2 and {size:,} that it graded 4 or 5",
           ["measure", "combine", "field", "AUC, graded 1–2 against 4–5", "the same among rows of like length", "AUC, another row's original against 4–5"], areas)  # fmt: skip
     table("The same rows by threshold (the default in bold), per cent dropped",
           ["measure", "threshold", "good rows lost (4–5)", "bad rows caught (1–2)", "another row's original caught"], losses)  # fmt: skip
@@ -160,6 +160,9 @@ def edited(world: World, path: Path) -> None:
 
 
 def estimated(world: World, folder: Path) -> None:
+    with needing(folder) as there:
+        if not there:
+            return
     found = []
     for name, source, target in (("ende", "en", "de"), ("enzh", "en", "zh"), ("ruen", "ru", "en")):
         path = folder / f"dev.{name}.df.short.tsv.gz"
@@ -335,6 +338,9 @@ def normal(code: str) -> str:
 def encoders(world: World, data: Path) -> None:
     print("\n### Encoders: finding the translation among all")
     folder = data / "parallel" / "tatoeba"
+    with needing(folder) as there:
+        if not there:
+            return
     for name, most in (("use-multilingual", None), ("use-multilingual", E5_LINES), ("e5-multilingual", E5_LINES)):
         encoder: Encoder = world.model(name)
         found = []

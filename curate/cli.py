@@ -98,7 +98,7 @@ def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it
 
     opened = _or_fail(lambda: Database(api.open_store(store, catalog), Limits(timeout, memory)))
     if sql is not None:
-        _print(_or_fail(lambda: opened.query(sql)), format_, output)
+        _or_fail(lambda: _print(opened.query(sql), format_, output))
         return
     _say("tables: " + ", ".join(name for name in opened.names if "@" not in name))
     while True:
@@ -267,16 +267,16 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 # ------------------------------------------------------------------------------------------------------------------ parts
 def _load(file: Path, settings: list[str] | None) -> Catalog:
-    import yaml
-
     from curate import api
+    from curate.catalog.document import read_value
 
     variables: dict[str, Any] = {}
     for setting in settings or []:
         name, equals, value = setting.partition("=")
         if not equals:
             _fail(f"--set wants NAME=VALUE, not '{setting}'")
-        variables[name] = yaml.safe_load(value)
+        # By the catalog's own rules: `[no]` is Norwegian here too.
+        variables[name] = _or_fail(lambda value=value, name=name: read_value(value, f"--set {name}"))
     loaded: Catalog = _or_fail(lambda: api.load_catalog(file, variables=variables))
     return loaded
 
@@ -325,41 +325,62 @@ def _print_funnel(funnel: Funnel) -> None:
 
 
 def _print(frame: pl.DataFrame, format_: Format, output: Path | None) -> None:
+    """Prints or writes an answer.
+
+    Raises:
+        QueryError: it cannot be written there, or in this format.
+    """
+    from curate.errors import QueryError
+
+    if format_ is Format.PARQUET and output is None:
+        raise QueryError("parquet needs a file: --output FILE")
+    try:
+        if format_ is Format.PARQUET:
+            frame.write_parquet(output)  # type: ignore[arg-type]
+        elif output is None:
+            sys.stdout.write(_text(frame, format_))
+        else:
+            output.write_text(_text(frame, format_, rows=frame.height), encoding="utf-8")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise QueryError(f"{output or 'the answer'} cannot be written: {error.strerror or error}") from None
+    except BaseException as error:
+        # Polars panics at dates that have no calendar day, such as DATE 'infinity'; that is no Exception.
+        if type(error).__name__ not in ("PanicException", "ComputeError"):
+            raise
+        raise QueryError(
+            f"the answer holds a value that {format_} cannot show ({error}); cast its column to VARCHAR"
+        ) from None
+    if format_ is Format.TABLE and output is None:
+        _say(f"{frame.height:,} rows")
+
+
+def _text(frame: pl.DataFrame, format_: Format, rows: int = 200) -> str:
+    import orjson
     import polars as pl
 
-    if format_ is Format.PARQUET:
-        if output is None:
-            _fail("parquet needs a file: --output FILE")
-        frame.write_parquet(output)
-    elif format_ is Format.TABLE and output is None:
-        with pl.Config(tbl_rows=200, tbl_cols=50, fmt_str_lengths=100, fmt_table_cell_list_len=8, tbl_hide_dataframe_shape=True,
-                       tbl_hide_column_data_types=True, tbl_width_chars=160):  # fmt: skip
-            print(frame)
-        _say(f"{frame.height:,} rows")
-    else:
-        text = _text(frame, format_)
-        if output is None:
-            sys.stdout.write(text)
-        else:
-            output.write_text(text, encoding="utf-8")
-
-
-def _text(frame: pl.DataFrame, format_: Format) -> str:
-    import orjson
-
     if format_ is Format.CSV:
-        import polars as pl
-
-        flat = frame.with_columns(pl.col(name).map_elements(lambda value: orjson.dumps(value.to_list() if hasattr(value, "to_list") else value).decode(),
-                                                            return_dtype=pl.String)
-                                  for name, dtype in frame.schema.items() if dtype.is_nested())  # fmt: skip
+        flat = frame.with_columns(
+            pl.col(name).map_elements(
+                lambda value: orjson.dumps(value.to_list() if hasattr(value, "to_list") else value, default=_jsonable).decode(),
+                return_dtype=pl.String,
+            ) if dtype.is_nested() else pl.col(name).map_elements(_jsonable, return_dtype=pl.String)
+            for name, dtype in frame.schema.items() if dtype.is_nested() or dtype == pl.Binary
+        )  # fmt: skip
         return flat.write_csv()
-    rows = frame.to_dicts()
     if format_ is Format.JSONL:
-        return "".join(orjson.dumps(row, default=str).decode() + "\n" for row in rows)
+        return "".join(orjson.dumps(row, default=_jsonable).decode() + "\n" for row in frame.to_dicts())
     if format_ is Format.JSON:
-        return orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2).decode() + "\n"
-    return str(frame) + "\n"
+        return orjson.dumps(frame.to_dicts(), default=_jsonable, option=orjson.OPT_INDENT_2).decode() + "\n"
+    with pl.Config(tbl_rows=rows, tbl_cols=50, fmt_str_lengths=100, fmt_table_cell_list_len=8, tbl_hide_dataframe_shape=True,
+                   tbl_hide_column_data_types=True, tbl_width_chars=160):  # fmt: skip
+        return f"{frame}\n"
+
+
+def _jsonable(value: Any) -> str:
+    """What JSON has no form for, as text: decimals and times as they are written, bytes in hexadecimal."""
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _say(message: str) -> None:

@@ -26,6 +26,9 @@ from curate.errors import QueryError
 from curate.rows import Kind, schema
 
 _ALLOWED = {"SELECT", "EXPLAIN"}
+_AS_TEXT = ("INTERVAL", "UNION", "BIGNUM", "BIT", "TIME WITH TIME ZONE", "VARIANT", "GEOMETRY")
+"""Types that Arrow or Polars cannot hold; they are answered as DuckDB writes them."""
+_BATCH = 50_000
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,15 @@ class Database:
 
     def __init__(self, store: Store, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
+        if not self._limits.seconds > 0:
+            raise QueryError(f"the time limit must be more than 0 seconds, not {self._limits.seconds:g}")
+        try:
+            self._bytes = parse_bytes(self._limits.memory)
+        except ValueError as error:
+            raise QueryError(f"the memory limit: {error}") from None
         config: dict[str, Any] = {
             "enable_external_access": "false", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
-            "python_enable_replacements": "false", "memory_limit": f"{parse_bytes(self._limits.memory) // 1_000_000}MB", "temp_directory": "",
+            "python_enable_replacements": "false", "memory_limit": f"{self._bytes}B", "temp_directory": "",
         }  # fmt: skip
         if self._limits.threads:
             config["threads"] = str(self._limits.threads)
@@ -86,7 +95,8 @@ class Database:
             shown = {**{version: version for version in store.versions(name)}, **refs}
             # SQL reads a hyphen as a minus: `alpaca_multi` is there for `"alpaca-multi"`.
             plain = name.replace("-", "_")
-            aliases = [name] if plain == name or plain in taken else [name, plain]
+            aliases = [name] if plain in taken else [name, plain]
+            taken.add(plain)
             for ref, version in shown.items():
                 folder = store.dataset(name) / version
                 manifest = store.manifest(name, version)
@@ -172,26 +182,52 @@ class Database:
             raise QueryError(_first_lines(error)) from None
         if len(statements) != 1:
             raise QueryError(f"one statement at a time; this has {len(statements)}")
+        if statements[0].type.name == "MULTI":
+            raise QueryError("PIVOT needs its values listed here: PIVOT … ON language IN ('en', 'sw') USING …")
         if statements[0].type.name not in _ALLOWED:
             raise QueryError(
                 f"only reading is allowed (SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, EXPLAIN), not {statements[0].type.name}"
             )
-        timer = threading.Timer(self._limits.seconds, self._connection.interrupt)
+        timer = threading.Timer(min(self._limits.seconds, threading.TIMEOUT_MAX), self._connection.interrupt)
         timer.daemon = True
+        # EXPLAIN ANALYZE runs what it explains: read-only, so that it changes no view either.
+        self._connection.execute("BEGIN TRANSACTION READ ONLY")
         timer.start()
         try:
-            result = self._connection.sql(sql).to_arrow_table()
-        except duckdb.InterruptException:
-            raise QueryError(f"stopped after {self._limits.seconds:g} s; ask for less, or raise --timeout") from None
-        except duckdb.OutOfMemoryException:
-            raise QueryError(
-                f"the query needs more than {self._limits.memory}; ask for less, or raise --memory"
-            ) from None
-        except duckdb.Error as error:
-            raise QueryError(self._hint(_first_lines(error))) from None
+            return self._answer(sql)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise QueryError(self._told(error)) from None
         finally:
             timer.cancel()
-        return pl.DataFrame(pl.from_arrow(result))
+            self._connection.execute("ROLLBACK")
+
+    def _answer(self, sql: str) -> pl.DataFrame:
+        """The whole answer, counted while it comes: DuckDB's own limit ends where the answer leaves it."""
+        relation = self._connection.sql(sql)
+        types = [str(one) for one in relation.types]
+        if any(word in one for one in types for word in _AS_TEXT):
+            relation = relation.project(", ".join(
+                f"#{place}::VARCHAR AS {_quoted(name)}" if any(word in one for word in _AS_TEXT) else f"#{place} AS {_quoted(name)}"
+                for place, (name, one) in enumerate(zip(relation.columns, types, strict=True), 1)
+            ))  # fmt: skip
+        batches, size = [], 0
+        with relation.to_arrow_reader(_BATCH) as reader:  # closed before the transaction ends
+            for batch in reader:
+                size += batch.nbytes
+                if size > self._bytes:
+                    raise duckdb.OutOfMemoryException("the answer")
+                batches.append(batch)
+            table = pa.Table.from_batches(batches, reader.schema)
+        return pl.DataFrame(pl.from_arrow(table.rename_columns(_unique(table.column_names))))
+
+    def _told(self, error: Exception) -> str:
+        message = _first_lines(error)
+        # An error while the answer is streamed comes through Arrow, by its message only.
+        if isinstance(error, duckdb.InterruptException) or "INTERRUPT Error" in message:
+            return f"stopped after {self._limits.seconds:g} s; ask for less, or raise --timeout"
+        if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory Error" in message:
+            return f"the query needs more than {self._limits.memory}; ask for less, or raise --memory"
+        return self._hint(message)
 
     def _hint(self, message: str) -> str:
         if "does not exist" in message and "Table" in message:
@@ -246,6 +282,18 @@ def _source_rows(name: str, manifest: dict[str, Any]) -> Iterator[dict[str, Any]
         for unit in source.get("units", []):
             yield {"dataset": name, "source": source["name"], "license": source["license"], "kind": source["kind"], "unit": unit["name"],
                    "rows": unit["rows"], "bad": unit["bad"]}  # fmt: skip
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """``id, id`` → ``id, id_1``: a join may give one name twice, a table may not."""
+    found: list[str] = []
+    for name in names:
+        number, new = 0, name
+        while new in found or (number and new in names):
+            number += 1
+            new = f"{name}_{number}"
+        found.append(new)
+    return found
 
 
 def _quoted(name: str) -> str:

@@ -227,12 +227,14 @@ class _Reader:
 
     def _text(self, text: str, mark: Mark) -> str:
         """A text that can be stored: JSON's escaped pairs (``\\ud83d\\ude00``) joined, no halves of pairs and no NUL."""
-        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if _HALF.search(text) else text
-        if _HALF.search(text) and _HALF.sub("", joined).count("\ufffd") > text.count("\ufffd"):
-            self._problem(mark, "this text has half of a surrogate pair, which is no character")
+        if _HALF.search(text):
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+            if _HALF.search(text):
+                self._problem(mark, "this text has half of a surrogate pair, which is no character")
+                text = _HALF.sub("", text)
         if "\0" in text:
             self._problem(mark, "this text has a NUL character")
-        return joined
+        return text
 
     def _problem(self, mark: Mark, message: str) -> None:
         self._document.problems.append(Problem(mark, message))

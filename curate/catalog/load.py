@@ -13,7 +13,17 @@ from pydantic_core import ErrorDetails
 
 from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest, read_document
 from curate.catalog.document import Path as Place
-from curate.catalog.model import NAME_PATTERN, Catalog, Dataset, DatasetConfig, Names, RunConfig, StepUse
+from curate.catalog.model import (
+    LONGEST_NAME,
+    NAME_PATTERN,
+    Catalog,
+    Dataset,
+    DatasetConfig,
+    Names,
+    RunConfig,
+    StepUse,
+    at_home,
+)
 from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference
 from curate.catalog.variables import Substitution
@@ -172,7 +182,9 @@ class _Loading:
     ) -> None:
         for name, value in values.items():
             place = (section, name)
-            if not re.fullmatch(NAME_PATTERN, name):
+            if len(name) > LONGEST_NAME:  # it names folders
+                self._problem(document, place, f"this name has {len(name)} characters; at most {LONGEST_NAME} fit")
+            elif not re.fullmatch(NAME_PATTERN, name):
                 self._problem(
                     document,
                     place,
@@ -274,7 +286,11 @@ class _Loading:
             named = {field.alias or name: name for name, field in model.model_fields.items()}
             if model is not RunConfig and (
                 key in ("use", "as")
-                or (key in named and (model, key) != (DatasetConfig, "steps") and named[key] not in model.marked(ParamMark.RUNTIME))
+                or (
+                    key in named
+                    and (model, key) != (DatasetConfig, "steps")
+                    and named[key] not in model.marked(ParamMark.RUNTIME)
+                )
             ):
                 self._problem(document, where, f"'{key}' decides which rows come out, so it may not depend on the environment "
                                                f"(${{{variable}}}); use a catalog variable and --set")  # fmt: skip
@@ -362,7 +378,7 @@ def _rooted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(value, str) or "://" in value or value.startswith("${"):
             return value
         if key == "path" or key.endswith("_path") or value.startswith(("./", "../")):
-            return str(folder / os.path.expanduser(value))
+            return str(folder / at_home(value))
         return value
 
     return {
@@ -395,7 +411,9 @@ def _explain(details: ErrorDetails, model: type[Params], document: Document, pla
         return Problem(mark, f"'{name}' is missing{about}")
     message = details["msg"].removeprefix("Value error, ")
     given = details.get("input")
-    if details["type"] == "string_type" and isinstance(given, int | float):
+    if details["type"] == "model_type":
+        message = "parameters are a mapping, 'name: value', indented below"
+    elif details["type"] == "string_type" and isinstance(given, int | float):
         message += f"; put quotes around {given}"
     elif details["type"] in ("literal_error", "enum") and isinstance(given, str):
         message += nearest(given, re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected", ""))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,16 @@ from pydantic import ConfigDict, Field, field_validator
 from curate.catalog.document import Mark
 from curate.catalog.params import Params, Reference
 
+LONGEST_NAME = 100
 NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*$"
+
+
+def at_home(text: str) -> Path:
+    """The path, ``~`` and ``~name`` in place; as it stands where there is no such home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 class Names(Protocol):
@@ -122,7 +130,7 @@ class Catalog:
     @property
     def store(self) -> Path:
         """The folder of the store."""
-        given = Path(os.path.expanduser(self.run.store)) if self.run.store else Path(".curate")
+        given = at_home(self.run.store) if self.run.store else Path(".curate")
         return given if given.is_absolute() else self.file.parent / given
 
     def closure(self, name: str) -> list[str]:

@@ -93,16 +93,15 @@ class Params(BaseModel):
         """The JSON of all that may change rows (and, with ``decisions``, what is kept).
 
         Values equal to their default are left out, so a new parameter does not recompute the past; a changed default
-        therefore needs a raised step version (``tests/steps.lock`` notices).
+        therefore needs a raised step version (``tests/steps.lock`` notices). Decisions are cheap and enter whole.
         """
-        left_out = set(self.marked(Mark.RUNTIME))
-        if not decisions:
-            left_out |= self.marked(Mark.DECISION)
-        return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+        left_out = {*self.marked(Mark.RUNTIME), *self.marked(Mark.DECISION)}
+        dear = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+        return {**dear, **self.decision()} if decisions else dear
 
     def decision(self) -> dict[str, Any]:
-        """The JSON of the decision fields that differ from their defaults."""
-        return self.model_dump(mode="json", include=set(self.marked(Mark.DECISION)), exclude_defaults=True)
+        """The JSON of all decision fields."""
+        return self.model_dump(mode="json", include=set(self.marked(Mark.DECISION)))
 
 
 def _mentions(annotation: Any, kind: Reference) -> bool:

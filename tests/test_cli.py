@@ -1,0 +1,62 @@
+"""The command line: mistakes in what is typed are messages and exit code 1, never tracebacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from curate.cli import app
+
+CATALOG = """\
+version: 1
+languages: {targets: [sw]}
+sources: {one: {use: jsonl, path: a.jsonl, language: "${languages.targets}", license: x, kind: document, columns: {text: "{t}"}}}
+datasets: {first: {from: one}}
+run: {workers: 1}
+"""
+
+
+@pytest.fixture
+def curate(tmp_path: Path, monkeypatch):
+    (tmp_path / "catalog.yaml").write_text(CATALOG.replace("[sw]", "sw"))
+    (tmp_path / "a.jsonl").write_text('{"t": "habari"}\n{"t": "asubuhi"}\n')
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, code: int = 0):
+        result = CliRunner().invoke(app, list(arguments))
+        assert result.exit_code == code, result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("value", ["[", "{a", "!!int x", ".nan", '"\\ud800"'])
+def test_a_value_that_cannot_be_read_is_told(curate, value):
+    assert "--set languages.targets:1: " in curate("check", "--set", f"languages.targets={value}", code=1).output
+
+
+def test_values_are_read_as_in_the_catalog(curate):
+    curate("build", "-q", "--set", "languages.targets=no")
+    shown = curate("query", "SELECT DISTINCT language FROM first", "-f", "csv").output
+    assert shown.split() == ["language", "nb"], "Norwegian, not false"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--memory", "lots"), "memory limit"), (("--timeout", "0"), "time limit"), (("--timeout", "nan"), "time limit"),
+        (("-f", "parquet"), "--output"), (("-o", "no/such/folder/x.csv", "-f", "csv"), "cannot be written"),
+    ],
+)  # fmt: skip
+def test_options_of_a_query_that_cannot_be_are_told(curate, options, message):
+    curate("build", "-q")
+    assert message in curate("query", "SELECT 1 AS a", *options, code=1).output
+
+
+def test_two_columns_of_one_name_are_shown(curate):
+    curate("build", "-q")
+    shown = curate("query", "SELECT a.id, b.id FROM first a JOIN first b USING (id)", "-f", "csv").output.splitlines()
+    assert shown[0] == "id,id_1" and len(shown) == 3
