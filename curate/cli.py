@@ -147,7 +147,8 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
         f"{manifest['rows']:,} rows ({splits}), {manifest['rejected']:,} rejected, {manifest['quarantined']:,} unreadable"
     )
     print("licences: " + ", ".join(f"{license} {rows:,}" for license, rows in manifest["licenses"].items()))
-    for step in manifest["recipe"]["steps"]:
+    asked = opened.refs(dataset).get(ref or "latest", {})
+    for step in asked.get("recipe", manifest["recipe"])["steps"]:
         print(
             f"  {step['label']}: {orjson.dumps({**step['params'], **{k: v['model'] for k, v in step['models'].items()}}).decode()}"
         )

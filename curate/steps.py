@@ -375,7 +375,13 @@ class Registry:
             KeyError: nothing installed has that name.
         """
         if (what, name) not in self._loaded:
-            self._loaded[what, name] = self._points[what][name].load()
+            point = self._points[what][name]
+            try:
+                self._loaded[what, name] = point.load()
+            except (ImportError, AttributeError) as error:
+                raise StepError(
+                    f"the {what} '{name}' ({point.value}) cannot be loaded: {error}; install its package again"
+                ) from error
         return self._loaded[what, name]
 
 

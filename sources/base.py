@@ -131,7 +131,7 @@ class Common(Source):
         }
         return Spec(
             form=form, language=language, source_language=source_language, license=self.license,
-            group=self.group or self.translation_of or name, key=self.key, id=self.id, scores=self.scores, attributes=attributes,
+            group=self.group or self.translation_of or name, key=self.key, id=self.id, scores=dict(sorted(self.scores.items())), attributes=dict(sorted(attributes.items())),
             empty=frozenset(text.strip() for text in self.empty), nfc=self.normalize == "nfc", strip=self.strip, only=only,
             limit=self.limit,
         )  # fmt: skip

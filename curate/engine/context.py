@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +19,9 @@ from curate.rows.kinds import kind_of
 from curate.steps import Model, Rows, StepError
 
 _MODELS: dict[str, Any] = {}
-_IDS: OrderedDict[str, np.ndarray[Any, np.dtype[np.uint64]]] = OrderedDict()
-_MOST_IDS = 20_000_000
+Bits = npt.NDArray[np.uint64]
+_INDEXES: OrderedDict[tuple[str, ...], tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = OrderedDict()
+_MOST_INDEXES = 2
 
 
 class WorkerContext:
@@ -37,7 +39,7 @@ class WorkerContext:
 
     def model(self, name: str) -> Any:
         spec = self._spec(name)
-        key = digest([spec.model_identity(), spec.model_dump(mode="json"), self.threads])
+        key = digest([spec.model_identity(), spec.model_dump(mode="json"), self.threads, str(self._root)])
         if key not in _MODELS:
             _MODELS[key] = spec.load(cache=self._root / "cache", threads=self.threads)
         return _MODELS[key]
@@ -52,42 +54,56 @@ class WorkerContext:
 
     def look_up(self, ids: pl.Series) -> Rows:
         wanted = ids.drop_nulls().unique()
-        bits = np.sort(_bits(wanted))
+        known, shards, places = self._index()
+        bits = _bits(wanted)
+        first, last = np.searchsorted(known, bits), np.searchsorted(known, bits, side="right")
+        hits = np.concatenate(
+            [np.arange(start, end) for start, end in zip(first, last, strict=True) if end > start]
+            or [np.empty(0, np.int64)]
+        )
         found: list[pa.Table] = []
-        seen: set[str] = set()
-        for path in self._ancestors:
-            known = self._ids(path)
-            at = np.searchsorted(bits, known)
-            at[at == len(bits)] = 0
-            rows = np.flatnonzero(bits[at] == known) if len(bits) else np.empty(0, np.int64)
-            if not len(rows):
-                continue
-            table = pq.read_table(self._root / path).take(pa.array(rows))
-            fresh = []
-            for index, row in enumerate(table["id"].to_pylist()):
-                if row not in seen:
-                    seen.add(row)
-                    fresh.append(index)
-            found.append(table.take(pa.array(fresh, pa.int64())))
+        for shard in np.unique(shards[hits]):
+            rows = np.sort(places[hits[shards[hits] == shard]])
+            table = pq.read_table(self._root / self._ancestors[shard]).take(pa.array(rows))
+            found.append(table)
         if not found:
             return Rows(Kind.DOCUMENT, pa.table({}))
-        return Rows(kind_of(found[0].column_names), pa.concat_tables(found))
+        kinds = {kind_of(table.column_names) for table in found}
+        if len(kinds) > 1:
+            raise StepError(
+                f"the parents of these rows are of several kinds ({', '.join(sorted(kinds))}); they cannot be looked at together"
+            )
+        whole = pa.concat_tables(found)
+        chosen = pl.DataFrame({"id": pl.Series(whole["id"])}).with_row_index("place").filter(pl.col("id").is_in(wanted.implode())).unique(
+            "id", keep="first", maintain_order=True)  # fmt: skip
+        return Rows(kinds.pop(), whole.take(pa.array(chosen["place"].to_numpy())))
 
-    def _ids(self, path: str) -> np.ndarray[Any, np.dtype[np.uint64]]:
-        """The first 60 bits of each id in a shard: enough to find the shard, 8 bytes a row."""
-        if path not in _IDS:
-            _IDS[path] = _bits(pl.Series("id", pq.read_table(self._root / path, columns=["id"])["id"].combine_chunks()))
-            while sum(map(len, _IDS.values())) > _MOST_IDS and len(_IDS) > 1:
-                _IDS.popitem(last=False)
-        _IDS.move_to_end(path)
-        return _IDS[path]
+    def _index(self) -> tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The first 60 bits of every ancestor's id, sorted, with shard and row: 16 bytes a row, made once a process."""
+        key = (str(self._root), *self._ancestors)
+        if key not in _INDEXES:
+            columns = [
+                _bits(pl.Series("id", pq.read_table(self._root / path, columns=["id"])["id"].combine_chunks()))
+                for path in self._ancestors
+            ]
+            bits = np.concatenate([*columns, np.empty(0, np.uint64)])
+            shards = np.repeat(np.arange(len(columns), dtype=np.int32), [len(column) for column in columns])
+            places = np.concatenate(
+                [*(np.arange(len(column), dtype=np.int32) for column in columns), np.empty(0, np.int32)]
+            )
+            order = np.argsort(bits, kind="stable")
+            while len(_INDEXES) >= _MOST_INDEXES:
+                _INDEXES.popitem(last=False)
+            _INDEXES[key] = (bits[order], shards[order], places[order])
+        _INDEXES.move_to_end(key)
+        return _INDEXES[key]
 
     def warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
 
 
-def _bits(ids: pl.Series) -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _bits(ids: pl.Series) -> Bits:
     if not len(ids):
         return np.empty(0, np.uint64)
     return ids.str.slice(0, 15).str.to_integer(base=16).to_numpy().astype(np.uint64)

@@ -66,7 +66,7 @@ class StoreLock:
         try:
             os.link(mine, self._path)  # atomic, and whole from the first moment
             return True
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             return False
         finally:
             mine.unlink(missing_ok=True)

@@ -43,4 +43,4 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
             "StoreError",
         )
         return {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
-                "trace": None if expected and isinstance(error, StepError) else traceback.format_exc()}  # fmt: skip
+                "trace": None if expected and isinstance(error, StepError | OSError) else traceback.format_exc()}  # fmt: skip

@@ -56,10 +56,13 @@ class Plan:
         return all(stage.idle for stage in self.stages) and all(self.versions.values())
 
     def __str__(self) -> str:
-        lines = [str(stage) for stage in self.stages if not stage.idle]
+        # A source that several datasets use is looked at for each; it is told once.
+        lines = list(dict.fromkeys(str(stage) for stage in self.stages if not stage.idle))
         for dataset, version in self.versions.items():
             if version:
                 lines.append(f"{dataset}: up to date, version {version}")
+            elif all(stage.idle for stage in self.stages if stage.dataset == dataset):
+                lines.append(f"{dataset}: point 'latest' at a version that is already there")
         return "\n".join(lines) or "nothing to do"
 
 

@@ -17,7 +17,7 @@ from curate.engine.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts, Shard
 from curate.engine.store import FileDigests, Store
-from curate.engine.work import Task, pack
+from curate.engine.work import Task, is_readable, pack
 from curate.errors import BuildError
 from curate.rows import Kind
 from curate.steps import GlobalStep, Model, RowStep, ScoreStep, Unit
@@ -139,7 +139,7 @@ class Runner:
         from curate.engine.columns import read_alive
 
         path = self.store.work(task.step, task.payload["score_key"]) / "scores.parquet"
-        if not path.exists():
+        if not is_readable(path):
             return task.rows
         scored = np.asarray(
             pq.read_table(path, columns=["scored"])["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool
@@ -167,24 +167,25 @@ class Runner:
         packed = pack(source)
         tasks = []
         for unit in units:
-            state = unit.state or [self.digests(path) for path in unit.files]
+            state: Any = unit.state or [self.digests(path) for path in unit.files]
             full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
             payload = {"step": packed, "kind": kind.value, "name": name,
-                       "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state}}  # fmt: skip
+                       "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state, "read": state}}  # fmt: skip
             tasks.append(Task("read", f"read {name}", f"read-{source.tag}", digest(full), full, 0, payload))
         return recipe, tasks
 
     def link(self, name: str, shards: Sequence[Shard] | None, parents: Sequence[Shard] | None) -> list[Shard] | None:
         """A source's rows joined to their parents by key."""
         stage = f"link {name}"
-        recipe = {"action": "link", "version": 1}
+        root = self._root(name)
+        recipe = {"action": "link", "version": 1, "root": root}
         tasks: list[Task | None] = [None]
         if shards is not None and parents is not None:
-            keys = [parent.digest for parent in parents]
+            keys = digest([parent.digest for parent in parents])
             tasks = []
             for shard in shards:
                 full = {**recipe, "input": [shard.digest, shard.places], "parents": keys}
-                payload = {"shard": shard.path, "parents": [parent.path for parent in parents]}
+                payload = {"shard": shard.path, "parents": [parent.path for parent in parents], "root": root}
                 tasks.append(Task("link", stage, "link", digest(full), full, shard.rows, payload))
         results = self.do({stage: ("link", recipe, tasks)})[stage]
         if None in results:
@@ -203,6 +204,14 @@ class Runner:
             if task and result
             for shard in _shards(task, result)
         ]
+
+    def _root(self, name: str) -> str | None:
+        """The name space that all of a chain of translations share; None where the source names one itself."""
+        if getattr(self.catalog.sources[name], "group", None):
+            return None
+        while (parent := self.catalog.sources[name].parent()) is not None:
+            name = parent
+        return getattr(self.catalog.sources[name], "group", None) or name
 
     # ------------------------------------------------------------------------------------------------------------ steps
     def apply(
@@ -224,6 +233,8 @@ class Runner:
     def _score(
         self, use: StepUse, pieces: Sequence[Piece | None], ancestors: Sequence[str]
     ) -> tuple[list[Piece | None], list[Any]]:
+        if not pieces:
+            return [], []
         step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
         told = step_recipe("score", step, models, decisions=True)
         recipe = step_recipe("score", step, models, decisions=False)
@@ -307,7 +318,9 @@ class Runner:
             full = {
                 **told,
                 "inputs": [
-                    [summary["digest"], piece.alive] for summary, piece in zip(summaries, known, strict=True) if summary
+                    [summary["digest"], piece.alive, piece.shard.digest]
+                    for summary, piece in zip(summaries, known, strict=True)
+                    if summary
                 ],
             }
             shards = [{"path": piece.shard.path, "rows": piece.shard.rows, "columns": [one.to_json() for one in piece.columns],
@@ -359,11 +372,12 @@ class Runner:
             if piece is None:
                 tasks.append(None)
                 continue
-            # Scores beside the rows are merged into what the step sees, so their names and content count.
+            # Scores beside the rows are merged into what the step sees, so their names and content count; and the rows
+            # go on with their places, so these count too.
             full = {
                 **recipe,
                 "kind": piece.kind.value,
-                "input": [piece.shard.digest, [[one.label, one.digest] for one in piece.columns]],
+                "input": [piece.shard.digest, piece.shard.places, [[one.label, one.digest] for one in piece.columns]],
             }
             tasks.append(Task("make", stage, step.tag, digest(full), full, piece.rows_alive,
                               {**self._base(use, piece, models), "ancestors": ancestors}))  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,11 +126,19 @@ class Store:
 
     def sweep(self) -> None:
         """Removes what killed builds left half-done; only while holding the lock."""
-        for folder in (self.root / "work", self.root / "datasets"):
-            for path in folder.rglob(".tmp-*") if folder.is_dir() else ():
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        for path in self.root.glob(".tmp-*"):
-            path.unlink(missing_ok=True)
+        for pattern in (
+            "work/*/.tmp-*",
+            "datasets/*/.tmp-*",
+            "datasets/*/refs/.tmp-*",
+            "state/.tmp-*",
+            "cache/.tmp-*",
+            ".tmp-*",
+        ):
+            for path in self.root.glob(pattern):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif not path.name.startswith(".tmp-lock"):  # another build's attempt to get the lock
+                    path.unlink(missing_ok=True)
         shutil.rmtree(self.root / "scratch", ignore_errors=True)
 
     @contextlib.contextmanager
@@ -156,7 +165,7 @@ class Store:
         """All complete versions of a dataset, in no order."""
         folder = self.dataset(name)
         return (
-            sorted(path.name for path in folder.iterdir() if (path / "manifest.json").exists())
+            sorted(path.name for path in folder.iterdir() if path.name[0] != "." and (path / "manifest.json").exists())
             if folder.is_dir()
             else []
         )
@@ -175,7 +184,7 @@ class Store:
     def refs(self, name: str) -> dict[str, dict[str, Any]]:
         """Ref name → ``{version, built_at}``."""
         folder = self.dataset(name) / "refs"
-        return {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))} if folder.is_dir() else {}
+        return {path.stem: read_json(path) for path in sorted(folder.glob("[!.]*.json"))} if folder.is_dir() else {}
 
     def set_ref(self, name: str, ref: str, about: dict[str, Any]) -> None:
         """Points a name at a version."""
@@ -225,8 +234,10 @@ class FileDigests:
         if known and known[:3] == stamp:
             return str(known[3])
         found = digest_files([file])
-        self._known[str(file)] = [*stamp, found]
-        self._changed = True
+        # A file written this very moment may be written again without its time changing.
+        if time.time_ns() - about.st_mtime_ns > 2_000_000_000:
+            self._known[str(file)] = [*stamp, found]
+            self._changed = True
         return found
 
     def save(self) -> None:

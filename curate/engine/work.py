@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,9 +29,9 @@ from curate.engine.columns import (
 )
 from curate.engine.context import WorkerContext
 from curate.engine.shards import Cuts, cut, write_parquet, write_shard
-from curate.engine.store import Store
+from curate.engine.store import Store, sync_folder
 from curate.rows import Kind, content_digest, schema, with_ids
-from curate.steps import GlobalStep, Rows, RowStep, ScoreStep, Source, StepError, Unit
+from curate.steps import GlobalStep, Rows, RowStep, ScoreStep, Source, StepError, Unit, digest_files
 
 _BATCH = 2_048
 BAD_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
@@ -129,6 +130,9 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
 
     shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
               for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
+    read = work.payload["unit"]["read"]
+    if unit.files and [digest_files([path]) for path in unit.files] != read and not unit.state:
+        raise StepError(f"{unit.name} changed while it was being read; build again")
     write_parquet(pa.Table.from_pylist(bad, BAD_SCHEMA), folder / "bad.parquet")
     return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad),
             "bad_examples": [f"{row['unit']}:{row['place'].removeprefix('line ')}: {row['reason']}" for row in bad[:3]]}  # fmt: skip
@@ -138,9 +142,9 @@ def link(work: Work, folder: Path) -> dict[str, Any]:
     """Rows get the parent and the group of the row with the same key in another source."""
     table = work.shard()
     key = pl.col("group_id").str.splitn(":", 2).struct.field("field_1")
-    parents = pl.scan_parquet([work.store.root / path for path in work.payload["parents"]]).select(
-        key.alias("key"), pl.col("id").alias("parent"), pl.col("group_id").alias("group")
-    )
+    paths = [work.store.root / path for path in work.payload["parents"]]
+    above = pl.scan_parquet(paths) if paths else pl.LazyFrame(schema={"id": pl.String, "group_id": pl.String})
+    parents = above.select(key.alias("key"), pl.col("id").alias("parent"), pl.col("group_id").alias("group"))
     frame = (
         pl.DataFrame({"group_id": pl.Series(table["group_id"].combine_chunks())})
         .with_row_index("place")
@@ -158,7 +162,14 @@ def link(work: Work, folder: Path) -> dict[str, Any]:
         [[one] if one is not None else [] for one in parent], lineage.type.field("parents").type
     )
     linked = pa.StructArray.from_arrays(list(fields.values()), fields=list(lineage.type))
-    groups = joined.select(pl.coalesce("group", "group_id").alias("group_id"))["group_id"].to_list()
+    # A row whose parent is missing still belongs to the item of its key, and so into that item's split.
+    root = work.payload["root"]
+    own = (
+        pl.col("group_id")
+        if root is None
+        else pl.when(pl.col("key").is_null()).then(pl.col("group_id")).otherwise(pl.lit(f"{root}:") + pl.col("key"))
+    )
+    groups = joined.select(pl.coalesce(pl.col("group"), own).alias("group_id"))["group_id"].to_list()
     table = table.set_column(table.schema.get_field_index("lineage"), table.schema.field("lineage"), linked)
     table = table.set_column(
         table.schema.get_field_index("group_id"), table.schema.field("group_id"), pa.array(groups, pa.string())
@@ -225,11 +236,20 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
     return {**_columns_result(folder, "columns.parquet", columns, language), "scored": len(missing)}
 
 
+def is_readable(path: Path) -> bool:
+    """Whether kept scores are there and whole; what a power cut spoilt is computed again."""
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
+
+
 def _known_scores(
     folder: Path, step: ScoreStep, kind: Kind, rows: int
 ) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
     path = folder / "scores.parquet"
-    if path.exists():
+    if is_readable(path):
         frame = pl.read_parquet(path)
         return frame.drop("scored"), frame["scored"].to_numpy().astype(bool)
     types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in step.columns(kind).items()}
@@ -240,7 +260,7 @@ def _known_scores(
 
 def _known_warnings(folder: Path) -> list[str]:
     path = folder / "scores.parquet"
-    told = (pq.read_schema(path).metadata or {}).get(b"warnings", b"") if path.exists() else b""
+    told = (pq.read_schema(path).metadata or {}).get(b"warnings", b"") if is_readable(path) else b""
     return [line for line in told.decode().split("\x1e") if line]
 
 
@@ -249,12 +269,15 @@ def _keep_scores(
 ) -> None:
     """Replaces the kept scores of a shard by fuller ones, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".tmp-{time.time_ns()}.parquet"
+    temporary = folder.parent / f".tmp-{folder.name}-{time.time_ns()}.parquet"
     table = scores.with_columns(pl.Series("scored", scored)).to_arrow()
     write_parquet(
         table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(folder), *warnings])}), temporary
     )
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     temporary.replace(folder / "scores.parquet")
+    sync_folder(folder)
 
 
 def _check_scores(step: ScoreStep, kind: Kind, frame: pl.DataFrame, rows: int) -> None:

@@ -126,7 +126,7 @@ class FastText(Model):
 # Languages of lid.176 that it recognises in fewer than three of five UDHR paragraphs of 60 to 300 characters (most, like
 # Somali with .12 or Yoruba with .15, in far fewer): a verdict on them would be a verdict on the classifier.
 WEAK = frozenset(
-    {"am", "ast", "azb", "bho", "co", "gn", "gv", "hsb", "ht", "ia", "io", "mai", "min", "mwl", "oc", "os", "pam", "qu", "rm",
+    {"war", "am", "ast", "azb", "bho", "co", "gn", "gv", "hsb", "ht", "ia", "io", "mai", "min", "mwl", "oc", "os", "pam", "qu", "rm",
      "sa", "sc", "sco", "so", "tyv", "vec", "vep", "wa", "wuu", "yo", "yue"}
 )  # fmt: skip
 # Where lid.176 recognises a language in its other script as well, by the same measure.
