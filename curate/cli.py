@@ -98,7 +98,8 @@ def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it
 
     opened = _or_fail(lambda: Database(api.open_store(store, catalog), Limits(timeout, memory)))
     if sql is not None:
-        _or_fail(lambda: _print(opened.query(sql), format_, output))
+        with opened:
+            _or_fail(lambda: _print(opened.query(sql), format_, output))
         return
     _say("tables: " + ", ".join(name for name in opened.names if "@" not in name))
     while True:
@@ -291,11 +292,13 @@ def _or_fail(call: Any) -> Any:
         return call()
     except CatalogError as error:
         count = len(error.problems)
-        _fail(f"{error}\n{count} problem{'s' if count > 1 else ''}")
+        message = f"{error}\n{count} problem{'s' if count > 1 else ''}"
     except CurateError as error:
-        _fail(str(error))
+        message = str(error)
     except KeyboardInterrupt:
-        _fail("stopped; what was finished is kept, build again to go on")
+        message = "stopped; what was finished is kept, build again to go on"
+    # Out here the error and the frames it holds (an open database among them) are gone.
+    return _fail(message)
 
 
 def _tell(built: Built) -> None:

@@ -199,6 +199,7 @@ class Database:
             raise QueryError(self._told(error)) from None
         finally:
             timer.cancel()
+            timer.join()  # it holds the connection, which must be gone before the interpreter is
             self._connection.execute("ROLLBACK")
 
     def _answer(self, sql: str) -> pl.DataFrame:

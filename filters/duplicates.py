@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import model_validator
 
 from curate.catalog.params import Decision
-from curate.rows import Kind, field_names, main_fields
+from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, GlobalStep, Rows
 from filters.sameness import Sameness
 
@@ -84,12 +84,7 @@ class Duplicates(GlobalStep):
         return self
 
     def check(self, kind: Kind) -> list[str]:
-        known = field_names(kind)
-        return [
-            f"fields: {kind} rows have no field '{name}'; they have {', '.join(known)}"
-            for name in self.fields or ()
-            if name not in known
-        ]
+        return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return dict(_COLUMNS)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
-from curate.rows import Kind, field_names, languages, main_fields, text
+from curate.rows import Kind, languages, main_fields, text, unknown_fields
 from curate.rows.masks import MASKABLE, Maskable, mask
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
 
@@ -93,12 +93,7 @@ class Language(ScoreStep):
         return self
 
     def check(self, kind: Kind) -> list[str]:
-        known = field_names(kind)
-        return [
-            f"fields: {kind} rows have no field '{name}'; they have {', '.join(known)}"
-            for name in self.fields or ()
-            if name not in known
-        ]
+        return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         columns = {"score": pa.float64(), "other": pa.float64(), "script": pa.float64(), "letters": pa.float64(), "found": pa.string(),

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.catalog.params import Decision, PerLanguage
-from curate.rows import Kind, answer_field, field_names, text
+from curate.rows import Kind, answer_field, text, unknown_fields
 from curate.rows.masks import mask
 from curate.steps import Context, Rows, ScoreStep
 from filters.repetition import repetition
@@ -94,12 +94,7 @@ class Shape(ScoreStep):
     repeat itself with good reason."""
 
     def check(self, kind: Kind) -> list[str]:
-        known = field_names(kind)
-        return [
-            f"repetition_in: {kind} rows have no field '{name}'; they have {', '.join(known)}"
-            for name in self.repetition_in or ()
-            if name not in known
-        ]
+        return unknown_fields(kind, self.repetition_in, "repetition_in")
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         names = ["empty", "chars", "repetition", "loop", "replacement", "controls"]

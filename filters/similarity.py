@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import PositiveInt
 
 from curate.catalog.params import Decision, ModelName, PerLanguage
-from curate.rows import Kind, field_names, main_fields, text
+from curate.rows import Kind, field_names, main_fields, text, unknown_fields
 from curate.rows.ids import hash_texts
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
 from filters.margin import Pools, make_sample, merge_samples, smallest
@@ -81,12 +81,7 @@ class Similarity(ScoreStep):
             return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]
         if self._sides(kind):
             return [] if self.fields is None else ["fields: a pair has no choice of fields; leave it out"]
-        known = field_names(kind)
-        return [
-            f"fields: {kind} rows have no field '{name}'; they have {', '.join(known)}"
-            for name in self.fields or ()
-            if name not in known
-        ]
+        return unknown_fields(kind, self.fields)
 
     def _fields(self, kind: Kind) -> tuple[str, ...]:
         return ("pair",) if self._sides(kind) else self.fields or main_fields(kind)

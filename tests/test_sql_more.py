@@ -131,3 +131,16 @@ def test_limits_count_the_answer_too_and_are_checked(store):
             Database(store, limits)
     with Database(store, Limits(seconds=float("inf"))) as patient:
         assert patient.query("SELECT 1").item() == 1
+
+
+def test_the_command_ends_quietly_after_an_answer_and_after_a_mistake(tmp_path):
+    """DuckDB's binding prints a page about leaks if its objects outlive the interpreter."""
+    import subprocess
+    import sys
+
+    for sql, code in (("SELECT 1 AS a", 0), ("SELECT nope", 1)):
+        run = subprocess.run(
+            [sys.executable, "-m", "curate.cli", "query", sql, "--store", str(tmp_path)], capture_output=True, text=True
+        )
+        assert run.returncode == code
+        assert "nanobind" not in run.stderr and len(run.stderr.splitlines()) <= 2

@@ -6,6 +6,7 @@ fields and needs to know nothing of columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 import polars as pl
@@ -41,6 +42,16 @@ _ANSWER: MappingProxyType[Kind, str] = MappingProxyType(
 def field_names(kind: Kind) -> tuple[str, ...]:
     """Every field that rows of this kind have."""
     return tuple(_CHATS[kind]) if kind in _CHATS else _PLAIN[kind]
+
+
+def unknown_fields(kind: Kind, names: Iterable[str] | None, parameter: str = "fields") -> list[str]:
+    """What to say of names that are no fields of this kind."""
+    known = field_names(kind)
+    return [
+        f"{parameter}: {kind} rows have no field '{name}'; they have {', '.join(known)}"
+        for name in names or ()
+        if name not in known
+    ]
 
 
 def main_fields(kind: Kind) -> tuple[str, ...]:
