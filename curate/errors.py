@@ -29,3 +29,11 @@ class SourceError(CurateError):
 
 class StepError(CurateError):
     """A step cannot go on."""
+
+
+class ModelError(CurateError):
+    """A model cannot be loaded, reached or asked any more."""
+
+
+class BudgetError(ModelError):
+    """A call would cost more than the catalog's budget leaves."""

@@ -15,98 +15,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+from pydantic import Field
 
+from curate.backends import Encoder as Encoder
+from curate.backends import Identified as Identified
+from curate.backends import LanguageIdentifier as LanguageIdentifier
+from curate.backends import Model as Model
 from curate.catalog.params import Decision, Params
 from curate.errors import SourceError as SourceError
 from curate.errors import StepError as StepError
 from curate.rows import Kind, field_language, field_text, field_turns
 
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models"}
-
-
-# ---------------------------------------------------------------------------------------------------------------- models
-@runtime_checkable
-class Encoder(Protocol):
-    """A loaded sentence encoder."""
-
-    dimensions: int
-    absolute: bool
-    """Whether a cosine means the same in every language and against other encoders' usual thresholds; if not, it has to be
-    taken as a margin or calibrated, and no threshold may be shared."""
-
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit-length vectors, shape (len(texts), dimensions); equal texts give equal vectors.
-
-        A blank text has no meaning to compare: it gets the zero vector, whose cosine with anything is 0.
-        """
-        ...
-
-    def supports(self, language: str) -> bool:
-        """Whether similarities of texts in this language mean anything."""
-        ...
-
-
-@dataclass(frozen=True)
-class Identified:
-    """What an identifier found in each text: tags and probabilities, best first; both empty if it abstained."""
-
-    languages: list[list[str]]
-    probabilities: list[list[float]]
-
-
-@runtime_checkable
-class LanguageIdentifier(Protocol):
-    """A loaded language identifier."""
-
-    def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
-        """The k likeliest languages (canonical tags) of each text, with probabilities in [0, 1]."""
-        ...
-
-    def supports(self, language: str) -> bool:
-        """Whether this language is among those it can name."""
-        ...
-
-
-class Model(Params):
-    """A model in the catalog's ``models:``: parameters now, weights on :meth:`load`."""
-
-    use: ClassVar[str]
-    """Name in the catalog (``use: …``)."""
-    summary: ClassVar[str] = ""
-    """One line for lists and documentation."""
-    version: ClassVar[int] = 1
-    """Raised by hand when the same weights give other answers because our code changed."""
-
-    @abstractmethod
-    def name_and_revision(self) -> str:
-        """What was asked to answer, as ``name@revision``: never an alias, an address or a path.
-
-        A local file counts by its content.
-        """
-
-    @abstractmethod
-    def load(self, *, cache: Path | None, threads: int) -> Any:
-        """The working model (an :class:`Encoder`, a :class:`LanguageIdentifier`, …), in this process.
-
-        Args:
-            cache: a folder where answers may be kept by content, or None for no cache.
-            threads: how many threads it may use.
-        """
-
-    def model_identity(self) -> dict[str, Any]:
-        """The JSON that stands for this model in every key."""
-        return {
-            "use": self.use,
-            "version": self.version,
-            "model": self.name_and_revision(),
-            **self.identity(),
-        }
 
 
 # -------------------------------------------------------------------------------------------------------------- contracts
@@ -160,6 +84,10 @@ class Context(Protocol):
     """How many bytes of memory a global step may use before it spills."""
     scratch: Path
     """A folder for temporary files; it is removed afterwards."""
+    seed: int
+    """The dataset's seed: everything random comes from it and from the row."""
+    draw: int
+    """How often these very rows were seen before in this dataset (``target:`` asks again for more): other samples, please."""
 
     def model(self, name: str) -> Any:
         """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""
@@ -171,6 +99,14 @@ class Context(Protocol):
 
     def look_up(self, ids: pl.Series) -> Rows:
         """The rows with these ids among all rows that came before in this dataset, once each, in any order."""
+        ...
+
+    def rows(self, name: str) -> Iterator[Rows]:
+        """All rows of a source or dataset that a parameter of this step names (``RowsName``), in batches, in order."""
+        ...
+
+    def tick(self, rows: int) -> None:
+        """Tells progress inside a batch; what is not told is counted when the batch is done."""
         ...
 
     def warn(self, message: str) -> None:
@@ -233,16 +169,60 @@ class ScoreStep(Step):
         return False
 
 
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read or made: it is kept apart, counted and shown."""
+
+    where: str
+    """``line 17``, ``row 3``: the place inside the unit; for a row that could not be made, the id of its parent."""
+    reason: str
+    raw: str
+    """The raw text (of a file, of a model's answer), cut to 2,000 characters."""
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """A batch of rows without ids, and what could not be read or made."""
+
+    table: pa.Table
+    """Columns of the kind's schema, ``id`` left out; ``group_id`` may be empty strings."""
+    bad: tuple[BadRow, ...] = ()
+
+
 class RowStep(Step):
     """Makes rows from rows, one shard at a time."""
+
+    batch: ClassVar[int] = 2_048
+    """How many rows ``make`` sees at once; more where many questions should be under way together."""
+    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
+    """The share of rows that may fail (0 to 1); above it the build stops."""
 
     def makes(self, kind: Kind) -> Kind:
         """The kind of the rows it makes from rows of ``kind``."""
         return kind
 
     @abstractmethod
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         """Tables in the schema of :meth:`makes`, in an order that depends on the input's order only."""
+
+
+class GatherStep(Step):
+    """Makes rows from all rows at once (a word table from a corpus, pairs from two monolingual sources)."""
+
+    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
+    """The share of rows that may fail (0 to 1); above it the build stops."""
+
+    def makes(self, kind: Kind) -> Kind:
+        """The kind of the rows it makes from rows of ``kind``."""
+        return kind
+
+    @abstractmethod
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+        """Tables in the schema of :meth:`makes`.
+
+        Args:
+            rows: batches in order; may be walked several times, so that nobody has to hold everything.
+        """
 
 
 class GlobalStep(Step):
@@ -278,26 +258,6 @@ class Unit:
     """For what is not local files: the immutable state outside (a Hub commit)."""
 
 
-@dataclass(frozen=True)
-class BadRow:
-    """A row that could not be read: it is kept apart, counted and shown."""
-
-    where: str
-    """``line 17``, ``row 3``: the place inside the unit."""
-    reason: str
-    raw: str
-    """The raw text, cut to 2,000 characters."""
-
-
-@dataclass(frozen=True)
-class SourceRows:
-    """A batch that a source read: rows without ids, and what could not be read."""
-
-    table: pa.Table
-    """Columns of the kind's schema, ``id`` left out; ``group_id`` may be empty strings."""
-    bad: tuple[BadRow, ...] = ()
-
-
 class Source(Step):
     """Makes rows from the outside, unit by unit."""
 
@@ -320,7 +280,7 @@ class Source(Step):
         """
 
     @abstractmethod
-    def read(self, unit: Unit, name: str, context: Context) -> Iterator[SourceRows]:
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
         """The rows of a unit in its order, in batches of bounded size.
 
         Args:

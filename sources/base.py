@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from curate.catalog.params import Decision, SourceName
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
-from curate.steps import BadRow, Context, Source, SourceError, SourceRows, Unit
+from curate.steps import BadRow, Context, NewRows, Source, SourceError, Unit
 from sources.detection import SAMPLE, Form, complete, detect, kind_of_targets, wrong_targets
 from sources.mapping import Mapper, Record, Spec
 from sources.templates import Row, as_key, parse
@@ -136,7 +136,7 @@ class Common(Source):
             limit=self.limit,
         )  # fmt: skip
 
-    def read(self, unit: Unit, name: str, context: Context) -> Iterator[SourceRows]:
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
         """The rows of a unit in its order, at most 2,000 rows or about 16 MiB of text at a time."""
         mapper = Mapper(self.spec(name), name, unit, lines=self.lines)
         needed = frozenset(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from curate.rows import Kind, payload, schema
 from curate.rows.kinds import ATTRIBUTES, MAKERS, MESSAGE, MESSAGES, SCORES
-from curate.steps import BadRow, SourceError, SourceRows, Unit
+from curate.steps import BadRow, NewRows, SourceError, Unit
 from sources.detection import Form
 from sources.messages import Reader
 from sources.payloads import Payloads, cleaner, language_of, number_of
@@ -165,7 +165,7 @@ class Mapper:
             self.payload = Payloads(columns, reader, spec.empty).build(form.kind, lambda row: spoken)
 
     # ------------------------------------------------------------------------------------------------------------ batches
-    def run(self, records: Iterator[Record | BadRow]) -> Iterator[SourceRows]:
+    def run(self, records: Iterator[Record | BadRow]) -> Iterator[NewRows]:
         """The rows of a unit in batches of at most 2,000 rows or 16 MiB of text.
 
         Raises:
@@ -223,7 +223,7 @@ class Mapper:
                 return False
         return True
 
-    def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[BadRow]) -> SourceRows:
+    def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[BadRow]) -> NewRows:
         """Rows without ids, and those that could not be made."""
         spec, form = self.spec, self.spec.form
         failed = list(bad)
@@ -258,7 +258,7 @@ class Mapper:
             ids.append(called or f"{prefix}{place}")
             scores.add(rated)
             attributes.add(noted)
-        return SourceRows(self._table(columns, languages, groups, ids, licenses, scores, attributes), tuple(failed))
+        return NewRows(self._table(columns, languages, groups, ids, licenses, scores, attributes), tuple(failed))
 
     def _table(self, columns: Mapping[str, _Lists | _Plain], languages: list[str], groups: list[str], ids: list[str],
                licenses: list[str], scores: _Lists, attributes: _Lists) -> pa.Table:  # fmt: skip

@@ -37,10 +37,13 @@ class Reference(enum.Enum):
 
     MODEL = "model"
     SOURCE = "source"
+    ROWS = "source or dataset"
 
 
 ModelName = Annotated[str, Reference.MODEL]
 SourceName = Annotated[str, Reference.SOURCE]
+RowsName = Annotated[str, Reference.ROWS]
+"""A source or a dataset whose rows a step looks into (``context.rows``): a word table, personas, examples."""
 
 
 def _validate_tag(value: str) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from curate.catalog import Decision, LanguageTag, ModelName, PerLanguage, Runtime, SourceName
 from curate.rows import Kind, schema
-from curate.steps import BadRow, Context, GlobalStep, Model, Rows, RowStep, ScoreStep, Source, SourceRows, Unit
+from curate.steps import BadRow, Context, GlobalStep, Model, NewRows, Rows, RowStep, ScoreStep, Source, Unit
 
 
 def note(journal: str | None, line: str) -> None:
@@ -60,7 +60,7 @@ class Numbered(Source):
     def units(self) -> Sequence[Unit]:
         return [Unit(Path(path).name, (Path(path),)) for path in self.path]
 
-    def read(self, unit: Unit, name: str, context: Context) -> Iterator[SourceRows]:
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
         note(self.journal, f"read {unit.name}")
         target = schema(Kind.DOCUMENT)
         rows: list[dict[str, Any]] = []
@@ -91,9 +91,9 @@ class Numbered(Source):
                 }
             )
             if len(rows) == self.batch:
-                yield SourceRows(pa.Table.from_pylist(rows, target), tuple(bad))
+                yield NewRows(pa.Table.from_pylist(rows, target), tuple(bad))
                 rows, bad = [], []
-        yield SourceRows(pa.Table.from_pylist(rows, target), tuple(bad))
+        yield NewRows(pa.Table.from_pylist(rows, target), tuple(bad))
 
 
 class Letters(ScoreStep):

@@ -1,0 +1,120 @@
+"""A made row is its parent's item in a new form: it inherits group and provenance, names its parent, and says who made it.
+
+Steps give payloads and the place of the parent; the columns every row has (``group_id``, ``lineage`` …) come from here,
+so that no step can forget one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import polars as pl
+import pyarrow as pa
+
+from curate.rows import Kind, schema
+from curate.rows.kinds import LINEAGE, payload
+from curate.steps import BadRow, Rows
+
+RAW_LENGTH = 2_000
+
+
+def new_rows(
+    kind: Kind,
+    parents: Rows,
+    places: Sequence[int],
+    values: Mapping[str, Sequence[Any]],
+    language: Sequence[str],
+    *,
+    step: str,
+    model: str | Sequence[str] = "",
+    prompt_hash: str | Sequence[str] = "",
+    more_parents: Sequence[Sequence[str]] | None = None,
+    group_id: Sequence[str] | None = None,
+    scores: Sequence[Mapping[str, float]] | None = None,
+    attributes: Sequence[Mapping[str, str]] | None = None,
+    inherit: bool = True,
+) -> pa.Table:
+    """Rows of ``kind``, one for each entry of ``places``, in the schema of :func:`curate.rows.schema` without ``id``.
+
+    Args:
+        places: for each new row the place of its first parent in ``parents``.
+        values: payload column → one value a row; messages are lists of ``{"role", "content"}``.
+        language: the language of each new row's answer.
+        step: the step's tag.
+        model: who made it (``name@revision``), for all or for each; empty if no model had a hand in it.
+        prompt_hash: digest of the prompt template, for all or for each.
+        more_parents: ids of further rows that went into each new one.
+        group_id: where a new row is a new item; by default it is its parent's item.
+        scores: names are put under the step's name (``cmi`` → ``code_switch.cmi``, ``score`` → ``code_switch``).
+        attributes: names likewise.
+        inherit: whether the parent's attributes stay. Its scores never do: they were given to another text.
+    """
+    count = len(places)
+    for name, given in {**values, "language": language}.items():
+        if len(given) != count:
+            raise ValueError(f"{step}: {len(given)} values of '{name}' for {count} rows")
+    index = pa.array(list(places), pa.int64())
+    above = parents.table.select(["id", "group_id", "attributes", "lineage"]).take(index)
+    ids = above["id"].to_pylist()
+    models = [model] * count if isinstance(model, str) else model
+    hashes = [prompt_hash] * count if isinstance(prompt_hash, str) else prompt_hash
+    lineage = []
+    for place, old in enumerate(above["lineage"].to_pylist()):
+        parents_of = list(dict.fromkeys([ids[place], *(more_parents[place] if more_parents else ())]))
+        maker = {"step": step, "model": models[place], "prompt_hash": hashes[place], "key": ""}
+        lineage.append({**old, "parents": parents_of, "makers": [*old["makers"], maker]})
+    kept = above["attributes"].to_pylist() if inherit else [[] for _ in range(count)]
+    named = [_named(step, one) for one in attributes] if attributes else [[] for _ in range(count)]
+    whole = schema(kind)
+    arrays = {name: pa.array(list(values[name]), dtype) for name, dtype in payload(kind).items()}
+    arrays["language"] = pa.array(list(language), pa.string())
+    arrays["group_id"] = (
+        pa.array(list(group_id), pa.string()) if group_id is not None else above["group_id"].combine_chunks()
+    )
+    arrays["scores"] = pa.array(
+        [_named(step, one) for one in scores] if scores else [[] for _ in range(count)], whole.field("scores").type
+    )
+    arrays["attributes"] = pa.array(
+        [_merged(old, new) for old, new in zip(kept, named, strict=True)], whole.field("attributes").type
+    )
+    arrays["lineage"] = pa.array(lineage, LINEAGE)
+    target = pa.schema([field for field in whole if field.name != "id"])
+    return pa.Table.from_arrays([arrays[name] for name in target.names], schema=target)
+
+
+def as_they_are(rows: Rows) -> pa.Table:
+    """The rows themselves, to go on beside what was made of them."""
+    return rows.table.drop_columns(["id"])
+
+
+def failed(rows: Rows, place: int, reason: str, raw: str = "") -> BadRow:
+    """A row that nothing could be made of, with the raw answer it failed by."""
+    return BadRow(str(rows.ids[place]), reason, raw[:RAW_LENGTH])
+
+
+def hash_of(*parts: Any) -> str:
+    """16 hexadecimal digits that stand for a prompt or whatever else decides how a row is made."""
+    return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+
+def random_numbers(seed: int, ids: Sequence[str] | pl.Series, *more: Any) -> list[int]:
+    """A 64-bit number for each id, from the seed, the id and whatever else is named, on nothing else."""
+    start = hashlib.blake2b(orjson.dumps([seed, *more]), digest_size=8)
+    numbers = []
+    for one in ids:
+        mixed = start.copy()
+        mixed.update(str(one).encode("utf-8", "surrogatepass"))
+        numbers.append(int.from_bytes(mixed.digest(), "big"))
+    return numbers
+
+
+def _named(step: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": step if name == "score" else f"{step}.{name}", "value": value} for name, value in given.items()]
+
+
+def _merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    fresh = {one["name"] for one in new}
+    return [*(one for one in old if one["name"] not in fresh), *new]

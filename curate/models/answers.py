@@ -1,0 +1,95 @@
+"""An answer is kept by what was asked, of whom, before anybody reads it: whatever happens afterwards, it is not paid for twice.
+
+One SQLite file (WAL) a model identity below ``cache/answers/``; values are JSON, never pickles. Several processes may use
+one file at once. What is put is on disk for every later process when :meth:`AnswerCache.put` returns, even if this one
+is killed the next moment. Failures are never put.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_BATCH = 500
+_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID"
+
+
+def question_key(question: Any) -> bytes:
+    """16 bytes that stand for a question: BLAKE2b of its JSON with sorted keys. Lone surrogates are escaped, not refused."""
+    try:
+        data = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # orjson refuses lone surrogates
+        import json
+
+        data = json.dumps(question, sort_keys=True, ensure_ascii=True).encode()
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+class AnswerCache:
+    """The kept answers of one model identity; thread-safe. With ``folder=None`` it keeps them in memory only."""
+
+    def __init__(self, folder: Path | None, name: str, identity: Mapping[str, Any]) -> None:
+        """Opens the file, made when missing.
+
+        Args:
+            folder: the store's ``cache`` folder.
+            name: for people, the first part of the file's name.
+            identity: all that makes this model answer as it does.
+        """
+        self._lock = threading.Lock()
+        if folder is None:
+            self.file: Path | None = None
+            self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        else:
+            slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "model"
+            self.file = folder / "answers" / f"{slug}-{question_key(dict(identity)).hex()[:12]}.sqlite"
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self.file, timeout=60, check_same_thread=False, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            # A killed process loses nothing in WAL mode; only a power cut may lose the last answers, which are then asked again.
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute(_SCHEMA)
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, Any]:
+        """The values of those keys that are kept."""
+        wanted: Sequence[bytes] = list(dict.fromkeys(keys))
+        found: dict[bytes, Any] = {}
+        with self._lock:
+            for start in range(0, len(wanted), _BATCH):
+                part = wanted[start : start + _BATCH]
+                marks = ",".join("?" * len(part))
+                for key, value in self._connection.execute(
+                    f"SELECT key, value FROM answers WHERE key IN ({marks})", part
+                ):
+                    found[key] = orjson.loads(value)
+        return found
+
+    def put(self, answers: Mapping[bytes, Any]) -> None:
+        """Keeps JSON values; the first value of a key stays."""
+        if not answers:
+            return
+        rows = [(key, orjson.dumps(value)) for key, value in answers.items()]
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany("INSERT OR IGNORE INTO answers (key, value) VALUES (?, ?)", rows)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
