@@ -278,6 +278,10 @@ class Model(Params):
             **self.identity(),
         }
 
+    def with_models(self, models: Mapping[str, Any]) -> Model:
+        """This model with those it is made of at hand, for one that names others (``ModelName``) in its parameters."""
+        return self
+
     @property
     def alone(self) -> bool:
         """Whether one copy serves the whole build: a server with rate limits, a GPU, a process of its own.

@@ -15,6 +15,10 @@ class BuildError(CurateError):
     """A build cannot go on; the message names stage and place."""
 
 
+class BudgetSpent(BuildError):
+    """A build cannot go on because the budget is spent."""
+
+
 class ExecutorError(CurateError):
     """Workers died; the message says at what."""
 

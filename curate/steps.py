@@ -105,6 +105,10 @@ class Context(Protocol):
         """All rows of a source or dataset that a parameter of this step names (``RowsName``), in batches, in order."""
         ...
 
+    def wants(self, language: str) -> bool:
+        """Whether rows in this language are still wanted (a ``target:`` may be reached in some languages before others)."""
+        ...
+
     def tick(self, rows: int) -> None:
         """Tells progress inside a batch; what is not told is counted when the batch is done."""
         ...

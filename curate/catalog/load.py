@@ -16,6 +16,7 @@ from curate.catalog.document import Path as Place
 from curate.catalog.model import (
     LONGEST_NAME,
     NAME_PATTERN,
+    Budget,
     Catalog,
     Dataset,
     DatasetConfig,
@@ -28,7 +29,7 @@ from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference
 from curate.catalog.variables import Substitution
 
-SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run")
+SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
 _NAMED = ("models", "sources", "datasets")
 _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
 
@@ -66,18 +67,18 @@ class _Loading:
         catalog = Catalog(self.file, variables=self._variables())
         secrets: set[str] = set()
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
-        runs: list[tuple[Document, Any]] = []
+        settings: list[tuple[Document, str, Any]] = []
         self.from_environment: dict[tuple[int, Place], str] = {}
         for document in self.documents:
             substitution = Substitution(catalog.variables)
             if self.environment is not None:
                 substitution.environment = self.environment
-            for section in (*_NAMED, "run"):
+            for section in (*_NAMED, "run", "budget"):
                 if section not in document.values:
                     continue
                 values = substitution.apply(document, document.values[section], (section,))
-                if section == "run":
-                    runs.append((document, values))
+                if section in ("run", "budget"):
+                    settings.append((document, section, values))
                 else:
                     self._collect(document, section, values, raw, catalog)
             self.problems += substitution.problems
@@ -89,10 +90,10 @@ class _Loading:
                 if len(place) > 1:
                     catalog.missing.setdefault((str(place[0]), str(place[1])), []).append(variable)
         catalog.secrets = frozenset(secrets)
-        for document, values in runs:
-            validated = self._validate(RunConfig, values, document, ("run",))
+        for document, section, values in settings:
+            validated = self._validate(RunConfig if section == "run" else Budget, values, document, (section,))
             if validated is not None:
-                catalog.run = validated
+                setattr(catalog, section, validated)
         for name, values in raw["models"].items():
             catalog.models[name] = self._used("model", name, values)
         for name, values in raw["sources"].items():
@@ -135,7 +136,7 @@ class _Loading:
                 "'version: 1' is missing" if version is None else f"version {version!r} is not known; this is version 1"
             )
             self._problem(document, ("version",), said)
-        for section in ("variables", "languages", *_NAMED, "run"):
+        for section in ("variables", "languages", *_NAMED, "run", "budget"):
             if section in document.values and document.values[section] is None:
                 document.values[section] = {}
             if section in document.values and not isinstance(document.values[section], dict):
@@ -235,7 +236,7 @@ class _Loading:
         if config is None:
             return None
         return Dataset(name, tuple(config.from_), steps, config.splits or {"train": 1.0}, config.seed, config.description,
-                       document.mark(place))  # fmt: skip
+                       document.mark(place), config.target)  # fmt: skip
 
     def _steps(self, document: Document, place: Place, values: Any) -> tuple[StepUse, ...]:
         steps: list[StepUse] = []
@@ -284,7 +285,7 @@ class _Loading:
             )
             # Of a dataset's steps each checks its own; 'use' and 'as' are no fields, but decide all the same.
             named = {field.alias or name: name for name, field in model.model_fields.items()}
-            if model is not RunConfig and (
+            if model not in (RunConfig, Budget) and (
                 key in ("use", "as")
                 or (
                     key in named
@@ -317,6 +318,16 @@ class _Loading:
                 parent = catalog.sources[parent].parent()
         known_inputs = [*raw["sources"], *raw["datasets"]]
         known_models = [*raw["models"], *self.names.names("model")]
+        for name, model in catalog.models.items():
+            if model is not None:
+                self._check_named("", model, Reference.MODEL, known_models, catalog.marks["models", name])
+                circle = _circle({other: _named_models(one) for other, one in catalog.models.items()}, name)
+                if circle:
+                    self._problem(
+                        self.where["models", name],
+                        ("models", name),
+                        f"models are made of each other in a circle: {' → '.join(circle)}",
+                    )
         for name, dataset in catalog.datasets.items():
             for inner in dataset.inputs:
                 if dataset.inputs.count(inner) > 1:
@@ -324,19 +335,23 @@ class _Loading:
                 if inner not in known_inputs:
                     self._unknown("datasets", name, ("from",), "source or dataset", inner, known_inputs)
             for step in dataset.steps:
-                for kind, known in ((Reference.MODEL, known_models), (Reference.SOURCE, list(raw["sources"]))):
-                    for parameter in step.params.references(kind):
-                        value = getattr(step.params, parameter)
-                        if value is not None and value not in known:
-                            self.problems.append(Problem(step.mark, f"{step.name}.{parameter}: no {kind.value} is called '{value}'{nearest(value, known)}"
-                                                                    f" (known: {', '.join(known)})"))  # fmt: skip
-            circle = _circle(catalog.datasets, name)
+                for kind, known in ((Reference.MODEL, known_models), (Reference.SOURCE, list(raw["sources"])), (Reference.ROWS, known_inputs)):  # fmt: skip
+                    self._check_named(f"{step.name}.", step.params, kind, known, step.mark)
+            circle = _circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
             if circle:
                 self._problem(
                     self.where["datasets", name],
                     ("datasets", name),
                     f"datasets are made from each other in a circle: {' → '.join(circle)}",
                 )
+
+    def _check_named(self, prefix: str, params: Params, kind: Reference, known: Iterable[str], mark: Mark) -> None:
+        known = list(known)
+        for parameter, names in params.named(kind).items():
+            for name in names:
+                if name not in known:
+                    self.problems.append(Problem(mark, f"{prefix}{parameter}: no {kind.value} is called '{name}'{nearest(name, known)}"
+                                                       f" (known: {', '.join(known)})"))  # fmt: skip
 
     def _unknown(self, section: str, name: str, inner: Place, what: str, word: str, known: Iterable[str]) -> None:
         known = list(known)
@@ -350,13 +365,17 @@ class _Loading:
         self.problems.append(Problem(document.mark(place), message))
 
 
-def _circle(datasets: Mapping[str, Dataset], name: str) -> tuple[str, ...]:
+def _named_models(model: Params | None) -> tuple[str, ...]:
+    return tuple(name for names in model.named(Reference.MODEL).values() for name in names) if model is not None else ()
+
+
+def _circle(below: Mapping[str, Iterable[str]], name: str) -> tuple[str, ...]:
     done: set[str] = set()
 
     def visit(one: str, inside: tuple[str, ...]) -> tuple[str, ...]:
         if one in inside:
             return (*inside[inside.index(one) :], one)
-        for inner in datasets[one].inputs if one in datasets and one not in done else ():
+        for inner in below[one] if one in below and one not in done else ():
             found = visit(inner, (*inside, one))
             if found:
                 return found

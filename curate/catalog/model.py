@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from curate.catalog.document import Mark
-from curate.catalog.params import Params, Reference
+from curate.catalog.params import LanguageTag, Params, PerLanguage, Reference
 
 LONGEST_NAME = 100
 NAME_PATTERN = r"^[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*$"
@@ -49,6 +49,37 @@ class RunConfig(Params):
     """A language is reported when its drop rate is this many times the median of all languages (and at least 10 points above)."""
 
 
+class Budget(Params):
+    """``budget:``: the most that one build may spend on model calls, resumes included; a build that finished starts anew."""
+
+    calls: Annotated[int, Field(ge=0)] | None = None
+    """Requests to models, all together; answers that are kept from before cost nothing."""
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens asked and answered."""
+    money: Annotated[float, Field(ge=0)] | None = None
+    """In the currency of the models' ``price:``."""
+
+
+class Target(Params):
+    """``target:`` of a dataset: go on with candidates until so many rows came through all steps."""
+
+    rows: PerLanguage[Annotated[int, Field(ge=0)]]
+    """How many, for each language or (``per: dataset``) in all."""
+    per: Literal["language", "dataset"] = "language"
+    languages: Annotated[tuple[LanguageTag, ...], Field(min_length=1)] | None = None
+    """The languages that must reach it; by default all that come up."""
+    candidates: Annotated[int, Field(ge=1)] | None = None
+    """The most input rows to try; more than there are means trying them again for other samples. By default each once."""
+    first: Annotated[int, Field(ge=1)] | None = None
+    """Candidates of the first round; by default as many as rows are wanted."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Target:
+        if self.per == "dataset" and (self.rows.values or self.rows.default is None):
+            raise ValueError("with 'per: dataset', rows is one number")
+        return self
+
+
 class DatasetConfig(Params):
     """One entry of ``datasets:``."""
 
@@ -65,6 +96,8 @@ class DatasetConfig(Params):
     """Name → share. Rows of one ``group_id`` always fall into one split. Without it all rows are ``train``."""
     seed: int = 0
     """Seed of everything random in this dataset."""
+    target: Target | None = None
+    """How many rows to make; without it, one pass over all input rows."""
     description: str = ""
     """What it is, for people."""
 
@@ -108,6 +141,20 @@ class Dataset:
     seed: int
     description: str
     mark: Mark
+    target: Target | None = None
+
+    @property
+    def looks_into(self) -> tuple[str, ...]:
+        """The sources and datasets that its steps look into, each once."""
+        names = (
+            name for step in self.steps for listed in step.params.named(Reference.ROWS).values() for name in listed
+        )
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def stands_on(self) -> tuple[str, ...]:
+        """All sources and datasets that must be there before it."""
+        return tuple(dict.fromkeys((*self.inputs, *self.looks_into)))
 
 
 @dataclass
@@ -119,6 +166,7 @@ class Catalog:
     models: dict[str, Any] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     run: RunConfig = field(default_factory=RunConfig)
+    budget: Budget = field(default_factory=Budget)
     variables: dict[str, Any] = field(default_factory=dict)
     marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
     """(section, name) → where it is written."""
@@ -138,7 +186,7 @@ class Catalog:
         order: dict[str, None] = {}
 
         def visit(one: str) -> None:
-            for inner in self.datasets[one].inputs:
+            for inner in self.datasets[one].stands_on:
                 if inner in self.datasets and inner not in order:
                     visit(inner)
             order[one] = None
@@ -151,15 +199,21 @@ class Catalog:
         found: set[tuple[str, str]] = set()
         for name in self.closure(dataset):
             spec = self.datasets[name]
-            for inner in spec.inputs:
+            for inner in spec.stands_on:
                 found |= self._source_needs(inner)
             for step in spec.steps:
-                for reference in step.params.references(Reference.MODEL):
-                    if getattr(step.params, reference) in self.models:
-                        found.add(("models", getattr(step.params, reference)))
-                for reference in step.params.references(Reference.SOURCE):
-                    if getattr(step.params, reference):
-                        found |= self._source_needs(getattr(step.params, reference))
+                found |= self._model_needs(step.params)
+                for listed in step.params.named(Reference.SOURCE).values():
+                    for inner in listed:
+                        found |= self._source_needs(inner)
+        return found
+
+    def _model_needs(self, params: Params) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        for listed in params.named(Reference.MODEL).values():
+            for inner in listed:
+                if inner in self.models:
+                    found |= {("models", inner)} | self._model_needs(self.models[inner])
         return found
 
     def _source_needs(self, name: str) -> set[tuple[str, str]]:

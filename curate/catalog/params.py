@@ -92,6 +92,14 @@ class Params(BaseModel):
             if _mentions(field.annotation, kind) or kind in field.metadata
         )
 
+    def named(self, kind: Reference) -> dict[str, tuple[str, ...]]:
+        """For each parameter that names models or sources, the names it gives."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.references(kind):
+            value = getattr(self, name)
+            found[name] = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+        return found
+
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """The JSON of all that may change rows (and, with ``decisions``, what is kept).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from curate.catalog.load import SECTIONS
-from curate.catalog.model import NAME_PATTERN, DatasetConfig, Names, RunConfig
+from curate.catalog.model import NAME_PATTERN, Budget, DatasetConfig, Names, RunConfig
 from curate.catalog.params import Params
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{[^{}]+\}"}
@@ -76,6 +76,7 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         "sources": named(used("source")),
         "datasets": named(dataset),
         "run": parameters(RunConfig),
+        "budget": parameters(Budget),
     }
     assert set(properties) == set(SECTIONS)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "curate catalog", "type": "object",

@@ -16,18 +16,21 @@ from curate.catalog import Catalog, Dataset
 from curate.engine.executor import Executor, InlineExecutor, LocalExecutor
 from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
+from curate.engine.inputs import Inputs, Reader
 from curate.engine.lock import StoreLock
 from curate.engine.manifest import dataset_recipe, make_manifest
 from curate.engine.plan import Plan
 from curate.engine.progress import Progress, SilentProgress
 from curate.engine.shards import Cuts, Shard
-from curate.engine.stages import Piece, Runner, shards_of
+from curate.engine.spending import current_build, finish_build
+from curate.engine.stages import Piece, Runner
 from curate.engine.store import FileDigests, Store
 from curate.engine.versions import bad_rows, fill_version, version_digest
+from curate.engine.walk import Walked, check_kinds, walk_steps, walk_to_target
 from curate.engine.work import Setting, Task
 from curate.errors import BuildError, StoreError
 from curate.rows import Kind, content_digest
-from curate.steps import Registry, RowStep, Source, SourceError, Step, Unit
+from curate.steps import Registry
 
 _UNITS = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
 
@@ -47,19 +50,8 @@ class Built:
     warnings: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-@dataclass
-class _Inputs:
-    """A source that has been read, or a dataset that has been built."""
-
-    kind: Kind
-    shards: list[Shard] | None
-    bad: list[str] = field(default_factory=list)
-    """Folders with unreadable rows."""
-    ancestors: list[str] = field(default_factory=list)
-    """Row shards that its rows may name as parents."""
-    about: dict[str, Any] = field(default_factory=dict)
+    spending: list[dict[str, Any]] = field(default_factory=list)
+    """What model calls cost in this build, resumes included: stage, model, calls, tokens, money."""
 
 
 def parse_bytes(text: str) -> int:
@@ -100,16 +92,19 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
         StoreError: another build is at work.
     """
     workers = catalog.run.workers or len(os.sched_getaffinity(0))
-    setting = Setting(str(catalog.store), catalog.run.threads, parse_bytes(catalog.run.memory), cuts or Cuts())
-    wanted = _wanted(catalog, names)
+    memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
     try:
         store = Store(catalog.store).open()
         with StoreLock(store.root, wait=wait):
             store.sweep()
+            number = current_build(store.root)
+            setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), catalog.budget.model_dump(exclude_none=True), number)  # fmt: skip
             executor: Executor = InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
             walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
+            walk.runner.build = number
             try:
                 built = [walk.dataset(name) for name in wanted]
+                finish_build(store.root, number)
             finally:
                 executor.close()
                 with contextlib.suppress(OSError):
@@ -151,157 +146,46 @@ class _Walk:
         self.runner = Runner(
             store, catalog, registry, progress, executor, FileDigests(store.root / "cache" / "files.json"), cuts
         )
-        self.inputs: dict[str, _Inputs] = {}
-        self.units: dict[str, tuple[Kind, Sequence[Unit]]] = {}
+        self.reader = Reader(catalog, self.runner)
 
-    # ---------------------------------------------------------------------------------------------------------- sources
-    def _read(self, names: Sequence[str]) -> None:
-        """Reads all of these sources side by side, then links those that are translations."""
-        # Walked anew for every dataset, so that each stands on its own results and tells its own warnings.
-        fresh = self._with_parents(names)
-        groups: dict[str, tuple[str, dict[str, Any], Sequence[Task | None]]] = {}
-        tasks: dict[str, list[Task]] = {}
-        kinds: dict[str, Kind] = {}
-        for name in fresh:
-            source: Source = self.catalog.sources[name]
-            try:
-                if name not in self.units:
-                    self.units[name] = (source.makes, source.units())
-                kinds[name], units = self.units[name]
-                recipe, tasks[name] = self.runner.read_tasks(name, kinds[name], units)
-            except (SourceError, OSError) as error:
-                raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
-            groups[f"read {name}"] = ("read", recipe, tasks[name])
-        results = self.runner.do(groups)
-        for name in fresh:
-            found = results[f"read {name}"]
-            shards = shards_of(tasks[name], found)
-            if shards is not None:
-                self._check_bad(name, found)
-            parent = self.catalog.sources[name].parent()
-            ancestors: list[str] = []
-            if parent is not None:
-                up = self.inputs[parent]
-                if up.kind != kinds[name]:
-                    mark = self.catalog.marks["sources", name]
-                    raise BuildError(
-                        f"{mark}: '{name}' has {kinds[name]} rows and cannot be a translation of '{parent}' ({up.kind} rows)"
-                    )
-                shards = self.runner.link(name, shards, up.shards)
-                ancestors = [*up.ancestors, *(shard.path for shard in up.shards or ())]
-            self.inputs[name] = _Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
-                                        self._about(name, kinds[name], tasks[name], found))  # fmt: skip
-
-    def _with_parents(self, names: Sequence[str]) -> list[str]:
-        """The sources and all they are translations of, parents first."""
-        order: list[str] = []
-
-        def visit(name: str) -> None:
-            parent = self.catalog.sources[name].parent()
-            if parent is not None:
-                visit(parent)
-            if name not in order:
-                order.append(name)
-
-        for name in names:
-            visit(name)
-        return order
-
-    def _check_bad(self, name: str, results: Sequence[dict[str, Any] | None]) -> None:
-        known = [result for result in results if result]
-        bad, rows = sum(result["bad"] for result in known), sum(result["rows"] for result in known)
-        most = self.catalog.sources[name].max_bad
-        if bad and bad / (bad + rows) > most:
-            examples = "\n  ".join(example for result in known for example in result["bad_examples"])
-            raise BuildError(f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, allowed: {most:.1%}); "
-                             f"mend them, correct the mapping, or raise max_bad\n  {examples}")  # fmt: skip
-        if bad:
-            self.runner.warnings[
-                f"read {name}",
-                f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table",
-            ] = None
-
-    def _about(
-        self, name: str, kind: Kind, tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]
-    ) -> dict[str, Any]:
-        source = self.catalog.sources[name]
-        units = [{"name": task.payload["unit"]["name"], "state": task.recipe["state"], "rows": result["rows"], "bad": result["bad"], "key": task.key}
-                 for task, result in zip(tasks, results, strict=True) if result]  # fmt: skip
-        return {"name": name, "use": source.tag, "kind": kind.value, "license": source.license, "translation_of": source.parent(),
-                "params": source.identity(), "units": units}  # fmt: skip
-
-    # --------------------------------------------------------------------------------------------------------- datasets
     def dataset(self, name: str) -> Built | None:
         started = time.perf_counter()
         spec = self.catalog.datasets[name]
-        runner = self.runner
-        runner.dataset, runner.stages, runner.used, runner.warnings = name, {}, {}, {}
+        runner, inputs_of = self.runner, self.reader.inputs
+        runner.dataset, runner.stages, runner.used, runner.warnings, runner.bad = name, {}, {}, {}, []
         runner.old = self.store.state(name).get("stages", {})
         first = len(runner.plan.stages)
-        self._read([inner for inner in spec.inputs if inner in self.catalog.sources])
-        inputs = [self.inputs[inner] for inner in spec.inputs]
-        kind = self._check_kinds(spec, inputs)
-        pieces: list[Piece | None] = []
-        for one in inputs:
-            pieces += [None] if one.shards is None else [Piece(one.kind, shard) for shard in one.shards]
-        funnel = Funnel()
-        for piece in pieces:
-            if piece is not None:
-                funnel.add_read(piece.shard.languages)
-        retired: list[Piece] = []
+        self.reader.read([inner for inner in spec.stands_on if inner in self.catalog.sources])
+        inputs = [inputs_of[inner] for inner in spec.inputs]
+        kind = check_kinds(spec, {inner: inputs_of[inner].kind for inner in spec.inputs})
+        runner.tables = {inner: inputs_of[inner].shards for inner in spec.looks_into}
         ancestors = list(
             dict.fromkeys(
                 path for one in inputs for path in [*one.ancestors, *(shard.path for shard in one.shards or ())]
             )
         )
-        for use in spec.steps:
-            before = pieces
-            pieces, counts = runner.apply(use, pieces, spec.seed, ancestors)
-            if isinstance(use.params, RowStep):
-                retired += [piece for piece in before if piece is not None]
-                ancestors += [
-                    piece.shard.path for piece in pieces if piece is not None and piece.shard.path not in ancestors
-                ]
-                funnel.made[use.label] = {}
-                for languages in counts:
-                    for language, count in languages.items():
-                        funnel.made[use.label][language] = funnel.made[use.label].get(language, 0) + count
-            else:
-                funnel.add_step(use.label, counts)
-        built = self._finish(spec, kind, pieces, retired, inputs, funnel, ancestors)
+        pieces: list[Piece | None] = []
+        for one in inputs:
+            pieces += [None] if one.shards is None else [Piece(one.kind, shard) for shard in one.shards]
+        if spec.target is not None and None not in pieces:
+            shards = [piece.shard for piece in pieces if piece is not None]
+            walked = walk_to_target(runner, spec, shards, inputs[0].kind, ancestors)
+        else:
+            walked = walk_steps(runner, spec.steps, pieces, spec.seed, ancestors)
+        built = self._finish(spec, kind, walked, inputs)
         if built is None:
             runner.plan.versions[name] = None
-            self.inputs[name] = _Inputs(kind, None, ancestors=ancestors)
+            inputs_of[name] = Inputs(kind, None, ancestors=walked.ancestors)
             return None
+        built.spending = spent(self.store.root, runner.build, name)
+        built.alarms = [*walked.alarms, *built.alarms]
         built.fresh = built.fresh or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started
         return built
 
-    def _check_kinds(self, spec: Dataset, inputs: Sequence[_Inputs]) -> Kind:
-        kinds = {one.kind for one in inputs}
-        if len(kinds) > 1:
-            said = ", ".join(f"{name}: {one.kind}" for name, one in zip(spec.inputs, inputs, strict=True))
-            raise BuildError(
-                f"{spec.mark}: dataset '{spec.name}' mixes rows of several kinds ({said}); a dataset has one kind"
-            )
-        kind = next(iter(kinds))
-        problems = []
-        for use in spec.steps:
-            step: Step = use.params
-            if kind not in step.kinds:
-                problems.append(
-                    f"{use.mark}: step '{use.name}' cannot work on {kind} rows (it can on {', '.join(sorted(step.kinds))})"
-                )
-                continue
-            problems += [f"{use.mark}: {use.name}: {problem}" for problem in step.check(kind)]
-            kind = step.makes(kind) if isinstance(step, RowStep) else kind
-        if problems:
-            raise BuildError("\n".join(problems))
-        return kind
-
-    def _finish(self, spec: Dataset, kind: Kind, pieces: Sequence[Piece | None], retired: Sequence[Piece], inputs: Sequence[_Inputs],
-                funnel: Funnel, ancestors: list[str]) -> Built | None:  # fmt: skip
+    def _finish(self, spec: Dataset, kind: Kind, walked: Walked, inputs: Sequence[Inputs]) -> Built | None:
         runner, store = self.runner, self.store
+        pieces, retired, funnel, ancestors = walked.pieces, walked.retired, walked.funnel, walked.ancestors
         stage = f"{spec.name}/write"
         recipe = {
             "action": "part",
@@ -340,7 +224,7 @@ class _Walk:
             for task, result in zip(tasks, results, strict=True)
             if task and result
         ]
-        folders = list(dict.fromkeys(folder for one in inputs for folder in one.bad))
+        folders = list(dict.fromkeys([*(folder for one in inputs for folder in one.bad), *runner.bad]))
         key = digest(
             {
                 "action": "version",
@@ -369,7 +253,9 @@ class _Walk:
 
                 def fill(folder: Path) -> dict[str, Any]:
                     files = list(fill_version(store.root, folder, parts, bad))
-                    return make_manifest(spec, kind, current or "", files, self._sources(spec, inputs), funnel, runner)
+                    return make_manifest(
+                        spec, kind, current or "", files, self._sources(spec, inputs), funnel, runner, walked.alarms
+                    )
 
                 store.commit(store.dataset(spec.name) / current, fill, name="manifest.json")
             if store.result("version", key) is None:
@@ -391,7 +277,7 @@ class _Walk:
         folder = store.dataset(spec.name) / current
         shards = [Shard(f"datasets/{spec.name}/{current}/{file['path']}", file["rows"], file["bytes"], file["digest"], file["places"], file["languages"])
                   for file in manifest["files"] if file["path"].startswith("data/")]  # fmt: skip
-        self.inputs[spec.name] = _Inputs(
+        self.reader.inputs[spec.name] = Inputs(
             kind, shards, ancestors=ancestors, about={"name": spec.name, "use": "dataset", "version": current}
         )
         warnings = [f"{stage}: {message}" for stage, message in runner.warnings]
@@ -406,12 +292,12 @@ class _Walk:
             funnel.alarms(self.catalog.run.alarm),
         )
 
-    def _sources(self, spec: Dataset, inputs: Sequence[_Inputs]) -> list[dict[str, Any]]:
+    def _sources(self, spec: Dataset, inputs: Sequence[Inputs]) -> list[dict[str, Any]]:
         """All sources that a dataset's rows come from, those of the datasets it is made of among them."""
-        names = self._with_parents([inner for inner in spec.inputs if inner in self.catalog.sources])
-        found = [self.inputs[name].about for name in names]
-        for one in inputs:
-            if one.about.get("use") == "dataset":
+        names = self.reader.with_parents([inner for inner in spec.stands_on if inner in self.catalog.sources])
+        found = [self.reader.inputs[name].about for name in names]
+        for one in [*inputs, *(self.reader.inputs[name] for name in spec.looks_into)]:
+            if one.about.get("use") == "dataset" and one.about not in found:
                 below = self.store.manifest(one.about["name"], one.about["version"])["sources"]
                 found += [one.about, *(source for source in below if source not in found)]
         return found

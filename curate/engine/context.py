@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,27 +23,44 @@ _MODELS: dict[str, Any] = {}
 Bits = npt.NDArray[np.uint64]
 _INDEXES: OrderedDict[tuple[str, ...], tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = OrderedDict()
 _MOST_INDEXES = 2
+_BATCH = 8_192
+
+
+def close_models() -> None:
+    """Ends servers and frees devices that this process holds; the models load again when they are asked for."""
+    for key, loaded in list(_MODELS.items()):
+        if hasattr(loaded, "close"):
+            loaded.close()
+            del _MODELS[key]
 
 
 class WorkerContext:
     """The :class:`curate.steps.Context` of one task."""
 
     def __init__(self, root: Path, models: Mapping[str, Model], *, threads: int, memory: int, scratch: Path,
-                 ancestors: Sequence[str] = ()) -> None:  # fmt: skip
+                 ancestors: Sequence[str] = (), seed: int = 0, draw: int = 0, wanted: Sequence[str] | None = None,
+                 tables: Mapping[str, Sequence[str]] = MappingProxyType({}), ledger: Any = None,
+                 tick: Callable[[int], None] = lambda rows: None) -> None:  # fmt: skip
         self.threads = threads
         self.memory = memory
         self.scratch = scratch
+        self.seed, self.draw = seed, draw
+        self.told = 0
         self.warnings: list[str] = []
         self._root = root
         self._models = models
         self._ancestors = ancestors
+        self._wanted, self._tables, self._ledger, self._tick = wanted, tables, ledger, tick
 
     def model(self, name: str) -> Any:
         spec = self._spec(name)
         key = digest([spec.model_identity(), spec.model_dump(mode="json"), self.threads, str(self._root)])
         if key not in _MODELS:
             _MODELS[key] = spec.load(cache=self._root / "cache", threads=self.threads)
-        return _MODELS[key]
+        loaded = _MODELS[key]
+        if hasattr(loaded, "charge_to"):
+            loaded.charge_to(self._ledger)
+        return loaded
 
     def model_name(self, name: str) -> str:
         return self._spec(name).name_and_revision()
@@ -97,6 +115,22 @@ class WorkerContext:
             _INDEXES[key] = (bits[order], shards[order], places[order])
         _INDEXES.move_to_end(key)
         return _INDEXES[key]
+
+    def rows(self, name: str) -> Iterator[Rows]:
+        if name not in self._tables:
+            raise StepError(f"'{name}' is not among the sources and datasets that this step names")
+        for path in self._tables[name]:
+            with pq.ParquetFile(self._root / path) as file:
+                kind = kind_of(file.schema_arrow.names)
+                for batch in file.iter_batches(_BATCH):
+                    yield Rows(kind, pa.Table.from_batches([batch]))
+
+    def wants(self, language: str) -> bool:
+        return self._wanted is None or language in self._wanted
+
+    def tick(self, rows: int) -> None:
+        self.told += rows
+        self._tick(rows)
 
     def warn(self, message: str) -> None:
         if message not in self.warnings:

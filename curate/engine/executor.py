@@ -9,12 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import Any, Protocol
 
+from curate.engine.context import close_models
 from curate.engine.perform import perform
 from curate.engine.work import Setting, Task
 from curate.errors import ExecutorError
@@ -45,7 +47,7 @@ class InlineExecutor:
             yield index, perform(self._setting, task, lambda rows, stage=task.stage: report(stage, rows))  # type: ignore[misc]
 
     def close(self) -> None:
-        return
+        close_models()
 
 
 class LocalExecutor:
@@ -55,25 +57,29 @@ class LocalExecutor:
         self._setting = setting
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._single: ProcessPoolExecutor | None = None
+        """The one process that talks to servers and devices, so that limits, budgets and GPUs have one owner."""
         self._inline = InlineExecutor(setting)
         self._listener: threading.Thread | None = None
         self._report: Report = lambda stage, rows: None
 
     def run(self, tasks: Sequence[Task], report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
         # One task for an idle machine is not worth the second that a new process takes to import everything.
-        if self._pool is None and len(tasks) < 2:
+        if self._pool is None and len(tasks) < 2 and not any(task.alone for task in tasks):
             yield from self._inline.run(tasks, report)
             return
         self._report = report
-        pool = self._start()
-        waiting = list(enumerate(tasks))
+        waiting = {
+            lane: deque(index for index, task in enumerate(tasks) if task.alone is lane) for lane in (True, False)
+        }
         running: dict[Future[dict[str, Any]], int] = {}
         try:
-            while waiting or running:
-                # Few more than there are workers: a failed build stops soon, and memory holds few results.
-                while waiting and len(running) < self._workers + 1:
-                    index, task = waiting.pop(0)
-                    running[pool.submit(_perform, self._setting, task)] = index
+            while any(waiting.values()) or running:
+                for lane, most in ((True, 2), (False, self._workers + 1)):
+                    # Few more than there are workers: a failed build stops soon, and memory holds few results.
+                    while waiting[lane] and sum(tasks[index].alone is lane for index in running.values()) < most:
+                        index = waiting[lane].popleft()
+                        running[self._start(alone=lane).submit(_perform, self._setting, tasks[index])] = index
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     index = running.pop(future)
@@ -86,14 +92,24 @@ class LocalExecutor:
             for future in running:
                 future.cancel()
 
-    def _start(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            spawn = multiprocessing.get_context("spawn")
-            queue = spawn.SimpleQueue()
-            self._listener = threading.Thread(target=self._listen, args=(queue,), name="curate-progress", daemon=True)
+    def _start(self, *, alone: bool) -> ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")
+        if self._listener is None:
+            self._queue = spawn.SimpleQueue()
+            self._listener = threading.Thread(
+                target=self._listen, args=(self._queue,), name="curate-progress", daemon=True
+            )
             self._listener.start()
-            self._queue = queue
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=spawn, initializer=_prepare, initargs=(queue,))
+        if alone:
+            if self._single is None:
+                self._single = ProcessPoolExecutor(
+                    1, mp_context=spawn, initializer=_prepare, initargs=(self._queue, True)
+                )
+            return self._single
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._workers, mp_context=spawn, initializer=_prepare, initargs=(self._queue, False)
+            )
         return self._pool
 
     def _listen(self, queue: Any) -> None:
@@ -101,30 +117,43 @@ class LocalExecutor:
             self._report(*said)
 
     def close(self) -> None:
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._inline.close()
+        for pool in (self._single, self._pool):
+            if pool is None:
+                continue
+            processes = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.join(10)
+                if process.is_alive():
+                    process.kill()
+        if self._listener is not None:
             self._queue.put(None)
-            self._pool = None
+        self._single = self._pool = self._listener = None
 
 
 _SAY: Any = None
 
 
-def _prepare(queue: Any) -> None:
-    """First thing in a worker: die with the parent, leave the keyboard to it, one thread a library."""
+def _prepare(queue: Any, alone: bool) -> None:
+    """First thing in a worker: die with the parent, leave the keyboard to it; who holds servers ends them before it goes."""
     global _SAY
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if alone:
+        signal.signal(signal.SIGTERM, _leave)
     _SAY = queue
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave(*_: Any) -> None:
+    close_models()
+    os._exit(0)
 
 
 def _watch(sentinel: int) -> None:

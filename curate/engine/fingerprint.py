@@ -56,11 +56,13 @@ def step_recipe(action: str, step: Step, models: Mapping[str, Model], *, decisio
     """
     params = step.identity(decisions=decisions)
     identities: dict[str, Any] = {}
-    for parameter in step.references(Reference.MODEL):
-        name = getattr(step, parameter)
+    for parameter, names in step.named(Reference.MODEL).items():
         params.pop(parameter, None)
-        if name is not None:
-            identities[parameter] = models[name].model_identity()
+        if names:
+            found = [models[name].model_identity() for name in names]
+            identities[parameter] = found[0] if isinstance(getattr(step, parameter), str) else found
+    for parameter in step.named(Reference.ROWS):
+        params.pop(parameter, None)  # what is in them enters, not what they are called
     return {"action": action, "step": step.tag, "version": step.version, "params": params, "models": identities}
 
 

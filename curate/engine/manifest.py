@@ -12,6 +12,7 @@ from curate._version import __version__
 from curate.catalog import Dataset, Reference
 from curate.engine.fingerprint import step_recipe
 from curate.engine.funnel import Funnel
+from curate.engine.spending import spent
 from curate.engine.stages import Runner
 from curate.rows import Kind
 
@@ -25,11 +26,12 @@ def dataset_recipe(spec: Dataset, runner: Runner) -> dict[str, Any]:
     for use in spec.steps:
         models = runner.models_of(use.params)
         steps.append({"label": use.label, **step_recipe("use", use.params, models, decisions=True)})
-    return {"from": list(spec.inputs), "steps": steps, "splits": dict(spec.splits), "seed": spec.seed}
+    target = {"target": spec.target.identity()} if spec.target else {}
+    return {"from": list(spec.inputs), "steps": steps, "splits": dict(spec.splits), "seed": spec.seed, **target}
 
 
 def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]],
-                  funnel: Funnel, runner: Runner) -> dict[str, Any]:  # fmt: skip
+                  funnel: Funnel, runner: Runner, alarms: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
     """The manifest of a version whose files are in place; sets what the funnel kept."""
     splits: dict[str, dict[str, Any]] = {}
     languages: dict[str, int] = {}
@@ -65,7 +67,8 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
         "sources": list(sources),
         "models": _models(spec, runner),
         "funnel": funnel.to_json(),
-        "alarms": funnel.alarms(runner.catalog.run.alarm),
+        "spending": spent(runner.store.root, runner.build, spec.name),
+        "alarms": [*alarms, *funnel.alarms(runner.catalog.run.alarm)],
         "warnings": [f"{stage}: {message}" for stage, message in runner.warnings],
         "results": list(runner.used),
         "files": list(files),
@@ -74,13 +77,11 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
 
 
 def _models(spec: Dataset, runner: Runner) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for use in spec.steps:
         known = runner.models_of(use.params)
-        for parameter in use.params.references(Reference.MODEL):
-            name = getattr(use.params, parameter)
-            if name is not None:
-                found[name] = known[name].model_identity()
+        for names in use.params.named(Reference.MODEL).values():
+            found |= {name: known[name].model_identity() for name in names}
     return found
 
 

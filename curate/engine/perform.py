@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from curate.engine import versions, work
+from curate.engine import rowwork, versions, work
 from curate.engine.context import WorkerContext
+from curate.engine.spending import open_ledger
 from curate.engine.store import Store
 from curate.engine.work import Setting, Task, Tick, Work, unpack
-from curate.steps import StepError
+from curate.errors import CurateError
 
 ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
-    "summarize": work.summarize, "settle": work.settle, "make": work.make, "part": versions.part,
+    "summarize": work.summarize, "settle": work.settle, "make": rowwork.make,
+    "gather": rowwork.gather, "take": rowwork.take, "part": versions.part,
 }  # fmt: skip
 
 
@@ -27,8 +29,10 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
     try:
         with store.scratch() as scratch:
             models = {name: unpack(spec) for name, spec in task.payload.get("models", {}).items()}
+            ledger = open_ledger(setting, task) if task.alone else None
             context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
-                                    ancestors=task.payload.get("ancestors", ()))  # fmt: skip
+                                    ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
+                                    wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick)  # fmt: skip
             at_hand = Work(store, setting, task, context, tick)
 
             def fill(folder: Path) -> dict[str, Any]:
@@ -38,9 +42,6 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
 
             return store.commit(store.work(task.step, task.key), fill)
     except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name
-        expected = isinstance(error, StepError | ValueError | OSError) or type(error).__name__ in (
-            "SourceError",
-            "StoreError",
-        )
+        told = isinstance(error, CurateError | OSError)
         return {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
-                "trace": None if expected and isinstance(error, StepError | OSError) else traceback.format_exc()}  # fmt: skip
+                "trace": None if told else traceback.format_exc()}  # fmt: skip

@@ -6,10 +6,10 @@ Data goes one way: source units → row shards (→ linked to their parents) →
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from curate.catalog import Catalog, StepUse
+from curate.catalog import Catalog, Reference, StepUse
 from curate.engine.columns import ALL, Columns
 from curate.engine.executor import Executor
 from curate.engine.fingerprint import digest, step_recipe
@@ -18,9 +18,9 @@ from curate.engine.progress import Progress
 from curate.engine.shards import Cuts, Shard
 from curate.engine.store import FileDigests, Store
 from curate.engine.work import Task, is_readable, pack
-from curate.errors import BuildError
+from curate.errors import BudgetSpent, BuildError
 from curate.rows import Kind
-from curate.steps import GlobalStep, Model, RowStep, ScoreStep, Unit
+from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep, Unit
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Piece:
     kind: Kind
     shard: Shard
     columns: tuple[Columns, ...] = ()
+    draw: int = 0
+    """How often its rows were drawn as candidates before (``target:``)."""
+    wanted: tuple[str, ...] | None = None
+    """The languages still wanted when its rows were drawn; None: all."""
 
     @property
     def alive(self) -> str:
@@ -64,6 +68,12 @@ class Runner:
     used: dict[str, None] = field(default_factory=dict)
     """Folders below ``work/`` that this build stands on."""
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)
+    bad: list[str] = field(default_factory=list)
+    """Folders with rows that could not be made."""
+    build: str = ""
+    """Number of this build in the ledger."""
+    tables: Mapping[str, Sequence[Shard] | None] = field(default_factory=dict)
+    """The sources and datasets that steps look into; None: not known yet."""
 
     # ------------------------------------------------------------------------------------------------------------ tasks
     def do(
@@ -119,13 +129,10 @@ class Runner:
         for index, result in self.executor.run([task for _, _, task in missing], self.progress.advance):
             stage, place, task = missing[index]
             if "error" in result:
-                trace = (
-                    f"\n{result['trace']}"
-                    if result.get("trace") and result["kind"] not in ("SourceError", "StepError")
-                    else ""
-                )
+                trace = f"\n{result['trace']}" if result.get("trace") else ""
                 shard = f" (shard {task.payload['shard']})" if "shard" in task.payload else ""
-                raise BuildError(f"{stage}{shard}: {result['error']}{trace}")
+                kind = BudgetSpent if result["kind"] == "BudgetError" else BuildError
+                raise kind(f"{stage}{shard}: {result['error']}{trace}")
             results[stage][place] = result
             left[stage] -= 1
             if not left[stage]:
@@ -149,14 +156,39 @@ class Runner:
 
     def models_of(self, params: Any) -> dict[str, Model]:
         """The models that a step names: the catalog's, else the installed one of that name with its defaults."""
-        from curate.catalog import Reference
+        return {name: self._model(name) for names in params.named(Reference.MODEL).values() for name in names}
 
-        found: dict[str, Model] = {}
-        for parameter in params.references(Reference.MODEL):
-            name = getattr(params, parameter)
-            if name is not None:
-                found[name] = self.catalog.models.get(name) or self.registry.get("model", name)()
-        return found
+    def _model(self, name: str) -> Model:
+        model: Model = self.catalog.models.get(name) or self.registry.get("model", name)()
+        below = self.models_of(model)
+        return model.with_models(below) if below else model
+
+    def step_recipe(
+        self, action: str, use: StepUse, models: Mapping[str, Model], *, decisions: bool
+    ) -> dict[str, Any] | None:
+        """The recipe of a step, the content of what it looks into included; None while that is not known."""
+        recipe = step_recipe(action, use.params, models, decisions=decisions)
+        for parameter, names in use.params.named(Reference.ROWS).items():
+            if not names:
+                continue
+            if any(self.tables.get(name) is None for name in names):
+                return None
+            content = [[[shard.digest, shard.places] for shard in self.tables[name] or ()] for name in names]
+            recipe.setdefault("tables", {})[parameter] = digest(content)
+        return recipe
+
+    def _packed(self, models: Mapping[str, Model]) -> dict[str, Any]:
+        return {name: {**pack(model), "models": self._packed(self.models_of(model))} for name, model in models.items()}
+
+    def is_alone(self, models: Mapping[str, Model]) -> bool:
+        """Whether a task with these models must run in the one process for servers and devices."""
+        return any(model.alone or self.is_alone(self.models_of(model)) for model in models.values())
+
+    def payload(self, use: StepUse, models: Mapping[str, Model]) -> dict[str, Any]:
+        """What every task of a step carries: the step, its models, where the rows are that it looks into."""
+        names = [name for listed in use.params.named(Reference.ROWS).values() for name in listed]
+        return {"step": pack(use.params), "label": use.label, "models": self._packed(models),
+                "tables": {name: [shard.path for shard in self.tables.get(name) or ()] for name in names}}  # fmt: skip
 
     # ---------------------------------------------------------------------------------------------------------- sources
     def read_tasks(self, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
@@ -202,7 +234,7 @@ class Runner:
             shard
             for task, result in zip(tasks, results, strict=True)
             if task and result
-            for shard in _shards(task, result)
+            for shard in shards_in(task, result)
         ]
 
     def _root(self, name: str) -> str | None:
@@ -222,13 +254,14 @@ class Runner:
             return self._score(use, pieces, ancestors)
         if isinstance(use.params, GlobalStep):
             return self._settle(use, pieces, seed)
-        if isinstance(use.params, RowStep):
-            return self._make(use, pieces, seed, ancestors)
+        if isinstance(use.params, RowStep | GatherStep):
+            from curate.engine.row_stages import gather_rows, make_rows
+
+            return (make_rows if isinstance(use.params, RowStep) else gather_rows)(self, use, pieces, seed, ancestors)
         raise BuildError(f"{use.mark}: {use.name} is no step that a dataset can use")
 
     def _base(self, use: StepUse, piece: Piece, models: Mapping[str, Model]) -> dict[str, Any]:
-        return {"step": pack(use.params), "models": {name: pack(model) for name, model in models.items()}, "kind": piece.kind.value,
-                "shard": piece.shard.path, "columns": [one.to_json() for one in piece.columns]}  # fmt: skip
+        return {**self.payload(use, models), "kind": piece.kind.value, "shard": piece.shard.path, "columns": [one.to_json() for one in piece.columns]}  # fmt: skip
 
     def _score(
         self, use: StepUse, pieces: Sequence[Piece | None], ancestors: Sequence[str]
@@ -237,10 +270,12 @@ class Runner:
             return [], []
         step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
         told = step_recipe("score", step, models, decisions=True)
-        recipe = step_recipe("score", step, models, decisions=False)
-        fitted, known = (self._fit(use, pieces, models, recipe, ancestors), True) if step.fits else (None, True)
-        if step.fits and fitted is None:
-            known = False
+        whole = self.step_recipe("score", use, models, decisions=False)
+        recipe, known, fitted = whole or told, whole is not None, None
+        if known and step.fits:
+            fitted = self._fit(use, pieces, models, recipe, ancestors)
+            known = fitted is not None
+        alone = self.is_alone(models)
         tasks: list[Task | None] = []
         for piece in pieces:
             if piece is None or not known:
@@ -267,7 +302,9 @@ class Runner:
                 "ancestors": ancestors,
             }
             tasks.append(
-                Task("score", stage, step.tag, digest(full), {**full, "recipe": score}, piece.rows_alive, payload)
+                Task(
+                    "score", stage, step.tag, digest(full), {**full, "recipe": score}, piece.rows_alive, payload, alone
+                )
             )
         results = self.do({stage: ("score", told, tasks)})[stage]
         return self._beside(use, pieces, tasks, results), [result["funnel"] for result in results if result]
@@ -283,7 +320,7 @@ class Runner:
                 continue
             full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.alive}
             tasks.append(Task("sample", stage, f"{use.name}-sample", digest(full), full, piece.rows_alive,
-                              {**self._base(use, piece, models), "ancestors": ancestors}))  # fmt: skip
+                              {**self._base(use, piece, models), "ancestors": ancestors}, self.is_alone(models)))  # fmt: skip
         samples = self.do({stage: ("sample", sampling, tasks)})[stage]
         if None in samples:
             return None
@@ -295,23 +332,25 @@ class Runner:
             if task and sample
         ]
         task = Task("fit", fit_stage, f"{use.name}-fit", digest(full), full, 0,
-                    {"step": pack(use.params), "models": {name: pack(model) for name, model in models.items()}, "samples": paths})  # fmt: skip
+                    {**self.payload(use, models), "samples": paths}, self.is_alone(models))  # fmt: skip
         result = self.do({fit_stage: ("fit", fitting, [task])})[fit_stage][0]
         return result and {"path": f"work/{task.step}/{task.key}/{result['path']}", "digest": result["digest"]}
 
     def _settle(self, use: StepUse, pieces: Sequence[Piece | None], seed: int) -> tuple[list[Piece | None], list[Any]]:
         step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
-        recipe = {**step_recipe("summarize", step, models, decisions=False)}
+        whole_recipe = self.step_recipe("summarize", use, models, decisions=False)
+        recipe = whole_recipe or step_recipe("summarize", step, models, decisions=False)
+        alone = self.is_alone(models)
         summing: list[Task | None] = []
         for piece in pieces:
-            if piece is None:
+            if piece is None or whole_recipe is None:
                 summing.append(None)
                 continue
             full = {**recipe, "kind": piece.kind.value, "input": piece.shard.digest}
             summing.append(Task("summarize", f"{stage} summaries", f"{step.tag}-summary", digest(full), full, piece.shard.rows,
-                                {**self._base(use, piece, models), "columns": []}))  # fmt: skip
+                                {**self._base(use, piece, models), "columns": []}, alone))  # fmt: skip
         summaries = self.do({f"{stage} summaries": ("summarize", recipe, summing)})[f"{stage} summaries"]
-        told = {**step_recipe("settle", step, models, decisions=True), "seed": seed}
+        told = {**(self.step_recipe("settle", use, models, decisions=True) or recipe), "seed": seed}
         whole: Task | None = None
         if pieces and None not in summaries and None not in pieces:
             known = [piece for piece in pieces if piece is not None]
@@ -327,13 +366,13 @@ class Runner:
                        "summary": f"work/{task.step}/{task.key}/{summary['path']}"}
                       for piece, task, summary in zip(known, summing, summaries, strict=True) if task and summary]  # fmt: skip
             payload = {
-                "step": pack(step),
-                "models": {name: pack(model) for name, model in models.items()},
+                **self.payload(use, models),
                 "kind": known[0].kind.value,
                 "shards": shards,
+                "seed": seed,
             }
             whole = Task(
-                "settle", stage, step.tag, digest(full), full, sum(piece.shard.rows for piece in known), payload
+                "settle", stage, step.tag, digest(full), full, sum(piece.shard.rows for piece in known), payload, alone
             )
         if not pieces:
             return [], []
@@ -359,39 +398,11 @@ class Runner:
                 result["alive"],
                 result["rows_alive"],
             )
-            after.append(Piece(piece.kind, piece.shard, (*piece.columns, columns)))
+            after.append(replace(piece, columns=(*piece.columns, columns)))
         return after
 
-    def _make(
-        self, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
-    ) -> tuple[list[Piece | None], list[Any]]:
-        step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
-        recipe = {**step_recipe("make", step, models, decisions=True), "cuts": self.cuts.recipe(), "seed": seed}
-        tasks: list[Task | None] = []
-        for piece in pieces:
-            if piece is None:
-                tasks.append(None)
-                continue
-            # Scores beside the rows are merged into what the step sees, so their names and content count; and the rows
-            # go on with their places, so these count too.
-            full = {
-                **recipe,
-                "kind": piece.kind.value,
-                "input": [piece.shard.digest, piece.shard.places, [[one.label, one.digest] for one in piece.columns]],
-            }
-            tasks.append(Task("make", stage, step.tag, digest(full), full, piece.rows_alive,
-                              {**self._base(use, piece, models), "ancestors": ancestors}))  # fmt: skip
-        results = self.do({stage: ("make", recipe, tasks)})[stage]
-        after: list[Piece | None] = []
-        for piece, task, result in zip(pieces, tasks, results, strict=True):
-            if piece is None or task is None or result is None:
-                after.append(None)
-            else:
-                after += [Piece(step.makes(piece.kind), shard) for shard in _shards(task, result)]
-        return after, [shard["languages"] for result in results if result for shard in result["shards"]]
 
-
-def _shards(task: Task, result: dict[str, Any]) -> list[Shard]:
+def shards_in(task: Task, result: dict[str, Any]) -> list[Shard]:
     return [Shard.from_json(value, f"work/{task.step}/{task.key}") for value in result["shards"]]
 
 
@@ -399,7 +410,7 @@ def shards_of(tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]) -
     """The row shards of some finished tasks in order; None if one is not finished."""
     if None in results:
         return None
-    return [shard for task, result in zip(tasks, results, strict=True) if result for shard in _shards(task, result)]
+    return [shard for task, result in zip(tasks, results, strict=True) if result for shard in shards_in(task, result)]
 
 
 Warn = Callable[[str], None]

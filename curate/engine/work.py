@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.catalog.params import Params
@@ -23,15 +22,14 @@ from curate.engine.columns import (
     decide,
     expand,
     mask_digest,
-    merge_scores,
     read_alive,
     to_arrow,
 )
 from curate.engine.context import WorkerContext
 from curate.engine.shards import Cuts, cut, write_parquet, write_shard
 from curate.engine.store import Store, sync_folder
-from curate.rows import Kind, content_digest, schema, with_ids
-from curate.steps import GlobalStep, Rows, RowStep, ScoreStep, Source, StepError, Unit, digest_files
+from curate.rows import Kind, content_digest, with_ids
+from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit, digest_files
 
 _BATCH = 2_048
 BAD_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
@@ -53,6 +51,8 @@ class Task:
     rows: int
     """How many rows it will see (0 if unknown): for progress."""
     payload: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
+    """Whether it must run in the one process that talks to servers and devices (see ``Model.alone``)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class Setting:
     threads: int
     memory: int
     cuts: Cuts
+    budget: dict[str, Any] = field(default_factory=dict)
+    """The most that this build may spend: ``calls``, ``tokens``, ``money``."""
+    build: str = ""
+    """Id of the build in the ledger; the same after a resume."""
 
 
 def pack(params: Params) -> dict[str, Any]:
@@ -79,7 +83,10 @@ def unpack(value: Mapping[str, Any]) -> Any:
     found: Any = importlib.import_module(value["module"])
     for part in value["name"].split("."):
         found = getattr(found, part)
-    return found.model_validate(value["params"])
+    params = found.model_validate(value["params"])
+    if value.get("models"):
+        return params.with_models({name: unpack(spec) for name, spec in value["models"].items()})
+    return params
 
 
 class Work:
@@ -104,9 +111,9 @@ class Work:
     def alive(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
         return read_alive(self.store.root, self.columns(), rows)
 
-    def batches(self, table: pa.Table) -> Iterator[Rows]:
-        for start in range(0, table.num_rows, _BATCH):
-            yield Rows(self.kind(), table.slice(start, _BATCH))
+    def batches(self, table: pa.Table, rows: int = _BATCH) -> Iterator[Rows]:
+        for start in range(0, table.num_rows, rows):
+            yield Rows(self.kind(), table.slice(start, rows))
 
 
 def read(work: Work, folder: Path) -> dict[str, Any]:
@@ -340,45 +347,3 @@ def settle(work: Work, folder: Path) -> dict[str, Any]:
         results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, language))
         work.tick(shard["rows"])
     return {"outputs": results}
-
-
-def make(work: Work, folder: Path) -> dict[str, Any]:
-    """A row step's new rows, with the key of this result in their lineage."""
-    step: RowStep = work.step()
-    made = step.makes(work.kind())
-    table = merged_rows(work.store.root, work.shard(), work.columns())
-
-    def tables() -> Iterator[pa.Table]:
-        for rows in work.batches(table):
-            for new in step.make(rows, work.context):
-                yield with_ids(made, _with_key(new, work.task.key))
-            work.tick(len(rows))
-
-    shards = [write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
-              for index, new in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
-    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards)}
-
-
-def _with_key(table: pa.Table, key: str) -> pa.Table:
-    """Fills the empty ``key`` of the makers that this very step added."""
-    target = schema(Kind.DOCUMENT).field("lineage").type
-    lineage = table["lineage"].combine_chunks().cast(target)
-    makers = lineage.field("makers")
-    inner = makers.values
-    keys = pc.if_else(pc.equal(inner.field("key"), ""), key, inner.field("key")).cast(pa.string())
-    parts = {part.name: inner.field(part.name) for part in inner.type}
-    parts["key"] = keys
-    filled = pa.ListArray.from_arrays(
-        makers.offsets, pa.StructArray.from_arrays(list(parts.values()), fields=list(inner.type)), type=makers.type
-    )
-    fields = {field.name: lineage.field(field.name) for field in target}
-    fields["makers"] = filled
-    struct = pa.StructArray.from_arrays(list(fields.values()), fields=list(target))
-    return table.set_column(table.column_names.index("lineage"), pa.field("lineage", target, nullable=False), struct)
-
-
-def merged_rows(root: Path, table: pa.Table, columns: list[Columns]) -> pa.Table:
-    """The rows alive after these column shards, their scores merged in."""
-    alive = pa.array(read_alive(root, columns, table.num_rows))
-    beside = [(one.label, pq.read_table(root / one.path).filter(alive)) for one in columns]
-    return merge_scores(table.filter(alive), beside)

@@ -1,0 +1,112 @@
+"""What a dataset stands on: sources read unit by unit and linked to their parents, and datasets that were built before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.catalog import Catalog
+from curate.engine.shards import Shard
+from curate.engine.stages import Runner, shards_of
+from curate.engine.work import Task
+from curate.errors import BuildError
+from curate.rows import Kind
+from curate.steps import Source, SourceError, Unit
+
+
+@dataclass
+class Inputs:
+    """A source that has been read, or a dataset that has been built."""
+
+    kind: Kind
+    shards: list[Shard] | None
+    bad: list[str] = field(default_factory=list)
+    """Folders with unreadable rows."""
+    ancestors: list[str] = field(default_factory=list)
+    """Row shards that its rows may name as parents."""
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+class Reader:
+    """Reads sources when a dataset needs them, and remembers what is known of sources and datasets."""
+
+    def __init__(self, catalog: Catalog, runner: Runner) -> None:
+        self.catalog, self.runner = catalog, runner
+        self.inputs: dict[str, Inputs] = {}
+        self.units: dict[str, tuple[Kind, Sequence[Unit]]] = {}
+
+    def read(self, names: Sequence[str]) -> None:
+        """Reads all of these sources side by side, then links those that are translations."""
+        # Walked anew for every dataset, so that each stands on its own results and tells its own warnings.
+        fresh = self.with_parents(names)
+        groups: dict[str, tuple[str, dict[str, Any], Sequence[Task | None]]] = {}
+        tasks: dict[str, list[Task]] = {}
+        kinds: dict[str, Kind] = {}
+        for name in fresh:
+            source: Source = self.catalog.sources[name]
+            try:
+                if name not in self.units:
+                    self.units[name] = (source.makes, source.units())
+                kinds[name], units = self.units[name]
+                recipe, tasks[name] = self.runner.read_tasks(name, kinds[name], units)
+            except (SourceError, OSError) as error:
+                raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
+            groups[f"read {name}"] = ("read", recipe, tasks[name])
+        results = self.runner.do(groups)
+        for name in fresh:
+            found = results[f"read {name}"]
+            shards = shards_of(tasks[name], found)
+            if shards is not None:
+                self._check_bad(name, found)
+            parent = self.catalog.sources[name].parent()
+            ancestors: list[str] = []
+            if parent is not None:
+                up = self.inputs[parent]
+                if up.kind != kinds[name]:
+                    mark = self.catalog.marks["sources", name]
+                    raise BuildError(
+                        f"{mark}: '{name}' has {kinds[name]} rows and cannot be a translation of '{parent}' ({up.kind} rows)"
+                    )
+                shards = self.runner.link(name, shards, up.shards)
+                ancestors = [*up.ancestors, *(shard.path for shard in up.shards or ())]
+            self.inputs[name] = Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
+                                        self._about(name, kinds[name], tasks[name], found))  # fmt: skip
+
+    def with_parents(self, names: Sequence[str]) -> list[str]:
+        """The sources and all they are translations of, parents first."""
+        order: list[str] = []
+
+        def visit(name: str) -> None:
+            parent = self.catalog.sources[name].parent()
+            if parent is not None:
+                visit(parent)
+            if name not in order:
+                order.append(name)
+
+        for name in names:
+            visit(name)
+        return order
+
+    def _check_bad(self, name: str, results: Sequence[dict[str, Any] | None]) -> None:
+        known = [result for result in results if result]
+        bad, rows = sum(result["bad"] for result in known), sum(result["rows"] for result in known)
+        most = self.catalog.sources[name].max_bad
+        if bad and bad / (bad + rows) > most:
+            examples = "\n  ".join(example for result in known for example in result["bad_examples"])
+            raise BuildError(f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, allowed: {most:.1%}); "
+                             f"mend them, correct the mapping, or raise max_bad\n  {examples}")  # fmt: skip
+        if bad:
+            self.runner.warnings[
+                f"read {name}",
+                f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table",
+            ] = None
+
+    def _about(
+        self, name: str, kind: Kind, tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]
+    ) -> dict[str, Any]:
+        source = self.catalog.sources[name]
+        units = [{"name": task.payload["unit"]["name"], "state": task.recipe["state"], "rows": result["rows"], "bad": result["bad"], "key": task.key}
+                 for task, result in zip(tasks, results, strict=True) if result]  # fmt: skip
+        return {"name": name, "use": source.tag, "kind": kind.value, "license": source.license, "translation_of": source.parent(),
+                "params": source.identity(), "units": units}  # fmt: skip

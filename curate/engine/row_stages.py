@@ -1,0 +1,103 @@
+"""Stages that make rows: each task's key holds all that the new rows depend on, and what could not be made is counted apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from curate.catalog import StepUse
+from curate.engine.fingerprint import digest, step_recipe
+from curate.engine.stages import Piece, Runner, shards_in
+from curate.engine.work import Task
+from curate.errors import BuildError
+
+
+def make_rows(
+    runner: Runner, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
+) -> tuple[list[Piece | None], list[Any]]:
+    """A row step on every piece."""
+    step, models, stage = use.params, runner.models_of(use.params), f"{runner.dataset}/{use.label}"
+    whole = runner.step_recipe("make", use, models, decisions=False)
+    recipe = {**(whole or step_recipe("make", step, models, decisions=False)), "label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}  # fmt: skip
+    tasks: list[Task | None] = []
+    for piece in pieces:
+        if piece is None or whole is None:
+            tasks.append(None)
+            continue
+        full = {**recipe, "kind": piece.kind.value, "input": _content(piece)}
+        if piece.draw:
+            full["draw"] = piece.draw
+        if piece.wanted is not None:
+            full["wanted"] = list(piece.wanted)
+        payload = {**runner.payload(use, models), "kind": piece.kind.value, "shard": piece.shard.path, "columns": [one.to_json() for one in piece.columns],
+                   "ancestors": ancestors, "seed": seed, "draw": piece.draw, "wanted": full.get("wanted")}  # fmt: skip
+        tasks.append(
+            Task("make", stage, step.tag, digest(full), full, piece.rows_alive, payload, runner.is_alone(models))
+        )
+    results = runner.do({stage: ("make", recipe, tasks)})[stage]
+    after: list[Piece | None] = []
+    for piece, task, result in zip(pieces, tasks, results, strict=True):
+        if piece is None or task is None or result is None:
+            after.append(None)
+        else:
+            made = step.makes(piece.kind)
+            after += [Piece(made, shard, (), piece.draw, piece.wanted) for shard in shards_in(task, result)]
+    _check_bad(runner, use, tasks, results)
+    return after, _languages(results)
+
+
+def gather_rows(
+    runner: Runner, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
+) -> tuple[list[Piece | None], list[Any]]:
+    """A gathering step on all pieces together."""
+    step, models, stage = use.params, runner.models_of(use.params), f"{runner.dataset}/{use.label}"
+    whole = runner.step_recipe("gather", use, models, decisions=False)
+    recipe = {**(whole or step_recipe("gather", step, models, decisions=False)), "label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}  # fmt: skip
+    known = [piece for piece in pieces if piece is not None]
+    task: Task | None = None
+    if known and len(known) == len(pieces) and whole is not None:
+        kind = known[0].kind
+        full = {**recipe, "kind": kind.value, "inputs": [_content(piece) for piece in known]}
+        draw = max(piece.draw for piece in known)
+        if draw:
+            full["draw"] = draw
+        payload = {**runner.payload(use, models), "kind": kind.value, "pieces": [piece.to_json() for piece in known], "ancestors": ancestors,
+                   "seed": seed, "draw": draw}  # fmt: skip
+        rows = sum(piece.rows_alive for piece in known)
+        task = Task("gather", stage, step.tag, digest(full), full, rows, payload, runner.is_alone(models))
+    if not pieces:
+        return [], []
+    results = runner.do({stage: ("gather", recipe, [task])})[stage]
+    if task is None or results[0] is None:
+        return [None], []
+    _check_bad(runner, use, [task], results)
+    made = step.makes(known[0].kind)
+    return [Piece(made, shard) for shard in shards_in(task, results[0])], _languages(results)
+
+
+def _content(piece: Piece) -> list[Any]:
+    # Scores beside the rows are merged into what the step sees, so their names and content count; and the rows go on
+    # with their places, so these count too.
+    return [piece.shard.digest, piece.shard.places, [[one.label, one.digest] for one in piece.columns]]
+
+
+def _languages(results: Sequence[dict[str, Any] | None]) -> list[Any]:
+    return [shard["languages"] for result in results if result for shard in result["shards"]]
+
+
+def _check_bad(
+    runner: Runner, use: StepUse, tasks: Sequence[Task | None], results: Sequence[dict[str, Any] | None]
+) -> None:
+    done = [(task, result) for task, result in zip(tasks, results, strict=True) if task and result]
+    bad, rows = sum(result["bad_rows"] for _, result in done), sum(task.rows for task, _ in done)
+    runner.bad += [f"work/{task.step}/{task.key}" for task, result in done if result["bad"]]
+    most = use.params.max_bad
+    if bad and bad / max(1, rows) > most:
+        examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
+        raise BuildError(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
+                         f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_bad\n  {examples}")  # fmt: skip
+    if bad:
+        runner.warnings[
+            f"{runner.dataset}/{use.label}",
+            f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and the raw answer",
+        ] = None

@@ -1,0 +1,217 @@
+"""Walking a dataset is taking pieces through its steps in order; with a target, more candidates go the same way until enough came through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from curate.catalog import Dataset, StepUse, Target
+from curate.engine.fingerprint import digest
+from curate.engine.funnel import Funnel
+from curate.engine.shards import Shard
+from curate.engine.stages import Piece, Runner, shards_in
+from curate.engine.trim import Trim
+from curate.engine.work import Task
+from curate.errors import BudgetSpent, BuildError
+from curate.rows import Kind
+from curate.steps import GatherStep, RowStep, Step
+
+_MOST_ROUNDS = 100
+
+
+@dataclass
+class Walked:
+    """Where pieces got to."""
+
+    pieces: list[Piece | None]
+    ancestors: list[str]
+    funnel: Funnel = field(default_factory=Funnel)
+    retired: list[Piece] = field(default_factory=list)
+    """Pieces whose rows a later step made others of; what was dropped before is told with the version."""
+    alarms: list[str] = field(default_factory=list)
+
+    @property
+    def known(self) -> bool:
+        """Whether every result is there."""
+        return None not in self.pieces
+
+    def languages(self) -> dict[str, int]:
+        """Rows that came through, by language."""
+        if self.funnel.steps and self.funnel.steps[-1][0] not in self.funnel.made:
+            return {language: counts.get("kept", 0) for language, counts in self.funnel.steps[-1][1].items()}
+        found: dict[str, int] = {}
+        for piece in self.pieces:
+            for language, count in (piece.shard.languages if piece else {}).items():
+                found[language] = found.get(language, 0) + count
+        return found
+
+
+def check_kinds(spec: Dataset, kinds: Mapping[str, Kind]) -> Kind:
+    """The kind a dataset ends with.
+
+    Args:
+        kinds: the kind of each input.
+
+    Raises:
+        BuildError: inputs or steps do not fit together.
+    """
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
+        raise BuildError(
+            f"{spec.mark}: dataset '{spec.name}' mixes rows of several kinds ({said}); a dataset has one kind"
+        )
+    kind = next(iter(kinds.values()))
+    problems = []
+    for use in spec.steps:
+        step: Step = use.params
+        if kind not in step.kinds:
+            problems.append(
+                f"{use.mark}: step '{use.name}' cannot work on {kind} rows (it can on {', '.join(sorted(step.kinds))})"
+            )
+            continue
+        problems += [f"{use.mark}: {use.name}: {problem}" for problem in step.check(kind)]
+        kind = step.makes(kind) if isinstance(step, RowStep | GatherStep) else kind
+    if problems:
+        raise BuildError("\n".join(problems))
+    return kind
+
+
+def walk_steps(
+    runner: Runner, steps: Sequence[StepUse], pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
+) -> Walked:
+    """All steps on all pieces."""
+    walked = Walked(list(pieces), list(ancestors))
+    runner.bad = []
+    for piece in pieces:
+        if piece is not None:
+            walked.funnel.add_read(piece.shard.languages)
+    for use in steps:
+        before = walked.pieces
+        walked.pieces, counts = runner.apply(use, before, seed, walked.ancestors)
+        if not isinstance(use.params, RowStep | GatherStep):
+            walked.funnel.add_step(use.label, counts)
+            continue
+        walked.retired += [piece for piece in before if piece is not None]
+        fresh = [piece.shard.path for piece in walked.pieces if piece is not None]
+        looked = [shard.path for name in _looked(use) for shard in runner.tables.get(name) or ()]
+        walked.ancestors = list(dict.fromkeys([*walked.ancestors, *looked, *fresh]))
+        made = walked.funnel.made.setdefault(use.label, {})
+        for languages in counts:
+            for language, count in languages.items():
+                made[language] = made.get(language, 0) + count
+    return walked
+
+
+def _looked(use: StepUse) -> list[str]:
+    from curate.catalog import Reference
+
+    return [name for names in use.params.named(Reference.ROWS).values() for name in names]
+
+
+def walk_to_target(
+    runner: Runner, spec: Dataset, shards: Sequence[Shard], kind: Kind, ancestors: Sequence[str]
+) -> Walked:
+    """Takes candidates through the steps, round after round, until the target is reached or candidates or budget are at an end.
+
+    Each round's candidates are shards of their own, so that the next round finds everything before it done. What comes
+    out depends on the catalog and the rows only (and on the budget, where that ends it; the alarm says so).
+    """
+    target = spec.target
+    assert target is not None
+    steps = [*spec.steps, StepUse("target", "target", Trim(rows=target.rows, per=target.per), spec.mark)]
+    total = sum(shard.rows for shard in shards)
+    most = target.candidates or total
+    drawn, number = 0, 0
+    slices: list[Piece | None] = []
+    walked = Walked([], list(ancestors))
+    wanted: tuple[str, ...] | None = None
+    if not total:
+        return walk_steps(runner, steps, [], spec.seed, ancestors)
+    size = min(most, target.first or _first(target))
+    while True:
+        slices += _take(runner, shards, kind, drawn, size, wanted, number)
+        drawn += size
+        number += 1
+        before = walked
+        try:
+            walked = walk_steps(runner, steps, slices, spec.seed, ancestors)
+        except BudgetSpent as error:
+            if number == 1:
+                raise
+            before.alarms.append(f"target: the budget ended after {drawn - size:,} candidates; {_state(target, before.languages())}; {error}")  # fmt: skip
+            return before
+        if not walked.known:
+            return walked
+        reached = walked.languages()
+        missing = _missing(target, reached)
+        if not missing:
+            return walked
+        if drawn >= most or number >= _MOST_ROUNDS:
+            why = "all candidates were tried" if drawn >= most else f"{number} rounds were made"
+            walked.alarms.append(f"target: not reached: {why} ({drawn:,}); {_state(target, reached)}")
+            return walked
+        if target.per == "language":
+            wanted = tuple(sorted(missing))
+        # As many as the worst language needs at the rate of acceptance so far, and a tenth more; at most four times what was drawn.
+        need = max(lacking * drawn / max(1, reached.get(language, 0)) for language, lacking in missing.items())
+        size = min(most - drawn, max(1, min(math.ceil(1.1 * need), 4 * drawn)))
+
+
+def _first(target: Target) -> int:
+    values = [value for value in (target.rows.default, *target.rows.values.values()) if value is not None]
+    return max(1, max(values, default=1))
+
+
+def _missing(target: Target, reached: Mapping[str, int]) -> dict[str, int]:
+    """How many rows each language (``*`` for all together) still lacks."""
+    if target.per == "dataset":
+        lacking = (target.rows.default or 0) - sum(reached.values())
+        return {"*": lacking} if lacking > 0 else {}
+    languages = target.languages or tuple(sorted({*reached, *target.rows}))
+    lack = {language: (target.rows[language] or 0) - reached.get(language, 0) for language in languages}
+    return {language: lacking for language, lacking in lack.items() if lacking > 0}
+
+
+def _state(target: Target, reached: Mapping[str, int]) -> str:
+    if target.per == "dataset":
+        return f"{sum(reached.values()):,} of {target.rows.default:,} rows"
+    languages = target.languages or tuple(sorted({*reached, *target.rows}))
+    return ", ".join(
+        f"{language} {reached.get(language, 0):,} of {target.rows[language] or 0:,}" for language in languages
+    )
+
+
+def _take(runner: Runner, shards: Sequence[Shard], kind: Kind, first: int, count: int, wanted: tuple[str, ...] | None,
+          number: int) -> list[Piece | None]:  # fmt: skip
+    """The candidates from ``first`` on, counted through all shards and, at their end, from the beginning again."""
+    total = sum(shard.rows for shard in shards)
+    stage = f"{runner.dataset}/candidates"
+    recipe: dict[str, Any] = {"action": "take", "version": 1, "kind": kind.value}
+    tasks: list[Task | None] = []
+    draws: list[int] = []
+    place, end = first, first + count
+    while place < end:
+        draw, inside = divmod(place, total)
+        for shard in shards:
+            if inside < shard.rows:
+                break
+            inside -= shard.rows
+        rows = min(shard.rows - inside, end - place)
+        full = {**recipe, "input": [shard.digest, shard.places], "first": inside, "rows": rows}
+        payload = {"kind": kind.value, "shard": shard.path, "first": inside, "rows": rows}
+        tasks.append(Task("take", stage, "take", digest(full), full, rows, payload))
+        draws.append(draw)
+        place += rows
+    results = runner.do({stage: ("take", recipe, tasks)})[stage]
+    pieces: list[Piece | None] = []
+    for task, result, draw in zip(tasks, results, draws, strict=True):
+        if task is None or result is None:
+            pieces.append(None)
+        else:
+            pieces += [
+                replace(Piece(kind, one), draw=draw, wanted=wanted if number else None)
+                for one in shards_in(task, result)
+            ]
+    return pieces
