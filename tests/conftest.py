@@ -17,13 +17,16 @@ sys.path.insert(0, str(ROOT / "tests" / "plugin"))
 def registry():
     """Everything installed, and the plug-in's parts without installing it."""
     import curate_letters as letters
+    from curate_letters import making
 
     from curate.steps import Registry
 
     found = Registry.installed()
     found.add("source", "numbered", letters.Numbered)
     found.add("model", "counter", letters.Counter)
-    for step in (letters.Letters, letters.Shout, letters.Most):
+    found.add("model", "echo", making.Echo)
+    found.add("model", "chain", making.Chain)
+    for step in (letters.Letters, letters.Shout, letters.Most, making.Reply, making.Lexicon, making.Marked):
         found.add("step", step.tag, step)
     return found
 

@@ -22,7 +22,7 @@ from curate.engine.manifest import dataset_recipe, make_manifest
 from curate.engine.plan import Plan
 from curate.engine.progress import Progress, SilentProgress
 from curate.engine.shards import Cuts, Shard
-from curate.engine.spending import current_build, finish_build
+from curate.engine.spending import current_build, finish_build, spent
 from curate.engine.stages import Piece, Runner
 from curate.engine.store import FileDigests, Store
 from curate.engine.versions import bad_rows, fill_version, version_digest

@@ -98,7 +98,11 @@ class Runner:
                 if action == "score" and None not in tasks:
                     rescored = sum(self._unscored(task) for _, _, task in lacking)
                     action = "score" if rescored else "re-decide"
-                why = reasons(self.old.get(stage), recipe, inputs, waits=None in tasks, rescored=rescored)
+                before = self.old.get(stage)
+                told = recipe
+                if None in tasks and before and "tables" in before["recipe"]:
+                    told = {"tables": before["recipe"]["tables"], **recipe}  # not known yet is no difference
+                why = reasons(before, told, inputs, waits=None in tasks, rescored=rescored)
             self.plan.stages.append(
                 StagePlan(self.dataset, stage, action, reuse=sum(result is not None for result in found), run=len(lacking),
                           waits=sum(task is None for task in tasks), rows=sum(task.rows for _, _, task in lacking), reasons=why)

@@ -19,6 +19,7 @@ from curate.rows import Kind
 from curate.steps import GatherStep, RowStep, Step
 
 _MOST_ROUNDS = 100
+_GRID = 2_048
 
 
 @dataclass
@@ -198,7 +199,8 @@ def _take(runner: Runner, shards: Sequence[Shard], kind: Kind, first: int, count
             if inside < shard.rows:
                 break
             inside -= shard.rows
-        rows = min(shard.rows - inside, end - place)
+        # Cut at round numbers too, so that a greater target finds most of a smaller one's work done.
+        rows = min(shard.rows - inside, end - place, _GRID - place % _GRID)
         full = {**recipe, "input": [shard.digest, shard.places], "first": inside, "rows": rows}
         payload = {"kind": kind.value, "shard": shard.path, "first": inside, "rows": rows}
         tasks.append(Task("take", stage, "take", digest(full), full, rows, payload))
