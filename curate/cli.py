@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from curate.cli_print import describe, first_sentence, print_funnel, tell
+
 if TYPE_CHECKING:
     import polars as pl
 
     from curate.catalog import Catalog
-    from curate.engine.build import Built
-    from curate.engine.funnel import Funnel
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Build, query and publish multilingual training data from a catalog.")  # fmt: skip
@@ -84,7 +84,7 @@ def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Varia
         )
     )
     for one in built:
-        _tell(one)
+        tell(one)
 
 
 @app.command()
@@ -153,7 +153,7 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
         print(
             f"  {step['label']}: {orjson.dumps({**step['params'], **{k: v['model'] for k, v in step['models'].items()}}).decode()}"
         )
-    _print_funnel(Funnel.from_json(manifest["funnel"]))
+    print_funnel(Funnel.from_json(manifest["funnel"]))
     for message in [*manifest["alarms"], *manifest["warnings"]]:
         print(f"! {message}")
 
@@ -216,7 +216,7 @@ def parts(
     if name is None:
         for what, one in known:
             found = registry.get(what, one)
-            print(f"{what:7} {one:22} {found.summary or _first_sentence(found)}")
+            print(f"{what:7} {one:22} {found.summary or first_sentence(found)}")
         return
     if name not in [one for _, one in known]:
         from curate.catalog.document import nearest
@@ -224,38 +224,7 @@ def parts(
         _fail(f"nothing installed is called '{name}'{nearest(name, [one for _, one in known])}")
     for what, one in known:
         if one == name:
-            _describe(what, one, registry.get(what, one))
-
-
-def _first_sentence(found: type) -> str:
-    return (found.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
-
-
-def _describe(what: str, name: str, found: Any) -> None:
-    import textwrap
-
-    from curate.catalog.params import Mark
-
-    print(f"{what} {name}, version {found.version}\n{_first_sentence(found)}\n")
-    properties = found.model_json_schema(by_alias=True).get("properties", {})
-    for field, about in found.model_fields.items():
-        key = about.alias or field
-        default = "required" if about.is_required() else f"default {_shown(properties.get(key, {}).get('default'))}"
-        effect = (
-            "changes no row"
-            if Mark.RUNTIME in about.metadata
-            else "decides only"
-            if Mark.DECISION in about.metadata
-            else ""
-        )
-        print(f"  {key} ({', '.join(part for part in (default, effect) if part)})")
-        print(textwrap.indent(textwrap.fill(" ".join((about.description or "").split()), 110), "      "))
-
-
-def _shown(value: Any) -> str:
-    import orjson
-
-    return orjson.dumps(value).decode()
+            describe(what, one, registry.get(what, one))
 
 
 @app.callback(invoke_without_command=True)
@@ -299,33 +268,6 @@ def _or_fail(call: Any) -> Any:
         message = "stopped; what was finished is kept, build again to go on"
     # Out here the error and the frames it holds (an open database among them) are gone.
     return _fail(message)
-
-
-def _tell(built: Built) -> None:
-    if not built.fresh:
-        print(f"{built.dataset}: nothing to do, version {built.version} ({built.rows:,} rows) is up to date")
-        return
-    print(f"\n{built.dataset} {built.version}: {built.rows:,} rows in {built.seconds:.1f} s\n{built.path}")
-    _print_funnel(built.funnel)
-    for message in built.alarms:
-        print(f"! alarm: {message}")
-    for message in built.warnings:
-        print(f"! {message}")
-
-
-def _print_funnel(funnel: Funnel) -> None:
-    from curate.engine.funnel import render
-
-    header, rows = render(funnel)
-    widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
-    for row in [header, *rows]:
-        print(
-            "  "
-            + "  ".join(
-                cell.ljust(width) if index == 0 else cell.rjust(width)
-                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-        )
 
 
 def _print(frame: pl.DataFrame, format_: Format, output: Path | None) -> None:

@@ -18,9 +18,9 @@ class Funnel:
 
     read: dict[str, int] = field(default_factory=dict)
     steps: list[tuple[str, Counts]] = field(default_factory=list)
-    """(step, language → {``kept`` or reason: rows}), in order."""
+    """(step, language → {``kept`` or reason: rows}), in order; nothing for a step that makes rows."""
     made: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Row step → language → rows it made."""
+    """Step that makes rows → language → rows it made; they take the place of what it was given."""
     kept: dict[str, int] = field(default_factory=dict)
 
     def add_read(self, languages: Mapping[str, int]) -> None:
@@ -36,6 +36,13 @@ class Funnel:
                     mine[reason] = mine.get(reason, 0) + count
         self.steps.append((label, total))
 
+    def add_made(self, label: str, results: Iterable[Mapping[str, int]]) -> None:
+        made = self.made.setdefault(label, {})
+        self.steps.append((label, {}))
+        for languages in results:
+            for language, count in languages.items():
+                made[language] = made.get(language, 0) + count
+
     def dropped(self, language: str) -> dict[str, int]:
         """``step: reason`` → rows dropped in a language."""
         found: dict[str, int] = {}
@@ -48,6 +55,7 @@ class Funnel:
     def languages(self) -> list[str]:
         """All languages, the one with most rows first."""
         every = {*self.read, *self.kept, *(language for _, counts in self.steps for language in counts)}
+        every |= {language for made in self.made.values() for language in made}
         return sorted(every, key=lambda tag: (-max(self.read.get(tag, 0), self.kept.get(tag, 0)), tag))
 
     def alarms(self, factor: float) -> list[str]:
@@ -91,22 +99,25 @@ class Funnel:
 
 
 def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table: language, read, one column a step (rows dropped), kept, share kept."""
+    """Header and rows of a table: language, read, one column a step (rows dropped, or ``=`` rows made), kept, share kept of what there was last."""
     labels = [label for label, _ in funnel.steps]
     header = ["language", "read", *labels, "kept", "share"]
     rows = []
     for language in funnel.languages():
-        drops = [
-            sum(count for reason, count in counts.get(language, {}).items() if reason != "kept")
-            for _, counts in funnel.steps
-        ]
         read, kept = funnel.read.get(language, 0), funnel.kept.get(language, 0)
-        came = read + sum(made.get(language, 0) for made in funnel.made.values())
+        came, cells = read, []
+        for label, counts in funnel.steps:
+            if label in funnel.made:
+                came = funnel.made[label].get(language, 0)
+                cells.append(f"={came:,}")
+                continue
+            drop = sum(count for reason, count in counts.get(language, {}).items() if reason != "kept")
+            cells.append(f"−{drop:,}" if drop else "·")
         rows.append(
             [
                 language,
                 f"{read:,}",
-                *(f"−{drop:,}" if drop else "·" for drop in drops),
+                *cells,
                 f"{kept:,}",
                 f"{kept / came:.0%}" if came else "–",
             ]

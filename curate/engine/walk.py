@@ -98,10 +98,7 @@ def walk_steps(
         fresh = [piece.shard.path for piece in walked.pieces if piece is not None]
         looked = [shard.path for name in _looked(use) for shard in runner.tables.get(name) or ()]
         walked.ancestors = list(dict.fromkeys([*walked.ancestors, *looked, *fresh]))
-        made = walked.funnel.made.setdefault(use.label, {})
-        for languages in counts:
-            for language, count in languages.items():
-                made[language] = made.get(language, 0) + count
+        walked.funnel.add_made(use.label, counts)
     return walked
 
 
