@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import curate
 
@@ -77,6 +78,17 @@ def test_catalogs_build(clone, tmp_path, text):
     (tmp_path / "catalog.yaml").write_text(text)
     for built in curate.build(tmp_path / "catalog.yaml"):
         assert built.rows > 0
+
+
+PART = re.compile(r"^```yaml part\n(.*?)^```$", re.M | re.S)
+
+
+@pytest.mark.parametrize("text", [pytest.param(match[1], id=f"{page.name}-{index}") for page in PAGES
+                                  for index, match in enumerate(PART.finditer(page.read_text()))])  # fmt: skip
+def test_parts_of_catalogs_keep_to_the_schema(text):
+    import jsonschema
+
+    jsonschema.validate({"version": 1, **yaml.safe_load(text)}, curate.schema())
 
 
 def test_links_lead_somewhere():
