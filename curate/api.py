@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import Catalog, catalog_schema
 from curate.catalog import load_catalog as _load
+from curate.catalog.document import nearest
 from curate.engine.build import Built, build_datasets, make_plan
 from curate.engine.plan import Plan
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
+from curate.engine.stages import bound_model
 from curate.engine.store import Store
-from curate.steps import Registry
+from curate.errors import BuildError
+from curate.steps import Model, Registry
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from curate.models.probe import Finding
 
 
 def load_catalog(
@@ -87,6 +92,35 @@ def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog
         return database.query(sql)
 
 
+def models(
+    catalog: Catalog | str | Path = "catalog.yaml", *names: str, registry: Registry | None = None
+) -> dict[str, Model]:
+    """The models of a catalog that these names mean (all, if none is given), those bound that are made of others.
+
+    Raises:
+        BuildError: there is no model of that name.
+    """
+    loaded = _catalog(catalog, registry or Registry.installed())
+    for name in names:
+        if name not in loaded.models:
+            raise BuildError(
+                f"no model is called '{name}'{nearest(name, loaded.models)} (known: {', '.join(loaded.models) or 'none'})"
+            )
+    return {name: bound_model(loaded, registry or Registry.installed(), name) for name in names or loaded.models}
+
+
+def probe_models(catalog: Catalog | str | Path = "catalog.yaml", *names: str, tell: Callable[[Finding], None] | None = None,
+                 registry: Registry | None = None) -> list[Finding]:  # fmt: skip
+    """Loads models and proves each by one real call: an answer, JSON, log-probabilities, a translation, a similarity …
+
+    Args:
+        tell: called with each finding as it comes.
+    """
+    from curate.models.probe import probe
+
+    return probe(models(catalog, *names, registry=registry), tell=tell)
+
+
 def schema(registry: Registry | None = None) -> dict[str, Any]:
     """The JSON Schema of catalogs, with everything that is installed."""
     return catalog_schema(registry or Registry.installed())
@@ -107,4 +141,16 @@ def _catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
     return catalog if isinstance(catalog, Catalog) else load_catalog(catalog, registry=registry)
 
 
-__all__: Sequence[str] = ["Built", "Catalog", "Plan", "build", "load_catalog", "open_store", "plan", "query", "schema"]
+__all__: Sequence[str] = [
+    "Built",
+    "Catalog",
+    "Plan",
+    "build",
+    "load_catalog",
+    "models",
+    "open_store",
+    "plan",
+    "probe_models",
+    "query",
+    "schema",
+]

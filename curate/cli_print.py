@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.engine.build import Built
     from curate.engine.funnel import Funnel
+    from curate.models.probe import Finding
 
 
 def tell(built: Built) -> None:
@@ -38,6 +39,11 @@ def print_funnel(funnel: Funnel) -> None:
                 for index, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
         )
+
+
+def tell_finding(found: Finding) -> None:
+    """One check of one model."""
+    print(f"{'ok    ' if found.ok else 'FAILED'} {found.model} {found.check} ({found.seconds:.1f} s): {found.message}")
 
 
 def first_sentence(found: type) -> str:

@@ -160,12 +160,8 @@ class Runner:
 
     def models_of(self, params: Any) -> dict[str, Model]:
         """The models that a step names: the catalog's, else the installed one of that name with its defaults."""
-        return {name: self._model(name) for names in params.named(Reference.MODEL).values() for name in names}
-
-    def _model(self, name: str) -> Model:
-        model: Model = self.catalog.models.get(name) or self.registry.get("model", name)()
-        below = self.models_of(model)
-        return model.with_models(below) if below else model
+        return {name: bound_model(self.catalog, self.registry, name)
+                for names in params.named(Reference.MODEL).values() for name in names}  # fmt: skip
 
     def step_recipe(
         self, action: str, use: StepUse, models: Mapping[str, Model], *, decisions: bool
@@ -404,6 +400,14 @@ class Runner:
             )
             after.append(replace(piece, columns=(*piece.columns, columns)))
         return after
+
+
+def bound_model(catalog: Catalog, registry: Any, name: str) -> Model:
+    """A model by its name in the catalog (else the installed one of that name), with those at hand that it is made of."""
+    model: Model = catalog.models.get(name) or registry.get("model", name)()
+    below = {inner: bound_model(catalog, registry, inner)
+             for inners in model.named(Reference.MODEL).values() for inner in inners}  # fmt: skip
+    return model.with_models(below) if below else model
 
 
 def shards_in(task: Task, result: dict[str, Any]) -> list[Shard]:

@@ -1,0 +1,184 @@
+"""An OpenAI-compatible server on loopback that misbehaves on order and writes down every call it gets.
+
+In a test: ``with FaultServer(script) as server``, where ``script(body, times)`` says what the ``times``-th call with that very
+body is answered. As a program (``python fault_server.py [SECONDS]``) it answers at once, prints its address, and tells at
+``/calls`` how often each prompt was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a call is answered."""
+
+    text: str = "fine"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """The raw body, in place of an answer with ``text``."""
+    finish: str | None = "stop"
+    delay: float = 0.0
+    trickle: float = 0.0
+    """Seconds between single bytes of the body."""
+    hang: bool = False
+    cut: int | None = None
+    """Close the connection after so many bytes of the body (-1: before the status line)."""
+    message: dict[str, Any] = field(default_factory=dict)
+    """More fields of the message."""
+    choice: dict[str, Any] = field(default_factory=dict)
+    """More fields of the choice."""
+    usage: dict[str, Any] | None = field(default_factory=lambda: {"prompt_tokens": 10, "completion_tokens": 5})
+
+
+Script = Callable[[dict[str, Any], int], Reply]
+
+
+def last_turn(body: dict[str, Any]) -> str:
+    """What was asked."""
+    return body["messages"][-1]["content"] if "messages" in body else str(body["prompt"])
+
+
+def refusal(status: int, message: str, code: str = "", **headers: str) -> Reply:
+    """An error as OpenAI writes it."""
+    told = {"error": {"message": message, "code": code, "type": code}}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status=status, headers=named, body=json.dumps(told).encode())
+
+
+class FaultServer:
+    """Runs in a thread of its own between ``with`` and its end."""
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script: Script = script or (lambda body, times: Reply())
+        self.calls: list[dict[str, Any]] = []
+        """The bodies, in order of arrival."""
+        self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.times: list[float] = []
+        self.most_at_once = 0
+        self._now = 0
+        self._seen: Counter[str] = Counter()
+        self._ready = threading.Event()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def asked(self) -> Counter[str]:
+        """How often each last turn was asked."""
+        return Counter(last_turn(body) for body in self.calls)
+
+    def __enter__(self) -> FaultServer:
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(5)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=1 << 24, backlog=1024)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        path = head[0].split()[1]
+        headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
+        data = await reader.readexactly(int(headers.get("content-length", 0)))
+        if path == "/calls":
+            await self._send(writer, Reply(body=json.dumps(self.asked).encode()), {})
+            return True
+        body = json.loads(data)
+        self.calls.append(body)
+        self.paths.append(path)
+        self.headers.append(headers)
+        self.times.append(self._loop.time())
+        name = data.decode()
+        self._seen[name] += 1
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        try:
+            reply = self.script(body, self._seen[name])
+            if reply.hang:
+                await asyncio.sleep(3600)
+            if reply.delay:
+                await asyncio.sleep(reply.delay)
+            return await self._send(writer, reply, body)
+        finally:
+            self._now -= 1
+
+    async def _send(self, writer: asyncio.StreamWriter, reply: Reply, body: dict[str, Any]) -> bool:
+        data = reply.body
+        if data is None:
+            choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish, **reply.choice}
+            if "messages" in body:
+                choice["message"] = {"role": "assistant", "content": reply.text, **reply.message}
+            else:
+                choice["text"] = reply.text
+            told: dict[str, Any] = {
+                "id": "x",
+                "object": "chat.completion",
+                "model": body.get("model"),
+                "choices": [choice],
+            }
+            if reply.usage is not None:
+                told["usage"] = reply.usage
+            data = json.dumps(told).encode()
+        if reply.cut == -1:
+            return False
+        lines = [f"HTTP/1.1 {reply.status} X", "Content-Type: application/json", f"Content-Length: {len(data)}"]
+        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if reply.trickle or reply.cut is not None else data))
+        if reply.cut is not None:
+            writer.write(data[: reply.cut])
+            await writer.drain()
+            return False
+        if reply.trickle:
+            for byte in data:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(reply.trickle)
+        await writer.drain()
+        return True
+
+
+async def main(delay: float) -> None:
+    server = FaultServer(lambda body, times: Reply(text=f"answer to {last_turn(body)[-40:]}", delay=delay))
+    serving = asyncio.create_task(server._serve())
+    while not server._ready.is_set():
+        await asyncio.sleep(0.01)
+    print(server.url, flush=True)
+    await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
