@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check format bench clean
+.PHONY: quickstart test test-vllm check format bench clean
 
 $(BIN)/curate: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "curate needs Python 3.11 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml | $(BIN)/curate
@@ -21,10 +21,16 @@ quickstart: $(BIN)/curate
 	@echo
 	$(BIN)/curate query "SELECT language, count(*) AS rows, round(avg(score(scores, 'similarity')), 2) AS similarity FROM everyday GROUP BY language ORDER BY language"
 	$(BIN)/curate query "SELECT step, reason, language, left(coalesce(messages[2].content, ''), 40) AS answer FROM everyday.rejected ORDER BY step, reason, language LIMIT 12"
+	$(BIN)/curate query "SELECT parent.messages[1].content AS english, child.messages[1].content AS portuguese FROM \"everyday-translated\" AS child JOIN everyday AS parent ON child.lineage.parents[1] = parent.id ORDER BY child.group_id LIMIT 5"
+	$(BIN)/curate query "SELECT attribute(attributes, 'code_switch.languages') AS mixture, messages[1].content AS request FROM \"everyday-switched\" ORDER BY group_id, 1 LIMIT 8"
 	@echo "built:" && ls -d .curate/datasets/*/*/manifest.json | xargs -n1 dirname
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto
+
+# vLLM for CPU in an environment of its own: a few minutes and 4 GB; the last result is in docs/vllm.md.
+test-vllm:
+	bash tests/vllm/run.sh
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .

@@ -2,7 +2,8 @@
 
 One SQLite file (WAL) a model identity below ``cache/answers/``; values are JSON, never pickles. Several processes may use
 one file at once. What is put is on disk for every later process when :meth:`AnswerCache.put` returns, even if this one
-is killed the next moment. Failures are never put.
+is killed the next moment. Failures are never put. :class:`AnswerWriter` puts what arrives from somewhere else a few
+milliseconds later, many answers in one commit.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import hashlib
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from curate.errors import ModelError
+
 _BATCH = 500
+_GATHER = 0.002
+"""Seconds the writer lets answers gather before it commits them together."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID"
 
 
@@ -72,7 +78,7 @@ class AnswerCache:
         return found
 
     def put(self, answers: Mapping[bytes, Any]) -> None:
-        """Keeps JSON values; the first value of a key stays."""
+        """Keeps JSON values (``orjson.Fragment`` for JSON that is text already); the first value of a key stays."""
         if not answers:
             return
         rows = [(key, orjson.dumps(value)) for key, value in answers.items()]
@@ -93,3 +99,69 @@ class AnswerCache:
         """Closes the file."""
         with self._lock:
             self._connection.close()
+
+
+class AnswerWriter:
+    """Puts answers into a cache from a thread of its own, so that who receives them never waits for the disk."""
+
+    def __init__(self, cache: AnswerCache) -> None:
+        self._cache = cache
+        self._changed = threading.Condition()
+        self._pending: dict[bytes, Any] = {}
+        self._put = self._done = 0
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def put(self, key: bytes, value: Any) -> None:
+        """Takes an answer; it is on disk a few milliseconds later, or :attr:`failed`."""
+        with self._changed:
+            self._pending[key] = value
+            self._put += 1
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._write, name="curate-answers", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    @property
+    def backlog(self) -> int:
+        """Answers that are not on disk yet."""
+        return self._put - self._done
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last answers could not be written; true until a later write succeeds."""
+        return self._error is not None
+
+    def flush(self, timeout: float = 120.0) -> None:
+        """Returns when all that was put so far is on disk.
+
+        Raises:
+            ModelError: it could not be written, or not in time.
+        """
+        with self._changed:
+            wanted = self._put
+            self._changed.wait_for(lambda: self._done >= wanted, timeout)
+            if self._error is not None:
+                raise ModelError(
+                    f"answers cannot be kept in {self._cache.file}: {self._error}; free some space or repair the file"
+                ) from self._error
+            if self._done < wanted:
+                raise ModelError(f"answers could not be written to {self._cache.file} within {timeout:.0f} s")
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._pending, 10.0):
+                    self._thread = None
+                    return
+            time.sleep(_GATHER)
+            with self._changed:
+                batch, self._pending, reached = self._pending, {}, self._put
+            error: BaseException | None = None
+            try:
+                self._cache.put(batch)
+            except Exception as caught:  # noqa: BLE001 - told to who put or waits
+                error = caught
+            with self._changed:
+                self._done, self._error = reached, error
+                self._changed.notify_all()

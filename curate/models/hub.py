@@ -11,6 +11,7 @@ from pathlib import Path
 
 import regex
 
+from curate.models.digests import remembered
 from curate.steps import StepError
 
 _COMMIT = regex.compile(r"[0-9a-f]{40}")
@@ -81,5 +82,9 @@ def digest_file(path: Path) -> str:
 
 @cache
 def _digest_file(path: Path, size: int, changed: int) -> str:
+    return remembered(path, path.stat(), _read)
+
+
+def _read(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()

@@ -59,6 +59,17 @@ def main_fields(kind: Kind) -> tuple[str, ...]:
     return _MAIN[kind]
 
 
+def field_place(kind: Kind, field: str) -> tuple[str, tuple[str, ...] | None]:
+    """The column of a field, and the roles of its turns in it (None: all turns, or a column of plain text).
+
+    Raises:
+        KeyError: rows of this kind have no such field.
+    """
+    if field in _PLAIN.get(kind, ()):
+        return field, None
+    return _CHATS[kind][field]
+
+
 def answer_field(kind: Kind) -> str:
     """The field whose language is the row's ``language``."""
     return _ANSWER[kind]

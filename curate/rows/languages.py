@@ -6,6 +6,7 @@ in through :func:`normalize`, and go out through :func:`iso639_3` and :func:`flo
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -110,6 +111,32 @@ def _usual_script(base: str, territory: str | None) -> str | None:
     if base == "sh":
         return "Latn"
     return langcodes.Language.make(language=base, territory=territory).maximize().script
+
+
+# What translators write around a language in their vocabularies: M2M-100, MADLAD, OPUS-MT; and mBART's en_XX, NLLB's eng_Latn.
+_TOKENS = re.compile(
+    r"__([a-z]{2,3})__|<2([A-Za-z_]{2,16})>|>>([a-z]{2,3}(?:_[A-Za-z]{2,4})?)<<|([a-z]{2})_[A-Z]{2}|([a-z]{3}_[A-Z][a-z]{3})"
+)
+# Codes of one translator that are no registered language, or another one.
+_TRANSLATORS = MappingProxyType({"__ns__": "nso", ">>pob<<": "pt-BR", ">>cmn<<": "zh", "fa_IR": "fa", "zh_CN": "zh"})
+
+
+@lru_cache(maxsize=4096)
+def from_translator(token: str) -> str | None:
+    """The tag that a translator's language token stands for; None if it is no such token.
+
+    Known are the tokens of NLLB (``swh_Latn``), M2M-100 (``__sw__``), MADLAD-400 (``<2sw>``), OPUS-MT (``>>swh<<``) and
+    mBART-50 (``sw_KE``; the country says nothing there and is dropped).
+    """
+    if token in _TRANSLATORS:
+        return _TRANSLATORS[token]
+    match = _TOKENS.fullmatch(token)
+    if match is None:
+        return None
+    try:
+        return normalize(next(group for group in match.groups() if group))
+    except InvalidLanguage:
+        return None
 
 
 def base(tag: str) -> str:

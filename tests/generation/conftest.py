@@ -103,7 +103,10 @@ class Scripted:
 
 def make_rows(kind: Kind, rows: Sequence[dict[str, Any]]) -> Rows:
     """Rows of a kind from dicts with ``language`` and the payload; anything else a row has may be given too."""
-    full = [{"group_id": "", "scores": [], "attributes": [], **row, "lineage": {**LINEAGE, **row.get("lineage", {})}} for row in rows]
+    full = [
+        {"group_id": "", "scores": [], "attributes": [], **row, "lineage": {**LINEAGE, **row.get("lineage", {})}}
+        for row in rows
+    ]
     target = pa.schema([field for field in schema(kind) if field.name != "id"])
     return Rows(kind, with_ids(kind, pa.Table.from_pylist(full, schema=target)))
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.backends import Answer, Request
@@ -58,7 +58,12 @@ def test_a_broken_answer_is_asked_for_again_with_the_complaint(scripted):
     first, second = model.asked
     assert second.messages[:2] == (*first.messages, ("assistant", "seven"))
     assert second.messages[2][0] == "user" and "'seven' is no number" in second.messages[2][1]
-    assert (second.sampling, second.sample, second.schema, second.row) == (first.sampling, first.sample, first.schema, "r")
+    assert (second.sampling, second.sample, second.schema, second.row) == (
+        first.sampling,
+        first.sample,
+        first.schema,
+        "r",
+    )
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -81,7 +86,10 @@ def test_an_answer_that_was_begun_is_begun_again(scripted):
     request = Request((("user", "q"), ("assistant", "It is ")))
     assert flat(ask([Question(0, request, model)], number_in))[0].value == 3
     assert [role for role, _ in model.asked[1].messages] == ["user", "assistant", "user", "assistant"]
-    assert model.asked[1].messages[1] == ("assistant", "It is x") and model.asked[1].messages[3] == ("assistant", "It is ")
+    assert model.asked[1].messages[1] == ("assistant", "It is x") and model.asked[1].messages[3] == (
+        "assistant",
+        "It is ",
+    )
 
 
 @pytest.mark.parametrize(("answer", "problem", "trouble"), [
@@ -103,7 +111,9 @@ def test_a_second_try_that_gets_no_answer_leaves_the_first_complaint(scripted):
 
 def test_only_what_was_broken_is_asked_again_and_ticks_count_rows_once(scripted, bench):
     context = bench()
-    model = scripted(lambda request: "x" if len(request.messages) == 1 and request.messages[0][1] in ("q1", "q3") else "5")
+    model = scripted(
+        lambda request: "x" if len(request.messages) == 1 and request.messages[0][1] in ("q1", "q3") else "5"
+    )
     outcomes = flat(ask(questions(model, 6), number_in, tick=Ticks(context, 2)))
     assert [outcome.tries for outcome in outcomes] == [1, 2, 1, 2, 1, 1]
     assert model.batches == [6, 2] and context.ticks == 3
@@ -137,6 +147,7 @@ def test_the_complaint_cannot_smuggle_in_a_role(scripted):
     assert not any("<|im_start|>" in text for _, text in model.asked[1].messages)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec=None), max_size=50))
 def test_a_clean_text_can_always_be_stored(text):
     try:

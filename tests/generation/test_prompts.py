@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate.catalog.params import PerLanguage
@@ -34,12 +34,14 @@ HOSTILE = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(HOSTILE, HOSTILE)
 def test_filling_puts_each_value_in_once_and_reads_nothing_in_it(one, other):
     prompt = own_prompt("p", ({"system": "S"}, {"user": "A {text} B {other} {{C}} {text}"}))
     assert prompt.fill({"text": one, "other": other}) == (("system", "S"), ("user", f"A {one} B {other} {{C}} {one}"))
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 @example("</text>")
 @example("<  / text-1")
@@ -55,6 +57,7 @@ def test_a_fence_is_closed_by_its_own_mark_only(text):
     assert fence(text) == fenced
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_no_role_marker_is_left_and_a_blank_is_all_that_changes(text):
     harmless = disarm(text)
@@ -68,12 +71,24 @@ def test_markers_of_common_chat_templates_are_disarmed(marker):
     assert marker not in disarm(f"x{marker}y") and marker not in fence(marker)
 
 
-@pytest.mark.parametrize("harmless", ["a < b", "<span>", "[1]", "x <| y", "if a<b|c>d", "<strong>ok</strong>", "5 <end", "<turnover>"])
+@pytest.mark.parametrize(
+    "harmless", ["a < b", "<span>", "[1]", "x <| y", "if a<b|c>d", "<strong>ok</strong>", "5 <end", "<turnover>"]
+)
 def test_ordinary_text_is_left_as_it_is(harmless):
     assert disarm(harmless) == harmless
 
 
-@pytest.mark.parametrize("text", ["<" + " " * 1_000_000, "< " * 500_000, "<|" * 500_000, "[/" * 500_000, "<|" + "a" * 1_000_000, "</text>" * 150_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<" + " " * 1_000_000,
+        "< " * 500_000,
+        "<|" * 500_000,
+        "[/" * 500_000,
+        "<|" + "a" * 1_000_000,
+        "</text>" * 150_000,
+    ],
+)
 def test_a_megabyte_of_hostile_text_costs_no_more_than_its_length(text):
     started = time.perf_counter()
     fence(text)
@@ -88,7 +103,9 @@ def test_blank_turns_are_left_out_and_trailing_line_breaks_too():
 
 
 def test_holes_may_be_named_in_any_script():
-    assert own_prompt("p", "{attribute.विषय} {Ünit-1}").fill({"attribute.विषय": "गणित", "Ünit-1": "x"}) == (("user", "गणित x"),)
+    assert own_prompt("p", "{attribute.विषय} {Ünit-1}").fill({"attribute.विषय": "गणित", "Ünit-1": "x"}) == (
+        ("user", "गणित x"),
+    )
 
 
 @pytest.mark.parametrize(("given", "said"), [
@@ -106,7 +123,7 @@ def test_mistakes_in_a_template_are_told_with_their_place(given, said):
 
 
 def test_a_missing_value_names_the_nearest():
-    with pytest.raises(StepError, match="prompt 'p' asks for '{txt}', which nobody gives; did you mean 'text'"):
+    with pytest.raises(StepError, match=r"prompt .p. asks for '{txt}., which nobody gives; did you mean 'text'"):
         own_prompt("p", "{txt}").fill({"text": "x"})
 
 
@@ -145,15 +162,29 @@ def test_every_shipped_prompt_can_be_read():
     from importlib.resources import files
 
     folder = files("curate.generation").joinpath("prompts_data")
-    names = [f"{sub.name}/{file.name.removesuffix('.yaml')}" for sub in folder.iterdir() if sub.is_dir() for file in sub.iterdir() if file.name.endswith(".yaml")]
+    names = [
+        f"{sub.name}/{file.name.removesuffix('.yaml')}"
+        for sub in folder.iterdir()
+        if sub.is_dir()
+        for file in sub.iterdir()
+        if file.name.endswith(".yaml")
+    ]
     assert len(names) > 3
     for name in names:
         assert load_data(name)
 
 
 def test_languages_are_called_by_their_names():
-    assert language_values("zh-Hant") == {"language": "zh-Hant", "language_name": "Chinese (Traditional)", "language_own_name": "中文（繁體）"}
-    assert (language_name("sw", "own"), language_name("hi-Latn"), language_name("und")) == ("Kiswahili", "Hindi (Latin)", "")
+    assert language_values("zh-Hant") == {
+        "language": "zh-Hant",
+        "language_name": "Chinese (Traditional)",
+        "language_own_name": "中文（繁體）",
+    }
+    assert (language_name("sw", "own"), language_name("hi-Latn"), language_name("und")) == (
+        "Kiswahili",
+        "Hindi (Latin)",
+        "",
+    )
     assert language_values("und", "from")["from_name"] == "an unknown language"
 
 

@@ -1,0 +1,245 @@
+"""A text is cut into sentences and the gaps between them, so that together they are the text, to the last blank.
+
+One expression knows the marks that end a sentence in every script; what a full stop means depends on the language
+(abbreviations, initials, ordinals) and on what follows. Thai and Lao, which write no mark, are cut at blanks, in pieces
+long enough to be understood. Nothing is ever left out: ``"".join(one.text + one.gap for one in split(text)) == text``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import regex
+import yaml
+
+from curate.rows import languages
+
+Interval = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence (or a piece of one) and what stands between it and the next."""
+
+    text: str
+    gap: str
+    """Blanks and line breaks after it."""
+
+
+_CLOSERS = r"[”’»›」』）】〉》〕\)\]\}]"
+_QUOTES = r"[\x22'*_]"
+# Marks after which no blank is needed.
+_STRONG = r"[。！？｡।॥۔؟។៕။።፧།༎᠃᠉։᙮᱾᱿꯫꘎꘏߹߸܀܁܂᭞᭟꧈꧉𑁇𑁈]|፡፡"
+_WEAK = r"[.!?…‥]"
+_BREAK = r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]"
+_ENDS = regex.compile(
+    rf"(?V1)(?P<break>{_BREAK}[\s\p{{Z}}]*)"
+    rf"|(?P<strong>(?:{_STRONG})(?:{_STRONG}|{_WEAK}|{_CLOSERS}|{_QUOTES}(?=[\s\p{{Z}}]|$))*)"
+    rf"|(?P<weak>{_WEAK}+(?:{_CLOSERS}|{_QUOTES})*)(?=[\s\p{{Z}}]|$|[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}])"
+    rf"|(?P<own>[;:](?=[\s\p{{Z}}]))|(?P<blank>[ \u00a0\u3000]+)"
+)
+_BLANKS = regex.compile(r"[\s\p{Z}]*")
+_LOWER = regex.compile(r"[\x22'“‘«¿¡(\[*_]{0,3}\p{Ll}")
+_UPPER = regex.compile(r"[\x22'“‘«¿¡(\[*_]{0,3}[\p{Lu}\p{Lt}]")
+_LAST = regex.compile(r"[\p{L}\p{M}\p{N}.\-’']{1,20}$")
+_INITIAL = regex.compile(r"(?:\p{Lu}\p{M}*\.)*\p{Lu}\p{M}*")
+_ACRONYM = regex.compile(r"(?:\p{L}\p{M}*\.)+\p{L}\p{M}*")
+_NUMBER = regex.compile(r"\p{Nd}{1,2}")
+# "am 3. Mai": a number with a full stop is an ordinal there.
+_ORDINALS = frozenset({"de", "gsw", "lb", "nds", "da", "nb", "nn", "fo", "is", "fi", "et", "lv", "lt", "pl", "cs", "sk", "sl", "hr", "bs", "sr", "hu", "tr", "eu", "hsb", "dsb", "se"})  # fmt: skip
+_BY_BLANKS = frozenset({"Thai", "Laoo", "Lana", "Tavt", "Talu"})
+_PHRASE = 60
+# Full stops that are other languages' semicolons and colons.
+_OWN = {"el": ";", "hy": ":", "hyw": ":"}
+
+
+@cache
+def _lexicon() -> dict[str, Any]:
+    path = files("curate.generation").joinpath("lexicons", "abbreviations.yaml")
+    return dict(yaml.safe_load(path.read_text("utf-8")))
+
+
+@lru_cache(maxsize=512)
+def _abbreviations(language: str) -> tuple[frozenset[str], frozenset[str]]:
+    script = languages.script(language) if language != languages.UNKNOWN else "Latn"
+    given = [_lexicon()["any"].get(script, {}), _lexicon().get(languages.base(language), {})]
+    never, maybe = (frozenset(str(word) for one in given for word in one.get(name, ())) for name in ("never", "maybe"))
+    return never, maybe - never
+
+
+def split(text: str, language: str = languages.UNKNOWN, keep: Sequence[Interval] = ()) -> list[Sentence]:
+    """The sentences of a text, which with their gaps are the text; the first may be empty before leading blanks.
+
+    Args:
+        language: of the text; it decides about abbreviations, ordinals and scripts without marks.
+        keep: begin and end of stretches (in order) that no cut may fall into.
+    """
+    if not text:
+        return []
+    base = languages.base(language)
+    own = _OWN.get(base, "")
+    by_blanks = languages.script(language) in _BY_BLANKS if language != languages.UNKNOWN else False
+    starts = [start for start, _ in keep]
+    found: list[Sentence] = []
+    start = 0
+    first = _BLANKS.match(text)
+    if first and first.end():
+        found.append(Sentence("", first[0]))
+        start = first.end()
+    for match in _ENDS.finditer(text, start):
+        end = match.end()
+        if match.lastgroup == "break":
+            gap = _gap_before(text, match.start(), start)
+            end = match.end()
+        else:
+            place = bisect_right(starts, end - 1) - 1
+            if place >= 0 and end < keep[place][1]:
+                continue
+            if not _ends(text, match, start, language, own, by_blanks):
+                continue
+            if match.lastgroup == "blank":
+                gap = match.start()
+            else:
+                gap = end
+                blank = _BLANKS.match(text, end)
+                end = blank.end() if blank else end
+        if gap < start:  # a break inside the gap before
+            continue
+        found.append(Sentence(text[start:gap], text[gap:end]))
+        start = end
+    if start < len(text):
+        core = text[start:].rstrip()
+        found.append(Sentence(core, text[start + len(core) :]))
+    return found
+
+
+def _gap_before(text: str, place: int, start: int) -> int:
+    while place > start and text[place - 1].isspace():
+        place -= 1
+    return place
+
+
+def _ends(text: str, match: regex.Match[str], start: int, language: str, own: str, by_blanks: bool) -> bool:
+    """Whether a sentence ends with this mark."""
+    kind, end = match.lastgroup, match.end()
+    if kind == "strong":
+        return True
+    if kind == "own":
+        return match[0] == own
+    if kind == "blank":
+        around = text[match.start() - 1 : match.start()] + text[end : end + 1]
+        return by_blanks and match.start() - start >= _PHRASE and len(around) == 2 and not around.isascii()
+    blank = _BLANKS.match(text, end)
+    following = blank.end() if blank else end
+    if following >= len(text):
+        return True
+    if _LOWER.match(text, following):
+        return False
+    if match[0] != ".":
+        return True
+    return not _abbreviated(text, match.start(), start, following, language)
+
+
+def _abbreviated(text: str, dot: int, start: int, following: int, language: str) -> bool:
+    """Whether the full stop at ``dot`` belongs to the word before it."""
+    last = _LAST.search(text, max(start, dot - 20), dot)
+    if last is None:
+        return False
+    word = last[0].lstrip("-’'.")
+    never, maybe = _abbreviations(language)
+    lowered = word.lower()
+    if lowered in never:
+        return True
+    capital = _UPPER.match(text, following) is not None
+    if lowered in maybe:
+        # Of a capital letter nothing follows in scripts without them.
+        return not capital and text[following].isalnum()
+    if _NUMBER.fullmatch(word):
+        # A number alone is a list's; elsewhere "am 3. Mai".
+        return last.start() == start or languages.base(language) in _ORDINALS
+    if len(word) == 1 and _INITIAL.fullmatch(word):
+        return capital and word != "I"
+    return bool(_ACRONYM.fullmatch(word)) and "." in word and not capital
+
+
+# ------------------------------------------------------------------------------------------------------------ long pieces
+_CLAUSE = regex.compile(r"[,;:–—](?=[\s\p{Z}])|[，、；：،؛၊፣፤፥·]|(?<=[\p{L}\p{M}])(?=[\s\p{Z}][(\[«“])")
+
+
+def chop(text: str, longest: int, keep: Sequence[Interval] = ()) -> list[Sentence]:
+    """A sentence in pieces of at most ``longest`` characters: cut after a clause, else at a blank, else between characters.
+
+    Never inside a user-perceived character, nor inside a stretch of ``keep`` (which may make a piece longer).
+    """
+    if longest < 1:
+        raise ValueError("a piece has at least one character")
+    pieces: list[Sentence] = []
+    start = 0
+    while len(text) - start > longest:
+        low, high = start + max(1, longest // 3), start + longest
+        cuts = [match.end() for match in _CLAUSE.finditer(text, low, high) if _free(keep, match.end())]
+        cut = cuts[-1] if cuts else _blank(text, low, high, keep) or _blank(text, start + 1, low, keep)
+        if not cut:
+            cut = _character(text, start, high, keep)
+        gap = _BLANKS.match(text, cut)
+        end = gap.end() if gap else cut
+        pieces.append(Sentence(text[start:cut], text[cut:end]))
+        start = end
+    if start < len(text):
+        pieces.append(Sentence(text[start:], ""))
+    return pieces
+
+
+def _free(keep: Sequence[Interval], cut: int) -> bool:
+    return not any(start < cut < end for start, end in keep)
+
+
+def _blank(text: str, low: int, high: int, keep: Sequence[Interval]) -> int:
+    for place in range(min(high, len(text) - 1), low - 1, -1):
+        if text[place].isspace() and not text[place - 1].isspace() and _free(keep, place):
+            return place
+    return 0
+
+
+def _character(text: str, start: int, high: int, keep: Sequence[Interval]) -> int:
+    """The last border between two characters at or before ``high``; behind it where a protected stretch is in the way."""
+    for begin, end in keep:
+        if begin < high < end:
+            high = begin if begin > start else end
+            break
+    if high >= len(text):
+        return len(text)
+    # Wide enough for any cluster that is meant: longer ones are an attack and are cut.
+    low = max(start, high - 64)
+    last = low
+    for match in regex.finditer(r"\X", text, pos=low, endpos=min(len(text), high + 64)):
+        if match.end() > high:
+            break
+        last = match.end()
+    return last if last > start else high
+
+
+# ----------------------------------------------------------------------------------------------------------------- joining
+_CJK = frozenset({"Hans", "Hant", "Hani", "Jpan", "Hira", "Kana", "Bopo"})
+_UNSPACED_ENDS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}。！？，、；：」』）】”’…]$")
+_CLOSED = regex.compile(r"[.!?…,;:。！？।॥؟۔።።།，、；：][\x22'”’»」』）)\]*_]*$")
+
+
+def between(gap: str, before: str, after: str, source: str, target: str) -> str:
+    """What stands between two translated sentences where ``gap`` stood between the originals.
+
+    A line break, a tab, or several blanks stay. One blank goes where the target writes none (Chinese, Japanese), and comes
+    where the source wrote none and the target does.
+    """
+    if not before or not after or (gap and gap not in (" ", "\u00a0", "\u3000")):
+        return gap
+    if languages.script(target) in _CJK:
+        return "" if _UNSPACED_ENDS.search(before) else gap
+    if not gap and languages.script(source) in _CJK:
+        return " " if _CLOSED.search(before) or (before[-1].isalnum() and after[0].isalnum()) else ""
+    return " " if gap == "\u3000" else gap

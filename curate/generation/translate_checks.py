@@ -1,0 +1,394 @@
+"""A translation is believed when nothing speaks against it: each check looks for one way in which translators fail silently.
+
+All look at a text and its translation only, whoever made it, in any pair of scripts; lengths are compared in Latin
+letters' worth (:func:`curate.rows.text.letter_weights`) over what the two languages usually need. What stays as it is
+(protected spans) is taken out of both sides before anything is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import regex
+import yaml
+
+from curate.generation.protect import Span, differences, shown
+from curate.generation.sentences import split
+from curate.generation.translate_numbers import lost_numbers
+from curate.rows import languages
+from curate.rows.text import UNSPACED, letter_weights
+
+Check = Literal[
+    "text",
+    "spans",
+    "omission",
+    "runaway",
+    "copy",
+    "numbers",
+    "script",
+    "language",
+    "repetition",
+    "chatter",
+    "layout",
+    "glossary",
+]
+CHECKS: tuple[Check, ...] = (
+    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "language", "repetition", "chatter", "layout", "glossary",
+)  # fmt: skip
+
+_LEAST_LETTERS = 20.0
+_SMOOTHING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A text, its translation, and what was to stay."""
+
+    source: str
+    target: str
+    spans: tuple[Span, ...] = ()
+    terms: tuple[tuple[str, str], ...] = ()
+    """(term, translation) of a glossary that stand in the source and were to be used."""
+
+    @property
+    def plain_target(self) -> str:
+        """The translation without what was to stay."""
+        return _plain(self.target, self)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a translation is held to."""
+
+    checks: frozenset[str] = frozenset(CHECKS)
+    min_ratio: float | None = 0.5
+    """Least length, over what the pair of languages usually has."""
+    max_ratio: float | None = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What speaks against a translation, and how long it is."""
+
+    problems: tuple[str, ...]
+    """``check: what is wrong``, empty if nothing is."""
+    ratio: float | None
+    """Length over what is usual for the pair; None where there is too little to tell."""
+
+
+def verdicts(pairs: Sequence[Pair], source: str, target: str, limits: Limits) -> list[Verdict]:
+    """What speaks against each translation from one language into another (``language`` is not looked at here)."""
+    plain = [(_sound(_plain(pair.source, pair)), _sound(_plain(pair.target, pair))) for pair in pairs]
+    before = letter_weights(
+        pl.Series([one for one, _ in plain], dtype=pl.String), pl.Series([source] * len(pairs), dtype=pl.String)
+    )
+    after = letter_weights(
+        pl.Series([other for _, other in plain], dtype=pl.String), pl.Series([target] * len(pairs), dtype=pl.String)
+    )
+    usual = usual_length(target) / usual_length(source)
+    found = []
+    for at, pair in enumerate(pairs):
+        sizes = (float(before["letters"][at]), float(after["letters"][at]))
+        shares = (before["share"][at], after["share"][at])
+        found.append(_verdict(pair, plain[at], sizes, shares, usual, (source, target), limits))
+    return found
+
+
+def _verdict(
+    pair: Pair, plain: tuple[str, str], sizes: tuple[float, float], shares: tuple[float | None, float | None], usual: float,
+    languages_: tuple[str, str], limits: Limits,
+) -> Verdict:  # fmt: skip
+    source, target = languages_
+    checks = limits.checks
+    problems: list[str] = []
+
+    def say(check: str, what: str) -> None:
+        if check in checks:
+            problems.append(f"{check}: {what}")
+
+    for what in _unfit(pair):
+        say("text", what)
+    if not pair.target.strip() and pair.source.strip():
+        say("omission", "there is nothing")
+        return Verdict(tuple(problems), 0.0)
+    ratio = None
+    if sizes[0] >= _LEAST_LETTERS:
+        ratio = (sizes[1] + _SMOOTHING) / (sizes[0] * usual + _SMOOTHING)
+        if limits.min_ratio is not None and ratio < limits.min_ratio:
+            say("omission", f"{ratio:.2f} of the usual length")
+        elif (
+            "omission" in checks
+            and ratio < min(0.8, 1.6 * (limits.min_ratio or 0))
+            and (counts := _sentences_lost(plain, source, target))
+        ):
+            say("omission", f"{counts[1]} sentences for {counts[0]}")
+    longest = None if limits.max_ratio is None else limits.max_ratio * (sizes[0] * usual + 2 * _SMOOTHING)
+    if longest is not None and sizes[1] > longest + _LEAST_LETTERS:
+        say("runaway", f"{sizes[1]:.0f} letters for {sizes[0]:.0f}")
+    if "spans" in checks:
+        for what in differences(pair.source, pair.target, pair.spans)[:3]:
+            say("spans", what)
+    if "copy" in checks and (left := copied(plain[0], plain[1], source, target)):
+        say("copy", left)
+    if "numbers" in checks and (lost := lost_numbers(plain[0], plain[1], target)):
+        say("numbers", f"{', '.join(lost[:5])} missing")
+    if shares[1] is not None and sizes[1] >= 12 and shares[1] < 0.4 * (1.0 if shares[0] is None else shares[0]):
+        say("script", f"{shares[1]:.0%} of the letters are in the script of {target}")
+    if (
+        "repetition" in checks
+        and (again := repeated(plain[1], target))
+        and again[1] > 2 * max(2, (repeated(plain[0], source) or ("", 0))[1])
+    ):
+        say("repetition", f"'{shown(again[0])}' {again[1]} times in a row")
+    if "chatter" in checks and (begun := chatter(plain[0], plain[1])):
+        say("chatter", f"it says '{shown(begun)}'")
+    for term, wanted in pair.terms if "glossary" in checks else ():
+        if not _says(pair.target, wanted):
+            say("glossary", f"'{term}' is not '{wanted}'")
+    return Verdict(tuple(problems), ratio)
+
+
+def _plain(text: str, pair: Pair) -> str:
+    """The text without what stays as it is."""
+    if not pair.spans:
+        return text
+    if text is pair.source:
+        parts, done = [], 0
+        for span in pair.spans:
+            parts.append(text[done : span.start])
+            done = max(done, span.end)
+        return " ".join([*parts, text[done:]])
+    for literal in sorted(
+        {pair.source[span.start : span.end] for span in pair.spans if span.said is None}, key=len, reverse=True
+    ):
+        if len(literal) > 1 or not literal.isalnum():
+            text = text.replace(literal, " ")
+    return text
+
+
+def _sound(text: str) -> str:
+    """The text without halves of surrogate pairs, which cannot be counted."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _unfit(pair: Pair) -> list[str]:
+    found = []
+    if any("\ud800" <= char <= "\udfff" for char in pair.target):
+        found.append("it contains half a surrogate pair, which is no character")
+    if "\0" in pair.target and "\0" not in pair.source:
+        found.append("it contains a NUL character")
+    if pair.target.count("\ufffd") > pair.source.count("\ufffd"):
+        found.append("it contains characters that could not be decoded")
+    return found
+
+
+# ----------------------------------------------------------------------------------------------------------------- length
+@cache
+def _lengths() -> Mapping[str, float]:
+    return dict(yaml.safe_load(files("curate.generation").joinpath("lexicons", "lengths.yaml").read_text("utf-8")))
+
+
+@lru_cache(maxsize=1024)
+def usual_length(language: str) -> float:
+    """How many letters a language needs for what English says with one (1.0 where that was not measured)."""
+    tag = language
+    while tag:
+        if tag in _lengths():
+            return float(_lengths()[tag])
+        # Romanised text is no measure for the language's own script.
+        tag = (
+            tag.rpartition("-")[0] if languages.script(tag) == languages.script(tag.rpartition("-")[0] or "und") else ""
+        )
+    return 1.0
+
+
+_COUNTED = regex.compile(r"\p{L}{2}")
+
+
+def _sentences_lost(plain: tuple[str, str], source: str, target: str) -> tuple[int, int] | None:
+    """How many sentences each side has, if under half are left; languages that write no mark are not compared."""
+    if {languages.script(source), languages.script(target)} & {"Thai", "Laoo", "Tibt"}:
+        return None
+    counts = [
+        sum(_COUNTED.search(one.text) is not None for one in split(text, tag))
+        for text, tag in zip(plain, (source, target), strict=True)
+    ]
+    return (counts[0], counts[1]) if counts[0] >= 4 and counts[1] * 2 <= counts[0] else None
+
+
+# ------------------------------------------------------------------------------------------------------------------- copy
+_WORDS = regex.compile(r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*")
+_LONG_WORDS = 4
+
+
+def copied(source: str, target: str, from_language: str, into: str) -> str | None:
+    """What says that a text was left as it was: nearly all its words, or sentences of four small words or more.
+
+    Names (capital letters) are no sign of it. Languages in different scripts cannot copy without failing ``script``.
+    """
+    if languages.base(from_language) == languages.base(into) or languages.accepts(from_language, into):
+        return None
+    ours, theirs = languages.letters(from_language), languages.letters(into)
+    if ours and theirs and not set(ours) & set(theirs):
+        return None
+    before, after = _signs(source), Counter(_signs(target))
+    if len(set(before)) < 4 or len(before) < 0.4 * len(_WORDS.findall(source)):
+        return None
+    common = sum((Counter(before) & after).values())
+    if common >= 0.85 * len(before):
+        return "it is the original"
+    left = total = 0
+    for one in split(source, from_language)[:500]:
+        words = _signs(one.text)
+        total += len(words)
+        if len(words) >= _LONG_WORDS and one.text in target:
+            left += len(words)
+    return f"{left} of {total} words are left as they were" if left > 0.25 * total else None
+
+
+def _signs(text: str) -> list[str]:
+    """Words in small letters, or pairs of characters of unspaced scripts."""
+    found = []
+    for word in _WORDS.findall(text):
+        if _UNSPACED.search(word):
+            found += [word[at : at + 2] for at in range(len(word) - 1)]
+        elif len(word) > 1 and word[0] == word[0].lower():
+            found.append(word)
+    return found
+
+
+_UNSPACED = regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in UNSPACED if name != "Hangul") + "]")
+
+# ------------------------------------------------------------------------------------------------------------- repetition
+_TOKENS = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+_PERIODS = 12
+
+
+def repeated(text: str, language: str = languages.UNKNOWN) -> tuple[str, int] | None:
+    """The stretch of up to twelve words (characters, in unspaced scripts) said most often in a row, if four times or more."""
+    tokens = [sign for word in _TOKENS.findall(text) for sign in (word if _UNSPACED.search(word) else [word])]
+    if len(tokens) < 5:
+        return None
+    numbers: dict[str, int] = {}
+    ids = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
+    best: tuple[int, int, int] = (0, 0, 0)
+    for period in range(1, min(_PERIODS, len(ids) // 4) + 1):
+        same = np.concatenate([[False], ids[period:] == ids[:-period], [False]])
+        edges = np.flatnonzero(np.diff(same.astype(np.int8)))
+        if not len(edges):
+            continue
+        lengths = edges[1::2] - edges[::2]
+        at = int(np.argmax(lengths))
+        times = int(lengths[at]) // period + 1
+        if times >= 4 and times > best[0]:
+            best = (times, int(edges[2 * at]), period)
+    if not best[0] or (best[0] == 4 and best[2] == 1):
+        return None
+    joiner = "" if _UNSPACED.search(tokens[best[1]]) else " "
+    return joiner.join(tokens[best[1] : best[1] + best[2]]), best[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------- chatter
+@cache
+def _chatter() -> regex.Pattern[str]:
+    data: dict[str, list[str]] = yaml.safe_load(
+        files("curate.generation").joinpath("lexicons", "chatter.yaml").read_text("utf-8")
+    )
+    patterns = [pattern.replace(" ", r"\s+") for tag in sorted(data) if tag != "aside" for pattern in data[tag]]
+    return regex.compile(
+        r"[\s\x22'“«*#<(\[]*(?:" + "|".join(f"(?:{pattern})" for pattern in patterns) + ")", regex.IGNORECASE
+    )
+
+
+@cache
+def _asides() -> regex.Pattern[str]:
+    data = yaml.safe_load(files("curate.generation").joinpath("lexicons", "chatter.yaml").read_text("utf-8"))
+    return regex.compile(r"\s*[(（](?:" + "|".join(data["aside"]) + r")[)）]", regex.IGNORECASE)
+
+
+def without_asides(source: str, target: str) -> str:
+    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``), if the original has no brackets."""
+    return target if "(" in source or "(" not in target else _asides().sub("", target)
+
+
+def chatter(source: str, target: str) -> str | None:
+    """What a model says of itself in a translation: how it begins, if the original does not begin so, or that a name is foreign."""
+    if "(" not in source and (aside := _asides().search(target)):
+        return str(aside[0])
+    match = _chatter().match(target[:400])
+    if match is None or _chatter().match(source[:400]):
+        return None
+    return match[0].strip()
+
+
+# --------------------------------------------------------------------------------------------------------------- glossary
+def _says(target: str, term: str) -> bool:
+    """Whether a term stands in a translation, inflected if need be: each of its words by at least two thirds of its letters."""
+    folded = target.casefold()
+    for word in term.casefold().split():
+        stem = word if len(word) < 4 or not word.isalpha() else word[: max(3, len(word) * 2 // 3)]
+        if stem not in folded:
+            return False
+    return True
+
+
+# --------------------------------------------------------------------------------------------------------------- language
+def wrong_language(
+    pairs: Sequence[tuple[str, str]], source: str, target: str, identifier: Any, least: float = 40.0
+) -> list[str | None]:
+    """For each (text, translation): what an identifier takes the translation for, if that is surely not the target.
+
+    Texts of under ``least`` letters, and languages it does not know, are not judged.
+    """
+    found: list[str | None] = [None] * len(pairs)
+    if not pairs or not identifier.supports(target):
+        return found
+    letters = letter_weights(pl.Series([translation for _, translation in pairs], dtype=pl.String))["letters"]
+    places = [at for at in range(len(pairs)) if letters[at] >= least]
+    if not places:
+        return found
+    answer = identifier.identify([" ".join(pairs[at][1].split()) for at in places], 5)
+    for at, labels, shares in zip(places, answer.languages, answer.probabilities, strict=True):
+        ours = sum(share for label, share in zip(labels, shares, strict=True) if _is(target, label))
+        if labels and ours < 0.2 and shares[0] >= 0.5 and not _is(target, labels[0]):
+            kind = " (the original's)" if _is(source, labels[0]) else ""
+            found[at] = f"it looks like {labels[0]}{kind}"
+    return found
+
+
+def _is(expected: str, label: str) -> bool:
+    return languages.base(expected) == languages.base(label) or languages.accepts(expected, label)
+
+
+# ------------------------------------------------------------------------------------------------------- back-translation
+_BLANKS = regex.compile(r"\s+")
+_MOST = 50_000
+
+
+def chrf(reference: str, hypothesis: str, order: int = 6, beta: float = 2.0) -> float:
+    """Character n-gram F-score, 0 to 1 (Popović 2015): blanks left out, orders 1 to 6, recall twice as weighty.
+
+    Of longer texts the first 50,000 characters count.
+    """
+    ours, theirs = (_BLANKS.sub("", text)[:_MOST] for text in (hypothesis, reference))
+    totals = []
+    for size in range(1, order + 1):
+        left = Counter(ours[at : at + size] for at in range(len(ours) - size + 1))
+        right = Counter(theirs[at : at + size] for at in range(len(theirs) - size + 1))
+        if not left or not right:
+            continue
+        common = sum((left & right).values())
+        totals.append((common / left.total(), common / right.total()))
+    if not totals:
+        return 1.0 if ours == theirs else 0.0
+    precision, recall = (sum(values) / len(totals) for values in zip(*totals, strict=True))
+    if not precision + recall:
+        return 0.0
+    return float((1 + beta**2) * precision * recall / (beta**2 * precision + recall))

@@ -1,0 +1,183 @@
+"""What of a row is translated, turn by turn, and how the row looks afterwards: roles, order and all other turns are the row's own."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.generation.protect import Span, code_blocks, spans
+from curate.generation.sentences import Interval
+from curate.rows import Kind, languages, payload, unknown_fields
+from curate.steps import Rows
+
+_ROLE_FIELDS = {"prompt": "user", "response": "assistant", "system": "system"}
+_ANSWERS = {Kind.SFT: ("messages", "assistant"), Kind.PREFERENCE: ("chosen", "assistant"), Kind.UNPAIRED: ("completion", "assistant"), Kind.PROMPT: ("prompt", "user")}  # fmt: skip
+_CHAT_COLUMNS = {Kind.SFT: ("messages",), Kind.PREFERENCE: ("prompt", "chosen", "rejected"), Kind.UNPAIRED: ("prompt", "completion"), Kind.PROMPT: ("prompt",)}  # fmt: skip
+_WHOLE = ("messages", "history", "chosen", "rejected", "completion")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A text with what must stay in it."""
+
+    text: str
+    blocks: tuple[Interval, ...]
+    """Program text and other protected stretches of several lines: never shown to a translator of sentences."""
+    spans: tuple[Span, ...]
+    """All that is protected, blocks too, in order."""
+
+
+@dataclass
+class Made:
+    """What came of a text."""
+
+    text: str
+    problems: list[str] = field(default_factory=list)
+    """Why it cannot be used."""
+    notes: list[str] = field(default_factory=list)
+    """What went wrong at first and was mended."""
+    raw: str = ""
+    """The answer that could not be used."""
+    ratio: float | None = None
+    """Length over what is usual for the pair."""
+
+
+@dataclass
+class Job:
+    """One row into one language."""
+
+    place: int
+    row_id: str
+    group_id: str
+    source: str
+    target: str
+    slots: list[tuple[str, int]]
+    """Column and turn of each text."""
+    texts: list[Prepared]
+    made: list[Made] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        return list(dict.fromkeys(what for one in self.made for what in one.problems))
+
+    @property
+    def notes(self) -> list[str]:
+        return list(dict.fromkeys(what for one in self.made for what in one.notes))
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no text changed because none of it is language."""
+        return all(one.text == prepared.text for one, prepared in zip(self.made, self.texts, strict=True))
+
+
+def wrong_fields(kind: Kind, fields: Sequence[str] | None) -> list[str]:
+    """What is wrong with the ``fields`` of a translation."""
+    found = unknown_fields(kind, fields)
+    if kind is Kind.PARALLEL and fields is not None and len(set(fields)) > 1:
+        found.append("fields: of a parallel row one side is translated, 'source' (the default) or 'target'")
+    return found
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which turns of rows of a kind are translated."""
+
+    kind: Kind
+    columns: Mapping[str, frozenset[str]]
+    """For each column the roles; a plain column has none."""
+
+    @classmethod
+    def of(cls, kind: Kind, fields: Sequence[str] | None, roles: Collection[str]) -> Selection:
+        """The selection that parameters name."""
+        allowed = frozenset(roles)
+        if kind is Kind.DOCUMENT:
+            return cls(kind, {"text": frozenset()})
+        if kind is Kind.PARALLEL:
+            return cls(kind, {(fields or ("source",))[0]: frozenset()})
+        columns: dict[str, frozenset[str]] = {}
+        for name in fields or ():
+            column = name if name in _CHAT_COLUMNS[kind] and name in _WHOLE else _CHAT_COLUMNS[kind][0]
+            wanted = allowed if name in _WHOLE else frozenset({_ROLE_FIELDS[name]}) & allowed
+            columns[column] = columns.get(column, frozenset()) | wanted
+        return cls(kind, columns if fields is not None else dict.fromkeys(_CHAT_COLUMNS[kind], allowed))
+
+    @property
+    def answers(self) -> bool:
+        """Whether the part whose language is the row's is translated."""
+        if self.kind not in _ANSWERS:
+            return True
+        column, role = _ANSWERS[self.kind]
+        return role in self.columns.get(column, ())
+
+    def language_of(self, rows: Rows) -> list[str]:
+        """The language of what is translated, of each row."""
+        name = "source_language" if self.kind is Kind.PARALLEL and "source" in self.columns else "language"
+        return list(rows.table[name].to_pylist())
+
+    def texts(self, row: Mapping[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
+        """Column and turn of each text that is translated, and the texts; blank ones stay as they are."""
+        slots, texts = [], []
+        for column, roles in self.columns.items():
+            turns = row[column] if roles or self.kind in _ANSWERS else [{"role": "", "content": row[column]}]
+            for turn, message in enumerate(turns):
+                if (
+                    (not roles or message["role"] in roles)
+                    and message["content"].strip()
+                    and (roles or self.kind not in _ANSWERS)
+                ):
+                    slots.append((column, turn))
+                    texts.append(message["content"])
+        return slots, texts
+
+    def payload(self, row: Mapping[str, Any], job: Job) -> dict[str, Any]:
+        """The payload of the new row."""
+        values = {name: row[name] for name in payload(self.kind)}
+        said = {slot: made.text for slot, made in zip(job.slots, job.made, strict=True)}
+        if self.kind is Kind.PARALLEL:
+            if "source" in self.columns:
+                return {**values, "target": said.get(("source", 0), row["source"])}
+            return {**values, "source": said.get(("target", 0), row["target"]), "source_language": job.target}
+        for column in self.columns:
+            if isinstance(values[column], list):
+                values[column] = [
+                    {**message, "content": said.get((column, turn), message["content"])}
+                    for turn, message in enumerate(values[column])
+                ]
+            else:
+                values[column] = said.get((column, 0), values[column])
+        return values
+
+    def new_language(self, row: Mapping[str, Any], job: Job) -> str:
+        """The language of the new row's answer."""
+        if self.kind is Kind.PARALLEL and "target" in self.columns:
+            return str(row["language"])
+        return job.target if self.answers else str(row["language"])
+
+
+def same_language(one: str, other: str) -> bool:
+    """Whether a text in one language needs no translation into the other: one language in one script, and no two regions."""
+    if one == other:
+        return True
+    if languages.base(one) != languages.base(other) or languages.script(one) != languages.script(other):
+        return False
+    return "-" not in one or "-" not in other or one.startswith(f"{other}-") or other.startswith(f"{one}-")
+
+
+def prepare(texts: Sequence[str], what: Collection[str], tags: Sequence[str]) -> list[Prepared]:
+    """What must stay in each text, given its language."""
+    blocks = code_blocks(texts) if "code" in what else [[] for _ in texts]
+    inline = [name for name in what if name != "code"]
+    found = []
+    for text, code, tag in zip(texts, blocks, tags, strict=True):
+        loose = [one for one in spans(text, inline, tag) if not _touches(code, one)] if inline else []
+        tall = [(one.start, one.end) for one in loose if "\n" in text[one.start : one.end]]
+        whole = sorted([*loose, *(Span(start, end, "code") for start, end in code)], key=lambda one: one.start)
+        found.append(Prepared(text, tuple(sorted([*code, *tall])), tuple(whole)))
+    return found
+
+
+def _touches(blocks: Sequence[Interval], one: Span) -> bool:
+    at = bisect_right(blocks, one.start, key=lambda block: block[0])
+    return (at > 0 and blocks[at - 1][1] > one.start) or (at < len(blocks) and blocks[at][0] < one.end)

@@ -1,0 +1,198 @@
+"""How often which words of two languages go together: words are numbers, pairs are sorted arrays, so memory stays small."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate.generation.words import Fold, Lexicon, fold_of, spans, tokens
+from curate.rows import languages
+from curate.rows.text import UNSPACED
+
+_NOUNS = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl", "frr"})
+_STOPS = frozenset('.!?…:;\n"“”„«»。！？।؟۔')
+ADJACENT, BLANK, APART = 0, 1, 2
+"""What stands before a unit: nothing, one blank, anything else."""
+LONGEST_RUN = 6
+"""Characters that may be one word where no lexicon says what the words are."""
+
+
+class Vocabulary:
+    """The words of one side: their spellings, what they are looked up by, how often they occur."""
+
+    def __init__(self, language: str, lexicon: Lexicon | None) -> None:
+        self.language = language
+        self.unspaced = any(
+            name in UNSPACED and name not in ("Hangul", "Tibetan") for name in languages.letters(language)
+        )
+        self.lexicon = lexicon
+        self.fold: Fold = fold_of(language)
+        self.keys: list[str] = []
+        self._key_numbers: dict[str, int] = {}
+        self._spellings: dict[str, int] = {}
+        self._texts: list[str] = []
+        self._key_of, self._weight = array("i"), array("q")
+
+    @property
+    def by_character(self) -> bool:
+        """Whether units are characters, for want of a lexicon."""
+        return self.unspaced and not self.lexicon
+
+    def number(self, spelling: str, weight: int = 1) -> int:
+        """The number of a spelling."""
+        found = self._spellings.get(spelling)
+        if found is None:
+            key = self.fold(spelling)
+            known = self._key_numbers.setdefault(key, len(self.keys))
+            if known == len(self.keys):
+                self.keys.append(key)
+            found = self._spellings[spelling] = len(self._texts)
+            self._texts.append(spelling)
+            self._key_of.append(known)
+            self._weight.append(0)
+        self._weight[found] += weight
+        return found
+
+    def key(self, spelling: int) -> int:
+        """The number of the key of a spelling."""
+        return self._key_of[spelling]
+
+    def spelling(self, number: int) -> str:
+        """The spelling of that number."""
+        return self._texts[number]
+
+    def key_numbers(self, spellings: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """The numbers of the keys of many spellings."""
+        return np.array(self._key_of, np.int64)[spellings] if len(spellings) else np.empty(0, np.int64)
+
+    def units(self, text: str) -> list[tuple[int, int]]:
+        """The units of a text: number of the spelling, and what stands before it."""
+        found: list[tuple[int, int]] = []
+        done, fresh = 0, True
+        cut = None if self.by_character else self.lexicon
+        for start, end, _ in tokens(text, self.language, cut) if self.unspaced else spans(text, self.language):
+            gap = text[done:start]
+            fresh = fresh or any(sign in _STOPS for sign in gap)
+            before = (
+                APART if not found else ADJACENT if not gap else BLANK if gap.isspace() and len(gap) == 1 else APART
+            )
+            # At the beginning of a sentence a capital says nothing of how a word is written.
+            said = text[start:end]
+            found.append((self.number(said, 0 if fresh and said[:1].isupper() else 1), before))
+            done, fresh = end, False
+        return found
+
+    def written(self) -> list[str]:
+        """For each key the way it is mostly written."""
+        best = [""] * len(self.keys)
+        most = [-1] * len(self.keys)
+        for spelling, owner, weight in zip(self._texts, self._key_of, self._weight, strict=True):
+            # Of equals the one without capitals, then the one that came first.
+            here = (weight << 1) + spelling.islower()
+            if here > most[owner]:
+                most[owner], best[owner] = here, spelling
+        if languages.base(self.language) not in _NOUNS:
+            for owner, spelling in enumerate(best):
+                if most[owner] <= 1 and spelling[:1].isupper() and not spelling[1:2].isupper():
+                    best[owner] = spelling[:1].lower() + spelling[1:]
+        return best
+
+
+class Side(Sequence[Sequence[str]]):
+    """One side of many pairs as an aligner wants it: lists of keys, made when asked for."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.flat, self.gaps, self.ends = array("i"), array("b"), array("q", [0])
+
+    def add(self, units: Sequence[tuple[int, int]]) -> None:
+        self.flat.extend(number for number, _ in units)
+        self.gaps.extend(gap for _, gap in units)
+        self.ends.append(len(self.flat))
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, place: Any) -> Any:
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        keys, key = self.vocabulary.keys, self.vocabulary.key
+        return [keys[key(number)] for number in self.flat[self.ends[place] : self.ends[place + 1]]]
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        return (self[place] for place in range(len(self)))
+
+    def key_numbers(self) -> npt.NDArray[np.int64]:
+        """The key numbers of all units of all pairs."""
+        return self.vocabulary.key_numbers(np.array(self.flat, np.int32))
+
+    def phrase(self, place: int, first: int, last: int) -> int | None:
+        """The key number of the units first to last of a pair together; None if anything but a blank is between them."""
+        begin = self.ends[place]
+        text: list[str] = []
+        for unit in range(first, last + 1):
+            gap = self.gaps[begin + unit]
+            if unit > first and gap == APART:
+                return None
+            text += [" "] if unit > first and gap == BLANK else []
+            text.append(self.vocabulary.spelling(self.flat[begin + unit]))
+        return self.vocabulary.key(self.vocabulary.number("".join(text)))
+
+
+class Counts:
+    """Pairs of key numbers, how often they go together, and the row in which they first did."""
+
+    def __init__(self) -> None:
+        self.keys: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self.counts: npt.NDArray[np.float64] = np.empty(0, np.float64)
+        self.first: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+    def add(
+        self, left: Sequence[int], right: Sequence[int], rows: Sequence[int], weights: Sequence[float] | None = None
+    ) -> None:
+        """Adds pairs; ``rows`` says where each was found."""
+        keys = (np.asarray(left, np.int64) << 32) | np.asarray(right, np.int64)
+        fresh = np.ones(len(keys)) if weights is None else np.asarray(weights, np.float64)
+        keys = np.concatenate([self.keys, keys])
+        unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        self.counts = np.bincount(inverse, np.concatenate([self.counts, fresh]), len(unique)).astype(np.float64)
+        self.first = np.concatenate([self.first, np.asarray(rows, np.int64)])[first]
+        self.keys = unique
+
+    def frame(self) -> pl.DataFrame:
+        """``s``, ``t``, ``count``, ``first``."""
+        return pl.DataFrame(
+            {"s": self.keys >> 32, "t": self.keys & 0xFFFFFFFF, "count": self.counts, "first": self.first}
+        )
+
+
+def components(links: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """First and last unit on both sides of each group of units that are linked among themselves and to nothing else.
+
+    Groups with a hole on one side are no phrase and are left out.
+    """
+    here: dict[int, list[int]] = {}
+    there: dict[int, list[int]] = {}
+    for i, j in links:
+        here.setdefault(i, []).append(j)
+        there.setdefault(j, []).append(i)
+    seen: set[int] = set()
+    for begin in here:
+        if begin in seen:
+            continue
+        left, right, waiting = {begin}, set[int](), [begin]
+        while waiting:
+            for j in here[waiting.pop()]:
+                if j not in right:
+                    right.add(j)
+                    fresh = [i for i in there[j] if i not in left]
+                    left.update(fresh)
+                    waiting += fresh
+        seen |= left
+        if max(left) - min(left) < len(left) and max(right) - min(right) < len(right):
+            yield min(left), max(left), min(right), max(right)

@@ -1,0 +1,23 @@
+"""Questions for the misbehaving server, and a model that asks it."""
+
+from __future__ import annotations
+
+from fault_server import Reply, last_turn
+
+from curate.backends import Request
+from curate.models.openai import OpenAI
+
+KEY = "sk-very-secret-key-0123456789"
+
+
+def ask(text, **more):
+    return Request((("user", text),), **more)
+
+
+def load(server, cache=None, **more):
+    given = {"model": "m", "concurrency": 8, "start_concurrency": 8, "timeout": 20, "retries": 2, **more}
+    return OpenAI(url=server.url, **given).load(cache=cache, threads=1)
+
+
+def echo(body, times):
+    return Reply(text=f"you said {last_turn(body)}")
