@@ -1,207 +1,379 @@
-"""Two rows are duplicates when their chosen texts are equal after stated normalisations; one row of each group stays.
+"""Rows that say the same are one cluster, of which one row stays; what "the same" is, is the choice of a method.
 
-Each shard is summarised once (a digest a row), and the decision over all summaries is made by DuckDB, which spills to
-disk: memory is bounded by the limit, not by the data. The outcome depends on the order of rows, never on how they were
-cut into shards.
+Each shard is summarised once: digests, signatures, vectors, whatever the method compares, and nothing of what decides
+(thresholds, order, scope). The decision over all summaries works from files and spills to disk. The outcome depends on the
+rows and their order, never on how they were cut into shards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from curate.catalog.params import Decision
-from curate.rows import Kind, main_fields, unknown_fields
-from curate.steps import Context, GlobalStep, Rows
+from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
+from curate.rows import Kind, unknown_fields
+from curate.steps import Context, GlobalStep, Rows, StepError
+from filters import exact, minhash, near, near_semantic, near_signs
+from filters.clusters import ByScore, BySource, Criterion, Linkage
+from filters.near import Rules, Summary
 from filters.sameness import Sameness
+from filters.shingles import check_sizes
+from filters.summaries import Summarizer
 
-_SUMMARY = pa.schema(
-    [("high", pa.uint64()), ("low", pa.uint64()), ("id", pa.string()), ("chars", pa.int64()), ("source", pa.string()),
-     ("value", pa.float64())]
-)  # fmt: skip
-_COLUMNS: Mapping[str, pa.DataType] = {"cluster": pa.string(), "duplicate_of": pa.string(), "size": pa.float64()}
-# What DuckDB needs for itself however small the limit.
-_LEAST_MEMORY = 64 * 1024 * 1024
+Method = Literal["exact", "minhash", "semantic", "cross_lingual"]
+Share = Annotated[float, Field(gt=0, le=1)]
+_SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.6}
+# What does not count, unless said otherwise: for exact equality only what nobody sees, else all that is surface.
+_EXACT = {
+    "blanks": "collapse",
+    "punctuation": "keep",
+    "digits": "keep",
+    "marks": "keep",
+    "quotes": "keep",
+    "joiners": "keep",
+    "html": "keep",
+}
+_NEAR = {
+    "blanks": "collapse",
+    "punctuation": "ignore",
+    "digits": "fold",
+    "marks": "ignore",
+    "quotes": "fold",
+    "joiners": "ignore",
+    "html": "strip",
+}
 
 
 class Duplicates(GlobalStep):
-    """Drops all but one row of each group of rows that say the same.
+    """Drops all but one row of each cluster of rows that say the same.
 
-    Attributes of every row in a group of two or more: ``cluster`` (16 hexadecimal digits, equal within the group) and, of
-    those dropped, ``duplicate_of`` (the id of the row that stays); score ``size`` (rows in the group, 1 for single rows).
-    A row whose chosen fields are all empty is the duplicate of none. Labels, scores and lineage do not enter.
+    Attributes of every row in a cluster of two or more: ``cluster_id`` (the smallest id in it) and, of those dropped,
+    ``duplicate_of`` (the id of the row that stays). Scores: ``similarity`` of a dropped row to the row that stays, ``size``
+    (rows in the cluster, 1 for single rows). Attribute ``unassessed`` (``semantic``, ``cross_lingual``): ``language``, where
+    the encoder does not support the row's. A row whose chosen fields are all empty is the duplicate of none. Labels,
+    scores and lineage do not enter.
     """
 
     tag: ClassVar[str] = "duplicates"
-    version: ClassVar[int] = 1
-    summary: ClassVar[str] = "One row of each group of equal rows stays."
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "One row of each cluster of equal, near-equal or equivalent rows stays."
 
-    method: Literal["exact"] = "exact"
-    """``exact``: equal after the normalisations below."""
+    method: Method = "exact"
+    """``exact``: equal after the normalisations below. ``minhash``: alike in their signs (case, punctuation, typing errors).
+    ``semantic``: alike in meaning, within a language. ``cross_lingual``: translations of each other."""
     fields: tuple[str, ...] | None = None
-    """The fields that must be equal, all of them; unless given, the main fields of the kind. ``[prompt]`` keeps one
+    """The fields that must be alike, all of them; unless given, the main fields of the kind. ``[prompt]`` keeps one
     answer to each prompt."""
-    across: Literal["language", "all"] = "language"
-    """Whether equal texts of rows in different languages are duplicates (``all``) or not (``language``)."""
+    across: Decision[Literal["language", "all"]] = "language"
+    """Whether rows in different languages may be duplicates (``all``) or not (``language``). ``cross_lingual`` always
+    looks across."""
+    scope: Decision[Literal["all", "source", "group"]] = "all"
+    """Whether duplicates are looked for among all rows, within each source, or within each item (``group_id``: several
+    answers or translations of one thing)."""
+
+    # ----------------------------------------------------------------------------------------------- what does not count
     unicode: Literal["nfkc", "nfc", "none"] = "nfkc"
     """``nfkc`` makes full-width and half-width forms, ligatures and presentation forms equal (and also x² and x2);
     ``nfc`` only different encodings of the same character."""
     case: Literal["fold", "keep"] = "fold"
     """``fold``: case does not count (full Unicode folding, ß = ss; in Turkish, Azerbaijani, Gagauz and Crimean Tatar
     I = ı and İ = i)."""
-    blanks: Literal["collapse", "remove", "keep"] = "collapse"
+    blanks: Literal["collapse", "remove", "keep"] | None = None
     """``collapse``: any run of blanks and line breaks is one blank, none at the ends, invisible signs (zero-width space,
-    direction marks, soft hyphen) nothing; ``remove``: blanks do not count at all, which joins 你好 世界 and 你好世界."""
-    punctuation: Literal["keep", "ignore"] = "keep"
+    direction marks, soft hyphen) nothing; ``remove``: blanks do not count at all, which joins 你好 世界 and 你好世界.
+    Unless given, ``collapse``; blanks never count for the other methods than ``exact``."""
+    punctuation: Literal["keep", "ignore"] | None = None
     """``ignore``: characters of category P do not count, but for ``# @ % & * / \\`` and for one that stands before a digit
     (3.5, -4, 10:30); symbols (+ = < $ € emoji …) always count, so C++, C# and C stay three. A text of punctuation only
-    is compared as it is."""
-    digits: Literal["keep", "fold"] = "keep"
-    """``fold``: the digits of all scripts are the same (٣ = ३ = 3)."""
-    marks: Literal["keep", "ignore"] = "keep"
-    """``ignore``: Arabic tashkeel and tatweel and Hebrew points do not count; marks of other scripts always do."""
-    keep: Decision[Literal["first", "longest", "best"]] = "first"
-    """Which row of a group stays: the first in order, the one with the longest fields, or the one with the greatest score
-    ``by``; on a tie the first."""
-    by: str | None = None
-    """The name of the score, among those that the rows carry from their source, by which the ``best`` is chosen. A row
-    without it comes last."""
+    is compared as it is. Unless given, ``keep`` for ``exact``, else ``ignore``."""
+    digits: Literal["keep", "fold"] | None = None
+    """``fold``: the digits of all scripts are the same (٣ = ३ = 3). Unless given, ``keep`` for ``exact``, else ``fold``."""
+    marks: Literal["keep", "ignore"] | None = None
+    """``ignore``: Arabic tashkeel and tatweel and Hebrew points do not count; marks of other scripts always do. Unless
+    given, ``keep`` for ``exact``, else ``ignore``."""
+    quotes: Literal["keep", "fold"] | None = None
+    """``fold``: quotation marks, apostrophes and dashes of all shapes are the same. Unless given, ``keep`` for ``exact``,
+    else ``fold``."""
+    joiners: Literal["keep", "ignore"] | None = None
+    """``ignore``: zero-width joiners, non-joiners and variation selectors do not count; they are spelling in Persian and
+    Indic scripts, noise elsewhere. Unless given, ``keep`` for ``exact``, else ``ignore``."""
+    html: Literal["keep", "strip"] | None = None
+    """``strip``: entities are decoded, tags that come in pairs or stand for breaks do not count; a single ``<b>`` is what a
+    text speaks of and does. Unless given, ``keep`` for ``exact``, else ``strip``."""
+
+    # --------------------------------------------------------------------------------------------------------- near copies
+    similarity: Decision[PerLanguage[Share] | None] = None
+    """Least similarity (0 to 1) in every field: Jaccard or edits for ``minhash`` (unless given, 0.8), cosine for
+    ``semantic`` (0.92) and ``cross_lingual`` (0.6). Of two languages the higher one counts."""
+    measure: Decision[Literal["jaccard", "edits"]] = "jaccard"
+    """For ``minhash``: ``jaccard``, the share of shingles that two texts have in common, which forgives moved and replaced
+    passages; or ``edits``, the share of signs that need no change, which forgives typing errors all over a text (0.85 finds
+    those with one sign in ten changed) and looks at many more pairs."""
+    shingle: dict[str, int] | int | None = None
+    """How many signs (graphemes) make a shingle, one number or by Unicode script (``{default: 5, Han: 3}``). Unless given,
+    5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the Indic scripts."""
+    num_perm: Annotated[int, Field(ge=16, le=1024)] = 128
+    """Numbers in a signature; 256 bytes a row with 128."""
+    bands: Decision[tuple[PositiveInt, PositiveInt] | None] = None
+    """Bands and numbers a band. Unless given, chosen so that two rows at the threshold are compared 94 times in 100 (above
+    it nearly always): 16 × 8 for 0.8."""
+    numbers: Decision[Literal["distinct", "ignore"]] = "distinct"
+    """``distinct``: rows whose numbers, operators or currencies differ are no duplicates however alike (``cross_lingual``:
+    only where both have digits). ``exact`` has no need of it."""
+    negation: Decision[Literal["distinct", "ignore"]] = "distinct"
+    """``distinct``: rows that differ in a negating word are no duplicates, in the languages that have a list of them; not
+    for ``exact`` and ``cross_lingual``."""
+    words: Decision[Literal["distinct", "ignore"]] = "distinct"
+    """For ``measure: edits``: ``distinct``, rows of which one has another word where the other has its own (dog and cat) are
+    no duplicates, however few letters that is; in scripts with blanks between words."""
+    linkage: Decision[Linkage] = "star"
+    """``star``: a row is dropped only for one that it is itself like. ``connected``: whatever hangs together is one
+    cluster, so that the first and the last of a chain may have little in common."""
+
+    # ------------------------------------------------------------------------------------------------------------- meaning
+    model: ModelName | None = None
+    """The encoder for ``semantic`` and ``cross_lingual``; unless given, ``use-multilingual``."""
+    max_chars: PositiveInt = 2000
+    """A longer text is cut there before it is encoded."""
+    margin: Decision[Annotated[float, Field(ge=0)]] = 1.1
+    """For ``cross_lingual``: least ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in the
+    other language. 0 turns it off."""
+    neighbours: Decision[PositiveInt] = 4
+    """How many nearest neighbours the margin looks at, and each row is compared with across languages."""
+    pairs: Decision[dict[str, Share]] = Field(default_factory=dict)
+    """For ``cross_lingual``: the least cosine of a language pair, such as ``{en/zh: 0.55}``; counts before ``similarity``."""
+    groups: Decision[Literal["exclude", "include"]] = "exclude"
+    """For ``cross_lingual``: whether rows of one item (``group_id``), which are meant to be translations of each other, are
+    duplicates too (``include``)."""
+    lexical: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.0
+    """For ``semantic``: least share of shingles (Jaccard) that the two must have in common as well."""
+    search: Decision[near_semantic.Search] = "auto"
+    """``exact`` compares all, ``approximate`` searches a graph (``pip install 'polycurate[mine]'``); ``auto`` takes the graph
+    for more than 150,000 texts of one language."""
+    strict: bool = False
+    """Stop where the encoder does not support a language, instead of a warning and no assessment."""
+    allow_uncalibrated: Decision[bool] = False
+    """Compare cosines even of an encoder whose cosines have no absolute meaning (the e5 family)."""
+
+    # ----------------------------------------------------------------------------------------------------------- who stays
+    keep: Decision[Criterion | tuple[Criterion, ...]] = "first"
+    """Which row of a cluster stays: ``first`` in order, ``longest``, ``shortest``, ``{score: name, order: greatest}``,
+    ``{sources: [most trusted, …]}``, ``best`` (the greatest score ``by``), or a list of them, of which each decides where
+    those before it leave a tie; at last the first in order. Scores are those that rows carry from their source."""
+    by: Decision[str | None] = None
+    """The name of the score by which the ``best`` is chosen. A row without it comes last."""
     source_order: Decision[tuple[str, ...]] = ()
     """Sources whose rows stay before others', the most trusted first; sources not named come last. Counts before ``keep``."""
+    against: Decision[RowsName | None] = None
+    """A source or dataset whose rows count as earlier ones: rows that duplicate one of them go, they themselves stay."""
+    action: Decision[Literal["drop", "mark"]] = "drop"
+    """``mark`` keeps all rows and only tells clusters, for a later step or a look at them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encoder(cls, given: Any) -> Any:
+        if (
+            isinstance(given, dict)
+            and given.get("method") in ("semantic", "cross_lingual")
+            and given.get("model") is None
+        ):
+            return {**given, "model": "use-multilingual"}
+        return given
 
     @model_validator(mode="after")
-    def _need_name(self) -> Duplicates:
-        if self.keep == "best" and self.by is None:
+    def _fits_together(self) -> Duplicates:
+        listed = self.keep if isinstance(self.keep, tuple) else (self.keep,)
+        if "best" in listed and self.by is None:
             raise ValueError("keep: best needs 'by', the name of a score of the rows")
+        if self.method == "exact" and self.similarity is not None:
+            raise ValueError(
+                "similarity: exact rows are equal or not; write 'method: minhash' (or semantic, cross_lingual)"
+            )
+        if self.bands is not None and self.bands[0] * self.bands[1] > self.num_perm:
+            raise ValueError(
+                f"bands: {self.bands[0]} × {self.bands[1]} is more than the {self.num_perm} numbers of num_perm"
+            )
+        if wrong := check_sizes(self._shingle):
+            raise ValueError(wrong[0])
+        near_semantic.parse_pairs(self.pairs)
         return self
 
     def check(self, kind: Kind) -> list[str]:
         return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        return dict(_COLUMNS)
+        found = {
+            "cluster_id": pa.string(),
+            "duplicate_of": pa.string(),
+            "similarity": pa.float64(),
+            "size": pa.float64(),
+        }
+        return {**found, "unassessed": pa.string()} if self.by_meaning else found
 
+    @property
+    def by_meaning(self) -> bool:
+        """Whether an encoder decides."""
+        return self.method in ("semantic", "cross_lingual")
+
+    @property
+    def _shingle(self) -> dict[str, int]:
+        if self.shingle is None:
+            return {}
+        if isinstance(self.shingle, int):
+            from filters.shingles import SIZES
+
+            return dict.fromkeys(("default", *SIZES), self.shingle)
+        return self.shingle
+
+    # ---------------------------------------------------------------------------------------------------------- summaries
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
-        same = Sameness(self.unicode, self.case, self.blanks, self.punctuation, self.digits, self.marks)
-        fields = [rows.text(name).fill_null("") for name in self.fields or main_fields(rows.kind)]
-        normal = [same.normalize(field, rows.language).to_list() for field in fields]
-        tags = rows.language.to_list()
-        empty = b"\0" * 16
-        digests, there = [], np.zeros(len(rows), bool)
-        for row, texts in enumerate(zip(*normal, strict=True)):
-            if not any(texts):
-                digests.append(empty)
-                continue
-            there[row] = True
-            digest = blake2b(digest_size=16, person=b"curate-same-1")
-            if self.across == "language":
-                digest.update(tags[row].encode() + b"\0")
-            for one in texts:
-                data = one.encode("utf-8", "surrogatepass")
-                digest.update(len(data).to_bytes(8, "little"))
-                digest.update(data)
-            digests.append(digest.digest())
-        halves = np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, 2)
-        lengths = pl.DataFrame([field.str.len_chars().alias(str(n)) for n, field in enumerate(fields)]).sum_horizontal()
-        sources = rows.table["lineage"].combine_chunks().field("source") if len(rows) else pa.array([], pa.string())
-        return pa.Table.from_arrays(
-            [pa.array(halves[:, 0], mask=~there), pa.array(halves[:, 1], mask=~there), pa.array(rows.ids.to_list(), pa.string()),
-             pa.array(lengths.to_list(), pa.int64()), sources.cast(pa.string()), self._values(rows)],
-            schema=_SUMMARY,
+        return self._summarizer().summarize(rows, context)
+
+    def _summarizer(self) -> Summarizer:
+        usual = _EXACT if self.method == "exact" else _NEAR
+        chosen: dict[str, Any] = {name: getattr(self, name) or value for name, value in usual.items()}
+        return Summarizer(
+            self.method, self.fields, Sameness(self.unicode, self.case, **chosen), self._shingle, self.num_perm,
+            self.model or "", self.max_chars, self.strict,
         )  # fmt: skip
 
-    def _values(self, rows: Rows) -> pa.Array:
-        if self.by is None or not len(rows):
-            return pa.nulls(len(rows), pa.float64())
-        scores = pl.from_arrow(rows.table.select(["scores"])).get_column("scores")  # type: ignore[union-attr]
-        named = pl.element().filter(pl.element().struct.field("name") == self.by).struct.field("value")
-        return pa.array(scores.list.eval(named).list.first().to_list(), pa.float64())
-
+    # ----------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
-        import duckdb
+        if not summaries:
+            return
+        every = [*self._against(context), *(Summary(path) for path in summaries)]
+        told = exact.decide(every, self._rules(), context) if self.method == "exact" else self._near(every, context)
+        for path, columns in zip(summaries, told, strict=True):
+            if self.by_meaning:
+                columns["unassessed"] = _unassessed(path)
+            yield pa.table(columns)
 
+    def _rules(self) -> Rules:
+        crossing = self.method == "cross_lingual"
+        return Rules(
+            "all" if crossing else self.across, self.scope, self.numbers == "distinct" and not crossing,
+            self.negation == "distinct" and self.method == "semantic", self.linkage, self._criteria(), self.action == "drop",
+            ("language", *(("group",) if self.groups == "exclude" else ())) if crossing else (),
+        )  # fmt: skip
+
+    def _criteria(self) -> tuple[Criterion, ...]:
+        listed = self.keep if isinstance(self.keep, tuple) else (self.keep,)
+        trusted: tuple[Criterion, ...] = (BySource(sources=self.source_order),) if self.source_order else ()
+        return (*trusted, *(ByScore(score=self.by or "") if one == "best" else one for one in listed))
+
+    def _against(self, context: Context) -> list[Summary]:
+        """The summaries of the rows that were there before."""
+        if self.against is None:
+            return []
         context.scratch.mkdir(parents=True, exist_ok=True)
-        memory = max(context.memory, _LEAST_MEMORY)
-        config: dict[str, Any] = {
-            "memory_limit": f"{memory // 1024}KiB",
-            "temp_directory": str(context.scratch / "duplicates.tmp"),
-            "threads": max(1, min(context.threads, memory // _LEAST_MEMORY)),
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-        }
-        with duckdb.connect(str(context.scratch / "duplicates.duckdb"), config=config) as database:
-            self._group(database, summaries, memory)
-            for number, path in enumerate(summaries):
-                found = database.sql(
-                    "SELECT row, kept, high, size, id FROM result WHERE shard = ? ORDER BY row", params=[number]
-                ).to_arrow_table()
-                yield _verdict(pq.read_metadata(path).num_rows, found)
+        path = context.scratch / "against.parquet"
+        writer: pq.ParquetWriter | None = None
+        try:
+            for rows in context.rows(self.against):
+                if wrong := unknown_fields(rows.kind, self.fields):
+                    raise StepError(f"against: {self.against}: {wrong[0]}")
+                part = self.summarize(rows, context)
+                writer = writer or pq.ParquetWriter(path, part.schema)
+                writer.write_table(part)
+        finally:
+            if writer is not None:
+                writer.close()
+        return [Summary(path, fixed=True)] if writer is not None else []
 
-    def _group(self, database: Any, summaries: Sequence[Path], memory: int) -> None:
-        """Fills ``result`` with the rows of all groups of two or more, ordered by shard and row."""
-        database.execute(
-            "CREATE TABLE places (high UBIGINT, low UBIGINT, rank DOUBLE, amount DOUBLE, shard UINTEGER, row UBIGINT)"
-        )
-        amount = {"first": "0", "longest": "-chars", "best": "coalesce(-value, 'infinity')"}[self.keep]
-        order = list(self.source_order)
-        for number, path in enumerate(summaries):
-            database.execute(
-                f"INSERT INTO places SELECT high, low, coalesce(list_position(?, source), {len(order) + 1}), {amount}, {number}, "
-                "file_row_number FROM read_parquet(?, file_row_number = true) WHERE high IS NOT NULL",
-                [order or [""], str(path)],
+    def _near(self, summaries: list[Summary], context: Context) -> Iterator[dict[str, pa.Array]]:
+        rules = self._rules()
+        widths = {sum(name.startswith("text_") for name in pq.read_schema(one.path).names) for one in summaries}
+        if len(widths) > 1:
+            raise StepError(f"against: rows of {self.against} have another number of fields; name them with 'fields'")
+        fields = widths.pop()
+        files = minhash.Files(context.scratch / "duplicates")
+        scores = [one.score for one in rules.criteria if isinstance(one, ByScore)]
+        found = near.gather(summaries, rules, scores, "vector" if self.by_meaning else "signature", files)
+        if self.by_meaning:
+            self._check_encoder(context)
+            pair = partial(self._meaning_pairs, found, fields, context)
+
+            def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+                return near_semantic.cosines(found, left, right, fields)
+        else:
+            pair = partial(self._sign_pairs, found, context.memory)
+
+            def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+                return minhash.least(found.texts, left, right, self.measure, self._shingle)
+
+        yield from near.settle(found, rules, pair, measure, summaries)
+
+    def _thresholds(self) -> PerLanguage[float]:
+        usual = _SIMILARITY[self.method]
+        if self.similarity is None:
+            return PerLanguage(usual)
+        if self.similarity.default is None:
+            return PerLanguage(usual, self.similarity.values)
+        return self.similarity
+
+    def _threshold(
+        self, found: near.Gathered, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """The threshold of each pair of rows; a language whose threshold is null has no duplicates."""
+        by_language = self._thresholds()
+        values = [by_language[tag] for tag in found.languages]
+        single = np.array([*(np.inf if value is None else value for value in values), np.inf])
+        codes = found.language[a], found.language[b]
+        result: npt.NDArray[np.float64] = np.maximum(single[codes[0]], single[codes[1]])
+        for both, value in near_semantic.parse_pairs(self.pairs).items() if self.method == "cross_lingual" else ():
+            mine = np.array([*(tag in both for tag in found.languages), False])
+            result[mine[codes[0]] & mine[codes[1]]] = value
+        return result
+
+    def _least(self, found: near.Gathered) -> float:
+        by_language = self._thresholds()
+        given = [value for tag in found.languages if (value := by_language[tag]) is not None]
+        return min([*given, *(self.pairs.values() if self.method == "cross_lingual" else ())], default=1.0)
+
+    def _sign_pairs(self, found: near.Gathered, memory: int, things: near.Distinct) -> minhash.Pairs:
+        least = self._least(found)
+        pairs = near_signs.pairs(
+            found, things, least, self.measure, self._shingle, self.bands, memory // 4,
+            words=self.words == "distinct", negation=self.negation == "distinct",
+        )  # fmt: skip
+        rows = things.rows
+        good = pairs.similarity >= self._threshold(found, rows[pairs.left], rows[pairs.right])
+        return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
+
+    def _check_encoder(self, context: Context) -> None:
+        if self.similarity is None and not self.allow_uncalibrated and not context.model(self.model or "").absolute:
+            raise StepError(
+                f"duplicates: the cosines of '{self.model}' have no absolute meaning, so there is no usual threshold for "
+                "them; give 'similarity', or write 'allow_uncalibrated: true'"
             )
-        database.execute(
-            "CREATE TABLE found (shard UINTEGER, row UBIGINT, kept BOOLEAN, high UBIGINT, size UBIGINT, kept_shard UINTEGER, kept_row UBIGINT)"
-        )
-        # Digests are uniform, so a slice of their values is a slice of the rows that fits in memory and cuts no group.
-        rows = database.execute("SELECT count(*) FROM places").fetchone()[0]
-        slices = max(1, -(-rows * 320 // memory))
-        for part in range(slices):
-            database.execute(
-                "INSERT INTO found WITH part AS (SELECT * FROM places WHERE high % ? = ?), "
-                "best AS (SELECT high, low, count(*) AS size, min(row(rank, amount, shard, row)) AS first FROM part GROUP BY high, low HAVING count(*) > 1) "
-                "SELECT part.shard, part.row, (part.shard = best.first[3] AND part.row = best.first[4]), part.high, best.size, best.first[3], best.first[4] "
-                "FROM part JOIN best USING (high, low)",
-                [slices, part],
-            )
-        # Ids are long and needed of kept rows only, so they come in last.
-        database.execute("CREATE TABLE names (shard UINTEGER, row UBIGINT, id VARCHAR)")
-        for number, path in enumerate(summaries):
-            database.execute(
-                "INSERT INTO names SELECT ?, file_row_number, id FROM read_parquet(?, file_row_number = true) "
-                "WHERE file_row_number IN (SELECT row FROM found WHERE kept AND shard = ?)",
-                [number, str(path), number],
-            )
-        database.execute(
-            "CREATE TABLE result AS SELECT found.shard, found.row, kept, high, size, id FROM found "
-            "JOIN names ON names.shard = kept_shard AND names.row = kept_row ORDER BY found.shard, found.row"
-        )
+
+    def _meaning_pairs(
+        self, found: near.Gathered, fields: int, context: Context, things: near.Distinct
+    ) -> minhash.Pairs:
+        threshold, least = partial(self._threshold, found), self._least(found)
+        if self.method == "cross_lingual":
+            return near_semantic.between(
+                found, things, fields, threshold, margin=self.margin, k=self.neighbours, siblings=self.groups == "include",
+                numbers=self.numbers == "distinct", search=self.search, threads=context.threads, memory=context.memory,
+            )  # fmt: skip
+        pairs = near_semantic.within(found, things, fields, threshold, least, self.search, context.threads)
+        if self.lexical <= 0 or not len(pairs):
+            return pairs
+        rows = things.rows
+        shared = minhash.least(found.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
+        good = shared >= self.lexical
+        return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 
 
-def _verdict(rows: int, found: pa.Table) -> pa.Table:
-    """The decision for a shard of so many rows, given those of them that are in groups."""
-    at = found["row"].to_numpy()
-    dropped = ~found["kept"].to_numpy()
-    keep, size = np.ones(rows, bool), np.ones(rows)
-    keep[at[dropped]] = False
-    size[at] = found["size"].to_numpy()
-    cluster, original = np.full(rows, None, dtype=object), np.full(rows, None, dtype=object)
-    cluster[at] = [f"{high:016x}" for high in found["high"].to_pylist()]
-    original[at[dropped]] = found["id"].filter(pa.array(dropped)).to_pylist()
-    return pa.table(
-        {
-            "keep": pa.array(keep),
-            "reason": pa.array([None if stays else "duplicate" for stays in keep.tolist()], pa.string()),
-            "cluster": pa.array(cluster, pa.string()),
-            "duplicate_of": pa.array(original, pa.string()),
-            "size": pa.array(size),
-        }
-    )
+def _unassessed(path: Path) -> pa.Array:
+    summary = pq.read_table(path, columns=["high", "assessed"])
+    missing = summary["high"].is_valid().to_numpy() & ~summary["assessed"].to_numpy()
+    return pa.array(["language" if one else None for one in missing.tolist()], pa.string())
