@@ -240,6 +240,19 @@ class GlobalStep(Step):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         """The columns ``decide`` returns besides ``keep`` and ``reason``; named as in :class:`ScoreStep`."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of scores and attributes whose values the decision needs.
+
+        ``summarize`` returns the row's own columns ``scores`` and ``attributes`` with the summary; what earlier steps of the
+        dataset found under these names is added to them before ``decide`` sees them, and so comes last in the lists.
+        """
+        return ()
+
+    def assigns(self) -> Mapping[str, float] | None:
+        """Split → share, if the step says in its attribute column ``split`` to which split of the dataset each row belongs."""
+        return None
+
     @abstractmethod
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         """For each summary, in order, a table with ``keep`` (bool), ``reason`` (string, null if kept) and ``columns``.

@@ -21,7 +21,7 @@ Linkage = Literal["star", "connected"]
 
 # ------------------------------------------------------------------------------------------------------------- who stays
 class ByScore(BaseModel):
-    """``{score: grade, order: greatest}``: a score that rows carry from their source."""
+    """``{score: grade, order: greatest}``: a score of an earlier step, or one that rows carry from their source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

@@ -167,7 +167,7 @@ class Duplicates(GlobalStep):
     keep: Decision[Criterion | tuple[Criterion, ...]] = "first"
     """Which row of a cluster stays: ``first`` in order, ``longest``, ``shortest``, ``{score: name, order: greatest}``,
     ``{sources: [most trusted, …]}``, ``best`` (the greatest score ``by``), or a list of them, of which each decides where
-    those before it leave a tie; at last the first in order. Scores are those that rows carry from their source."""
+    those before it leave a tie; at last the first in order. Scores are those of earlier steps, and those that rows carry."""
     by: Decision[str | None] = None
     """The name of the score by which the ``best`` is chosen. A row without it comes last."""
     source_order: Decision[tuple[str, ...]] = ()
@@ -208,6 +208,10 @@ class Duplicates(GlobalStep):
 
     def check(self, kind: Kind) -> list[str]:
         return unknown_fields(kind, self.fields)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.score for one in self._criteria() if isinstance(one, ByScore)))
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         found = {

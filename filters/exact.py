@@ -49,7 +49,7 @@ def _rank(criteria: Sequence[Criterion]) -> tuple[list[str], list[Any]]:
         if isinstance(one, ByScore):
             sign = "-" if one.order == "greatest" else ""
             expressions.append(
-                f"coalesce({sign}list_extract(list_filter(scores, lambda s: s.name = ?), 1).value, 'infinity'::DOUBLE)"
+                f"coalesce({sign}list_extract(list_filter(scores, lambda s: s.name = ?), -1).value, 'infinity'::DOUBLE)"
             )
             values.append(one.score)
         elif isinstance(one, BySource):

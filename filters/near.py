@@ -179,12 +179,12 @@ def flat(array: pa.Array) -> npt.NDArray[Any]:
 
 
 def score_of(scores: pa.Array, name: str) -> npt.NDArray[np.float64]:
-    """The value of the score of that name in each row's list; NaN where there is none."""
+    """The latest value of the score of that name in each row's list; NaN where there is none."""
     lists = pl.Series("scores", pl.from_arrow(scores))
     if not len(lists):
         return np.zeros(0)
     named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
-    return np.array(lists.list.eval(named).list.first().fill_null(float("nan")).to_list(), np.float64)
+    return np.array(lists.list.eval(named).list.last().fill_null(float("nan")).to_list(), np.float64)
 
 
 # ------------------------------------------------------------------------------------------------------------- collapsing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,8 +235,31 @@ class _Loading:
         steps = self._steps(document, place, values.get("steps") if isinstance(values, dict) else None)
         if config is None:
             return None
-        return Dataset(name, tuple(config.from_), steps, config.splits or {"train": 1.0}, config.seed, config.description,
-                       document.mark(place), config.target)  # fmt: skip
+        splits, assigned_by = self._splits(document, place, config, steps)
+        return Dataset(name, tuple(config.from_), steps, splits, config.seed, config.description, document.mark(place), config.target, assigned_by)  # fmt: skip
+
+    def _splits(
+        self, document: Document, place: Place, config: DatasetConfig, steps: Sequence[StepUse]
+    ) -> tuple[Mapping[str, float], str]:
+        """The splits and the label of the step that assigns them, if one does."""
+        found = [(at, use, shares) for at, use in enumerate(steps)
+                 if (shares := getattr(use.params, "assigns", lambda: None)()) is not None]  # fmt: skip
+        if not found:
+            return config.splits or {"train": 1.0}, ""
+        at, use, shares = found[0]
+        if len(found) > 1:
+            self._problem(
+                document, (*place, "steps"), f"'{use.label}' and '{found[1][1].label}' both say which split a row is in"
+            )
+        if config.splits is not None:
+            self._problem(
+                document, (*place, "splits"), f"the step '{use.label}' says which splits there are; leave this out"
+            )
+        if after := [
+            later.label for later in steps[at + 1 :] if hasattr(later.params, "make") or hasattr(later.params, "gather")
+        ]:
+            self._problem(document, (*place, "steps"), f"'{after[0]}' makes new rows, which no longer have the split that '{use.label}' gave; put '{use.label}' behind it")  # fmt: skip
+        return shares, use.label
 
     def _steps(self, document: Document, place: Place, values: Any) -> tuple[StepUse, ...]:
         steps: list[StepUse] = []

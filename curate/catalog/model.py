@@ -142,6 +142,8 @@ class Dataset:
     description: str
     mark: Mark
     target: Target | None = None
+    assigned_by: str = ""
+    """Label of the step that says to which split each row belongs; without one, the row's group decides."""
 
     @property
     def looks_into(self) -> tuple[str, ...]:

@@ -192,6 +192,7 @@ class _Walk:
             "version": 1,
             "splits": [[name, share] for name, share in spec.splits.items()],
             "seed": spec.seed,
+            **({"assigned_by": spec.assigned_by} if spec.assigned_by else {}),
         }
         tasks: list[Task | None] = [None]
         if None not in pieces:
@@ -210,6 +211,7 @@ class _Walk:
                     "pieces": [{**piece.to_json(), "retired": old} for piece, old in group],
                     "splits": dict(spec.splits),
                     "seed": spec.seed,
+                    "assigned_by": spec.assigned_by,
                 }
                 tasks.append(
                     Task(

@@ -105,7 +105,7 @@ def merge_scores(rows: pa.Table, columns: Sequence[tuple[str, pa.Table]]) -> pa.
             for name in table.column_names
             if name not in ("keep", "reason") and table[name].type == wanted
         ]
-        if new:
+        if new and target in rows.column_names:
             place = rows.schema.get_field_index(target)
             rows = rows.set_column(place, rows.schema.field(place), _append(rows[target].combine_chunks(), new, child))
     return rows

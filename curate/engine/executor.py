@@ -62,6 +62,7 @@ class LocalExecutor:
         self._inline = InlineExecutor(setting)
         self._listener: threading.Thread | None = None
         self._report: Report = lambda stage, rows: None
+        self._begun = False
 
     def run(self, tasks: Sequence[Task], report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
         # One task for an idle machine is not worth the second that a new process takes to import everything.
@@ -85,6 +86,9 @@ class LocalExecutor:
                     index = running.pop(future)
                     yield index, future.result()
         except BrokenProcessPool:
+            if not self._begun:
+                raise ExecutorError("the worker processes died before they began; a script that builds keeps its calls below "
+                                    "'if __name__ == \"__main__\":', since each worker imports it again") from None  # fmt: skip
             stages = sorted({tasks[index].stage for index in running.values()})
             raise ExecutorError(f"a worker process died while working on {', '.join(stages) or 'nothing'}; if the machine ran out of "
                                 "memory, set 'run: {workers: …}' lower") from None  # fmt: skip
@@ -114,7 +118,10 @@ class LocalExecutor:
 
     def _listen(self, queue: Any) -> None:
         while (said := queue.get()) is not None:
-            self._report(*said)
+            if said[0] == _BEGUN:
+                self._begun = True
+            else:
+                self._report(*said)
 
     def close(self) -> None:
         self._inline.close()
@@ -135,6 +142,8 @@ class LocalExecutor:
 
 
 _SAY: Any = None
+_BEGUN = ""
+"""What a worker says first, where later the stage stands."""
 
 
 def _prepare(queue: Any, alone: bool) -> None:
@@ -146,6 +155,7 @@ def _prepare(queue: Any, alone: bool) -> None:
     if alone:
         signal.signal(signal.SIGTERM, _leave)
     _SAY = queue
+    queue.put((_BEGUN, 0))
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()

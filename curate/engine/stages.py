@@ -357,7 +357,7 @@ class Runner:
             full = {
                 **told,
                 "inputs": [
-                    [summary["digest"], piece.alive, piece.shard.digest]
+                    [summary["digest"], piece.alive, piece.shard.digest, *_looked_at(step, piece)]
                     for summary, piece in zip(summaries, known, strict=True)
                     if summary
                 ],
@@ -400,6 +400,16 @@ class Runner:
             )
             after.append(replace(piece, columns=(*piece.columns, columns)))
         return after
+
+
+def _looked_at(step: Any, piece: Piece) -> list[list[str]]:
+    """What earlier steps found that a global step asks for (``reads``); nothing, for most."""
+    asked = [
+        one
+        for one in piece.columns
+        if any(name == one.label or name.startswith(f"{one.label}.") for name in step.reads)
+    ]
+    return [[one.label, one.digest] for one in asked]
 
 
 def bound_model(catalog: Catalog, registry: Any, name: str) -> Model:

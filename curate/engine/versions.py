@@ -62,9 +62,12 @@ def part(work: Work, folder: Path) -> dict[str, Any]:
         alive = read_alive(root, columns, table.num_rows)
         if not piece["retired"]:
             rows = merged.filter(pa.array(alive))
-            place = pl.Series(
-                assign_splits(rows["group_id"].to_pylist(), splits, work.payload["seed"]), dtype=pl.String
-            )
+            by_group = assign_splits(rows["group_id"].to_pylist(), splits, work.payload["seed"])
+            place = pl.Series(by_group, dtype=pl.String)
+            for label, table in beside:
+                if label == work.payload.get("assigned_by"):
+                    said = pl.Series(table["split"].filter(pa.array(alive)).to_pylist(), dtype=pl.String)
+                    place = said.fill_null(place)
             for name in splits:
                 kept[name].append(rows.filter(pa.array((place == name).to_list(), pa.bool_())))
         dropped = merged.filter(pa.array(~alive))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from curate.engine.columns import (
     decide,
     expand,
     mask_digest,
+    merge_scores,
     read_alive,
     to_arrow,
 )
@@ -319,6 +320,17 @@ def summarize(work: Work, folder: Path) -> dict[str, Any]:
     return {"path": "summary.parquet", "digest": content_digest(summary)}
 
 
+def _found_before(root: Path, columns: Sequence[Columns], names: Sequence[str]) -> list[tuple[str, pa.Table]]:
+    """The findings of these names, as (label, column shard)."""
+    found = []
+    for one in columns:
+        here = [name for name in pq.read_schema(root / one.path).names if name not in ("keep", "reason")
+                and (one.label if name == "score" else f"{one.label}.{name}") in names] if names else []  # fmt: skip
+        if here:
+            found.append((one.label, pq.read_table(root / one.path, columns=here)))
+    return found
+
+
 def settle(work: Work, folder: Path) -> dict[str, Any]:
     """The decision of a global step over all shards."""
     step: GlobalStep = work.step()
@@ -328,11 +340,13 @@ def settle(work: Work, folder: Path) -> dict[str, Any]:
     names = list(step.columns(kind))
     masks, cuts = [], []
     for index, shard in enumerate(shards):
-        alive = read_alive(root, [Columns(**value) for value in shard["columns"]], shard["rows"])
+        before = [Columns(**value) for value in shard["columns"]]
+        alive = read_alive(root, before, shard["rows"])
         path = root / shard["summary"]
-        if not alive.all():
+        found = _found_before(root, before, step.reads)
+        if found or not alive.all():
             path = work.context.scratch / f"summary-{index:05d}.parquet"
-            write_parquet(pq.read_table(root / shard["summary"]).filter(pa.array(alive)), path)
+            write_parquet(merge_scores(pq.read_table(root / shard["summary"]), found).filter(pa.array(alive)), path)
         masks.append(alive)
         cuts.append(path)
     results = []

@@ -153,3 +153,20 @@ def test_a_dying_worker_is_reported_with_what_it_did(place):
     process = start(place)
     _, err = process.communicate(timeout=120)
     assert process.returncode != 0 and "a worker process died while working on loud/letters" in err
+
+
+def test_a_script_without_a_main_guard_is_told_so(place):
+    script = (place / "build.py").read_text().replace('if __name__ == "__main__":', "if True:")
+    (place / "build.py").write_text(script)
+    catalog = yaml.safe_load((place / "catalog.yaml").read_text())
+    (place / "catalog.yaml").write_text(yaml.safe_dump({**catalog, "run": {"workers": 2}}))
+    ran = subprocess.run(
+        [sys.executable, "build.py", "catalog.yaml"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode != 0
+    assert "keeps its calls below 'if __name__ == \"__main__\":'" in ran.stderr.splitlines()[-1], ran.stderr[-2000:]

@@ -1,0 +1,362 @@
+"""A mixture is a number of rows for each language (or source), and the rows that come first in an order drawn by item.
+
+The order is drawn once for each item (``group_id``) from the seed, the same in all languages. So equal numbers are the same items
+in every language, and what is in a mixture of some size is also in every larger one of the same seed: mixtures are nested.
+
+The numbers are found by filling: every language's number grows in proportion to its weight until it meets its limit
+(:func:`allot`). That is UniMax (Chung et al. 2023) where weights are equal and the limit is the rows times the repeats allowed,
+and temperature sampling (weights n^(1/T), as for multilingual BERT) where they follow the numbers n of rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from curate.catalog.params import Decision, LanguageTag, PerLanguage
+from curate.rows import Kind
+from curate.rows.ids import hash_texts
+from curate.rows.kinds import SCORES
+from curate.steps import Context, GlobalStep, Rows, StepError
+from filters.near import score_of
+from filters.split import mixed
+
+Counts = npt.NDArray[np.int64]
+Weight = Annotated[float, Field(ge=0)]
+_SHARE, _OTHER, _OUT, _REPLACED = (
+    "beyond its share",
+    "its item is in another language",
+    "not in the mixture",
+    "replaced by a translation",
+)
+
+
+class Replace(BaseModel):
+    """``{language: en, rows: 40}``: so many items go from one language into others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    language: LanguageTag
+    """The language whose rows are replaced by their translations."""
+    rows: PositiveInt
+    """How many items, spread evenly over the other languages (as far as there are translations)."""
+    by: tuple[LanguageTag, ...] | None = None
+    """The languages that replace; unless given, all others."""
+
+
+class Mix(GlobalStep):
+    """Keeps so many rows of each language, or source, that the mixture has the shares asked for.
+
+    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row, since rows are never written twice.
+    Warns where a language has too few rows for its share.
+    """
+
+    tag: ClassVar[str] = "mix"
+    summary: ClassVar[str] = (
+        "A mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
+    )
+
+    by: Decision[Literal["language", "source"]] = "language"
+    """What the shares are of."""
+    rows: Decision[PositiveInt | None] = None
+    """Rows in all (repeats counted); unless given, as many as there are, and with ``weights`` as many as keep the shares."""
+    weights: Decision[dict[str, Weight] | None] = None
+    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` is for those not named, else they are left out. Language tags
+    also answer for their special forms (``zh`` for ``zh-Hant``)."""
+    balance: Decision[Literal["weights", "natural", "temperature", "uniform"] | None] = None
+    """``natural``: in proportion to the rows there are; ``temperature``: to the power of 1/``temperature`` of that; ``uniform``:
+    equal shares (UniMax, where some have too few); unless given, ``weights`` if there are any, else ``natural``."""
+    temperature: Decision[Annotated[float, Field(ge=1)]] = 3.3
+    """1 is natural, 100 nearly uniform."""
+    only: Decision[tuple[str, ...] | None] = None
+    """The languages, or sources, that there are in the mixture at all."""
+    caps: Decision[PerLanguage[Annotated[int, Field(ge=0)]]] = PerLanguage[int]()
+    """Most rows of each language (or source; repeats counted)."""
+    max_repeats: Decision[Annotated[float, Field(ge=1)]] = 1.0
+    """How often a row may be counted where a share is larger than what there is."""
+    shortage: Decision[Literal["fill", "shrink", "short", "error"]] = "fill"
+    """Where there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the whole smaller and keeps the
+    shares, ``short`` leaves that one short, ``error`` stops."""
+    items: Decision[Literal["any", "once"]] = "any"
+    """``once``: of each item (``group_id``) one row at most, in one of its languages; the scarcest language chooses first."""
+    choose: Decision[str] = "random"
+    """``random`` by item and seed, ``first`` in order, or the name of a score, greatest first."""
+    replace: Decision[Replace | None] = None
+    """Instead of shares: one language, of which some items are in another one."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Mix:
+        if self.balance == "weights" and self.weights is None:
+            raise ValueError("balance: weights needs 'weights'")
+        if self.weights is not None:
+            if self.balance not in (None, "weights"):
+                raise ValueError(f"weights and 'balance: {self.balance}' are two ways to say the shares; take one")
+            if not any(self.weights.values()):
+                raise ValueError("weights: all of them are 0")
+        if self.replace is not None and (
+            self.weights or self.balance or self.by != "language" or self.items == "once" or self.max_repeats > 1
+        ):
+            raise ValueError("replace says which rows there are; it goes with 'rows', 'choose' and 'only' alone")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return () if self.choose in ("random", "first") else (self.choose,)
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        return {"repeats": pa.float64()} if self.max_repeats > 1 else {}
+
+    def summarize(self, rows: Rows, context: Context) -> pa.Table:
+        lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
+        groups = hash_texts(rows.table["group_id"].to_pylist(), 8)
+        return pa.table(
+            {
+                "item": pa.array(np.frombuffer(b"".join(groups), np.uint64) if groups else [], pa.uint64()),
+                "language": pa.array(rows.language.to_list(), pa.string()),
+                "source": lineage.field("source").cast(pa.string())
+                if lineage is not None
+                else pa.array([], pa.string()),
+                "scores": rows.table["scores"].combine_chunks() if len(rows) else pa.array([], SCORES),
+            }
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- decision
+    def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
+        sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
+        item = np.zeros(sum(sizes), np.uint64)
+        kind = np.zeros(sum(sizes), np.int32)
+        value = np.zeros(sum(sizes)) if self.reads else None
+        names: dict[str, int] = {}
+        start = 0
+        for path, size in zip(summaries, sizes, strict=True):
+            table = pq.read_table(path)
+            item[start : start + size] = table["item"].to_numpy()
+            column = table[self.by].combine_chunks().dictionary_encode()
+            known = np.array([names.setdefault(name, len(names)) for name in column.dictionary.to_pylist()], np.int32)
+            kind[start : start + size] = known[column.indices.to_numpy()] if size else 0
+            if value is not None:
+                value[start : start + size] = score_of(table["scores"].combine_chunks(), self.choose)
+            start += size
+        rank = self._rank(item, value, context.seed)
+        if self.replace is not None:
+            repeats, reason = self._replaced(item, kind, names, rank, context)
+        else:
+            repeats, reason = self._shared(item, kind, names, rank, context)
+        texts = np.array([None, _SHARE, _OTHER, _OUT, _REPLACED], object)
+        start = 0
+        for size in sizes:
+            mine, why = repeats[start : start + size], reason[start : start + size]
+            told = {"keep": pa.array(mine > 0), "reason": pa.array(texts[np.where(mine > 0, 0, why)], pa.string())}
+            if self.max_repeats > 1:
+                told["repeats"] = pa.array(
+                    np.where(mine > 0, mine, np.nan).astype(np.float64), pa.float64(), from_pandas=True
+                )
+            yield pa.table(told)
+            start += size
+
+    def _rank(self, item: npt.NDArray[np.uint64], value: npt.NDArray[np.float64] | None, seed: int) -> Counts:
+        """The place of each row in the order of who comes in first."""
+        count = len(item)
+        if self.choose == "first":
+            return np.arange(count)
+        salt = np.frombuffer(hashlib.blake2b(f"mix:{seed}".encode(), digest_size=8).digest(), np.uint64)[0]
+        drawn = mixed(item ^ salt)
+        keys = (drawn,) if value is None else (drawn, np.where(np.isnan(value), np.inf, -value))
+        rank = np.empty(count, np.int64)
+        rank[np.lexsort(keys)] = np.arange(count)
+        return rank
+
+    def _weight(self, name: str, rows: int) -> float:
+        if self.only is not None and not _answers(name, self.only):
+            return 0.0
+        if self.weights is not None:
+            named = PerLanguage[float](
+                self.weights.get("default", 0.0), {k: v for k, v in self.weights.items() if k != "default"}
+            )
+            return named[name] or 0.0
+        if self.balance == "uniform":
+            return 1.0
+        power = 1 / self.temperature if self.balance == "temperature" else 1.0
+        return math.pow(rows, power)
+
+    def _shared(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int],
+                rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+        there = np.bincount(kind, minlength=len(names))
+        weights = np.array([self._weight(name, int(there[at])) for name, at in names.items()])
+        caps = [self.caps[name] for name in names]
+        usable = there.astype(np.float64) * self.max_repeats
+        limits = np.array([most if cap is None else min(most, cap) for most, cap in zip(usable, caps, strict=True)]) * (
+            weights > 0
+        )
+        wanted = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
+        self._tell(names, weights, wanted, there, context)
+        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
+        reason[weights[kind] == 0] = 3
+        taken: set[int] = set()
+        for at in sorted(range(len(names)), key=lambda at: (there[at], list(names)[at])):
+            rows = np.flatnonzero(kind == at)
+            rows = rows[np.argsort(rank[rows], kind="stable")]
+            if self.items == "once":
+                free = np.array([number not in taken for number in item[rows].tolist()], bool)
+                _, first = np.unique(item[rows], return_index=True)
+                own = np.zeros(len(rows), bool)
+                own[first] = True
+                reason[rows[~(free & own)]] = np.where(weights[at] > 0, 2, 3)
+                rows = rows[free & own]
+            whole, rest = (
+                divmod(int(wanted[at]), max(len(rows), 1))
+                if self.items == "any"
+                else (0, min(int(wanted[at]), len(rows)))
+            )
+            repeats[rows] = whole
+            repeats[rows[:rest]] += 1
+            if self.items == "once":
+                taken.update(item[rows[:rest]].tolist())
+                if rest < wanted[at] and self.rows is not None:
+                    context.warn(
+                        f"mix: only {rest} of {int(wanted[at])} rows of '{list(names)[at]}' are items that no other language has taken"
+                    )
+        return repeats, reason
+
+    @property
+    def _when_short(self) -> str:
+        """Without a size, shares that were given are kept, and others need no keeping."""
+        return "shrink" if self.rows is None and self.weights is not None and self.shortage == "fill" else self.shortage
+
+    def _tell(
+        self,
+        names: Mapping[str, int],
+        weights: npt.NDArray[np.float64],
+        wanted: Counts,
+        there: Counts,
+        context: Context,
+    ) -> None:
+        total = int(wanted.sum())
+        for name in [*(self.weights or {}), *(self.only or ())]:
+            if name != "default" and not any(_answers(known, (name,)) for known in names):
+                context.warn(f"mix: there are no rows of '{name}' ({self.by})")
+        if self.rows is not None and total < self.rows:
+            context.warn(f"mix: {total} rows instead of {self.rows}: there are no more to be had")
+        if not total or self._when_short == "shrink":
+            return
+        for name, at in names.items():
+            share, got = weights[at] / weights.sum(), wanted[at] / total
+            if weights[at] and got < share * 0.98 - 1 / total and self.balance != "uniform":
+                if self.shortage == "error":
+                    raise StepError(f"mix: '{name}' has {there[at]} rows, too few for its share of {share:.1%} in {self.rows or total} rows; "
+                                    "lower 'rows' or its weight, raise 'max_repeats', or choose another 'shortage'")  # fmt: skip
+                context.warn(f"mix: '{name}' has {got:.1%} of the rows instead of {share:.1%}: it has only {there[at]}")
+
+    def _replaced(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int],
+                  rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+        assert self.replace is not None
+        order = np.argsort(rank, kind="stable")
+        listed = list(names)
+        base = {at for name, at in names.items() if _answers(name, (self.replace.language,))}
+        others = [at for name, at in names.items() if at not in base and (self.only is None or _answers(name, self.only))
+                  and (self.replace.by is None or _answers(name, self.replace.by))]  # fmt: skip
+        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 3, np.int64)
+        mine = [row for row in order.tolist() if int(kind[row]) in base]
+        if self.rows is not None:
+            reason[mine[self.rows :]] = 1
+            mine = mine[: self.rows]
+        repeats[mine] = 1
+        own: dict[int, list[int]] = {}
+        for row in mine:
+            own.setdefault(int(item[row]), []).append(row)
+        found: dict[int, dict[int, int]] = {}
+        for row in order.tolist():
+            if int(kind[row]) in others and int(item[row]) in own:
+                reason[row] = 2
+                found.setdefault(int(item[row]), {}).setdefault(int(kind[row]), row)
+        # By how many items could each be in that language? Then equal numbers, and the scarcest chooses first.
+        could = np.array([sum(at in choices for choices in found.values()) for at in others], np.int64)
+        quota = allot(self.replace.rows, np.ones(len(others)), could)
+        free = [number for number in own if number in found]
+        done = 0
+        for place in [*np.lexsort((others, could)).tolist(), None]:
+            left = self.replace.rows - done if place is None else int(quota[place])
+            for number in free:
+                at = min(found[number], key=listed.__getitem__) if place is None else others[place]
+                if left and at in found[number]:
+                    repeats[own[number]], reason[own[number]] = 0, 4
+                    repeats[found[number][at]] = 1
+                    left, done = left - 1, done + 1
+                    found[number] = {}
+            free = [number for number in free if found[number]]
+        if done < self.replace.rows:
+            context.warn(
+                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation to be replaced by"
+            )
+        return repeats, reason
+
+
+def _answers(name: str, given: Sequence[str]) -> bool:
+    """Whether a name is one of those given, or a special form of one."""
+    return PerLanguage[bool](None, dict.fromkeys(given, True))[name] is not None
+
+
+def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, short: str = "fill") -> Counts:
+    """How many rows each part gets.
+
+    Args:
+        rows: in all; None: as many as there are.
+        weights: ≥ 0.
+        limits: the most of each.
+        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the whole becomes so small that all
+            shares are met; ``short``, ``error``: parts that cannot take theirs stay short.
+
+    Returns:
+        Whole numbers, at most ``limits``; fractions are given by largest remainder, the first of equals.
+    """
+    count = len(weights)
+    wanted = np.zeros(count)
+    weights = weights / (weights.max(initial=0.0) or 1.0)
+    live = (weights > 1e-12) & (limits > 0)
+    if not live.any():
+        return np.zeros(count, np.int64)
+    total = float(weights.sum())
+    size = float(limits.sum()) if rows is None else float(rows)
+    if short == "shrink":
+        # A part that has nothing would make everything nothing; it is told of, and left out.
+        total = float(weights[live].sum())
+        with np.errstate(over="ignore"):
+            size = min(size, float((limits[live] * total / weights[live]).min()))
+    if short == "fill":
+        left = min(size, float(limits.sum()))
+        while live.any() and left > 1e-9:
+            share = left * (weights / weights[live].sum())
+            full = live & (wanted + share >= limits)
+            if not full.any():
+                wanted[live] += share[live]
+                break
+            left -= float((limits[full] - wanted[full]).sum())
+            wanted[full] = limits[full]
+            live &= ~full
+    else:
+        wanted = np.minimum(size * (weights / total), limits) * live
+    return _whole(wanted, limits, short)
+
+
+def _whole(wanted: npt.NDArray[np.float64], limits: Counts, short: str) -> Counts:
+    found = np.floor(wanted + 1e-9).astype(np.int64)
+    missing = round(float(wanted.sum())) - int(found.sum())
+    for at in np.argsort(-(wanted - found), kind="stable").tolist():
+        if missing <= 0:
+            break
+        if found[at] < limits[at] and wanted[at] > 0:
+            found[at] += 1
+            missing -= 1
+    return found
+
+
+__all__ = ["Mix", "Replace", "allot"]

@@ -1,0 +1,218 @@
+"""Whatever must not be learnt in training and asked in the test hangs together, and all that hangs together goes into one split.
+
+Rows are one piece when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on one
+passage), or the value of an attribute (a document, a cluster of duplicates); and so on along the chain, in all languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, field_validator
+
+from curate.catalog.params import Decision
+from curate.rows import Kind, main_fields
+from curate.rows.ids import hash_texts
+from curate.rows.kinds import ATTRIBUTES
+from curate.steps import Context, GlobalStep, Rows
+from filters.clusters import components
+from filters.sameness import Sameness
+
+Hashes = npt.NDArray[np.uint64]
+Tie = Literal["prompt", "parent"]
+_SAME = Sameness(
+    "nfkc", "fold", blanks="remove", punctuation="ignore", digits="fold", marks="ignore", quotes="fold",
+    joiners="ignore", html="strip",
+)  # fmt: skip
+_LARGE = 0.05
+
+
+class Split(GlobalStep):
+    """Assigns each row to a split of the dataset, so that nothing that hangs together is divided.
+
+    Attribute ``split``: the name of the split. A piece's split is that of its smallest item by a digest of the seed, so shares are
+    met on average, and a new row moves no other unless it ties two pieces together. Warns of a piece that holds more than 5 % of
+    the rows. Stands behind all steps that make rows; the dataset's own ``splits`` is left out.
+    """
+
+    tag: ClassVar[str] = "split"
+    summary: ClassVar[str] = (
+        "Splits that leak nothing: items, prompts, passages and clusters stay whole across languages."
+    )
+
+    shares: Decision[
+        Annotated[
+            dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[float, Field(gt=0)]],
+            Field(min_length=1),
+        ]
+    ]
+    """Split → share; they add up to 1. As in ``{train: 0.98, test: 0.02}``."""
+    together: Decision[tuple[Tie, ...]] = ("prompt", "parent")
+    """What ties rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either side) but for case,
+    blanks, punctuation and the like, in whatever language. ``parent``: a common parent row, or being one's parent."""
+    attributes: Decision[tuple[str, ...]] = ()
+    """Attributes of which rows with the same value stay together: ``duplicates.cluster_id`` of an earlier step with ``action: mark``,
+    or one that came from the source, such as ``document``."""
+
+    @field_validator("shares")
+    @classmethod
+    def _sums_to_one(cls, value: dict[str, float]) -> dict[str, float]:
+        if abs(sum(value.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares add up to {sum(value.values()):g}, not 1")
+        for name in ("rejected", "quarantined"):
+            if name in value:
+                raise ValueError(f"'{name}' is the name of rows that were left out; call the split otherwise")
+        return value
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.attributes
+
+    def assigns(self) -> Mapping[str, float]:
+        return self.shares
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        return {"split": pa.string()}
+
+    def summarize(self, rows: Rows, context: Context) -> pa.Table:
+        lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
+        parents = lineage.field("parents") if lineage is not None else pa.array([], pa.list_(pa.string()))
+        texts = [_normal(rows, name) for name in _asked(rows.kind)]
+        return pa.table(
+            {
+                "id": _hashed(rows.ids.to_list()),
+                "item": _hashed(rows.table["group_id"].to_pylist()),
+                "texts": _lists([[text for text in one if text] for one in zip(*texts, strict=True)]),
+                "parents": _lists(parents.to_pylist()),
+                "attributes": rows.table["attributes"].combine_chunks() if len(rows) else pa.array([], ATTRIBUTES),
+            }
+        )
+
+    def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
+        sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
+        ties: list[tuple[npt.NDArray[np.int64], Hashes]] = []
+        items: list[Hashes] = []
+        start = 0
+        for path, size in zip(summaries, sizes, strict=True):
+            table = pq.read_table(path)
+            row = np.arange(start, start + size)
+            items.append(_numbers(table["item"]))
+            ties.append((row, _salted(items[-1], "item")))
+            if "parent" in self.together:
+                ties += [(row, _salted(_numbers(table["id"]), "row")), _listed(table["parents"], start, "row")]
+            if "prompt" in self.together:
+                ties.append(_listed(table["texts"], start, "text"))
+            ties += [_valued(table["attributes"], start, name) for name in self.attributes]
+            start += size
+        item = np.concatenate([*items, np.zeros(0, np.uint64)])
+        piece = _pieces(start, ties)
+        self._tell(piece, context)
+        place = self._places(piece, item, context.seed)
+        names = np.array([*self.shares])
+        start = 0
+        for size in sizes:
+            mine = names[place[start : start + size]]
+            yield pa.table({"keep": pa.array([True] * size, pa.bool_()), "reason": pa.nulls(size, pa.string()),
+                            "split": pa.array(mine.tolist(), pa.string())})  # fmt: skip
+            start += size
+
+    def _places(self, piece: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
+        """The number of each row's split."""
+        count = len(piece)
+        least = np.full(count, np.iinfo(np.uint64).max, np.uint64)
+        salt = np.frombuffer(hashlib.blake2b(f"split:{seed}".encode(), digest_size=8).digest(), np.uint64)[0]
+        # The least of mixed digests: which of its items stands for a piece depends on nothing but the seed.
+        np.minimum.at(least, piece, mixed(item ^ salt))
+        bounds = np.cumsum([*self.shares.values()])[:-1]
+        # The least of n numbers in [0, 1) is not uniform; mixed once more, it is.
+        drawn = mixed(least[piece]).astype(np.float64) / 2.0**64
+        found: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
+        return found
+
+    def _tell(self, piece: npt.NDArray[np.int64], context: Context) -> None:
+        if not len(piece):
+            return
+        _, counts = np.unique(piece, return_counts=True)
+        largest = int(counts.max())
+        if largest > max(_LARGE * len(piece), 20) and len(counts) > 1:
+            context.warn(f"{largest} of {len(piece)} rows hang together and go into one split; tie them by less "
+                         "('together', 'attributes') if the shares matter")  # fmt: skip
+
+
+def _asked(kind: Kind) -> tuple[str, ...]:
+    """The fields that must not be seen in training: prompts, or what there is instead."""
+    names = main_fields(kind)
+    return ("prompt",) if "prompt" in names else tuple(names)
+
+
+def _normal(rows: Rows, name: str) -> list[str]:
+    text = rows.text(name).fill_null("")
+    return _SAME.finish(_SAME.clean(text, rows.field_language(name))).to_list()
+
+
+def _hashed(texts: Sequence[str]) -> pa.Array:
+    return pa.array(np.frombuffer(b"".join(hash_texts(list(texts), 8)), np.uint64) if texts else [], pa.uint64())
+
+
+def _lists(values: Sequence[Sequence[str]]) -> pa.Array:
+    ends = np.cumsum([0, *(len(one) for one in values)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), _hashed([text for one in values for text in one]))
+
+
+def _numbers(column: pa.ChunkedArray) -> Hashes:
+    return np.asarray(column.to_numpy(), np.uint64)
+
+
+def mixed(values: Hashes) -> Hashes:
+    """A bijection of 64-bit numbers that leaves no pattern (the finalizer of SplitMix64)."""
+    mixed = values.astype(np.uint64, copy=True)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed ^= mixed >> np.uint64(shift)
+        mixed *= np.uint64(factor)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
+
+
+def _salted(values: Hashes, what: str) -> Hashes:
+    """So that an item, a text and a row of one digest are three."""
+    salt = np.frombuffer(hashlib.blake2b(what.encode(), digest_size=8).digest(), np.uint64)[0]
+    return mixed(values ^ salt)
+
+
+def _listed(column: pa.ChunkedArray, start: int, what: str) -> tuple[npt.NDArray[np.int64], Hashes]:
+    lists = column.combine_chunks()
+    if not len(lists):
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    values = np.asarray(lists.values.to_numpy(zero_copy_only=False), np.uint64)[offsets[0] : offsets[-1]]
+    return np.repeat(np.arange(start, start + len(lists)), np.diff(offsets)), _salted(values, what)
+
+
+def _valued(column: pa.ChunkedArray, start: int, name: str) -> tuple[npt.NDArray[np.int64], Hashes]:
+    """Rows with an attribute of that name, by the digest of its latest value."""
+    lists: Any = pl.Series("attributes", pl.from_arrow(column.combine_chunks())) if len(column) else []
+    if not len(lists):
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
+    latest = lists.list.eval(named).list.last()
+    rows = np.flatnonzero(latest.is_not_null().to_numpy())
+    digests = np.asarray(_hashed(latest.drop_nulls().to_list()).to_numpy(zero_copy_only=False), np.uint64)
+    return rows + start, _salted(digests, f"attribute:{name}")
+
+
+def _pieces(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:
+    """The number of the piece that each of ``count`` rows is part of, given (rows, keys): equal keys tie."""
+    if not count:
+        return np.zeros(0, np.int64)
+    rows, keys = np.concatenate([one for one, _ in ties]), np.concatenate([one for _, one in ties])
+    order = np.argsort(keys, kind="stable")
+    rows, keys = rows[order], keys[order]
+    same = keys[1:] == keys[:-1]
+    return components(count, rows[:-1][same], rows[1:][same])

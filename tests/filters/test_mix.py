@@ -1,0 +1,208 @@
+"""Mixtures: what shares come out, which rows they are, and that neither shards nor sizes change the choice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from curate.rows import Kind
+from curate.steps import StepError
+from filters.mix import Mix, allot
+
+
+def decide(step: Any, shards: list[Any], context: Any, folder: Path) -> list[dict[str, Any]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    context.seed = getattr(context, "seed", 0)
+    paths = []
+    for number, rows in enumerate(shards):
+        paths.append(folder / f"{number}.parquet")
+        pq.write_table(step.summarize(rows, context), paths[-1])
+    tables = list(step.decide(paths, context))
+    assert [len(table) for table in tables] == [len(rows) for rows in shards]
+    return pa.concat_tables(tables).to_pylist()
+
+
+@pytest.fixture
+def many(make: Any) -> Any:
+    """100 English items, 40 of them in Swahili, 60 in Hindi, 10 in traditional Chinese."""
+    rows = [
+        {"language": language, "text": f"{language} {n}", "group_id": f"item:{n}", "source_name": f"from-{language}"}
+        for language, count in (("en", 100), ("sw", 40), ("hi", 60), ("zh-Hant", 10))
+        for n in range(count)
+    ]
+    return make(Kind.DOCUMENT, rows)
+
+
+@pytest.fixture
+def mixed(many: Any, context: Any, tmp_path: Path) -> Any:
+    def run(given: Any = many, seed: int = 0, **params: Any) -> Any:
+        context.seed = seed
+        context.warnings.clear()
+        found = decide(Mix(**params), [given], context, tmp_path / f"s{len(list(tmp_path.iterdir()))}")
+        kept = [row for row, one in zip(given.table.to_pylist(), found, strict=True) if one["keep"]]
+        return Counter(row["language"] for row in kept), {(row["language"], row["group_id"]) for row in kept}, found
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, {"en": 100, "sw": 40, "hi": 60, "zh-Hant": 10}),
+        ({"rows": 21}, {"en": 10, "sw": 4, "hi": 6, "zh-Hant": 1}),
+        ({"weights": {"en": 90, "sw": 10}, "rows": 50}, {"en": 45, "sw": 5}),
+        ({"weights": {"en": 1, "default": 1}, "rows": 40}, {"en": 10, "sw": 10, "hi": 10, "zh-Hant": 10}),
+        # Without a size, as many as keep the shares.
+        ({"weights": {"en": 1, "sw": 1}}, {"en": 40, "sw": 40}),
+        ({"weights": {"en": 1, "zh": 1}}, {"en": 10, "zh-Hant": 10}),
+        # UniMax: whoever has too few gives the rest to the others.
+        ({"balance": "uniform", "rows": 100}, {"en": 30, "sw": 30, "hi": 30, "zh-Hant": 10}),
+        ({"balance": "uniform", "rows": 170}, {"en": 60, "sw": 40, "hi": 60, "zh-Hant": 10}),
+        ({"balance": "uniform", "rows": 100, "only": ["en", "hi"]}, {"en": 50, "hi": 50}),
+        ({"balance": "uniform", "rows": 100, "caps": {"default": 25}}, {"en": 25, "sw": 25, "hi": 25, "zh-Hant": 10}),
+        ({"balance": "temperature", "temperature": 1, "rows": 21}, {"en": 10, "sw": 4, "hi": 6, "zh-Hant": 1}),
+        # 100^.5 : 40^.5 : 60^.5 : 10^.5 = 10 : 6.32 : 7.75 : 3.16
+        ({"balance": "temperature", "temperature": 2, "rows": 27}, {"en": 10, "sw": 6, "hi": 8, "zh-Hant": 3}),
+        ({"weights": {"en": 1, "sw": 1}, "rows": 100, "shortage": "short"}, {"en": 50, "sw": 40}),
+        ({"weights": {"en": 1, "sw": 1}, "rows": 100, "shortage": "shrink"}, {"en": 40, "sw": 40}),
+        ({"weights": {"en": 1, "sw": 1}, "rows": 100}, {"en": 60, "sw": 40}),
+        ({"by": "source", "weights": {"from-en": 3, "from-hi": 1}, "rows": 40}, {"en": 30, "hi": 10}),
+    ],
+)
+def test_the_shares_are_those_asked_for(mixed: Any, params: dict[str, Any], expected: dict[str, int]) -> None:
+    assert mixed(**params)[0] == expected
+
+
+def test_a_larger_mixture_holds_the_smaller_one_and_equal_numbers_are_the_same_items(mixed: Any) -> None:
+    small, large = mixed(balance="uniform", rows=20)[1], mixed(balance="uniform", rows=40)[1]
+    assert small < large
+    by_language = {tag: {item for language, item in large if language == tag} for tag in ("en", "zh-Hant")}
+    assert len(by_language["en"]) == 10 and len(mixed(seed=1, balance="uniform", rows=40)[1] & large) < 40
+    # Of the items that there are in all four languages each language takes the same first ones.
+    alike = mixed(balance="uniform", rows=20)[1]
+    english = {item for language, item in mixed(only=["en"], rows=100)[1] if language == "en"}
+    assert {item for _, item in alike} <= english
+    # Nested in languages at constant size: what is in English with three languages is there with two.
+    two, three = mixed(weights={"en": 1, "hi": 1}, rows=36)[1], mixed(weights={"en": 1, "hi": 1, "sw": 1}, rows=36)[1]
+    assert {one for one in three if one[0] in ("en", "hi")} < two
+
+
+def test_what_is_dropped_says_why(mixed: Any) -> None:
+    _, _, found = mixed(weights={"en": 1, "sw": 1}, rows=20)
+    assert Counter(one["reason"] for one in found) == {"beyond its share": 120, "not in the mixture": 70, None: 20}
+
+
+def test_rows_may_count_more_than_once_without_being_written_twice(mixed: Any) -> None:
+    counts, _, found = mixed(balance="uniform", rows=200, max_repeats=4)
+    assert counts == {"en": 54, "sw": 40, "hi": 53, "zh-Hant": 10}
+    repeats = Counter()
+    for one, language in zip(found, ["en"] * 100 + ["sw"] * 40 + ["hi"] * 60 + ["zh-Hant"] * 10, strict=True):
+        repeats[language] += one["repeats"] or 0
+        assert (one["repeats"] is None) == (not one["keep"])
+    # 200 over four: 50 each, but ten rows of Chinese count 40 at most, so the others take 160 between them.
+    assert sum(repeats.values()) == 200 and repeats["zh-Hant"] == 40
+    assert sorted(repeats.values()) == [40, 53, 53, 54]
+    assert {one["repeats"] for one in found[-10:]} == {4.0}
+
+
+def test_an_item_may_be_in_one_language_only(mixed: Any, context: Any) -> None:
+    counts, chosen, found = mixed(balance="uniform", items="once", rows=40)
+    assert counts == {"en": 10, "sw": 10, "hi": 10, "zh-Hant": 10}
+    assert len({item for _, item in chosen}) == 40
+    assert "its item is in another language" in {one["reason"] for one in found}
+    mixed(balance="uniform", items="once", only=["sw", "zh-Hant"], rows=50)
+    assert any("no other language has taken" in message for message in context.warnings)
+
+
+def test_english_rows_are_replaced_by_translations_spread_evenly(mixed: Any, context: Any) -> None:
+    counts, chosen, found = mixed(replace={"language": "en", "rows": 30})
+    assert counts == {"en": 70, "sw": 10, "hi": 10, "zh-Hant": 10}
+    assert len({item for _, item in chosen}) == 100
+    assert Counter(one["reason"] for one in found)["replaced by a translation"] == 30
+    counts, _, _ = mixed(replace={"language": "en", "rows": 50, "by": ["sw"]})
+    assert counts == {"en": 60, "sw": 40}
+    assert any("only 40 of 50" in message for message in context.warnings)
+    assert mixed(replace={"language": "en", "rows": 5}, rows=20)[0].total() == 20
+
+
+def test_the_best_come_first_if_asked(make: Any, mixed: Any) -> None:
+    rows = make(
+        Kind.DOCUMENT,
+        [
+            {"language": "en", "text": f"t{n}", "scores": [{"name": "grade", "value": n % 7}] if n else []}
+            for n in range(50)
+        ],
+    )
+    _, _, found = mixed(rows, choose="grade", rows=14)
+    assert [n % 7 for n, one in enumerate(found) if one["keep"]].count(6) == 7
+    assert not found[0]["keep"]
+    assert [one["keep"] for one in mixed(rows, choose="first", rows=3)[2]][:4] == [True, True, True, False]
+
+
+def test_too_little_is_told_or_refused(mixed: Any, context: Any) -> None:
+    mixed(weights={"en": 1, "sw": 9}, rows=100)
+    assert any("'sw' has 40.0% of the rows instead of 90.0%" in message for message in context.warnings)
+    mixed(weights={"en": 1, "th": 1}, rows=10)
+    assert any("there are no rows of 'th'" in message for message in context.warnings)
+    mixed(rows=1000)
+    assert any("210 rows instead of 1000" in message for message in context.warnings)
+    with pytest.raises(StepError, match="'sw' has 40 rows, too few for its share of 90"):
+        mixed(weights={"en": 1, "sw": 9}, rows=100, shortage="error")
+
+
+def test_shards_do_not_matter_and_nothing_is_nothing(make: Any, many: Any, context: Any, tmp_path: Path) -> None:
+    step = Mix(balance="uniform", rows=50)
+    whole = decide(step, [many], context, tmp_path / "one")
+    cut = [many.take([a <= n < b for n in range(len(many))]) for a, b in ((0, 30), (30, 30), (30, 31), (31, len(many)))]
+    assert decide(step, cut, context, tmp_path / "cut") == whole
+    assert decide(step, [make(Kind.SFT, [])], context, tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"balance": "weights"},
+        {"balance": "uniform", "weights": {"en": 1}},
+        {"weights": {"en": 0}},
+        {"weights": {"en": -1}},
+        {"temperature": 0.5},
+        {"rows": 0},
+        {"replace": {"language": "en", "rows": 3}, "weights": {"en": 1}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Mix(**wrong)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.one_of(st.just(0.0), st.floats(0.001, 100)), st.integers(0, 500)), min_size=1, max_size=8),
+    st.one_of(st.none(), st.integers(0, 3000)),
+    st.sampled_from(["fill", "shrink", "short"]),
+)
+def test_allotments_keep_their_promises(parts: list[tuple[float, int]], rows: int | None, short: str) -> None:
+    weights = np.array([weight for weight, _ in parts])
+    limits = np.array([limit for _, limit in parts])
+    found = allot(rows, weights, limits, short)
+    assert (found >= 0).all() and (found <= limits).all() and (found[weights == 0] == 0).all()
+    usable = int(limits[weights > 0].sum())
+    if rows is not None:
+        assert found.sum() <= rows
+    if short == "fill":
+        assert found.sum() == (usable if rows is None else min(rows, usable))
+        # Whoever is not full has, for its weight, no less than anybody else (but for one row of rounding).
+        per = [
+            (found[at] + 1) / weights[at] for at in range(len(parts)) if weights[at] > 1e-6 and found[at] < limits[at]
+        ]
+        most = max(((found[at] - 1) / weights[at] for at in range(len(parts)) if weights[at] > 1e-6), default=0)
+        assert not per or min(per) >= most * (1 - 1e-9)
