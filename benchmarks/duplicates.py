@@ -662,7 +662,7 @@ SECTIONS = {"surface": surface, "near": near, "meaning": meaning, "crossing": cr
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], default=list(SECTIONS))
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all unless given")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--languages", nargs="+", default=list(LANGUAGES))
     parser.add_argument(

@@ -73,6 +73,16 @@ def _clings() -> npt.NDArray[np.bool_]:
     return table
 
 
+@cache
+def _pictures() -> npt.NDArray[np.bool_]:
+    """Code points that a joiner makes one with the picture before them (Extended_Pictographic)."""
+    table = np.zeros(_CODE_POINTS, bool)
+    everything = "".join(map(chr, (*range(0xA0, 0xD800), *range(0xE000, 0x20000))))
+    for match in regex.finditer(r"\p{Extended_Pictographic}", everything):
+        table[ord(match[0])] = True
+    return table
+
+
 @lru_cache(maxsize=4)
 def _sizes(given: tuple[tuple[str, int], ...]) -> npt.NDArray[np.uint8]:
     """How many signs make a shingle that begins with each code point."""
@@ -125,8 +135,7 @@ def _of_batch(texts: pl.Series, given: tuple[tuple[str, int], ...]) -> tuple[Has
     clings = _clings()[points]
     if clings.any():
         begins = ~clings
-        begins[1:] |= False
-        begins[1:] &= points[:-1] != 0x200D  # what a joiner joins is one sign
+        begins[1:] &= (points[:-1] != 0x200D) | ~_pictures()[points[1:]]  # pictures that a joiner joins are one sign
         begins[offsets[:-1][np.diff(offsets) > 0]] = True
         starts = np.flatnonzero(begins)
         # A sign of several code points: each with its place, so that the order of marks counts.
