@@ -2,7 +2,7 @@
 
 Spans are found once, on the source; whoever translates either never sees them (markers in their place) or is held to
 them afterwards (:func:`differences`). Blocks of program text are found line by line, with the same patterns as the
-filters' masks; everything else by expressions that cost no more than the text's length, whatever the text.
+filters' masks (:mod:`curate.generation.program_text`); everything else by expressions that cost no more than the text's length, whatever the text.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
-import orjson
-import polars as pl
 import regex
 
+from curate.generation.program_text import code_blocks as code_blocks
 from curate.rows import languages
-from curate.rows.masks import mask
 
 Protectable = Literal["code", "inline_code", "url", "email", "latex", "markup", "placeholder", "symbol"]
 PROTECTABLE: tuple[Protectable, ...] = (
@@ -28,7 +26,9 @@ PROTECTABLE: tuple[Protectable, ...] = (
 _END = r"\s<>\x22'（）【】「」『』《》，。、！？；：।؟，۔"
 _PATTERNS: MappingProxyType[str, str] = MappingProxyType(
     {
-        "inline_code": r"``[^\n]{1,2000}?``|`[^`\n]+`",
+        # Between backticks, and JSON objects within a line.
+        "inline_code": r"(?<!`)```++[^`\n][^\n]{0,2000}?```++|``[^\n]{1,2000}?``|`[^`\n]+`"
+                       r"|\{\s*\x22[\w $.-]{1,60}\x22\s*:[^{}\n]{0,2000}(?:\{[^{}\n]{0,1000}\}[^{}\n]{0,1000}){0,8}\}",
         "url": rf"\b(?:https?|ftp|file)://[^{_END}]+|\b(?:mailto|tel|data|magnet):[^{_END}]{{3,}}|\bwww\.[^{_END}]+"
                rf"|(?<![\w.-])(?:[A-Za-z0-9-]{{1,63}}+\.){{1,8}}(?:com|org|net|edu|gov|io|info|ai|dev|app|co|uk|de|fr|cn|jp|ru|br|in)\b(?:/[^{_END}]*)?"
                r"|(?<![\w/.])(?:~|\.{1,2})?/(?:[\w.-]++/)+[\w.-]*+",
@@ -38,7 +38,7 @@ _PATTERNS: MappingProxyType[str, str] = MappingProxyType(
                  r"|\\[A-Za-z]{2,20}(?:\{[^{}\n]{0,200}\}){0,3}",
         "markup": r"!?\[(?=[^\[\]\n]{1,300}\]\([^()\s]{1,2000}\))|\]\([^()\s]{1,2000}\)|(?s:<!--.{0,2000}?-->)|</?[A-Za-z][A-Za-z0-9:-]{0,40}(?:\s[^<>\n]{0,2000})?/?>|&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});",
         "placeholder": r"\{\{[^{}\n]{1,200}\}\}|\{%[^{}\n]{1,200}%\}|\$\{[^{}\n]{1,200}\}|\{[\w.:!-]{0,60}\}|%\([A-Za-z_]\w{0,60}\)[sdifrgex]|%(?:\d{1,2}\$)?[sdi](?!\w)"
-                       r"|%[.]?\d{0,3}f(?!\w)|<[A-Z][A-Z0-9_]{1,60}>|<\|[^|<>\n]{1,60}\|>|\[/?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\]|(?<!\w)%X\d+|\bPLACEHOLDER_\d+",
+                       r"|%[.]?\d{0,3}f(?!\w)|<[A-Z][A-Z0-9_]{1,60}>|<\|[^|<>\n]{1,60}\|>(?:(?:system|user|assistant|tool)(?!\w))?|\[/?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\]|(?<!\w)%X\d+|\bPLACEHOLDER_\d+",
     }
 )  # fmt: skip
 # Signs that small translators have no word for: pictures, arrows, operators, dingbats, boxes. With a letter, digit or
@@ -48,14 +48,14 @@ _SYMBOL = (
     r"(?<![\w@#])[@#][\p{L}_][\w.-]*+|(?<!\w)[A-Za-z][A-Za-z0-9]*+(?:_++[A-Za-z0-9]++)++(?!\w)|(?<!\w)_++[A-Za-z]\w*+|\b[A-Za-z]#(?!\w)"
     r"|(?<!\w)[A-Za-z_][\w.]{0,60}+\(\)"
     rf"|(?:(?<!{_BESIDE}){_BESIDE}{{1,40}})?[\^~\\{{}}×÷±≤≥≠≈∞√∑∏∫∂∇πΔ←→↑↓⇒⇔∈∉∪∩∀∃²³]+(?:{_BESIDE}{{1,40}}(?<![.,:]))?"
-    r"|[<>]=?|[\p{So}\p{Co}\p{Extended_Pictographic}\u200d\ufe0f\U0001F3FB-\U0001F3FF--[0-9*#©®™°]]+"
+    r"|[<>]=?|&&|::+|[\p{So}\p{Co}\p{Extended_Pictographic}\u200d\ufe0f\U0001F3FB-\U0001F3FF--[0-9*#©®™°]]+"
 )
 # A look for a sign that must be there first: most texts have none, and that is far cheaper.
 _SIGNS = {
     name: regex.compile(f"(?V1){pattern}")
     for name, pattern in (
-        ("inline_code", "`"), ("latex", r"[$\\]"), ("url", r"\w\.\w|://|\w:\w|/\w"), ("email", "@"), ("markup", r"[<&]|\]\("), ("placeholder", r"[{%<\[]|PLACEHOLDER"),
-        ("symbol", r"[@#_<>\^~\\{}×÷±≤≥≠≈∞√∑∏∫∂∇πΔ←→↑↓⇒⇔∈∉∪∩∀∃²³]|\(\)|[\p{So}\p{Co}\p{Extended_Pictographic}--[0-9*#©®™°]]"),
+        ("inline_code", r"`|\{\s*\x22"), ("latex", r"[$\\]"), ("url", r"\w\.\w|://|\w:\w|/\w"), ("email", "@"), ("markup", r"[<&]|\]\("), ("placeholder", r"[{%<\[]|PLACEHOLDER"),
+        ("symbol", r"&&|::|[@#_<>\^~\\{}×÷±≤≥≠≈∞√∑∏∫∂∇πΔ←→↑↓⇒⇔∈∉∪∩∀∃²³]|\(\)|[\p{So}\p{Co}\p{Extended_Pictographic}--[0-9*#©®™°]]"),
     )
 }  # fmt: skip
 _LOOSE = frozenset(".,;:!?'\"»”’)]")
@@ -100,7 +100,7 @@ def spans(text: str, what: Collection[str] = PROTECTABLE, language: str = langua
     """The protected stretches inside a text, in order, none touching the inside of another.
 
     Args:
-        what: kinds of :data:`PROTECTABLE`; ``code`` means blocks, which :func:`code_blocks` finds.
+        what: kinds of :data:`PROTECTABLE`; ``code`` means blocks, which :func:`curate.generation.program_text.code_blocks` finds.
         language: of the text; letters of a script foreign to it (not Latin ones) are protected too if ``symbol`` is.
     """
     found: list[Span] = []
@@ -110,7 +110,7 @@ def spans(text: str, what: Collection[str] = PROTECTABLE, language: str = langua
         for match in expression.finditer(window) if expression else ():
             start, end = match.span()
             kind = match.lastgroup or ""
-            if kind in ("url", "email", "symbol") and window[start] != "(":
+            if kind in ("url", "email", "symbol") and window[start] not in "(:":
                 end = _tight(window, start, end)
             if end > start:
                 found.append(Span(first + start, first + end, kind))
@@ -247,153 +247,3 @@ def shown(text: str, length: int = 40) -> str:
     """A text cut short for a message."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-# ------------------------------------------------------------------------------------------------------------------- code
-_FENCE = regex.compile(r"[ \t]{0,8}(?:>[ \t]?)*(?:[-*+][ \t]+|\d{1,3}[.)][ \t]+)?(```+|~~~+)")
-_ELEMENT = regex.compile(r"[ \t]*<(pre|script|style)\b", regex.IGNORECASE)
-_PROMPT_LINE = regex.compile(
-    r"[ \t]*(?:>>> |\.\.\. |In \[\d+\]:|Out\[\d+\]:|\$ [a-z][\w-]* ?(?:[-\w./]|$)|#!/|<\?(?:php|xml)|from [\w.]+ import \w|import [\w.]+(?: as \w+)?;?$|(?:val|var|let|const|local|my) +[\w$@]+ *[:=]|\x22[\w $-]{1,60}\x22\s*:\s)"
-)
-_IMPORT = regex.compile(r"[ \t]*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?;?$)")
-_COMMENT = regex.compile(r"[ \t]*(?:#|//|--[ \t]|/\*|\*/?[ \t]|\x22\x22\x22|\x27\x27\x27)")
-_STRONG = regex.compile(r"[(){}\[\]=;<>_|]|::|->|\x22")
-_OPENS = regex.compile(
-    r"[ \t]*(?:(?:async )?(?:def|class|for|while|if|elif|else|try|except|finally|with)\b[^\n。！？]*):[ \t]*(?:#.*)?$"
-)
-# A line after which what is indented more, or stands before the closing bracket, belongs to it.
-_HOLDS = regex.compile(r"[({\[=]\s*$|=>\s*$|->\s*$")
-_CLOSES = regex.compile(r"[ \t]*[)}\]]")
-_LONGEST_LINE = 2_000
-_LONGEST_BLOCK = 400
-
-
-def code_blocks(texts: Sequence[str]) -> list[list[Interval]]:
-    """Begin and end of each stretch of whole lines of program text, for each text.
-
-    Fenced blocks (an unclosed fence runs to the end), whole texts that are a JSON object or an array of objects, and
-    runs of lines that look like program text: those the filters' ``code`` mask knows, and what is indented below a
-    line that opens a block.
-    """
-    candidates: list[str] = []
-    split: list[list[str]] = []
-    states: list[list[str]] = []
-    places: list[tuple[int, int]] = []
-    for at, text in enumerate(texts):
-        lines = text.splitlines(keepends=True)
-        state = _fenced(lines) if "```" in text or "~~~" in text or "</" in text else ["?"] * len(lines)
-        if _is_json(text):
-            state = ["code"] * len(lines)
-        split.append(lines)
-        states.append(state)
-        for index, line in enumerate(lines):
-            if state[index] == "?" and len(line) <= _LONGEST_LINE and not line.isspace():
-                places.append((at, index))
-                candidates.append(line.rstrip("\r\n"))
-    if candidates:
-        stripped = mask(pl.Series(candidates), ("code",)).to_list()
-        for (at, index), line, left in zip(places, candidates, stripped, strict=True):
-            if not left.strip() or _PROMPT_LINE.match(line):
-                states[at][index] = "strong" if _STRONG.search(line) or _IMPORT.match(line) else "weak"
-            elif _COMMENT.match(line):
-                states[at][index] = "comment"
-    return [_runs(lines, _settled(lines, state)) for lines, state in zip(split, states, strict=True)]
-
-
-def _fenced(lines: Sequence[str]) -> list[str]:
-    """``code`` for the lines of fenced blocks and of ``<pre>``, ``<script>`` and ``<style>`` elements, ``?`` for the others."""
-    state, fence, element = [], "", ""
-    for line in lines:
-        match = _FENCE.match(line)
-        if element:
-            state.append("code")
-            if f"</{element}" in line.lower():
-                element = ""
-        elif fence:
-            state.append("code")
-            if match and match[1].startswith(fence) and not line[match.end() :].strip(" \t\r\n`~"):
-                fence = ""
-        elif match and match[1][0] not in line[match.end() :]:
-            fence = match[1]
-            state.append("code")
-        elif (opened := _ELEMENT.match(line)) and f"</{opened[1].lower()}" not in line.lower():
-            element = opened[1].lower()
-            state.append("code")
-        else:
-            state.append("?")
-    return state
-
-
-def _is_json(text: str) -> bool:
-    core = text.strip()
-    if len(core) < 2 or core[0] + core[-1] not in ("{}", "[]"):
-        return False
-    try:
-        value = orjson.loads(core)
-    except ValueError:
-        return False
-    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict | list) for one in value))
-
-
-def _settled(lines: Sequence[str], state: list[str]) -> list[bool]:
-    """Which lines are code: strong ones, what is indented below a block's opening, and weak ones and comments beside code."""
-    code = [one in ("code", "strong") for one in state]
-    index = 0
-    while index < len(lines):
-        if state[index] in ("strong", "weak") and _OPENS.match(lines[index].rstrip("\r\n")):
-            indent = _indent(lines[index])
-            end = index + 1
-            while end < len(lines) and (lines[end].isspace() or _indent(lines[end]) > indent):
-                end += 1
-            inside = [place for place in range(index + 1, end) if not lines[place].isspace()]
-            if inside:
-                for place in range(index, inside[-1] + 1):
-                    code[place] = True
-                index = end
-                continue
-        elif state[index] == "strong" and (end := _held(lines, index)) > index:
-            for place in range(index, end + 1):
-                code[place] = True
-        index += 1
-    for order in (range(len(lines)), range(len(lines) - 1, -1, -1)):
-        before = False
-        for place in order:
-            if code[place] or (before and state[place] in ("weak", "comment")):
-                code[place] = before = True
-            elif not lines[place].isspace() or state[place] == "code":
-                before = False
-    return code
-
-
-def _held(lines: Sequence[str], first: int) -> int:
-    """The last line of what a line opens (``create table x (``, ``def f(x) =``); ``first`` itself where it opens nothing."""
-    opened = lines[first].rstrip()
-    if not _HOLDS.search(opened):
-        return first
-    indent, last = _indent(lines[first]), first
-    for place in range(first + 1, min(len(lines), first + _LONGEST_BLOCK)):
-        if lines[place].isspace():
-            continue
-        if opened[-1] in "({[" and _CLOSES.match(lines[place]) and _indent(lines[place]) <= indent:
-            return place
-        if _indent(lines[place]) <= indent:
-            break
-        last = place
-    return last
-
-
-def _indent(line: str) -> int:
-    return len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip(" \t"))
-
-
-def _runs(lines: Sequence[str], code: Sequence[bool]) -> list[Interval]:
-    runs: list[Interval] = []
-    position = 0
-    for line, is_code in zip(lines, code, strict=True):
-        if is_code:
-            if runs and runs[-1][1] == position:
-                runs[-1] = (runs[-1][0], position + len(line))
-            else:
-                runs.append((position, position + len(line)))
-        position += len(line)
-    return runs

@@ -31,20 +31,27 @@ from curate.steps import Context, NewRows, Rows, RowStep
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 
 
+def _one_or_several(schema: dict[str, Any]) -> None:
+    """An editor may take one language for a list of one, as the step does."""
+    several = {name: schema.pop(name) for name in ("type", "items", "minItems")}
+    schema["anyOf"] = [several["items"], several]
+
+
 class Translate(Prompting, RowStep):
     """Rows in other languages.
 
     Scores: ``length_ratio`` (letters of the translation over what is usual for the pair; 1 is usual), ``back`` (see
-    ``back_translation``). Attributes: ``problem`` (what was wrong at first, where a second try mended it), ``same`` (``nothing
+    ``back_translation``). Attributes: ``problem`` (what spoke against a part, mended by a second try or too little to lose the row for), ``same`` (``nothing
     to translate``: numbers, code or the like only), ``fields`` and ``to`` (where only a part of the row was translated),
     ``back`` (the back-translation).
     """
 
     tag: ClassVar[str] = "translate"
+    version: ClassVar[int] = 2
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "rows in other languages, by a translator or a language model, checked"
 
-    to: Annotated[tuple[LanguageTag, ...], Field(min_length=1)]
+    to: Annotated[tuple[LanguageTag, ...], Field(min_length=1, json_schema_extra=_one_or_several)]
     """The languages to translate into. Rows that are in one of them already are passed over for it, and kept."""
     model: ModelName
     """A translator, or a language model."""
@@ -70,7 +77,7 @@ class Translate(Prompting, RowStep):
     checks: tuple[Check, ...] = CHECKS
     """What a translation is held to: ``text`` (broken characters), ``spans`` (protected spans lost or doubled), ``omission``, ``runaway``,
     ``copy`` (left untranslated), ``numbers``, ``script``, ``language`` (needs ``lid``), ``repetition``, ``chatter`` (*Here is the translation*),
-    ``layout`` (lines and list marks; of language models), ``glossary`` (likewise)."""
+    ``layout`` (lines and list marks; of language models), ``glossary`` (likewise), ``brackets`` (and quotation marks that do not match)."""
     min_ratio: PerLanguage[float] = PerLanguage(0.5)
     """Least length of a translation over what is usual for the pair, by target language. Null: no limit."""
     max_ratio: PerLanguage[float] = PerLanguage(2.0)

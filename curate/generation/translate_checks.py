@@ -38,9 +38,10 @@ Check = Literal[
     "chatter",
     "layout",
     "glossary",
+    "brackets",
 ]
 CHECKS: tuple[Check, ...] = (
-    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "language", "repetition", "chatter", "layout", "glossary",
+    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "language", "repetition", "chatter", "layout", "glossary", "brackets",
 )  # fmt: skip
 
 _LEAST_LETTERS = 20.0
@@ -149,6 +150,8 @@ def _verdict(
         say("repetition", f"'{shown(again[0])}' {again[1]} times in a row")
     if "chatter" in checks and (begun := chatter(plain[0], plain[1])):
         say("chatter", f"it says '{shown(begun)}'")
+    if "brackets" in checks and (open_ := unclosed(plain[0], plain[1])):
+        say("brackets", open_)
     for term, wanted in pair.terms if "glossary" in checks else ():
         if not _says(pair.target, wanted):
             say("glossary", f"'{term}' is not '{wanted}'")
@@ -238,11 +241,12 @@ def copied(source: str, target: str, from_language: str, into: str) -> str | Non
     ours, theirs = languages.letters(from_language), languages.letters(into)
     if ours and theirs and not set(ours) & set(theirs):
         return None
-    before, after = _signs(source), Counter(_signs(target))
+    before, after = _signs(source), Counter(_signs(target.lower()))
     if len(set(before)) < 4 or len(before) < 0.4 * len(_WORDS.findall(source)):
         return None
     common = sum((Counter(before) & after).values())
-    if common >= 0.85 * len(before):
+    # Between Portuguese and Spanish nine words of ten may well be the same.
+    if common >= 0.95 * len(before):
         return "it is the original"
     left = total = 0
     for one in split(source, from_language)[:500]:
@@ -313,9 +317,41 @@ def _asides() -> regex.Pattern[str]:
     return regex.compile(r"\s*[(（](?:" + "|".join(data["aside"]) + r")[)）]", regex.IGNORECASE)
 
 
+_ADDED = regex.compile(r"\s*\([^()]{0,20}(?:\)|$)|\s*\($")
+
+
 def without_asides(source: str, target: str) -> str:
-    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``), if the original has no brackets."""
-    return target if "(" in source or "(" not in target else _asides().sub("", target)
+    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``, ``Tteokbokki (o)``), if the
+    original has no brackets."""
+    if "(" not in target or _BRACKETS.search(source):
+        return target
+    left = _ADDED.sub("", _asides().sub("", target))
+    return left if left.strip() else target
+
+
+# --------------------------------------------------------------------------------------------------------------- brackets
+_OPENING, _CLOSING = "([{（［｛【〔「『《〈", ")]}）］｝】〕」』》〉"
+_BRACKETS = regex.compile("[" + regex.escape(_OPENING + _CLOSING, special_only=False) + "]")
+_QUOTES = regex.compile(r"[\x22“”„＂]")
+
+
+def unclosed(source: str, target: str) -> str | None:
+    """What says that brackets or double quotation marks do not match in a translation, if they do in its original."""
+    if _order(source) and not _order(target):
+        return "brackets do not match"
+    if len(_QUOTES.findall(source)) % 2 == 0 and len(_QUOTES.findall(target)) % 2:
+        return "a quotation mark is without its other"
+    return None
+
+
+def _order(text: str) -> bool:
+    """Whether as many brackets close as open, and none before."""
+    depth = 0
+    for sign in _BRACKETS.findall(text):
+        depth += 1 if sign in _OPENING else -1
+        if depth < 0:
+            return False
+    return not depth
 
 
 def chatter(source: str, target: str) -> str | None:

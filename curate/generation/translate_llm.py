@@ -29,7 +29,20 @@ _CONTEXT = 600
 _SEGMENTS = 40
 _TERMS = 60
 _SEGMENT_CHECKS = frozenset(
-    {"text", "spans", "omission", "runaway", "copy", "numbers", "script", "repetition", "chatter", "layout", "glossary"}
+    {
+        "text",
+        "spans",
+        "omission",
+        "runaway",
+        "copy",
+        "numbers",
+        "script",
+        "repetition",
+        "chatter",
+        "layout",
+        "glossary",
+        "brackets",
+    }
 )
 
 

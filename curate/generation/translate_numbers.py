@@ -76,6 +76,8 @@ def _said_otherwise(value: int, whole: str, after: str, target: str, there: set[
         return True
     if after[:1] == "s" and whole[-2:] in there:  # the 1980s, die 80er
         return True
+    if value in range(20, 100, 10) and any(len(one) == 4 and one.endswith(whole) for one in there):
+        return True  # los años 70, the 1970s
     if languages.base(language) == "th" and str(value + 543) in there:
         return True
     # 1.50 and 1,5; 20.0 and 20

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.generation.protect import Span, code_blocks, spans
+from curate.generation.program_text import code_blocks
+from curate.generation.protect import Span, spans
 from curate.generation.sentences import Interval
 from curate.rows import Kind, languages, payload, unknown_fields
 from curate.steps import Rows

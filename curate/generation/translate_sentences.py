@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import regex
 
-from curate.backends import Translator
+from curate.backends import Done, Translator
 from curate.generation.layout import Piece, by_line
 from curate.generation.protect import Span, marked, restored, spans, with_terms
 from curate.generation.sentences import Sentence, between, chop, split
@@ -21,11 +22,34 @@ from curate.generation.translate_checks import Limits, Pair, verdicts, without_a
 from curate.generation.translate_rows import Made, Prepared
 
 Tick = Callable[[int, int], None]
+# In these scripts one letter alone is a variable or a grade; a text of such letters only has nothing to translate.
+_WORD = regex.compile(r"(?V1)[\p{L}--[\p{Script=Latin}\p{Script=Greek}]]|\p{L}\p{M}*\p{L}")
 _LETTER = regex.compile(r"\p{L}")
 _LEAST_LONGEST = 16
 _EDGE_KINDS = frozenset({"markup"})
 _PICTURE = regex.compile(r"[\p{So}\p{Co}\p{Extended_Pictographic}\u200d\ufe0f\U0001F3FB-\U0001F3FF]+")
-_SENTENCE_CHECKS = frozenset({"omission", "runaway", "copy", "numbers", "script", "repetition", "text", "chatter"})
+_SENTENCE_CHECKS = frozenset(
+    {"omission", "runaway", "copy", "numbers", "script", "repetition", "text", "chatter", "brackets"}
+)
+
+
+class _Told(Protocol):
+    """A translation and what the engine says is wrong with it (empty if nothing)."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def problem(self) -> str: ...
+
+
+@runtime_checkable
+class _Checked(Protocol):
+    """A translator that says which sentences it could not translate."""
+
+    def translate_checked(
+        self, sentences: Sequence[str], source: str, target: str, done: Done | None = None
+    ) -> Sequence[_Told]: ...
 
 
 @dataclass
@@ -56,6 +80,21 @@ class _Said:
     text: str
     problem: str = ""
     note: str = ""
+    failed: str = ""
+    """Why there is no translation, if the engine says so itself: then the whole text cannot be used."""
+
+    @property
+    def badness(self) -> int:
+        """0: nothing speaks against it; 1: something does; 2: it is no translation."""
+        return 2 if self.failed or not self.text else 1 if self.problem else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What the engine said."""
+
+    text: str
+    problem: str = ""
 
 
 class Sentences:
@@ -145,7 +184,7 @@ class Sentences:
         """What each unit came to, by its key, spans and text."""
         unique = {_identity(unit): unit for unit in units}
         answers = self._ask([unit.key for unit in unique.values()], tick)
-        first = {name: restored(answers[unit.key], unit.text, unit.spans) for name, unit in unique.items()}
+        first = {name: restored(answers[unit.key].text, unit.text, unit.spans) for name, unit in unique.items()}
         if "chatter" in self._limits.checks:
             first = {name: text and without_asides(unique[name].text, text) for name, text in first.items()}
         problems = self._problems({name: (unique[name], text) for name, text in first.items() if text is not None})
@@ -153,8 +192,9 @@ class Sentences:
         again: dict[tuple[str, tuple[Span, ...], str], tuple[_Unit, list[tuple[str, bool]], bool]] = {}
         for name, unit in unique.items():
             text = first[name]
-            problem = "spans: a marker was lost" if text is None else problems[name]
-            said[name] = _Said("" if text is None else text, problem)
+            failed = answers[unit.key].problem
+            problem = _engine(failed) or ("spans: a marker was lost" if text is None else problems[name])
+            said[name] = _Said("" if text is None else text, problem, failed=failed)
             # Without its spans there is no translation at all: that is asked again whatever was chosen.
             if problem and (self._retry or text is None) and (cut := _other_cut(unit, shout=not unit.spans)):
                 again[name] = (unit, *cut)
@@ -165,18 +205,31 @@ class Sentences:
         problems = self._problems(second)
         for name, (_, text) in second.items():
             before = said[name]
-            if not problems[name] or not before.text:
-                said[name] = _Said(text, problems[name], before.problem)
+            failed = "; ".join(
+                dict.fromkeys(
+                    answers[part].problem for part, asked in again[name][1] if asked and answers[part].problem
+                )
+            )
+            now = _Said(text, _engine(failed) or problems[name], before.problem, failed)
+            if now.badness < before.badness:
+                said[name] = now
         return said
 
-    def _ask(self, texts: Sequence[str], tick: Tick | None) -> Mapping[str, str]:
+    def _ask(self, texts: Sequence[str], tick: Tick | None) -> Mapping[str, _Reply]:
         asked = list(dict.fromkeys(text for text in texts if text.strip()))
         if not asked:
-            return {text: text for text in texts}
+            return {text: _Reply(text) for text in texts}
         done = None if tick is None else partial(_tell, tick, len(asked))
-        answers = self._translator.translate(asked, self._source, self._target, done)
-        found = {text: " ".join(answer.split()) for text, answer in zip(asked, answers, strict=True)}
-        return {text: found.get(text, text) for text in texts}
+        engine = self._translator
+        if isinstance(engine, _Checked):
+            told = engine.translate_checked(asked, self._source, self._target, done)
+            replies = [_Reply(" ".join(one.text.split()), one.problem) for one in told]
+        else:
+            replies = [
+                _Reply(" ".join(text.split())) for text in engine.translate(asked, self._source, self._target, done)
+            ]
+        found = dict(zip(asked, replies, strict=True))
+        return {text: found.get(text) or _Reply(text) for text in texts}
 
     def _problems(
         self, pairs: Mapping[tuple[str, tuple[Span, ...], str], tuple[_Unit, str]]
@@ -189,11 +242,11 @@ class Sentences:
         )
         return {name: "; ".join(one.problems) for name, one in zip(pairs, found, strict=True)}
 
-    def _assembled(self, parts: Sequence[tuple[str, bool]], answers: Mapping[str, str], shout: bool) -> str:
+    def _assembled(self, parts: Sequence[tuple[str, bool]], answers: Mapping[str, _Reply], shout: bool) -> str:
         """The parts translated, with the blanks between them as they were or as the target's script wants them."""
         text = ""
         for part, asked in parts:
-            said = answers[part] if asked else part
+            said = answers[part].text if asked else part
             if text and said and text[-1].isalnum() and said[0].isalnum():
                 text += between("", text, said, self._source, self._target)
             text += said
@@ -215,6 +268,9 @@ class Sentences:
                 one = said[_identity(unit)]
                 texts.append(unit.before + one.text + unit.after)
                 made.notes += [what for what in (one.note, one.problem) if what]
+                if one.failed:
+                    made.problems.append(_engine(one.failed))
+                    made.raw = made.raw or f"{unit.text}\n{one.text}"
             line = "".join(
                 text + (between(gap, text, texts[at + 1], self._source, self._target) if at + 1 < len(texts) else gap)
                 for at, (text, gap) in enumerate(zip(texts, laid.gaps, strict=True))
@@ -228,6 +284,10 @@ def _tell(tick: Tick, of: int, done: int) -> None:
     tick(done, of)
 
 
+def _engine(problem: str) -> str:
+    return f"engine: {problem}" if problem else ""
+
+
 def _identity(unit: _Unit) -> tuple[str, tuple[Span, ...], str]:
     return unit.key, unit.spans, unit.text
 
@@ -239,19 +299,21 @@ def _shifted(found: Sequence[Span], start: int, end: int) -> list[Span]:
 
 
 def _speaks(text: str, found: Sequence[Span]) -> bool:
-    """Whether there is a letter outside the spans."""
+    """Whether there is a word outside the spans."""
     done = 0
     for span in found:
-        if _LETTER.search(text, done, span.start):
+        if _WORD.search(text, done, span.start):
             return True
         done = span.end
-    return _LETTER.search(text, done) is not None
+    return _WORD.search(text, done) is not None
 
 
 def _is_edge(span: Span, text: str) -> bool:
-    """Whether a span at an end of a sentence says nothing in it: a tag, a picture."""
-    return span.kind in _EDGE_KINDS or (
-        span.kind == "symbol" and _PICTURE.fullmatch(text, span.start, span.end) is not None
+    """Whether a span at an end of a sentence says nothing in it: a tag, a picture, a mark of a chat template."""
+    return (
+        span.kind in _EDGE_KINDS
+        or (span.kind == "placeholder" and text.startswith(("<|", "[INST]", "[/INST]"), span.start))
+        or (span.kind == "symbol" and _PICTURE.fullmatch(text, span.start, span.end) is not None)
     )
 
 

@@ -204,7 +204,10 @@ class Work:
         slots = [(job, at) for job in jobs for at, made in enumerate(job.made) if not made.problems]
         pairs = [Pair(job.texts[at].text, job.made[at].text, job.texts[at].spans) for job, at in slots]
         for (job, at), verdict in zip(slots, verdicts(pairs, source, target, limits), strict=True):
-            job.made[at].problems += verdict.problems
+            minor = () if self.chat else tuple(what for what in verdict.problems if what.startswith("brackets: "))
+            # A quotation mark that a translator lost in a long text is told, but loses no row.
+            job.made[at].notes += [what for what in minor if what not in job.made[at].notes]
+            job.made[at].problems += [what for what in verdict.problems if what not in minor]
             job.made[at].raw = job.made[at].raw or job.made[at].text
             job.made[at].ratio = verdict.ratio
         if self.step.lid is not None:

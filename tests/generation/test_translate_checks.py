@@ -29,7 +29,11 @@ GOOD = [
     ("en", "th", "The old bridge was built in 1907 and is very long.", "สะพานเก่าถูกสร้างขึ้นในปี 2450 และยาวมาก"),
     ("en", "ru", "We meet at 5 pm on the 21st floor, as in the 1980s.", "Мы встречаемся в 17:00 на 21-м этаже, как в 80-х."),
     ("en", "es", "In the 19th century, Paris had 1 000 000 people.", "En el siglo XIX, París tenía 1.000.000 de personas."),
+    ("pt", "es", "A agenda não está configurada para uso desconectado.", "La agenda no está configurada para uso desconectado."),
+    ("es", "en", "A partir de los años 30 hubo cine.", "From the 1930s on there was cinema."),
     ("de", "en", "Bitte kaufen Sie drei Äpfel und 1,5 Liter Milch.", "Please buy three apples and 1.5 litres of milk."),
+    ("en", "pt", "a) the board is 5\" wide :)", "a) a tábua tem 5\" de largura :)"),
+    ("en", "zh", 'Say "good day" (or [sic] nothing).', "说“你好”（或者什么都不说［原文如此］）。"),
     ("en", "sw", "Ann Lee and Bob Hill met Cid Moss in Rome.", "Ann Lee na Bob Hill walikutana na Cid Moss mjini Roma."),
 ]  # fmt: skip
 
@@ -57,6 +61,9 @@ LONG = "The farmer took his old cart to the market. He sold apples there. Then h
         ("copy", LONG, "O agricultor foi ao mercado. He sold apples there. Then he met a friend. They talked until the evening came."),
         ("numbers", "The bridge is 342 metres long.", "A ponte tem muitos metros de comprimento."),
         ("numbers", "Take 3 eggs, 4 spoons, 5 cups.", "Pegue alguns ovos, colheres e copos."),
+        ("brackets", 'Say "good day" (once) now.', 'Diga "bom dia"" (uma vez) agora.'),
+        ("brackets", "Say it (once) now.", "Diga isso (uma vez agora."),
+        ("brackets", "Say it now.", "Diga isso agora)."),
         ("script", LONG, "Фермер поехал на старой телеге на рынок. Там он продал яблоки. Потом встретил друга. Они говорили до вечера."),
         ("repetition", "The rain fell on the roof of the house all night long.", "A chuva caiu no telhado do telhado do telhado do telhado do telhado do telhado da casa."),
         ("chatter", "The rain fell all night.", "Claro! Aqui está a tradução: A chuva caiu a noite toda."),
@@ -137,6 +144,11 @@ def test_chatter_is_known_in_many_languages_but_not_where_the_original_talks_so(
     assert chatter("The rain fell.", "A chuva caiu.") is None
     assert without_asides("Jane Doe", "Jane Doe (em inglês)") == "Jane Doe"
     assert without_asides("Jane Doe (in English)", "Jane Doe (em inglês)") == "Jane Doe (em inglês)"
+    assert without_asides("Sporty", "Sporty (") == "Sporty"
+    assert without_asides("Tolkien wrote it.", "Tolkien (a) escreveu isso.") == "Tolkien escreveu isso."
+    assert without_asides("Tolkien", "(o)") == "(o)"
+    long = "A casa (que o velho homem construiu com as mãos) é grande."
+    assert without_asides("The house that the old man built with his hands is big.", long) == long
 
 
 class OneLanguage:

@@ -18,14 +18,14 @@ datasets:
   answered:
     from: asked
     steps:
-      - respond: {{model: writer, n: 2, sampling: {{temperature: 0.8, max_tokens: 12}}, max_bad: 0.5}}
+      - respond: {{model: writer, n: 2, sampling: {{temperature: 0.8, max_tokens: 12}}, on_length: keep}}
   {more}
 """
 AGAIN = """again:
     from: asked
     steps:
       - shape: {max_chars: 5000}
-      - respond: {model: writer, n: 1, sampling: {temperature: 0.8, max_tokens: 12}, max_bad: 0.5}
+      - respond: {model: writer, n: 1, sampling: {temperature: 0.8, max_tokens: 12}, on_length: keep}
 """
 PROMPTS = [
     "Name a river.",
