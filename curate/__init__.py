@@ -15,14 +15,14 @@ from curate._version import __version__
 from curate.guard import check_packages
 
 if TYPE_CHECKING:
-    from curate.api import Built, Catalog, Plan, build, load_catalog, plan, query, schema
+    from curate.api import Built, Catalog, Plan, build, calibrate, load_catalog, plan, query, schema
     from curate.catalog import CatalogError
     from curate.errors import BuildError, CurateError, QueryError, StoreError
 
 check_packages()
 
 _PLACES = {
-    **dict.fromkeys(("Built", "Catalog", "Plan", "build", "load_catalog", "plan", "query", "schema"), "curate.api"),
+    **dict.fromkeys(("Built", "Catalog", "Plan", "build", "calibrate", "load_catalog", "plan", "query", "schema"), "curate.api"),
     **dict.fromkeys(("BuildError", "CurateError", "QueryError", "StoreError"), "curate.errors"),
     "CatalogError": "curate.catalog",
 }  # fmt: skip
@@ -44,6 +44,6 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "Plan", "QueryError", "StoreError", "__version__", "build", "load_catalog",
+    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "Plan", "QueryError", "StoreError", "__version__", "build", "calibrate", "load_catalog",
     "plan", "query", "schema",
 ]  # fmt: skip

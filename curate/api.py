@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from curate.models.probe import Finding
+    from filters.calibration_file import Calibration
 
 
 def load_catalog(
@@ -121,6 +122,43 @@ def probe_models(catalog: Catalog | str | Path = "catalog.yaml", *names: str, te
     return probe(models(catalog, *names, registry=registry), tell=tell)
 
 
+def calibrate(model: str, catalog: Catalog | str | Path | None = None, *, anchors: Sequence[str | Path] = (), license: str = "unknown",
+              pairs: Sequence[str] = (), pivot: str = "en", precision: float = 0.98, bad: float = 0.2, among: int = 20, least: int = 30,
+              most: int = 1000, unsupported: bool = False, out: str | Path | None = None, registry: Registry | None = None) -> Calibration:  # fmt: skip
+    """Measures which pairs of languages an encoder can judge, on sentences whose translations are known.
+
+    Args:
+        model: a model of the catalog, or the name of an installed encoder.
+        anchors: files and folders of parallel sentences; the shipped ones unless given.
+        license: of those.
+        pairs: ``en-sw``, … or ``all``; unless given, ``pivot`` with each other language.
+        precision: wanted share of good pairs among those kept, if a share ``bad`` of all is bad, each as near as the nearest
+            of ``among`` wrong sentences.
+        least: with fewer anchors a pair is not checked.
+        most: of more anchors a fair sample of so many is taken.
+        unsupported: also measure languages that the model does not say it supports.
+        out: a file to write, for ``similarity: {calibration: …, min: calibrated}``.
+
+    Raises:
+        BuildError: there is no encoder of that name.
+        StepError: there are no such anchors, or the file cannot be written.
+    """
+    from filters.calibration import calibrate_model
+
+    registry = registry or Registry.installed()
+    loaded = None if catalog is None else _catalog(catalog, registry)
+    known = [*(loaded.models if loaded else ()), *registry.names("model")]
+    if model not in known:
+        raise BuildError(f"no model is called '{model}'{nearest(model, known)} (known: {', '.join(known)})")
+    params = bound_model(loaded, registry, model) if loaded else registry.get("model", model)()
+    asked = {"precision": precision, "bad": bad, "among": among, "least": least, "most": most}
+    found = calibrate_model(params, model, asked, anchors=[Path(path) for path in anchors], license=license, pairs=pairs, pivot=pivot,
+                            unsupported=unsupported, cache=Path(loaded.store) / "cache" if loaded else None)  # fmt: skip
+    if out is not None:
+        found.write(Path(out))
+    return found
+
+
 def schema(registry: Registry | None = None) -> dict[str, Any]:
     """The JSON Schema of catalogs, with everything that is installed."""
     return catalog_schema(registry or Registry.installed())
@@ -146,6 +184,7 @@ __all__: Sequence[str] = [
     "Catalog",
     "Plan",
     "build",
+    "calibrate",
     "load_catalog",
     "models",
     "open_store",

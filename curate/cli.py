@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from curate import cli_calibrate as asked
 from curate.cli_print import describe, first_sentence, print_funnel, tell, tell_finding
 
 if TYPE_CHECKING:
@@ -233,6 +234,21 @@ def _or_say(call: Any) -> str:
         return str(call())
     except CurateError as error:
         return f"not here: {error}"
+
+
+@app.command()
+def calibrate(model: asked.Model, anchors: asked.Files = None, license_: asked.License = "unknown", pairs: asked.Pairs = "", pivot: asked.Pivot = "en",
+              precision: asked.Precision = 0.98, bad: asked.Bad = 0.2, among: asked.Among = 20, least: asked.Least = 30, most: asked.Most = 1000,
+              unsupported: asked.Unsupported = False, out: asked.Out = None, json_: asked.Json = False, catalog: CatalogFile = DEFAULT,
+              set_: Variables = None) -> None:  # fmt: skip
+    """Measure which pairs of languages an encoder can judge, and write the thresholds for `min: calibrated`."""
+    from curate import api
+
+    loaded = _load(catalog, set_) if catalog != DEFAULT or catalog.exists() else None
+    wanted = [pair for part in pairs.split(",") if (pair := part.strip())]
+    found = _or_fail(lambda: api.calibrate(model, loaded, anchors=anchors or (), license=license_, pairs=wanted, pivot=pivot, precision=precision,
+                                           bad=bad, among=among, least=least, most=most, unsupported=unsupported, out=out))  # fmt: skip
+    asked.show(found, out, as_json=json_)
 
 
 @app.command()

@@ -283,7 +283,7 @@ class Mix(GlobalStep):
         quota = allot(self.replace.rows, np.ones(len(others)), could)
         free = [number for number in own if number in found]
         done = 0
-        for place in [*np.lexsort((others, could)).tolist(), None]:
+        for place in [*np.lexsort((np.array(others), could)).tolist(), None]:
             left = self.replace.rows - done if place is None else int(quota[place])
             for number in free:
                 at = min(found[number], key=listed.__getitem__) if place is None else others[place]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -294,7 +294,12 @@ class _Loading:
                     (*here, tag),
                     f"this dataset already has a step '{label}'; give this one a name: '{tag}: {{as: …}}'",
                 )
-            params = self._validate(self.names.get("step", tag), given, document, (*here, tag))
+            step = self.names.get("step", tag)
+            if isinstance(given, dict):
+                # A step's texts (prompts, templates) may begin as they like: only what is a file is looked at.
+                files = {key: value for key, value in given.items() if key in step.path_fields}
+                given = {**given, **_rooted(files, document.file.parent, step.path_fields)}
+            params = self._validate(step, given, document, (*here, tag))
             if params is not None:
                 steps.append(StepUse(tag, label, params, document.mark((*here, tag))))
         return tuple(steps)
@@ -408,23 +413,26 @@ def _circle(below: Mapping[str, Iterable[str]], name: str) -> tuple[str, ...]:
     return visit(name, ())
 
 
-def _rooted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative paths of a source or model, made absolute from the catalog's folder.
+def _rooted(values: dict[str, Any], folder: Path, paths: Collection[str] = ()) -> dict[str, Any]:
+    """Relative paths of a source, model or step, made absolute from the catalog's folder.
 
-    ``path`` and ``…_path`` always name files; in other keys only a text that starts with ``./`` or ``../`` does.
+    ``path``, ``…_path`` and the fields that a class names in ``path_fields`` hold files (also in lists and mappings); in other
+    keys of sources and models only a text that starts with ``./`` or ``../`` does.
     """
 
-    def root(key: str, value: Any) -> Any:
+    def root(value: Any, sure: bool) -> Any:
         if isinstance(value, list):
-            return [root(key, item) for item in value]
+            return [root(item, sure) for item in value]
+        if isinstance(value, dict) and sure:
+            return {key: root(item, sure) for key, item in value.items()}
         if not isinstance(value, str) or "://" in value or value.startswith("${"):
             return value
-        if key == "path" or key.endswith("_path") or value.startswith(("./", "../")):
-            return str(folder / at_home(value))
-        return value
+        return str(folder / at_home(value)) if sure or value.startswith(("./", "../")) else value
 
     return {
-        key: root(key, value) if key not in ("columns", "attributes", "scores") else value
+        key: root(value, key == "path" or key.endswith("_path") or key in paths)
+        if key not in ("columns", "attributes", "scores")
+        else value
         for key, value in values.items()
     }
 

@@ -69,6 +69,9 @@ LanguageTag = Annotated[str, _TagSchema]
 class Params(BaseModel):
     """Base of every step's, source's and model's parameters: unknown keys are errors, values never change."""
 
+    path_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold files (texts, lists or mappings of them): relative ones are taken from the catalog's folder."""
+
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,

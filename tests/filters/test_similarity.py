@@ -204,7 +204,7 @@ def test_the_margin_works_with_the_shipped_encoder(make: Any, context: Any, deci
 
 
 def test_thresholds_are_decisions_and_no_rows_are_no_problem(make: Any, work_context: Any) -> None:
-    assert Similarity.marked(Mark.DECISION) == {"min", "max", "unassessed"}
+    assert Similarity.marked(Mark.DECISION) == {"min", "max", "unassessed", "calibration"}
     context = work_context(parents=make(Kind.SFT, []), models={"use-multilingual": Table(VECTORS)})
     for kind in Kind:
         step = Similarity()

@@ -1,0 +1,154 @@
+"""``redact``: what points at a person or opens a door is replaced by a word for what it was; the same thing by the same word throughout a row.
+
+What is found, and what is left alone, is that of :mod:`curate.rows.private`; the filter ``quality`` counts the same without touching a row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+from pydantic import field_validator
+
+from curate.catalog.document import nearest
+from curate.generation.making import as_they_are, new_rows
+from curate.generation.prompts import own_prompt
+from curate.rows import Kind, field_names, field_turns, private, unknown_fields
+from curate.rows.fields import field_place
+from curate.rows.kinds import payload
+from curate.steps import Context, NewRows, Rows, RowStep, StepError
+
+Kinds = Literal["email", "phone", "iban", "card", "ip", "national_id", "api_key", "private_key", "jwt", "password"]
+_ALL: tuple[Kinds, ...] = (
+    "email",
+    "phone",
+    "iban",
+    "card",
+    "ip",
+    "national_id",
+    "api_key",
+    "private_key",
+    "jwt",
+    "password",
+)
+
+
+class Redact(RowStep):
+    """Replaces private text by typed placeholders; rows without any go on as they are.
+
+    The same address gets the same number in all fields of a row, however it is written there, so that a question and its answer
+    still speak of one thing. Score of a changed row: ``redact``, how many places were replaced. Attribute: ``redact.kinds``
+    (``email:2 phone:1``).
+    """
+
+    tag: ClassVar[str] = "redact"
+    summary: ClassVar[str] = "Private text (addresses, numbers with a check digit, keys) becomes typed placeholders."
+
+    what: tuple[Kinds, ...] = _ALL
+    """What is replaced."""
+    fields: tuple[str, ...] | None = None
+    """Where; unless given, in every field of the kind."""
+    template: str = "[{kind}_{number}]"
+    """What stands there instead: ``{kind}`` is the label, ``{number}`` counts the different ones of a kind within the row from 1. May do without either."""
+    labels: dict[Kinds, str] = {}  # noqa: RUF012 (pydantic copies it)
+    """What ``{kind}`` says: ``{email: CORREO}``; unless given, the kind in capitals."""
+
+    @field_validator("template")
+    @classmethod
+    def _holes(cls, given: str) -> str:
+        try:
+            holes = own_prompt("redact", given).holes
+        except StepError as error:
+            raise ValueError(str(error)) from error
+        for hole in holes - {"kind", "number"}:
+            raise ValueError(f"there is no '{{{hole}}}'{nearest(hole, ['kind', 'number'])}")
+        return given
+
+    def check(self, kind: Kind) -> list[str]:
+        wrong = unknown_fields(kind, self.fields)
+        if self.fields == ():
+            wrong.append("fields: names no field; leave it out for all")
+        if not self.what:
+            wrong.append("what: names none; leave it out for all")
+        return wrong
+
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+        if not len(rows):
+            return
+        names = self.fields or field_names(rows.kind)
+        touched = [False] * len(rows)
+        for name in names:
+            turns = field_turns(rows.kind, rows.table, name)
+            for place, found in enumerate(private.find_all(turns.list.join("\n\n"), self.what)):
+                touched[place] |= bool(found)
+        changed, values, scores, attributes, tags = self._changed(
+            rows, names, [place for place, hit in enumerate(touched) if hit]
+        )
+        # The order of the rows stays: runs of untouched rows, and the changed ones between them.
+        new = new_rows(rows.kind, rows, changed, values, tags, step=self.tag, scores=scores, attributes=attributes)
+        as_before, at = as_they_are(rows), 0
+        for number, place in enumerate(changed):
+            if place > at:
+                yield as_before.slice(at, place - at)
+            yield new.slice(number, 1)
+            at = place + 1
+        if at < len(rows):
+            yield as_before.slice(at)
+
+    def _changed(self, rows: Rows, names: tuple[str, ...], places: list[int]) -> Any:
+        changed, tags, scores, attributes = [], [], [], []
+        values: dict[str, list[Any]] = {name: [] for name in payload(rows.kind)}
+        language = rows.language
+        for place in places:
+            row = {name: rows.table[name][place].as_py() for name in payload(rows.kind)}
+            work = _Row(self)
+            done: set[tuple[str, int]] = set()
+            for name in names:
+                column, roles = field_place(rows.kind, name)
+                if isinstance(row[column], str):
+                    row[column] = work.redacted(row[column])
+                    continue
+                turns = list(row[column])
+                for at, turn in enumerate(turns):
+                    if (roles is None or turn["role"] in roles) and (column, at) not in done:
+                        turns[at] = {**turn, "content": work.redacted(turn["content"])}
+                        done.add((column, at))
+                row[column] = turns
+            if not work.counts:
+                continue
+            changed.append(place)
+            tags.append(str(language[place]))
+            scores.append({"score": float(work.counts.total())})
+            attributes.append({"kinds": " ".join(f"{kind}:{count}" for kind, count in sorted(work.counts.items()))})
+            for name, column_values in values.items():
+                column_values.append(row[name])
+        return changed, values, scores, attributes, tags
+
+
+class _Row:
+    """The placeholders given so far in one row."""
+
+    def __init__(self, step: Redact) -> None:
+        self._step = step
+        self._prompt = own_prompt("redact", step.template)
+        self._numbers: dict[tuple[str, str], int] = {}
+        self.counts: Counter[str] = Counter()
+
+    def redacted(self, text: str) -> str:
+        parts, at = [], 0
+        for hit in private.find(text, self._step.what):
+            parts += [text[at : hit.start], self._placeholder(hit)]
+            at = hit.end
+            self.counts[hit.kind] += 1
+        return "".join([*parts, text[at:]])
+
+    def _placeholder(self, hit: private.Finding) -> str:
+        key = (hit.kind, hit.value)
+        if key not in self._numbers:
+            self._numbers[key] = 1 + sum(kind == hit.kind for kind, _ in self._numbers)
+        kind: Any = hit.kind
+        label = self._step.labels.get(kind, hit.kind.upper())
+        filled = self._prompt.fill({"kind": label, "number": str(self._numbers[key])})
+        return filled[0][1] if filled else ""
