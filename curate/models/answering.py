@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
@@ -26,6 +27,8 @@ from curate.models.supported import Supported
 
 _LOOK = 1.0
 """Seconds after which a waiting caller looks whether the work behind is still alive."""
+_GATHER = 0.01
+"""Seconds a caller lets outcomes gather before it reads them: to be woken for each costs the loop more than the reading."""
 
 
 class Claims(dict[str, bool]):
@@ -149,11 +152,12 @@ class OpenAIGenerator:
             jobs.append(Job(len(jobs), questions[group[0]], size, 1 if request.prompt_logprobs else request.sampling.max_tokens))  # fmt: skip
         try:
             with closing(self._outcomes(jobs)) as outcomes:
-                for index, outcome in outcomes:
-                    for number, place in enumerate(groups[index]):
-                        known = outcome.shared or number > 0
-                        answers[place] = self._read(questions[place], outcome, requests[place]).mended(cached=known)
-                    tell(len(groups[index]))
+                for arrived in outcomes:
+                    for index, outcome in arrived:
+                        for number, place in enumerate(groups[index]):
+                            known = outcome.shared or number > 0
+                            answers[place] = self._read(questions[place], outcome, requests[place]).mended(cached=known)
+                    tell(sum(len(groups[index]) for index, _ in arrived))
         finally:
             self._writer.flush()
 
@@ -178,22 +182,29 @@ class OpenAIGenerator:
                 self._asker.ledger = self._ledger
             return self._asker
 
-    def _outcomes(self, jobs: Sequence[Job]) -> Generator[tuple[int, Outcome], None, None]:
-        """The outcomes as they come; whoever stops listening cancels what is still under way."""
+    def _outcomes(self, jobs: Sequence[Job]) -> Generator[list[tuple[int, Outcome]], None, None]:
+        """The outcomes as they come, some at a time; whoever stops listening cancels what is still under way."""
         asker = self._ready()
         arrived: queue.SimpleQueue[tuple[int, Outcome] | None] = queue.SimpleQueue()
         work: Future[None] = LOOP.submit(asker.run(jobs, lambda index, outcome: arrived.put((index, outcome))))
         work.add_done_callback(lambda _: arrived.put(None))
+        left = len(jobs)
         try:
             while True:
                 try:
-                    found = arrived.get(timeout=_LOOK)
+                    found = [arrived.get(timeout=_LOOK)]
                 except queue.Empty:
                     LOOP.check()
                     continue
-                if found is None:
+                while not arrived.empty():
+                    found.append(arrived.get())
+                if outcomes := [one for one in found if one is not None]:
+                    yield outcomes
+                if found[-1] is None:  # nothing is delivered after the work is done
                     break
-                yield found
+                left -= len(outcomes)
+                if left:
+                    time.sleep(_GATHER)
             work.result()
         finally:
             if not work.done():
