@@ -17,6 +17,7 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.models import language_data
 from curate.rows import Kind, languages, main_fields, text, unknown_fields
 from curate.rows.masks import MASKABLE, Maskable, mask
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
@@ -301,20 +302,24 @@ class _Known:
             # Japanese without any kana and Korean without any Hangul are Chinese.
             needed = {"Japanese"} if "Hiragana" in names else {"Hangul"} if "Hangul" in names else set(names)
             wrong = bool(system and needed) and needed.isdisjoint(system)
-            self._contradictions[key] = wrong or _is_impossible(label)
+            # A group's name says nothing of a script: its members' do.
+            self._contradictions[key] = not language_data.is_group(label) and (wrong or _is_impossible(label))
         return self._contradictions[key]
 
     def accepts(self, expected: str, found: str, exact: bool) -> bool:
         """Whether the label means the expected language: in its script (``exact``), or whatever the script.
 
         A whole text is held to its script by counting letters, so there the script of a label, which may be a guess of
-        the identifier's, is left aside: Chinese full of English names is not called romanised Chinese.
+        the identifier's, is left aside: Chinese full of English names is not called romanised Chinese. The name of a group
+        of close languages, which ``vote`` gives where it cannot tell them apart, means each of them.
         """
         key = (expected, found, exact)
         if key not in self._accepted:
             wanted = (expected, *self._also_accepted(expected))
             self._accepted[key] = any(
-                languages.accepts(tag, found) or (not exact and languages.base(tag) == languages.base(found))
+                languages.accepts(tag, found)
+                or (not exact and languages.base(tag) == languages.base(found))
+                or language_data.means(found, tag)
                 for tag in wanted
             )
         return self._accepted[key]

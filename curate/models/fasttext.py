@@ -8,7 +8,6 @@ Texts without letters are not identified: any classifier calls them something.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
@@ -18,19 +17,16 @@ from pydantic import Field, model_validator
 
 from curate.catalog.params import Runtime
 from curate.models.hub import digest_file, resolve_commit
+from curate.models.labels import find_scripts, has_letters, in_script, read_line, tags_of
 from curate.models.supported import Supported
-from curate.models.texts import count_scripts, make_fit
+from curate.models.texts import make_fit
 from curate.rows import languages
 from curate.steps import Identified, Model, StepError
 
 LICENSE = "CC-BY-SA-3.0"
 """Of lid.176, which is what is used unless a file is given."""
-_LETTER = regex.compile(r"\p{L}")
-_CAPITALS = regex.compile(r"\p{Lu}{4}")
 _HAS_SCRIPT = regex.compile(r"[_-][A-Z][a-z]{3}$")
 _BATCH = 2048
-_HAN_LETTERS = 4
-"""Of 1,000 Japanese sentences (Tatoeba) one, of two letters, has no kana."""
 
 
 class _Classifier(Protocol):
@@ -139,14 +135,19 @@ class FastTextIdentifier:
     def __init__(self, classifier: _Classifier, labels: Iterable[str], *, packaged: bool, max_chars: int) -> None:
         self._classifier = classifier
         self._max_chars = max_chars
-        self._tags = {label: languages.from_fasttext(label) for label in labels}
+        self._tags = {label: tags_of(label) for label in labels}
         self._scripted = {label for label in self._tags if _HAS_SCRIPT.search(label)}
-        tags = [tag for tag in self._tags.values() if tag != languages.UNKNOWN]
+        tags = [tag for several in self._tags.values() for tag in several if tag != languages.UNKNOWN]
         # Labels that mean one language share its probability, so more labels have to be looked at than are wanted.
         folded = len(tags) - len(set(tags))
         self._more = 2 * folded + 2 if folded else int("ja" in tags)
         self._supported = Supported([tag for tag in tags if not (packaged and tag in WEAK)])
         self._other_scripts = Supported(OTHER_SCRIPTS if packaged else ())
+        self._bases = frozenset(map(languages.base, tags))
+
+    def names(self, language: str) -> bool:
+        """Whether it has a label for this language at all, in whatever script, be it seldom right."""
+        return languages.base(language) in self._bases
 
     def supports(self, language: str) -> bool:
         """Whether this language, in this script, is among those it can name; for lid.176 also: and recognises mostly."""
@@ -166,53 +167,25 @@ class FastTextIdentifier:
         return found
 
     def _identify(self, texts: list[str], k: int, found: Identified) -> None:
-        for text, (script, no_kana) in zip(texts, _scripts(texts), strict=True):
+        for text, (script, no_kana) in zip(texts, find_scripts(texts), strict=True):
             probabilities: dict[str, float] = {}
-            if _LETTER.search(text):
+            if has_letters(text):
                 for probability, label in self._predict(text, k + self._more):
-                    tag = self._tags[label]
-                    if label not in self._scripted:
-                        # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for it.
-                        tag = _in_script("zh" if tag == "ja" and no_kana else tag, script)
-                    probabilities[tag] = probabilities.get(tag, 0.0) + probability
+                    several = self._tags[label]
+                    for tag in several:
+                        if label not in self._scripted:
+                            # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for it.
+                            tag = in_script("zh" if tag == "ja" and no_kana else tag, script)
+                        # The languages of a mixture have equal shares in it.
+                        probabilities[tag] = probabilities.get(tag, 0.0) + probability / len(several)
             best = sorted(probabilities.items(), key=lambda item: -item[1])[:k]
             found.languages.append([tag for tag, _ in best])
             # Quantised models give sums slightly above 1.
             found.probabilities.append([min(1.0, max(0.0, probability)) for _, probability in best])
 
     def _predict(self, text: str, k: int) -> list[tuple[float, str]]:
-        line = " ".join(text.split())
-        # Headlines: lid.176 finds the language of a third of them as they are, and of all it knows in small letters.
-        if _CAPITALS.search(line) and 2 * sum(map(str.isupper, line)) > sum(map(str.isalpha, line)):
-            line = line.lower()
+        line = read_line(text)
         try:
             return self._classifier.predict(line + "\n", k, 0.0, "strict")
         except (TypeError, UnicodeEncodeError):  # a lone surrogate
             return self._classifier.predict(make_fit(line) + "\n", k, 0.0, "strict")
-
-
-def _scripts(texts: list[str]) -> list[tuple[str, bool]]:
-    """For each text the Unicode name of the script it is mainly in (empty: none), and whether it has Han but no kana."""
-    main = [("Latin", False)] * len(texts)
-    others = [index for index, text in enumerate(texts) if not text.isascii()]
-    if others:
-        counts, names = count_scripts([texts[index] for index in others])
-        counts[:, 0] = 0
-        han, kana = names.index("Han"), [names.index("Hiragana"), names.index("Katakana")]
-        no_kana = (counts[:, han] >= _HAN_LETTERS) & (counts[:, kana].sum(axis=1) == 0)
-        # One Han character says as much as a few letters of an alphabet: Chinese with English names in it is Chinese.
-        counts[:, han] *= 3
-        best, most = counts.argmax(axis=1), counts.max(axis=1)
-        for row, index in enumerate(others):
-            main[index] = (names[best[row]] if most[row] else "", bool(no_kana[row]))
-    return main
-
-
-@lru_cache(maxsize=4096)
-def _in_script(tag: str, script: str) -> str:
-    """The tag of a language without script, for a text that is mainly in ``script``."""
-    usual = languages.letters(tag)
-    code = languages.script_code(script) if script else None
-    if not usual or not code or script in usual or tag == languages.UNKNOWN:
-        return tag
-    return languages.normalize(f"{languages.base(tag)}-{code}")

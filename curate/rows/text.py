@@ -196,7 +196,7 @@ def writing(counts: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
 
 
 @cache
-def _variants() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def chinese_variants() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Code points that only simplified, and that only traditional Chinese uses.
 
     The national character sets are the lists: what GB 2312 (1980) has and Big5 has not is simplified, and the other way round.
@@ -214,7 +214,7 @@ def _variant_share(texts: pl.Series, *, traditional: bool) -> npt.NDArray[np.flo
     parts = [np.zeros(0)]
     for batch in batches(texts):
         points, offsets = code_points(batch)
-        counts = [row_sums(side[points], offsets).astype(np.float64) for side in _variants()]
+        counts = [row_sums(side[points], offsets).astype(np.float64) for side in chinese_variants()]
         both = counts[0] + counts[1]
         parts.append(np.divide(counts[1 if traditional else 0], both, out=np.ones(len(both)), where=both >= 4))
     return np.concatenate(parts)

@@ -107,6 +107,29 @@ def test_labels_with_scripts_are_taken_at_their_word() -> None:
     assert found.languages == [["hi-Latn", "zh", "zh-Hant"]]
 
 
+@pytest.mark.parametrize(
+    ("label", "tags"),
+    [
+        ("arb_Arab", ["ar"]), ("cmn_Hani", ["zh"]), ("zho_Hant", ["zh-Hant"]), ("yue_Hani", ["yue"]), ("kor_Hang", ["ko"]), ("srp_Latn", ["sr-Latn"]),
+        ("als_Latn", ["sq"]), ("swh_Latn", ["sw"]), ("azj_Cyrl", ["az-Cyrl"]), ("hin_Latn", ["hi-Latn"]), ("other", ["und"]),
+        ("tam_Tamil", ["und"]), ("zxx_Zzzz", ["und"]),
+    ],
+)  # fmt: skip
+def test_labels_of_glotlid_openlid_indiclid_and_lid_176_are_known(label: str, tags: list[str]) -> None:
+    assert _identifier((0.9, f"__label__{label}")).identify(["漢字 abc"]).languages == [tags]
+
+
+@pytest.mark.parametrize("label", ["hin_Latn-eng_Latn", "hin_Latn+eng_Latn", "hi-Latn+en"])
+def test_a_label_for_code_switched_text_is_shared_by_its_languages(label: str) -> None:
+    lid = _identifier((0.8, f"__label__{label}"), (0.2, "__label__eng_Latn"))
+    found = lid.identify(["yaar this is bahut accha"], k=3)
+    assert found.languages == [["en", "hi-Latn"]]
+    assert found.probabilities[0] == pytest.approx([0.6, 0.4])
+    assert lid.supports("hi-Latn")
+    assert lid.supports("en")
+    assert _identifier((0.8, "__label__hin-eng")).identify(["bahut accha"]).languages == [["hi-Latn"]]
+
+
 def test_a_label_without_script_gets_the_text_s_script_where_it_is_not_the_usual_one() -> None:
     assert _identifier((0.9, "__label__hi")).identify(["aap kaise hain", "आप कैसे हैं"]).languages == [["hi-Latn"], ["hi"]]
     assert _identifier((0.9, "__label__sr")).identify(["Kako ste", "Како сте"]).languages == [["sr-Latn"], ["sr"]]
