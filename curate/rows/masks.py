@@ -75,7 +75,7 @@ def mask(texts: pl.Series, what: Collection[str] = MASKABLE) -> pl.Series:
                     part = part.str.replace_all(pattern, " ")
                 if name == "code":
                     part = _without_comments(before, part)
-                texts = texts.scatter(touched.arg_true(), part) if len(part) < len(texts) else part
+                texts = texts.clone().scatter(touched.arg_true(), part) if len(part) < len(texts) else part
     return texts
 
 
@@ -86,7 +86,7 @@ def _without_comments(before: pl.Series, after: pl.Series) -> pl.Series:
     part = after.filter(found)
     for pattern in _COMMENTS:
         part = part.str.replace_all(pattern, " ")
-    return after.scatter(found.arg_true(), part)
+    return after.clone().scatter(found.arg_true(), part)
 
 
 _SIGNS: MappingProxyType[Maskable, str] = MappingProxyType(

@@ -67,3 +67,12 @@ def test_masks_take_linear_time_on_hostile_text(hostile: str) -> None:
     start = time.perf_counter()
     masks.mask(pl.Series([hostile]))
     assert time.perf_counter() - start < 3
+
+
+def test_the_texts_given_stay_as_they_are():
+    given = pl.Series(
+        ["plain words", "call `f(x)` at https://example.org", "x = {1: 2};\nif (a) { b(); }", "more words"]
+    )
+    before = given.to_list()
+    masks.mask(given)
+    assert given.to_list() == before

@@ -1,0 +1,386 @@
+"""What ``pair_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a model; its speed.
+
+    python benchmarks/pair_quality.py all --data FOLDER         # damage | drift | judged | chatter | speed | all
+
+Prints Markdown. Pairs are of documents that ``train_pair_quality.py`` has not seen; what the aligner learns from is the other documents' pairs.
+What is missing of the data folder is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import platform
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+for _name in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402 - the thread counts must be set first
+import numpy.typing as npt  # noqa: E402
+import orjson  # noqa: E402
+import polars as pl  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+from agreement import SEED, auc, auc_within, share, spearman, table  # noqa: E402
+from pair_corruptions import Pair, damaged, good_pairs, tatoeba, xquad  # noqa: E402
+from train_pair_quality import DATA, chosen  # noqa: E402
+from workbench import World, conversation, lines, make_rows, needing, values  # noqa: E402
+
+from curate import __version__  # noqa: E402
+from curate.rows import Kind  # noqa: E402
+from curate.steps import Rows  # noqa: E402
+from filters.drift import Drift  # noqa: E402
+from filters.pair_quality import PairQuality  # noqa: E402
+
+Flags = npt.NDArray[np.bool_]
+WITH: dict[str, dict[str, Any]] = {
+    "no model": {},
+    "aligner": {"aligner": "systran-align", "min_pool": 300},
+    "encoder": {"encoder": "use-multilingual"},
+    "all three": {"aligner": "systran-align", "min_pool": 300, "encoder": "use-multilingual", "identifier": "fasttext"},
+}
+CAP = 1500
+LEAST = 0.4
+"""``similarity.min`` beside this step: single sentences are less alike than whole rows, for which the default of 0.5 was set."""
+
+
+def rows_of(pairs: Sequence[Pair]) -> Rows:
+    return make_rows(
+        Kind.PARALLEL,
+        [
+            {
+                "source_language": one.source_language,
+                "language": one.target_language,
+                "source": one.source,
+                "target": one.target,
+            }
+            for one in pairs
+        ],
+    )
+
+
+def judged_by(step: Any, rows: Rows, world: World, fitted: pa.Table | None) -> pl.DataFrame:
+    """The step's columns, ``dropped`` and the first ``reason``."""
+    found = step.score(rows, world, fitted).with_columns(language=rows.language)
+    reason: pl.Expr = pl.lit(None, dtype=pl.String)
+    for name, test in reversed(step.verdicts(rows.kind).items()):
+        reason = pl.when(test).then(pl.lit(name)).otherwise(reason)
+    return found.with_columns(reason=reason).with_columns(dropped=pl.col("reason").is_not_null())
+
+
+# ----------------------------------------------------------------------------------------------------------------- damage
+def damage(world: World, data: Path, cap: int) -> None:
+    print("\n### Damage made on purpose")
+    pairs = good_pairs(data)
+    learnt, kept = [pair for pair in pairs if not pair.test], [pair for pair in pairs if pair.test]
+    encoder = world.model("use-multilingual")
+    items = [("good", pair) for pair in chosen(kept)]
+    items += [(name, spoilt) for name, made in damaged(kept, cap).items() for _, spoilt in made]
+    kinds = np.asarray([name for name, _ in items])
+    inside = np.asarray(
+        [encoder.supports(pair.source_language) and encoder.supports(pair.target_language) for _, pair in items], bool
+    )
+    rows, known = rows_of([pair for _, pair in items]), rows_of(learnt)
+    similar = judged_by(world.step("similarity", min=LEAST), rows, world, None)["dropped"].to_numpy()
+    dropped: dict[str, Flags] = {f"similarity ({LEAST})": similar}
+    for name, parameters in WITH.items():
+        step = PairQuality(**parameters)
+        fitted = (
+            step.fit([part for part in [step.sample(known, world)] if part is not None], world) if step.fits else None
+        )
+        dropped[name] = judged_by(step, rows, world, fitted)["dropped"].to_numpy()
+    dropped["all three and similarity"] = dropped["all three"] | similar
+    order = list(dict.fromkeys(kinds.tolist()))
+    for title, part in (
+        ("languages that use-multilingual knows on both sides", inside),
+        ("all other pairs of languages", ~inside),
+    ):
+        found = [
+            [
+                name,
+                int((part & (kinds == name)).sum()),
+                *(share(each[part & (kinds == name)]) for each in dropped.values()),
+            ]
+            for name in order
+        ]
+        table(f"Per cent dropped at the defaults, {title}", ["kind", "pairs", *dropped], found)
+    good = kinds == "good"
+    corpora = np.asarray([pair.corpus for _, pair in items])
+    table("Good pairs dropped, by corpus", ["corpus", "pairs", *dropped],
+          [[name, int((good & (corpora == name)).sum()), *(share(each[good & (corpora == name)]) for each in dropped.values())] for name in sorted(set(corpora))])  # fmt: skip
+    other = np.asarray(
+        [pair.source_language if pair.target_language == "en" else pair.target_language for _, pair in items]
+    )
+    chosen_ = dropped["all three and similarity"]
+    table("By language beside English, all three and similarity", ["language", "good dropped", *order[1:]],
+          [[tag, share(chosen_[good & (other == tag)]), *(share(chosen_[(kinds == name) & (other == tag)]) for name in order[1:])] for tag in sorted(set(other))])  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------------ drift
+def drift(world: World, data: Path) -> None:
+    print("\n### Shifted rows")
+    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for pair in [*tatoeba(data / "parallel" / "tatoeba"), *xquad(data / "bench" / "xquad")]:
+        if pair.corpus != "xquad paragraphs":
+            groups[pair.corpus, pair.target_language].append(pair)
+    found = []
+    for corpus in sorted({corpus for corpus, _ in groups}):
+        inside = [group for (name, _), group in sorted(groups.items()) if name == corpus]
+        false, right, told, before, whole = 0, 0, 0, 0, 0
+        for group in inside:
+            start, count = len(group) // 3, len(group)
+            false += sum(shift != 0 for shift in _shifts(group, world))
+            for by in (1, -1, 3):
+                spoilt = [Pair(one.corpus, one.document, one.source_language, one.target_language, one.source,
+                               group[at + by].target if start <= at < count - by else one.target) for at, one in enumerate(group)]  # fmt: skip
+                world.warnings.clear()
+                shifts = _shifts(spoilt, world)
+                right += sum(shift == by for shift in shifts[start : count - 3])
+                whole += count - 3 - start
+                before += sum(shift != 0 for shift in shifts[:start])
+                told += len(world.warnings) == 1
+        rows = sum(map(len, inside))
+        found.append([corpus, len(inside), f"{100 * false / rows:.2f}", f"{100 * right / whole:.1f}", f"{100 * before / max(1, sum(len(one) // 3 for one in inside) * 3):.2f}", f"{told} of {3 * len(inside)}"])  # fmt: skip
+    table("From the first third on, each source beside the target of the row k further (k = 1, -1, 3); no encoder", ["corpus", "languages", "% of rows in step called shifted", "% of shifted rows found with the right k", "% of rows before it called shifted", "told in one warning"], found)  # fmt: skip
+
+
+def _shifts(pairs: Sequence[Pair], world: World) -> list[float | None]:
+    step = Drift()
+    path = world.scratch / "summary.parquet"
+    pq.write_table(step.summarize(rows_of(pairs), world), path)
+    shifts: list[float | None] = next(iter(step.decide([path], world)))["shift"].to_pylist()
+    return shifts
+
+
+# ----------------------------------------------------------------------------------------------------------------- judged
+def judged(world: World, data: Path) -> None:
+    print("\n### Judgements of others")
+    estimated(world, data / "parallel" / "mlqe_pe_da")
+    graded(world, data / "alpaca" / "alpaca_en_zh_scored_00000_29999.parquet")
+    edited(world, data / "preference" / "zh_translation_human_edits_part00.jsonl.gz")
+
+
+def estimated(world: World, folder: Path) -> None:
+    found = []
+    for name, source, target in (("ende", "en", "de"), ("enzh", "en", "zh"), ("ruen", "ru", "en")):
+        path = folder / f"dev.{name}.df.short.tsv.gz"
+        with needing(path) as there:
+            if not there:
+                continue
+        header, *body = (line.split("\t") for line in lines(path) if line)
+        at = {column: number for number, column in enumerate(header)}
+        rows = make_rows(
+            Kind.PARALLEL,
+            [
+                {
+                    "language": target,
+                    "source_language": source,
+                    "source": row[at["original"]],
+                    "target": row[at["translation"]],
+                }
+                for row in body
+            ],
+        )
+        human = np.asarray([float(row[at["mean"]]) for row in body])
+        first, last = np.quantile(human, (0.25, 0.75))
+        every = {"similarity (the step)": judged_by(world.step("similarity"), rows, world, None)}
+        for how in ("no model", "aligner", "encoder", "all three"):
+            step = PairQuality(**WITH[how])
+            fitted = (
+                step.fit([part for part in [step.sample(rows, world)] if part is not None], world)
+                if step.fits
+                else None
+            )
+            every[how] = judged_by(step, rows, world, fitted)
+        scores = [(how, values(frame), frame["dropped"].to_numpy()) for how, frame in every.items()]
+        full = every["all three"]
+        scores += [(f"{column} alone", values(full, column), None) for column in ("alignment", "similarity")]
+        for how, score, dropped in scores:
+            drops = ["–", "–"] if dropped is None else [share(dropped[human >= last]), share(dropped[human <= first])]
+            found.append(
+                [
+                    f"{source}→{target}",
+                    how,
+                    spearman(score, human),
+                    auc(score[human <= first], score[human >= last]),
+                    *drops,
+                ]
+            )
+    if found:
+        table("MLQE-PE, 1,000 machine translations a pair graded by people", ["pair", "score", "Spearman", "AUC, lowest against highest quarter", "% of highest quarter dropped", "% of lowest quarter dropped"], found)  # fmt: skip
+
+
+def graded(world: World, path: Path) -> None:
+    with needing(path) as there:
+        if not there:
+            return
+    whole = pl.read_parquet(path).unnest("metadata").sort("alpaca_id")
+    bad, good = whole.filter(pl.col("score") <= 2), whole.filter(pl.col("score") >= 4)
+    size = min(CAP, len(bad), len(good))
+    picked = pl.concat([part.sample(size, seed=SEED).sort("alpaca_id") for part in (bad, good)])
+    sides = {
+        tag: [
+            conversation(tag, *row)
+            for row in picked.select(f"{tag}_{name}" for name in ("instruction", "input", "output")).iter_rows()
+        ]
+        for tag in ("en", "zh")
+    }
+    parents = make_rows(Kind.SFT, sides["en"])
+    rows = make_rows(Kind.SFT, sides["zh"], parents)
+    world._parents = parents
+    is_bad = np.arange(2 * size) < size
+    letters = np.asarray((rows.text("prompt") + rows.text("response")).str.len_chars(), float)
+    found = []
+    for how, parameters in WITH.items():
+        step = PairQuality(**parameters)
+        fitted = (
+            step.fit([part for part in [step.sample(rows, world)] if part is not None], world) if step.fits else None
+        )
+        frame = judged_by(step, rows, world, fitted)
+        score, dropped = values(frame), frame["dropped"].to_numpy()
+        found.append(
+            [
+                how,
+                auc(score[is_bad], score[~is_bad]),
+                auc_within(score, is_bad, letters),
+                share(dropped[~is_bad]),
+                share(dropped[is_bad]),
+            ]
+        )
+    table(f"Alpaca, English to Chinese: {size:,} rows that GPT-4o graded 1 or 2 and {size:,} that it graded 4 or 5", ["models", "AUC, 1–2 against 4–5", "the same among rows of like length", "good rows dropped (%)", "bad rows dropped (%)"], found)  # fmt: skip
+
+
+def edited(world: World, path: Path) -> None:
+    with needing(path) as there:
+        if not there:
+            return
+    items = [orjson.loads(line) for line in lines(path)]
+    parts = ("instruction", "input", "output")
+    parents = make_rows(Kind.SFT, [conversation("en", *(item["en"][part] for part in parts)) for item in items])
+    versions = [
+        conversation("zh", *(item[when][part] for part in parts)) for when in ("before", "after") for item in items
+    ]
+    both = Rows(Kind.SFT, pa.concat_tables([parents.table, parents.table]))
+    rows = make_rows(Kind.SFT, versions, both)
+    world._parents = parents
+    found = []
+    for how in ("no model", "encoder"):
+        frame = judged_by(PairQuality(**WITH[how]), rows, world, None)
+        score, dropped = values(frame), frame["dropped"].to_numpy()
+        before, after = score[: len(items)], score[len(items) :]
+        found.append(
+            [
+                how,
+                auc(before, after, paired=True),
+                share(after > before),
+                share(after == before),
+                share(after < before),
+                share(dropped[: len(items)]),
+                share(dropped[len(items) :]),
+            ]
+        )
+    table(f"{len(items)} Chinese rows before and after a person's correction", ["models", "AUC", "% after higher", "% equal", "% after lower", "% dropped before", "% dropped after"], found)  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------- chatter
+def chatter(world: World, data: Path) -> None:
+    print("\n### A translator that talks")
+    english = (
+        orjson.loads(gzip.decompress((data / "alpaca" / "alpaca_data_en.json.gz").read_bytes()))
+        if (data / "alpaca" / "alpaca_data_en.json.gz").exists()
+        else []
+    )
+    found = []
+    for name in ("alpaca_de_openai_12k", "alpaca_de_deepl_4k"):
+        path = data / "alpaca" / f"{name}.jsonl.gz"
+        with needing(path) as there:
+            if not there or not english:
+                continue
+        items = [item for item in map(orjson.loads, lines(path)) if item.get("alpaca_id") is not None]
+        parents = make_rows(
+            Kind.SFT,
+            [
+                conversation("en", *(english[item["alpaca_id"]][part] for part in ("instruction", "input", "output")))
+                for item in items
+            ],
+        )
+        rows = make_rows(
+            Kind.SFT,
+            [conversation("de", *(item[part] for part in ("instruction", "input", "output"))) for item in items],
+            parents,
+        )
+        world._parents = parents
+        frame = judged_by(PairQuality(), rows, world, None)
+        reasons = frame["reason"].value_counts().drop_nulls().sort("count", descending=True)
+        told = ", ".join(f"{reason} {count}" for reason, count in reasons.iter_rows())
+        found.append([name, len(items), share(frame["dropped"].to_numpy()), int((frame["chatter"] > 0).sum()), told])
+    if found:
+        table("German Alpaca, no model", ["file", "rows", "% dropped", "rows with chatter", "by first reason"], found)
+
+
+# ------------------------------------------------------------------------------------------------------------------ speed
+def speed(world: World, data: Path) -> None:
+    print("\n### Speed")
+    pairs = [pair for pair in good_pairs(data) if pair.corpus != "xquad paragraphs"]
+    rows = rows_of(pairs)
+    PairQuality().score(rows_of(pairs[:100]), world, None)
+    found = []
+    for name, parameters in {
+        "all checks without a model": {},
+        **{
+            f"only {check}": {"checks": (check,)}
+            for check in (
+                "length",
+                "sentences",
+                "ending",
+                "copied",
+                "script",
+                "repetition",
+                "numbers",
+                "names",
+                "placeholders",
+                "negation",
+                "encoding",
+                "chatter",
+            )
+        },
+    }.items():
+        began = time.process_time()
+        PairQuality(**parameters).score(rows, world, None)
+        found.append([name, f"{(time.process_time() - began) / len(rows) * 1e6:.0f}"])
+    letters = float(np.mean([len(pair.source) + len(pair.target) for pair in pairs]))
+    table(f"{len(pairs):,} pairs of {letters:.0f} characters, both sides together, in {len({pair.target_language for pair in pairs})} languages; one thread", ["checks", "µs of CPU a pair"], found)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", nargs="+", choices=("damage", "drift", "judged", "chatter", "speed", "all"))
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--cap", type=int, default=12, help="pairs of each kind of damage, corpus and language")
+    parser.add_argument("--scratch", type=Path, help="where vectors are kept from run to run")
+    given = parser.parse_args()
+    print(
+        f"`curate {__version__}, Python {platform.python_version()}, numpy {np.__version__}, polars {pl.__version__}`"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(given.scratch or Path(folder), 1)
+        for name, run in (
+            ("damage", None),
+            ("drift", drift),
+            ("judged", judged),
+            ("chatter", chatter),
+            ("speed", speed),
+        ):
+            if name in given.what or "all" in given.what:
+                damage(world, given.data, given.cap) if run is None else run(world, given.data)
+
+
+if __name__ == "__main__":
+    main()

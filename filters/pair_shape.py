@@ -1,0 +1,192 @@
+"""Lengths, scripts, copies and repetition of two texts beside each other, counted on whole columns and in every script alike.
+
+Lengths are in Latin letters' worth over what the two languages usually need (``data/pair_quality/lengths.yaml``, measured on the
+Universal Declaration of Human Rights), so that 1 is as long as expected for every pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import yaml
+
+from curate.rows import languages, text
+from filters.repetition import repetition
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+SMOOTHING = 8.0
+LEAST_LETTERS = 12.0
+# How far true pairs scatter round the usual length: variance of the logarithm = _FLOOR + _PER_LETTER / letters.
+_FLOOR, _PER_LETTER = 0.01, 1.2
+WINDOW_WORDS, WINDOW_SIGNS = 3, 8
+_SAYS_SOMETHING = r"(?s)\p{Lo}\p{M}*\p{Lo}|\b\p{Ll}{4,}|(?:\b\p{Ll}{2,}\b.*?){3}"
+_NO_MARKS = frozenset({"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Java", "Bali"})
+_PRIME = np.uint64(0x100000001B3)
+
+
+@cache
+def _usual() -> Mapping[str, float]:
+    data: dict[str, Any] = yaml.safe_load(
+        files("filters").joinpath("data", "pair_quality", "lengths.yaml").read_text("utf-8")
+    )
+    return {str(tag): float(value) for tag, value in data["lengths"].items()}
+
+
+@lru_cache(maxsize=4096)
+def usual_length(language: str) -> float | None:
+    """Letters that a language needs for what English says with one; None where it was not measured."""
+    tag = language
+    while tag:
+        if tag in _usual():
+            return _usual()[tag]
+        shorter = tag.rpartition("-")[0]
+        # Romanised text is no measure for the language's own script.
+        tag = shorter if shorter and languages.script(shorter) == languages.script(tag) else ""
+    return None
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long two sides are."""
+
+    ratio: Floats
+    """Target over source over what is usual; nan where there is too little to tell."""
+    deviation: Floats
+    """The logarithm of the ratio in standard deviations of true pairs of this length."""
+    script: Floats
+    """Share (0 to 1) of the target's letters in its language's script; nan where there are few."""
+
+
+def lengths(
+    source: pl.Series, target: pl.Series, tags: tuple[pl.Series, pl.Series], own: Mapping[tuple[str, str], float]
+) -> Lengths:
+    """Lengths and scripts of both sides.
+
+    Args:
+        own: for language pairs, the usual ratio found in the data itself, for languages that were not measured.
+    """
+    before = text.letter_weights(source, tags[0])
+    counts = text.script_counts(target)
+    after = text.letter_weights(target, tags[1], counts)
+    first, second = (frame["letters"].to_numpy().astype(np.float64) for frame in (before, after))
+    pairs = list(zip(*(side.to_list() for side in tags), strict=True))
+    known = {pair: _expected(pair, own) for pair in set(pairs)}
+    expected = first * np.asarray([known[pair] for pair in pairs], np.float64)
+    ratio = (second + SMOOTHING) / (expected + SMOOTHING)
+    enough = np.maximum(first, second) >= LEAST_LETTERS
+    size = np.maximum((expected + second) / 2, 1.0)
+    deviation = np.log(ratio) / np.sqrt(_FLOOR + _PER_LETTER / size)
+    share = after["share"].to_numpy().copy()
+    # Simplified or traditional is the step `language`'s affair; here a translation into Chinese is one in Han characters.
+    chinese = (
+        tags[1]
+        .is_in([tag for tag in tags[1].unique().to_list() if tag is not None and languages.letters(tag) == ("Han",)])
+        .to_numpy()
+    )
+    if chinese.any():
+        han = counts[chinese, 2 + languages.script_names().index("Han")] * 3.0
+        share[chinese] = np.divide(han, second[chinese], out=np.full(len(han), np.nan), where=second[chinese] > 0)
+    return Lengths(
+        np.where(enough, ratio, np.nan),
+        np.where(enough, deviation, np.nan),
+        np.where(second >= LEAST_LETTERS, share, np.nan),
+    )
+
+
+def _expected(pair: tuple[str | None, str | None], own: Mapping[tuple[str, str], float]) -> float:
+    if pair[0] is None or pair[1] is None:
+        return np.nan
+    here, there = usual_length(pair[0]), usual_length(pair[1])
+    if here is None or there is None:
+        return own.get((pair[0], pair[1]), (there or 1.0) / (here or 1.0))
+    return there / here
+
+
+def has_marks(tag: str) -> bool:
+    """Whether a language ends its sentences with marks."""
+    return languages.script(tag) not in _NO_MARKS
+
+
+def sentence_counts(split: tuple[pl.Series, pl.Series], marks: Flags) -> tuple[Floats, Floats]:
+    """How many of both sides' sentences have letters in them; nan where a side's language writes no marks."""
+    found = []
+    for pieces in split:
+        count = pieces.list.eval(pl.element().str.contains(r"\p{L}\p{M}*\p{L}|[\p{Han}\p{Hangul}]")).list.sum()
+        found.append(np.where(marks, count.fill_null(0).to_numpy().astype(np.float64), np.nan))
+    return found[0], found[1]
+
+
+# ------------------------------------------------------------------------------------------------------------------ copies
+def copied(source: pl.Series, target: pl.Series, comparable: Flags) -> tuple[Floats, Floats]:
+    """The share (0 to 1) of the target's units that stand in the source in the same order, and of the source's in the target.
+
+    Units are words (characters in unspaced scripts); a stretch of three words, or eight characters, that is the same on both sides
+    is copied. A text of fewer units counts as one stretch if it has two words. Numbers count nothing, and a source of nothing but names
+    (no word of four small letters and no three of two, in scripts that have them) is rightly copied: nan, as where the languages are not comparable.
+    """
+    shares = [np.full(len(source), np.nan), np.full(len(source), np.nan)]
+    at = np.flatnonzero(comparable & source.str.contains(_SAYS_SOMETHING).fill_null(False).to_numpy())
+    if not len(at):
+        return shares[0], shares[1]
+    units = [text.units(side.gather(at).fill_null("").str.replace_all(r"\p{N}+", " ")) for side in (target, source)]
+    keys, starts, sizes, _rows = zip(*(_stretches(side) for side in units), strict=True)
+    for number in (0, 1):
+        there = pl.Series(keys[number]).is_in(pl.Series(keys[1 - number]).implode()).to_numpy()
+        counts = np.diff(units[number].offsets)
+        change = np.zeros(len(units[number].hashes) + 1, np.int64)
+        np.add.at(change, starts[number][there], 1)
+        np.add.at(change, starts[number][there] + sizes[number][there], -1)
+        covered = text.row_sums(np.cumsum(change[:-1]) > 0, units[number].offsets).astype(np.float64)
+        share = np.divide(covered, counts, out=np.full(len(counts), np.nan), where=counts >= 2)
+        shares[number][at] = share
+    return shares[0], shares[1]
+
+
+def _stretches(
+    units: text.Units,
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Key, start, size and row of every stretch; keys of different rows differ."""
+    counts = np.diff(units.offsets)
+    size = np.minimum(np.where(units.singles * 2 > counts, WINDOW_SIGNS, WINDOW_WORDS), np.maximum(counts, 1))
+    rows = np.repeat(np.arange(len(counts)), counts)
+    position = np.arange(len(units.hashes)) - units.offsets[rows]
+    fits = (position + size[rows] <= counts[rows]) & (counts[rows] >= 2)
+    starts = np.flatnonzero(fits)
+    rows = rows[starts]
+    longest = int(size.max(initial=1))
+    padded = np.concatenate([units.hashes, np.zeros(longest, np.uint64)])
+    mixed = np.zeros(len(starts), np.uint64)
+    with np.errstate(over="ignore"):
+        for step in range(longest):
+            mixed = np.where(step < size[rows], mixed * _PRIME + padded[starts + step], mixed)
+        keys = text.scramble(mixed ^ text.scramble(rows.astype(np.uint64) + np.uint64(1)))
+    return keys, starts, size[rows], rows
+
+
+def are_comparable(tags: tuple[Sequence[str | None], Sequence[str | None]]) -> Flags:
+    """Where a copy would be a fault: the two sides are in different languages."""
+    known: dict[tuple[str | None, str | None], bool] = {}
+    for pair in set(zip(*tags, strict=True)):
+        one, other = pair
+        known[pair] = one is not None and other is not None and languages.UNKNOWN not in pair and not (
+            languages.base(one) == languages.base(other) or languages.accepts(one, other) or {languages.base(one), languages.base(other)} <= {"zh", "yue", "wuu", "lzh"}
+        )  # fmt: skip
+    return np.asarray([known[pair] for pair in zip(*tags, strict=True)], bool)
+
+
+# ------------------------------------------------------------------------------------------------------------------- loops
+def loops(source: pl.Series, target: pl.Series) -> tuple[Floats, Floats]:
+    """How many times in a row the target says one piece, over what the source does (1 if it does no more); and the share of it that
+    only repeats, less the source's."""
+    before, after = repetition(source.fill_null("")), repetition(target.fill_null(""))
+    times = after["loop"].to_numpy() / np.maximum(before["loop"].to_numpy(), 1.0)
+    share = after["repetition"].to_numpy() - before["repetition"].to_numpy()
+    return np.maximum(times, 1.0), np.maximum(share, 0.0)

@@ -1,0 +1,68 @@
+"""The two sides of a row are two texts and two languages, wherever they come from: a pair's own sides, or a row and its first parent.
+
+The same rules as for ``similarity``: a row without a parent has nothing to be compared with, and a field that the parent does
+not have is no text, which is not the same as an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from curate.rows import Kind, field_names
+from curate.steps import Context, Rows
+
+BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Some rows' texts on both sides, field by field."""
+
+    start: int
+    """Place of the first of them."""
+    source_language: pl.Series
+    """Null where there is nothing to compare with."""
+    target_language: pl.Series
+    texts: Mapping[str, tuple[pl.Series, pl.Series]]
+    """For each field, source and target texts; null where a side has no such field."""
+
+
+def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, context: Context) -> Iterator[Sides]:
+    """The rows' sides, some thousands at a time.
+
+    Args:
+        own: whether the sides are the row's own (``source`` and ``target`` of a pair), rather than its first parent's and its.
+        fields: the fields to be compared with the parent's; of a pair there is one, whatever it is called.
+        max_chars: longer texts are cut there.
+    """
+    for start in range(0, len(rows), BLOCK):
+        part = Rows(rows.kind, rows.table.slice(start, BLOCK))
+        if own:
+            cut = tuple(part.text(name).str.slice(0, max_chars) for name in ("source", "target"))
+            yield Sides(
+                start, part.field_language("source"), part.field_language("target"), {fields[0]: (cut[0], cut[1])}
+            )
+            continue
+        parents = part.parents()
+        wanted = parents.drop_nulls().unique()
+        found = context.look_up(wanted) if len(wanted) else None
+        nothing = pl.Series("", [None] * len(part), dtype=pl.String)
+        if found is None:
+            yield Sides(start, nothing, part.language, dict.fromkeys(fields, (nothing, nothing)))
+            continue
+        places = {name: number for number, name in enumerate(found.ids)}
+        at = pl.Series([places.get(parent) for parent in parents], dtype=pl.UInt32)
+        texts = {}
+        for name in fields:
+            left = found.text(name).gather(at) if name in field_names(found.kind) else nothing
+            right = pl.select(pl.when(at.is_not_null()).then(part.text(name))).to_series()
+            texts[name] = (left.str.slice(0, max_chars), right.str.slice(0, max_chars))
+        yield Sides(start, found.language.gather(at), part.language, texts)
+
+
+def compares_own(kind: Kind, between: str | None) -> bool:
+    """Whether the sides of rows of this kind are their own."""
+    return between == "sides" or (between is None and kind is Kind.PARALLEL)

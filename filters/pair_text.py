@@ -1,0 +1,206 @@
+"""What must come through a translation unchanged (placeholders, markup, code, addresses), and what must not be there at all: broken
+characters, talk about the translation, an end in the middle of a sentence.
+
+All of it is counted with Rust regular expressions on whole columns; a search for one tell-tale sign comes first, for most texts
+have none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import yaml
+
+from curate.rows import languages
+
+Floats = npt.NDArray[np.float64]
+
+# ------------------------------------------------------------------------------------------------------------ placeholders
+_ADDRESS = r"[A-Za-z0-9._~:/?#@!$&*+,;=%-]+"
+_KEPT = MappingProxyType(
+    {
+        "code": r"```[^`]*```|``[^\n]+?``|`[^`\n]+`",
+        "url": rf"(?-u:\b)(?:https?|HTTPS?|ftp)://{_ADDRESS}|(?-u:\b)www\.{_ADDRESS}",
+        "email": r"[A-Za-z0-9_.%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
+        "latex": r"\$\$[^$]+\$\$|\\(?:begin|end)\{[a-z*]+\}|\$[^\s$][^$\n\p{Han}\p{Hiragana}\p{Thai}]*[\\^_=][^$\n]*\$|\\[A-Za-z]{2,20}(?-u:\b)",
+        "markup": r"</?[A-Za-z][A-Za-z0-9:-]{0,20}(?:\s[^<>\n]*)?/?>|&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});",
+        "placeholder": r"\{\{[^{}\n]+\}\}|\{%[^{}\n]+%\}|\$\{[^{}\n]+\}|\{[\w.:!-]{0,60}\}|%\([A-Za-z_]\w*\)[sdifrgex]|%(?:[0-9]{1,2}\$)?[-+0#]?[0-9]*(?:\.[0-9]+)?(?:hh|h|ll|l|z|j|t)?[sdifuxXcp](?-u:\b)|%%|<[A-Z][A-Z0-9_]+>|<\|[^|<>\n]+\|>"
+                       r"|\[/?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]|PLACEHOLDER_[0-9]+|\\[nrt](?-u:\b)",
+    }
+)  # fmt: skip
+# Looked for first; nothing of the above can be without one of these.
+_SIGN = r"[`@{}<>$\\%&]|://|www\.|PLACEHOLDER|\[/?[A-Z]"
+# A per cent sign with a blank or a letter after it is mostly a per cent sign.
+_PERCENT = r"%[ \u00a0\u202f]"
+
+
+@cache
+def _kept_pattern() -> str:
+    return "|".join(_KEPT.values())
+
+
+def kept(source: pl.Series, target: pl.Series) -> Floats:
+    """Share (0 to 1) of placeholders, markup, code and addresses of either side that the other has as well; nan where neither has any."""
+    result = np.full(len(source), np.nan)
+    look = (source.str.contains(_SIGN) | target.str.contains(_SIGN)).fill_null(False)
+    at = np.flatnonzero(look.to_numpy())
+    if not len(at):
+        return result
+    found = [
+        side.gather(at).str.replace_all(_PERCENT, " ").str.extract_all(_kept_pattern()).to_list()
+        for side in (source, target)
+    ]
+    for row, before, after in zip(at.tolist(), *found, strict=True):
+        if before or after:
+            ours, theirs = (
+                Counter("".join(one.split()).rstrip(".,;:") for one in side or ()) for side in (before, after)
+            )
+            whole = max(ours.total(), theirs.total())
+            result[row] = (ours & theirs).total() / whole if whole else np.nan
+    return result
+
+
+# ----------------------------------------------------------------------------------------------------------------- encoding
+# What a decoder leaves for bytes that it could not read, what stands for no character, and halves of surrogate pairs
+# that survived as escapes or were decoded byte by byte.
+_BROKEN = (
+    r"[\x{FFFD}\x{FDD0}-\x{FDEF}\x{FFFE}\x{FFFF}\x{80}-\x{84}\x{86}-\x{9F}]",
+    r"(?i)\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\x{ED}[\x{A0}-\x{BF}][\x{80}-\x{BF}]",
+    # UTF-8 read as Windows-1252 or Latin-1: a lead byte and what its continuation looks like.
+    r"[ÂÃ][\x{80}-\x{9F}\x{A1}-\x{A9}\x{AB}-\x{BF}\x{20AC}\x{201A}\x{0192}\x{201E}\x{2026}\x{2020}\x{2021}\x{02C6}\x{2030}\x{0160}\x{2039}\x{0152}\x{017D}\x{2018}\x{201C}\x{201D}\x{2022}\x{2013}\x{2014}\x{02DC}\x{2122}\x{0161}\x{203A}\x{0153}\x{017E}\x{0178}]",
+    r"[ÄÅÆÇÈÉ][\x{80}-\x{9F}±§¶¼½¾¡¢£¤¥¦¨©¬®¯°²³´µ¸¹ŸžŒœŠ]",
+    r"вЂ[\x{2018}-\x{2122}љњћќў¦]",
+    r"â(?:\x{20AC}|\x{80}|‚|„|†|€)[\x{80}-\x{BF}\x{2013}-\x{2122}\x{0153}\x{017E}\x{02DC}\x{20AC}\x{00A0}-\x{00BF}]?",
+    # The same of two-byte scripts (Cyrillic, Greek, Arabic, Hebrew) and of three-byte ones, twice running.
+    r"(?:[ÐÑÎÏØÙÚÛ×ÖÕ][\x{80}-\x{BF}\x{20AC}\x{201A}\x{0192}\x{201E}\x{2026}\x{2020}\x{2021}\x{02C6}\x{2030}\x{0160}\x{2039}\x{0152}\x{017D}\x{2018}-\x{201D}\x{2022}\x{2013}\x{2014}\x{02DC}\x{2122}\x{0161}\x{203A}\x{0153}\x{017E}\x{0178}]){2}",
+    r"[àáâãäåæçèéêëìíï][\x{80}-\x{BF}\x{20AC}\x{201A}\x{0192}\x{201E}\x{2026}\x{2020}\x{2021}\x{02C6}\x{2030}\x{0160}\x{2039}\x{0152}\x{017D}\x{2018}-\x{201D}\x{2022}\x{2013}\x{2014}\x{02DC}\x{2122}\x{0161}\x{203A}\x{0153}\x{017E}\x{0178}]"
+    r"[\x{80}-\x{BF}\x{20AC}\x{201A}\x{0192}\x{201E}\x{2026}\x{2020}\x{2021}\x{02C6}\x{2030}\x{0160}\x{2039}\x{0152}\x{017D}\x{2018}-\x{201D}\x{2022}\x{2013}\x{2014}\x{02DC}\x{2122}\x{0161}\x{203A}\x{0153}\x{017E}\x{0178}]",
+    # UTF-8 read as Windows-1251: capital ER and ES before signs that follow no Russian letter.
+    r"(?:[РС][\x{0402}-\x{040F}\x{0452}-\x{045F}\x{2018}-\x{2022}\x{2026}\x{2030}\x{2039}\x{203A}\x{20AC}\x{2116}\x{2122}\x{A0}-\x{BB}\x{0490}\x{0491}\x{201A}\x{201E}\x{2020}\x{2021}]){2}|(?:[РС][а-яА-Я\x{0402}-\x{045F}°±µ·»ѕјЅЇ\x{2018}-\x{2122}]){5,}",
+    # UTF-8 read as GBK, Shift-JIS or Big5, and what uninitialised memory looks like.
+    r"锟斤拷|烫烫烫|屯屯屯|锘|縺[ゅ\p{Han}\x{FF61}-\x{FF9F}]|繧[\p{Han}\x{FF61}-\x{FF9F}]|繝[\p{Han}\x{FF61}-\x{FF9F}]|(?:鐨刓|浣犲|鏄痋|涓€)",
+    r"(?:ì|í|ë|ê)[\x{80}-\x{BF}\x{2018}-\x{2122}\x{0152}-\x{0192}][\x{80}-\x{BF}\x{2018}-\x{2122}\x{0152}-\x{0192}]",
+)  # fmt: skip
+# Tags and entities that belong to no text: they only count where the original has none.
+_DEBRIS = r"(?i)&amp;(?:[a-z]{2,8}|#[0-9]{2,6});|&(?:nbsp|quot|amp|lt|gt|apos|#[0-9]{2,6}|#x[0-9a-f]{2,6});|</?(?:p|br|div|span|font|td|tr|table|li|ul|ol|h[1-6]|b|i|strong|em|a|img|script|style)(?:\s[^<>\n]*)?/?>|\[\[|\]\]|\x{0000}"
+# Signs of another script inside words, from two-byte letters read as Windows-1251 or GBK: none in languages of those scripts.
+_CYRILLIC = r"[ВГДЕИКРСвд][\x{A0}-\x{BF}\x{0402}-\x{040F}\x{0452}-\x{045F}\x{0490}\x{0491}\x{2018}-\x{2022}\x{2026}\x{2030}\x{2039}\x{203A}\x{20AC}\x{2116}\x{2122}\x{201A}\x{201E}\x{2020}\x{2021}]|\p{Latin}\p{Cyrillic}\p{Latin}|\p{Cyrillic}[\x{A1}-\x{A9}\x{AB}-\x{BF}\x{2020}-\x{2022}\x{2026}\x{2030}\x{20AC}\x{2116}\x{2122}]\p{Cyrillic}"
+_HAN = r"\p{Latin}\p{Han}{1,2}(?:\p{Latin}|\b)|[驴隆鈥]\p{Latin}"
+_ASCII_ONLY = r"^[\x00-\x7f]*$"
+
+
+def damage(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequence[str]]) -> Floats:
+    """How many broken places both sides have: characters read in a wrong encoding (wherever they are), and tags and entities in the target
+    beyond those of the source."""
+    found = np.zeros(len(source))
+    for side, own in zip((source, target), tags, strict=True):
+        look = (~side.str.contains(_ASCII_ONLY) | side.str.contains(r"\\[ux]")).fill_null(False).to_numpy()
+        at = np.flatnonzero(look)
+        if len(at):
+            part = side.gather(at)
+            found[at] += sum(part.str.count_matches(pattern).to_numpy().astype(np.float64) for pattern in _BROKEN)
+            for pattern, script in ((_CYRILLIC, "Cyrillic"), (_HAN, "Han")):
+                foreign = np.asarray(
+                    [script not in (letters := languages.letters(own[row])) and bool(letters) for row in at.tolist()],
+                    bool,
+                )
+                if foreign.any():
+                    found[at[foreign]] += (
+                        part.filter(pl.Series(foreign)).str.count_matches(pattern).to_numpy().astype(np.float64)
+                    )
+    at = np.flatnonzero(target.str.contains(r"[<&\[\]\x00]").fill_null(False).to_numpy())
+    if len(at):
+        counts = [
+            side.gather(at).str.count_matches(_DEBRIS).fill_null(0).to_numpy().astype(np.float64)
+            for side in (source, target)
+        ]
+        found[at] += np.maximum(0, counts[1] - counts[0])
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------------ chatter
+@cache
+def _chatter() -> tuple[str, str, str, str]:
+    data: dict[str, Any] = yaml.safe_load(
+        files("filters").joinpath("data", "pair_quality", "chatter.yaml").read_text("utf-8")
+    )
+    every = data["languages"].values()
+    opens, refuses, ends = (
+        [pattern for given in every for pattern in given.get(name, ())] for name in ("opens", "refuses", "closes")
+    )
+    start = r"(?i)^[\s\p{P}\p{S}]{0,8}(?:"
+    return (
+        start + "|".join(_blanks(one) for one in dict.fromkeys(opens)) + ")",
+        start + "|".join(_blanks(one) for one in dict.fromkeys(refuses)) + ")",
+        "(?i)" + "|".join(given["excuses"] for given in every),
+        r"(?i)(?:[\n.!?。！？।؟]|\A)[\s\p{P}]{0,6}(?:" + "|".join(_blanks(one) for one in dict.fromkeys(ends)) + ")",
+    )
+
+
+def _blanks(pattern: str) -> str:
+    return pattern.replace(" ", r"\s+").replace(r"\s+?", r"\s*").replace(r"[\s+,!.]+", r"[\s,!.]+")
+
+
+# A line of its own with a colon at its end, before a text of one line: in any language that is somebody speaking.
+_HEADING = r"^[^\n]{3,120}[:：]\s*\n"
+
+
+def chatter(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
+    """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the words found."""
+    opens, refuses, excuses, ends = _chatter()
+    excused = {refuses: f"{refuses}|{excuses}", _HEADING: r"[:：]\s*\n"}
+    found: list[str | None] = [None] * len(source)
+    for pattern, longest in ((opens, 300), (refuses, 300), (_HEADING, 300), (ends, None)):
+        target_side = target.fill_null("") if longest is None else target.fill_null("").str.slice(0, longest)
+        at = target_side.str.contains(pattern).arg_true()
+        if len(at):
+            before = source.gather(at).fill_null("")
+            both = (
+                (before if longest is None else before.str.slice(0, 3 * longest))
+                .str.contains(excused.get(pattern, pattern))
+                .to_list()
+            )
+            for row, own, words in zip(
+                at.to_list(), both, target_side.gather(at).str.extract(f"({pattern})", 1).to_list(), strict=True
+            ):
+                if not own and found[row] is None:
+                    found[row] = (words or "").strip()
+    return np.asarray([0.0 if one is None else 1.0 for one in found]), found
+
+
+# ------------------------------------------------------------------------------------------------------------------- ending
+_TERMINAL = r"[.!?…。．！？｡।॥؟۔։።៕。:;；：)\]}”’»」』）】\x22'›*_`>~|]\s*$"
+_HANGING = r"[,،，、\-–—(（«“„\[]\s*$"
+_STRONG_END = r"[.!?…。．！？｡।॥؟۔։።][\s\x22'”’»」』)）\]*_]*$"
+_OPENING, _CLOSING = r"[(（\[【「『《«“„]", r"[)）\]】」』》»”‟]"
+
+
+def endings(source: pl.Series, target: pl.Series, marks: npt.NDArray[np.bool_]) -> Floats:
+    """1 where both end alike, 0 where the source ends with a mark and the target in the air, or leaves a bracket open that the
+    source closes; nan where the source ends without a mark.
+
+    Args:
+        marks: whether the target's language ends sentences with marks at all.
+    """
+    frame = pl.DataFrame({"source": source.fill_null(""), "target": target.fill_null("")})
+    told = frame.select(
+        ended=pl.col("source").str.contains(_STRONG_END),
+        hangs=pl.col("target").str.contains(_HANGING) & ~pl.col("source").str.contains(_HANGING),
+        airs=~pl.col("target").str.contains(_TERMINAL),
+        open=(pl.col("target").str.count_matches(_OPENING) > pl.col("target").str.count_matches(_CLOSING))
+        & (pl.col("source").str.count_matches(_OPENING) == pl.col("source").str.count_matches(_CLOSING)),
+        written=pl.col("target").str.len_chars() > 0,
+    )
+    ended, hangs, airs, opens, written = (
+        told[name].to_numpy() for name in ("ended", "hangs", "airs", "open", "written")
+    )
+    bad = written & ((ended & airs & marks) | hangs | opens)
+    return np.where(bad, 0.0, np.where((ended & marks) & written, 1.0, np.nan))

@@ -1,0 +1,118 @@
+"""Numbers on two sides: what says the same in other digits, separators, scales and words, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filters.pair_numbers import compare, han_value, mentions
+
+SAME = [
+    ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.234,50 Dollar."),
+    ("en", "fr", "There are 1,250,000 trees.", "Il y a 1 250 000 arbres."),
+    ("en", "ar", "The bridge was built in 1998.", "بني الجسر عام ١٩٩٨."),
+    ("en", "fa", "He is 47 years old.", "او ۴۷ ساله است."),
+    ("en", "hi", "The field is 365 metres long.", "खेत ३६५ मीटर लंबा है।"),
+    ("en", "bn", "Bus 72 is late.", "৭২ নম্বর বাস দেরি করেছে।"),
+    ("en", "my", "Room 84", "အခန်း ၈၄"),
+    ("en", "zh", "120,000 people live here.", "这里住着12万人。"),
+    ("en", "zh", "The firm is worth 3.5 billion.", "这家公司价值35亿。"),
+    ("en", "zh", "She was born in 1985.", "她出生于一九八五年。"),
+    ("en", "ja", "About 120 million people", "約1億2000万人"),
+    ("en", "ko", "It sold 250,000 copies.", "25만 부가 팔렸다."),
+    ("en", "hi", "About 2,500,000 rupees", "लगभग 25 लाख रुपये"),
+    ("en", "en", "about 12,50,000 rupees", "about 12.5 lakh rupees"),
+    ("en", "th", "In 2019 it rained.", "ในปี 2562 ฝนตก"),
+    ("en", "de", "The shop opens at 3 p.m.", "Der Laden öffnet um 15 Uhr."),
+    ("en", "de", "The bus comes at 9:30.", "Der Bus kommt um 9.30 Uhr."),
+    ("en", "de", "In the 1980s", "In den 80er Jahren"),
+    ("en", "ru", "in the 19th century", "в XIX веке"),
+    ("en", "de", "I have 5 sisters.", "Ich habe fünf Schwestern."),
+    ("de", "en", "Er hat 12 Kühe.", "He has twelve cows."),
+    ("en", "sw", "The house has 3 doors.", "Nyumba ina milango mitatu na madirisha."),
+    ("en", "zh", "We met on 12 May 2020.", "我们在2020年5月12日见面。"),
+    ("de", "en", "am 07.03.2021", "on 7 March 2021"),
+    ("en", "fr", "a share of 15%", "une part de 15 %"),
+    ("en", "ru", "The value is 2.35.", "Значение равно 2,35."),
+    ("en", "de", "It weighs .5 kg.", "Es wiegt 0,5 kg."),
+    ("en", "zu", "The village has 8 wells.", "Umuzana unemithombo eyisishiyagalombili."),
+]  # fmt: skip
+OTHER = [
+    ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.243,50 Dollar."),
+    ("en", "zh", "He has 7 cats.", "他有8只猫。"),
+    ("en", "zh", "120,000 people live here.", "这里住着120万人。"),
+    ("en", "ar", "The bridge was built in 1998.", "بني الجسر عام ١٩٨٩."),
+    ("en", "hi", "About 2,500,000 rupees", "लगभग 25 करोड़ रुपये"),
+    ("en", "th", "In 2019 it rained.", "ในปี 2560 ฝนตก"),
+    ("en", "ja", "About 120 million people", "約1億3000万人"),
+    ("en", "ko", "It sold 250,000 copies.", "26만 부가 팔렸다."),
+    ("en", "ru", "The train leaves at 10:45.", "Поезд отходит в 10:25."),
+    ("en", "my", "Room 84", "အခန်း ၈၅"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "source", "target"), SAME)
+def test_the_same_number_is_known_however_it_is_written(one: str, other: str, source: str, target: str) -> None:
+    for found in (compare(source, target, one, other), compare(target, source, other, one)):
+        assert found is not None
+        assert (found.lost, found.added) == ((), ())
+
+
+@pytest.mark.parametrize(("one", "other", "source", "target"), OTHER)
+def test_another_number_is_lost_and_added(one: str, other: str, source: str, target: str) -> None:
+    found = compare(source, target, one, other)
+    assert found is not None
+    assert found.lost and found.added
+    back = compare(target, source, other, one)
+    assert back is not None
+    assert (len(back.lost), len(back.added)) == (len(found.added), len(found.lost))
+
+
+def test_a_number_that_is_missing_is_told_and_texts_without_any_are_not_assessed() -> None:
+    found = compare(
+        "Mix 250 g of flour with 3 eggs and bake for 45 minutes.",
+        "Mehl mit drei Eiern mischen und 45 Minuten backen.",
+        "en",
+        "de",
+    )
+    assert found is not None
+    assert (found.lost, found.added) == (("250",), ())
+    assert compare("No number here.", "Keine Zahl hier.", "en", "de") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("二十五", 25), ("一百零三", 103), ("三万二千", 32000), ("十二亿", 1_200_000_000), ("两千零八", 2008), ("二〇一九", 2019), ("壹佰", 100), ("四十万", 400_000)],
+)  # fmt: skip
+def test_han_numerals_have_their_values(text: str, value: float) -> None:
+    assert han_value(text) == value
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["en", "de", "zh", "ar", "th", "und", "xx-yy"]))
+@settings(max_examples=200, deadline=None)
+def test_whatever_stands_there_is_compared_and_a_text_agrees_with_itself(one: str, other: str, tag: str) -> None:
+    compare(one, other, tag, "en")
+    itself = compare(one, one, tag, tag)
+    assert itself is None or (itself.lost, itself.added) == ((), ())
+
+
+@given(st.integers(13, 10**12))
+@settings(max_examples=200, deadline=None)
+def test_grouping_changes_no_number(value: int) -> None:
+    forms = [
+        f"{value}",
+        f"{value:,}",
+        f"{value:,}".replace(",", "."),
+        f"{value:,}".replace(",", "\u202f"),
+        f"{value:,}".replace(",", "'"),
+    ]
+    for form in forms:
+        assert any(float(value) in one.values for one in mentions(f"x {form} y", "de")), form
+
+
+def test_a_hostile_row_of_digits_costs_no_more_than_its_length() -> None:
+    long = "1." * 50_000 + " " + "9" * 100_000 + "," * 50_000
+    found = compare(long, long, "en", "de")
+    assert found is not None
+    assert not found.lost
