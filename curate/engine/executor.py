@@ -128,14 +128,15 @@ class LocalExecutor:
         for pool in (self._single, self._pool):
             if pool is None:
                 continue
+            # Before the pool tells them to go: a process that goes by itself would not close what it holds.
             processes = list((pool._processes or {}).values())
-            pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.join(10)
                 if process.is_alive():
                     process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
         if self._listener is not None:
             self._queue.put(None)
         self._single = self._pool = self._listener = None

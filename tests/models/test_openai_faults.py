@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import json
+import signal
 import socket
 import threading
 import time
@@ -230,6 +231,15 @@ def test_a_server_that_is_restarted_is_found_again(hurry, tmp_path):
         again.__exit__()
 
 
+@pytest.fixture
+def interruptible():
+    """In a job in the background, shells turn Ctrl-C off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it_promptly_and_keeps_what_was_answered(tmp_path):
     def script(body, times):
         return Reply() if int(last_turn(body)) < 4 else Reply(hang=True)
