@@ -5,7 +5,6 @@ from __future__ import annotations
 import gettext
 import gzip
 import json
-import pickle
 import random
 import time
 import zlib
@@ -231,8 +230,8 @@ class Answers:
     def get(self, name: str, texts: Sequence[str]) -> Identified:
         model = Registry.installed().get("model", name)()
         self.packages[name] = model.name_and_revision().partition("@")[0]
-        path = None if self._cache is None else self._cache / f"{model.name_and_revision().replace('/', '_')}.pickle"
-        known: dict[str, Any] = pickle.loads(path.read_bytes()) if path is not None and path.exists() else {}
+        path = None if self._cache is None else self._cache / f"{model.name_and_revision().replace('/', '_')}.json"
+        known: dict[str, Any] = json.loads(path.read_bytes()) if path is not None and path.exists() else {}
         before = psutil.Process().memory_info().rss
         start = time.perf_counter()
         self.loaded[name] = loaded = model.load(cache=None, threads=1)
@@ -249,7 +248,7 @@ class Answers:
         self.cost[name] = f"{each:.0f} µs, +{grown:.0f} MB, {seconds:.1f} s to load"
         if path is not None and missing:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(pickle.dumps(known))
+            path.write_text(json.dumps(known, ensure_ascii=True))
         return Identified([known[one][0] for one in texts], [known[one][1] for one in texts])
 
 
