@@ -10,7 +10,6 @@ and temperature sampling (weights n^(1/T), as for multilingual BERT) where they 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,9 +25,9 @@ from curate.catalog.params import Decision, LanguageTag, PerLanguage
 from curate.rows import Kind
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import SCORES
+from curate.rows.text import salted
 from curate.steps import Context, GlobalStep, Rows, StepError
 from filters.near import score_of
-from filters.split import mixed
 
 Counts = npt.NDArray[np.int64]
 Weight = Annotated[float, Field(ge=0)]
@@ -168,8 +167,7 @@ class Mix(GlobalStep):
         count = len(item)
         if self.choose == "first":
             return np.arange(count)
-        salt = np.frombuffer(hashlib.blake2b(f"mix:{seed}".encode(), digest_size=8).digest(), np.uint64)[0]
-        drawn = mixed(item ^ salt)
+        drawn = salted(item, "mix", seed)
         keys = (drawn,) if value is None else (drawn, np.where(np.isnan(value), np.inf, -value))
         rank = np.empty(count, np.int64)
         rank[np.lexsort(keys)] = np.arange(count)

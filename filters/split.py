@@ -6,7 +6,6 @@ passage), or the value of an attribute (a document, a cluster of duplicates); an
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -22,6 +21,7 @@ from curate.catalog.params import Decision
 from curate.rows import Kind, main_fields
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import ATTRIBUTES
+from curate.rows.text import salted, scramble
 from curate.steps import Context, GlobalStep, Rows
 from filters.clusters import components
 from filters.sameness import Sameness
@@ -105,9 +105,9 @@ class Split(GlobalStep):
             table = pq.read_table(path)
             row = np.arange(start, start + size)
             items.append(_numbers(table["item"]))
-            ties.append((row, _salted(items[-1], "item")))
+            ties.append((row, salted(items[-1], "item")))
             if "parent" in self.together:
-                ties += [(row, _salted(_numbers(table["id"]), "row")), _listed(table["parents"], start, "row")]
+                ties += [(row, salted(_numbers(table["id"]), "row")), _listed(table["parents"], start, "row")]
             if "prompt" in self.together:
                 ties.append(_listed(table["texts"], start, "text"))
             ties += [_valued(table["attributes"], start, name) for name in self.attributes]
@@ -128,12 +128,11 @@ class Split(GlobalStep):
         """The number of each row's split."""
         count = len(piece)
         least = np.full(count, np.iinfo(np.uint64).max, np.uint64)
-        salt = np.frombuffer(hashlib.blake2b(f"split:{seed}".encode(), digest_size=8).digest(), np.uint64)[0]
         # The least of mixed digests: which of its items stands for a piece depends on nothing but the seed.
-        np.minimum.at(least, piece, mixed(item ^ salt))
+        np.minimum.at(least, piece, salted(item, "split", seed))
         bounds = np.cumsum([*self.shares.values()])[:-1]
         # The least of n numbers in [0, 1) is not uniform; mixed once more, it is.
-        drawn = mixed(least[piece]).astype(np.float64) / 2.0**64
+        drawn = scramble(least[piece]).astype(np.float64) / 2.0**64
         found: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
         return found
 
@@ -171,28 +170,13 @@ def _numbers(column: pa.ChunkedArray) -> Hashes:
     return np.asarray(column.to_numpy(), np.uint64)
 
 
-def mixed(values: Hashes) -> Hashes:
-    """A bijection of 64-bit numbers that leaves no pattern (the finalizer of SplitMix64)."""
-    mixed = values.astype(np.uint64, copy=True)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed ^= mixed >> np.uint64(shift)
-        mixed *= np.uint64(factor)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
-
-
-def _salted(values: Hashes, what: str) -> Hashes:
-    """So that an item, a text and a row of one digest are three."""
-    salt = np.frombuffer(hashlib.blake2b(what.encode(), digest_size=8).digest(), np.uint64)[0]
-    return mixed(values ^ salt)
-
-
 def _listed(column: pa.ChunkedArray, start: int, what: str) -> tuple[npt.NDArray[np.int64], Hashes]:
     lists = column.combine_chunks()
     if not len(lists):
         return np.zeros(0, np.int64), np.zeros(0, np.uint64)
     offsets = lists.offsets.to_numpy().astype(np.int64)
     values = np.asarray(lists.values.to_numpy(zero_copy_only=False), np.uint64)[offsets[0] : offsets[-1]]
-    return np.repeat(np.arange(start, start + len(lists)), np.diff(offsets)), _salted(values, what)
+    return np.repeat(np.arange(start, start + len(lists)), np.diff(offsets)), salted(values, what)
 
 
 def _valued(column: pa.ChunkedArray, start: int, name: str) -> tuple[npt.NDArray[np.int64], Hashes]:
@@ -204,7 +188,7 @@ def _valued(column: pa.ChunkedArray, start: int, name: str) -> tuple[npt.NDArray
     latest = lists.list.eval(named).list.last()
     rows = np.flatnonzero(latest.is_not_null().to_numpy())
     digests = np.asarray(_hashed(latest.drop_nulls().to_list()).to_numpy(zero_copy_only=False), np.uint64)
-    return rows + start, _salted(digests, f"attribute:{name}")
+    return rows + start, salted(digests, f"attribute:{name}")
 
 
 def _pieces(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:

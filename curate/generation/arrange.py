@@ -6,7 +6,6 @@ goes is decided from a few bytes of each; the rows themselves are sorted on disk
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,6 +19,7 @@ from pydantic import PositiveInt
 
 from curate.rows import Kind, schema
 from curate.rows.ids import hash_texts
+from curate.rows.text import salted
 from curate.steps import Context, GatherStep, NewRows, Rows
 
 Places = npt.NDArray[np.int64]
@@ -61,7 +61,7 @@ class Arrange(GatherStep):
             group.append(np.array([groups.setdefault(name, len(groups)) for name in names], np.int32))
         if kind is None or not ids:
             return
-        drawn = self._drawn(np.frombuffer(b"".join(ids), np.uint64), context.seed)
+        drawn = salted(np.frombuffer(b"".join(ids), np.uint64), "arrange", context.seed)
         place = self._places(np.concatenate(group), drawn)
         folder = Path(mkdtemp(dir=_made(context.scratch)))
         target = schema(kind)
@@ -84,14 +84,6 @@ class Arrange(GatherStep):
             return found
         sources: list[str] = part.table["lineage"].combine_chunks().field("source").to_pylist()
         return sources
-
-    def _drawn(self, ids: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
-        """A number for each row, by seed and id."""
-        salt = np.frombuffer(hashlib.blake2b(f"arrange:{seed}".encode(), digest_size=8).digest(), np.uint64)[0]
-        mixed = ids ^ salt
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
 
     def _places(self, group: npt.NDArray[np.int32], drawn: npt.NDArray[np.uint64]) -> Places:
         """The new place of each row."""

@@ -6,6 +6,7 @@ look-ups over code points. What is no language at all is taken out by :mod:`cura
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -363,3 +364,10 @@ def scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+def salted(values: npt.NDArray[np.uint64], *what: object) -> npt.NDArray[np.uint64]:
+    """Each number drawn anew for a purpose (a name, a seed): the same for the same words, unrelated for others."""
+    words = ":".join(map(str, what)).encode()
+    salt = np.frombuffer(hashlib.blake2b(words, digest_size=8).digest(), np.uint64)[0]
+    return scramble(values ^ salt)

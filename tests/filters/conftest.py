@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Registry, Rows
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 LINEAGE = {"source": "test", "source_id": "", "license": "unknown", "parents": [], "makers": []}
 _loaded: dict[str, Any] = {}
 
@@ -21,6 +24,7 @@ class WorkContext:
     """What a step may ask of the world, with the installed models."""
 
     threads = 1
+    seed = 0
     memory = 256 * 1024 * 1024
 
     def __init__(self, scratch: Path, parents: Rows | None = None, models: dict[str, Any] | None = None) -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from settling import settle
 
 from curate.catalog.params import Mark
 from curate.rows import Kind
@@ -21,22 +20,11 @@ from filters.duplicates import Duplicates
 from filters.sameness import Sameness
 
 
-def decide(step: Duplicates, shards: list[Any], context: Any, folder: Path) -> list[dict[str, Any]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, rows in enumerate(shards):
-        paths.append(folder / f"{number}.parquet")
-        pq.write_table(step.summarize(rows, context), paths[-1])
-    tables = list(step.decide(paths, context))
-    assert [len(table) for table in tables] == [len(rows) for rows in shards]
-    return pa.concat_tables(tables).to_pylist()
-
-
 def kept(
     make: Any, context: Any, tmp_path: Path, rows: list[dict[str, Any]], kind: Kind = Kind.DOCUMENT, **params: Any
 ) -> list[bool]:
     context.scratch = tmp_path / f"scratch{len(list(tmp_path.iterdir()))}"
-    found = decide(Duplicates(**params), [make(kind, rows)], context, tmp_path / f"s{len(list(tmp_path.iterdir()))}")
+    found = settle(Duplicates(**params), [make(kind, rows)], context, tmp_path / f"s{len(list(tmp_path.iterdir()))}")
     return [row["keep"] for row in found]
 
 
@@ -157,7 +145,7 @@ def test_which_row_stays_can_be_chosen_and_the_others_point_to_it(make: Any, con
     for name, params in {"first": {}, "longest": {"keep": "longest"}, "best": {"keep": "best", "by": "grade"},
                          "source": {"source_order": ("wiki", "book")}}.items():  # fmt: skip
         context.scratch = tmp_path / f"scratch-{name}"
-        found = decide(Duplicates(**params), [rows], context, tmp_path / name)
+        found = settle(Duplicates(**params), [rows], context, tmp_path / name)
         chosen[name] = [n for n, each in enumerate(found) if each["keep"]]
         stays = rows.ids[chosen[name][0]]
         assert {each["duplicate_of"] for each in found if not each["keep"]} == {stays}
@@ -185,7 +173,7 @@ def test_how_the_rows_are_cut_into_shards_and_how_much_memory_there_is_do_not_ma
     for cut, memory in (([201], 2**28), ([0, 50, 51, 130, 130, 201], 1), ([7, 201], 2**26)):
         context.memory, context.scratch = memory, tmp_path / f"scratch{len(outcomes)}"
         shards = [make(Kind.DOCUMENT, texts[a:b]) for a, b in zip([0, *cut], cut, strict=False)]
-        outcomes.append(decide(Duplicates(), shards, context, tmp_path / f"cut{len(outcomes)}"))
+        outcomes.append(settle(Duplicates(), shards, context, tmp_path / f"cut{len(outcomes)}"))
     assert outcomes[0] == outcomes[1] == outcomes[2]
     seen: set[str] = set()
     expected = [each["text"] == "" or not (each["text"] in seen or seen.add(each["text"])) for each in texts]
@@ -193,7 +181,7 @@ def test_how_the_rows_are_cut_into_shards_and_how_much_memory_there_is_do_not_ma
 
 
 def test_nothing_at_all_is_decided_as_nothing(make: Any, context: Any, tmp_path: Path) -> None:
-    assert decide(Duplicates(), [make(Kind.SFT, [])], context, tmp_path / "one") == []
+    assert settle(Duplicates(), [make(Kind.SFT, [])], context, tmp_path / "one") == []
     context.scratch = tmp_path / "again"
     assert list(Duplicates().decide([], context)) == []
 

@@ -7,28 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from settling import settle
 
 from curate.rows import Kind
 from curate.steps import StepError
 from filters.mix import Mix, allot
-
-
-def decide(step: Any, shards: list[Any], context: Any, folder: Path) -> list[dict[str, Any]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    context.seed = getattr(context, "seed", 0)
-    paths = []
-    for number, rows in enumerate(shards):
-        paths.append(folder / f"{number}.parquet")
-        pq.write_table(step.summarize(rows, context), paths[-1])
-    tables = list(step.decide(paths, context))
-    assert [len(table) for table in tables] == [len(rows) for rows in shards]
-    return pa.concat_tables(tables).to_pylist()
 
 
 @pytest.fixture
@@ -47,7 +34,7 @@ def mixed(many: Any, context: Any, tmp_path: Path) -> Any:
     def run(given: Any = many, seed: int = 0, **params: Any) -> Any:
         context.seed = seed
         context.warnings.clear()
-        found = decide(Mix(**params), [given], context, tmp_path / f"s{len(list(tmp_path.iterdir()))}")
+        found = settle(Mix(**params), [given], context, tmp_path / f"s{len(list(tmp_path.iterdir()))}")
         kept = [row for row, one in zip(given.table.to_pylist(), found, strict=True) if one["keep"]]
         return Counter(row["language"] for row in kept), {(row["language"], row["group_id"]) for row in kept}, found
 
@@ -161,10 +148,10 @@ def test_too_little_is_told_or_refused(mixed: Any, context: Any) -> None:
 
 def test_shards_do_not_matter_and_nothing_is_nothing(make: Any, many: Any, context: Any, tmp_path: Path) -> None:
     step = Mix(balance="uniform", rows=50)
-    whole = decide(step, [many], context, tmp_path / "one")
+    whole = settle(step, [many], context, tmp_path / "one")
     cut = [many.take([a <= n < b for n in range(len(many))]) for a, b in ((0, 30), (30, 30), (30, 31), (31, len(many)))]
-    assert decide(step, cut, context, tmp_path / "cut") == whole
-    assert decide(step, [make(Kind.SFT, [])], context, tmp_path / "none") == []
+    assert settle(step, cut, context, tmp_path / "cut") == whole
+    assert settle(step, [make(Kind.SFT, [])], context, tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from settling import settle
 
 from curate.rows import Kind
 from curate.steps import Rows, StepError
@@ -57,18 +56,6 @@ SENTENCES = {
 }
 
 
-def decide(step: Duplicates, shards: list[Any], context: Any, folder: Path) -> list[dict[str, Any]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    context.scratch = folder / "scratch"
-    paths = []
-    for number, rows in enumerate(shards):
-        paths.append(folder / f"{number}.parquet")
-        pq.write_table(step.summarize(rows, context), paths[-1])
-    tables = list(step.decide(paths, context))
-    assert [len(table) for table in tables] == [len(rows) for rows in shards]
-    return pa.concat_tables(tables).to_pylist()
-
-
 def documents(make: Any, texts: list[tuple[str, str]]) -> Rows:
     rows: Rows = make(
         Kind.DOCUMENT, [{"language": tag, "text": text, "group_id": f"g:{n}"} for n, (tag, text) in enumerate(texts)]
@@ -99,12 +86,12 @@ def test_a_copy_with_another_surface_or_a_few_changed_signs_is_found_in_every_sc
         "  ".join(sentence.split(" ")),
     ]
     rows = documents(make, [(language, sentence), *others, *((language, copy) for copy in copies)])
-    found = decide(Duplicates(method="minhash"), [rows], context, tmp_path / "surface")
+    found = settle(Duplicates(method="minhash"), [rows], context, tmp_path / "surface")
     assert [one["keep"] for one in found] == [True] * len(SENTENCES) + [False] * len(copies)
     assert {one["duplicate_of"] for one in found[len(SENTENCES) :]} == {rows.ids[0]}
     rows = documents(make, [(language, sentence), *others, (language, "".join(mistyped))])
     step = Duplicates(method="minhash", measure="edits", similarity=0.85, words="ignore")
-    found = decide(step, [rows], context, tmp_path / "edits")
+    found = settle(step, [rows], context, tmp_path / "edits")
     assert [one["keep"] for one in found] == [True] * len(SENTENCES) + [False]
     assert found[-1]["similarity"] >= 0.9
 
@@ -128,10 +115,10 @@ def test_other_numbers_negations_and_operators_are_no_copies(
 ) -> None:
     rows = documents(make, [(language, left), (language, right)])
     for number, params in enumerate(({"similarity": 0.5}, {"measure": "edits", "similarity": 0.7})):
-        found = decide(Duplicates(method="minhash", **params), [rows], context, tmp_path / str(number))
+        found = settle(Duplicates(method="minhash", **params), [rows], context, tmp_path / str(number))
         assert [one["keep"] for one in found] == [True, True], params
     loose = Duplicates(method="minhash", similarity=0.5, numbers="ignore", negation="ignore")
-    found = decide(loose, [rows], context, tmp_path / "loose")
+    found = settle(loose, [rows], context, tmp_path / "loose")
     assert found[0]["keep"] and not found[1]["keep"]
 
 
@@ -143,15 +130,15 @@ def test_another_word_is_another_text_for_edits(make: Any, context: Any, tmp_pat
     strict, loose = (
         Duplicates(method="minhash", measure="edits", similarity=0.85, words=how) for how in ("distinct", "ignore")
     )
-    assert [one["keep"] for one in decide(strict, [rows], context, tmp_path / "a")] == [True, True]
-    assert [one["keep"] for one in decide(loose, [rows], context, tmp_path / "b")] == [True, False]
+    assert [one["keep"] for one in settle(strict, [rows], context, tmp_path / "a")] == [True, True]
+    assert [one["keep"] for one in settle(loose, [rows], context, tmp_path / "b")] == [True, False]
 
 
 def test_short_texts_are_compared_and_empty_ones_are_duplicates_of_none(
     make: Any, context: Any, tmp_path: Path
 ) -> None:
     texts = ["好", "好。", "不", "Ja", "ja!", "Nein", "", " ", "🙂", "🙂", "🙃"]
-    found = decide(Duplicates(method="minhash"), [documents(make, [("zh", text) for text in texts])], context, tmp_path)
+    found = settle(Duplicates(method="minhash"), [documents(make, [("zh", text) for text in texts])], context, tmp_path)
     assert [one["keep"] for one in found] == [True, False, True, True, False, True, True, True, True, False, True]
 
 
@@ -170,7 +157,7 @@ def test_other_languages_sources_and_items_stay_unless_asked(make: Any, context:
             ({"scope": "group"}, [1, 1, 1, 0]),
         )
     ):
-        found = decide(Duplicates(method="minhash", **params), [rows], context, tmp_path / str(number))
+        found = settle(Duplicates(method="minhash", **params), [rows], context, tmp_path / str(number))
         assert [one["keep"] for one in found] == [bool(one) for one in kept], params
 
 
@@ -187,7 +174,7 @@ def test_every_pair_above_the_threshold_is_in_one_cluster_and_no_other_whatever_
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
     # Two numbers a band: who is alike meets for certain, so that what is tested is exact.
     step = Duplicates(method="minhash", similarity=0.5, bands=(128, 1), linkage="connected", negation="ignore")
-    whole = decide(step, [rows], context, folder / "whole")
+    whole = settle(step, [rows], context, folder / "whole")
     bare = ["".join(words) for words in given_words]
     sets = [{one[at : at + 0] or tuple(_shingles(one)) for at in range(1)}.pop() for one in bare]
     parent = list(range(len(bare)))
@@ -201,7 +188,7 @@ def test_every_pair_above_the_threshold_is_in_one_cluster_and_no_other_whatever_
     shards = [
         rows.take([a <= n < b for n in range(len(rows))]) for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)
     ]
-    assert decide(step, shards, context, folder / "cut") == whole
+    assert settle(step, shards, context, folder / "cut") == whole
 
 
 def _shingles(text: str) -> list[int]:
@@ -277,7 +264,7 @@ def test_an_existing_version_stays_and_only_new_rows_go(make: Any, context: Any,
     old = documents(make, [("en", SENTENCES["en"]), ("en", SENTENCES["en"] + "!"), ("th", SENTENCES["th"])])
     new = documents(make, [("th", SENTENCES["th"] + " "), ("ja", SENTENCES["ja"]), ("en", SENTENCES["en"].upper())])
     context.rows = lambda name: iter([old])
-    found = decide(Duplicates(method="minhash", against="before"), [new], context, tmp_path)
+    found = settle(Duplicates(method="minhash", against="before"), [new], context, tmp_path)
     assert [one["keep"] for one in found] == [False, True, False]
     assert [one["duplicate_of"] for one in found] == [old.ids[2], None, old.ids[0]]
 
@@ -286,13 +273,13 @@ def test_star_drops_only_what_is_like_the_row_that_stays(make: Any, context: Any
     words = [f"word{chr(97 + n)}" for n in range(26)]
     chain = [" ".join(words[start : start + 12]) for start in range(0, 12, 2)]
     rows = documents(make, [("en", text) for text in chain])
-    by_star = decide(Duplicates(method="minhash", similarity=0.6), [rows], context, tmp_path / "star")
-    connected = decide(
+    by_star = settle(Duplicates(method="minhash", similarity=0.6), [rows], context, tmp_path / "star")
+    connected = settle(
         Duplicates(method="minhash", similarity=0.6, linkage="connected"), [rows], context, tmp_path / "all"
     )
     assert [one["keep"] for one in connected] == [True] + [False] * 5
     assert 1 < sum(one["keep"] for one in by_star) < 6
-    marked = decide(Duplicates(method="minhash", similarity=0.6, action="mark"), [rows], context, tmp_path / "mark")
+    marked = settle(Duplicates(method="minhash", similarity=0.6, action="mark"), [rows], context, tmp_path / "mark")
     assert all(one["keep"] for one in marked) and [one["duplicate_of"] for one in marked] == [
         one["duplicate_of"] for one in by_star
     ]
@@ -363,7 +350,7 @@ def test_translations_are_found_across_languages_and_items_are_left_alone(
 ) -> None:
     texts = [(tag, text) for one in PAIRS for tag, text in zip(("en", "de", "es"), one, strict=True)]
     rows = documents(make, texts)
-    found = decide(Duplicates(method="cross_lingual", margin=0), [rows], context, tmp_path / "a")
+    found = settle(Duplicates(method="cross_lingual", margin=0), [rows], context, tmp_path / "a")
     # Rows go for the English one of their own three; none goes for another sentence.
     ids = {rows.ids[n]: n // 3 for n in range(len(rows))}
     assert all(ids[one["duplicate_of"]] == n // 3 for n, one in enumerate(found) if one["duplicate_of"])
@@ -374,10 +361,10 @@ def test_translations_are_found_across_languages_and_items_are_left_alone(
         [{"language": tag, "text": text, "group_id": f"i:{n // 3}"} for n, (tag, text) in enumerate(texts)],
     )
     assert all(
-        one["keep"] for one in decide(Duplicates(method="cross_lingual", margin=0), [items], context, tmp_path / "b")
+        one["keep"] for one in settle(Duplicates(method="cross_lingual", margin=0), [items], context, tmp_path / "b")
     )
     both = Duplicates(method="cross_lingual", margin=0, groups="include")
-    assert sum(not one["keep"] for one in decide(both, [items], context, tmp_path / "c")) >= 13
+    assert sum(not one["keep"] for one in settle(both, [items], context, tmp_path / "c")) >= 13
 
 
 def test_paraphrases_are_found_and_other_numbers_and_languages_are_not(make: Any, context: Any, tmp_path: Path) -> None:
@@ -387,9 +374,9 @@ def test_paraphrases_are_found_and_other_numbers_and_languages_are_not(make: Any
          ("en", "How can I save 5 litres of water at home?"), ("de", "Wie kann ich zu Hause Wasser sparen?"),
          ("sw", "Ninawezaje kuokoa maji nyumbani?"), ("sw", "Ninawezaje kuokoa maji nyumbani kwangu?")],
     )  # fmt: skip
-    found = decide(Duplicates(method="semantic", similarity=0.85), [rows], context, tmp_path / "a")
+    found = settle(Duplicates(method="semantic", similarity=0.85), [rows], context, tmp_path / "a")
     assert [one["keep"] for one in found] == [True, False, True, True, True, True]
     assert [one["unassessed"] for one in found] == [None] * 4 + ["language"] * 2
     assert any("does not support 'sw': 2 rows not assessed" in message for message in context.warnings)
     with pytest.raises(StepError, match="does not support 'sw'"):
-        decide(Duplicates(method="semantic", strict=True), [rows], context, tmp_path / "b")
+        settle(Duplicates(method="semantic", strict=True), [rows], context, tmp_path / "b")

@@ -7,32 +7,28 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from settling import settle
 
 import curate
 from curate.catalog import CatalogError
 from curate.rows import Kind
-from filters.split import Split, _pieces, _salted
+from curate.rows.text import salted
+from filters.split import Split, _pieces
 
 HALVES = {"train": 0.5, "test": 0.5}
 
 
 def assign(step: Split, shards: list[Any], context: Any, folder: Path, seed: int = 0) -> list[str]:
-    folder.mkdir(parents=True, exist_ok=True)
     context.seed = seed
-    paths = []
-    for number, rows in enumerate(shards):
-        paths.append(folder / f"{number}.parquet")
-        pq.write_table(step.summarize(rows, context), paths[-1])
-    table = pa.concat_tables(step.decide(paths, context))
-    assert set(table["keep"].to_pylist()) <= {True}
-    return table["split"].to_pylist()
+    found = settle(step, shards, context, folder)
+    assert all(one["keep"] for one in found)
+    return [one["split"] for one in found]
 
 
 def test_items_prompts_parents_and_attributes_tie_rows(make: Any, context: Any, tmp_path: Path) -> None:
@@ -111,7 +107,7 @@ def test_pieces_are_those_of_a_plain_search(keys: list[list[int]]) -> None:
     import numpy as np
 
     rows = np.array([n for n, mine in enumerate(keys) for _ in mine], np.int64)
-    flat = _salted(np.array([key for mine in keys for key in mine], np.uint64), "x")
+    flat = salted(np.array([key for mine in keys for key in mine], np.uint64), "x")
     found = _pieces(len(keys), [(rows, flat)])
     seen: dict[int, set[int]] = {}
     for start in range(len(keys)):

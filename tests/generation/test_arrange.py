@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import curate
 from curate.generation.arrange import Arrange
 from curate.rows import Kind
+from curate.rows.text import salted
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_places_are_a_permutation_with_whole_batches_first(groups, batch, order,
     group = np.unique(np.array(groups, np.int32), return_inverse=True)[1].astype(np.int32)
     if by == "nothing":
         group[:] = 0
-    drawn = Arrange()._drawn(np.arange(len(group), dtype=np.uint64), 0)
+    drawn = salted(np.arange(len(group), dtype=np.uint64), "test")
     place = Arrange(batch=batch, order=order, by=by)._places(group, drawn)
     assert sorted(place) == list(range(len(group)))
     arrangement = np.empty_like(group)
