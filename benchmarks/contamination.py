@@ -38,6 +38,7 @@ from workbench import World, conversation, make_rows  # noqa: E402
 from curate.rows import Kind  # noqa: E402
 from curate.steps import Rows  # noqa: E402
 from filters.contamination import Contamination  # noqa: E402
+from filters.contamination_halves import add_halves, find  # noqa: E402
 
 LANGUAGES = ("en", "zh", "ja", "th", "ar", "hi", "de", "ru", "es", "tr", "vi", "el", "sw", "bn", "te")
 ENCODED = ("ar", "de", "es", "fr", "ja", "ru", "th", "tr", "zh")
@@ -124,36 +125,40 @@ def paragraphs(data: Path, language: str) -> list[str]:
 
 
 # --------------------------------------------------------------------------------------------------------------- plantings
-def words_changed(share: float) -> Callable[[Item, random.Random], str | None]:
-    """So many of a hundred words left out, doubled, exchanged with the next, or replaced by one of another item; no numbers."""
+def words_changed(share: float) -> Callable[[Item, random.Random, Sequence[str]], str | None]:
+    """So many of a hundred words left out, doubled, exchanged with the next, or replaced by one of another item; numbers stay as they are."""
 
-    def change(item: Item, rng: random.Random) -> str | None:
+    def change(item: Item, rng: random.Random, foreign: Sequence[str]) -> str | None:
         joint = UNSPACED.get(item.language, " ")
-        words = (
-            regex.findall(r"\p{L}\p{M}*|[^\p{L}\p{M}]+\p{M}*", item.question) if joint == "" else item.question.split()
-        )
-        free = [
-            number
-            for number, word in enumerate(words)
-            if not regex.search(r"[\p{N}\p{Sc}\p{Sm}%〇零一二两三四五六七八九十百千万億亿]", word)
-        ]
+        words = _words_of(item)
+        free = [number for number, word in enumerate(words) if not FIGURES.search(word)]
         count = max(1, round(len(words) * share))
         if len(free) < count or len(words) < 4:
             return None
         for number in sorted(rng.sample(free, count), reverse=True):
             kind = rng.choice(["drop", "double", "swap", "replace"])
             if kind == "drop":
-                del words[number]
+                words[number] = ""
             elif kind == "double":
-                words.insert(number, words[number])
-            elif kind == "swap" and number + 1 in free and number + 1 < len(words):
+                words[number] = f"{words[number]}{joint}{words[number]}"
+            elif kind == "swap" and number + 1 in free:
                 words[number], words[number + 1] = words[number + 1], words[number]
             else:
-                words[number] = rng.choice([words[other] for other in free if other < len(words)])
-        told = joint.join(words)
+                words[number] = rng.choice(foreign)
+        told = joint.join(word for word in words if word)
         return told if told != item.question else None
 
     return change
+
+
+FIGURES = regex.compile(r"[\p{N}\p{Sc}\p{Sm}%〇零一二两三四五六七八九十百千万億亿]")
+
+
+def _words_of(item: Item) -> list[str]:
+    if UNSPACED.get(item.language, " ") == "":
+        found: list[str] = regex.findall(r"\p{L}\p{M}*|[^\p{L}\p{M}]+\p{M}*", item.question)
+        return found
+    return item.question.split()
 
 
 def halves(item: Item, rng: random.Random) -> tuple[str, str] | None:
@@ -178,8 +183,14 @@ def chat(language: str, *said: str) -> dict[str, Any]:
     }
 
 
-def plant(item: Item, sort: str, hosts: Sequence[str], rng: random.Random) -> Iterator[dict[str, Any]]:
-    """The payloads of the row, or rows, with the item in it."""
+def plant(
+    item: Item, sort: str, hosts: Sequence[str], rng: random.Random, foreign: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """The payloads of the row, or rows, with the item in it.
+
+    Args:
+        foreign: words of other items, for those that are replaced.
+    """
     host = rng.choice(hosts)
     if sort == "verbatim":
         yield chat(item.language, item.question, host)
@@ -216,15 +227,26 @@ def plant(item: Item, sort: str, hosts: Sequence[str], rng: random.Random) -> It
         texts.insert(rng.randrange(1, 6), item.question)
         long = rng.choice(["\n", " "]).join(texts)
         yield chat(item.language, long, host) if rng.random() < 0.5 else chat(item.language, host, long)
+    elif sort.startswith("edited") and "paragraph" in sort:
+        changed = words_changed(0.1)(item, rng, foreign)
+        if changed and item.context:
+            yield chat(item.language, f"{item.context}\n\n{changed}", host)
     elif sort.startswith("edited"):
         share = int(sort.split()[-2]) / 100
-        changed = words_changed(share)(item, rng) if "words" in sort else edited(share)(item.question, rng)
+        changed = words_changed(share)(item, rng, foreign) if "words" in sort else edited(share)(item.question, rng)
         if changed:
             yield chat(item.language, changed, host)
 
 
+def foreign_words(some: Sequence[Item]) -> list[str]:
+    """What stands in the place of a replaced word."""
+    return [
+        word for one in some for word in _words_of(one) if not FIGURES.search(word) and regex.search(r"\p{L}", word)
+    ]
+
+
 SORTS = ("verbatim", "surface", "embedded", "split, two user turns", "split, two speakers", "split, two rows",
-         "edited, words 5 %", "edited, words 10 %", "edited, words 20 %", "edited, signs 5 %", "edited, signs 10 %", "edited, signs 20 %")  # fmt: skip
+         "edited, words 5 %", "edited, words 10 %", "edited, words 20 %", "edited, signs 5 %", "edited, signs 10 %", "edited, signs 20 %", "edited, words 10 %, below its paragraph")  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------------------- runs
@@ -288,9 +310,14 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
             for one in (lambda every: rng.sample(every, min(len(every), arguments.most)))(of(arguments.data, language))
         ]
         rows: list[Plant] = [
-            Plant(sort, item, payload) for sort in SORTS for item in some for payload in plant(item, sort, hosts, rng)
+            Plant(sort, item, payload)
+            for sort in SORTS
+            for item in some
+            for payload in plant(item, sort, hosts, rng, foreign_words(some))
         ]
-        frame, _ = bench.judge(step, fitted, [one.payload for one in rows])
+        payloads = [one.payload for one in rows]
+        halves = step.sample(make_rows(Kind.SFT, payloads), bench.world)
+        frame, _ = bench.judge(step, add_halves(fitted, find(fitted, [halves] if halves is not None else [])), payloads)
         shown_examples = 0
         for row, one in enumerate(rows):
             key = (one.sort, language, one.item.benchmark)
@@ -299,7 +326,7 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
             hits[key] += good
             named[one.sort] += of_item(frame, row, one.item)
             kinds[one.sort][frame["reason"][row] or "–"] += 1
-            if not good and shown_examples < arguments.examples and one.sort != "split, two rows":
+            if not good and shown_examples < arguments.examples:
                 shown_examples += 1
                 told = " // ".join(turn["content"][:150] for turn in one.payload["messages"])
                 print(
@@ -323,9 +350,11 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def alike(bench: Bench, arguments: argparse.Namespace) -> None:
-    """What looks like an item and is none."""
+    """What looks like an item and is none: of two questions with one answer the second is the first asked again, and counted apart."""
     print("\n### Not the item: what is dropped\n")
     lines = []
+    twin = twins(arguments.data)
+    total: Counter[str] = Counter()
     for language in arguments.languages:
         rng = random.Random(f"alike {language}")
         hosts = paragraphs(arguments.data, language)
@@ -333,52 +362,48 @@ def alike(bench: Bench, arguments: argparse.Namespace) -> None:
         line = [language]
         if questions:
             half = set(rng.sample(sorted({one.name for one in questions}), len(questions) // 2))
-            known, other = (
-                [one for one in questions if one.name in half],
-                [one for one in questions if one.name not in half],
-            )
-            step, fitted = bench.step(known, model=None)
-            same = {one.question for one in known}
-            rows = [
-                chat(language, f"{one.context}\n\n{one.question}", rng.choice(hosts))
-                for one in other
-                if one.question not in same
-            ]
-            frame, _ = bench.judge(step, fitted, rows)
-            line += [
-                f"{frame['reason'].is_not_null().sum()} of {len(rows)}",
-                f"{(frame['context'] >= 0.5).sum()} of {len(rows)}",
-            ]
-            for row in frame["reason"].is_not_null().arg_true().to_list()[: arguments.examples]:
-                item = next(one for one in known if one.name == frame["item"][row])
-                print(
-                    f"<!-- other question, {language}: {rows[row]['messages'][0]['content'][-120:]!r} / {item.question!r} {frame['reason'][row], frame['score'][row], frame['run'][row]} -->"
+            known = {one.name: one for one in questions if one.name in half}
+            other = [one for one in questions if one.name not in half and one.question not in {each.question for each in known.values()}]  # fmt: skip
+            step, fitted = bench.step(list(known.values()), model=None)
+            for label, before in (("with", "{0.context}\n\n"), ("without", "")):
+                rows = [chat(language, f"{before.format(one)}{one.question}", rng.choice(hosts)) for one in other]
+                frame, _ = bench.judge(step, fitted, rows)
+                wrong, again = [], 0
+                for row in frame["reason"].is_not_null().arg_true().to_list():
+                    if twin(other[row].name, frame["item"][row]):
+                        again += 1
+                    else:
+                        wrong.append(row)
+                total.update(
+                    {f"{label} wrong": len(wrong), f"{label} again": again, "rows": len(rows) if before else 0}
                 )
+                line += [f"{len(wrong)} of {len(rows)}", str(again)]
+                if before:
+                    told = int((frame["context"] >= 0.5).sum())
+                    total["told"] += told
+                    line.append(f"{told}")
+                for row in wrong[: arguments.examples]:
+                    item = known[frame["item"][row]]
+                    print(f"<!-- other question, {label} the paragraph, {language}: {other[row].question!r} / {item.question!r} {frame['reason'][row], frame['score'][row], frame['run'][row]} -->")  # fmt: skip
         else:
-            line += ["–", "–"]
+            line += ["–"] * 5
         if sums:
             step, fitted = bench.step(sums, model=None)
             rows = [
                 chat(language, changed, rng.choice(hosts)) for one in sums if (changed := renumbered(one.question, rng))
             ]
             frame, _ = bench.judge(step, fitted, rows)
+            total.update({"sums": int(frame["reason"].is_not_null().sum()), "all sums": len(rows)})
             line.append(f"{frame['reason'].is_not_null().sum()} of {len(rows)}")
             for row in frame["reason"].is_not_null().arg_true().to_list()[: arguments.examples]:
                 print(f"<!-- other numbers, {language}: {rows[row]['messages'][0]['content']!r} {frame.row(row)} -->")
         else:
             line.append("–")
         lines.append(line)
-    print(
-        markdown(
-            [
-                "",
-                "same paragraph, other question: dropped",
-                "the paragraph is told",
-                "same sum, other numbers: dropped",
-            ],
-            lines,
-        )
-    )
+    header = ["", "other question below its paragraph: dropped", "the same asked again", "the paragraph is told",
+              "other question by itself: dropped", "the same asked again", "same sum, other numbers: dropped"]  # fmt: skip
+    print(markdown(header, lines))
+    print(f"\n{dict(total)}")
 
 
 def clean(bench: Bench, arguments: argparse.Namespace) -> None:
@@ -413,106 +438,156 @@ def clean(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def translated(bench: Bench, arguments: argparse.Namespace) -> None:
-    """Items in English only; rows in another language."""
-    print("\n### Translated items: recall (items in English, rows in another language)\n")
+    """Items in English only; rows in another language; only items that no weight was fitted to."""
+    print("\n### Translated items (items in English, rows in another language)\n")
     lines = []
+    twin = twins(arguments.data)
     english = items(arguments.data, "en")
     step, fitted = bench.step(english)
+    half = {one.name for one in xquad(arguments.data, "en") if sum(one.name.encode()) // 2 % 2}
+    other_step, other_fitted = bench.step([one for one in english if one.name in half])
     for language in ENCODED:
         rng = random.Random(f"translated {language}")
         line = [language]
+        hosts = paragraphs(arguments.data, language)
         for of in (xquad, mgsm):
-            some = of(arguments.data, language)
+            some = [one for one in of(arguments.data, language) if not for_fit(one)]
             if not some:
                 line += ["–", "–", "–"]
                 continue
-            hosts = paragraphs(arguments.data, language)
-            some = rng.sample(some, min(len(some), 3 * arguments.most))
-            for rows in (
-                [chat(language, one.question, rng.choice(hosts)) for one in some],
-                [chat(language, f"{rng.choice(hosts)}\n\n{one.question}", rng.choice(hosts)) for one in some],
-            ):
+            alone = [chat(language, one.question, rng.choice(hosts)) for one in some]
+            behind = [chat(language, f"{rng.choice(hosts)}\n\n{one.question}", rng.choice(hosts)) for one in some]
+            for rows in (alone, behind):
                 frame, _ = bench.judge(step, fitted, rows)
-                line.append(shown(sum(of_item(frame, row, one) for row, one in enumerate(some)) / len(some)))
+                found = [of_item(frame, row, one) or (frame["reason"][row] is not None and twin(one.name, frame["item"][row])) for row, one in enumerate(some)]  # fmt: skip
+                line.append(shown(sum(found) / len(some)))
+                sweep(frame, f"{language} {of.__name__}", arguments)
             if of is mgsm:
-                rows = [
-                    chat(language, changed, rng.choice(hosts))
-                    for one in some
-                    if (changed := renumbered(one.question, rng))
-                ]
-                frame, _ = bench.judge(step, fitted, rows)
-                line.append(f"{frame['reason'].is_not_null().sum()} of {len(rows)}")
+                changed = [made for one in some if (made := renumbered(one.question, rng))]
+                frame, _ = bench.judge(step, fitted, [chat(language, one, rng.choice(hosts)) for one in changed])
+                line.append(f"{frame['reason'].is_not_null().sum()} of {len(changed)}")
             else:
-                half = {one.name for one in xquad(arguments.data, "en")[::2]}
-                other_step, other_fitted = bench.step([one for one in english if one.name in half])
-                rows = [chat(language, one.question, rng.choice(hosts)) for one in some if one.name not in half]
-                frame, _ = bench.judge(other_step, other_fitted, rows)
-                line.append(f"{frame['reason'].is_not_null().sum()} of {len(rows)}")
+                others = [one for one in some if one.name not in half]
+                frame, _ = bench.judge(other_step, other_fitted, [chat(language, one.question, rng.choice(hosts)) for one in others])  # fmt: skip
+                wrong = [row for row in frame["reason"].is_not_null().arg_true().to_list() if not twin(others[row].name, frame["item"][row])]  # fmt: skip
+                line.append(f"{len(wrong)} of {len(others)}")
+                sweep(frame, f"{language} other question", arguments)
+                names = {one.name: one.question for one in english}
+                for row in wrong[: arguments.examples]:
+                    print(f"<!-- other question, {language}: {others[row].question!r} / {names[frame['item'][row]]!r} {frame['translation'][row]} -->")  # fmt: skip
+        plain = sentences(arguments.data, language)
+        if plain:
+            frame, _ = bench.judge(step, fitted, [chat(language, one, one) for one in plain])
+            sweep(frame, f"{language} sentences", arguments)
+        line.append(f"{frame['reason'].is_not_null().sum()} of {len(plain)}" if plain else "–")
         lines.append(line)
-    print(
-        markdown(
-            [
-                "",
-                "XQuAD, alone",
-                "behind a text",
-                "same article, other question",
-                "MGSM, alone",
-                "behind a text",
-                "other numbers",
-            ],
-            lines,
-        )
-    )
+    header = ["", "XQuAD, alone", "behind a text", "same article, other question", "MGSM, alone", "behind a text", "other numbers",
+              "unrelated sentences"]  # fmt: skip
+    print(markdown(header, lines))
+
+
+def sweep(frame: pl.DataFrame, label: str, arguments: argparse.Namespace) -> None:
+    """What other thresholds would drop."""
+    if arguments.sweep:
+        told = frame["translation"].fill_null(0)
+        print(f"<!-- {label}: {', '.join(f'{least}: {(told >= least).mean():.3f}' for least in (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98))} -->")  # fmt: skip
+
+
+def sentences(data: Path, language: str) -> list[str]:
+    """Sentences of Tatoeba, which are nobody's items."""
+    names = {"ar": "ara", "zh": "cmn", "de": "deu", "fr": "fra", "ja": "jpn", "ru": "rus", "es": "spa", "th": "tha"}
+    path = data / "parallel" / "tatoeba" / f"tatoeba.{names.get(language)}-eng.{names.get(language)}"
+    return path.read_text().splitlines() if path.exists() else []
 
 
 # --------------------------------------------------------------------------------------------------------------------- fit
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
-    """The weights, from half of the items and every second clean row in another language than the items; the other half is what ``translated`` and ``clean`` show too."""
-    from filters.contamination_meaning import FEATURES, Meanings, passages
+    """The weights of both stages, from half of the items and every second clean row in another language than the items; the
+    other half is what ``translated`` and ``clean`` show."""
+    from filters.contamination_asked import asked, other_asked
+    from filters.contamination_meaning import DOUBTFUL, FEATURES, Meanings, likelihood, passages
+    from filters.contamination_words import FEATURES as WORDS
 
-    english = items(arguments.data, "en")
-    _, fitted = bench.step(english)
+    _, fitted = bench.step(items(arguments.data, "en"))
     meanings = Meanings(fitted)
     keys = list(zip(fitted["benchmark"].to_pylist(), fitted["item"].to_pylist(), strict=True))
+    twin = twins(arguments.data)
     encoder = bench.world.model("use-multilingual")
-    good, bad = [], []
+    good, close, far = [], [], []
+    # Of two of three items nothing is known: what is nearest to their translations then is another question about the same.
+    third = pa.array([part == "question" and len(name) > 8 and sum(name.encode()) // 2 % 3 == 0 for part, (_, name) in zip(fitted["part"].to_pylist(), keys, strict=True)])  # fmt: skip
+    some = fitted.filter(third)
+    apart, others = Meanings(some), some["item"].to_pylist()
     for language in ENCODED:
-        for one in items(arguments.data, language):
-            if hash_of(one.name) % 2:
-                continue
-            told = meanings.candidates(passages(0, "prompt", language, one.question, 1), encoder)
-            good += [
-                features
-                for _, item, features, differ in told
-                if keys[meanings.places[item]] == (one.benchmark, one.name) and not differ
-            ]
+        for one in filter(for_fit, items(arguments.data, language)):
+            passage = passages(0, "prompt", language, one.question, 1)
+            for each in meanings.candidates(passage, encoder):
+                if not each[3] and keys[meanings.places[each[1]]] == (one.benchmark, one.name):
+                    good.append(each[:3])
+            if one.benchmark == "xquad" and one.name not in others:
+                near = [each for each in apart.candidates(passage, encoder) if not each[3] and not twin(others[apart.places[each[1]]], one.name) and not other_asked(apart.asked[each[1]], asked(one.question, language))]  # fmt: skip
+                close += [each[:3] for each in near[:1]]
     for language in ("zh", "de"):
         for payload in alpaca(arguments.data, language, arguments.rows)[::2]:
             told = meanings.candidates(passages(0, "prompt", language, payload["messages"][0]["content"], 6), encoder)
-            bad += [features for _, _, features, differ in told if not differ]
-    x = np.concatenate([good, bad])
-    y = np.r_[np.ones(len(good)), np.zeros(len(bad))]
-    w = np.r_[np.full(len(good), 1 / len(good)), np.full(len(bad), 1 / len(bad))]
-    mean, deviation = x.mean(0), x.std(0)
+            far += [each[:3] for each in told if not each[3]]
+
+    def features(some: list[Any]) -> Any:
+        return np.stack([each[2] for each in some])
+
+    print(f"# {len(good)} translations, {len(close)} questions about the same, {len(far)} of clean rows")
+    weigh("sentence", FEATURES, [(features(good), 1, 1.0), (features(far), 0, 1.0)])
+    near = [[each for each in some if likelihood(each[2][None])[0] >= DOUBTFUL] for some in (good, close, far)]
+    print(f"# of which as likely as {DOUBTFUL}: {', '.join(str(len(some)) for some in near)}")
+    parts = [of.word_by_word(some, encoder) for of, some in zip((meanings, apart, meanings), near, strict=True)]
+    weigh("words", (*FEATURES, *WORDS), [(parts[0], 1, 1.0), (parts[1], 0, 0.5), (parts[2], 0, 0.5)])
+
+
+def weigh(stage: str, names: Sequence[str], classes: Sequence[tuple[Any, int, float]]) -> None:
+    """A logistic model of weighted classes (features, what they are, weight of the class), as YAML."""
+    x = np.concatenate([features for features, _, _ in classes])
+    y = np.concatenate([np.full(len(features), what, float) for features, what, _ in classes])
+    w = np.concatenate([np.full(len(features), weight / len(features)) for features, _, weight in classes])
+    mean, deviation = x.mean(0), np.maximum(1e-6, x.std(0))
     z = np.c_[(x - mean) / deviation, np.ones(len(x))]
     b = np.zeros(z.shape[1])
     for _ in range(60):
         p = 1 / (1 + np.exp(-z @ b))
-        slope = z.T @ (w * (p - y)) + 1e-4 * np.r_[b[:-1], 0]
-        b -= np.linalg.solve((z * (w * p * (1 - p))[:, None]).T @ z + 1e-4 * np.eye(len(b)), slope)
-    print(f"# {len(good)} translations, {len(bad)} others; {', '.join(FEATURES)}")
+        slope = z.T @ (w * (p - y)) + 1e-3 * np.r_[b[:-1], 0]
+        b -= np.linalg.solve((z * (w * p * (1 - p))[:, None]).T @ z + 1e-3 * np.eye(len(b)), slope)
+    print(f"{stage}: # {', '.join(names)}")
     for name, values in (("mean", mean), ("deviation", deviation), ("weight", b[:-1])):
-        print(f"{name}: [{', '.join(f'{value:.4f}' for value in values)}]")
-    print(f"bias: {b[-1]:.4f}")
+        print(f"  {name}: [{', '.join(f'{value:.4f}' for value in values)}]")
+    print(f"  bias: {b[-1]:.4f}")
+    start = 0
     chance = 1 / (1 + np.exp(-z @ b))
-    for least in (0.5, 0.8, 0.9, 0.95, 0.98, 0.99):
-        print(
-            f"# {least}: {np.mean(chance[y == 1] >= least):.3f} of translations, {np.mean(chance[y == 0] >= least):.5f} of others"
-        )
+    for features, what, _ in classes:
+        end = start + len(features)
+        print(f"# {what}: {', '.join(f'{least}: {np.mean(chance[start:end] >= least):.4f}' for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99))}")  # fmt: skip
+        start = end
 
 
-def hash_of(name: str) -> int:
-    return sum(name.encode())
+def for_fit(item: Item) -> bool:
+    """Whether an item is of the half that weights are fitted to."""
+    return sum(item.name.encode()) % 2 == 0
+
+
+def twins(data: Path) -> Callable[[str, str], bool]:
+    """Whether two questions of XQuAD are one question asked twice: about one paragraph, with answers that overlap."""
+    whole = json.loads(gzip.decompress((data / "bench" / "xquad" / "xquad.en.json.gz").read_bytes()))["data"]
+    told: dict[str, tuple[int, int, int, str]] = {}
+    for number, paragraph in enumerate(one for article in whole for one in article["paragraphs"]):
+        for qa in paragraph["qas"]:
+            start, answer = qa["answers"][0]["answer_start"], qa["answers"][0]["text"]
+            told[qa["id"]] = (number, start, start + len(answer), answer.casefold())
+
+    def twin(one: str, other: str) -> bool:
+        if one not in told or other not in told:
+            return False
+        a, b = told[one], told[other]
+        return a[0] == b[0] and (max(a[1], b[1]) < min(a[2], b[2]) or a[3] == b[3])
+
+    return twin
 
 
 SECTIONS = {"planted": planted, "alike": alike, "clean": clean, "translated": translated, "fit": fit}
@@ -526,6 +601,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=100, help="items of each benchmark and language")
     parser.add_argument("--rows", type=int, default=10_000, help="clean rows a language")
     parser.add_argument("--examples", type=int, default=0, help="rows to show of what goes wrong")
+    parser.add_argument("--sweep", action="store_true", help="what other thresholds would drop of translations")
     parser.add_argument("--cache", type=Path, help="a folder to keep vectors in")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -487,57 +487,98 @@ def meaning(world: World, arguments: argparse.Namespace) -> None:
         one = judge(rows, stays)
         told = _line(f"semantic {least}", one, seconds, hard)
         lines.append([told[0], *(shown(one.recall(kind)) for kind in kinds), *told[1 + len(EDITS) :]])
+    for name, stays, seconds in peers(rows, arguments.peers, ("semhash",)):
+        one = judge(rows, stays)
+        told = _line(name, one, seconds, hard)
+        lines.append([told[0], *(shown(one.recall(kind)) for kind in kinds), *told[1 + len(EDITS) :]])
     print(
         markdown(["", *kinds, "precision", *(f"{kind} merged" for kind in hard), "other rows merged", "seconds"], lines)
     )
 
 
 def crossing(world: World, arguments: argparse.Namespace) -> None:
-    """Translations of each other under different items; half of the rows have none."""
+    """Translations of each other under different items; half of the rows have none. A row that goes for another one than its own
+    counts as right where that says the same: the other's English, or an XQuAD question with the same answer."""
     print("\n### Across languages: translations planted under other items\n")
-    lines = []
-    for least, margin in arguments.crossing:
-        for kind in ("questions", "sentences"):
-            for language in ENCODED:
-                pairs = translations(arguments.data, language, kind)
-                if len(pairs) < 100:
-                    continue
-                half = len(pairs) // 2
-                rows = [
-                    Plant(a, "en", number, "", f"a{number}") for number, (a, _) in enumerate(pairs[: half + half // 2])
-                ]
-                rows += [
-                    Plant(b, language, number, "translation", f"b{number}")
-                    for number, (_, b) in enumerate(pairs)
-                    if not half // 2 <= number < half
-                ]
-                stays, _, seconds = clusters_of(rows, world, method="cross_lingual", similarity=least, margin=margin)
-                originals = {one.family for one in rows if not one.change}
-                total = sum(one.change != "" and one.family in originals for one in rows)
-                right = sum(
-                    rows[target].family == one.family and target != number
-                    for number, (one, target) in enumerate(zip(rows, stays, strict=True))
-                )
-                gone = sum(target != number for number, target in enumerate(stays))
+    lines: list[list[str]] = []
+    methods: list[tuple[str, dict[str, Any]]] = [
+        (f"{least} / {margin}{'' if mutual else ', one way'}", {"similarity": least, "margin": margin, "mutual": mutual})
+        for least, margin in arguments.crossing for mutual in (True, False)
+    ]  # fmt: skip
+    for kind in ("questions", "sentences"):
+        alike = same_answer(arguments.data) if kind == "questions" else same_sentence
+        for language in ENCODED:
+            pairs = translations(arguments.data, language, kind)
+            if len(pairs) < 100:
+                continue
+            half = len(pairs) // 2
+            rows = [Plant(a, "en", number, "", f"a{number}") for number, (a, _) in enumerate(pairs[: half + half // 2])]
+            rows += [Plant(b, language, number, "translation", f"b{number}") for number, (_, b) in enumerate(pairs)
+                     if not half // 2 <= number < half]  # fmt: skip
+            told = [
+                (name, *clusters_of(rows, world, method="cross_lingual", **parameters)[::2])
+                for name, parameters in methods
+            ]
+            told += peers(rows, arguments.peers, ("semhash",))
+            originals = {one.family for one in rows if not one.change}
+            total = sum(one.change != "" and one.family in originals for one in rows)
+            for name, stays, seconds in told:
+                gone = [(rows[number], rows[target]) for number, target in enumerate(stays) if target != number]
+                right = sum(one.family == other.family for one, other in gone)
+                as_good = sum(one.family == other.family or alike(pairs[one.family][0], pairs[other.family][0]) for one, other in gone)  # fmt: skip
+                share = [count / len(gone) if gone else float("nan") for count in (right, as_good)]
                 lines.append(
-                    [
-                        f"{least} / {margin}",
-                        kind,
-                        language,
-                        str(total),
-                        shown(right / total),
-                        shown(right / gone if gone else float("nan")),
-                        f"{seconds:.1f}",
-                    ]
+                    [name, kind, language, str(total), shown(right / total), *map(shown, share), f"{seconds:.1f}"]
                 )
-    print(markdown(["cosine / margin", "texts", "language", "planted", "recall", "precision", "seconds"], lines))
-    by: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+                if arguments.examples and name == methods[0][0]:
+                    wrong = [(one.text, other.text) for one, other in gone if one.family != other.family and not alike(pairs[one.family][0], pairs[other.family][0])]  # fmt: skip
+                    for one in wrong[: arguments.examples]:
+                        print(f"<!-- {kind}, {language}: {one[0]!r} / {one[1]!r} -->")
+    lines.sort(key=lambda line: (line[0], line[1]))
+    print(markdown(["cosine / margin", "texts", "language", "planted", "recall", "precision", "with what says the same", "seconds"], lines))  # fmt: skip
+    by: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     for line in lines:
-        by[line[0], line[1]].append((float(line[4]), float(line[5]) if line[5] != "–" else float("nan")))
+        by[line[0], line[1]].append([float("nan") if one == "–" else float(one) for one in line[4:7]])
     print()
-    print(markdown(["cosine / margin", "texts", "mean recall", "least recall", "mean precision", "least precision"],
-                [[*key, *(shown(value) for value in (sum(r for r, _ in each) / len(each), min(r for r, _ in each),
-                  sum(p for _, p in each) / len(each), min(p for _, p in each)))] for key, each in by.items()]))  # fmt: skip
+
+    def mean(each: list[list[float]], place: int) -> float:
+        values = [one[place] for one in each if one[place] == one[place]]
+        return sum(values) / len(values) if values else float("nan")
+
+    print(markdown(["cosine / margin", "texts", "mean recall", "least recall", "mean precision", "with what says the same", "least"],
+                [[*key, *(shown(value) for value in (mean(each, 0), min(one[0] for one in each), mean(each, 1), mean(each, 2), min(one[2] for one in each)))]
+                 for key, each in by.items()]))  # fmt: skip
+
+
+def same_answer(data: Path) -> Callable[[str, str], bool]:
+    """Whether two of XQuAD's English questions are about one paragraph with answers that overlap."""
+    whole = json.loads(gzip.decompress((data / "bench" / "xquad" / "xquad.en.json.gz").read_bytes()))["data"]
+    told: dict[str, tuple[int, int, int]] = {}
+    for number, paragraph in enumerate(paragraph for article in whole for paragraph in article["paragraphs"]):
+        for qa in paragraph["qas"]:
+            start = qa["answers"][0]["answer_start"]
+            told[qa["question"]] = (number, start, start + len(qa["answers"][0]["text"]))
+
+    def alike(one: str, other: str) -> bool:
+        a, b = told[one], told[other]
+        return a[0] == b[0] and max(a[1], b[1]) < min(a[2], b[2])
+
+    return alike
+
+
+def same_sentence(one: str, other: str) -> bool:
+    """Whether two English sentences differ in a few signs only."""
+    from rapidfuzz import fuzz
+
+    def bare(text: str) -> str:
+        return (
+            regex.sub(r"[^\w\s]", "", text.casefold())
+            .replace(" am ", "m ")
+            .replace(" is ", "s ")
+            .replace(" not ", "nt ")
+        )
+
+    return float(fuzz.ratio(bare(one), bare(other))) >= 88
 
 
 def translations(data: Path, language: str, kind: str) -> list[tuple[str, str]]:
@@ -577,17 +618,18 @@ class Encoder:
     # Vectors of our own encoder, made before: semhash's default model needs the network.
     def __init__(self): self.known = {r["text"]: i for i, r in enumerate(rows)}; self.v = np.load(sys.argv[2])
     def encode(self, texts, **k): return np.stack([self.v[self.known[t]] for t in texts])
-result = SemHash.from_records([r["text"] for r in rows], model=Encoder()).self_deduplicate(threshold=0.9)
-first = {}
+first, told = {}, []
 for i, r in enumerate(rows): first.setdefault(r["text"], i)
-stays = list(range(len(rows)))
-kept = set(result.selected)
-for i, r in enumerate(rows):
-    if first[r["text"]] != i: stays[i] = first[r["text"]]
-for record in result.filtered:
-    if record.duplicates:
-        stays[first[record.record]] = first[record.duplicates[0][0]]
-json.dump([["semhash 0.9, our encoder", stays]], open(sys.argv[3], "w"))
+for least in (0.9, 0.7, 0.6):
+    result = SemHash.from_records([r["text"] for r in rows], model=Encoder()).self_deduplicate(threshold=least)
+    stays = list(range(len(rows)))
+    for i, r in enumerate(rows):
+        if first[r["text"]] != i: stays[i] = first[r["text"]]
+    for record in result.filtered:
+        if record.duplicates:
+            stays[first[record.record]] = first[record.duplicates[0][0]]
+    told.append([f"semhash {least}, our encoder", stays])
+json.dump(told, open(sys.argv[3], "w"))
 """,
     "datasketch": """
 import sys, json, re
@@ -631,14 +673,17 @@ json.dump([["text-dedup's tokens, 0.7", stays]], open(sys.argv[3], "w"))
 }
 
 
-def peers(rows: Sequence[Plant], pythons: Sequence[str]) -> list[tuple[str, list[int], float]]:
+def peers(
+    rows: Sequence[Plant], pythons: Sequence[str], only: Sequence[str] = tuple(PEERS)
+) -> list[tuple[str, list[int], float]]:
     """What other tools find, each in its own environment; those that an environment has not are passed over."""
     told = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "rows.json").write_text(json.dumps([{"text": one.text, "language": one.language} for one in rows]))
         for python in pythons:
-            for module, script in PEERS.items():
+            for module in only:
+                script = PEERS[module]
                 if subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode:
                     continue
                 if module == "semhash" and not (folder / "vectors.npy").exists():
@@ -673,7 +718,7 @@ def main() -> None:
         "--crossing",
         type=lambda one: tuple(map(float, one.split("/"))),
         nargs="+",
-        default=[(0.6, 1.1)],
+        default=[(0.5, 1.2), (0.6, 1.1)],
         help="cosine/margin",
     )
     arguments = parser.parse_args()

@@ -59,6 +59,7 @@ import os
 os.environ["POLARS_MAX_THREADS"] = "1"
 from concurrent.futures import ProcessPoolExecutor
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from curate.engine.shards import write_parquet
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
 from filters.duplicates import Duplicates
@@ -76,7 +77,7 @@ def summary(place):
     table = with_ids(Kind.DOCUMENT, table)
     begun, spent = time.perf_counter(), time.process_time()
     parts = [STEP.summarize(Rows(Kind.DOCUMENT, table.slice(at, 2048)), Context(folder)) for at in range(0, len(table), 2048)]
-    pq.write_table(pa.concat_tables(parts), path)
+    write_parquet(pa.concat_tables(parts), path)
     return time.perf_counter() - begun, time.process_time() - spent
 if __name__ == "__main__":
     count = pq.read_metadata(rows).num_rows
@@ -99,8 +100,8 @@ from curate_shingles import flat
 def part(texts):
     begun, spent = time.perf_counter(), time.process_time()
     hashes, offsets = flat(texts)
-    for start in range(0, len(offsets) - 1, 500):
-        some = offsets[start:start + 501]
+    for start in range(0, len(offsets) - 1, 128):
+        some = offsets[start:start + 129]
         np.array(RMinHash.digest_matrix_from_flat_token_hashes(hashes[some[0]:some[-1]], (some - some[0]).astype(np.uint64), 128, 42).to_rows(), np.uint32)
     return time.perf_counter() - begun, time.process_time() - spent
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ import polars as pl  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from agreement import SEED, auc, auc_within, share, spearman, table  # noqa: E402
-from pair_corruptions import Pair, damaged, good_pairs, tatoeba, xquad  # noqa: E402
+from pair_corpora import Pair, good_pairs, tatoeba, xquad  # noqa: E402
+from pair_corruptions import damaged  # noqa: E402
 from train_pair_quality import DATA, chosen  # noqa: E402
 from workbench import World, conversation, lines, make_rows, needing, values  # noqa: E402
 

@@ -1,6 +1,6 @@
 """Learns what ships with ``pair_quality``: the usual lengths of languages, and the weights that make one probability of all findings.
 
-    python benchmarks/train_pair_quality.py lengths --data FOLDER    # filters/data/pair_quality/lengths.yaml
+    python benchmarks/train_pair_quality.py lengths --data FOLDER    # curate/pairs/data/lengths.yaml
     python benchmarks/train_pair_quality.py weights --data FOLDER    # filters/data/pair_quality/weights.yaml
 
 The weights are a logistic regression between good pairs (TICO-19, XQuAD, Tatoeba, MGSM: the documents not kept for testing) and the same
@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
-from pair_corruptions import DAMAGES, Pair, damaged, good_pairs, number, placeholders
+from pair_corpora import Pair, good_pairs, number
+from pair_corruptions import DAMAGES, damaged, placeholders
 from workbench import World
 
 from curate.rows import languages, text
@@ -34,11 +35,12 @@ from filters import pair_align, pair_findings, pair_model
 
 Floats = npt.NDArray[np.float64]
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+LENGTHS = Path(__file__).resolve().parents[1] / "curate" / "pairs" / "data" / "lengths.yaml"
 INTO = Path(__file__).resolve().parents[1] / "filters" / "data" / "pair_quality"
-LOST = 0.02
+LOST = 0.015
 RIDGE = 3e-6
 CAP_GOOD = {"xquad paragraphs": 120, "xquad questions": 250, "tatoeba": 250, "tico": 700, "mgsm": 100}
-CAP_BAD = 60
+CAP_BAD = 20
 HEAD = "owner: the curate authors\nlicense: CC0-1.0\nversion: 1\n"
 
 
@@ -74,7 +76,7 @@ def learn_lengths(data: Path) -> None:
     wrapped = textwrap.fill(
         body, 150, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
     )
-    (INTO / "lengths.yaml").write_text(f"{told}{HEAD}lengths: {{\n{wrapped}\n}}\n", "utf-8")
+    LENGTHS.write_text(f"{told}{HEAD}lengths: {{\n{wrapped}\n}}\n", "utf-8")
 
 
 def ratios(pairs: Sequence[Pair]) -> dict[tuple[str, str], float]:
@@ -129,7 +131,8 @@ def findings(
     """Everything that is found about pairs, with the models that are asked for."""
     source, target, *tags = columns(pairs)
     both = tags[0].to_list(), tags[1].to_list()
-    found = pair_findings.find(source, target, (tags[0], tags[1]), pair_findings.CHECKS, {}).values
+    whole = pair_findings.find(source, target, (tags[0], tags[1]), pair_findings.CHECKS, {})
+    found = whole.values
     if words is not None:
         found["alignment"] = pair_align.scores(words, keys, both, source.to_list(), target.to_list())
     if encoder:
@@ -137,7 +140,8 @@ def findings(
         assessed = np.asarray(
             [model.supports(one) and model.supports(other) for one, other in zip(*both, strict=True)], bool
         )
-        found["similarity"], found["coverage"] = pair_findings.encoded(source, target, assessed, model)
+        seen = pair_findings.encoded(source, target, both, assessed, {}, whole.names, model)
+        found |= {**seen, "gap": np.where(np.isnan(seen["gap"]), found["gap"], seen["gap"])}
     found["identified"] = pair_findings.identified(target, both, world.model("fasttext"))
     return found
 

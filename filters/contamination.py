@@ -23,6 +23,7 @@ from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage,
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.languages import base
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
+from filters import contamination_halves as halves
 from filters import contamination_items as items_of
 from filters.contamination_files import Unreachable
 from filters.contamination_index import Index, index_of
@@ -35,10 +36,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Place = str | tuple[str, ...] | dict[LanguageTag, str]
 _JOIN = "\n\n"
 _MOST_HITS = 8
+# What is less likely a translation is not told as a hit.
+_MEANT = 0.3
 # A paragraph, or the part of it that a row has, is told from a third on.
 _A_CONTEXT = 0.3
 # With less of an item than this a hit is called a part of it.
-_A_PART = 0.65
+_A_PART = 0.6
 _MOST_CANDIDATES = 24
 _CHATS = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT})
 _FLOATS = ("score", "run", "context", "similarity", "margin", "translation", "paraphrase")
@@ -58,13 +61,14 @@ class Contamination(ScoreStep):
     item is half of the row or more), ``embedded`` (word for word in a longer row), ``edited``, ``split`` (in several
     places), ``part`` (too little of it to be ``edited``), ``translated``, ``paraphrased`` (by meaning, in its own language),
     ``context``; ``spans``, the places as JSON (``[["prompt", 12, 58]]``: field, first and last code point, end not included);
-    ``others``, further hits as JSON. ``unassessed`` says what was not: ``language`` (the encoder does not support the
-    row's, so that translations were not looked for), ``benchmark:<name>`` (with ``missing: skip``).
+    ``others``, further hits as JSON (of an item cut in two over two rows, ``row``, the id of the other). ``unassessed`` says
+    what was not: ``language`` (the encoder does not support the row's, so that translations were not looked for),
+    ``benchmark:<name>`` (with ``missing: skip``).
     """
 
     tag: ClassVar[str] = "contamination"
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Rows that hold items of benchmarks: verbatim, edited, split, embedded, translated."
 
     against: tuple[RowsName, ...] = Field(min_length=1)
@@ -75,7 +79,7 @@ class Contamination(ScoreStep):
     count by content."""
     missing: Literal["error", "skip"] = "error"
     """What happens when a benchmark cannot be had: stop, or go on and call it *not checked*. What was skipped is not tried
-    again before something else about this step changes."""
+    again before the rows or something else about this step change."""
     revisions: dict[str, str] = Field(default_factory=dict)
     """The commit of a benchmark's repository, where it should not be the registry's."""
     languages: tuple[LanguageTag, ...] | None = None
@@ -99,21 +103,28 @@ class Contamination(ScoreStep):
     """A longer text is cut there before it is encoded."""
     numbers: Literal["distinct", "ignore"] = "distinct"
     """``distinct``: an item with other numbers is another item. It is of the scoring, for what is compared depends on it."""
+    halves: bool = True
+    """Whether items are looked for that were cut in two, each half, word for word, a line in a row of its own. What is found so
+    depends on the other rows."""
     strict: bool = False
     """Stop where the encoder does not support a row's language, instead of a warning and no assessment."""
 
-    containment: Decision[PerLanguage[Share]] = PerLanguage(0.65)
+    containment: Decision[PerLanguage[Share]] = PerLanguage(0.6)
     """Least share of an item that makes a row contaminated."""
+    beside: Decision[PerLanguage[Share]] = PerLanguage(0.85)
+    """The same for rows that have a benchmark's context as well (``context_share``): other questions about a paragraph share much
+    with the item, and stand beside it with good reason."""
     part: Decision[PerLanguage[float]] = PerLanguage(13.0)
-    """Least verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share. Null: none does."""
-    translation: Decision[PerLanguage[Share]] = PerLanguage(0.92)
-    """Least likelihood of a translation, by the row's language. Null: none is dropped."""
+    """Least verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it has the
+    context. Null: none does."""
+    translation: Decision[PerLanguage[Share]] = PerLanguage(0.5, {"ar": 0.3, "th": 0.35, "tr": 0.35, "zh": 0.35})
+    """Least likelihood of a translation, by the row's language: lower where the embedded encoder is weaker. Null: none is dropped."""
     paraphrase: Decision[PerLanguage[Share]] = PerLanguage(0.99)
     """Least likelihood of a paraphrase, in the item's own language. Null: none is dropped."""
     context: Decision[Literal["keep", "drop"]] = "keep"
     """Whether rows go that have a benchmark's context but none of its questions."""
     context_share: Decision[Share] = 0.5
-    """The share of a context that counts as having it, for ``context: drop``."""
+    """The share of a context that counts as having it."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
     """What happens to rows that were not compared with everything."""
 
@@ -154,6 +165,10 @@ class Contamination(ScoreStep):
                 told[name] = f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}" if name in self.files else entry.hexdigest()  # fmt: skip
         return {**given, "benchmarks": told}
 
+    def also_named(self, kind: Reference) -> tuple[str, ...]:
+        """What a parameter may name beside the sources and datasets of the catalog, for the hint of an error."""
+        return tuple(registry()) if kind is Reference.ROWS else ()
+
     def check(self, kind: Kind) -> list[str]:
         return [*unknown_fields(kind, self.fields), *unknown_fields(kind, self.meaning_in, "meaning_in")]
 
@@ -167,7 +182,14 @@ class Contamination(ScoreStep):
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
         # The items come from elsewhere; that they are made by ``fit`` is what makes them once and keeps them.
-        return pa.table({"nothing": pa.array([], pa.bool_())})
+        if not self.halves:
+            return halves.SCHEMA.empty_table()
+        names = self.fields or main_fields(rows.kind)
+        return halves.lines_of(
+            rows.ids,
+            [rows.turns(name) for name in names],
+            [rows.field_language(name).fill_null("und") for name in names],
+        )
 
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         missing: list[str] = []
@@ -176,7 +198,7 @@ class Contamination(ScoreStep):
             context.warn(f"contamination: there are no items to compare with ({', '.join(self.against)})")
         if self.model is not None:
             table = items_of.add_vectors(table, self._encoder(context), self.max_chars, self.pivot)
-        return table
+        return halves.add_halves(table, halves.find(table, samples)) if self.halves else table
 
     def _items(self, context: Context, missing: list[str]) -> Iterator[items_of.Item]:
         for name in expanded(self.against):
@@ -201,6 +223,7 @@ class Contamination(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         if fitted is None:
             raise StepError("contamination: there is no table of items; 'fit' makes it")
+        fitted, cut = halves.split(fitted)
         index = index_of(fitted, self.short)
         found = self._lexical(rows, index)
         meant, assessed = self._meant(rows, context, fitted)
@@ -208,7 +231,7 @@ class Contamination(ScoreStep):
         told: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*_FLOATS, *_STRINGS)}
         told["score"] = [0.0] * len(rows)
         told["context"] = [0.0] * len(rows)
-        tags = rows.language.to_list()
+        tags, ids = rows.language.to_list(), rows.ids.to_list()
         for row in range(len(rows)):
             if assessed is not None and assessed[row]:
                 told["similarity"][row] = told["translation"][row] = told["paraphrase"][row] = 0.0
@@ -217,8 +240,8 @@ class Contamination(ScoreStep):
                 *(f"benchmark:{name}" for name in absent),
             ]
             told["unassessed"][row] = " ".join(why) or None
-            if row in found or row in meant:
-                self._tell(told, row, tags[row], found.get(row, []), meant.get(row), index)
+            if row in found or row in meant or ids[row] in cut:
+                self._tell(told, row, tags[row], found.get(row, []), meant.get(row), index, cut.get(ids[row], ()))
         return pl.DataFrame(
             {
                 name: pl.Series(values, dtype=pl.Float64 if name in _FLOATS else pl.String)
@@ -298,9 +321,14 @@ class Contamination(ScoreStep):
         return _meanings(fitted).best(cut, encoder, distinct=self.numbers == "distinct"), assessed
 
     def _tell(self, told: dict[str, list[Any]], row: int, language: str, found: list[tuple[int, Match, list[list[Any]]]],
-              meant: Meant | None, index: Index) -> None:  # fmt: skip
+              meant: Meant | None, index: Index, cut: Sequence[tuple[int, str]]) -> None:  # fmt: skip
         """Puts what was found in a row into the columns."""
         parts, hits = index.items["part"], []
+        places_of = {item: places for item, _, places in found}
+        for item, other in cut:
+            about = {key: index.items[key][item] for key in ("benchmark", "item", "language")}
+            told["score"][row] = 1.0
+            hits.append((1.0, {**about, "hit": "split", "score": 1.0, "spans": places_of.get(item, []), "row": other}))
         for item, hit, places in found:
             about = {key: index.items[key][item] for key in ("benchmark", "item", "language")}
             if parts[item] == "context":
@@ -321,7 +349,7 @@ class Contamination(ScoreStep):
             kind = "paraphrased" if base(about["language"]) == base(language) else "translated"
             told["paraphrase" if kind == "paraphrased" else "translation"][row] = meant.score
             place = [[meant.passage.field, meant.passage.start, meant.passage.end]]
-            if meant.score >= 0.5:
+            if meant.score >= _MEANT:
                 hits.append((0.7 * meant.score, {**about, "hit": kind, "score": meant.score, "spans": place}))
         if not hits:
             return
@@ -330,15 +358,16 @@ class Contamination(ScoreStep):
         for name, key in (("benchmark", "benchmark"), ("item", "item"), ("item_language", "language"), ("hit", "hit")):
             told[name][row] = strongest[key]
         told["spans"][row] = orjson.dumps(strongest["spans"]).decode()
-        others = [hit for _, hit in hits[1:_MOST_HITS]]
+        others = [hit for number, (_, hit) in enumerate(hits[:_MOST_HITS]) if number or "row" in hit]
         told["others"][row] = orjson.dumps(others).decode() if others else None
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
-        there = pl.col("score") >= self.containment.expr()
+        about = pl.col("context") >= self.context_share
+        there = pl.col("score") >= pl.when(about).then(self.beside.expr()).otherwise(self.containment.expr())
         reasons = {name: there & (pl.col("hit") == name) for name in ("verbatim", "embedded", "split")}
         reasons["edited"] = there
         if self.part != PerLanguage[float]():
-            reasons["part"] = pl.col("run") >= self.part.expr()
+            reasons["part"] = (pl.col("run") >= self.part.expr()) & ~about
         reasons["translated"] = pl.col("translation") >= self.translation.expr()
         reasons["paraphrased"] = pl.col("paraphrase") >= self.paraphrase.expr()
         if self.context == "drop":

@@ -7,10 +7,12 @@ long texts are known by a fixed sample of their shingles.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ import regex
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import LCSseq
 
+from filters.contamination_asked import Asked, asked
 from filters.contamination_signs import SAME, Signs, make_signs, word_count
 from filters.shingles import SIZES, Shingles, shingles
 
@@ -30,7 +33,7 @@ Hashes = npt.NDArray[np.uint64]
 LEAST = 0.07
 """The share of an item's rare shingles that a row must have, near each other, to be looked at."""
 # Longer than for duplicates: of five letters most stand in any text.
-_SIZES = {"default": 7, **{name: 5 if size == 4 else size for name, size in SIZES.items()}}
+_SIZES = {"default": 6, **{name: 5 if size == 4 else size for name, size in SIZES.items()}}
 _BITS = 24
 _CELLS, _SPREAD = 1 << 20, np.int64(0x1E3779B97F4A7C15)
 _SKETCH = 160
@@ -56,6 +59,36 @@ class Needle:
     """How rare each unit is among the items of its language, in (0, 1]."""
     short: bool
     """Too short for anything but equality."""
+    rarity: Callable[[str], float] = lambda word: 1.0
+    """The weight that a unit has, or would have, among these items."""
+    context: Signs | None = None
+    """What the item is asked about, if anything."""
+
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """The units of the context; in scripts without blanks, pairs of them."""
+        if self.context is None:
+            return frozenset()
+        words = self.context.words
+        return frozenset(["".join(pair) for pair in pairwise(words)] if self.dense else words)
+
+    @cached_property
+    def dense(self) -> bool:
+        """Whether a sign says as much as half a word (Han, kana, Thai …)."""
+        return len(self.signs.bounds) - 1 > 0.5 * len(self.signs)
+
+    @cached_property
+    def letters(self) -> bool:
+        """Whether its units are single letters of a script that writes no blanks (Thai, Khmer …)."""
+        return self.dense and len(_LETTERS.findall(self.signs.letters)) > 0.5 * len(self.signs)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What it asks for."""
+        return asked(self.text, self.language)
+
+    text: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +126,7 @@ class Index:
         self._bare = normal.str.replace_all(r"\s+", "").to_list()
         self._make_table(shingles(normal, _SIZES), languages)
         self._needles: dict[int, Needle] = {}
+        self._contexts: dict[int, Signs] = {}
         # A few signs make no whole shingle: equal lines are looked up.
         self.tiny: dict[str, list[int]] = {}
         for number, bare in enumerate(self._bare):
@@ -241,12 +275,23 @@ class Index:
             language = self.items["language"][number]
             signs = make_signs(self.items["text"][number], language)
             often, size = self._often.get(language, ({}, 1))
-            weights = [1 - np.log(often.get(word, 1)) / np.log(size + 2) for word in signs.words]
-            found = Needle(number, signs, np.clip(weights, 0.1, 1.0), bool(self.short[number]))
+            rarity = partial(_rarity, often, size)
+            weights = np.array([rarity(word) for word in signs.words])
+            found = Needle(number, signs, weights, bool(self.short[number]), rarity, self._context(number), self.items["text"][number], language)  # fmt: skip
             if len(self._needles) > 20_000:
                 self._needles.clear()
             self._needles[number] = found
         return found
+
+    def _context(self, number: int) -> Signs | None:
+        about = self.items["about"][number]
+        if about is None:
+            return None
+        if about not in self._contexts:
+            if len(self._contexts) > 2_000:
+                self._contexts.clear()
+            self._contexts[about] = make_signs(self.items["text"][about], self.items["language"][about])
+        return self._contexts[about]
 
     @cached_property
     def _often(self) -> Mapping[str, tuple[Mapping[str, int], int]]:
@@ -261,6 +306,13 @@ class Index:
         return found
 
 
+def _rarity(often: Mapping[str, int], size: int, word: str) -> float:
+    if _LETTERS.match(word):
+        return 0.5
+    return min(1.0, max(0.1, 1 - math.log(often.get(word, 1)) / math.log(size + 2)))
+
+
+_LETTERS = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]")
 _WORDS = regex.compile(
     r"(?V1)[[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]]\p{M}*|\p{Nd}+|[\p{L}\p{M}]+"
 )

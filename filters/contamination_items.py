@@ -27,10 +27,15 @@ from filters.contamination_signs import SAME
 Place = str | tuple[str, ...] | Mapping[str, str]
 _TEXTS = ("benchmark", "item", "language", "part", "text", "support", "digest")
 SCHEMA = pa.schema(
-    [*((name, pa.string()) for name in _TEXTS), ("shared", pa.bool_()), ("vector", pa.list_(pa.float16()))]
+    [
+        *((name, pa.string()) for name in _TEXTS),
+        ("shared", pa.bool_()),
+        ("about", pa.int32()),
+        ("vector", pa.list_(pa.float16())),
+    ]
 )
 """``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be had; ``digest`` is the same in all
-rows and stands for the whole table; ``vector`` is null where nothing is compared by meaning."""
+rows and stands for the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null where nothing is compared by meaning."""
 
 
 @dataclass(frozen=True)
@@ -208,20 +213,20 @@ def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
     for one, form in zip(every, normal, strict=True):
         kinds.setdefault((one.benchmark, one.language, form), set()).add((one.context, one.options, one.answer))
     rows: list[dict[str, Any]] = []
-    contexts: dict[tuple[str, str, str], None] = {}
+    contexts: dict[tuple[str, str, str], int] = {}
     for one, form in zip(every, normal, strict=True):
         if not form:
             continue
+        key = (one.benchmark, one.language, one.context)
+        if one.context.strip() and key not in contexts:
+            contexts[key] = len(rows)
+            rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "context", "text": one.context,
+                         "support": "", "shared": False, "about": None})  # fmt: skip
         support = one.options or one.context
         shared = bool(support) and len(kinds[one.benchmark, one.language, form]) > 1
         rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "question", "text": one.question,
-                     "support": support if shared else "", "shared": shared})  # fmt: skip
-        key = (one.benchmark, one.language, one.context)
-        if one.context.strip() and key not in contexts:
-            contexts[key] = None
-            rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "context", "text": one.context,
-                         "support": "", "shared": False})  # fmt: skip
-    rows += [{"benchmark": name, "item": "", "language": "und", "part": "missing", "text": "", "support": "", "shared": False}
+                     "support": support if shared else "", "shared": shared, "about": contexts.get(key)})  # fmt: skip
+    rows += [{"benchmark": name, "item": "", "language": "und", "part": "missing", "text": "", "support": "", "shared": False, "about": None}
              for name in missing]  # fmt: skip
     whole = blake2b(digest_size=16)
     for row in rows:

@@ -17,7 +17,9 @@ import numpy.typing as npt
 import polars as pl
 from rapidfuzz.distance import Levenshtein
 
+from curate.rows.languages import base
 from filters import guards
+from filters.contamination_asked import asked, other_asked
 from filters.contamination_index import Needle
 from filters.contamination_signs import Signs
 
@@ -29,6 +31,13 @@ _STRONG = {False: 5, True: 3}
 _MOST_PIECES = 4
 # A negation turns a question round; in a long text a "no" more may be a slip of the pen.
 _BRIEF = 25
+# Units that a word put in or taken away may move the ends by.
+_BESIDE = 3
+# What the item's own context has in place of the item's words counts so much more, where it is no word of all contexts.
+_TOLD, _RARE = 2.0, 0.4
+# As far as that a sentence is looked at, in signs.
+_FAR = 60
+_STOPS = frozenset(".!?:;。！？：；؟।॥\n\r")
 _ENDINGS = frozenset(".!?:;\"'“”„«»‘’。！？：；；؟।॥…「」『』()[]-–—*_#>|=\n\r\t")
 
 
@@ -37,7 +46,7 @@ class Match:
     """How much of an item stands in a text, and where."""
 
     containment: float
-    """The share of its units that are there, rare ones counting more (0 to 1)."""
+    """The share of its units that are there, rare ones counting more, less what stands in place of others (0 to 1)."""
     run: float
     """The longest verbatim run, in signs of the item."""
     hit: Hit
@@ -66,7 +75,7 @@ def match(needle: Needle, signs: Signs, text: str, language: str, share: float =
         return None
     if needle.short:
         return _equal(item, signs, text)
-    dense = _is_dense(item)
+    dense = needle.dense
     at = signs.letters.find(item.letters)
     if at >= 0 and _same_units(item, signs, at):
         return Match(1.0, float(len(item)), _whole(item, signs), (_span(signs, at, at + len(item) - 1),))
@@ -85,17 +94,21 @@ def match(needle: Needle, signs: Signs, text: str, language: str, share: float =
             break
         links[start:end] = more.links
         pieces += 1
-    credit = _credit(item, links)
-    containment = float((credit * needle.weights).sum() / needle.weights.sum())
+    credit = _credit(needle, links)
+    there, whole = float((credit * needle.weights).sum()), float(needle.weights.sum())
     # Chance brings single signs together: what counts as place are runs.
     blocks = [block for block in _blocks(links) if block[1] - block[0] >= 2]
     if not blocks:
         return None
+    foreign = _foreign(needle, signs, text, links, blocks) if len(item.bounds) <= _BRIEF else 0.0
+    containment = there / (whole + foreign)
     run = float(max(end - start for start, end in blocks))
     if distinct and _other_numbers(item, signs, links, blocks, whole=containment >= 0.6):
         return None
     spans = _spans(signs, links, blocks, dense)
     split = len(spans) > 1 and _apart(links, blocks)
+    if not split and containment < 1 and len(item.bounds) <= _BRIEF and _asks_other(needle, signs, text, language, links, blocks):  # fmt: skip
+        return None
     if not split and len(item.bounds) <= _BRIEF and _turned(item, needle, text, spans, language):
         return None
     return Match(containment, run, "split" if split else "edited", spans)
@@ -103,11 +116,6 @@ def match(needle: Needle, signs: Signs, text: str, language: str, share: float =
 
 def _whole(item: Signs, signs: Signs) -> Hit:
     return "verbatim" if 2 * len(item) >= len(signs) else "embedded"
-
-
-def _is_dense(item: Signs) -> bool:
-    """Whether a sign says as much as half a word (Han, kana, Thai …)."""
-    return len(item.bounds) - 1 > 0.5 * len(item)
 
 
 # ---------------------------------------------------------------------------------------------------------------- equality
@@ -198,22 +206,82 @@ def _largest_gap(links: Places, dense: bool, size: int) -> tuple[int, int] | Non
     return best if best[1] - best[0] >= max(4 if dense else 8, size // 8) else None
 
 
-def _credit(item: Signs, links: Places) -> npt.NDArray[np.float64]:
+def _credit(needle: Needle, links: Places) -> npt.NDArray[np.float64]:
     """For each unit the share of its signs that are there; nothing for less than a half."""
-    there = links >= 0
+    item, there = needle.signs, links >= 0
     lone = np.zeros(len(links), bool)
     for start, end in _blocks(links):
-        if end - start == 1:
-            lone[start] = True
+        if end - start == 1 or (needle.letters and end - start < 3 and not item.figures[start:end].any()):
+            lone[start:end] = True
     bounds = item.bounds
     sizes = np.diff(bounds)
     # A single sign that matches is a find only where it is a unit.
-    good = there & (~lone | (sizes[item.units - item.units[0]] == 1))
+    good = there & (~lone | (sizes[item.units - item.units[0]] == 1) & (not needle.letters))
     share = np.add.reduceat(good.astype(np.float64), bounds[:-1]) / sizes
     return np.where(share >= 0.5, share, 0.0)
 
 
 # ------------------------------------------------------------------------------------------------------- what tells apart
+def _foreign(needle: Needle, signs: Signs, text: str, links: Places, blocks: list[tuple[int, int]]) -> float:
+    """How much, in weights of units, stands at the item's place in the text that the item has nowhere: another question about the
+    same thing. What stands before or after it in the sentence counts as far as the item misses something there."""
+    item, known = needle.signs, set(needle.signs.words)
+    strong = [block for block in blocks if block[1] - block[0] >= 3] or blocks
+    linked = np.zeros(len(signs), bool)
+    linked[links[links >= 0]] = True
+    bounds, rows = signs.bounds, signs.units
+    share = np.add.reduceat(linked.astype(np.float64), bounds[:-1]) / np.diff(bounds)
+
+    def is_new(unit: int, word: str) -> bool:
+        if share[unit] >= 0.5 and not needle.letters:
+            return False
+        if not needle.letters or not 0 < bounds[unit] < len(signs) - 1:
+            return word not in known
+        # One letter is in everything: it is the item's where it stands between the same letters.
+        at = int(bounds[unit])
+        return not any(signs.letters[start : start + 3] in item.letters for start in (at - 2, at - 1, at) if start >= 0)
+
+    def weigh(first: int, last: int) -> float:
+        """Of the units from one sign to another."""
+        if last < first:
+            return 0.0
+        units = range(int(rows[first]), int(rows[last]) + 1)
+        words = [signs.letters[bounds[unit] : bounds[unit + 1]] for unit in units]
+        new = [is_new(unit, word) for unit, word in zip(units, words, strict=True)]
+        found = [word for word, one in zip(words, new, strict=True) if one]
+        total = sum(map(needle.rarity, found))
+        if not needle.dense:
+            told = [needle.rarity(word) for word in found if word in needle.told]
+        else:
+            pairs = [a + b for (a, b), both in zip(pairwise(words), pairwise(new), strict=True) if all(both)]
+            told = [1.0 for pair in pairs if pair in needle.told]
+        return total + _TOLD * sum(weight for weight in told if weight >= _RARE)
+
+    total = 0.0
+    for one, other in pairwise(strong):
+        first, last = int(links[one[1] - 1]) + 1, int(links[other[0]]) - 1
+        if last - first <= max(12, len(links) // 5):
+            total += weigh(first, last)
+    missing = np.where(_credit(needle, links) > 0, 0.0, needle.weights)
+    before, after = item.units[strong[0][0]] - item.units[0], item.units[strong[-1][1] - 1] - item.units[0] + 1
+    first, last = int(links[strong[0][0]]), int(links[strong[-1][1] - 1])
+    return total + min(float(missing[:before].sum()), weigh(_sentence(signs, text, first, -1), first - 1)) + min(
+        float(missing[after:].sum()), weigh(last + 1, _sentence(signs, text, last, 1)))  # fmt: skip
+
+
+def _sentence(signs: Signs, text: str, at: int, step: int) -> int:
+    """The last sign of the sentence around a sign, forwards or backwards."""
+    for _ in range(_FAR):
+        beside = at + step
+        if not 0 <= beside < len(signs):
+            break
+        low, high = min(at, beside), max(at, beside)
+        if _STOPS.intersection(text[signs.ends[low] : signs.starts[high]]):
+            break
+        at = beside
+    return at
+
+
 def _other_numbers(item: Signs, signs: Signs, links: Places, blocks: list[tuple[int, int]], *, whole: bool) -> bool:
     """Whether a number or operator of the item is not there, or another one stands between what is.
 
@@ -221,6 +289,8 @@ def _other_numbers(item: Signs, signs: Signs, links: Places, blocks: list[tuple[
         whole: of a part of an item only the numbers inside the part count.
     """
     first, last = (0, len(item)) if whole else (blocks[0][0], blocks[-1][1])
+    if _same_figures(item, signs, links, blocks, first, last):
+        return False
     matched = set()
     bounds, theirs = item.bounds.tolist(), signs.bounds
     for start, end in pairwise(bounds):
@@ -246,6 +316,37 @@ def _other_numbers(item: Signs, signs: Signs, links: Places, blocks: list[tuple[
             if unit not in matched and signs.letters[theirs[unit]].isdigit():
                 return True
     return False
+
+
+def _same_figures(item: Signs, signs: Signs, links: Places, blocks: list[tuple[int, int]], first: int, last: int) -> bool:  # fmt: skip
+    """Whether the numbers and operators are the same in the same order, however words around them were moved: the ends of the
+    place may be some units further out than what was found of it."""
+    mine = [item.letters[start:end] for start, end in pairwise(item.bounds.tolist()) if item.figures[start] and first <= start and end <= last]  # fmt: skip
+    if not mine:
+        return False
+    low, high = (int(signs.units[links[place]]) for place in (blocks[0][0], blocks[-1][1] - 1))
+    if low > high:
+        return False
+    bounds = signs.bounds.tolist()
+    outer = max(0, low - _BESIDE), min(len(bounds) - 2, high + _BESIDE)
+    theirs = [(unit, signs.letters[bounds[unit] : bounds[unit + 1]]) for unit in range(outer[0], outer[1] + 1) if signs.figures[bounds[unit]]]  # fmt: skip
+    inside = [number for number, (unit, _) in enumerate(theirs) if low <= unit <= high]
+    for start in range(inside[0] + 1 if inside else len(theirs)):
+        end = start + len(mine)
+        if [one for _, one in theirs[start:end]] == mine and (not inside or end > inside[-1]):
+            return True
+    return False
+
+
+def _asks_other(needle: Needle, signs: Signs, text: str, language: str, links: Places, blocks: list[tuple[int, int]]) -> bool:  # fmt: skip
+    """Whether the sentence at the place asks for another thing than the item (*when* for *who*)."""
+    if not needle.asked or base(language) != base(needle.language):
+        return False
+    first, last = int(links[blocks[0][0]]), int(links[blocks[-1][1] - 1])
+    if first > last:
+        return False
+    first, last = _sentence(signs, text, first, -1), _sentence(signs, text, last, 1)
+    return other_asked(needle.asked, asked(text[signs.starts[first] : signs.ends[last]], language))
 
 
 def _turned(item: Signs, needle: Needle, text: str, spans: tuple[tuple[int, int], ...], language: str) -> bool:

@@ -25,12 +25,16 @@ from curate.rows import text
 from curate.rows.languages import base
 from curate.steps import Encoder
 from filters import guards
+from filters.contamination_asked import asked, other_asked
+from filters.contamination_words import compare, tokens
 
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 FLOOR = 0.4
 """Cosines below are no hit with any weights."""
+DOUBTFUL = 0.3
+"""What is likelier than that by the sentence is compared word by word."""
 FEATURES = ("cosine", "margin", "length", "common numbers", "missing numbers", "other numbers", "names")
 _NEAREST = 9
 _TRIED = 3
@@ -98,9 +102,10 @@ def _weights() -> Mapping[str, Any]:
     return dict(yaml.safe_load(files("filters").joinpath("data", "contamination_weights.yaml").read_text("utf-8")))
 
 
-def likelihood(features: Floats) -> Floats:
-    """The probability of each row of :data:`FEATURES`."""
-    told = _weights()
+def likelihood(features: Floats, stage: str = "sentence") -> Floats:
+    """The probability of each row of :data:`FEATURES`; in the stage ``words``, followed by those of
+    :mod:`filters.contamination_words`."""
+    told = _weights()[stage]
     z = ((features - np.array(told["mean"])) / np.array(told["deviation"])) @ np.array(told["weight"]) + told["bias"]
     chance: Floats = 1 / (1 + np.exp(-np.clip(z, -40, 40)))
     return chance
@@ -120,7 +125,10 @@ class Meanings:
         self.lengths = _lengths(texts)
         self.numbers = _numbers(texts)
         self.spelled = [_spelled(one, tag) for one, tag in zip(texts, self.languages, strict=True)]
+        self.texts = texts
+        self.asked = [asked(one, tag) for one, tag in zip(texts, self.languages, strict=True)]
         self.words = [_words(one) for one in texts]
+        self._spoken = Counter(word for one in texts for word in tokens(one)[0])
         self._often = Counter(word for words in self.words for word in words)
         self.shortest = float(self.lengths.min(initial=np.inf)) / 3
         self.longest = float(self.lengths.max(initial=0)) * 3
@@ -153,8 +161,18 @@ class Meanings:
                             row, best, item, float(lengths[block[place]]), digits, words, one.language
                         )
                         mine = self.numbers[item]
-                        told.append((one, item, features, _differ(mine, digits, self.spelled[item])))
+                        differ = _differ(mine, digits, self.spelled[item])
+                        told.append((one, item, features, differ))
         return told
+
+    def rarity(self, word: str) -> float:
+        """How few items have a word (0 to 1)."""
+        return 1 - float(np.log(self._spoken.get(word, 1)) / np.log(len(self) + 2))
+
+    def word_by_word(self, told: Sequence[tuple[Passage, int, Floats]], encoder: Encoder) -> Floats:
+        """The features of some candidates, with those of their words."""
+        pairs = [(one.text, self.texts[item]) for one, item, _ in told]
+        return np.hstack([np.stack([features for _, _, features in told]), compare(pairs, self.rarity, encoder.encode)])
 
     def _features(self, row: Vectors, best: npt.NDArray[np.int64], item: int, length: float, digits: Counter[str],
                   words: frozenset[str], language: str) -> Floats:  # fmt: skip
@@ -178,7 +196,7 @@ class Meanings:
         Args:
             distinct: rule out items with other numbers.
         """
-        told = self.candidates(found, encoder)
+        told = [one for one in self.candidates(found, encoder) if not other_asked(self.asked[one[1]], asked(one[0].text, one[0].language))]  # fmt: skip
         if distinct:
             # A part of a text is no item that a larger part is nearer to and differs from in numbers.
             out: dict[tuple[int, int], float] = {}
@@ -190,6 +208,11 @@ class Meanings:
         if not told:
             return {}
         chances = np.round(likelihood(np.stack([features for _, _, features, _ in told])), 4)
+        # Of a text in the item's language its words are compared by signs.
+        near = [at for at, (one, item, _, _) in enumerate(told) if chances[at] >= DOUBTFUL and base(one.language) != base(self.languages[item])]  # fmt: skip
+        if near:
+            closer = self.word_by_word([told[at][:3] for at in near], encoder)
+            chances[near] = np.round(likelihood(closer, "words"), 4)
         best: dict[int, Meant] = {}
         for (passage, item, features, _), chance in zip(told, chances.tolist(), strict=True):
             known = best.get(passage.row)

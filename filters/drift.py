@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from curate.catalog.params import Decision, ModelName
+from curate.pairs.numbers import WORTH_A_LOOK, mentions
 from curate.rows import Kind, main_fields, text, unknown_fields
 from curate.steps import Context, Encoder, GlobalStep, Rows
-from filters import pair_numbers
 from filters.pair_sides import compares_own, sides
 
 Floats = npt.NDArray[np.float32]
@@ -226,14 +226,14 @@ def _joined(texts: Mapping[str, tuple[pl.Series, pl.Series]]) -> tuple[pl.Series
 def _signs(texts: pl.Series, tags: Sequence[str | None]) -> list[list[int]]:
     """What may stand on both sides as it is: values of numbers, words in Latin letters, as 32-bit digests."""
     words = texts.str.extract_all(_LATIN).to_list()
-    numbers = texts.str.contains(pair_numbers.WORTH_A_LOOK).to_list()
+    numbers = texts.str.contains(WORTH_A_LOOK).to_list()
     found = []
     for one, tag, latin, look in zip(texts.to_list(), tags, words, numbers, strict=True):
         signs = {word.casefold() for word in latin}
         if look:
             signs |= {
                 f"{value:g}" if isinstance(value, float) else value
-                for mention in pair_numbers.mentions(one, tag or "und")
+                for mention in mentions(one, tag or "und")
                 for value in mention.values
             }
         found.append(

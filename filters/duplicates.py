@@ -22,15 +22,17 @@ from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
 from curate.rows import Kind, unknown_fields
 from curate.steps import Context, GlobalStep, Rows, StepError
 from filters import exact, minhash, near, near_semantic, near_signs
+from filters.calibration_file import CalibrationFile
 from filters.clusters import ByScore, BySource, Criterion, Linkage
 from filters.near import Rules, Summary
+from filters.near_thresholds import Least
 from filters.sameness import Sameness
 from filters.shingles import check_sizes
 from filters.summaries import Summarizer
 
 Method = Literal["exact", "minhash", "semantic", "cross_lingual"]
 Share = Annotated[float, Field(gt=0, le=1)]
-_SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.6}
+_SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.5}
 # What does not count, unless said otherwise: for exact equality only what nobody sees, else all that is surface.
 _EXACT = {
     "blanks": "collapse",
@@ -63,7 +65,8 @@ class Duplicates(GlobalStep):
     """
 
     tag: ClassVar[str] = "duplicates"
-    version: ClassVar[int] = 2
+    path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "One row of each cluster of equal, near-equal or equivalent rows stays."
 
     method: Method = "exact"
@@ -143,13 +146,21 @@ class Duplicates(GlobalStep):
     """The encoder for ``semantic`` and ``cross_lingual``; unless given, ``use-multilingual``."""
     max_chars: PositiveInt = 2000
     """A longer text is cut there before it is encoded."""
-    margin: Decision[Annotated[float, Field(ge=0)]] = 1.1
+    margin: Decision[Annotated[float, Field(ge=0)]] = 1.2
     """For ``cross_lingual``: least ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in the
     other language. 0 turns it off."""
+    mutual: Decision[bool] = True
+    """For ``cross_lingual``: whether each of the two must be the other's nearest (but for a cosine of 0.02) of all that may be its
+    duplicates. Of many translations of one text only the nearest go then."""
     neighbours: Decision[PositiveInt] = 4
     """How many nearest neighbours the margin looks at, and each row is compared with across languages."""
     pairs: Decision[dict[str, Share]] = Field(default_factory=dict)
     """For ``cross_lingual``: the least cosine of a language pair, such as ``{en/zh: 0.55}``; counts before ``similarity``."""
+    calibration: Decision[CalibrationFile | None] = None
+    """For ``cross_lingual``: a file that ``curate calibrate`` wrote for this very model; its cosine of a language pair counts before
+    ``similarity``, and pairs that it does not trust have no duplicates, which is told."""
+    trust: Decision[Literal["weak", "trusted"]] = "weak"
+    """The least that the calibration must say of a language pair for its rows to be compared."""
     groups: Decision[Literal["exclude", "include"]] = "exclude"
     """For ``cross_lingual``: whether rows of one item (``group_id``), which are meant to be translations of each other, are
     duplicates too (``include``)."""
@@ -201,6 +212,8 @@ class Duplicates(GlobalStep):
             raise ValueError(
                 f"bands: {self.bands[0]} × {self.bands[1]} is more than the {self.num_perm} numbers of num_perm"
             )
+        if self.calibration is not None and self.method != "cross_lingual":
+            raise ValueError("calibration: it is of pairs of languages; write 'method: cross_lingual', or leave it out")
         if wrong := check_sizes(self._shingle):
             raise ValueError(wrong[0])
         near_semantic.parse_pairs(self.pairs)
@@ -323,33 +336,19 @@ class Duplicates(GlobalStep):
             return PerLanguage(usual, self.similarity.values)
         return self.similarity
 
-    def _threshold(
-        self, found: near.Gathered, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float64]:
-        """The threshold of each pair of rows; a language whose threshold is null has no duplicates."""
-        by_language = self._thresholds()
-        values = [by_language[tag] for tag in found.languages]
-        single = np.array([*(np.inf if value is None else value for value in values), np.inf])
-        codes = found.language[a], found.language[b]
-        result: npt.NDArray[np.float64] = np.maximum(single[codes[0]], single[codes[1]])
-        for both, value in near_semantic.parse_pairs(self.pairs).items() if self.method == "cross_lingual" else ():
-            mine = np.array([*(tag in both for tag in found.languages), False])
-            result[mine[codes[0]] & mine[codes[1]]] = value
-        return result
-
-    def _least(self, found: near.Gathered) -> float:
-        by_language = self._thresholds()
-        given = [value for tag in found.languages if (value := by_language[tag]) is not None]
-        return min([*given, *(self.pairs.values() if self.method == "cross_lingual" else ())], default=1.0)
+    def _least(self) -> Least:
+        crossing = self.method == "cross_lingual"
+        pairs = near_semantic.parse_pairs(self.pairs) if crossing else {}
+        return Least(self._thresholds(), pairs, self.calibration, self.trust)
 
     def _sign_pairs(self, found: near.Gathered, memory: int, things: near.Distinct) -> minhash.Pairs:
-        least = self._least(found)
+        least = self._least()
         pairs = near_signs.pairs(
-            found, things, least, self.measure, self._shingle, self.bands, memory // 4,
+            found, things, least.lowest(found), self.measure, self._shingle, self.bands, memory // 4,
             words=self.words == "distinct", negation=self.negation == "distinct",
         )  # fmt: skip
         rows = things.rows
-        good = pairs.similarity >= self._threshold(found, rows[pairs.left], rows[pairs.right])
+        good = pairs.similarity >= least.each(found, rows[pairs.left], rows[pairs.right])
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 
     def _check_encoder(self, context: Context) -> None:
@@ -362,13 +361,18 @@ class Duplicates(GlobalStep):
     def _meaning_pairs(
         self, found: near.Gathered, fields: int, context: Context, things: near.Distinct
     ) -> minhash.Pairs:
-        threshold, least = partial(self._threshold, found), self._least(found)
+        least = self._least()
+        threshold = partial(least.each, found)
         if self.method == "cross_lingual":
+            least.check(context.model_name(self.model or ""), found, context.warn, strict=self.strict)
             return near_semantic.between(
                 found, things, fields, threshold, margin=self.margin, k=self.neighbours, siblings=self.groups == "include",
                 numbers=self.numbers == "distinct", search=self.search, threads=context.threads, memory=context.memory,
+                mutual=self.mutual,
             )  # fmt: skip
-        pairs = near_semantic.within(found, things, fields, threshold, least, self.search, context.threads)
+        pairs = near_semantic.within(
+            found, things, fields, threshold, least.lowest(found), self.search, context.threads
+        )
         if self.lexical <= 0 or not len(pairs):
             return pairs
         rows = things.rows

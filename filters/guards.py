@@ -7,23 +7,23 @@ made from one template cost nothing.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows import languages
+from curate.pairs import negation
+from curate.pairs.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, decimal_digit
 
 Digests = npt.NDArray[np.uint64]
+# The words that tell two texts of one language apart, and what is asked of them.
+has_words, negations, negators = negation.stands_alone, negation.words_in, negation.negators
 
 # Numerals that are letters: one is left out where it stands alone, for there it is mostly the article.
-_HAN = "〇零二两兩三四五六七八九十百千万萬亿億壹贰叁肆伍陆柒捌玖拾"
+_HAN = "".join(sign for sign in (*HAN_DIGITS, *HAN_UNITS, *HAN_MYRIADS) if sign != "一")
 # Between digits these group (1,000 = 1 000 = 1000), but only before exactly three of them.
 _GROUPS = regex.compile(r"(?<=\p{Nd})(?:[,'’٬]|\s+)(?=\p{Nd}{3}(?!\p{Nd}))")
 _FIGURES = regex.compile(
@@ -32,33 +32,6 @@ _FIGURES = regex.compile(
 )
 _WORTH_A_LOOK = rf"[\p{{N}}\p{{Sm}}\p{{Sc}}%‰٪#{_HAN}]"
 _HAS_DIGITS = regex.compile(r"\p{Nd}[\p{Nd}.,:'’٫٬\u00a0\u202f]*")
-
-# Words that turn a sentence round, as whole words (for scripts without blanks: anywhere). Only those that hardly do
-# anything else; a language that is not here has no such guard.
-_NEGATIONS = MappingProxyType(
-    {
-        "en": "not no never none nor neither cannot without except nothing nobody isn't aren't wasn't weren't don't doesn't didn't won't wouldn't "
-              "can't couldn't shouldn't mustn't hasn't haven't hadn't isnt arent wasnt werent dont doesnt didnt wont wouldnt cant couldnt shouldnt",
-        "de": "nicht nichts kein keine keinen keinem keiner keines nie niemals niemand ohne weder außer ausser",
-        "nl": "niet niets geen nooit niemand zonder noch behalve", "af": "nie geen nooit sonder",
-        "sv": "inte ej icke ingen inget inga aldrig utan", "da": "ikke ej ingen intet aldrig uden", "no": "ikke ei ingen ingenting aldri uten",
-        "fr": "pas ne n jamais aucun aucune rien sans ni sauf", "es": "no nunca jamás ningún ninguno ninguna nada sin ni excepto salvo",
-        "pt": "não nunca jamais nenhum nenhuma nada sem nem exceto", "it": "non mai nessun nessuno nessuna niente nulla senza né tranne",
-        "ca": "no mai cap res sense ni", "ro": "nu niciodată niciun nicio nimic fără nici",
-        "ru": "не ни нет без никогда ничего никто кроме нельзя", "uk": "не ні немає без ніколи нічого ніхто крім", "be": "не няма без ніколі нічога",
-        "bg": "не няма без никога нищо никой освен", "sr": "не није нису без никад ne nije nisu bez nikad", "hr": "ne nije nisu bez nikad nikada ništa",
-        "pl": "nie bez nigdy nic nikt żaden żadna ani oprócz", "cs": "ne není nejsou bez nikdy nic nikdo žádný ani kromě", "sk": "nie nie bez nikdy nič nikto žiadny",
-        "el": "δεν δε μη μην χωρίς ποτέ κανείς ούτε εκτός", "tr": "değil değildir yok yoktur hayır asla hiç hiçbir olmayan", "az": "deyil yox yoxdur heç",
-        "fi": "ei en et emme ette eivät älä ilman koskaan", "et": "ei ära ilma kunagi pole", "hu": "nem ne nincs sem soha nélkül kivéve",
-        "ar": "لا لم لن ليس ليست ليسوا غير بدون دون", "fa": "نه نیست نیستند بدون هرگز هیچ", "ur": "نہیں نہ مت بغیر", "he": "לא אין אל בלי ללא מעולם חוץ",
-        "hi": "नहीं न मत बिना कभी सिवाय", "bn": "না নয় নেই নি ছাড়া", "mr": "नाही नको नाहीत शिवाय", "ta": "இல்லை அல்ல இல்லாமல்", "te": "కాదు లేదు లేకుండా",
-        "id": "tidak tak bukan belum jangan tanpa kecuali tiada", "ms": "tidak tak bukan belum jangan tanpa kecuali", "vi": "không chẳng chưa đừng chớ trừ",
-        "sw": "si sio siyo hapana hakuna bila isipokuwa kamwe", "eo": "ne nenio neniam neniu sen",
-        "zh": "不 没 沒 无 無 非 未 别 勿 莫 否", "yue": "唔 冇 未 咪 不 無", "ja": "ない ません ぬ ず 無 不 非 未 否", "ko": "않 안 못 없 아니 말고",
-        "th": "ไม่ มิได้ อย่า ไร้ ปราศจาก", "lo": "ບໍ່ ຢ່າ", "km": "មិន គ្មាន កុំ", "my": "မ",
-    }
-)  # fmt: skip
-_UNSPACED = frozenset({"zh", "yue", "ja", "ko", "th", "lo", "km", "my"})
 
 
 def numbers(texts: pl.Series) -> list[str]:
@@ -76,47 +49,7 @@ def _figures(one: str) -> str:
 
 @cache
 def _plain(sign: str) -> str:
-    return str(unicodedata.digit(sign)) if unicodedata.category(sign) == "Nd" else "-" if sign == "−" else sign
-
-
-def negations(texts: pl.Series, language: pl.Series) -> list[str]:
-    """The negating words of each text in alphabetical order, separated by blanks; none in a language without a list."""
-    found = [""] * len(texts)
-    tags = language.to_list()
-    given = texts.to_list()
-    for tag in set(tags):
-        language_only = languages.base(tag) if tag else ""
-        pattern = _pattern(language_only)
-        if pattern is None:
-            continue
-        joined = language_only in _UNSPACED
-        for row, (one, mine) in enumerate(zip(given, tags, strict=True)):
-            if mine == tag and one:
-                one = "".join(one.split()) if joined else one.replace("’", "'")
-                found[row] = " ".join(sorted(hit.replace("'", "") for hit in pattern.findall(one)))
-    return found
-
-
-def has_words(language: str) -> bool:
-    """Whether negating words of this language stand between blanks."""
-    return languages.base(language) not in _UNSPACED
-
-
-def negators(words: Sequence[str], language: str) -> list[str]:
-    """Those of some words that negate, sorted."""
-    pattern = _pattern(languages.base(language))
-    return sorted(word for word in words if pattern is not None and pattern.fullmatch(word))
-
-
-@cache
-def _pattern(language: str) -> regex.Pattern[str] | None:
-    words = _NEGATIONS.get(language)
-    if words is None:
-        return None
-    listed = "|".join(sorted({regex.escape(word) for word in words.split()}, key=lambda word: (-len(word), word)))
-    if language in _UNSPACED:
-        return regex.compile(listed)
-    return regex.compile(rf"(?i)(?<![\p{{L}}\p{{M}}])(?:{listed})(?![\p{{L}}\p{{M}}'])")
+    return "-" if sign == "−" else decimal_digit(sign)
 
 
 def digests(found: list[list[str]]) -> Digests:

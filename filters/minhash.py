@@ -30,8 +30,8 @@ Signatures = npt.NDArray[np.uint16]
 Measure = Literal["jaccard", "edits"]
 
 SEED = 42
-# Lists of Python integers are what the library gives; more rows at once make the collector walk through them.
-_ROWS = 500
+# Lists of Python's own integers are what the library gives; few at a time stay in the processor's cache.
+_ROWS = 128
 # The probability to meet that bands are chosen for, at the threshold itself; above it, it goes to 1 at once.
 _MEET = 0.94
 # Above so many rows that share a band, each is compared with so many neighbours in the order of signatures only.

@@ -2,7 +2,7 @@
 
 Within a language every pair of a block (same numbers, same negations) is compared; across languages each row with its
 nearest of the other language, by the cosine and by the ratio margin (Artetxe and Schwenk 2019), which asks whether the two
-are nearer to each other than to the rest.
+are nearer to each other than to the rest, and whether each is the other's nearest.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _ROWS, _COLUMNS = 1024, 8192
 _MANY = 150_000
 _NEAREST = 32
 _SMALL = 64
+# What is not further than that from the nearest is as near: two translations of one sentence.
+_TIE = 0.02
 
 
 def _vectors(found: Gathered, rows: Places) -> Vectors:
@@ -121,13 +123,14 @@ def _checked(found: Gathered, things: Distinct, left: Places, right: Places, fie
 
 
 def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[[Places, Places], npt.NDArray[np.float64]], *,
-            margin: float, k: int, siblings: bool, numbers: bool, search: Search, threads: int, memory: int) -> Pairs:  # fmt: skip
+            margin: float, k: int, siblings: bool, numbers: bool, search: Search, threads: int, memory: int, mutual: bool = True) -> Pairs:  # fmt: skip
     """All pairs of different languages that are near enough, and nearer than their neighbours.
 
     Args:
         margin: least ratio of the cosine to the mean cosine of both to their ``k`` nearest of the other language.
         siblings: whether rows of one group count too.
         numbers: whether two that both have digits must have the same.
+        mutual: whether each must be the other's nearest of all that may be its duplicates.
     """
     rows = things.rows
     usable = np.flatnonzero(found.assessed[rows])
@@ -164,8 +167,20 @@ def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[
         cosine = np.einsum("ij,ij->i", x[left], y[right], dtype=np.float64)
         mean = (near_a[left] + near_b[right]) / 2
         good = cosine >= margin * mean
+        if mutual:
+            good &= _nearest(left, right, cosine, len(a), len(b))
         parts.append(_checked(found, things, a[left[good]], b[right[good]], fields, threshold))
     return Pairs.joined(parts)
+
+
+def _nearest(left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts: int, rights: int) -> npt.NDArray[np.bool_]:  # fmt: skip
+    """The pairs of which each side is the other's nearest, or as near."""
+    near = np.ones(len(left), bool)
+    for side, count in ((left, lefts), (right, rights)):
+        best = np.full(count, -np.inf)
+        np.maximum.at(best, side, cosine)
+        near &= cosine >= best[side] - _TIE
+    return near
 
 
 def _rest(nearest: neighbours.Nearest, mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64], k: int,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -11,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.pairs import chatter, negation, same_numbers
+from curate.pairs.marks import kept
 from curate.rows import languages, text
 from curate.rows.masks import mask
 from curate.steps import Encoder, LanguageIdentifier
-from filters import pair_numbers, pair_shape, pair_text, pair_words
+from filters import pair_names, pair_sentences, pair_shape, pair_text
 
 Floats = npt.NDArray[np.float64]
 Check = Literal[
@@ -25,7 +26,6 @@ CHECKS: tuple[Check, ...] = get_args(Check)
 _MASKED = ("code", "inline_code", "url", "email", "markup", "latex", "placeholder")
 _LABELS = 5
 _LEAST_LETTERS = 30.0
-_SENTENCE_LETTERS = 12.0
 
 
 @dataclass
@@ -35,6 +35,7 @@ class Findings:
     values: dict[str, Floats] = field(default_factory=dict)
     notes: dict[str, list[str | None]] = field(default_factory=dict)
     """For some checks, what was found, to be shown."""
+    names: pair_names.Unmatched | None = None
 
 
 def find(
@@ -60,15 +61,16 @@ def find(
     # mask() writes into the series it is given
     plain = [mask(side.clone(), _MASKED) for side in (source, target)]
     sizes = pair_shape.lengths(plain[0], plain[1], tags, own)
-    split = (
-        (text.sentences(plain[0]), text.sentences(plain[1]))
-        if not {"sentences", "negation"}.isdisjoint(checks)
-        else (plain[0], plain[1])
-    )
+    split, laid = plain, []
+    if not {"sentences", "negation"}.isdisjoint(checks):
+        split = [text.sentences(side) for side in plain]
+        pieces = pair_sentences.split(split[0]), pair_sentences.split(split[1])
+        laid = pair_sentences.lay(pieces, _usual(both, own))
     if "length" in checks:
         values["length"], values["deviation"] = sizes.ratio, sizes.deviation
     if "sentences" in checks:
-        values["sentences_source"], values["sentences_target"] = pair_shape.sentence_counts(split, marks)
+        values["sentences_source"], values["sentences_target"] = pair_shape.sentence_counts((split[0], split[1]), marks)
+        values["gap"] = np.asarray([one.gap for one in laid], np.float64)
     if "ending" in checks:
         values["ending"] = pair_text.endings(source, target, marks)
     if "copied" in checks:
@@ -80,7 +82,7 @@ def find(
     if "numbers" in checks:
         # Program text has numbers too, and what is taken for it on one side may not be on the other.
         counted = [mask(side.clone(), ("url", "email", "markup", "placeholder")) for side in (source, target)]
-        compared = pair_numbers.compared(counted[0], counted[1], both)
+        compared = same_numbers.compared(counted[0], counted[1], both)
         values["numbers_lost"] = np.asarray([np.nan if one is None else len(one.lost) for one in compared], np.float64)
         values["numbers_added"] = np.asarray(
             [np.nan if one is None else len(one.added) for one in compared], np.float64
@@ -92,19 +94,26 @@ def find(
             for one in compared
         ]
     if "names" in checks:
-        values["names_lost"], values["names_added"], notes["names"] = pair_words.names(plain[0], plain[1], both)
-        values["names_cross"] = np.asarray(
-            [pair_words.is_latin(one) != pair_words.is_latin(other) for one, other in zip(*both, strict=True)],
-            np.float64,
+        found.names = pair_names.names(plain[0], plain[1], both)
+        values["names_lost"], values["names_added"] = found.names.counts()
+        notes["names"] = found.names.examples()
+        latin = [np.asarray([pair_names.is_latin(tag) for tag in side], bool) for side in both]
+        # What stands in Latin letters in a text of another script.
+        values["names_foreign"] = np.select(
+            [latin[0] & ~latin[1], latin[1] & ~latin[0]], [values["names_added"], values["names_lost"]], np.nan
         )
     if "placeholders" in checks:
-        values["placeholders"] = pair_text.kept(source, target)
+        values["placeholders"] = kept(source, target)
     if "negation" in checks:
-        values["negation"] = pair_words.negations(plain[0], plain[1], both, split)
+        units = pair_sentences.together(pieces, laid, (plain[0], plain[1]))
+        values["turned"] = negation.turned(units, both)
+        counts = [side.list.len().fill_null(0).to_numpy() for side in (units[0], *split)]
+        parts = np.where([bool(one.beads) for one in laid], counts[0], np.maximum(counts[1], counts[2]))
+        values["negation"] = values["turned"] / np.maximum(parts, 1)
     if "encoding" in checks:
         values["damage"] = pair_text.damage(source, target, both)
     if "chatter" in checks:
-        values["chatter"], notes["chatter"] = pair_text.chatter(source, target)
+        values["chatter"], notes["chatter"] = chatter.chatter(source, target)
     return found
 
 
@@ -131,58 +140,54 @@ def _same(expected: str, label: str) -> bool:
 
 
 def encoded(
-    source: pl.Series, target: pl.Series, assessed: npt.NDArray[np.bool_], encoder: Encoder
-) -> tuple[Floats, Floats]:
-    """The cosine of both sides, and the least, over all their sentences, of the greatest cosine with a sentence of the other side (or two
-    that follow one another); nan where not assessed, the second also where both have one sentence."""
-    whole, least = np.full(len(source), np.nan), np.full(len(source), np.nan)
+    source: pl.Series,
+    target: pl.Series,
+    tags: tuple[Sequence[str], Sequence[str]],
+    assessed: npt.NDArray[np.bool_],
+    own: Mapping[tuple[str, str], float],
+    names: pair_names.Unmatched | None,
+    encoder: Encoder,
+) -> dict[str, Floats]:
+    """What an encoder says, nan where not assessed: ``similarity``, the cosine of both sides; ``coverage``, the least, over all their
+    sentences, of the greatest cosine with a sentence of the other side (or two that follow one another), nan where both have one
+    sentence; the ``gap`` (:mod:`filters.pair_sentences`); and the ``kinship`` of names without a counterpart (:func:`filters.pair_names.kinship`)."""
+    kinship = np.full(len(source), np.nan)
+    if names is not None:
+        latin = [np.asarray([pair_names.is_latin(tag) for tag in side], bool) for side in tags]
+        kinship = pair_names.kinship(names, source, target, np.flatnonzero(assessed & latin[0] & latin[1]), encoder)
+    whole, least, gap = (np.full(len(source), np.nan) for _ in range(3))
     at = np.flatnonzero(assessed & (source != "").to_numpy() & (target != "").to_numpy())
     whole[assessed & ~((source != "") & (target != "")).to_numpy()] = 0.0
-    if not len(at):
-        return whole, least
-    pieces = [_sentences(side.gather(at)) for side in (source, target)]
-    texts = [side.gather(at).to_list() for side in (source, target)]
-    distinct: dict[str, int] = {}
-    for one in (*texts[0], *texts[1]):
-        distinct.setdefault(one, len(distinct))
-    several = [number for number in range(len(at)) if max(len(pieces[0][number]), len(pieces[1][number])) > 1]
-    for number in several:
-        for side in pieces:
-            for one in _windows(side[number]):
-                distinct.setdefault(one, len(distinct))
-    vectors = encoder.encode(list(distinct))
-    left, right = (vectors[[distinct[one] for one in side]] for side in texts)
-    whole[at] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
-    for number in several:
-        sides = [side[number] for side in pieces]
-        if not sides[0] or not sides[1]:
-            continue
-        singles = [vectors[[distinct[one] for one in side]] for side in sides]
-        windows = [vectors[[distinct[one] for one in _windows(side)]] for side in sides]
-        best = [float((singles[one] @ windows[1 - one].T).max(axis=1).min()) for one in (0, 1)]
-        least[at[number]] = min(best)
-    return whole, least
+    if len(at):
+        pieces = [pair_sentences.split(text.sentences(side.gather(at))) for side in (source, target)]
+        texts = [side.gather(at).to_list() for side in (source, target)]
+        several = [number for number in range(len(at)) if max(len(side[number]) for side in pieces) > 1]
+        distinct = dict.fromkeys((*texts[0], *texts[1]))
+        for number in several:
+            for side in pieces:
+                distinct.update(dict.fromkeys(pair_sentences.windows(side[number])))
+        # Where a text is its one sentence it has been encoded.
+        distinct.update(dict.fromkeys(one for side in pieces for row in side for one in row))
+        vectors = dict(zip(distinct, encoder.encode(list(distinct)), strict=True))
+        left, right = (np.stack([vectors[one] for one in side]) for side in texts)
+        whole[at] = np.einsum("ij,ij->i", left, right, dtype=np.float64)
+        for number in several:
+            sides = [side[number] for side in pieces]
+            if sides[0] and sides[1]:
+                singles = [np.stack([vectors[one] for one in side]) for side in sides]
+                both = [np.stack([vectors[one] for one in pair_sentences.windows(side)]) for side in sides]
+                best = [float((singles[one] @ both[1 - one].T).max(axis=1).min()) for one in (0, 1)]
+                least[at[number]] = min(best)
+        usual = _usual(tags, own)
+        laid = pair_sentences.lay((pieces[0], pieces[1]), [usual[row] for row in at.tolist()], vectors)
+        gap[at] = [one.gap for one in laid]
+    return {"similarity": whole, "coverage": least, "gap": gap, "kinship": kinship}
 
 
-def _sentences(texts: pl.Series) -> list[list[str]]:
-    """Sentences that say something; short ones go with the one before."""
-    found = []
-    for pieces in text.sentences(texts).to_list():
-        joined: list[str] = []
-        for one in pieces:
-            if joined and _worth(one) < _SENTENCE_LETTERS:
-                joined[-1] += " " + one
-            else:
-                joined.append(one)
-        found.append(joined[:64])
-    return found
-
-
-def _worth(one: str) -> float:
-    """About how many letters' worth a text has."""
-    return len(one) if one.isascii() else sum(3 if char > "\u2e80" else 1 for char in one)
-
-
-def _windows(pieces: Sequence[str]) -> list[str]:
-    """Sentences, and each two that follow one another."""
-    return [*pieces, *(f"{one} {other}" for one, other in itertools.pairwise(pieces))]
+def _usual(tags: tuple[Sequence[str], Sequence[str]], own: Mapping[tuple[str, str], float]) -> list[float]:
+    """For each pair, letters of the target for one of the source; nan where a side ends no sentences with marks."""
+    known = {
+        pair: pair_shape.expected(pair, own) if all(map(pair_shape.has_marks, pair)) else float("nan")
+        for pair in set(zip(*tags, strict=True))
+    }
+    return [known[pair] for pair in zip(*tags, strict=True)]

@@ -60,6 +60,7 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "fewer_sentences": np.clip(-ratio, 0, 2),
         "more_sentences": np.clip(ratio, 0, 2),
         "fewer_and_short": np.clip(-ratio, 0, 2) * np.clip(-np.nan_to_num(deviation), 0, 4),
+        "gap": np.clip(get("gap") - 1, 0, 5),
         "missing_and_short": np.where(ratio < 0, np.clip(-np.nan_to_num(deviation) - 0.5, 0, 3), 0 * ratio),
         "missing_and_numbers": np.where(ratio < 0, np.clip(np.nan_to_num(lost) + np.nan_to_num(gone) / 2, 0, 2), 0 * ratio),
         "copied": get("copied"),
@@ -73,10 +74,12 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "numbers_extra": np.clip(added - lost, 0, 3) / many,
         "names_changed": np.clip(np.minimum(gone, new), 0, 2) / many,
         # A name that another script keeps in Latin letters is the source's, or it is wrong.
-        "names_foreign": np.where(get("names_cross") > 0, np.clip(new, 0, 2), 0 * new),
+        "names_foreign": np.where(np.isnan(get("names_foreign")), 0 * new, np.clip(get("names_foreign"), 0, 2)),
+        "names_unrelated": np.where(np.isnan(get("kinship")), 0 * get("similarity"), np.clip(0.5 - get("kinship"), 0, 0.2)),
         "names_missing": np.clip(np.abs(gone - new), 0, 3) / many,
         "placeholders": 1 - get("placeholders"),
         "negation": np.clip(4 * get("negation"), 0, 2),
+        "turned": np.clip(get("turned"), 0, 2),
         "damage": np.log1p(np.clip(get("damage"), 0, 20)),
         "chatter": get("chatter"),
         "ending": 1 - get("ending"),
@@ -91,7 +94,7 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 ALIGNED = ("alignment", "unaligned")
-ENCODED = ("similarity", "dissimilar", "coverage", "uncovered", "missing_uncovered")
+ENCODED = ("names_unrelated", "similarity", "dissimilar", "coverage", "uncovered", "missing_uncovered")
 
 
 @cache

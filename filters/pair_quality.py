@@ -19,31 +19,17 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
-from curate.rows import Kind, main_fields, text, unknown_fields
+from curate.pairs import negation
+from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
-from filters import pair_align, pair_findings, pair_model, pair_words
+from filters import pair_align, pair_findings
+from filters.pair_columns import ABOUT, COLUMNS, spread, told, worst
 from filters.pair_findings import CHECKS, Check, Findings
-from filters.pair_sides import Sides, compares_own, sides
+from filters.pair_sides import Sides, compares_own, sides, without_blank
 
 Floats = npt.NDArray[np.float64]
 Limit = Decision[PerLanguage[float]]
 _OFF = PerLanguage[float]()
-# Column → which end is the bad one. `length` is bad at both.
-_WORST: Mapping[str, Literal["min", "max"]] = {
-    "score": "min", "sentences": "min", "ending": "min", "copied": "max", "left": "max", "script": "min", "identified": "min", "loop": "max",
-    "repetition": "max", "numbers": "max", "names": "max", "placeholders": "min", "negation": "max", "encoding": "max", "chatter": "max",
-    "alignment": "min", "similarity": "min", "coverage": "min",
-}  # fmt: skip
-_COLUMNS = ("score", "length", *(name for name in _WORST if name != "score"))
-_ABOUT = {"identified": "language"}
-"""Columns that are not called as their check: ``language`` is the row's."""
-_ANY = float("inf")
-_SPEAKS: Mapping[str, tuple[float, float]] = {
-    "length": (0.6, 1.8), "sentences": (0.75, _ANY), "ending": (1, _ANY), "copied": (0, 0.3), "script": (0.6, _ANY), "identified": (0.3, _ANY), "loop": (0, 2.9),
-    "placeholders": (1, _ANY), "negation": (0, 0), "encoding": (0, 0), "numbers": (0, 0), "names": (0, 0), "chatter": (0, 0), "alignment": (0.25, _ANY),
-    "similarity": (0.5, _ANY), "coverage": (0.4, _ANY),
-}  # fmt: skip
-"""What is told as evidence: values below the first or above the second."""
 _last: list[tuple[pa.Table, pair_align.Lexicon]] = []
 
 
@@ -52,17 +38,18 @@ class PairQuality(ScoreStep):
 
     Scores (null: not assessed; of several fields the worst): ``score``, the probability (0 to 1) that the row is a good
     translation, all findings together; ``length`` (target over source over what is usual for the languages), ``sentences``
-    (target's over source's), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
+    (target's over source's), ``gap`` (nats that speak for a sentence with no counterpart, 0 to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
     copied from the source, and of the source left in the target), ``script`` and ``identified`` (share of letters in the right script,
     probability of the right language), ``loop`` and ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many
     have no counterpart, of the side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences turned round),
     ``encoding`` (broken places), ``chatter`` (1: it talks about the translation or refuses), ``alignment`` (share explained by
-    word translations), ``similarity`` and ``coverage`` (cosine of the whole, and of the sentence with the least counterpart).
+    word translations), ``similarity``, ``coverage`` and ``kinship`` (cosine of the whole, of the sentence with the least counterpart, and of
+    the name with none to the word nearest to it).
     Attributes: ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
     """
 
     tag: ClassVar[str] = "pair_quality"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = (
         "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, chatter, alignment."
     )
@@ -99,6 +86,8 @@ class PairQuality(ScoreStep):
     """Greatest ``length``: above it something was added."""
     min_sentences: Limit = _OFF
     """Least ``sentences``."""
+    max_gap: Limit = PerLanguage(2.8)
+    """Greatest ``gap``: above it one side most likely has a sentence that the other has not."""
     min_ending: Limit = _OFF
     """Least ``ending``: 1 drops targets that end in the air."""
     max_copied: Limit = PerLanguage(0.7)
@@ -119,8 +108,8 @@ class PairQuality(ScoreStep):
     """Greatest ``names``."""
     min_placeholders: Limit = _OFF
     """Least ``placeholders``: 1 drops whatever lost or gained one."""
-    max_negation: Limit = PerLanguage(0.15)
-    """Greatest ``negation``: 0.15 lets one sentence in seven pass, for in long texts one is mostly said another way."""
+    max_negation: Limit = PerLanguage(0.07)
+    """Greatest ``negation``: 0.07 lets one sentence in fifteen pass, for in long texts one is mostly said another way."""
     max_encoding: Limit = PerLanguage(0.0)
     """Greatest ``encoding``."""
     max_chatter: Limit = PerLanguage(0.0)
@@ -131,6 +120,8 @@ class PairQuality(ScoreStep):
     """Least ``similarity``; the step of that name has more to say about it."""
     min_coverage: Limit = _OFF
     """Least ``coverage``."""
+    min_kinship: Limit = PerLanguage(0.41)
+    """Least ``kinship``: below it a name most likely is another one. A cosine of words alone, by ``use-multilingual``."""
     require: Decision[tuple[Check, ...]] = ()
     """Rows for which one of these checks could not be made because of their languages are dropped (``unassessed``)."""
     strict: bool = False
@@ -158,7 +149,7 @@ class PairQuality(ScoreStep):
         return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        return {**dict.fromkeys(_COLUMNS, pa.float64()), "evidence": pa.string(), "unassessed": pa.string()}
+        return {**dict.fromkeys(COLUMNS, pa.float64()), "evidence": pa.string(), "unassessed": pa.string()}
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
         reasons: dict[str, pl.Expr] = {}
@@ -172,16 +163,16 @@ class PairQuality(ScoreStep):
             "identified",
             "loop",
             "length",
-            *(name for name in _COLUMNS),
+            *(name for name in COLUMNS),
         )
         for name in dict.fromkeys(order):
             if name == "score":
                 continue
             for end, wrong in (("min", pl.Expr.lt), ("max", pl.Expr.gt)):
-                limit = getattr(self, f"{end}_{_ABOUT.get(name, name)}", _OFF)
+                limit = getattr(self, f"{end}_{ABOUT.get(name, name)}", _OFF)
                 if limit != _OFF:
                     reason = {"min_length": "omission", "max_length": "addition"}.get(
-                        f"{end}_{name}", _ABOUT.get(name, name)
+                        f"{end}_{name}", ABOUT.get(name, name)
                     )
                     reasons[reason] = wrong(pl.col(name), limit.expr())
         if self.min != _OFF:
@@ -245,14 +236,14 @@ class PairQuality(ScoreStep):
         """The columns of one field's texts, all rows."""
         given = left.is_not_null() & right.is_not_null() & part.source_language.is_not_null()
         at = np.flatnonzero(given.to_numpy())
-        source, target = (_blank(side.gather(at)) for side in (left, right))
+        source, target = (without_blank(side.gather(at).fill_null("")) for side in (left, right))
         tags = part.source_language.gather(at), part.target_language.gather(at)
         both = tags[0].to_list(), tags[1].to_list()
         found = pair_findings.find(source, target, tags, self.checks, lexicon.lengths if lexicon else {})
         values = found.values
         missing: list[list[str]] = [[] for _ in range(len(at))]
         if "negation" in self.checks:
-            self._untold(both, pair_words.has_negations, "negation", "the list of negations", missing, untold, len(at))
+            self._untold(both, negation.is_listed, "negation", "the list of negations", missing, untold, len(at))
         if "language" in self.checks and self.identifier is not None:
             identifier: LanguageIdentifier = context.model(self.identifier)
             self._untold(
@@ -264,7 +255,11 @@ class PairQuality(ScoreStep):
             assessed = self._untold(
                 both, encoder.supports, "similarity", f"model '{self.encoder}'", missing, untold, len(at)
             )
-            values["similarity"], values["coverage"] = pair_findings.encoded(source, target, assessed, encoder)
+            lengths = lexicon.lengths if lexicon else {}
+            seen = pair_findings.encoded(source, target, both, assessed, lengths, found.names, encoder)
+            if "sentences" in self.checks:
+                values["gap"] = np.where(np.isnan(seen["gap"]), values["gap"], seen["gap"])
+            values |= {name: seen[name] for name in ("similarity", "coverage", "kinship")}
         if "alignment" in self.checks and lexicon is not None:
             values["alignment"] = pair_align.scores(
                 lexicon, ids.gather(at).to_list(), both, source.to_list(), target.to_list()
@@ -273,7 +268,7 @@ class PairQuality(ScoreStep):
             for row, pair in enumerate(zip(*both, strict=True)):
                 if not known[pair]:
                     missing[row].append("alignment")
-        return _spread(_told(found, source, target, missing), at, len(left))
+        return spread(told(found, source, target, missing), at, len(left))
 
     def _untold(self, both: tuple[Sequence[str], Sequence[str]], supports: Any, check: str, who: str, missing: list[list[str]],
                 untold: Counter[tuple[str, str]], rows: int) -> npt.NDArray[np.bool_]:  # fmt: skip
@@ -308,95 +303,19 @@ class PairQuality(ScoreStep):
         columns: dict[str, pl.Series] = {}
         every = {
             name: np.stack([one.values[name] for one in fields] or [np.full(size, np.nan)])
-            for name in (fields[0].values if fields else _COLUMNS)
+            for name in (fields[0].values if fields else COLUMNS)
         }
-        for name in _COLUMNS:
+        for name in COLUMNS:
             stacked = every.get(name, np.full((1, size), np.nan))
-            columns[name] = pl.Series(_worst(name, stacked), nan_to_null=True, dtype=pl.Float64).round(4)
-        worst = (
+            columns[name] = pl.Series(worst(name, stacked), nan_to_null=True, dtype=pl.Float64).round(4)
+        least = (
             np.argmin(np.where(np.isnan(every["score"]), np.inf, every["score"]), axis=0) if size else np.zeros(0, int)
         )
         for name in ("evidence", "unassessed"):
             columns[name] = pl.Series(
-                [fields[which].notes[name][row] for row, which in enumerate(worst.tolist())], dtype=pl.String
+                [fields[which].notes[name][row] for row, which in enumerate(least.tolist())], dtype=pl.String
             )
         return pl.DataFrame(columns)
-
-
-def _worst(name: str, stacked: Floats) -> Floats:
-    if name == "length":  # the one farthest from 1, either way
-        away = np.where(np.isnan(stacked), -1.0, np.abs(np.log(np.maximum(stacked, 1e-6))))
-        return np.asarray(np.take_along_axis(stacked, away.argmax(axis=0)[None], axis=0)[0], np.float64)
-    pick = np.fmin if _WORST[name] == "min" else np.fmax
-    return np.asarray(pick.reduce(stacked, axis=0), np.float64)
-
-
-def _blank(texts: pl.Series) -> pl.Series:
-    """Texts of nothing to see as empty ones."""
-    frame = texts.fill_null("").to_frame("text")
-    return frame.select(pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text"))).to_series()
-
-
-def _told(found: Findings, source: pl.Series, target: pl.Series, missing: list[list[str]]) -> Findings:
-    """The columns from the findings, with the probability and what there is to be shown."""
-    values, size = found.values, len(source)
-    empty = (source == "").to_numpy(), (target == "").to_numpy()
-    if "length" in values:
-        lost = empty[1] & ~empty[0]
-        values["length"] = np.where(lost, 0.0, values["length"])
-        values["deviation"] = np.where(lost, -8.0, values["deviation"])
-    columns = {name: values[name] for name in _WORST if name in values}
-    columns["length"] = values.get("length", np.full(size, np.nan))
-    columns["score"] = pair_model.probability(values) if size else np.zeros(0)
-    if "sentences_source" in values:
-        columns["sentences"] = np.divide(
-            values["sentences_target"],
-            values["sentences_source"],
-            out=np.full(size, np.nan),
-            where=values["sentences_source"] > 0,
-        )
-    for name in ("numbers", "names"):
-        if f"{name}_lost" in values:
-            columns[name] = np.maximum(values[f"{name}_lost"], values[f"{name}_added"])
-    if "damage" in values:
-        columns["encoding"] = values["damage"]
-    nothing = empty[0] & empty[1]
-    for name, column in columns.items():
-        columns[name] = np.where(nothing, np.nan, column)
-    return Findings(
-        columns,
-        {"evidence": _evidence(columns, found.notes, size), "unassessed": [" ".join(one) or None for one in missing]},
-    )
-
-
-def _evidence(columns: Mapping[str, Floats], notes: Mapping[str, list[str | None]], size: int) -> list[str | None]:
-    """What was found, in words: the checks that speak against a pair."""
-    said: list[list[str]] = [[] for _ in range(size)]
-    for name, (low, high) in _SPEAKS.items():
-        if name in columns:
-            with np.errstate(invalid="ignore"):
-                rows = np.flatnonzero((columns[name] < low) | (columns[name] > high))
-            for row in rows.tolist():
-                note = notes.get(name, [])
-                what = note[row] if note and note[row] else f"{columns[name][row]:.2g}"
-                said[row].append(f"{name}: {what}")
-    return ["; ".join(one)[:500] or None for one in said]
-
-
-def _spread(found: Findings, at: npt.NDArray[np.int64], size: int) -> Findings:
-    """The same for all rows: those that were not compared have nothing."""
-    if len(at) == size:
-        return found
-    values = {}
-    for name, column in found.values.items():
-        values[name] = np.full(size, np.nan)
-        values[name][at] = column
-    notes: dict[str, list[str | None]] = {}
-    for name, note in found.notes.items():
-        notes[name] = [None] * size
-        for row, one in zip(at.tolist(), note, strict=True):
-            notes[name][row] = one
-    return Findings(values, notes)
 
 
 def _lexicon(fitted: pa.Table) -> pair_align.Lexicon:

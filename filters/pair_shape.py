@@ -1,22 +1,18 @@
 """Lengths, scripts, copies and repetition of two texts beside each other, counted on whole columns and in every script alike.
 
-Lengths are in Latin letters' worth over what the two languages usually need (``data/pair_quality/lengths.yaml``, measured on the
-Universal Declaration of Human Rights), so that 1 is as long as expected for every pair.
+Lengths are in Latin letters' worth over what the two languages usually need (:mod:`curate.pairs.lengths`), so that 1 is as long as expected for every pair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import yaml
 
+from curate.pairs.lengths import usual_length
 from curate.rows import languages, text
 from filters.repetition import repetition
 
@@ -30,27 +26,6 @@ WINDOW_WORDS, WINDOW_SIGNS = 3, 8
 _SAYS_SOMETHING = r"(?s)\p{Lo}\p{M}*\p{Lo}|\b\p{Ll}{4,}|(?:\b\p{Ll}{2,}\b.*?){3}"
 _NO_MARKS = frozenset({"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Java", "Bali"})
 _PRIME = np.uint64(0x100000001B3)
-
-
-@cache
-def _usual() -> Mapping[str, float]:
-    data: dict[str, Any] = yaml.safe_load(
-        files("filters").joinpath("data", "pair_quality", "lengths.yaml").read_text("utf-8")
-    )
-    return {str(tag): float(value) for tag, value in data["lengths"].items()}
-
-
-@lru_cache(maxsize=4096)
-def usual_length(language: str) -> float | None:
-    """Letters that a language needs for what English says with one; None where it was not measured."""
-    tag = language
-    while tag:
-        if tag in _usual():
-            return _usual()[tag]
-        shorter = tag.rpartition("-")[0]
-        # Romanised text is no measure for the language's own script.
-        tag = shorter if shorter and languages.script(shorter) == languages.script(tag) else ""
-    return None
 
 
 @dataclass(frozen=True)
@@ -78,11 +53,11 @@ def lengths(
     after = text.letter_weights(target, tags[1], counts)
     first, second = (frame["letters"].to_numpy().astype(np.float64) for frame in (before, after))
     pairs = list(zip(*(side.to_list() for side in tags), strict=True))
-    known = {pair: _expected(pair, own) for pair in set(pairs)}
-    expected = first * np.asarray([known[pair] for pair in pairs], np.float64)
-    ratio = (second + SMOOTHING) / (expected + SMOOTHING)
+    known = {pair: expected(pair, own) for pair in set(pairs)}
+    wanted = first * np.asarray([known[pair] for pair in pairs], np.float64)
+    ratio = (second + SMOOTHING) / (wanted + SMOOTHING)
     enough = np.maximum(first, second) >= LEAST_LETTERS
-    size = np.maximum((expected + second) / 2, 1.0)
+    size = np.maximum((wanted + second) / 2, 1.0)
     deviation = np.log(ratio) / np.sqrt(_FLOOR + _PER_LETTER / size)
     share = after["share"].to_numpy().copy()
     # Simplified or traditional is the step `language`'s affair; here a translation into Chinese is one in Han characters.
@@ -101,7 +76,8 @@ def lengths(
     )
 
 
-def _expected(pair: tuple[str | None, str | None], own: Mapping[tuple[str, str], float]) -> float:
+def expected(pair: tuple[str | None, str | None], own: Mapping[tuple[str, str], float]) -> float:
+    """Letters of the second language for one of the first: as measured, or as found in the data itself; nan without a language."""
     if pair[0] is None or pair[1] is None:
         return np.nan
     here, there = usual_length(pair[0]), usual_length(pair[1])

@@ -1,6 +1,6 @@
 """The two sides of a row are two texts and two languages, wherever they come from: a pair's own sides, or a row and its first parent.
 
-The same rules as for ``similarity``: a row without a parent has nothing to be compared with, and a field that the parent does
+A row without a parent has nothing to be compared with, and a field that the parent does
 not have is no text, which is not the same as an empty one.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curate.rows import Kind, field_names
+from curate.rows import Kind, field_names, text
 from curate.steps import Context, Rows
 
 BLOCK = 8192
@@ -47,8 +47,7 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
             )
             continue
         parents = part.parents()
-        wanted = parents.drop_nulls().unique()
-        found = context.look_up(wanted) if len(wanted) else None
+        found = _look_up(parents, context)
         nothing = pl.Series("", [None] * len(part), dtype=pl.String)
         if found is None:
             yield Sides(start, nothing, part.language, dict.fromkeys(fields, (nothing, nothing)))
@@ -61,6 +60,27 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
             right = pl.select(pl.when(at.is_not_null()).then(part.text(name))).to_series()
             texts[name] = (left.str.slice(0, max_chars), right.str.slice(0, max_chars))
         yield Sides(start, found.language.gather(at), part.language, texts)
+
+
+def tags(rows: Rows, own: bool, context: Context) -> tuple[pl.Series, pl.Series]:
+    """The languages of both sides of all rows; null on the left where there is nothing to compare with."""
+    if own:
+        return rows.field_language("source"), rows.field_language("target")
+    parents = rows.parents()
+    found = _look_up(parents, context)
+    known = {} if found is None else dict(zip(found.ids.to_list(), found.language.to_list(), strict=True))
+    return pl.Series("language", [known.get(one) for one in parents], dtype=pl.String), rows.language
+
+
+def without_blank(texts: pl.Series) -> pl.Series:
+    """Texts of nothing to see as empty ones."""
+    frame = texts.to_frame("text")
+    return frame.select(pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text"))).to_series()
+
+
+def _look_up(parents: pl.Series, context: Context) -> Rows | None:
+    wanted = parents.drop_nulls().unique()
+    return context.look_up(wanted) if len(wanted) else None
 
 
 def compares_own(kind: Kind, between: str | None) -> bool:

@@ -1,5 +1,4 @@
-"""What must come through a translation unchanged (placeholders, markup, code, addresses), and what must not be there at all: broken
-characters, talk about the translation, an end in the middle of a sentence.
+"""What must not be there at all: broken characters, an end in the middle of a sentence.
 
 All of it is counted with Rust regular expressions on whole columns; a search for one tell-tale sign comes first, for most texts
 have none.
@@ -7,66 +6,15 @@ have none.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import yaml
 
 from curate.rows import languages
 
 Floats = npt.NDArray[np.float64]
-
-# ------------------------------------------------------------------------------------------------------------ placeholders
-_ADDRESS = r"[A-Za-z0-9._~:/?#@!$&*+,;=%-]+"
-_KEPT = MappingProxyType(
-    {
-        "code": r"```[^`]*```|``[^\n]+?``|`[^`\n]+`",
-        "url": rf"(?-u:\b)(?:https?|HTTPS?|ftp)://{_ADDRESS}|(?-u:\b)www\.{_ADDRESS}",
-        "email": r"[A-Za-z0-9_.%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
-        "latex": r"\$\$[^$]+\$\$|\\(?:begin|end)\{[a-z*]+\}|\$[^\s$][^$\n\p{Han}\p{Hiragana}\p{Thai}]*[\\^_=][^$\n]*\$|\\[A-Za-z]{2,20}(?-u:\b)",
-        "markup": r"</?[A-Za-z][A-Za-z0-9:-]{0,20}(?:\s[^<>\n]*)?/?>|&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});",
-        "placeholder": r"\{\{[^{}\n]+\}\}|\{%[^{}\n]+%\}|\$\{[^{}\n]+\}|\{[\w.:!-]{0,60}\}|%\([A-Za-z_]\w*\)[sdifrgex]|%(?:[0-9]{1,2}\$)?[-+0#]?[0-9]*(?:\.[0-9]+)?(?:hh|h|ll|l|z|j|t)?[sdifuxXcp](?-u:\b)|%%|<[A-Z][A-Z0-9_]+>|<\|[^|<>\n]+\|>"
-                       r"|\[/?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]|PLACEHOLDER_[0-9]+|\\[nrt](?-u:\b)",
-    }
-)  # fmt: skip
-# Looked for first; nothing of the above can be without one of these.
-_SIGN = r"[`@{}<>$\\%&]|://|www\.|PLACEHOLDER|\[/?[A-Z]"
-# A per cent sign with a blank or a letter after it is mostly a per cent sign.
-_PERCENT = r"%[ \u00a0\u202f]"
-
-
-@cache
-def _kept_pattern() -> str:
-    return "|".join(_KEPT.values())
-
-
-def kept(source: pl.Series, target: pl.Series) -> Floats:
-    """Share (0 to 1) of placeholders, markup, code and addresses of either side that the other has as well; nan where neither has any."""
-    result = np.full(len(source), np.nan)
-    look = (source.str.contains(_SIGN) | target.str.contains(_SIGN)).fill_null(False)
-    at = np.flatnonzero(look.to_numpy())
-    if not len(at):
-        return result
-    found = [
-        side.gather(at).str.replace_all(_PERCENT, " ").str.extract_all(_kept_pattern()).to_list()
-        for side in (source, target)
-    ]
-    for row, before, after in zip(at.tolist(), *found, strict=True):
-        if before or after:
-            ours, theirs = (
-                Counter("".join(one.split()).rstrip(".,;:") for one in side or ()) for side in (before, after)
-            )
-            whole = max(ours.total(), theirs.total())
-            result[row] = (ours & theirs).total() / whole if whole else np.nan
-    return result
-
 
 # ----------------------------------------------------------------------------------------------------------------- encoding
 # What a decoder leaves for bytes that it could not read, what stands for no character, and halves of surrogate pairs
@@ -124,56 +72,6 @@ def damage(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequ
         ]
         found[at] += np.maximum(0, counts[1] - counts[0])
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------------ chatter
-@cache
-def _chatter() -> tuple[str, str, str, str]:
-    data: dict[str, Any] = yaml.safe_load(
-        files("filters").joinpath("data", "pair_quality", "chatter.yaml").read_text("utf-8")
-    )
-    every = data["languages"].values()
-    opens, refuses, ends = (
-        [pattern for given in every for pattern in given.get(name, ())] for name in ("opens", "refuses", "closes")
-    )
-    start = r"(?i)^[\s\p{P}\p{S}]{0,8}(?:"
-    return (
-        start + "|".join(_blanks(one) for one in dict.fromkeys(opens)) + ")",
-        start + "|".join(_blanks(one) for one in dict.fromkeys(refuses)) + ")",
-        "(?i)" + "|".join(given["excuses"] for given in every),
-        r"(?i)(?:[\n.!?。！？।؟]|\A)[\s\p{P}]{0,6}(?:" + "|".join(_blanks(one) for one in dict.fromkeys(ends)) + ")",
-    )
-
-
-def _blanks(pattern: str) -> str:
-    return pattern.replace(" ", r"\s+").replace(r"\s+?", r"\s*").replace(r"[\s+,!.]+", r"[\s,!.]+")
-
-
-# A line of its own with a colon at its end, before a text of one line: in any language that is somebody speaking.
-_HEADING = r"^[^\n]{3,120}[:：]\s*\n"
-
-
-def chatter(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
-    """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the words found."""
-    opens, refuses, excuses, ends = _chatter()
-    excused = {refuses: f"{refuses}|{excuses}", _HEADING: r"[:：]\s*\n"}
-    found: list[str | None] = [None] * len(source)
-    for pattern, longest in ((opens, 300), (refuses, 300), (_HEADING, 300), (ends, None)):
-        target_side = target.fill_null("") if longest is None else target.fill_null("").str.slice(0, longest)
-        at = target_side.str.contains(pattern).arg_true()
-        if len(at):
-            before = source.gather(at).fill_null("")
-            both = (
-                (before if longest is None else before.str.slice(0, 3 * longest))
-                .str.contains(excused.get(pattern, pattern))
-                .to_list()
-            )
-            for row, own, words in zip(
-                at.to_list(), both, target_side.gather(at).str.extract(f"({pattern})", 1).to_list(), strict=True
-            ):
-                if not own and found[row] is None:
-                    found[row] = (words or "").strip()
-    return np.asarray([0.0 if one is None else 1.0 for one in found]), found
 
 
 # ------------------------------------------------------------------------------------------------------------------- ending

@@ -18,17 +18,17 @@ import pyarrow as pa
 from pydantic import PositiveInt, model_validator
 
 from curate.catalog.params import Decision, ModelName, PerLanguage
-from curate.rows import Kind, field_names, main_fields, text, unknown_fields
+from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.ids import hash_texts
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
 from filters.calibration_file import CalibrationFile, PairThreshold, split_pair
 from filters.margin import Pools, make_sample, merge_samples, smallest
+from filters.pair_sides import compares_own, sides, tags, without_blank
 
 Vectors = npt.NDArray[np.float32]
 # Where a threshold is not given. Cosine: for the embedded encoder true pairs have .74 in the mean, unrelated ones .07.
 # Margin: 1 is what a pair has that is no nearer to each other than to its neighbours.
 _LEAST = {"cosine": 0.5, "margin": 1.05}
-_BLOCK = 4096
 _CALIBRATED: Literal["calibrated"] = "calibrated"
 Least = float | Literal["calibrated"]
 
@@ -115,7 +115,7 @@ class Similarity(ScoreStep):
         return found[1] if found is not None and self._trusts(found[1]) else None
 
     def _sides(self, kind: Kind) -> bool:
-        return self.between == "sides" or (self.between is None and kind is Kind.PARALLEL)
+        return compares_own(kind, self.between)
 
     def check(self, kind: Kind) -> list[str]:
         if self.between == "sides" and kind is not Kind.PARALLEL:
@@ -141,7 +141,7 @@ class Similarity(ScoreStep):
         if not self.fits:
             return None
         encoder = self._encoder(context)
-        languages = self._languages(rows, context)
+        languages = tags(rows, self._sides(rows.kind), context)
         assessed = self._assessed(languages, encoder)
         pairs = (languages[0] + "\t" + languages[1]).filter(pl.Series(assessed))
         chosen = smallest([], self.pool)
@@ -162,7 +162,7 @@ class Similarity(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         encoder = self._encoder(context)
         pools = Pools(fitted, self.neighbours) if self.fits else None
-        languages = self._languages(rows, context)
+        languages = tags(rows, self._sides(rows.kind), context)
         assessed = self._assessed(languages, encoder)
         self._complain(languages, assessed, encoder, context)
         names = self._fields(rows.kind)
@@ -245,19 +245,6 @@ class Similarity(ScoreStep):
             )
         return encoder
 
-    def _languages(self, rows: Rows, context: Context) -> tuple[pl.Series, pl.Series]:
-        """The languages of both sides; null on the left where there is nothing to compare with."""
-        if self._sides(rows.kind):
-            return rows.field_language("source"), rows.field_language("target")
-        parents = rows.parents()
-        found = _look_up(parents, context)
-        table = pl.DataFrame({"id": found.ids, "language": found.language}) if found is not None else None
-        if table is None:
-            return pl.Series("language", [None] * len(rows), dtype=pl.String), rows.language
-        known = dict(table.iter_rows())
-        left = [known.get(parent) if parent is not None else None for parent in parents]
-        return pl.Series("language", left, dtype=pl.String), rows.language
-
     def _assessed(self, languages: tuple[pl.Series, pl.Series], encoder: Encoder) -> npt.NDArray[np.bool_]:
         pairs = list(zip(*(side.to_list() for side in languages), strict=True))
         known = {
@@ -314,41 +301,16 @@ class Similarity(ScoreStep):
 
     def _texts(self, rows: Rows, context: Context) -> Iterator[tuple[slice, dict[str, tuple[pl.Series, pl.Series]]]]:
         """Both sides of every field, some thousands of rows at a time; null where the parent has no such field."""
-        for start in range(0, len(rows), _BLOCK):
-            part = Rows(rows.kind, rows.table.slice(start, _BLOCK))
-            block = slice(start, start + len(part))
-            if self._sides(rows.kind):
-                yield block, {"pair": (self._cut(part.text("source")), self._cut(part.text("target")))}
-                continue
-            parents = part.parents()
-            found = _look_up(parents, context)
-            assert found is not None  # rows without a parent are not assessed
-            where = {name: number for number, name in enumerate(found.ids)}
-            at = pl.Series([where[parent] for parent in parents], dtype=pl.UInt32)
-            texts = {}
-            for name in self._fields(rows.kind):
-                there = name in field_names(found.kind)
-                nothing = pl.Series(name, [None] * len(part), dtype=pl.String)
-                left = self._cut(found.text(name).gather(at)) if there else nothing
-                texts[name] = (left, self._cut(part.text(name)))
-            yield block, texts
-
-    def _cut(self, texts: pl.Series) -> pl.Series:
-        cut = texts.str.slice(0, self.max_chars)
-        return (
-            cut.to_frame("text")
-            .select(pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text")))
-            .to_series()
-        )
+        for part in sides(rows, self._sides(rows.kind), self._fields(rows.kind), self.max_chars, context):
+            block = slice(part.start, part.start + len(part.target_language))
+            yield (
+                block,
+                {name: (without_blank(left), without_blank(right)) for name, (left, right) in part.texts.items()},
+            )
 
 
 def _number(value: Least | None) -> float | None:
     return None if isinstance(value, str) else value
-
-
-def _look_up(parents: pl.Series, context: Context) -> Rows | None:
-    wanted = parents.drop_nulls().unique()
-    return context.look_up(wanted) if len(wanted) else None
 
 
 class _Pairs:

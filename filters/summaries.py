@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.rows import main_fields
-from curate.rows.ids import hash_texts
+from curate.rows.ids import finish, hash_texts
 from curate.rows.kinds import SCORES
 from curate.steps import Context, Encoder, Rows, StepError
 from filters import guards, minhash
@@ -126,10 +126,10 @@ def _digests(normal: list[pl.Series]) -> tuple[npt.NDArray[np.uint64], npt.NDArr
     """A digest of each row's normal forms in two halves, and whether there is anything in them."""
     found = []
     there = np.zeros(len(normal[0]), bool)
+    begun = blake2b(digest_size=16, person=b"curate-same-2")
     for row, texts in enumerate(zip(*(one.to_list() for one in normal), strict=True)):
         there[row] = any(texts)
         data = [one.encode("utf-8", "surrogatepass") for one in texts]
-        whole = b"".join([len(one).to_bytes(8, "little") + one for one in data])
-        found.append(blake2b(whole, digest_size=16, person=b"curate-same-2").digest())
+        found.append(finish(begun, b"".join([len(one).to_bytes(8, "little") + one for one in data])))
     halves = _numbers(found, 2)
     return halves[:, 0], halves[:, 1], there

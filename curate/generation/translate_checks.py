@@ -8,20 +8,19 @@ letters' worth (:func:`curate.rows.text.letter_weights`) over what the two langu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import regex
-import yaml
 
 from curate.generation.protect import Span, differences, shown
 from curate.generation.sentences import split
-from curate.generation.translate_numbers import lost_numbers
+from curate.pairs.chatter import aside, chatter
+from curate.pairs.lengths import usual_length
+from curate.pairs.same_numbers import compare
 from curate.rows import languages
 from curate.rows.text import UNSPACED, letter_weights
 
@@ -93,18 +92,19 @@ def verdicts(pairs: Sequence[Pair], source: str, target: str, limits: Limits) ->
     after = letter_weights(
         pl.Series([other for _, other in plain], dtype=pl.String), pl.Series([target] * len(pairs), dtype=pl.String)
     )
-    usual = usual_length(target) / usual_length(source)
+    usual = (usual_length(target) or 1.0) / (usual_length(source) or 1.0)
+    said = talk(plain) if "chatter" in limits.checks else [None] * len(pairs)
     found = []
     for at, pair in enumerate(pairs):
         sizes = (float(before["letters"][at]), float(after["letters"][at]))
         shares = (before["share"][at], after["share"][at])
-        found.append(_verdict(pair, plain[at], sizes, shares, usual, (source, target), limits))
+        found.append(_verdict(pair, plain[at], sizes, shares, usual, said[at], (source, target), limits))
     return found
 
 
 def _verdict(
     pair: Pair, plain: tuple[str, str], sizes: tuple[float, float], shares: tuple[float | None, float | None], usual: float,
-    languages_: tuple[str, str], limits: Limits,
+    said: str | None, languages_: tuple[str, str], limits: Limits,
 ) -> Verdict:  # fmt: skip
     source, target = languages_
     checks = limits.checks
@@ -138,7 +138,7 @@ def _verdict(
             say("spans", what)
     if "copy" in checks and (left := copied(plain[0], plain[1], source, target)):
         say("copy", left)
-    if "numbers" in checks and (lost := lost_numbers(plain[0], plain[1], target)):
+    if "numbers" in checks and (lost := lost_numbers(plain[0], plain[1], source, target)):
         say("numbers", f"{', '.join(lost[:5])} missing")
     if shares[1] is not None and sizes[1] >= 12 and shares[1] < 0.4 * (1.0 if shares[0] is None else shares[0]):
         say("script", f"{shares[1]:.0%} of the letters are in the script of {target}")
@@ -148,8 +148,8 @@ def _verdict(
         and again[1] > 2 * max(2, (repeated(plain[0], source) or ("", 0))[1])
     ):
         say("repetition", f"'{shown(again[0])}' {again[1]} times in a row")
-    if "chatter" in checks and (begun := chatter(plain[0], plain[1])):
-        say("chatter", f"it says '{shown(begun)}'")
+    if said is not None:
+        say("chatter", f"it says '{shown(said)}'")
     if "brackets" in checks and (open_ := unclosed(plain[0], plain[1])):
         say("brackets", open_)
     for term, wanted in pair.terms if "glossary" in checks else ():
@@ -193,25 +193,6 @@ def _unfit(pair: Pair) -> list[str]:
 
 
 # ----------------------------------------------------------------------------------------------------------------- length
-@cache
-def _lengths() -> Mapping[str, float]:
-    return dict(yaml.safe_load(files("curate.generation").joinpath("lexicons", "lengths.yaml").read_text("utf-8")))
-
-
-@lru_cache(maxsize=1024)
-def usual_length(language: str) -> float:
-    """How many letters a language needs for what English says with one (1.0 where that was not measured)."""
-    tag = language
-    while tag:
-        if tag in _lengths():
-            return float(_lengths()[tag])
-        # Romanised text is no measure for the language's own script.
-        tag = (
-            tag.rpartition("-")[0] if languages.script(tag) == languages.script(tag.rpartition("-")[0] or "und") else ""
-        )
-    return 1.0
-
-
 _COUNTED = regex.compile(r"\p{L}{2}")
 
 
@@ -299,34 +280,28 @@ def repeated(text: str, language: str = languages.UNKNOWN) -> tuple[str, int] | 
     return joiner.join(tokens[best[1] : best[1] + best[2]]), best[0]
 
 
-# ---------------------------------------------------------------------------------------------------------------- chatter
-@cache
-def _chatter() -> regex.Pattern[str]:
-    data: dict[str, list[str]] = yaml.safe_load(
-        files("curate.generation").joinpath("lexicons", "chatter.yaml").read_text("utf-8")
-    )
-    patterns = [pattern.replace(" ", r"\s+") for tag in sorted(data) if tag != "aside" for pattern in data[tag]]
-    return regex.compile(
-        r"[\s\x22'“«*#<(\[]*(?:" + "|".join(f"(?:{pattern})" for pattern in patterns) + ")", regex.IGNORECASE
-    )
+# ------------------------------------------------------------------------------------------------------- numbers, chatter
+_SPELLED_OUT = 12
 
 
-@cache
-def _asides() -> regex.Pattern[str]:
-    data = yaml.safe_load(files("curate.generation").joinpath("lexicons", "chatter.yaml").read_text("utf-8"))
-    return regex.compile(r"\s*[(（](?:" + "|".join(data["aside"]) + r")[)）]", regex.IGNORECASE)
+def lost_numbers(
+    source: str, target: str, from_language: str = languages.UNKNOWN, into: str = languages.UNKNOWN
+) -> list[str]:
+    """The numbers of a text that its translation has not, in any digits, separators, scales and words.
+
+    Numbers up to 12 may be said in many ways, but not three of them or more.
+    """
+    found = compare(source, target, from_language, into)
+    lost = [] if found is None else list(found.lost)
+    small = [one for one in lost if one.isdecimal() and int(one) <= _SPELLED_OUT]
+    return lost if len(small) >= 3 else [one for one in lost if one not in small]
 
 
-_ADDED = regex.compile(r"\s*\([^()]{0,20}(?:\)|$)|\s*\($")
-
-
-def without_asides(source: str, target: str) -> str:
-    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``, ``Tteokbokki (o)``), if the
-    original has no brackets."""
-    if "(" not in target or _BRACKETS.search(source):
-        return target
-    left = _ADDED.sub("", _asides().sub("", target))
-    return left if left.strip() else target
+def talk(pairs: Sequence[tuple[str, str]]) -> list[str | None]:
+    """For each (text, translation): what a model says of itself or the translation, that the original does not say."""
+    sides = [pl.Series([pair[side] for pair in pairs], dtype=pl.String) for side in (0, 1)]
+    _, found = chatter(sides[0], sides[1])
+    return [begun or aside(*pair) for begun, pair in zip(found, pairs, strict=True)]
 
 
 # --------------------------------------------------------------------------------------------------------------- brackets
@@ -352,16 +327,6 @@ def _order(text: str) -> bool:
         if depth < 0:
             return False
     return not depth
-
-
-def chatter(source: str, target: str) -> str | None:
-    """What a model says of itself in a translation: how it begins, if the original does not begin so, or that a name is foreign."""
-    if "(" not in source and (aside := _asides().search(target)):
-        return str(aside[0])
-    match = _chatter().match(target[:400])
-    if match is None or _chatter().match(source[:400]):
-        return None
-    return match[0].strip()
 
 
 # --------------------------------------------------------------------------------------------------------------- glossary

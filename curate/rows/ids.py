@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,16 @@ def row_digests(table: pa.Table) -> list[bytes]:
 
 def hash_texts(texts: Iterable[str], size: int = 16) -> list[bytes]:
     """A digest of each text (cache keys); lone surrogates are taken as they are."""
-    return [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest() for text in texts]
+    begun = hashlib.blake2b(digest_size=size)
+    return [finish(begun, text.encode("utf-8", "surrogatepass")) for text in texts]
+
+
+def finish(begun: Any, data: bytes) -> bytes:
+    """The digest of ``data`` by a hasher that was set up before: to copy one is five times faster than to make one."""
+    digest = begun.copy()
+    digest.update(data)
+    made: bytes = digest.digest()
+    return made
 
 
 class ContentDigest:

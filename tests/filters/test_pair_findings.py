@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.rows import languages
-from filters import pair_findings, pair_shape, pair_text, pair_words
+from curate.pairs import chatter
+from filters import pair_findings, pair_names
 from filters.pair_findings import CHECKS
 
 
@@ -63,22 +60,6 @@ def test_one_sentence_of_several_is_enough_and_an_unlisted_language_is_not_asses
         == 0
     )
     assert np.isnan(find(source, "Mto ni mpana.", "en", "sw")["negation"])
-
-
-def test_the_lists_are_data_with_an_owner_a_licence_and_a_version() -> None:
-    for name in ("negation", "number_words", "chatter", "lengths"):
-        data = yaml.safe_load(files("filters").joinpath("data", "pair_quality", f"{name}.yaml").read_text("utf-8"))
-        assert data["owner"] and data["license"] == "CC0-1.0" and data["version"] >= 1
-        for tag in data.get("languages", data.get("lengths")):
-            assert languages.normalize(tag) == tag, f"{name}: {tag}"
-    assert (
-        len(
-            yaml.safe_load(files("filters").joinpath("data", "pair_quality", "chatter.yaml").read_text("utf-8"))[
-                "languages"
-            ]
-        )
-        >= 20
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------------- names
@@ -239,10 +220,63 @@ def test_script_is_checked_where_there_are_letters_enough() -> None:
     assert np.isnan(find("C3PO", "C3PO", "en", "ru")["script"])
 
 
-def test_usual_lengths_follow_the_script() -> None:
-    assert pair_shape.usual_length("de") and pair_shape.usual_length("de-CH") == pair_shape.usual_length("de")
-    assert pair_shape.usual_length("hi-Latn") is None
-    assert pair_shape.usual_length("tlh") is None
+# ----------------------------------------------------------------------------------------------- negations beside each other
+@pytest.mark.parametrize(
+    ("one", "other", "source", "target", "turned"),
+    [
+        ("en", "de", "He came. He was not tired. He sat down.", "Er kam. Er war müde. Er setzte sich.", 1),
+        # Two sentences in one are still compared with the one that says them.
+        ("en", "de", "The shop is old and dark. It is not open today. Come tomorrow.", "Der Laden ist alt und dunkel, und er ist heute offen. Kommen Sie morgen.", 1),
+        # What may be a negation goes with its like, and excuses nothing beyond that.
+        ("en", "fr", "I couldn't have done it without you.", "J’aurais pu le faire sans toi.", 0.5),
+        ("en", "fr", "He did it without you.", "Il l’a fait sans toi.", 0),
+        ("en", "fr", "He did it without you.", "Tu n’as pas aidé.", 0),
+        # What only looks like one is none.
+        ("en", "tr", "The Amazon is a river.", "Amazon bir nehirdir.", 0), ("en", "th", "Like a bird", "อย่างนก", 0), ("en", "vi", "Such as rice", "Chẳng hạn như gạo", 0),
+        ("en", "ar", "What is the name of the river?", "ما اسم النهر؟", 0), ("en", "ar", "What is not the name of the river?", "ما اسم النهر؟", 1),
+        ("en", "de", "Shall we go, isn't it?", "Wollen wir gehen?", 0),
+    ],
+)  # fmt: skip
+def test_negations_are_compared_sentence_by_sentence(
+    one: str, other: str, source: str, target: str, turned: float
+) -> None:
+    assert find(source, target, one, other)["turned"] == turned
+
+
+# ------------------------------------------------------------------------------------------------------------ names, again
+class Meanings:
+    """An encoder of words: those of one list mean the same."""
+
+    def __init__(self, *same: str) -> None:
+        self._places = {word: place for place, words in enumerate(same) for word in words.split()}
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        found = np.zeros((len(texts), 64), np.float32)
+        for row, one in enumerate(texts):
+            found[row, self._places.get(one, 32 + len(one) % 32)] = 1
+        return found
+
+
+def test_a_name_that_is_another_and_not_the_same_in_another_language_is_told_by_an_encoder() -> None:
+    encoder = Meanings("Venice Venedig", "Genghis", "Nixon")
+    rows = [
+        ("He went to Venice by train.", "Er fuhr mit dem Zug nach Venedig.", "en", "de"),
+        ("He went to Venice by train.", "Il est allé à Genghis en train.", "en", "fr"),
+        ("Er fuhr mit Nixon im Zug.", "He went with Genghis by train.", "de", "en"),
+        ("He went home by train.", "Il est rentré en train.", "en", "fr"),
+    ]
+    source, target, one, other = (pl.Series([row[column] for row in rows]) for column in range(4))
+    unmatched = pair_names.names(source, target, (one.to_list(), other.to_list()))
+    found = pair_names.kinship(unmatched, source, target, np.arange(4), encoder)
+    assert np.isnan(found[0]) or found[0] == 1
+    assert (found[1], found[2]) == (0, 0)
+    assert np.isnan(found[3])
+
+
+def test_what_stands_in_latin_letters_in_another_script_must_come_from_the_other_side() -> None:
+    assert find("What does BSkyB sell?", "DECnet卖什么？", "en", "zh")["names_foreign"] == 1
+    assert find("DECnet卖什么？", "What does BSkyB sell?", "zh", "en")["names_foreign"] == 1
+    assert find("What does BSkyB sell?", "BSkyB卖什么？", "en", "zh")["names_foreign"] == 0
 
 
 # ----------------------------------------------------------------------------------------------------------------- anything
@@ -287,10 +321,5 @@ def test_hostile_texts_cost_no_more_than_their_length() -> None:
         find(text, text[::-1], "en", "de")
 
 
-def test_every_list_of_negations_compiles_and_names_a_language() -> None:
-    for tag in yaml.safe_load(files("filters").joinpath("data", "pair_quality", "negation.yaml").read_text("utf-8"))[
-        "languages"
-    ]:
-        assert pair_words.has_negations(tag)
-    assert not pair_words.has_negations("sw")
-    assert pair_text.chatter(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String))[1] == []
+def test_talk_of_no_rows_is_none() -> None:
+    assert chatter.chatter(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String))[1] == []

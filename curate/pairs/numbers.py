@@ -1,23 +1,19 @@
-"""A number said on one side is said on the other: in any digits, with any separators, counted in thousands, myriads or lakhs, or in words.
+"""A number in a text is the set of values it may have: ``1.234`` is 1234 or 1.234, in any digits, with any separators, counted in thousands,
+myriads or lakhs.
 
-A mention is the set of values it may have (``1.234`` is 1234 or 1.234; ``3 p.m.`` is 3 or 15). Two sides agree as far as their
-mentions can be matched one to one. What may rightly be said without a number (an article for 1, a word for a small number
-where no list of number words is there, a month's name for its number) counts neither for nor against.
+Number words and scales are data (``data/number_words.yaml``). Which numbers agree is the affair of :mod:`curate.pairs.same_numbers`.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import polars as pl
 import regex
-import yaml
 
+from curate.pairs.lists import load
 from curate.rows import languages
 
 # .5 is 0.5; the figures of m² and O₂ written on the line are no numbers.
@@ -25,23 +21,17 @@ _SEPARATED = regex.compile(
     r"(?<![0-9.,\p{L}])\.[0-9]+(?![0-9.])|(?<!\b[kcm]?m(?=[23]\b))(?<!\b[CH]?O(?=2\b))[0-9]+(?:(?:[.,'’٫٬·]|，(?=[0-9]{3}(?![0-9]))|[  \u00a0\u202f\u2009](?=[0-9]{3}(?![0-9])))[0-9]+)*"
 )
 _ALONE = regex.compile(r"[0-9]+")
-_HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2, "叁": 3, "肆": 4, "伍": 5,
+HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2, "叁": 3, "肆": 4, "伍": 5,
                "陆": 6, "柒": 7, "捌": 8, "玖": 9, "廿": 20, "卅": 30}  # fmt: skip
-_HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "拾": 10, "佰": 100, "仟": 1000}
-_HAN_MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
-_HAN = regex.compile(f"[{''.join((*_HAN_DIGITS, *_HAN_UNITS, *_HAN_MYRIADS))}]{{2,}}")
+HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "拾": 10, "佰": 100, "仟": 1000}
+HAN_MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
+_HAN = regex.compile(f"[{''.join((*HAN_DIGITS, *HAN_UNITS, *HAN_MYRIADS))}]{{2,}}")
 _FRACTIONS = {char: unicodedata.numeric(char) for char in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
-_ROMAN = regex.compile(r"(?<![\p{L}\p{N}])(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\p{L}\p{N}])")
-_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _HOURS = regex.compile(r"(?:[01]?[0-9]|2[0-4])\.[0-5][0-9]")
-_CLOCK = regex.compile(r"\p{Nd}:\p{Nd}{2}|時|点|點|시 ")
 _MONTH = regex.compile(r"\s?(?:月|월|เดือน)|[./-][0-9]{1,2}[./-][0-9]{2,4}|[./-][0-9]{4}")
-_AFTERNOON = regex.compile(
-    r"(?i)\b(?:p\.? ?m\b|in the (?:afternoon|evening)|noon|at night)|午後|下午|晚上|오후|오전|午前|上午|de la (?:tarde|noche)|du soir|après-midi|uhr|μ\.?μ|مساء|शाम|दोपहर|रात|вечера|дня|บ่าย|ทุ่ม|chiều|tối"
-)
 _FOREIGN_DIGIT = regex.compile(r"(?V1)[[\p{Nd}]--[0-9]]|[．٫٬]")
-_SMALL = 12
 _LONG = 15
+WORTH_A_LOOK = rf"\p{{Nd}}|[{''.join((*HAN_DIGITS, *HAN_UNITS, *HAN_MYRIADS))}]{{2}}"
 Values = frozenset[float | str]
 
 
@@ -59,19 +49,8 @@ class Mention:
     """Hours and minutes, where it may be a time: 9.30 is 9:30 in many languages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """How the numbers of two sides go together."""
-
-    matched: int
-    lost: tuple[str, ...]
-    """Those of the source without a counterpart."""
-    added: tuple[str, ...]
-    """Those of the target without a counterpart."""
-
-
 @dataclass(frozen=True)
-class _Words:
+class NumberWords:
     """The number words of one language."""
 
     patterns: tuple[tuple[int, regex.Pattern[str]], ...]
@@ -81,20 +60,13 @@ class _Words:
 
 
 @cache
-def _data() -> dict[str, Any]:
-    path = files("filters").joinpath("data", "pair_quality", "number_words.yaml")
-    loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
-    return loaded
-
-
-@cache
-def _words(language: str) -> _Words | None:
+def number_words(language: str) -> NumberWords | None:
     """The words of a language; None where there are none."""
-    given = _data()["languages"].get(languages.base(language))
+    given = load("number_words")["languages"].get(languages.base(language))
     return None if given is None else _compiled(language, given)
 
 
-def _compiled(language: str, given: dict[str, Any]) -> _Words:
+def _compiled(language: str, given: dict[str, Any]) -> NumberWords:
     joined = bool(given.get("joined"))
     spelled = [*enumerate(given["words"]), *((20 + 10 * step, word) for step, word in enumerate(given["ten"]))]
     patterns = []
@@ -103,13 +75,13 @@ def _compiled(language: str, given: dict[str, Any]) -> _Words:
             (value, regex.compile(str(said) if joined else rf"(?i)(?<![\p{{L}}\p{{M}}])(?:{said})(?![\p{{L}}\p{{M}}])"))
         )
     scales = {str(word).casefold(): int(size) for word, size in given["scales"].items()}
-    return _Words(tuple(patterns), scales, _scale_pattern(scales, joined), given["decimal"])
+    return NumberWords(tuple(patterns), scales, _scale_pattern(scales, joined), given["decimal"])
 
 
 def _scale_pattern(scales: dict[str, int], joined: bool) -> regex.Pattern[str]:
     signs = "|".join(
         sorted(
-            map(regex.escape, {*map(str, _data()["signs"]), *(word for word in scales if joined)}),
+            map(regex.escape, {*map(str, load("number_words")["signs"]), *(word for word in scales if joined)}),
             key=lambda word: (-len(word), word),
         )
     )
@@ -125,42 +97,46 @@ def _plain_scale() -> regex.Pattern[str]:
 
 @cache
 def _sign_sizes() -> dict[str, int]:
-    return {str(sign): int(size) for sign, size in _data()["signs"].items()}
+    return {str(sign): int(size) for sign, size in load("number_words")["signs"].items()}
 
 
-def _ascii(text: str) -> str:
+def plain_digits(text: str) -> str:
     """The text with the digits of all scripts as 0 to 9, and full-width separators narrow; its length stays."""
     if text.isascii() or not _FOREIGN_DIGIT.search(text):
         return text
-    return "".join(_digit(char) for char in text)
+    return "".join(_plain(char) for char in text)
 
 
 @cache
-def _digit(char: str) -> str:
-    if char.isdecimal():
-        return str(unicodedata.decimal(char))
-    return {"．": ".", "٫": ".", "٬": ","}.get(char, char)
+def decimal_digit(sign: str) -> str:
+    """A decimal digit of any script as 0 to 9; other signs as they are."""
+    return str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
+
+
+@cache
+def _plain(sign: str) -> str:
+    return {"．": ".", "٫": ".", "٬": ","}.get(sign, decimal_digit(sign))
 
 
 def han_value(text: str) -> float | None:
     """What Han numerals say (二十五 → 25, 一九九八 → 1998, 三万二千 → 32000); None where they are no number."""
-    if not any(char in _HAN_UNITS or char in _HAN_MYRIADS for char in text):
-        return float("".join(str(_HAN_DIGITS[char]) for char in text)) if len(text) <= _LONG else None
+    if not any(char in HAN_UNITS or char in HAN_MYRIADS for char in text):
+        return float("".join(str(HAN_DIGITS[char]) for char in text)) if len(text) <= _LONG else None
     total = section = 0
     digit: int | None = None
     for char in text:
-        if char in _HAN_DIGITS:
+        if char in HAN_DIGITS:
             if digit not in (None, 0):
                 return None
-            digit = _HAN_DIGITS[char]
-        elif char in _HAN_UNITS:
-            section += (1 if digit is None else digit) * _HAN_UNITS[char]
+            digit = HAN_DIGITS[char]
+        elif char in HAN_UNITS:
+            section += (1 if digit is None else digit) * HAN_UNITS[char]
             digit = None
         else:
             total = (
-                (total + section + (digit or 0)) * _HAN_MYRIADS[char]
+                (total + section + (digit or 0)) * HAN_MYRIADS[char]
                 if total + section + (digit or 0)
-                else _HAN_MYRIADS[char]
+                else HAN_MYRIADS[char]
             )
             section, digit = 0, None
     return float(total + section + (digit or 0))
@@ -204,8 +180,8 @@ def mentions(text: str, language: str = languages.UNKNOWN, bare: bool = False) -
         bare: whether a number before a word for thousands or millions may also stand for itself, since what the other language says
             for them is not known.
     """
-    known = _words(language)
-    plain = _ascii(text)
+    known = number_words(language)
+    plain = plain_digits(text)
     found: list[Mention] = []
     pattern = known.scale if known else _plain_scale()
     done = 0
@@ -270,7 +246,7 @@ def _small(digits: str) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) <= 2 else None
 
 
-def _spelled(value: int, text: str, words: _Words | None) -> bool | None:
+def spelled(value: int, text: str, words: NumberWords | None) -> bool | None:
     """Whether a text says a number in words; None where that cannot be told."""
     if words is None:
         return None
@@ -286,107 +262,7 @@ def _spelled(value: int, text: str, words: _Words | None) -> bool | None:
     return False
 
 
-def _roman(text: str) -> set[float]:
-    found = set()
-    for match in _ROMAN.finditer(text):
-        if match[0]:
-            numbers = [_ROMAN_VALUES[char] for char in match[0]]
-            found.add(
-                float(sum(-one if one < two else one for one, two in zip(numbers, [*numbers[1:], 0], strict=True)))
-            )
-    return found
-
-
-def _otherwise(mention: Mention, text: str, language: str, others: set[float | str], afternoon: bool) -> bool | None:
-    """Whether a number without a counterpart is said in another way; None: it need not be said."""
-    value = max((one for one in mention.values if isinstance(one, float)), default=None)
-    if value is None:
-        return False
-    small = mention.small
-    if small is not None:
-        said = _spelled(small, text, _words(language))
-        if said or (said is None and small <= _SMALL) or small in (0, 1) or (mention.month and small <= 12):
-            return None
-        if float(small) in _roman(text):
-            return None
-    if afternoon and value in (15, 30, 45):
-        return None  # a quarter past, half past
-    if afternoon and value <= 24 and (value + 12 in others or value - 12 in others):
-        return True
-    if any(other in (value + 543, value - 543) for other in others if isinstance(other, float)) and value > 1000:
-        return True  # the years of the Buddhist era
-    # the 1980s are the 80s; '98 is 1998
-    if value >= 1000 and value == int(value) and value % 100 in others:
-        return True
-    if value < 100 and any(
-        isinstance(other, float) and 1000 <= other <= 2100 and other % 100 == value for other in others
-    ):
-        return True
-    if (
-        value >= 100
-        and len(mention.values) > 1
-        and not any(isinstance(other, float) and other >= 13 for other in others)
-    ):
-        return None  # 15万 against a hundred and fifty thousand
-    if value >= 100 and value in {10.0**power for power in range(2, 13)}:  # a thousand, one million, 百万: in words
-        return None
-    return value in (0.5, 1.5, 0.25, 0.75) or None if value < 2 and value != int(value) else False
-
-
-def compare(
-    source: str, target: str, source_language: str = languages.UNKNOWN, target_language: str = languages.UNKNOWN
-) -> Compared | None:
-    """How the numbers of two texts go together; None where neither has any.
-
-    Numbers are matched one to one, those with fewest readings first. A repeated number needs to be said once only:
-    translations rightly say «it» for it.
-    """
-    left = mentions(source, source_language, bare=_words(target_language) is None)
-    right = mentions(target, target_language, bare=_words(source_language) is None)
-    if not left and not right:
-        return None
-    ours: set[float | str] = set().union(*(one.values | one.hours for one in left))
-    theirs: set[float | str] = set().union(*(one.values | one.hours for one in right))
-    matched = sum(not one.values.isdisjoint(theirs) for one in left)
-    afternoon = bool(
-        _AFTERNOON.search(source) or _AFTERNOON.search(target) or _CLOCK.search(source) or _CLOCK.search(target)
-    )
-    lost, excused = _without(left, theirs, target, target_language, afternoon)
-    added, uncalled = _without(right, ours, source, source_language, afternoon)
-    # A digit that need not be said is one that should have been another where that other is missing.
-    return Compared(matched, lost or (excused[:1] if added else ()), added or (uncalled[:1] if lost else ()))
-
-
-def _without(
-    these: Sequence[Mention], others: set[float | str], text: str, language: str, afternoon: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The numbers that are not among the others': those that are missing there, and those that may be."""
-    missing: dict[str, None] = {}
-    excused: dict[str, None] = {}
-    for one in these:
-        if one.values.isdisjoint(others) and not (one.hours and one.hours <= others):
-            said = _otherwise(one, text, language, others, afternoon)
-            if said is False:
-                missing[one.text] = None
-            elif (
-                said is None
-                and one.small is not None
-                and not one.month
-                and not _spelled(one.small, text, _words(language))
-            ):
-                excused[one.text] = None
-    return tuple(missing), tuple(excused)
-
-
-WORTH_A_LOOK = rf"\p{{Nd}}|[{''.join((*_HAN_DIGITS, *_HAN_UNITS, *_HAN_MYRIADS))}]{{2}}"
-
-
-def compared(
-    source: pl.Series, target: pl.Series, languages_: tuple[Sequence[str], Sequence[str]]
-) -> list[Compared | None]:
-    """:func:`compare` of each pair; pairs without any digit cost nothing."""
-    look = (source.str.contains(WORTH_A_LOOK) | target.str.contains(WORTH_A_LOOK)).fill_null(False).to_list()
-    return [
-        compare(one or "", other or "", first, second) if worth else None
-        for one, other, first, second, worth in zip(source.to_list(), target.to_list(), *languages_, look, strict=True)
-    ]
+def said_in_words(value: int, text: str, language: str) -> int:
+    """How often a text says a small number in words; 0 where there is no list."""
+    words = number_words(language)
+    return sum(len(pattern.findall(text)) for number, pattern in words.patterns if number == value) if words else 0

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.pair_numbers import compare, han_value, mentions
+from curate.pairs.numbers import han_value, mentions
+from curate.pairs.same_numbers import compare
 
 SAME = [
     ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.234,50 Dollar."),
@@ -79,6 +80,32 @@ def test_a_number_that_is_missing_is_told_and_texts_without_any_are_not_assessed
     assert found is not None
     assert (found.lost, found.added) == (("250",), ())
     assert compare("No number here.", "Keine Zahl hier.", "en", "de") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "source", "target", "lost", "added"),
+    [
+        # Of two that are there anyway one became another.
+        ("en", "de", "Ann took 2 pears, Bob 4, then both took 2.", "Ann nahm 2 Birnen, Bob 4, dann nahmen beide 9.", ("2",), ("9",)),
+        ("en", "ru", "A pass of 7 yards in the fourth quarter", "Пас на 4 ярда в четвёртой четверти", ("7",), ("4",)),
+        # Half a litre need not be said with digits, but 5.5 of them are no half.
+        ("ru", "en", "Стакан стоит 0,50 $.", "A glass is $5.50.", ("0,50",), ("5.50",)),
+        ("de", "en", "Ein Pfund kostet 1,50 Euro, und er nahm 4.", "A pound is 4.50 euros, and he took 4.", ("1,50",), ("4.50",)),
+        ("zh", "en", "周围1,000米", "within 1700 metres", ("1,000",), ("1700",)),
+        ("de", "en", "Sie isst 1 Keks, er 6.", "She eats 1 cookie, he eats 1.", ("6",), ("1",)),
+    ],
+)  # fmt: skip
+def test_a_number_that_stands_for_another_is_told_even_where_it_may_stand(
+    one: str, other: str, source: str, target: str, lost: tuple[str, ...], added: tuple[str, ...]
+) -> None:
+    found = compare(source, target, one, other)
+    assert found is not None
+    assert (found.lost, found.added) == (lost, added)
+
+
+def test_where_scales_are_not_known_a_number_may_be_counted_in_any() -> None:
+    found = compare("Watu 50 milioni", "50,000,000 people", "xx", "en")
+    assert found is not None and (found.lost, found.added) == ((), ())
 
 
 @pytest.mark.parametrize(

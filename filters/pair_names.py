@@ -1,29 +1,26 @@
-"""Names and negations: the two kinds of words that a reader notices when they are lost, and that can be looked for without a dictionary
-of all the others.
+"""Names: words that a reader notices when they are lost, and that can be looked for without a dictionary of all the others.
 
 A name is a word in Latin letters that keeps its shape: an acronym, a word with digits or capitals inside, a capital letter in the
 middle of a sentence. It is compared where both sides are written in Latin letters, or where the other script keeps it as it is.
-Negations come from lists (``data/pair_quality/negation.yaml``); a language without one is not assessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import yaml
+import regex
 from rapidfuzz.distance import Levenshtein
 
 from curate.rows import languages
+from curate.steps import Encoder
 
 Floats = npt.NDArray[np.float64]
 
-# ------------------------------------------------------------------------------------------------------------------- names
 # COVID-19, iPhone, B2B, NASA, U.S. …
 _SHAPED = r"\b(?:[A-Z][A-Z0-9]*[-&][A-Z0-9]{1,8}\b|[A-Z]{2,}[0-9]*\b|[A-Za-z]+[0-9]+[A-Za-z0-9]*\b|[a-z]+[A-Z][A-Za-z]*\b|[A-Z][a-z]+[A-Z][A-Za-z]*\b)"
 # A capital letter after a small word, a comma or another name: no beginning of a sentence.
@@ -33,48 +30,9 @@ _ANY_LATIN = r"\b\p{Latin}[\p{Latin}\p{M}0-9'’-]*\p{Latin}"
 _CAPITALS_SAY_NOTHING = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl"})
 # What English writes with a capital and others translate: days, months, the first person.
 _NO_NAMES = frozenset(
-    [
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "sir",
-        "god",
-        "lord",
-        "king",
-        "queen",
-        "president",
-        "prime",
-        "minister",
-        "north",
-        "south",
-        "east",
-        "west",
-        "northern",
-        "southern",
-        "eastern",
-        "western",
-    ]
-)
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+     "mr", "mrs", "ms", "dr", "sir", "god", "lord", "king", "queen", "president", "prime", "minister", "north", "south", "east", "west", "northern", "southern", "eastern", "western"]
+)  # fmt: skip
 _LEAST_LIKE = 0.7
 
 
@@ -83,18 +41,36 @@ def is_latin(tag: str) -> bool:
     return "Latin" in languages.letters(tag)
 
 
-def names(
-    source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequence[str]]
-) -> tuple[Floats, Floats, list[str | None]]:
-    """How many names of the source have no counterpart in the target, and the other way round (nan where there is none on either side or the
-    scripts do not allow to say), and an example."""
-    lost, added = np.full(len(source), np.nan), np.full(len(source), np.nan)
-    example: list[str | None] = [None] * len(source)
+@dataclass
+class Unmatched:
+    """Names without a counterpart on the other side, for each pair; None where the scripts do not allow to say, or there are no names at all."""
+
+    lost: list[list[str] | None]
+    """Those of the source."""
+    added: list[list[str] | None]
+    """Those of the target."""
+
+    def counts(self) -> tuple[Floats, Floats]:
+        """How many each; nan for None."""
+        sides = (self.lost, self.added)
+        lost, added = (np.asarray([np.nan if one is None else len(one) for one in side], np.float64) for side in sides)
+        return lost, added
+
+    def examples(self) -> list[str | None]:
+        """One of each side, to be shown."""
+        return [
+            " / ".join(name[0] for name in pair if name) or None for pair in zip(self.lost, self.added, strict=True)
+        ]
+
+
+def names(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequence[str]]) -> Unmatched:
+    """The names of both sides that have no counterpart."""
+    found = Unmatched([None] * len(source), [None] * len(source))
     latin = [np.asarray([is_latin(tag) for tag in side], bool) for side in tags]
     worth = (latin[0] & latin[1]) | (target.str.contains(r"[A-Za-z]{2}").fill_null(False).to_numpy() & (latin[0] | latin[1])) | (source.str.contains(r"[A-Za-z]{2}").fill_null(False).to_numpy() & latin[1])  # fmt: skip
     at = np.flatnonzero(worth)
     if not len(at):
-        return lost, added, example
+        return found
     sides = [side.gather(at).fill_null("") for side in (source, target)]
     frame = pl.DataFrame({"s": sides[0], "t": sides[1]}).select(
         *(pl.col(side).str.extract_all(_SHAPED).alias(f"{side}_shaped") for side in "st"),
@@ -118,8 +94,8 @@ def names(
         one, other = tags[0][row], tags[1][row]
         both = bool(latin[0][row] and latin[1][row])
         if both:
-            mute = languages.base(one) in _CAPITALS_SAY_NOTHING or languages.base(other) in _CAPITALS_SAY_NOTHING
-            ours, theirs = _names(s_shaped, s_capital, mute), _names(t_shaped, t_capital, mute)
+            mute = [languages.base(tag) in _CAPITALS_SAY_NOTHING for tag in (one, other)]
+            ours, theirs = _names(s_shaped, s_capital, mute[0]), _names(t_shaped, t_capital, mute[1])
             gone, new = _missing(ours, right, one), _missing(theirs, left, other)
         elif latin[0][row]:
             # Kept as they are in another script: what stands there in Latin letters must come from the source.
@@ -131,10 +107,40 @@ def names(
             gone = _missing(ours, right, one)
             new = _missing(theirs, left, other) if ours else []
         if ours or theirs:
-            lost[row], added[row] = len(gone), len(new)
-            if gone or new:
-                example[row] = " / ".join(filter(None, (gone[0] if gone else "", new[0] if new else "")))
-    return lost, added, example
+            found.lost[row], found.added[row] = gone, new
+    return found
+
+
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]{2,}")
+_MOST_NAMES, _MOST_WORDS = 12, 250
+
+
+def kinship(
+    unmatched: Unmatched, source: pl.Series, target: pl.Series, at: npt.NDArray[np.int64], encoder: Encoder
+) -> Floats:
+    """The least, over the names without a counterpart, of the greatest cosine with a word of the other side: an encoder knows that Venedig is
+    Venice, and that it is not Genghis. nan where there are no such names.
+
+    Args:
+        at: the pairs that are looked at; both sides in Latin letters.
+    """
+    result = np.full(len(source), np.nan)
+    asked: list[tuple[int, list[str], list[str]]] = []
+    for row in at.tolist():
+        for names_, other in ((unmatched.lost[row], target[row]), (unmatched.added[row], source[row])):
+            # Short ones are abbreviations, which every language makes anew.
+            known = [stem for name in names_ or () if len(stem := name.replace("’", "'").split("'")[0]) > 3]
+            words = list(dict.fromkeys(_WORD.findall(other or "")))[:_MOST_WORDS]
+            if known and words:
+                asked.append((row, known[:_MOST_NAMES], words))
+    if not asked:
+        return result
+    distinct = {one: number for number, one in enumerate(dict.fromkeys(one for _, *sides in asked for side in sides for one in side))}  # fmt: skip
+    vectors = encoder.encode(list(distinct))
+    for row, known, words in asked:
+        left, right = (vectors[[distinct[one] for one in side]] for side in (known, words))
+        result[row] = np.fmin(result[row], float((left @ right.T).max(axis=1).min()))
+    return result
 
 
 def _names(shaped: Sequence[str], capital: Sequence[str], mute: bool) -> list[str]:
@@ -207,89 +213,3 @@ def _accents() -> dict[int, str]:
 def _plain(given: str) -> str:
     """Small letters without accents, signs as blanks."""
     return given.casefold() if given.isascii() and given.isalnum() else given.translate(_accents()).casefold()
-
-
-# --------------------------------------------------------------------------------------------------------------- negations
-@cache
-def _lists() -> Mapping[str, Any]:
-    data: dict[str, Any] = yaml.safe_load(
-        files("filters").joinpath("data", "pair_quality", "negation.yaml").read_text("utf-8")
-    )
-    found: dict[str, Any] = data["languages"]
-    return found
-
-
-@cache
-def _patterns(language: str) -> tuple[str, str, str] | None:
-    """What negates nothing, what negates, and what may, as Rust expressions; None for a language without a list."""
-    given = _lists().get(languages.base(language))
-    if given is None:
-        return None
-    joined = bool(given.get("joined"))
-
-    def one(parts: Sequence[str]) -> str:
-        if not parts:
-            return r"[^\s\S]"
-        whole = "|".join(part.replace(r"\w", r"[\p{L}\p{M}]") for part in sorted(parts, key=lambda part: -len(part)))
-        return f"(?i){whole}" if joined else rf"(?i)(?:^|[^\p{{L}}\p{{M}}])(?:{whole})(?:$|[^\p{{L}}\p{{M}}])"
-
-    phrases = given.get("not", ())
-    first = "|".join(phrases)
-    return (f"(?i)(?:{first})" if phrases else r"[^\s\S]", one(given["words"]), one(given["maybe"]))
-
-
-def has_negations(language: str) -> bool:
-    """Whether there is a list for this language."""
-    return _patterns(language) is not None
-
-
-def negations(
-    source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequence[str]], split: tuple[pl.Series, pl.Series]
-) -> Floats:
-    """The share (0 to 1) of sentences that are turned round: negated on one side, with nothing on the other that could be a negation.
-
-    Sentences are compared one by one where both sides have equally many, else the texts as wholes. nan for a language
-    without a list.
-
-    Args:
-        split: the sentences of both sides.
-    """
-    result = np.full(len(source), np.nan)
-    known = {tag: has_negations(tag) for tag in {*tags[0], *tags[1]}}
-    at = np.flatnonzero([known[one] and known[other] for one, other in zip(*tags, strict=True)])
-    if not len(at):
-        return result
-    pieces = [side.gather(at) for side in split]
-    alike = (pieces[0].list.len() == pieces[1].list.len()).to_numpy() & (pieces[0].list.len() > 0).to_numpy()
-    frames = []
-    for side, cut, own in zip((source, target), pieces, tags, strict=True):
-        whole = side.gather(at).fill_null("").reshape((-1, 1)).cast(pl.List(pl.String))
-        parts = pl.select(pl.when(pl.Series(alike)).then(cut).otherwise(whole)).to_series()
-        frame = pl.DataFrame({"row": pl.Series(at), "tag": [own[row] for row in at.tolist()], "part": parts}).explode(
-            "part"
-        )
-        frames.append(frame.with_columns(_states(frame["part"], frame["tag"])))
-    one, other = frames[0]["state"].to_numpy(), frames[1]["state"].to_numpy()
-    turned = ((one == 2) & (other == 0)) | ((one == 0) & (other == 2))
-    result[at] = 0.0
-    np.add.at(result, frames[0]["row"].to_numpy()[turned], 1.0)
-    units = np.maximum(pieces[0].list.len().to_numpy(), pieces[1].list.len().to_numpy()).astype(np.float64)
-    # Whole texts are compared where the numbers differ: one that is turned round is turned round as a whole, if it is short.
-    result[at] /= np.maximum(units, 1.0)
-    return result
-
-
-def _states(parts: pl.Series, tags: pl.Series) -> pl.Series:
-    """2 where a sentence is negated, 1 where it may be, else 0."""
-    state = np.zeros(len(parts), np.int8)
-    given = np.asarray(tags.to_list(), dtype=object)
-    for tag in tags.unique().to_list():
-        at = np.flatnonzero(given == tag)
-        nothing, surely, maybe = _patterns(tag) or ("", "", "")
-        some = parts.gather(at).str.replace_all("’", "'", literal=True)
-        cleaned = some.str.replace_all(nothing, " , ")
-        here = cleaned.str.contains(surely).to_numpy()
-        # What was taken out may still be why the other side negates.
-        there = cleaned.str.contains(maybe).to_numpy() | (some != cleaned).to_numpy()
-        state[at] = np.where(here, 2, np.where(there, 1, 0))
-    return pl.Series("state", state)

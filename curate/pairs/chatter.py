@@ -1,0 +1,89 @@
+"""Talk about a translation, or a refusal to make one, where the translation should be: phrases in 37 languages (``data/chatter.yaml``).
+
+Phrases are looked for in every language whatever the target's, since models fall back on English. Only what the original does not say
+itself counts.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import regex
+
+from curate.pairs.lists import load
+
+Floats = npt.NDArray[np.float64]
+
+
+@cache
+def _phrases() -> tuple[str, str, str, str]:
+    every = load("chatter")["languages"].values()
+    opens, refuses, ends = (
+        [pattern for given in every for pattern in given.get(name, ())] for name in ("opens", "refuses", "closes")
+    )
+    start = r"(?i)^[\s\p{P}\p{S}]{0,8}(?:"
+    return (
+        start + "|".join(_blanks(one) for one in dict.fromkeys(opens)) + ")",
+        start + "|".join(_blanks(one) for one in dict.fromkeys(refuses)) + ")",
+        "(?i)" + "|".join(given["excuses"] for given in every),
+        r"(?i)(?:[\n.!?。！？।؟]|\A)[\s\p{P}]{0,6}(?:" + "|".join(_blanks(one) for one in dict.fromkeys(ends)) + ")",
+    )
+
+
+def _blanks(pattern: str) -> str:
+    return pattern.replace(" ", r"\s+").replace(r"\s+?", r"\s*").replace(r"[\s+,!.]+", r"[\s,!.]+")
+
+
+# A line of its own with a colon at its end, before a text of one line: in any language that is somebody speaking.
+_HEADING = r"^[^\n]{3,120}[:：]\s*\n"
+
+
+def chatter(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
+    """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the words found."""
+    opens, refuses, excuses, ends = _phrases()
+    excused = {refuses: f"{refuses}|{excuses}", _HEADING: r"[:：]\s*\n"}
+    found: list[str | None] = [None] * len(source)
+    for pattern, longest in ((opens, 300), (refuses, 300), (_HEADING, 300), (ends, None)):
+        target_side = target.fill_null("") if longest is None else target.fill_null("").str.slice(0, longest)
+        at = target_side.str.contains(pattern).arg_true()
+        if len(at):
+            before = source.gather(at).fill_null("")
+            both = (
+                (before if longest is None else before.str.slice(0, 3 * longest))
+                .str.contains(excused.get(pattern, pattern))
+                .to_list()
+            )
+            for row, own, words in zip(
+                at.to_list(), both, target_side.gather(at).str.extract(f"({pattern})", 1).to_list(), strict=True
+            ):
+                if not own and found[row] is None:
+                    found[row] = (words or "").strip()
+    return np.asarray([0.0 if one is None else 1.0 for one in found]), found
+
+
+# ---------------------------------------------------------------------------------------------------------------- asides
+@cache
+def _asides() -> regex.Pattern[str]:
+    return regex.compile(r"\s*[(（](?:" + "|".join(load("chatter")["asides"]) + r")[)）]", regex.IGNORECASE)
+
+
+_ADDED = regex.compile(r"\s*\([^()]{0,20}(?:\)|$)|\s*\($")
+_BRACKET = regex.compile(r"[(\[{）（［｛【〔「『《〈)\]}］｝】〕」』》〉]")
+
+
+def aside(source: str, target: str) -> str | None:
+    """What a translation says of a name in brackets, that it is foreign (``Jane Doe (em inglês)``), where the original has no brackets."""
+    found = None if "(" in source else _asides().search(target)
+    return None if found is None else found[0].strip()
+
+
+def without_asides(source: str, target: str) -> str:
+    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``, ``Tteokbokki (o)``), if the
+    original has no brackets."""
+    if "(" not in target or _BRACKET.search(source):
+        return target
+    left = _ADDED.sub("", _asides().sub("", target))
+    return left if left.strip() else target

@@ -1,0 +1,21 @@
+"""How many letters a language needs for what English says with one (``data/lengths.yaml``, measured on texts that say the same)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from curate.pairs.lists import load
+from curate.rows import languages
+
+
+@lru_cache(maxsize=4096)
+def usual_length(language: str) -> float | None:
+    """Latin letters' worth (:func:`curate.rows.text.letter_weights`) over English's; None where it was not measured."""
+    known, tag = load("lengths")["lengths"], language
+    while tag:
+        if tag in known:
+            return float(known[tag])
+        shorter = tag.rpartition("-")[0]
+        # Romanised text is no measure for the language's own script.
+        tag = shorter if shorter and languages.script(shorter) == languages.script(tag) else ""
+    return None

@@ -1,0 +1,141 @@
+"""Words that turn a sentence round, in 50 languages: those that a translation must have as well, and those that tell two texts of one
+language apart.
+
+Negations come from lists (``data/negation.yaml``); a language without one is not assessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import regex
+
+from curate.pairs.lists import load
+from curate.rows import languages
+
+Floats = npt.NDArray[np.float64]
+_NOTHING = r"[^\s\S]"
+# One of Korean's negations is inside the word as often as before it.
+_INSIDE = frozenset({"ko"})
+
+
+def _list(language: str) -> Mapping[str, Any] | None:
+    base = languages.base(language)
+    found: Mapping[str, Any] | None = load("negation")["languages"].get({"no": "nb", "nn": "nb"}.get(base, base))
+    return found
+
+
+# --------------------------------------------------------------------------------------------------- within one language
+def stands_alone(language: str) -> bool:
+    """Whether negating words of this language stand between blanks."""
+    return languages.base(language) not in _INSIDE and not (_list(language) or {}).get("joined")
+
+
+@cache
+def _plain(language: str) -> regex.Pattern[str] | None:
+    given = _list(language)
+    if given is None:
+        return None
+    words = {*given.get("also", ()), *(word for word in given.get("words", ()) if regex.escape(word) == word)}
+    listed = "|".join(sorted(map(regex.escape, words), key=lambda word: (-len(word), word)))
+    if not stands_alone(language):
+        return regex.compile(listed)
+    return regex.compile(rf"(?i)(?<![\p{{L}}\p{{M}}])(?:{listed})(?![\p{{L}}\p{{M}}'])")
+
+
+def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
+    """The negating words of each text in alphabetical order, separated by blanks; none in a language without a list."""
+    found = [""] * len(texts)
+    tags = language.to_list()
+    given = texts.to_list()
+    for tag in set(tags):
+        pattern = _plain(tag) if tag else None
+        if pattern is None:
+            continue
+        joined = not stands_alone(tag)
+        for row, (one, mine) in enumerate(zip(given, tags, strict=True)):
+            if mine == tag and one:
+                one = "".join(one.split()) if joined else one.replace("’", "'")
+                found[row] = " ".join(sorted(hit.replace("'", "") for hit in pattern.findall(one)))
+    return found
+
+
+def negators(words: Sequence[str], language: str) -> list[str]:
+    """Those of some words that negate, sorted."""
+    pattern = _plain(language)
+    return sorted(word for word in words if pattern is not None and pattern.fullmatch(word))
+
+
+# ------------------------------------------------------------------------------------------------------ between languages
+@cache
+def _patterns(language: str) -> tuple[str, str, str, str] | None:
+    """What only looks like a negation, what negates nothing, what negates, and what may, as Rust expressions; None for a language
+    without a list."""
+    given = _list(language)
+    if given is None or "words" not in given:
+        return None
+    joined = bool(given.get("joined"))
+
+    def one(parts: Sequence[str]) -> str:
+        if not parts:
+            return _NOTHING
+        whole = "|".join(part.replace(r"\w", r"[\p{L}\p{M}]") for part in sorted(parts, key=lambda part: -len(part)))
+        return f"(?i){whole}" if joined else rf"(?i)(?:^|[^\p{{L}}\p{{M}}])(?:{whole})(?:$|[^\p{{L}}\p{{M}}])"
+
+    def any_of(key: str) -> str:
+        phrases = given.get(key, ())
+        return rf"(?i)(?:{'|'.join(phrases)})" if phrases else _NOTHING
+
+    return any_of("void"), any_of("not"), one(given["words"]), one(given["maybe"])
+
+
+def is_listed(language: str) -> bool:
+    """Whether there is a list by which a text in this language can be compared with one in another."""
+    return _patterns(language) is not None
+
+
+def turned(sides: tuple[pl.Series, pl.Series], tags: tuple[Sequence[str], Sequence[str]]) -> Floats:
+    """How many of each pair's sentences are turned round: negated on one side, with nothing on the other that could be a negation
+    (half a one where something could, but goes with the like of it). nan for a language without a list.
+
+    Args:
+        sides: for each pair what goes together, as two lists of equal length.
+    """
+    result = np.full(len(sides[0]), np.nan)
+    known = {tag: is_listed(tag) for tag in {*tags[0], *tags[1]}}
+    at = np.flatnonzero([known[one] and known[other] for one, other in zip(*tags, strict=True)])
+    if not len(at):
+        return result
+    frames = []
+    for side, own in zip(sides, tags, strict=True):
+        frame = pl.DataFrame({"row": pl.Series(at), "tag": [own[row] for row in at.tolist()], "part": side.gather(at)})
+        frame = frame.explode("part").with_columns(pl.col("part").fill_null(""))
+        frames.append(frame.with_columns(_signs(frame["part"], frame["tag"])))
+    (surely, maybe), (there, excuses) = ((frame["surely"].to_numpy(), frame["maybe"].to_numpy()) for frame in frames)
+    # What may be a negation goes with what may be one on the other side; only what is left of it excuses a negation that is sure.
+    some, other = surely & ~there, ~surely & there
+    flipped = (some & (maybe >= excuses)) | (other & (excuses >= maybe))
+    plainly = (some & (excuses == 0)) | (other & (maybe == 0))
+    result[at] = 0.0
+    np.add.at(result, frames[0]["row"].to_numpy()[flipped], np.where(plainly, 1.0, 0.5)[flipped])
+    return result
+
+
+def _signs(parts: pl.Series, tags: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Whether each sentence is surely negated, and how many words in it may negate something."""
+    surely, maybe = np.zeros(len(parts), bool), np.zeros(len(parts), np.int64)
+    given = np.asarray(tags.to_list(), dtype=object)
+    for tag in tags.unique().to_list():
+        at = np.flatnonzero(given == tag)
+        void, nothing, sure, doubtful = _patterns(tag) or (_NOTHING,) * 4
+        some = parts.gather(at).str.replace_all("’", "'", literal=True).str.replace_all(void, " ")
+        cleaned = some.str.replace_all(nothing, " , ")
+        surely[at] = cleaned.str.contains(sure).to_numpy()
+        # What was taken out may still be why the other side negates.
+        maybe[at] = cleaned.str.count_matches(doubtful).to_numpy() + (some != cleaned).to_numpy()
+    return pl.Series("surely", surely), pl.Series("maybe", maybe)

@@ -1,0 +1,165 @@
+"""A number said on one side is said on the other: two sides agree as far as the values of their numbers do.
+
+What may rightly be said without digits (an article for 1, a word for a small number where no list of number words is there, a month's name
+for its number) counts neither for nor against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import regex
+
+from curate.pairs.numbers import WORTH_A_LOOK, Mention, mentions, number_words, said_in_words, spelled
+from curate.rows import languages
+
+_ROMAN = regex.compile(r"(?<![\p{L}\p{N}])(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\p{L}\p{N}])")
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_CLOCK = regex.compile(r"\p{Nd}:\p{Nd}{2}|時|点|點|시 ")
+_SMALL = 12
+_AFTERNOON = regex.compile(
+    r"(?i)\b(?:p\.? ?m\b|in the (?:afternoon|evening)|noon|at night)|午後|下午|晚上|오후|오전|午前|上午|de la (?:tarde|noche)|du soir|après-midi|uhr|μ\.?μ|مساء|शाम|दोपहर|रात|вечера|дня|บ่าย|ทุ่ม|chiều|tối"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How the numbers of two sides go together."""
+
+    matched: int
+    lost: tuple[str, ...]
+    """Those of the source without a counterpart."""
+    added: tuple[str, ...]
+    """Those of the target without a counterpart."""
+
+
+def _roman(text: str) -> set[float]:
+    found = set()
+    for match in _ROMAN.finditer(text):
+        if match[0]:
+            numbers = [_ROMAN_VALUES[char] for char in match[0]]
+            found.add(
+                float(sum(-one if one < two else one for one, two in zip(numbers, [*numbers[1:], 0], strict=True)))
+            )
+    return found
+
+
+def _otherwise(mention: Mention, text: str, language: str, others: set[float | str], afternoon: bool) -> bool | None:
+    """Whether a number without a counterpart is said in another way; None: it need not be said."""
+    value = max((one for one in mention.values if isinstance(one, float)), default=None)
+    if value is None:
+        return False
+    small = mention.small
+    if small is not None:
+        said = spelled(small, text, number_words(language))
+        if said or (said is None and small <= _SMALL) or small in (0, 1) or (mention.month and small <= 12):
+            return None
+        if float(small) in _roman(text):
+            return None
+    if afternoon and value in (15, 30, 45):
+        return None  # a quarter past, half past
+    if afternoon and value <= 24 and (value + 12 in others or value - 12 in others):
+        return True
+    if any(other in (value + 543, value - 543) for other in others if isinstance(other, float)) and value > 1000:
+        return True  # the years of the Buddhist era
+    # the 1980s are the 80s; '98 is 1998
+    if value >= 1000 and value == int(value) and value % 100 in others:
+        return True
+    if value < 100 and any(
+        isinstance(other, float) and 1000 <= other <= 2100 and other % 100 == value for other in others
+    ):
+        return True
+    if (
+        value >= 100
+        and len(mention.values) > 1
+        and not any(isinstance(other, float) and other >= 13 for other in others)
+    ):
+        return None  # 15万 against a hundred and fifty thousand
+    if value >= 100 and value in {10.0**power for power in range(2, 13)}:  # a thousand, one million, 百万: in words
+        return None
+    return None if value < 2 and value != int(value) else False  # half, one and a half
+
+
+def compare(
+    source: str, target: str, source_language: str = languages.UNKNOWN, target_language: str = languages.UNKNOWN
+) -> Compared | None:
+    """How the numbers of two texts go together; None where neither has any.
+
+    A repeated number needs to be said once only, and some need not be said with digits at all: translations rightly say «it» or «half» for
+    them. But where one side says a number that the other has not, such a number is the one that it stands for.
+    """
+    left = mentions(source, source_language, bare=number_words(target_language) is None)
+    right = mentions(target, target_language, bare=number_words(source_language) is None)
+    if not left and not right:
+        return None
+    timed = any(pattern.search(text) for text in (source, target) for pattern in (_AFTERNOON, _CLOCK))
+    # What a language says for thousands and millions is not known of all.
+    loose = number_words(source_language) is None or number_words(target_language) is None
+    one = _Side(left, source, source_language)
+    other = _Side(right, target, target_language)
+    lost, excused = _without(one, other, timed, loose)
+    added, uncalled = _without(other, one, timed, loose)
+    if added and not lost:
+        lost = excused[:1] or _oftener(one, other)[:1]
+    elif lost and not added:
+        added = uncalled[:1] or _oftener(other, one)[:1]
+    return Compared(len(left) - len(lost), lost, added)
+
+
+class _Side:
+    """The numbers of one text."""
+
+    def __init__(self, found: Sequence[Mention], text: str, language: str) -> None:
+        self.mentions, self.text, self.language = found, text, language
+        self.values: set[float | str] = set().union(*(one.values | one.hours for one in found))
+
+    def times(self, mention: Mention) -> int:
+        """How often this side says what another number says, in digits or, if it is small, in words."""
+        digits = sum(not one.values.isdisjoint(mention.values) for one in self.mentions)
+        small = mention.small if mention.small is not None and mention.small > 1 else None
+        return digits + (0 if small is None else said_in_words(small, self.text, self.language))
+
+
+def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The numbers of one side that are not among the other's: those that are missing there, and those that may be."""
+    missing: dict[str, None] = {}
+    excused: dict[str, None] = {}
+    for each in one.mentions:
+        if not each.values.isdisjoint(other.values) or (timed and each.hours and each.hours <= other.values) or (loose and _scaled(each, other.values)):  # fmt: skip
+            continue
+        said = _otherwise(each, other.text, other.language, other.values, timed)
+        if said is False:
+            missing[each.text] = None
+        # An article says 1, whatever it is there for.
+        elif said is None and not each.month and (each.small is None or each.small < 2 or not spelled(each.small, other.text, number_words(other.language))):  # fmt: skip
+            excused[each.text] = None
+    return tuple(missing), tuple(excused)
+
+
+def _oftener(one: _Side, other: _Side) -> tuple[str, ...]:
+    """The numbers that one side says more often than the other, which has them too."""
+    return tuple(each.text for each in one.mentions if one.times(each) > other.times(each) > 0)
+
+
+_SCALES = tuple(10.0**power for power in range(2, 13))
+
+
+def _scaled(mention: Mention, others: set[float | str]) -> bool:
+    """Whether a number stands on the other side counted in hundreds, thousands or more."""
+    values = [value for value in mention.values if isinstance(value, float) and value]
+    return any(
+        round(value * size, 6) in others or round(value / size, 6) in others for value in values for size in _SCALES
+    )
+
+
+def compared(
+    source: pl.Series, target: pl.Series, languages_: tuple[Sequence[str], Sequence[str]]
+) -> list[Compared | None]:
+    """:func:`compare` of each pair; pairs without any digit cost nothing."""
+    look = (source.str.contains(WORTH_A_LOOK) | target.str.contains(WORTH_A_LOOK)).fill_null(False).to_list()
+    return [
+        compare(one or "", other or "", first, second) if worth else None
+        for one, other, first, second, worth in zip(source.to_list(), target.to_list(), *languages_, look, strict=True)
+    ]

@@ -1,0 +1,156 @@
+"""A bench for steps that make rows: rows by hand, models by name, and a generator that answers by a script."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from curate.backends import Answer, Request
+from curate.rows import Kind, schema, with_ids
+from curate.steps import NewRows, Rows
+
+LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
+
+
+class Bench:
+    """What a step may ask of the world: models and rows by name, nothing else."""
+
+    threads = 1
+    memory = 256 * 1024 * 1024
+
+    def __init__(self, scratch: Path, models: dict[str, Any] | None = None, rows: dict[str, list[Rows]] | None = None, *,
+                 seed: int = 0, draw: int = 0, parents: Sequence[Rows] = (), wanted: Sequence[str] | None = None) -> None:  # fmt: skip
+        self.scratch, self.seed, self.draw = scratch, seed, draw
+        self.warnings: list[str] = []
+        self.ticks = 0
+        self.models = models or {}
+        self._rows, self._parents, self._wanted = rows or {}, parents, wanted
+
+    def model(self, name: str) -> Any:
+        return self.models[name]
+
+    def model_name(self, name: str) -> str:
+        return f"{name}@test"
+
+    def look_up(self, ids: pl.Series) -> Rows:
+        found = [rows.take(rows.ids.is_in(ids.to_list()).to_list()) for rows in self._parents]
+        return Rows(found[0].kind, pa.concat_tables([rows.table for rows in found]))
+
+    def rows(self, name: str) -> Iterator[Rows]:
+        yield from self._rows[name]
+
+    def wants(self, language: str) -> bool:
+        return self._wanted is None or language in self._wanted
+
+    def tick(self, rows: int) -> None:
+        self.ticks += rows
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+
+class Scripted:
+    """A generator that answers by a function; it keeps what it was asked, and asks equal requests once, as real ones do."""
+
+    def __init__(self, answer: Callable[[Request], Any], languages: Sequence[str] | None = None) -> None:
+        self._answer, self._languages = answer, languages
+        self._lock = threading.Lock()
+        self.asked: list[Request] = []
+        self.batches: list[int] = []
+
+    def generate(self, requests: Sequence[Request], done: Callable[[int], None] | None = None) -> list[Answer]:
+        kept: dict[Any, Answer] = {}
+        answers = []
+        with self._lock:
+            self.batches.append(len(requests))
+        for request in requests:
+            key = (request.messages, request.sampling, request.sample, orjson.dumps(request.schema))
+            if key not in kept:
+                with self._lock:
+                    self.asked.append(request)
+                kept[key] = self._checked(request, self._answer(request))
+            answers.append(kept[key])
+            if done is not None:
+                done(1)
+        return answers
+
+    @staticmethod
+    def _checked(request: Request, given: Any) -> Answer:
+        if not isinstance(given, Answer):
+            text = given if isinstance(given, str) else orjson.dumps(given).decode()
+            given = Answer(text, "stop", completion_tokens=len(text))
+        if request.schema is None or given.finish != "stop":
+            return given
+        try:
+            value = orjson.loads(given.text)
+            jsonschema.validate(value, request.schema)
+        except (orjson.JSONDecodeError, jsonschema.ValidationError) as error:
+            return given.mended(finish="invalid", problem=f"not what the schema asks for: {str(error).splitlines()[0]}")
+        return given.mended(value=value)
+
+    def supports(self, language: str) -> bool:
+        return self._languages is None or language in self._languages
+
+
+def make_rows(kind: Kind, rows: Sequence[dict[str, Any]]) -> Rows:
+    """Rows of a kind from dicts with ``language`` and the payload; anything else a row has may be given too."""
+    full = [
+        {"group_id": "", "scores": [], "attributes": [], **row, "lineage": {**LINEAGE, **row.get("lineage", {})}}
+        for row in rows
+    ]
+    target = pa.schema([field for field in schema(kind) if field.name != "id"])
+    return Rows(kind, with_ids(kind, pa.Table.from_pylist(full, schema=target)))
+
+
+def spoken(*turns: str) -> list[dict[str, str]]:
+    """``spoken("user: hello", "assistant: hi")``"""
+    return [dict(zip(("role", "content"), each.split(": ", 1), strict=True)) for each in turns]
+
+
+def all_made(kind: Kind, made: Iterator[pa.Table | NewRows]) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The rows (with ids, attributes and scores as dicts) and the bad ones that a step yields; checks the schema."""
+    rows, bad = [], []
+    for one in made:
+        new = one if isinstance(one, NewRows) else NewRows(one)
+        bad += new.bad
+        table = with_ids(kind, new.table)
+        assert table.schema.equals(schema(kind))
+        for row in table.to_pylist():
+            row["attributes"] = {each["name"]: each["value"] for each in row["attributes"]}
+            row["scores"] = {each["name"]: each["value"] for each in row["scores"]}
+            rows.append(row)
+    return rows, bad
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    return lambda *given, **named: Bench(tmp_path, *given, **named)
+
+
+@pytest.fixture
+def scripted() -> type[Scripted]:
+    return Scripted
+
+
+@pytest.fixture
+def make() -> Callable[..., Rows]:
+    return make_rows
+
+
+@pytest.fixture
+def turns() -> Callable[..., list[dict[str, str]]]:
+    return spoken
+
+
+@pytest.fixture
+def gathered() -> Callable[..., tuple[list[dict[str, Any]], list[Any]]]:
+    return all_made
