@@ -15,15 +15,32 @@ from curate._version import __version__
 from curate.guard import check_packages
 
 if TYPE_CHECKING:
-    from curate.api import Built, Catalog, Plan, build, calibrate, load_catalog, plan, query, schema
+    from curate.api import (
+        Built,
+        Catalog,
+        Plan,
+        audits,
+        build,
+        calibrate,
+        diff,
+        estimate,
+        export,
+        forget,
+        load_catalog,
+        plan,
+        query,
+        schema,
+    )
+    from curate.api_review import review_export, review_import
     from curate.catalog import CatalogError
-    from curate.errors import BuildError, CurateError, QueryError, StoreError
+    from curate.errors import BuildError, CurateError, ExportError, PublishError, QueryError, StoreError
 
 check_packages()
 
 _PLACES = {
-    **dict.fromkeys(("Built", "Catalog", "Plan", "build", "calibrate", "load_catalog", "plan", "query", "schema"), "curate.api"),
-    **dict.fromkeys(("BuildError", "CurateError", "QueryError", "StoreError"), "curate.errors"),
+    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "diff", "estimate", "export", "forget", "load_catalog", "plan", "query", "schema"), "curate.api"),
+    **dict.fromkeys(("BuildError", "CurateError", "ExportError", "PublishError", "QueryError", "StoreError"), "curate.errors"),
+    **dict.fromkeys(("review_export", "review_import"), "curate.api_review"),
     "CatalogError": "curate.catalog",
 }  # fmt: skip
 
@@ -44,6 +61,6 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "Plan", "QueryError", "StoreError", "__version__", "build", "calibrate", "load_catalog",
-    "plan", "query", "schema",
+    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "ExportError", "Plan", "PublishError", "QueryError", "StoreError", "__version__", "audits", "build", "calibrate",
+    "diff", "estimate", "export", "forget", "load_catalog", "plan", "query", "review_export", "review_import", "schema",
 ]  # fmt: skip

@@ -21,8 +21,12 @@ from curate.steps import Model, Registry
 if TYPE_CHECKING:
     import polars as pl
 
+    from curate.engine.compare import Difference
+    from curate.engine.estimate import Estimate
+    from curate.erase import Erased
     from curate.models.probe import Finding
     from filters.calibration_file import Calibration
+    from outputs.export import Exported
 
 
 def load_catalog(
@@ -50,6 +54,22 @@ def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registr
     """
     registry = registry or Registry.installed()
     return make_plan(_catalog(catalog, registry), registry, datasets)
+
+
+def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sample: int = 200, progress: Progress | None = None,
+             registry: Registry | None = None) -> list[Estimate]:  # fmt: skip
+    """What building will come to: rows, calls, tokens, money, work and disk with 95 % intervals, from a sample that is built for real.
+
+    Args:
+        sample: how many source rows to build; what models answer to them is kept, and not asked again by :func:`build`.
+
+    Raises:
+        BuildError: a dataset is unknown, or the sample cannot be built.
+    """
+    from curate.engine.sampling import estimate_datasets
+
+    registry = registry or Registry.installed()
+    return estimate_datasets(_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)
 
 
 def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progress: Progress | None = None, wait: float = 0.0,
@@ -91,6 +111,89 @@ def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog
 
     with Database(open_store(store, catalog), Limits(seconds, memory)) as database:
         return database.query(sql)
+
+
+def audits(
+    *names: str, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml"
+) -> pl.DataFrame:
+    """What steps found out about themselves in the latest builds of these datasets (all, if none is named): one row a figure.
+
+    Columns: dataset, step, subject (a judge), model, language, figure, value, low, high (95 % interval), rows, limit, refused, note.
+
+    Raises:
+        BuildError: a dataset is unknown.
+    """
+    opened = open_store(store, catalog)
+    for name in names:
+        if name not in opened.datasets():
+            known = ", ".join(opened.datasets()) or "none yet"
+            raise BuildError(f"no dataset is called '{name}'{nearest(name, opened.datasets())} (built: {known})")
+    found = query("SELECT * FROM curate.audits ORDER BY ALL", store=opened)
+    return found.filter(found["dataset"].is_in(list(names))) if names else found
+
+
+def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequence[str] = (), where: str | None = None, origins: bool = False,
+           reason: str = "", rebuild: bool = True, purge: bool = False, catalog: Catalog | str | Path = "catalog.yaml",
+           progress: Progress | None = None, registry: Registry | None = None) -> tuple[Erased, list[Built], dict[str, int]]:  # fmt: skip
+    """Takes rows out of all datasets, with everything that was made of them, and keeps them out.
+
+    Args:
+        name: the dataset that ``where`` looks at, ``name`` or ``name@ref``.
+        rows: ids of rows; of source rows, to forget all that was made of them too.
+        sources: whole sources.
+        where: a SQL condition on the rows of ``name``.
+        origins: also forget the rows that those were made from.
+        reason: kept with the list, ``forgotten.jsonl`` beside the catalog.
+        rebuild: build the datasets that held them again, without them; rows that stay cost no model call.
+        purge: afterwards take the names from older versions that hold them, and remove these versions and all results no build stands on.
+
+    Returns:
+        What was written down; what was built; and the versions that still hold such rows (``name@version`` → rows).
+
+    Raises:
+        BuildError, StoreError, QueryError: nothing or something unknown is named.
+    """
+    from curate.engine.housekeeping import collect_garbage
+    from curate.erase import erase, still_held
+    from curate.erase import purge as take_names
+
+    registry = registry or Registry.installed()
+    loaded = _catalog(catalog, registry)
+    store = Store(loaded.store)
+    erased = erase(loaded, store, name, rows=rows, sources=sources, where=where, origins=origins, reason=reason)
+    loaded = load_catalog(loaded.file, variables=None, registry=registry)
+    built = build_datasets(loaded, registry, erased.datasets, progress=progress) if rebuild and erased.datasets else []
+    if purge:
+        take_names(store, still_held(loaded, store))
+        collect_garbage(store)
+    return erased, built, still_held(loaded, store)
+
+
+def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progress: Progress | None = None, cuts: Cuts | None = None,
+            registry: Registry | None = None) -> tuple[str, str, list[str]]:  # fmt: skip
+    """Builds a dataset once more from nothing but sources, catalog and kept answers of models, to prove its digest.
+
+    Returns:
+        The version that is there, the version that came out, and (if they differ) what differs in their recipes.
+
+    Raises:
+        BuildError, StoreError: there is no such dataset or version, or it cannot be built.
+    """
+    from dataclasses import replace
+
+    from curate.engine.compare import recipe_difference
+
+    registry = registry or Registry.installed()
+    loaded = _catalog(catalog, registry)
+    store = Store(loaded.store)
+    there = store.resolve(name)
+    with store.scratch() as folder:
+        if (store.root / "cache").is_dir():
+            (folder / "cache").symlink_to((store.root / "cache").resolve(), target_is_directory=True)
+        aside = replace(loaded, run=loaded.run.model_copy(update={"store": str(folder.resolve())}))
+        built = build_datasets(aside, registry, [name], progress=progress, cuts=cuts)[-1]
+        said = recipe_difference(store.manifest(name, there), Store(folder).manifest(name, built.version))
+    return there, built.version, said if built.version != there else []
 
 
 def models(
@@ -159,6 +262,63 @@ def calibrate(model: str, catalog: Catalog | str | Path | None = None, *, anchor
     return found
 
 
+def diff(
+    first: str,
+    second: str | None = None,
+    *,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+) -> Difference:
+    """What became of a dataset between two versions, and which step or source is responsible.
+
+    Args:
+        first: ``name`` or ``name@ref``; alone, it is compared with the version before it.
+        second: the newer one; it may be of another dataset.
+
+    Raises:
+        StoreError: there is no such version.
+    """
+    from curate.engine.compare import compare, sides
+
+    opened = open_store(store, catalog)
+    return compare(opened, *sides(opened, first, second))
+
+
+def export(name: str, *outputs: str, to: str | Path = "exports", store: str | Path | Store | None = None,
+           catalog: Catalog | str | Path = "catalog.yaml", force: bool = False, registry: Registry | None = None) -> list[Exported]:  # fmt: skip
+    """Writes a finished version in the forms that trainers read, each with the trainer's configuration.
+
+    Args:
+        name: ``name`` or ``name@ref``.
+        outputs: names of outputs (``trl``, ``llama-factory`` …) or labels of the dataset's ``outputs:``; those unless given.
+        to: the folder; the export of an output is in ``to/<dataset>/<output>``.
+        force: replace an export that is there already.
+
+    Raises:
+        ExportError: an output is unknown or not for this kind of rows, or a folder is in the way.
+        StoreError: there is no such version.
+    """
+    from curate.catalog import Mark, StepUse
+    from curate.errors import ExportError
+    from outputs.export import export as write
+    from outputs.export import open_version
+
+    registry = registry or Registry.installed()
+    loaded = _catalog(catalog, registry) if isinstance(catalog, Catalog) or Path(catalog).exists() else None
+    version = open_version(open_store(store, loaded or catalog), name)
+    dataset = loaded.datasets.get(version.name) if loaded else None
+    listed = {use.label: use for use in (dataset.outputs if dataset else ())}
+    known = [*listed, *(one for one in registry.names("output") if one not in listed)]
+    if not outputs and not listed:
+        raise ExportError(f"dataset '{version.name}' lists no outputs: name some ({', '.join(known)})")
+    uses = []
+    for one in outputs or listed:
+        if one not in known:
+            raise ExportError(f"no output is called '{one}'{nearest(one, known)} (known: {', '.join(known)})")
+        uses.append(listed.get(one) or StepUse(one, one, registry.get("output", one)(), Mark("command line", 1)))
+    return write(version, uses, Path(to) / version.name, force=force)
+
+
 def schema(registry: Registry | None = None) -> dict[str, Any]:
     """The JSON Schema of catalogs, with everything that is installed."""
     return catalog_schema(registry or Registry.installed())
@@ -183,13 +343,19 @@ __all__: Sequence[str] = [
     "Built",
     "Catalog",
     "Plan",
+    "audits",
     "build",
     "calibrate",
+    "diff",
+    "estimate",
+    "export",
+    "forget",
     "load_catalog",
     "models",
     "open_store",
     "plan",
     "probe_models",
     "query",
+    "rebuild",
     "schema",
 ]

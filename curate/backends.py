@@ -1,6 +1,6 @@
 """A model is parameters in the catalog until it is loaded; a loaded model is what it can be asked to do, and nothing else.
 
-Steps know these contracts only: an encoder, a language identifier, a generator of text, a translator, an aligner. Which
+Steps know these contracts only: an encoder, a language identifier, a generator of text, a translator, an aligner, a reward model. Which
 server, file or library stands behind one is the catalog's affair.
 """
 
@@ -222,6 +222,33 @@ class Aligner(Protocol):
 
     def align(self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> list[Alignment]:
         """The alignment of each pair of unit lists, in order; a statistical aligner learns from these very pairs."""
+        ...
+
+
+# ----------------------------------------------------------------------------------------------------------------- reward
+@runtime_checkable
+class RewardModel(Protocol):
+    """A loaded model that says how good the last answer of a conversation is."""
+
+    def score(
+        self, conversations: Sequence[Sequence[tuple[str, str]]], done: Done | None = None
+    ) -> npt.NDArray[np.float32]:
+        """How good the last turn is as an answer to those before it, shape (len(conversations),): greater is better.
+
+        The numbers compare within one model only. NaN where a conversation is too long to be judged whole; equal
+        conversations are judged once.
+
+        Args:
+            conversations: (role, content) turns, roles ``system``, ``user``, ``assistant``, the last one ``assistant``.
+            done: called with the number of conversations just finished.
+
+        Raises:
+            ModelError: the model cannot take conversations of this form.
+        """
+        ...
+
+    def supports(self, language: str) -> bool:
+        """Whether its judgement of answers in this language means anything."""
         ...
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.engine.build import Built
+    from curate.engine.compare import Difference
     from curate.engine.funnel import Funnel
+    from curate.engine.history import Entry
     from curate.models.probe import Finding
+    from outputs.export import Exported
 
 
 def tell(built: Built) -> None:
@@ -20,6 +24,11 @@ def tell(built: Built) -> None:
         tokens = one["prompt_tokens"] + one["completion_tokens"]
         money = f", {one['money']:.4f} spent" if one["money"] else ""
         print(f"  {one['stage']}: {one['calls']:,} calls to {one['model']}, {tokens:,} tokens{money}")
+    if built.estimate is not None:
+        from curate.engine.estimate import beside
+
+        for line in beside(built.estimate, built.rows, built.spending):
+            print(f"  {line}")
     for message in built.alarms:
         print(f"! alarm: {message}")
     for message in built.warnings:
@@ -44,6 +53,55 @@ def print_funnel(funnel: Funnel) -> None:
 def tell_finding(found: Finding) -> None:
     """One check of one model."""
     print(f"{'ok    ' if found.ok else 'FAILED'} {found.model} {found.check} ({found.seconds:.1f} s): {found.message}")
+
+
+def tell_export(one: Exported) -> None:
+    """One export, and what was left out of it."""
+    splits = ", ".join(f"{split} {rows:,}" for split, rows in one.written.rows.items())
+    print(f"{one.dataset} {one.version} → {one.folder}: {one.rows:,} rows ({splits})")
+    for reason, count in one.written.skipped.items():
+        print(f"! {count:,} rows left out: {reason} ({', '.join(one.written.examples[reason][:3])} …)")
+    for note in one.written.notes:
+        print(f"! {note}")
+
+
+def print_difference(found: Difference, *, as_json: bool = False) -> None:
+    """What became of a dataset: recipe, rows, scores."""
+    if as_json:
+        import dataclasses
+
+        import orjson
+
+        told = {name: value.to_dicts() if hasattr(value, "to_dicts") else value for name, value in vars(found).items()}
+        assert set(told) == {one.name for one in dataclasses.fields(found)}
+        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        return
+    print(f"{found.old} ({found.old_rows:,} rows) → {found.new} ({found.new_rows:,} rows)")
+    for line in found.recipe:
+        print(f"  {line}")
+    if found.same:
+        print("the rows are the same")
+    else:
+        print(", ".join(f"{found.count(change):,} {change}" for change in ("added", "removed", "changed")))
+    for row in found.changes.iter_rows(named=True):
+        print(f"  {row['rows']:>9,} {row['change']:8} {row['language']:8} {row['source']}: {row['because']}")
+    if not found.examples.is_empty():
+        print("for instance")
+        for row in found.examples.iter_rows(named=True):
+            print(f"  {row['change']:8} {row['language']:8} {row['id']}  {row['because']}")
+    for row in found.shifts.iter_rows(named=True):
+        print(
+            f"  score {row['score']} {row['language']}: {row['old']:.4f} → {row['new']:.4f} ({row['shift']:+.4f}, {row['rows']:,} rows)"
+        )
+
+
+def print_story(name: str, entries: Sequence[Entry]) -> None:
+    """The versions of a dataset."""
+    for one in entries:
+        refs = f"  ({', '.join(one.refs)})" if one.refs else ""
+        print(f"{name} {one.version}  {one.created_at}  {one.rows:,} rows, {one.rejected:,} rejected{refs}")
+        for line in one.changes:
+            print(f"    {line}")
 
 
 def first_sentence(found: type) -> str:

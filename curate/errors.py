@@ -41,3 +41,11 @@ class ModelError(CurateError):
 
 class BudgetError(ModelError):
     """A call would cost more than the catalog's budget leaves."""
+
+
+class ExportError(CurateError):
+    """A version cannot be written in the form that was asked for."""
+
+
+class PublishError(CurateError):
+    """A version may not or cannot be published."""

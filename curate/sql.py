@@ -1,7 +1,7 @@
 """A query sees finished versions as tables, and nothing else: DuckDB in memory, no files, no network, no settings, limits on time and memory.
 
 ``name`` is a dataset's latest version, ``name.rejected`` what was dropped and why, ``name.quarantined`` what could not be
-read, ``"name@ref"`` another version; ``curate.datasets``, ``curate.funnel`` and ``curate.sources`` tell about them. The
+read, ``"name@ref"`` another version; ``curate.datasets``, ``curate.funnel``, ``curate.sources`` and ``curate.audits`` tell about them. The
 tables reach DuckDB as Arrow datasets, so the files' own names are never readable from SQL.
 """
 
@@ -88,6 +88,7 @@ class Database:
         about: list[dict[str, Any]] = []
         funnels: list[dict[str, Any]] = []
         sources: list[dict[str, Any]] = []
+        audits: list[dict[str, Any]] = []
         datasets = store.datasets()
         taken = set(datasets)
         for name in datasets:
@@ -112,10 +113,15 @@ class Database:
                 if ref == "latest":
                     funnels += _funnel_rows(name, Funnel.from_json(manifest["funnel"]))
                     sources += _source_rows(name, manifest)
+                    told = store.refs(name)[ref].get("audits", manifest.get("audits", {}))
+                    audits += [
+                        {"dataset": name, "step": step, **one} for step, listed in told.items() for one in listed
+                    ]
         self._connection.execute("CREATE SCHEMA curate")
         self._register("curate.datasets", pa.Table.from_pylist(about, _ABOUT))
         self._register("curate.funnel", pa.Table.from_pylist(funnels, _FUNNEL))
         self._register("curate.sources", pa.Table.from_pylist(sources, _SOURCES))
+        self._register("curate.audits", pa.Table.from_pylist(audits, _AUDITS))
 
     def _data(self, folder: Path, manifest: dict[str, Any], kind: Kind) -> str:
         parts = []
@@ -258,6 +264,24 @@ _SOURCES = pa.schema(
         ("unit", _STRING),
         ("rows", _INT),
         ("bad", _INT),
+    ]
+)
+
+_AUDITS = pa.schema(
+    [
+        ("dataset", _STRING),
+        ("step", _STRING),
+        ("subject", _STRING),
+        ("model", _STRING),
+        ("language", _STRING),
+        ("figure", _STRING),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("rows", _INT),
+        ("limit", pa.float64()),
+        ("refused", pa.bool_()),
+        ("note", _STRING),
     ]
 )
 

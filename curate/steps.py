@@ -30,7 +30,7 @@ from curate.errors import SourceError as SourceError
 from curate.errors import StepError as StepError
 from curate.rows import Kind, field_language, field_text, field_turns
 
-GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models"}
+GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
 
 
 # -------------------------------------------------------------------------------------------------------------- contracts
@@ -172,6 +172,17 @@ class ScoreStep(Step):
         """Whether ``sample`` and ``fit`` are to be called."""
         return False
 
+    def audits(self, fitted: pa.Table) -> list[dict[str, Any]]:
+        """What ``fit`` found out about the step itself that a reader of the dataset must know (how far a judge can be
+        trusted), for manifest, card and report.
+
+        Returns:
+            One object a figure: ``subject`` (a model's name in the catalog), ``model`` (name@revision), ``language``, ``figure`` (its
+            name), ``value``, ``low`` and ``high`` (95 % interval) as numbers or None, ``rows`` (of how many), ``limit`` and ``refused``
+            (where there is one), ``note``.
+        """
+        return []
+
 
 @dataclass(frozen=True)
 class BadRow:
@@ -312,7 +323,7 @@ class Source(Step):
 # ---------------------------------------------------------------------------------------------------------------- registry
 @dataclass
 class Registry:
-    """The sources, steps and models that are installed, ours and plug-ins alike, by entry point; loaded when named."""
+    """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when named."""
 
     _points: dict[str, dict[str, EntryPoint]] = field(default_factory=dict)
     _loaded: dict[tuple[str, str], type[Params]] = field(default_factory=dict)
@@ -342,7 +353,7 @@ class Registry:
         self._loaded[what, name] = loaded
 
     def names(self, what: str) -> list[str]:
-        """All names of ``source``, ``step`` or ``model``, sorted."""
+        """All names of ``source``, ``step``, ``model`` or ``output``, sorted."""
         return sorted({*self._points.get(what, {}), *(name for kind, name in self._loaded if kind == what)})
 
     def get(self, what: str, name: str) -> type[Any]:

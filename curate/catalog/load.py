@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest, read_document
 from curate.catalog.document import Path as Place
+from curate.catalog.forgotten import read_forgotten
 from curate.catalog.model import (
     LONGEST_NAME,
     NAME_PATTERN,
@@ -23,10 +23,10 @@ from curate.catalog.model import (
     Names,
     RunConfig,
     StepUse,
-    at_home,
 )
 from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference
+from curate.catalog.reading import explain, rooted
 from curate.catalog.variables import Substitution
 
 SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
@@ -102,6 +102,8 @@ class _Loading:
             dataset = self._dataset(name, values)
             if dataset is not None:
                 catalog.datasets[name] = dataset
+        catalog.forgotten, wrong = read_forgotten(self.file.parent)
+        self.problems += wrong
         self._check_references(catalog, raw)
         if self.problems:
             raise CatalogError(self.problems)
@@ -227,7 +229,7 @@ class _Loading:
             )
             return None
         given = {key: value for key, value in values.items() if key != "use"}
-        return self._validate(self.names.get(what, use), _rooted(given, document.file.parent), document, place)
+        return self._validate(self.names.get(what, use), rooted(given, document.file.parent), document, place)
 
     def _dataset(self, name: str, values: Any) -> Dataset | None:
         document, place = self.where["datasets", name], ("datasets", name)
@@ -236,7 +238,8 @@ class _Loading:
         if config is None:
             return None
         splits, assigned_by = self._splits(document, place, config, steps)
-        return Dataset(name, tuple(config.from_), steps, splits, config.seed, config.description, document.mark(place), config.target, assigned_by)  # fmt: skip
+        outputs = self._uses("output", document, (*place, "outputs"), config.outputs)
+        return Dataset(name, tuple(config.from_), steps, splits, config.seed, config.description, document.mark(place), config.target, assigned_by, outputs)  # fmt: skip
 
     def _splits(
         self, document: Document, place: Place, config: DatasetConfig, steps: Sequence[StepUse]
@@ -262,23 +265,29 @@ class _Loading:
         return shares, use.label
 
     def _steps(self, document: Document, place: Place, values: Any) -> tuple[StepUse, ...]:
-        steps: list[StepUse] = []
+        return self._uses("step", document, (*place, "steps"), values)
+
+    def _uses(self, what: str, document: Document, place: Place, values: Any) -> tuple[StepUse, ...]:
+        """A list of steps or outputs: each ``name`` or ``name: {parameters}``."""
+        found: list[StepUse] = []
         for index, value in enumerate(values if isinstance(values, list) else []):
-            here = (*place, "steps", index)
+            here = (*place, index)
             if isinstance(value, str):
                 value = {value: {}}
             if not isinstance(value, dict) or len(value) != 1:
                 self._problem(
-                    document, here, "a step is 'name' or 'name: {parameters}'; parameters are indented below the name"
+                    document,
+                    here,
+                    f"{_article(what)} is 'name' or 'name: {{parameters}}'; parameters are indented below the name",
                 )
                 continue
             tag, given = next(iter(value.items()))
-            if tag not in self.names.names("step"):
-                known = self.names.names("step")
+            if tag not in self.names.names(what):
+                known = self.names.names(what)
                 self._problem(
                     document,
                     (*here, tag),
-                    f"no step is called '{tag}'{nearest(tag, known)} (known: {', '.join(known)})",
+                    f"no {what} is called '{tag}'{nearest(tag, known)} (known: {', '.join(known)})",
                 )
                 continue
             given = {} if given is None else given
@@ -288,21 +297,21 @@ class _Loading:
                     document, (*here, tag), f"as: '{label}' is no name: use small letters, digits, '-' or '_'"
                 )
                 label = tag
-            if label in {step.label for step in steps}:
+            if label in {one.label for one in found}:
                 self._problem(
                     document,
                     (*here, tag),
-                    f"this dataset already has a step '{label}'; give this one a name: '{tag}: {{as: …}}'",
+                    f"this dataset already has {_article(what)} '{label}'; give this one a name: '{tag}: {{as: …}}'",
                 )
-            step = self.names.get("step", tag)
+            model = self.names.get(what, tag)
             if isinstance(given, dict):
                 # A step's texts (prompts, templates) may begin as they like: only what is a file is looked at.
-                files = {key: value for key, value in given.items() if key in step.path_fields}
-                given = {**given, **_rooted(files, document.file.parent, step.path_fields)}
-            params = self._validate(step, given, document, (*here, tag))
+                files = {key: value for key, value in given.items() if key in model.path_fields}
+                given = {**given, **rooted(files, document.file.parent, model.path_fields)}
+            params = self._validate(model, given, document, (*here, tag))
             if params is not None:
-                steps.append(StepUse(tag, label, params, document.mark((*here, tag))))
-        return tuple(steps)
+                found.append(StepUse(tag, label, params, document.mark((*here, tag))))
+        return tuple(found)
 
     def _validate(self, model: type[Params], values: Any, document: Document, place: Place) -> Any:
         for (owner, where), variable in self.from_environment.items():
@@ -317,7 +326,7 @@ class _Loading:
                 key in ("use", "as")
                 or (
                     key in named
-                    and (model, key) != (DatasetConfig, "steps")
+                    and (model is not DatasetConfig or key not in ("steps", "outputs"))
                     and named[key] not in model.marked(ParamMark.RUNTIME)
                 )
             ):
@@ -327,7 +336,7 @@ class _Loading:
             return model.model_validate(values)
         except ValidationError as error:
             for details in error.errors():
-                self.problems.append(_explain(details, model, document, place))
+                self.problems.append(explain(details, model, document, place))
             return None
 
     # -------------------------------------------------------------------------------------------------------- references
@@ -378,7 +387,7 @@ class _Loading:
         for parameter, names in params.named(kind).items():
             for name in names:
                 if name not in known:
-                    self.problems.append(Problem(mark, f"{prefix}{parameter}: no {kind.value} is called '{name}'{nearest(name, known)}"
+                    self.problems.append(Problem(mark, f"{prefix}{parameter}: no {kind.value} is called '{name}'{nearest(name, [*known, *params.also_named(kind)])}"
                                                        f" (known: {', '.join(known)})"))  # fmt: skip
 
     def _unknown(self, section: str, name: str, inner: Place, what: str, word: str, known: Iterable[str]) -> None:
@@ -391,6 +400,10 @@ class _Loading:
 
     def _problem(self, document: Document, place: Place, message: str) -> None:
         self.problems.append(Problem(document.mark(place), message))
+
+
+def _article(what: str) -> str:
+    return f"an {what}" if what[0] in "aeiou" else f"a {what}"
 
 
 def _named_models(model: Params | None) -> tuple[str, ...]:
@@ -411,60 +424,3 @@ def _circle(below: Mapping[str, Iterable[str]], name: str) -> tuple[str, ...]:
         return ()
 
     return visit(name, ())
-
-
-def _rooted(values: dict[str, Any], folder: Path, paths: Collection[str] = ()) -> dict[str, Any]:
-    """Relative paths of a source, model or step, made absolute from the catalog's folder.
-
-    ``path``, ``…_path`` and the fields that a class names in ``path_fields`` hold files (also in lists and mappings); in other
-    keys of sources and models only a text that starts with ``./`` or ``../`` does.
-    """
-
-    def root(value: Any, sure: bool) -> Any:
-        if isinstance(value, list):
-            return [root(item, sure) for item in value]
-        if isinstance(value, dict) and sure:
-            return {key: root(item, sure) for key, item in value.items()}
-        if not isinstance(value, str) or "://" in value or value.startswith("${"):
-            return value
-        return str(folder / at_home(value)) if sure or value.startswith(("./", "../")) else value
-
-    return {
-        key: root(value, key == "path" or key.endswith("_path") or key in paths)
-        if key not in ("columns", "attributes", "scores")
-        else value
-        for key, value in values.items()
-    }
-
-
-def _explain(details: ErrorDetails, model: type[Params], document: Document, place: Place) -> Problem:
-    """One pydantic error as a sentence a catalog's author can act on."""
-    # Union members and validator names that pydantic puts into the location are no part of the document.
-    location = [part for part in details["loc"] if (*place, part) in document.marks or isinstance(part, str | int)]
-    where: Place = place
-    shown: list[str] = []
-    for part in location:
-        if (*where, part) in document.marks:
-            where = (*where, part)
-            shown.append(str(part))
-        elif len(shown) == 0:
-            shown.append(str(part))
-    mark, key = document.mark(where), ".".join(shown)
-    if details["type"] == "extra_forbidden":
-        word = str(details["loc"][-1])
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        return Problem(mark, f"unknown key '{word}'{nearest(word, known)} (known: {', '.join(known)})")
-    if details["type"] == "missing":
-        name = str(details["loc"][-1])
-        field = next((field for other, field in model.model_fields.items() if name in (other, field.alias)), None)
-        about = f": {field.description.splitlines()[0]}" if field is not None and field.description else ""
-        return Problem(mark, f"'{name}' is missing{about}")
-    message = details["msg"].removeprefix("Value error, ")
-    given = details.get("input")
-    if details["type"] == "model_type":
-        message = "parameters are a mapping, 'name: value', indented below"
-    elif details["type"] == "string_type" and isinstance(given, int | float):
-        message += f"; put quotes around {given}"
-    elif details["type"] in ("literal_error", "enum") and isinstance(given, str):
-        message += nearest(given, re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected", ""))))
-    return Problem(mark, f"{key}: {message}" if key else message)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from curate.catalog.document import Mark
+from curate.catalog.forgotten import Forgotten
 from curate.catalog.params import LanguageTag, Params, PerLanguage, Reference
 
 LONGEST_NAME = 100
@@ -100,6 +101,8 @@ class DatasetConfig(Params):
     """How many rows to make; without it, one pass over all input rows."""
     description: str = ""
     """What it is, for people."""
+    outputs: list[Any] = Field(default_factory=list)
+    """The forms in which `curate export` writes it: ``name`` or ``name: {parameters}``."""
 
     @field_validator("from_", mode="before")
     @classmethod
@@ -144,6 +147,8 @@ class Dataset:
     target: Target | None = None
     assigned_by: str = ""
     """Label of the step that says to which split each row belongs; without one, the row's group decides."""
+    outputs: tuple[StepUse, ...] = ()
+    """The forms in which it is exported."""
 
     @property
     def looks_into(self) -> tuple[str, ...]:
@@ -174,6 +179,8 @@ class Catalog:
     """(section, name) → where it is written."""
     missing: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """(section, name) → environment variables it needs that are not set."""
+    forgotten: Forgotten = field(default_factory=Forgotten)
+    """What no build may hold (``forgotten.jsonl`` beside the catalog)."""
     secrets: frozenset[str] = frozenset()
     """Values read from the environment; they are struck out of anything that is written."""
 

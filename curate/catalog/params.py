@@ -95,6 +95,10 @@ class Params(BaseModel):
             if _mentions(field.annotation, kind) or kind in field.metadata
         )
 
+    def also_named(self, kind: Reference) -> tuple[str, ...]:
+        """Names that such a parameter knows besides those of the catalog, for a typo's nearest word."""
+        return ()
+
     def named(self, kind: Reference) -> dict[str, tuple[str, ...]]:
         """For each parameter that names models or sources, the names it gives."""
         found: dict[str, tuple[str, ...]] = {}

@@ -42,25 +42,30 @@ def catalog_schema(names: Names) -> dict[str, Any]:
             definitions[f"{what}:{name}"] = parameters(names.get(what, name), use={"const": name})
         return {"type": "object", "required": ["use"], "properties": {"use": {"enum": known}}, "allOf": branches}
 
-    steps = {name: parameters(names.get("step", name), **{"as": {"type": "string", "pattern": NAME_PATTERN, "description": "name of its scores and reasons"}})
-             for name in names.names("step")}  # fmt: skip
-    for name, schema in steps.items():
-        definitions[f"step:{name}"] = schema
-    # A step without required parameters may stand alone: `- shape`, or `shape:` with nothing after it.
-    definitions["step"] = {
-        "anyOf": [
-            {"enum": [name for name, schema in steps.items() if "required" not in schema]},
-            {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
-             "properties": {name: {"$ref": f"#/$defs/step:{name}"} if "required" in schema
-                            else {"anyOf": [{"$ref": f"#/$defs/step:{name}"}, {"type": "null"}]} for name, schema in steps.items()}},
-        ]
-    }  # fmt: skip
+    def listed(what: str, about: str) -> None:
+        known = {name: parameters(names.get(what, name), **{"as": {"type": "string", "pattern": NAME_PATTERN, "description": about}})
+                 for name in names.names(what)}  # fmt: skip
+        definitions.update({f"{what}:{name}": schema for name, schema in known.items()})
+        # One without required parameters may stand alone: `- shape`, or `shape:` with nothing after it.
+        definitions[what] = {
+            "anyOf": [
+                {"enum": [name for name, schema in known.items() if "required" not in schema]},
+                {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
+                 "properties": {name: {"$ref": f"#/$defs/{what}:{name}"} if "required" in schema
+                                else {"anyOf": [{"$ref": f"#/$defs/{what}:{name}"}, {"type": "null"}]} for name, schema in known.items()}},
+            ]
+        }  # fmt: skip
+
+    listed("step", "name of its scores and reasons")
+    listed("output", "name of its folder")
     dataset = parameters(DatasetConfig)
-    dataset["properties"]["steps"] = {
-        "type": "array",
-        "items": {"$ref": "#/$defs/step"},
-        "description": dataset["properties"]["steps"].get("description", ""),
-    }
+    for what in ("step", "output"):
+        about = dataset["properties"][f"{what}s"].get("description", "")
+        dataset["properties"][f"{what}s"] = {
+            "type": "array",
+            "items": {"$ref": f"#/$defs/{what}"},
+            "description": about,
+        }
     dataset["properties"]["from"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
                                      "description": "A source, a dataset, or a list of them."}  # fmt: skip
 

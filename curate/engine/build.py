@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.catalog import Catalog, Dataset
+from curate.engine.estimate import last_estimate
 from curate.engine.executor import Executor, InlineExecutor, LocalExecutor
 from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
@@ -52,6 +53,8 @@ class Built:
     seconds: float = 0.0
     spending: list[dict[str, Any]] = field(default_factory=list)
     """What model calls cost in this build, resumes included: stage, model, calls, tokens, money."""
+    estimate: dict[str, Any] | None = None
+    """What was last estimated for the dataset (:meth:`curate.engine.estimate.Estimate.to_json`)."""
 
 
 def parse_bytes(text: str) -> int:
@@ -80,12 +83,13 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
 
 
 def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, progress: Progress | None = None, wait: float = 0.0,
-                   cuts: Cuts | None = None) -> list[Built]:  # fmt: skip
+                   cuts: Cuts | None = None, part: tuple[float, float] | None = None, whole: frozenset[str] = frozenset()) -> list[Built]:  # fmt: skip
     """Builds these datasets (all, if none is named) and those they are made of.
 
     Args:
         wait: seconds to wait for another build in the same store to end.
         cuts: where shards end (tests).
+        part, whole: build a sample only (see :class:`curate.engine.stages.Runner`).
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
@@ -101,7 +105,7 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
             setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), catalog.budget.model_dump(exclude_none=True), number)  # fmt: skip
             executor: Executor = InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
             walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
-            walk.runner.build = number
+            walk.runner.build, walk.runner.part, walk.runner.whole = number, part, whole
             try:
                 built = [walk.dataset(name) for name in wanted]
                 finish_build(store.root, number)
@@ -112,6 +116,27 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
     except OSError as error:
         raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
     return [one for one in built if isinstance(one, Built)]
+
+
+def count_inputs(
+    catalog: Catalog,
+    registry: Registry,
+    names: Sequence[str],
+    *,
+    progress: Progress | None = None,
+    cuts: Cuts | None = None,
+) -> int:
+    """Reads sources into the catalog's store, and says how many rows they have together."""
+    store = Store(catalog.store).open()
+    setting = Setting(str(catalog.store), catalog.run.threads, parse_bytes(catalog.run.memory), cuts or Cuts())
+    executor = InlineExecutor(setting)
+    try:
+        with StoreLock(store.root):
+            walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
+            walk.reader.read(list(names))
+            return walk.reader.rows(list(names))
+    finally:
+        executor.close()
 
 
 def _wanted(catalog: Catalog, names: Sequence[str]) -> list[str]:
@@ -152,7 +177,14 @@ class _Walk:
         started = time.perf_counter()
         spec = self.catalog.datasets[name]
         runner, inputs_of = self.runner, self.reader.inputs
-        runner.dataset, runner.stages, runner.used, runner.warnings, runner.bad = name, {}, {}, {}, []
+        runner.dataset, runner.stages, runner.used, runner.warnings, runner.bad, runner.audits = (
+            name,
+            {},
+            {},
+            {},
+            [],
+            {},
+        )
         runner.old = self.store.state(name).get("stages", {})
         first = len(runner.plan.stages)
         self.reader.read([inner for inner in spec.stands_on if inner in self.catalog.sources])
@@ -178,6 +210,7 @@ class _Walk:
             inputs_of[name] = Inputs(kind, None, ancestors=walked.ancestors)
             return None
         built.spending = spent(self.store.root, runner.build, name)
+        built.estimate = last_estimate(self.store, name)
         built.alarms = [*walked.alarms, *built.alarms]
         built.fresh = built.fresh or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started
@@ -269,7 +302,12 @@ class _Walk:
             if store.state(spec.name) != state:
                 store.set_state(spec.name, state)
             # The same rows may come from another recipe: the manifest tells the first, the ref the one that was asked for last.
-            asked = {"version": current, "recipe": dataset_recipe(spec, runner), "description": spec.description}
+            asked = {
+                "version": current,
+                "recipe": dataset_recipe(spec, runner),
+                "description": spec.description,
+                "audits": runner.audits,
+            }
             named = store.refs(spec.name).get("latest", {})
             if {key: named.get(key) for key in asked} != asked:
                 now = datetime.now(UTC)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow.parquet as pq
 
 from curate.engine.lock import StoreLock
 from curate.engine.store import Store
 from curate.engine.versions import ID_LENGTH
+from curate.errors import StoreError
 from curate.rows import Kind, content_digest, row_ids, schema
 from curate.rows.ids import row_digests
 
@@ -90,6 +92,37 @@ def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:
             bad = content_digest(pq.read_table(path))
     if not problems and _digest(manifest, digests, bad) != version:
         problems.append("the digest of its rows is not the version's name")
+    if not problems:
+        problems += _check_lineage(store, manifest, folder)
+    return problems
+
+
+def _check_lineage(store: Store, manifest: dict[str, Any], folder: Path) -> list[str]:
+    """What is wrong with where rows say they come from: a source or a result that the manifest does not know."""
+    results, sources, complete = {path.rpartition("/")[2] for path in manifest["results"]}, set[str](), True
+    for source in manifest["sources"]:
+        sources.add(source["name"])
+        if source.get("use") == "dataset":
+            try:
+                above = store.manifest(source["name"], source["version"])
+            except StoreError:
+                complete = False  # it was cleared away; what its rows say cannot be checked any more
+                continue
+            results |= {path.rpartition("/")[2] for path in above["results"]}
+            complete &= not any(one.get("use") == "dataset" for one in above["sources"])
+    problems = []
+    for file in manifest["files"]:
+        if file["part"] == "quarantined":
+            continue
+        lineage = pl.read_parquet(folder / file["path"], columns=["lineage"])["lineage"]
+        named = set(lineage.struct.field("source").unique().to_list())
+        keys = set(lineage.struct.field("makers").explode().struct.field("key").drop_nulls().unique().to_list()) - {""}
+        if unknown := sorted(named - sources):
+            problems.append(f"{file['path']}: rows come from {', '.join(unknown)}, which the manifest does not name")
+        if complete and (lost := sorted(keys - results)):
+            problems.append(
+                f"{file['path']}: rows were made by {len(lost)} results that the manifest does not name, such as {lost[0]}"
+            )
     return problems
 
 

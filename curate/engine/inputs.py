@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.catalog import Catalog
+from curate.engine.estimate import picked
+from curate.engine.forgetting import without_forgotten
 from curate.engine.shards import Shard
 from curate.engine.stages import Runner, shards_of
 from curate.engine.work import Task
@@ -35,6 +37,8 @@ class Reader:
         self.catalog, self.runner = catalog, runner
         self.inputs: dict[str, Inputs] = {}
         self.units: dict[str, tuple[Kind, Sequence[Unit]]] = {}
+        self._all: dict[str, list[Shard] | None] = {}
+        """Every row of each source, also where only a part of them is built."""
 
     def read(self, names: Sequence[str]) -> None:
         """Reads all of these sources side by side, then links those that are translations."""
@@ -49,6 +53,7 @@ class Reader:
                 if name not in self.units:
                     self.units[name] = (source.makes, source.units())
                 kinds[name], units = self.units[name]
+                units = [] if name in self.catalog.forgotten.sources else units
                 recipe, tasks[name] = self.runner.read_tasks(name, kinds[name], units)
             except (SourceError, OSError) as error:
                 raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
@@ -59,6 +64,7 @@ class Reader:
             shards = shards_of(tasks[name], found)
             if shards is not None:
                 self._check_bad(name, found)
+                shards = without_forgotten(self.runner, f"read {name}", shards, name)
             parent = self.catalog.sources[name].parent()
             ancestors: list[str] = []
             if parent is not None:
@@ -68,10 +74,18 @@ class Reader:
                     raise BuildError(
                         f"{mark}: '{name}' has {kinds[name]} rows and cannot be a translation of '{parent}' ({up.kind} rows)"
                     )
-                shards = self.runner.link(name, shards, up.shards)
-                ancestors = [*up.ancestors, *(shard.path for shard in up.shards or ())]
+                above = self._all[parent]
+                shards = self.runner.link(name, shards, above)
+                ancestors = [*up.ancestors, *(shard.path for shard in above or ())]
+            self._all[name] = shards
+            if shards is not None and self.runner.part is not None and name not in self.runner.whole:
+                shards = picked(self.runner, f"read {name}", shards, self.runner.part)
             self.inputs[name] = Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
                                         self._about(name, kinds[name], tasks[name], found))  # fmt: skip
+
+    def rows(self, names: Sequence[str]) -> int:
+        """How many rows these sources have, all of them."""
+        return sum(shard.rows for name in names for shard in self._all.get(name) or ())
 
     def with_parents(self, names: Sequence[str]) -> list[str]:
         """The sources and all they are translations of, parents first."""

@@ -67,6 +67,7 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
         "sources": list(sources),
         "models": _models(spec, runner),
         "funnel": funnel.to_json(),
+        "audits": runner.audits,
         "spending": spent(runner.store.root, runner.build, spec.name),
         "alarms": [*alarms, *funnel.alarms(runner.catalog.run.alarm)],
         "warnings": [f"{stage}: {message}" for stage, message in runner.warnings],

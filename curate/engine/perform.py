@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from curate.engine import rowwork, versions, work
+from curate.engine import estimate, forgetting, rowwork, versions, work
 from curate.engine.context import WorkerContext
 from curate.engine.spending import open_ledger
 from curate.engine.store import Store
@@ -18,7 +18,8 @@ from curate.errors import CurateError
 ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
     "summarize": work.summarize, "settle": work.settle, "make": rowwork.make,
-    "gather": rowwork.gather, "take": rowwork.take, "part": versions.part,
+    "gather": rowwork.gather, "take": rowwork.take, "part": versions.part, "forget": forgetting.forget,
+    "pick": estimate.pick,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from curate.catalog import StepUse
 from curate.engine.fingerprint import digest, step_recipe
+from curate.engine.forgetting import without_forgotten
 from curate.engine.stages import Piece, Runner, shards_in
 from curate.engine.work import Task
 from curate.errors import BuildError
@@ -41,7 +42,10 @@ def make_rows(
             after.append(None)
         else:
             made = step.makes(piece.kind)
-            after += [Piece(made, shard, (), piece.draw, piece.wanted) for shard in shards_in(task, result)]
+            shards = without_forgotten(runner, stage, shards_in(task, result))
+            after += (
+                [None] if shards is None else [Piece(made, shard, (), piece.draw, piece.wanted) for shard in shards]
+            )
     _check_bad(runner, use, tasks, results)
     return after, _languages(results)
 
@@ -72,7 +76,8 @@ def gather_rows(
         return [None], []
     _check_bad(runner, use, [task], results)
     made = step.makes(known[0].kind)
-    return [Piece(made, shard) for shard in shards_in(task, results[0])], _languages(results)
+    shards = without_forgotten(runner, stage, shards_in(task, results[0]))
+    return ([None] if shards is None else [Piece(made, shard) for shard in shards]), _languages(results)
 
 
 def _content(piece: Piece) -> list[Any]:

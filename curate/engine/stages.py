@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from curate.catalog import Catalog, Reference, StepUse
 from curate.engine.columns import ALL, Columns
 from curate.engine.executor import Executor
@@ -70,8 +72,14 @@ class Runner:
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)
     """Folders with rows that could not be made."""
+    audits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What steps found out about themselves, by the label of the step."""
     build: str = ""
     """Number of this build in the ledger."""
+    part: tuple[float, float] | None = None
+    """Only items whose number lies between these are built, as a sample (see :mod:`curate.engine.estimate`)."""
+    whole: frozenset[str] = frozenset()
+    """Sources of which every row is needed all the same."""
     tables: Mapping[str, Sequence[Shard] | None] = field(default_factory=dict)
     """The sources and datasets that steps look into; None: not known yet."""
 
@@ -145,7 +153,6 @@ class Runner:
     def _unscored(self, task: Task) -> int:
         """How many rows of a score task have no kept score."""
         import numpy as np
-        import pyarrow.parquet as pq
 
         from curate.engine.columns import read_alive
 
@@ -196,12 +203,14 @@ class Runner:
         source = self.catalog.sources[name]
         recipe = {**step_recipe("read", source, {}, decisions=False), "kind": kind.value, "cuts": self.cuts.recipe()}
         recipe["params"].pop("license", None)  # in the key below, but no reason to tell a person
+        if forgotten := sorted(self.catalog.forgotten.of.get(name, ())):
+            recipe["forgotten"] = digest(forgotten)
         packed = pack(source)
         tasks = []
         for unit in units:
             state: Any = unit.state or [self.digests(path) for path in unit.files]
             full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
-            payload = {"step": packed, "kind": kind.value, "name": name,
+            payload = {"step": packed, "kind": kind.value, "name": name, "forgotten": forgotten,
                        "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state, "read": state}}  # fmt: skip
             tasks.append(Task("read", f"read {name}", f"read-{source.tag}", digest(full), full, 0, payload))
         return recipe, tasks
@@ -275,6 +284,8 @@ class Runner:
         if known and step.fits:
             fitted = self._fit(use, pieces, models, recipe, ancestors)
             known = fitted is not None
+            if fitted is not None and (figures := step.audits(pq.read_table(self.store.root / fitted["path"]))):
+                self.audits[use.label] = figures
         alone = self.is_alone(models)
         tasks: list[Task | None] = []
         for piece in pieces:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.catalog.params import Params
@@ -127,6 +128,7 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
         work.payload["unit"]["state"],
     )
     bad: list[dict[str, str]] = []
+    forgotten = pa.array(work.payload["forgotten"], pa.string())
 
     def tables() -> Iterator[pa.Table]:
         for batch in source.read(unit, work.payload["name"], work.context):
@@ -134,7 +136,8 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
                        for row in batch.bad)  # fmt: skip
             work.tick(batch.table.num_rows)
             if batch.table.num_rows:
-                yield with_ids(kind, batch.table)
+                table = with_ids(kind, batch.table)
+                yield table.filter(pc.invert(pc.is_in(table["id"], forgotten))) if len(forgotten) else table
 
     shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
               for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip

@@ -1,0 +1,72 @@
+"""What stands in a catalog, made into what a person or a class can use: an error into a sentence, a relative path into a whole one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from curate.catalog.document import Document, Problem, nearest
+from curate.catalog.document import Path as Place
+from curate.catalog.model import at_home
+from curate.catalog.params import Params
+
+
+def rooted(values: dict[str, Any], folder: Path, paths: Collection[str] = ()) -> dict[str, Any]:
+    """Relative paths of a source, model or step, made absolute from the catalog's folder.
+
+    ``path``, ``…_path`` and the fields that a class names in ``path_fields`` hold files (also in lists and mappings); in other
+    keys of sources and models only a text that starts with ``./`` or ``../`` does.
+    """
+
+    def root(value: Any, sure: bool) -> Any:
+        if isinstance(value, list):
+            return [root(item, sure) for item in value]
+        if isinstance(value, dict) and sure:
+            return {key: root(item, sure) for key, item in value.items()}
+        if not isinstance(value, str) or "://" in value or value.startswith("${"):
+            return value
+        return str(folder / at_home(value)) if sure or value.startswith(("./", "../")) else value
+
+    return {
+        key: root(value, key == "path" or key.endswith("_path") or key in paths)
+        if key not in ("columns", "attributes", "scores")
+        else value
+        for key, value in values.items()
+    }
+
+
+def explain(details: ErrorDetails, model: type[Params], document: Document, place: Place) -> Problem:
+    """One pydantic error as a sentence a catalog's author can act on."""
+    # Union members and validator names that pydantic puts into the location are no part of the document.
+    location = [part for part in details["loc"] if (*place, part) in document.marks or isinstance(part, str | int)]
+    where: Place = place
+    shown: list[str] = []
+    for part in location:
+        if (*where, part) in document.marks:
+            where = (*where, part)
+            shown.append(str(part))
+        elif len(shown) == 0:
+            shown.append(str(part))
+    mark, key = document.mark(where), ".".join(shown)
+    if details["type"] == "extra_forbidden":
+        word = str(details["loc"][-1])
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        return Problem(mark, f"unknown key '{word}'{nearest(word, known)} (known: {', '.join(known)})")
+    if details["type"] == "missing":
+        name = str(details["loc"][-1])
+        field = next((field for other, field in model.model_fields.items() if name in (other, field.alias)), None)
+        about = f": {field.description.splitlines()[0]}" if field is not None and field.description else ""
+        return Problem(mark, f"'{name}' is missing{about}")
+    message = details["msg"].removeprefix("Value error, ")
+    given = details.get("input")
+    if details["type"] == "model_type":
+        message = "parameters are a mapping, 'name: value', indented below"
+    elif details["type"] == "string_type" and isinstance(given, int | float):
+        message += f"; put quotes around {given}"
+    elif details["type"] in ("literal_error", "enum") and isinstance(given, str):
+        message += nearest(given, re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected", ""))))
+    return Problem(mark, f"{key}: {message}" if key else message)

@@ -1,0 +1,145 @@
+"""``curate publish``, ``curate card`` and ``curate licenses``: what leaves the house, how it is described, and whether it may."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, or_fail, say
+
+if TYPE_CHECKING:
+    from outputs.license_gate import Verdict
+    from outputs.publish import Publication
+
+Name = Annotated[str, typer.Argument(help="name or name@ref.")]
+To = Annotated[str, typer.Option("--to", help="org/name on the Hub, a folder (./…, /…) or a URL (s3://…).")]
+Lists = Annotated[
+    list[Path] | None,
+    typer.Option("--licenses", help="A further list of licences and model terms (see docs/licenses.md)."),
+]
+PerLanguage = Annotated[
+    bool | None,
+    typer.Option("--config-per-language/--one-config", help="A configuration for each language, or one; by default as many as there are languages."),
+]  # fmt: skip
+
+
+app = typer.Typer()
+
+
+@app.command()
+def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--private/--public", help="On the Hub: who may read it; a new repository is private, another stays as it is.")] = None,
+            dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the files and what changes in the card.")] = False,
+            override_license: Annotated[str, typer.Option("--override-license", metavar="REASON", help="Publish although licences stand against it, and why.")] = "",
+            per_language: PerLanguage = None, replace: Annotated[bool, typer.Option("--replace", help="Take the place of what others put there, an edited card included.")] = False,
+            token_env: Annotated[str | None, typer.Option("--token-env", help="The name of the environment variable with the Hub's token; by default HF_TOKEN or your login.")] = None,
+            lists: Lists = None, patience: Annotated[float, typer.Option(help="Seconds to wait altogether while the Hub is busy.")] = 600.0,
+            json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+    """Publish a version: its files, a card, a tag; at one stroke, and only what is not there yet."""
+    from curate import api
+    from outputs.publish import publish as go
+
+    done = or_fail(
+        lambda: go(api.open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override_license, per_language=per_language,
+                   replace_others=replace, token_env=token_env, licenses=tuple(lists or ()), patience=patience, tell=say)
+    )  # fmt: skip
+    if json_:
+        import dataclasses
+
+        import orjson
+
+        print(orjson.dumps(dataclasses.asdict(done), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _tell(done)
+
+
+@app.command()
+def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where it will stand, for its instructions.")] = None, per_language: PerLanguage = None,
+         lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+    """Print a version's dataset card."""
+    from curate import api
+
+    def make() -> str:
+        from outputs import card as cards
+        from outputs.layout import lay_out
+        from outputs.licenses import load_book
+        from outputs.places import place_of, shown_place
+
+        version = cards.about(api.open_store(store, catalog), name)
+        place = shown_place(place_of(to)) if to else None
+        return cards.card(version, layout=lay_out(version, per_language), place=place, book=load_book(*(lists or ())))
+
+    sys.stdout.write(or_fail(make))
+
+
+@app.command()
+def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+    """Show under which licences the rows of a version are, and whether it may be published."""
+    from curate import api
+
+    def look() -> Verdict:
+        from outputs.export import open_version
+        from outputs.license_gate import judge
+        from outputs.licenses import load_book
+
+        return judge(open_version(api.open_store(store, catalog), name), load_book(*(lists or ())))
+
+    verdict: Verdict = or_fail(look)
+    from outputs.license_gate import lines, plain
+
+    counts: dict[tuple[str, str], int] = {}
+    for share in verdict.shares:
+        counts[share.license, share.source] = counts.get((share.license, share.source), 0) + share.rows
+    for (license_, source), rows in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+        print(f"{rows:>12,}  {plain(license_):30} {plain(source)}")
+    for model, terms in verdict.terms.items():
+        if terms is not None:
+            print(f"answers of {plain(model)}: {terms.id}")
+    print(
+        f"as a whole: {plain(verdict.joined.expression)}"
+        if verdict.free
+        else f"{verdict.blocked:,} of {verdict.rows:,} rows may not be published:"
+    )
+    for line in [*lines(verdict), *(f"! {note}" for note in verdict.notes)]:
+        print(line)
+    if not verdict.free:
+        raise typer.Exit(1)
+
+
+# ------------------------------------------------------------------------------------------------------------------- parts
+_SIGNS = {"add": "+", "change": "~", "same": "=", "remove": "-"}
+
+
+def _tell(done: Publication) -> None:
+    from outputs.places import human
+
+    if done.dry_run or done.fresh:
+        for change in done.changes:
+            print(f"{_SIGNS[change.action]} {change.path:50} {change.size:>14,}  {change.sha256[:16]}")
+    if done.dry_run and done.card_diff:
+        print(done.card_diff)
+    for note in done.notes:
+        print(f"! {note}")
+    counts = ", ".join(
+        f"{done.count(action)} {word}"
+        for action, word in (("add", "new"), ("change", "changed"), ("same", "as they are"), ("remove", "removed"))
+        if done.count(action)
+    )
+    size = sum(change.size for change in done.changes if change.action in ("add", "change"))
+    who = "" if done.private is None else ", private" if done.private else ", public"
+    what = f"{done.dataset} {done.version} → {done.to}{who}"
+    if not done.fresh:
+        print(f"{what}: nothing to do, all {done.count('same')} files are there")
+    elif done.dry_run:
+        print(f"{what}: would send {human(size)} ({counts}); licence {done.license}")
+    else:
+        at = f", commit {done.commit[:12]}" if done.commit else ""
+        print(f"{what}: {human(size)} ({counts}){at}{f', tag {done.tag}' if done.tag else ''}; licence {done.license}")
+    if done.override:
+        print(
+            f"! published against its licences: {done.override}"
+            if not done.dry_run
+            else f"! would be published against its licences: {done.override}"
+        )

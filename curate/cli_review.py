@@ -1,0 +1,84 @@
+"""``curate review``: a sample for people to look at, and what they said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, or_fail, say
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Export a sample for people to review, and import what they say."
+)
+
+
+@app.command("export")
+def export(
+    name: Annotated[str, typer.Argument(help="name or name@ref.")],
+    to: Annotated[Path, typer.Option("--to", "-o", help="The file (.csv, .tsv, .jsonl, .xlsx, .json), for Argilla a folder.")],
+    sample: Annotated[int, typer.Option(help="How many rows; 0 for all.")] = 200,
+    by: Annotated[str, typer.Option(help="Strata: language, status, step, reason, split, source, maker, attribute.NAME; with commas between.")] = "language",
+    share: Annotated[str, typer.Option(help="equal: as many rows of each stratum; proportional: by its size.")] = "equal",
+    format_: Annotated[str | None, typer.Option("--format", "-f", help="csv, tsv, jsonl, xlsx, argilla, label-studio; by the file's name if left out.")] = None,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Also rows that steps dropped.")] = False,
+    show: Annotated[bool, typer.Option("--show-verdicts", help="Show scores and verdicts that rows have already; else they are hidden.")] = False,
+    seed: Annotated[int, typer.Option(help="Another one takes other rows.")] = 0,
+    instructions: Annotated[Path | None, typer.Option(help="A text file with what people are asked to do.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over files that are there.")] = False,
+    catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+) -> None:  # fmt: skip
+    """Write a stratified sample of a version for a spreadsheet, Argilla or Label Studio."""
+    from curate import api_review as api
+
+    wanted = [part for name in by.split(",") if (part := name.strip())]
+    words = or_fail(lambda: None if instructions is None else _text(instructions))
+    found = or_fail(lambda: api.review_export(
+        name, to, sample=sample or None, by=wanted, share=cast(Literal["equal", "proportional"], share), format=format_, rejected=rejected, blind=not show, seed=seed,
+        instructions=words, overwrite=overwrite, store=store, catalog=catalog))  # fmt: skip
+    print(
+        f"{found.rows:,} rows: "
+        + ", ".join(f"{count:,} {language}" for language, count in sorted(found.languages.items()))
+    )
+    if wanted and wanted != ["language"]:
+        for stratum, (there, taken) in found.strata.items():
+            print(f"  {' · '.join(part or '-' for part in stratum)}: {taken:,} of {there:,}")
+    for file in found.files:
+        print(f"written to {file}")
+    if found.cut:
+        say(
+            f"{found.cut:,} texts were too long for a cell and are cut; take .jsonl, argilla or label-studio to show them whole"
+        )
+    if found.other_kinds:
+        say(f"{found.other_kinds:,} rejected rows are of another kind and not among these")
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="What came back: files or Argilla folders.")],
+    into: Annotated[Path, typer.Option("--into", "-o", help="The file of labels (.jsonl or .parquet); what it holds stays.")],
+    of: Annotated[str | None, typer.Option(help="The dataset that was reviewed, to find ids that it does not have.")] = None,
+    annotator: Annotated[str | None, typer.Option(help="Who filled it in, where the files do not say; by default the file's name.")] = None,
+    gold: Annotated[Path | None, typer.Option(help="Also write rows with people's verdicts, for 'gold' of the step judge (needs --of).")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Also write corrections as preference rows (needs --of).")] = None,
+    catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+) -> None:  # fmt: skip
+    """Read back what people said, and merge it by row id into a file of labels."""
+    from curate import api_review as api
+    from curate.preferences.review import told
+
+    found = or_fail(lambda: api.review_import(
+        files, into, of=of, annotator=annotator, gold=gold, pairs=pairs, store=store, catalog=catalog))  # fmt: skip
+    print(told(found))
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _text(path: Path) -> str:
+    from curate.errors import StepError
+
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepError(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,198 @@
+"""Commands on what has been built: show, compare, name, check, export and clear away versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.cli_common import DEFAULT, CatalogFile, Format, StoreFolder, or_fail, print_answer
+from curate.cli_print import print_difference, print_funnel, print_story, tell, tell_export
+
+app = typer.Typer()
+
+
+@app.command()
+def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all datasets if none is named.")] = None, catalog: CatalogFile = DEFAULT,
+         store: StoreFolder = None, json_: Annotated[bool, typer.Option("--json", help="The whole manifest.")] = False) -> None:  # fmt: skip
+    """Show what has been built: versions, or one version with its funnel."""
+    import orjson
+
+    from curate import api
+    from curate.engine.funnel import Funnel
+
+    opened = or_fail(lambda: api.open_store(store, catalog))
+    if name is None:
+        for dataset in opened.datasets():
+            for ref, about in opened.refs(dataset).items():
+                manifest = opened.manifest(dataset, about["version"])
+                print(f"{dataset}@{ref}  {about['version']}  {manifest['rows']:,} rows  {about['built_at']}")
+        return
+    dataset, _, ref = name.partition("@")
+    version = or_fail(lambda: opened.resolve(dataset, ref or "latest"))
+    manifest = opened.manifest(dataset, version)
+    if json_:
+        print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
+        return
+    print(
+        f"{dataset} {version} ({manifest['kind']}), built {manifest['created_at']}\n{opened.dataset(dataset) / version}"
+    )
+    splits = ", ".join(f"{split} {about['rows']:,}" for split, about in manifest["splits"].items())
+    print(
+        f"{manifest['rows']:,} rows ({splits}), {manifest['rejected']:,} rejected, {manifest['quarantined']:,} unreadable"
+    )
+    print("licences: " + ", ".join(f"{license} {rows:,}" for license, rows in manifest["licenses"].items()))
+    asked = opened.refs(dataset).get(ref or "latest", {})
+    for step in asked.get("recipe", manifest["recipe"])["steps"]:
+        print(
+            f"  {step['label']}: {orjson.dumps({**step['params'], **{k: v['model'] for k, v in step['models'].items()}}).decode()}"
+        )
+    print_funnel(Funnel.from_json(manifest["funnel"]))
+    for message in [*manifest["alarms"], *manifest["warnings"]]:
+        print(f"! {message}")
+
+
+@app.command()
+def audit(names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None, catalog: CatalogFile = DEFAULT,
+          store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE) -> None:  # fmt: skip
+    """Show how far the judges of datasets can be trusted: their figures by language, and which were refused."""
+    from curate import api
+
+    print_answer(or_fail(lambda: api.audits(*(names or []), store=store, catalog=catalog)), format_, None)
+
+
+@app.command()
+def export(name: Annotated[str, typer.Argument(help="name or name@ref.")],
+           outputs: Annotated[list[str] | None, typer.Argument(help="trl, llama-factory …; those that the dataset lists if none is named.")] = None,
+           to: Annotated[Path, typer.Option(help="The folder to write below.")] = Path("exports"), catalog: CatalogFile = DEFAULT,
+           store: StoreFolder = None, force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False) -> None:  # fmt: skip
+    """Write a version in the forms that trainers read, each with the trainer's configuration."""
+    from curate import api
+
+    for one in or_fail(lambda: api.export(name, *(outputs or []), to=to, catalog=catalog, store=store, force=force)):
+        tell_export(one)
+
+
+@app.command()
+def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+       keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.")] = 0,
+       cache: Annotated[float | None, typer.Option(help="Also forget cached answers of models not used for so many days.")] = None,
+       dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:  # fmt: skip
+    """Remove results that no dataset's last build stands on, and versions that no ref names."""
+    from curate import api
+    from curate.engine.housekeeping import collect_garbage
+
+    opened = or_fail(lambda: api.open_store(store, catalog))
+    found = or_fail(lambda: collect_garbage(opened, keep_versions=keep, dry_run=dry_run))
+    verb = "would remove" if dry_run else "removed"
+    print(f"{verb} {found.results:,} results, {len(found.versions)} versions: {found.bytes / 1e6:,.1f} MB")
+    if cache is not None and not dry_run:
+        from curate.models.cache import prune
+
+        for one in prune(opened.root / "cache", cache):
+            print(
+                f"  {one.path.name}: "
+                + (one.problem or f"{one.removed:,} answers forgotten, {one.kept:,} kept, {one.freed / 1e6:,.1f} MB")
+            )
+    for version in found.versions:
+        print(f"  {version}")
+
+
+@app.command()
+def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@ref; the latest of all if none is named.")] = None,
+           catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+           rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build each once more from its sources and kept answers, and compare.")] = False) -> None:  # fmt: skip
+    """Check files, rows, lineage and digest of versions against their manifests."""
+    from curate import api
+    from curate.engine.housekeeping import verify_version
+
+    opened = or_fail(lambda: api.open_store(store, catalog))
+    wrong = 0
+    for name in names or opened.datasets():
+        dataset, _, ref = name.partition("@")
+        version = or_fail(lambda dataset=dataset, ref=ref: opened.resolve(dataset, ref or "latest"))
+        problems = verify_version(opened, dataset, version)
+        print(f"{dataset} {version}: {'as written' if not problems else f'{len(problems)} problems'}")
+        if rebuild:
+            there, again, said = or_fail(lambda dataset=dataset: api.rebuild(dataset, catalog=catalog))
+            print(
+                f"{dataset} {there}: "
+                + ("built again, it is the same" if again == there else f"built again, it is {again}")
+            )
+            problems += said or (["the same recipe gives other rows"] if again != there else [])
+        wrong += len(problems)
+        for problem in problems:
+            print(f"  {problem}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def forget(name: Annotated[str | None, typer.Argument(help="The dataset that --where looks at, name or name@ref.")] = None,
+           row: Annotated[list[str] | None, typer.Option(help="Id of a row, of whatever dataset or source.")] = None,
+           source: Annotated[list[str] | None, typer.Option(help="A whole source.")] = None,
+           where: Annotated[str | None, typer.Option(help="A SQL condition on the rows of NAME, kept and rejected.")] = None,
+           origins: Annotated[bool, typer.Option("--origins", help="Also the rows that those were made from.")] = False,
+           reason: Annotated[str, typer.Option(help="Kept with the list beside the catalog.")] = "",
+           rebuild: Annotated[bool, typer.Option(help="Build the datasets that held them again.")] = True,
+           purge: Annotated[bool, typer.Option("--purge", help="Also remove older versions that hold them.")] = False,
+           catalog: CatalogFile = DEFAULT) -> None:  # fmt: skip
+    """Take rows out of all datasets, with everything that was made of them, and keep them out."""
+    from curate import api
+    from curate.catalog.forgotten import FILE
+    from curate.engine.progress import default_progress
+
+    erased, built, left = or_fail(
+        lambda: api.forget(name, rows=row or (), sources=source or (), where=where, origins=origins, reason=reason, rebuild=rebuild, purge=purge,
+                           catalog=catalog, progress=default_progress())
+    )  # fmt: skip
+    print(f"{erased.rows:,} rows to forget, {erased.added:,} lines added to {FILE}")
+    for one in built:
+        tell(one)
+    for version, rows in left.items():
+        print(
+            f"! {version} still holds {rows:,} such rows"
+            + ("" if purge else "; --purge removes versions that are not the latest")
+        )
+
+
+@app.command()
+def diff(first: Annotated[str, typer.Argument(metavar="A", help="name or name@ref; alone, its version is compared with the one before it.")],
+         second: Annotated[str | None, typer.Argument(metavar="[B]", help="The version to compare it with.")] = None,
+         catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+         json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False) -> None:  # fmt: skip
+    """Tell what became of a dataset between two versions, and which step or source is responsible."""
+    from curate import api
+
+    print_difference(or_fail(lambda: api.diff(first, second, store=store, catalog=catalog)), as_json=json_)
+
+
+@app.command()
+def tag(name: Annotated[str, typer.Argument(help="name or name@ref.")], tag: Annotated[str, typer.Argument(help="The tag, e.g. v1.0.")],
+        note: Annotated[str, typer.Option(help="Why.")] = "", move: Annotated[bool, typer.Option("--move", help="Even if it names another version.")] = False,
+        delete: Annotated[bool, typer.Option("--delete", help="Take the tag away; the version stays.")] = False,
+        catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+    """Give a version a name; gc keeps it then."""
+    from curate import api
+    from curate.engine.history import remove_tag, tag_version
+
+    opened = or_fail(lambda: api.open_store(store, catalog))
+    if delete:
+        or_fail(lambda: remove_tag(opened, name.partition("@")[0], tag))
+        print(f"{name}: tag {tag} is gone")
+        return
+    version = or_fail(lambda: tag_version(opened, name, tag, note=note, move=move))
+    print(f"{name.partition('@')[0]}@{tag} is {version}")
+
+
+@app.command()
+def log(
+    name: Annotated[str, typer.Argument(help="A dataset.")], catalog: CatalogFile = DEFAULT, store: StoreFolder = None
+) -> None:
+    """Tell the story of a dataset: its versions, the newest first, with what changed."""
+    from curate import api
+    from curate.engine.history import story
+
+    opened = or_fail(lambda: api.open_store(store, catalog))
+    print_story(name, or_fail(lambda: story(opened, name)))

@@ -1,0 +1,221 @@
+"""What a build will cost is told by a small part of it: some items are built for real, in four parts whose spread gives the interval.
+
+The parts are disjoint and drawn by a digest of the item, so that translations of one item stay together. They are built in a
+folder of their own, with the kept answers of models of the real store: what the sample asks is not asked again by the build.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from curate.engine.fingerprint import digest
+from curate.engine.shards import Shard, write_shard
+from curate.engine.store import Store, read_json
+from curate.engine.work import Task, Work
+from curate.rows.ids import hash_texts
+
+if TYPE_CHECKING:
+    from curate.catalog import Catalog
+    from curate.engine.stages import Runner
+
+FOLDS = 4
+# Of Student's distribution with three degrees of freedom: 95 % lie within so many standard errors.
+_WIDE = 3.182
+
+
+def pick(work: Work, folder: Path) -> dict[str, Any]:
+    """The rows of a shard whose item falls into the part."""
+    table = work.shard()
+    low, high = work.payload["part"]
+    numbers = (
+        np.frombuffer(b"".join(hash_texts((f"sample:{one}" for one in table["group_id"].to_pylist()), 8)), ">u8")
+        / 2.0**64
+    )
+    left = table.filter(pa.array((numbers >= low) & (numbers < high)))
+    work.tick(table.num_rows)
+    shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
+    return {"shards": shards}
+
+
+def picked(runner: Runner, stage: str, shards: Sequence[Shard], part: tuple[float, float]) -> list[Shard]:
+    """Those shards' rows whose item falls into the part."""
+    label = f"{stage} sample"
+    recipe = {"action": "pick", "version": 1, "part": list(part)}
+    tasks = []
+    for shard in shards:
+        full = {**recipe, "input": [shard.digest, shard.places]}
+        tasks.append(
+            Task("pick", label, "pick", digest(full), full, shard.rows, {"shard": shard.path, "part": list(part)})
+        )
+    results = runner.do({label: ("pick", recipe, tasks)})[label]
+    return [Shard.from_json(one, f"work/{task.step}/{task.key}") for task, result in zip(tasks, results, strict=True)
+            for one in (result or {"shards": []})["shards"]]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A quantity of the whole build."""
+
+    value: float
+    low: float
+    """95 % interval."""
+    high: float
+
+    @classmethod
+    def of(cls, parts: Sequence[float], share: float) -> Figure:
+        """From the quantity in each part, of which each is ``share`` of the whole."""
+        scaled = np.array(parts, np.float64) / share
+        mean = float(scaled.mean())
+        error = float(scaled.std(ddof=1)) / math.sqrt(len(scaled)) if len(scaled) > 1 else 0.0
+        # The parts are a small share of the whole, but where they are not, what was built is certain.
+        error *= math.sqrt(max(0.0, 1 - share * len(scaled)))
+        return cls(mean, max(float(sum(parts)), mean - _WIDE * error), mean + _WIDE * error)
+
+    def to_json(self) -> list[float]:
+        return [round(one, 4) for one in (self.value, self.low, self.high)]
+
+
+@dataclass
+class Estimate:
+    """What building a dataset will come to."""
+
+    dataset: str
+    sampled: int
+    """Rows of its sources that were built."""
+    rows_in: int
+    """Rows of its sources."""
+    rows: dict[str, Figure] = field(default_factory=dict)
+    """By language, and ``*`` for all."""
+    calls: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    """Stage and model → ``calls``, ``tokens``, ``money``."""
+    seconds: Figure = field(default_factory=lambda: Figure(0, 0, 0))
+    """Of work, over all processes."""
+    bytes: Figure = field(default_factory=lambda: Figure(0, 0, 0))
+    """On disk: the version and the results it stands on."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"dataset": self.dataset, "sampled": self.sampled, "rows_in": self.rows_in, "rows": {name: one.to_json() for name, one in self.rows.items()},
+                "calls": {name: {what: one.to_json() for what, one in told.items()} for name, told in self.calls.items()},
+                "seconds": self.seconds.to_json(), "bytes": self.bytes.to_json()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one part came to."""
+
+    rows: Mapping[str, int]
+    spending: Sequence[Mapping[str, Any]]
+    seconds: float
+    bytes: int
+
+
+def whole_sources(catalog: Catalog, names: Sequence[str]) -> set[str]:
+    """The sources that steps look into (word tables, references, examples): a part of these would not do."""
+    whole: set[str] = set()
+
+    def all_of(name: str) -> None:
+        if name in catalog.datasets:
+            for inner in catalog.datasets[name].stands_on:
+                all_of(inner)
+        else:
+            whole.add(name)
+
+    for name in {inner for one in names for inner in catalog.closure(one)}:
+        for inner in catalog.datasets[name].looks_into:
+            all_of(inner)
+    return whole
+
+
+def estimate(name: str, folds: Sequence[Fold], *, share: float, sampled: int, rows_in: int) -> Estimate:
+    """The whole by its parts, of which each is ``share`` of it."""
+    found = Estimate(name, sampled, rows_in)
+    languages = sorted({language for fold in folds for language in fold.rows})
+    found.rows = {language: Figure.of([fold.rows.get(language, 0) for fold in folds], share) for language in languages}
+    found.rows["*"] = Figure.of([sum(fold.rows.values()) for fold in folds], share)
+    stages = sorted({(str(one["stage"]), str(one["model"])) for fold in folds for one in fold.spending})
+    for stage, model in stages:
+        sums: dict[str, list[float]] = {"calls": [], "tokens": [], "money": []}
+        for fold in folds:
+            mine = [one for one in fold.spending if (one["stage"], one["model"]) == (stage, model)]
+            sums["calls"].append(sum(one["calls"] for one in mine))
+            sums["tokens"].append(sum(one["prompt_tokens"] + one["completion_tokens"] for one in mine))
+            sums["money"].append(sum(one["money"] for one in mine))
+        found.calls[f"{stage}: {model}"] = {what: Figure.of(parts, share) for what, parts in sums.items()}
+    found.seconds = Figure.of([fold.seconds for fold in folds], share)
+    found.bytes = Figure.of([fold.bytes for fold in folds], share)
+    return found
+
+
+def aside(catalog: Catalog, folder: Path) -> Catalog:
+    """The catalog with its store in another folder, that shares the kept answers of models."""
+    cache = catalog.store / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (folder / "cache").exists():
+        (folder / "cache").symlink_to(cache.resolve(), target_is_directory=True)
+    return replace(catalog, run=catalog.run.model_copy(update={"store": str(folder.resolve())}))
+
+
+def render(one: Estimate) -> list[str]:
+    """An estimate for people, a line a figure."""
+
+    def told(figure: Figure, unit: str = "", digits: int = 0) -> str:
+        if figure.high - figure.low < 10**-digits:
+            return f"{figure.value:,.{digits}f}{unit}"
+        return f"{figure.value:,.{digits}f}{unit} ({figure.low:,.{digits}f}–{figure.high:,.{digits}f})"
+
+    lines = [f"{one.dataset}: estimated from {one.sampled:,} of {one.rows_in:,} rows"]
+    lines.append(
+        f"  rows: {told(one.rows['*'])}: "
+        + ", ".join(f"{language} {told(figure)}" for language, figure in one.rows.items() if language != "*")
+    )
+    for name, figures in one.calls.items():
+        money = f", {told(figures['money'], digits=2)} spent" if figures["money"].value else ""
+        lines.append(f"  {name}: {told(figures['calls'])} calls, {told(figures['tokens'])} tokens{money}")
+    hours = one.seconds.value >= 7200
+    scaled = Figure(
+        *(value / (3600 if hours else 60) for value in (one.seconds.value, one.seconds.low, one.seconds.high))
+    )
+    lines.append(f"  work: {told(scaled, digits=1)} {'hours' if hours else 'minutes'} of one process")
+    megabytes = Figure(*(value / 1e6 for value in (one.bytes.value, one.bytes.low, one.bytes.high)))
+    lines.append(f"  disk: {told(megabytes, digits=1)} MB")
+    return lines
+
+
+def beside(told: Mapping[str, Any], rows: int, spending: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was estimated, beside what happened."""
+    value, low, high = told["rows"]["*"]
+    lines = [f"estimated {value:,.0f} rows ({low:,.0f}–{high:,.0f}), it is {rows:,}"]
+    happened = {f"{one['stage']}: {one['model']}": one for one in spending}
+    for name, figures in told["calls"].items():
+        one = happened.get(name)
+        if one is None:
+            continue
+        calls, tokens = figures["calls"], figures["tokens"]
+        lines.append(f"{name}: estimated {calls[0]:,.0f} calls and {tokens[0]:,.0f} tokens ({tokens[1]:,.0f}–{tokens[2]:,.0f}), it was "
+                     f"{one['calls']:,} and {one['prompt_tokens'] + one['completion_tokens']:,} (the sample's not counted again)")  # fmt: skip
+    return lines
+
+
+def size_of(folder: Path) -> int:
+    """Bytes below a folder, each file once however often it is linked; what is shared by a link elsewhere is left out."""
+    seen: dict[tuple[int, int], int] = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink() or (folder / "cache") in path.parents:
+            continue
+        if path.is_file():
+            about = path.stat()
+            seen[about.st_dev, about.st_ino] = about.st_size
+    return sum(seen.values())
+
+
+def last_estimate(store: Store, name: str) -> dict[str, Any] | None:
+    """What was last estimated for a dataset."""
+    found = read_json(store.root / "state" / f"{name}.estimate.json")
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,103 @@
+"""What a build will come to, by a sample that is built for real and paid once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from house import CUTS
+
+import curate
+from curate.api import estimate
+from curate.engine.estimate import Figure, beside, last_estimate, render
+from curate.engine.sampling import estimate_datasets
+from curate.engine.store import Store
+from curate.errors import BuildError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+
+from fault_server import FaultServer, Reply
+
+
+def test_the_interval_holds_what_the_build_then_comes_to(house):
+    house.catalog["datasets"]["duo"]["steps"].pop()  # a limit by language is not proportional to anything
+    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=160, cuts=CUTS)
+    [built] = house.build()
+    assert found.rows_in == 210 and 150 <= found.sampled <= 160
+    assert found.rows["*"].low <= built.rows <= found.rows["*"].high
+    assert found.rows["*"].value == pytest.approx(built.rows, rel=0.15)
+    for language, rows in built.funnel.kept.items():
+        assert found.rows[language].value == pytest.approx(rows, rel=0.3)
+    assert found.bytes.value > 0 and found.seconds.value > 0
+    assert not house.catalog["models"].get("other") and not list((house.store.root / "scratch").glob("*"))
+    told = last_estimate(house.store, "duo")
+    assert told and told["rows"]["*"][0] == round(found.rows["*"].value, 4)
+    assert any(f"it is {built.rows:,}" in line for line in beside(built.estimate or {}, built.rows, built.spending))
+
+
+def test_with_as_many_rows_as_there_are_the_estimate_is_exact(house):
+    house.catalog["datasets"]["duo"]["steps"].pop()
+    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=10_000, cuts=CUTS)
+    [built] = house.build()
+    assert found.rows["*"] == Figure(built.rows, built.rows, built.rows)
+    assert {language: figure.value for language, figure in found.rows.items() if language != "*"} == built.funnel.kept
+
+
+def test_calls_and_tokens_are_estimated_and_the_samples_answers_are_not_asked_for_again(tmp_path):
+    rows = [{"p": "word " * (number % 7 + 1) + str(number)} for number in range(200)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    with FaultServer(lambda body, _: Reply(text="Sawa.")) as server:
+        catalog = {
+            "version": 1,
+            "models": {"m": {"use": "openai", "url": server.url, "model": "tests/yes"}},
+            "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
+            "datasets": {"d": {"from": "s", "steps": [{"respond": {"model": "m"}}]}},
+            "run": {"workers": 1},
+        }  # fmt: skip
+        path = tmp_path / "catalog.yaml"
+        path.write_text(yaml.safe_dump(catalog))
+        [found] = estimate(path, sample=80)
+        asked = len(server.calls)
+        assert 50 <= asked <= 110
+        figures = next(iter(found.calls.values()))
+        assert figures["calls"].low <= 200 <= figures["calls"].high
+        [built] = curate.build(path)
+        assert built.rows == 200 and len(server.calls) == 200  # the sample's answers were there
+        assert built.spending[0]["calls"] == 200 - asked
+        assert figures["tokens"].value > 0
+        assert any("calls" in line for line in render(found))
+
+
+def test_tables_that_steps_look_into_are_built_whole(tmp_path):
+    words = [f"w{number}\tv{number}" for number in range(50)]
+    (tmp_path / "words.tsv").write_text("\n".join(words) + "\n")
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"q": f"w{number} and w{49 - number}", "a": "yes"}) + "\n" for number in range(50)))  # fmt: skip
+    catalog = {
+        "version": 1,
+        "sources": {
+            "dict": {"use": "dictionary", "path": "words.tsv", "source_language": "en", "target_language": "sw", "license": "CC0-1.0"},
+            "s": {"use": "jsonl", "path": "p.jsonl", "kind": "sft", "language": "en", "license": "CC0-1.0", "columns": {"prompt": "{q}", "response": "{a}"}},
+        },
+        "datasets": {
+            "table": {"from": "dict", "steps": [{"word_table": {"method": "dictionary"}}]},
+            "d": {"from": "s", "steps": [{"code_switch": {"table": "table", "to": ["sw"], "ratio": 1.0, "each": True}}]},
+        },
+        "run": {"workers": 1},
+    }  # fmt: skip
+    path = tmp_path / "catalog.yaml"
+    path.write_text(yaml.safe_dump(catalog))
+    [found] = estimate(path, "d", sample=40)
+    built = curate.build(path, "d")[-1]
+    assert found.rows_in == 50
+    assert found.rows["*"].low <= built.rows <= found.rows["*"].high
+
+
+def test_too_small_a_sample_and_an_unknown_dataset_are_errors(house):
+    with pytest.raises(BuildError, match="at least 4"):
+        estimate_datasets(house.load(), house.registry, ["duo"], sample=2)
+    with pytest.raises(BuildError, match="no dataset is called 'dou'"):
+        estimate_datasets(house.load(), house.registry, ["dou"])
+    assert last_estimate(Store(house.folder / ".curate"), "duo") is None

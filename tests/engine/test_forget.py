@@ -1,0 +1,143 @@
+"""Forgotten rows are gone with all that was made of them, stay gone, and cost the others nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from house import text
+
+import curate
+from curate.api import forget
+from curate.catalog import CatalogError
+from curate.catalog.forgotten import FILE, read_forgotten, remember_to_forget
+from curate.engine.housekeeping import verify_version
+from curate.errors import BuildError, QueryError, StoreError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+
+from fault_server import FaultServer, Reply, last_turn
+
+
+def everything(house) -> set[str]:
+    return set(house.query("SELECT text FROM duo UNION SELECT text FROM duo.rejected")["text"])
+
+
+def test_a_row_is_gone_from_data_and_rejects_and_no_other_row_is_scored_again(house):
+    house.build()
+    victim = house.query("SELECT id, text FROM duo WHERE language = 'sw' ORDER BY text LIMIT 1").to_dicts()[0]
+    house.ran()
+    erased, [built], held = forget(
+        rows=[victim["id"]], reason="asked to", catalog=house.load(), registry=house.registry
+    )
+    assert (erased.rows, erased.added, erased.datasets) == (1, 1, ("duo",))
+    assert victim["text"] not in everything(house) and len(everything(house)) == 209
+    assert len(house.ran()) < 60  # one shard, not ten
+    assert not verify_version(house.store, "duo")
+    assert list(held.values()) == [1] and built.version not in next(iter(held))
+    [line] = (house.folder / FILE).read_text().splitlines()
+    assert json.loads(line)["row"] == victim["id"] and json.loads(line)["reason"] == "asked to"
+    assert victim["text"] not in line
+
+
+def test_a_forgotten_row_stays_away_when_the_store_is_built_anew(house, tmp_path):
+    house.build()
+    victim = house.query("SELECT id, text FROM duo.rejected ORDER BY id LIMIT 1").to_dicts()[0]
+    forget(rows=[victim["id"]], catalog=house.load(), registry=house.registry)
+    import shutil
+
+    shutil.rmtree(tmp_path / ".curate")
+    house.build()
+    assert victim["text"] not in everything(house) and len(everything(house)) == 209
+
+
+def test_a_condition_takes_kept_and_rejected_rows_and_purge_leaves_no_version_with_them(house):
+    house.build()
+    erased, _, held = forget(
+        "duo", where="text LIKE '%lamp%'", purge=True, catalog=house.load(), registry=house.registry
+    )
+    gone = {
+        text(language, n)
+        for language, rows in (("en", 120), ("sw", 90))
+        for n in range(rows)
+        if "lamp" in text(language, n)
+    }
+    assert erased.rows == len(gone) > 10
+    assert not any("lamp" in one for one in everything(house))
+    assert held == {} and len(house.store.versions("duo")) == 1
+    # Nor lies a text anywhere in the store.
+    for path in house.store.root.rglob("*.parquet"):
+        table = pq.read_table(path)
+        if "text" in table.column_names:
+            assert not any("lamp" in one for one in table["text"].to_pylist()), path
+
+
+def test_a_whole_source_goes_and_its_translations_lose_their_parents(house):
+    house.build()
+    _, [built], _ = forget(sources=["english"], catalog=house.load(), registry=house.registry)
+    assert set(built.funnel.kept) == {"sw"}
+    assert house.query("SELECT count(*) AS n FROM duo.rejected WHERE language = 'en'")["n"][0] == 0
+
+
+def test_what_was_made_of_a_row_goes_with_it_and_answers_that_stay_cost_no_call(tmp_path):
+    prompts = [{"p": f"Swali la {number}"} for number in range(6)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(one) + "\n" for one in prompts))
+    with FaultServer(lambda body, _: Reply(text=f"Jibu: {last_turn(body)}")) as server:
+        catalog = {
+            "version": 1,
+            "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
+            "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
+            "datasets": {"d": {"from": "s", "steps": [{"respond": {"model": "m"}}]}},
+        }  # fmt: skip
+        path = tmp_path / "catalog.yaml"
+        path.write_text(yaml.safe_dump(catalog))
+        curate.build(path)
+        calls = len(server.calls)
+        assert calls == 6
+        answered = curate.query(
+            "SELECT id, lineage.parents[1] AS parent FROM d ORDER BY messages[1].content", catalog=path
+        )
+        _, [built], held = forget(rows=[answered["parent"][2]], purge=True, catalog=path)
+        assert built.rows == 5 and held == {}
+        left = curate.query("SELECT messages[1].content AS p, messages[2].content AS r FROM d ORDER BY 1", catalog=path)
+        assert left["p"].to_list() == [f"Swali la {number}" for number in (0, 1, 3, 4, 5)]
+        assert all(row["r"] == f"Jibu: {row['p']}" for row in left.to_dicts())
+        # The origin of a made row, named by the made row.
+        victim = answered["id"][0]
+        erased, [built], _ = forget("d", where=f"id = '{victim}'", origins=True, purge=True, catalog=path)
+        assert erased.rows == 2 and built.rows == 4
+        assert len(server.calls) == calls
+
+
+def test_what_is_unknown_is_an_error_and_nothing_is_written(house):
+    house.build()
+    catalog = house.load()
+    for error, given in (
+        (BuildError, {"sources": ["englsh"]}), (StoreError, {"rows": ["0" * 32]}), (BuildError, {}), (BuildError, {"where": "true"}),
+        (QueryError, {"name": "duo", "where": "colour = 1"}), (BuildError, {"name": "duo", "where": "false"}), (StoreError, {"name": "trio", "where": "true"}),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            forget(**{"catalog": catalog, "registry": house.registry, **given})
+    assert not (house.folder / FILE).exists()
+
+
+def test_a_list_that_cannot_be_read_stops_everything(house):
+    house.load()
+    (house.folder / FILE).write_text('{"row": "abc"}\nnonsense\n{"source": "english"}\n')
+    with pytest.raises(CatalogError) as raised:
+        house.load()
+    assert (
+        f"{FILE}:1" in str(raised.value) and f"{FILE}:2" in str(raised.value) and f"{FILE}:3" not in str(raised.value)
+    )
+
+
+def test_the_list_is_added_to_once(tmp_path):
+    assert remember_to_forget(tmp_path, rows=["a" * 32, "b" * 32], sources=["x"]) == 3
+    assert remember_to_forget(tmp_path, rows=["a" * 32, "c" * 32]) == 1
+    found, problems = read_forgotten(tmp_path)
+    assert not problems and found.rows == {"a" * 32, "b" * 32, "c" * 32} and found.sources == {"x"}
+    assert len((tmp_path / FILE).read_text().splitlines()) == 4
