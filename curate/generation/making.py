@@ -36,6 +36,7 @@ def new_rows(
     scores: Sequence[Mapping[str, float]] | None = None,
     attributes: Sequence[Mapping[str, str]] | None = None,
     inherit: bool = True,
+    licenses: Sequence[str] | None = None,
 ) -> pa.Table:
     """Rows of ``kind``, one for each entry of ``places``, in the schema of :func:`curate.rows.schema` without ``id``.
 
@@ -51,6 +52,7 @@ def new_rows(
         scores: names are put under the step's name (``cmi`` → ``code_switch.cmi``, ``score`` → ``code_switch``).
         attributes: names likewise.
         inherit: whether the parent's attributes stay. Its scores never do: they were given to another text.
+        licenses: of each new row, where it is not the first parent's alone (see :func:`all_licenses`).
     """
     count = len(places)
     for name, given in {**values, "language": language}.items():
@@ -65,7 +67,8 @@ def new_rows(
     for place, old in enumerate(above["lineage"].to_pylist()):
         parents_of = list(dict.fromkeys([ids[place], *(more_parents[place] if more_parents else ())]))
         maker = {"step": step, "model": models[place], "prompt_hash": hashes[place], "key": ""}
-        lineage.append({**old, "parents": parents_of, "makers": [*old["makers"], maker]})
+        new = {**old, "parents": parents_of, "makers": [*old["makers"], maker]}
+        lineage.append({**new, "license": licenses[place]} if licenses else new)
     kept = above["attributes"].to_pylist() if inherit else [[] for _ in range(count)]
     named = [_named(step, one) for one in attributes] if attributes else [[] for _ in range(count)]
     whole = schema(kind)
@@ -83,6 +86,12 @@ def new_rows(
     arrays["lineage"] = pa.array(lineage, LINEAGE)
     target = pa.schema([field for field in whole if field.name != "id"])
     return pa.Table.from_arrays([arrays[name] for name in target.names], schema=target)
+
+
+def all_licenses(*given: str) -> str:
+    """The licence of what was made of several things: an SPDX expression that asks for all of theirs."""
+    found = list(dict.fromkeys(part for one in given for part in one.split(" AND ")))
+    return " AND ".join(found)
 
 
 def as_they_are(rows: Rows) -> pa.Table:

@@ -1,0 +1,286 @@
+"""``reward``: a sequence classifier of the transformers library that was trained to say how good an answer is, one number a conversation.
+
+Reward models for preference data are such classifiers (Ouyang et al. 2022). A conversation is put to it in its own chat template, or, where it
+has none, as the pair of question and answer that encoder-based ones were trained on. Needs the extra ``torch``. Code from the Hub is
+never run (``trust_remote_code`` stays off).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from curate.backends import Done, Model, RewardModel
+from curate.catalog.document import nearest
+from curate.catalog.params import LanguageTag, Runtime
+from curate.errors import ModelError
+from curate.models.hub import digest_folder, resolve_commit
+from curate.models.supported import Supported
+
+Conversation = tuple[tuple[str, str], ...]
+Scores = npt.NDArray[np.float32]
+_NO_LIMIT = 1_000_000
+"""A tokenizer that knows no longest length says so by a huge number."""
+
+
+class Reward(Model):
+    """A reward model: an ``AutoModelForSequenceClassification``."""
+
+    use: ClassVar[str] = "reward"
+    summary: ClassVar[str] = "reward model (sequence classifier of transformers): how good an answer is"
+
+    model: Annotated[str, Field(min_length=1)]
+    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents)."""
+    revision: str | None = None
+    """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
+    form: Literal["auto", "chat", "pair"] = "auto"
+    """How a conversation is put: in the model's ``chat`` template, or as a ``pair`` of what was asked and what was answered. ``auto``: in the
+    template, if it has one."""
+    system: Literal["keep", "merge", "drop"] = "keep"
+    """What becomes of a system turn: some templates have no place for it. ``merge`` puts it at the head of the first user turn."""
+    label: int | str | None = None
+    """Which output is the score, by number or name; needed where the model has several."""
+    output: Literal["logit", "sigmoid", "softmax"] = "logit"
+    """The number as the model gives it, or made a probability: of itself, or among the outputs."""
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    """Tokens that a conversation may have; by default what the model takes."""
+    too_long: Literal["skip", "cut"] = "skip"
+    """A conversation that is longer: ``skip`` gives it no score; ``cut`` leaves out turns from its beginning (of a pair: the end of what was
+    asked) until it fits. The answer is never cut."""
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    """Number format to compute in; by default that of the weights."""
+    languages: tuple[LanguageTag, ...] | None = None
+    """The languages whose answers it can judge. Unless given it is asked about any, with a warning."""
+    device: Runtime[str | None] = None
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the best there is."""
+    batch_size: Runtime[Annotated[int, Field(ge=1)]] = 16
+    """Conversations in one forward pass, those of like length together."""
+
+    def _folder(self) -> Path | None:
+        folder = Path(self.model).expanduser()
+        if (folder / "config.json").is_file():
+            return folder
+        if folder.is_dir() or folder.is_absolute() or self.model.startswith((".", "~")) or self.model.count("/") != 1:
+            raise ModelError(
+                f"'{self.model}' is neither a folder with a model (config.json) nor organisation/name on the Hub"
+            )
+        return None
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """The parameters but for ``model`` and ``revision``, which :meth:`name_and_revision` stands for."""
+        given = super().identity(decisions=decisions)
+        return {name: value for name, value in given.items() if name not in ("model", "revision")}
+
+    def name_and_revision(self) -> str:
+        """``organisation/name@commit``, or ``local@digest`` for a folder."""
+        folder = self._folder()
+        if folder is not None:
+            return f"local@{digest_folder(folder)[:32]}"
+        return f"{self.model}@{resolve_commit(self.model, self.revision)}"
+
+    @property
+    def alone(self) -> bool:
+        """On a device (or where that is left open) one copy serves all; on the CPU every worker has its own."""
+        return self.device != "cpu"
+
+    def load(self, *, cache: Path | None, threads: int) -> RewardModel:
+        """The model. A conversation's score depends on the batch it is in within rounding error of the number format.
+
+        Raises:
+            ModelError: the packages are not installed, the model cannot be had, or it does not say which output is the score.
+        """
+        name = self.name_and_revision()
+        try:
+            import torch
+            from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        except ImportError as error:
+            raise ModelError(f"the model reward needs packages: pip install 'polycurate[torch]' ({error})") from error
+        torch.set_num_threads(threads)
+        folder = self._folder()
+        where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": folder is not None}
+        if folder is None:
+            where["revision"] = name.rpartition("@")[2]
+        told: dict[str, Any] = {"dtype": getattr(torch, self.dtype)} if self.dtype else {}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder or self.model), **where)
+            network, report = AutoModelForSequenceClassification.from_pretrained(
+                str(folder or self.model), output_loading_info=True, **where, **told
+            )
+        except (OSError, ValueError, ImportError) as error:
+            raise ModelError(f"the model {self.model} cannot be loaded: {error}") from error
+        # A base model gets a head of random weights from the library, with no more than a log line.
+        fresh = sorted(report.get("missing_keys", ()))
+        if fresh:
+            raise ModelError(
+                f"{self.model} is no reward model: it has no weights for {', '.join(fresh[:3])}, and random ones would give random scores"
+            )
+        form = self.form if self.form != "auto" else "chat" if getattr(tokenizer, "chat_template", None) else "pair"
+        if form == "chat" and not getattr(tokenizer, "chat_template", None):
+            raise ModelError(f"{self.model} has no chat template; write 'form: pair', or 'auto'")
+        device = self.device or (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+        return _Loaded(
+            self, tokenizer, network.to(device).eval(), device, form, self._output(network.config), self._supports()
+        )
+
+    def _output(self, config: Any) -> int:
+        """Which output is the score."""
+        count = int(config.num_labels)
+        names = {str(name): int(place) for place, name in (getattr(config, "id2label", None) or {}).items()}
+        if self.label is None:
+            if count == 1:
+                return 0
+            raise ModelError(
+                f"{self.model} has {count} outputs ({', '.join(names)}); say with 'label:' which one is the score"
+            )
+        if isinstance(self.label, int):
+            if not 0 <= self.label < count:
+                raise ModelError(f"label: {self.model} has outputs 0 to {count - 1}, and none of number {self.label}")
+            return self.label
+        if self.label not in names:
+            raise ModelError(
+                f"label: {self.model} has no output '{self.label}'{nearest(self.label, list(names))}; it has {', '.join(names)}"
+            )
+        return names[self.label]
+
+    def _supports(self) -> Callable[[str], bool]:
+        if self.languages is not None:
+            return Supported(self.languages).__contains__
+        warnings.warn(
+            f"the model {self.model} does not say which languages it can judge; every language is assessed. Give 'languages:'",
+            UserWarning,
+            stacklevel=3,
+        )
+        return lambda language: True
+
+
+class _Loaded:
+    def __init__(self, given: Reward, tokenizer: Any, network: Any, device: str, form: str, output: int,
+                 supports: Callable[[str], bool]) -> None:  # fmt: skip
+        self.given, self.tokenizer, self.network, self.device = given, tokenizer, network, device
+        self.form, self.output, self._supports = form, output, supports
+        # The score is read at the last token: what pads must stand behind it, and be known to the network.
+        tokenizer.padding_side = "right"
+        self._pad: int | None = tokenizer.pad_token_id
+        if self._pad is not None:
+            network.config.pad_token_id = self._pad
+        longest = getattr(network.config, "max_position_embeddings", None) or _NO_LIMIT
+        if getattr(network.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "longformer"):
+            longest -= 2  # their positions begin behind that of the padding
+        self.longest = min(
+            given.max_length or _NO_LIMIT, longest, int(getattr(tokenizer, "model_max_length", None) or _NO_LIMIT)
+        )
+
+    def supports(self, language: str) -> bool:
+        return self._supports(language)
+
+    def score(self, conversations: Sequence[Sequence[tuple[str, str]]], done: Done | None = None) -> Scores:
+        """See :class:`curate.backends.RewardModel`."""
+        asked: dict[Conversation, list[int]] = {}
+        for place, turns in enumerate(conversations):
+            one = tuple((role, content) for role, content in turns)
+            if not one or one[-1][0] != "assistant":
+                raise ModelError("a conversation to be scored must end with an answer")
+            asked.setdefault(one, []).append(place)
+        scores = np.full(len(conversations), np.nan, np.float32)
+        given = list(asked)
+        encoded = [(at, ids) for at, ids in enumerate(map(self._encoded, given)) if ids is not None]
+        if done is not None and (left := len(conversations) - sum(len(asked[given[at]]) for at, _ in encoded)):
+            done(left)
+        encoded.sort(key=lambda one: (-len(one[1]["input_ids"]), one[0]))
+        # Without a token to pad with, a batch is one conversation.
+        size = self.given.batch_size if self._pad is not None else 1
+        for start in range(0, len(encoded), size):
+            batch = encoded[start : start + size]
+            for (at, _), value in zip(batch, self._values([ids for _, ids in batch]), strict=True):
+                scores[asked[given[at]]] = value
+            if done is not None:
+                done(sum(len(asked[given[at]]) for at, _ in batch))
+        return scores
+
+    def _values(self, batch: list[dict[str, list[int]]]) -> Scores:
+        import torch
+
+        width = max(len(one["input_ids"]) for one in batch)
+        fill = {"input_ids": self._pad or 0}
+        tensors = {
+            name: torch.tensor(
+                [one[name] + [fill.get(name, 0)] * (width - len(one[name])) for one in batch], device=self.device
+            )
+            for name in batch[0]
+        }
+        with torch.inference_mode():
+            logits = self.network(**tensors).logits.float()
+        if self.given.output == "softmax":
+            logits = logits.softmax(-1)
+        values = logits[:, self.output]
+        if self.given.output == "sigmoid":
+            values = values.sigmoid()
+        found: Scores = values.cpu().numpy().astype(np.float32)
+        return found
+
+    # --------------------------------------------------------------------------------------------------------- encoding
+    def _encoded(self, turns: Conversation) -> dict[str, list[int]] | None:
+        """The tokens of a conversation; None where it is too long."""
+        turns = self._with_system(turns)
+        if self.form == "pair":
+            return self._pair(turns)
+        while True:
+            ids = self._chat(turns)
+            if len(ids["input_ids"]) <= self.longest:
+                return ids
+            shorter = _shorter(turns) if self.given.too_long == "cut" else None
+            if shorter is None:
+                return None
+            turns = shorter
+
+    def _with_system(self, turns: Conversation) -> Conversation:
+        if turns[0][0] != "system" or self.given.system == "keep":
+            return turns
+        first, rest = turns[0][1], turns[1:]
+        if self.given.system == "drop" or not rest or rest[0][0] != "user":
+            return rest or turns
+        return (("user", f"{first}\n\n{rest[0][1]}"), *rest[1:])
+
+    def _chat(self, turns: Conversation) -> dict[str, list[int]]:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        from jinja2 import TemplateError
+
+        try:
+            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
+        except (TemplateError, ValueError, TypeError) as error:
+            hint = "; write 'system: merge'" if turns[0][0] == "system" and self.given.system == "keep" else ""
+            roles = " ".join(role for role, _ in turns)
+            raise ModelError(
+                f"the chat template of {self.given.model} takes no conversation of the turns {roles}: {error}{hint}"
+            ) from error
+        return _lists(self.tokenizer(text, add_special_tokens=False))
+
+    def _pair(self, turns: Conversation) -> dict[str, list[int]] | None:
+        asked, answer = "\n\n".join(content for _, content in turns[:-1]), turns[-1][1]
+        ids = _lists(self.tokenizer(asked, answer))
+        if len(ids["input_ids"]) <= self.longest:
+            return ids
+        if self.given.too_long == "skip" or len(self.tokenizer("", answer)["input_ids"]) > self.longest:
+            return None
+        return _lists(self.tokenizer(asked, answer, truncation="only_first", max_length=self.longest))
+
+
+def _lists(encoded: Any) -> dict[str, list[int]]:
+    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoded]
+    return {name: list(encoded[name]) for name in names}
+
+
+def _shorter(turns: Conversation) -> Conversation | None:
+    """The conversation without its first exchange, the system turn kept; None where only one is left."""
+    head = turns[:1] if turns[0][0] == "system" else ()
+    rest = turns[len(head) :]
+    users = [place for place, (role, _) in enumerate(rest) if role == "user" and place > 0]
+    return (*head, *rest[users[0] :]) if users else None

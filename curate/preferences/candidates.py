@@ -1,0 +1,124 @@
+"""A candidate is a conversation seen as its prompt and its last answer; those with one prompt in one language compete."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate.rows import Kind
+from curate.rows.ids import finish
+from curate.steps import Rows
+
+Turn = dict[str, str]
+TRANSLATE = "translate"
+"""The step whose rows hold translated texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What was asked, and what was answered."""
+
+    prompt: tuple[Turn, ...]
+    answer: str
+    """The last turn's text; empty where the conversation does not end with an answer."""
+
+
+def split_turns(turns: Sequence[Turn]) -> Candidate:
+    """A conversation as prompt and last answer; one that ends with another turn than an answer has none."""
+    if turns and turns[-1]["role"] == "assistant":
+        return Candidate(tuple(turns[:-1]), turns[-1]["content"])
+    return Candidate(tuple(turns), "")
+
+
+def candidates(rows: Rows) -> list[Candidate]:
+    """Each row as a candidate: the conversation of an ``sft`` row, prompt and completion of an ``unpaired`` one.
+
+    Raises:
+        ValueError: rows of another kind have no single answer.
+    """
+    if rows.kind is Kind.SFT:
+        return [split_turns(turns) for turns in rows.table["messages"].to_pylist()]
+    if rows.kind is Kind.UNPAIRED:
+        pairs = zip(rows.table["prompt"].to_pylist(), rows.table["completion"].to_pylist(), strict=True)
+        return [Candidate(tuple(prompt), _joined(answer)) for prompt, answer in pairs]
+    raise ValueError(f"{rows.kind} rows are no candidates")
+
+
+def prompt_keys(rows: Rows, *, across: bool = False) -> list[bytes]:
+    """16 bytes for each row, equal where rows answer the same prompt in the same language.
+
+    Args:
+        across: the same item in any language counts as the same prompt (``group_id``).
+    """
+    if across:
+        begun = hashlib.blake2b(digest_size=16, person=b"curate-item")
+        return [finish(begun, group.encode()) for group in rows.table["group_id"].to_pylist()]
+    begun = hashlib.blake2b(digest_size=16, person=b"curate-prompt")
+    return [
+        finish(begun, _packed(language, one.prompt))
+        for language, one in zip(rows.language.to_list(), candidates(rows), strict=True)
+    ]
+
+
+def makers_of(rows: Rows) -> list[str]:
+    """``name@revision`` of the last model that had a hand in each row; empty where none had."""
+    return [
+        next((maker["model"] for maker in reversed(lineage["makers"]) if maker["model"]), "")
+        for lineage in rows.table["lineage"].to_pylist()
+    ]
+
+
+def _joined(turns: Sequence[Turn]) -> str:
+    return "\n\n".join(turn["content"] for turn in turns if turn["role"] == "assistant")
+
+
+def _packed(language: str, turns: Sequence[Turn]) -> bytes:
+    parts = [language, *(part for turn in turns for part in (turn["role"], turn["content"]))]
+    data = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join([len(part).to_bytes(8, "little") + part for part in data])
+
+
+def score_column(rows: Rows, name: str) -> npt.NDArray[np.float64]:
+    """The last value of the score of that name in each row; NaN where there is none."""
+    if not len(rows):
+        return np.zeros(0)
+    named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
+    scores = pl.Series("scores", pl.from_arrow(rows.table["scores"].combine_chunks()))
+    return np.array(scores.list.eval(named).list.last().fill_null(float("nan")).to_list(), np.float64)
+
+
+def score_names(rows: Rows) -> set[str]:
+    """The names of all scores that some row has."""
+    if not len(rows):
+        return set()
+    scores = pl.Series("scores", pl.from_arrow(rows.table["scores"].combine_chunks()))
+    return set(scores.explode().drop_nulls().struct.field("name").unique().to_list())
+
+
+def attribute_column(rows: Rows, name: str) -> list[str | None]:
+    """The last value of the attribute of that name in each row."""
+    found = rows.table["attributes"].to_pylist()
+    return [next((one["value"] for one in reversed(given) if one["name"] == name), None) for given in found]
+
+
+def was_translated(rows: Rows) -> list[bool]:
+    """Whether each row's text is a translation: the last model that had a hand in it translated."""
+    lineages = rows.table["lineage"].to_pylist()
+    return [last_step(lineage) == TRANSLATE for lineage in lineages]
+
+
+def last_step(lineage: Mapping[str, Any]) -> str:
+    """The last step in which a model had a hand; empty where none had."""
+    return next((str(maker["step"]) for maker in reversed(lineage["makers"]) if maker["model"]), "")
+
+
+def plain(answer: str) -> str:
+    """What two answers must differ in to be two: letters, figures and signs, not blanks, width or case."""
+    return " ".join(unicodedata.normalize("NFKC", answer).casefold().split())

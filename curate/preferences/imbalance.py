@@ -1,0 +1,155 @@
+"""``imbalance``: a model knows one language best, so its answer there, translated, is better than what it says itself elsewhere.
+
+The candidates are a model's own answers to one item in several languages, and their translations, made by the steps before
+(``respond`` on parallel prompts, then ``translate: {fields: [response]}``). In every other language the translated answer of the
+dominant one is chosen over the direct answer; mirrored, the dominant language's direct answer over the translated one.
+Language Imbalance Driven Rewarding, Yang et al. 2024 (arXiv 2410.08964).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, PositiveInt
+
+from curate.catalog.params import LanguageTag, PerLanguage
+from curate.generation.making import all_licenses, new_rows
+from curate.preferences.candidates import TRANSLATE, candidates, last_step
+from curate.preferences.pair_rows import Look, Placed, Seen, both
+from curate.preferences.pairing import Pair as Two
+from curate.preferences.pairing import Rule
+from curate.rows import Kind
+from curate.rows.ids import finish
+from curate.rows.languages import base
+from curate.steps import Context, GatherStep, NewRows, Rows
+
+
+class Imbalance(GatherStep):
+    """Preference rows out of the distance between a model's best language and its others.
+
+    Prompt and language are those of the direct answer. Attributes: ``imbalance.side`` (``other``: the translated answer is chosen;
+    ``mirrored``: the direct answer in the dominant language is), ``imbalance.answered_by``, ``imbalance.round``. Scores: ``imbalance.length_ratio``
+    and, with ``by``, ``imbalance.margin``. Parents: the chosen and the rejected row.
+    """
+
+    tag: ClassVar[str] = "imbalance"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT})
+    summary: ClassVar[str] = "Preference rows: the dominant language's answer, translated, over the model's direct one"
+
+    dominant: LanguageTag = "en"
+    """The language that the model knows best."""
+    mirrored: bool = True
+    """Whether rows of the dominant language are made too, for which its answers in other languages were translated into it."""
+    same_model: bool = True
+    """Whether both answers must be one model's own; only then the pair says something about languages. Answers that no model made count
+    as one model's."""
+    by: str | None = None
+    """A score that the chosen answer must have more of; unless given, nothing is compared."""
+    min_margin: PerLanguage[Annotated[float, Field(ge=0)]] = PerLanguage(0.0)
+    """How much more."""
+    max_length_ratio: PerLanguage[Annotated[float, Field(ge=1)]] | None = None
+    """Greatest ratio of the lengths of the two answers."""
+    per_prompt: PositiveInt = 1
+    """Most pairs of an item in a language, where there are several answers."""
+    round: Annotated[int, Field(ge=1)] = 1
+    """Which round of training it is for: it is written down, and another round draws other pairs where there is a choice."""
+
+    def makes(self, kind: Kind) -> Kind:
+        return Kind.PREFERENCE
+
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+        languages, answered = _origins(rows)
+        look = Look(self.by, self.by is None, self._keys, lambda part: self._sides(part, languages), self.tag)
+        seen = Seen.of(rows, look, context)
+        if seen.keys and not any(one.translated for entries in seen.keys.values() for one in entries):
+            context.warn(
+                f"imbalance: no answer is a translation; put 'translate: {{to: […, {self.dominant}], fields: [response]}}' before it"
+            )
+        pairs: list[Two] = []
+        for language, entries in seen.prompts(most=64):
+            rule = Rule("all" if self.by is None else "best_worst", self.by is not None, self.min_margin[language] or 0.0, most=None,
+                        max_ratio=None if self.max_length_ratio is None else self.max_length_ratio[language], reuse=True)  # fmt: skip
+            good = [
+                pair
+                for pair in rule.pairs(entries)
+                if pair.chosen.translated != pair.rejected.translated and self._by_one(pair, answered)
+            ]
+            if self.by is None:
+                good.sort(key=lambda pair: (self._turn(pair.chosen.chance), self._turn(pair.rejected.chance)))
+            pairs += good[: self.per_prompt]
+        for part, some in both(rows, pairs, context):
+            yield self._rows(part, some, [answered[one.two.chosen.place] for one in some])
+
+    def _turn(self, chance: int) -> int:
+        """Another order in each round: an odd factor maps 64-bit numbers one to one."""
+        return chance * (2 * self.round - 1) % 2**64
+
+    def _by_one(self, pair: Two, answered: list[str]) -> bool:
+        return not self.same_model or answered[pair.chosen.place] == answered[pair.rejected.place]
+
+    @staticmethod
+    def _keys(rows: Rows) -> list[bytes]:
+        """Answers in one language to one item compete, whatever their prompt looks like: a translated answer has another's."""
+        begun = hashlib.blake2b(digest_size=16, person=b"curate-imbalance")
+        return [
+            finish(begun, f"{language}\0{group}".encode())
+            for language, group in zip(rows.language.to_list(), rows.table["group_id"].to_pylist(), strict=True)
+        ]
+
+    def _sides(self, rows: Rows, languages: dict[str, str]) -> list[tuple[bool, bool]]:
+        found = []
+        for language, lineage in zip(rows.language.to_list(), rows.table["lineage"].to_pylist(), strict=True):
+            origin = _origin(lineage, languages)
+            at_home = base(language) == base(self.dominant)
+            if origin is None:  # a direct answer
+                found.append((at_home and self.mirrored, not at_home))
+            else:
+                found.append((not at_home and base(origin) == base(self.dominant), at_home and self.mirrored))
+        return found
+
+    def _rows(self, part: Rows, pairs: list[Placed], answered: list[str]) -> pa.Table:
+        every, ids = candidates(part), part.ids.to_list()
+        licenses = [one["license"] for one in part.table["lineage"].to_pylist()]
+        # The direct answer's row has the prompt in this language; a translated answer's may have that of the other.
+        direct = [one.rejected if one.two.chosen.translated else one.chosen for one in pairs]
+        scores, attributes = [], []
+        for one, by in zip(pairs, answered, strict=True):
+            told = {"length_ratio": round(one.two.ratio, 4)}
+            scores.append(
+                told
+                if np.isnan(one.two.chosen.score + one.two.rejected.score)
+                else {**told, "margin": round(one.two.margin, 6)}
+            )
+            side = "other" if one.two.chosen.translated else "mirrored"
+            attributes.append({"side": side, "answered_by": by, "round": str(self.round)})
+        values: dict[str, Any] = {
+            "prompt": [list(every[place].prompt) for place in direct],
+            "chosen": [[{"role": "assistant", "content": every[one.chosen].answer}] for one in pairs],
+            "rejected": [[{"role": "assistant", "content": every[one.rejected].answer}] for one in pairs],
+        }
+        return new_rows(Kind.PREFERENCE, part, [one.chosen for one in pairs], values, [str(part.language[one.chosen]) for one in pairs],
+                        step=self.tag, more_parents=[[ids[one.rejected]] for one in pairs], scores=scores, attributes=attributes,
+                        licenses=[all_licenses(licenses[one.chosen], licenses[one.rejected]) for one in pairs])  # fmt: skip
+
+
+def _origins(rows: Iterable[Rows]) -> tuple[dict[str, str], list[str]]:
+    """The language of each row by id, and the model that answered each row (before any translation)."""
+    languages: dict[str, str] = {}
+    answered: list[str] = []
+    for part in rows:
+        languages.update(zip(part.ids.to_list(), part.language.to_list(), strict=True))
+        for lineage in part.table["lineage"].to_pylist():
+            by = [maker["model"] for maker in lineage["makers"] if maker["model"] and maker["step"] != TRANSLATE]
+            answered.append(by[-1] if by else "")
+    return languages, answered
+
+
+def _origin(lineage: dict[str, Any], languages: dict[str, str]) -> str | None:
+    """The language that the answer was translated from; None for an answer that was not."""
+    if last_step(lineage) != TRANSLATE:
+        return None
+    return next((languages[parent] for parent in lineage["parents"] if parent in languages), "")

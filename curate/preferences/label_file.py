@@ -1,0 +1,178 @@
+"""A label is what one person says of one row: a line of JSON with the row's id, kept apart from the rows so that it outlives every rebuild.
+
+Fields: ``id``, ``annotator``, and of these what was said: ``verdict`` (``good``, ``bad``, ``unsure``), ``choice`` (of a preference row: ``chosen``,
+``rejected``, ``tie``), ``rating`` (1 to 5), ``correction`` (the text as it should be), ``comment``; besides ``kind``, ``language`` and ``seen`` (file and line
+it was read from), which say where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import orjson
+import regex
+
+from curate.catalog.document import nearest
+from curate.engine.store import write_atomically
+from curate.errors import StepError
+from curate.rows.ids import hash_texts
+
+Verdict = Literal["good", "bad", "unsure"]
+Choice = Literal["chosen", "rejected", "tie"]
+VERDICTS: tuple[Verdict, ...] = ("good", "bad", "unsure")
+CHOICES: tuple[Choice, ...] = ("chosen", "rejected", "tie")
+RATINGS = (1, 5)
+_ID = regex.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one person says of one row."""
+
+    id: str
+    annotator: str
+    verdict: Verdict | None = None
+    choice: Choice | None = None
+    rating: float | None = None
+    correction: str | None = None
+    comment: str | None = None
+    kind: str = ""
+    language: str = ""
+    seen: str = ""
+
+    @property
+    def says(self) -> bool:
+        """Whether anything is said at all."""
+        return any(
+            value is not None for value in (self.verdict, self.choice, self.rating, self.correction, self.comment)
+        )
+
+    @property
+    def value(self) -> float | None:
+        """-1 to 1: for (good, chosen) or against the row as it is; None where neither is said."""
+        if self.choice is not None:
+            return {"chosen": 1.0, "rejected": -1.0, "tie": 0.0}[self.choice]
+        return None if self.verdict is None else {"good": 1.0, "bad": -1.0, "unsure": 0.0}[self.verdict]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What there is one label of."""
+        return self.id, self.annotator
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What is said."""
+        return self.verdict, self.choice, self.rating, self.correction, self.comment
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of a row's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def read_labels(paths: Sequence[str | Path]) -> list[Label]:
+    """The labels of files (.jsonl or .parquet), in order; of one person's labels of one row the last counts.
+
+    Raises:
+        StepError: a file is not there, or a line is no label; the message names it.
+    """
+    found: dict[tuple[str, str], Label] = {}
+    for path in map(Path, paths):
+        try:
+            lines = _parquet(path) if path.suffix == ".parquet" else _json_lines(path)
+            for place, given in lines:
+                one = _label(given, f"{path.name}, {place}")
+                found[one.key] = one
+        except OSError as error:
+            raise StepError(f"labels: {path} cannot be read: {error.strerror or error}") from None
+    return list(found.values())
+
+
+def write_labels(path: Path, labels: Iterable[Label]) -> None:
+    """Writes a file of labels, ordered by row and person: .jsonl, or .parquet by the name.
+
+    Raises:
+        StepError: it cannot be written.
+    """
+    ordered = [
+        {name: value for name, value in asdict(one).items() if value is not None and value != ""}
+        for one in sorted(labels, key=lambda one: one.key)
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            import polars as pl
+
+            types = {field.name: pl.Float64 if field.name == "rating" else pl.String for field in fields(Label)}
+            pl.DataFrame(ordered, schema=types).write_parquet(path)
+        else:
+            write_atomically(path, b"".join(orjson.dumps(one) + b"\n" for one in ordered))
+    except OSError as error:
+        raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def digest_of(labels: Sequence[Label]) -> str:
+    """32 hexadecimal digits of all that is said, in any order of lines."""
+    lines = sorted(repr((one.key, one.content)) for one in labels)
+    return hash_texts(["\n".join(lines)])[0].hex()
+
+
+def by_row(labels: Iterable[Label]) -> dict[str, list[Label]]:
+    """The labels of each row, by person."""
+    found: dict[str, list[Label]] = {}
+    for one in sorted(labels, key=lambda one: one.key):
+        found.setdefault(one.id, []).append(one)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+def _json_lines(path: Path) -> Iterable[tuple[str, Any]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
+                try:
+                    yield f"line {number}", orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise StepError(f"labels: {path.name}, line {number}: no JSON: {error}") from None
+
+
+def _parquet(path: Path) -> Iterable[tuple[str, Any]]:
+    import polars as pl
+
+    try:
+        frame = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise StepError(f"labels: {path.name} is no parquet file: {error}") from None
+    for number, row in enumerate(frame.iter_rows(named=True), 1):
+        yield f"row {number}", {name: value for name, value in row.items() if value is not None}
+
+
+def _label(given: Any, place: str) -> Label:
+    if not isinstance(given, Mapping):
+        raise StepError(f"labels: {place}: an object with 'id' is wanted, not {type(given).__name__}")
+    known = [field.name for field in fields(Label)]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise StepError(f"labels: {place}: there is no field '{unknown[0]}'{nearest(str(unknown[0]), known)}; there are {', '.join(known)}")  # fmt: skip
+    row = given.get("id")
+    if not isinstance(row, str) or not is_id(row):
+        raise StepError(f"labels: {place}: 'id' must be a row's id, 32 hexadecimal digits, not {row!r}")
+    for name, allowed in (("verdict", VERDICTS), ("choice", CHOICES)):
+        if given.get(name) is not None and given[name] not in allowed:
+            raise StepError(f"labels: {place}: '{name}' must be one of {', '.join(allowed)}, not {given[name]!r}")
+    rating = given.get("rating")
+    if rating is not None and (isinstance(rating, bool) or not isinstance(rating, int | float) or not RATINGS[0] <= rating <= RATINGS[1]):  # fmt: skip
+        raise StepError(f"labels: {place}: 'rating' must be a number from {RATINGS[0]} to {RATINGS[1]}, not {rating!r}")
+    for name in ("annotator", "correction", "comment", "kind", "language", "seen"):
+        if not isinstance(given.get(name, ""), str | None):
+            raise StepError(f"labels: {place}: '{name}' must be a text, not {given[name]!r}")
+    return Label(
+        row, given.get("annotator") or "", cast(Verdict | None, given.get("verdict")), cast(Choice | None, given.get("choice")),
+        None if rating is None else float(rating), given.get("correction"), given.get("comment"), given.get("kind") or "",
+        given.get("language") or "", given.get("seen") or "",
+    )  # fmt: skip

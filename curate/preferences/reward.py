@@ -1,0 +1,230 @@
+"""A reward model gives each answer a number; where it knows another language only, prompt and answer are translated for it first.
+
+Answers in a language X may be put to a reward model as they are (multilingual base models carry some of what was learnt from English
+preferences over to other languages), or after translation into its language (reward transfer). Which is better is a matter of the language; both
+are one parameter apart. What the model does not know and nothing translates is not assessed, never given a number that means nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from pydantic import PositiveInt, model_validator
+
+from curate.backends import RewardModel, Translator
+from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.generation.prompts import disarm
+from curate.generation.protect import PROTECTABLE
+from curate.generation.translate_checks import Limits
+from curate.generation.translate_rows import prepare, same_language
+from curate.generation.translate_sentences import Sentences
+from curate.rows import Kind
+from curate.steps import Context, Rows, ScoreStep, StepError
+
+Turns = tuple[tuple[str, str], ...]
+_ROLES = frozenset({"system", "user", "assistant"})
+_SIDES: Mapping[Kind, tuple[tuple[str, str, str | None], ...]] = {
+    Kind.SFT: (("score", "messages", None),),
+    Kind.UNPAIRED: (("score", "prompt", "completion"),),
+    Kind.PREFERENCE: (("chosen", "prompt", "chosen"), ("rejected", "prompt", "rejected")),
+}
+_DIGITS = 4
+
+
+class Reward(ScoreStep):
+    """Scores the last answer of each row by a reward model.
+
+    Scores: ``score``; of preference rows ``chosen`` and ``rejected``, and ``score`` is by how much the chosen is ahead. Attributes: ``unassessed``
+    (why there is no score: ``language``, ``translation``, ``no answer``, ``turns`` of other roles, ``too long``) and ``translated`` (who translated
+    what the model saw).
+    """
+
+    tag: ClassVar[str] = "reward"
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[Kind]] = frozenset(_SIDES)
+    summary: ClassVar[str] = "scores of a reward model, on answers as they are or translated into its language"
+
+    model: ModelName
+    """The reward model."""
+    translator: ModelName | None = None
+    """A translator of sentences, for ``translate_to``."""
+    translate_to: LanguageTag | None = None
+    """The language that prompt and answer are translated into before the model sees them."""
+    translate: Literal["always", "unsupported"] = "always"
+    """With ``translate_to``: all rows that are not in that language, or only those in languages that the reward model does not know."""
+    max_chars: PositiveInt = 100_000
+    """Longer conversations are not assessed (``too long``)."""
+    strict: bool = False
+    """Stop where a language can neither be judged nor translated, instead of a warning and no score."""
+    min: Decision[PerLanguage[float]] = PerLanguage[float]()
+    """Least score of an answer (of a preference row: of the chosen one), by language. Scores of two models, or of two languages, are not on one
+    scale."""
+    max: Decision[PerLanguage[float]] = PerLanguage[float]()
+    """Greatest score of an answer, or of the chosen one."""
+    min_margin: Decision[PerLanguage[float]] = PerLanguage[float]()
+    """Of preference rows: by how much the chosen must be ahead."""
+    reversed: Decision[Literal["drop", "keep"]] = "drop"
+    """Preference rows whose rejected answer has the greater score."""
+    unassessed: Decision[Literal["keep", "drop"]] = "keep"
+    """What happens to rows without a score."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Reward:
+        if (self.translator is None) != (self.translate_to is None):
+            missing, given = (
+                ("translate_to", "translator") if self.translate_to is None else ("translator", "translate_to")
+            )
+            raise ValueError(f"{given} needs '{missing}' beside it")
+        return self
+
+    def check(self, kind: Kind) -> list[str]:
+        if self.min_margin != PerLanguage[float]() and kind is not Kind.PREFERENCE:
+            return [
+                f"min_margin: {kind} rows have one answer; the margin is that of preference rows ('min' is for one answer)"
+            ]
+        return []
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        scores = ("score", "chosen", "rejected") if kind is Kind.PREFERENCE else ("score",)
+        translated = {"translated": pa.string()} if self.translator is not None else {}
+        return {**dict.fromkeys(scores, pa.float64()), "unassessed": pa.string(), **translated}
+
+    # ------------------------------------------------------------------------------------------------------------- score
+    def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
+        model: RewardModel = context.model(self.model)
+        if not isinstance(model, RewardModel):
+            raise StepError(f"reward: the model '{self.model}' is no reward model; take one with 'use: reward'")
+        sides = _SIDES[rows.kind]
+        why: list[str | None] = [None] * len(rows)
+        given = [self._conversations(rows, prompt, answer, why) for _, prompt, answer in sides]
+        whom = self._languages(rows, model, why, context)
+        by = self._translated(rows, given, whom, why, context)
+        values = {
+            name: self._scores(model, turns, why, context) for (name, _, _), turns in zip(sides, given, strict=True)
+        }
+        for place, total in enumerate(np.sum([*values.values()], axis=0)):
+            if why[place] is None and np.isnan(total):
+                why[place] = "too long"
+        if rows.kind is Kind.PREFERENCE:
+            values["score"] = values["chosen"] - values["rejected"]
+        # Four digits: the rest depends on which conversations were in a batch together.
+        frame = pl.DataFrame({name: pl.Series(np.where(np.isnan(one), np.nan, one), nan_to_null=True, dtype=pl.Float64).round(_DIGITS)
+                              for name, one in values.items()})  # fmt: skip
+        texts = {"unassessed": pl.Series(why, dtype=pl.String), "translated": pl.Series(by, dtype=pl.String)}
+        return frame.with_columns(**texts).select([*self.columns(rows.kind)])
+
+    @staticmethod
+    def _conversations(rows: Rows, prompt: str, answer: str | None, why: list[str | None]) -> list[Turns]:
+        """What the model is asked about, one a row."""
+        given = rows.table[prompt].to_pylist()
+        answers: list[Any] = rows.table[answer].to_pylist() if answer else [[] for _ in given]
+        found: list[Turns] = []
+        for place, (turns, more) in enumerate(zip(given, answers, strict=True)):
+            whole: Turns = tuple((turn["role"], turn["content"]) for turn in [*turns, *more])
+            if not whole or whole[-1][0] != "assistant" or not whole[-1][1].strip() or len(whole) < 2:
+                why[place] = why[place] or "no answer"
+            elif any(role not in _ROLES for role, _ in whole):
+                why[place] = why[place] or "turns"
+            found.append(whole)
+        return found
+
+    def _languages(self, rows: Rows, model: RewardModel, why: list[str | None], context: Context) -> list[str]:
+        """The language each row is translated from; empty where it is judged as it is."""
+        told: dict[str, str | None] = {}
+        lost: Counter[str] = Counter()
+        whom: list[str] = []
+        for place, language in enumerate(rows.language.to_list()):
+            if language not in told:
+                told[language] = self._way(language, model, context)
+            way = told[language]
+            if way is None and why[place] is None:
+                why[place] = "language"
+                lost[language] += 1
+            whom.append(way or "")
+        for language, count in sorted(lost.items()):
+            what = f"'{self.model}' does not know {language}"
+            if self.translator is not None:
+                what += f" and '{self.translator}' does not translate it into {self.translate_to}"
+            if self.strict:
+                raise StepError(
+                    f"reward: {what}; take other models, or write 'strict: false' to leave such rows unscored"
+                )
+            context.warn(f"reward: {what}: {count:,} rows not assessed")
+        return whom
+
+    def _way(self, language: str, model: RewardModel, context: Context) -> str | None:
+        """The language to translate from, or empty, for as it is; None for neither."""
+        known = model.supports(language)
+        if self.translate_to is None or self.translator is None:
+            return "" if known else None
+        if same_language(language, self.translate_to) or (self.translate == "unsupported" and known):
+            return ""
+        translator = context.model(self.translator)
+        if not isinstance(translator, Translator):
+            raise StepError(
+                f"reward: '{self.translator}' is no translator of sentences; take one, or make translated rows with the step 'translate' before"
+            )
+        return language if translator.supports(language, self.translate_to) else None
+
+    def _translated(
+        self, rows: Rows, given: list[list[Turns]], whom: Sequence[str], why: list[str | None], context: Context
+    ) -> list[str | None]:
+        """Puts translations in the place of what the model cannot read; says for each row who made them."""
+        by: list[str | None] = [None] * len(rows)
+        for source in sorted({one for one, problem in zip(whom, why, strict=True) if one and problem is None}):
+            assert self.translator is not None and self.translate_to is not None
+            translator: Translator = context.model(self.translator)
+            engine = Sentences(
+                translator, source, self.translate_to, protect=PROTECTABLE, limits=Limits(frozenset(), None, None)
+            )
+            places = [place for place, one in enumerate(whom) if one == source and why[place] is None]
+            slots = [
+                (side, place, turn)
+                for side in range(len(given))
+                for place in places
+                for turn in range(len(given[side][place]))
+            ]
+            texts = list(dict.fromkeys(given[side][place][turn][1] for side, place, turn in slots))
+            made = dict(zip(texts, engine.translate(prepare(texts, PROTECTABLE, [source] * len(texts))), strict=True))
+            for place in places:
+                by[place] = translator.maker(source, self.translate_to)
+                for side in given:
+                    if any(made[content].problems for _, content in side[place]):
+                        why[place] = "translation"
+                    side[place] = tuple((role, made[content].text) for role, content in side[place])
+        return by
+
+    def _scores(
+        self, model: RewardModel, turns: Sequence[Turns], why: list[str | None], context: Context
+    ) -> npt.NDArray[np.float64]:
+        """One number a row; NaN where it is not assessed."""
+        for place, one in enumerate(turns):
+            if why[place] is None and sum(len(content) for _, content in one) > self.max_chars:
+                why[place] = "too long"
+        places = [place for place, problem in enumerate(why) if problem is None]
+        found = np.full(len(turns), np.nan)
+        if places:
+            # A row must not be able to speak in another's turn.
+            asked = [[(role, disarm(content)) for role, content in turns[place]] for place in places]
+            found[places] = model.score(asked)
+        return found
+
+    # ---------------------------------------------------------------------------------------------------------- verdicts
+    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        answer = "chosen" if kind is Kind.PREFERENCE else "score"
+        reasons: dict[str, pl.Expr] = {}
+        if kind is Kind.PREFERENCE and self.reversed == "drop":
+            reasons["reversed"] = pl.col("score") < 0
+        if kind is Kind.PREFERENCE:
+            reasons["small margin"] = pl.col("score") < self.min_margin.expr()
+        reasons["reward"] = pl.col(answer) < self.min.expr()
+        reasons["too good"] = pl.col(answer) > self.max.expr()
+        if self.unassessed == "drop":
+            reasons["unassessed"] = pl.col("score").is_null()
+        return reasons

@@ -1,0 +1,169 @@
+"""A split goes into one file, or into a folder of files of equal length, each written as it comes and never held whole.
+
+Parquet is what trainers read without guessing. JSON has no types: a reader that infers them takes a field whose every text looks
+like a date for dates (Arrow's JSON reader, and so ``datasets``); such fields are told of.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Format = Literal["parquet", "jsonl", "json"]
+Compression = Literal["zstd", "snappy", "gzip", "none"]
+# Line breaks to Python's str.splitlines and to some editors, but to JSON ordinary characters.
+_BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_BREAK = re.compile("[\u0085\u2028\u2029]".encode().decode())
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?(?:Z|[+-]\d{2}:?\d{2})?$", re.ASCII)
+
+
+def dump_line(value: Any) -> bytes:
+    """A value as one line of JSON in UTF-8, every letter as it is; only what some readers take for a line's end is escaped."""
+    line = orjson.dumps(value)
+    if b"\xc2\x85" in line or b"\xe2\x80\xa8" in line or b"\xe2\x80\xa9" in line:
+        line = _BREAK.sub(lambda match: _BREAKS[match[0]], line.decode()).encode()
+    return line
+
+
+class SplitFiles:
+    """The files of one split below ``folder``: ``<split>.<ending>``, or ``<split>/00000.<ending>`` … if they are several.
+
+    Args:
+        rows_per_file: a new file begins after so many rows; None: all rows in one.
+        keep_empty: write a file even if there are no rows (``datasets`` cannot read one, so by default there is none).
+    """
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, format: Format, compression: Compression | None, rows_per_file: int | None,
+                 keep_empty: bool = False) -> None:  # fmt: skip
+        self.rows = 0
+        self.dates: dict[str, bool] = {}
+        """Field → whether each of its texts so far looked like a date."""
+        self._folder, self._split, self._schema, self._format = folder, split, schema, format
+        self._compression: Compression = compression or ("zstd" if format == "parquet" else "none")
+        self._most, self._keep_empty = rows_per_file, keep_empty
+        self._ending = f".{format}" + (".gz" if format != "parquet" and self._compression == "gzip" else "")
+        self._files: list[Path] = []
+        self._open: _Writer | None = None
+        self._in_file = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Adds rows."""
+        while table.num_rows:
+            if self._open is None or self._in_file == self._most:
+                self._next()
+            assert self._open is not None
+            room = table.num_rows if self._most is None else self._most - self._in_file
+            part, table = table.slice(0, room), table.slice(room)
+            self._open.write(part)
+            self._in_file += part.num_rows
+            self.rows += part.num_rows
+
+    def close(self) -> list[Path]:
+        """The paths of what was written, in order."""
+        if not self._files and self._keep_empty:
+            self._next()
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        if len(self._files) == 1:
+            single = self._folder / f"{self._split}{self._ending}"
+            self._files[0].rename(single)
+            self._files[0].parent.rmdir()
+            self._files = [single]
+        return self._files
+
+    def abandon(self) -> None:
+        """Closes what is open; the files are worth nothing."""
+        if self._open is not None:
+            self._open.abandon()
+
+    def _next(self) -> None:
+        if self._open is not None:
+            self._open.close()
+        path = self._folder / self._split / f"{len(self._files):05d}{self._ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._files.append(path)
+        self._in_file = 0
+        if self._format == "parquet":
+            self._open = _ParquetWriter(path, self._schema, self._compression)
+        else:
+            self._open = _JsonWriter(path, self._compression == "gzip", self._format == "json", self.dates)
+
+
+class _Writer:
+    def write(self, table: pa.Table) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        raise NotImplementedError
+
+
+class _ParquetWriter(_Writer):
+    def __init__(self, path: Path, schema: pa.Schema, compression: Compression) -> None:
+        self._file = pq.ParquetWriter(path, schema, compression=compression)
+
+    def write(self, table: pa.Table) -> None:
+        self._file.write_table(table)
+
+    def close(self) -> None:
+        self._file.close()
+
+    abandon = close
+
+
+class _JsonWriter(_Writer):
+    """Lines, or with ``array`` one array with a row on each line."""
+
+    def __init__(self, path: Path, packed: bool, array: bool, dates: dict[str, bool]) -> None:
+        # No time and no name inside, so that equal rows are equal bytes.
+        self._raw = path.open("wb")
+        self._file: IO[bytes] = (
+            gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, mtime=0) if packed else self._raw  # type: ignore[assignment]
+        )
+        self._array, self._first, self._dates = array, True, dates
+
+    def write(self, table: pa.Table) -> None:
+        for row in table.to_pylist():
+            _note_dates(row, "", self._dates)
+            if self._array:
+                self._file.write(b"[\n" if self._first else b",\n")
+                self._first = False
+            self._file.write(dump_line(row))
+            if not self._array:
+                self._file.write(b"\n")
+
+    def close(self) -> None:
+        if self._array:
+            self._file.write(b"[]\n" if self._first else b"\n]\n")
+        self.abandon()
+
+    def abandon(self) -> None:
+        self._file.close()
+        self._raw.close()
+
+
+def _note_dates(value: Any, name: str, dates: dict[str, bool]) -> None:
+    if isinstance(value, str):
+        if dates.get(name, True):
+            dates[name] = bool(_DATE.match(value))
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            _note_dates(each, f"{name}.{key}" if name else key, dates)
+    elif isinstance(value, list):
+        for each in value:
+            _note_dates(each, name, dates)
+
+
+def relative(paths: Iterable[Path], folder: Path) -> list[str]:
+    """The paths below a folder, with slashes on every system."""
+    return [path.relative_to(folder).as_posix() for path in paths]

@@ -1,0 +1,284 @@
+"""A form is what one trainer reads: rows turned one by one, refused with a reason or written whole, and all else in one column, ``meta``.
+
+What all forms share: the files, ``meta``, the treatment of system messages, the account of what was left out, the README.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+import pyarrow as pa
+from pydantic import PositiveInt
+
+from curate.catalog.document import nearest
+from curate.errors import ExportError
+from curate.exports import Output, Version, Written
+from curate.rows import Kind, payload
+from curate.steps import Rows
+from outputs.formats.files import Compression, Format, SplitFiles, relative
+from outputs.formats.readme import Guide, write_readme
+from outputs.formats.turns import Misread, System, Turn, with_system
+
+MetaField = Literal["id", "language", "group_id", "source", "source_id", "license", "parents", "version"]
+DATA = "data"
+BESIDE = "rows"
+SPLIT, INDEX = "_split", "_index"
+"""What :meth:`Form.render` is told besides the row: its split, and its place among the rows written there."""
+_BATCH = 4_096
+_STRING = pa.string()
+_META: Mapping[str, pa.DataType] = dict.fromkeys(("id", "language", "group_id", "source", "source_id", "license", "version"), _STRING) | {
+    "parents": pa.list_(pa.field("element", _STRING, nullable=False))
+}  # fmt: skip
+_SCORES = pa.list_(pa.struct([("name", _STRING), ("value", pa.float64())]))
+_ATTRIBUTES = pa.list_(pa.struct([("name", _STRING), ("value", _STRING)]))
+_CHATS = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
+
+
+class Form(Output):
+    """What all forms share."""
+
+    formats: ClassVar[tuple[Format, ...]] = ("parquet", "jsonl", "json")
+    """Those that the reader takes."""
+    packed_json: ClassVar[bool] = True
+    """Whether it reads gzipped JSON."""
+    reader: ClassVar[str] = ""
+    """What a person calls it."""
+
+    format: Format = "parquet"
+    """Parquet has types; in ``jsonl`` (a row on a line) and ``json`` (one array) a reader guesses them."""
+    compression: Compression | None = None
+    """``zstd`` for Parquet and ``none`` for JSON, unless given. JSON may be ``gzip``, if the reader takes it."""
+    rows_per_file: PositiveInt | None = 250_000
+    """A new file begins after so many rows; null: each split is one file."""
+    meta: tuple[MetaField, ...] = ("id", "language", "source", "source_id", "license", "version")
+    """What the column ``meta`` tells of a row; with an empty list, and no scores and attributes, there is no such column."""
+    meta_in: Literal["column", "file"] = "column"
+    """``column``: ``meta`` beside each row. ``file``: ``rows/<split>.jsonl``, line by line as the data, for readers that refuse a
+    column they do not know."""
+    scores: tuple[str, ...] = ()
+    """Scores that go into ``meta``, by name (``similarity.score``); a ``*`` at the end takes all that begin so."""
+    attributes: tuple[str, ...] = ()
+    """Attributes that go into ``meta``, by name; a ``*`` at the end takes all that begin so."""
+    system: System = "keep"
+    """System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user turn that follows (for models whose
+    template has no place for them)."""
+    add_system: str | None = None
+    """The system message of conversations that have none; unless given, they stay without."""
+
+    # ------------------------------------------------------------------------------------------------ what a form says
+    @abstractmethod
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        """The columns, besides ``meta``, of rows of this kind."""
+
+    @abstractmethod
+    def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        """A row as the reader takes it. ``row`` has the payload's columns (the system messages treated as asked) and what
+        :meth:`needs` names.
+
+        Raises:
+            Misread: the reader would skip or misread it.
+        """
+
+    def needs(self, kind: Kind) -> tuple[str, ...]:
+        """Columns besides the payload that :meth:`render` looks at."""
+        return ()
+
+    @abstractmethod
+    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+        """Writes the reader's configuration; returns how to use it."""
+
+    def begin(self) -> None:
+        """Called before the first row.
+
+        Raises:
+            ExportError: something that is needed is not there.
+        """
+
+    # -------------------------------------------------------------------------------------------------------- for all
+    def check(self, kind: Kind) -> list[str]:
+        found = []
+        if kind is Kind.PARALLEL and kind not in self.kinds:
+            found.append(
+                "parallel rows are pairs of sentences, no conversations: read them as conversations in the source "
+                "(kind: sft, columns: {prompt: …, response: …}), or write them with the output 'parquet'"
+            )
+        if self.format not in self.formats:
+            found.append(f"format: {self.reader} reads {' or '.join(self.formats)}, not {self.format}")
+        allowed = ("none", *(("gzip",) if self.packed_json else ()))
+        if self.format != "parquet" and self.compression not in (None, *allowed):
+            found.append(
+                f"compression: {self.format} for {self.reader} is {' or '.join(allowed)}, not {self.compression}"
+            )
+        if kind not in _CHATS and (self.system != "keep" or self.add_system is not None):
+            found.append(f"system, add_system: {kind} rows have no messages")
+        return found
+
+    def write(self, version: Version, folder: Path) -> Written:
+        """Writes data below ``data/``, the reader's configuration and ``README.md``.
+
+        Raises:
+            ExportError: no row can be written.
+        """
+        self.begin()
+        written = Written()
+        schema = self._schema(version.kind)
+        column = self.meta_in == "column" or "meta" not in schema.names
+        data = schema if column else schema.remove(schema.get_field_index("meta"))
+        seen: dict[str, set[str]] = {"scores": set(), "attributes": set()}
+        for split in version.splits:
+            files = SplitFiles(folder / DATA, split, data, self.format, self.compression, self.rows_per_file)
+            beside = SplitFiles(folder / BESIDE, split, schema, "jsonl", "none", None)
+            try:
+                for table in self._tables(version, split, schema, written, seen):
+                    files.write(table.select(data.names))
+                    if data is not schema:
+                        beside.write(_flat(table["meta"]))
+            except BaseException:
+                files.abandon()
+                beside.abandon()
+                raise
+            written.files += relative([*files.close(), *beside.close()], folder)
+            written.rows[split] = files.rows
+            self._tell(split, files, version, written)
+        if not any(written.rows.values()):
+            raise ExportError(f"{version.name}: there is no row to write{_why(written)}")
+        self._tell_missing(seen, written)
+        guide = self.configure(version, folder, written)
+        written.files += relative(write_readme(self, version, folder, written, guide), folder)
+        return written
+
+    def spread(self, split: str, written: Written) -> list[str]:
+        """The files of a split, relative to the export's folder, in order."""
+        return [name for name in written.files if re.fullmatch(rf"{DATA}/{re.escape(split)}(?:/\d+)?\.[a-z.]+", name)]
+
+    def train_and_test(self, version: Version, written: Written) -> tuple[str, str | None]:
+        """The split to train on and, if there is one, that to test on: ``train`` and ``validation`` or ``test`` where they are called
+        so, else the first two that have rows."""
+        full = [split for split in version.splits if written.rows[split]]
+        train = "train" if "train" in full else full[0]
+        others = [split for split in full if split != train]
+        named = [split for split in ("validation", "valid", "dev", "eval", "test") if split in others]
+        return train, next(iter([*named, *others]), None)
+
+    def _schema(self, kind: Kind) -> pa.Schema:
+        fields = [pa.field(name, dtype, nullable=False) for name, dtype in self.columns(kind).items()]
+        meta = [pa.field(name, _META[name], nullable=False) for name in self.meta]
+        meta += [pa.field("scores", _SCORES, nullable=False)] if self.scores else []
+        meta += [pa.field("attributes", _ATTRIBUTES, nullable=False)] if self.attributes else []
+        return pa.schema([*fields, *([pa.field("meta", pa.struct(meta), nullable=False)] if meta else [])])
+
+    def _tables(
+        self, version: Version, split: str, schema: pa.Schema, written: Written, seen: dict[str, set[str]]
+    ) -> Iterator[pa.Table]:
+        kind = version.kind
+        names = [*payload(kind), *self.needs(kind)]
+        plain = pa.schema([field for field in schema if field.name != "meta"])
+        index = 0
+        for rows in version.rows(split, _BATCH):
+            ids = rows.table["id"].to_pylist()
+            rendered: list[dict[str, Any]] = []
+            kept: list[int] = []
+            for place, row in enumerate(rows.table.select(names).to_pylist()):
+                row |= {SPLIT: split, INDEX: index + len(kept)}
+                try:
+                    rendered.append(self.render(kind, self._treated(kind, row)))
+                    kept.append(place)
+                except Misread as misread:
+                    written.skip(str(misread), ids[place])
+            table = pa.Table.from_pylist(rendered, schema=plain)
+            if "meta" in schema.names:
+                part = rows.table if len(kept) == len(rows) else rows.table.take(pa.array(kept, pa.int64()))
+                meta = self._meta(Rows(kind, part), version, schema.field("meta").type, seen)
+                table = table.append_column(schema.field("meta"), meta)
+            index += len(kept)
+            yield table
+
+    def _treated(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        column = "messages" if kind is Kind.SFT else "prompt"
+        if kind in _CHATS and (self.system != "keep" or self.add_system is not None):
+            row[column] = with_system(row[column], self.system, self.add_system)
+        return row
+
+    def _meta(self, rows: Rows, version: Version, dtype: pa.StructType, seen: dict[str, set[str]]) -> pa.Array:
+        table = rows.table.combine_chunks()
+        lineage = _one(table["lineage"])
+        found: list[pa.Array] = []
+        for field in dtype:
+            name = field.name
+            if name in ("id", "language", "group_id"):
+                found.append(_one(table[name]))
+            elif name == "version":
+                found.append(pa.array([f"{version.name}@{version.version}"] * len(rows), _STRING))
+            elif name in ("scores", "attributes"):
+                found.append(_named(table, name, getattr(self, name), seen[name], field.type))
+            else:
+                found.append(pa.array(lineage.field(name).to_pylist(), field.type))
+        return pa.StructArray.from_arrays(found, fields=list(dtype))
+
+    def _tell(self, split: str, files: SplitFiles, version: Version, written: Written) -> None:
+        if not files.rows:
+            written.notes.append(f"the split '{split}' has no rows: there is no file of it")
+        dates = sorted(name for name, so in files.dates.items() if so and not name.startswith("meta."))
+        if dates:
+            written.notes.append(
+                f"{split}: every text of {', '.join(dates)} looks like a date, and readers that guess types "
+                "(datasets does) will take it for one; write format: parquet"
+            )
+
+    def _tell_missing(self, seen: Mapping[str, set[str]], written: Written) -> None:
+        for what in ("scores", "attributes"):
+            names = seen[what]
+            for name in getattr(self, what):
+                if not any(_fits(other, name) for other in names):
+                    written.notes.append(f"{what}: no row has '{name}'{nearest(name, sorted(names))}")
+
+
+def _why(written: Written) -> str:
+    if not written.skipped:
+        return ": the version is empty"
+    told = (f"{reason} ({count:,}, e.g. {written.examples[reason][0]})" for reason, count in written.skipped.items())
+    return f"; {sum(written.skipped.values()):,} were refused: " + "; ".join(told)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    found = column.combine_chunks()
+    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Table:
+    """A column of structs as the table that they are."""
+    return pa.Table.from_struct_array(column)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def _named(table: pa.Table, column: str, patterns: Sequence[str], seen: set[str], dtype: pa.DataType) -> pa.Array:
+    """Those of a row's scores or attributes that are asked for; the names of all go into ``seen``."""
+    values = pl.from_arrow(table.select([column])).get_column(column)  # type: ignore[union-attr]
+    seen.update(values.explode().drop_nulls().struct.field("name").unique().to_list() if values.len() else [])
+    wanted = [name for name in sorted(seen) if any(_fits(name, pattern) for pattern in patterns)]
+    element = pl.element()
+    kept = values.list.eval(element.filter(element.struct.field("name").is_in(wanted)))
+    return pa.array(kept.to_list(), dtype)
+
+
+def score_of(row: Mapping[str, Any], name: str) -> float | None:
+    """The value of a row's score; None if it has none."""
+    return next((float(score["value"]) for score in row["scores"] if score["name"] == name), None)
+
+
+def attribute_of(row: Mapping[str, Any], name: str) -> str | None:
+    """The value of a row's attribute; None if it has none."""
+    return next((str(one["value"]) for one in row["attributes"] if one["name"] == name), None)
+
+
+def conversation(row: Mapping[str, Any]) -> list[Turn]:
+    """The messages of an SFT row."""
+    return list(row["messages"])

@@ -1,0 +1,81 @@
+"""Rows as they are in the store, or only what they are for with one column ``meta``: for whoever reads Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+
+from curate.exports import Version, Written
+from curate.rows import Kind, payload, schema
+from outputs.formats.files import Format, SplitFiles, relative
+from outputs.formats.forms import DATA, Form
+from outputs.formats.readme import Guide, write_readme
+
+
+class Parquet(Form):
+    """Parquet files of any kind of rows, every row of the version.
+
+    ``native`` has all columns of :doc:`rows`, which names some (``language``, ``scores`` …) that no trainer gives a meaning to;
+    ``payload`` has the columns that trainers read and ``meta``.
+    """
+
+    tag: ClassVar[str] = "parquet"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Parquet files, all columns or payload and meta; read by datasets, DuckDB, Polars, pandas."
+    formats: ClassVar[tuple[Format, ...]] = ("parquet",)
+    reader: ClassVar[str] = "readers of Parquet"
+
+    layout: Literal["native", "payload"] = "native"
+    """All columns as they are (``system``, ``meta``, ``scores`` and ``attributes`` mean nothing then), or payload and ``meta``."""
+
+    def check(self, kind: Kind) -> list[str]:
+        found = super().check(kind)
+        if self.layout == "native":
+            defaults = {name: field.default for name, field in Form.model_fields.items()}
+            odd = [
+                name
+                for name in ("meta", "scores", "attributes", "system", "add_system")
+                if getattr(self, name) != defaults[name]
+            ]
+            if odd:
+                found.append(f"{', '.join(odd)}: native rows stay as they are; write layout: payload")
+        return found
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        return payload(kind)
+
+    def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        return row
+
+    def write(self, version: Version, folder: Path) -> Written:
+        if self.layout == "payload":
+            return super().write(version, folder)
+        written = Written()
+        for split in version.splits:
+            files = SplitFiles(folder / DATA, split, schema(version.kind), "parquet", self.compression, self.rows_per_file, keep_empty=True)  # fmt: skip
+            try:
+                for rows in version.rows(split):
+                    files.write(rows.table)
+            except BaseException:
+                files.abandon()
+                raise
+            written.files += relative(files.close(), folder)
+            written.rows[split] = files.rows
+            if not files.rows:
+                written.notes.append(f"the split '{split}' has no rows: its file has columns only")
+        written.files += relative(
+            write_readme(self, version, folder, written, self.configure(version, folder, written)), folder
+        )
+        return written
+
+    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+        split = next((split for split in version.splits if written.rows[split]), version.splits[0])
+        return Guide(
+            steps=[
+                ("In Python:", "python", f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{split}")'),
+                ("In SQL, with DuckDB:", "sql", f"SELECT count(*) FROM 'data/{split}{'/*' if len(self.spread(split, written)) > 1 else ''}.parquet'"),
+            ]
+        )  # fmt: skip

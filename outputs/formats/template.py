@@ -1,0 +1,215 @@
+"""Some trainers take a conversation as text: a chat template makes it so, and no template is ever guessed.
+
+ChatML is built in. A file is a Jinja template as models ship it (``chat_template.jinja``), or a ``tokenizer_config.json`` that
+holds one. It is rendered as ``transformers`` renders it, in Jinja's sandbox; but a template learns no date (``strftime_now`` is
+undefined), so that the same version gives the same export on any day.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from curate.errors import ExportError
+from outputs.formats.turns import Misread, Turn
+
+MARK = "the text holds a mark of the chat template"
+LOST = "the chat template leaves out or changes text"
+_MARK = re.compile(
+    r"<\|[^<>|\s]{1,60}\|>|<｜[^<>｜]{1,60}｜>|</?(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS)\]|<</?SYS>>|</?s>"
+)
+
+
+class Template:
+    """Renders turns as one text."""
+
+    def __init__(self, name: str, marks: Iterable[str], bos: str = "") -> None:
+        self.name = name
+        found = sorted(set(marks))
+        self._mark = re.compile("|".join(map(re.escape, found))) if found else None
+        self._bos = bos
+
+    def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
+        """One text; with ``answer``, up to where the assistant speaks next.
+
+        Raises:
+            Misread: the template refuses such turns.
+        """
+        raise NotImplementedError
+
+    def prompt(self, turns: Sequence[Turn]) -> str:
+        """A prompt, up to where the assistant speaks. Without the mark of beginning, which tokenisers put themselves.
+
+        Raises:
+            Misread: text holds marks of the template, or gets lost in it.
+        """
+        self._check(turns)
+        text = self.render(turns, answer=True)
+        self._need_all(turns, text)
+        return self._without_bos(text)
+
+    def pair(self, prompt: Sequence[Turn], answer: Sequence[Turn]) -> tuple[str, str]:
+        """A prompt and its answer; together they are the whole conversation but for blanks at the end.
+
+        Where a template writes the prompt otherwise once an answer follows, the answer begins where they part (as in TRL).
+
+        Raises:
+            Misread: text holds marks of the template, or gets lost in it.
+        """
+        turns = [*prompt, *answer]
+        self._check(turns)
+        whole = self.render(turns, answer=False)
+        self._need_all(turns, whole)
+        begin = shared_beginning(self.render(prompt, answer=True), whole)
+        return self._without_bos(begin), _trimmed(whole[len(begin) :], answer[-1]["content"])
+
+    def _without_bos(self, text: str) -> str:
+        return text.removeprefix(self._bos) if self._bos else text
+
+    def _check(self, turns: Sequence[Turn]) -> None:
+        if self._mark is not None and any(self._mark.search(turn["content"]) for turn in turns):
+            raise Misread(MARK)
+
+    @staticmethod
+    def _need_all(turns: Sequence[Turn], text: str) -> None:
+        place = 0
+        for turn in turns:
+            content = turn["content"].strip()
+            found = text.find(content, place)
+            if found < 0:
+                raise Misread(LOST)
+            place = found + len(content)
+
+
+class ChatML(Template):
+    """``<|im_start|>role``, line break, text, ``<|im_end|>``, line break."""
+
+    def __init__(self) -> None:
+        super().__init__("chatml", ("<|im_start|>", "<|im_end|>", "<|endoftext|>"))
+
+    def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
+        text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
+        return text + "<|im_start|>assistant\n" if answer else text
+
+
+class JinjaTemplate(Template):
+    """A model's own template."""
+
+    def __init__(self, name: str, source: str, tokens: dict[str, str]) -> None:
+        self._tokens = tokens
+        super().__init__(name, {*_MARK.findall(source), *filter(None, tokens.values())}, tokens.get("bos_token", ""))
+        environment = _environment()
+        try:
+            self._template = environment.from_string(source)
+        except _template_error() as error:
+            raise ExportError(f"{name} is no chat template: {error}") from None
+
+    def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
+        try:
+            return str(self._template.render(messages=[dict(turn) for turn in turns], tools=None, documents=None,
+                                             add_generation_prompt=answer, **self._tokens))  # fmt: skip
+        except _template_error() as error:
+            raise Misread(f"the chat template refuses it: {error}") from None
+        except (TypeError, KeyError, ValueError, IndexError) as error:
+            raise Misread(f"the chat template fails at it: {type(error).__name__}") from None
+
+
+def load_template(file: str | None) -> Template:
+    """The template of a file or of a model's folder; ChatML if none is given.
+
+    Raises:
+        ExportError: the file cannot be read, or holds none.
+    """
+    if file is None:
+        return ChatML()
+    path = Path(file)
+    if path.is_dir():
+        found = [path / name for name in ("chat_template.jinja", "tokenizer_config.json") if (path / name).is_file()]
+        if not found:
+            raise ExportError(f"{path} holds neither chat_template.jinja nor tokenizer_config.json")
+        path = found[0]
+    try:
+        text = path.read_text(encoding="utf-8")
+        beside = path.with_name("tokenizer_config.json")
+        settings = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        if path.suffix == ".json":
+            settings = json.loads(text)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ExportError(f"the chat template {path} cannot be read: {error}") from None
+    tokens = {name: _token(settings.get(name)) for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    if path.suffix == ".json":
+        text = _in_config(settings, path)
+    return JinjaTemplate(path.name, text, {name: token for name, token in tokens.items() if token})
+
+
+def shared_beginning(one: str, other: str) -> str:
+    """The longest text that both begin with."""
+    if other.startswith(one):
+        return one
+    return one[
+        : next(
+            (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+        )
+    ]
+
+
+def _in_config(settings: Any, path: Path) -> str:
+    found = settings.get("chat_template") if isinstance(settings, dict) else None
+    if isinstance(found, list):  # several, by name
+        found = {each["name"]: each["template"] for each in found}.get("default")
+    if not isinstance(found, str):
+        raise ExportError(f"{path} holds no chat template (no text under 'chat_template')")
+    return found
+
+
+def _token(value: Any) -> str:
+    return str(value.get("content", "")) if isinstance(value, dict) else str(value or "")
+
+
+def _trimmed(text: str, content: str) -> str:
+    """Without the blanks after the last mark; a trainer puts the end of the sequence there."""
+    kept = content if content in text else content.strip()
+    if not kept:
+        return text.rstrip()
+    end = text.rfind(kept) + len(kept)
+    return text[:end] + text[end:].rstrip()
+
+
+def _template_error() -> type[Exception]:
+    from jinja2 import TemplateError
+
+    return TemplateError
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    try:
+        from jinja2 import TemplateError
+        from jinja2.ext import Extension, loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+    except ImportError:
+        raise ExportError("a chat template in a file needs Jinja: pip install 'polycurate[templates]'") from None
+
+    class Generation(Extension):
+        """``{% generation %}`` says which part is trained on; for the text it means nothing."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    def refuse(message: str) -> None:
+        raise TemplateError(message)
+
+    def to_json(value: Any, indent: int | None = None, **_: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+
+    found = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    found.filters["tojson"] = to_json
+    found.globals["raise_exception"] = refuse
+    return found

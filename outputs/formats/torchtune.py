@@ -1,0 +1,81 @@
+"""torchtune reads conversations whole, with or without an answer that was rejected, and raises an error at the first bad one.
+
+After ``torchtune/datasets/{_chat,_preference}.py`` and ``torchtune/data/_messages.py`` of 0.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from curate.exports import Version, Written
+from curate.rows import Kind
+from curate.rows.kinds import MESSAGES, STRING
+from outputs.formats.forms import Form, conversation
+from outputs.formats.readme import Guide, write_yaml
+from outputs.formats.turns import (
+    TEXT_EMPTY,
+    Misread,
+    need_alternation,
+    need_no_tools,
+    need_pair,
+    need_prompt,
+    split_system,
+)
+
+
+class Torchtune(Form):
+    """Data for torchtune: ``messages`` (chat), ``chosen`` and ``rejected`` conversations (preference), ``text`` (completion)."""
+
+    tag: ClassVar[str] = "torchtune"
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.DOCUMENT})
+    summary: ClassVar[str] = "torchtune: chat, preference and completion datasets, with the YAML part."
+    reader: ClassVar[str] = "torchtune"
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        if kind is Kind.SFT:
+            return {"messages": MESSAGES}
+        return {"text": STRING} if kind is Kind.DOCUMENT else {"chosen": MESSAGES, "rejected": MESSAGES}
+
+    def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        if kind is Kind.DOCUMENT:
+            if not row["text"]:
+                raise Misread(TEXT_EMPTY)
+            return row
+        if kind is Kind.SFT:
+            turns = conversation(row)
+            _need_plain(turns)
+            return {"messages": turns}
+        need_prompt(row["prompt"])
+        need_pair(row)
+        found = {side: row["prompt"] + row[side] for side in ("chosen", "rejected")}
+        for turns in found.values():
+            _need_plain(turns)
+        return found
+
+    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+        component, more = {
+            Kind.SFT: ("chat_dataset", {"conversation_column": "messages", "conversation_style": "openai"}),
+            Kind.PREFERENCE: ("preference_dataset", {}),
+            Kind.DOCUMENT: ("text_completion_dataset", {"column": "text"}),
+        }[version.kind]
+        source = "parquet" if self.format == "parquet" else "json"
+        train, test = self.train_and_test(version, written)
+        values = {
+            key: {"_component_": f"torchtune.datasets.{component}", "source": source, **more,
+                  "data_files": self.spread(split, written), "split": "train"}
+            for key, split in (("dataset", train), ("dataset_val", test)) if split
+        }  # fmt: skip
+        config = write_yaml(folder / "torchtune.yaml", values, "Put this part into your recipe's configuration; the paths are relative to this folder.")  # fmt: skip
+        run = "tune run RECIPE --config CONFIG   # with this part in CONFIG"
+        return Guide([config], [("From this folder, with `torchtune.yaml` in your recipe's configuration:", "sh", run)])
+
+
+def _need_plain(turns: list[dict[str, str]]) -> None:
+    _, rest = split_system(turns)
+    need_no_tools(rest)
+    need_alternation(rest, ends_with="assistant")

@@ -1,0 +1,153 @@
+"""TRL reads conversations as they are, and tells trainers' data apart by the names of columns, so there are no others but ``meta``.
+
+After ``docs/source/dataset_formats.md`` and the trainers of TRL 1.16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+
+from curate.exports import Version, Written
+from curate.rows import Kind
+from curate.rows.kinds import MESSAGES, STRING
+from outputs.formats.forms import Form, conversation, score_of
+from outputs.formats.readme import Guide, data_readme, write_yaml
+from outputs.formats.turns import (
+    NO_TURNS,
+    PREFIX,
+    TEXT_EMPTY,
+    Misread,
+    need_answer,
+    need_pair,
+    need_prompt,
+)
+
+Trainer = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
+_TRAINERS: Mapping[Kind, tuple[Trainer, ...]] = {
+    Kind.SFT: ("sft",),
+    Kind.DOCUMENT: ("sft",),
+    Kind.PREFERENCE: ("dpo", "kto", "reward"),
+    Kind.UNPAIRED: ("kto",),
+    Kind.PROMPT: ("grpo", "rloo"),
+}
+
+
+class Trl(Form):
+    """Data for TRL's trainers: SFT (``messages``, ``prompt`` and ``completion``, or ``text``), DPO and Reward (``prompt``, ``chosen``,
+    ``rejected``), KTO (``prompt``, ``completion``, ``label``), GRPO and RLOO (``prompt``).
+
+    Messages are lists of ``{role, content}``; TRL applies the model's own chat template.
+    """
+
+    tag: ClassVar[str] = "trl"
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[Kind]] = frozenset(_TRAINERS)
+    summary: ClassVar[str] = "TRL: SFT, DPO, KTO, Reward, GRPO, in the conversational form."
+    reader: ClassVar[str] = "TRL"
+
+    trainer: Trainer | None = None
+    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences), ``kto`` (unpaired), ``grpo`` (prompts). The rows of
+    preferences are the same for ``dpo``, ``reward`` and ``kto`` (which takes pairs apart by itself)."""
+    messages: Literal["messages", "prompt_completion"] = "messages"
+    """SFT rows as whole conversations, or as ``prompt`` (all before the last answer) and ``completion`` (only that is trained on)."""
+    prompt: Literal["explicit", "implicit"] = "explicit"
+    """Preferences with the prompt in a column of its own, or as the beginning of both conversations."""
+    margin: str | None = None
+    """The score that becomes the column ``margin``, which the Reward trainer's loss takes in (``pair.margin``); unless given
+    there is no such column. Rows without this score are left out."""
+
+    def check(self, kind: Kind) -> list[str]:
+        found = super().check(kind)
+        if self.trainer is not None and self.trainer not in _TRAINERS.get(kind, ()):
+            fits = " or ".join(_TRAINERS.get(kind, ("none",)))
+            found.append(f"trainer: {kind} rows are for {fits}, not {self.trainer}")
+        if self.messages != "messages" and kind is not Kind.SFT:
+            found.append(f"messages: {kind} rows are no conversations to imitate")
+        if kind is not Kind.PREFERENCE:
+            for name in ("prompt", "margin"):
+                if getattr(self, name) not in (None, "explicit"):
+                    found.append(f"{name}: only for preferences, these are {kind} rows")
+        return found
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        if kind is Kind.DOCUMENT:
+            return {"text": STRING}
+        if kind is Kind.SFT:
+            whole = self.messages == "messages"
+            return {"messages": MESSAGES} if whole else {"prompt": MESSAGES, "completion": MESSAGES}
+        if kind is Kind.PROMPT:
+            return {"prompt": MESSAGES}
+        if kind is Kind.UNPAIRED:
+            return {"prompt": MESSAGES, "completion": MESSAGES, "label": pa.bool_()}
+        own: dict[str, pa.DataType] = {"prompt": MESSAGES} if self.prompt == "explicit" else {}
+        margin: dict[str, pa.DataType] = {"margin": pa.float64()} if self.margin else {}
+        return own | {"chosen": MESSAGES, "rejected": MESSAGES} | margin
+
+    def needs(self, kind: Kind) -> tuple[str, ...]:
+        return ("scores",) if self.margin else ()
+
+    def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        if kind is Kind.DOCUMENT:
+            if not row["text"]:
+                raise Misread(TEXT_EMPTY)
+            return row
+        if kind is Kind.SFT:
+            return self._conversation(row)
+        need_prompt(row["prompt"])
+        if kind is Kind.UNPAIRED:
+            need_answer(row["completion"])
+        return self._preference(row) if kind is Kind.PREFERENCE else row
+
+    def _conversation(self, row: dict[str, Any]) -> dict[str, Any]:
+        turns = conversation(row)
+        if not turns:
+            raise Misread(NO_TURNS)
+        if self.messages == "messages":
+            return {"messages": turns}
+        need_prompt(turns[:-1])
+        need_answer(turns[-1:])
+        return {"prompt": turns[:-1], "completion": turns[-1:]}
+
+    def _preference(self, row: dict[str, Any]) -> dict[str, Any]:
+        need_pair(row)
+        prompt, chosen, rejected = row["prompt"], row["chosen"], row["rejected"]
+        found = {"chosen": chosen, "rejected": rejected}
+        if self.prompt == "explicit":
+            found = {"prompt": prompt, **found}
+        else:
+            # TRL takes the longest common beginning for the prompt.
+            if all(one == other for one, other in zip(chosen, rejected, strict=False)):
+                raise Misread(PREFIX)
+            found = {"chosen": prompt + chosen, "rejected": prompt + rejected}
+        if self.margin:
+            margin = score_of(row, self.margin)
+            if margin is None:
+                raise Misread(f"no score '{self.margin}' for the margin")
+            return {**found, "margin": margin}
+        return found
+
+    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+        kind = version.kind
+        trainer = self.trainer or ("reward" if self.margin else _TRAINERS[kind][0])
+        train, test = self.train_and_test(version, written)
+        values: dict[str, Any] = {"dataset_name": "data", "dataset_train_split": train}
+        if test:
+            values |= {"dataset_test_split": test, "eval_strategy": "epoch"}
+        values["output_dir"] = f"{version.name}-{trainer}"
+        remarks = ["From this folder; see README.md."]
+        if trainer == "sft" and "messages" in self.columns(kind):
+            remarks += ["Trains on every turn; with 'assistant_only_loss: true' only on the assistant's, if the model's chat template",
+                        "marks them."]  # fmt: skip
+        config = write_yaml(folder / "trl.yaml", values, *remarks)
+        run = f"trl {trainer} --config trl.yaml --model_name_or_path MODEL"
+        if trainer in ("grpo", "rloo"):
+            run += " --reward_funcs REWARD"
+        load = f'from datasets import load_dataset\n\ntrain = load_dataset("data", split="{train}")'
+        return Guide(
+            [config, data_readme(self, version, folder, written)],
+            [("From this folder, with your model for MODEL:", "sh", run), ("Or in Python, for a trainer of your own making:", "python", load)],
+        )  # fmt: skip

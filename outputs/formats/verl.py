@@ -1,0 +1,162 @@
+"""verl reads Parquet: conversations for SFT, prompts with what the reward needs for RL, rendered text for reward models.
+
+After ``verl/utils/dataset/`` and ``verl/trainer/config/`` of 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+
+from curate.exports import Version, Written
+from curate.rows import Kind
+from curate.rows.kinds import MESSAGES, STRING
+from outputs.formats.files import Format
+from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation
+from outputs.formats.readme import Guide, write_yaml
+from outputs.formats.rendered import RenderedForm
+from outputs.formats.turns import ENDS, Misread, need_pair, need_prompt, need_trained
+
+Task = Literal["sft", "rl", "reward"]
+_TASKS: Mapping[Kind, tuple[Task, ...]] = {
+    Kind.SFT: ("sft", "rl"),
+    Kind.PROMPT: ("rl",),
+    Kind.PREFERENCE: ("reward",),
+}
+
+
+def _struct(**fields: pa.DataType) -> pa.DataType:
+    return pa.struct([pa.field(name, dtype, nullable=False) for name, dtype in fields.items()])
+
+
+class Verl(RenderedForm):
+    """Data for verl: ``messages`` (multi-turn SFT); ``data_source``, ``prompt``, ``ability``, ``reward_model``, ``extra_info`` (RL);
+    rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
+
+    tag: ClassVar[str] = "verl"
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[Kind]] = frozenset(_TASKS)
+    summary: ClassVar[str] = "verl: multi-turn SFT, RL with ground truth, reward models."
+    formats: ClassVar[tuple[Format, ...]] = ("parquet",)
+    reader: ClassVar[str] = "verl"
+
+    task: Task | None = None
+    """What for: by default ``sft``, ``rl`` (prompts; SFT rows too, if asked), ``reward`` (preferences)."""
+    ground_truth: str | None = None
+    """RL: what the reward compares an answer with: ``response`` (the last answer of an SFT row) or the name of an attribute. Rows
+    without it are left out."""
+    reward_style: Literal["rule", "model"] = "rule"
+    """RL: who rewards: a ``rule``, which needs ``ground_truth``, or a ``model``, which may do without."""
+    data_source: str | None = None
+    """RL: the name by which verl chooses the reward function (``openai/gsm8k`` …); the source of the row unless given."""
+    ability: str = ""
+    """RL: what is exercised (``math`` …); verl hands it on."""
+
+    def check(self, kind: Kind) -> list[str]:
+        found = super().check(kind)
+        if self.task is not None and self.task not in _TASKS.get(kind, ()):
+            found.append(f"task: {kind} rows are for {' or '.join(_TASKS.get(kind, ('none',)))}, not {self.task}")
+        elif kind in _TASKS:
+            rl = self._task(kind) == "rl"
+            if rl and self.reward_style == "rule" and self.ground_truth is None:
+                found.append(
+                    "ground_truth: a rule needs it: name an attribute"
+                    + (" or write response" if kind is Kind.SFT else "")
+                )
+            if rl and kind is Kind.PROMPT and self.ground_truth == "response":
+                found.append("ground_truth: prompts have no response; name an attribute")
+            if not rl and (self.ground_truth is not None or self.data_source is not None):
+                found.append(f"ground_truth, data_source: only for task: rl, this is {self._task(kind)}")
+        return found
+
+    def _task(self, kind: Kind) -> Task:
+        return self.task or _TASKS[kind][0]
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        task = self._task(kind)
+        if task == "sft":
+            return {"messages": MESSAGES}
+        if task == "reward":
+            return {"prompt": STRING, "chosen": STRING, "rejected": STRING}
+        return {
+            "data_source": STRING,
+            "prompt": MESSAGES,
+            "ability": STRING,
+            "reward_model": _struct(style=STRING, ground_truth=STRING),
+            "extra_info": _struct(split=STRING, index=pa.int64(), id=STRING),
+        }
+
+    def needs(self, kind: Kind) -> tuple[str, ...]:
+        return ("id", "attributes", "lineage") if self._task(kind) == "rl" else ()
+
+    def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        task = self._task(kind)
+        if task == "sft":
+            turns = conversation(row)
+            need_trained(turns)
+            return {"messages": turns}
+        if task == "reward":
+            return self._reward(row)
+        return self._rl(kind, row)
+
+    def _reward(self, row: dict[str, Any]) -> dict[str, Any]:
+        need_prompt(row["prompt"])
+        need_pair(row)
+        prompt, chosen = self.template.pair(row["prompt"], row["chosen"])
+        other, rejected = self.template.pair(row["prompt"], row["rejected"])
+        if prompt != other:  # a template that begins answers in two ways: the prompt ends where they part
+            raise Misread("the chat template writes the prompt differently for the two answers")
+        return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+
+    def _rl(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        turns = conversation(row) if kind is Kind.SFT else row["prompt"]
+        truth: str | None = None
+        if kind is Kind.SFT:
+            if not turns or turns[-1]["role"] != "assistant":
+                raise Misread(ENDS)
+            truth, turns = turns[-1]["content"], turns[:-1]
+        if self.ground_truth != "response" or kind is not Kind.SFT:
+            truth = attribute_of(row, self.ground_truth) if self.ground_truth is not None else ""
+        need_prompt(turns)
+        if truth is None:
+            raise Misread(f"no attribute '{self.ground_truth}' for the ground truth")
+        return {
+            "data_source": self.data_source or row["lineage"]["source"],
+            "prompt": turns,
+            "ability": self.ability,
+            "reward_model": {"style": self.reward_style, "ground_truth": truth},
+            "extra_info": {"split": row[SPLIT], "index": row[INDEX], "id": row["id"]},
+        }
+
+    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+        task = self._task(version.kind)
+        train, test = self.train_and_test(version, written)
+        files = {"train_files": self.spread(train, written), "val_files": self.spread(test, written) if test else None}
+        if task == "reward":
+            name = self.template.name
+            written.notes.append(
+                f"the text is rendered with {name}, ends of turns included: verl's RMDataset needs add_eos=False"
+            )
+            code = ("from verl.utils.dataset.rm_dataset import RMDataset\n\n"
+                    f"train = RMDataset({files['train_files']!r}, \"MODEL\", max_length=1024, add_eos=False)")  # fmt: skip
+            return Guide([], [("From this folder, with your model for MODEL:", "python", code)])
+        if task == "sft":
+            base, key = "sft_trainer_engine", {"messages_key": "messages"}
+            run = "torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer --config-path=$PWD --config-name=verl model.path=MODEL"
+        else:
+            base, key = "ppo_trainer", {"prompt_key": "prompt", "reward_fn_key": "data_source"}
+            run = "python3 -m verl.trainer.main_ppo --config-path=$PWD --config-name=verl actor_rollout_ref.model.path=MODEL"
+            written.notes.append(
+                "verl has reward functions for the data sources it knows by name only; for others give "
+                "reward.custom_reward_function.path"
+            )
+        values = {
+            "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
+            "defaults": [base, "_self_"],
+            "data": {**{name: found for name, found in files.items() if found or name == "val_files"}, **key},
+        }
+        config = write_yaml(folder / "verl.yaml", values, "verl's own configuration with this data; from this folder.")
+        return Guide([config], [("From this folder, with your model for MODEL:", "sh", run)])

@@ -1,0 +1,263 @@
+"""What goes out is a folder of parquet files: one folder for each language, one run of files for each split, named so that globs find them.
+
+Rows come as they are in the store, all columns, in order. With one language, or where that is asked for, the files are the
+version's own; otherwise they are written anew, the same bytes every time, so that an upload can be taken up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.engine.shards import COMPRESSION
+from curate.errors import PublishError
+from curate.exports import Version
+from curate.rows import Kind, schema
+
+DEFAULT = "default"
+_OPEN_AT_ONCE = 128
+_GROUP_BYTES = 32 * 1024 * 1024
+_HELD_BYTES = 192 * 1024 * 1024
+_FILE_BYTES = 400 * 1024 * 1024
+_SPLIT = re.compile(r"\w+(\.\w+)*")
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,80}")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file as it goes out."""
+
+    path: str
+    """Where, with ``/``."""
+    size: int
+    """In bytes."""
+    sha256: str
+    content: Path | bytes
+    """The file on this machine, or what is in it."""
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, path: str, content: bytes) -> Item:
+        """A small file."""
+        return cls(path, len(content), hashlib.sha256(content).hexdigest(), content)
+
+    def read(self) -> bytes:
+        """What is in it."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
+
+@dataclass(frozen=True)
+class Config:
+    """What ``datasets`` calls a configuration: files under one name, by split."""
+
+    name: str
+    splits: Mapping[str, int]
+    """Split → rows."""
+    folder: str
+    """Where its files are; may hold one ``*``."""
+
+    def pattern(self, split: str) -> str:
+        """The files of a split."""
+        return f"{self.folder}/{split}-*.parquet"
+
+    @property
+    def rows(self) -> int:
+        return sum(self.splits.values())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a version is laid out."""
+
+    configs: tuple[Config, ...]
+    """The one with everything first."""
+    parted: bool
+    """Whether each language has a folder."""
+    places: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Language (pair of languages) → split → rows."""
+
+
+def keys(kind: Kind) -> list[str]:
+    """The columns that say which configuration a row is in."""
+    return ["source_language", "language"] if kind is Kind.PARALLEL else ["language"]
+
+
+def lay_out(version: Version, per_language: bool | None = None) -> Layout:
+    """How a version is laid out; reads its language columns only.
+
+    Args:
+        per_language: a configuration for each language (for parallel rows each pair, ``en-sw``); unless said, where there are several.
+
+    Raises:
+        PublishError: it has no rows, or a split cannot be called what it is.
+    """
+    about = version.manifest["splits"]
+    if not version.manifest["rows"]:
+        raise PublishError(f"'{version.name}' has no rows to publish")
+    for split in about:
+        if not _SPLIT.fullmatch(split):
+            raise PublishError(
+                f"a split called '{split}' cannot be loaded by 'datasets': letters, digits and '_' only; rename it in the catalog"
+            )
+    totals = {split: int(one["rows"]) for split, one in about.items()}
+    places: dict[str, dict[str, int]] = {}
+    for split, one in about.items():
+        counts = _pairs(version, one["files"]) if version.kind is Kind.PARALLEL else one["languages"]
+        for name, rows in counts.items():
+            if not _FOLDER.fullmatch(name):
+                raise PublishError(f"'{name}' is no language tag, so no folder can be called that")
+            places.setdefault(name, {})[split] = rows
+    ordered = dict(sorted(places.items(), key=lambda pair: (-sum(pair[1].values()), pair[0])))
+    parted = len(places) > 1 if per_language is None else per_language
+    if not parted:
+        return Layout((Config(DEFAULT, totals, "data"),), False, ordered)
+    each = tuple(Config(name, counts, f"data/{name}") for name, counts in ordered.items())
+    return Layout((Config(DEFAULT, totals, "data/*"), *each), True, ordered)
+
+
+def _pairs(version: Version, files: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for path in files:
+        frame = (
+            pl.scan_parquet(version.folder / path, glob=False).group_by("source_language", "language").len().collect()
+        )
+        for source, target, rows in frame.iter_rows():
+            found[f"{source}-{target}"] = found.get(f"{source}-{target}", 0) + rows
+    return found
+
+
+def source_languages(version: Version) -> list[str]:
+    """The languages of source sides; empty but for parallel rows."""
+    if version.kind is not Kind.PARALLEL:
+        return []
+    found: set[str] = set()
+    for about in version.manifest["splits"].values():
+        for path in about["files"]:
+            frame = (
+                pl.scan_parquet(version.folder / path, glob=False).select(pl.col("source_language").unique()).collect()
+            )
+            found.update(frame["source_language"].to_list())
+    return sorted(found)
+
+
+# ----------------------------------------------------------------------------------------------------------------- files
+def files(version: Version, layout: Layout, folder: Path) -> list[Item]:
+    """The data files of a version in this layout, in order.
+
+    Args:
+        folder: where files that have to be written go; it must stay until they were sent.
+    """
+    if not layout.parted:
+        known = {one["path"]: one for one in version.manifest["files"]}
+        items = []
+        for path in (path for about in version.manifest["splits"].values() for path in about["files"]):
+            one = known[path]
+            items.append(Item(path, one["bytes"], one["sha256"], version.folder / path, one["rows"]))
+        return items
+    names = list(layout.places)
+    found: list[Item] = []
+    for split in version.splits:
+        for start in range(0, len(names), _OPEN_AT_ONCE):
+            found += _part(version, split, names[start : start + _OPEN_AT_ONCE], folder)
+    return sorted(found, key=lambda item: item.path)
+
+
+def intact(version: Version) -> None:
+    """Reads all data files of a version and compares them with its manifest.
+
+    Raises:
+        PublishError: one is damaged or gone.
+    """
+    for one in version.manifest["files"]:
+        path = version.folder / one["path"]
+        if one["path"].startswith("data/") and (not path.is_file() or digest(path) != one["sha256"]):
+            raise PublishError(f"{path} is damaged or gone: see 'curate verify {version.name}'; build again")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Writer:
+    """The files of one language and split, a new one when the last is full; a row group is written when enough rows have come."""
+
+    def __init__(self, folder: Path, inner: str, target: pa.Schema) -> None:
+        self.folder, self.inner, self.target = folder, inner, target
+        self.held: list[pa.Table] = []
+        self.size = self.number = self.rows = 0
+        self.writer: pq.ParquetWriter | None = None
+        self.path = folder
+        self.items: list[Item] = []
+
+    def add(self, table: pa.Table) -> None:
+        self.held.append(table)
+        self.size += table.nbytes
+        if self.size >= _GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.held:
+            return
+        table = pa.concat_tables(self.held).combine_chunks()
+        self.held, self.size = [], 0
+        if self.writer is None:
+            self.path = self.folder / f"{self.inner}-{self.number:05d}.parquet"
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.writer = pq.ParquetWriter(self.path, self.target, use_dictionary=["language"], **COMPRESSION)
+        self.writer.write_table(table, row_group_size=max(1, table.num_rows))
+        self.rows += table.num_rows
+        if self.path.stat().st_size >= _FILE_BYTES:
+            self.end()
+
+    def end(self) -> None:
+        self.flush()
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+            name = f"{self.inner}-{self.number:05d}.parquet"
+            self.items.append(Item(name, self.path.stat().st_size, digest(self.path), self.path, self.rows))
+            self.number, self.rows = self.number + 1, 0
+
+
+def _part(version: Version, split: str, names: Sequence[str], folder: Path) -> list[Item]:
+    target = schema(version.kind)
+    writers = {name: _Writer(folder, f"data/{name}/{split}", target) for name in names}
+    for rows in version.rows(split):
+        for name, table in _by_key(rows.table, keys(version.kind)):
+            if name in writers:
+                writers[name].add(table)
+        while sum(writer.size for writer in writers.values()) > _HELD_BYTES:
+            max(writers.values(), key=lambda writer: writer.size).flush()
+    for writer in writers.values():
+        writer.end()
+    return [item for writer in writers.values() for item in writer.items]
+
+
+def _by_key(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each language, in order."""
+    frame = pl.DataFrame({name: pl.Series(table[name].combine_chunks()) for name in columns})
+    named = frame.select(key=pl.concat_str(columns, separator="-")).with_row_index()
+    for part in named.partition_by("key", maintain_order=True):
+        yield str(part["key"][0]), table.take(pa.array(part["index"].to_numpy()))
+
+
+def header(layout: Layout) -> list[dict[str, Any]]:
+    """The ``configs`` of a card's header."""
+    return [
+        {
+            "config_name": config.name,
+            **({"default": True} if config.name == DEFAULT and len(layout.configs) > 1 else {}),
+            "data_files": [{"split": split, "path": config.pattern(split)} for split in config.splits],
+        }
+        for config in layout.configs
+    ]

@@ -1,0 +1,12 @@
+"""Finished versions made by hand, as a build leaves them, and their exports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from version_bench import version, written
+
+__all__ = ["version", "written"]
