@@ -22,12 +22,14 @@ if TYPE_CHECKING:
         audits,
         build,
         calibrate,
+        card,
         diff,
         estimate,
         export,
         forget,
         load_catalog,
         plan,
+        publish,
         query,
         schema,
     )
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 check_packages()
 
 _PLACES = {
-    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "diff", "estimate", "export", "forget", "load_catalog", "plan", "query", "schema"), "curate.api"),
+    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "schema"), "curate.api"),
     **dict.fromkeys(("BuildError", "CurateError", "ExportError", "PublishError", "QueryError", "StoreError"), "curate.errors"),
     **dict.fromkeys(("review_export", "review_import"), "curate.api_review"),
     "CatalogError": "curate.catalog",
@@ -61,6 +63,6 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "ExportError", "Plan", "PublishError", "QueryError", "StoreError", "__version__", "audits", "build", "calibrate",
-    "diff", "estimate", "export", "forget", "load_catalog", "plan", "query", "review_export", "review_import", "schema",
+    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "ExportError", "Plan", "PublishError", "QueryError", "StoreError", "__version__", "audits", "build", "calibrate", "card",
+    "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "review_export", "review_import", "schema",
 ]  # fmt: skip

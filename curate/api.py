@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from curate.models.probe import Finding
     from filters.calibration_file import Calibration
     from outputs.export import Exported
+    from outputs.publish import Publication
 
 
 def load_catalog(
@@ -167,6 +168,43 @@ def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequen
         take_names(store, still_held(loaded, store))
         collect_garbage(store)
     return erased, built, still_held(loaded, store)
+
+
+def publish(name: str, to: str, *, private: bool | None = None, dry_run: bool = False, override: str = "", per_language: bool | None = None,
+            replace_others: bool = False, token_env: str | None = None, store: str | Path | Store | None = None,
+            catalog: Catalog | str | Path = "catalog.yaml") -> Publication:  # fmt: skip
+    """Publishes a finished version: its files, a card, a tag; at one stroke, and only what is not there yet.
+
+    Args:
+        name: ``name`` or ``name@ref``.
+        to: ``org/name`` on the Hub, a folder or an fsspec URL.
+        private: who may read it on the Hub; a new repository is private unless said.
+        dry_run: only work out what would happen.
+        override: why it may be published although its licences stand against it; told in the card.
+        per_language: a configuration for each language; unless said, where there are several.
+        replace_others: take the place of what somebody else put there, a card edited by hand included.
+        token_env: the *name* of the environment variable with the Hub's token.
+
+    Raises:
+        PublishError: its licences stand against it, something is in the way, or the place cannot be reached or written.
+        StoreError: there is no such version.
+    """
+    from outputs.publish import publish as go
+
+    return go(open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override, per_language=per_language,
+              replace_others=replace_others, token_env=token_env)  # fmt: skip
+
+
+def card(name: str, *, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> str:
+    """The dataset card of a finished version, computed from its manifest: Markdown with a YAML header.
+
+    Raises:
+        StoreError: there is no such version.
+    """
+    from outputs.card import about
+    from outputs.card import card as make
+
+    return make(about(open_store(store, catalog), name))
 
 
 def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progress: Progress | None = None, cuts: Cuts | None = None,
@@ -346,6 +384,7 @@ __all__: Sequence[str] = [
     "audits",
     "build",
     "calibrate",
+    "card",
     "diff",
     "estimate",
     "export",
@@ -355,6 +394,7 @@ __all__: Sequence[str] = [
     "open_store",
     "plan",
     "probe_models",
+    "publish",
     "query",
     "rebuild",
     "schema",

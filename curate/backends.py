@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.catalog.params import Params
+from curate.catalog.params import Params, Runtime
 
 
 @runtime_checkable
@@ -279,6 +279,10 @@ class Model(Params):
     """One line for lists and documentation."""
     version: ClassVar[int] = 1
     """Raised by hand when the same weights give other answers because our code changed."""
+
+    terms: Runtime[str | None] = None
+    """Under which terms its answers may be passed on: an entry of the list of licences and terms (``openai-terms`` …), or ``none``. Counts when a
+    dataset is published; where it is left out, the name of the model decides."""
 
     @abstractmethod
     def name_and_revision(self) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from curate.engine.lock import StoreLock
-from curate.engine.store import Store
+from curate.engine.store import Store, read_json
 from curate.engine.versions import ID_LENGTH
 from curate.errors import StoreError
 from curate.rows import Kind, content_digest, row_ids, schema
@@ -47,13 +47,19 @@ def collect_garbage(
                     found.results += 1
                     found.bytes += _remove(folder, dry_run)
         for name in store.datasets():
-            named = {str(ref["version"]) for ref in store.refs(name).values()}
+            named = {str(ref["version"]) for ref in store.refs(name).values()} | _published(store, name)
             loose = sorted((version for version in store.versions(name) if version not in named),
                            key=lambda version: store.manifest(name, version)["created_at"], reverse=True)  # fmt: skip
             for version in loose[keep_versions:]:
                 found.versions.append(f"{name}@{version}")
                 found.bytes += _remove(store.dataset(name) / version, dry_run)
     return found
+
+
+def _published(store: Store, name: str) -> set[str]:
+    """Versions that were published: the truth of what is out there stays here."""
+    records = (read_json(path) for path in (store.root / "publish" / name).glob("*.json"))
+    return {str(one["version"]) for one in records if isinstance(one, dict) and "version" in one}
 
 
 def _remove(folder: Path, dry_run: bool) -> int:

@@ -82,7 +82,9 @@ def _models(spec: Dataset, runner: Runner) -> dict[str, Any]:
     for use in spec.steps:
         known = runner.models_of(use.params)
         for names in use.params.named(Reference.MODEL).values():
-            found |= {name: known[name].model_identity() for name in names}
+            for name in names:
+                terms = {"terms": known[name].terms} if known[name].terms else {}
+                found[name] = {**known[name].model_identity(), **terms}
     return found
 
 

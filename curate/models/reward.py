@@ -261,14 +261,14 @@ class _Loaded:
             raise ModelError(
                 f"the chat template of {self.given.model} takes no conversation of the turns {roles}: {error}{hint}"
             ) from error
-        return _lists(self.tokenizer(text, add_special_tokens=False))
+        return _lists(self.tokenizer(text, add_special_tokens=False, verbose=False))
 
     def _pair(self, turns: Conversation) -> dict[str, list[int]] | None:
         asked, answer = "\n\n".join(content for _, content in turns[:-1]), turns[-1][1]
-        ids = _lists(self.tokenizer(asked, answer))
+        ids = _lists(self.tokenizer(asked, answer, verbose=False))
         if len(ids["input_ids"]) <= self.longest:
             return ids
-        if self.given.too_long == "skip" or len(self.tokenizer("", answer)["input_ids"]) > self.longest:
+        if self.given.too_long == "skip" or len(self.tokenizer("", answer, verbose=False)["input_ids"]) > self.longest:
             return None
         return _lists(self.tokenizer(asked, answer, truncation="only_first", max_length=self.longest))
 

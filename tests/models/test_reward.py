@@ -157,7 +157,7 @@ def test_scores_are_the_networks_whatever_is_in_the_batch(tmp_path, kind, pad, f
 
 def test_what_is_too_long_has_no_score_or_loses_its_first_turns_never_its_answer(tmp_path):
     folder = save(tmp_path / "model")
-    long = talk("user: " + "cat " * 50, "assistant: dog", "user: hello", "assistant: good cat")
+    long = talk("user: " + "cat " * 70, "assistant: dog", "user: hello", "assistant: good cat")
     endless = talk("user: hello", "assistant: " + "cat " * 80)
     told: list[int] = []
     scores = load(folder).score([long, TALKS[0], endless], told.append)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from judging import (  # noqa: F401
+from judging import (
     CLEAR,
     MARK,
     PAIRS,
@@ -24,7 +24,6 @@ from judging import (  # noqa: F401
     decided,
     garbage,
     good,
-    judge,
     preference,
     tokens,
     verdict,
