@@ -24,6 +24,8 @@ quickstart: $(BIN)/curate
 	$(BIN)/curate query "SELECT parent.messages[1].content AS english, child.messages[1].content AS portuguese FROM \"everyday-translated\" AS child JOIN everyday AS parent ON child.lineage.parents[1] = parent.id ORDER BY child.group_id LIMIT 5"
 	$(BIN)/curate query "SELECT attribute(attributes, 'code_switch.languages') AS mixture, messages[1].content AS request FROM \"everyday-switched\" ORDER BY group_id, 1 LIMIT 8"
 	$(BIN)/curate query "SELECT messages[1].content AS request, left(messages[2].content, 70) AS toy_model_says FROM \"everyday-answers\" ORDER BY group_id LIMIT 5"
+	$(BIN)/curate query "SELECT left(prompt[1].content, 50) AS request, left(chosen[1].content, 60) AS chosen, left(rejected[1].content, 60) AS rejected FROM \"everyday-imbalance\" WHERE language = 'pt' ORDER BY group_id LIMIT 5"
+	$(BIN)/curate audit everyday-judged
 	@echo "built:" && ls -d .curate/datasets/*/*/manifest.json | xargs -n1 dirname
 
 test: $(VENV)/dev

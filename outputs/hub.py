@@ -24,6 +24,7 @@ from outputs.places import MANIFEST, README, Conflict, Known, Place, State, Unsu
 T = TypeVar("T")
 _AT_ONCE = 16
 """Files that are announced and uploaded together; each is safe as soon as it is there."""
+_FIRST_CONTACT = 20.0
 _LONGEST_WAIT = 120.0
 _ERROR = 40
 """The level of errors in ``logging``."""
@@ -41,6 +42,7 @@ class Hub(Place):
         from huggingface_hub import HfApi
 
         self.private, self._patience = private, patience
+        self._reached = False
         self._named = token_env
         self._token = self._find(token_env)
         self._api = HfApi(token=self._token or False, library_name="curate")
@@ -73,11 +75,14 @@ class Hub(Place):
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError
 
-        ends, pause = time.monotonic() + self._patience, 1.0
+        begun = time.monotonic()
+        ends, pause = begun + self._patience, 1.0
         while True:
             with _quiet():
                 try:
-                    return call()
+                    found = call()
+                    self._reached = True
+                    return found
                 except (Conflict, Unsure, PublishError):
                     raise
                 except HfHubHTTPError as error:
@@ -91,11 +96,13 @@ class Hub(Place):
                     if not sure:
                         raise Unsure(f"{what}: the answer was lost ({type(error).__name__})") from None
                     problem, wait = f"the Hub cannot be reached ({type(error).__name__})", pause
+                    if not self._reached:  # no network, or a wrong address: waiting long would not help
+                        ends = min(ends, begun + _FIRST_CONTACT)
                 except Exception as error:  # noqa: BLE001 - the library raises many kinds
                     raise self._failed(what, error) from None
             if time.monotonic() + wait > ends:
                 raise PublishError(
-                    f"{self.address}: {what}: {problem}, and would have to be waited for longer than {self._patience:g} s; publish again later, what was uploaded stays"
+                    f"{self.address}: {what}: {problem}, and would have to be waited for longer than {ends - begun:.0f} s; publish again later, what was uploaded stays"
                 )
             self.tell(f"{what}: {problem}; again in {wait:.0f} s")
             time.sleep(wait)

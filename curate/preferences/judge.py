@@ -33,7 +33,7 @@ _MARGIN = {"pairwise": 0.5, "direct": 0.5, "reference": 0.02}
 """Of a pair, unless 'min_margin' says: half the scale of verdicts, half a level, two hundredths of a cosine."""
 _HOLES = ("prompt", "criteria", "reference", "form", "language", "language_name", "language_own_name", "source_language",
           "source_language_name", "source_language_own_name")  # fmt: skip
-_FOR_MODELS = ("rubric", "prompt", "sampling", "samples", "scoring", "explain", "ties", "apart", "retries", "instructions", "probes", "allow_self")  # fmt: skip
+_FOR_MODELS = ("rubric", "prompt", "sampling", "samples", "scoring", "explain", "constrain", "ties", "apart", "retries", "instructions", "probes", "allow_self")  # fmt: skip
 
 
 class Judge(Prompting, ScoreStep):
@@ -72,6 +72,8 @@ class Judge(Prompting, ScoreStep):
     ``{form}`` (how to answer)."""
     explain: bool = True
     """Whether the judge gives a reason first, as JSON; if not, it says the verdict alone."""
+    constrain: bool = False
+    """Whether a verdict without a reason is asked for as JSON too (pairwise): for small models, which keep to a form only if they are held to it."""
     ties: bool = True
     """Whether it may call a tie."""
     reference: RowsName | None = None
@@ -163,6 +165,10 @@ class Judge(Prompting, ScoreStep):
                 raise ValueError(f"an encoder asks nothing: '{given[0]}' is for 'pairwise' and 'direct'")
             if self.reference is None:
                 raise ValueError("method: reference needs 'reference': the rows with the answers to compare with")
+        if self.constrain and (self.explain or self.method != "pairwise"):
+            raise ValueError(
+                "'constrain' is for 'pairwise' without a reason ('explain: false'); with one it is JSON anyway"
+            )
         if self.reference_language is not None and self.reference is None:
             raise ValueError("'reference_language' is for 'reference'")
         return self
@@ -273,7 +279,7 @@ class Judge(Prompting, ScoreStep):
             note = (
                 ""
                 if limit is None
-                else f"over the limit of {limit:g}: not asked any further"
+                else f"beyond the limit of {limit:g}: not asked any further"
                 if row["refused"]
                 else f"limit {limit:g}"
             )

@@ -68,6 +68,11 @@ class Asking:
         self._hashes: dict[tuple[str, str], str] = {}
         self._parts: dict[tuple[str, int], dict[str, str]] = {}
 
+    @property
+    def json(self) -> bool:
+        """Whether answers are JSON."""
+        return self.step.explain or self.step.constrain
+
     # -------------------------------------------------------------------------------------------------------- asking
     def judge(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Judged:
         """What each judge says of each item. Those that cannot be judged, and pairs of equal answers, are asked of nobody.
@@ -121,11 +126,11 @@ class Asking:
             first, second = ("chosen", "rejected") if part_name == "0" else ("rejected", "chosen")
             values["first"] = fence(item.answers[first], "answer_A")
             values["second"] = fence(item.answers[second], "answer_B")
-            schema = pair_schema(self.step.ties)
+            schema = pair_schema(self.step.ties, reason=self.step.explain)
         else:
             values["answer"] = fence(item.answers[part_name], "answer")
             schema = score_schema(self._asked(criterion))
-        return prompt.fill(values), schema if self.step.explain else None
+        return prompt.fill(values), schema if self.json else None
 
     def _said(self, language: str, criterion: int) -> dict[str, str]:
         """What is said besides the material: what counts, and the form of the verdict."""
@@ -134,7 +139,10 @@ class Asking:
             counts = rubric_text(self.rubric, language, levels=False) if self.rubric else part("counts", language)
             return {
                 "criteria": counts,
-                "form": part(("reason" if explain else "label") + ("_tie" if self.step.ties else ""), language),
+                "form": part(
+                    ("reason" if explain else "verdict" if self.json else "label") + ("_tie" if self.step.ties else ""),
+                    language,
+                ),
             }
         asked = self._asked(criterion)
         form = (
@@ -168,10 +176,10 @@ class Asking:
         if self.step.explain:
             reason = clean(str(answer.value["reason"]))[:_REASON]
         if self.pairwise:
-            label = answer.value["verdict"] if self.step.explain else read_label(answer.text, self.labels)
+            label = answer.value["verdict"] if self.json else read_label(answer.text, self.labels)
             if self.step.scoring == "verdict":
                 return _Read(PAIR[label], {}, label, reason)
-            likely = probabilities(answer, self.labels, "verdict" if self.step.explain else None)
+            likely = probabilities(answer, self.labels, "verdict" if self.json else None)
             return _Read(likely["A"] - likely["B"], {}, label, reason)
         found = {}
         for one in self._asked(key.criterion):

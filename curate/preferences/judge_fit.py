@@ -128,7 +128,7 @@ def _tell(step: Judge, judges: Mapping[str, str], found: pa.Table, context: Cont
     for row in rows:
         if row["refused"]:
             context.warn(f"{step.tag}: '{row['judge']}' is not asked about '{row['language']}' any further: {row['figure']} {row['value']:.2f} "
-                         f"is over the limit of {row['limit']:g} ({row['n']:,} observations)")  # fmt: skip
+                         f"is beyond the limit of {row['limit']:g} ({row['n']:,} observations)")  # fmt: skip
     told = {
         (row["judge"], row["language"]) for row in rows if row["figure"] == step.agreement and row["value"] is not None
     }

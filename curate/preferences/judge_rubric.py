@@ -93,9 +93,10 @@ def spoken_languages() -> tuple[str, ...]:
 
 
 # --------------------------------------------------------------------------------------------------------------- schemas
-def pair_schema(ties: bool) -> dict[str, Any]:
-    """The JSON of a comparison: the reason first, so that the verdict follows from it."""
-    return _closed({"reason": {"type": "string"}, "verdict": {"enum": ["A", "B", *(["tie"] if ties else [])]}})
+def pair_schema(ties: bool, *, reason: bool = True) -> dict[str, Any]:
+    """The JSON of a comparison: the reason, if any, first, so that the verdict follows from it."""
+    verdict = {"verdict": {"enum": ["A", "B", *(["tie"] if ties else [])]}}
+    return _closed({"reason": {"type": "string"}, **verdict} if reason else verdict)
 
 
 def score_schema(rubric: Sequence[Criterion]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Pair(Prompting, GatherStep):
     make: Literal["preference", "unpaired", "judgments"] = "preference"
     """``unpaired``: single answers with a thumb up or down (KTO), by ``good`` and ``bad`` or, without them, out of the pairs;
     ``judgments``: conversations in which the answer is a written judgment (CUT, Xu et al. 2023), the text of ``judgment``."""
-    judgment: str = "judge.reason"
+    judgment: str = "judge.reasons"
     """The attribute that holds the written judgment of an answer, for ``make: judgments``."""
 
     chosen_models: tuple[ModelName, ...] = ()

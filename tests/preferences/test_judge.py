@@ -340,3 +340,19 @@ def test_every_shipped_text_is_there_in_every_language():
 def test_parameters_survive_the_way_to_a_worker(params):
     step = Judge(model="j", **params)
     assert Judge.model_validate(step.model_dump(mode="json")) == step
+
+
+def test_a_bare_verdict_may_be_held_to_a_form(judge):
+    rows = [preference(*one) for one in PAIRS]
+    right = {one for _, _, one, _ in PAIRS}
+
+    def answer(messages):
+        return {"verdict": "A" if asked(messages)["answer_A"] in right else "B"}
+
+    frame, reasons, _, models, _ = judge(rows, answer, explain=False, constrain=True, ties=False)
+    assert frame["score"].to_list() == [1.0] * 5 and reasons == [None] * 5
+    for request in models["j"].asked:
+        assert request.schema["properties"] == {"verdict": {"enum": ["A", "B"]}}
+        assert "JSON" in request.messages[-1][1] and "reason" not in request.messages[-1][1]
+    with pytest.raises(ValidationError, match="'constrain' is for 'pairwise'"):
+        Judge(model="j", method="pairwise", constrain=True)

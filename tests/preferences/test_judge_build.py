@@ -121,7 +121,7 @@ def test_a_blind_judge_is_caught_and_yields_no_row(house, rule, figures):
         for language in ("en", "th"):
             for name, value in figures.items():
                 found = told[language, name]
-                assert found["value"] == value and found["note"].startswith("over the limit"), found
+                assert found["value"] == value and found["note"].startswith("beyond the limit"), found
             assert told[language, "failures"]["rows"] == 44
 
 
