@@ -128,8 +128,13 @@ def kinship(
     asked: list[tuple[int, list[str], list[str]]] = []
     for row in at.tolist():
         for names_, other in ((unmatched.lost[row], target[row]), (unmatched.added[row], source[row])):
-            # Short ones are abbreviations, which every language makes anew.
-            known = [stem for name in names_ or () if len(stem := name.replace("’", "'").split("'")[0]) > 3]
+            # Abbreviations are made anew by every language.
+            stems = (name.replace("’", "'").split("'")[0] for name in names_ or ())
+            known = [
+                stem
+                for stem in stems
+                if len(stem) > 3 and sum(map(str.isupper, stem)) * 2 < len(stem) and stem.isalpha()
+            ]
             words = list(dict.fromkeys(_WORD.findall(other or "")))[:_MOST_WORDS]
             if known and words:
                 asked.append((row, known[:_MOST_NAMES], words))

@@ -42,6 +42,7 @@ class Romanise(RowStep):
     """
 
     tag: ClassVar[str] = "romanise"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Rows in Latin letters: beside the native ones, as pairs, or both in one prompt."
 
     scheme: Scheme = "auto"

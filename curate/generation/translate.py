@@ -47,7 +47,7 @@ class Translate(Prompting, RowStep):
     """
 
     tag: ClassVar[str] = "translate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "rows in other languages, by a translator or a language model, checked"
 

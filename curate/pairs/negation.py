@@ -48,6 +48,14 @@ def _plain(language: str) -> regex.Pattern[str] | None:
     return regex.compile(rf"(?i)(?<![\p{{L}}\p{{M}}])(?:{listed})(?![\p{{L}}\p{{M}}'])")
 
 
+@cache
+def _worth_a_look(language: str) -> str:
+    """A Rust expression without which a text has none of the words: most texts have none, and this is told ten times faster."""
+    given = _list(language) or {}
+    words = {*given.get("also", ()), *(word for word in given.get("words", ()) if regex.escape(word) == word)}
+    return "(?i)" + "|".join(regex.escape(word).replace("'", "['’]") for word in sorted(words))
+
+
 def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
     """The negating words of each text in alphabetical order, separated by blanks; none in a language without a list."""
     found = [""] * len(texts)
@@ -58,8 +66,10 @@ def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
         if pattern is None:
             continue
         joined = not stands_alone(tag)
-        for row, (one, mine) in enumerate(zip(given, tags, strict=True)):
-            if mine == tag and one:
+        # Where blanks count for nothing, a word may be split by one.
+        look = [True] * len(given) if joined else texts.str.contains(_worth_a_look(tag)).fill_null(False).to_list()
+        for row, (one, mine, there) in enumerate(zip(given, tags, look, strict=True)):
+            if there and mine == tag and one:
                 one = "".join(one.split()) if joined else one.replace("’", "'")
                 found[row] = " ".join(sorted(hit.replace("'", "") for hit in pattern.findall(one)))
     return found

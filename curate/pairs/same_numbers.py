@@ -6,6 +6,8 @@ for its number) counts neither for nor against.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +67,7 @@ def _otherwise(mention: Mention, text: str, language: str, others: set[float | s
     if any(other in (value + 543, value - 543) for other in others if isinstance(other, float)) and value > 1000:
         return True  # the years of the Buddhist era
     # the 1980s are the 80s; '98 is 1998
-    if value >= 1000 and value == int(value) and value % 100 in others:
+    if 1000 <= value <= 2100 and value == int(value) and value % 100 in others:
         return True
     if value < 100 and any(
         isinstance(other, float) and 1000 <= other <= 2100 and other % 100 == value for other in others
@@ -102,9 +104,9 @@ def compare(
     lost, excused = _without(one, other, timed, loose)
     added, uncalled = _without(other, one, timed, loose)
     if added and not lost:
-        lost = excused[:1] or _oftener(one, other)[:1]
+        lost = excused[:1] or _oftener(one, other)
     elif lost and not added:
-        added = uncalled[:1] or _oftener(other, one)[:1]
+        added = uncalled[:1] or _oftener(other, one)
     return Compared(len(left) - len(lost), lost, added)
 
 
@@ -114,12 +116,17 @@ class _Side:
     def __init__(self, found: Sequence[Mention], text: str, language: str) -> None:
         self.mentions, self.text, self.language = found, text, language
         self.values: set[float | str] = set().union(*(one.values | one.hours for one in found))
+        self._digits: Counter[float | str] = Counter()
+        self._words: dict[int, int] = {}
 
     def times(self, mention: Mention) -> int:
         """How often this side says what another number says, in digits or, if it is small, in words."""
-        digits = sum(not one.values.isdisjoint(mention.values) for one in self.mentions)
-        small = mention.small if mention.small is not None and mention.small > 1 else None
-        return digits + (0 if small is None else said_in_words(small, self.text, self.language))
+        if not self._digits:
+            self._digits.update(value for one in self.mentions for value in one.values)
+        small = mention.small
+        if small is not None and small > 1 and small not in self._words:
+            self._words[small] = said_in_words(small, self.text, self.language)
+        return max((self._digits[value] for value in mention.values), default=0) + self._words.get(small or 0, 0)
 
 
 def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -139,8 +146,8 @@ def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[
 
 
 def _oftener(one: _Side, other: _Side) -> tuple[str, ...]:
-    """The numbers that one side says more often than the other, which has them too."""
-    return tuple(each.text for each in one.mentions if one.times(each) > other.times(each) > 0)
+    """A number that one side says more often than the other, which has it too."""
+    return tuple(itertools.islice((each.text for each in one.mentions if one.times(each) > other.times(each) > 0), 1))
 
 
 _SCALES = tuple(10.0**power for power in range(2, 13))

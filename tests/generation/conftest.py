@@ -1,3 +1,8 @@
 """The bench for steps that make rows, as fixtures."""
 
-from making_bench import bench, gathered, make, scripted, turns  # noqa: F401
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from making_bench import bench, gathered, make, scripted, turns  # noqa: E402, F401

@@ -140,6 +140,9 @@ def test_grouping_changes_no_number(value: int) -> None:
 
 def test_a_hostile_row_of_digits_costs_no_more_than_its_length() -> None:
     long = "1." * 50_000 + " " + "9" * 100_000 + "," * 50_000
+    many = "; ".join(str(number) for number in range(20_000))
+    found = compare(many, f"{many}; 77777", "en", "de")
+    assert found is not None and found.added == ("77777",)
     found = compare(long, long, "en", "de")
     assert found is not None
     assert not found.lost
