@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         plan,
         publish,
         query,
+        report,
         schema,
     )
     from curate.api_review import review_export, review_import
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 check_packages()
 
 _PLACES = {
-    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "schema"), "curate.api"),
+    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "schema"), "curate.api"),
     **dict.fromkeys(("BuildError", "CurateError", "ExportError", "PublishError", "QueryError", "StoreError"), "curate.errors"),
     **dict.fromkeys(("review_export", "review_import"), "curate.api_review"),
     "CatalogError": "curate.catalog",
@@ -64,5 +65,5 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "ExportError", "Plan", "PublishError", "QueryError", "StoreError", "__version__", "audits", "build", "calibrate", "card",
-    "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "review_export", "review_import", "schema",
+    "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "review_export", "review_import", "schema",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from filters.calibration_file import Calibration
     from outputs.export import Exported
     from outputs.publish import Publication
+    from outputs.report import Reported
 
 
 def load_catalog(
@@ -357,6 +358,25 @@ def export(name: str, *outputs: str, to: str | Path = "exports", store: str | Pa
     return write(version, uses, Path(to) / version.name, force=force)
 
 
+def report(name: str, to: str | Path | None = None, *, rows: Sequence[str] = (), sample: int = 300, seed: int = 0,
+           store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Reported:  # fmt: skip
+    """Writes one self-contained HTML file about a finished version: funnel, thresholds, duplicates, judges, rows kept and dropped.
+
+    Args:
+        name: ``name`` or ``name@ref``.
+        to: the file; ``<name>.html`` here unless given.
+        rows: ids of rows that must be among the sampled ones.
+        sample: how many kept and dropped rows to show, about.
+
+    Raises:
+        StoreError: there is no such version.
+        ExportError: a row is not there, or the file cannot be written.
+    """
+    from outputs.report import report as write
+
+    return write(open_store(store, catalog), name, Path(to) if to else None, rows=rows, sample=sample, seed=seed)
+
+
 def schema(registry: Registry | None = None) -> dict[str, Any]:
     """The JSON Schema of catalogs, with everything that is installed."""
     return catalog_schema(registry or Registry.installed())
@@ -397,5 +417,6 @@ __all__: Sequence[str] = [
     "publish",
     "query",
     "rebuild",
+    "report",
     "schema",
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from curate import cli_calibrate as asked
-from curate import cli_publish, cli_review, cli_versions
+from curate import cli_publish, cli_report, cli_review, cli_versions
 from curate.cli_common import (
     DEFAULT,
     CatalogFile,
@@ -185,7 +185,11 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-app.registered_commands += [*cli_versions.app.registered_commands, *cli_publish.app.registered_commands]
+app.registered_commands += [
+    *cli_versions.app.registered_commands,
+    *cli_publish.app.registered_commands,
+    *cli_report.app.registered_commands,
+]
 app.add_typer(cli_review.app, name="review")
 
 

@@ -42,7 +42,8 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.fixture(scope="module")
 def file(store, tmp_path_factory) -> Path:
-    return report(store, "sea", tmp_path_factory.mktemp("page") / "a report #1.html", sample=100).path
+    path = tmp_path_factory.getbasetemp() / "a report #1.html"  # as test_report.py makes it
+    return path if path.exists() else report(store, "sea", path, sample=100).path
 
 
 @pytest.fixture
@@ -227,6 +228,27 @@ def test_a_link_to_filters_or_a_row_opens_there(browser, file, opened):
     browser.get(f"{file.as_uri()}#row={row}")
     wait(lambda: one(browser, "#chosen").is_displayed())
     assert SAID["ja"][0] in one(browser, "#chosen-row").text
+
+
+def test_a_link_to_a_row_that_is_not_there_says_so(browser, file, opened):
+    for wrong in ("0" * 32, "%E0%A4%A", "<b>"):
+        browser.get("about:blank")
+        browser.get(f"{file.as_uri()}#row={wrong}")
+        wait(lambda: one(browser, "#chosen").is_displayed())
+        assert "is not among those of this report" in one(browser, "#chosen-row").text
+
+
+def test_a_narrow_screen_needs_no_scrolling_sideways(opened):
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        opened.refresh()
+        opened.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        wait(lambda: all_of(opened, "#kept-rows .why"))
+        assert opened.execute_script("return document.documentElement.scrollWidth") <= 400
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_without_a_script_the_figures_are_all_there(browser, file, opened):

@@ -1,0 +1,203 @@
+"""A report is one HTML file for people: what a build did to every language, why, and rows to look at; it needs nothing beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import langcodes
+import polars as pl
+
+from curate.engine.estimate import last_estimate
+from curate.engine.store import Store
+from curate.errors import CurateError, ExportError
+from curate.exports import Version
+from curate.rows import Kind
+from curate.steps import Registry
+from outputs.card import about
+from outputs.card_words import unassessed
+from outputs.license_gate import judge
+from outputs.licenses import Book, load_book
+from outputs.report import accounts, charts, findings, sections
+from outputs.report.data import Survey, first_pass, second_pass
+from outputs.report.markup import Html
+from outputs.report.page import page, rows_section
+from outputs.report.rows import RELATED, TEXT, fetch, look_up, related, shaped
+from outputs.report.thresholds import Asked, Limit, limits
+
+SAMPLE = 300
+_OWN_LANGUAGES = 12
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report that was written."""
+
+    dataset: str
+    version: str
+    path: Path
+    bytes: int
+    kept: int
+    """Kept rows drawn for it,"""
+    dropped: int
+    """and dropped ones."""
+    notes: list[str] = field(default_factory=list)
+    """What is not in it, and why."""
+
+
+def report(store: Store, name: str, to: Path | None = None, *, rows: Sequence[str] = (), sample: int = SAMPLE, seed: int = 0, book: Book | None = None,
+           registry: Registry | None = None) -> Reported:  # fmt: skip
+    """Writes the report of a version.
+
+    Args:
+        name: ``name`` or ``name@ref``.
+        to: the file; ``<name>-report.html`` here unless given. A file that is there is replaced.
+        rows: ids of rows (or how they begin, 6 digits at least) that are to be in it whatever the draw.
+        sample: how many kept and how many dropped rows are drawn, evenly over languages, steps and reasons.
+        seed: another draw.
+
+    Raises:
+        StoreError: there is no such version.
+        ExportError: a row is not there, or the file cannot be written.
+    """
+    if sample < 0:
+        raise ExportError(f"sample: {sample} rows cannot be drawn")
+    rows = [one.lower() for one in rows]
+    for one in rows:
+        if not 6 <= len(one) <= 32 or set(one) - set("0123456789abcdef"):
+            raise ExportError(f"rows: '{one}' is no row id (32 hexadecimal digits, of which the first 6 are enough)")
+    version = about(store, name)
+    registry = registry or Registry.installed()
+    path = to or Path(f"{version.name}-report.html")
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; name a file (--to {path}/report.html)")
+    labels = [step["label"] for step in version.manifest["recipe"]["steps"]]
+    survey = first_pass(version, labels, sample=sample, seed=seed, rows=rows)
+    missing = [one for one in rows if one not in set(survey.asked["key"].to_list())]
+    if missing:
+        raise ExportError(f"'{name}' has no row {', '.join(missing)}, neither kept nor dropped")
+    languages = _languages(survey)
+    found = _limits(version, survey, registry)
+    second_pass(survey, found, languages[:_OWN_LANGUAGES])
+    text, drawn, notes = _page(store, version, survey, found, languages, name, seed, book or load_book(), registry)
+    data = text.encode("utf-8", "replace")
+    _write(path, data)
+    return Reported(version.name, version.version, path, len(data), *drawn, notes)
+
+
+def _languages(survey: Survey) -> list[str]:
+    counts: dict[str, int] = {}
+    for (language, _, _), count in survey.strata.items():
+        counts[language] = counts.get(language, 0) + count
+    return sorted(counts, key=lambda one: (-counts[one], one))
+
+
+def _limits(version: Version, survey: Survey, registry: Registry) -> list[Limit]:
+    fetched = fetch(survey.files, survey.tried.select("file", "row").rows())
+    asked = [
+        Asked(
+            row["language"],
+            {one["name"]: one["value"] for one in row["scores"]},
+            {one["name"]: one["value"] for one in row["attributes"]},
+            row.get("step") or "",
+            row.get("reason") or "",
+        )
+        for row in fetched.values()
+    ]
+    kinds = list(dict.fromkeys([*(file.kind for file in survey.files), version.kind, *Kind]))
+    ranges = {name: (score.low, score.high) for name, score in survey.scores.items()}
+    return limits(version.manifest["recipe"]["steps"], asked, ranges, kinds, registry)
+
+
+def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit], languages: Sequence[str], name: str, seed: int, book: Book,
+          registry: Registry) -> tuple[str, tuple[int, int], list[str]]:  # fmt: skip
+    places = [survey.sample, survey.asked, survey.hits, survey.borders, *(one["members"] for one in survey.clusters)]
+    wanted = list(
+        dict.fromkeys(place for frame in places if not frame.is_empty() for place in frame.select("file", "row").rows())
+    )
+    rows = fetch(survey.files, wanted)
+    relatives = look_up(store, version, survey.files, related(rows.values()))
+    ours = {row["id"] for row in rows.values()}
+    funnel = version.manifest["funnel"]
+    told = {
+        *languages,
+        *funnel["read"],
+        *(one for step in funnel["steps"] for one in step["languages"]),
+        *(one for made in funnel["made"].values() for one in made),
+    }
+    names = {one: language_name(one) for one in sorted(told)}
+    verdict = judge(version, book)
+    parts: list[tuple[str, str, Html | None]] = [
+        ("summary", "Summary", sections.summary(version, verdict, unassessed(version), names)),
+        ("funnel", "Funnel", sections.funnel(version, names)),
+        ("sources", "Languages", sections.sources(survey, names)),
+        ("scores", "Scores", findings.scores(survey, found, languages[:_OWN_LANGUAGES], names, rows)),
+        ("duplicates", "Duplicates", findings.duplicates(survey, names, rows)),
+        ("contamination", "Contamination", findings.contamination(survey, names, rows)),
+        ("judges", "Judges", accounts.audits(version)),
+        ("cost", "Cost", accounts.cost(version, last_estimate(store, version.name), names)),
+        ("licences", "Licences", accounts.licenses(version, verdict)),
+        ("recipe", "Recipe", accounts.recipe(version, _summaries(version, registry))),
+    ]
+    drawn = (survey.sample.filter(pl.col("step") == "").height, survey.sample.filter(pl.col("step") != "").height)
+    by_score: dict[str, dict[str, list[list[Any]]]] = {}
+    for limit in found:
+        by_score.setdefault(limit.score, {}).setdefault(limit.language, []).append(
+            [limit.reason, limit.side, limit.value, limit.alone]
+        )
+    data = {
+        "rows": [shaped(rows[place], TEXT) for place in wanted],
+        "related": {one: shaped(row, RELATED) for one, row in relatives.items() if one not in ours},
+        "limits": by_score,
+        "names": names | {row["language"]: language_name(row["language"]) for row in relatives.values()},
+        "counts": [[*key, count] for key, count in sorted(survey.strata.items())],
+    }
+    notes = (
+        []
+        if charts.available()
+        else ["No charts: Matplotlib is not installed (pip install 'polycurate[report]'); the tables say the same."]
+    )
+    lead = f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version {version.version}."
+    shown = [(key, title, content) for key, title, content in parts if content is not None]
+    sources = sorted({source for source, _ in survey.sources})
+    section = rows_section(survey.strata, names, sources, drawn, name, seed)
+    return page(version, shown, section, data, [lead, *notes]), drawn, notes
+
+
+def language_name(tag: str) -> str:
+    """What a language is called in English; the tag itself where nobody knows."""
+    if tag == "und":
+        return "unknown language"
+    try:
+        return str(langcodes.Language.get(tag).display_name("en"))
+    except (ValueError, LookupError):
+        return tag
+
+
+def _summaries(version: Version, registry: Registry) -> dict[str, str]:
+    found = {}
+    for step in version.manifest["recipe"]["steps"]:
+        try:
+            found[step["step"]] = str(registry.get("step", step["step"]).summary)
+        except (KeyError, CurateError):
+            continue
+    return found
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ExportError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+__all__ = ["Reported", "language_name", "report"]

@@ -1,0 +1,185 @@
+"""A row in the report is small, plain data: its texts with their languages and directions, where it comes from, what was found.
+
+What it was made of is looked up in the results that the version stands on, as far as the store still has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.engine.store import Store
+from curate.errors import CurateError
+from curate.exports import Version
+from curate.rows import Kind, schema
+from curate.rows.fields import field_text as text_of
+from curate.rows.kinds import kind_of
+from outputs.report.data import File
+from outputs.report.markup import direction, html_language
+
+TEXT = 6_000
+"""So many characters of each text of a row are shown,"""
+RELATED = 1_500
+"""and so many of the rows it was made of."""
+_ATTRIBUTE = 600
+_ATTRIBUTES = 60
+_PARENTS = 8
+_GENERATIONS = 3
+_BATCH = 4_096
+
+
+def fetch(files: Sequence[File], places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
+    """(number of the file, place in it) → the row as its file has it, with ``kind`` and ``split``."""
+    wanted: dict[int, set[int]] = {}
+    for number, row in places:
+        wanted.setdefault(number, set()).add(row)
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for number, rows in wanted.items():
+        file = files[number]
+        with pq.ParquetFile(file.path) as opened:
+            start = 0
+            for group in range(opened.num_row_groups):
+                size = opened.metadata.row_group(group).num_rows
+                if any(start <= row < start + size for row in rows):
+                    at = start
+                    for batch in opened.iter_batches(_BATCH, row_groups=[group]):
+                        mine = sorted(row for row in rows if at <= row < at + batch.num_rows)
+                        if mine:
+                            taken = batch.take(pa.array([row - at for row in mine])).to_pylist()
+                            found |= {(number, row): {**one, "kind": file.kind, "split": file.split} for row, one in zip(mine, taken, strict=True)}  # fmt: skip
+                        at += batch.num_rows
+                start += size
+    return found
+
+
+def shaped(row: Mapping[str, Any], most: int = TEXT) -> dict[str, Any]:
+    """A row as the page has it; absent keys are empty."""
+    lineage = row["lineage"]
+    return {
+        "id": row["id"],
+        "lang": row["language"],
+        "split": row.get("split", ""),
+        "step": row.get("step") or "",
+        "reason": row.get("reason") or "",
+        "source": lineage["source"],
+        "place": lineage["source_id"],
+        "license": lineage["license"],
+        "group": row["group_id"],
+        "texts": [_text(label, said, language, most) for label, said, language in texts(row)],
+        "scores": [[one["name"], one["value"]] for one in row["scores"]],
+        "attributes": [_attribute(one["name"], one["value"]) for one in row["attributes"][:_ATTRIBUTES]],
+        "parents": lineage["parents"][:_PARENTS],
+        "makers": [[one["step"], one["model"]] for one in lineage["makers"]],
+    }
+
+
+def texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Label, text and language of everything a row says."""
+    kind, language = row["kind"], row["language"]
+    if kind is Kind.PARALLEL:
+        yield "source", row["source"], row["source_language"]
+        yield "target", row["target"], language
+    elif kind is Kind.DOCUMENT:
+        yield "text", row["text"], language
+    else:
+        for column in ("messages", "prompt", "chosen", "rejected", "completion"):
+            for turn in row.get(column) or ():
+                label = turn["role"] if column in ("messages", "prompt") else f"{column}: {turn['role']}"
+                yield label, turn["content"], language
+        if "label" in row and row["label"] is not None:
+            yield "label", "good" if row["label"] else "bad", "en"
+
+
+def first_words(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What names a row in a list: the first text that was not set by a system, and its language."""
+    said = [(one, language) for label, one, language in texts(row) if label != "system" and one.strip()]
+    return said[0] if said else ("", row["language"])
+
+
+def field_text(row: Mapping[str, Any], name: str) -> str:
+    """The text of a field as steps see it: turns with an empty line between."""
+    kind = row["kind"]
+    flat = {column.name: [row.get(column.name)] for column in schema(kind)}
+    return str(text_of(kind, pa.table(flat, schema=schema(kind)), name)[0])
+
+
+def _text(label: str, said: str, language: str, most: int) -> list[Any]:
+    cut = said[:most]
+    return [label, cut, html_language(language) or "", direction(cut, language), len(said) - len(cut)]
+
+
+def _attribute(name: str, value: str) -> list[str]:
+    return [name, value if len(value) <= _ATTRIBUTE else f"{value[:_ATTRIBUTE]}…"]
+
+
+# --------------------------------------------------------------------------------------------------------------- relatives
+def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The ids of what these rows were made of or dropped for, once each."""
+    found: dict[str, None] = {}
+    for row in rows:
+        found |= dict.fromkeys(row["lineage"]["parents"][:_PARENTS])
+        found |= dict.fromkeys(one["value"] for one in row["attributes"] if one["name"].endswith(".duplicate_of"))
+    return list(found)
+
+
+def look_up(store: Store, version: Version, files: Sequence[File], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Rows by id, and the rows these were made of, three generations up: among the version's own, else among its results."""
+    found: dict[str, dict[str, Any]] = {}
+    missing = set(ids)
+    paths = list(dict.fromkeys([*(file.path for file in files), *_results(store, version.manifest, set())]))
+    for _ in range(_GENERATIONS):
+        if not missing:
+            break
+        fresh = _find(paths, missing)
+        found |= fresh
+        missing = set(related(fresh.values())) - found.keys()
+    return found
+
+
+def _results(store: Store, manifest: Mapping[str, Any], seen: set[str]) -> Iterator[Path]:
+    """Files of rows that a version stands on, and what the datasets stand on that it was made of."""
+    for result in reversed(manifest.get("results", [])):
+        yield from sorted(store.work(*result.split("/", 1)).glob("rows-*.parquet"))
+    for source in manifest.get("sources", []):
+        name, version = source.get("name", ""), str(source.get("version") or "")
+        if source.get("use") == "dataset" and version and f"{name}@{version}" not in seen:
+            seen.add(f"{name}@{version}")
+            folder = store.dataset(name) / version
+            yield from sorted(folder.glob("data/*.parquet"))
+            yield from sorted(folder.glob("rejected/*.parquet"))
+            with contextlib.suppress(CurateError):  # a version that was removed since has left its rows here
+                yield from _results(store, store.manifest(name, version), seen)
+
+
+def _find(paths: Iterable[Path], ids: set[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    left = set(ids)
+    for path in paths:
+        if not left:
+            break
+        try:
+            with pq.ParquetFile(path) as opened:
+                found |= _in(opened, left)
+        except (OSError, pa.ArrowException, ValueError):
+            continue  # a result that somebody swept away meanwhile is one more that the store has not got
+        left -= found.keys()
+    return found
+
+
+def _in(opened: pq.ParquetFile, ids: set[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    kind = kind_of(opened.schema_arrow.names)
+    for group in range(opened.num_row_groups):
+        named = pl.Series(opened.read_row_group(group, columns=["id"])["id"])
+        if named.is_in(list(ids)).any():
+            for batch in opened.iter_batches(_BATCH, row_groups=[group]):
+                mine = pl.Series(batch.column("id")).is_in(list(ids))
+                for row in batch.filter(pa.array(mine.to_list())).to_pylist() if mine.any() else ():
+                    found.setdefault(row["id"], {**row, "kind": kind, "split": ""})
+    return found

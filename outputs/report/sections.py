@@ -1,0 +1,268 @@
+"""The first parts of a report: what it comes to, what every step did to every language, languages × sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from curate.engine.funnel import Funnel
+from curate.exports import Version
+from outputs.license_gate import Verdict
+from outputs.report import charts
+from outputs.report.data import Survey
+from outputs.report.markup import Html, joined, table, tag
+
+MOST = 300
+_SERIES = 7
+_UNITS = 20
+
+
+def section(name: str, title: str, *content: object) -> Html:
+    """A part of the page with a heading, that the navigation leads to."""
+    return tag("section", tag("h2", title, id=f"{name}-title"), *content, id=name, aria_labelledby=f"{name}-title")
+
+
+def figure(chart: Html | None, caption: object, tables: object, summary: str = "The same as a table") -> Html:
+    """A chart, what it shows, and the figures as a table; only the table where there is no chart."""
+    if chart is None:
+        return joined(tables)
+    return tag("figure", chart, tag("figcaption", caption), tag("details", tag("summary", summary), tables))
+
+
+def to_rows(label: object, title: str, **filters: str) -> Html:
+    """A link that sets the filters over the rows at the end of the page."""
+    return tag("a", label, href=f"#rows?{urlencode(filters)}", title=title)
+
+
+def count(number: int | float | None) -> str:
+    return "" if number is None else f"{number:,.0f}"
+
+
+def share(part: float, whole: float) -> str:
+    """In per cent, with so many digits that not nothing and not everything are seen to be so."""
+    if not whole:
+        return "–"
+    given = 100 * part / whole
+    for digits in (0, 1, 2):
+        told = f"{given:.{digits}f}"
+        if not (0 < given < 100 and float(told) in (0, 100)):
+            return f"{told} %"
+    return "< 0.01 %" if given < 50 else "> 99.99 %"
+
+
+def cut(rows: Sequence[Any], most: int = MOST) -> tuple[Sequence[Any], Html | None]:
+    """The first rows, and what to say of the others."""
+    more = len(rows) - most
+    return rows[:most], tag("p", f"… and {more:,} more, in the manifest.", class_="note") if more > 0 else None
+
+
+# ----------------------------------------------------------------------------------------------------------------- summary
+def summary(
+    version: Version, verdict: Verdict, unassessed: Mapping[str, Mapping[str, int]], names: Mapping[str, str]
+) -> Html:
+    manifest = version.manifest
+    read = sum(manifest["funnel"]["read"].values())
+    facts: list[tuple[str, object]] = [
+        ("Rows", f"{manifest['rows']:,}"),
+        ("Read from sources", f"{read:,}"),
+        ("Dropped by steps", to_rows(f"{manifest['rejected']:,}", "show some of them", state="dropped")),
+        ("Unreadable or failed", f"{manifest['quarantined']:,}"),
+        ("Languages", f"{len(manifest['languages']):,}"),
+        ("Kind", manifest["kind"]),
+        ("Splits", ", ".join(f"{split} {about['rows']:,}" for split, about in manifest["splits"].items())),
+        ("Licence of the whole", verdict.joined.expression or "none"),
+        ("Version", tag("code", version.version)),
+        ("Built", f"{manifest['created_at'].replace('T', ' ')} with curate {manifest['software']['curate']}"),
+    ]
+    told = [
+        *(("alarm", "Alarm", one) for one in manifest.get("alarms", [])),
+        *(("warning", "Warning", one) for one in manifest.get("warnings", [])),
+    ]
+    for label, counts in unassessed.items():
+        most = ", ".join(f"{names.get(language, language)} {rows:,}" for language, rows in list(counts.items())[:12])
+        told.append(
+            (
+                "note",
+                "Not assessed",
+                f"{label} could not assess {sum(counts.values()):,} rows, which are kept all the same: {most}",
+            )
+        )
+    shown, more = cut(told, 60)
+    said = tag(
+        "ul", [tag("li", tag("strong", f"{word}: "), text, class_=sort) for sort, word, text in shown], class_="told"
+    )
+    return section(
+        "summary", "Summary",
+        tag("p", manifest["description"], class_="about") if manifest.get("description") else None,
+        tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts"),
+        said if told else tag("p", "The build reported nothing."), more,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------------ funnel
+def funnel(version: Version, names: Mapping[str, str]) -> Html:
+    """What each step did to each language: one table over all steps, and one for each step with its reasons."""
+    found = Funnel.from_json(version.manifest["funnel"])
+    languages = found.languages()
+    alive = {language: found.read.get(language, 0) for language in languages}
+    levels = [("read", dict(alive))]
+    cells: dict[str, list[object]] = {language: [count(alive[language])] for language in languages}
+    details = []
+    for label, counts in found.steps:
+        if label in found.made:
+            for language in languages:
+                cells[language].append(f"= {found.made[label].get(language, 0):,}")
+            alive = {language: found.made[label].get(language, 0) for language in languages}
+            details.append(tag("details", tag("summary", f"{label}: made {sum(alive.values()):,} rows out of {sum(levels[-1][1].values()):,}"),
+                               table(f"Rows that {label} was given and made", ["language", "given", "made"],
+                                     [[names[language], count(levels[-1][1][language]), count(alive[language])] for language in languages[:MOST]], numbers=(1, 2))))  # fmt: skip
+        else:
+            reasons = sorted({reason for by in counts.values() for reason in by} - {"kept"})
+            for language in languages:
+                by = counts.get(language, {})
+                seen, gone = sum(by.values()), sum(by.values()) - by.get("kept", 0)
+                cells[language].append(_dropped(label, language, names[language], seen, gone))
+                alive[language] = by.get("kept", 0) if by else alive[language]
+            details.append(_reasons(label, counts, reasons, names))
+        levels.append((label, dict(alive)))
+    rows = [
+        [
+            language_cell(language, names),
+            *cells[language],
+            count(found.kept.get(language, 0)),
+            share(found.kept.get(language, 0), found.read.get(language, 0)) if not found.made else "–",
+        ]
+        for language in languages
+    ]
+    shown, more = cut(rows)
+    head = ["language", "read", *(label for label, _ in found.steps), "kept", "of those read"]
+    lead = "What each step dropped (−) or made (=) in each language; the stronger the colour, the larger the share. A number leads to rows that were dropped there."
+    return section("funnel", "Funnel", figure(_levels(levels, names), "Rows left after each step, by language.", _levels_table(levels, names, languages)),
+                   table(lead, head, shown, numbers=range(1, len(head)), class_="funnel"), more,
+                   tag("h3", "By step and reason"), details or tag("p", "There are no steps."))  # fmt: skip
+
+
+def language_cell(tag_: str, names: Mapping[str, str]) -> Html:
+    return joined(names.get(tag_, tag_), " ", tag("code", tag_))
+
+
+def _dropped(label: str, language: str, name: str, seen: int, gone: int) -> Html:
+    if not gone:
+        return tag("td", "·" if seen else "", class_="number")
+    link = to_rows(
+        f"−{gone:,}",
+        f"{gone:,} of {seen:,} {name} rows dropped by {label}",
+        state="dropped",
+        language=language,
+        step=label,
+    )
+    return tag(
+        "td",
+        link,
+        tag("small", f" {share(gone, seen)}"),
+        class_="number shaded",
+        style=f"--share:{min(1.0, gone / seen):.3f}",
+    )
+
+
+def _reasons(
+    label: str, counts: Mapping[str, Mapping[str, int]], reasons: Sequence[str], names: Mapping[str, str]
+) -> Html:
+    seen = sum(sum(by.values()) for by in counts.values())
+    kept = sum(by.get("kept", 0) for by in counts.values())
+    title = f"{label}: dropped {seen - kept:,} of {seen:,} rows ({share(seen - kept, seen)})"
+    body: list[list[object]] = []
+    for language, by in sorted(counts.items(), key=lambda pair: -sum(pair[1].values())):
+        cells: list[object] = []
+        for reason in reasons:
+            gone = by.get(reason, 0)
+            cells.append(to_rows(f"{gone:,}", f"show {names.get(language, language)} rows dropped by {label} for {reason}", state="dropped", language=language,
+                                 step=label, reason=reason) if gone else "·")  # fmt: skip
+        body.append([language_cell(language, names), count(sum(by.values())), *cells, count(by.get("kept", 0))])
+    shown, more = cut(body)
+    return tag("details", tag("summary", title), table(f"Rows that {label} was given, dropped by reason, and kept", ["language", "given", *reasons, "kept"], shown,
+                                                       numbers=range(1, len(reasons) + 3)), more)  # fmt: skip
+
+
+def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str, str]) -> Html | None:
+    if not charts.available():
+        return None
+    largest = sorted(levels[-1][1], key=lambda language: -max(by.get(language, 0) for _, by in levels))
+    some, others = largest[:_SERIES], largest[_SERIES:]
+    parts = [(names[language], [by.get(language, 0) for _, by in levels]) for language in some]
+    if others:
+        parts.append((f"{len(others)} more", [sum(by.get(language, 0) for language in others) for _, by in levels]))
+    about = "Rows left after each step: " + ", ".join(f"{label} {sum(by.values()):,}" for label, by in levels)
+    return charts.bars([label for label, _ in levels], parts, about, "levels")
+
+
+def _levels_table(
+    levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str, str], languages: Sequence[str]
+) -> Html:
+    rows = [[language_cell(one, names), *(count(by.get(one, 0)) for _, by in levels)] for one in languages[:MOST]]
+    sums = ["all", *(count(sum(by.values())) for _, by in levels)]
+    return table(
+        "Rows left after each step",
+        ["language", *(label for label, _ in levels)],
+        rows,
+        numbers=range(1, len(levels) + 1),
+        foot=sums,
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- sources
+def sources(survey: Survey, names: Mapping[str, str]) -> Html:
+    """Languages × sources: rows here, and how many were dropped on the way."""
+    known = sorted({source for source, _ in survey.sources}, key=lambda one: (-sum(c[0] for (s, _), c in survey.sources.items() if s == one), one))  # fmt: skip
+    languages = sorted({language for _, language in survey.sources}, key=lambda one: (-sum(c[0] for (_, lang), c in survey.sources.items() if lang == one), one))  # fmt: skip
+    most = max((kept for kept, _ in survey.sources.values()), default=0) or 1
+    rows = []
+    for language in languages:
+        cells: list[object] = []
+        for source in known[:_UNITS]:
+            kept, gone = survey.sources.get((source, language), (0, 0))
+            if not kept and not gone:
+                cells.append(tag("td", "·", class_="number"))
+                continue
+            link = to_rows(
+                f"{kept:,}",
+                f"{kept:,} {names.get(language, language)} rows of {source} kept, {gone:,} dropped",
+                language=language,
+                source=source,
+            )
+            cells.append(
+                tag(
+                    "td",
+                    link,
+                    tag("small", f" −{gone:,}") if gone else None,
+                    class_="number shaded kept",
+                    style=f"--share:{kept / most:.3f}",
+                )
+            )
+        rows.append(
+            [
+                language_cell(language, names),
+                *cells,
+                count(sum(c[0] for (_, lang), c in survey.sources.items() if lang == language)),
+            ]
+        )
+    shown, more = cut(rows)
+    total = [
+        "all",
+        *(count(sum(c[0] for (s, _), c in survey.sources.items() if s == one)) for one in known[:_UNITS]),
+        count(sum(c[0] for c in survey.sources.values())),
+    ]
+    note = (
+        tag("p", f"{len(known) - _UNITS:,} more sources are in the sum only.", class_="note")
+        if len(known) > _UNITS
+        else None
+    )
+    return section("sources", "Languages and sources",
+                   table("Rows of each source in each language; − is what was dropped of them", ["language", *known[:_UNITS], "rows"], shown,
+                         numbers=range(1, len(known[:_UNITS]) + 2), foot=total), more, note)  # fmt: skip
+
+
+def listed(parts: Iterable[tuple[str, str]]) -> Html:
+    """Links to the parts of the page."""
+    return tag("ul", [tag("li", tag("a", title, href=f"#{name}")) for name, title in parts])

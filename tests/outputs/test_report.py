@@ -1,0 +1,352 @@
+"""The report as a document: complete, self-contained, well-formed, and nothing in it that a row put there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_bench import EXAM, OVERRIDE, SAID, SCRIPT, make_kinds, shared_store
+from typer.testing import CliRunner
+
+from curate.cli_report import app
+from curate.engine.store import Store
+from curate.errors import ExportError, StoreError
+from outputs.report import charts, report
+from outputs.report.markup import direction, joined, tag, text
+from outputs.report.page import embedded
+from outputs.report.thresholds import Asked, limits
+
+VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
+
+
+class Reader(HTMLParser):
+    """Elements with their attributes and paths, texts by element; complains where an end has no beginning."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.wrong: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        if len({name for name, _ in attrs}) != len(attrs):
+            self.wrong.append(f"twice the same attribute: {tag} {attrs}")
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return shared_store(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def made(store, tmp_path_factory):
+    return report(store, "sea", tmp_path_factory.getbasetemp() / "a report #1.html", sample=100)
+
+
+@pytest.fixture(scope="module")
+def page(made) -> str:
+    return made.path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def read(page) -> Reader:
+    return Reader(page)
+
+
+@pytest.fixture(scope="module")
+def data(page) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def test_every_element_is_closed_and_every_id_is_there_once(read):
+    assert read.wrong == []
+    assert read.open == []
+    ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in read.elements:
+        if (named := attributes.get("aria-labelledby")) is not None:
+            assert named in ids
+
+
+def test_nothing_is_loaded_from_elsewhere(read, page):
+    for name, attributes in read.elements:
+        assert "src" not in attributes
+        assert not any(key.startswith("on") for key in attributes)
+        if "href" in attributes:
+            assert attributes["href"].startswith("#"), (name, attributes)
+    assert not read.named("link")
+    assert not read.named("img")
+    assert "@import" not in page
+    assert not re.search(
+        r"url\((?!#)",
+        re.search(r"<style>(.*?)</style>", page, re.S)[1] + "".join(re.findall(r"<svg.*?</svg>", page, re.S)),
+    )
+
+
+def test_the_policy_lets_in_just_this_script(read, page):
+    [policy] = [one["content"] for one in read.named("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; ")
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "eval(" not in scripts[0]
+    assert "innerHTML" not in scripts[0]
+
+
+def test_hostile_rows_are_text_and_nothing_else(read, page, data):
+    assert len(read.named("script")) == 2
+    assert page.count("<script") == 2
+    assert "onerror" in page  # the row is there …
+    assert 'onerror="' not in page  # … and is no markup
+    for sign in "\u2028\u2029\u202e\u2067\x07\ufeff":
+        assert sign not in page
+    asked = [text for row in data["rows"] for label, text, *_ in row["texts"] if label == "user"]
+    assert SCRIPT in asked
+    assert OVERRIDE in asked  # whole: what is unseen is written out when it is shown
+    assert "one\u2028two\u2029three\x07four\ufefffive" in asked
+
+
+def test_there_are_landmarks_headings_and_captions(read):
+    names = [name for name, _ in read.elements]
+    for landmark in ("header", "nav", "main", "footer"):
+        assert names.count(landmark) == 1
+    assert names.count("h1") == 1
+    levels = [int(name[1]) for name in names if re.fullmatch(r"h[1-6]", name)]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert names.count("caption") == names.count("table")
+    assert all(one.get("scope") in ("row", "col") for one in read.named("th"))
+    assert all("aria-labelledby" in one for one in read.named("section"))
+    for attributes in read.named("svg"):
+        assert attributes["role"] == "img"
+        assert attributes["aria-label"]
+    assert read.named("html")[0]["lang"] == "en"
+
+
+def test_texts_say_their_language_and_direction(data):
+    seen = {}
+    for row in data["rows"]:
+        for _, said, language, way, _ in row["texts"]:
+            if said.strip() and row["lang"] in SAID and SAID[row["lang"]][0][:5] in said:
+                seen.setdefault(row["lang"], set()).add((language, way))
+    assert seen == {tag: {(tag, "rtl" if tag in ("ar", "he", "ur", "fa") else "ltr")} for tag in SAID}
+
+
+@pytest.mark.parametrize(
+    ("said", "language", "way"),
+    [("مرحبا", "ar", "rtl"), ("def f(): # مرحبا", "ar", "rtl"), ("def f()", "ar", "ltr"), ("123", "he", "rtl"), ("", "fa", "rtl"), ("שלום", "en", "rtl"),
+     ("hello שלום there", "en", "ltr"), ("你好", "zh", "ltr"), ("سلام", "az-Arab", "rtl"), ("سلام", "not a tag", "rtl")],
+)  # fmt: skip
+def test_direction_is_that_of_the_language_unless_letters_say_otherwise(said, language, way):
+    assert direction(said, language) == way
+
+
+def test_the_funnel_tells_the_same_as_the_manifest(store, read, data):
+    manifest = store.manifest("sea", store.resolve("sea"))
+    kept = sum(count for _, step, _, count in data["counts"] if not step)
+    dropped = {(step, language): 0 for _, step, _, _ in data["counts"] for language in SAID}
+    for language, step, _, count in data["counts"]:
+        if step:
+            dropped[step, language] += count
+    assert kept == manifest["rows"]
+    for one in manifest["funnel"]["steps"]:
+        for language, reasons in one["languages"].items():
+            gone = sum(count for reason, count in reasons.items() if reason != "kept")
+            assert dropped.get((one["step"], language), 0) == gone
+    links = [one["href"] for one in read.named("a")]
+    assert "#rows?state=dropped&language=zh&step=shape" in links
+
+
+def test_dropped_rows_carry_the_threshold_that_dropped_them(data):
+    long = [row for row in data["rows"] if row["step"] == "shape" and row["lang"] == "zh"]
+    assert len(long) == 1
+    assert dict(long[0]["scores"])["shape.chars"] > 600
+    assert ["max_chars", "above", 600.0, True] in data["limits"]["shape.chars"]["zh"]
+
+
+def test_duplicates_contamination_judges_and_cost_are_told(page, read):
+    plain = " ".join(text for _, text in read.texts)
+    assert "3 rows: " in plain
+    assert "3 rows lie in 1 cluster of two or more" in plain
+    assert re.search(r"<mark>[^<]*meets the mail boat[^<]*</mark>", page)
+    assert EXAM.split(";")[1].strip()[:20] in plain
+    assert "refused" in plain
+    assert "0.31 – 0.53" in plain
+    assert "150 (140–170)" in plain
+    assert "160" in plain
+    assert "CC0-1.0" in plain
+
+
+def test_the_same_version_gives_the_same_page(store, made, tmp_path):
+    again = report(store, "sea", tmp_path / "again.html", sample=100)
+    assert again.path.read_bytes() == made.path.read_bytes()
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """Charts take time, and most of what is tested has nothing to do with them."""
+    monkeypatch.setattr(charts, "available", lambda: False)
+
+
+def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path, plain):
+    few = report(store, "sea", tmp_path / "few.html", sample=8)
+    assert (few.kept, few.dropped) == (8, 8)
+    page = few.path.read_text()
+    given = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    assert "Shown are 8 of " in page
+    drawn = {row["lang"] for row in given["rows"] if not row["step"]}
+    assert drawn == set(SAID)
+    assert ["max_chars", "above", 600.0, True] in given["limits"]["shape.chars"]["zh"]  # whatever was drawn
+
+
+def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path, plain):
+    wanted = next(row["id"] for row in data["rows"] if row["lang"] == "th" and not row["step"])
+    none = report(store, "sea", tmp_path / "none.html", sample=0, rows=[wanted[:12]])
+    given = json.loads(re.search(r'id="data">(.*?)</script>', none.path.read_text(), re.S)[1])
+    assert wanted in {row["id"] for row in given["rows"]}
+    with pytest.raises(ExportError, match="has no row ffffffff"):
+        report(store, "sea", tmp_path / "x.html", rows=["ffffffff"])
+    with pytest.raises(ExportError, match="is no row id"):
+        report(store, "sea", tmp_path / "x.html", rows=["'; DROP"])
+
+
+def test_without_matplotlib_the_tables_are_there_and_it_is_said(store, tmp_path, plain):
+    made = report(store, "sea", tmp_path / "plain.html", sample=5)
+    page = made.path.read_text()
+    assert "polycurate[report]" in made.notes[0]
+    assert "<svg" not in page
+    assert "Rows left after each step" in page
+    assert Reader(page).wrong == []
+
+
+def test_charts_have_texts_and_the_colours_of_the_page(page):
+    pytest.importorskip("matplotlib")
+    drawn = re.findall(r"<svg.*?</svg>", page, re.S)
+    assert len(drawn) > 10
+    assert any("shape.chars</text>" in one for one in drawn)
+    assert not re.search(r"(?:fill|stroke): #", "".join(drawn))
+    assert "var(--kept)" in page
+    assert "var(--dropped)" in page
+
+
+def test_what_cannot_be_written_is_said(store, tmp_path, plain):
+    with pytest.raises(ExportError, match="is a folder"):
+        report(store, "sea", tmp_path)
+    with pytest.raises(StoreError, match="no dataset 'se'"):
+        report(store, "se", tmp_path / "x.html")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match="cannot be written"):
+        report(store, "sea", tmp_path / "file" / "x.html")
+
+
+def test_the_command_writes_the_file_and_says_what_is_in_it(store, data, tmp_path, plain):
+    to = tmp_path / "sub" / "page.html"
+    wanted = data["rows"][0]["id"]
+    done = CliRunner().invoke(
+        app, ["sea@latest", "--to", str(to), "--store", str(store.root), "--sample", "9", "--rows", wanted]
+    )
+    assert done.exit_code == 0, done.output
+    assert "with 9 kept and 9 dropped rows to look at" in done.output
+    assert wanted in to.read_text()
+    wrong = CliRunner().invoke(app, ["sea", "--store", str(store.root), "--to", str(to), "--rows", "xyz"])
+    assert wrong.exit_code == 1
+    assert "'xyz' is no row id" in wrong.output
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory) -> Store:
+    return make_kinds(tmp_path_factory.mktemp("kinds") / "store")
+
+
+def test_preferences_pairs_and_documents_have_a_report_too(kinds, tmp_path, plain):
+    for name, said in (("pairs", "the same in English"), ("texts", "a running text"), ("likes", "a better answer")):
+        made = report(kinds, name, tmp_path / f"{name}.html")
+        page = made.path.read_text()
+        assert Reader(page).wrong == []
+        given = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+        assert any(said in text for row in given["rows"] for _, text, *_ in row["texts"])
+    pair = next(
+        iter(json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "pairs.html").read_text(), re.S)[1])["rows"])
+    )
+    assert [(label, language, way) for label, _, language, way, _ in pair["texts"]] == [
+        ("source", "en", "ltr"),
+        ("target", "ar", "rtl"),
+    ]
+
+
+def test_a_version_without_rows_has_a_report(kinds, tmp_path, plain):
+    made = report(kinds, "nothing", tmp_path / "empty.html")
+    assert (made.kept, made.dropped) == (0, 2)
+    assert Reader(made.path.read_text()).wrong == []
+
+
+# -------------------------------------------------------------------------------------------------------------------- parts
+def test_markup_escapes_all_but_markup():
+    assert tag("p", "<b>", title='"><script>') == '<p title="&quot;&gt;&lt;script&gt;">&lt;b&gt;</p>'
+    assert joined(["a", tag("br")], None, 3) == "a<br>3"
+    assert text("a\u202eb") == 'a<span class="sign" title="U+202E RIGHT-TO-LEFT OVERRIDE">U+202E</span>b'
+    with pytest.raises(ValueError, match="no attribute"):
+        tag("p", **{"x onload": "1"})
+
+
+def test_data_cannot_leave_its_element():
+    given = {"a": ["</script>", "<!--", "\u2028", "&", "\ud7ff"]}
+    assert not set("<>&\u2028") & set(embedded(given))
+    assert json.loads(embedded(given)) == given
+
+
+def test_thresholds_are_those_of_the_rules():
+    from curate.rows import Kind
+    from curate.steps import Registry
+
+    step = {"label": "tongue", "step": "language", "version": Registry.installed().get("step", "language").version, "models": {},
+            "params": {"min": {"default": 0.3, "zh": 0.2}, "min_script": 0.25, "sure": 0.5}}  # fmt: skip
+    rows = [Asked(tag, {"tongue": 0.9, "tongue.other": 0.05, "tongue.script": 1.0}, {}) for tag in ("en", "zh")]
+    rows += [
+        Asked(tag, {"tongue": 0.1, "tongue.other": 0.8, "tongue.script": 1.0}, {}, "tongue", "language")
+        for tag in ("en", "zh")
+    ]
+    ranges = {"tongue": (0.0, 1.0), "tongue.other": (0.0, 0.9), "tongue.script": (0.5, 1.0)}
+    found = {
+        (one.score, one.language, one.side, one.value, one.alone)
+        for one in limits([step], rows, ranges, [Kind.SFT], Registry.installed())
+    }
+    assert found == {("tongue", "en", "below", 0.3, False), ("tongue", "zh", "below", 0.2, False), ("tongue.other", "en", "above", 0.5, False),
+                     ("tongue.other", "zh", "above", 0.5, False), ("tongue.script", "en", "below", 0.25, True), ("tongue.script", "zh", "below", 0.25, True)}  # fmt: skip
+
+
+def test_a_step_that_is_not_installed_has_no_thresholds():
+    from curate.rows import Kind
+    from curate.steps import Registry
+
+    step = {"label": "x", "step": "gone-plugin", "version": 1, "params": {"min": 1}, "models": {}}
+    assert limits([step], [Asked("en", {"x": 1.0}, {})], {"x": (0.0, 1.0)}, [Kind.SFT], Registry.installed()) == []
+
+
+def test_the_file_is_found_where_it_was_asked_for(made):
+    assert made.bytes == Path(made.path).stat().st_size
