@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 import curate
 
@@ -25,14 +26,21 @@ def examples(language: str) -> list:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Path:
-    """The catalog and its data in a folder of their own, built."""
-    folder = tmp_path_factory.mktemp("clone")
-    shutil.copy(ROOT / "catalog.yaml", folder)
-    shutil.copytree(ROOT / "data", folder / "data")
-    run = subprocess.run([sys.executable, "-m", "curate.cli", "build"], cwd=folder, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return folder
+def clone(tmp_path_factory, worker_id) -> Path:
+    """The catalog and its data in a folder of their own, built: once for all workers, and a copy for each."""
+    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    built = shared / "quick-start"
+    with FileLock(shared / "quick-start.lock"):
+        if not (built / "done").exists():
+            built.mkdir()
+            shutil.copy(ROOT / "catalog.yaml", built)
+            shutil.copytree(ROOT / "data", built / "data")
+            run = subprocess.run(
+                [sys.executable, "-m", "curate.cli", "build"], cwd=built, capture_output=True, text=True
+            )
+            (built / "done").write_text(run.stderr if run.returncode else "", encoding="utf-8")
+    assert not (built / "done").read_text(encoding="utf-8"), (built / "done").read_text(encoding="utf-8")
+    return Path(shutil.copytree(built, tmp_path_factory.mktemp("clone") / "quick-start"))
 
 
 def lines() -> list:
@@ -52,6 +60,28 @@ def test_commands_run(clone, command):
     run = subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=clone, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() or run.stderr.strip()
+
+
+def test_the_tutorial_can_be_walked_from_its_beginning_to_its_end(clone, tmp_path):
+    """Commands and edits (```diff) in their order; those in ```console in order need what stands before them."""
+    folder = shutil.copytree(clone, tmp_path / "clone")
+    said = {}
+    for word, block in re.findall(
+        r"^```(console|console in order|diff)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), re.M | re.S
+    ):
+        if word == "diff":
+            catalog = (folder / "catalog.yaml").read_text()
+            old, new = ("".join(line[1:] for line in block.splitlines(True) if line[0] == sign) for sign in "-+")
+            assert catalog.count(old) == 1
+            (folder / "catalog.yaml").write_text(catalog.replace(old, new))
+            continue
+        for line in block.splitlines():
+            run = subprocess.run([sys.executable, "-m", "curate.cli", *shlex.split(line.removeprefix("$ curate "))], cwd=folder, capture_output=True, text=True)  # fmt: skip
+            assert run.returncode == 0, f"{line}: {run.stderr}"
+            said.setdefault(line.removeprefix("$ "), []).append(run.stdout)
+    assert "0.45 → 0.6; re-decide, no model call" in said["curate plan everyday"][1]
+    assert "dropped by similarity" in said["curate diff everyday"][0]
+    assert "nothing to do" in said["curate publish everyday --to ./tutorial/published"][1]
 
 
 @pytest.mark.parametrize(

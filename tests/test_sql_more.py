@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import curate
-from curate.cli import Format, _print
+from curate.cli_common import Format, print_answer
 from curate.sql import Database, Limits, QueryError
 
 NAMES = ("words", "a-b_c", "a_b-c", "a-b-c")
@@ -96,7 +96,7 @@ def test_every_value_can_be_written_in_every_format(database, tmp_path, format_)
         "NULL AS e, [NULL, 1] AS f, [170141183460469231731687303715884105727::HUGEINT] AS g, 'nan'::DOUBLE AS h, MAP {'k': [1]} AS i, "
         "1.50::DECIMAL(4, 2) AS j, 'q,\"w\n' AS k, TIME '12:00' AS l"
     )
-    _print(frame, format_, tmp_path / "out")
+    print_answer(frame, format_, tmp_path / "out")
     assert (tmp_path / "out").stat().st_size > 0
     if format_ is Format.CSV:
         assert (tmp_path / "out").read_text().splitlines()[1].startswith('"[""2024-01-01""]","{""x"":""1.50"",')
@@ -106,13 +106,13 @@ def test_an_answer_that_cannot_be_written_is_a_message(database, tmp_path):
     frame = database.query("SELECT 1 AS a")
     for format_ in Format:
         with pytest.raises(QueryError, match="cannot be written"):
-            _print(frame, format_, tmp_path / "no" / "such" / "folder")
+            print_answer(frame, format_, tmp_path / "no" / "such" / "folder")
     with pytest.raises(QueryError, match="--output"):
-        _print(frame, Format.PARQUET, None)
+        print_answer(frame, Format.PARQUET, None)
 
 
 def test_a_table_in_a_file_has_all_rows(database, tmp_path):
-    _print(database.query("SELECT range AS n FROM range(1000)"), Format.TABLE, tmp_path / "out")
+    print_answer(database.query("SELECT range AS n FROM range(1000)"), Format.TABLE, tmp_path / "out")
     assert len(tmp_path.joinpath("out").read_text().splitlines()) > 1000
 
 

@@ -92,6 +92,7 @@ def test_what_was_made_of_a_row_goes_with_it_and_answers_that_stay_cost_no_call(
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
             "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
             "datasets": {"d": {"from": "s", "steps": [{"respond": {"model": "m"}}]}},
+            "run": {"workers": 1},
         }  # fmt: skip
         path = tmp_path / "catalog.yaml"
         path.write_text(yaml.safe_dump(catalog))

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from making_bench import bench, gathered, make, scripted, turns  # noqa: E402, F401
+from making_bench import bench, gathered, make, scripted, turns  # noqa: F401
