@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,23 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the development data is not here")
     return folder
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins with the quick start at once, in one worker, where a test will ask for it: its models take longer than all else."""
+    worker = getattr(session.config, "workerinput", {}).get("workerid", "master")
+    asked = any("clone" in getattr(item, "fixturenames", ()) for item in session.items)
+    if not asked or worker not in ("master", "gw0") or session.config.option.collectonly:
+        return
+    if worker == "master" and (session.config.getoption("numprocesses", None) or len(session.items) < 500):
+        return
+    sys.path.insert(0, str(Path(__file__).parent))
+    from quick_start import build, shared_folder
+
+    shared = shared_folder(session.config._tmp_path_factory.getbasetemp(), worker)
+
+    def begin() -> None:
+        with contextlib.suppress(AssertionError):  # told by the tests that ask for it
+            build(shared)
+
+    threading.Thread(target=begin, daemon=True).start()

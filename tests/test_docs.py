@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from filelock import FileLock
 
 import curate
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from quick_start import build, shared_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,18 +31,7 @@ def examples(language: str) -> list:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory, worker_id) -> Path:
     """The catalog and its data in a folder of their own, built: once for all workers, and a copy for each."""
-    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
-    built = shared / "quick-start"
-    with FileLock(shared / "quick-start.lock"):
-        if not (built / "done").exists():
-            built.mkdir()
-            shutil.copy(ROOT / "catalog.yaml", built)
-            shutil.copytree(ROOT / "data", built / "data")
-            run = subprocess.run(
-                [sys.executable, "-m", "curate.cli", "build"], cwd=built, capture_output=True, text=True
-            )
-            (built / "done").write_text(run.stderr if run.returncode else "", encoding="utf-8")
-    assert not (built / "done").read_text(encoding="utf-8"), (built / "done").read_text(encoding="utf-8")
+    built = build(shared_folder(tmp_path_factory.getbasetemp(), worker_id))
     return Path(shutil.copytree(built, tmp_path_factory.mktemp("clone") / "quick-start"))
 
 

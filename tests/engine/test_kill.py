@@ -42,7 +42,7 @@ if __name__ == "__main__":
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     for language in ("en", "sw"):
-        lines = [f"{language}\t{n}\t{language} {'words ' * (n % 7)}{n}" for n in range(400)]
+        lines = [f"{language}\t{n}\t{language} {'words ' * (n % 7)}{n}" for n in range(240)]
         (tmp_path / f"{language}.txt").write_text("\n".join(lines), encoding="utf-8")
     catalog = {
         "version": 1,

@@ -1,0 +1,41 @@
+"""The quick start, built once for all workers of a test run, from its beginning on: models take their time while other tests run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def build(shared: Path) -> Path:
+    """The built folder; whoever comes first builds it, the others wait.
+
+    What the models answered in the checkout's own quick start, if it was built, is not asked again.
+
+    Raises:
+        AssertionError: it cannot be built; the message is what the build said.
+    """
+    built = shared / "quick-start"
+    with FileLock(shared / "quick-start.lock"):
+        if not (built / "done").exists():
+            built.mkdir()
+            shutil.copy(ROOT / "catalog.yaml", built)
+            shutil.copytree(ROOT / "data", built / "data")
+            if (ROOT / ".curate" / "cache").is_dir():
+                shutil.copytree(ROOT / ".curate" / "cache", built / ".curate" / "cache")
+            command = [sys.executable, "-m", "curate.cli", "build"]
+            run = subprocess.run(command, cwd=built, capture_output=True, text=True)
+            (built / "done").write_text(run.stderr if run.returncode else "", encoding="utf-8")
+    said = (built / "done").read_text(encoding="utf-8")
+    assert not said, said
+    return built
+
+
+def shared_folder(base: Path, worker: str) -> Path:
+    """The folder that all workers of a run have."""
+    return base if worker == "master" else base.parent
