@@ -155,20 +155,25 @@ def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequen
     Raises:
         BuildError, StoreError, QueryError: nothing or something unknown is named.
     """
+    from dataclasses import replace
+
+    from curate.catalog.forgotten import read_forgotten
     from curate.engine.housekeeping import collect_garbage
-    from curate.erase import erase, still_held
-    from curate.erase import purge as take_names
+    from curate.erase import erase, holding
+    from curate.erase import purge as remove
 
     registry = registry or Registry.installed()
     loaded = _catalog(catalog, registry)
     store = Store(loaded.store)
     erased = erase(loaded, store, name, rows=rows, sources=sources, where=where, origins=origins, reason=reason)
-    loaded = load_catalog(loaded.file, variables=None, registry=registry)
-    built = build_datasets(loaded, registry, erased.datasets, progress=progress) if rebuild and erased.datasets else []
+    built = []
+    if rebuild and erased.datasets:
+        listed, _ = read_forgotten(loaded.file.parent)
+        built = build_datasets(replace(loaded, forgotten=listed), registry, erased.datasets, progress=progress)
     if purge:
-        take_names(store, still_held(loaded, store))
+        remove(store, holding(store, erased.gone, sources))
         collect_garbage(store)
-    return erased, built, still_held(loaded, store)
+    return erased, built, holding(store, erased.gone, sources)
 
 
 def publish(name: str, to: str, *, private: bool | None = None, dry_run: bool = False, override: str = "", per_language: bool | None = None,

@@ -6,14 +6,16 @@ The list lies beside the catalog (:mod:`curate.catalog.forgotten`); building lea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
 from curate.catalog import Catalog
 from curate.catalog.document import nearest
-from curate.catalog.forgotten import read_forgotten, remember_to_forget
+from curate.catalog.forgotten import remember_to_forget
 from curate.engine.store import Store
 from curate.errors import BuildError, StoreError
 from curate.sql import Database, Limits
@@ -33,6 +35,8 @@ class Erased:
     """Datasets whose latest version holds such rows: to be built again."""
     holding: dict[str, int]
     """``name@version`` → rows: all versions that hold such rows."""
+    gone: frozenset[str]
+    """Ids of these rows and of all that was made of them, however many steps later."""
 
 
 def erase(catalog: Catalog, store: Store, name: str | None = None, *, rows: Sequence[str] = (), sources: Sequence[str] = (), where: str | None = None,
@@ -57,24 +61,24 @@ def erase(catalog: Catalog, store: Store, name: str | None = None, *, rows: Sequ
             raise BuildError(
                 f"no source is called '{source}'{nearest(source, catalog.sources)} (known: {', '.join(catalog.sources)})"
             )
-    found = list(dict.fromkeys(rows))
-    above: list[str] = []
+    named = list(dict.fromkeys(rows))
     if where is not None:
         if name is None:
             raise BuildError("a condition needs a dataset: curate forget NAME --where '…'")
         dataset, _, ref = name.partition("@")
-        ids, parents = find_rows(store, dataset, store.resolve(dataset, ref or "latest"), where)
-        found += ids
-        above += parents
-    if not found and not sources:
+        named += find_rows(store, dataset, store.resolve(dataset, ref or "latest"), where)
+    if not named and not sources:
         raise BuildError("nothing to forget: name rows, sources, or a condition that holds for some rows")
-    every = frozenset([*found, *(above if origins else ())])
-    lies = holding(store, every, frozenset(sources))
-    of = _origins(store, every)
-    if rows and (unknown := sorted(set(rows) - set(of))):
-        raise StoreError(f"no version holds a row {unknown[0]}" + (f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else "")
+    tree = Tree.of(store)
+    if unknown := sorted(set(rows) - tree.ids):
+        raise StoreError(f"no row of this store is called {unknown[0]}" + (f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else "")
                          + "; ids are those of the column 'id' or among lineage.parents")  # fmt: skip
-    added = remember_to_forget(catalog.file.parent, rows=of, sources=sources, reason=reason)
+    every = tree.above(named) if origins else frozenset(named)
+    gone = tree.below(every)
+    lies = holding(store, gone, sources)
+    added = remember_to_forget(
+        catalog.file.parent, rows={one: tree.source(one) for one in every}, sources=sources, reason=reason
+    )
     latest = {
         dataset: str(about["latest"]["version"])
         for dataset in store.datasets()
@@ -83,40 +87,70 @@ def erase(catalog: Catalog, store: Store, name: str | None = None, *, rows: Sequ
     again = tuple(
         dataset for dataset, version in latest.items() if f"{dataset}@{version}" in lies and dataset in catalog.datasets
     )
-    return Erased(len(every), added, again, lies)
+    return Erased(len(every), added, again, lies, gone)
 
 
-def still_held(catalog: Catalog, store: Store) -> dict[str, int]:
-    """The versions that hold anything of the whole list, with how many rows."""
-    listed, _ = read_forgotten(catalog.file.parent)
-    return holding(store, listed.rows, listed.sources) if listed else {}
+@dataclass(frozen=True)
+class Tree:
+    """What was made of what, by all rows of a store: those of versions and those on the way to them."""
+
+    edges: pl.DataFrame
+    """``id``, ``parent`` (null where there is none), ``source`` of each row that was read (empty: it was made)."""
+
+    @classmethod
+    def of(cls, store: Store) -> Tree:
+        """Reads ids and lineage of every row shard and version."""
+        frames = [pl.DataFrame(schema={"id": pl.String, "parent": pl.String, "source": pl.String})]
+        lineage = pl.col("lineage").struct
+        made = lineage.field("makers").list.len() > 0
+        for path in [*store.root.glob("work/*/[!.]*/rows-*.parquet"), *store.root.glob("datasets/*/[!.]*/data/*.parquet"),
+                     *store.root.glob("datasets/*/[!.]*/rejected/*.parquet")]:  # fmt: skip
+            frame = pl.read_parquet(path, columns=["id", "lineage"])
+            read = frame.filter(~made).select(
+                "id", pl.lit(None, pl.String).alias("parent"), lineage.field("source").alias("source")
+            )
+            # The parent of a row that was read is its original in another source: nothing that it was made of.
+            grown = frame.filter(made).select(
+                "id", lineage.field("parents").alias("parent"), pl.lit("").alias("source")
+            )
+            frames += [read.unique(), grown.explode("parent").unique()]
+        return cls(pl.concat(frames).unique())
+
+    @property
+    def ids(self) -> set[str]:
+        """All that there are, also those that are only known as parents."""
+        return {*self.edges["id"].to_list(), *self.edges["parent"].drop_nulls().to_list()}
+
+    def source(self, row: str) -> str:
+        """The source that a row was read from; empty for one that was made."""
+        return self._sources.get(row, "")
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        read = self.edges.filter(pl.col("source") != "")
+        return dict(zip(read["id"].to_list(), read["source"].to_list(), strict=True))
+
+    def below(self, rows: Iterable[str]) -> frozenset[str]:
+        """These and everything that was made of them."""
+        return self._closed(rows, "parent", "id")
+
+    def above(self, rows: Iterable[str]) -> frozenset[str]:
+        """These and everything that they were made of."""
+        return self._closed(rows, "id", "parent")
+
+    def _closed(self, rows: Iterable[str], here: str, there: str) -> frozenset[str]:
+        found = set(rows)
+        fresh = found
+        while fresh:
+            wanted = pl.Series(sorted(fresh), dtype=pl.String).implode()
+            step = self.edges.filter(pl.col(here).is_in(wanted))[there].drop_nulls()
+            fresh = set(step.to_list()) - found
+            found |= fresh
+        return frozenset(found)
 
 
-def _origins(store: Store, rows: frozenset[str]) -> dict[str, str]:
-    """Of those ids that some version holds, as a row or as the parent of one: the source it is a row of; empty if it was made."""
-    wanted = pl.Series(sorted(rows), dtype=pl.String).implode()
-    of: dict[str, str] = {}
-    for name in store.datasets():
-        for version in store.versions(name):
-            for file in store.manifest(name, version)["files"]:
-                if file["part"] == "quarantined":
-                    continue
-                lineage = pl.col("lineage").struct
-                frame = pl.read_parquet(store.dataset(name) / version / file["path"], columns=["id", "lineage"]).select(
-                    "id", source=lineage.field("source"), parents=lineage.field("parents"), made=lineage.field("makers").list.len() > 0,
-                    depth=lineage.field("makers").list.len(),
-                )  # fmt: skip
-                for row in frame.filter(pl.col("id").is_in(wanted)).iter_rows(named=True):
-                    of[row["id"]] = "" if row["made"] else row["source"]
-                above = frame.explode("parents").filter(pl.col("parents").is_in(wanted))
-                for row in above.iter_rows(named=True):
-                    # The parent of a row with one maker is of the source that the row names; of others it may have been made.
-                    of.setdefault(row["parents"], row["source"] if row["depth"] == 1 else "")
-    return of
-
-
-def find_rows(store: Store, name: str, version: str, where: str) -> tuple[list[str], list[str]]:
-    """The ids of the rows of a version, kept and rejected, for which a SQL condition holds, and the ids of their first parents.
+def find_rows(store: Store, name: str, version: str, where: str) -> list[str]:
+    """The ids of the rows of a version, kept and rejected, for which a SQL condition holds.
 
     Raises:
         QueryError: the condition is no SQL, or takes too long.
@@ -125,22 +159,20 @@ def find_rows(store: Store, name: str, version: str, where: str) -> tuple[list[s
     quoted = name.replace('"', '""')
     with Database(store, Limits(600.0, "4GB")) as database:
         found = [
-            database.query(f'SELECT id, lineage.parents AS parents FROM "{quoted}@{version}"{part} WHERE ({where})')
-            for part in ("", ".rejected")
+            database.query(f'SELECT id FROM "{quoted}@{version}"{part} WHERE ({where})') for part in ("", ".rejected")
         ]
-    whole = pl.concat([one.cast({"id": pl.String, "parents": pl.List(pl.String)}) for one in found])
+    whole = pl.concat([one.cast({"id": pl.String}) for one in found])
     if whole.height > _MOST:
         raise BuildError(
             f"the condition holds for {whole.height:,} rows; more than {_MOST:,} are a matter for a filter or another source"
         )
-    parents = whole["parents"].explode().drop_nulls()
-    return whole["id"].unique(maintain_order=True).to_list(), parents.unique(maintain_order=True).to_list()
+    return whole["id"].unique(maintain_order=True).to_list()
 
 
-def holding(store: Store, rows: frozenset[str], sources: frozenset[str]) -> dict[str, int]:
-    """``name@version`` → rows, kept and rejected, that are among these, were made of them, or come from these sources."""
+def holding(store: Store, rows: frozenset[str], sources: Sequence[str]) -> dict[str, int]:
+    """``name@version`` → rows, kept and rejected, that are among these or come from these sources."""
     found: dict[str, int] = {}
-    wanted = pl.Series(sorted(rows), dtype=pl.String)
+    wanted = pl.Series(sorted(rows), dtype=pl.String).implode()
     for name in store.datasets():
         for version in store.versions(name):
             manifest, folder = store.manifest(name, version), store.dataset(name) / version
@@ -148,36 +180,28 @@ def holding(store: Store, rows: frozenset[str], sources: frozenset[str]) -> dict
             for file in manifest["files"]:
                 if file["part"] != "quarantined":
                     frame = pl.read_parquet(folder / file["path"], columns=["id", "lineage"])
-                    lineage = pl.col("lineage").struct
-                    count += frame.filter(
-                        pl.col("id").is_in(wanted.implode())
-                        | lineage.field("parents").list.eval(pl.element().is_in(wanted.implode())).list.any()
-                        | lineage.field("source").is_in(sorted(sources))
-                    ).height
+                    source = pl.col("lineage").struct.field("source")
+                    count += frame.filter(pl.col("id").is_in(wanted) | source.is_in(list(sources))).height
             if count:
                 found[f"{name}@{version}"] = count
     return found
 
 
-def purge(store: Store, versions: Mapping[str, int]) -> list[str]:
-    """Takes away these versions' names, so that ``gc`` removes them; those that are the latest of a dataset stay.
-
-    Returns:
-        Those that stay.
+def purge(store: Store, versions: Iterable[str]) -> None:
+    """Removes these versions with their names, published ones too: what must be forgotten does not stay as a record. Those that are the latest
+    of a dataset stay.
 
     Raises:
-        StoreError: a ref cannot be removed.
+        StoreError: one cannot be removed.
     """
-    left = []
     for one in versions:
         name, _, version = one.partition("@")
         refs = {ref for ref, about in store.refs(name).items() if str(about["version"]) == version}
         if "latest" in refs:
-            left.append(one)
             continue
-        for ref in refs:
-            try:
+        try:
+            for ref in refs:
                 (store.dataset(name) / "refs" / f"{ref}.json").unlink()
-            except OSError as error:
-                raise StoreError(f"{name}@{ref} cannot be removed: {error.strerror or error}") from error
-    return left
+            shutil.rmtree(store.dataset(name) / version)
+        except OSError as error:
+            raise StoreError(f"{one} cannot be removed: {error.strerror or error}") from error

@@ -142,3 +142,43 @@ def test_the_list_is_added_to_once(tmp_path):
     found, problems = read_forgotten(tmp_path)
     assert not problems and found.rows == {"a" * 32, "b" * 32, "c" * 32} and found.sources == {"x"}
     assert len((tmp_path / FILE).read_text().splitlines()) == 4
+
+
+def test_what_was_made_of_it_two_steps_later_goes_too_and_every_dataset_that_holds_it_is_built_again(tmp_path):
+    rows = [{"q": f"Swali {number}", "a": f"Jibu la kwanza {number}"} for number in range(5)]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    with FaultServer(lambda body, _: Reply(text=f"Sawa: {last_turn(body)}")) as server:
+        source = {"use": "jsonl", "path": "s.jsonl", "kind": "sft", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{q}", "response": "{a}"}}  # fmt: skip
+        catalog = {
+            "version": 1,
+            "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
+            "sources": {"s": source},
+            "datasets": {
+                "plain": {"from": "s"},
+                "deep": {"from": "s", "steps": [{"respond": {"model": "m"}}, {"respond": {"as": "again", "model": "m", "system": "Once more."}}]},
+                "deeper": {"from": "deep", "steps": [{"respond": {"as": "third", "model": "m", "system": "And again."}}]},
+            },
+            "run": {"workers": 1},
+        }  # fmt: skip
+        path = tmp_path / "catalog.yaml"
+        path.write_text(yaml.safe_dump(catalog))
+        curate.build(path)
+        calls = len(server.calls)
+        [source_id] = curate.query("SELECT id FROM plain WHERE messages[1].content = 'Swali 3'", catalog=path)["id"]
+        assert (
+            source_id
+            not in curate.query("SELECT unnest(lineage.parents) AS p FROM deeper", catalog=path)["p"].to_list()
+        )
+        erased, built, held = forget(rows=[source_id], purge=True, catalog=path)
+        assert set(erased.datasets) == {"plain", "deep", "deeper"} and held == {}
+        assert {one.dataset: one.rows for one in built} == {"plain": 4, "deep": 4, "deeper": 4}
+        for name in ("plain", "deep", "deeper"):
+            assert (
+                "Swali 3"
+                not in curate.query(f"SELECT messages[1].content AS q FROM {name}", catalog=path)["q"].to_list()
+            )
+        # From the far end up to the source.
+        [far] = curate.query("SELECT id FROM deeper WHERE messages[1].content = 'Swali 1'", catalog=path)["id"]
+        forget("deeper", where=f"id = '{far}'", origins=True, purge=True, catalog=path)
+        assert curate.query("SELECT count(*) AS n FROM plain", catalog=path)["n"][0] == 3
+        assert len(server.calls) == calls
