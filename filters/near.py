@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.rows import text
+from curate.rows.fields import latest_value
 from filters.clusters import Criterion, Facts, Linkage, Places, link, ranks, verdict
 from filters.minhash import Files, Pairs
 
@@ -181,10 +182,9 @@ def flat(array: pa.Array) -> npt.NDArray[Any]:
 def score_of(scores: pa.Array, name: str) -> npt.NDArray[np.float64]:
     """The latest value of the score of that name in each row's list; NaN where there is none."""
     lists = pl.Series("scores", pl.from_arrow(scores))
-    if not len(lists):
-        return np.zeros(0)
-    named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
-    return np.array(lists.list.eval(named).list.last().fill_null(float("nan")).to_list(), np.float64)
+    return (
+        np.array(latest_value(lists, name).fill_null(float("nan")).to_list(), np.float64) if len(lists) else np.zeros(0)
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- collapsing

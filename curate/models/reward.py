@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.backends import Done, Model, RewardModel
+from curate.backends import Done, RewardModel
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Runtime
 from curate.errors import ModelError
-from curate.models.hub import digest_folder, resolve_commit
 from curate.models.supported import Supported
+from curate.models.weights import Weights
 
 Conversation = tuple[tuple[str, str], ...]
 Scores = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ _NO_LIMIT = 1_000_000
 """A tokenizer that knows no longest length says so by a huge number."""
 
 
-class Reward(Model):
+class Reward(Weights):
     """A reward model: an ``AutoModelForSequenceClassification``."""
 
     use: ClassVar[str] = "reward"
@@ -61,28 +61,6 @@ class Reward(Model):
     """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the best there is."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 16
     """Conversations in one forward pass, those of like length together."""
-
-    def _folder(self) -> Path | None:
-        folder = Path(self.model).expanduser()
-        if (folder / "config.json").is_file():
-            return folder
-        if folder.is_dir() or folder.is_absolute() or self.model.startswith((".", "~")) or self.model.count("/") != 1:
-            raise ModelError(
-                f"'{self.model}' is neither a folder with a model (config.json) nor organisation/name on the Hub"
-            )
-        return None
-
-    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for ``model`` and ``revision``, which :meth:`name_and_revision` stands for."""
-        given = super().identity(decisions=decisions)
-        return {name: value for name, value in given.items() if name not in ("model", "revision")}
-
-    def name_and_revision(self) -> str:
-        """``organisation/name@commit``, or ``local@digest`` for a folder."""
-        folder = self._folder()
-        if folder is not None:
-            return f"local@{digest_folder(folder)[:32]}"
-        return f"{self.model}@{resolve_commit(self.model, self.revision)}"
 
     @property
     def alone(self) -> bool:

@@ -18,14 +18,13 @@ from pydantic import Field
 from curate.backends import Aligner, Alignment
 from curate.catalog.params import Runtime
 from curate.errors import ModelError
-from curate.models.hub import digest_folder, resolve_commit
-from curate.steps import Model
+from curate.models.weights import Weights
 
 _NOTHING = float("nan")
 Grid = npt.NDArray[np.float64]
 
 
-class SimAlign(Model):
+class SimAlign(Weights):
     """A word aligner by the vectors of a multilingual encoder (mBERT, XLM-R, LaBSE)."""
 
     use: ClassVar[str] = "simalign"
@@ -53,30 +52,6 @@ class SimAlign(Model):
     """``cpu``, ``cuda``, ``mps``; by default the best there is."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 32
     """Pairs in one forward pass."""
-
-    def _folder(self) -> Path | None:
-        folder = Path(self.model).expanduser()
-        if (folder / "config.json").is_file():
-            return folder
-        if folder.is_dir() or folder.is_absolute() or self.model.startswith((".", "~")) or self.model.count("/") != 1:
-            raise ModelError(
-                f"'{self.model}' is neither a folder with a model (config.json) nor organisation/name on the Hub"
-            )
-        return None
-
-    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for ``model`` and ``revision``, which :meth:`name_and_revision` stands for."""
-        given = super().identity(decisions=decisions)
-        return {name: value for name, value in given.items() if name not in ("model", "revision")}
-
-    def name_and_revision(self) -> str:
-        """``organisation/name@commit``, or ``local@digest`` for a folder."""
-        folder = self._folder()
-        return (
-            f"local@{digest_folder(folder)[:32]}"
-            if folder
-            else f"{self.model}@{resolve_commit(self.model, self.revision)}"
-        )
 
     def load(self, *, cache: Path | None, threads: int) -> Aligner:
         """The aligner.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.rows import Kind
+from curate.rows.fields import latest_value
 from curate.rows.ids import finish
 from curate.steps import Rows
 
@@ -89,9 +90,8 @@ def score_column(rows: Rows, name: str) -> npt.NDArray[np.float64]:
     """The last value of the score of that name in each row; NaN where there is none."""
     if not len(rows):
         return np.zeros(0)
-    named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
     scores = pl.Series("scores", pl.from_arrow(rows.table["scores"].combine_chunks()))
-    return np.array(scores.list.eval(named).list.last().fill_null(float("nan")).to_list(), np.float64)
+    return np.array(latest_value(scores, name).fill_null(float("nan")).to_list(), np.float64)
 
 
 def score_names(rows: Rows) -> set[str]:

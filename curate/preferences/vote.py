@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -21,6 +21,7 @@ from curate.preferences.candidates import Candidate, candidates, prompt_keys
 from curate.preferences.vote_answers import Form, Found, Reader
 from curate.preferences.vote_numbers import Percent, Sign
 from curate.rows import Kind
+from curate.rows.fields import latest_value
 from curate.rows.kinds import ATTRIBUTES, SCORES
 from curate.steps import Context, GlobalStep, Rows, StepError
 
@@ -169,9 +170,11 @@ class Vote(GlobalStep):
     def _read(self, path: Path, context: Context) -> pl.DataFrame:
         table = pl.read_parquet(path)
         gold = (
-            _latest(table["attributes"], self.gold_attribute, pl.String) if self.gold_attribute in self.reads else None
+            latest_value(table["attributes"], self.gold_attribute).cast(pl.String)
+            if self.gold_attribute is not None and self.gold_attribute in self.reads
+            else None
         )
-        weight = _latest(table["scores"], self.weights, pl.Float64) if self.weights is not None else None
+        weight = latest_value(table["scores"], self.weights).cast(pl.Float64) if self.weights is not None else None
         return table.select(
             pl.col("item" if self.across == "group" else "prompt").alias("group"),
             "item", "language", "answer", "other",
@@ -304,8 +307,8 @@ class Vote(GlobalStep):
 
     def _gold_texts(self, rows: Rows) -> tuple[list[str | None], list[str]]:
         if self.gold_attribute is not None:
-            named: list[str | None] = _latest(
-                pl.Series(pl.from_arrow(rows.table["attributes"])), self.gold_attribute, pl.String
+            named: list[str | None] = latest_value(
+                pl.Series(pl.from_arrow(rows.table["attributes"])), self.gold_attribute
             ).to_list()
             asked = [_asked(one) for one in candidates(rows)] if rows.kind in self.kinds else [""] * len(rows)
             return named, asked
@@ -350,11 +353,3 @@ def _settled(frame: pl.DataFrame) -> pl.DataFrame:
         pl.when("turned").then("other").otherwise("answer").alias("answer"),
         pl.when("turned").then("answer").otherwise("other").alias("read"),
     ).drop("n", "m", "turned")
-
-
-def _latest(lists: pl.Series, name: str | None, dtype: Any) -> pl.Series:
-    """The last value of that name in each row's list of names and values."""
-    if not len(lists):
-        return pl.Series([], dtype=dtype)
-    named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
-    return lists.list.eval(named).list.last().cast(dtype)

@@ -111,3 +111,11 @@ def field_language(kind: Kind, table: pa.Table, field: str) -> pl.Series:
 def payload_columns(kind: Kind) -> tuple[str, ...]:
     """The Arrow columns that hold the payload."""
     return tuple(payload(kind))
+
+
+def latest_value(lists: pl.Series, name: str) -> pl.Series:
+    """Of each row's list of names and values (``scores``, ``attributes``) the last value of that name; null where there is none."""
+    if not len(lists):
+        return pl.Series(name, [], dtype=pl.Null)
+    named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")
+    return lists.list.eval(named).list.last().rename(name)
