@@ -84,8 +84,23 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         "budget": parameters(Budget),
     }
     assert set(properties) == set(SECTIONS)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "curate catalog", "type": "object",
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "curate catalog", "type": "object",
             "required": ["version"], "properties": properties, "additionalProperties": False, "$defs": definitions}  # fmt: skip
+    _sort_choices(whole)
+    return whole
+
+
+def _sort_choices(schema: Any) -> None:
+    """Puts choices in alphabetical order: ``typing`` takes two literals of the same choices for one, in the order of whichever module was
+    loaded first."""
+    if isinstance(schema, dict):
+        if all(isinstance(one, str) for one in schema.get("enum", [0])):
+            schema["enum"] = sorted(schema["enum"])
+        for value in schema.values():
+            _sort_choices(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            _sort_choices(value)
 
 
 def _or_variable(schema: Any) -> dict[str, Any]:
