@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import Catalog, catalog_schema
+from curate.catalog import find_store
 from curate.catalog import load_catalog as _load
 from curate.catalog.document import nearest
 from curate.engine.build import Built, build_datasets, make_plan
@@ -388,14 +389,14 @@ def schema(registry: Registry | None = None) -> dict[str, Any]:
 
 
 def open_store(store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Store:
-    """A store by its folder, or by the catalog that uses it."""
+    """A store by its folder, or by the catalog that uses it; of that only ``run:`` has to be right."""
     if isinstance(store, Store):
         return store
     if store is not None:
         return Store(Path(store))
     if isinstance(catalog, Catalog):
         return Store(catalog.store)
-    return Store(load_catalog(catalog).store) if Path(catalog).exists() else Store(Path(".curate"))
+    return Store(find_store(Path(catalog), Registry.installed()) if Path(catalog).exists() else Path(".curate"))
 
 
 def _catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:

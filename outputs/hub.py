@@ -73,7 +73,7 @@ class Hub(Place):
             sure: whether the call may be made again when its answer was lost.
         """
         import httpx2
-        from huggingface_hub.errors import HfHubHTTPError
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
         begun = time.monotonic()
         ends, pause = begun + self._patience, 1.0
@@ -92,6 +92,8 @@ class Hub(Place):
                     if not sure and status != 429:
                         raise Unsure(f"{what}: the Hub answered {status}") from None
                     problem, wait = f"the Hub answered {status}", _wait(error.response.headers, pause)
+                except OfflineModeIsEnabled:
+                    raise PublishError(f"{self.address}: {what}: HF_HUB_OFFLINE is set, so the Hub is not asked; unset it and publish again") from None  # fmt: skip
                 except (httpx2.TransportError, ConnectionError, TimeoutError) as error:
                     if not sure:
                         raise Unsure(f"{what}: the answer was lost ({type(error).__name__})") from None

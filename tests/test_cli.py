@@ -56,6 +56,15 @@ def test_options_of_a_query_that_cannot_be_are_told(curate, options, message):
     assert message in curate("query", "SELECT 1 AS a", *options, code=1).output
 
 
+def test_what_was_built_can_be_looked_at_while_the_catalog_is_being_changed(curate, tmp_path):
+    curate("build", "-q")
+    (tmp_path / "catalog.yaml").write_text(CATALOG.replace("[sw]", "sw").replace("from: one", "from: oen"))
+    assert "oen" in curate("plan", code=1).output
+    assert "habari" in curate("query", "SELECT text FROM first").output
+    for command in ("show", "log", "card"):
+        assert "first" in curate(command, "first").output
+
+
 def test_two_columns_of_one_name_are_shown(curate):
     curate("build", "-q")
     shown = curate("query", "SELECT a.id, b.id FROM first a JOIN first b USING (id)", "-f", "csv").output.splitlines()

@@ -1,7 +1,7 @@
 """Catalog: the YAML grammar, parameters and their JSON Schema."""
 
 from curate.catalog.document import CatalogError, Mark, Problem
-from curate.catalog.load import load_catalog
+from curate.catalog.load import find_store, load_catalog
 from curate.catalog.model import Budget, Catalog, Dataset, Names, RunConfig, StepUse, Target
 from curate.catalog.params import (
     Decision,
@@ -18,5 +18,5 @@ from curate.catalog.schema import catalog_schema
 
 __all__ = [
     "Budget", "Catalog", "CatalogError", "Dataset", "Decision", "LanguageTag", "Mark", "ModelName", "Names", "Params", "PerLanguage",
-    "Problem", "Reference", "RowsName", "RunConfig", "Runtime", "SourceName", "StepUse", "Target", "catalog_schema", "load_catalog",
+    "Problem", "Reference", "RowsName", "RunConfig", "Runtime", "SourceName", "StepUse", "Target", "catalog_schema", "find_store", "load_catalog",
 ]  # fmt: skip

@@ -50,6 +50,15 @@ def load_catalog(file: Path, names: Names, *, overrides: Mapping[str, Any] | Non
     return _Loading(file, names, dict(overrides or {}), environment).load()
 
 
+def find_store(file: Path, names: Names) -> Path:
+    """The folder of a catalog's store, out of its ``run:`` alone: what was built can be looked at though a step is misspelt.
+
+    Raises:
+        CatalogError: the file is no catalog, or ``run:`` is wrong.
+    """
+    return _Loading(file, names, {}, None).store()
+
+
 class _Loading:
     def __init__(
         self, file: Path, names: Names, overrides: dict[str, Any], environment: Mapping[str, str] | None
@@ -61,6 +70,7 @@ class _Loading:
         self.problems: list[Problem] = []
         self.documents: list[Document] = []
         self.where: dict[tuple[str, str], Document] = {}
+        self.from_environment: dict[tuple[int, Place], str] = {}
 
     def load(self) -> Catalog:
         self._read(self.file, (), None)
@@ -68,7 +78,6 @@ class _Loading:
         secrets: set[str] = set()
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         settings: list[tuple[Document, str, Any]] = []
-        self.from_environment: dict[tuple[int, Place], str] = {}
         for document in self.documents:
             substitution = Substitution(catalog.variables)
             if self.environment is not None:
@@ -87,7 +96,9 @@ class _Loading:
                 if substitution.environment.get(variable):
                     secrets.add(substitution.environment[variable])
             for place, variable in substitution.missing.items():
-                if len(place) > 1:
+                if place[0] in ("run", "budget"):
+                    self._unset(document, place, variable)
+                elif len(place) > 1:
                     catalog.missing.setdefault((str(place[0]), str(place[1])), []).append(variable)
         catalog.secrets = frozenset(secrets)
         for document, section, values in settings:
@@ -108,6 +119,24 @@ class _Loading:
         if self.problems:
             raise CatalogError(self.problems)
         return catalog
+
+    def store(self) -> Path:
+        self._read(self.file, (), None)
+        catalog = Catalog(self.file, variables=self._variables())
+        for document in self.documents:
+            if "run" in document.values:
+                substitution = Substitution(catalog.variables)
+                values = substitution.apply(document, document.values["run"], ("run",))
+                self.problems += substitution.problems
+                for place, variable in substitution.missing.items():
+                    self._unset(document, place, variable)
+                catalog.run = self._validate(RunConfig, values, document, ("run",)) or catalog.run
+        if self.problems:
+            raise CatalogError(self.problems)
+        return catalog.store
+
+    def _unset(self, document: Document, place: Place, variable: str) -> None:
+        self._problem(document, place, f"the environment variable {variable} is not set; set it, or write ${{{variable}:-…}} with what holds without it")  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------ files and sections
     def _read(self, file: Path, inside: tuple[Path, ...], asked: Mark | None) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import curate
-from curate.catalog import CatalogError
+from curate.catalog import CatalogError, find_store
 from curate.catalog.document import read_value
+from curate.steps import Registry
 
 BASE = """\
 version: 1
@@ -115,6 +116,28 @@ def test_a_home_that_does_not_exist_is_a_path_like_another(load):
     path = load(BASE.replace("[a.txt]", '["~nobody-of-this-name/x", "~/x"]')).sources["one"].path
     assert path[0].endswith("/~nobody-of-this-name/x") and path[1] == str(Path("~/x").expanduser())
     assert load(f"{BASE}run: {{store: ~/store}}\n").store == Path("~/store").expanduser()
+
+
+def test_a_store_is_no_folder_with_the_name_of_a_variable(load, monkeypatch):
+    text = f"{BASE}run: {{store: '${{CURATE_STORE}}'}}\n"
+    assert "the environment variable CURATE_STORE is not set" in told(load, text)
+    monkeypatch.setenv("CURATE_STORE", "/somewhere")
+    assert load(text).store == Path("/somewhere")
+
+
+def test_the_store_is_found_though_something_else_is_wrong(tmp_path):
+    file = tmp_path / "catalog.yaml"
+    (tmp_path / "shared.yaml").write_text(
+        "version: 1\nrun: {store: '${variables.where}/store'}\nvariables: {where: /data}\n"
+    )
+    wrong = f"{BASE.replace('letters', 'lettres')}include: shared.yaml\n"
+    file.write_text(wrong)
+    assert find_store(file, Registry()) == Path("/data/store")
+    file.write_text(f"{wrong}run: {{stroe: x}}\n")
+    with pytest.raises(CatalogError, match="stroe"):
+        find_store(file, Registry())
+    file.write_text("version: 1\n")
+    assert find_store(file, Registry()) == tmp_path / ".curate"
 
 
 def test_the_environment_may_set_what_changes_no_row_and_nothing_else(load):
