@@ -137,3 +137,11 @@ def test_every_installed_part_is_in_the_documents():
         for name in registry.names(what):
             if registry.get(what, name).__module__.split(".")[0] in ("curate", "sources", "filters"):
                 assert f"`{name}`" in text, f"{what} {name}"
+
+
+def test_every_extra_is_told_of():
+    import tomllib
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    text = (ROOT / "docs" / "install.md").read_text()
+    assert [extra for extra in extras if f"`{extra}`" not in text] == []
