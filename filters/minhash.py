@@ -120,7 +120,7 @@ def band_keys(part: Signatures, block: Hashes) -> Hashes:
     with np.errstate(over="ignore"):
         # A sum of products with odd numbers is no good hash by itself; twice mixed it is.
         mixed = text.scramble(part.astype(np.uint64) + np.uint64(1)) * _multipliers(part.shape[1])
-        keys: Hashes = text.scramble(mixed.sum(axis=1) ^ block)
+        keys: Hashes = text.scramble(mixed.sum(axis=1, dtype=np.uint64) ^ block)
     return keys
 
 

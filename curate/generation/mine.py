@@ -345,13 +345,13 @@ class _Writer:
         targets = [heap.sides[self._tags[side]] for side, _ in chosen]
         near = [source.rows(one)[:_PARENTS].tolist() for one in lefts]
         far = [side.rows(one)[:_PARENTS].tolist() for side, one in zip(targets, rights, strict=True)]
-        said = source.texts(np.asarray(lefts))
+        said = source.texts(np.asarray(lefts, np.int64))
         licenses = [joint_license([heap.license[row] for row in (*a, *b)]) for a, b in zip(near, far, strict=True)]
         sources = [(heap.source[a[0]], heap.source[b[0]]) for a, b in zip(near, far, strict=True)]
         table = new_rows(
             Kind.PARALLEL, batch, [a[0] - start for a in near],
             {"source_language": [heap.language[a[0]] for a in near], "source": said,
-             "target": [side.texts(np.asarray([one]))[0] for side, one in zip(targets, rights, strict=True)]},
+             "target": [side.texts(np.asarray([one], np.int64))[0] for side, one in zip(targets, rights, strict=True)]},
             [heap.language[b[0]] for b in far],
             step=self._step.tag, model=self._model,
             more_parents=[[heap.id(row) for row in (a[0], b[0], *a[1:], *b[1:])] for a, b in zip(near, far, strict=True)],

@@ -295,7 +295,8 @@ class Voters:
     def _weigh(self, evidence: Evidence) -> Floats:
         scores = combine(evidence, self._current())
         level, slope = self._temperature()
-        return softmax(scores / np.exp(level + slope * evidence.length)[:, None])
+        heat = np.exp(level + slope * evidence.length).astype(np.float32, copy=False)
+        return softmax(scores / heat[:, None])
 
     def _temperature(self) -> tuple[float, float]:
         """Level and slope of the logarithm of the temperature, for these members."""

@@ -167,7 +167,7 @@ def gather(known: Languages, texts: Sequence[str], said: Sequence[Identified], c
     shape = (len(texts), len(known), many)
     logs, named = np.zeros(shape, np.float32), np.zeros(shape, bool)
     if found:
-        rows, columns, members = (np.asarray([one[at] for one in found]) for at in range(3))
+        rows, columns, members = (np.asarray([one[at] for one in found], np.int64) for at in range(3))
         np.add.at(logs, (rows, columns, members), np.asarray([one[3] for one in found], np.float32))
         named[rows, columns, members] = True
     logs = np.log(np.clip(logs, np.exp(FLOOR), 1.0), dtype=np.float32)
