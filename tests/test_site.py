@@ -140,3 +140,12 @@ def test_docstrings_become_markdown_in_which_nothing_else_is_markup(monkeypatch)
     assert markup.code("a`b") == "``a`b``"
     assert markup.prose("One\nline.\n\n* first\n  goes on\n* second") == "One line.\n\n* first goes on\n* second"
     assert markup.type_of({"anyOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1}]}, {}) == "number or a mapping of language tags to these"  # fmt: skip
+
+
+def test_the_page_of_a_step_or_model_says_where_it_was_measured_or_why_not(site):
+    registry = Registry.installed()
+    for what in ("step", "model"):
+        for name in registry.names(what):
+            if registry.get(what, name).__module__.split(".")[0] in ("curate", "filters"):
+                text = page(site, f"reference/{what}/{name}.html").text
+                assert ("Measured: " in text) != ("Not measured: " in text), f"{what} {name}"

@@ -31,7 +31,23 @@ _CONTRACTS: Mapping[type, str] = {
 }
 _SECTIONS = {"source": "sources", "model": "models"}
 _OUTSIDE = ("export.md", "publish.md", "licenses.md")
-_MEASURED = re.compile(r"measured|figures|proof|^how (well|fast|often)", re.I)
+_MEASURES = re.compile(r"^(#+) (.+)\n\n<!-- measures: (.+) -->$", re.M)
+NOT_MEASURED = {
+    "step/mix": "which rows it takes follows from its parameters, and tests hold it to them",
+    "step/split": "which rows go where follows from its parameters, and tests hold it to them",
+    "step/arrange": "the order follows from its parameters, and tests hold it to them",
+    "step/pair": "which rows are paired follows from their scores, and tests hold it to that",
+    "step/labels": "it carries over what people said",
+    "step/instruct": "what comes of it is the model's; only the checks are tested",
+    "step/revise": "what comes of it is the model's; only the checks are tested",
+    "step/imbalance": "what it is worth shows in training, which was not done",
+    "step/reward": "no reward model of real size could be had where this was made",
+    "model/reward": "no reward model of real size could be had where this was made; tested with tiny ones",
+    "model/seq2seq": "no real NLLB could be had where this was made; tested with tiny models of each family",
+    "model/sentence-transformers": "LaBSE could not be had where this was made; tested with a tiny model",
+    "model/simalign": "no multilingual network could be had where this was made; tested with a tiny one",
+}
+"""Steps and models without figures, and why: said on their pages."""
 _HEADING = re.compile(r"^(#+) (.+)$", re.M)
 _EFFECT = {Mark.RUNTIME: "changes no row", Mark.DECISION: "decides only"}
 
@@ -71,17 +87,13 @@ class Guides:
                 found.append((-weight, path, anchor, self._title(path)))
         return [f"[{title}](../../{path}{anchor})" for _, path, anchor, title in sorted(found)[:4]]
 
-    def measured(self, links: list[str], name: str) -> list[str]:
-        """Sections with figures on the pages that tell of the part, and those on the page of all figures."""
+    def measured(self, what: str, name: str) -> list[str]:
+        """The sections with figures about a part: those that say so by a comment below their heading."""
         found = []
-        for path in dict.fromkeys(re.findall(r"\]\(\.\./\.\./([\w-]+\.md)", " ".join(links[:2]))):
-            for _, title in _HEADING.findall(self.texts[path]):
-                if _MEASURED.search(title):
+        for path, text in self.texts.items():
+            for _, title, parts in _MEASURES.findall(text):
+                if {f"{what}/{name}", f"{what}/*"} & set(parts.split(", ")):
                     found.append(f"[{self._title(path)}: {markup.inline(title)}](../../{path}#{_slug(title)})")
-        if re.search(rf"`{re.escape(name)}`", self.texts.get("quality.md", "")) and not any(
-            "quality.md" in link for link in links
-        ):
-            found.append("[Quality](../../quality.md)")
         return found
 
     def _title(self, path: str) -> str:
@@ -113,7 +125,7 @@ class PartPage:
 
     def text(self, guides: Guides) -> str:
         links = guides.links(self.what, self.name)
-        measured = guides.measured(links, self.name)
+        measured = guides.measured(self.what, self.name)
         return "\n\n".join(
             part
             for part in [
@@ -139,6 +151,8 @@ class PartPage:
             yield f"Told of in {', '.join(links)}."
         if measured:
             yield f"Measured: {', '.join(measured)}."
+        elif reason := NOT_MEASURED.get(f"{self.what}/{self.name}"):
+            yield f"Not measured: {reason}."
         module = self.part.__module__
         yield f"Version {self.part.version}, `{module}.{self.part.__qualname__}`; the same in a terminal: `curate parts {self.name}`."
 

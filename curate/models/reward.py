@@ -20,6 +20,7 @@ from curate.backends import Done, RewardModel
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Runtime
 from curate.errors import ModelError
+from curate.models.devices import takes_device
 from curate.models.supported import Supported
 from curate.models.weights import Weights
 
@@ -64,8 +65,12 @@ class Reward(Weights):
 
     @property
     def alone(self) -> bool:
-        """On a device (or where that is left open) one copy serves all; on the CPU every worker has its own."""
-        return self.device != "cpu"
+        """Whether it runs on a GPU, of which there is one."""
+        return takes_device(self.device)
+
+    @property
+    def accelerators(self) -> int:
+        return int(self.alone)
 
     def load(self, *, cache: Path | None, threads: int) -> RewardModel:
         """The model. A conversation's score depends on the batch it is in within rounding error of the number format.

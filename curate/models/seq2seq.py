@@ -15,6 +15,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag, Runtime
 from curate.errors import ModelError
+from curate.models.devices import takes_device
 from curate.models.hub import digest_folder, resolve_commit
 from curate.models.pairs import Pairs
 from curate.models.seq2seq_family import FAMILIES, Codes, Family, detect_family, read_codes
@@ -105,9 +106,11 @@ class Seq2Seq(Model):
     @property
     def alone(self) -> bool:
         """Whether it runs on a GPU, of which there is one."""
-        if self.device is not None:
-            return not self.device.startswith("cpu")
-        return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+        return takes_device(self.device)
+
+    @property
+    def accelerators(self) -> int:
+        return int(self.alone)
 
     # ----------------------------------------------------------------------------------------------------------- load
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:

@@ -22,6 +22,7 @@ from curate.catalog.params import LanguageTag, Runtime
 from curate.errors import ModelError
 from curate.models.answers import AnswerCache, question_key
 from curate.models.chat import ChatTemplate
+from curate.models.devices import takes_device
 from curate.models.hub import digest_folder, resolve_commit
 from curate.models.supported import Supported
 from curate.models.vllm_engine import VllmGenerator
@@ -169,6 +170,10 @@ class Vllm(Model):
     def alone(self) -> bool:
         """One engine fills the device."""
         return True
+
+    @property
+    def accelerators(self) -> int:
+        return self.tensor_parallel_size * int(self.options.get("pipeline_parallel_size", 1)) * takes_device(None)
 
     def _template(self) -> str | None:
         given = self.chat_template

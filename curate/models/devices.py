@@ -1,0 +1,19 @@
+"""Whether a model takes a device is seen from the system, before anything heavy is imported: it decides how many copies there are.
+
+On a CPU every worker has a copy of its own; a GPU has one owner, the process for models that run ``alone``.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+
+def takes_device(device: str | None) -> bool:
+    """Whether a model with this ``device:`` runs on a GPU (or the like); where it is left open, if this machine has one."""
+    if device is not None:
+        return not device.startswith("cpu")
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
