@@ -309,6 +309,22 @@ class Model(Params):
             **self.identity(),
         }
 
+    def makers(self) -> tuple[str, ...]:
+        """How the names begin under which its answers stand in rows' lineage: by default its own.
+
+        A name there is one of these, or one of these with more behind a ``+``. A model that is made of others and lets them answer
+        has none: its rows name those.
+        """
+        return (self.name_and_revision(),)
+
+    def made_of(self) -> Mapping[str, Model]:
+        """The models that answer in its place, by their names in the catalog."""
+        return {}
+
+    def terms_of_answers(self) -> str | None:
+        """Under which terms its answers come, where that is known here: ``terms``, or what it is shipped with."""
+        return self.terms
+
     def with_models(self, models: Mapping[str, Any]) -> Model:
         """This model with those it is made of at hand, for one that names others (``ModelName``) in its parameters."""
         return self
@@ -320,3 +336,29 @@ class Model(Params):
         Steps that use such a model run in one process, which may ask for many things at once.
         """
         return False
+
+    @property
+    def accelerators(self) -> int:
+        """How many GPUs (or the like) it holds in the build's own process; none for a server's, or on the CPU."""
+        return sum(model.accelerators for model in self.made_of().values())
+
+
+def told(models: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
+    """What a version's manifest tells of models and of those they are made of, by their names in the catalog.
+
+    Beside the identity: ``makers``, where rows name it otherwise than ``model``; ``members``, where others answer in its place; ``terms``, where
+    the catalog (or what it is shipped with) says them.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, model in models.items():
+        about = model.model_identity()
+        makers, members, terms = model.makers(), model.made_of(), model.terms_of_answers()
+        if list(makers) != [about.get("model")]:
+            about["makers"] = list(makers)
+        if members:
+            about["members"] = list(members)
+        if terms:
+            about["terms"] = terms
+        found |= {other: tale for other, tale in told(members).items() if other not in found}
+        found[name] = about
+    return found

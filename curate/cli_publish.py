@@ -95,8 +95,8 @@ def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, st
     for (license_, source), rows in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"{rows:>12,}  {plain(license_):30} {plain(source)}")
     for model, terms in verdict.terms.items():
-        if terms is not None:
-            print(f"answers of {plain(model)}: {terms.id}")
+        if terms:
+            print(f"answers of {plain(model)}: {' AND '.join(one.id for one in terms)}")
     print(
         f"as a whole: {plain(verdict.joined.expression)}"
         if verdict.free

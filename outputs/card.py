@@ -216,7 +216,7 @@ def _license(verdict: Verdict, override: str) -> list[str]:
     said += ["", *table(["licence of rows", "rows"], rows, (1,)), *_more(len(counts)), ""]
     asks = [
         [_linked(part), _yes(part.redistribute), _yes(part.commercial if part.redistribute else None), _yes(part.modifications if part.redistribute else None),
-         "yes" if part.attribution else "no", "yes" if part.share_alike else "no", prose(part.note)]
+         "yes" if part.attribution else "no", "yes" if part.share_alike else "no", prose(part.remark)]
         for part in verdict.parts[:_MOST_CELLS]
     ]  # fmt: skip
     said += table(["terms", "copies", "for money", "changed", "name the makers", "same terms", "remarks"], asks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -15,6 +15,7 @@ from curate.steps import Registry
 from outputs.license_gate import Share, Verdict
 from outputs.licenses import Book
 from outputs.markdown import code, prose, table, value
+from outputs.model_terms import claims, hops
 
 _MOST = 200
 _REASONS = 8
@@ -96,6 +97,7 @@ def models(manifest: Mapping[str, Any], verdict: Verdict) -> list[str]:
         for given in step["models"].values():
             for one in given if isinstance(given, list) else [given]:
                 used.setdefault(str(one.get("model", one.get("use"))), []).append(step["label"])
+    made = list(dict.fromkeys(hop for share in verdict.shares for model in share.models for hop in hops(model)))
     rows = []
     for name, about in manifest["models"].items():
         model = str(about.get("model", about.get("use", "")))
@@ -105,13 +107,12 @@ def models(manifest: Mapping[str, Any], verdict: Verdict) -> list[str]:
                 code(about.get("use", "")),
                 code(model),
                 ", ".join(map(prose, dict.fromkeys(used.get(model, [])))),
-                _terms(model, verdict),
+                _terms([hop for hop in made if claims(about, hop)], verdict, about.get("members", ())),
             ]
         )
-    known = {str(about.get("model", "")) for about in manifest["models"].values()}
-    for model in dict.fromkeys(model for share in verdict.shares for model in share.models):
-        if model not in known:  # made of other models, or by a step of the dataset this one was built on
-            rows.append(["", "", code(model), "", _terms(model, verdict)])
+    for hop in made:  # by a step of the dataset this one was built on
+        if not any(claims(about, hop) for about in manifest["models"].values()):
+            rows.append(["", "", code(hop), "", _terms([hop], verdict)])
     return (
         table(["model", "kind", "identity", "steps", "terms of its answers"], rows)
         if rows
@@ -119,16 +120,16 @@ def models(manifest: Mapping[str, Any], verdict: Verdict) -> list[str]:
     )
 
 
-def _terms(model: str, verdict: Verdict) -> str:
-    made = any(model in share.models for share in verdict.shares)
-    if not made:
+def _terms(hops_: Sequence[str], verdict: Verdict, members: Sequence[str] = ()) -> str:
+    if members:
+        return f"those of {', '.join(map(prose, members))}"
+    if not hops_:
         return "no row names it"
-    if model not in verdict.terms:
+    if any(hop not in verdict.terms for hop in hops_):
         return "**not known**"
-    terms = verdict.terms[model]
-    return (
-        "none" if terms is None else f"[{prose(terms.name or terms.id)}]({terms.url})" if terms.url else prose(terms.id)
-    )
+    terms = dict.fromkeys(one for hop in hops_ for one in verdict.terms[hop])
+    shown = [f"[{prose(one.name or one.id)}]({one.url})" if one.url else prose(one.name or one.id) for one in terms]
+    return ", ".join(shown) or "none"
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[str]:

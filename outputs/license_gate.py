@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from curate.errors import PublishError
 from curate.exports import Version
 from outputs.licenses import Book, Clash, Joined, Terms
+from outputs.model_terms import Known, answers, hops, known_models
 
 Rule = Literal["unknown", "forbidden", "changed", "incompatible"]
 _BATCH = 65_536
@@ -79,8 +80,9 @@ class Verdict:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     """What binds whoever uses it, and what is not known of models."""
-    terms: Mapping[str, Terms | None]
-    """Model → terms its answers come under, None for none; models that are not known are not in it."""
+    terms: Mapping[str, tuple[Terms, ...]]
+    """Model → terms its answers come under, empty if there are none; models that are not known are not in it. Of a chain of translators
+    each is named."""
     parts: tuple[Terms, ...]
     """Every licence that some row is under."""
 
@@ -141,25 +143,16 @@ def _count(lineage: pa.Array) -> Iterable[tuple[tuple[str, str, bool, tuple[str,
 
 def judge(version: Version, book: Book) -> Verdict:
     """What the licences of a version's rows, and the terms of the models that made them, allow."""
-    return judge_shares(tally(version), book, _said(version))
+    return judge_shares(tally(version), book, known_models(version))
 
 
-def _said(version: Version) -> dict[str, str]:
-    """Model → terms that the catalog gives for its answers."""
-    found = {}
-    for about in version.manifest.get("models", {}).values():
-        if isinstance(about, Mapping) and about.get("terms") and about.get("model"):
-            found[str(about["model"])] = str(about["terms"])
-    return found
-
-
-def judge_shares(shares: Sequence[Share], book: Book, said: Mapping[str, str] | None = None) -> Verdict:
+def judge_shares(shares: Sequence[Share], book: Book, known: Sequence[Known] = ()) -> Verdict:
     """The same, of rows that are counted already.
 
     Args:
-        said: model → terms of its answers, where the catalog says them.
+        known: what manifests tell of models.
     """
-    terms, notes = _terms_of_models(shares, book, said or {})
+    terms, notes = _terms_of_models(shares, book, known)
     chosen = _choose(shares, book, terms)
     problems: list[Problem] = []
     for rule, test in (("unknown", _unknown), ("forbidden", _forbidden), ("changed", _unchangeable)):
@@ -177,7 +170,7 @@ def judge_shares(shares: Sequence[Share], book: Book, said: Mapping[str, str] | 
     problems += _between(joined.clashes, sound)
     every = tuple(sorted({one for parts in chosen.values() for one in parts}, key=lambda one: one.id))
     whole = joined if len(sound) == len(chosen) else book.join(every)
-    notes += [f"{one.name or one.id}: {one.note}" for one in every if one.note]
+    notes += [f"{one.name or one.id}: {one.remark}" for one in every if one.remark]
     return Verdict(tuple(shares), whole, tuple(problems), tuple(dict.fromkeys(notes)), terms, every)
 
 
@@ -194,34 +187,34 @@ def _unchangeable(one: Terms, share: Share) -> bool:
 
 
 def _terms_of_models(
-    shares: Sequence[Share], book: Book, said: Mapping[str, str]
-) -> tuple[dict[str, Terms | None], list[str]]:
+    shares: Sequence[Share], book: Book, known: Sequence[Known]
+) -> tuple[dict[str, tuple[Terms, ...]], list[str]]:
     rows: dict[str, int] = {}
     for share in shares:
-        for model in share.models:
+        for model in dict.fromkeys(one for made in share.models for one in hops(made)):
             rows[model] = rows.get(model, 0) + share.rows
-    terms: dict[str, Terms | None] = {}
+    terms: dict[str, tuple[Terms, ...]] = {}
     notes = []
     for model, count in rows.items():
-        given = said.get(model)
-        if given is not None:
-            terms[model] = None if given == "none" else book.find(given)
-        elif (found := book.of_model(model)) is not None:
-            terms[model] = found[0]
-            notes += [f"{model}: {found[1]}"] if found[1] else []
-        else:
+        told = answers(model, book, known)
+        if told is None:
             notes.append(f"what the answers of {model} may be used for is not known ({count:,} rows)")
+        else:
+            terms[model] = told[0]
+            notes += [f"{model}: {told[1]}"] if told[1] else []
     return terms, notes
 
 
-def _choose(shares: Sequence[Share], book: Book, terms: Mapping[str, Terms | None]) -> dict[Share, tuple[Terms, ...]]:
+def _choose(
+    shares: Sequence[Share], book: Book, terms: Mapping[str, tuple[Terms, ...]]
+) -> dict[Share, tuple[Terms, ...]]:
     """For each share the licences that hold; of licences to choose from (OR), those that go best with all others."""
     ways: dict[Share, list[tuple[Terms, ...]]] = {}
     known: dict[str, tuple[tuple[Terms, ...], ...]] = {}
     for share in shares:
         if share.license not in known:
             known[share.license] = tuple(dict.fromkeys(book.alternatives(share.license)))
-        made = [given for model in share.models if (given := terms.get(model)) is not None]
+        made = [one for model in share.models for hop in hops(model) for one in terms.get(hop, ())]
         ways[share] = [tuple(dict.fromkeys([*way, *made])) for way in known[share.license]]
     texts: dict[str, Share] = {share.license: share for share in shares if len(ways[share]) > 1}
     fixed = list(dict.fromkeys(one for given in ways.values() if len(given) == 1 for one in given[0]))
@@ -273,7 +266,13 @@ def lines(verdict: Verdict) -> list[str]:
         counts = problem.by_source()
         for (source, license_), rows in itertools.islice(counts.items(), _SHOWN):
             models = sorted(
-                {m for share in problem.shares if share.source == source for m in share.models if verdict.terms.get(m)}
+                {
+                    model
+                    for share in problem.shares
+                    if share.source == source
+                    for model in share.models
+                    if any(verdict.terms.get(hop) for hop in hops(model))
+                }
             )
             made = f", by {', '.join(models)}" if models else ""
             told.append(f"  {rows:,} rows of '{plain(source)}' under '{plain(license_)}'{made}")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +22,12 @@ FILE = Path(__file__).parent / "data" / "licenses.yaml"
 _MOST_ALTERNATIVES = 64
 _LONGEST = 200
 ANY = "*"
+_PORT = re.compile(
+    r"((?:cc-by(?:-nc)?(?:-sa|-nd)?|creative-commons-[a-z-]+)-\d\.\d)-(?:[a-z]{2}|igo|scotland|unported|international|generic)"
+)
+_ADDRESS = re.compile(
+    r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses/([a-z-]+)/(\d\.\d)|publicdomain/(zero)/1\.0|publicdomain/mark/1\.0)(?:/.*)?"
+)
 
 
 class Terms(BaseModel):
@@ -46,6 +53,16 @@ class Terms(BaseModel):
     hub: str | None = None
     aliases: tuple[str, ...] = ()
     note: str = ""
+    checked: Literal["", "text", "told"] = ""
+    """What was read for the list: the licence's own words (``text``) or only what others write about it (``told``)."""
+
+    @property
+    def remark(self) -> str:
+        """The note, with a word on how well it is known where others' terms bind whoever uses the rows."""
+        if not self.extra or self.checked == "text" or "not read" in self.note or not self.id.startswith("LicenseRef-"):
+            return self.note
+        how = "as others tell it" if self.checked == "told" else "as far as engineers know"
+        return f"{self.note} ({how}: read it yourself)" if self.note else ""
 
 
 class _OfModel(BaseModel):
@@ -104,12 +121,23 @@ class Book:
 
     def find(self, name: str) -> Terms:
         """The terms of a licence by any of its names; terms that nobody knows for one that is not listed."""
-        known = self._folded.get(_fold(name))
+        known = self._look_up(name)
         return self.licenses[known] if known else Terms(id=name.strip()[:_LONGEST] or "unknown", redistribute=None)
 
     def known(self, name: str) -> bool:
         """Whether a licence of that name is listed."""
-        return _fold(name) in self._folded
+        return self._look_up(name) is not None
+
+    def _look_up(self, name: str) -> str | None:
+        folded = _fold(name)
+        if folded in self._folded:
+            return self._folded[folded]
+        # A country's own version of a Creative Commons licence, or its address.
+        if match := _PORT.fullmatch(folded):
+            return self._folded.get(match[1])
+        if match := _ADDRESS.fullmatch(folded):
+            return self._folded.get(f"cc-{match[1]}-{match[2]}" if match[1] else "cc0-1.0" if match[3] else "pd")
+        return None
 
     def alternatives(self, expression: str) -> tuple[tuple[Terms, ...], ...]:
         """The ways to keep to an SPDX expression: each is a set of licences that all hold, in order of writing.
@@ -129,7 +157,7 @@ class Book:
         """The terms that a model's answers come under, and a remark; None if the model is not known.
 
         Args:
-            model: ``name@revision``.
+            model: ``name@revision`` of one model; for a chain of translators ask for each.
         """
         name = model.partition("@")[0]
         for pattern, terms, note in self.models:
@@ -148,19 +176,18 @@ class Book:
         every = tuple(sorted(dict.fromkeys(parts), key=lambda one: one.id))
         alike = [one for one in every if one.share_alike]
         by_id = {one.id: one for one in every}
+        found = {
+            tuple(sorted((one.id, name))): Clash(tuple(sorted((one.id, name))), "their texts exclude one another")
+            for one in every
+            for name in one.clashes
+            if name in by_id and not one.share_alike and not by_id[name].share_alike
+        }
         if not alike:
-            pairs = {
-                tuple(sorted((one.id, name))): Clash(tuple(sorted((one.id, name))), "their texts exclude one another")
-                for one in every
-                for name in one.clashes
-                if name in by_id
-            }
             kept = tuple(one for one in every if not self._covered(one, every, by_id))
-            return Joined(kept, kept[0] if len(kept) == 1 else None, tuple(pairs[key] for key in sorted(pairs)))
+            return Joined(kept, kept[0] if len(kept) == 1 else None, tuple(found[key] for key in sorted(found)))
         result = self._common(every, alike)
-        if result is not None:
+        if result is not None and not found:
             return Joined((result,), result)
-        found = {}
         for one in alike:
             for other in every:
                 key = tuple(sorted((one.id, other.id)))
@@ -176,7 +203,18 @@ class Book:
         """Whether keeping to the others is keeping to this one."""
         if ANY in one.within:
             return any(ANY not in other.within or other.id < one.id for other in every if other is not one)
-        return any(name in by_id for name in one.within)
+        return not by_id.keys().isdisjoint(self._above(one))
+
+    def _above(self, one: Terms) -> set[str]:
+        """Licences that ask for at least as much, and those that ask for as much as these, and so on."""
+        found: set[str] = set()
+        left = list(one.within)
+        while left:
+            name = left.pop()
+            if name not in found and name != one.id:
+                found.add(name)
+                left += self.find(name).within
+        return found
 
     def _common(self, every: Sequence[Terms], alike: Sequence[Terms]) -> Terms | None:
         names = dict.fromkeys([*(one.id for one in alike), *(name for one in alike for name in one.becomes)])
@@ -190,14 +228,20 @@ class Book:
 
     def _why(self, one: Terms, other: Terms) -> str:
         if one.share_alike and other.share_alike:
+            if other.id in one.clashes or one.id in other.clashes:
+                return "their texts exclude one another"
             return "each wants the whole under its own terms, and neither allows the other's"
         alike, free = (one, other) if one.share_alike else (other, one)
         if free.redistribute is not True:
             return f"{alike.id} wants the whole under its own terms, and nobody knows whether {free.id} allows that"
         if not free.modifications:
             return f"{alike.id} lets everybody change the whole, which {free.id} forbids"
+        if alike.id in free.clashes or free.id in alike.clashes:
+            return "their texts exclude one another"
         if not free.commercial and alike.commercial:
             return f"{alike.id} lets everybody sell the whole, which {free.id} forbids"
+        if free.attribution and not alike.attribution:
+            return f"{free.id} wants its makers named, which {alike.id} does not ask for"
         if free.extra:
             return f"{alike.id} forbids further limits on use, which {free.id} sets"
         return "their texts exclude one another"
@@ -205,6 +249,8 @@ class Book:
 
 def _fits(one: Terms, whole: Terms) -> bool:
     if one.redistribute is not True or whole.id in one.clashes or one.id in whole.clashes:
+        return False
+    if one.attribution and not whole.attribution:
         return False
     return one.modifications and not one.extra and (one.commercial or not whole.commercial)
 
@@ -294,6 +340,9 @@ def load_book(*more: Path) -> Book:
     for name, terms in licenses.items():
         for alias in terms.aliases:
             folded.setdefault(_fold(alias), name)
+    for name, terms in licenses.items():
+        if terms.name:
+            folded.setdefault(_fold(terms.name), name)
     return Book(licenses, tuple(models), folded)
 
 

@@ -58,12 +58,14 @@ class State:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """What curate published there last; empty if it never did."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    cut_off: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Where publishing was cut off: path → SHA-256 of what curate had there before or was to put there."""
 
     @property
     def ours(self) -> dict[str, str]:
         """Path → SHA-256 of the files that curate put there last."""
         listed = self.manifest.get("publication", {}).get("files", [])
-        return {
+        return {path: digests[-1] for path, digests in self.cut_off.items() if digests} | {
             str(one["path"]): str(one["sha256"])
             for one in listed
             if isinstance(one, Mapping) and "path" in one and "sha256" in one
@@ -174,7 +176,7 @@ def in_the_way(items: Sequence[Item], patterns: Sequence[str], state: State) -> 
         blank = not state.card.strip() or re.fullmatch(r"---\s*\n(license:.*\n)?---\s*", state.card)
         if (
             README in ours
-            and digest != ours[README]
+            and digest not in (ours[README], *state.cut_off.get(README, ()))
             and not any(item.path == README and item.read() == state.card.encode() for item in items)
         ):
             found.append("README.md was edited by hand since curate wrote it")
@@ -209,9 +211,19 @@ def human(size: int) -> str:
 
 
 def shown(url: str) -> str:
-    """A URL without user, password, query and fragment."""
+    """A URL without user, password, query and fragment; of a chain (``zip://…::s3://…``) each part."""
+    return "::".join(_shown(part) for part in url.split("::")).rstrip("/")
+
+
+def _shown(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    if not parts.scheme or "://" not in url:
+        return url.partition("?")[0].rpartition("@")[2]
+    place, path = parts.netloc.rpartition("@")[2], parts.path
+    port = place.rpartition(":")[2] if ":" in place else ""
+    if "@" in path and port and not port.isdigit():  # a password with a '/' in it
+        place, path = "", path.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{path}".rstrip("/")
 
 
 def shown_place(place: Place) -> Shown:

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from curate._version import __version__
-from curate.catalog import Dataset, Reference
+from curate.backends import told
+from curate.catalog import Dataset
 from curate.engine.fingerprint import step_recipe
 from curate.engine.funnel import Funnel
 from curate.engine.spending import spent
@@ -80,11 +81,7 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
 def _models(spec: Dataset, runner: Runner) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for use in spec.steps:
-        known = runner.models_of(use.params)
-        for names in use.params.named(Reference.MODEL).values():
-            for name in names:
-                terms = {"terms": known[name].terms} if known[name].terms else {}
-                found[name] = {**known[name].model_identity(), **terms}
+        found |= told(runner.models_of(use.params))
     return found
 
 

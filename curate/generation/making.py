@@ -7,7 +7,9 @@ so that no step can forget one.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -90,8 +92,26 @@ def new_rows(
 
 def all_licenses(*given: str) -> str:
     """The licence of what was made of several things: an SPDX expression that asks for all of theirs."""
-    found = list(dict.fromkeys(part for one in given for part in one.split(" AND ")))
-    return " AND ".join(found)
+    if len(set(given)) == 1 and " OR " in given[0].upper():
+        return given[0]
+    return " AND ".join(dict.fromkeys(part for one in given for part in _all_of(one)))
+
+
+@lru_cache(4096)
+def _all_of(expression: str) -> tuple[str, ...]:
+    """The parts of an expression that all hold; a choice (``OR``) is one part and stands in brackets."""
+    pieces, depth = [""], 0
+    for word in re.split(r"([()]|\s+)", expression.strip()):
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if depth < 0:
+            break
+        if not depth and word.upper() == "OR":
+            return (f"({expression.strip()})",)
+        if not depth and word.upper() == "AND":
+            pieces.append("")
+        else:
+            pieces[-1] += word
+    return tuple(piece.strip() for piece in pieces) if depth == 0 and all(map(str.strip, pieces)) else (expression,)
 
 
 def as_they_are(rows: Rows) -> pa.Table:

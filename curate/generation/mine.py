@@ -22,7 +22,7 @@ from curate.backends import Encoder
 from curate.catalog.params import LanguageTag, ModelName, PerLanguage
 from curate.errors import StepError
 from curate.generation import neighbours, sentences
-from curate.generation.making import hash_of, new_rows
+from curate.generation.making import all_licenses, hash_of, new_rows
 from curate.generation.margins import Candidates, Direction, Pairs, Score
 from curate.generation.monolingual import Numbers, Sentences
 from curate.rows import Kind, languages, text, unknown_fields
@@ -49,6 +49,7 @@ class Mine(GatherStep):
     """
 
     tag: ClassVar[str] = "mine"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Parallel pairs mined from text in several languages, by margin."
     kinds: ClassVar[frozenset[Kind]] = frozenset(Kind) - {Kind.PARALLEL}
 
@@ -346,7 +347,7 @@ class _Writer:
         near = [source.rows(one)[:_PARENTS].tolist() for one in lefts]
         far = [side.rows(one)[:_PARENTS].tolist() for side, one in zip(targets, rights, strict=True)]
         said = source.texts(np.asarray(lefts, np.int64))
-        licenses = [joint_license([heap.license[row] for row in (*a, *b)]) for a, b in zip(near, far, strict=True)]
+        licenses = [all_licenses(*(heap.license[row] for row in (*a, *b))) for a, b in zip(near, far, strict=True)]
         sources = [(heap.source[a[0]], heap.source[b[0]]) for a, b in zip(near, far, strict=True)]
         table = new_rows(
             Kind.PARALLEL, batch, [a[0] - start for a in near],
@@ -369,15 +370,6 @@ class _Writer:
             "cosine": round(float(pairs.cosine[at]), 5),
             "rank": float(self._ranks[side][at]),
         }
-
-
-def joint_license(licenses: Iterable[str]) -> str:
-    """What holds for a row made of several: one licence if all have the same, else an SPDX expression of all, in order."""
-    distinct = list(dict.fromkeys(licenses))
-    if len(distinct) == 1:
-        return distinct[0]
-    parts = dict.fromkeys(part for one in distinct for part in ([f"({one})"] if " OR " in one else one.split(" AND ")))
-    return " AND ".join(parts)
 
 
 def with_licenses(table: pa.Table, licenses: Sequence[str]) -> pa.Table:

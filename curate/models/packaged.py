@@ -49,6 +49,8 @@ class Package:
     """Whether it is a base model, which continues texts and knows no chat."""
     context: int = 2048
     """Tokens it was trained on."""
+    answers: str = "none"
+    """Terms that its answers come under, by their name in the list of licences."""
 
     @property
     def model(self) -> str:
@@ -82,6 +84,7 @@ PACKAGES = {
             terms="https://ai.google.dev/gemma/terms",
             ask=True,
             base=True,
+            answers="gemma-terms",
         ),
     )
 }

@@ -134,6 +134,14 @@ class Route(Model):
             raise ModelError(f"the route through {', '.join(self.through)} has not been given its models")
         return self._models
 
+    def makers(self) -> tuple[str, ...]:
+        """None: rows name the models that the way led through."""
+        return ()
+
+    def made_of(self) -> Mapping[str, Model]:
+        """The models it goes through."""
+        return self._bound()
+
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """The parameters but for names of models: :meth:`name_and_revision` stands for the models themselves."""
         given = super().identity(decisions=decisions)

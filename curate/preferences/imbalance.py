@@ -37,6 +37,7 @@ class Imbalance(GatherStep):
     """
 
     tag: ClassVar[str] = "imbalance"
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT})
     summary: ClassVar[str] = "Preference rows: the dominant language's answer, translated, over the model's direct one"
 

@@ -49,6 +49,7 @@ class Pair(Prompting, GatherStep):
     """
 
     tag: ClassVar[str] = "pair"
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED, Kind.PREFERENCE})
     summary: ClassVar[str] = "Preference rows out of scored answers to the same prompt"
 

@@ -14,7 +14,7 @@ import curate
 from curate.catalog.params import PerLanguage
 from curate.errors import StepError
 from curate.generation.margins import Candidates, margin
-from curate.generation.mine import Mine, joint_license
+from curate.generation.mine import Mine
 from curate.generation.neighbours import exact
 from curate.rows import Kind
 from curate.steps import Registry
@@ -200,13 +200,6 @@ def test_thresholds_and_limits_are_by_language(world, make, gathered):
     made, _ = gathered(Kind.PARALLEL, Mine(most=PerLanguage(None, {"de": 3})).gather([rows], world))
     assert sorted(row["scores"]["mine.rank"] for row in made if row["language"] == "de") == [1, 2, 3]
     assert sum(row["language"] == "zh" for row in made) > 3
-
-
-def test_two_licences_are_both_said():
-    assert joint_license(["MIT", "MIT"]) == "MIT"
-    assert joint_license(["CC0-1.0", "CC-BY-2.0", "CC0-1.0"]) == "CC0-1.0 AND CC-BY-2.0"
-    assert joint_license(["MIT OR Apache-2.0", "unknown"]) == "(MIT OR Apache-2.0) AND unknown"
-    assert joint_license(["MIT AND CC0-1.0", "CC0-1.0"]) == "MIT AND CC0-1.0"
 
 
 def test_the_licence_of_a_pair_is_that_of_both_rows(world, make, gathered):
