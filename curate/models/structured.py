@@ -103,10 +103,9 @@ def _candidates(text: str) -> list[tuple[bool, Any]]:
         tries += 1
         try:
             value, position = decoder.raw_decode(stripped, start.start())
-        except (ValueError, RecursionError):
-            position = start.end()
-        else:
             found.append((True, _without_surrogates(value)))
+        except (ValueError, RecursionError):  # Python 3.12 and later read what nobody can walk through
+            position = max(position, start.end())
     return found
 
 
