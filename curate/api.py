@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.catalog import Catalog, catalog_schema
-from curate.catalog import find_store
+from curate.catalog import Catalog, catalog_schema, find_store
 from curate.catalog import load_catalog as _load
 from curate.catalog.document import nearest
 from curate.engine.build import Built, build_datasets, make_plan

@@ -58,6 +58,8 @@ class Written:
     """By split."""
     files: list[str] = field(default_factory=list)
     """Relative to the folder it was given, in order."""
+    digest: str = ""
+    """Of the bytes of all data files."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Reason → rows that were left out because the reader would skip or misread them."""
     examples: dict[str, list[str]] = field(default_factory=dict)

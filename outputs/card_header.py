@@ -76,7 +76,7 @@ def header(
         "task_categories": list(TASKS[version.kind]),
         "multilinguality": [several],
         "tags": [*_TAGS[version.kind], *(["synthetic"] if made else []), "curate"],
-        "configs": configs(layout),
+        "configs": configs(layout, f"{version.name}@{version.version}"),
     }
 
 

@@ -116,6 +116,7 @@ def _account(version: Version, use: StepUse, written: Written) -> dict[str, Any]
         "skipped_examples": written.examples,
         "notes": written.notes,
         "files": written.files,
+        "digest": written.digest,
         "licenses": version.manifest["licenses"],
         "curate": __version__,
     }

@@ -251,11 +251,17 @@ def _by_key(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, pa.T
         yield str(part["key"][0]), table.take(pa.array(part["index"].to_numpy()))
 
 
-def header(layout: Layout) -> list[dict[str, Any]]:
-    """The ``configs`` of a card's header."""
+def header(layout: Layout, about: str) -> list[dict[str, Any]]:
+    """The ``configs`` of a card's header.
+
+    Args:
+        about: what the rows are and no others: ``datasets`` caches a folder by its last name and this header, and would give the rows of an
+            earlier version for those of a later one.
+    """
     return [
         {
             "config_name": config.name,
+            "description": about,
             **({"default": True} if config.name == DEFAULT and len(layout.configs) > 1 else {}),
             "data_files": [{"split": split, "path": config.pattern(split)} for split in config.splits],
         }

@@ -6,28 +6,29 @@ After ``docs/`` and ``src/axolotl/prompt_strategies/`` of 0.19.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
+from pydantic import PrivateAttr
 
 from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
-from outputs.formats.forms import DATA, conversation
+from outputs.formats.forms import conversation, unfit
 from outputs.formats.readme import Guide, write_yaml
 from outputs.formats.rendered import RenderedForm
 from outputs.formats.template import shared_beginning
 from outputs.formats.turns import (
     MULTI,
-    TEXT_EMPTY,
     Misread,
     Turn,
     need_answer,
     need_no_tools,
     need_pair,
     need_prompt,
+    need_text,
     need_trained,
     split_system,
 )
@@ -61,12 +62,14 @@ class Axolotl(RenderedForm):
     template_file: str | None = None
     """The chat template that KTO's text is rendered with, and in which the answers of DPO must be found: a Jinja file, a
     ``tokenizer_config.json``, or a model's folder. ChatML unless given. Axolotl's own setting stays ``tokenizer_default``."""
+    _systems: dict[bool, int] = PrivateAttr(default_factory=dict)
+
+    def begin(self) -> None:
+        super().begin()
+        self._systems = {True: 0, False: 0}
 
     def check(self, kind: Kind) -> list[str]:
-        found = super().check(kind)
-        if self.task is not None and self.task not in _TASKS.get(kind, ()):
-            found.append(f"task: {kind} rows are for {' or '.join(_TASKS.get(kind, ('none',)))}, not {self.task}")
-        return found
+        return [*super().check(kind), *unfit("task", self.task, kind, _TASKS)]
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
@@ -81,9 +84,7 @@ class Axolotl(RenderedForm):
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
-            if not row["text"]:
-                raise Misread(TEXT_EMPTY)
-            return row
+            return need_text(row)
         if kind is Kind.SFT:
             turns = conversation(row)
             need_trained(turns)  # it drops samples without a token to train on
@@ -100,12 +101,12 @@ class Axolotl(RenderedForm):
             self._need_findable(row[side][0])
         return row
 
-    @staticmethod
-    def _reward(row: dict[str, Any]) -> dict[str, Any]:
+    def _reward(self, row: dict[str, Any]) -> dict[str, Any]:
         system, turns = split_system(row["prompt"], empty=False)
         need_no_tools(turns)
         if len(turns) != 1:
             raise Misread(MULTI)
+        self._systems[system is not None] += 1
         return {"system": system or "", "input": turns[0]["content"],
                 "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}  # fmt: skip
 
@@ -131,9 +132,11 @@ class Axolotl(RenderedForm):
             "completion": {"type": "completion", "field": "text"},
         }  # fmt: skip
         strategy = strategies[task]
-        values: dict[str, Any] = {"datasets": [{**_place(self.spread(train, written), train, self.format), **strategy}]}
+        if task == "reward":
+            strategy |= self._systemless(written)
+        values: dict[str, Any] = {"datasets": [{**self._place(train, written), **strategy}]}
         if test:
-            values["test_datasets"] = [{**_place(self.spread(test, written), test, self.format), **strategy}]
+            values["test_datasets"] = [{**self._place(test, written), **strategy}]
         if task in ("dpo", "kto"):
             values |= {"rl": task, "remove_unused_columns": False}
         if task == "reward":
@@ -153,9 +156,18 @@ class Axolotl(RenderedForm):
         run = "axolotl train axolotl.yaml --base-model MODEL"
         return Guide([config], [("From this folder, with your model for MODEL (and all else of a training in `axolotl.yaml`):", "sh", run)])  # fmt: skip
 
+    def _systemless(self, written: Written) -> dict[str, Any]:
+        """Its reward models' strategy puts an empty system message before a conversation that has none, unless all are dropped."""
+        if self._systems[True] and self._systems[False]:
+            written.notes.append(
+                f"{self._systems[False]:,} rows have no system message and {self._systems[True]:,} have one: Axolotl gives those without "
+                "an empty one; write system: merge, system: drop, or add_system"
+            )
+        return {} if self._systems[True] else {"drop_system_message": True}
 
-def _place(files: Sequence[str], split: str, format: str) -> dict[str, Any]:
-    kind = "parquet" if format == "parquet" else "json"
-    if len(files) == 1:
-        return {"path": files[0], "ds_type": kind, "split": "train"}
-    return {"path": f"{DATA}/{split}", "ds_type": kind, "data_files": list(files), "split": "train"}
+    def _place(self, split: str, written: Written) -> dict[str, Any]:
+        """Where a split is. Of several files the folder alone: for DPO and KTO Axolotl forgets ``ds_type``, and would read
+        ``data_files`` of Parquet as JSON."""
+        place = self.place(split, written)
+        kind = {} if place.endswith(f"/{split}") else {"ds_type": "parquet" if self.format == "parquet" else "json"}
+        return {"path": place, **kind, "split": "train"}

@@ -7,13 +7,15 @@ like a date for dates (Arrow's JSON reader, and so ``datasets``); such fields ar
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Format = Literal["parquet", "jsonl", "json"]
@@ -21,7 +23,7 @@ Compression = Literal["zstd", "snappy", "gzip", "none"]
 # Line breaks to Python's str.splitlines and to some editors, but to JSON ordinary characters.
 _BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _BREAK = re.compile("[\u0085\u2028\u2029]".encode().decode())
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?(?:Z|[+-]\d{2}:?\d{2})?$", re.ASCII)
+_DATE = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
 
 
 def dump_line(value: Any) -> bytes:
@@ -133,8 +135,10 @@ class _JsonWriter(_Writer):
         self._array, self._first, self._dates = array, True, dates
 
     def write(self, table: pa.Table) -> None:
+        for name in table.column_names:
+            for chunk in table[name].chunks:
+                _note_dates(chunk, name, self._dates)
         for row in table.to_pylist():
-            _note_dates(row, "", self._dates)
             if self._array:
                 self._file.write(b"[\n" if self._first else b",\n")
                 self._first = False
@@ -152,16 +156,23 @@ class _JsonWriter(_Writer):
         self._raw.close()
 
 
-def _note_dates(value: Any, name: str, dates: dict[str, bool]) -> None:
-    if isinstance(value, str):
-        if dates.get(name, True):
-            dates[name] = bool(_DATE.match(value))
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            _note_dates(each, f"{name}.{key}" if name else key, dates)
-    elif isinstance(value, list):
-        for each in value:
-            _note_dates(each, name, dates)
+def _note_dates(column: pa.Array, name: str, dates: dict[str, bool]) -> None:
+    if pa.types.is_struct(column.type):
+        for field, values in zip(column.type, column.flatten(), strict=True):
+            _note_dates(values, f"{name}.{field.name}", dates)
+    elif pa.types.is_list(column.type):
+        _note_dates(column.flatten(), name, dates)
+    elif pa.types.is_string(column.type) and len(column) and dates.get(name, True):
+        dates[name] = bool(pc.all(pc.match_substring_regex(column, _DATE)).as_py())
+
+
+def digest_of(files: Iterable[str], folder: Path) -> str:
+    """SHA-256 over the names and the bytes of these files below a folder."""
+    found = hashlib.sha256()
+    for name in files:
+        with (folder / name).open("rb") as file:
+            found.update(f"{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
 
 
 def relative(paths: Iterable[Path], folder: Path) -> list[str]:

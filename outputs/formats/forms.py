@@ -20,7 +20,7 @@ from curate.errors import ExportError
 from curate.exports import Output, Version, Written
 from curate.rows import Kind, payload
 from curate.steps import Rows
-from outputs.formats.files import Compression, Format, SplitFiles, relative
+from outputs.formats.files import Compression, Format, SplitFiles, digest_of, relative
 from outputs.formats.readme import Guide, write_readme
 from outputs.formats.turns import Misread, System, Turn, with_system
 
@@ -148,6 +148,7 @@ class Form(Output):
         if not any(written.rows.values()):
             raise ExportError(f"{version.name}: there is no row to write{_why(written)}")
         self._tell_missing(seen, written)
+        written.digest = digest_of(written.files, folder)
         guide = self.configure(version, folder, written)
         written.files += relative(write_readme(self, version, folder, written, guide), folder)
         return written
@@ -155,6 +156,11 @@ class Form(Output):
     def spread(self, split: str, written: Written) -> list[str]:
         """The files of a split, relative to the export's folder, in order."""
         return [name for name in written.files if re.fullmatch(rf"{DATA}/{re.escape(split)}(?:/\d+)?\.[a-z.]+", name)]
+
+    def place(self, split: str, written: Written) -> str:
+        """The file of a split, or the folder of its files."""
+        files = self.spread(split, written)
+        return files[0] if len(files) == 1 else f"{DATA}/{split}"
 
     def train_and_test(self, version: Version, written: Written) -> tuple[str, str | None]:
         """The split to train on and, if there is one, that to test on: ``train`` and ``validation`` or ``test`` where they are called
@@ -267,6 +273,14 @@ def _named(table: pa.Table, column: str, patterns: Sequence[str], seen: set[str]
     element = pl.element()
     kept = values.list.eval(element.filter(element.struct.field("name").is_in(wanted)))
     return pa.array(kept.to_list(), dtype)
+
+
+def unfit(name: str, value: str | None, kind: Kind, fits: Mapping[Kind, Sequence[str]]) -> list[str]:
+    """What is wrong with a parameter that names for what rows are, if these cannot be for that."""
+    known = fits.get(kind, ())
+    if value is None or value in known:
+        return []
+    return [f"{name}: {kind} rows are for {' or '.join(known) or 'none'}, not {value}"]
 
 
 def score_of(row: Mapping[str, Any], name: str) -> float | None:

@@ -7,6 +7,7 @@ single objects; ``kto_tag`` is a boolean and the label is found again by which s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,16 +19,16 @@ from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import STRING
 from outputs.formats.files import Format
-from outputs.formats.forms import DATA, Form, conversation
+from outputs.formats.forms import Form, conversation, unfit
 from outputs.formats.readme import Guide, write_yaml
 from outputs.formats.turns import (
     ANSWER_EMPTY,
-    TEXT_EMPTY,
     Misread,
     Turn,
     need_alternation,
     need_answer,
     need_pair,
+    need_text,
     split_system,
 )
 
@@ -42,6 +43,7 @@ _STAGES: Mapping[Kind, tuple[Stage, ...]] = {
     Kind.DOCUMENT: ("pt",),
 }
 _PLACEHOLDERS = ("<image>", "<video>", "<audio>")
+_PLACEHOLDER = re.compile("|".join(_PLACEHOLDERS))
 
 
 def said(turn: Turn) -> dict[str, str]:
@@ -68,10 +70,7 @@ class LlamaFactory(Form):
     _placeholders: int = PrivateAttr(default=0)
 
     def check(self, kind: Kind) -> list[str]:
-        found = super().check(kind)
-        if self.stage is not None and self.stage not in _STAGES.get(kind, ()):
-            found.append(f"stage: {kind} rows are for {' or '.join(_STAGES.get(kind, ('none',)))}, not {self.stage}")
-        return found
+        return [*super().check(kind), *unfit("stage", self.stage, kind, _STAGES)]
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.DOCUMENT:
@@ -90,14 +89,12 @@ class LlamaFactory(Form):
         found = self._converted(kind, row)
         if kind is not Kind.DOCUMENT:
             turns = [*found["conversations"], *(found[side] for side in ("chosen", "rejected") if side in found)]
-            self._placeholders += any(mark in turn["value"] for turn in turns for mark in _PLACEHOLDERS)
+            self._placeholders += any(_PLACEHOLDER.search(turn["value"]) for turn in turns)
         return found
 
     def _converted(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
-            if not row["text"]:
-                raise Misread(TEXT_EMPTY)
-            return row
+            return need_text(row)
         if kind is Kind.SFT:
             turns = conversation(row)
             need_alternation(split_system(turns, empty=False)[1], ends_with="assistant")
@@ -132,13 +129,11 @@ class LlamaFactory(Form):
 
     def configure(self, version: Version, folder: Path, written: Written) -> Guide:
         kind = version.kind
-        described = {}
-        for split in version.splits:
-            files = self.spread(split, written)
-            if files:
-                described[f"{version.name}_{split}"] = self.describe(
-                    kind, files[0] if len(files) == 1 else f"{DATA}/{split}"
-                )
+        described = {
+            f"{version.name}_{split}": self.describe(kind, self.place(split, written))
+            for split in version.splits
+            if self.spread(split, written)
+        }
         info = folder / "dataset_info.json"
         # It is opened in the encoding of the system: ASCII is read everywhere.
         info.write_text(json.dumps(described, indent=2) + "\n", encoding="ascii")

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from curate.exports import Version, Written
 from curate.rows import Kind, payload, schema
-from outputs.formats.files import Format, SplitFiles, relative
+from outputs.formats.files import Format, SplitFiles, digest_of, relative
 from outputs.formats.forms import DATA, Form
 from outputs.formats.readme import Guide, write_readme
 
@@ -66,6 +66,7 @@ class Parquet(Form):
             written.rows[split] = files.rows
             if not files.rows:
                 written.notes.append(f"the split '{split}' has no rows: its file has columns only")
+        written.digest = digest_of(written.files, folder)
         written.files += relative(
             write_readme(self, version, folder, written, self.configure(version, folder, written)), folder
         )

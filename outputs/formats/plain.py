@@ -13,7 +13,7 @@ from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING, Role
 from outputs.formats.files import Format
-from outputs.formats.forms import DATA, Form, conversation
+from outputs.formats.forms import Form, conversation
 from outputs.formats.llama_factory import SAID, SAYINGS, TAGS
 from outputs.formats.readme import Guide
 from outputs.formats.turns import (
@@ -184,6 +184,4 @@ class Alpaca(Form):
 def _loading(form: Form, version: Version, written: Written) -> Guide:
     train, _ = form.train_and_test(version, written)
     code = f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{train}")'
-    files = form.spread(train, written)
-    where = files[0] if len(files) == 1 else f"{DATA}/{train}/"
-    return Guide([], [(f"Data to train on: `{where}`. In Python:", "python", code)])
+    return Guide([], [(f"Data to train on: `{form.place(train, written)}`. In Python:", "python", code)])

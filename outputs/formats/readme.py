@@ -38,12 +38,17 @@ def write_yaml(path: Path, values: Mapping[str, Any], *remarks: str) -> Path:
 
 
 def configs(form: Form, version: Version, written: Written, below: str = "") -> dict[str, Any]:
-    """The head of a README by which ``datasets.load_dataset`` finds the splits, from the folder ``below``."""
+    """The head of a README by which ``datasets.load_dataset`` finds the splits, from the folder ``below``.
+
+    ``datasets`` caches a folder by its last name and this head alone: without the digest in it, it would give the rows of an earlier
+    export for those of a later one, of whatever dataset.
+    """
     files = {split: form.spread(split, written) for split in version.splits}
     return {
         "configs": [
             {
                 "config_name": "default",
+                "description": f"{version.name}@{version.version} sha256:{written.digest}",
                 "data_files": [
                     {"split": split, "path": [name.removeprefix(below) for name in names]}
                     for split, names in files.items()

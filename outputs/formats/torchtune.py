@@ -17,12 +17,11 @@ from curate.rows.kinds import MESSAGES, STRING
 from outputs.formats.forms import Form, conversation
 from outputs.formats.readme import Guide, write_yaml
 from outputs.formats.turns import (
-    TEXT_EMPTY,
-    Misread,
     need_alternation,
     need_no_tools,
     need_pair,
     need_prompt,
+    need_text,
     split_system,
 )
 
@@ -43,9 +42,7 @@ class Torchtune(Form):
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
-            if not row["text"]:
-                raise Misread(TEXT_EMPTY)
-            return row
+            return need_text(row)
         if kind is Kind.SFT:
             turns = conversation(row)
             _need_plain(turns)
@@ -70,7 +67,8 @@ class Torchtune(Form):
                   "data_files": self.spread(split, written), "split": "train"}
             for key, split in (("dataset", train), ("dataset_val", test)) if split
         }  # fmt: skip
-        config = write_yaml(folder / "torchtune.yaml", values, "Put this part into your recipe's configuration; the paths are relative to this folder.")  # fmt: skip
+        config = write_yaml(folder / "torchtune.yaml", values, "Put this part into your recipe's configuration; the paths are relative to this folder.",
+                            *(["torchtune 0.6 has no recipe that reads dataset_val."] if test else []))  # fmt: skip
         run = "tune run RECIPE --config CONFIG   # with this part in CONFIG"
         return Guide([config], [("From this folder, with `torchtune.yaml` in your recipe's configuration:", "sh", run)])
 

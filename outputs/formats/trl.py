@@ -14,16 +14,16 @@ import pyarrow as pa
 from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
-from outputs.formats.forms import Form, conversation, score_of
+from outputs.formats.forms import Form, conversation, score_of, unfit
 from outputs.formats.readme import Guide, data_readme, write_yaml
 from outputs.formats.turns import (
     NO_TURNS,
     PREFIX,
-    TEXT_EMPTY,
     Misread,
     need_answer,
     need_pair,
     need_prompt,
+    need_text,
 )
 
 Trainer = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
@@ -61,10 +61,7 @@ class Trl(Form):
     there is no such column. Rows without this score are left out."""
 
     def check(self, kind: Kind) -> list[str]:
-        found = super().check(kind)
-        if self.trainer is not None and self.trainer not in _TRAINERS.get(kind, ()):
-            fits = " or ".join(_TRAINERS.get(kind, ("none",)))
-            found.append(f"trainer: {kind} rows are for {fits}, not {self.trainer}")
+        found = [*super().check(kind), *unfit("trainer", self.trainer, kind, _TRAINERS)]
         if self.messages != "messages" and kind is not Kind.SFT:
             found.append(f"messages: {kind} rows are no conversations to imitate")
         if kind is not Kind.PREFERENCE:
@@ -92,9 +89,7 @@ class Trl(Form):
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
-            if not row["text"]:
-                raise Misread(TEXT_EMPTY)
-            return row
+            return need_text(row)
         if kind is Kind.SFT:
             return self._conversation(row)
         need_prompt(row["prompt"])

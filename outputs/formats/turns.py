@@ -117,6 +117,13 @@ def need_answer(turns: Sequence[Turn], *, single: bool = False) -> None:
         raise Misread(ANSWER_LONG)
 
 
+def need_text(row: dict[str, Any]) -> dict[str, Any]:
+    """A document's row as it is; refuses one without text."""
+    if not row["text"]:
+        raise Misread(TEXT_EMPTY)
+    return row
+
+
 def need_pair(row: dict[str, Any], *, single: bool = False) -> None:
     """Refuses two answers that are not two answers, or the same."""
     for side in ("chosen", "rejected"):

@@ -15,7 +15,7 @@ from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
 from outputs.formats.files import Format
-from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation
+from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation, unfit
 from outputs.formats.readme import Guide, write_yaml
 from outputs.formats.rendered import RenderedForm
 from outputs.formats.turns import ENDS, Misread, need_pair, need_prompt, need_trained
@@ -56,10 +56,8 @@ class Verl(RenderedForm):
     """RL: what is exercised (``math`` …); verl hands it on."""
 
     def check(self, kind: Kind) -> list[str]:
-        found = super().check(kind)
-        if self.task is not None and self.task not in _TASKS.get(kind, ()):
-            found.append(f"task: {kind} rows are for {' or '.join(_TASKS.get(kind, ('none',)))}, not {self.task}")
-        elif kind in _TASKS:
+        found = [*super().check(kind), *(odd := unfit("task", self.task, kind, _TASKS))]
+        if not odd and kind in _TASKS:
             rl = self._task(kind) == "rl"
             if rl and self.reward_style == "rule" and self.ground_truth is None:
                 found.append(
@@ -135,6 +133,7 @@ class Verl(RenderedForm):
         task = self._task(version.kind)
         train, test = self.train_and_test(version, written)
         files = {"train_files": self.spread(train, written), "val_files": self.spread(test, written) if test else None}
+        more: dict[str, Any] = {}
         if task == "reward":
             name = self.template.name
             written.notes.append(
@@ -153,10 +152,17 @@ class Verl(RenderedForm):
                 "verl has reward functions for the data sources it knows by name only; for others give "
                 "reward.custom_reward_function.path"
             )
+            if not test:  # its RL trainer does not start without prompts to test on
+                files["val_files"] = files["train_files"]
+                more = {"trainer": {"val_before_train": False, "test_freq": -1}}
+                written.notes.append(
+                    "there are no prompts to test on: verl.yaml names those to train on, which verl wants, and turns testing off"
+                )
         values = {
             "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
             "defaults": [base, "_self_"],
-            "data": {**{name: found for name, found in files.items() if found or name == "val_files"}, **key},
+            "data": {**files, **key},
+            **more,
         }
         config = write_yaml(folder / "verl.yaml", values, "verl's own configuration with this data; from this folder.")
         return Guide([config], [("From this folder, with your model for MODEL:", "sh", run)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from trainer_bench import model, tokenizer
 from version_bench import version, written
 
-__all__ = ["version", "written"]
+__all__ = ["model", "tokenizer", "version", "written"]

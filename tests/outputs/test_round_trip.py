@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from version_bench import HOSTILE, data_of, preference_rows, sft_rows, turns, unpaired_rows
 
 from curate.rows import Kind
-from outputs.formats.files import dump_line
+from outputs.formats.files import digest_of, dump_line
 
 TEXT = st.one_of(st.text(min_size=1, max_size=40), st.sampled_from(HOSTILE))
 _names = (f"v{number}" for number in count())
@@ -56,6 +56,22 @@ def test_any_text_comes_back_as_it_was(version, written, tmp_path, output, param
             said = row.get("conversations") or row.get("messages")
             read.append(tuple(turn.get("value", turn.get("content")) for turn in said))
     assert read == texts
+
+
+@pytest.mark.parametrize(("output", "inside"), [("trl", "data"), ("alpaca", "")])
+def test_no_export_is_taken_for_an_earlier_one_of_the_same_name(
+    version, written, tmp_path, monkeypatch, output, inside
+):
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    for rows in (sft_rows(), sft_rows()[:2], sft_rows(system=False)):
+        found = written(version(Kind.SFT, name=next(_names), train=rows), output)
+        monkeypatch.chdir(found.folder.parent if not inside else found.folder)
+        # By a name that all these exports have, as TRL's configuration does.
+        read = datasets.load_dataset(inside or found.folder.name, split="train", cache_dir=str(tmp_path / "cache"))
+        assert list(read) == data_of(found)
+    names = found.written.files
+    assert found.written.digest == digest_of([name for name in names if name.startswith("data/train")], found.folder)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
