@@ -29,7 +29,7 @@ quickstart: $(BIN)/curate
 	@echo "built:" && ls -d .curate/datasets/*/*/manifest.json | xargs -n1 dirname
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 # vLLM for CPU in an environment of its own: a few minutes and 4 GB; the last result is in docs/vllm.md.
 test-vllm:
@@ -40,7 +40,7 @@ check: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -27,7 +27,7 @@ def tell(built: Built) -> None:
     if built.estimate is not None:
         from curate.engine.estimate import beside
 
-        for line in beside(built.estimate, built.rows, built.spending):
+        for line in beside(built.estimate, built.rows, built.spending, built.labour):
             print(f"  {line}")
     for message in built.alarms:
         print(f"! alarm: {message}")

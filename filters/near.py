@@ -120,6 +120,11 @@ def gather(
         with pq.ParquetFile(summary.path) as file:
             width = sum(name.startswith("text_") for name in file.schema_arrow.names)
             texts = texts or [files.texts(f"text-{number}") for number in range(width)]
+            if (
+                column is not None and not total
+            ):  # every row was dropped before: there is no batch to learn its width from
+                kept = file.schema_arrow.field(column).type
+                data = np.zeros((0, kept.list_size), kept.value_type.to_pandas_dtype())
             for batch in file.iter_batches(BATCH):
                 end = start + batch.num_rows
                 for name, array in numeric.items():

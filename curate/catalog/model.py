@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,21 +34,93 @@ class Names(Protocol):
     def get(self, what: str, name: str) -> type[Params]: ...
 
 
+_Bytes = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[KMGT]?i?B$")]
+_MOST_PROCESSES = 256
+
+
+class RayPlace(Params):
+    """What Ray reserves for a process of curate, and so on which nodes it may run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    cpus: Annotated[float, Field(ge=0)] | None = None
+    """CPUs; by default as many as ``run.threads`` for a worker, none for the process that works alone (it mostly waits)."""
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs, or a share of one; where none is reserved on a cluster, none is seen."""
+    memory: _Bytes | None = None
+    """Memory, such as ``8GB``: Ray puts no more processes on a node than fit; it does not limit what one takes."""
+    resources: dict[Annotated[str, Field(min_length=1)], Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Custom resources that the node must offer, by name."""
+
+    @field_validator("resources")
+    @classmethod
+    def _custom(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if name.lower() in ("cpu", "cpus", "gpu", "gpus", "memory"):
+                raise ValueError(f"'{name}' is no custom resource; write cpus, gpus or memory beside 'resources'")
+        return value
+
+
+class RayConfig(Params):
+    """``run.ray``: which cluster to work on, and with what."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    address: str | None = None
+    """``auto`` (this machine is a node of the cluster), ``host:port`` or ``ray://host:port``; by default Ray is started on this
+    machine for the build, and ended with it."""
+    worker: RayPlace = RayPlace()
+    """What each of the ``workers`` reserves."""
+    alone: RayPlace = RayPlace()
+    """What the one process reserves that talks to servers and owns devices: its GPU is asked for here."""
+    environment: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    """Names of environment variables that workers get from this process; their values are written nowhere."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often a task is done anew after its worker or node was lost."""
+    patience: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds to wait for a place on the cluster; more where nodes are started when they are asked for."""
+
+    @field_validator("address")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(
+            r"auto|(ray://)?[^\s/:]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}", value
+        ):
+            raise ValueError(f"'{value}' is no address of a Ray cluster: write auto, host:port or ray://host:port, or leave it out "
+                             "for a Ray of this machine's own")  # fmt: skip
+        return value
+
+
 class RunConfig(Params):
     """``run:``: how to run; nothing here changes a row."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    workers: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Processes; by default one a core."""
+    executor: Literal["local", "ray"] = "local"
+    """Where work is done: in processes on this machine, or on a Ray cluster."""
+    workers: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Processes; by default one a core, with Ray as many as the cluster has room for."""
+    ray: RayConfig | None = None
+    """The cluster, for ``executor: ray``."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads that a model may use in each process."""
-    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[KMGT]?i?B$")] = "2GB"
+    memory: _Bytes = "2GB"
     """Memory that a step over all rows (duplicates, a query) may use before it spills to disk."""
     store: str | None = None
     """Folder of the store; by default ``.curate`` beside the catalog."""
     alarm: Annotated[float, Field(gt=1)] = 3.0
     """A language is reported when its drop rate is this many times the median of all languages (and at least 10 points above)."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> RunConfig:
+        if self.ray is not None and self.executor != "ray":
+            raise ValueError("'ray' says how to work on a Ray cluster, but this catalog runs in local processes; "
+                             "add 'executor: ray', or leave 'ray' out")  # fmt: skip
+        if self.executor == "local" and (self.workers or 1) > _MOST_PROCESSES:
+            raise ValueError(
+                f"workers: at most {_MOST_PROCESSES} processes run on one machine; more are for 'executor: ray'"
+            )
+        return self
 
 
 class Budget(Params):

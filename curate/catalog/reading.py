@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from curate.catalog.document import Document, Problem, nearest
@@ -54,11 +55,13 @@ def explain(details: ErrorDetails, model: type[Params], document: Document, plac
     mark, key = document.mark(where), ".".join(shown)
     if details["type"] == "extra_forbidden":
         word = str(details["loc"][-1])
-        known = [field.alias or name for name, field in model.model_fields.items()]
+        inside = _inside(model, details["loc"][:-1])
+        known = [field.alias or name for name, field in inside.model_fields.items()]
         return Problem(mark, f"unknown key '{word}'{nearest(word, known)} (known: {', '.join(known)})")
     if details["type"] == "missing":
         name = str(details["loc"][-1])
-        field = next((field for other, field in model.model_fields.items() if name in (other, field.alias)), None)
+        inside = _inside(model, details["loc"][:-1])
+        field = next((field for other, field in inside.model_fields.items() if name in (other, field.alias)), None)
         about = f": {field.description.splitlines()[0]}" if field is not None and field.description else ""
         return Problem(mark, f"'{name}' is missing{about}")
     message = details["msg"].removeprefix("Value error, ")
@@ -70,3 +73,19 @@ def explain(details: ErrorDetails, model: type[Params], document: Document, plac
     elif details["type"] in ("literal_error", "enum") and isinstance(given, str):
         message += nearest(given, re.findall(r"'([^']+)'", str(details.get("ctx", {}).get("expected", ""))))
     return Problem(mark, f"{key}: {message}" if key else message)
+
+
+def _inside(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
+    """The parameters that a place within those of ``model`` belongs to; ``model`` itself where there are none of their own."""
+    for part in location:
+        field = next((field for name, field in model.model_fields.items() if part in (name, field.alias)), None)
+        if field is None:
+            continue  # a member of a union, an index: no field's name
+        model = _nested(field.annotation) or model
+    return model
+
+
+def _nested(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _nested(inner)) is not None), None)

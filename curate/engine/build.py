@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from curate.caches import settle
 from curate.catalog import Catalog, Dataset
-from curate.engine.estimate import last_estimate
-from curate.engine.executor import Executor, InlineExecutor, LocalExecutor
+from curate.engine.estimate import Labour, last_estimate
+from curate.engine.executor import Executor, InlineExecutor, choose_executor
 from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
 from curate.engine.inputs import Inputs, Reader
@@ -55,6 +55,8 @@ class Built:
     """What model calls cost in this build, resumes included: stage, model, calls, tokens, money."""
     estimate: dict[str, Any] | None = None
     """What was last estimated for the dataset (:meth:`curate.engine.estimate.Estimate.to_json`)."""
+    labour: Labour | None = None
+    """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
 
 
 def parse_bytes(text: str) -> int:
@@ -93,17 +95,19 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
+        ExecutorError: workers died, or the Ray cluster cannot be used.
         StoreError: another build is at work.
     """
-    workers = catalog.run.workers or len(os.sched_getaffinity(0))
     memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
     try:
         store = Store(catalog.store).open()
         with StoreLock(store.root, wait=wait):
             store.sweep()
+            if not (store.root / "cache").is_symlink():  # a sample's belongs to another store
+                settle(store.root / "cache")
             number = current_build(store.root)
             setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), catalog.budget.model_dump(exclude_none=True), number)  # fmt: skip
-            executor: Executor = InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
+            executor = choose_executor(catalog.run, setting)
             walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
             walk.runner.build, walk.runner.part, walk.runner.whole = number, part, whole
             try:
@@ -211,6 +215,11 @@ class _Walk:
             return None
         built.spending = spent(self.store.root, runner.build, name)
         built.estimate = last_estimate(self.store, name)
+        if built.estimate is not None:
+            results = (
+                self.store.result(*folder.split("/")) for folder in runner.used if not folder.startswith("read-")
+            )
+            built.labour = Labour.of(one for one in results if one)
         built.alarms = [*walked.alarms, *built.alarms]
         built.fresh = built.fresh or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,14 +41,19 @@ class WorkerContext:
     def __init__(self, root: Path, models: Mapping[str, Model], *, threads: int, memory: int, scratch: Path,
                  ancestors: Sequence[str] = (), seed: int = 0, draw: int = 0, wanted: Sequence[str] | None = None,
                  tables: Mapping[str, Sequence[str]] = MappingProxyType({}), ledger: Any = None,
-                 tick: Callable[[int], None] = lambda rows: None) -> None:  # fmt: skip
+                 tick: Callable[[int], None] = lambda rows: None, cache: Path | None = None) -> None:  # fmt: skip
         self.threads = threads
         self.memory = memory
         self.scratch = scratch
         self.seed, self.draw = seed, draw
         self.told = 0
+        self.loading = 0.0
+        """Seconds that loading models took."""
+        self.accelerators = 0
+        """How many GPUs the models hold that were asked for."""
         self.warnings: list[str] = []
         self._root = root
+        self._cache = cache or root / "cache"
         self._models = models
         self._ancestors = ancestors
         self._wanted, self._tables, self._ledger, self._tick = wanted, tables, ledger, tick
@@ -56,8 +62,11 @@ class WorkerContext:
         spec = self._spec(name)
         key = digest([spec.model_identity(), spec.model_dump(mode="json"), self.threads, str(self._root)])
         if key not in _MODELS:
-            _MODELS[key] = spec.load(cache=self._root / "cache", threads=self.threads)
+            started = time.perf_counter()
+            _MODELS[key] = spec.load(cache=self._cache, threads=self.threads)
+            self.loading += time.perf_counter() - started
         loaded = _MODELS[key]
+        self.accelerators = max(self.accelerators, spec.accelerators)
         if hasattr(loaded, "charge_to"):
             loaded.charge_to(self._ledger)
         return loaded

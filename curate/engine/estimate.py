@@ -7,7 +7,7 @@ folder of their own, with the kept answers of models of the real store: what the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,30 @@ class Figure:
         return [round(one, 4) for one in (self.value, self.low, self.high)]
 
 
+@dataclass(frozen=True)
+class Labour:
+    """What processes were busy with, in seconds."""
+
+    work: float = 0.0
+    """All but reading sources and loading models."""
+    loading: float = 0.0
+    accelerators: float = 0.0
+    """Of one GPU: work that held two counts twice."""
+
+    @classmethod
+    def of(cls, results: Iterable[Mapping[str, Any]]) -> Labour:
+        """Of some tasks, by their results."""
+        work = loading = accelerators = 0.0
+        for one in results:
+            pure = float(one.get("seconds", 0)) - float(one.get("loading", 0))
+            work, loading = work + pure, loading + float(one.get("loading", 0))
+            accelerators += pure * int(one.get("accelerators", 0))
+        return cls(work, loading, accelerators)
+
+    def __sub__(self, other: Labour) -> Labour:
+        return Labour(self.work - other.work, self.loading - other.loading, self.accelerators - other.accelerators)
+
+
 @dataclass
 class Estimate:
     """What building a dataset will come to."""
@@ -97,13 +121,17 @@ class Estimate:
     """Stage and model → ``calls``, ``tokens``, ``money``."""
     seconds: Figure = field(default_factory=lambda: Figure(0, 0, 0))
     """Of work, over all processes."""
+    loading: float = 0.0
+    """Seconds to load models, which more rows do not change."""
+    accelerators: Figure = field(default_factory=lambda: Figure(0, 0, 0))
+    """Seconds of one GPU, for models in the build's own process."""
     bytes: Figure = field(default_factory=lambda: Figure(0, 0, 0))
     """On disk: the version and the results it stands on."""
 
     def to_json(self) -> dict[str, Any]:
         return {"dataset": self.dataset, "sampled": self.sampled, "rows_in": self.rows_in, "rows": {name: one.to_json() for name, one in self.rows.items()},
                 "calls": {name: {what: one.to_json() for what, one in told.items()} for name, told in self.calls.items()},
-                "seconds": self.seconds.to_json(), "bytes": self.bytes.to_json()}  # fmt: skip
+                "seconds": self.seconds.to_json(), "loading": round(self.loading, 3), "accelerators": self.accelerators.to_json(), "bytes": self.bytes.to_json()}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +140,7 @@ class Fold:
 
     rows: Mapping[str, int]
     spending: Sequence[Mapping[str, Any]]
-    seconds: float
+    labour: Labour
     bytes: int
 
 
@@ -148,7 +176,9 @@ def estimate(name: str, folds: Sequence[Fold], *, share: float, sampled: int, ro
             sums["tokens"].append(sum(one["prompt_tokens"] + one["completion_tokens"] for one in mine))
             sums["money"].append(sum(one["money"] for one in mine))
         found.calls[f"{stage}: {model}"] = {what: Figure.of(parts, share) for what, parts in sums.items()}
-    found.seconds = Figure.of([fold.seconds for fold in folds], share)
+    found.seconds = Figure.of([fold.labour.work for fold in folds], share)
+    found.loading = max(fold.labour.loading for fold in folds)
+    found.accelerators = Figure.of([fold.labour.accelerators for fold in folds], share)
     found.bytes = Figure.of([fold.bytes for fold in folds], share)
     return found
 
@@ -178,23 +208,36 @@ def render(one: Estimate) -> list[str]:
     for name, figures in one.calls.items():
         money = f", {told(figures['money'], digits=2)} spent" if figures["money"].value else ""
         lines.append(f"  {name}: {told(figures['calls'])} calls, {told(figures['tokens'])} tokens{money}")
-    hours = one.seconds.value >= 7200
-    scaled = Figure(
-        *(value / (3600 if hours else 60) for value in (one.seconds.value, one.seconds.low, one.seconds.high))
-    )
-    lines.append(f"  work: {told(scaled, digits=1)} {'hours' if hours else 'minutes'} of one process")
+    for figure, what in ((one.seconds, "process"), (one.accelerators, "GPU")):
+        if figure.value:
+            unit, name = _unit(figure.value)
+            scaled = Figure(*(value / unit for value in (figure.value, figure.low, figure.high)))
+            lines.append(f"  work: {told(scaled, digits=1)} {name} of one {what}")
+    if one.loading >= 1:
+        lines.append(f"  loading models: {one.loading:,.0f} seconds")
     megabytes = Figure(*(value / 1e6 for value in (one.bytes.value, one.bytes.low, one.bytes.high)))
     lines.append(f"  disk: {told(megabytes, digits=1)} MB")
     return lines
 
 
-def beside(told: Mapping[str, Any], rows: int, spending: Sequence[Mapping[str, Any]]) -> list[str]:
+def _unit(seconds: float) -> tuple[int, str]:
+    return (3600, "hours") if seconds >= 7200 else (60, "minutes")
+
+
+def beside(
+    told: Mapping[str, Any], rows: int, spending: Sequence[Mapping[str, Any]], labour: Labour | None = None
+) -> list[str]:
     """What was estimated, beside what happened."""
     value, low, high = told["rows"]["*"]
     lines = [f"estimated {value:,.0f} rows ({low:,.0f}–{high:,.0f}), it is {rows:,}"]
-    happened = {f"{one['stage']}: {one['model']}": one for one in spending}
+    for figure, happened, what in (("seconds", "work", "process"), ("accelerators", "accelerators", "GPU")):
+        value, low, high = told.get(figure, (0, 0, 0))
+        if labour is not None and value:
+            unit, name = _unit(value)
+            lines.append(f"estimated {value / unit:,.1f} {name} of one {what} ({low / unit:,.1f}–{high / unit:,.1f}), it was {getattr(labour, happened) / unit:,.1f}")  # fmt: skip
+    paid = {f"{one['stage']}: {one['model']}": one for one in spending}
     for name, figures in told["calls"].items():
-        one = happened.get(name)
+        one = paid.get(name)
         if one is None:
             continue
         calls, tokens = figures["calls"], figures["tokens"]

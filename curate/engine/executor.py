@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import Any, Protocol
 
+from curate.catalog import RunConfig
 from curate.engine.context import close_models
 from curate.engine.perform import perform
 from curate.engine.work import Setting, Task
@@ -34,6 +35,16 @@ class Executor(Protocol):
     def close(self) -> None:
         """Ends all workers."""
         ...
+
+
+def choose_executor(run: RunConfig, setting: Setting) -> Executor:
+    """The executor that ``run:`` asks for; nothing is started before there is work."""
+    if run.executor == "ray":
+        from curate.engine.ray_executor import RayExecutor
+
+        return RayExecutor(setting, run)
+    workers = run.workers or len(os.sched_getaffinity(0))
+    return InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
 
 
 class InlineExecutor:

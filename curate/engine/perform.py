@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from curate.caches import node_folder
 from curate.engine import estimate, forgetting, rowwork, versions, work
 from curate.engine.context import WorkerContext
 from curate.engine.spending import open_ledger
@@ -33,13 +34,15 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
             ledger = open_ledger(setting, task) if task.alone else None
             context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
                                     ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
-                                    wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick)  # fmt: skip
+                                    wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick,
+                                    cache=node_folder(store.root / "cache", setting.node) if setting.node else None)  # fmt: skip
             at_hand = Work(store, setting, task, context, tick)
 
             def fill(folder: Path) -> dict[str, Any]:
                 made = ACTIONS[task.action](at_hand, folder)
                 return {"recipe": task.recipe, "key": task.key, **made, "warnings": context.warnings,
-                        "seconds": round(time.perf_counter() - started, 3)}  # fmt: skip
+                        "seconds": round(time.perf_counter() - started, 3), "loading": round(context.loading, 3),
+                        "accelerators": context.accelerators}  # fmt: skip
 
             return store.commit(store.work(task.step, task.key), fill)
     except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import orjson
 
+from curate.caches import has_nodes, settle
 from curate.catalog import Catalog
 from curate.catalog.document import nearest
 from curate.engine.build import build_datasets, count_inputs
-from curate.engine.estimate import FOLDS, Estimate, Fold, aside, estimate, size_of, whole_sources
+from curate.engine.estimate import FOLDS, Estimate, Fold, Labour, aside, estimate, size_of, whole_sources
+from curate.engine.lock import StoreLock
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
 from curate.engine.store import Store, read_json, write_atomically
@@ -37,7 +40,16 @@ def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str]
             known = ", ".join(catalog.datasets) or "none"
             raise BuildError(f"no dataset is called '{name}'{nearest(name, catalog.datasets)} (known: {known})")
     store = Store(catalog.store).open()
-    return [_estimate(catalog, store, registry, name, sample, progress, cuts) for name in names or catalog.datasets]
+    with contextlib.ExitStack() as held:
+        if catalog.run.executor == "ray" or has_nodes(store.root / "cache"):
+            # Kept answers are shared with the store: while several machines use them, nobody else may.
+            held.enter_context(StoreLock(store.root))
+            settle(store.root / "cache")
+        if catalog.run.executor == "ray":
+            from curate.engine.ray_cluster import keep_connected
+
+            held.enter_context(keep_connected(catalog.run))
+        return [_estimate(catalog, store, registry, name, sample, progress, cuts) for name in names or catalog.datasets]
 
 
 def _estimate(
@@ -58,15 +70,15 @@ def _estimate(
         read = size_of(folder)
         share = min(1 / FOLDS, sample / FOLDS / max(1, total))
         folds: list[Fold] = []
-        seen, before = read, 0.0
+        seen, before = read, Labour()
         for number in range(FOLDS):
             part = (number * share, (number + 1) * share)
             built = build_datasets(
                 there, registry, [name], progress=progress, cuts=cuts, part=part, whole=frozenset(whole)
             )[-1]
-            size, seconds = size_of(folder), _seconds(Store(folder))
-            folds.append(Fold(dict(built.funnel.kept), built.spending, seconds - before, size - seen))
-            seen, before = size, seconds
+            size, labour = size_of(folder), _labour(Store(folder))
+            folds.append(Fold(dict(built.funnel.kept), built.spending, labour - before, size - seen))
+            seen, before = size, labour
     found = estimate(name, folds, share=share, sampled=min(total, round(share * FOLDS * total)), rows_in=total)
     write_atomically(
         store.root / "state" / f"{name}.estimate.json", orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2)
@@ -74,11 +86,9 @@ def _estimate(
     return found
 
 
-def _seconds(store: Store) -> float:
-    """How long the work on everything in a store took, but for reading."""
-    results = (
-        read_json(path)
-        for path in store.root.glob("work/*/*/result.json")
-        if not path.parent.parent.name.startswith("read-")
+def _labour(store: Store) -> Labour:
+    """What everything in a store took, but for reading."""
+    paths = (
+        path for path in store.root.glob("work/*/*/result.json") if not path.parent.parent.name.startswith("read-")
     )
-    return sum(float(one.get("seconds", 0)) for one in results if isinstance(one, dict))
+    return Labour.of(one for path in paths if isinstance(one := read_json(path), dict))

@@ -86,7 +86,8 @@ class BuildLedger:
     """The :class:`curate.backends.Ledger` of one build, for one stage at a time."""
 
     def __init__(self, root: Path, build: str, budget: dict[str, Any]) -> None:
-        self._connection = _connect(root)
+        self._root = root
+        self._connection: sqlite3.Connection | None = _connect(root)
         self._build, self.budget = build, {name: most for name, most in budget.items() if most is not None}
         self.stage = ""
         self._lock = threading.Lock()
@@ -121,10 +122,25 @@ class BuildLedger:
             if not (prompt_tokens or completion_tokens or money):
                 return
             self._spent = _Sum(self._spent.calls + 1, self._spent.tokens + prompt_tokens + completion_tokens, self._spent.money + money)  # fmt: skip
+            if self._connection is None:  # answered after its task had ended
+                self._connection = _connect(self._root)
             self._connection.execute(_ADD, (self._build, self.stage, model, prompt_tokens, completion_tokens, money))
+
+    def release(self) -> None:
+        """Lets go of the file, so that another machine may open it; the next call that is settled opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
 
 _LEDGERS: dict[tuple[str, str], BuildLedger] = {}
+
+
+def release_ledgers() -> None:
+    """Lets go of this process's ledgers between two tasks: a machine must not hold a file that another one opens."""
+    for ledger in _LEDGERS.values():
+        ledger.release()
 
 
 def open_ledger(setting: Setting, task: Task) -> BuildLedger:

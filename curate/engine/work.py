@@ -69,6 +69,8 @@ class Setting:
     """The most that this build may spend: ``calls``, ``tokens``, ``money``."""
     build: str = ""
     """Id of the build in the ledger; the same after a resume."""
+    node: str = ""
+    """Where several machines work, the name under which this one keeps what it finds out (:mod:`curate.caches`)."""
 
 
 def pack(params: Params) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """An answer is kept by what was asked, of whom, before anybody reads it: whatever happens afterwards, it is not paid for twice.
 
 One SQLite file (WAL) a model identity below ``cache/answers/``; values are JSON, never pickles. Several processes may use
-one file at once. What is put is on disk for every later process when :meth:`AnswerCache.put` returns, even if this one
+one file at once, on one machine (see :mod:`curate.caches` for several). What is put is on disk for every later process when :meth:`AnswerCache.put` returns, even if this one
 is killed the next moment. Failures are never put. :class:`AnswerWriter` puts what arrives from somewhere else a few
 milliseconds later, many answers in one commit.
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from curate.caches import base_of, read_settled
 from curate.errors import ModelError
 
 _BATCH = 500
@@ -50,6 +51,8 @@ class AnswerCache:
             identity: all that makes this model answer as it does.
         """
         self._lock = threading.Lock()
+        self._base: sqlite3.Connection | None = None
+        """What was known before this build, where several machines work."""
         if folder is None:
             self.file: Path | None = None
             self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -57,7 +60,10 @@ class AnswerCache:
             slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "model"
             self.file = folder / "answers" / f"{slug}-{question_key(dict(identity)).hex()[:12]}.sqlite"
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.file, timeout=60, check_same_thread=False, isolation_level=None)
+            if (base := base_of(folder)) is not None:
+                self._base = read_settled(base / self.file.relative_to(folder), "answers")
+            # Longer than a file server holds the locks of a machine that is gone.
+            self._connection = sqlite3.connect(self.file, timeout=120, check_same_thread=False, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             # A killed process loses nothing in WAL mode; only a power cut may lose the last answers, which are then asked again.
             self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -68,13 +74,17 @@ class AnswerCache:
         wanted: Sequence[bytes] = list(dict.fromkeys(keys))
         found: dict[bytes, Any] = {}
         with self._lock:
-            for start in range(0, len(wanted), _BATCH):
-                part = wanted[start : start + _BATCH]
-                marks = ",".join("?" * len(part))
-                for key, value in self._connection.execute(
-                    f"SELECT key, value FROM answers WHERE key IN ({marks})", part
-                ):
-                    found[key] = orjson.loads(value)
+            for connection in (self._connection, self._base):
+                if connection is None:
+                    continue
+                wanted = [key for key in wanted if key not in found]
+                for start in range(0, len(wanted), _BATCH):
+                    part = wanted[start : start + _BATCH]
+                    marks = ",".join("?" * len(part))
+                    for key, value in connection.execute(
+                        f"SELECT key, value FROM answers WHERE key IN ({marks})", part
+                    ):
+                        found[key] = orjson.loads(value)
         return found
 
     def put(self, answers: Mapping[bytes, Any]) -> None:
@@ -99,6 +109,8 @@ class AnswerCache:
         """Closes the file."""
         with self._lock:
             self._connection.close()
+            if self._base is not None:
+                self._base.close()
 
 
 class AnswerWriter:

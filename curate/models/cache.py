@@ -2,7 +2,7 @@
 
 Vectors are kept, and given out, at half precision and unit length: a cold run, a warm run and a run without a cache give
 the same numbers (two encodings that differ by a rounding error nearly always round to the same half), at a cost of less
-than 1e-4 in a cosine. Several processes may use one file at once. A cache that cannot be used is a warning, never a failure.
+than 1e-4 in a cosine. Several processes may use one file at once, on one machine (:mod:`curate.caches`). A cache that cannot be used is a warning, never a failure.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy.typing as npt
 import orjson
 import regex
 
+from curate.caches import base_of, read_settled
 from curate.models.texts import normalize_rows
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
@@ -36,6 +37,7 @@ _DAY = 86_400.0
 _PATTERN = "embeddings-*.sqlite"
 # What a lookup joins at once: enough to make SQLite's cost per statement vanish, little enough for memory.
 _CHUNK = 4096
+_MARKS = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL);
@@ -65,6 +67,10 @@ class EmbeddingCache:
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
+        base = base_of(folder)
+        self._base_file = base / self.path.name if base is not None else None
+        self._base: sqlite3.Connection | None = None
+        """What was known before this build, where several machines work."""
         self._lock = threading.Lock()
         self._given_up = False
 
@@ -87,6 +93,13 @@ class EmbeddingCache:
             if dict(connection.execute("SELECT name, value FROM meta")) != mine:
                 raise sqlite3.DatabaseError("it was made by another version or for another model")
             connection.execute("CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB)")
+            if self._base_file is not None and (base := read_settled(self._base_file, "vectors")) is not None:
+                if dict(base.execute("SELECT name, value FROM meta")) != mine:
+                    raise sqlite3.DatabaseError(f"{self._base_file} was made by another version or for another model")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS touched (key BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID"
+                )
+                self._base = base
         except BaseException:
             connection.close()
             raise
@@ -137,6 +150,28 @@ class EmbeddingCache:
                 if seen:
                     with _transaction(connection):
                         connection.executemany("INSERT OR REPLACE INTO used VALUES (?, ?)", seen)
+            if self._base is not None:
+                found |= self._from_base(connection, [key for key in keys if key not in found], size, today)
+        return found
+
+    def _from_base(
+        self, connection: sqlite3.Connection, keys: Sequence[bytes], size: int, today: int
+    ) -> dict[bytes, npt.NDArray[np.float16]]:
+        """What was known before this build; that it was asked for is written down where this machine may write."""
+        assert self._base is not None
+        found: dict[bytes, npt.NDArray[np.float16]] = {}
+        for start in range(0, len(keys), _MARKS):
+            part = keys[start : start + _MARKS]
+            rows = self._base.execute(
+                "SELECT v.key, v.vector, u.day FROM vectors v LEFT JOIN used u ON u.id = v.id"
+                f" WHERE v.key IN ({','.join('?' * len(part))})",
+                part,
+            ).fetchall()
+            found |= {key: np.frombuffer(vector, _HALF) for key, vector, _ in rows if len(vector) == size}
+            seen = [(key, today) for key, _, day in rows if day != today]
+            if seen:
+                with _transaction(connection):
+                    connection.executemany("INSERT OR REPLACE INTO touched VALUES (?, ?)", seen)
         return found
 
     def put(self, keys: Sequence[bytes], halves: npt.NDArray[np.float16]) -> None:
@@ -166,7 +201,9 @@ class EmbeddingCache:
     def _close(self) -> None:
         if self._connection is not None and self._owner == os.getpid():
             self._connection.close()
-        self._connection = None
+            if self._base is not None:
+                self._base.close()
+        self._connection = self._base = None
 
     def close(self) -> None:
         """Lets go of the file; the next call opens it again."""

@@ -12,7 +12,7 @@ from house import CUTS
 
 import curate
 from curate.api import estimate
-from curate.engine.estimate import Figure, beside, last_estimate, render
+from curate.engine.estimate import Figure, Labour, beside, last_estimate, render
 from curate.engine.sampling import estimate_datasets
 from curate.engine.store import Store
 from curate.errors import BuildError
@@ -69,6 +69,30 @@ def test_calls_and_tokens_are_estimated_and_the_samples_answers_are_not_asked_fo
         assert built.spending[0]["calls"] == 200 - asked
         assert figures["tokens"].value > 0
         assert any("calls" in line for line in render(found))
+
+
+def test_loading_models_and_the_time_of_gpus_are_told_apart(house):
+    house.catalog["models"]["ruler"] |= {"takes": 1.5, "gpus": 2}
+    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=40, cuts=CUTS)
+    assert found.loading >= 1.5
+    assert 0 < found.accelerators.value < 2 * found.seconds.value
+    said = render(found)
+    assert any("of one process" in line for line in said) and any("of one GPU" in line for line in said)
+    assert any(line.startswith("  loading models: ") for line in said)
+    [built] = house.build()
+    assert built.labour and built.labour.accelerators > 0
+    assert [
+        line for line in beside(built.estimate or {}, built.rows, built.spending, built.labour) if "of one GPU" in line
+    ]
+
+
+def test_work_that_holds_two_gpus_counts_twice():
+    results = [
+        {"seconds": 5.0, "loading": 3.0, "accelerators": 2},
+        {"seconds": 1.0},
+        {"seconds": 4.0, "loading": 0.0, "accelerators": 0},
+    ]
+    assert Labour.of(results) == Labour(work=7.0, loading=3.0, accelerators=4.0)
 
 
 def test_tables_that_steps_look_into_are_built_whole(tmp_path):

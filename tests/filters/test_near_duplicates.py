@@ -162,6 +162,12 @@ def test_other_languages_sources_and_items_stay_unless_asked(make: Any, context:
         assert [one["keep"] for one in found] == [bool(one) for one in kept], params
 
 
+@pytest.mark.parametrize("measure", ["jaccard", "edits"])
+def test_nothing_left_is_decided_as_nothing(make: Any, context: Any, tmp_path: Path, measure: Any) -> None:
+    step = Duplicates(method="minhash", measure=measure)
+    assert settle(step, [make(Kind.DOCUMENT, []), make(Kind.DOCUMENT, [])], context, tmp_path / measure) == []
+
+
 # --------------------------------------------------------------------------------------------------------- against brute force
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "river", "road", "मौसम", "天气", "水", "дорога", "سوق", "น้ำ"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,12 +31,20 @@ class Counter(Model):
     use: ClassVar[str] = "counter"
     weight: float = 1.0
     address: Runtime[str] = "nowhere"
+    takes: Runtime[float] = 0.0
+    """Seconds to load."""
+    gpus: Runtime[int] = 0
+
+    @property
+    def accelerators(self) -> int:
+        return self.gpus
 
     def name_and_revision(self) -> str:
         return "counter@1"
 
     def load(self, *, cache: Path | None, threads: int) -> Any:
         weight = self.weight
+        time.sleep(self.takes)
         return lambda texts: [weight * len(text) for text in texts]
 
 

@@ -1,0 +1,141 @@
+"""A SQLite file has writers on one machine only: what other machines find out stands in files of their own until a build is over.
+
+SQLite's write-ahead log needs memory that all its users share, which machines on a network file system do not. So a worker
+on a cluster writes below ``cache/nodes/<machine>/`` and only reads what stands in ``cache/`` itself; nobody writes that
+meanwhile. :func:`settle` brings all of it together when no worker runs: after a build, or before the next where one died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import sqlite3
+import warnings
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+_NODES = "nodes"
+# How the files that models keep become one; each table list is one layout (curate.models.answers, curate.models.cache).
+_MERGES: dict[frozenset[str], tuple[str, ...]] = {
+    frozenset({"answers"}): ("INSERT OR IGNORE INTO main.answers (key, value, at) SELECT key, value, at FROM node.answers",),
+    frozenset({"meta", "vectors", "used"}): (
+        "INSERT OR IGNORE INTO main.vectors (key, vector) SELECT key, vector FROM node.vectors",
+        "INSERT INTO main.used SELECT v.id, u.day FROM node.used u JOIN node.vectors n ON n.id = u.id JOIN main.vectors v ON v.key = n.key"
+        " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
+    ),
+}  # fmt: skip
+_TOUCHED = ("INSERT INTO main.used SELECT v.id, t.day FROM node.touched t JOIN main.vectors v ON v.key = t.key"
+            " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",)  # fmt: skip
+
+
+def machine() -> str:
+    """What two processes have in common that may use one SQLite file: a running kernel."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return socket.gethostname()
+
+
+def node_folder(cache: Path, name: str) -> Path:
+    """Where the processes of one machine keep what they find out."""
+    return cache / _NODES / name
+
+
+def has_nodes(cache: Path) -> bool:
+    """Whether machines keep something for themselves: several work at this moment, or did until they were killed."""
+    return (cache / _NODES).is_dir()
+
+
+def base_of(folder: Path) -> Path | None:
+    """The cache that a machine's own folder stands in; None for a cache that is nobody's own."""
+    return folder.parent.parent if folder.parent.name == _NODES else None
+
+
+def read_settled(file: Path, table: str) -> sqlite3.Connection | None:
+    """A file that nobody writes while it is read, without locks; None where there is none, or none with that table.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    if not file.is_file():
+        return None
+    place = f"file:{quote(str(file.resolve()))}?mode=ro&immutable=1"
+    connection = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return connection
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()  # a process was killed before it had made anything of it
+    return None
+
+
+def settle(cache: Path) -> None:
+    """Brings together what machines kept for themselves; only while no worker runs.
+
+    A file that cannot be read is a warning, and stays where it is.
+    """
+    nodes = cache / _NODES
+    for node in sorted(nodes.iterdir()) if nodes.is_dir() else ():
+        for file in sorted(node.rglob("*.sqlite")):
+            try:
+                _bring(file, cache / file.relative_to(node))
+            except (sqlite3.Error, OSError) as error:
+                warnings.warn(f"{file} cannot be brought into the cache ({error}); delete it if this comes again", RuntimeWarning, stacklevel=2)  # fmt: skip
+        if not any(path.is_file() for path in node.rglob("*")):
+            shutil.rmtree(node, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        nodes.rmdir()
+
+
+def empty_logs(cache: Path) -> None:
+    """Writes what killed processes left in logs into the files themselves, so that :func:`read_settled` sees all of it."""
+    for file in [*cache.glob("*.sqlite-wal"), *cache.glob("answers/*.sqlite-wal")]:
+        try:
+            _checkpoint(file.with_name(file.name.removesuffix("-wal")))
+        except sqlite3.Error as error:
+            warnings.warn(f"{file} cannot be read ({error})", RuntimeWarning, stacklevel=2)
+
+
+def _checkpoint(file: Path) -> None:
+    with closing(sqlite3.connect(file, timeout=120, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _bring(file: Path, target: Path) -> None:
+    """One machine's file into the one that all read, or in its place where there is none."""
+    _checkpoint(file)
+    with closing(sqlite3.connect(file, timeout=120, isolation_level=None)) as connection:
+        tables = frozenset(
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        )
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+        _remove(file)
+        return
+    merges = _MERGES.get(tables - {"touched"})
+    if merges is None:
+        return  # a plug-in's own: it is found there again by the next build that works on this machine
+    with closing(sqlite3.connect(target, timeout=120, isolation_level=None)) as connection:
+        connection.execute("ATTACH ? AS node", (str(file),))
+        if "meta" in tables and _meta(connection, "main") != _meta(connection, "node"):
+            raise sqlite3.DatabaseError("it is of another model than the file of its name")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in (*merges, *(_TOUCHED if "touched" in tables else ())):
+            connection.execute(statement)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
+    _remove(file)
+
+
+def _remove(file: Path) -> None:
+    for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+        path.unlink(missing_ok=True)
+
+
+def _meta(connection: sqlite3.Connection, which: str) -> list[tuple[str, str]]:
+    return connection.execute(f"SELECT name, value FROM {which}.meta ORDER BY name").fetchall()
