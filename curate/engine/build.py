@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from curate.caches import settle
 from curate.catalog import Catalog, Dataset
-from curate.engine.estimate import Labour, last_estimate
+from curate.engine.estimate import Labour, labour_of, last_estimate
 from curate.engine.executor import Executor, InlineExecutor, choose_executor
 from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
@@ -57,6 +57,8 @@ class Built:
     """What was last estimated for the dataset (:meth:`curate.engine.estimate.Estimate.to_json`)."""
     labour: Labour | None = None
     """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
+    results: tuple[str, ...] = ()
+    """The folders of these results below ``work/``; sources are read for all datasets, and not among them."""
 
 
 def parse_bytes(text: str) -> int:
@@ -85,18 +87,30 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
 
 
 def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, progress: Progress | None = None, wait: float = 0.0,
-                   cuts: Cuts | None = None, part: tuple[float, float] | None = None, whole: frozenset[str] = frozenset()) -> list[Built]:  # fmt: skip
+                   cuts: Cuts | None = None) -> list[Built]:  # fmt: skip
     """Builds these datasets (all, if none is named) and those they are made of.
 
     Args:
         wait: seconds to wait for another build in the same store to end.
         cuts: where shards end (tests).
-        part, whole: build a sample only (see :class:`curate.engine.stages.Runner`).
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
         ExecutorError: workers died, or the Ray cluster cannot be used.
         StoreError: another build is at work.
+    """
+    [built] = build_parts(catalog, registry, names, [None], progress=progress, wait=wait, cuts=cuts)
+    return built
+
+
+def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], parts: Sequence[tuple[float, float] | None], *,
+                progress: Progress | None = None, wait: float = 0.0, cuts: Cuts | None = None,
+                whole: frozenset[str] = frozenset()) -> Iterator[list[Built]]:  # fmt: skip
+    """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
+
+    Args:
+        parts: for each sample which items are in it (see :class:`curate.engine.stages.Runner`); None: all.
+        whole: sources of which every row is needed all the same.
     """
     memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
     try:
@@ -108,18 +122,21 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
             number = current_build(store.root)
             setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), catalog.budget.model_dump(exclude_none=True), number)  # fmt: skip
             executor = choose_executor(catalog.run, setting)
-            walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
-            walk.runner.build, walk.runner.part, walk.runner.whole = number, part, whole
             try:
-                built = [walk.dataset(name) for name in wanted]
+                for part in parts:
+                    walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
+                    walk.runner.build, walk.runner.part, walk.runner.whole = number, part, whole
+                    try:
+                        built = [walk.dataset(name) for name in wanted]
+                    finally:
+                        with contextlib.suppress(OSError):
+                            walk.runner.digests.save()
+                    yield [one for one in built if isinstance(one, Built)]
                 finish_build(store.root, number)
             finally:
                 executor.close()
-                with contextlib.suppress(OSError):
-                    walk.runner.digests.save()
     except OSError as error:
         raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
-    return [one for one in built if isinstance(one, Built)]
 
 
 def count_inputs(
@@ -215,11 +232,9 @@ class _Walk:
             return None
         built.spending = spent(self.store.root, runner.build, name)
         built.estimate = last_estimate(self.store, name)
+        built.results = tuple(one for one in runner.used if not one.startswith(("read-", "link/", "pick/")))
         if built.estimate is not None:
-            results = (
-                self.store.result(*folder.split("/")) for folder in runner.used if not folder.startswith("read-")
-            )
-            built.labour = Labour.of(one for one in results if one)
+            built.labour = labour_of(self.store, built.results)
         built.alarms = [*walked.alarms, *built.alarms]
         built.fresh = built.fresh or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started

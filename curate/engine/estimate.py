@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,12 +135,27 @@ class Estimate:
                 "seconds": self.seconds.to_json(), "loading": round(self.loading, 3), "accelerators": self.accelerators.to_json(), "bytes": self.bytes.to_json()}  # fmt: skip
 
 
+Paid = Mapping[tuple[str, str], tuple[float, float, float]]
+"""(stage, model) → calls, tokens, money."""
+
+
+def paid(spending: Iterable[Mapping[str, Any]], before: Paid = MappingProxyType({})) -> Paid:
+    """What was spent, less what had been spent before."""
+    sums = {(str(one["stage"]), str(one["model"])): (one["calls"], one["prompt_tokens"] + one["completion_tokens"], one["money"])
+            for one in spending}  # fmt: skip
+    return {
+        key: (now[0] - then[0], now[1] - then[1], now[2] - then[2])
+        for key, now in sums.items()
+        for then in [before.get(key, (0, 0, 0))]
+    }
+
+
 @dataclass(frozen=True)
 class Fold:
     """What one part came to."""
 
     rows: Mapping[str, int]
-    spending: Sequence[Mapping[str, Any]]
+    paid: Paid
     labour: Labour
     bytes: int
 
@@ -167,17 +183,13 @@ def estimate(name: str, folds: Sequence[Fold], *, share: float, sampled: int, ro
     languages = sorted({language for fold in folds for language in fold.rows})
     found.rows = {language: Figure.of([fold.rows.get(language, 0) for fold in folds], share) for language in languages}
     found.rows["*"] = Figure.of([sum(fold.rows.values()) for fold in folds], share)
-    stages = sorted({(str(one["stage"]), str(one["model"])) for fold in folds for one in fold.spending})
-    for stage, model in stages:
-        sums: dict[str, list[float]] = {"calls": [], "tokens": [], "money": []}
-        for fold in folds:
-            mine = [one for one in fold.spending if (one["stage"], one["model"]) == (stage, model)]
-            sums["calls"].append(sum(one["calls"] for one in mine))
-            sums["tokens"].append(sum(one["prompt_tokens"] + one["completion_tokens"] for one in mine))
-            sums["money"].append(sum(one["money"] for one in mine))
-        found.calls[f"{stage}: {model}"] = {what: Figure.of(parts, share) for what, parts in sums.items()}
+    for stage, model in sorted({key for fold in folds for key in fold.paid}):
+        each = [fold.paid.get((stage, model), (0, 0, 0)) for fold in folds]
+        found.calls[f"{stage}: {model}"] = {
+            what: Figure.of([one[at] for one in each], share) for at, what in enumerate(("calls", "tokens", "money"))
+        }
     found.seconds = Figure.of([fold.labour.work for fold in folds], share)
-    found.loading = max(fold.labour.loading for fold in folds)
+    found.loading = sum(fold.labour.loading for fold in folds)  # models stay loaded from part to part
     found.accelerators = Figure.of([fold.labour.accelerators for fold in folds], share)
     found.bytes = Figure.of([fold.bytes for fold in folds], share)
     return found
@@ -246,15 +258,19 @@ def beside(
     return lines
 
 
-def size_of(folder: Path) -> int:
-    """Bytes below a folder, each file once however often it is linked; what is shared by a link elsewhere is left out."""
+def labour_of(store: Store, results: Iterable[str]) -> Labour:
+    """What results took, by their folders below ``work/``."""
+    return Labour.of(found for one in results if (found := store.result(*one.split("/"))))
+
+
+def size_of(*folders: Path) -> int:
+    """Bytes below some folders, each file once however often it is linked."""
     seen: dict[tuple[int, int], int] = {}
-    for path in folder.rglob("*"):
-        if path.is_symlink() or (folder / "cache") in path.parents:
-            continue
-        if path.is_file():
-            about = path.stat()
-            seen[about.st_dev, about.st_ino] = about.st_size
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                about = path.stat()
+                seen[about.st_dev, about.st_ino] = about.st_size
     return sum(seen.values())
 
 

@@ -10,19 +10,20 @@ import orjson
 from curate.caches import has_nodes, settle
 from curate.catalog import Catalog
 from curate.catalog.document import nearest
-from curate.engine.build import build_datasets, count_inputs
-from curate.engine.estimate import FOLDS, Estimate, Fold, Labour, aside, estimate, size_of, whole_sources
+from curate.engine.build import build_parts, count_inputs, make_plan
+from curate.engine.estimate import FOLDS, Estimate, Fold, Paid, aside, estimate, labour_of, paid, size_of, whole_sources
 from curate.engine.lock import StoreLock
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
-from curate.engine.store import Store, read_json, write_atomically
+from curate.engine.store import Store, write_atomically
 from curate.errors import BuildError
 from curate.steps import Registry
 
 
 def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, sample: int = 200, progress: Progress | None = None,
                       cuts: Cuts | None = None) -> list[Estimate]:  # fmt: skip
-    """What building these datasets (all, if none is named) will come to, from a sample that is built for real.
+    """What building these datasets (all, if none is named) will come to, and those below them that are not up to date, from a sample that is
+    built for real.
 
     Rows of the sample cost what they cost; their answers are kept, and the build does not ask for them again. What is estimated is
     written down in the store, so that the build can tell it beside what happened.
@@ -49,7 +50,24 @@ def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str]
             from curate.engine.ray_cluster import keep_connected
 
             held.enter_context(keep_connected(catalog.run))
-        return [_estimate(catalog, store, registry, name, sample, progress, cuts) for name in names or catalog.datasets]
+        wanted = [one for one in _made_of(catalog, names or list(catalog.datasets))
+                  if one in names or not names or not make_plan(catalog, registry, [one], cuts=cuts).idle]  # fmt: skip
+        return [_estimate(catalog, store, registry, name, sample, progress, cuts) for name in wanted]
+
+
+def _made_of(catalog: Catalog, names: Sequence[str]) -> list[str]:
+    """The datasets whose rows end in these, in building order, themselves included; what steps look into is none of them."""
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        for inner in catalog.datasets[name].inputs:
+            if inner in catalog.datasets and inner not in order:
+                visit(inner)
+        order[name] = None
+
+    for name in names:
+        visit(name)
+    return list(order)
 
 
 def _estimate(
@@ -67,28 +85,18 @@ def _estimate(
     with store.scratch() as folder:
         there = aside(catalog, folder)
         total = count_inputs(there, registry, sources, progress=progress, cuts=cuts)
-        read = size_of(folder)
         share = min(1 / FOLDS, sample / FOLDS / max(1, total))
+        parts = [(number * share, (number + 1) * share) for number in range(FOLDS)]
         folds: list[Fold] = []
-        seen, before = read, Labour()
-        for number in range(FOLDS):
-            part = (number * share, (number + 1) * share)
-            built = build_datasets(
-                there, registry, [name], progress=progress, cuts=cuts, part=part, whole=frozenset(whole)
-            )[-1]
-            size, labour = size_of(folder), _labour(Store(folder))
-            folds.append(Fold(dict(built.funnel.kept), built.spending, labour - before, size - seen))
-            seen, before = size, labour
+        before: Paid = {}
+        for *_, built in build_parts(
+            there, registry, [name], parts, progress=progress, cuts=cuts, whole=frozenset(whole)
+        ):
+            own = [Store(folder).root / "work" / one for one in built.results]
+            folds.append(Fold(dict(built.funnel.kept), paid(built.spending, before), labour_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
+            before = paid(built.spending)
     found = estimate(name, folds, share=share, sampled=min(total, round(share * FOLDS * total)), rows_in=total)
     write_atomically(
         store.root / "state" / f"{name}.estimate.json", orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2)
     )
     return found
-
-
-def _labour(store: Store) -> Labour:
-    """What everything in a store took, but for reading."""
-    paths = (
-        path for path in store.root.glob("work/*/*/result.json") if not path.parent.parent.name.startswith("read-")
-    )
-    return Labour.of(one for path in paths if isinstance(one := read_json(path), dict))

@@ -119,6 +119,27 @@ def test_tables_that_steps_look_into_are_built_whole(tmp_path):
     assert found.rows["*"].low <= built.rows <= found.rows["*"].high
 
 
+def test_what_a_dataset_is_made_of_is_estimated_too_unless_it_is_up_to_date(tmp_path):
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"p": "word " * (number % 7 + 1) + str(number)}) + "\n" for number in range(120)))  # fmt: skip
+    with FaultServer(lambda body, _: Reply(text="Sawa.")) as server:
+        catalog = {
+            "version": 1,
+            "models": {"m": {"use": "openai", "url": server.url, "model": "tests/yes"}},
+            "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
+            "datasets": {"first": {"from": "s", "steps": [{"respond": {"model": "m"}}]}, "second": {"from": "first", "steps": ["shape"]}},
+            "run": {"workers": 1},
+        }  # fmt: skip
+        path = tmp_path / "catalog.yaml"
+        path.write_text(yaml.safe_dump(catalog))
+        first, second = estimate(path, "second", sample=60)
+        assert (first.dataset, second.dataset) == ("first", "second")
+        [figures] = first.calls.values()
+        assert figures["calls"].low <= 120 <= figures["calls"].high and second.calls == {}
+        assert second.rows["*"].value == first.rows["*"].value and second.bytes.value < first.bytes.value
+        curate.build(path, "first")
+        assert [one.dataset for one in estimate(path, "second", sample=60)] == ["second"]
+
+
 def test_too_small_a_sample_and_an_unknown_dataset_are_errors(house):
     with pytest.raises(BuildError, match="at least 4"):
         estimate_datasets(house.load(), house.registry, ["duo"], sample=2)

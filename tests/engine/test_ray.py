@@ -106,10 +106,22 @@ def gone(pids) -> bool:
 def test_a_cluster_makes_the_same_versions_with_the_same_keys_and_one_cache(wide, nodes, monkeypatch):
     monkeypatch.setenv("VECTORS_SECRET", "a-secret-of-mine")
     wide.catalog["run"]["ray"]["environment"] = ["VECTORS_SECRET"]
-    told = Counted()
+    wide.catalog["run"]["workers"] = 3  # as many as both nodes have room for together
+    both, hold = {os.uname().nodename, FAR}, held(wide)
+
+    def let_go() -> None:
+        """Once both nodes work."""
+        try:
+            wait_for(lambda: set(workers(wide.journal.read_text().splitlines()).values()) == both)
+        finally:
+            hold.unlink()
+
+    told, watch = Counted(), threading.Thread(target=let_go)
+    watch.start()
     built = build_datasets(wide.load(), wide.registry, cuts=CUTS, progress=told)
+    watch.join()
     lines = wide.ran()
-    assert set(workers(lines).values()) == {os.uname().nodename, FAR}, "both nodes worked"
+    assert set(workers(lines).values()) == both
     assert told.done["duo/vowels"] == told.done["duo/letters"] == 210 and told.done["answers/reply"] == 140
     # The one process for what is alone has the GPU, nobody else sees one; a variable that is named reaches all.
     encoded = [line.split(" ", 4) for line in lines if line.startswith("encode")]
@@ -235,6 +247,7 @@ def test_workers_on_a_cluster_end_when_the_build_is_killed(wide, nodes):
 
 def test_a_worker_and_a_whole_node_may_be_lost(wide, nodes):
     del wide.catalog["datasets"]["answers"]
+    wide.catalog["run"]["workers"] = 3
     hold = held(wide)
     told, results = Counted(), []
     build = threading.Thread(
