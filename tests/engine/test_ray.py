@@ -112,7 +112,7 @@ def test_a_cluster_makes_the_same_versions_with_the_same_keys_and_one_cache(wide
     def let_go() -> None:
         """Once both nodes work."""
         try:
-            wait_for(lambda: set(workers(wide.journal.read_text().splitlines()).values()) == both)
+            wait_for(lambda: set(workers(wide.journal.read_text().splitlines()).values()) == both, 180)
         finally:
             hold.unlink()
 
