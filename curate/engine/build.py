@@ -139,15 +139,15 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
         raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
 
 
-def count_inputs(
+def read_inputs(
     catalog: Catalog,
     registry: Registry,
     names: Sequence[str],
     *,
     progress: Progress | None = None,
     cuts: Cuts | None = None,
-) -> int:
-    """Reads sources into the catalog's store, and says how many rows they have together."""
+) -> list[Shard]:
+    """Reads sources into the catalog's store; all their rows."""
     store = Store(catalog.store).open()
     setting = Setting(str(catalog.store), catalog.run.threads, parse_bytes(catalog.run.memory), cuts or Cuts())
     executor = InlineExecutor(setting)
@@ -155,7 +155,7 @@ def count_inputs(
         with StoreLock(store.root):
             walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
             walk.reader.read(list(names))
-            return walk.reader.rows(list(names))
+            return walk.reader.shards(list(names))
     finally:
         executor.close()
 

@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curate.engine.fingerprint import digest
 from curate.engine.shards import Shard, write_shard
@@ -35,14 +37,27 @@ def pick(work: Work, folder: Path) -> dict[str, Any]:
     """The rows of a shard whose item falls into the part."""
     table = work.shard()
     low, high = work.payload["part"]
-    numbers = (
-        np.frombuffer(b"".join(hash_texts((f"sample:{one}" for one in table["group_id"].to_pylist()), 8)), ">u8")
-        / 2.0**64
-    )
+    numbers = _numbers(table["group_id"])
     left = table.filter(pa.array((numbers >= low) & (numbers < high)))
     work.tick(table.num_rows)
     shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
     return {"shards": shards}
+
+
+def _numbers(groups: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Items as numbers from 0 to 1, evenly spread."""
+    hashed = b"".join(hash_texts((f"sample:{one}" for one in groups.to_pylist()), 8))
+    found: npt.NDArray[np.float64] = np.frombuffer(hashed, ">u8") / 2.0**64
+    return found
+
+
+def count_parts(shards: Sequence[Path], parts: Sequence[tuple[float, float]]) -> list[int]:
+    """How many rows of some shards are in each part."""
+    counts = np.zeros(len(parts), np.int64)
+    for shard in shards:
+        numbers = _numbers(pq.read_table(shard, columns=["group_id"])["group_id"])
+        counts += [int(((numbers >= low) & (numbers < high)).sum()) for low, high in parts]
+    return [int(count) for count in counts]
 
 
 def picked(runner: Runner, stage: str, shards: Sequence[Shard], part: tuple[float, float]) -> list[Shard]:
@@ -70,14 +85,23 @@ class Figure:
     high: float
 
     @classmethod
-    def of(cls, parts: Sequence[float], share: float) -> Figure:
-        """From the quantity in each part, of which each is ``share`` of the whole."""
-        scaled = np.array(parts, np.float64) / share
-        mean = float(scaled.mean())
-        error = float(scaled.std(ddof=1)) / math.sqrt(len(scaled)) if len(scaled) > 1 else 0.0
+    def of(cls, parts: Sequence[float], rows: Sequence[int], total: int) -> Figure:
+        """The ratio estimator (Cochran, Sampling Techniques, 1977, ch. 6): what a source row comes to, times all source rows.
+
+        Args:
+            parts: the quantity in each part.
+            rows: the source rows in each part; parts of few rows, by chance, say little.
+            total: all source rows.
+        """
+        made, given = np.array(parts, np.float64), np.array(rows, np.float64)
+        if not given.sum():
+            return cls(0.0, 0.0, 0.0)
+        ratio = float(made.sum() / given.sum())
         # The parts are a small share of the whole, but where they are not, what was built is certain.
-        error *= math.sqrt(max(0.0, 1 - share * len(scaled)))
-        return cls(mean, max(float(sum(parts)), mean - _WIDE * error), mean + _WIDE * error)
+        left = max(0.0, 1 - float(given.sum()) / total)
+        spread = float(np.sqrt(((made - ratio * given) ** 2).sum() / max(1, len(made) - 1)))
+        error = total * math.sqrt(left / len(made)) * spread / float(given.mean())
+        return cls(ratio * total, max(float(made.sum()), ratio * total - _WIDE * error), ratio * total + _WIDE * error)
 
     def to_json(self) -> list[float]:
         return [round(one, 4) for one in (self.value, self.low, self.high)]
@@ -154,6 +178,8 @@ def paid(spending: Iterable[Mapping[str, Any]], before: Paid = MappingProxyType(
 class Fold:
     """What one part came to."""
 
+    rows_in: int
+    """Rows of sources."""
     rows: Mapping[str, int]
     paid: Paid
     labour: Labour
@@ -177,21 +203,26 @@ def whole_sources(catalog: Catalog, names: Sequence[str]) -> set[str]:
     return whole
 
 
-def estimate(name: str, folds: Sequence[Fold], *, share: float, sampled: int, rows_in: int) -> Estimate:
-    """The whole by its parts, of which each is ``share`` of it."""
-    found = Estimate(name, sampled, rows_in)
+def estimate(name: str, folds: Sequence[Fold], rows_in: int) -> Estimate:
+    """The whole, which has ``rows_in`` source rows, by its parts."""
+    each = [fold.rows_in for fold in folds]
+    found = Estimate(name, sum(each), rows_in)
+
+    def figure(parts: Iterable[float]) -> Figure:
+        return Figure.of(list(parts), each, rows_in)
+
     languages = sorted({language for fold in folds for language in fold.rows})
-    found.rows = {language: Figure.of([fold.rows.get(language, 0) for fold in folds], share) for language in languages}
-    found.rows["*"] = Figure.of([sum(fold.rows.values()) for fold in folds], share)
+    found.rows = {language: figure(fold.rows.get(language, 0) for fold in folds) for language in languages}
+    found.rows["*"] = figure(sum(fold.rows.values()) for fold in folds)
     for stage, model in sorted({key for fold in folds for key in fold.paid}):
-        each = [fold.paid.get((stage, model), (0, 0, 0)) for fold in folds]
+        sums = [fold.paid.get((stage, model), (0, 0, 0)) for fold in folds]
         found.calls[f"{stage}: {model}"] = {
-            what: Figure.of([one[at] for one in each], share) for at, what in enumerate(("calls", "tokens", "money"))
+            what: figure(one[at] for one in sums) for at, what in enumerate(("calls", "tokens", "money"))
         }
-    found.seconds = Figure.of([fold.labour.work for fold in folds], share)
+    found.seconds = figure(fold.labour.work for fold in folds)
     found.loading = sum(fold.labour.loading for fold in folds)  # models stay loaded from part to part
-    found.accelerators = Figure.of([fold.labour.accelerators for fold in folds], share)
-    found.bytes = Figure.of([fold.bytes for fold in folds], share)
+    found.accelerators = figure(fold.labour.accelerators for fold in folds)
+    found.bytes = figure(fold.bytes for fold in folds)
     return found
 
 

@@ -83,9 +83,9 @@ class Reader:
             self.inputs[name] = Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
                                         self._about(name, kinds[name], tasks[name], found))  # fmt: skip
 
-    def rows(self, names: Sequence[str]) -> int:
-        """How many rows these sources have, all of them."""
-        return sum(shard.rows for name in names for shard in self._all.get(name) or ())
+    def shards(self, names: Sequence[str]) -> list[Shard]:
+        """All rows of these sources, a sample or not."""
+        return [shard for name in names for shard in self._all.get(name) or ()]
 
     def with_parents(self, names: Sequence[str]) -> list[str]:
         """The sources and all they are translations of, parents first."""

@@ -10,8 +10,20 @@ import orjson
 from curate.caches import has_nodes, settle
 from curate.catalog import Catalog
 from curate.catalog.document import nearest
-from curate.engine.build import build_parts, count_inputs, make_plan
-from curate.engine.estimate import FOLDS, Estimate, Fold, Paid, aside, estimate, labour_of, paid, size_of, whole_sources
+from curate.engine.build import build_parts, make_plan, read_inputs
+from curate.engine.estimate import (
+    FOLDS,
+    Estimate,
+    Fold,
+    Paid,
+    aside,
+    count_parts,
+    estimate,
+    labour_of,
+    paid,
+    size_of,
+    whole_sources,
+)
 from curate.engine.lock import StoreLock
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
@@ -84,18 +96,19 @@ def _estimate(
     sources = [inner for inner in dict.fromkeys(below) if inner in catalog.sources and inner not in whole]
     with store.scratch() as folder:
         there = aside(catalog, folder)
-        total = count_inputs(there, registry, sources, progress=progress, cuts=cuts)
+        shards = read_inputs(there, registry, sources, progress=progress, cuts=cuts)
+        total = sum(shard.rows for shard in shards)
         share = min(1 / FOLDS, sample / FOLDS / max(1, total))
         parts = [(number * share, (number + 1) * share) for number in range(FOLDS)]
+        counts = count_parts([folder / shard.path for shard in shards], parts)
         folds: list[Fold] = []
         before: Paid = {}
-        for *_, built in build_parts(
-            there, registry, [name], parts, progress=progress, cuts=cuts, whole=frozenset(whole)
-        ):
+        samples = build_parts(there, registry, [name], parts, progress=progress, cuts=cuts, whole=frozenset(whole))
+        for rows, (*_, built) in zip(counts, samples, strict=True):
             own = [Store(folder).root / "work" / one for one in built.results]
-            folds.append(Fold(dict(built.funnel.kept), paid(built.spending, before), labour_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
+            folds.append(Fold(rows, dict(built.funnel.kept), paid(built.spending, before), labour_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
             before = paid(built.spending)
-    found = estimate(name, folds, share=share, sampled=min(total, round(share * FOLDS * total)), rows_in=total)
+    found = estimate(name, folds, total)
     write_atomically(
         store.root / "state" / f"{name}.estimate.json", orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2)
     )
