@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest, read_document
+from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest
 from curate.catalog.document import Path as Place
+from curate.catalog.files import Files
 from curate.catalog.forgotten import read_forgotten
 from curate.catalog.model import (
     LONGEST_NAME,
@@ -29,7 +29,6 @@ from curate.catalog.params import Params, Reference
 from curate.catalog.reading import explain, rooted
 from curate.catalog.variables import Substitution
 
-SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
 _NAMED = ("models", "sources", "datasets")
 _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
 
@@ -68,17 +67,16 @@ class _Loading:
         self.overrides = overrides
         self.environment = environment
         self.problems: list[Problem] = []
-        self.documents: list[Document] = []
+        self.files = Files(self.file, self.problems)
         self.where: dict[tuple[str, str], Document] = {}
         self.from_environment: dict[tuple[int, Place], str] = {}
 
     def load(self) -> Catalog:
-        self._read(self.file, (), None)
-        catalog = Catalog(self.file, variables=self._variables())
+        catalog = Catalog(self.file, variables=self.files.variables(self.overrides))
         secrets: set[str] = set()
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         settings: list[tuple[Document, str, Any]] = []
-        for document in self.documents:
+        for document in self.files.documents:
             substitution = Substitution(catalog.variables)
             if self.environment is not None:
                 substitution.environment = self.environment
@@ -121,9 +119,8 @@ class _Loading:
         return catalog
 
     def store(self) -> Path:
-        self._read(self.file, (), None)
-        catalog = Catalog(self.file, variables=self._variables())
-        for document in self.documents:
+        catalog = Catalog(self.file, variables=self.files.variables(self.overrides))
+        for document in self.files.documents:
             if "run" in document.values:
                 substitution = Substitution(catalog.variables)
                 values = substitution.apply(document, document.values["run"], ("run",))
@@ -138,77 +135,7 @@ class _Loading:
     def _unset(self, document: Document, place: Place, variable: str) -> None:
         self._problem(document, place, f"the environment variable {variable} is not set; set it, or write ${{{variable}:-…}} with what holds without it")  # fmt: skip
 
-    # ------------------------------------------------------------------------------------------------ files and sections
-    def _read(self, file: Path, inside: tuple[Path, ...], asked: Mark | None) -> None:
-        shown = Path(os.path.relpath(file, self.file.parent)).as_posix()
-        if file in inside:
-            self.problems.append(Problem(asked or Mark(shown, 1), f"{shown} includes itself"))
-            return
-        if any(document.file == file for document in self.documents):
-            return
-        try:
-            document = read_document(file, shown)
-        except CatalogError as error:
-            self.problems += (
-                [Problem(asked, f"include: {problem}") for problem in error.problems] if asked else error.problems
-            )
-            return
-        if not isinstance(document.values, dict):
-            self.problems.append(
-                Problem(document.mark(()), "a catalog is a mapping with 'version', 'sources', 'datasets' …")
-            )
-            return
-        for section in document.values:
-            if section not in SECTIONS:
-                self._problem(document, (section,), f"unknown key '{section}'{nearest(section, SECTIONS)}")
-        version = document.values.get("version")
-        if version != 1:
-            said = (
-                "'version: 1' is missing" if version is None else f"version {version!r} is not known; this is version 1"
-            )
-            self._problem(document, ("version",), said)
-        for section in ("variables", "languages", *_NAMED, "run", "budget"):
-            if section in document.values and document.values[section] is None:
-                document.values[section] = {}
-            if section in document.values and not isinstance(document.values[section], dict):
-                self._problem(document, (section,), f"'{section}' must be a mapping of names")
-                document.values[section] = {}
-        includes = document.values.get("include") or []
-        if not isinstance(includes, str | list):
-            self._problem(document, ("include",), "'include' names a catalog file, or a list of them")
-            includes = []
-        for index, include in enumerate([includes] if isinstance(includes, str) else includes):
-            place: Place = ("include",) if isinstance(includes, str) else ("include", index)
-            if not isinstance(include, str):
-                self._problem(document, place, "'include' names catalog files")
-                continue
-            self._read((file.parent / include).resolve(), (*inside, file), document.mark(place))
-        self.documents.append(document)
-
-    def _variables(self) -> dict[str, Any]:
-        variables: dict[str, Any] = {"variables": {}, "languages": {}}
-        for document in self.documents:
-            for section, known in variables.items():
-                for name, value in (document.values.get(section) or {}).items():
-                    if name in known and known[name] != value:
-                        self._problem(
-                            document,
-                            (section, name),
-                            f"'{section}.{name}' already has another value in an included file",
-                        )
-                    known[name] = value
-        for name, value in self.overrides.items():
-            *inside, last = name.split(".")
-            target: Any = variables
-            for part in inside:
-                target = target.get(part) if isinstance(target, dict) else None
-            if not inside or not isinstance(target, dict) or last not in target:
-                every = [f"{top}.{inner}" for top, values in variables.items() for inner in values]
-                self.problems.append(Problem(Mark("--set", 1), f"there is no variable '{name}'{nearest(name, every)}"))
-                continue
-            target[last] = value
-        return variables
-
+    # ---------------------------------------------------------------------------------------------------------- sections
     def _collect(
         self, document: Document, section: str, values: Any, raw: dict[str, dict[str, Any]], catalog: Catalog
     ) -> None:

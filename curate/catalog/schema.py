@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from curate.catalog.load import SECTIONS
+from curate.catalog.files import SECTIONS
 from curate.catalog.model import NAME_PATTERN, Budget, DatasetConfig, Names, RunConfig
 from curate.catalog.params import Params
 

@@ -1,0 +1,98 @@
+"""A catalog is one file and all that it includes; here they are read, each after those that it includes, and looked at from far off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest, read_document
+from curate.catalog.document import Path as Place
+
+SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
+_MAPPINGS = ("variables", "languages", "models", "sources", "datasets", "run", "budget")
+
+
+class Files:
+    """The documents of a catalog; what is wrong with them is added to ``problems``."""
+
+    def __init__(self, file: Path, problems: list[Problem]) -> None:
+        self.file = file
+        self.problems = problems
+        self.documents: list[Document] = []
+        self._read(file, (), None)
+
+    def _read(self, file: Path, inside: tuple[Path, ...], asked: Mark | None) -> None:
+        shown = Path(os.path.relpath(file, self.file.parent)).as_posix()
+        if file in inside:
+            self.problems.append(Problem(asked or Mark(shown, 1), f"{shown} includes itself"))
+            return
+        if any(document.file == file for document in self.documents):
+            return
+        try:
+            document = read_document(file, shown)
+        except CatalogError as error:
+            self.problems += (
+                [Problem(asked, f"include: {problem}") for problem in error.problems] if asked else error.problems
+            )
+            return
+        if not isinstance(document.values, dict):
+            self.problems.append(
+                Problem(document.mark(()), "a catalog is a mapping with 'version', 'sources', 'datasets' …")
+            )
+            return
+        for section in document.values:
+            if section not in SECTIONS:
+                self._problem(document, (section,), f"unknown key '{section}'{nearest(section, SECTIONS)}")
+        version = document.values.get("version")
+        if version != 1:
+            said = (
+                "'version: 1' is missing" if version is None else f"version {version!r} is not known; this is version 1"
+            )
+            self._problem(document, ("version",), said)
+        for section in _MAPPINGS:
+            if section in document.values and document.values[section] is None:
+                document.values[section] = {}
+            if section in document.values and not isinstance(document.values[section], dict):
+                self._problem(document, (section,), f"'{section}' must be a mapping of names")
+                document.values[section] = {}
+        includes = document.values.get("include") or []
+        if not isinstance(includes, str | list):
+            self._problem(document, ("include",), "'include' names a catalog file, or a list of them")
+            includes = []
+        for index, include in enumerate([includes] if isinstance(includes, str) else includes):
+            place: Place = ("include",) if isinstance(includes, str) else ("include", index)
+            if not isinstance(include, str):
+                self._problem(document, place, "'include' names catalog files")
+                continue
+            self._read((file.parent / include).resolve(), (*inside, file), document.mark(place))
+        self.documents.append(document)
+
+    def variables(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``${…}`` may name, ``overrides`` over what the files say."""
+        variables: dict[str, Any] = {"variables": {}, "languages": {}}
+        for document in self.documents:
+            for section, known in variables.items():
+                for name, value in (document.values.get(section) or {}).items():
+                    if name in known and known[name] != value:
+                        self._problem(
+                            document,
+                            (section, name),
+                            f"'{section}.{name}' already has another value in an included file",
+                        )
+                    known[name] = value
+        for name, value in overrides.items():
+            *inside, last = name.split(".")
+            target: Any = variables
+            for part in inside:
+                target = target.get(part) if isinstance(target, dict) else None
+            if not inside or not isinstance(target, dict) or last not in target:
+                every = [f"{top}.{inner}" for top, values in variables.items() for inner in values]
+                self.problems.append(Problem(Mark("--set", 1), f"there is no variable '{name}'{nearest(name, every)}"))
+                continue
+            target[last] = value
+        return variables
+
+    def _problem(self, document: Document, place: Place, message: str) -> None:
+        self.problems.append(Problem(document.mark(place), message))
