@@ -29,7 +29,7 @@ class CodeSwitch(RowStep):
     """Makes code-switched rows by a word table, or by the same rows in other languages."""
 
     tag: ClassVar[str] = "code_switch"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = (
         "code-switched rows: words, phrases or sentences replaced by their translations, by ratio and seed"
     )

@@ -72,8 +72,8 @@ def _read(context: Context, name: str, matrices: tuple[str, ...], to: Sequence[s
     pairs: dict[tuple[str, str], int] = {}
     for rows in context.rows(name):
         table = rows.table
-        forward = _weights(table, score or "word_table")
-        backward = _weights(table, "word_table.backward") if score is None else forward
+        forward = score_of(table, score or "word_table")
+        backward = score_of(table, "word_table.backward") if score is None else forward
         scored += len(forward) - forward.null_count()
         rows_seen += len(forward)
         columns = [table[column].to_pylist() for column in ("source_language", "language", "source", "target")]
@@ -103,10 +103,6 @@ def _read(context: Context, name: str, matrices: tuple[str, ...], to: Sequence[s
             )
             context.warn(f"code_switch: '{name}' has nothing to take {matrix} into {', '.join(to)}; it has {held}")
     return tables
-
-
-def _weights(table: pa.Table, name: str) -> pl.Series:
-    return score_of(table, name) if table.num_rows else pl.Series(name, [], dtype=pl.Float64)
 
 
 @lru_cache(maxsize=512)

@@ -23,6 +23,7 @@ from curate.generation.making import new_rows
 from curate.generation.word_counts import LONGEST_RUN, Counts, Side, Vocabulary, components
 from curate.generation.words import Lexicon, count_words, is_run
 from curate.rows import Kind
+from curate.rows.fields import latest_value
 from curate.steps import Context, GatherStep, NewRows, Rows, StepError
 
 _DIGIT = regex.compile(r"\p{N}")
@@ -36,6 +37,7 @@ class WordTable(GatherStep):
     """Makes a word table of parallel rows: pairs of words with scores."""
 
     tag: ClassVar[str] = "word_table"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = (
         "a scored bilingual word table, induced from sentence pairs by a word aligner or made of a dictionary"
     )
@@ -408,11 +410,8 @@ def _taken(batches: Iterable[Rows], places: Any) -> pa.Table:
 
 
 def score_of(table: pa.Table, name: str) -> pl.Series:
-    """The score of that name of each row, null where there is none."""
-    scores = pl.Series("scores", pl.from_arrow(table["scores"]))
-    element = pl.element()
-    found = scores.list.eval(element.filter(element.struct.field("name") == name).struct.field("value"))
-    return found.list.first().rename(name)
+    """The latest score of that name of each row, null where there is none."""
+    return latest_value(pl.Series("scores", pl.from_arrow(table["scores"])), name).cast(pl.Float64)
 
 
 def _scores(table: pa.Table) -> str:

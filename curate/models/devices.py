@@ -10,6 +10,22 @@ import sys
 from pathlib import Path
 
 
+class OnDevice:
+    """Beside :class:`Model`: a model that runs in the build's own process, on a GPU or on the CPU as its ``device`` says."""
+
+    device: str | None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it runs on a GPU, of which there is one."""
+        return takes_device(self.device)
+
+    @property
+    def accelerators(self) -> int:
+        """How many GPUs it holds."""
+        return int(self.alone)
+
+
 def takes_device(device: str | None) -> bool:
     """Whether a model with this ``device:`` runs on a GPU (or the like); where it is left open, if this machine has one."""
     if device is not None:

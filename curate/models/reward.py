@@ -20,7 +20,7 @@ from curate.backends import Done, RewardModel
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Runtime
 from curate.errors import ModelError
-from curate.models.devices import takes_device
+from curate.models.devices import OnDevice
 from curate.models.supported import Supported
 from curate.models.weights import Weights
 
@@ -30,7 +30,7 @@ _NO_LIMIT = 1_000_000
 """A tokenizer that knows no longest length says so by a huge number."""
 
 
-class Reward(Weights):
+class Reward(OnDevice, Weights):
     """A reward model: an ``AutoModelForSequenceClassification``."""
 
     use: ClassVar[str] = "reward"
@@ -62,15 +62,6 @@ class Reward(Weights):
     """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the best there is."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 16
     """Conversations in one forward pass, those of like length together."""
-
-    @property
-    def alone(self) -> bool:
-        """Whether it runs on a GPU, of which there is one."""
-        return takes_device(self.device)
-
-    @property
-    def accelerators(self) -> int:
-        return int(self.alone)
 
     def load(self, *, cache: Path | None, threads: int) -> RewardModel:
         """The model. A conversation's score depends on the batch it is in within rounding error of the number format.

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag, Runtime
 from curate.models.cache import Vectors, cached
-from curate.models.devices import takes_device
+from curate.models.devices import OnDevice
 from curate.models.hub import digest_folder, resolve_commit
 from curate.models.supported import Supported
 from curate.models.texts import encode_in_pieces, make_fit
@@ -35,7 +35,7 @@ LABSE_LANGUAGES = (
 )  # fmt: skip
 
 
-class SentenceTransformers(Model):
+class SentenceTransformers(OnDevice, Model):
     """A sentence encoder of the sentence-transformers library."""
 
     use: ClassVar[str] = "sentence-transformers"
@@ -99,15 +99,6 @@ class SentenceTransformers(Model):
         if folder is not None:
             return f"local@{digest_folder(folder)[:32]}"
         return f"{self.model}@{resolve_commit(self.model, self.revision)}"
-
-    @property
-    def alone(self) -> bool:
-        """Whether it runs on a GPU, of which there is one."""
-        return takes_device(self.device)
-
-    @property
-    def accelerators(self) -> int:
-        return int(self.alone)
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
         """The encoder. The same text gives the same vector within 1e-6 before rounding, depending on batch and device.

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag, Runtime
 from curate.errors import ModelError
-from curate.models.devices import takes_device
+from curate.models.devices import OnDevice
 from curate.models.hub import digest_folder, resolve_commit
 from curate.models.pairs import Pairs
 from curate.models.seq2seq_family import FAMILIES, Codes, Family, detect_family, read_codes
@@ -31,7 +31,7 @@ _HALVINGS = 3
 _WANTED = ("*.json", "*.model", "*.spm", "*.txt", "model.bin", "*.safetensors", "pytorch_model*.bin")
 
 
-class Seq2Seq(Model):
+class Seq2Seq(OnDevice, Model):
     """A neural encoder-decoder translator, from a folder or the Hub."""
 
     use: ClassVar[str] = "seq2seq"
@@ -102,15 +102,6 @@ class Seq2Seq(Model):
             other, _, commit = self.tokenizer.partition("@")
             name += "+" + _revision(other, self._local(other), commit or None)
         return name
-
-    @property
-    def alone(self) -> bool:
-        """Whether it runs on a GPU, of which there is one."""
-        return takes_device(self.device)
-
-    @property
-    def accelerators(self) -> int:
-        return int(self.alone)
 
     # ----------------------------------------------------------------------------------------------------------- load
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:

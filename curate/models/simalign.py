@@ -18,14 +18,14 @@ from pydantic import Field
 from curate.backends import Aligner, Alignment
 from curate.catalog.params import Runtime
 from curate.errors import ModelError
-from curate.models.devices import takes_device
+from curate.models.devices import OnDevice
 from curate.models.weights import Weights
 
 _NOTHING = float("nan")
 Grid = npt.NDArray[np.float64]
 
 
-class SimAlign(Weights):
+class SimAlign(OnDevice, Weights):
     """A word aligner by the vectors of a multilingual encoder (mBERT, XLM-R, LaBSE)."""
 
     use: ClassVar[str] = "simalign"
@@ -53,15 +53,6 @@ class SimAlign(Weights):
     """``cpu``, ``cuda``, ``mps``; by default the best there is."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 32
     """Pairs in one forward pass."""
-
-    @property
-    def alone(self) -> bool:
-        """Whether it runs on a GPU, of which there is one."""
-        return takes_device(self.device)
-
-    @property
-    def accelerators(self) -> int:
-        return int(self.alone)
 
     def load(self, *, cache: Path | None, threads: int) -> Aligner:
         """The aligner.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curate.backends import Alignment
 from curate.generation.word_counts import Counts, components
-from curate.generation.word_table import WordTable
+from curate.generation.word_table import WordTable, score_of
 from curate.models.systran_align import SystranAlign
 from curate.rows import Kind
 from curate.steps import Rows, StepError
@@ -328,3 +328,11 @@ def test_wrong_parts_are_refused(make: Make, table: Any, bench: Any) -> None:
     assert WordTable(method="dictionary", dictionary="x").check(Kind.PARALLEL)
     assert WordTable(weight="p").check(Kind.PARALLEL)
     assert not WordTable(dictionary="x", confirmed=True).check(Kind.PARALLEL)
+
+
+def test_the_latest_of_two_scores_of_a_name_counts(make: Make) -> None:
+    rows = make(Kind.PARALLEL, [{"source_language": "en", "source": "dog", "target": "mbwa", "language": "sw"}]).table
+    place, kind = rows.column_names.index("scores"), rows.schema.field("scores")
+    twice = rows.set_column(place, kind, pa.array([[{"name": "s", "value": 0.2}, {"name": "s", "value": 0.9}]], kind.type))  # fmt: skip
+    assert score_of(twice, "s").to_list() == [0.9]
+    assert score_of(twice, "t").to_list() == [None] and score_of(twice.slice(0, 0), "s").to_list() == []

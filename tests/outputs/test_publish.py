@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import fsspec
 import polars as pl
 import pytest
 
@@ -329,14 +328,6 @@ def test_an_override_is_recorded_in_card_manifest_and_store(built: Shop, tmp_pat
 
 
 # ---------------------------------------------------------------------------------------------------------------------- URLs
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    yield system
-    system.store.clear()
-
-
 def test_a_url_holds_what_a_folder_would(built: Shop, memory: Any) -> None:
     assert publish(built.store, "talk", "memory://shelf/talk").count("add") == 8
     names = {str(name).removeprefix("/shelf/talk/") for name in memory.find("/shelf/talk")}

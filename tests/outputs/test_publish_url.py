@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import orjson
 import pytest
 
@@ -28,14 +26,6 @@ class Dead(BaseException):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shared_shop(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    yield system
-    system.store.clear()
 
 
 def tree(memory: Any, root: str) -> dict[str, bytes]:
