@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curate.errors import StepError
 from curate.generation import neighbours
 from filters.clusters import Places
 from filters.minhash import Pairs
@@ -199,7 +198,7 @@ def parse_pairs(pairs: Mapping[str, float]) -> dict[frozenset[str], float]:
     """``{en/zh: 0.6}`` as sets of two languages.
 
     Raises:
-        StepError: a key is not two languages with a stroke between.
+        ValueError: a key is not two languages with a stroke between.
     """
     from curate.rows.languages import InvalidLanguage, normalize
 
@@ -209,8 +208,8 @@ def parse_pairs(pairs: Mapping[str, float]) -> dict[frozenset[str], float]:
         try:
             both = frozenset(normalize(side.strip()) for side in sides)
         except InvalidLanguage as error:
-            raise StepError(f"pairs: {key}: {error}") from None
+            raise ValueError(f"pairs: {key}: {error}") from None
         if len(sides) != 2 or len(both) != 2:
-            raise StepError(f"pairs: '{key}' should be two languages with a stroke between, such as en/zh")
+            raise ValueError(f"pairs: '{key}' should be two languages with a stroke between, such as en/zh")
         found[both] = value
     return found

@@ -28,6 +28,7 @@ from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference
 from curate.catalog.reading import explain, rooted
 from curate.catalog.variables import Substitution
+from curate.errors import CurateError
 
 _NAMED = ("models", "sources", "datasets")
 _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
@@ -293,7 +294,9 @@ class _Loading:
         except ValidationError as error:
             for details in error.errors():
                 self.problems.append(explain(details, model, document, place))
-            return None
+        except CurateError as error:  # from a part's own validation
+            self._problem(document, place, str(error))
+        return None
 
     # -------------------------------------------------------------------------------------------------------- references
     def _check_references(self, catalog: Catalog, raw: dict[str, dict[str, Any]]) -> None:

@@ -129,6 +129,10 @@ def _mentions(annotation: Any, kind: Reference) -> bool:
     return any(_mentions(inner, kind) for inner in getattr(annotation, "__args__", ()))
 
 
+WHOLE = "whole"
+"""Context of a dump from which the very same parameters can be made again."""
+
+
 class PerLanguage(Generic[T]):
     """One value for all languages, or a mapping of language tags with an optional ``default``.
 
@@ -164,10 +168,14 @@ class PerLanguage(Generic[T]):
     def __repr__(self) -> str:
         return f"PerLanguage({self.default!r}, {self.values!r})" if self.values else f"PerLanguage({self.default!r})"
 
-    def dump(self) -> Any:
-        """The value as a catalog would write it."""
+    def dump(self, *, whole: bool = False) -> Any:
+        """The value as a catalog would write it.
+
+        Args:
+            whole: whether "no value for any language" stays apart from a parameter that is not given, for one that may be either.
+        """
         if not self.values:
-            return self.default
+            return {"default": None} if whole and self.default is None else self.default
         return {**({} if self.default is None else {"default": self.default}), **self.values}
 
     def expr(self, language: pl.Expr | None = None, dtype: type[pl.DataType] = pl.Float64) -> pl.Expr:
@@ -202,7 +210,9 @@ class PerLanguage(Generic[T]):
                 "instance" if isinstance(given, cls) else "map" if isinstance(given, dict) else "one"
             ),
         )
-        tagged["serialization"] = core_schema.plain_serializer_function_ser_schema(lambda value: value.dump())
+        tagged["serialization"] = core_schema.plain_serializer_function_ser_schema(
+            lambda value, info: value.dump(whole=info.context == WHOLE), info_arg=True
+        )
         return tagged
 
     @classmethod

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.catalog.params import Params
+from curate.catalog.params import WHOLE, Params
 from curate.engine.columns import (
     Columns,
     count_reasons,
@@ -74,11 +74,14 @@ class Setting:
 
 
 def pack(params: Params) -> dict[str, Any]:
-    """Parameters as JSON, with the class that reads them."""
+    """Parameters as JSON, with the class that reads them.
+
+    Only what the catalog gives: to some parameters it matters whether another one was written down or left out.
+    """
     return {
         "module": type(params).__module__,
         "name": type(params).__qualname__,
-        "params": params.model_dump(mode="json", by_alias=True),
+        "params": params.model_dump(mode="json", by_alias=True, exclude_unset=True, context=WHOLE),
     }
 
 

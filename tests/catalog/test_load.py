@@ -124,6 +124,20 @@ def test_one_mistake_one_message(load, change, message):
     assert any(message in line for line in found), found
 
 
+def test_what_a_part_finds_wrong_with_itself_is_one_problem_among_others(load):
+    """A validator that raises an error of ours hides neither its place nor what else is wrong."""
+    said = problems(
+        load,
+        GOOD.replace(
+            "      - shout\n",
+            "      - duplicates: {method: cross_lingual, model: ruler, pairs: {sw: 0.9}}\n      - shuot\n",
+        ),
+    )
+    assert len(said) == 2
+    assert said[0].startswith("catalog.yaml:13") and "two languages" in said[0]
+    assert "shuot" in said[1]
+
+
 def test_includes_bring_in_sources_and_their_own_folder(load, tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "more.yaml").write_text(

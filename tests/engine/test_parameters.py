@@ -1,0 +1,56 @@
+"""Parameters mean in a worker what they mean in the catalog, for everything that is installed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pydantic import BaseModel
+
+from curate.catalog.params import Params
+from curate.engine.work import pack, unpack
+from curate.errors import CurateError
+from curate.steps import Registry
+from tests.parameters import parameters, parts, schema_of
+
+PARTS = list(parts(Registry.installed()))
+
+
+def given_fields(value: Any) -> Any:
+    """What of parameters was given, however deep."""
+    if isinstance(value, BaseModel):
+        return {name: given_fields(getattr(value, name)) for name in sorted(value.model_fields_set)}
+    if isinstance(value, dict):
+        return {key: given_fields(inner) for key, inner in value.items()}
+    return [given_fields(inner) for inner in value] if isinstance(value, list | tuple) else None
+
+
+def identity(params: Params) -> Any:
+    try:
+        return params.identity()
+    except CurateError as error:  # it counts a file by its content, and there is none
+        return str(error)
+
+
+@pytest.mark.parametrize(("group", "name", "part"), PARTS, ids=[f"{group}-{name}" for group, name, _ in PARTS])
+def test_a_worker_gets_the_parameters_of_the_catalog(group, name, part):
+    drawn: set[str] = set()
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(raw=parameters(group, name, part))
+    def check(raw: dict[str, Any]) -> None:
+        drawn.update(raw)
+        made = part.model_validate(raw)
+        there = unpack(json.loads(json.dumps(pack(made))))
+        assert there == made
+        assert given_fields(there) == given_fields(made)
+        assert identity(there) == identity(made)
+        assert there.decision() == made.decision()
+
+    check()
+    missing = set(schema_of(part)["properties"]) - drawn
+    assert not missing, (
+        f"the generator of parameters has no valid value for {sorted(missing)}: nothing was said of them"
+    )
