@@ -306,6 +306,7 @@ class Model(Params):
             "use": self.use,
             "version": self.version,
             "model": self.name_and_revision(),
+            **self.data_identity(),
             **self.identity(),
         }
 

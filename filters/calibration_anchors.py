@@ -14,16 +14,17 @@ import io
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 import orjson
 import regex
 
+from curate.data_files import DataFile
 from curate.errors import StepError
 from curate.rows import languages
 
 SHIPPED = "shipped"
+ANCHORS = DataFile("filters", "data/anchors")
 Texts = dict[str, dict[str, str]]
 _PAIR = regex.compile(r"^(?P<stem>.*\.)?(?P<left>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)-(?P<right>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)\.(?P<side>[A-Za-z_]+)$")  # fmt: skip
 _HEADER = regex.compile(r"^#\s*(\w+):\s*(.*)$")
@@ -90,10 +91,9 @@ class Anchors:
 def shipped_anchors() -> Anchors:
     """The set that comes with the package (CC0-1.0)."""
     found = Anchors({}, SHIPPED)
-    for file in sorted(files("filters").joinpath("data", "anchors").iterdir(), key=lambda one: one.name):
-        if file.name.endswith(".tsv"):
-            about = _keyed(found.texts, file.read_text(encoding="utf-8"), file.name.removesuffix(".tsv"), "")
-            found.license, found.version = about.get("license", "unknown"), about.get("version", "")
+    for name, text in ANCHORS.texts().items():
+        about = _keyed(found.texts, text, name.removesuffix(".tsv"), "")
+        found.license, found.version = about.get("license", "unknown"), about.get("version", "")
     return found
 
 

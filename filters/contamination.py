@@ -20,15 +20,19 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from curate.catalog.document import nearest
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, Reference, RowsName, Runtime
+from curate.data_files import DataFile
+from curate.pairs.negation import NEGATION
+from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.languages import base
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
 from filters import contamination_halves as halves
 from filters import contamination_items as items_of
+from filters.contamination_asked import ASKED
 from filters.contamination_files import Unreachable
 from filters.contamination_index import Index, index_of
 from filters.contamination_match import Match, match
-from filters.contamination_meaning import Meanings, Meant, passages
+from filters.contamination_meaning import WEIGHTS, Meanings, Meant, passages
 from filters.contamination_registry import expanded, registry
 from filters.contamination_signs import SAME, Signs, make_signs
 
@@ -67,6 +71,7 @@ class Contamination(ScoreStep):
     """
 
     tag: ClassVar[str] = "contamination"
+    package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS, ASKED, WEIGHTS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Rows that hold items of benchmarks: verbatim, edited, split, embedded, translated."

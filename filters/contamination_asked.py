@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from importlib.resources import files
 
 import regex
-import yaml
 
+from curate.data_files import DataFile
 from curate.rows.languages import base
 
 Asked = frozenset[str]
@@ -22,9 +21,12 @@ _SENTENCE = regex.compile(r"(?<=[.!?؟।])\s+(?=\S)|(?<=[。！？])(?=.)|\n+")
 _UNSPACED = frozenset({"ja", "ko", "th", "zh"})
 
 
+ASKED = DataFile("filters", "data/asked.yaml")
+
+
 @cache
 def _words() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    data = yaml.safe_load(files("filters").joinpath("data", "asked.yaml").read_text("utf-8"))
+    data = ASKED.yaml()
     return {tag: {name: tuple(forms) for name, forms in given.items()} for tag, given in data["languages"].items()}
 
 

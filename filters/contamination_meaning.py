@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import regex
-import yaml
 
+from curate.data_files import DataFile
 from curate.rows import text
 from curate.rows.languages import base
 from curate.steps import Encoder
@@ -97,9 +96,12 @@ def _trimmed(one: str, start: int, end: int) -> tuple[int, int] | None:
     return (start, end) if end > start else None
 
 
+WEIGHTS = DataFile("filters", "data/contamination_weights.yaml")
+
+
 @cache
 def _weights() -> Mapping[str, Any]:
-    return dict(yaml.safe_load(files("filters").joinpath("data", "contamination_weights.yaml").read_text("utf-8")))
+    return dict(WEIGHTS.yaml())
 
 
 def likelihood(features: Floats, stage: str = "sentence") -> Floats:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 
-import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from curate.data_files import DataFile
 from curate.rows import languages
 
 Fields = tuple[str, ...]
@@ -77,10 +76,13 @@ class Benchmark(BaseModel):
         return self.config.replace("{language}", language).replace("{flores}", languages.flores(language))
 
 
+BENCHMARKS = DataFile("filters", "data/benchmarks.yaml")
+
+
 @cache
 def registry() -> Mapping[str, Benchmark]:
     """All benchmarks that can be named."""
-    data = yaml.safe_load(files("filters").joinpath("data", "benchmarks.yaml").read_text("utf-8"))
+    data = BENCHMARKS.yaml()
     return {name: Benchmark(**entry) for name, entry in data["benchmarks"].items()}
 
 

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from curate.catalog.params import Decision, ModelName
-from curate.pairs.numbers import WORTH_A_LOOK, mentions
+from curate.data_files import DataFile
+from curate.pairs.numbers import NUMBER_WORDS, WORTH_A_LOOK, mentions
 from curate.rows import Kind, main_fields, text, unknown_fields
 from curate.steps import Context, Encoder, GlobalStep, Rows
 from filters.pair_sides import compares_own, sides
@@ -63,6 +64,7 @@ class Drift(GlobalStep):
     """
 
     tag: ClassVar[str] = "drift"
+    package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS,)
     version: ClassVar[int] = 1
     summary: ClassVar[str] = (
         "Detects that two sides, or rows and their parents, are shifted against each other by some rows."

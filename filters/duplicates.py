@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
+from curate.data_files import DataFile
+from curate.pairs.negation import NEGATION
+from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind, unknown_fields
 from curate.steps import Context, GlobalStep, Rows, StepError
 from filters import exact, minhash, near, near_semantic, near_signs
@@ -65,6 +68,7 @@ class Duplicates(GlobalStep):
     """
 
     tag: ClassVar[str] = "duplicates"
+    package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "One row of each cluster of equal, near-equal or equivalent rows stays."

@@ -17,7 +17,9 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.data_files import DataFile
 from curate.models import language_data
+from curate.models.language_data import DATA
 from curate.rows import Kind, languages, main_fields, text, unknown_fields
 from curate.rows.masks import MASKABLE, Maskable, mask
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
@@ -41,6 +43,7 @@ class Language(ScoreStep):
     """
 
     tag: ClassVar[str] = "language"
+    package_data: ClassVar[tuple[DataFile, ...]] = DATA
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 

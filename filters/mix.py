@@ -22,6 +22,9 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, LanguageTag, PerLanguage
+from curate.data_files import DataFile
+from curate.pairs.negation import NEGATION
+from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import SCORES
@@ -60,6 +63,7 @@ class Mix(GlobalStep):
     """
 
     tag: ClassVar[str] = "mix"
+    package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     summary: ClassVar[str] = (
         "A mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
     )

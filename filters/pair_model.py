@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
+
+from curate.data_files import DataFile
 
 Floats = npt.NDArray[np.float64]
 SETS = ("plain", "aligned", "encoded", "aligned_encoded")
@@ -97,11 +97,12 @@ ALIGNED = ("alignment", "unaligned")
 ENCODED = ("names_unrelated", "similarity", "dissimilar", "coverage", "uncovered", "missing_uncovered")
 
 
+WEIGHTS = DataFile("filters", "data/pair_quality/weights.yaml")
+
+
 @cache
 def _sets() -> Mapping[str, Weights]:
-    data: dict[str, Any] = yaml.safe_load(
-        files("filters").joinpath("data", "pair_quality", "weights.yaml").read_text("utf-8")
-    )
+    data: Mapping[str, Any] = WEIGHTS.yaml()
     return {
         name: Weights(tuple(given["weights"]), np.asarray([one[1] for one in given["weights"].values()], np.float64),
                       np.asarray([one[0] for one in given["weights"].values()], np.float64), float(given["bias"]))

@@ -19,12 +19,18 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
+from curate.data_files import DataFile
 from curate.pairs import negation
+from curate.pairs.chatter import CHATTER
+from curate.pairs.lengths import LENGTHS
+from curate.pairs.negation import NEGATION
+from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
 from filters import pair_align, pair_findings
 from filters.pair_columns import ABOUT, COLUMNS, spread, told, worst
 from filters.pair_findings import CHECKS, Check, Findings
+from filters.pair_model import WEIGHTS
 from filters.pair_sides import Sides, compares_own, sides, without_blank
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +55,7 @@ class PairQuality(ScoreStep):
     """
 
     tag: ClassVar[str] = "pair_quality"
+    package_data: ClassVar[tuple[DataFile, ...]] = (CHATTER, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (
         "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, chatter, alignment."

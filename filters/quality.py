@@ -19,7 +19,9 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from curate.catalog.params import Decision, LanguageTag, PerLanguage, Runtime
+from curate.data_files import DataFile
 from curate.rows import Kind, answer_field, main_fields, private, unknown_fields
+from curate.rows.private import PHONES
 from curate.steps import Context, Rows, ScoreStep
 from filters import quality_phrases as phrases
 from filters import quality_text as plain
@@ -71,8 +73,9 @@ class Quality(ScoreStep):
     """
 
     tag: ClassVar[str] = "quality"
+    package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
     path_fields: ClassVar[frozenset[str]] = frozenset({"packs", "lists"})
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Refusals, machine talk, debris, private data and secrets, injected orders, per language."
 
     checks: tuple[Check, ...] = CHECKS

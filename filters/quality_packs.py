@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from curate.catalog.document import nearest
+from curate.data_files import DataFile
 from curate.rows import languages
 from curate.steps import StepError
 
@@ -192,15 +192,13 @@ class Packs:
         return tuple(phrase for pack in self.by_language.get(BLIND, ()) for phrase in getattr(pack, what))
 
 
+PACKS = DataFile("filters", "data/quality")
+
+
 @cache
 def shipped() -> Mapping[str, Pack]:
     """The packs of this package, by the language they are written for."""
-    folder = files("filters").joinpath("data", "quality")
-    packs = [
-        Pack(**yaml.safe_load(one.read_text("utf-8")))
-        for one in sorted(folder.iterdir(), key=lambda one: one.name)
-        if one.name.endswith(".yaml")
-    ]
+    packs = [Pack(**yaml.safe_load(text)) for text in PACKS.texts().values()]
     return {pack.language: pack for pack in packs}
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import importlib.util
 import inspect
 import os
 import subprocess
@@ -15,72 +12,94 @@ from pathlib import Path
 
 import pytest
 
+from curate.data_files import DataFile
+from curate.engine.fingerprint import digest, step_recipe
+from curate.generation.redact import Redact
 from curate.steps import Registry
+from filters.pair_quality import PairQuality
+from tests.lock import current, data_reached, locked, parts, problems, reached
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / "tests" / "steps.lock"
 OURS = ("curate", "sources", "filters", "outputs")
-
-
-def code_digest(found: type) -> str:
-    """Digest of a part's module and of the modules of ours it takes its work from, docstrings and comments left out."""
-    seen: dict[str, str] = {}
-
-    def visit(module: str) -> None:
-        if module in seen or module.split(".")[0] not in ("sources", "filters", "outputs", "curate"):
-            return
-        # Contracts, rows and catalog are under everything; they have tests of their own.
-        if module.startswith("curate.") and not module.startswith(
-            ("curate.models", "curate.generation", "curate.pairs", "curate.preferences", "curate.rows.text")
-        ):
-            return
-        spec = importlib.util.find_spec(module)  # by file, not by what happens to be imported already
-        assert spec is not None and spec.origin is not None
-        file = Path(spec.origin)
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                node.body = [
-                    part
-                    for part in node.body
-                    if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-                ] or [ast.Pass()]
-        seen[module] = ast.dump(tree)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                visit(node.module)
-
-    visit(found.__module__)
-    return hashlib.sha256("\n".join(f"{name}\n{seen[name]}" for name in sorted(seen)).encode()).hexdigest()[:16]
-
-
-def current() -> dict[str, tuple[int, str]]:
-    registry = Registry.installed()
-    found = {}
-    for what in ("source", "step", "model", "output"):
-        for name in registry.names(what):
-            part = registry.get(what, name)
-            if part.__module__.split(".")[0] in OURS:
-                found[f"{what}:{name}"] = (part.version, code_digest(part))
-    return found
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the lock is made of Python 3.11's syntax trees")
 def test_a_changed_step_raised_its_version_or_says_that_its_rows_are_the_same():
-    """After changing a step: raise ``version`` if the same parameters now give other rows, then (or else) run
-    ``python tests/test_house.py`` to write the lock again; the diff of ``steps.lock`` is what a reviewer looks at."""
-    locked = {}
-    for line in LOCK.read_text().splitlines():
-        name, version, digest = line.split()
-        locked[name] = (int(version), digest)
+    """After a change below a part: raise its ``version`` if the same parameters now give other rows, then (or else) write the lock
+    again with ``python -m tests.lock``; the diff of ``steps.lock`` is what a reviewer looks at."""
+    assert problems(locked(), current()) == []
+
+
+def test_the_lock_sees_every_module_that_a_part_reaches():
+    """Not only what its own module names: a function two imports away decides as much."""
+    for module in (
+        "curate.rows.private_ids",
+        "curate.rows.secrets",
+        "filters.quality_text",
+        "curate.rows.ids",
+        "curate.steps",
+    ):
+        assert module in reached("filters.quality"), module
+    assert "filters.pair_text" in reached("filters.pair_quality")  # `from filters import pair_text`
+    assert "curate.rows.private_ids" in reached("curate.generation.redact")
+    files = {str(file) for name, part in parts() if name == "step:pair_quality" for file in data_reached(part)}
+    assert {
+        "curate.pairs/data/negation.yaml",
+        "curate.pairs/data/number_words.yaml",
+        "curate.pairs/data/chatter.yaml",
+    } <= files
+
+
+def test_the_lock_names_what_changed_and_which_parts_reach_it():
     now = current()
-    assert sorted(now) == sorted(locked), "a part is new or gone: write the lock again"
-    for name, (version, digest) in now.items():
-        old_version, old_digest = locked[name]
-        assert version >= old_version, f"{name}: its version went down"
-        assert digest == old_digest, (
-            f"{name}: its code changed; if rows change too, raise its version (now {version}), then python tests/test_house.py"
-        )
+    before = {
+        **now,
+        "module curate.rows.private_ids": "0" * 16,
+        "data filters/data/asked.yaml": "0" * 16,
+        "part step:mix": "9",
+    }
+    del before["module filters.minhash"]
+    told = "\n".join(problems(before, now))
+    assert "curate.rows.private_ids changed" in told and "step:quality" in told and "step:redact" in told
+    assert "filters/data/asked.yaml changed" in told and "step:contamination" in told
+    assert "filters.minhash is new" in told and "step:duplicates" in told
+    assert "step:mix: its version went down from 9" in told
+    assert "step:shape" not in told
+
+
+IN_IDENTITY = {
+    ("step:contamination", "filters/data/benchmarks.yaml"): "the entries of the benchmarks in use",
+    ("step:quality", "filters/data/quality"): "the packs in use",
+    ("model:route", "curate.models/qualities.yaml"): "the figures of the models in use",
+    **{
+        ("model:vote", f"curate.models/data/languages_{name}"): "in its name"
+        for name in ("groups.yaml", "letters.yaml", "weights.json")
+    },
+}
+"""Data files whose content gets into the key by the part's own ``identity()`` or name, and what of them does."""
+
+
+def test_data_that_decides_scores_is_in_the_key():
+    """A changed list scores anew without a raised version: each part names all data files that it can reach."""
+    for name, part in parts():
+        named = {str(file) for file in part.package_data}
+        found = {str(file) for file in data_reached(part)} - {file for one, file in IN_IDENTITY if one == name}
+        assert named == found, f"{name}: 'package_data' must name {sorted(found)}"
+    for name, file in IN_IDENTITY:
+        [part] = [part for one, part in parts() if one == name]
+        assert file in {str(one) for one in data_reached(part)}, f"{name} does not reach {file}: leave it out above"
+
+
+def test_another_list_is_another_key(monkeypatch):
+    def keys() -> list[str]:
+        return [digest(step_recipe("score", step, {}, decisions=False)) for step in (PairQuality(), Redact())]
+
+    before = keys()
+    read = DataFile.digest.fget
+    assert read is not None
+    monkeypatch.setattr(DataFile, "digest", property(lambda self: "0" * 24 if "negation" in self.path else read(self)))
+    after = keys()
+    assert before[0] != after[0] and before[1] == after[1]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -187,7 +206,3 @@ def test_shipped_catalogs_load_and_validate_against_the_shipped_schema(path):
     values = read_document(ROOT / path, path).values
     assert list(jsonschema.Draft202012Validator(schema).iter_errors(values)) == []
     curate.load_catalog(ROOT / path)
-
-
-if __name__ == "__main__":
-    LOCK.write_text("".join(f"{name} {version} {digest}\n" for name, (version, digest) in sorted(current().items())))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from curate.data_files import DataFile
 from curate.rows.languages import InvalidLanguage, normalize
 
 T = TypeVar("T")
@@ -71,6 +72,8 @@ class Params(BaseModel):
 
     path_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that hold files (texts, lists or mappings of them): relative ones are taken from the catalog's folder."""
+    package_data: ClassVar[tuple[DataFile, ...]] = ()
+    """The data files of its package that decide what comes out: their content is part of every key."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -116,6 +119,10 @@ class Params(BaseModel):
         left_out = {*self.marked(Mark.RUNTIME), *self.marked(Mark.DECISION)}
         dear = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
         return {**dear, **self.decision()} if decisions else dear
+
+    def data_identity(self) -> dict[str, Any]:
+        """``{"data": {file: digest}}`` of the data files; empty where there are none."""
+        return {"data": {str(file): file.digest for file in self.package_data}} if self.package_data else {}
 
     def decision(self) -> dict[str, Any]:
         """The JSON of all decision fields."""

@@ -63,7 +63,8 @@ def step_recipe(action: str, step: Step, models: Mapping[str, Model], *, decisio
             identities[parameter] = found[0] if isinstance(getattr(step, parameter), str) else found
     for parameter in step.named(Reference.ROWS):
         params.pop(parameter, None)  # what is in them enters, not what they are called
-    return {"action": action, "step": step.tag, "version": step.version, "params": params, "models": identities}
+    recipe = {"action": action, "step": step.tag, "version": step.version, "params": params, "models": identities}
+    return {**recipe, **step.data_identity()}
 
 
 def explain(old: Any, new: Any, path: str = "") -> list[str]:

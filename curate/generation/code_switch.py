@@ -14,8 +14,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import LanguageTag, RowsName
+from curate.data_files import DataFile
 from curate.generation.prompts import own_prompt
 from curate.generation.protect import PROTECTABLE, Protectable
+from curate.generation.sentences import ABBREVIATIONS
 from curate.rows import Kind
 from curate.rows.fields import main_fields, unknown_fields
 from curate.steps import Context, NewRows, Rows, RowStep
@@ -29,6 +31,7 @@ class CodeSwitch(RowStep):
     """Makes code-switched rows by a word table, or by the same rows in other languages."""
 
     tag: ClassVar[str] = "code_switch"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 3
     summary: ClassVar[str] = (
         "code-switched rows: words, phrases or sentences replaced by their translations, by ratio and seed"

@@ -20,11 +20,13 @@ from pydantic import Field, PositiveInt
 
 from curate.backends import Encoder
 from curate.catalog.params import LanguageTag, ModelName, PerLanguage
+from curate.data_files import DataFile
 from curate.errors import StepError
 from curate.generation import neighbours, sentences
 from curate.generation.making import all_licenses, hash_of, new_rows
 from curate.generation.margins import Candidates, Direction, Pairs, Score
 from curate.generation.monolingual import Numbers, Sentences
+from curate.generation.sentences import ABBREVIATIONS
 from curate.rows import Kind, languages, text, unknown_fields
 from curate.rows.kinds import LINEAGE
 from curate.steps import Context, GatherStep, NewRows, Rows
@@ -49,6 +51,7 @@ class Mine(GatherStep):
     """
 
     tag: ClassVar[str] = "mine"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Parallel pairs mined from text in several languages, by margin."
     kinds: ClassVar[frozenset[Kind]] = frozenset(Kind) - {Kind.PARALLEL}

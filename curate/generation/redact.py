@@ -13,11 +13,13 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from curate.catalog.document import nearest
+from curate.data_files import DataFile
 from curate.generation.making import as_they_are, new_rows
 from curate.generation.prompts import own_prompt
 from curate.rows import Kind, field_names, field_turns, private, unknown_fields
 from curate.rows.fields import field_place
 from curate.rows.kinds import payload
+from curate.rows.private import PHONES
 from curate.steps import Context, NewRows, Rows, RowStep, StepError
 
 Kinds = Literal["email", "phone", "iban", "card", "ip", "national_id", "api_key", "private_key", "jwt", "password"]
@@ -44,6 +46,7 @@ class Redact(RowStep):
     """
 
     tag: ClassVar[str] = "redact"
+    package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
     summary: ClassVar[str] = "Private text (addresses, numbers with a check digit, keys) becomes typed placeholders."
 
     what: tuple[Kinds, ...] = _ALL

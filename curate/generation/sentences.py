@@ -8,15 +8,14 @@ long enough to be understood. Nothing is ever left out: ``"".join(one.text + one
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.resources import files
+from functools import lru_cache
 from typing import Any
 
 import regex
-import yaml
 
+from curate.data_files import DataFile
 from curate.rows import languages
 
 Interval = tuple[int, int]
@@ -58,10 +57,12 @@ _PHRASE = 60
 _OWN = {"el": ";", "hy": ":", "hyw": ":"}
 
 
-@cache
-def _lexicon() -> dict[str, Any]:
-    path = files("curate.generation").joinpath("lexicons", "abbreviations.yaml")
-    return dict(yaml.safe_load(path.read_text("utf-8")))
+ABBREVIATIONS = DataFile("curate.generation", "lexicons/abbreviations.yaml")
+
+
+def _lexicon() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = ABBREVIATIONS.yaml()
+    return found
 
 
 @lru_cache(maxsize=512)

@@ -15,14 +15,19 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, RowsName
+from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.examples import Choice
 from curate.generation.prompts import Prompting, Template, prompt_problems
 from curate.generation.protect import PROTECTABLE, Protectable
+from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.translate_checks import CHECKS, Check
 from curate.generation.translate_llm import FORMALITY, HOLES, PROMPT
 from curate.generation.translate_rows import wrong_fields
 from curate.generation.translate_work import Work, slices
+from curate.pairs.chatter import CHATTER
+from curate.pairs.lengths import LENGTHS
+from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.rows.kinds import Role
 from curate.rows.languages import UNKNOWN
@@ -47,6 +52,7 @@ class Translate(Prompting, RowStep):
     """
 
     tag: ClassVar[str] = "translate"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, CHATTER, LENGTHS, NUMBER_WORDS)
     version: ClassVar[int] = 3
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "rows in other languages, by a translator or a language model, checked"

@@ -19,7 +19,9 @@ from pydantic import Field
 
 from curate.backends import Aligner
 from curate.catalog.params import ModelName, RowsName
+from curate.data_files import DataFile
 from curate.generation.making import new_rows
+from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.word_counts import LONGEST_RUN, Counts, Side, Vocabulary, components
 from curate.generation.words import Lexicon, count_words, is_run
 from curate.rows import Kind
@@ -37,6 +39,7 @@ class WordTable(GatherStep):
     """Makes a word table of parallel rows: pairs of words with scores."""
 
     tag: ClassVar[str] = "word_table"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (
         "a scored bilingual word table, induced from sentence pairs by a word aligner or made of a dictionary"

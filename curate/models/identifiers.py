@@ -15,9 +15,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from curate.backends import Identified, Model
+from curate.data_files import DataFile
 from curate.errors import ModelError
 from curate.models.labels import Guess, identify_each, tag_of
-from curate.models.language_data import weak_languages
+from curate.models.language_data import DATA, weak_languages
 from curate.models.supported import Supported
 from curate.rows import languages
 
@@ -25,6 +26,7 @@ from curate.rows import languages
 class WheelIdentifier(Model):
     """A language identifier whose weights are inside its Python package."""
 
+    package_data: ClassVar[tuple[DataFile, ...]] = DATA
     package: ClassVar[str]
     """Its distribution on the package index."""
     module: ClassVar[str]

@@ -9,13 +9,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 import orjson
-import yaml
 
+from curate.data_files import DataFile
 from curate.rows import languages
 
 
@@ -29,23 +28,21 @@ class Group:
     members: frozenset[str]
 
 
-_NAMES = ("languages_groups.yaml", "languages_letters.yaml", "languages_weights.json")
-
-
-def _text(name: str) -> str:
-    return files("curate.models").joinpath("data", name).read_text(encoding="utf-8")
+DATA = tuple(
+    DataFile("curate.models", f"data/languages_{name}") for name in ("groups.yaml", "letters.yaml", "weights.json")
+)
 
 
 @cache
 def _file(name: str) -> Mapping[str, Any]:
-    full = next(one for one in _NAMES if name in one)
-    return MappingProxyType(orjson.loads(_text(full)) if full.endswith("json") else yaml.safe_load(_text(full)))
+    file = next(one for one in DATA if name in one.path)
+    return MappingProxyType(orjson.loads(file.text()) if file.path.endswith("json") else file.yaml())
 
 
 @cache
 def data_digest() -> str:
     """Of all files, for identities: other data give other answers."""
-    return hashlib.blake2b("\0".join(map(_text, _NAMES)).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b("\0".join(file.text() for file in DATA).encode(), digest_size=16).hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------------------- groups

@@ -11,17 +11,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-import yaml
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from curate.backends import Done, Translator
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, ModelName, Params
+from curate.data_files import DataFile
 from curate.errors import ModelError
 from curate.models.pairs import Pair, match_pair, parse_pair
 from curate.models.translation import Translated
@@ -68,10 +67,14 @@ def cost_of(way: Way) -> float:
     return sum(hop.cost for hop in way)
 
 
+QUALITIES = DataFile("curate.models", "qualities.yaml")
+
+
 @cache
 def shipped() -> Mapping[str, Any]:
     """``use`` → pair or ``default`` → quality and cost, as measured."""
-    return yaml.safe_load(files("curate.models").joinpath("qualities.yaml").read_text(encoding="utf-8"))["edges"]  # type: ignore[no-any-return]
+    found: Mapping[str, Any] = QUALITIES.yaml()["edges"]
+    return found
 
 
 class Route(Model):

@@ -13,14 +13,15 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.pairs.lists import load
+from curate.data_files import DataFile
 
 Floats = npt.NDArray[np.float64]
+CHATTER = DataFile("curate.pairs", "data/chatter.yaml")
 
 
 @cache
 def _phrases() -> tuple[str, str, str, str]:
-    every = load("chatter")["languages"].values()
+    every = CHATTER.yaml()["languages"].values()
     opens, refuses, ends = (
         [pattern for given in every for pattern in given.get(name, ())] for name in ("opens", "refuses", "closes")
     )
@@ -67,7 +68,7 @@ def chatter(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | No
 # ---------------------------------------------------------------------------------------------------------------- asides
 @cache
 def _asides() -> regex.Pattern[str]:
-    return regex.compile(r"\s*[(（](?:" + "|".join(load("chatter")["asides"]) + r")[)）]", regex.IGNORECASE)
+    return regex.compile(r"\s*[(（](?:" + "|".join(CHATTER.yaml()["asides"]) + r")[)）]", regex.IGNORECASE)
 
 
 _ADDED = regex.compile(r"\s*\([^()]{0,20}(?:\)|$)|\s*\($")

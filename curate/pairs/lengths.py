@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from curate.pairs.lists import load
+from curate.data_files import DataFile
 from curate.rows import languages
+
+LENGTHS = DataFile("curate.pairs", "data/lengths.yaml")
 
 
 @lru_cache(maxsize=4096)
 def usual_length(language: str) -> float | None:
     """Latin letters' worth (:func:`curate.rows.text.letter_weights`) over English's; None where it was not measured."""
-    known, tag = load("lengths")["lengths"], language
+    known, tag = LENGTHS.yaml()["lengths"], language
     while tag:
         if tag in known:
             return float(known[tag])

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.pairs.lists import load
+from curate.data_files import DataFile
 from curate.rows import languages
 
 Floats = npt.NDArray[np.float64]
+NEGATION = DataFile("curate.pairs", "data/negation.yaml")
 _NOTHING = r"[^\s\S]"
 # One of Korean's negations is inside the word as often as before it.
 _INSIDE = frozenset({"ko"})
@@ -26,7 +27,7 @@ _INSIDE = frozenset({"ko"})
 
 def _list(language: str) -> Mapping[str, Any] | None:
     base = languages.base(language)
-    found: Mapping[str, Any] | None = load("negation")["languages"].get({"no": "nb", "nn": "nb"}.get(base, base))
+    found: Mapping[str, Any] | None = NEGATION.yaml()["languages"].get({"no": "nb", "nn": "nb"}.get(base, base))
     return found
 
 

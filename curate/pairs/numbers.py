@@ -13,9 +13,10 @@ from typing import Any
 
 import regex
 
-from curate.pairs.lists import load
+from curate.data_files import DataFile
 from curate.rows import languages
 
+NUMBER_WORDS = DataFile("curate.pairs", "data/number_words.yaml")
 # .5 is 0.5; the figures of m² and O₂ written on the line are no numbers.
 _SEPARATED = regex.compile(
     r"(?<![0-9.,\p{L}])\.[0-9]+(?![0-9.])|(?<!\b[kcm]?m(?=[23]\b))(?<!\b[CH]?O(?=2\b))[0-9]+(?:(?:[.,'’٫٬·]|，(?=[0-9]{3}(?![0-9]))|[  \u00a0\u202f\u2009](?=[0-9]{3}(?![0-9])))[0-9]+)*"
@@ -62,7 +63,7 @@ class NumberWords:
 @cache
 def number_words(language: str) -> NumberWords | None:
     """The words of a language; None where there are none."""
-    given = load("number_words")["languages"].get(languages.base(language))
+    given = NUMBER_WORDS.yaml()["languages"].get(languages.base(language))
     return None if given is None else _compiled(language, given)
 
 
@@ -81,7 +82,7 @@ def _compiled(language: str, given: dict[str, Any]) -> NumberWords:
 def _scale_pattern(scales: dict[str, int], joined: bool) -> regex.Pattern[str]:
     signs = "|".join(
         sorted(
-            map(regex.escape, {*map(str, load("number_words")["signs"]), *(word for word in scales if joined)}),
+            map(regex.escape, {*map(str, NUMBER_WORDS.yaml()["signs"]), *(word for word in scales if joined)}),
             key=lambda word: (-len(word), word),
         )
     )
@@ -97,7 +98,7 @@ def _plain_scale() -> regex.Pattern[str]:
 
 @cache
 def _sign_sizes() -> dict[str, int]:
-    return {str(sign): int(size) for sign, size in load("number_words")["signs"].items()}
+    return {str(sign): int(size) for sign, size in NUMBER_WORDS.yaml()["signs"].items()}
 
 
 def plain_digits(text: str) -> str:

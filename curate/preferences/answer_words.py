@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import regex
-import yaml
 
+from curate.data_files import DataFile
 from curate.pairs.numbers import number_words
 from curate.rows import languages
 
@@ -20,12 +19,12 @@ _MARKUP = r"[\s*_`$（(\[「『\"“«'\\]*"
 _RIGHT_BEHIND = rf"(?={_MARKUP}[-−+≈~]?\s?\p{{Sc}}?\s?[0-9])"
 
 
-@cache
+ANSWERS = DataFile("curate.preferences", "data/answers.yaml")
+
+
 def load_words() -> Mapping[str, Any]:
     """What stands in ``data/answers.yaml``."""
-    found: dict[str, Any] = yaml.safe_load(
-        files("curate.preferences").joinpath("data", "answers.yaml").read_text("utf-8")
-    )
+    found: Mapping[str, Any] = ANSWERS.yaml()
     return found
 
 

@@ -16,8 +16,12 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
 from curate.catalog.params import LanguageTag, ModelName, PerLanguage, RowsName
+from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.prompts import Prompting, Template, prompt_problems
+from curate.generation.sentences import ABBREVIATIONS
+from curate.pairs.numbers import NUMBER_WORDS
+from curate.preferences.answer_words import ANSWERS
 from curate.preferences.revise_errors import RULES, TURNS, Rule
 from curate.preferences.revise_texts import (
     HOLES,
@@ -49,6 +53,7 @@ class Revise(Prompting, RowStep):
     """
 
     tag: ClassVar[str] = "revise"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, NUMBER_WORDS, ANSWERS)
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.PREFERENCE})
     batch: ClassVar[int] = 1_024
     summary: ClassVar[str] = (

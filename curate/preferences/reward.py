@@ -19,11 +19,16 @@ from pydantic import PositiveInt, model_validator
 
 from curate.backends import RewardModel, Translator
 from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.data_files import DataFile
 from curate.generation.prompts import disarm
 from curate.generation.protect import PROTECTABLE
+from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.translate_checks import Limits
 from curate.generation.translate_rows import prepare, same_language
 from curate.generation.translate_sentences import Sentences
+from curate.pairs.chatter import CHATTER
+from curate.pairs.lengths import LENGTHS
+from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep, StepError
 
@@ -46,6 +51,7 @@ class Reward(ScoreStep):
     """
 
     tag: ClassVar[str] = "reward"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, CHATTER, LENGTHS, NUMBER_WORDS)
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset(_SIDES)
     summary: ClassVar[str] = "scores of a reward model, on answers as they are or translated into its language"

@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, PerLanguage, RowsName
+from curate.data_files import DataFile
+from curate.pairs.numbers import NUMBER_WORDS
+from curate.preferences.answer_words import ANSWERS
 from curate.preferences.candidates import Candidate, candidates, prompt_keys
 from curate.preferences.vote_answers import Form, Found, Reader
 from curate.preferences.vote_numbers import Percent, Sign
@@ -40,6 +43,7 @@ class Vote(GlobalStep):
     """
 
     tag: ClassVar[str] = "vote"
+    package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS, ANSWERS)
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED})
     summary: ClassVar[str] = (

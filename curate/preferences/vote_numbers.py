@@ -15,8 +15,15 @@ from typing import Literal
 
 import regex
 
-from curate.pairs.lists import load
-from curate.pairs.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, decimal_digit, han_value, number_words
+from curate.pairs.numbers import (
+    HAN_DIGITS,
+    HAN_MYRIADS,
+    HAN_UNITS,
+    NUMBER_WORDS,
+    decimal_digit,
+    han_value,
+    number_words,
+)
 from curate.preferences.answer_words import (
     decimal_sign,
     groups_with_blanks,
@@ -298,7 +305,7 @@ def _more(text: str, start: int, end: int, values: list[Fraction], whole: bool) 
 @cache
 def _scales(language: str) -> tuple[regex.Pattern[str], dict[str, int]]:
     """Words and signs for thousands and more, and their sizes."""
-    signs = {str(sign): int(size) for sign, size in load("number_words")["signs"].items()}
+    signs = {str(sign): int(size) for sign, size in NUMBER_WORDS.yaml()["signs"].items()}
     known = number_words(language)
     own = known.scales if known is not None else {}
     english = number_words("en")

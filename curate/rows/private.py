@@ -14,13 +14,12 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 import polars as pl
-import yaml
 
+from curate.data_files import DataFile
 from curate.rows import private_ids, secrets
 
 PRIVATE = ("email", "phone", "iban", "card", "ip", "national_id")
@@ -168,9 +167,12 @@ class _Phones:
     cue: re.Pattern[str]
 
 
+PHONES = DataFile("curate.rows", "phones.yaml")
+
+
 @cache
 def _phones() -> _Phones:
-    data: dict[str, Any] = yaml.safe_load(files("curate.rows").joinpath("phones.yaml").read_text("utf-8"))
+    data: dict[str, Any] = PHONES.yaml()
     codes = {}
     for code, lengths in data["codes"].items():
         low, _, high = str(lengths).partition("-")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from curate.data_files import DataFile
 from curate.generation.translate_checks import lost_numbers
 from curate.pairs import negation
 from curate.pairs.lengths import usual_length
-from curate.pairs.lists import load
 from curate.pairs.marks import kept, spans
 from curate.rows import languages
 from filters import guards
@@ -16,14 +16,14 @@ from filters import guards
 
 @pytest.mark.parametrize("name", ["chatter", "lengths", "negation", "number_words"])
 def test_each_list_has_an_owner_a_licence_and_a_version(name: str) -> None:
-    found = load(name)
+    found = DataFile("curate.pairs", f"data/{name}.yaml").yaml()
     assert found["owner"] and found["license"] == "CC0-1.0" and found["version"] >= 1
     for tag in found.get("languages", found.get("lengths")):
         assert languages.normalize(tag) == tag
 
 
 def test_every_list_of_negations_compiles_and_names_a_language() -> None:
-    for tag, given in load("negation")["languages"].items():
+    for tag, given in negation.NEGATION.yaml()["languages"].items():
         assert negation.is_listed(tag) == ("words" in given)
         negation.words_in(pl.Series(["x"]), pl.Series([tag]))
     assert negation.is_listed("no") and negation.is_listed("zh-Hant")
