@@ -138,6 +138,8 @@ def mask_code(texts: pl.Series) -> pl.Series:
 # --------------------------------------------------------------------------------------------------------------- encoding
 # Signs that a lead byte of UTF-8 becomes, before one that a continuation byte becomes.
 _CP1252 = "\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178"
+_BESIDE = 3
+"""Characters before and after a stretch that tell whether it stands among others of its kind."""
 _WESTERN = regex.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{_CP1252}]{{1,3}}")
 _CYRILLIC = regex.compile("(?:[РС][\u0080-\u00ff\u0400-\u045f\u0490\u0491\u2013-\u203a\u20ac\u2116\u2122]){3,}")
 _HAN = regex.compile(r"\p{Han}[^\x00-\x7f]{2,}")
@@ -156,11 +158,23 @@ def _mojibake(one: str) -> float:
     if "`" in one or "\\" in one:
         one = mask_code(pl.Series([one]))[0]
     hits = len(_LITERAL.findall(one))
-    hits += sum(_valid(part.encode("cp1252", "curate-latin")) for part in _WESTERN.findall(one))
+    hits += sum(_misread(one, *found.span()) for found in _WESTERN.finditer(one))
     hits += sum(_valid(_bytes(part, "cp1251")) for part in _CYRILLIC.findall(one))
     if regex.search("[鐨鍦鏄涓浜鎴绗鍙瀛浠鏂鐢鍒鎬鍚]", one):
         hits += sum(_gbk(part) for part in _HAN.findall(one))
     return float(hits + (len(_KANA.findall(one)) >= 2))
+
+
+def _misread(one: str, start: int, end: int) -> bool:
+    """Whether a stretch is UTF-8 that was read as Windows-1252: its bytes are whole characters, and no language writes it so.
+
+    The first alone is not enough: a letter before a no-break space, a quote, a dash or an ellipsis (``é\u00a0»``, ``ß\u00a0``, ``É…``) is
+    valid UTF-8 as well. What no language writes, ftfy's list of unlikely neighbours says (Speer, *ftfy*, 2019).
+    """
+    from ftfy.badness import badness
+
+    whole = _valid(one[start:end].encode("cp1252", "curate-latin"))
+    return whole and badness(one[max(0, start - _BESIDE) : end + _BESIDE]) > 0
 
 
 def _latin(error: UnicodeError) -> tuple[bytes, int]:
