@@ -85,7 +85,8 @@ class Context(Protocol):
     scratch: Path
     """A folder for temporary files; it is removed afterwards."""
     seed: int
-    """The dataset's seed: everything random comes from it and from the row."""
+    """The dataset's seed: everything random comes from it and from the row. 0 in ``score`` and ``summarize``, whose results are
+    shared by datasets of different seeds."""
     draw: int
     """How often these very rows were seen before in this dataset (``target:`` asks again for more): other samples, please."""
 
@@ -128,6 +129,9 @@ class Step(Params):
     """The kinds of rows it can work on."""
     summary: ClassVar[str] = ""
     """One line for lists and documentation."""
+    assesses: ClassVar[str] = ""
+    """The score that is null where a row could not be assessed (it has no parent, its language is not supported, …). Such rows
+    are counted in the funnel, and a language none of whose rows was assessed is warned of."""
 
     def check(self, kind: Kind) -> list[str]:
         """What is wrong with these parameters for rows of this kind (unknown fields, …); empty if nothing."""

@@ -64,8 +64,9 @@ class Drift(GlobalStep):
     """
 
     tag: ClassVar[str] = "drift"
+    assesses: ClassVar[str] = "shift"
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS,)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = (
         "Detects that two sides, or rows and their parents, are shifted against each other by some rows."
     )

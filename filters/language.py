@@ -43,6 +43,7 @@ class Language(ScoreStep):
     """
 
     tag: ClassVar[str] = "language"
+    assesses: ClassVar[str] = "score"
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."

@@ -159,5 +159,6 @@ def _strings(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
         return st.sampled_from(schema["enum"])
     if schema.get("maxLength") == 1:
         return st.sampled_from([",", ";", "|", "\t", '"'])
-    known = _TEXTS["BCP-47"] if "BCP-47" in schema.get("description", "") else _TEXTS[""]
+    # A tag of a language is the only text of at least two characters.
+    known = _TEXTS["BCP-47"] if schema.get("minLength") == 2 else _TEXTS[""]
     return st.sampled_from(known)

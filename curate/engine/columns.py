@@ -144,3 +144,18 @@ def count_reasons(languages: pl.Series, columns: pa.Table) -> dict[str, dict[str
     for language, reason, count in seen.group_by("language", "reason").len().sort("language", "reason").rows():
         counts.setdefault(language, {})[reason] = count
     return counts
+
+
+def count_unassessed(languages: pl.Series, columns: pa.Table, score: str) -> dict[str, int]:
+    """Language → how many of the rows a step saw have none of the score that says that they were assessed."""
+    if score not in columns.column_names:
+        return {}
+    frame = pl.DataFrame(
+        {
+            "language": languages,
+            "seen": pl.Series(columns["keep"].is_valid().to_pylist(), dtype=pl.Boolean),
+            "assessed": pl.Series(columns[score].is_valid().to_pylist(), dtype=pl.Boolean),
+        }
+    )
+    lacking = frame.filter(pl.col("seen") & ~pl.col("assessed")).group_by("language").len().sort("language")
+    return dict(lacking.rows())

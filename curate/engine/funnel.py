@@ -22,19 +22,36 @@ class Funnel:
     made: dict[str, dict[str, int]] = field(default_factory=dict)
     """Step that makes rows → language → rows it made; they take the place of what it was given."""
     kept: dict[str, int] = field(default_factory=dict)
+    unassessed: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Step → language → rows that it saw but could not assess, where there are any."""
 
     def add_read(self, languages: Mapping[str, int]) -> None:
         for language, count in languages.items():
             self.read[language] = self.read.get(language, 0) + count
 
-    def add_step(self, label: str, results: Iterable[Counts]) -> None:
+    def add_step(self, label: str, results: Iterable[Mapping[str, Any]]) -> None:
+        """Adds what a step's tasks say: each ``funnel`` (language → reason → rows) and ``unassessed`` (language → rows)."""
         total: Counts = {}
-        for counts in results:
-            for language, reasons in counts.items():
+        lacking: dict[str, int] = {}
+        for result in results:
+            for language, reasons in result["funnel"].items():
                 mine = total.setdefault(language, {})
                 for reason, count in reasons.items():
                     mine[reason] = mine.get(reason, 0) + count
+            for language, count in result.get("unassessed", {}).items():
+                lacking[language] = lacking.get(language, 0) + count
         self.steps.append((label, total))
+        if lacking:
+            self.unassessed[label] = lacking
+
+    def never_assessed(self, label: str) -> dict[str, int]:
+        """Language → rows, of the languages in which a step saw rows and could assess none."""
+        counts = next((counts for one, counts in self.steps if one == label), {})
+        return {
+            language: count
+            for language, count in sorted(self.unassessed.get(label, {}).items())
+            if count == sum(counts.get(language, {}).values())
+        }
 
     def add_made(self, label: str, results: Iterable[Mapping[str, int]]) -> None:
         made = self.made.setdefault(label, {})
@@ -86,7 +103,7 @@ class Funnel:
 
     def to_json(self) -> dict[str, Any]:
         return {"read": self.read, "steps": [{"step": label, "languages": counts} for label, counts in self.steps],
-                "made": self.made, "kept": self.kept}  # fmt: skip
+                "made": self.made, "kept": self.kept, "unassessed": self.unassessed}  # fmt: skip
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Funnel:
@@ -95,6 +112,7 @@ class Funnel:
             [(one["step"], one["languages"]) for one in value["steps"]],
             dict(value["made"]),
             dict(value["kept"]),
+            dict(value.get("unassessed", {})),
         )
 
 
@@ -112,7 +130,8 @@ def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
                 cells.append(f"={came:,}")
                 continue
             drop = sum(count for reason, count in counts.get(language, {}).items() if reason != "kept")
-            cells.append(f"−{drop:,}" if drop else "·")
+            lacking = funnel.unassessed.get(label, {}).get(language, 0)
+            cells.append((f"−{drop:,}" if drop else "·") + (f" ({lacking:,} not assessed)" if lacking else ""))
         rows.append(
             [
                 language,

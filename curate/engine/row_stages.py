@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.catalog import StepUse
-from curate.engine.fingerprint import digest, step_recipe
+from curate.engine.fingerprint import digest
 from curate.engine.forgetting import without_forgotten
 from curate.engine.stages import Piece, Runner, shards_in
 from curate.engine.work import Task
@@ -18,11 +18,11 @@ def make_rows(
 ) -> tuple[list[Piece | None], list[Any]]:
     """A row step on every piece."""
     step, models, stage = use.params, runner.models_of(use.params), f"{runner.dataset}/{use.label}"
-    whole = runner.step_recipe("make", use, models, decisions=False)
-    recipe = {**(whole or step_recipe("make", step, models, decisions=False)), "label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}  # fmt: skip
+    recipe, complete = runner.step_recipe("make", use, models, decisions=False)
+    recipe |= {"label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}
     tasks: list[Task | None] = []
     for piece in pieces:
-        if piece is None or whole is None:
+        if piece is None or not complete:
             tasks.append(None)
             continue
         full = {**recipe, "kind": piece.kind.value, "input": _content(piece)}
@@ -30,8 +30,12 @@ def make_rows(
             full["draw"] = piece.draw
         if piece.wanted is not None:
             full["wanted"] = list(piece.wanted)
-        payload = {**runner.payload(use, models), "kind": piece.kind.value, "shard": piece.shard.path, "columns": [one.to_json() for one in piece.columns],
-                   "ancestors": ancestors, "seed": seed, "draw": piece.draw, "wanted": full.get("wanted")}  # fmt: skip
+        payload = {
+            **runner.payload(use, models, piece.kind, seed, ancestors),
+            **piece.place(),
+            "draw": piece.draw,
+            "wanted": full.get("wanted"),
+        }
         tasks.append(
             Task("make", stage, step.tag, digest(full), full, piece.rows_alive, payload, runner.is_alone(models))
         )
@@ -55,18 +59,21 @@ def gather_rows(
 ) -> tuple[list[Piece | None], list[Any]]:
     """A gathering step on all pieces together."""
     step, models, stage = use.params, runner.models_of(use.params), f"{runner.dataset}/{use.label}"
-    whole = runner.step_recipe("gather", use, models, decisions=False)
-    recipe = {**(whole or step_recipe("gather", step, models, decisions=False)), "label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}  # fmt: skip
+    recipe, complete = runner.step_recipe("gather", use, models, decisions=False)
+    recipe |= {"label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}
     known = [piece for piece in pieces if piece is not None]
     task: Task | None = None
-    if known and len(known) == len(pieces) and whole is not None:
+    if known and len(known) == len(pieces) and complete:
         kind = known[0].kind
         full = {**recipe, "kind": kind.value, "inputs": [_content(piece) for piece in known]}
         draw = max(piece.draw for piece in known)
         if draw:
             full["draw"] = draw
-        payload = {**runner.payload(use, models), "kind": kind.value, "pieces": [piece.to_json() for piece in known], "ancestors": ancestors,
-                   "seed": seed, "draw": draw}  # fmt: skip
+        payload = {
+            **runner.payload(use, models, kind, seed, ancestors),
+            "pieces": [piece.to_json() for piece in known],
+            "draw": draw,
+        }
         rows = sum(piece.rows_alive for piece in known)
         task = Task("gather", stage, step.tag, digest(full), full, rows, payload, runner.is_alone(models))
     if not pieces:

@@ -45,8 +45,12 @@ class Piece:
     def rows_alive(self) -> int:
         return self.columns[-1].rows_alive if self.columns else self.shard.rows
 
+    def place(self) -> dict[str, Any]:
+        """Where a task finds it."""
+        return {"shard": self.shard.path, "columns": [one.to_json() for one in self.columns]}
+
     def to_json(self) -> dict[str, Any]:
-        return {"shard": self.shard.to_json(), "columns": [one.to_json() for one in self.columns]}
+        return {**self.place(), "shard": self.shard.to_json()}
 
 
 @dataclass
@@ -172,17 +176,17 @@ class Runner:
 
     def step_recipe(
         self, action: str, use: StepUse, models: Mapping[str, Model], *, decisions: bool
-    ) -> dict[str, Any] | None:
-        """The recipe of a step, the content of what it looks into included; None while that is not known."""
+    ) -> tuple[dict[str, Any], bool]:
+        """The recipe of a step, and whether it is complete: the content of what the step looks into may not be known yet."""
         recipe = step_recipe(action, use.params, models, decisions=decisions)
         for parameter, names in use.params.named(Reference.ROWS).items():
             if not names:
                 continue
             if any(self.tables.get(name) is None for name in names):
-                return None
+                return recipe, False
             content = [[[shard.digest, shard.places] for shard in self.tables[name] or ()] for name in names]
             recipe.setdefault("tables", {})[parameter] = digest(content)
-        return recipe
+        return recipe, True
 
     def _packed(self, models: Mapping[str, Model]) -> dict[str, Any]:
         return {name: {**pack(model), "models": self._packed(self.models_of(model))} for name, model in models.items()}
@@ -191,11 +195,20 @@ class Runner:
         """Whether a task with these models must run in the one process for servers and devices."""
         return any(model.alone or self.is_alone(self.models_of(model)) for model in models.values())
 
-    def payload(self, use: StepUse, models: Mapping[str, Model]) -> dict[str, Any]:
-        """What every task of a step carries: the step, its models, where the rows are that it looks into."""
+    def payload(
+        self, use: StepUse, models: Mapping[str, Model], kind: Kind, seed: int, ancestors: Sequence[str]
+    ) -> dict[str, Any]:
+        """What every task of a step carries: the step, its models, the seed, where the rows are that it may look at."""
         names = [name for listed in use.params.named(Reference.ROWS).values() for name in listed]
-        return {"step": pack(use.params), "label": use.label, "models": self._packed(models),
-                "tables": {name: [shard.path for shard in self.tables.get(name) or ()] for name in names}}  # fmt: skip
+        return {
+            "step": pack(use.params),
+            "label": use.label,
+            "models": self._packed(models),
+            "kind": kind.value,
+            "seed": seed,
+            "ancestors": list(ancestors),
+            "tables": {name: [shard.path for shard in self.tables.get(name) or ()] for name in names},
+        }
 
     # ---------------------------------------------------------------------------------------------------------- sources
     def read_tasks(self, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
@@ -258,31 +271,28 @@ class Runner:
     def apply(
         self, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
     ) -> tuple[list[Piece | None], list[Any]]:
-        """One step on all pieces: the pieces after it, and each task's funnel counts (row steps: made rows by language)."""
+        """One step on all pieces: the pieces after it, and each task's result (row steps: made rows by language)."""
         if isinstance(use.params, ScoreStep):
-            return self._score(use, pieces, ancestors)
+            return self._score(use, pieces, seed, ancestors)
         if isinstance(use.params, GlobalStep):
-            return self._settle(use, pieces, seed)
+            return self._settle(use, pieces, seed, ancestors)
         if isinstance(use.params, RowStep | GatherStep):
             from curate.engine.row_stages import gather_rows, make_rows
 
             return (make_rows if isinstance(use.params, RowStep) else gather_rows)(self, use, pieces, seed, ancestors)
         raise BuildError(f"{use.mark}: {use.name} is no step that a dataset can use")
 
-    def _base(self, use: StepUse, piece: Piece, models: Mapping[str, Model]) -> dict[str, Any]:
-        return {**self.payload(use, models), "kind": piece.kind.value, "shard": piece.shard.path, "columns": [one.to_json() for one in piece.columns]}  # fmt: skip
-
     def _score(
-        self, use: StepUse, pieces: Sequence[Piece | None], ancestors: Sequence[str]
+        self, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
     ) -> tuple[list[Piece | None], list[Any]]:
         if not pieces:
             return [], []
         step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
         told = step_recipe("score", step, models, decisions=True)
-        whole = self.step_recipe("score", use, models, decisions=False)
-        recipe, known, fitted = whole or told, whole is not None, None
+        recipe, known = self.step_recipe("score", use, models, decisions=False)
+        fitted = None
         if known and step.fits:
-            fitted = self._fit(use, pieces, models, recipe, ancestors)
+            fitted = self._fit(use, pieces, models, recipe, seed, ancestors)
             known = fitted is not None
             if fitted is not None and (figures := step.audits(pq.read_table(self.store.root / fitted["path"]))):
                 self.audits[use.label] = figures
@@ -307,10 +317,10 @@ class Runner:
                 "version": step.version,
             }
             payload = {
-                **self._base(use, piece, models),
+                **self.payload(use, models, piece.kind, 0, ancestors),
+                **piece.place(),
                 "score_key": score_key,
                 "fitted": fitted["path"] if fitted else None,
-                "ancestors": ancestors,
             }
             tasks.append(
                 Task(
@@ -318,12 +328,12 @@ class Runner:
                 )
             )
         results = self.do({stage: ("score", told, tasks)})[stage]
-        return self._beside(use, pieces, tasks, results), [result["funnel"] for result in results if result]
+        return self._beside(use, pieces, tasks, results), [result for result in results if result]
 
-    def _fit(self, use: StepUse, pieces: Sequence[Piece | None], models: Mapping[str, Model], recipe: dict[str, Any],
+    def _fit(self, use: StepUse, pieces: Sequence[Piece | None], models: Mapping[str, Model], recipe: dict[str, Any], seed: int,
              ancestors: Sequence[str]) -> dict[str, Any] | None:  # fmt: skip
         stage = f"{self.dataset}/{use.label} sample"
-        sampling = {**recipe, "action": "sample"}
+        sampling = {**recipe, "action": "sample", "seed": seed}
         tasks: list[Task | None] = []
         for piece in pieces:
             if piece is None:
@@ -331,37 +341,39 @@ class Runner:
                 continue
             full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.alive}
             tasks.append(Task("sample", stage, f"{use.name}-sample", digest(full), full, piece.rows_alive,
-                              {**self._base(use, piece, models), "ancestors": ancestors}, self.is_alone(models)))  # fmt: skip
+                              {**self.payload(use, models, piece.kind, seed, ancestors), **piece.place()}, self.is_alone(models)))  # fmt: skip
         samples = self.do({stage: ("sample", sampling, tasks)})[stage]
         if None in samples:
             return None
-        fit_stage, fitting = f"{self.dataset}/{use.label} fit", {**recipe, "action": "fit"}
+        fit_stage, fitting = f"{self.dataset}/{use.label} fit", {**recipe, "action": "fit", "seed": seed}
         full = {**fitting, "inputs": [sample["digest"] for sample in samples if sample]}
         paths = [
             f"work/{task.step}/{task.key}/{sample['path']}"
             for task, sample in zip(tasks, samples, strict=True)
             if task and sample
         ]
+        kind = next(piece.kind for piece in pieces if piece)
         task = Task("fit", fit_stage, f"{use.name}-fit", digest(full), full, 0,
-                    {**self.payload(use, models), "samples": paths}, self.is_alone(models))  # fmt: skip
+                    {**self.payload(use, models, kind, seed, ancestors), "samples": paths}, self.is_alone(models))  # fmt: skip
         result = self.do({fit_stage: ("fit", fitting, [task])})[fit_stage][0]
         return result and {"path": f"work/{task.step}/{task.key}/{result['path']}", "digest": result["digest"]}
 
-    def _settle(self, use: StepUse, pieces: Sequence[Piece | None], seed: int) -> tuple[list[Piece | None], list[Any]]:
+    def _settle(
+        self, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
+    ) -> tuple[list[Piece | None], list[Any]]:
         step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
-        whole_recipe = self.step_recipe("summarize", use, models, decisions=False)
-        recipe = whole_recipe or step_recipe("summarize", step, models, decisions=False)
+        recipe, complete = self.step_recipe("summarize", use, models, decisions=False)
         alone = self.is_alone(models)
         summing: list[Task | None] = []
         for piece in pieces:
-            if piece is None or whole_recipe is None:
+            if piece is None or not complete:
                 summing.append(None)
                 continue
             full = {**recipe, "kind": piece.kind.value, "input": piece.shard.digest}
             summing.append(Task("summarize", f"{stage} summaries", f"{step.tag}-summary", digest(full), full, piece.shard.rows,
-                                {**self._base(use, piece, models), "columns": []}, alone))  # fmt: skip
+                                {**self.payload(use, models, piece.kind, 0, ancestors), **piece.place(), "columns": []}, alone))  # fmt: skip
         summaries = self.do({f"{stage} summaries": ("summarize", recipe, summing)})[f"{stage} summaries"]
-        told = {**(self.step_recipe("settle", use, models, decisions=True) or recipe), "seed": seed}
+        told = {**self.step_recipe("settle", use, models, decisions=True)[0], "seed": seed}
         whole: Task | None = None
         if pieces and None not in summaries and None not in pieces:
             known = [piece for piece in pieces if piece is not None]
@@ -376,12 +388,7 @@ class Runner:
             shards = [{"path": piece.shard.path, "rows": piece.shard.rows, "columns": [one.to_json() for one in piece.columns],
                        "summary": f"work/{task.step}/{task.key}/{summary['path']}"}
                       for piece, task, summary in zip(known, summing, summaries, strict=True) if task and summary]  # fmt: skip
-            payload = {
-                **self.payload(use, models),
-                "kind": known[0].kind.value,
-                "shards": shards,
-                "seed": seed,
-            }
+            payload = {**self.payload(use, models, known[0].kind, seed, ancestors), "shards": shards}
             whole = Task(
                 "settle", stage, step.tag, digest(full), full, sum(piece.shard.rows for piece in known), payload, alone
             )
@@ -391,9 +398,7 @@ class Runner:
         if result is None or whole is None:
             return [None] * len(pieces), []
         outputs: list[dict[str, Any] | None] = list(result["outputs"])
-        return self._beside(use, pieces, [whole] * len(pieces), outputs), [
-            output["funnel"] for output in result["outputs"]
-        ]
+        return self._beside(use, pieces, [whole] * len(pieces), outputs), result["outputs"]
 
     def _beside(self, use: StepUse, pieces: Sequence[Piece | None], tasks: Sequence[Task | None],
                 results: Sequence[dict[str, Any] | None]) -> list[Piece | None]:  # fmt: skip

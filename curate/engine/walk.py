@@ -93,6 +93,9 @@ def walk_steps(
         walked.pieces, counts = runner.apply(use, before, seed, walked.ancestors)
         if not isinstance(use.params, RowStep | GatherStep):
             walked.funnel.add_step(use.label, counts)
+            for language, rows in walked.funnel.never_assessed(use.label).items():
+                message = f"none of the {rows:,} rows in {language} could be assessed"
+                runner.warnings[f"{runner.dataset}/{use.label}", message] = None
             continue
         walked.retired += [piece for piece in before if piece is not None]
         fresh = [piece.shard.path for piece in walked.pieces if piece is not None]

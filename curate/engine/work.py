@@ -20,6 +20,7 @@ from curate.catalog.params import WHOLE, Params
 from curate.engine.columns import (
     Columns,
     count_reasons,
+    count_unassessed,
     decide,
     expand,
     mask_digest,
@@ -249,7 +250,7 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
         work.context.warnings.extend(_known_warnings(known))
     language = pl.Series("language", table["language"].combine_chunks())
     columns = decide(scores, language, step.verdicts(kind), alive)
-    return {**_columns_result(folder, "columns.parquet", columns, language), "scored": len(missing)}
+    return {**_columns_result(folder, "columns.parquet", columns, language, step.assesses), "scored": len(missing)}
 
 
 def is_readable(path: Path) -> bool:
@@ -305,11 +306,11 @@ def _check_scores(step: ScoreStep, kind: Kind, frame: pl.DataFrame, rows: int) -
         )
 
 
-def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Series) -> dict[str, Any]:
+def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Series, assesses: str) -> dict[str, Any]:
     write_parquet(columns, folder / name)
     keep = np.asarray(columns["keep"].combine_chunks().fill_null(False).to_numpy(zero_copy_only=False), bool)
     return {"path": name, "digest": content_digest(columns), "alive": mask_digest(keep), "rows_alive": int(keep.sum()),
-            "funnel": count_reasons(language, columns)}  # fmt: skip
+            "funnel": count_reasons(language, columns), "unassessed": count_unassessed(language, columns, assesses)}  # fmt: skip
 
 
 def summarize(work: Work, folder: Path) -> dict[str, Any]:
@@ -366,6 +367,6 @@ def settle(work: Work, folder: Path) -> dict[str, Any]:
         language = pl.Series(
             "language", pq.read_table(root / shard["path"], columns=["language"])["language"].combine_chunks()
         )
-        results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, language))
+        results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, language, step.assesses))
         work.tick(shard["rows"])
     return {"outputs": results}

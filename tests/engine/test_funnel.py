@@ -16,7 +16,10 @@ def funnel(**rates: tuple[int, int]) -> Funnel:
     found = Funnel(read={language: seen for language, (seen, _) in rates.items()})
     found.add_step(
         "language",
-        [{language: {"kept": seen - dropped, "wrong": dropped}} for language, (seen, dropped) in rates.items()],
+        [
+            {"funnel": {language: {"kept": seen - dropped, "wrong": dropped}}}
+            for language, (seen, dropped) in rates.items()
+        ],
     )
     found.kept = {language: seen - dropped for language, (seen, dropped) in rates.items()}
     return found
@@ -46,6 +49,20 @@ def test_the_table_and_the_json_tell_the_same():
     assert rows == [["en", "1,000", "−10", "990", "99%"], ["th", "50", "−5", "45", "90%"]]
     assert Funnel.from_json(one.to_json()) == one
     assert one.dropped("th") == {"language: wrong": 5}
+
+
+def test_rows_that_were_not_assessed_are_in_the_table_and_the_json():
+    one = funnel(en=(1000, 10), th=(50, 0))
+    one.add_step(
+        "similarity",
+        [
+            {"funnel": {"en": {"kept": 990}}, "unassessed": {"en": 5}},
+            {"funnel": {"th": {"kept": 50}}, "unassessed": {"th": 50}},
+        ],
+    )
+    assert [row[3] for row in render(one)[1]] == ["· (5 not assessed)", "· (50 not assessed)"]
+    assert one.never_assessed("similarity") == {"th": 50} and one.never_assessed("language") == {}
+    assert Funnel.from_json(one.to_json()) == one
 
 
 def test_plain_progress_tells_rate_and_time_left():
