@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test test-vllm check format docs bench clean
+.PHONY: quickstart test test-random test-vllm check format docs bench clean
 
 $(BIN)/curate: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "curate needs Python 3.11 or newer: make PYTHON=python3.12")'
@@ -30,6 +30,10 @@ quickstart: $(BIN)/curate
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# What `make test` does with the same examples each time, with others and twenty times as many: for nights. Half an hour or more.
+test-random: $(VENV)/dev
+	HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -n auto -m hypothesis
 
 # vLLM for CPU in an environment of its own: a few minutes and 4 GB; the last result is in docs/vllm.md.
 test-vllm:

@@ -9,8 +9,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import is_hypothesis_test, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# The same examples in every run, so that a failure is never luck; `make test-random` looks for new ones, many more.
+settings.register_profile("steady", derandomize=True, database=None)
+settings.register_profile("random", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+_RANDOM_EXAMPLES = 20
+"""How many times as many examples a random run tries."""
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "plugin"))
 
@@ -40,6 +47,20 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the development data is not here")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("HYPOTHESIS_PROFILE") != "random":
+        return
+    for item in items:
+        test = getattr(item, "obj", None)
+        test = getattr(test, "__func__", test)
+        if test is not None and is_hypothesis_test(test) and not hasattr(test, "random_examples"):
+            test.random_examples = True
+            own = test._hypothesis_internal_use_settings
+            test._hypothesis_internal_use_settings = settings(
+                own, max_examples=_RANDOM_EXAMPLES * own.max_examples, deadline=None
+            )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -141,7 +141,8 @@ def test_any_text_survives_and_what_is_protected_is_untouched(given, scheme):
     given = given.encode("utf-8", "ignore").decode()
     third = len(given) // 3
     made = latin.romanise(given, "und", scheme, "latin", [(third, 2 * third)])
-    assert unicodedata.normalize("NFC", given[third : 2 * third]) in made.text
+    # Where there was nothing to romanise, the text keeps its own normal form.
+    assert unicodedata.normalize("NFC", given[third : 2 * third]) in unicodedata.normalize("NFC", made.text)
     assert 0 <= made.returned <= made.native
     assert 0 <= made.left <= made.letters
 
