@@ -63,6 +63,7 @@ class Mix(GlobalStep):
     """
 
     tag: ClassVar[str] = "mix"
+    version: ClassVar[int] = 2
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     summary: ClassVar[str] = (
         "A mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
@@ -90,7 +91,8 @@ class Mix(GlobalStep):
     """Where there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the whole smaller and keeps the
     shares, ``short`` leaves that one short, ``error`` stops."""
     items: Decision[Literal["any", "once"]] = "any"
-    """``once``: of each item (``group_id``) one row at most, in one of its languages; the scarcest language chooses first."""
+    """``once``: of each item (``group_id``) one row at most, in one of its languages; the shares are of the items there are, and the
+    scarcest language chooses first."""
     choose: Decision[str] = "random"
     """``random`` by item and seed, ``first`` in order, or the name of a score, greatest first."""
     replace: Decision[Replace | None] = None
@@ -194,39 +196,57 @@ class Mix(GlobalStep):
                 rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
         there = np.bincount(kind, minlength=len(names))
         weights = np.array([self._weight(name, int(there[at])) for name, at in names.items()])
-        caps = [self.caps[name] for name in names]
-        usable = there.astype(np.float64) * self.max_repeats
-        limits = np.array([most if cap is None else min(most, cap) for most, cap in zip(usable, caps, strict=True)]) * (
-            weights > 0
-        )
+        caps = np.array([np.inf if (cap := self.caps[name]) is None else cap for name in names])
+        if self.items == "once":
+            return self._once(item, kind, names, rank, weights, caps, context)
+        limits = np.minimum(there * self.max_repeats, caps) * (weights > 0)
         wanted = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
         self._tell(names, weights, wanted, there, context)
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
         reason[weights[kind] == 0] = 3
-        taken: set[int] = set()
-        for at in sorted(range(len(names)), key=lambda at: (there[at], list(names)[at])):
-            rows = np.flatnonzero(kind == at)
-            rows = rows[np.argsort(rank[rows], kind="stable")]
-            if self.items == "once":
-                free = np.array([number not in taken for number in item[rows].tolist()], bool)
-                _, first = np.unique(item[rows], return_index=True)
-                own = np.zeros(len(rows), bool)
-                own[first] = True
-                reason[rows[~(free & own)]] = np.where(weights[at] > 0, 2, 3)
-                rows = rows[free & own]
-            whole, rest = (
-                divmod(int(wanted[at]), max(len(rows), 1))
-                if self.items == "any"
-                else (0, min(int(wanted[at]), len(rows)))
-            )
+        for at in range(len(names)):
+            rows = _in_order(np.flatnonzero(kind == at), rank)
+            whole, rest = divmod(int(wanted[at]), max(len(rows), 1))
             repeats[rows] = whole
             repeats[rows[:rest]] += 1
-            if self.items == "once":
-                taken.update(item[rows[:rest]].tolist())
-                if rest < wanted[at] and self.rows is not None:
-                    context.warn(
-                        f"mix: only {rest} of {int(wanted[at])} rows of '{list(names)[at]}' are items that no other language has taken"
-                    )
+        return repeats, reason
+
+    def _once(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int], rank: Counts,
+              weights: npt.NDArray[np.float64], caps: npt.NDArray[np.float64], context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+        """Each item in one language at most: the shares are of items, and what a language finds taken goes to the others."""
+        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
+        reason[weights[kind] == 0] = 3
+        numbers, places = np.unique(item, return_inverse=True)
+        # Of each item in each language the first row, in the order of who comes in first; -1 where there is none.
+        first = np.full((len(numbers), len(names)), -1, np.int32 if len(item) < 2**31 else np.int64)
+        for at in np.flatnonzero(weights > 0):
+            rows = _in_order(np.flatnonzero(kind == at), rank)[::-1]
+            first[places[rows], at] = rows
+        held = first >= 0
+        there = held.sum(axis=0)
+        items = int(held.any(axis=1).sum())
+        limits = np.floor(np.minimum(there, caps)).astype(np.int64)
+        wanted = allot(items if self.rows is None else min(self.rows, items), weights, limits, self._when_short)
+        self._tell(names, weights, wanted, there, context)
+        order = np.argsort(np.where(held, rank[first], len(item)).min(axis=1), kind="stable")
+        chosen = _assign(held, order, wanted)
+        if self._when_short == "fill":
+            # What a language could not get, because others have its items, goes to those that still find some.
+            while missing := int(wanted.sum() - (chosen >= 0).sum()):
+                free = held & (chosen < 0)[:, None]
+                still = np.minimum(free.sum(axis=0), limits - np.bincount(chosen[chosen >= 0], minlength=len(names)))
+                more = _assign(free, order, allot(missing, weights, still))
+                if not (more >= 0).any():
+                    break
+                chosen = np.where(more >= 0, more, chosen)
+        repeats[first[chosen >= 0, chosen[chosen >= 0]]] = 1
+        got = np.bincount(chosen[chosen >= 0], minlength=len(names))
+        for name, place in names.items():
+            if got[place] < wanted[place]:
+                context.warn(
+                    f"mix: only {got[place]} of {wanted[place]} rows of '{name}' are items that no other language has taken"
+                )
+        reason[(chosen >= 0)[places] & (weights[kind] > 0)] = 2
         return repeats, reason
 
     @property
@@ -300,6 +320,38 @@ class Mix(GlobalStep):
                 f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation to be replaced by"
             )
         return repeats, reason
+
+
+def _in_order(rows: Counts, rank: Counts) -> Counts:
+    """Rows by their rank."""
+    return rows[np.argsort(rank[rows], kind="stable")]
+
+
+def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Counts:
+    """One language for each item, or -1: as many items for each language as are wanted, so far as there are.
+
+    Items that are in few languages choose first: the others can go elsewhere.
+
+    Args:
+        held: which item is in which language, shape (items, languages).
+        order: the items, those first that are to be taken first.
+    """
+    chosen = np.full(len(held), -1, np.int64)
+    left = wanted.copy()
+    patterns, which = np.unique(np.packbits(held, axis=1), axis=0, return_inverse=True)
+    which = which.reshape(-1)[order]
+    together = order[np.argsort(which, kind="stable")]
+    ends = np.cumsum(np.bincount(which, minlength=len(patterns)))
+    sets = np.unpackbits(patterns, axis=1, count=held.shape[1]).astype(bool)
+    for number in np.argsort(sets.sum(axis=1), kind="stable").tolist():
+        items = together[ends[number - 1] if number else 0 : ends[number]]
+        quota = allot(len(items), np.where(sets[number], left, 0).astype(np.float64), np.where(sets[number], left, 0))
+        # Dealt out evenly, so that each language gets of the first and of the last.
+        turns = np.concatenate([(np.arange(count) + 0.5) / count for count in quota.tolist() if count] or [np.empty(0)])
+        dealt = np.repeat(np.arange(len(quota)), quota)[np.argsort(turns, kind="stable")]
+        chosen[items[: len(dealt)]] = dealt
+        left -= quota
+    return chosen
 
 
 def _answers(name: str, given: Sequence[str]) -> bool:
