@@ -20,6 +20,7 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     import orjson
 
     from curate import api
+    from curate.engine.fingerprint import model_names
     from curate.engine.funnel import Funnel
 
     opened = or_fail(lambda: api.open_store(store, catalog))
@@ -45,9 +46,7 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     print("licences: " + ", ".join(f"{license} {rows:,}" for license, rows in manifest["licenses"].items()))
     asked = opened.refs(dataset).get(ref or "latest", {})
     for step in asked.get("recipe", manifest["recipe"])["steps"]:
-        print(
-            f"  {step['label']}: {orjson.dumps({**step['params'], **{k: v['model'] for k, v in step['models'].items()}}).decode()}"
-        )
+        print(f"  {step['label']}: {orjson.dumps({**step['params'], **model_names(step)}).decode()}")
     print_funnel(Funnel.from_json(manifest["funnel"]))
     for message in [*manifest["alarms"], *manifest["warnings"]]:
         print(f"! {message}")

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
+from curate.engine.fingerprint import model_names
 from curate.engine.funnel import Funnel, render
 from curate.errors import CurateError
 from curate.exports import Version
@@ -50,11 +51,9 @@ def steps(manifest: Mapping[str, Any], registry: Registry) -> list[str]:
         }
         if params:
             lines.append("   - with " + ", ".join(f"{code(name)} = {value(given)}" for name, given in params.items()))
-        for parameter, models in step["models"].items():
-            some = models if isinstance(models, list) else [models]
-            lines.append(
-                f"   - {code(parameter)}: {', '.join(code(one.get('model', one.get('use', ''))) for one in some)}"
-            )
+        for parameter, names in model_names(step).items():
+            some = [names] if isinstance(names, str) else names
+            lines.append(f"   - {code(parameter)}: {', '.join(map(code, some))}")
         if step["params"].get("prompts"):
             told = ", ".join(f"{code(name)} {code(digest)}" for name, digest in step["params"]["prompts"].items())
             lines.append(f"   - prompts, with the digests of their texts: {told}")
@@ -94,9 +93,9 @@ def models(manifest: Mapping[str, Any], verdict: Verdict) -> list[str]:
     """A table of the models: what they are, where they were used, which terms their answers come under."""
     used: dict[str, list[str]] = {}
     for step in recipe(manifest):
-        for given in step["models"].values():
-            for one in given if isinstance(given, list) else [given]:
-                used.setdefault(str(one.get("model", one.get("use"))), []).append(step["label"])
+        for names in model_names(step).values():
+            for one in [names] if isinstance(names, str) else names:
+                used.setdefault(one, []).append(step["label"])
     made = list(dict.fromkeys(hop for share in verdict.shares for model in share.models for hop in hops(model)))
     rows = []
     for name, about in manifest["models"].items():

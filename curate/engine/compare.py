@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from curate.engine.fingerprint import explain
+from curate.engine.fingerprint import explain, models_in
 from curate.engine.store import Store
 from curate.errors import StoreError
 
@@ -222,7 +222,12 @@ def _readable(manifest: Mapping[str, Any]) -> dict[str, Any]:
             **step["params"],
             **({"step": step["step"]} if step["step"] != step["label"] else {}),
             **({"version": step["version"]} if step["version"] != 1 else {}),
-            **{f"{parameter}.model": value["model"] for parameter, value in step.get("models", {}).items()},
+            **{
+                parameter if len(given) == 1 else f"{parameter}.{place}": one
+                for parameter, given in models_in(step).items()
+                for place, one in enumerate(given, 1)
+            },
+            **({"data": step["data"]} if "data" in step else {}),
         }
         for step in recipe["steps"]
     }

@@ -67,6 +67,23 @@ def step_recipe(action: str, step: Step, models: Mapping[str, Model], *, decisio
     return {**recipe, **step.data_identity()}
 
 
+def models_in(recipe: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The identities of the models in the recipe of a step, by parameter: one or several each."""
+    return {
+        parameter: list(given) if isinstance(given, list) else [given]
+        for parameter, given in recipe.get("models", {}).items()
+    }
+
+
+def model_names(recipe: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """The names of the models in the recipe of a step, by parameter: a text for one, a list for several."""
+    names = {
+        parameter: [str(one.get("model", one.get("use", ""))) for one in given]
+        for parameter, given in models_in(recipe).items()
+    }
+    return {parameter: given[0] if len(given) == 1 else given for parameter, given in names.items()}
+
+
 def explain(old: Any, new: Any, path: str = "") -> list[str]:
     """What differs between two recipes: ``params.min: 0.7 → 0.75``, one line a difference."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
