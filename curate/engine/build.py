@@ -53,8 +53,10 @@ class Built:
     seconds: float = 0.0
     spending: list[dict[str, Any]] = field(default_factory=list)
     """What model calls cost in this build, resumes included: stage, model, calls, tokens, money."""
+    build_key: str = ""
+    """Digest of what was asked for: the recipes of the dataset and of those below it, and the states of their sources."""
     estimate: dict[str, Any] | None = None
-    """What was last estimated for the dataset (:meth:`curate.engine.estimate.Estimate.to_json`)."""
+    """What was last estimated for this very build (:meth:`curate.engine.estimate.Estimate.to_json`); None where something changed since."""
     labour: Labour | None = None
     """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
     results: tuple[str, ...] = ()
@@ -231,7 +233,8 @@ class _Walk:
             inputs_of[name] = Inputs(kind, None, ancestors=walked.ancestors)
             return None
         built.spending = spent(self.store.root, runner.build, name)
-        built.estimate = last_estimate(self.store, name)
+        built.build_key = self._build_key(name)
+        built.estimate = last_estimate(self.store, name, built.build_key)
         built.results = tuple(one for one in runner.used if not one.startswith(("read-", "link/", "pick/")))
         if built.estimate is not None:
             built.labour = labour_of(self.store, built.results)
@@ -313,7 +316,15 @@ class _Walk:
                 def fill(folder: Path) -> dict[str, Any]:
                     files = list(fill_version(store.root, folder, parts, bad))
                     return make_manifest(
-                        spec, kind, current or "", files, self._sources(spec, inputs), funnel, runner, walked.alarms
+                        spec,
+                        kind,
+                        current or "",
+                        files,
+                        self._sources(spec, inputs),
+                        funnel,
+                        runner,
+                        self._build_key(spec.name),
+                        walked.alarms,
                     )
 
                 store.commit(store.dataset(spec.name) / current, fill, name="manifest.json")
@@ -329,6 +340,7 @@ class _Walk:
             asked = {
                 "version": current,
                 "recipe": dataset_recipe(spec, runner),
+                "build_key": self._build_key(spec.name),
                 "description": spec.description,
                 "audits": runner.audits,
             }
@@ -355,6 +367,18 @@ class _Walk:
             warnings,
             funnel.alarms(self.catalog.run.alarm),
         )
+
+    def _build_key(self, name: str) -> str:
+        datasets = [self.catalog.datasets[one] for one in self.catalog.closure(name)]
+        names = self.reader.with_parents(
+            [one for spec in datasets for one in spec.stands_on if one in self.catalog.sources]
+        )
+        sources = {}
+        for one in names:
+            kind, units = self.reader.units[one]
+            states = [[unit.name, unit.state or [self.runner.digests(path) for path in unit.files]] for unit in units]
+            sources[one] = [kind.value, self.catalog.sources[one].identity(), states]
+        return digest({"recipes": [dataset_recipe(spec, self.runner) for spec in datasets], "sources": sources})
 
     def _sources(self, spec: Dataset, inputs: Sequence[Inputs]) -> list[dict[str, Any]]:
         """All sources that a dataset's rows come from, those of the datasets it is made of among them."""

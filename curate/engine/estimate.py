@@ -305,7 +305,7 @@ def size_of(*folders: Path) -> int:
     return sum(seen.values())
 
 
-def last_estimate(store: Store, name: str) -> dict[str, Any] | None:
-    """What was last estimated for a dataset."""
+def last_estimate(store: Store, name: str, build_key: str) -> dict[str, Any] | None:
+    """What was last estimated for a dataset, if it was for this very build: nothing in catalog or sources has changed since."""
     found = read_json(store.root / "state" / f"{name}.estimate.json")
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and found.get("build_key") == build_key else None

@@ -32,7 +32,7 @@ def dataset_recipe(spec: Dataset, runner: Runner) -> dict[str, Any]:
 
 
 def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]],
-                  funnel: Funnel, runner: Runner, alarms: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
+                  funnel: Funnel, runner: Runner, build_key: str, alarms: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
     """The manifest of a version whose files are in place; sets what the funnel kept."""
     splits: dict[str, dict[str, Any]] = {}
     languages: dict[str, int] = {}
@@ -65,6 +65,7 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
         "rejected": rows("rejected"),
         "quarantined": rows("quarantined"),
         "recipe": dataset_recipe(spec, runner),
+        "build_key": build_key,
         "sources": list(sources),
         "models": _models(spec, runner),
         "funnel": funnel.to_json(),

@@ -110,6 +110,7 @@ def _estimate(
             before = paid(built.spending)
     found = estimate(name, folds, total)
     write_atomically(
-        store.root / "state" / f"{name}.estimate.json", orjson.dumps(found.to_json(), option=orjson.OPT_INDENT_2)
+        store.root / "state" / f"{name}.estimate.json",
+        orjson.dumps({**found.to_json(), "build_key": built.build_key}, option=orjson.OPT_INDENT_2),
     )
     return found

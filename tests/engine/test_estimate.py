@@ -36,9 +36,24 @@ def test_the_interval_holds_what_the_build_then_comes_to(house):
         assert found.rows[language].value == pytest.approx(rows, rel=0.3)
     assert found.bytes.value > 0 and found.seconds.value > 0
     assert not house.catalog["models"].get("other") and not list((house.store.root / "scratch").glob("*"))
-    told = last_estimate(house.store, "duo")
+    told = last_estimate(house.store, "duo", house.build("duo")[0].build_key)
     assert told and told["rows"]["*"][0] == round(found.rows["*"].value, 4)
     assert any(f"it is {built.rows:,}" in line for line in beside(built.estimate or {}, built.rows, built.spending))
+
+
+@pytest.mark.parametrize("change", ["rows", "step", "seed", "batch"])
+def test_an_estimate_is_not_shown_beside_a_build_that_it_was_not_made_for(house, change):
+    estimate_datasets(house.load(), house.registry, ["duo"], sample=40, cuts=CUTS)
+    if change == "rows":
+        house.write("en", [f"en\t{n}\tbread {n}" for n in range(60)])
+    elif change == "step":
+        house.letters["min"] = 14
+    elif change == "seed":
+        house.catalog["datasets"]["duo"]["seed"] = 3
+    else:
+        house.catalog["sources"]["english"]["batch"] = 11  # how it is read changes no row: still the same build
+    [built] = house.build("duo")
+    assert (built.estimate is not None) == (change == "batch")
 
 
 def test_with_as_many_rows_as_there_are_the_estimate_is_exact(house):
@@ -148,7 +163,7 @@ def test_too_small_a_sample_and_an_unknown_dataset_are_errors(house):
         estimate_datasets(house.load(), house.registry, ["duo"], sample=2)
     with pytest.raises(BuildError, match="no dataset is called 'dou'"):
         estimate_datasets(house.load(), house.registry, ["dou"])
-    assert last_estimate(Store(house.folder / ".curate"), "duo") is None
+    assert not (house.folder / ".curate" / "state" / "duo.estimate.json").exists()
 
 
 def test_parts_of_uneven_size_are_weighed_by_their_rows():

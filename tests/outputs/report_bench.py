@@ -148,7 +148,7 @@ def _told(store: Store) -> None:
     )
     for ref, value in store.refs("sea").items():
         store.set_ref("sea", ref, {**value, "audits": audits})
-    estimate = {"dataset": "sea", "sampled": 20, "rows_in": 65, "rows": {"*": [55, 50, 60], "ar": [6, 5, 7]},
+    estimate = {"dataset": "sea", "build_key": store.manifest("sea", version)["build_key"], "sampled": 20, "rows_in": 65, "rows": {"*": [55, 50, 60], "ar": [6, 5, 7]},
                 "calls": {"sea/judge: strict@1": {"calls": [150, 140, 170], "tokens": [21_000, 19_000, 23_000], "money": [1.2, 1.1, 1.3]}},
                 "seconds": [1, 1, 1], "bytes": [9, 9, 9]}  # fmt: skip
     (store.root / "state" / "sea.estimate.json").write_bytes(orjson.dumps(estimate))
