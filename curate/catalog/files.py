@@ -14,6 +14,18 @@ SECTIONS = ("version", "include", "variables", "languages", "models", "sources",
 _MAPPINGS = ("variables", "languages", "models", "sources", "datasets", "run", "budget")
 
 
+def defines_dataset(file: Path, name: str) -> bool:
+    """Whether a file is a catalog that defines a dataset of that name; a file that is there but cannot be read may."""
+    if not file.is_file():
+        return False
+    try:
+        values = read_document(file, file.name).values
+    except CatalogError:
+        return True
+    datasets = values.get("datasets") if isinstance(values, dict) else None
+    return isinstance(datasets, dict) and name in datasets
+
+
 class Files:
     """The documents of a catalog; what is wrong with them is added to ``problems``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from curate.caches import settle
 from curate.catalog import Catalog, Dataset
+from curate.catalog.files import defines_dataset
 from curate.engine.estimate import Labour, labour_of, last_estimate
 from curate.engine.executor import Executor, InlineExecutor, choose_executor
 from curate.engine.fingerprint import digest
@@ -199,6 +201,7 @@ class _Walk:
     def dataset(self, name: str) -> Built | None:
         started = time.perf_counter()
         spec = self.catalog.datasets[name]
+        self._check_owner(spec)
         runner, inputs_of = self.runner, self.reader.inputs
         runner.dataset, runner.stages, runner.used, runner.warnings, runner.bad, runner.audits = (
             name,
@@ -333,7 +336,12 @@ class _Walk:
         manifest = store.manifest(spec.name, current)
         funnel.kept = dict(manifest["languages"])
         if runner.executor is not None:
-            state = {"stages": runner.stages, "used": list(runner.used), "version": current}
+            state = {
+                "catalog": self._defined_in(spec),
+                "stages": runner.stages,
+                "used": list(runner.used),
+                "version": current,
+            }
             if store.state(spec.name) != state:
                 store.set_state(spec.name, state)
             # The same rows may come from another recipe: the manifest tells the first, the ref the one that was asked for last.
@@ -367,6 +375,22 @@ class _Walk:
             warnings,
             funnel.alarms(self.catalog.run.alarm),
         )
+
+    def _defined_in(self, spec: Dataset) -> str:
+        """The file that defines a dataset, seen from the store, so that both can be moved together."""
+        return Path(os.path.relpath(self.catalog.file.parent / spec.mark.file, self.store.root.resolve())).as_posix()
+
+    def _check_owner(self, spec: Dataset) -> None:
+        """Two catalogs that share a store (in one folder they do unless told otherwise) do not share a dataset's name."""
+        recorded = self.store.state(spec.name).get("catalog")
+        if not recorded or recorded == self._defined_in(spec):
+            return
+        other = self.store.root.resolve() / recorded
+        if defines_dataset(other, spec.name):
+            raise BuildError(
+                f"{spec.mark}: the dataset '{spec.name}' in {self.catalog.store} was built from {other.name}, which still defines it; "
+                f"give this one another name, or this catalog a store of its own: 'run: {{store: .curate-{self.catalog.file.stem}}}'"
+            )
 
     def _build_key(self, name: str) -> str:
         datasets = [self.catalog.datasets[one] for one in self.catalog.closure(name)]

@@ -6,7 +6,7 @@ import pytest
 from house import CUTS, text
 
 import curate
-from curate.engine.build import build_datasets
+from curate.engine.build import build_datasets, make_plan
 from curate.engine.housekeeping import collect_garbage, verify_version
 from curate.engine.shards import Cuts
 from curate.errors import BuildError
@@ -194,6 +194,39 @@ def test_fitting_looks_at_all_shards_first(house):
     longest = max(len(text(language, n)) for language, rows in (("en", 120), ("sw", 90)) for n in range(rows))
     scores = house.query("SELECT score(scores, 'letters') AS s, text FROM duo")
     assert scores.height and all(abs(s - len(t) / longest) < 1e-12 for s, t in scores.rows())
+
+
+def test_a_second_catalog_does_not_take_over_a_dataset_of_the_same_name(house, tmp_path):
+    [first] = house.build()
+    text = (house.folder / "catalog.yaml").read_text()
+    (house.folder / "other.yaml").write_text(text.replace("min: 12", "min: 13"))
+    other = curate.load_catalog(house.folder / "other.yaml", registry=house.registry)
+    for go in (lambda: build_datasets(other, house.registry), lambda: make_plan(other, house.registry)):
+        with pytest.raises(
+            BuildError,
+            match=r"other.yaml:\d+: the dataset 'duo' in .* was built from catalog.yaml, which still defines it",
+        ):
+            go()
+    assert house.store.resolve("duo") == first.version
+    # Another name or another store is all it takes; an included file defines its datasets for whoever includes it.
+    (house.folder / "renamed.yaml").write_text(text.replace("duo:", "trio:"))
+    assert (
+        build_datasets(curate.load_catalog(house.folder / "renamed.yaml", registry=house.registry), house.registry)[
+            0
+        ].rows
+        == first.rows
+    )
+    (house.folder / "wide.yaml").write_text("version: 1\ninclude: catalog.yaml\n")
+    assert (
+        build_datasets(
+            curate.load_catalog(house.folder / "wide.yaml", registry=house.registry), house.registry, ["duo"]
+        )[0].version
+        == first.version
+    )
+    # A catalog that was renamed goes on with its datasets, and so does a folder that was moved.
+    (house.folder / "catalog.yaml").rename(house.folder / "new-name.yaml")
+    renamed = curate.load_catalog(house.folder / "new-name.yaml", registry=house.registry)
+    assert build_datasets(renamed, house.registry, ["duo"])[0].version == first.version
 
 
 def test_cuts_do_not_change_the_version(house):
