@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         build,
         calibrate,
         card,
+        check,
         diff,
         estimate,
         export,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 check_packages()
 
 _PLACES = {
-    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "schema"), "curate.api"),
+    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "check", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "schema"), "curate.api"),
     **dict.fromkeys(("BuildError", "CurateError", "ExportError", "PublishError", "QueryError", "StoreError"), "curate.errors"),
     **dict.fromkeys(("review_export", "review_import"), "curate.api_review"),
     "CatalogError": "curate.catalog",
@@ -65,5 +66,5 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "ExportError", "Plan", "PublishError", "QueryError", "StoreError", "__version__", "audits", "build", "calibrate", "card",
-    "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "review_export", "review_import", "schema",
+    "check", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "review_export", "review_import", "schema",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.catalog import Catalog, catalog_schema, find_store
+from curate.catalog import Catalog, CatalogError, catalog_schema, find_store
 from curate.catalog import load_catalog as _load
 from curate.catalog.document import nearest
 from curate.engine.build import Built, build_datasets, make_plan
@@ -45,6 +45,32 @@ def load_catalog(
         CatalogError: something is wrong with it; the message lists everything, with file and line.
     """
     return _load(Path(file), registry or Registry.installed(), overrides=variables)
+
+
+def check(
+    catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registry: Registry | None = None
+) -> list[str]:
+    """Checks all that can be known of a catalog before anything runs: kinds of rows, fields, what models can do.
+
+    Returns:
+        Notes, each with file and line: what is no reason not to build, such as a language that a model does not know.
+
+    Raises:
+        CatalogError: anything is wrong; it lists everything that is.
+        BuildError: a dataset is unknown.
+    """
+    from curate.engine.check import check_catalog
+
+    registry = registry or Registry.installed()
+    loaded = _catalog(catalog, registry)
+    for name in datasets:
+        if name not in loaded.datasets:
+            known = ", ".join(loaded.datasets) or "none"
+            raise BuildError(f"no dataset is called '{name}'{nearest(name, loaded.datasets)} (known: {known})")
+    found = check_catalog(loaded, registry, datasets)
+    if found.problems:
+        raise CatalogError(found.problems)
+    return [str(one) for one in found.notes]
 
 
 def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registry: Registry | None = None) -> Plan:
@@ -410,6 +436,7 @@ __all__: Sequence[str] = [
     "build",
     "calibrate",
     "card",
+    "check",
     "diff",
     "estimate",
     "export",

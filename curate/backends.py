@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.catalog.params import Params, Runtime
+from curate.catalog.params import Params, Role, Runtime
 
 
 @runtime_checkable
@@ -201,6 +201,18 @@ class Translator(Protocol):
         ...
 
 
+class LanguagePairs(Protocol):
+    """Which pairs of languages a translator translates."""
+
+    def find(self, source: str, target: str) -> tuple[str, str] | None:
+        """The pair that answers for this one (``pt-BR`` may be answered by ``pt``); None if there is none."""
+        ...
+
+    def describe(self) -> str:
+        """The pairs in words, for messages."""
+        ...
+
+
 # -------------------------------------------------------------------------------------------------------------- alignment
 @dataclass(frozen=True)
 class Alignment:
@@ -277,6 +289,8 @@ class Model(Params):
     """Name in the catalog (``use: …``)."""
     summary: ClassVar[str] = ""
     """One line for lists and documentation."""
+    role: ClassVar[Role | None] = None
+    """What it is for; None: not known before it is loaded, so that nobody can say beforehand that it will not do."""
     version: ClassVar[int] = 1
     """Raised by hand when the same weights give other answers because our code changed."""
 
@@ -309,6 +323,22 @@ class Model(Params):
             **self.data_identity(),
             **self.identity(),
         }
+
+    def knows_language(self, language: str) -> bool | None:
+        """Whether it can deal with texts in this language; None: that is not known before it is loaded.
+
+        Raises:
+            ModelError: what it stands on is not here.
+        """
+        return None
+
+    def language_pairs(self) -> LanguagePairs | None:
+        """What a translator translates into what; None: that is not known before it is loaded.
+
+        Raises:
+            ModelError: what it stands on is not here.
+        """
+        return None
 
     def makers(self) -> tuple[str, ...]:
         """How the names begin under which its answers stand in rows' lineage: by default its own.

@@ -31,11 +31,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=No
 
 @app.command()
 def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
-    """Say everything that is wrong with a catalog."""
+    """Check a catalog: names, parameters, kinds of rows, what its models can do. Reads samples of its sources, and runs nothing."""
+    from curate import api
+
     loaded = load(catalog, set_)
+    notes = or_fail(lambda: api.check(loaded))
     missing = sorted({variable for names in loaded.missing.values() for variable in names})
     for variable in missing:
         say(f"note: the environment variable {variable} is not set")
+    for one in notes:
+        say(f"note: {one}")
     say(
         f"{catalog}: {len(loaded.sources)} sources, {len(loaded.models)} models, {len(loaded.datasets)} datasets, nothing wrong"
     )

@@ -25,7 +25,7 @@ from curate.backends import Encoder as Encoder
 from curate.backends import Identified as Identified
 from curate.backends import LanguageIdentifier as LanguageIdentifier
 from curate.backends import Model as Model
-from curate.catalog.params import Decision, Params
+from curate.catalog.params import Decision, Params, Reference, Role
 from curate.errors import SourceError as SourceError
 from curate.errors import StepError as StepError
 from curate.rows import Kind, field_language, field_text, field_turns
@@ -119,6 +119,32 @@ class Context(Protocol):
         ...
 
 
+class CatalogFacts(Protocol):
+    """What a step can be told about its models and rows before anything runs."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the rows that reach the step."""
+        ...
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Their languages; None: only the data tell."""
+        ...
+
+    def model(self, name: str) -> Model:
+        """The model of that name, not loaded."""
+        ...
+
+    def instead(self, source: str, target: str) -> str:
+        """Which models would translate a pair, for a message: ``'wide' would``."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Something that is no reason not to build."""
+        ...
+
+
 class Step(Params):
     """What all contracts share."""
 
@@ -136,6 +162,36 @@ class Step(Params):
     def check(self, kind: Kind) -> list[str]:
         """What is wrong with these parameters for rows of this kind (unknown fields, …); empty if nothing."""
         return []
+
+    def check_models(self, facts: CatalogFacts) -> list[str]:
+        """What the models that the parameters name cannot do, as far as that is known before they are loaded; empty if nothing.
+
+        A language that a model does not know is a problem for a step that is ``strict``, else a note.
+
+        Raises:
+            ModelError: what a model stands on is not here.
+        """
+        problems = []
+        for parameter, names in self.named(Reference.MODEL).items():
+            for name in names:
+                model = facts.model(name)
+                unknown = sorted(tag for tag in facts.languages or () if model.knows_language(tag) is False)
+                if unknown:
+                    said = f"{parameter}: the model '{name}' does not know {', '.join(unknown)}"
+                    problems += [said] if getattr(self, "strict", False) else []
+                    asked = (
+                        "it is asked all the same" if model.role is Role.GENERATOR else "rows in it are not assessed"
+                    )
+                    facts.note(f"{self.tag}: {said}; {asked}")
+        return problems
+
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        """The languages of the rows after this step; None: only the data tell.
+
+        Args:
+            languages: those of the rows before it.
+        """
+        return languages
 
 
 class ScoreStep(Step):
@@ -220,6 +276,9 @@ class RowStep(Step):
         """The kind of the rows it makes from rows of ``kind``."""
         return kind
 
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return None
+
     @abstractmethod
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         """Tables in the schema of :meth:`makes`, in an order that depends on the input's order only."""
@@ -234,6 +293,9 @@ class GatherStep(Step):
     def makes(self, kind: Kind) -> Kind:
         """The kind of the rows it makes from rows of ``kind``."""
         return kind
+
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return None
 
     @abstractmethod
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
@@ -318,6 +380,10 @@ class Source(Step):
         Args:
             name: the source's name in the catalog, for lineage.
         """
+
+    def row_languages(self) -> frozenset[str] | None:
+        """The languages that its rows can be in; None: only the data tell."""
+        return None
 
     def parent(self) -> str | None:
         """The source whose rows of the same key are this source's parents (``translation_of``)."""

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from curate.catalog.document import nearest
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, Reference, RowsName, Runtime
+from curate.catalog.params import Decision, EncoderName, LanguageTag, PerLanguage, Reference, RowsName, Runtime
 from curate.data_files import DataFile
 from curate.pairs.negation import NEGATION
 from curate.pairs.numbers import NUMBER_WORDS
@@ -94,7 +94,7 @@ class Contamination(ScoreStep):
     short: Annotated[float, Field(ge=0)] = 4.0
     """Items of fewer words (of five Latin letters; a Chinese character is three letters, a number a word) count only
     where they are a whole text, line or sentence, unchanged."""
-    model: ModelName | None = "use-multilingual"
+    model: EncoderName | None = "use-multilingual"
     """The encoder that finds translations and paraphrases; null: they are not looked for."""
     pivot: tuple[LanguageTag, ...] = ("en",)
     """The language in which items are compared by meaning, the first that an item has; after these any that the encoder
@@ -175,7 +175,13 @@ class Contamination(ScoreStep):
         return tuple(registry()) if kind is Reference.ROWS else ()
 
     def check(self, kind: Kind) -> list[str]:
-        return [*unknown_fields(kind, self.fields), *unknown_fields(kind, self.meaning_in, "meaning_in")]
+        problems = [*unknown_fields(kind, self.fields), *unknown_fields(kind, self.meaning_in, "meaning_in")]
+        for name, place in self.files.items():
+            try:
+                problems += items_of.problems_of_files(name, registry()[name], place, self.languages)
+            except Unreachable as error:
+                problems += [f"files: {name}: {error}"] if self.missing == "error" else []
+        return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {**dict.fromkeys(_FLOATS, pa.float64()), **dict.fromkeys(_STRINGS, pa.string())}

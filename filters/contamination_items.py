@@ -68,11 +68,7 @@ def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Seq
         for number, record in enumerate(records):
             if number == 0:
                 _check(name, entry, record, unit)
-            tag = _language_of_record(entry, record) or language
-            if tag is None:
-                raise StepError(
-                    f"contamination: {name}: nothing says the language of {unit}; write files: {{{name}: {{de: {unit}}}}}"
-                )
+            tag = _language(name, entry, record, language, unit)
             if wanted is not None and tag not in wanted:
                 continue
             question = _join(record, entry.question)
@@ -118,6 +114,41 @@ def _hub(where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str 
             yield language, unit, from_files.read_hub(where, config=config, split=split, revision=None if local else entry.revision, data_files=data)  # fmt: skip
 
 
+def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequence[str] | None) -> list[str]:
+    """What is wrong with local files of a benchmark, by the first item of each; folders are not looked into.
+
+    Raises:
+        Unreachable: there is no such file, or it cannot be read.
+    """
+    problems = []
+    places = (
+        place.items()
+        if isinstance(place, Mapping)
+        else [(None, one) for one in ([place] if isinstance(place, str) else place)]
+    )
+    files = [(given, path) for given, one in places for path in from_files.find_files(one) if not path.is_dir()]
+    for given, path in files:
+        record = next(iter(from_files.read_file(path, entry.columns)), None)
+        if record is None:
+            raise from_files.Unreachable(f"{path.name} is empty")
+        try:
+            _check(name, entry, record, path.name)
+            language = given or from_files.language_of(path.name, entry.languages)
+            _language(name, entry, record, language, path.name)
+        except StepError as error:
+            problems.append(str(error).removeprefix("contamination: "))
+    return problems
+
+
+def _language(name: str, entry: Benchmark, record: from_files.Record, language: str | None, unit: str) -> str:
+    tag = _language_of_record(entry, record) or language
+    if tag is None:
+        raise StepError(
+            f"contamination: {name}: nothing says the language of {unit}; write files: {{{name}: {{de: {unit}}}}}"
+        )
+    return tag
+
+
 def _check(name: str, entry: Benchmark, record: from_files.Record, unit: str) -> None:
     missing = [field for field in entry.question if _value(record, field) is None]
     if missing:
@@ -139,7 +170,10 @@ def _language_of_record(entry: Benchmark, record: from_files.Record) -> str | No
 
 
 def _value(record: Any, field: str) -> Any:
-    """The value at ``a.b``; a key that holds the dots itself counts first."""
+    """The value at ``a.b``; a key that holds the dots itself counts first. Of ``a|b`` the first that there is: files that a benchmark's
+    makers publish and its copy on the Hub may have other names for the same."""
+    if "|" in field:
+        return next((value for one in field.split("|") if (value := _value(record, one)) is not None), None)
     if isinstance(record, Mapping) and field in record:
         return record[field]
     head, _, rest = field.partition(".")

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from curate.catalog.params import Decision, ModelName
+from curate.catalog.params import Decision, EncoderName
 from curate.data_files import DataFile
 from curate.pairs.numbers import NUMBER_WORDS, WORTH_A_LOOK, mentions
 from curate.rows import Kind, main_fields, text, unknown_fields
@@ -78,7 +78,7 @@ class Drift(GlobalStep):
     """The fields that are compared, together; unless given, the main fields of the kind."""
     max_chars: Annotated[int, Field(ge=20)] = 2_000
     """Longer texts are cut there."""
-    encoder: ModelName | None = None
+    encoder: EncoderName | None = None
     """A sentence encoder, for texts that have neither numbers nor names and are all of one length."""
     max_shift: Decision[Annotated[int, Field(ge=1, le=200)]] = 10
     """The greatest shift that is looked for, either way."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt, model_validator
 
-from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
+from curate.catalog.params import Decision, EncoderName, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.pairs.negation import NEGATION
 from curate.pairs.numbers import NUMBER_WORDS
@@ -146,7 +146,7 @@ class Duplicates(GlobalStep):
     cluster, so that the first and the last of a chain may have little in common."""
 
     # ------------------------------------------------------------------------------------------------------------- meaning
-    model: ModelName | None = None
+    model: EncoderName | None = None
     """The encoder for ``semantic`` and ``cross_lingual``; unless given, ``use-multilingual``."""
     max_chars: PositiveInt = 2000
     """A longer text is cut there before it is encoded."""

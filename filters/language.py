@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import model_validator
 
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.catalog.params import Decision, IdentifierName, LanguageTag, PerLanguage
 from curate.data_files import DataFile
 from curate.models import language_data
 from curate.models.language_data import DATA
@@ -48,7 +48,7 @@ class Language(ScoreStep):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 
-    model: ModelName = "fasttext"
+    model: IdentifierName = "fasttext"
     """The language identifier."""
     fields: tuple[str, ...] | None = None
     """The fields that must be in their language; unless given, the main fields of the kind (prompt and response, source

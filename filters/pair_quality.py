@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
-from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
+from curate.catalog.params import AlignerName, Decision, EncoderName, IdentifierName, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.pairs import negation
 from curate.pairs.chatter import CHATTER
@@ -72,7 +72,7 @@ class PairQuality(ScoreStep):
     """The fields compared with the parent's of the same name; unless given, the main fields of the kind."""
     max_chars: PositiveInt = 20_000
     """A longer text is cut there."""
-    aligner: ModelName | None = None
+    aligner: AlignerName | None = None
     """A word aligner for ``alignment`` (``systran-align``). It learns from a sample of the rows, once; any pair of languages."""
     table: RowsName | None = None
     """A word table (as ``word_table`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of an aligner."""
@@ -80,9 +80,9 @@ class PairQuality(ScoreStep):
     """How many pairs of each two languages the aligner learns from: those with the smallest ids, the same on every run."""
     min_pool: Annotated[int, Field(ge=20)] = 1_000
     """With fewer pairs of two languages nothing is learnt, and there is no ``alignment``."""
-    encoder: ModelName | None = None
+    encoder: EncoderName | None = None
     """A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``."""
-    identifier: ModelName | None = None
+    identifier: IdentifierName | None = None
     """A language identifier (``fasttext``) for ``identified``."""
 
     # ------------------------------------------------------------------------------------------------------- what is dropped

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import PositiveInt, model_validator
 
-from curate.catalog.params import Decision, ModelName, PerLanguage
+from curate.catalog.params import Decision, EncoderName, PerLanguage
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.ids import hash_texts
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
@@ -49,7 +49,7 @@ class Similarity(ScoreStep):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Cross-lingual similarity of a row and its parent, or of a pair's two sides."
 
-    model: ModelName = "use-multilingual"
+    model: EncoderName = "use-multilingual"
     """The sentence encoder."""
     between: Literal["parents", "sides"] | None = None
     """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,

@@ -251,6 +251,9 @@ class Tabular(Common):
                 told["detected"]["source_language"] = form.source_language
         return told
 
+    def row_languages(self) -> frozenset[str] | None:
+        return None if "{" in self.language else frozenset({self.language})
+
     def check(self, kind: Kind) -> list[str]:
         columns: Mapping[str, str] = self.columns
         return wrong_targets(kind, list(columns))

@@ -51,6 +51,10 @@ class Pairs(Common):
     def makes(self) -> Kind:
         return Kind.PARALLEL
 
+    def row_languages(self) -> frozenset[str]:
+        sides = {"forward": (self.target_language,), "backward": (self.source_language,)}
+        return frozenset(sides.get(self.direction, (self.source_language, self.target_language)))
+
     def spec(self, name: str) -> Spec:
         return self._spec(_FORM, name, "{language}", "")
 

@@ -46,6 +46,7 @@ TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
     ),
     ("step", "vote"): ({"answer": "json", "field": "result"},),
     ("step", "duplicates"): ({"method": "cross_lingual", "model": "encoder", "pairs": {"en/zh": 0.9}},),
+    ("step", "judge"): ({"samples": 3, "sampling": {"temperature": 1.0}},),
     ("step", "mine"): ({"source_language": "de"},),
     ("step", "respond"): ({"n": 2, "sampling": {"temperature": 1.0}},),
     ("model", "llamacpp"): ({"path": "my.gguf"},),

@@ -25,7 +25,7 @@ from curate.catalog.model import (
     StepUse,
 )
 from curate.catalog.params import Mark as ParamMark
-from curate.catalog.params import Params, Reference
+from curate.catalog.params import Params, Reference, Role
 from curate.catalog.reading import explain, rooted
 from curate.catalog.variables import Substitution
 from curate.errors import CurateError
@@ -317,6 +317,7 @@ class _Loading:
         for name, model in catalog.models.items():
             if model is not None:
                 self._check_named("", model, Reference.MODEL, known_models, catalog.marks["models", name])
+                self._check_roles("", model, catalog.models, catalog.marks["models", name])
                 circle = _circle({other: _named_models(one) for other, one in catalog.models.items()}, name)
                 if circle:
                     self._problem(
@@ -333,6 +334,7 @@ class _Loading:
             for step in dataset.steps:
                 for kind, known in ((Reference.MODEL, known_models), (Reference.SOURCE, list(raw["sources"])), (Reference.ROWS, known_inputs)):  # fmt: skip
                     self._check_named(f"{step.name}.", step.params, kind, known, step.mark)
+                self._check_roles(f"{step.name}.", step.params, catalog.models, step.mark)
             circle = _circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
             if circle:
                 self._problem(
@@ -348,6 +350,29 @@ class _Loading:
                 if name not in known:
                     self.problems.append(Problem(mark, f"{prefix}{parameter}: no {kind.value} is called '{name}'{nearest(name, [*known, *params.also_named(kind)])}"
                                                        f" (known: {', '.join(known)})"))  # fmt: skip
+
+    def _check_roles(self, prefix: str, params: Params, models: Mapping[str, Any], mark: Mark) -> None:
+        """A translator where an encoder is needed is a mistake that the names alone show."""
+
+        def role_of(name: str) -> Role | None:
+            found: Role | None = getattr(models.get(name) or self.names.get("model", name), "role", None)
+            return found
+
+        for parameter, names in params.named(Reference.MODEL).items():
+            wanted = params.model_roles(parameter)
+            for name in names:
+                if not wanted or (name not in models and name not in self.names.names("model")):
+                    continue
+                role = role_of(name)
+                if role is not None and role not in wanted:
+                    fit = [one for one in (*models, *self.names.names("model")) if role_of(one) in wanted]
+                    needed = " or ".join(sorted(one.value for one in wanted))
+                    self.problems.append(
+                        Problem(
+                            mark,
+                            f"{prefix}{parameter}: '{name}' is {role.value}, and {needed} is needed (such are: {', '.join(dict.fromkeys(fit))})",
+                        )
+                    )
 
     def _unknown(self, section: str, name: str, inner: Place, what: str, word: str, known: Iterable[str]) -> None:
         known = list(known)

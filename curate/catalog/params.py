@@ -41,7 +41,25 @@ class Reference(enum.Enum):
     ROWS = "source or dataset"
 
 
+class Role(enum.Enum):
+    """What a model is for."""
+
+    ENCODER = "an encoder"
+    IDENTIFIER = "a language identifier"
+    GENERATOR = "a language model"
+    TRANSLATOR = "a translator"
+    ALIGNER = "a word aligner"
+    REWARD = "a reward model"
+
+
 ModelName = Annotated[str, Reference.MODEL]
+"""A model of any role."""
+EncoderName = Annotated[str, Reference.MODEL, Role.ENCODER]
+IdentifierName = Annotated[str, Reference.MODEL, Role.IDENTIFIER]
+GeneratorName = Annotated[str, Reference.MODEL, Role.GENERATOR]
+TranslatorName = Annotated[str, Reference.MODEL, Role.TRANSLATOR]
+AlignerName = Annotated[str, Reference.MODEL, Role.ALIGNER]
+RewardModelName = Annotated[str, Reference.MODEL, Role.REWARD]
 SourceName = Annotated[str, Reference.SOURCE]
 RowsName = Annotated[str, Reference.ROWS]
 """A source or a dataset whose rows a step looks into (``context.rows``): a word table, personas, examples."""
@@ -98,6 +116,11 @@ class Params(BaseModel):
             if _mentions(field.annotation, kind) or kind in field.metadata
         )
 
+    def model_roles(self, parameter: str) -> frozenset[Role]:
+        """The roles that the models named by a parameter may have; empty for any."""
+        field = type(self).model_fields[parameter]
+        return frozenset(role for role in Role if _mentions(field.annotation, role) or role in field.metadata)
+
     def also_named(self, kind: Reference) -> tuple[str, ...]:
         """Names that such a parameter knows besides those of the catalog, for a typo's nearest word."""
         return ()
@@ -129,7 +152,7 @@ class Params(BaseModel):
         return self.model_dump(mode="json", include=set(self.marked(Mark.DECISION)))
 
 
-def _mentions(annotation: Any, kind: Reference) -> bool:
+def _mentions(annotation: Any, kind: Reference | Role) -> bool:
     """Whether ``Annotated[str, kind]`` stands anywhere inside a type, as in ``ModelName | None``."""
     if kind in getattr(annotation, "__metadata__", ()):
         return True

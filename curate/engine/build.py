@@ -15,6 +15,7 @@ from typing import Any
 from curate.caches import settle
 from curate.catalog import Catalog, Dataset
 from curate.catalog.files import defines_dataset
+from curate.engine.check import require_sound
 from curate.engine.estimate import Labour, labour_of, last_estimate
 from curate.engine.executor import Executor, InlineExecutor, choose_executor
 from curate.engine.fingerprint import digest
@@ -29,7 +30,7 @@ from curate.engine.spending import current_build, finish_build, spent
 from curate.engine.stages import Piece, Runner
 from curate.engine.store import FileDigests, Store
 from curate.engine.versions import bad_rows, fill_version, version_digest
-from curate.engine.walk import Walked, check_kinds, walk_steps, walk_to_target
+from curate.engine.walk import Walked, kind_after, walk_steps, walk_to_target
 from curate.engine.work import Setting, Task
 from curate.errors import BuildError, StoreError
 from curate.rows import Kind, content_digest
@@ -78,11 +79,14 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
     """What building these datasets (all, if none is named) would do; nothing is read but names, sizes and results.
 
     Raises:
-        BuildError: a dataset is unknown, or kinds do not fit.
+        BuildError: a dataset is unknown.
+        CatalogError: something is wrong with it that can be known before anything runs.
     """
     store = Store(catalog.store)
+    wanted = _wanted(catalog, names)
+    require_sound(catalog, registry, wanted)
     walk = _Walk(catalog, registry, store, SilentProgress(), None, cuts or Cuts())
-    for name in _wanted(catalog, names):
+    for name in wanted:
         walk.dataset(name)
     if store.root.is_dir():
         with contextlib.suppress(OSError):  # a plan may be made of a store that one may only read
@@ -100,6 +104,7 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
+        CatalogError: something is wrong with it that can be known before anything runs.
         ExecutorError: workers died, or the Ray cluster cannot be used.
         StoreError: another build is at work.
     """
@@ -117,6 +122,7 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
         whole: sources of which every row is needed all the same.
     """
     memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
+    require_sound(catalog, registry, wanted)
     try:
         store = Store(catalog.store).open()
         with StoreLock(store.root, wait=wait):
@@ -215,7 +221,7 @@ class _Walk:
         first = len(runner.plan.stages)
         self.reader.read([inner for inner in spec.stands_on if inner in self.catalog.sources])
         inputs = [inputs_of[inner] for inner in spec.inputs]
-        kind = check_kinds(spec, {inner: inputs_of[inner].kind for inner in spec.inputs})
+        kind = kind_after(spec.steps, inputs_of[spec.inputs[0]].kind)
         runner.tables = {inner: inputs_of[inner].shards for inner in spec.looks_into}
         ancestors = list(
             dict.fromkeys(

@@ -69,11 +69,6 @@ class Reader:
             ancestors: list[str] = []
             if parent is not None:
                 up = self.inputs[parent]
-                if up.kind != kinds[name]:
-                    mark = self.catalog.marks["sources", name]
-                    raise BuildError(
-                        f"{mark}: '{name}' has {kinds[name]} rows and cannot be a translation of '{parent}' ({up.kind} rows)"
-                    )
                 above = self._all[parent]
                 shards = self.runner.link(name, shards, above)
                 ancestors = [*up.ancestors, *(shard.path for shard in above or ())]

@@ -14,9 +14,9 @@ from curate.engine.shards import Shard
 from curate.engine.stages import Piece, Runner, shards_in
 from curate.engine.trim import Trim
 from curate.engine.work import Task
-from curate.errors import BudgetSpent, BuildError
+from curate.errors import BudgetSpent
 from curate.rows import Kind
-from curate.steps import GatherStep, RowStep, Step
+from curate.steps import GatherStep, RowStep
 
 _MOST_ROUNDS = 100
 _GRID = 2_048
@@ -49,33 +49,10 @@ class Walked:
         return found
 
 
-def check_kinds(spec: Dataset, kinds: Mapping[str, Kind]) -> Kind:
-    """The kind a dataset ends with.
-
-    Args:
-        kinds: the kind of each input.
-
-    Raises:
-        BuildError: inputs or steps do not fit together.
-    """
-    if len(set(kinds.values())) > 1:
-        said = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
-        raise BuildError(
-            f"{spec.mark}: dataset '{spec.name}' mixes rows of several kinds ({said}); a dataset has one kind"
-        )
-    kind = next(iter(kinds.values()))
-    problems = []
-    for use in spec.steps:
-        step: Step = use.params
-        if kind not in step.kinds:
-            problems.append(
-                f"{use.mark}: step '{use.name}' cannot work on {kind} rows (it can on {', '.join(sorted(step.kinds))})"
-            )
-            continue
-        problems += [f"{use.mark}: {use.name}: {problem}" for problem in step.check(kind)]
-        kind = step.makes(kind) if isinstance(step, RowStep | GatherStep) else kind
-    if problems:
-        raise BuildError("\n".join(problems))
+def kind_after(steps: Sequence[StepUse], kind: Kind) -> Kind:
+    """The kind that rows have after all steps."""
+    for use in steps:
+        kind = use.params.makes(kind) if isinstance(use.params, RowStep | GatherStep) else kind
     return kind
 
 

@@ -49,6 +49,9 @@ class Arrange(GatherStep):
     within: Literal["shuffle", "keep"] = "shuffle"
     """Which rows of a language become neighbours: shuffled, or as they come. Rows of an item stay as they come."""
 
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return languages
+
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
         kind: Kind | None = None
         ids: list[bytes] = []

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, RowsName
+from curate.catalog.params import Decision, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.generation import asking
 from curate.generation.asking import check_languages
 from curate.generation.instruct_rounds import PARTS, Rounds
@@ -36,7 +36,7 @@ class Instruct(Prompting, GatherStep):
         "new prompts (or questions with answers) from seeds, personas or passages, unlike those there are"
     )
 
-    model: ModelName
+    model: GeneratorName
     """Who writes."""
     method: Literal["seeds", "personas", "passages"] = "seeds"
     """What they grow out of: examples drawn from the rows (Self-Instruct, Wang et al. 2023), a person who might ask (Ge et al. 2024), or a passage that

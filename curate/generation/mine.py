@@ -19,7 +19,7 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt
 
 from curate.backends import Encoder
-from curate.catalog.params import LanguageTag, ModelName, PerLanguage
+from curate.catalog.params import EncoderName, LanguageTag, PerLanguage
 from curate.data_files import DataFile
 from curate.errors import StepError
 from curate.generation import neighbours, sentences
@@ -60,7 +60,7 @@ class Mine(GatherStep):
     """The language that all others are paired with; it becomes the source side."""
     to: tuple[LanguageTag, ...] | None = None
     """The languages to pair with it; unless given, all others that there are."""
-    model: ModelName = "use-multilingual"
+    model: EncoderName = "use-multilingual"
     """The sentence encoder. Languages it does not support are not mined."""
     field: str | None = None
     """The field that is mined; unless given, ``text`` of documents and ``prompt`` of everything else."""

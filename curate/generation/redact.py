@@ -69,6 +69,9 @@ class Redact(RowStep):
             raise ValueError(f"there is no '{{{hole}}}'{nearest(hole, ['kind', 'number'])}")
         return given
 
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return languages
+
     def check(self, kind: Kind) -> list[str]:
         wrong = unknown_fields(kind, self.fields)
         if self.fields == ():

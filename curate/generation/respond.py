@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import LanguageTag, ModelName, PerLanguage, RowsName
+from curate.catalog.params import EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.generation import asking
 from curate.generation.asking import schema_problems
 from curate.generation.conversations import CHATS
@@ -42,7 +42,7 @@ class Respond(Prompting, RowStep):
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "n answers to each prompt, by one language model or several"
 
-    model: ModelName | tuple[ModelName, ...]
+    model: GeneratorName | tuple[GeneratorName, ...]
     """Who answers; of several each answers every prompt."""
     n: Annotated[int, Field(ge=1, le=1024)] = 1
     """How many answers each model gives to each prompt."""
@@ -69,7 +69,7 @@ class Respond(Prompting, RowStep):
     """How many."""
     examples_choice: Choice = "random"
     """Which: ``random`` by the seed, the ``nearest`` (by ``examples_encoder``, else by shared character n-grams), or the ``first``."""
-    examples_encoder: ModelName | None = None
+    examples_encoder: EncoderName | None = None
     """An encoder to find the nearest by meaning."""
     examples_language: Literal["answer", "row"] = "answer"
     """Whether they are in the language of the answer or in that of the row."""
@@ -124,6 +124,13 @@ class Respond(Prompting, RowStep):
     def shipped(self) -> Iterable[str]:
         names = [asking.RETRY] if self.retries else []
         return names if self.instruct_language == "never" else [*names, ANSWER_IN]
+
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return (
+            languages
+            if self.language is None
+            else frozenset([self.language] if isinstance(self.language, str) else self.language)
+        )
 
     def check(self, kind: Kind) -> list[str]:
         found = (

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from curate.backends import Answer, Request, Sampling
 from curate.catalog.document import nearest
-from curate.catalog.params import LanguageTag, ModelName, PerLanguage
+from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
 from curate.errors import StepError
 from curate.generation import asking
 from curate.generation.asking import (
@@ -67,7 +67,7 @@ class Rewrite(Prompting, RowStep):
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "texts of a row replaced, or another kind of row made of it, by a prompt of yours"
 
-    model: ModelName
+    model: GeneratorName
     """Who rewrites."""
     prompt: PerLanguage[Template]
     """What is asked: a text or a list of turns, for all rows or by the row's language. Holes are the row's texts (``{prompt}``, ``{response}``,

@@ -14,7 +14,16 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, RowsName
+from curate.catalog.params import (
+    Decision,
+    EncoderName,
+    IdentifierName,
+    LanguageTag,
+    PerLanguage,
+    Reference,
+    RowsName,
+)
+from curate.catalog.params import Role as ModelRole
 from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.examples import Choice
@@ -23,7 +32,7 @@ from curate.generation.protect import PROTECTABLE, Protectable
 from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.translate_checks import CHECKS, Check
 from curate.generation.translate_llm import FORMALITY, HOLES, PROMPT
-from curate.generation.translate_rows import wrong_fields
+from curate.generation.translate_rows import same_language, wrong_fields
 from curate.generation.translate_work import Work, slices
 from curate.pairs.chatter import CHATTER
 from curate.pairs.lengths import LENGTHS
@@ -31,7 +40,7 @@ from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.rows.kinds import Role
 from curate.rows.languages import UNKNOWN
-from curate.steps import Context, NewRows, Rows, RowStep
+from curate.steps import CatalogFacts, Context, NewRows, Rows, RowStep
 
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 
@@ -59,7 +68,7 @@ class Translate(Prompting, RowStep):
 
     to: Annotated[tuple[LanguageTag, ...], Field(min_length=1, json_schema_extra=_one_or_several)]
     """The languages to translate into. Rows that are in one of them already are passed over for it, and kept."""
-    model: ModelName
+    model: Annotated[str, Reference.MODEL, ModelRole.TRANSLATOR, ModelRole.GENERATOR]
     """A translator, or a language model."""
     source: LanguageTag | None = None
     """The language the rows are in, whatever they say."""
@@ -88,16 +97,16 @@ class Translate(Prompting, RowStep):
     """Least length of a translation over what is usual for the pair, by target language. Null: no limit."""
     max_ratio: PerLanguage[float] = PerLanguage(2.0)
     """Greatest length, likewise."""
-    lid: ModelName | None = None
+    lid: IdentifierName | None = None
     """A language identifier, for the check ``language``."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     """How often what fails a check is asked again: of a language model with the complaint, then in smaller pieces; of a
     sentence translator in another cut, once."""
     back_translation: Literal["none", "score", "column"] = "none"
     """Whether each translation is translated back and compared with its original (score ``back``), and kept (attribute ``back``)."""
-    back_model: ModelName | None = None
+    back_model: Annotated[str, Reference.MODEL, ModelRole.TRANSLATOR, ModelRole.GENERATOR] | None = None
     """Who translates back; the same model unless given."""
-    back_encoder: ModelName | None = None
+    back_encoder: EncoderName | None = None
     """Compare by cosine of this encoder; by chrF (0 to 1) unless given."""
     sampling: Sampling = Sampling(max_tokens=4096)
     """How a language model chooses its words."""
@@ -150,6 +159,35 @@ class Translate(Prompting, RowStep):
         if self.lid is not None and "language" not in self.checks:
             raise ValueError("'lid' is for the check 'language', which 'checks' leaves out")
         return self
+
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        if kind is Kind.PARALLEL or (self.keep_original and languages is None):
+            return None
+        return frozenset(self.to) | (languages or frozenset() if self.keep_original else frozenset())
+
+    def check_models(self, facts: CatalogFacts) -> list[str]:
+        """A target into which nothing can be translated is a problem, a pair among others that can is one where ``strict``."""
+        problems = super().check_models(facts)
+        unknown = [tag for tag in self.to if facts.model(self.model).knows_language(tag) is False]
+        if unknown:
+            said = f"the model '{self.model}' does not know {', '.join(unknown)}"
+            problems += [said] if self.strict else []
+            facts.note(f"translate: {said}; it is asked all the same")
+        pairs = facts.model(self.model).language_pairs()
+        given = frozenset({self.source}) if self.source is not None else facts.languages
+        if pairs is None or given is None or facts.kind is Kind.PARALLEL:
+            return problems
+        for target in self.to:
+            wanted = sorted(tag for tag in given if tag != UNKNOWN and not same_language(tag, target))
+            lacking = [tag for tag in wanted if pairs.find(tag, target) is None]
+            if not lacking:
+                continue
+            said = f"the model '{self.model}' does not translate {', '.join(lacking)} → {target} (it has {pairs.describe()}); {facts.instead(lacking[0], target)}"
+            if self.strict or len(lacking) == len(wanted):
+                problems.append(said)
+            else:
+                facts.note(f"translate: {said}; these rows have no translation into {target}")
+        return problems
 
     def check(self, kind: Kind) -> list[str]:
         found = wrong_fields(kind, self.fields)

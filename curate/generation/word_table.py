@@ -18,7 +18,7 @@ import regex
 from pydantic import Field
 
 from curate.backends import Aligner
-from curate.catalog.params import ModelName, RowsName
+from curate.catalog.params import AlignerName, RowsName
 from curate.data_files import DataFile
 from curate.generation.making import new_rows
 from curate.generation.sentences import ABBREVIATIONS
@@ -48,7 +48,7 @@ class WordTable(GatherStep):
 
     method: Literal["align", "dictionary"] = "align"
     """What the rows are: sentence pairs, whose words are to be aligned, or entries of a dictionary."""
-    model: ModelName = "systran-align"
+    model: AlignerName = "systran-align"
     """The word aligner (method ``align``)."""
     dictionary: RowsName | None = None
     """Parallel rows whose entries (in either direction) count as pairs too; for languages without blanks they also say

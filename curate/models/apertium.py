@@ -24,7 +24,7 @@ import regex
 from pydantic import Field, field_validator
 
 from curate.catalog.document import nearest
-from curate.catalog.params import Runtime
+from curate.catalog.params import Role, Runtime
 from curate.errors import ModelError
 from curate.models.apertium_pipe import Pipeline, PipelineError
 from curate.models.hub import digest_file
@@ -74,6 +74,7 @@ class Apertium(Model):
     """Rule-based translators: those installed, or those of an unpacked tree."""
 
     use: ClassVar[str] = "apertium"
+    role: ClassVar[Role | None] = Role.TRANSLATOR
     summary: ClassVar[str] = "Debian's rule-based translators, very fast; best between related languages"
 
     pairs: tuple[Annotated[str, Field(min_length=3)], ...] | None = None
@@ -159,6 +160,9 @@ class Apertium(Model):
         """The parameters but for ``pairs`` and ``modes``, which :meth:`name_and_revision` stands for."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("pairs", "modes")}
+
+    def language_pairs(self) -> Pairs:
+        return Pairs(self.found())
 
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
         """The translator; programs are started when a direction is first asked.

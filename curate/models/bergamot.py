@@ -25,7 +25,7 @@ import orjson
 import regex
 from pydantic import Field, model_validator
 
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.hub import digest_file
 from curate.models.pairs import Pair, Pairs
@@ -71,6 +71,7 @@ class Bergamot(Model):
     """Small neural translators: English ↔ Portuguese as packaged, or one from a folder."""
 
     use: ClassVar[str] = "bergamot"
+    role: ClassVar[Role | None] = Role.TRANSLATOR
     summary: ClassVar[str] = "small neural translators on one core; English ↔ Portuguese packaged"
 
     path: Runtime[Path | None] = None
@@ -115,6 +116,9 @@ class Bergamot(Model):
     def makers(self) -> tuple[str, ...]:
         """Rows name the direction that made them: ``bergamot-en-pt@digest``."""
         return tuple(f"{folder.name}@{folder.digest()}" for _, folder in sorted(self._folders().items()))
+
+    def language_pairs(self) -> Pairs:
+        return Pairs(self._folders())
 
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
         """The translator. Directions are loaded when first asked (0.2 s, 150 MB each).

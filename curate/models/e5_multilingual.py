@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.models.cache import Vectors, cached
 from curate.models.hub import digest_file
 from curate.models.supported import Supported
@@ -39,6 +39,7 @@ class E5Multilingual(Model):
     """multilingual-e5-small, packaged with its weights; for what ``use-multilingual`` does not support."""
 
     use: ClassVar[str] = "e5-multilingual"
+    role: ClassVar[Role | None] = Role.ENCODER
 
     variant: Literal["original", "enpt"] = "original"
     """``enpt`` is the same network with the vocabulary of English and Portuguese only: a third of the memory."""
@@ -46,6 +47,9 @@ class E5Multilingual(Model):
     """Further languages to assess although it was not trained for them."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 32
     """Texts encoded between two writes to the cache (a few seconds' work)."""
+
+    def _languages(self) -> tuple[str, ...]:
+        return (*(("en", "pt") if self.variant == "enpt" else LANGUAGES), *self.languages)
 
     def name_and_revision(self) -> str:
         """The network, the version of the package whose engine computes it, and a digest of the 4-bit weights in it."""
@@ -58,6 +62,9 @@ class E5Multilingual(Model):
             raise StepError(_MISSING)
         weights = digest_file(Path(spec.submodule_search_locations[0]) / _WEIGHTS[self.variant])
         return f"multilingual-e5-small-q4-{self.variant}@{engine}+{weights[:32]}"
+
+    def knows_language(self, language: str) -> bool | None:
+        return language in Supported(self._languages())
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
         """The encoder. Texts over 512 tokens are averaged over windows of that size by the engine itself.
@@ -77,13 +84,12 @@ class E5Multilingual(Model):
             fit = [strip_tashkeel(make_fit(text)) for text in texts]
             return encode_in_pieces(fit, max(map(len, fit)) or 1, int(network.dim), network.query)
 
-        known = ("en", "pt") if self.variant == "enpt" else LANGUAGES
         return cached(
             encode,
             folder=cache,
             identity={"use": self.use, "version": self.version, "model": model},
             dimensions=int(network.dim),
-            supports=Supported((*known, *self.languages)).__contains__,
+            supports=Supported(self._languages()).__contains__,
             absolute=False,
             batch_size=self.batch_size,
         )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 import regex
 from pydantic import Field, model_validator
 
-from curate.catalog.params import Runtime
+from curate.catalog.params import Role, Runtime
 from curate.models.hub import digest_file, resolve_commit
 from curate.models.labels import find_scripts, has_letters, in_script, read_line, tags_of
 from curate.models.supported import Supported
@@ -39,6 +39,7 @@ class FastText(Model):
     """A fastText language identifier; the packaged lid.176 unless a file or a Hub repository is given."""
 
     use: ClassVar[str] = "fasttext"
+    role: ClassVar[Role | None] = Role.IDENTIFIER
     license: ClassVar[str] = LICENSE
 
     model: str | None = None

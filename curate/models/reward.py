@@ -18,7 +18,7 @@ from pydantic import Field
 
 from curate.backends import Done, RewardModel
 from curate.catalog.document import nearest
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.supported import Supported
@@ -34,6 +34,7 @@ class Reward(OnDevice, Weights):
     """A reward model: an ``AutoModelForSequenceClassification``."""
 
     use: ClassVar[str] = "reward"
+    role: ClassVar[Role | None] = Role.REWARD
     summary: ClassVar[str] = "reward model (sequence classifier of transformers): how good an answer is"
 
     model: Annotated[str, Field(min_length=1)]
@@ -62,6 +63,9 @@ class Reward(OnDevice, Weights):
     """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the best there is."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 16
     """Conversations in one forward pass, those of like length together."""
+
+    def knows_language(self, language: str) -> bool | None:
+        return None if self.languages is None else language in Supported(self.languages)
 
     def load(self, *, cache: Path | None, threads: int) -> RewardModel:
         """The model. A conversation's score depends on the batch it is in within rounding error of the number format.

@@ -17,9 +17,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from curate.backends import Done, Translator
+from curate.backends import Done, LanguagePairs, Translator
 from curate.catalog.document import nearest
-from curate.catalog.params import LanguageTag, ModelName, Params
+from curate.catalog.params import LanguageTag, Params, Role, TranslatorName
 from curate.data_files import DataFile
 from curate.errors import ModelError
 from curate.models.pairs import Pair, match_pair, parse_pair
@@ -81,9 +81,10 @@ class Route(Model):
     """A chain of translators, chosen for each pair of languages."""
 
     use: ClassVar[str] = "route"
+    role: ClassVar[Role | None] = Role.TRANSLATOR
     summary: ClassVar[str] = "a chain of translators chosen by quality and cost for each pair"
 
-    through: Annotated[tuple[ModelName, ...], Field(min_length=1)]
+    through: Annotated[tuple[TranslatorName, ...], Field(min_length=1)]
     """Names of other models of the catalog that translate."""
     edges: dict[str, dict[str, Edge]] = Field(default_factory=dict)
     """What the catalog knows better: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost: 20}``."""
@@ -168,6 +169,15 @@ class Route(Model):
         """Whether one of its models is."""
         return any(model.alone for model in self._models.values())
 
+    def language_pairs(self) -> RoutePairs | None:
+        members: dict[str, Translator] = {}
+        for name, model in self._bound().items():
+            pairs = model.language_pairs()
+            if pairs is None:
+                return None
+            members[name] = _Unloaded(pairs)
+        return RoutePairs(Router(self, members, {name: model.use for name, model in self._bound().items()}))
+
     def load(self, *, cache: Path | None, threads: int) -> Router:
         """The route over its loaded models.
 
@@ -181,6 +191,38 @@ class Route(Model):
                 raise ModelError(f"'{name}' (use: {model.use}) does not translate; a route goes through translators")
             translators[name] = loaded
         return Router(self, translators, {name: model.use for name, model in self._bound().items()})
+
+
+class _Unloaded:
+    """A translator of which only the pairs are known."""
+
+    longest = 0
+
+    def __init__(self, pairs: LanguagePairs) -> None:
+        self.pairs = pairs
+
+    def supports(self, source: str, target: str) -> bool:
+        return self.pairs.find(source, target) is not None
+
+    def translate(self, sentences: Sequence[str], source: str, target: str, done: Done | None = None) -> list[str]:
+        raise ModelError("it has not been loaded")
+
+    def maker(self, source: str, target: str) -> str:
+        raise ModelError("it has not been loaded")
+
+
+class RoutePairs:
+    """The :class:`curate.backends.LanguagePairs` of a route."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self.sources, self.targets = router.sources, router.targets
+
+    def find(self, source: str, target: str) -> Pair | None:
+        return (source, target) if self._router.supports(source, target) else None
+
+    def describe(self) -> str:
+        return f"ways from {', '.join(sorted(self.sources)) or 'nothing'} into {', '.join(sorted(self.targets)) or 'nothing'}"
 
 
 class Router:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import regex
 from pydantic import Field
 
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.models.cache import Vectors, cached
 from curate.models.devices import OnDevice
 from curate.models.hub import digest_folder, resolve_commit
@@ -39,6 +39,7 @@ class SentenceTransformers(OnDevice, Model):
     """A sentence encoder of the sentence-transformers library."""
 
     use: ClassVar[str] = "sentence-transformers"
+    role: ClassVar[Role | None] = Role.ENCODER
 
     model: Annotated[str, Field(min_length=1)] = LABSE
     """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents)."""
@@ -99,6 +100,13 @@ class SentenceTransformers(OnDevice, Model):
         if folder is not None:
             return f"local@{digest_folder(folder)[:32]}"
         return f"{self.model}@{resolve_commit(self.model, self.revision)}"
+
+    def knows_language(self, language: str) -> bool | None:
+        return (
+            language in Supported(self.languages or LABSE_LANGUAGES)
+            if self.languages is not None or self._is_labse()
+            else None
+        )
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
         """The encoder. The same text gives the same vector within 1e-6 before rounding, depending on batch and device.

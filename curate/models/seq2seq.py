@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import regex
 from pydantic import Field
 
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.hub import digest_folder, resolve_commit
@@ -35,6 +35,7 @@ class Seq2Seq(OnDevice, Model):
     """A neural encoder-decoder translator, from a folder or the Hub."""
 
     use: ClassVar[str] = "seq2seq"
+    role: ClassVar[Role | None] = Role.TRANSLATOR
     summary: ClassVar[str] = "NLLB, M2M-100, MADLAD-400, OPUS-MT, mBART-50 by CTranslate2 or transformers"
 
     model: Annotated[str, Field(min_length=1)]
@@ -150,6 +151,18 @@ class Seq2Seq(OnDevice, Model):
             spelling=network.spelling,
             chunk=max(16, self.batch_tokens // 16),
         )
+
+    def language_pairs(self) -> Pairs | None:
+        """Of a folder what its files say; of a model on the Hub only what the catalog says."""
+        folder = self._local(self.model)
+        if folder is None:
+            known = self.sources is not None and self.targets is not None
+            return Pairs(sources=self.sources or (), targets=self.targets or ()) if known else None
+        words = folder if self.tokenizer is None else self._local(self.tokenizer.partition("@")[0])
+        if words is None:
+            return None
+        family = FAMILIES[self.family if self.family != "auto" else detect_family(folder, words, self.model)]
+        return self._pairs(family, read_codes(family, folder, words, self.model, self.codes))
 
     def _pairs(self, family: Family, codes: Codes) -> Pairs:
         sources = set(self.sources if self.sources is not None else codes.sources)

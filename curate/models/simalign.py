@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from curate.backends import Aligner, Alignment
-from curate.catalog.params import Runtime
+from curate.catalog.params import Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.weights import Weights
@@ -29,6 +29,7 @@ class SimAlign(OnDevice, Weights):
     """A word aligner by the vectors of a multilingual encoder (mBERT, XLM-R, LaBSE)."""
 
     use: ClassVar[str] = "simalign"
+    role: ClassVar[Role | None] = Role.ALIGNER
     summary: ClassVar[str] = "word aligner by contextual vectors of a multilingual model (SimAlign); learns nothing"
 
     model: Annotated[str, Field(min_length=1)]

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from curate.backends import Aligner, Alignment
-from curate.catalog.params import Runtime
+from curate.catalog.params import Role, Runtime
 from curate.errors import ModelError
 from curate.models.symmetry import Symmetry, symmetrize
 from curate.steps import Model
@@ -42,6 +42,7 @@ class SystranAlign(Model):
     """A statistical word aligner (fast_align) that learns from the pairs it is given."""
 
     use: ClassVar[str] = "systran-align"
+    role: ClassVar[Role | None] = Role.ALIGNER
     summary: ClassVar[str] = "statistical word aligner (fast_align), learned from the pairs it is given; any language"
 
     symmetrize: Symmetry = "intersection"

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.models.cache import Vectors, cached
 from curate.models.hub import digest_file
 from curate.models.supported import Supported
@@ -42,6 +42,7 @@ class UseMultilingual(Model):
     """The multilingual Universal Sentence Encoder, packaged with its weights."""
 
     use: ClassVar[str] = "use-multilingual"
+    role: ClassVar[Role | None] = Role.ENCODER
 
     languages: tuple[LanguageTag, ...] = ()
     """Further languages to assess although it was not trained for them, such as ``ca``; set lower thresholds for them."""
@@ -59,6 +60,9 @@ class UseMultilingual(Model):
         return (
             f"universal-sentence-encoder-multilingual-3@{hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()}"
         )
+
+    def knows_language(self, language: str) -> bool | None:
+        return language in Supported((*LANGUAGES, *self.languages))
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
         """The encoder: 250 MB of memory; vectors are the same to the last bit whatever the batch and the threads."""

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from curate.backends import Model
 from curate.catalog.document import nearest
-from curate.catalog.params import LanguageTag, Runtime
+from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.answers import AnswerCache, question_key
 from curate.models.chat import ChatTemplate
@@ -61,6 +61,7 @@ class Vllm(Model):
     """A language model that answers, run by vLLM in this process."""
 
     use: ClassVar[str] = "vllm"
+    role: ClassVar[Role | None] = Role.GENERATOR
     summary: ClassVar[str] = "answers by vLLM's offline engine in this process (GPU)"
 
     model: Annotated[str, Field(min_length=1)] | None = None
@@ -157,6 +158,9 @@ class Vllm(Model):
         if self.chat_template is not None:
             given["chat_template"] = question_key(self._template()).hex()
         return given
+
+    def knows_language(self, language: str) -> bool | None:
+        return None if self.languages is None else language in Supported(self.languages)
 
     def name_and_revision(self) -> str:
         """``organisation/name@commit``, or ``local@digest`` (``name@digest``) for a folder."""

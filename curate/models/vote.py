@@ -19,7 +19,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from curate.backends import Identified, LanguageIdentifier, Model
 from curate.catalog.document import nearest
-from curate.catalog.params import LanguageTag, ModelName, Runtime
+from curate.catalog.params import IdentifierName, LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models import language_data as data
 from curate.models.hub import digest_file
@@ -52,9 +52,10 @@ class Vote(Model):
     """Several language identifiers as one."""
 
     use: ClassVar[str] = "vote"
+    role: ClassVar[Role | None] = Role.IDENTIFIER
     summary: ClassVar[str] = "several identifiers as one: weighted or agreed, with scripts, groups and abstention"
 
-    members: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ("fasttext", "eld", "cld2")
+    members: Annotated[tuple[IdentifierName, ...], Field(min_length=1)] = ("fasttext", "eld", "cld2")
     """Names of other models that identify languages; one that the catalog does not describe is the installed one of that name."""
     mode: Literal["weighted", "agreement"] = "weighted"
     """``weighted``: by measured weights; ``agreement``: only what all say that know the language."""

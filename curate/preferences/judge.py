@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, RowsName
+from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, Role, RowsName
 from curate.generation import asking
 from curate.generation.asking import check_languages
 from curate.generation.prompts import Prompting, Template, prompt_problems
@@ -217,6 +217,12 @@ class Judge(Prompting, ScoreStep):
         return (PARTS, *(templates if self.prompt is None else ()),
                 *((RUBRICS,) if isinstance(self.rubric, str) and (self.method == "direct" or self.rubric != "auto") else ()),
                 *((asking.RETRY,) if self.retries else ()), *((judge_fit.PROBES,) if self.probes and self.audit_rows else ()))  # fmt: skip
+
+    def model_roles(self, parameter: str) -> frozenset[Role]:
+        """``reference`` compares by an encoder; else language models judge."""
+        if parameter != "model":
+            return super().model_roles(parameter)
+        return frozenset({Role.ENCODER if self.method == "reference" else Role.GENERATOR})
 
     def check(self, kind: Kind) -> list[str]:
         found = []

@@ -111,6 +111,9 @@ class Pair(Prompting, GatherStep):
     def shipped(self) -> Iterable[str]:
         return [JUDGMENT] if self.make == "judgments" else []
 
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return languages
+
     def check(self, kind: Kind) -> list[str]:
         if kind is Kind.PREFERENCE:
             if self.make == "judgments":

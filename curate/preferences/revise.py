@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import LanguageTag, ModelName, PerLanguage, RowsName
+from curate.catalog.params import EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.prompts import Prompting, Template, prompt_problems
@@ -37,7 +37,7 @@ from curate.preferences.vote_answers import Form
 from curate.rows import Kind
 from curate.steps import Context, NewRows, Rows, RowStep
 
-Names = ModelName | tuple[ModelName, ...]
+Names = GeneratorName | tuple[GeneratorName, ...]
 _WARM = "would all be the same at temperature 0; set sampling.temperature"
 
 
@@ -66,7 +66,7 @@ class Revise(Prompting, RowStep):
     """``trajectory``: a conversation with the first answer, the critique and the correction; ``preference``: the corrected answer over the
     first; ``answer``: the corrected answer alone."""
     # ----------------------------------------------------------------------------------------------------- who and how
-    model: ModelName | None = None
+    model: GeneratorName | None = None
     """Who corrects, and who does whatever else is not given to others; ``inject`` by rules needs none."""
     critics: Names | None = None
     """Who criticises (for ``contrast``, who else answers); ``model`` if left out."""
@@ -104,7 +104,7 @@ class Revise(Prompting, RowStep):
     its final ``answer`` being that of the reference, or not at all. To be said, but where the right answer is known (``inject``, ``correct: chosen``)."""
     judge: Names | None = None
     """Who judges; not the model that corrects."""
-    encoder: ModelName | None = None
+    encoder: EncoderName | None = None
     """The sentence encoder for ``reference``."""
     reference: RowsName | None = None
     """Rows with the right answers, found by ``group_id``; of preference rows the chosen answer is the reference if left out."""
@@ -216,6 +216,9 @@ class Revise(Prompting, RowStep):
         if self.mode == "contrast":
             return ("solve", "contrast", "correct")
         return ("critique",) if self.correct == "chosen" else ("critique", "correct")
+
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return languages
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         yield from Work(self, rows, context).run()

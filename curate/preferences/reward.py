@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import PositiveInt, model_validator
 
 from curate.backends import RewardModel, Translator
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage
+from curate.catalog.params import Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
 from curate.data_files import DataFile
 from curate.generation.prompts import disarm
 from curate.generation.protect import PROTECTABLE
@@ -56,9 +56,9 @@ class Reward(ScoreStep):
     kinds: ClassVar[frozenset[Kind]] = frozenset(_SIDES)
     summary: ClassVar[str] = "scores of a reward model, on answers as they are or translated into its language"
 
-    model: ModelName
+    model: RewardModelName
     """The reward model."""
-    translator: ModelName | None = None
+    translator: TranslatorName | None = None
     """A translator of sentences, for ``translate_to``."""
     translate_to: LanguageTag | None = None
     """The language that prompt and answer are translated into before the model sees them."""

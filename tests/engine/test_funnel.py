@@ -86,9 +86,9 @@ def test_kinds_that_do_not_fit_are_told_with_their_place(tmp_path, registry):
         "datasets": {"mixed": {"from": ["texts", "chats"]}, "odd": {"from": "texts", "steps": [{"shape": {}}, {"duplicates": {"fields": ["respons"]}}]}},
     }  # fmt: skip
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
-    with pytest.raises(curate.BuildError, match=r"mixes rows of several kinds \(texts: document, chats: sft\)"):
+    with pytest.raises(curate.CatalogError, match=r"mixes rows of several kinds \(texts: document, chats: sft\)"):
         curate.plan(tmp_path / "catalog.yaml", "mixed", registry=registry)
-    with pytest.raises(curate.BuildError, match=r"catalog.yaml:\d+: duplicates: .*respons"):
+    with pytest.raises(curate.CatalogError, match=r"catalog.yaml:\d+: duplicates: .*respons"):
         curate.plan(tmp_path / "catalog.yaml", "odd", registry=registry)
     with pytest.raises(curate.BuildError, match="no dataset is called 'mixd'; did you mean 'mixed'"):
         curate.build(tmp_path / "catalog.yaml", "mixd", registry=registry)

@@ -215,6 +215,6 @@ def test_ordinary_failures_are_messages(house, registry):
     (house.folder / "sw.jsonl").write_text('{"k": 1, "p": "swali", "r": "jibu"}\n')
     house.catalog["run"]["store"] = ".curate"
     with pytest.raises(
-        BuildError, match=r"'swahili' has sft rows and cannot be a translation of 'english' \(document rows\)"
+        curate.CatalogError, match=r"'swahili' has sft rows and cannot be a translation of 'english' \(document rows\)"
     ):
         house.build()
