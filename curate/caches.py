@@ -8,10 +8,13 @@ meanwhile. :func:`settle` brings all of it together when no worker runs: after a
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import sqlite3
+import time
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -130,6 +133,75 @@ def _bring(file: Path, target: Path) -> None:
         connection.execute("COMMIT")
         connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
     _remove(file)
+
+
+def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: str) -> sqlite3.Connection:
+    """Opens an SQLite file that this machine may write; a damaged one is moved beside it, with a warning, and a new one begun.
+
+    Args:
+        set_up: makes the tables, and reads enough to see that they are whole.
+        lost: what is lost with it, for the warning.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be opened for another reason: somebody holds it, the disk is full.
+    """
+    for last in (False, True):
+        connection = None
+        try:
+            connection = sqlite3.connect(file, timeout=120, check_same_thread=False, isolation_level=None)
+            set_up(connection)
+            return connection
+        except sqlite3.DatabaseError as error:
+            if connection is not None:
+                connection.close()
+            if last or not is_damage(error, file):
+                raise
+            warnings.warn(
+                f"{file} is damaged ({error}); it was moved to {move_aside(file).name}: {lost}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+    raise AssertionError("unreachable")
+
+
+def is_damage(error: sqlite3.Error, file: Path) -> bool:
+    """Whether an error says that the file is not what SQLite wrote, and not that it is busy or the disk full."""
+    return not isinstance(error, sqlite3.OperationalError) or file.is_dir() or "disk image" in str(error)
+
+
+def move_aside(file: Path) -> Path:
+    """Moves a damaged file with its logs out of the way, beside where it was."""
+    target = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
+    file.rename(target)
+    for log in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            file.with_name(file.name + log).rename(target.with_name(target.name + log))
+    return target
+
+
+def find_damaged(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Those of some SQLite files (which may be missing) that are damaged, and what is wrong with them."""
+    for file in files:
+        if not file.exists():
+            continue
+        try:
+            if not file.is_file():
+                raise sqlite3.DatabaseError("a folder is in its place")
+            with closing(sqlite3.connect(file, timeout=120, isolation_level=None)) as connection:
+                told = [line for (line,) in connection.execute("PRAGMA integrity_check(1)")]
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                continue  # somebody is at work with it
+            yield file, str(error)
+        except sqlite3.Error as error:
+            yield file, str(error)
+        else:
+            if told != ["ok"]:
+                yield file, told[0]
 
 
 def _remove(file: Path) -> None:

@@ -99,6 +99,9 @@ def print_story(name: str, entries: Sequence[Entry]) -> None:
     """The versions of a dataset."""
     for one in entries:
         refs = f"  ({', '.join(one.refs)})" if one.refs else ""
+        if one.damage:
+            print(f"{name} {one.version}{refs}\n    {one.damage}")
+            continue
         print(f"{name} {one.version}  {one.created_at}  {one.rows:,} rows, {one.rejected:,} rejected{refs}")
         for line in one.changes:
             print(f"    {line}")

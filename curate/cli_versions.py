@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from curate.cli_common import DEFAULT, CatalogFile, Format, StoreFolder, or_fail, print_answer
+from curate.cli_common import DEFAULT, CatalogFile, Format, StoreFolder, or_fail, print_answer, say
 from curate.cli_print import print_difference, print_funnel, print_story, tell, tell_export
 
 app = typer.Typer()
@@ -22,17 +22,22 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     from curate import api
     from curate.engine.fingerprint import model_names
     from curate.engine.funnel import Funnel
+    from curate.errors import StoreError
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     if name is None:
         for dataset in opened.datasets():
             for ref, about in opened.refs(dataset).items():
-                manifest = opened.manifest(dataset, about["version"])
+                try:
+                    manifest = opened.manifest(dataset, about["version"])
+                except StoreError as error:
+                    print(f"{dataset}@{ref}  {about['version']}  {error}")
+                    continue
                 print(f"{dataset}@{ref}  {about['version']}  {manifest['rows']:,} rows  {about['built_at']}")
         return
     dataset, _, ref = name.partition("@")
     version = or_fail(lambda: opened.resolve(dataset, ref or "latest"))
-    manifest = opened.manifest(dataset, version)
+    manifest = or_fail(lambda: opened.manifest(dataset, version))
     if json_:
         print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
         return
@@ -96,22 +101,28 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
             )
     for version in found.versions:
         print(f"  {version}")
+    for one in found.left:
+        say(f"! left alone: {one}")
 
 
 @app.command()
-def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@ref; the latest of all if none is named.")] = None,
+def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@ref; the latest of all, and the whole store, if none is named.")] = None,
            catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
            rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build each once more from its sources and kept answers, and compare.")] = False) -> None:  # fmt: skip
-    """Check files, rows, lineage and digest of versions against their manifests."""
+    """Check files, rows, lineage and digest of versions against their manifests; without a name also every other file of the store."""
     from curate import api
     from curate.engine.housekeeping import verify_version
+    from curate.engine.repair import find_damage
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     wrong = 0
+    for damage in [] if names else or_fail(lambda: list(find_damage(opened))):
+        print(f"{damage.error.path.relative_to(opened.root)}: {damage.error.why}")
+        wrong += 1
     for name in names or opened.datasets():
         dataset, _, ref = name.partition("@")
         version = or_fail(lambda dataset=dataset, ref=ref: opened.resolve(dataset, ref or "latest"))
-        problems = verify_version(opened, dataset, version)
+        problems = or_fail(lambda dataset=dataset, version=version: verify_version(opened, dataset, version))
         print(f"{dataset} {version}: {'as written' if not problems else f'{len(problems)} problems'}")
         if rebuild:
             there, again, said = or_fail(lambda dataset=dataset: api.rebuild(dataset, catalog=catalog))
@@ -124,7 +135,28 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
         for problem in problems:
             print(f"  {problem}")
     if wrong:
+        say("'curate repair' puts aside what is damaged; 'curate build' makes again what can be made")
         raise typer.Exit(1)
+
+
+@app.command()
+def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
+           wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.")] = 0.0) -> None:  # fmt: skip
+    """Put aside what in the store is damaged, so that the next build makes it again."""
+    from curate import api
+    from curate.engine.repair import repair_store
+
+    opened = or_fail(lambda: api.open_store(store, catalog))
+    found = or_fail(lambda: repair_store(opened, wait=wait))
+    for line in found.lines:
+        print(line)
+    for version in found.lost:
+        print(
+            f"! {version} was put aside; 'curate build' makes it again if the catalog and its sources are still what it was made of"
+        )
+    print(
+        "nothing is damaged" if not found.lines else f"{len(found.lines)} things put aside or mended; now: curate build"
+    )
 
 
 @app.command()

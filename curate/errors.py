@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class CurateError(Exception):
     """Base of all expected errors; anything else is a defect of ours and keeps its traceback."""
@@ -9,6 +11,22 @@ class CurateError(Exception):
 
 class StoreError(CurateError):
     """The store cannot be used, or has no such version."""
+
+
+class DamagedError(StoreError):
+    """A file of the store is not what was written.
+
+    Args:
+        path: the file.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} is damaged ({why}); 'curate repair' puts it aside, and 'curate build' makes again what can be made"
+        )
+        self.path = path
+        self.why = why
 
 
 class BuildError(CurateError):

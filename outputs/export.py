@@ -47,14 +47,17 @@ class Exported:
 
 
 def open_version(store: Store, name: str) -> Version:
-    """A finished version by ``name`` or ``name@ref``.
+    """A finished version by ``name`` or ``name@ref``, every file of which is as its manifest says.
 
     Raises:
-        StoreError: there is none.
+        DamagedError: one is not.
+        StoreError: there is no such version.
     """
     dataset, _, ref = name.partition("@")
     version = store.resolve(dataset, ref or "latest")
-    return Version(dataset, version, store.dataset(dataset) / version, store.manifest(dataset, version))
+    return Version(
+        dataset, version, store.dataset(dataset) / version, store.check_version(dataset, version, digests=True)
+    )
 
 
 def export(version: Version, uses: Sequence[StepUse], to: Path, *, force: bool = False) -> list[Exported]:

@@ -170,18 +170,6 @@ def files(version: Version, layout: Layout, folder: Path) -> list[Item]:
     return sorted(found, key=lambda item: item.path)
 
 
-def intact(version: Version) -> None:
-    """Reads all data files of a version and compares them with its manifest.
-
-    Raises:
-        PublishError: one is damaged or gone.
-    """
-    for one in version.manifest["files"]:
-        path = version.folder / one["path"]
-        if one["path"].startswith("data/") and (not path.is_file() or digest(path) != one["sha256"]):
-            raise PublishError(f"{path} is damaged or gone: see 'curate verify {version.name}'; build again")
-
-
 def digest(path: Path) -> str:
     """The SHA-256 of a file."""
     with path.open("rb") as file:

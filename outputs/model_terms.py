@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from curate.engine.integrity import read_sealed
 from curate.exports import Version
 from outputs.licenses import Book, Terms
 
@@ -70,9 +69,9 @@ def _manifests(version: Version) -> Iterator[Mapping[str, Any]]:
                 continue
             name = (str(source.get("name", "")), str(source.get("version", "")))
             path = datasets / name[0] / name[1] / "manifest.json"
-            if name not in seen and path.is_file():
+            if name not in seen and (below := read_sealed(path)) is not None:
                 seen.add(name)
-                left.append(orjson.loads(path.read_bytes()))
+                left.append(below)
 
 
 def _of(models: Mapping[str, Any]) -> Iterator[Known]:

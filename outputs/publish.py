@@ -22,13 +22,14 @@ from typing import Any
 import orjson
 
 from curate._version import __version__
+from curate.engine.integrity import read_sealed, seal
 from curate.engine.store import Store, write_atomically
 from curate.errors import PublishError
 from curate.exports import Version
 from curate.models.secret import strike_out
 from outputs import card as cards
 from outputs.card_header import check
-from outputs.layout import Item, Layout, files, intact, lay_out
+from outputs.layout import Item, Layout, files, lay_out
 from outputs.license_gate import Verdict, judge, lines, refusal
 from outputs.licenses import Book, load_book
 from outputs.places import MANIFEST, README, Change, Conflict, Place, State, Unsure, compare, in_the_way, shown_place
@@ -98,7 +99,6 @@ def publish(store: Store, name: str, to: str | Place, *, private: bool | None = 
     if isinstance(place, Hub):
         place.tell = tell
     version = cards.about(store, name)
-    intact(version)
     book = load_book(*licenses)
     verdict = judge(version, book)
     reason = " ".join(override.split())
@@ -283,7 +283,7 @@ def _record(store: Store, done: Publication, verdict: Verdict, items: Sequence[I
     }  # fmt: skip
     name = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}.json"
     data = _clean(orjson.dumps(about, option=orjson.OPT_INDENT_2).decode())
-    write_atomically(store.root / "publish" / done.dataset / name, data.encode())
+    write_atomically(store.root / "publish" / done.dataset / name, seal(orjson.loads(data)))
 
 
 def records(store: Store, dataset: str | None = None) -> list[Mapping[str, Any]]:
@@ -291,10 +291,13 @@ def records(store: Store, dataset: str | None = None) -> list[Mapping[str, Any]]
 
     Args:
         dataset: of this one only.
+
+    Raises:
+        DamagedError: a record is not what was written.
     """
     folder = store.root / "publish"
-    found = [orjson.loads(path.read_bytes()) for path in folder.glob(f"{dataset or '*'}/[!.]*.json")]
-    return sorted(found, key=lambda one: (one["at"], one["dataset"]))
+    found = [read_sealed(path) for path in folder.glob(f"{dataset or '*'}/[!.]*.json")]
+    return sorted((one for one in found if one), key=lambda one: (one["at"], one["dataset"]))
 
 
 __all__ = ["Publication", "publish", "records"]

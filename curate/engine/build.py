@@ -32,7 +32,7 @@ from curate.engine.store import FileDigests, Store
 from curate.engine.versions import bad_rows, fill_version, version_digest
 from curate.engine.walk import Walked, kind_after, walk_steps, walk_to_target
 from curate.engine.work import Setting, Task
-from curate.errors import BuildError, StoreError
+from curate.errors import BuildError, DamagedError, StoreError
 from curate.rows import Kind, content_digest
 from curate.steps import Registry
 
@@ -134,19 +134,41 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
             executor = choose_executor(catalog.run, setting)
             try:
                 for part in parts:
-                    walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
-                    walk.runner.build, walk.runner.part, walk.runner.whole = number, part, whole
-                    try:
-                        built = [walk.dataset(name) for name in wanted]
-                    finally:
-                        with contextlib.suppress(OSError):
-                            walk.runner.digests.save()
+                    mended: dict[str, None] = {}
+                    while True:
+                        walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
+                        runner = walk.runner
+                        runner.build, runner.part, runner.whole, runner.mended = number, part, whole, mended
+                        try:
+                            built = [walk.dataset(name) for name in wanted]
+                            break
+                        except DamagedError as error:
+                            # Found while it was read: what stands on it is looked up anew, now that it is not there.
+                            runner.set_aside(_folder_of(store, error), error)
+                        finally:
+                            with contextlib.suppress(OSError):
+                                runner.digests.save()
+                    for one in built:
+                        if one is not None:
+                            one.warnings, one.fresh = [*mended, *one.warnings], one.fresh or bool(mended)
                     yield [one for one in built if isinstance(one, Built)]
                 finish_build(store.root, number)
             finally:
                 executor.close()
     except OSError as error:
         raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
+
+
+def _folder_of(store: Store, error: DamagedError) -> Path:
+    """The result or version that a damaged file belongs to.
+
+    Raises:
+        DamagedError: it belongs to none.
+    """
+    inside = error.path.relative_to(store.root).parts
+    if inside[0] not in ("work", "datasets") or len(inside) < 4 or not store.root.joinpath(*inside[:3]).exists():
+        raise error
+    return store.root.joinpath(*inside[:3])
 
 
 def read_inputs(
@@ -305,25 +327,21 @@ class _Walk:
                 "splits": list(spec.splits),
             }
         )
-        known = store.result("version", key)
+        known = runner.result("version", key)
         runner.used[f"version/{key}"] = None
         latest = store.refs(spec.name).get("latest", {}).get("version")
-        current = (
-            known["version"]
-            if known and (store.dataset(spec.name) / known["version"] / "manifest.json").exists()
-            else None
-        )
+        current = known["version"] if known and self._is_whole(spec.name, known["version"]) else None
         if runner.executor is None:
             runner.plan.versions[spec.name] = current if current == latest else None
             if current is None:
                 return None
         if current is None:
-            bad = bad_rows(store.root, folders)
-            current = version_digest(store.root, kind, parts, list(spec.splits), content_digest(bad))
-            if not (store.dataset(spec.name) / current / "manifest.json").exists():
+            bad = bad_rows(store, folders)
+            current = version_digest(store, kind, parts, list(spec.splits), content_digest(bad))
+            if not self._is_whole(spec.name, current):
 
                 def fill(folder: Path) -> dict[str, Any]:
-                    files = list(fill_version(store.root, folder, parts, bad))
+                    files = list(fill_version(store, folder, parts, bad))
                     return make_manifest(
                         spec,
                         kind,
@@ -337,7 +355,7 @@ class _Walk:
                     )
 
                 store.commit(store.dataset(spec.name) / current, fill, name="manifest.json")
-            if store.result("version", key) is None:
+            if runner.result("version", key) is None:
                 store.commit(store.work("version", key), lambda folder: {"key": key, "version": current})
         manifest = store.manifest(spec.name, current)
         funnel.kept = dict(manifest["languages"])
@@ -381,6 +399,18 @@ class _Walk:
             warnings,
             funnel.alarms(self.catalog.run.alarm),
         )
+
+    def _is_whole(self, name: str, version: str) -> bool:
+        """Whether a version is there as its manifest says; in a build one that is not is set aside."""
+        if not (self.store.dataset(name) / version).is_dir():
+            return False
+        try:
+            self.store.check_version(name, version)
+        except DamagedError as error:
+            if self.runner.executor is not None:
+                self.runner.set_aside(self.store.dataset(name) / version, error)
+            return False
+        return True
 
     def _defined_in(self, spec: Dataset) -> str:
         """The file that defines a dataset, seen from the store, so that both can be moved together."""

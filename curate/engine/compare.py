@@ -112,7 +112,7 @@ class _Side:
     """One of the two versions."""
 
     def __init__(self, store: Store, name: str, version: str) -> None:
-        self.manifest = store.manifest(name, version)
+        self.manifest = store.check_version(name, version, digests=True)
         self.folder = store.dataset(name) / version
         listed = [file["path"] for file in self.manifest["files"]]
         self.data = [self.folder / path for path in listed if path.startswith("data/")]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.fingerprint import digest
+from curate.engine.store import Store
 from curate.rows import Kind
 from curate.rows.kinds import kind_of
 from curate.steps import Model, Rows, StepError
@@ -53,6 +54,7 @@ class WorkerContext:
         """How many GPUs the models hold that were asked for."""
         self.warnings: list[str] = []
         self._root = root
+        self._store = Store(root)
         self._cache = cache or root / "cache"
         self._models = models
         self._ancestors = ancestors
@@ -91,7 +93,7 @@ class WorkerContext:
         found: list[pa.Table] = []
         for shard in np.unique(shards[hits]):
             rows = np.sort(places[hits[shards[hits] == shard]])
-            table = pq.read_table(self._root / self._ancestors[shard]).take(pa.array(rows))
+            table = pq.read_table(self._store.checked(self._ancestors[shard])).take(pa.array(rows))
             found.append(table)
         if not found:
             return Rows(Kind.DOCUMENT, pa.table({}))
@@ -110,7 +112,7 @@ class WorkerContext:
         key = (str(self._root), *self._ancestors)
         if key not in _INDEXES:
             columns = [
-                _bits(pl.Series("id", pq.read_table(self._root / path, columns=["id"])["id"].combine_chunks()))
+                _bits(pl.Series("id", pq.read_table(self._store.checked(path), columns=["id"])["id"].combine_chunks()))
                 for path in self._ancestors
             ]
             bits = np.concatenate([*columns, np.empty(0, np.uint64)])
@@ -129,7 +131,7 @@ class WorkerContext:
         if name not in self._tables:
             raise StepError(f"'{name}' is not among the sources and datasets that this step names")
         for path in self._tables[name]:
-            with pq.ParquetFile(self._root / path) as file:
+            with pq.ParquetFile(self._store.checked(path)) as file:
                 kind = kind_of(file.schema_arrow.names)
                 for batch in file.iter_batches(_BATCH):
                     yield Rows(kind, pa.Table.from_batches([batch]))

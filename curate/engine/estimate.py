@@ -6,6 +6,7 @@ folder of their own, with the kept answers of models of the real store: what the
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,9 @@ import pyarrow.parquet as pq
 
 from curate.engine.fingerprint import digest
 from curate.engine.shards import Shard, write_shard
-from curate.engine.store import Store, read_json
+from curate.engine.store import Store
 from curate.engine.work import Task, Work
+from curate.errors import DamagedError
 from curate.rows.ids import hash_texts
 
 if TYPE_CHECKING:
@@ -291,7 +293,11 @@ def beside(
 
 def labour_of(store: Store, results: Iterable[str]) -> Labour:
     """What results took, by their folders below ``work/``."""
-    return Labour.of(found for one in results if (found := store.result(*one.split("/"))))
+    found = []
+    for one in results:
+        with contextlib.suppress(DamagedError):  # whoever needs it finds out
+            found.append(store.result(*one.split("/")))
+    return Labour.of(one for one in found if one)
 
 
 def size_of(*folders: Path) -> int:
@@ -307,5 +313,5 @@ def size_of(*folders: Path) -> int:
 
 def last_estimate(store: Store, name: str, build_key: str) -> dict[str, Any] | None:
     """What was last estimated for a dataset, if it was for this very build: nothing in catalog or sources has changed since."""
-    found = read_json(store.root / "state" / f"{name}.estimate.json")
-    return found if isinstance(found, dict) and found.get("build_key") == build_key else None
+    found = store.note(f"{name}.estimate.json")
+    return found if found.get("build_key") == build_key else None

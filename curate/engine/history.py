@@ -26,6 +26,8 @@ class Entry:
     refs: tuple[str, ...]
     changes: tuple[str, ...]
     """What differs in its recipe from the version before it."""
+    damage: str = ""
+    """Why nothing else is known of it."""
 
 
 def tag_version(store: Store, name: str, tag: str, *, note: str = "", move: bool = False) -> str:
@@ -77,9 +79,13 @@ def story(store: Store, name: str) -> list[Entry]:
     refs: dict[str, list[str]] = {}
     for ref, about in store.refs(name).items():
         refs.setdefault(str(about["version"]), []).append(ref)
-    order = sorted(store.versions(name), key=lambda version: made_at(store, name, version))
-    manifests = [store.manifest(name, version) for version in order]
-    entries = []
+    sound, damaged = store.manifests(name)
+    order = sorted(sound, key=lambda version: made_at(store, name, version))
+    manifests = [sound[version] for version in order]
+    entries = [
+        Entry(version, "", 0, 0, tuple(sorted(refs.get(version, ()))), (), str(error))
+        for version, error in sorted(damaged.items())
+    ]
     for number, one in enumerate(manifests):
         changes = recipe_difference(manifests[number - 1], one) if number else []
         entries.append(

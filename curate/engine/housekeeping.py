@@ -11,10 +11,11 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
+from curate.engine.integrity import check_digest, read_sealed
 from curate.engine.lock import StoreLock
-from curate.engine.store import Store, read_json
+from curate.engine.store import Store
 from curate.engine.versions import ID_LENGTH
-from curate.errors import StoreError
+from curate.errors import DamagedError, StoreError
 from curate.rows import Kind, content_digest, row_ids, schema
 from curate.rows.ids import row_digests
 
@@ -26,6 +27,8 @@ class Collected:
     results: int = 0
     versions: list[str] = field(default_factory=list)
     bytes: int = 0
+    left: list[str] = field(default_factory=list)
+    """What was left alone although nothing may stand on it, and why."""
 
 
 def collect_garbage(
@@ -39,7 +42,9 @@ def collect_garbage(
     """
     found = Collected()
     with StoreLock(store.root, wait=wait):
-        used = {path for name in store.datasets() for path in store.state(name).get("used", ())}
+        used: set[str] = set()
+        for name in store.datasets():
+            used.update(store.state(name).get("used") or _used_by_versions(store, name))
         work = store.root / "work"
         for step in sorted(work.iterdir()) if work.is_dir() else ():
             for folder in step.iterdir():
@@ -47,19 +52,47 @@ def collect_garbage(
                     found.results += 1
                     found.bytes += _remove(folder, dry_run)
         for name in store.datasets():
+            sound, damaged = store.manifests(name)
+            found.left += [f"{name}@{version}: {error}" for version, error in damaged.items()]
+            if (unsure := [*store.damaged_refs(name).values(), *_damaged_records(store, name)]) and sound:
+                found.left.append(f"all versions of {name}: {unsure[0]}")
+                continue
             named = {str(ref["version"]) for ref in store.refs(name).values()} | _published(store, name)
-            loose = sorted((version for version in store.versions(name) if version not in named),
-                           key=lambda version: store.manifest(name, version)["created_at"], reverse=True)  # fmt: skip
+            loose = sorted((version for version in sound if version not in named),
+                           key=lambda version: sound[version]["created_at"], reverse=True)  # fmt: skip
             for version in loose[keep_versions:]:
                 found.versions.append(f"{name}@{version}")
                 found.bytes += _remove(store.dataset(name) / version, dry_run)
+        for folder in sorted((store.root / "damaged").glob("*")):
+            found.bytes += _remove(folder, dry_run)
     return found
+
+
+def _used_by_versions(store: Store, name: str) -> set[str]:
+    """The results that a dataset's named versions stand on, where what its last build used is not known."""
+    sound, _ = store.manifests(name)
+    named = {str(ref["version"]) for ref in store.refs(name).values()}
+    return {path for version in named & sound.keys() for path in sound[version]["results"]}
 
 
 def _published(store: Store, name: str) -> set[str]:
     """Versions that were published: the truth of what is out there stays here."""
-    records = (read_json(path) for path in (store.root / "publish" / name).glob("*.json"))
-    return {str(one["version"]) for one in records if isinstance(one, dict) and "version" in one}
+    found = (read_sealed(path) for path in _records(store, name))
+    return {str(one["version"]) for one in found if one}
+
+
+def _damaged_records(store: Store, name: str) -> list[DamagedError]:
+    damaged = []
+    for path in _records(store, name):
+        try:
+            read_sealed(path)
+        except DamagedError as error:
+            damaged.append(error)
+    return damaged
+
+
+def _records(store: Store, name: str) -> list[Path]:
+    return sorted((store.root / "publish" / name).glob("[!.]*.json"))
 
 
 def _remove(folder: Path, dry_run: bool) -> int:
@@ -86,13 +119,11 @@ def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:
     bad = ""
     for file in manifest["files"]:
         path = folder / file["path"]
-        if not path.exists():
-            problems.append(f"{file['path']}: missing")
+        try:
+            check_digest(path, file["bytes"], file["sha256"])
+        except DamagedError as error:
+            problems.append(f"{file['path']}: {error.why}")
             continue
-        with path.open("rb") as opened:
-            if hashlib.file_digest(opened, "sha256").hexdigest() != file["sha256"]:
-                problems.append(f"{file['path']}: its bytes are not those that were written")
-                continue
         problems += [f"{file['path']}: {problem}" for problem in _check_rows(path, file, digests)]
         if file["part"] == "quarantined":
             bad = content_digest(pq.read_table(path))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import threading
 import time
@@ -15,7 +16,6 @@ from types import TracebackType
 
 import orjson
 
-from curate.engine.store import read_json
 from curate.errors import StoreError
 
 _BEAT = 5.0
@@ -84,28 +84,26 @@ class StoreLock:
             self._path.rename(aside)
         except FileNotFoundError:
             return True
-        cleared = bool(read_json(aside) == owner)
+        cleared = _read(aside) == owner
         if not cleared:  # someone alive got it in between: give it back
             with contextlib.suppress(FileExistsError):
                 os.link(aside, self._path)
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
         aside.unlink(missing_ok=True)
         return cleared
 
     def _is_dead(self, owner: dict[str, object]) -> bool:
         if owner.get("host") == self._me["host"]:
-            pid = int(str(owner.get("pid", 0)))
-            return pid <= 0 or _born(pid) != owner.get("born")
+            pid = owner.get("pid")
+            return not isinstance(pid, int) or pid <= 0 or _born(pid) != owner.get("born")
         try:
             return time.time() - self._path.stat().st_mtime > _DEAD
         except FileNotFoundError:
             return False
 
     def _owner(self) -> dict[str, object] | None:
-        try:
-            found = read_json(self._path)
-        except StoreError:
-            return {"pid": 0, "host": self._me["host"]}
-        return found if isinstance(found, dict) else None
+        return _read(self._path)
 
     def _mine(self) -> bool:
         return self._owner() == self._me
@@ -114,6 +112,17 @@ class StoreLock:
         while not self._stop.wait(_BEAT):
             with contextlib.suppress(FileNotFoundError):
                 os.utime(self._path)
+
+
+def _read(path: Path) -> dict[str, object] | None:
+    """Whose lock it is; None where there is none. What is no lock at all is nobody's, and so may be taken over."""
+    try:
+        found = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, orjson.JSONDecodeError):
+        found = None
+    return found if isinstance(found, dict) and "host" in found else {"pid": 0, "host": socket.gethostname()}
 
 
 def _born(pid: int) -> str | None:

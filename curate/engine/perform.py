@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from curate.engine.context import WorkerContext
 from curate.engine.spending import open_ledger
 from curate.engine.store import Store
 from curate.engine.work import Setting, Task, Tick, Work, unpack
-from curate.errors import CurateError
+from curate.errors import CurateError, DamagedError
 
 ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
@@ -38,6 +38,9 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
                                     cache=node_folder(store.root / "cache", setting.node) if setting.node else None)  # fmt: skip
             at_hand = Work(store, setting, task, context, tick)
 
+            for path in _inputs(task.payload):
+                store.checked(path)
+
             def fill(folder: Path) -> dict[str, Any]:
                 made = ACTIONS[task.action](at_hand, folder)
                 return {"recipe": task.recipe, "key": task.key, **made, "warnings": context.warnings,
@@ -45,7 +48,32 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
                         "accelerators": context.accelerators}  # fmt: skip
 
             return store.commit(store.work(task.step, task.key), fill)
+    except DamagedError as error:
+        return {
+            "error": str(error),
+            "kind": "DamagedError",
+            "path": str(error.path),
+            "why": error.why,
+            "stage": task.stage,
+        }
     except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name
         told = isinstance(error, CurateError | OSError)
         return {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
                 "trace": None if told else traceback.format_exc()}  # fmt: skip
+
+
+_NO_INPUTS = frozenset({"step", "models", "unit", "ancestors", "tables"})
+"""What a payload tells besides the files that an action reads; of ancestors and tables those are checked that are looked at."""
+
+
+def _inputs(payload: Any) -> Iterator[str]:
+    """The files of the store, by their paths below its root, that a task reads."""
+    if isinstance(payload, Mapping):
+        for key, value in payload.items():
+            if key not in _NO_INPUTS:
+                yield from _inputs(value)
+    elif isinstance(payload, list | tuple):
+        for value in payload:
+            yield from _inputs(value)
+    elif isinstance(payload, str) and payload.startswith(("work/", "datasets/")):
+        yield payload

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-import orjson
-
 from curate.caches import has_nodes, settle
 from curate.catalog import Catalog
 from curate.catalog.document import nearest
@@ -27,7 +25,7 @@ from curate.engine.estimate import (
 from curate.engine.lock import StoreLock
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
-from curate.engine.store import Store, write_atomically
+from curate.engine.store import Store
 from curate.errors import BuildError
 from curate.steps import Registry
 
@@ -109,8 +107,5 @@ def _estimate(
             folds.append(Fold(rows, dict(built.funnel.kept), paid(built.spending, before), labour_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
             before = paid(built.spending)
     found = estimate(name, folds, total)
-    write_atomically(
-        store.root / "state" / f"{name}.estimate.json",
-        orjson.dumps({**found.to_json(), "build_key": built.build_key}, option=orjson.OPT_INDENT_2),
-    )
+    store.set_note(f"{name}.estimate.json", {**found.to_json(), "build_key": built.build_key})
     return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.caches import open_sound
 from curate.engine.work import Setting, Task
 from curate.errors import BudgetError
 
@@ -27,11 +28,20 @@ prompt_tokens = prompt_tokens + excluded.prompt_tokens, completion_tokens = comp
 
 
 def _connect(root: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(root / "spending.sqlite", timeout=60, check_same_thread=False, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.executescript(_TABLES)
-    return connection
+    def set_up(connection: sqlite3.Connection) -> None:
+        if (told := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(told)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(_TABLES)
+        connection.execute("SELECT build, finished FROM builds LIMIT 1").fetchall()
+        connection.execute("SELECT * FROM spent LIMIT 1").fetchall()
+
+    return open_sound(
+        root / "spending.sqlite",
+        set_up,
+        "what builds spent so far is not known any more, and budgets count from now on",
+    )
 
 
 def current_build(root: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -19,8 +20,8 @@ from curate.engine.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts, Shard
 from curate.engine.store import FileDigests, Store
-from curate.engine.work import Task, is_readable, pack
-from curate.errors import BudgetSpent, BuildError
+from curate.engine.work import Task, kept_scores, pack
+from curate.errors import BudgetSpent, BuildError, DamagedError
 from curate.rows import Kind
 from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep, Unit
 
@@ -86,6 +87,8 @@ class Runner:
     """Sources of which every row is needed all the same."""
     tables: Mapping[str, Sequence[Shard] | None] = field(default_factory=dict)
     """The sources and datasets that steps look into; None: not known yet."""
+    mended: dict[str, None] = field(default_factory=dict)
+    """What of the store was damaged and is made again, a line each."""
 
     # ------------------------------------------------------------------------------------------------------------ tasks
     def do(
@@ -99,7 +102,8 @@ class Runner:
         results: dict[str, list[dict[str, Any] | None]] = {}
         missing: list[tuple[str, int, Task]] = []
         for stage, (action, recipe, tasks) in groups.items():
-            found = [None if task is None else self.store.result(task.step, task.key) for task in tasks]
+            damaged: list[str] = []
+            found = [None if task is None else self.result(task.step, task.key, damaged) for task in tasks]
             results[stage] = found
             lacking = [(stage, index, task) for index, (task, result) in enumerate(zip(tasks, found, strict=True))
                        if task is not None and result is None]  # fmt: skip
@@ -114,7 +118,7 @@ class Runner:
                 told = recipe
                 if None in tasks and before and "tables" in before["recipe"]:
                     told = {"tables": before["recipe"]["tables"], **recipe}  # not known yet is no difference
-                why = reasons(before, told, inputs, waits=None in tasks, rescored=rescored)
+                why = damaged or reasons(before, told, inputs, waits=None in tasks, rescored=rescored)
             self.plan.stages.append(
                 StagePlan(self.dataset, stage, action, reuse=sum(result is not None for result in found), run=len(lacking),
                           waits=sum(task is None for task in tasks), rows=sum(task.rows for _, _, task in lacking), reasons=why)
@@ -134,6 +138,27 @@ class Runner:
                     self.warnings[stage, warning] = None
         return results
 
+    def result(self, step: str, key: str, why: list[str] | None = None) -> dict[str, Any] | None:
+        """A kept result; one that is damaged is none, and in a build is set aside and said.
+
+        Args:
+            why: gets a line for a damaged one.
+        """
+        try:
+            return self.store.result(step, key)
+        except DamagedError as error:
+            if why is not None:
+                why.append(f"{error.path.name} of its result is damaged ({error.why})")
+            if self.executor is not None:
+                self.set_aside(self.store.work(step, key), error)
+            return None
+
+    def set_aside(self, folder: Path, error: DamagedError) -> None:
+        """Moves a damaged result or version out of the way, so that it is made again."""
+        inside = error.path.relative_to(self.store.root)
+        where = self.store.set_aside(folder).relative_to(self.store.root)
+        self.mended[f"{inside} was damaged ({error.why}); it was moved to {where} and is made again"] = None
+
     def _run(self, missing: Sequence[tuple[str, int, Task]], results: dict[str, list[dict[str, Any] | None]]) -> None:
         assert self.executor is not None
         expected: dict[str, int] = {}
@@ -145,6 +170,8 @@ class Runner:
         for index, result in self.executor.run([task for _, _, task in missing], self.progress.advance):
             stage, place, task = missing[index]
             if "error" in result:
+                if result["kind"] == "DamagedError":
+                    raise DamagedError(Path(result["path"]), result["why"])
                 trace = f"\n{result['trace']}" if result.get("trace") else ""
                 shard = f" (shard {task.payload['shard']})" if "shard" in task.payload else ""
                 kind = BudgetSpent if result["kind"] == "BudgetError" else BuildError
@@ -160,8 +187,8 @@ class Runner:
 
         from curate.engine.columns import read_alive
 
-        path = self.store.work(task.step, task.payload["score_key"]) / "scores.parquet"
-        if not is_readable(path):
+        path = kept_scores(self.store.work(task.step, task.payload["score_key"]))
+        if path is None:
             return task.rows
         scored = np.asarray(
             pq.read_table(path, columns=["scored"])["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool
@@ -294,7 +321,7 @@ class Runner:
         if known and step.fits:
             fitted = self._fit(use, pieces, models, recipe, seed, ancestors)
             known = fitted is not None
-            if fitted is not None and (figures := step.audits(pq.read_table(self.store.root / fitted["path"]))):
+            if fitted is not None and (figures := step.audits(pq.read_table(self.store.checked(fitted["path"])))):
                 self.audits[use.label] = figures
         alone = self.is_alone(models)
         tasks: list[Task | None] = []

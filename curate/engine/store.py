@@ -2,7 +2,8 @@
 
 ``work/<step>/<key>/`` holds the result of one step on one shard, ``datasets/<name>/<version>/`` a finished version,
 ``datasets/<name>/refs/*.json`` names for versions, ``state/`` what the last build of each dataset used, ``cache/``
-model answers by content. A folder that exists is complete.
+model answers by content, ``damaged/`` what was not as it had been written. A folder that exists is complete, and is checked
+when it is read (:mod:`curate.engine.integrity`).
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from curate.errors import StoreError
+from curate.engine.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
+from curate.errors import DamagedError, StoreError
 from curate.steps import digest_files
 
-FORMAT = 1
+FORMAT = 2
+_LISTS: dict[str, tuple[tuple[int, int, int, int], Mapping[str, tuple[int, str]]]] = {}
+"""Description → what it looked like when it was read, and the files that it lists."""
+_SCRATCH_DEAD = 86_400.0
+"""Seconds after which a scratch folder of another machine counts as left behind."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -45,16 +50,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, or None where there is no such file."""
-    try:
-        return orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except orjson.JSONDecodeError as error:
-        raise StoreError(f"{path} is damaged ({error}); remove it and build again") from None
-
-
 class Store:
     """A folder of results."""
 
@@ -68,16 +63,20 @@ class Store:
             StoreError: it was made by a newer format.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        about = read_json(self.root / "store.json")
+        about = read_sealed(self.root / "store.json")
         if about is None:
-            write_atomically(self.root / "store.json", orjson.dumps({"format": FORMAT}))
-            # Everything here can be built again: git and backup tools need not look.
-            write_atomically(self.root / ".gitignore", b"*\n")
+            self.write_format()
         elif about.get("format") != FORMAT:
             raise StoreError(
                 f"{self.root} has format {about.get('format')}, this curate writes format {FORMAT}; use another store"
             )
         return self
+
+    def write_format(self) -> None:
+        """Writes down which format the store has."""
+        write_atomically(self.root / "store.json", seal({"format": FORMAT}))
+        # Everything here can be built again: git and backup tools need not look.
+        write_atomically(self.root / ".gitignore", b"*\n")
 
     # --------------------------------------------------------------------------------------------------------- results
     def work(self, step: str, key: str) -> Path:
@@ -85,9 +84,61 @@ class Store:
         return self.root / "work" / step / key
 
     def result(self, step: str, key: str) -> dict[str, Any] | None:
-        """What is known of a result, or None if there is none."""
-        found = read_json(self.work(step, key) / "result.json")
-        return found if found is None or isinstance(found, dict) else None
+        """What is known of a result, or None if there is none.
+
+        Raises:
+            DamagedError: it is not what was written; of its files the sizes are looked at.
+        """
+        folder = self.work(step, key)
+        found = read_sealed(folder / "result.json")
+        if found is None:
+            if (folder / "result.json").is_symlink() or any(_is_result(path) for path in _entries(folder)):
+                raise DamagedError(folder / "result.json", "it is gone")
+            return None
+        if found.get("key") != key:
+            raise DamagedError(folder / "result.json", "it describes another result")
+        check_sizes(folder, found["files"])
+        return found
+
+    def checked(self, path: str) -> Path:
+        """A file of the store, by its path below the root, whose bytes are those that were written.
+
+        Raises:
+            DamagedError: they are not.
+            StoreError: nothing describes it.
+        """
+        top, first, second, *inside = path.split("/")
+        described = self.root / top / first / second / ("result.json" if top == "work" else "manifest.json")
+        try:
+            about = described.stat()
+        except OSError:
+            raise DamagedError(described, "it is gone") from None
+        stamp = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        known = _LISTS.get(str(described))
+        if known is None or known[0] != stamp:
+            if top == "work":
+                files = (read_sealed(described) or {}).get("files", {})
+            else:
+                files = {
+                    file["path"]: (file["bytes"], file["sha256"]) for file in self.manifest(first, second)["files"]
+                }
+            known = _LISTS[str(described)] = (stamp, files)
+        name = "/".join(inside)
+        if name not in known[1]:
+            raise DamagedError(self.root / path, "nothing says what it should hold")
+        return check_digest(self.root / path, *known[1][name])
+
+    def set_aside(self, path: Path) -> Path:
+        """Moves what is damaged out of the way, into ``damaged/``; only while holding the lock.
+
+        Returns:
+            Where it is now.
+        """
+        inside = path.relative_to(self.root)
+        target = self.root / "damaged" / f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}" / inside
+        target.parent.mkdir(parents=True)
+        path.rename(target)
+        return target
 
     def commit(
         self, final: Path, fill: Callable[[Path], dict[str, Any]], *, name: str = "result.json"
@@ -95,16 +146,18 @@ class Store:
         """Makes a folder whole or not at all.
 
         Args:
-            final: where it will be.
+            final: where it will be; what is there but has no sound description is set aside.
             fill: writes the files into the folder it is given and returns what ``name`` is to hold.
-            name: the file that describes the folder.
+            name: the file that describes the folder; a ``result.json`` also gets the size and digest of each file.
         """
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.parent / f".tmp-{final.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         temporary.mkdir()
         try:
             about = fill(temporary)
-            (temporary / name).write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2))
+            if name == "result.json":
+                about = {**about, "files": list_files(temporary)}
+            (temporary / name).write_bytes(seal(about))
             for path in temporary.rglob("*"):
                 if path.is_file():
                     with path.open("rb") as file:
@@ -115,14 +168,23 @@ class Store:
             try:
                 temporary.rename(final)
             except OSError:
-                if not (final / name).exists():
-                    raise
-                shutil.rmtree(temporary)  # somebody made the same result meanwhile
+                if self._is_sound(final / name):
+                    shutil.rmtree(temporary)  # somebody made the same result meanwhile
+                else:
+                    self.set_aside(final)
+                    temporary.rename(final)
             sync_folder(final.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         return about
+
+    @staticmethod
+    def _is_sound(path: Path) -> bool:
+        try:
+            return read_sealed(path) is not None
+        except DamagedError:
+            return False
 
     def sweep(self) -> None:
         """Removes what killed builds left half-done; only while holding the lock."""
@@ -139,12 +201,14 @@ class Store:
                     shutil.rmtree(path, ignore_errors=True)
                 elif not path.name.startswith(".tmp-lock"):  # another build's attempt to get the lock
                     path.unlink(missing_ok=True)
-        shutil.rmtree(self.root / "scratch", ignore_errors=True)
+        for folder in _entries(self.root / "scratch"):
+            if _is_left_behind(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder for temporary files, gone afterwards."""
-        folder = self.root / "scratch" / uuid.uuid4().hex
+        folder = self.root / "scratch" / f"{uuid.uuid4().hex}-{os.getpid()}-{socket.gethostname()}"
         folder.mkdir(parents=True)
         try:
             yield folder
@@ -174,21 +238,76 @@ class Store:
         """The manifest of a version.
 
         Raises:
+            DamagedError: it is not what was written.
             StoreError: there is no such version.
         """
-        found = read_json(self.dataset(name) / version / "manifest.json")
-        if not isinstance(found, dict):
+        path = self.dataset(name) / version / "manifest.json"
+        found = read_sealed(path)
+        if found is None:
+            if (self.dataset(name) / version).is_dir():
+                raise DamagedError(path, "it is gone")
             raise StoreError(f"dataset '{name}' has no version '{version}'")
+        if (found.get("dataset"), found.get("version")) != (name, version):
+            raise DamagedError(path, "it describes another version")
         return found
 
+    def check_version(self, name: str, version: str, *, digests: bool = False) -> dict[str, Any]:
+        """The manifest of a version whose files are there as it says.
+
+        Args:
+            digests: read every file, and do not only look at sizes.
+
+        Raises:
+            DamagedError: one is not.
+            StoreError: there is no such version.
+        """
+        manifest = self.manifest(name, version)
+        for file in manifest["files"]:
+            path = self.dataset(name) / version / file["path"]
+            if digests:
+                check_digest(path, file["bytes"], file["sha256"])
+            else:
+                check_size(path, file["bytes"])
+        return manifest
+
+    def manifests(self, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, DamagedError]]:
+        """Version → manifest of a dataset; and what is wrong with the versions that have no sound one."""
+        sound: dict[str, dict[str, Any]] = {}
+        damaged: dict[str, DamagedError] = {}
+        for path in _entries(self.dataset(name)):
+            if path.name == "refs" or not path.is_dir():
+                continue
+            try:
+                sound[path.name] = self.manifest(name, path.name)
+            except DamagedError as error:
+                damaged[path.name] = error
+        return sound, damaged
+
     def refs(self, name: str) -> dict[str, dict[str, Any]]:
-        """Ref name → ``{version, built_at}``."""
-        folder = self.dataset(name) / "refs"
-        return {path.stem: read_json(path) for path in sorted(folder.glob("[!.]*.json"))} if folder.is_dir() else {}
+        """Ref name → ``{version, built_at}``; without those whose file is damaged (:meth:`damaged_refs`)."""
+        return self._refs(name)[0]
+
+    def damaged_refs(self, name: str) -> dict[str, DamagedError]:
+        """Names of a dataset's versions that cannot be read, and why."""
+        return self._refs(name)[1]
+
+    def _refs(self, name: str) -> tuple[dict[str, dict[str, Any]], dict[str, DamagedError]]:
+        sound: dict[str, dict[str, Any]] = {}
+        damaged: dict[str, DamagedError] = {}
+        for path in sorted((self.dataset(name) / "refs").glob("[!.]*.json")):
+            try:
+                found = read_sealed(path)
+                if found is not None:
+                    if not isinstance(found.get("version"), str):
+                        raise DamagedError(path, "it names no version")
+                    sound[path.stem] = found
+            except DamagedError as error:
+                damaged[path.stem] = error
+        return sound, damaged
 
     def set_ref(self, name: str, ref: str, about: dict[str, Any]) -> None:
         """Points a name at a version."""
-        write_atomically(self.dataset(name) / "refs" / f"{ref}.json", orjson.dumps(about, option=orjson.OPT_INDENT_2))
+        self._describe(self.dataset(name) / "refs" / f"{ref}.json", about)
 
     def resolve(self, name: str, ref: str = "latest") -> str:
         """The version that a ref, a version or the unambiguous beginning of one names.
@@ -196,7 +315,9 @@ class Store:
         Raises:
             StoreError: nothing or more than one version is meant.
         """
-        refs = self.refs(name)
+        refs, damaged = self._refs(name)
+        if ref in damaged:
+            raise damaged[ref]
         if not refs and not self.versions(name):
             known = ", ".join(self.datasets()) or "none yet"
             raise StoreError(f"no dataset '{name}' has been built in {self.root} (built: {known})")
@@ -211,31 +332,76 @@ class Store:
     # ----------------------------------------------------------------------------------------------------------- state
     def state(self, dataset: str) -> dict[str, Any]:
         """What the last finished build of a dataset used; empty if there was none."""
-        found = read_json(self.root / "state" / f"{dataset}.json")
-        return found if isinstance(found, dict) else {}
+        return self.note(f"{dataset}.json")
+
+    def note(self, name: str) -> dict[str, Any]:
+        """What is written down in ``state/``; empty where there is nothing, or nothing sound: it can all be found out again."""
+        try:
+            return read_sealed(self.root / "state" / name) or {}
+        except DamagedError:
+            return {}
 
     def set_state(self, dataset: str, state: dict[str, Any]) -> None:
-        write_atomically(self.root / "state" / f"{dataset}.json", orjson.dumps(state))
+        self.set_note(f"{dataset}.json", state)
+
+    def set_note(self, name: str, value: dict[str, Any]) -> None:
+        """Writes something down in ``state/``."""
+        self._describe(self.root / "state" / name, value)
+
+    def _describe(self, path: Path, value: dict[str, Any]) -> None:
+        if path.is_dir():
+            self.set_aside(path)
+        write_atomically(path, seal(value))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, by name; hidden things (temporary ones) left out."""
+    return sorted(path for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file belongs to a result; kept scores stand in a folder without a description."""
+    return not path.name.startswith("scores-")
+
+
+def _is_left_behind(folder: Path) -> bool:
+    """Whether the process that works in a scratch folder is gone."""
+    _, _, owner = folder.name.partition("-")
+    pid, _, host = owner.partition("-")
+    if not pid.isdecimal():
+        return True
+    if host != socket.gethostname():
+        return time.time() - folder.stat().st_mtime > _SCRATCH_DEAD
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 class FileDigests:
-    """Content digests of files, remembered by size, time and inode so that an unchanged file is not read again."""
+    """Content digests of files, remembered by size, times and inode so that an unchanged file is not read again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, list[Any]] = read_json(path) or {}
+        self._known: dict[str, list[Any]] = {}
+        with contextlib.suppress(DamagedError):  # it saves time and nothing else
+            self._known = (read_sealed(path) or {}).get("files", {})
         self._changed = False
 
     def __call__(self, file: Path) -> str:
         """The digest of a file's bytes, 64 hexadecimal digits."""
         about = file.stat()
-        stamp = [about.st_size, about.st_mtime_ns, about.st_ino]
+        # The time of the last change of the inode cannot be set back: a file changed in place is seen whatever its times say.
+        stamp = [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
         known = self._known.get(str(file))
-        if known and known[:3] == stamp:
-            return str(known[3])
+        if known and known[:-1] == stamp:
+            return str(known[-1])
         found = digest_files([file])
         # A file written this very moment may be written again without its time changing.
-        if time.time_ns() - about.st_mtime_ns > 2_000_000_000:
+        if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > 2_000_000_000:
             self._known[str(file)] = [*stamp, found]
             self._changed = True
         return found
@@ -243,5 +409,6 @@ class FileDigests:
     def save(self) -> None:
         """Writes down what was learnt."""
         if self._changed:
-            write_atomically(self._path, orjson.dumps(self._known))
+            with contextlib.suppress(IsADirectoryError):
+                write_atomically(self._path, seal({"files": self._known}))
             self._changed = False

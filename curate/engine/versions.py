@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.columns import Columns, merge_scores, read_alive
+from curate.engine.integrity import file_digest
 from curate.engine.shards import Shard, count_languages, read_shard, write_parquet
+from curate.engine.store import Store
 from curate.engine.work import BAD_SCHEMA, Work
 from curate.rows import Kind, content_digest
 from curate.rows.ids import row_digests
@@ -103,15 +105,13 @@ def _write(table: pa.Table, folder: Path, name: str) -> dict[str, Any]:
     write_parquet(table, path)
     (folder / f"{name}.digests").write_bytes(b"".join(row_digests(table)))
     licenses = pl.Series(table["lineage"].combine_chunks().field("license")).value_counts()
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": path.name, "digests": f"{name}.digests", "rows": table.num_rows, "bytes": path.stat().st_size, "sha256": sha256,
+    return {"path": path.name, "digests": f"{name}.digests", "rows": table.num_rows,
             "digest": content_digest(table), "places": content_digest(table, places=True), "languages": count_languages(table),
             "licenses": dict(sorted(licenses.rows()))}  # fmt: skip
 
 
 def version_digest(
-    root: Path, kind: Kind, parts: Sequence[tuple[str, dict[str, Any]]], splits: Sequence[str], bad: str
+    store: Store, kind: Kind, parts: Sequence[tuple[str, dict[str, Any]]], splits: Sequence[str], bad: str
 ) -> str:
     """The name of a version: digest of its rows split by split in order, of its rejects, of its unreadable rows."""
     whole = hashlib.blake2b(f"curate-version-1:{kind}:{bad}".encode(), digest_size=32)
@@ -119,22 +119,22 @@ def version_digest(
         whole.update(f"\0split {split}\0".encode())
         for folder, part in parts:
             if split in part["data"]:
-                whole.update((root / folder / part["data"][split]["digests"]).read_bytes())
+                whole.update(store.checked(f"{folder}/{part['data'][split]['digests']}").read_bytes())
     whole.update(b"\0rejected\0")
     for folder, part in parts:
         if part["rejected"]:
-            whole.update((root / folder / part["rejected"]["digests"]).read_bytes())
+            whole.update(store.checked(f"{folder}/{part['rejected']['digests']}").read_bytes())
     return whole.hexdigest()[:ID_LENGTH]
 
 
-def bad_rows(root: Path, folders: Sequence[str]) -> pa.Table:
+def bad_rows(store: Store, folders: Sequence[str]) -> pa.Table:
     """All unreadable rows of a dataset's sources."""
-    tables = [pq.read_table(root / folder / "bad.parquet").cast(BAD_SCHEMA) for folder in folders]
+    tables = [pq.read_table(store.checked(f"{folder}/bad.parquet")).cast(BAD_SCHEMA) for folder in folders]
     return pa.concat_tables(tables) if tables else BAD_SCHEMA.empty_table()
 
 
 def fill_version(
-    root: Path, folder: Path, parts: Sequence[tuple[str, dict[str, Any]]], bad: pa.Table
+    store: Store, folder: Path, parts: Sequence[tuple[str, dict[str, Any]]], bad: pa.Table
 ) -> Iterator[dict[str, Any]]:
     """Puts a version's files into a folder and tells what each is."""
     numbers: dict[str, int] = {}
@@ -147,17 +147,16 @@ def fill_version(
             numbers[pattern] = number + 1
             path = folder / pattern.format(number)
             path.parent.mkdir(exist_ok=True)
-            _link(root / source / about["path"], path)
-            yield {"path": pattern.format(number), "part": name, **{key: about[key] for key in ("rows", "bytes", "sha256", "digest", "places",
-                                                                                              "languages", "licenses")}}  # fmt: skip
+            _link(store.checked(f"{source}/{about['path']}"), path)
+            size, sha256 = part["files"][about["path"]]
+            told = {key: about[key] for key in ("rows", "digest", "places", "languages", "licenses")}
+            yield {"path": pattern.format(number), "part": name, "bytes": size, "sha256": sha256, **told}
     if bad.num_rows:
         path = folder / "quarantined" / "00000.parquet"
         path.parent.mkdir()
         write_parquet(bad, path)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        yield {"path": "quarantined/00000.parquet", "part": "quarantined", "rows": bad.num_rows, "bytes": path.stat().st_size, "sha256": sha256,
-               "digest": content_digest(bad)}  # fmt: skip
+        yield {"path": "quarantined/00000.parquet", "part": "quarantined", "rows": bad.num_rows, "bytes": path.stat().st_size,
+               "sha256": file_digest(path), "digest": content_digest(bad)}  # fmt: skip
 
 
 def _link(source: Path, target: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from curate.engine.columns import (
     to_arrow,
 )
 from curate.engine.context import WorkerContext
+from curate.engine.integrity import file_digest
 from curate.engine.shards import Cuts, cut, write_parquet, write_shard
 from curate.engine.store import Store, sync_folder
 from curate.rows import Kind, content_digest, with_ids
@@ -225,7 +228,12 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
     table = work.shard()
     alive = work.alive(table.num_rows)
     names = list(step.columns(kind))
-    known = work.store.work(work.task.step, work.payload["score_key"])
+    folder_of_scores = work.store.work(work.task.step, work.payload["score_key"])
+    known = kept_scores(folder_of_scores)
+    if known is None and any(folder_of_scores.glob("scores-*")):
+        work.context.warn(
+            f"kept scores in {folder_of_scores.relative_to(work.store.root)} were damaged; the rows are scored again"
+        )
     scores, scored = _known_scores(known, step, kind, table.num_rows)
     missing = np.flatnonzero(alive & ~scored)
     if len(missing):
@@ -244,7 +252,7 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
         )
         scores = pl.concat([scores, fresh.cast(scores.schema)])[place]
         scored = scored | alive
-        _keep_scores(work.store, known, scores, scored, work.context.warnings)
+        _keep_scores(folder_of_scores, known, scores, scored, work.context.warnings)
     else:
         work.tick(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
@@ -253,20 +261,19 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
     return {**_columns_result(folder, "columns.parquet", columns, language, step.assesses), "scored": len(missing)}
 
 
-def is_readable(path: Path) -> bool:
-    """Whether kept scores are there and whole; what a power cut spoilt is computed again."""
-    try:
-        pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid):
-        return False
-    return True
+def kept_scores(folder: Path) -> Path | None:
+    """The kept scores of a shard: the newest file whose bytes are those that its name says; None if there is none."""
+    for path in sorted(folder.glob("scores-*.parquet"), key=lambda one: one.stat().st_mtime_ns, reverse=True):
+        with contextlib.suppress(OSError):
+            if file_digest(path).startswith(path.stem.removeprefix("scores-")):
+                return path
+    return None
 
 
 def _known_scores(
-    folder: Path, step: ScoreStep, kind: Kind, rows: int
+    path: Path | None, step: ScoreStep, kind: Kind, rows: int
 ) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
-    path = folder / "scores.parquet"
-    if is_readable(path):
+    if path is not None:
         frame = pl.read_parquet(path)
         return frame.drop("scored"), frame["scored"].to_numpy().astype(bool)
     types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in step.columns(kind).items()}
@@ -275,25 +282,34 @@ def _known_scores(
     )
 
 
-def _known_warnings(folder: Path) -> list[str]:
-    path = folder / "scores.parquet"
-    told = (pq.read_schema(path).metadata or {}).get(b"warnings", b"") if is_readable(path) else b""
+def _known_warnings(path: Path | None) -> list[str]:
+    told = b"" if path is None else (pq.read_schema(path).metadata or {}).get(b"warnings", b"")
     return [line for line in told.decode().split("\x1e") if line]
 
 
 def _keep_scores(
-    store: Store, folder: Path, scores: pl.DataFrame, scored: np.ndarray[Any, np.dtype[np.bool_]], warnings: list[str]
+    folder: Path,
+    before: Path | None,
+    scores: pl.DataFrame,
+    scored: np.ndarray[Any, np.dtype[np.bool_]],
+    warnings: list[str],
 ) -> None:
-    """Replaces the kept scores of a shard by fuller ones, whole or not at all."""
+    """Puts fuller scores of a shard in the place of those kept before, whole or not at all; its name is the digest of its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f".tmp-{folder.name}-{time.time_ns()}.parquet"
+    temporary = folder / f".tmp-{time.time_ns()}.parquet"
     table = scores.with_columns(pl.Series("scored", scored)).to_arrow()
     write_parquet(
-        table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(folder), *warnings])}), temporary
+        table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(before), *warnings])}), temporary
     )
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    temporary.replace(folder / "scores.parquet")
+    final = folder / f"scores-{file_digest(temporary)[:32]}.parquet"
+    temporary.replace(final)
+    for old in folder.glob("*.parquet"):
+        if old.is_dir():
+            shutil.rmtree(old)
+        elif old != final:
+            old.unlink()
     sync_folder(folder)
 
 

@@ -50,7 +50,7 @@ class Version:
         """
         dataset, _, ref = name.partition("@")
         version = store.resolve(dataset, ref or "latest")
-        manifest, folder = store.manifest(dataset, version), store.dataset(dataset) / version
+        manifest, folder = store.check_version(dataset, version, digests=True), store.dataset(dataset) / version
         kind = Kind(manifest["kind"])
         parts = [
             Part(folder / path, "kept", split) for split, value in manifest["splits"].items() for path in value["files"]

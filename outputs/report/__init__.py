@@ -139,7 +139,11 @@ def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit]
         ("duplicates", "Duplicates", findings.duplicates(survey, names, rows)),
         ("contamination", "Contamination", findings.contamination(survey, names, rows)),
         ("judges", "Judges", accounts.audits(version)),
-        ("cost", "Cost", accounts.cost(version, last_estimate(store, version.name, version.manifest.get("build_key", "")), names)),
+        (
+            "cost",
+            "Cost",
+            accounts.cost(version, last_estimate(store, version.name, version.manifest.get("build_key", "")), names),
+        ),
         ("licences", "Licences", accounts.licenses(version, verdict)),
         ("recipe", "Recipe", accounts.recipe(version, _summaries(version, registry))),
     ]

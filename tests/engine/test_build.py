@@ -265,7 +265,7 @@ def test_verify_notices_a_changed_byte_and_a_lost_file(house):
     path = next(built.path.glob("data/train-*.parquet"))
     data = bytearray(path.read_bytes())
     path.unlink()
-    assert any("missing" in problem for problem in verify_version(house.store, "duo"))
+    assert any("it is gone" in problem for problem in verify_version(house.store, "duo"))
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     assert any("bytes" in problem for problem in verify_version(house.store, "duo"))

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 import curate
+from curate.engine.integrity import seal
 from curate.engine.store import Store
 
 SCRIPT = '</script><script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">'
@@ -137,7 +137,7 @@ def _told(store: Store) -> None:
     ]
     path = store.dataset("sea") / version / "manifest.json"
     path.write_bytes(
-        orjson.dumps(
+        seal(
             {
                 **store.manifest("sea", version),
                 "audits": audits,
@@ -151,4 +151,4 @@ def _told(store: Store) -> None:
     estimate = {"dataset": "sea", "build_key": store.manifest("sea", version)["build_key"], "sampled": 20, "rows_in": 65, "rows": {"*": [55, 50, 60], "ar": [6, 5, 7]},
                 "calls": {"sea/judge: strict@1": {"calls": [150, 140, 170], "tokens": [21_000, 19_000, 23_000], "money": [1.2, 1.1, 1.3]}},
                 "seconds": [1, 1, 1], "bytes": [9, 9, 9]}  # fmt: skip
-    (store.root / "state" / "sea.estimate.json").write_bytes(orjson.dumps(estimate))
+    store.set_note("sea.estimate.json", estimate)

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from curate.backends import Model, told
 from curate.engine import manifest
+from curate.engine.integrity import seal
 from curate.exports import Version
 from curate.models.bergamot import Bergamot
 from curate.models.llamacpp import LlamaCpp
@@ -39,7 +39,7 @@ def tale(
     folder = tmp_path / "datasets" / name / "v1"
     folder.mkdir(parents=True)
     about = {"models": models, "sources": sources or []}
-    (folder / "manifest.json").write_bytes(orjson.dumps(about))
+    (folder / "manifest.json").write_bytes(seal(about))
     return Version(name, "v1", folder, about)
 
 

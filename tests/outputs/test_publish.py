@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from curate.engine.store import Store
-from curate.errors import PublishError
+from curate.errors import PublishError, StoreError
 from outputs.layout import Item, files, lay_out
 from outputs.places import Known, State, compare, place_of, read_manifest, shown
 from outputs.publish import publish, records
@@ -286,7 +286,7 @@ def test_a_damaged_version_is_not_published(shop: Shop, tmp_path: Path) -> None:
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data[:-9] + b"x" + data[-8:])
-    with pytest.raises(PublishError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         publish(shop.store, "plain", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

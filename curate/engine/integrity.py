@@ -1,0 +1,118 @@
+"""What the store wrote is what it reads: descriptions carry a checksum of their own, and the size and digest of each file beside them.
+
+Sizes are looked at whenever a result is looked up, digests whenever a file is read (once a process, as long as the file is not
+touched). What does not hold is a :class:`~curate.errors.DamagedError`: a build sets it aside and makes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from curate.errors import DamagedError
+
+_CHECKSUM = "checksum"
+_SEEN: dict[tuple[str, str], tuple[int, int, int, int]] = {}
+"""(path, digest) → what the file looked like when its digest was found to be right."""
+
+FileList = Mapping[str, tuple[int, str]]
+"""Path below a folder → size in bytes, SHA-256."""
+
+
+def seal(value: Mapping[str, Any]) -> bytes:
+    """The JSON of a description, with a checksum of all of it."""
+    return orjson.dumps({**value, _CHECKSUM: _checksum(value)}, option=orjson.OPT_INDENT_2)
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """A description that :func:`seal` made; None where there is no such file.
+
+    Raises:
+        DamagedError: it is not what was written.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        raise DamagedError(path, "a folder is in its place") from None
+    except OSError as error:
+        raise DamagedError(path, f"it cannot be read: {error.strerror or error}") from None
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise DamagedError(path, f"no JSON: {error}" if data else "empty") from None
+    if not isinstance(found, dict) or not found:
+        raise DamagedError(path, "its JSON is not what curate writes there")
+    checksum = found.pop(_CHECKSUM, None)
+    if checksum != _checksum(found):
+        raise DamagedError(path, "its checksum does not fit" if checksum else "it has no checksum")
+    return found
+
+
+def _checksum(value: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_files(folder: Path) -> dict[str, tuple[int, str]]:
+    """Size and digest of every file in a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): (path.stat().st_size, file_digest(path)) for path in paths}
+
+
+def check_sizes(folder: Path, files: FileList) -> None:
+    """Checks that the files are there, each as long as it was.
+
+    Raises:
+        DamagedError: one is not.
+    """
+    for name, (size, _) in files.items():
+        check_size(folder / name, size)
+
+
+def check_size(path: Path, size: int) -> None:
+    """Checks that a file is there and as long as it was.
+
+    Raises:
+        DamagedError: it is not.
+    """
+    try:
+        there = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise DamagedError(path, "it is gone") from None
+    if there != size:
+        what = "a folder is in its place" if path.is_dir() else f"it has {there:,} bytes instead of {size:,}"
+        raise DamagedError(path, what)
+
+
+def check_digest(path: Path, size: int, digest: str) -> Path:
+    """Checks that a file has the bytes that were written; read once, until it is touched.
+
+    Returns:
+        The path.
+
+    Raises:
+        DamagedError: it has not.
+    """
+    check_size(path, size)
+    about = path.stat()
+    stamp = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    if _SEEN.get((str(path), digest)) != stamp:
+        try:
+            found = file_digest(path)
+        except OSError as error:
+            raise DamagedError(path, f"it cannot be read: {error.strerror or error}") from None
+        if found != digest:
+            raise DamagedError(path, "its bytes are not those that were written")
+        _SEEN[str(path), digest] = stamp
+    return path
