@@ -28,6 +28,7 @@ from curate.backends import Model as Model
 from curate.catalog.params import Decision, Params
 from curate.errors import SourceError as SourceError
 from curate.errors import StepError as StepError
+from curate.files import regular
 from curate.rows import Kind, field_language, field_text, field_turns
 
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
@@ -377,6 +378,6 @@ def digest_files(paths: Iterable[Path]) -> str:
     """Content digest of files in order, each with its length; 64 hexadecimal digits."""
     whole = hashlib.blake2b(digest_size=32)
     for path in paths:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             whole.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest())
     return whole.hexdigest()
