@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
 from curate.engine.stages import bound_model
 from curate.engine.store import Store
-from curate.errors import BuildError
+from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ def load_catalog(
         CatalogError: something is wrong with it; the message lists everything, with file and line.
     """
     return _load(Path(file), registry or Registry.installed(), overrides=variables)
+
+
+def unused(catalog: Catalog | str | Path = "catalog.yaml", *, registry: Registry | None = None) -> list[str]:
+    """What the first rows of sources have and nothing uses (columns, fields of messages), a sentence a source.
+
+    Sources that cannot be read (yet), or only over the network, are passed over.
+    """
+    found = {}
+    for name, source in _catalog(catalog, registry or Registry.installed()).sources.items():
+        with contextlib.suppress(SourceError, OSError):
+            found[name] = str(source.unused(name))
+    return [f"source '{name}': not used: {said}" for name, said in found.items() if said]
 
 
 def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registry: Registry | None = None) -> Plan:

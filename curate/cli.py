@@ -31,11 +31,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=No
 
 @app.command()
 def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
-    """Say everything that is wrong with a catalog."""
+    """Say everything that is wrong with a catalog, and what of its sources nothing uses."""
+    from curate import api
+
     loaded = load(catalog, set_)
     missing = sorted({variable for names in loaded.missing.values() for variable in names})
     for variable in missing:
         say(f"note: the environment variable {variable} is not set")
+    for note in api.unused(loaded):
+        say(f"note: {note}")
     say(
         f"{catalog}: {len(loaded.sources)} sources, {len(loaded.models)} models, {len(loaded.datasets)} datasets, nothing wrong"
     )

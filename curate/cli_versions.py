@@ -21,6 +21,7 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
 
     from curate import api
     from curate.engine.funnel import Funnel
+    from curate.steps import Unused
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     if name is None:
@@ -49,6 +50,9 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
             f"  {step['label']}: {orjson.dumps({**step['params'], **{k: v['model'] for k, v in step['models'].items()}}).decode()}"
         )
     print_funnel(Funnel.from_json(manifest["funnel"]))
+    for source in manifest["sources"]:
+        if said := str(Unused(**source.get("unused", {}))):
+            print(f"  source '{source['name']}': not used: {said}")
     for message in [*manifest["alarms"], *manifest["warnings"]]:
         print(f"! {message}")
 

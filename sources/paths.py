@@ -32,7 +32,11 @@ def find(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
     for one in [path] if isinstance(path, str) else path:
         for file in _find(one, suffixes):
             try:
+                str(file).encode()
                 about = regular(file).stat()
+            except UnicodeEncodeError:
+                shown = str(file).encode("utf-8", "backslashreplace").decode()
+                raise SourceError(f"the name of {shown} is no UTF-8; rename it") from None
             except OSError as error:
                 raise SourceError(f"{file} cannot be read: {error.strerror}") from error
             place = (about.st_dev, about.st_ino)

@@ -6,7 +6,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from curate.engine.context import WorkerContext
 from curate.engine.shards import Cuts, cut, write_parquet, write_shard
 from curate.engine.store import Store, sync_folder
 from curate.rows import Kind, content_digest, with_ids
-from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit, digest_files
+from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit, Unused, digest_files
 
 _BATCH = 2_048
 BAD_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
@@ -130,12 +130,15 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
         work.payload["unit"]["state"],
     )
     bad: list[dict[str, str]] = []
+    unused = Unused()
     forgotten = pa.array(work.payload["forgotten"], pa.string())
 
     def tables() -> Iterator[pa.Table]:
         for batch in source.read(unit, work.payload["name"], work.context):
             bad.extend({"source": work.payload["name"], "unit": unit.name, "place": row.where, "reason": row.reason, "raw": row.raw}
                        for row in batch.bad)  # fmt: skip
+            if batch.unused is not None:
+                unused.add(batch.unused)
             work.tick(batch.table.num_rows)
             if batch.table.num_rows:
                 table = with_ids(kind, batch.table)
@@ -148,7 +151,8 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
         raise StepError(f"{unit.name} changed while it was being read; build again")
     write_parquet(pa.Table.from_pylist(bad, BAD_SCHEMA), folder / "bad.parquet")
     return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad),
-            "bad_examples": [f"{row['unit']}:{row['place'].removeprefix('line ')}: {row['reason']}" for row in bad[:3]]}  # fmt: skip
+            "bad_examples": [f"{row['unit']}:{row['place'].removeprefix('line ')}: {row['reason']}" for row in bad[:3]],
+            "unused": asdict(unused)}  # fmt: skip
 
 
 def link(work: Work, folder: Path) -> dict[str, Any]:
