@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ HEAD = 512
 """How many bytes tell an archive."""
 _SHOWN = 5
 _LOOK = 16 * 1024 * 1024
-"""Bytes of a compressed archive that are unpacked to name its members."""
+"""Bytes of an archive that are read to name its members."""
 _MAGIC = (
     (b"PK\x03\x04", "ZIP"),
     (b"PK\x05\x06", "ZIP"),
@@ -22,18 +23,20 @@ _MAGIC = (
 )
 
 
-def archive_error(head: bytes, path: Path, reopen: Callable[[], BinaryIO]) -> str | None:
+def archive_error(head: bytes, path: Path, reopen: Callable[[], BinaryIO], *, packed: bool) -> str | None:
     """What to say of a file whose (uncompressed) beginning is that of an archive; None for any other.
 
     Args:
         head: its first 512 bytes, fewer if there are no more.
         reopen: opens it once more, uncompressed.
+        packed: whether that needs unpacking; of a large archive the members are not looked for then.
     """
     kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
     if kind is None and not _is_tar(head):
         return None
     try:
-        with reopen() as file:
+        with reopen() as opened:
+            file = io.BytesIO(opened.read(_LOOK)) if packed else opened
             members = _zip_members(file) if kind == "ZIP" else _tar_members(file) if kind is None else []
     except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError):
         members = []
@@ -64,11 +67,9 @@ def _tar_members(file: BinaryIO) -> list[str]:
     with tarfile.open(fileobj=file, mode="r|") as archive:
         try:
             for member in archive:
-                if member.offset > _LOOK or len(names) > _SHOWN:
-                    break
                 if member.isfile():
                     names.append(member.name)
-                if member.offset_data + member.size > _LOOK:
+                if member.offset_data + member.size > _LOOK or len(names) > _SHOWN:
                     break
         except (OSError, EOFError, tarfile.TarError):
             pass  # the rest is damaged; the names so far tell enough

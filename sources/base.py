@@ -249,7 +249,7 @@ class Tabular(Common):
         kind = self.kind or kind_of_targets(list(self.columns))
         if kind is None or not complete(kind, list(self.columns)):
             return None
-        return Form("columns", kind, dict(self.columns))
+        return Form("columns", kind, dict(self.columns), told=True)
 
     @cached_property
     def form(self) -> Form:

@@ -57,6 +57,8 @@ class Form:
     source_language: str = ""
     """Language of the source side, where the form's columns tell it."""
     used: frozenset[str] = field(default=frozenset(), compare=False)
+    told: bool = False
+    """Whether the catalog says it, and not the data."""
 
     def lines(self) -> str:
         """What to write into the catalog to choose it."""

@@ -180,7 +180,7 @@ class Mapper:
         self.attributes = [(key, template.getter(spec.empty, self.text)) for key, template in attributes.items()]
         self.only = [(only[key].getter(), allowed) for key, allowed in (spec.only or {}).items()]
 
-        payloads = Payloads(columns, self.reader, spec.empty)
+        payloads = Payloads(columns, self.reader, spec.empty, told=form.told)
         if "source_language" in self.get:
             of = self.get["source_language"]
             self.payload = payloads.build(form.kind, lambda row: language_of(of(row)))

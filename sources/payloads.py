@@ -116,12 +116,23 @@ def number_of(value: Any, name: str) -> float | None:
 
 # ----------------------------------------------------------------------------------------------------------------- payloads
 class Payloads:
-    """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`."""
+    """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`.
 
-    def __init__(self, columns: Mapping[str, Template], reader: Reader, empty: frozenset[str]) -> None:
-        self.get: dict[str, Get] = {target: template.getter(empty, reader.text) for target, template in columns.items()}
+    Args:
+        told: whether the catalog says the templates, or they were detected.
+    """
+
+    def __init__(self, columns: Mapping[str, Template], reader: Reader, empty: frozenset[str], *, told: bool) -> None:
+        text = reader.text if told else self._plain
+        self.get: dict[str, Get] = {target: template.getter(empty, text) for target, template in columns.items()}
         self.reader = reader
         self.system = [column.root for column in columns["system"].columns] if "system" in columns else []
+
+    def _plain(self, value: Any) -> str:
+        """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for as JSON."""
+        if isinstance(value, (list, dict)):
+            raise BadValue(f"{'a list' if isinstance(value, list) else 'an object'} where text was expected")
+        return self.reader.text(value)
 
     def _with_system(self, turns: Turns, system: str) -> Turns:
         """The conversation with a system message in front; one that it has already stays alone."""

@@ -118,7 +118,7 @@ def open_bytes(path: Path) -> BinaryIO:
             head = unpacked.read(HEAD)
         if _packed(head) is not None:
             raise SourceError(f"{path.name} is compressed twice; unpack it once and give the file inside")
-    problem = archive_error(head, path, opened)
+    problem = archive_error(head, path, opened, packed=packed is not None)
     if problem is not None:
         raise SourceError(problem)
     return opened()
