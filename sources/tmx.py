@@ -187,7 +187,7 @@ class _Cutter:
             # Inside of an element nothing can be declared, and so nothing be expanded.
             found = fromstring(f"<tmx{spaces}>{text}</tmx>")  # noqa: S314
         except ParseError as error:
-            return str(error)
+            return str(error).partition(":")[0]
         return found[0] if len(found) == 1 else "the unit is not closed"
 
     # ------------------------------------------------------------------------------------------------------------ window
