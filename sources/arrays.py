@@ -273,22 +273,22 @@ def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
     Raises:
         SourceError: it is one object, or has an object on every line.
     """
-    begin = cursor.text[cursor.at : cursor.at + _BLOCK]
-    keys: dict[str, str] = {}
+    begin, start = cursor.text[cursor.at : cursor.at + _BLOCK], cursor.text[cursor.at : cursor.at + RAW]
+    first: Element
     try:
         value, size = cursor.value()
-        following = cursor.peek()
+        first = value, size, None
         keys = {
             key: "[" if isinstance(inner, list) else "{" if isinstance(inner, dict) else ""
             for key, inner in value.items()
         }
-    except Odd:
-        following = ""
+    except Odd as error:
+        first, size = (error, start, None), _BLOCK
         keys = _keys(cursor)
-    if following == "{":
+    if cursor.peek() == "{":
         if "\n" not in begin[:size].rstrip("\n"):
             raise SourceError(f"{name} is not one JSON array but an object on every line; say 'use: jsonl'")
-        yield value, size, None
+        yield first
         while cursor.peek() == "{":
             yield *cursor.element(), None
         return
@@ -305,16 +305,21 @@ def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
 
 
 def _keys(cursor: Cursor) -> dict[str, str]:
-    """The first keys of an object that is too long to be read whole, each with the character its value begins with."""
+    """The first keys of an object that cannot be read whole, each with the character its value begins with.
+
+    The cursor stops at its first array, else behind it.
+    """
     keys: dict[str, str] = {}
     cursor.take("{")
-    while cursor.peek() == '"' and len(keys) < 20:
-        key, _ = cursor.value()
+    while cursor.peek() == '"':
+        key = str(cursor.element()[0])
         cursor.take(":")
-        keys[str(key)] = cursor.peek()
+        if len(keys) < 20:
+            keys[key] = cursor.peek()
         if cursor.peek() == "[":
-            break
+            return {**keys, key: "["}
         cursor.skip()
         if cursor.peek() == ",":
             cursor.take(",")
+    cursor.take("}")
     return keys
