@@ -94,7 +94,7 @@ def _records(
             if len(cells) != len(names):
                 reason = f"{len(cells)} cells where {'the header has' if dialect.header else 'the first line has'} {len(names)}"
                 raw = dialect.delimiter.join(cells)
-                yield BadRow(f"line {line}", reason + _advice(cells, raw, dialect), raw_text(raw))
+                yield BadRow(f"line {line}", reason + _advice(cells, raw, dialect, len(names)), raw_text(raw))
             elif cells == names and dialect.header is True:
                 raw = dialect.delimiter.join(cells)
                 yield BadRow(f"line {line}", "the header again, as where files were joined", raw_text(raw))
@@ -138,10 +138,12 @@ def _checked(cells: Sequence[str], progress: Progress, other: str) -> list[str]:
     return names
 
 
-def _advice(cells: Sequence[str], raw: str, dialect: Dialect) -> str:
+def _advice(cells: Sequence[str], raw: str, dialect: Dialect, names: int) -> str:
     """Which parameter may mend a row with the wrong number of cells."""
     if len(cells) == 1 and (other := dialect.other(raw)):
         return other
+    if names == 1 and dialect.header is True:
+        return "; if other lines stand before the header, say 'skip: …'"
     if dialect.quote is None and any(cell.startswith('"') != cell.endswith('"') for cell in cells):
         return "; if quotes stand around cells, say 'quoting: standard'"
     return ""

@@ -132,6 +132,10 @@ class Delimited(TextFiles):
     def column_names(self, unit: Unit) -> Sequence[str]:
         return header_of(unit.files[0], unit.name, self.encoding, self.dialect(), self.max_row_bytes)
 
+    def hint(self, rows: Sequence[Row]) -> str:
+        unnamed = any(name.startswith("column_") for row in rows[:1] for name in row)
+        return ". If other lines stand before the header, say 'skip: …'" if unnamed and self.header is True else ""
+
     def _dialect(self, delimiter: str, quoting: str, *, fixed: bool = False) -> Dialect:
         header = tuple(self.header) if isinstance(self.header, list) else self.header
         return Dialect(delimiter, self.quote if quoting == "standard" else None, header, self.skip, fixed)

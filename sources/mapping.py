@@ -256,7 +256,8 @@ class Mapper:
     def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[BadRow]) -> NewRows:
         """Rows without ids, and those that could not be made."""
         spec, reader = self.spec, self.reader
-        failed, unused = list(bad), Unused()
+        failed = [BadRow(row.where, raw_text(row.reason), row.raw) for row in bad]
+        unused = Unused()
         fields = [field for field in schema(spec.form.kind) if field.name not in ("id", "lineage")]
         columns = [_column(field.type) for field in fields]
         fills: list[Callable[[Any], None]] = [column.add for column in columns]

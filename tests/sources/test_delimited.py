@@ -134,6 +134,17 @@ def test_commas_in_a_tsv_name_the_other_source_and_quotes_their_parameter(read: 
     assert "say 'quoting: none'" in out.reasons[0]
 
 
+def test_lines_before_the_header_name_their_parameter(read: Read, tmp_path: Path) -> None:
+    path = put(tmp_path, "t.csv", "Export of 3 May\n\nprompt,response\na,b\n")
+    out = read(Csv(path=path, columns={"prompt": "Export of 3 May", "response": "Export of 3 May"}, **GIVEN))
+    assert "2 cells where the header has 1; if other lines stand before the header, say 'skip: …'" in out.reasons[0]
+    assert pairs(read(Csv(path=path, skip=2, **GIVEN))) == [("a", "b")]
+    path = put(tmp_path, "t.csv", "Export,\nprompt,response\na,b\n")
+    for more in ({}, {"columns": {"prompt": "prompt", "response": "response"}}):
+        with pytest.raises(SourceError, match="say 'skip: …'"):
+            read(Csv(path=path, **more, **GIVEN))
+
+
 def test_a_column_whose_name_has_a_delimiter_in_it_is_one_column_where_there_are_others(
     read: Read, tmp_path: Path
 ) -> None:
