@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
 from curate.engine.stages import bound_model
 from curate.engine.store import Store
-from curate.errors import BuildError
+from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def check(
     """Checks all that can be known of a catalog before anything runs: kinds of rows, fields, what models can do.
 
     Returns:
-        Notes, each with file and line: what is no reason not to build, such as a language that a model does not know.
+        Notes on what is no reason not to build: a language that a model does not know, columns that nothing uses in
+        the first rows of a source (which is passed over where it cannot be read yet, or only over the network).
 
     Raises:
         CatalogError: anything is wrong; it lists everything that is.
@@ -70,7 +72,12 @@ def check(
     found = check_catalog(loaded, registry, datasets)
     if found.problems:
         raise CatalogError(found.problems)
-    return [str(one) for one in found.notes]
+    notes = [str(one) for one in found.notes]
+    for name, source in loaded.sources.items():
+        with contextlib.suppress(SourceError, OSError):
+            if said := str(source.unused(name)):
+                notes.append(f"source '{name}': not used: {said}")
+    return notes
 
 
 def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registry: Registry | None = None) -> Plan:

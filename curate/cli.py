@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=No
 
 @app.command()
 def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
-    """Check a catalog: names, parameters, kinds of rows, what its models can do. Reads samples of its sources, and runs nothing."""
+    """Check a catalog: names, parameters, kinds of rows, what its models can do, what of its sources nothing uses."""
     from curate import api
 
     loaded = load(catalog, set_)

@@ -77,8 +77,9 @@ def import_(
 
 def _text(path: Path) -> str:
     from curate.errors import StepError
+    from curate.files import regular
 
     try:
-        return path.read_text("utf-8-sig")
+        return regular(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StepError(f"{path} cannot be read: {error}") from None

@@ -23,6 +23,7 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     from curate.engine.fingerprint import model_names
     from curate.engine.funnel import Funnel
     from curate.errors import StoreError
+    from curate.unused import Unused
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     if name is None:
@@ -53,6 +54,9 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     for step in asked.get("recipe", manifest["recipe"])["steps"]:
         print(f"  {step['label']}: {orjson.dumps({**step['params'], **model_names(step)}).decode()}")
     print_funnel(Funnel.from_json(manifest["funnel"]))
+    for source in manifest["sources"]:
+        if said := str(Unused(**source.get("unused", {}))):
+            print(f"  source '{source['name']}': not used: {said}")
     for message in [*manifest["alarms"], *manifest["warnings"]]:
         print(f"! {message}")
 

@@ -8,6 +8,10 @@ from pathlib import Path
 class CurateError(Exception):
     """Base of all expected errors; anything else is a defect of ours and keeps its traceback."""
 
+    def __str__(self) -> str:
+        # What a message quotes may be a stranger's: half a surrogate pair would stop it from being printed.
+        return super().__str__().encode("utf-8", "backslashreplace").decode()
+
 
 class StoreError(CurateError):
     """The store cannot be used, or has no such version."""

@@ -28,7 +28,9 @@ from curate.backends import Model as Model
 from curate.catalog.params import Decision, Params, Reference, Role
 from curate.errors import SourceError as SourceError
 from curate.errors import StepError as StepError
+from curate.files import regular
 from curate.rows import Kind, field_language, field_text, field_turns
+from curate.unused import Unused
 
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
 
@@ -262,6 +264,8 @@ class NewRows:
     table: pa.Table
     """Columns of the kind's schema, ``id`` left out; ``group_id`` may be empty strings."""
     bad: tuple[BadRow, ...] = ()
+    unused: Unused | None = None
+    """Of a source: what its rows had and nothing used."""
 
 
 class RowStep(Step):
@@ -389,6 +393,14 @@ class Source(Step):
         """The source whose rows of the same key are this source's parents (``translation_of``)."""
         return None
 
+    def unused(self, name: str) -> Unused:
+        """What its first rows have and nothing uses; cheap, and nothing at all where looking would need the network.
+
+        Raises:
+            SourceError: they cannot be read.
+        """
+        return Unused()
+
 
 # ---------------------------------------------------------------------------------------------------------------- registry
 @dataclass
@@ -447,6 +459,6 @@ def digest_files(paths: Iterable[Path]) -> str:
     """Content digest of files in order, each with its length; 64 hexadecimal digits."""
     whole = hashlib.blake2b(digest_size=32)
     for path in paths:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             whole.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest())
     return whole.hexdigest()

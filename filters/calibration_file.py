@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, WithJsonSchema
 
 from curate.errors import StepError
+from curate.files import regular
 from curate.rows import languages
 
 Verdict = Literal["trusted", "weak", "cannot judge", "not checked"]
@@ -143,7 +144,7 @@ def read_calibration(path: Path) -> Calibration:
         StepError: it is not there, or no calibration.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
     except OSError as error:
         said = "there is no calibration" if isinstance(error, FileNotFoundError) else f"{error.strerror or error}:"
         raise StepError(f"{said} {path}; 'curate calibrate MODEL --out FILE' writes one") from None

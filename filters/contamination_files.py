@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import bz2
 import csv
-import glob
 import gzip
 import io
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
+from glob import has_magic
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import regex
 
 from curate.errors import StepError
+from curate.files import expand, regular
 from curate.rows import languages
 
 Record = Mapping[str, Any]
@@ -43,9 +44,8 @@ def find_files(place: str) -> list[Path]:
     path = Path(place).expanduser()
     if path.exists():
         return [path]
-    if glob.has_magic(place):
-        found = [Path(one) for one in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-        found = [one for one in found if one.is_file()]
+    if has_magic(place):
+        found = [one for one in expand(path) if one.is_file()]
         if found:
             return found
     raise Unreachable(f"there is no file {place}")
@@ -62,6 +62,7 @@ def read_file(path: Path, columns: Sequence[str] = ()) -> Iterator[Record]:
     """
     suffix, inner = path.suffix.lower(), path
     try:
+        regular(path)
         if suffix == ".parquet":
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(_BATCH):

@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from curate.catalog.document import nearest
 from curate.data_files import DataFile
+from curate.files import regular
 from curate.rows import languages
 from curate.steps import StepError
 
@@ -209,7 +210,7 @@ def read_pack(path: str) -> Pack:
         StepError: the file is not there, or is no pack; the message names it and what is wrong.
     """
     try:
-        given: Any = yaml.safe_load(Path(path).expanduser().read_text("utf-8"))
+        given: Any = yaml.safe_load(regular(Path(path).expanduser()).read_text("utf-8"))
     except OSError as error:
         raise StepError(f"quality: the pack {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
+from curate.files import regular
 from curate.steps import StepError
 from filters.quality_packs import Packs, expression, lowered, whole
 
@@ -196,7 +197,7 @@ def read_list(path: str) -> tuple[str, ...]:
         StepError: it cannot be read, or has no line.
     """
     try:
-        given = Path(path).expanduser().read_text("utf-8-sig")
+        given = regular(Path(path).expanduser()).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StepError(f"quality: the list {path} cannot be read: {error}") from error
     lines = tuple(

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curate.errors import PublishError
+from curate.files import regular
 
 FILE = Path(__file__).parent / "data" / "licenses.yaml"
 _MOST_ALTERNATIVES = 64
@@ -348,7 +349,7 @@ def load_book(*more: Path) -> Book:
 
 def _read(path: Path) -> _File:
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        value = yaml.safe_load(regular(path).read_text(encoding="utf-8")) or {}
         given = value.get("licenses", {}) if isinstance(value, dict) else {}
         if isinstance(given, dict):
             value["licenses"] = {name: {**(about or {}), "id": name} for name, about in given.items()}

@@ -1,4 +1,4 @@
-"""A JSON array of any size is read element by element, so that memory stays at one element.
+"""A JSON array of any size is read element by element, so that memory stays at one element of bounded size.
 
 The elements are parsed by the standard library's scanner, not by a streaming parser in C: yajl writes ``?`` for half a
 surrogate pair and refuses NaN and long integers, where a bad row with its reason is wanted.
@@ -14,28 +14,43 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from curate.steps import BadRow, SourceError
-from sources.mapping import Record
-from sources.reading import MAX_RECORD, Progress, guarded, open_text, record_of
+from sources.mapping import RAW, Record, raw_text
+from sources.reading import MAX_ROW, Progress, guarded, open_text, record_of, too_long
+from sources.written import DECODER, Twice
 
 _BLOCK = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 _LOOK_AHEAD = 64
 """A parse that fails this near the end of the buffer may only lack the rest of the file."""
+_NEXT = re.compile(r'["{}\[\]]')
+_STRING_END = re.compile(r'["\\]')
+_SCALAR_END = re.compile(r"[,\]}\s]")
+_IN_STRINGS = ("Invalid control character", "Invalid \\escape", "Invalid \\uXXXX escape")
+"""Errors of one text in an element: where it ends, and so the element, is plain all the same."""
+KEY = "@key"
+"""The column that holds an element's key, where the elements are the values of an object."""
+
+
+class Odd(ValueError):
+    """An element that cannot be read; what follows it can."""
 
 
 class Cursor:
-    """A place in a JSON text of which only a window is in memory."""
+    """A place in a JSON text of which only a window is in memory.
 
-    def __init__(self, file: TextIO, progress: Progress) -> None:
-        self.file, self.progress = file, progress
+    Args:
+        limit: characters of the longest value that is read.
+    """
+
+    def __init__(self, file: TextIO, progress: Progress, limit: int = MAX_ROW) -> None:
+        self.file, self.progress, self.limit = file, progress, limit
         self.text, self.at, self.done = "", 0, False
-        self.decode = json.JSONDecoder().raw_decode
 
-    def _more(self, size: int = _BLOCK) -> bool:
+    def _more(self, size: int = 0) -> bool:
         """Reads on; false at the end of the file."""
         if self.done:
             return False
-        block = self.file.read(size)
+        block = self.file.read(size or _BLOCK)
         self.done = not block
         self.text, self.at = self.text[self.at :] + block, 0
         return not self.done
@@ -61,45 +76,112 @@ class Cursor:
         self.at += 1
 
     def value(self) -> tuple[Any, int]:
-        """The value at the cursor and how many characters it takes."""
+        """The value at the cursor and how many characters it takes.
+
+        Raises:
+            Odd: it cannot be read; :meth:`skip` passes it.
+            SourceError: the text is no JSON, or ends.
+        """
         size = _BLOCK
         self.peek()
         while True:
             try:
-                value, end = self.decode(self.text, self.at)
+                value, end = DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
                 short = error.msg.startswith("Unterminated string") or error.pos >= len(self.text) - _LOOK_AHEAD
-                if short and len(self.text) - self.at > MAX_RECORD:
-                    raise self.error(
-                        f"the next element is longer than {MAX_RECORD >> 20} MiB, or a quote is never closed"
-                    ) from None
+                if short and len(self.text) - self.at > self.limit:
+                    raise Odd(too_long(self.limit)) from None
                 if short and not self.done:
-                    self._more(size)
+                    self._more(min(size, max(_BLOCK, self.limit)))
                     size *= 2
                     continue
+                if error.msg.startswith(_IN_STRINGS):
+                    raise Odd(f"not JSON: {error.msg}, {error.pos - self.at} characters after its beginning") from None
                 if error.pos >= len(self.text.rstrip()) or error.msg.startswith("Unterminated string"):
                     raise self.error("the file ends too early; fetch it again") from None
                 raise self.error(
                     f"the JSON is broken: {error.msg}, {error.pos - self.at} characters after the element's beginning"
                 ) from None
             except RecursionError:
-                raise self.error("the next element is nested too deeply to be read") from None
+                raise Odd("nested too deeply to be read") from None
+            except Twice as error:
+                raise Odd(str(error)) from None
+            except ValueError:  # Python's own limit
+                raise Odd("an integer of more than 4,300 digits") from None
             if end == len(self.text) and not self.done:
                 self._more(size)
                 continue
             length = end - self.at
+            if length > self.limit:
+                raise Odd(too_long(self.limit))
             self.at = end
             return value, length
+
+    def element(self) -> tuple[Any, int] | tuple[Odd, str]:
+        """The value at the cursor with its length; or what is wrong with it, and its beginning."""
+        try:
+            return self.value()
+        except Odd as error:
+            begin = self.text[self.at : self.at + RAW]
+            try:
+                self.skip()
+            except SourceError as end:
+                raise SourceError(f"{end} (the element that it ends in is {error})") from None
+            return error, begin
+
+    def skip(self) -> None:
+        """Passes one value without holding it, whatever is in it.
+
+        Raises:
+            SourceError: the file ends before it does.
+        """
+        if self.peek() not in ("{", "[", '"'):
+            self._find(_SCALAR_END)
+            return
+        depth = 0
+        while True:
+            match = self._find(_NEXT)
+            if match is None:
+                raise self.error("the file ends too early; fetch it again")
+            self.at = match.end()
+            if match[0] == '"':
+                self._skip_string()
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+            if depth <= 0:
+                return
+
+    def _skip_string(self) -> None:
+        while (match := self._find(_STRING_END)) is not None and match[0] == "\\":
+            self.at = match.end()
+            if self.at < len(self.text) or self._more():
+                self.at += 1
+        if match is None:
+            raise self.error("the file ends too early; fetch it again")
+        self.at = match.end()
+
+    def _find(self, what: re.Pattern[str]) -> re.Match[str] | None:
+        """The next place where something is found, which becomes the cursor's; what is before it is forgotten."""
+        while (match := what.search(self.text, self.at)) is None:
+            self.at = len(self.text)
+            if not self._more():
+                return None
+        self.at = match.start()
+        return match
 
     def error(self, what: str) -> SourceError:
         return SourceError(f"{self.progress}: {what}")
 
 
-def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[tuple[Any, int]]:
-    """The elements of the array at a path, each with its length in characters.
+Element = tuple[Any, int | str, str | None]
+"""A value with its length (or an :class:`Odd` with its beginning), and its key if it is a value of an object."""
+
+
+def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[Element]:
+    """The elements of the array at a path.
 
     Args:
-        path: keys to go down; ``[]`` goes into every element of an array.
+        path: keys to go down; ``[]`` goes into every element of an array, ``*`` into every value of an object (at the
+            end: these are the elements).
         seen: keys that were met on the way, for errors.
     """
     first = cursor.peek()
@@ -108,13 +190,19 @@ def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[tuple[Any
             raise cursor.error(f"'rows' looks for the key '{path[0]}' where there is no object")
         cursor.take("{")
         while cursor.peek() != "}":
-            key, _ = cursor.value()
-            seen.append(str(key))
+            try:
+                key, _ = cursor.value()
+            except Odd as error:
+                raise cursor.error(f"a key is {error}") from None
+            if len(seen) < 1000:
+                seen.append(str(key))
             cursor.take(":")
-            if key == path[0]:
+            if path == ["*"]:
+                yield *cursor.element(), str(key)
+            elif path[0] in (key, "*"):
                 yield from walk(cursor, path[1:], seen)
             else:
-                cursor.value()
+                cursor.skip()
             if cursor.peek() != "}":
                 cursor.take(",")
         cursor.take("}")
@@ -127,18 +215,22 @@ def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[tuple[Any
             if path:
                 yield from walk(cursor, path[1:], seen)
             else:
-                yield cursor.value()
+                yield *cursor.element(), None
             if cursor.peek() == "]":
                 break
             cursor.take(",")
     cursor.take("]")
 
 
-def json_array(path: Path, name: str, encoding: str | None, rows: str | None) -> Iterator[Record | BadRow]:
-    """The records of a JSON array.
+def json_array(
+    path: Path, name: str, encoding: str | None, rows: str | None, limit: int = MAX_ROW
+) -> Iterator[Record | BadRow]:
+    """The records of a JSON array, or of objects that follow one another over several lines each.
 
     Args:
-        rows: where the array is: keys with dots between them, ``[]`` after one whose elements are to be gone into.
+        rows: where the array is: keys with dots between them, ``[]`` after one whose elements are to be gone into,
+            ``*`` for every value of an object.
+        limit: characters of the longest element that is read.
 
     Raises:
         SourceError: there is no array, or the JSON is broken or cut off.
@@ -146,20 +238,27 @@ def json_array(path: Path, name: str, encoding: str | None, rows: str | None) ->
     progress = Progress(name, word="row")
     steps = [] if rows is None else [part for key in rows.split(".") for part in _split(key)]
     with guarded(progress), open_text(path, encoding) as file:
-        cursor = Cursor(file, progress)
-        if rows is None and cursor.peek() == "{":
-            raise SourceError(_object(cursor, name))
+        cursor = Cursor(file, progress, limit)
         seen: list[str] = []
         number = -1
-        for number, (value, size) in enumerate(walk(cursor, steps, seen)):
-            yield record_of(value, number, size, value, f"row {number}")
+        elements = _objects(cursor, name) if rows is None and cursor.peek() == "{" else walk(cursor, steps, seen)
+        for number, (value, size, key) in enumerate(elements):
+            if isinstance(value, Odd):
+                yield BadRow(f"row {number}", str(value), raw_text(size))
+            else:
+                if key is not None and isinstance(value, dict):
+                    value = {KEY: key, **value}
+                yield record_of(value, number, int(size), value, f"row {number}")
             progress.at = number
         if cursor.peek():
-            raise cursor.error("more text follows the end of the JSON; if every line is an object, say 'use: jsonl'")
-        if number < 0 and steps and not set(steps) - {"[]"} <= set(seen):
+            raise cursor.error(
+                "more text follows the end of the JSON; files that were joined must be given one by one, and if every line is an "
+                "object, say 'use: jsonl'"
+            )
+        if number < 0 and steps and not set(steps) - {"[]", "*"} <= set(seen):
             near = get_close_matches(str(rows), seen, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            keys = ", ".join(dict.fromkeys(seen)) or "none"
+            keys = ", ".join(dict.fromkeys(seen[:40])) or "none"
             raise SourceError(f"{name} has no array at '{rows}'{hint}; its keys are {keys}")
 
 
@@ -168,16 +267,59 @@ def _split(key: str) -> list[str]:
     return ([bare] if bare else []) + ["[]"] * key[len(bare) :].count("[]")
 
 
-def _object(cursor: Cursor, name: str) -> str:
-    """What to say of a file that begins with an object."""
+def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
+    """The objects of a text that is several of them, each over several lines.
+
+    Raises:
+        SourceError: it is one object, or has an object on every line.
+    """
+    begin, start = cursor.text[cursor.at : cursor.at + _BLOCK], cursor.text[cursor.at : cursor.at + RAW]
+    first: Element
     try:
-        value, _ = cursor.value()
-        more = cursor.peek()
-    except SourceError:
-        return f"{name} begins with an object; say where its array is, for instance 'rows: data', or 'use: jsonl' if every line is an object"
-    if more == "{":
-        return f"{name} is not one JSON array but an object on every line; say 'use: jsonl'"
-    arrays = [key for key, inner in value.items() if isinstance(inner, list)] if isinstance(value, dict) else []
+        value, size = cursor.value()
+        first = value, size, None
+        keys = {
+            key: "[" if isinstance(inner, list) else "{" if isinstance(inner, dict) else ""
+            for key, inner in value.items()
+        }
+    except Odd as error:
+        first, size = (error, start, None), _BLOCK
+        keys = _keys(cursor)
+    if cursor.peek() == "{":
+        if "\n" not in begin[:size].rstrip("\n"):
+            raise SourceError(f"{name} is not one JSON array but an object on every line; say 'use: jsonl'")
+        yield first
+        while cursor.peek() == "{":
+            yield *cursor.element(), None
+        return
+    arrays = [key for key, inner in keys.items() if inner == "["]
     if arrays:
-        return f"{name} is one object; say which array in it has the rows: {' or '.join(f'rows: {key}' for key in arrays[:5])}"
-    return f"{name} is one object without an array; say where its rows are, for instance 'rows: data'"
+        where = " or ".join(f"rows: {key}" for key in arrays[:5])
+        raise SourceError(f"{name} is one object; say which array in it has the rows: {where}")
+    if len(keys) > 1 and all(inner == "{" for inner in keys.values()):
+        shown = ", ".join(f"'{key}'" for key in list(keys)[:3])
+        raise SourceError(
+            f"{name} is one object whose values are objects ({shown} …): if each is a row, say \"rows: '*'\" (its key is then the column '{KEY}')"
+        )
+    raise SourceError(f"{name} is one object without an array; say where its rows are, for instance 'rows: data'")
+
+
+def _keys(cursor: Cursor) -> dict[str, str]:
+    """The first keys of an object that cannot be read whole, each with the character its value begins with.
+
+    The cursor stops at its first array, else behind it.
+    """
+    keys: dict[str, str] = {}
+    cursor.take("{")
+    while cursor.peek() == '"':
+        key = str(cursor.element()[0])
+        cursor.take(":")
+        if len(keys) < 20:
+            keys[key] = cursor.peek()
+        if cursor.peek() == "[":
+            return {**keys, key: "["}
+        cursor.skip()
+        if cursor.peek() == ",":
+            cursor.take(",")
+    cursor.take("}")
+    return keys

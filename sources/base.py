@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,11 +14,15 @@ from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Decision, SourceName
 from curate.rows import Kind
+from curate.rows.kinds import Role
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, NewRows, Source, SourceError, Unit
-from sources.detection import SAMPLE, Form, complete, detect, kind_of_targets, wrong_targets
-from sources.mapping import Mapper, Record, Spec
-from sources.templates import Row, as_key, parse
+from curate.unused import Unused
+from sources.detection import SAMPLE, Form, complete, detect, empty_form, kind_of_targets, wrong_targets
+from sources.mapping import BATCH_BYTES, Mapper, Record, Spec
+from sources.reading import MAX_ROW
+from sources.templates import Row, parse
+from sources.values import as_key
 
 
 def _wrong(message: str) -> PydanticCustomError:
@@ -84,9 +89,14 @@ class Common(Source):
     """Column → the value, or values, that a row must have; other rows are passed over. Compared as text; null is empty."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only so many rows of each file (or split) that ``only`` lets through, unreadable ones included."""
+    max_row_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = MAX_ROW
+    """The size of a row (in bytes; in characters, where text is decoded first) beyond which it is set aside unread."""
 
+    version: ClassVar[int] = 2
     lines: ClassVar[bool] = False
     """Whether places are lines, counted from 1, and not rows, counted from 0."""
+    padded: ClassVar[bool] = False
+    """Whether null inside of objects may be nothing but padding (Arrow)."""
 
     @field_validator("attributes")
     @classmethod
@@ -107,11 +117,14 @@ class Common(Source):
         return self.translation_of
 
     @abstractmethod
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
         """The records of a unit in order.
 
         Args:
-            columns: the columns that are needed, where leaving out others saves work; None for all.
+            columns: the columns that are needed, where leaving out others saves work, and whether the digits of their
+                numbers matter; None for all.
             context: None while the form is being detected.
         """
 
@@ -133,16 +146,55 @@ class Common(Source):
             form=form, language=language, source_language=source_language, license=self.license,
             group=self.group or self.translation_of or name, key=self.key, id=self.id, scores=dict(sorted(self.scores.items())), attributes=dict(sorted(attributes.items())),
             empty=frozenset(text.strip() for text in self.empty), nfc=self.normalize == "nfc", strip=self.strip, only=only,
-            limit=self.limit,
+            limit=self.limit, padded=self.padded,
         )  # fmt: skip
+
+    def taken(self, row: Row) -> Sequence[str]:
+        """The columns of a row that are used under another name."""
+        return ()
+
+    def hint(self, rows: Sequence[Row]) -> str:
+        """What else to say if these first rows lack a column or have no known form."""
+        return ""
+
+    def _mapper(self, unit: Unit, name: str) -> Mapper:
+        return Mapper(self.spec(name), name, unit, lines=self.lines, taken=self.taken, hint=self.hint)
 
     def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
         """The rows of a unit in its order, at most 2,000 rows or about 16 MiB of text at a time."""
-        mapper = Mapper(self.spec(name), name, unit, lines=self.lines)
-        needed = frozenset(
-            root for template in mapper.templates for column in template.columns for root in (column.root, column.name)
-        )
-        yield from mapper.run(self.records(unit, needed, context))
+        mapper = self._mapper(unit, name)
+        yield from mapper.run(self.records(unit, mapper.needed, context))
+
+    def first_records(self, unit: Unit) -> list[Record | BadRow]:
+        """The first records of a unit, whole: at most 100, and not much more than 16 MiB."""
+        found: list[Record | BadRow] = []
+        size = 0
+        for record in islice(self.records(unit, None, None), SAMPLE):
+            found.append(record)
+            size += 0 if isinstance(record, BadRow) else record[2]
+            if size >= BATCH_BYTES:
+                break
+        return found
+
+    def unused(self, name: str) -> Unused:
+        unit, records = self.beginning
+        found = Unused()
+        if unit is not None:
+            for batch in self._mapper(unit, name).run(iter(records)):
+                found.add(batch.unused or Unused())
+        return found
+
+    @cached_property
+    def beginning(self) -> tuple[Unit | None, list[Record | BadRow]]:
+        """The first unit that has a row which can be read, and its first records; else those of the first unit."""
+        first: tuple[Unit | None, list[Record | BadRow]] = (None, [])
+        for unit in self.units():
+            records = self.first_records(unit)
+            if any(not isinstance(record, BadRow) for record in records):
+                return unit, records
+            if first[0] is None or (records and not first[1]):
+                first = (unit, records)
+        return first
 
 
 class Tabular(Common):
@@ -158,6 +210,9 @@ class Tabular(Common):
     """Target → column or template. Targets are prompt, response, system, history or messages (sft); prompt, chosen,
     rejected, system, history (preference); prompt, completion, label, system, history (unpaired); source, target,
     source_language (parallel); text (document); prompt, system, history (prompt)."""
+
+    roles: dict[str, Role] = Field({})
+    """The data's own names of roles → ``user``, ``assistant``, ``system`` or ``tool``: ``{bing: assistant}``."""
 
     @field_validator("columns")
     @classmethod
@@ -195,7 +250,7 @@ class Tabular(Common):
         kind = self.kind or kind_of_targets(list(self.columns))
         if kind is None or not complete(kind, list(self.columns)):
             return None
-        return Form("columns", kind, dict(self.columns))
+        return Form("columns", kind, dict(self.columns), told=True)
 
     @cached_property
     def form(self) -> Form:
@@ -203,36 +258,37 @@ class Tabular(Common):
         told = self._told()
         if told is not None:
             return told
-        where, rows = self._sample()
+        unit, records = self.beginning
+        rows = [record[1] for record in records if not isinstance(record, BadRow)]
+        where = unit.name if unit is not None else "the source"
+        bad = next((record for record in records if isinstance(record, BadRow)), None)
+        if not rows and bad is not None:
+            raise SourceError(f"{where}, {bad.where}: {bad.reason}; no row could be read")
+        names = self.column_names(unit) if unit is not None and not rows else []
+        if not rows and not names:
+            if self.kind is None:
+                raise SourceError(f"{where} has no rows to tell their kind from; say 'kind' and 'columns'")
+            return empty_form(self.kind, self.columns)
         language = "" if "{" in self.language else self.language
         given = self.source_language or ""
-        found = detect(rows, where, self.kind, language, "" if "{" in given else given)
+        try:
+            found = detect(rows, where, self.kind, language, "" if "{" in given else given, names)
+        except SourceError as error:
+            raise SourceError(f"{error}{self.hint(rows)}") from None
         if self.columns:
             wrong = wrong_targets(found.kind, list(self.columns))
             if wrong:
                 raise SourceError(f"{where} has the form {found.name}: {'; '.join(wrong)}")
-            found = Form(
-                found.name, found.kind, {**found.columns, **self.columns}, found.attributes, found.source_language
-            )
+            found = Form(found.name, found.kind, {**found.columns, **self.columns}, found.source_language)
         if found.kind is Kind.PARALLEL and not found.source_language and self._no_source_language():
             raise SourceError(
                 f"{where} has parallel text; say the language of its source side, for instance 'source_language: en'"
             )
         return found
 
-    def _sample(self) -> tuple[str, Sequence[Row]]:
-        bad: BadRow | None = None
-        first = ""
-        for unit in self.units():
-            first = first or unit.name
-            records = list(islice(self.records(unit, None, None), SAMPLE))
-            rows = [record[1] for record in records if not isinstance(record, BadRow)]
-            if rows:
-                return unit.name, rows
-            bad = bad or next((record for record in records if isinstance(record, BadRow)), None)
-        if bad is not None:
-            raise SourceError(f"{first}, {bad.where}: {bad.reason}; no row could be read")
-        raise SourceError(f"{first} has no rows to tell their kind from; say 'kind' and 'columns'")
+    def column_names(self, unit: Unit) -> Sequence[str]:
+        """The columns of a unit without rows, where it names them all the same."""
+        return ()
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """As of :class:`Params`, with what was told from the data: it changes the rows of files that did not change."""
@@ -242,11 +298,7 @@ class Tabular(Common):
                 form = self.form
             except SourceError:
                 return told  # the same error comes again where the rows are asked for
-            told["detected"] = {
-                "kind": form.kind.value,
-                "columns": dict(form.columns),
-                "attributes": list(form.attributes),
-            }
+            told["detected"] = {"kind": form.kind.value, "columns": dict(form.columns)}
             if form.source_language:
                 told["detected"]["source_language"] = form.source_language
         return told
@@ -259,4 +311,5 @@ class Tabular(Common):
         return wrong_targets(kind, list(columns))
 
     def spec(self, name: str) -> Spec:
-        return self._spec(self.form, name, self.language, self.source_language or "")
+        spec = self._spec(self.form, name, self.language, self.source_language or "")
+        return replace(spec, roles=self.roles)

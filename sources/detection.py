@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-import orjson
-
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, base, normalize
 from curate.steps import SourceError
-from sources.templates import Row, is_nan, known_names
+from sources.messages import is_columns, is_message, transcript
+from sources.payloads import verdict_of
+from sources.templates import Row, known_names, printable
+from sources.values import is_nan
+from sources.written import load_text
 
 SAMPLE = 100
 """How many rows are looked at."""
+_MOST = 0.8
+"""The share of rows whose values must fit a form; the others become bad rows."""
 
 TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
@@ -49,11 +54,11 @@ class Form:
     kind: Kind
     columns: Mapping[str, str]
     """Target → template."""
-    attributes: tuple[str, ...] = ()
-    """Columns carried along because the form would lose its meaning without them."""
     source_language: str = ""
     """Language of the source side, where the form's columns tell it."""
     used: frozenset[str] = field(default=frozenset(), compare=False)
+    told: bool = False
+    """Whether the catalog says it, and not the data."""
 
     def lines(self) -> str:
         """What to write into the catalog to choose it."""
@@ -101,20 +106,12 @@ def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
 
 # ----------------------------------------------------------------------------------------------------------- from the data
 def _parsed(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in ("[", "{"):
+    if isinstance(value, str) and value[:64].lstrip()[:1] in ("[", "{"):
         try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
+            return load_text(value)
+        except ValueError:
             return value
     return value
-
-
-def _is_message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and ("role" in value or "from" in value)
-        and bool({"content", "value", "tool_calls"} & set(value))
-    )
 
 
 def _text(value: Any) -> bool:
@@ -123,17 +120,19 @@ def _text(value: Any) -> bool:
 
 def _messages(value: Any) -> bool:
     value = _parsed(value)
-    return isinstance(value, list) and bool(value) and all(_is_message(one) for one in value)
+    return is_columns(value) or (isinstance(value, list) and bool(value) and all(map(is_message, value)))
 
 
 def _message(value: Any) -> bool:
-    return _is_message(_parsed(value))
+    return is_message(_parsed(value))
+
+
+def _transcript(value: Any) -> bool:
+    return isinstance(value, str) and transcript(value) is not None
 
 
 def _flag(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.strip().lower() in ("true", "false", "0", "1", "yes", "no")
-    return isinstance(value, bool) or value in (0, 1)
+    return verdict_of(value) is not None
 
 
 def _languages(value: Any) -> bool:
@@ -148,7 +147,9 @@ def _any(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: any(test(value) for test in tests)
 
 
+_talk = _any(_messages, _transcript)
 Needs = Mapping[str, Callable[[Any], bool]]
+_TRANSCRIPT = "Human and Assistant in one text"
 _ASK = "{instruction}\n\n{input?}"
 _EXTRA = {"system": "{system?}", "history": "{history?}"}
 
@@ -173,7 +174,7 @@ def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
     forms += [
         ("Alpaca ranking", Kind.PREFERENCE, {"instruction": _text, "chosen": answer, "rejected": answer},
          {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("input", "system", "history")),
-        ("chosen and rejected conversations", Kind.PREFERENCE, {"chosen": _messages, "rejected": _messages},
+        ("chosen and rejected conversations", Kind.PREFERENCE, {"chosen": _talk, "rejected": _talk},
          {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"}, ("system",)),
         ("chosen and rejected messages", Kind.PREFERENCE, {"chosen_messages": _messages, "rejected_messages": _messages},
          {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"}, ("system",)),
@@ -181,6 +182,7 @@ def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
          {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"}, ("system",)),
         ("source and target", Kind.PARALLEL, {"source": _text, "target": _text}, {"source": "{source}", "target": "{target}"}, ()),
         ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
+        (_TRANSCRIPT, Kind.SFT, {"text": _transcript}, {"messages": "{text}", "system": "{system?}"}, ("system",)),
         ("text", Kind.DOCUMENT, {"text": _text}, {"text": "{text}"}, ()),
         ("prompt alone", Kind.PROMPT, {"prompt": chat}, {"prompt": "{prompt}", "system": "{system?}"}, ("system",)),
         ("instruction alone", Kind.PROMPT, {"instruction": _text}, {"prompt": _ASK, "system": "{system?}"}, ("input", "system")),
@@ -200,35 +202,60 @@ def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
     return forms
 
 
+def _fits(
+    name: str, kind: Kind, needs: Needs, columns: Mapping[str, str], may: Sequence[str], present: Collection[str]
+) -> Form:
+    return Form(name, kind, columns, used=frozenset(needs) | {column for column in may if column in present})
+
+
+def _widest(found: Sequence[Form]) -> list[Form]:
+    """Without the forms whose columns are all among another's."""
+    return [form for form in found if not any(form.used < other.used for other in found)]
+
+
 def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[Form]:
-    """The forms that fit these rows; one whose columns are all among another's is left out.
+    """The forms that fit these rows, but for a few odd ones; one whose columns are all among another's is left out.
 
     Args:
         language: the source's language if it is one tag; tells the two sides of a ``translation`` column apart.
         source_language: that of the other side.
     """
-    present = {
-        name: [row[name] for row in rows if name in row] for name in dict.fromkeys(name for row in rows for name in row)
-    }
-    values = {name: [one for one in column if one is not None and not is_nan(one)] for name, column in present.items()}
-
-    def has(name: str, test: Callable[[Any], bool]) -> bool:
-        return 2 * len(present.get(name, ())) > len(rows) and bool(values[name]) and all(map(test, values[name]))
-
-    found = []
-    for name, kind, needs, columns, may in _forms():
-        if not all(has(column, test) for column, test in needs.items()):
-            continue
-        used = frozenset(needs) | {column for column in may if column in present}
-        attributes = ("tools?",) if "tools" in may else ()
-        found.append(Form(name, kind, columns, attributes, used=used))
-    if has("translation", _languages):
-        form = _translation(
-            list(dict.fromkeys(key for value in values["translation"] for key in value)), language, source_language
-        )
+    values = _values(rows)
+    found = [
+        _fits(name, kind, needs, columns, may, values)
+        for name, kind, needs, columns, may in _forms()
+        if all(column in values and _odd(values[column], test) is None for column, test in needs.items())
+    ]
+    if "translation" in values and _odd(values["translation"], _languages) is None:
+        keys = list(dict.fromkeys(key for _, value in values["translation"] if _languages(value) for key in value))
+        form = _translation(keys, language, source_language)
         if form is not None:
             found.append(form)
-    return [form for form in found if not any(form.used < other.used for other in found)]
+    return _widest(found)
+
+
+def candidates_by_name(names: Sequence[str]) -> list[Form]:
+    """The forms that columns of these names make where there is no row to look into."""
+    found = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
+    return _widest(list({(form.kind, *form.columns.items()): form for form in found}.values()))
+
+
+def _values(rows: Sequence[Row]) -> dict[str, list[tuple[int, Any]]]:
+    """The columns that most rows have and that say something, with their values and the numbers of the rows."""
+    present: Counter[str] = Counter()
+    values: dict[str, list[tuple[int, Any]]] = {}
+    for number, row in enumerate(rows):
+        present.update(row.keys())
+        for name, value in row.items():
+            if value is not None and not is_nan(value):
+                values.setdefault(name, []).append((number, value))
+    return {name: found for name, found in values.items() if 2 * present[name] > len(rows)}
+
+
+def _odd(column: Sequence[tuple[int, Any]], test: Callable[[Any], bool]) -> tuple[int, Any] | None:
+    """The first value that fails, if more fail than may; None if the column is as it should be."""
+    odd = [one for one in column if not test(one[1])]
+    return odd[0] if len(column) - len(odd) < _MOST * len(column) else None
 
 
 def _translation(keys: list[str], language: str, source_language: str) -> Form | None:
@@ -261,27 +288,33 @@ def _translation(keys: list[str], language: str, source_language: str) -> Form |
 
 
 def detect(
-    rows: Sequence[Row], where: str, kind: Kind | None = None, language: str = "", source_language: str = ""
-) -> Form:
+    rows: Sequence[Row], where: str, kind: Kind | None = None, language: str = "", source_language: str = "",
+    names: Sequence[str] = (),
+) -> Form:  # fmt: skip
     """The form of these rows.
+
+    Args:
+        names: the columns of a file without any row.
 
     Raises:
         SourceError: none fits, or more than one.
     """
-    known = ", ".join(known_names(rows)) or "none"
-    found = candidates(rows, language, source_language)
+    found = candidates(rows, language, source_language) if rows else candidates_by_name(names)
     if kind is not None:
         ours = [form for form in found if form.kind is kind]
         if not ours:
             # Another kind's form may have hidden this one (a prompt inside an SFT row).
-            ours = candidates_of(rows, kind, language, source_language)
+            ours = candidates_of(rows, names, kind, language, source_language)
         found = ours
+    elif any(form.name == _TRANSCRIPT for form in found):
+        found = [form for form in found if form.kind is not Kind.DOCUMENT]
     if len(found) == 1:
         return found[0]
+    known = ", ".join(known_names(rows) if rows else names) or "none"
     if not found:
         of = f"of kind {kind} " if kind is not None else ""
         raise SourceError(
-            f"{where} has no form {of}known here: its columns are {known}. Say how they make rows, for instance\n"
+            f"{where} has no form {of}known here: its columns are {known}{_nearly(rows, kind)}. Say how they make rows, for instance\n"
             f"      kind: {kind or 'sft'}\n      columns: {_example(kind or Kind.SFT)}\n"
             "    known without being told: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), prompt with "
             "response or completion, question with answer, chosen and rejected, completion or messages with label, source and target, "
@@ -291,13 +324,49 @@ def detect(
     raise SourceError(f"{where} fits more than one form (its columns are {known}); choose one by writing\n{choices}")
 
 
-def candidates_of(rows: Sequence[Row], kind: Kind, language: str, source_language: str) -> list[Form]:
+def candidates_of(
+    rows: Sequence[Row], names: Sequence[str], kind: Kind, language: str, source_language: str
+) -> list[Form]:
     """The forms of one kind that fit, whatever other kinds fit better."""
     used = frozenset(name for form in _forms() if form[1] is kind for name in (*form[2], *form[4]))
     if kind is Kind.PARALLEL:
         used |= {"translation"}
     narrowed = [{name: value for name, value in row.items() if name in used} for row in rows]
-    return [form for form in candidates(narrowed, language, source_language) if form.kind is kind]
+    found = (
+        candidates(narrowed, language, source_language)
+        if rows
+        else candidates_by_name([name for name in names if name in used])
+    )
+    return [form for form in found if form.kind is kind]
+
+
+def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
+    """What keeps a form from fitting whose columns are all there."""
+    values = _values(rows)
+    for name, of, needs, _, _ in _forms():
+        if kind not in (None, of) or not set(needs) <= set(values):
+            continue
+        for column, test in needs.items():
+            odd = _odd(values[column], test)
+            if odd is not None:
+                count = sum(not test(value) for _, value in values[column])
+                return (
+                    f". They are those of the form '{name}', but '{column}' is something else in {count} of {len(values[column])} rows "
+                    f"(the first of them is number {odd[0] + 1}: {shown(odd[1])})"
+                )
+    return ""
+
+
+def shown(value: Any) -> str:
+    """A value in a few words."""
+    kind = {list: "a list", dict: "an object", str: "text", bool: "a truth value"}.get(type(value), "a number")
+    return f"{kind}, {printable(value)[:60]!r}" if kind in ("text", "a number") else kind
+
+
+def empty_form(kind: Kind, columns: Mapping[str, str]) -> Form:
+    """A form for rows of a kind, where there are none."""
+    needed = _REQUIRED[kind][0]
+    return Form("no rows", kind, {**{target: f"{{{target}?}}" for target in sorted(needed)}, **columns})
 
 
 def _example(kind: Kind) -> str:

@@ -15,7 +15,7 @@ import regex
 
 from curate.steps import BadRow, SourceError
 from sources.mapping import raw_text
-from sources.reading import Progress, guarded, lines, open_bytes, open_text
+from sources.reading import Progress, guarded, lines, open_bytes, open_text, too_long
 
 MAX_TEXT = 2 << 30
 """Bytes of an unpacked dictionary beyond which it is not what it is said to be."""
@@ -80,13 +80,14 @@ def text_of(index: Path) -> Path:
     raise SourceError(f"{index.name} has no text beside it: {index.name.removesuffix('.index')}.dict.dz (or .dict)")
 
 
-def read_entries(index: Path, text: Path, name: str, glosses: bool | None, warn: Callable[[str], None] | None
+def read_entries(index: Path, text: Path, name: str, glosses: bool | None, limit: int, warn: Callable[[str], None] | None
                  ) -> Iterator[tuple[int, str, Entry] | BadRow]:  # fmt: skip
     """Line in the index, headword there, and entry; an entry that several headwords share comes once.
 
     Args:
         glosses: whether a line after the translations of a sense explains them in the source language (as WikDict's
             dictionaries do); None: told by what the dictionary says of itself.
+        limit: bytes of the longest entry that is read.
 
     Raises:
         SourceError: the text is damaged, or one of the files is no dictionary.
@@ -98,8 +99,11 @@ def read_entries(index: Path, text: Path, name: str, glosses: bool | None, warn:
     if glosses is None:
         glosses = b"WikDict" in data[:16384]
     with guarded(progress), open_text(index) as file:
-        for line in lines(file, progress):
+        for line in lines(file, progress, limit):
             place = progress.at
+            if isinstance(line, BadRow):
+                yield line
+                continue
             if not line:
                 continue
             cells = line.split("\t")
@@ -112,6 +116,8 @@ def read_entries(index: Path, text: Path, name: str, glosses: bool | None, warn:
                 start, length = number(cells[1]), number(cells[2])
                 if start + length > len(data):
                     raise ValueError(f"it points {start + length - len(data):,} bytes beyond the end of {text.name}")
+                if length > limit:
+                    raise ValueError(f"the entry is {too_long(limit)}")
                 if start in seen:
                     continue
                 seen.add(start)

@@ -23,6 +23,7 @@ from sources.mapping import Record, raw_text
 from sources.parallel import Pairs
 from sources.paths import find, units
 from sources.reading import Progress, guarded, lines, open_text
+from sources.templates import Row
 
 _LOOK = 1_000
 """Lines by which the separator of a file is told."""
@@ -96,7 +97,10 @@ class Dictionary(Words):
         seen = dropped = 0
         progress = Progress(unit.name)
         with guarded(progress), open_text(unit.files[0], self.encoding) as file:
-            for line in islice(lines(file, progress), self.skip, None):
+            for line in islice(lines(file, progress, self.max_row_bytes), self.skip, None):
+                if isinstance(line, BadRow):
+                    yield line
+                    continue
                 if not line.strip() or (self.comment and line.startswith(self.comment)):
                     continue
                 cells = _cells(line, separator)
@@ -117,6 +121,9 @@ class Dictionary(Words):
                     yield progress.at, {**more, "source": source, "target": target}, len(line)
         self._told(unit.name, dropped, seen, context)
 
+    def taken(self, row: Row) -> Sequence[str]:
+        return str(self.source), str(self.target)
+
     def _words(self, cell: str) -> list[str]:
         if self.alternatives is None:
             return [cell]
@@ -128,8 +135,8 @@ class Dictionary(Words):
         with guarded(progress), open_text(unit.files[0], self.encoding) as file:
             first = [
                 line
-                for line in islice(lines(file, progress), self.skip, self.skip + _LOOK)
-                if line.strip() and not (self.comment and line.startswith(self.comment))
+                for line in islice(lines(file, progress, self.max_row_bytes), self.skip, self.skip + _LOOK)
+                if isinstance(line, str) and line.strip() and not (self.comment and line.startswith(self.comment))
             ]
         separator: str | None = {"tab": "\t", "blank": None}.get(self.separator, self.separator)
         if self.separator == "auto":
@@ -179,11 +186,19 @@ class Dictd(Words):
         indexes = find([_index(one) for one in wanted], (".index",))
         return [Unit(unit.name, (unit.files[0], text_of(unit.files[0]))) for unit in units(indexes)]
 
+    def taken(self, row: Row) -> Sequence[str]:
+        return list(row)  # whatever there is comes of reading the entry
+
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
         seen = dropped = long = 0
         warn = context.warn if context is not None else None
         for found in read_entries(
-            unit.files[0], unit.files[1], unit.name, self.glosses, warn if self.take != "examples" else None
+            unit.files[0],
+            unit.files[1],
+            unit.name,
+            self.glosses,
+            self.max_row_bytes,
+            warn if self.take != "examples" else None,
         ):
             if isinstance(found, BadRow):
                 yield found

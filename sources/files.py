@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import codecs
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Runtime
+from curate.files import regular
 from curate.steps import BadRow, Context, SourceError, Unit
 from sources.arrays import json_array
+from sources.arrow import batch_records, decoders_of, features_of
 from sources.base import Tabular
+from sources.delimited import Dialect, delimited, header_of
 from sources.mapping import BATCH_BYTES, BATCH_ROWS, Record
 from sources.paths import find, units
-from sources.reading import Dialect, Progress, delimited, guarded, json_lines
+from sources.reading import Progress, guarded, json_lines, open_bytes
+from sources.templates import Row
 
 
 def known_encoding(name: str) -> str:
@@ -35,7 +39,7 @@ def known_encoding(name: str) -> str:
     return info.name
 
 
-Encoding = Annotated[str, AfterValidator(known_encoding)]
+Encoding = Annotated[str, AfterValidator(known_encoding), Field(examples=["cp1252", "gb18030", "utf-16"])]
 
 
 class Files(Tabular):
@@ -51,7 +55,7 @@ class Files(Tabular):
 
     @abstractmethod
     def records(
-        self, unit: Unit, columns: frozenset[str] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
     ) -> Iterator[Record | BadRow]: ...
 
 
@@ -70,8 +74,17 @@ class JsonLines(TextFiles):
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".jsonlines")
     lines: ClassVar[bool] = True
 
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
-        return json_lines(unit.files[0], unit.name, self.encoding)
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
+        exact = None if columns is None else {name for name, digits in columns.items() if digits}
+        return json_lines(unit.files[0], unit.name, self.encoding, self.max_row_bytes, exact)
+
+    def hint(self, rows: Sequence[Row]) -> str:
+        values = list(rows[0].values()) if len(rows) == 1 else []
+        if len(values) > 1 and all(isinstance(value, dict) for value in values):
+            return ". It is one object of objects: if each is a row, say 'use: json' and \"rows: '*'\""
+        return ""
 
 
 class JsonArray(TextFiles):
@@ -83,10 +96,12 @@ class JsonArray(TextFiles):
 
     rows: Annotated[str, Field(min_length=1)] | None = None
     """Where the array is, if not at the top: ``data``, ``results.items``, or ``data[].paragraphs`` for the arrays inside
-    the elements of another."""
+    the elements of another. ``*`` takes every value of an object for a row; its key is the column ``@key``."""
 
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
-        return json_array(unit.files[0], unit.name, self.encoding, self.rows)
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
+        return json_array(unit.files[0], unit.name, self.encoding, self.rows, self.max_row_bytes)
 
 
 Character = Annotated[str, Field(min_length=1, max_length=1)]
@@ -109,12 +124,21 @@ class Delimited(TextFiles):
     def dialect(self) -> Dialect:
         """How the files are written."""
 
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
-        return delimited(unit.files[0], unit.name, self.encoding, self.dialect())
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
+        return delimited(unit.files[0], unit.name, self.encoding, self.dialect(), self.max_row_bytes)
 
-    def _dialect(self, delimiter: str, quoting: str) -> Dialect:
+    def column_names(self, unit: Unit) -> Sequence[str]:
+        return header_of(unit.files[0], unit.name, self.encoding, self.dialect(), self.max_row_bytes)
+
+    def hint(self, rows: Sequence[Row]) -> str:
+        unnamed = any(name.startswith("column_") for row in rows[:1] for name in row)
+        return ". If other lines stand before the header, say 'skip: …'" if unnamed and self.header is True else ""
+
+    def _dialect(self, delimiter: str, quoting: str, *, fixed: bool = False) -> Dialect:
         header = tuple(self.header) if isinstance(self.header, list) else self.header
-        return Dialect(delimiter, self.quote if quoting == "standard" else None, header, self.skip)
+        return Dialect(delimiter, self.quote if quoting == "standard" else None, header, self.skip, fixed)
 
 
 class Csv(Delimited):
@@ -150,43 +174,56 @@ class Tsv(Delimited):
     """``none``: a quote is text and each line is a row; ``standard``: as in CSV (what spreadsheets write)."""
 
     def dialect(self) -> Dialect:
-        return self._dialect("\t", self.quoting)
+        return self._dialect("\t", self.quoting, fixed=True)
 
 
 class Parquet(Files):
-    """Parquet files; only the columns that are needed are read."""
+    """Parquet files; only the columns that are needed are turned into values."""
 
     tag: ClassVar[str] = "parquet"
     summary: ClassVar[str] = "rows from parquet files"
     suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+    padded: ClassVar[bool] = True
 
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
         progress = Progress(unit.name, word="row")
-        with guarded(progress):
-            try:
-                file = pq.ParquetFile(unit.files[0])
-            except pa.ArrowInvalid as error:
-                raise SourceError(f"{unit.name} is no parquet file, or is cut off ({error})") from error
-            with file:
-                names = file.schema_arrow.names
-                wanted = names if columns is None else [name for name in names if name in columns]
-                # The first rows come whole where a column is missing, so that an error can name those that exist.
-                whole = columns is not None and any(
-                    name.partition(".")[0] not in names for name in columns if not name.startswith("@")
-                )
-                about: Any = file.metadata
-                heaviest = max((about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows) for i in range(about.num_row_groups)),
-                               default=1.0)  # fmt: skip
-                size = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, int(heaviest)))))
-                number = 0
-                for batch in file.iter_batches(size, columns=wanted):
-                    if whole:
-                        batch, whole = next(file.iter_batches(size)), False
-                    weight = batch.nbytes // max(1, batch.num_rows)
-                    for row in batch.to_pylist():
-                        yield number, row, weight
-                        number += 1
-                    progress.at = number
+        with guarded(progress), _opened(unit) as file:
+            names = file.schema_arrow.names
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise SourceError(f"{unit.name} has more than one column called {', '.join(sorted(twice))}")
+            # The first rows come whole where a column is missing, so that an error can name those that exist.
+            whole = columns is not None and any(
+                name.partition(".")[0] not in names for name in columns if not name.startswith("@")
+            )
+            about: Any = file.metadata
+            heaviest = max((about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows) for i in range(about.num_row_groups)),
+                           default=1.0)  # fmt: skip
+            size = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, int(heaviest)))))
+            decoders = decoders_of(features_of(file.schema_arrow))
+            for batch in file.iter_batches(size):
+                yield from batch_records(batch, progress.at, None if whole else columns, decoders, self.max_row_bytes)
+                progress.at += batch.num_rows
+                whole = False
+
+    def column_names(self, unit: Unit) -> Sequence[str]:
+        with guarded(Progress(unit.name)), _opened(unit) as file:
+            names: list[str] = file.schema_arrow.names
+            return names
+
+
+def _opened(unit: Unit) -> Any:
+    """A parquet file, opened.
+
+    Raises:
+        SourceError: it is none.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(regular(unit.files[0]))
+    except pa.ArrowInvalid as error:
+        open_bytes(unit.files[0]).close()  # says so if it is an archive
+        raise SourceError(f"{unit.name} is no parquet file, or is cut off ({error})") from error

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -18,6 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Runtime
 from curate.steps import BadRow, Context, SourceError, Unit
+from curate.unused import Unused
+from sources.arrow import batch_records, decoders_of
 from sources.base import Tabular
 from sources.mapping import Record
 
@@ -35,6 +36,7 @@ class Hub(Tabular):
     summary: ClassVar[str] = (
         "rows from a dataset of the Hugging Face Hub or a local folder like one, through `datasets`"
     )
+    padded: ClassVar[bool] = True
 
     # The state of a unit says which repository, commit or files it is; the address may change without changing rows.
     dataset: Runtime[Annotated[str, Field(min_length=1)]]
@@ -188,27 +190,35 @@ class Hub(Tabular):
         return found
 
     # ------------------------------------------------------------------------------------------------------------ records
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
-        number = -1
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
+        number = 0
         try:
             loaded = self._open(unit)
             names = loaded.column_names
-            if columns is not None and names is not None:
-                wanted = [name for name in names if name in columns]
-                # With a column missing, all come, so that the error can name those that exist.
-                missing = any(name.partition(".")[0] not in names for name in columns if not name.startswith("@"))
-                loaded = loaded.select_columns(wanted) if wanted and not missing else loaded
+            # The first rows come whole where a column is missing, so that an error can name those that exist.
+            whole = columns is not None and any(
+                name.partition(".")[0] not in (names or name) for name in columns if not name.startswith("@")
+            )
+            decoders = decoders_of(loaded.features.to_dict() if loaded.features is not None else None)
             # Arrow tables as they are: images and audio stay bytes, nothing is decoded.
             for table in loaded.with_format("arrow").iter(batch_size=_BATCH):
-                weight = table.nbytes // max(1, table.num_rows)
-                for row in chain.from_iterable(batch.to_pylist() for batch in table.to_batches()):
-                    number += 1
-                    yield number, row, weight
+                for batch in table.to_batches():
+                    yield from batch_records(batch, number, None if whole else columns, decoders, self.max_row_bytes)
+                    number += batch.num_rows
+                whole = False
         except (SourceError, GeneratorExit):
             raise
         except Exception as error:
-            reached = f", after row {number}" if number >= 0 else ""
+            reached = f", after row {number - 1}" if number else ""
             raise self._failed(error, f"{unit.name}{reached}") from error
+
+    def column_names(self, unit: Unit) -> Sequence[str]:
+        return self._open(unit).column_names or ()
+
+    def unused(self, name: str) -> Unused:
+        return super().unused(name) if self.folder is not None else Unused()
 
     def _open(self, unit: Unit) -> Any:
         """The split of a unit as a dataset of the library."""

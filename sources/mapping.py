@@ -5,17 +5,19 @@ What a row cannot give is a :class:`~curate.steps.BadRow` with its place and rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import enum
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
-from curate.rows import Kind, payload, schema
-from curate.rows.kinds import ATTRIBUTES, MAKERS, MESSAGE, MESSAGES, SCORES
+from curate.rows import Kind, schema
+from curate.rows.kinds import MAKERS
 from curate.steps import BadRow, NewRows, SourceError, Unit
+from curate.unused import Unused
 from sources.detection import Form
-from sources.messages import Reader
+from sources.messages import Reader, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
 from sources.templates import (
     LINE,
@@ -23,14 +25,14 @@ from sources.templates import (
     PSEUDO,
     ROW,
     UNIT,
-    BadValue,
     Get,
     Row,
-    as_key,
-    as_text,
     check_columns,
     parse,
+    printable,
 )
+from sources.values import BadValue, as_key, as_text, strict_text, without_nulls
+from sources.written import load_text
 
 BATCH_ROWS = 2_000
 BATCH_BYTES = 16 * 1024 * 1024
@@ -41,6 +43,18 @@ Record = tuple[int, dict[str, Any], int]
 """Place in the unit (line from 1, or row from 0), values by column, size in bytes or characters."""
 
 
+class Unread(enum.Enum):
+    """The value of a column that a row has and nobody needs."""
+
+    UNREAD = "unread"
+
+
+UNREAD: Final = Unread.UNREAD
+_TALK = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
+_TOOLS = ("tools", "functions")
+_MEDIA = ("images", "videos", "audios")
+
+
 def raw_text(value: Any) -> str:
     """What is kept of a row that could not be read: its text, cut, safe to store."""
     if isinstance(value, bytes):
@@ -48,8 +62,8 @@ def raw_text(value: Any) -> str:
     if not isinstance(value, str):
         try:
             value = as_text(value)
-        except BadValue:
-            value = repr(value)
+        except (BadValue, RecursionError):
+            value = f"a {type(value).__name__}"
     text: str = value[:RAW]
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:RAW]
 
@@ -58,8 +72,8 @@ def raw_text(value: Any) -> str:
 class _Lists:
     """A list column, filled row by row as flat lists of its two fields."""
 
-    def __init__(self, dtype: pa.DataType, second: pa.DataType) -> None:
-        self.dtype, self.second = dtype, second
+    def __init__(self, dtype: pa.DataType) -> None:
+        self.dtype = dtype
         self.offsets, self.left, self.right = [0], list[str](), list[Any]()
 
     def add(self, pairs: Sequence[tuple[str, Any]]) -> None:
@@ -69,10 +83,9 @@ class _Lists:
         self.offsets.append(len(self.left))
 
     def array(self) -> pa.Array:
-        inner = self.dtype.value_type
+        left, right = self.dtype.value_type
         struct = pa.StructArray.from_arrays(
-            [pa.array(self.left, pa.string()), pa.array(self.right, self.second)],
-            fields=[inner.field(0), inner.field(1)],
+            [pa.array(self.left, left.type), pa.array(self.right, right.type)], fields=[left, right]
         )
         return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct, type=self.dtype)
 
@@ -80,21 +93,14 @@ class _Lists:
 class _Plain:
     def __init__(self, dtype: pa.DataType) -> None:
         self.dtype, self.values = dtype, list[Any]()
-
-    def add(self, value: Any) -> None:
-        self.values.append(value)
+        self.add = self.values.append
 
     def array(self) -> pa.Array:
         return pa.array(self.values, self.dtype)
 
 
 def _column(dtype: pa.DataType) -> _Lists | _Plain:
-    if dtype == MESSAGES:
-        assert dtype.value_type == MESSAGE
-        return _Lists(dtype, pa.string())
-    if dtype == SCORES:
-        return _Lists(dtype, pa.float64())
-    return _Lists(dtype, pa.string()) if dtype == ATTRIBUTES else _Plain(dtype)
+    return _Lists(dtype) if pa.types.is_list(dtype) else _Plain(dtype)
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,9 @@ class Spec:
     strip: bool = True
     only: Mapping[str, frozenset[str]] | None = None
     limit: int | None = None
+    roles: Mapping[str, str] | None = None
+    padded: bool = False
+    """Whether objects have keys that are null only because others of the file have them (Arrow)."""
 
 
 class Mapper:
@@ -123,15 +132,16 @@ class Mapper:
 
     Args:
         lines: whether places in the unit are lines (from 1) or rows (from 0).
+        taken: the columns of a row that are used under another name.
+        hint: what else to say where a column is missing, from the first rows.
     """
 
-    def __init__(self, spec: Spec, name: str, unit: Unit, *, lines: bool) -> None:
-        self.spec, self.name, self.unit, self.lines = spec, name, unit, lines
+    def __init__(self, spec: Spec, name: str, unit: Unit, *, lines: bool, taken: Callable[[Row], Collection[str]] = lambda row: (),
+                 hint: Callable[[Sequence[Row]], str] = lambda rows: "") -> None:  # fmt: skip
+        self.spec, self.name, self.unit, self.lines, self.taken, self.hint = spec, name, unit, lines, taken, hint
         form = spec.form
         columns = {target: parse(text) for target, text in form.columns.items()}
         attributes = {key: parse(text) for key, text in (spec.attributes or {}).items()}
-        for text in form.attributes:
-            attributes.setdefault(text.removesuffix("?"), parse(text))
         scores = {key: parse(text) for key, text in (spec.scores or {}).items()}
         single = {key: parse(text) for key, text in (("key", spec.key), ("id", spec.id)) if text is not None}
         single |= {
@@ -145,24 +155,39 @@ class Mapper:
                 single["source_language"] = parse(spoken)
         only = {key: parse(key if "{" in key else f"{{{key}}}") for key in spec.only or {}}
         self.templates = [*columns.values(), *attributes.values(), *scores.values(), *single.values(), *only.values()]
-        self.pseudo = {column.name for template in self.templates for column in template.columns} & set(PSEUDO)
-
+        named = [column for template in self.templates for column in template.columns]
+        self.pseudo = {column.name for column in named} & set(PSEUDO)
+        inside = {column.root for column in named if "." in column.name} - {column.name for column in named}
+        self.inside = {root: {column.name.split(".")[1] for column in named if column.root == root} for root in inside}
+        """Columns of which only some keys are used."""
+        self.used = {name for column in named for name in (column.name, column.root)}
         carried = {column.root for template in attributes.values() for column in template.columns}
         messages = {column.root for template in columns.values() for column in template.columns}
+        self.watched = [name for name in (*_TOOLS, *_MEDIA) if name not in self.used] if form.kind in _TALK else []
+        """Columns that stand beside a conversation and without which it would be another."""
+        others = [template for template in self.templates if template not in scores.values()]
+        digits = {name for template in others for column in template.columns for name in (column.name, column.root)}
+        self.needed = {name: name in digits for name in (*self.used, *self.watched)}
+        """The columns that are needed, and whether the digits of their numbers matter."""
+
+        text = _padded(strict_text) if spec.padded else strict_text
+        self.text = _padded(as_text) if spec.padded else as_text
         clean = cleaner(nfc=spec.nfc, strip=spec.strip)
         self.key_clean = cleaner(nfc=True, strip=True)
-        reader = Reader(clean, skip_parts=bool(carried & messages))
+        self.reader = Reader(clean, skip_parts=bool(carried & messages), roles=spec.roles, text=text)
         self.clean = clean
         self.get: dict[str, Get] = {key: template.getter(spec.empty) for key, template in single.items()}
         self.scores = [(key, template.getter(spec.empty)) for key, template in scores.items()]
-        self.attributes = [(key, template.getter(spec.empty)) for key, template in attributes.items()]
+        self.attributes = [(key, template.getter(spec.empty, self.text)) for key, template in attributes.items()]
         self.only = [(only[key].getter(), allowed) for key, allowed in (spec.only or {}).items()]
 
+        payloads = Payloads(columns, self.reader, spec.empty, told=form.told)
         if "source_language" in self.get:
             of = self.get["source_language"]
-            self.payload = Payloads(columns, reader, spec.empty).build(form.kind, lambda row: language_of(of(row)))
+            self.payload = payloads.build(form.kind, lambda row: language_of(of(row)))
         else:
-            self.payload = Payloads(columns, reader, spec.empty).build(form.kind, lambda row: spoken)
+            self.payload = payloads.build(form.kind, lambda row: spoken)
+        self._beside: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
 
     # ------------------------------------------------------------------------------------------------------------ batches
     def run(self, records: Iterator[Record | BadRow]) -> Iterator[NewRows]:
@@ -193,7 +218,13 @@ class Mapper:
                     if len(unchecked) >= BATCH_ROWS or looked >= BATCH_BYTES:
                         self._check(unchecked)
                         unchecked = None
-                if not self.only or self._chosen(row):
+                try:
+                    wanted = not self.only or self._chosen(row)
+                except BadValue as error:
+                    bad.append(BadRow(self._where(place), f"'only' has {error}", _shown(row)))
+                    chosen += 1
+                    continue
+                if wanted:
                     rows.append((place, row))
                     size += weight
                     chosen += 1
@@ -214,7 +245,7 @@ class Mapper:
         if rows:
             problem = check_columns(self.templates, rows, self.unit.name)
             if problem:
-                raise SourceError(problem)
+                raise SourceError(problem + self.hint(rows))
 
     def _chosen(self, row: Row) -> bool:
         for get, allowed in self.only:
@@ -225,48 +256,63 @@ class Mapper:
 
     def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[BadRow]) -> NewRows:
         """Rows without ids, and those that could not be made."""
-        spec, form = self.spec, self.spec.form
-        failed = list(bad)
-        kinds = payload(form.kind)
-        columns = {name: _column(dtype) for name, dtype in kinds.items()}
-        fills = [column.add for column in columns.values()]
-        scores, attributes = _Lists(SCORES, pa.float64()), _Lists(ATTRIBUTES, pa.string())
-        languages, licenses, groups, ids = list[str](), list[str](), list[str](), list[str]()
+        spec, reader = self.spec, self.reader
+        failed = [BadRow(row.where, raw_text(row.reason), row.raw) for row in bad]
+        unused = Unused()
+        fields = [field for field in schema(spec.form.kind) if field.name not in ("id", "lineage")]
+        columns = [_column(field.type) for field in fields]
+        fills: list[Callable[[Any], None]] = [column.add for column in columns]
+        *fills, languages, groups, scores, attributes = fills
+        licenses, ids = list[str](), list[str]()
         language, license_, key, name = (self.get.get(part) for part in ("language", "license", "key", "id"))
         prefix = f"{self.unit.name}{':' if self.lines else '#'}"
         for place, row in rows:
+            before = reader.messages
             try:
+                extra, watched = self._besides(row)
+                if watched:
+                    self._watch(row, watched)
                 made = self.payload(row)
                 spoken = language_of(language(row)) if language is not None else spec.language
                 licence = self._license(license_(row)) if license_ is not None else spec.license
                 joined = self._text(key(row), "key") if key is not None else ""
                 called = self._text(name(row), "id") if name is not None else ""
-                rated = [
-                    (score, number) for score, get in self.scores if (number := number_of(get(row), score)) is not None
-                ]
-                noted = [(what, text) for what, get in self.attributes if (text := self._note(get(row), what))]
-            except BadValue as error:
-                where = f"{'line' if self.lines else 'row'} {place}"
-                shown = {column: value for column, value in row.items() if column not in PSEUDO}
-                failed.append(BadRow(where, raw_text(str(error)), raw_text(shown)))
+                rated = self._scores(row) if self.scores else ()
+                noted = self._attributes(row) if self.attributes else ()
+            except Exception as error:  # noqa: BLE001 - whatever a row holds, it is one bad row and the others go on
+                known = isinstance(error, BadValue)
+                reason = str(error) if known else f"cannot be read ({type(error).__name__}: {error})"
+                failed.append(BadRow(self._where(place), raw_text(reason), _shown(row)))
+                reader.messages = before
+                reader.noted.clear()
+                reader.spared.clear()
                 continue
+            if extra or self.inside or reader.noted or reader.spared:
+                self._count(row, extra, unused)
             for fill, value in zip(fills, made, strict=True):
                 fill(value)
-            languages.append(spoken)
-            licenses.append(licence)
-            groups.append(f"{spec.group}:{joined}" if joined else "")
+            languages(spoken)
+            groups(f"{spec.group}:{joined}" if joined else "")
+            scores(rated)
+            attributes(noted)
             ids.append(called or f"{prefix}{place}")
-            scores.add(rated)
-            attributes.add(noted)
-        return NewRows(self._table(columns, languages, groups, ids, licenses, scores, attributes), tuple(failed))
+            licenses.append(licence)
+        unused.rows, unused.messages, reader.messages = len(ids), reader.messages, 0
+        arrays = [column.array() for column in columns]
+        return NewRows(self._table(arrays, fields, ids, licenses), tuple(failed), unused)
 
-    def _table(self, columns: Mapping[str, _Lists | _Plain], languages: list[str], groups: list[str], ids: list[str],
-               licenses: list[str], scores: _Lists, attributes: _Lists) -> pa.Table:  # fmt: skip
-        target = schema(self.spec.form.kind)
+    def _scores(self, row: Row) -> list[tuple[str, float]]:
+        return [(score, number) for score, get in self.scores if (number := number_of(get(row), score)) is not None]
+
+    def _attributes(self, row: Row) -> list[tuple[str, str]]:
+        return [(what, text) for what, get in self.attributes if (text := self._note(get(row), what))]
+
+    def _table(self, arrays: list[pa.Array], fields: list[pa.Field], ids: list[str], licenses: list[str]) -> pa.Table:
+        """The columns with their lineage beside them."""
+        field = schema(self.spec.form.kind).field("lineage")
         count = len(ids)
-        lineage = target.field("lineage").type
         nothing = pa.array([0] * (count + 1), pa.int32())
-        parents_type = lineage.field("parents").type
+        parents_type = field.type.field("parents").type
         parents = pa.ListArray.from_arrays(nothing, pa.array([], pa.string()), type=parents_type)
         makers = pa.ListArray.from_arrays(nothing, pa.array([], MAKERS.value_type), type=MAKERS)
         origin = pa.StructArray.from_arrays(
@@ -277,17 +323,61 @@ class Mapper:
                 parents,
                 makers,
             ],
-            fields=list(lineage),
+            fields=list(field.type),
         )
-        arrays = {name: column.array() for name, column in columns.items()}
-        arrays |= {"language": pa.array(languages, pa.string()), "group_id": pa.array(groups, pa.string()),
-                   "scores": scores.array(), "attributes": attributes.array(), "lineage": origin}  # fmt: skip
-        fields = [field for field in target if field.name != "id"]
-        return pa.Table.from_arrays([arrays[field.name] for field in fields], schema=pa.schema(fields))
+        return pa.Table.from_arrays([*arrays, origin], schema=pa.schema([*fields, field]))
+
+    def _where(self, place: int) -> str:
+        return f"{'line' if self.lines else 'row'} {place}"
+
+    def _besides(self, row: Row) -> tuple[list[str], list[str]]:
+        """The columns of a row that are not used, and those that must be empty."""
+        names = tuple(row)
+        found = self._beside.get(names)
+        if found is None:
+            if len(self._beside) >= 1_000:  # every row has other columns
+                self._beside.clear()
+            taken = {*self.used, *self.taken(row)}
+            extra = [name for name in names if name not in taken and not name.startswith("@")]
+            found = self._beside[names] = extra, [name for name in self.watched if name in row]
+        return found
+
+    def _count(self, row: Row, extra: Iterable[str], unused: Unused) -> None:
+        """Counts what a row and its messages have that is not used."""
+        found = [*self.reader.spared, *(name for name in extra if given(row[name]))]
+        for root, keys in self.inside.items():
+            value = row.get(root)
+            if isinstance(value, dict):
+                found += [f"{root}.{key}" for key, inner in value.items() if key not in keys and given(inner)]
+        for names, counts in ((found, unused.columns), (self.reader.noted, unused.fields)):
+            for name in map(printable, names):
+                if name in counts or len(counts) < Unused.MOST:
+                    counts[name] = counts.get(name, 0) + 1
+        self.reader.noted.clear()
+        self.reader.spared.clear()
+
+    def _watch(self, row: Row, watched: Iterable[str]) -> None:
+        """Stops at a row whose conversation is about more than its text."""
+        for name in watched:
+            value = row.get(name)
+            if value is None or not given(value):
+                continue
+            if name in _MEDIA:
+                if isinstance(value, list):
+                    raise BadValue(
+                        f"the row has {name}, and rows keep text only; carry the column along in 'attributes' to keep what text there is"
+                    )
+            elif _is_schema(value):
+                raise BadValue(
+                    f"the conversation has tools (column '{name}'), which rows do not keep yet; carry the column along in "
+                    "'attributes' to keep the row without them, if it calls none"
+                )
 
     def _text(self, value: Any, what: str) -> str:
         if value is None or value is MISSING:
             return ""
+        if type(value) is int:
+            return str(value)
         try:
             return self.key_clean(as_key(value))
         except BadValue as error:
@@ -303,6 +393,25 @@ class Mapper:
         if value is None or value is MISSING:
             return ""
         try:
-            return self.clean(as_text(value))
+            return self.clean(self.text(value))
         except BadValue as error:
             raise BadValue(f"attribute '{what}' has {error}") from None
+
+
+def _padded(text: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda value: text(without_nulls(value))
+
+
+def _shown(row: Row) -> str:
+    return raw_text({name: value for name, value in row.items() if name not in PSEUDO and value is not UNREAD})
+
+
+def _is_schema(value: Any) -> bool:
+    """Whether a value describes tools: objects, or texts that hold some; a list of names is none."""
+    if isinstance(value, str):
+        try:
+            value = load_text(value)
+        except ValueError:
+            return "{" in value
+    found = value if isinstance(value, list) else [value]
+    return any(isinstance(one, dict) or (isinstance(one, str) and "{" in one) for one in found)

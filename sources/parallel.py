@@ -19,11 +19,13 @@ from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, SourceError, Unit
 from sources.base import Common
+from sources.delimited import Dialect, delimited
 from sources.detection import Form
 from sources.files import Encoding
 from sources.mapping import Record, Spec, raw_text
 from sources.paths import bare, find, units
-from sources.reading import Dialect, Progress, delimited, guarded, lines, open_text
+from sources.reading import Progress, guarded, lines, open_text
+from sources.templates import Row
 from sources.tmx import read_units
 
 _FORM = Form(
@@ -62,7 +64,9 @@ class Pairs(Common):
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
         """The records of a unit with ``source`` and ``target``, in the forward direction."""
 
-    def records(self, unit: Unit, columns: frozenset[str] | None, context: Context | None) -> Iterator[Record | BadRow]:
+    def records(
+        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+    ) -> Iterator[Record | BadRow]:
         there = {"source_language": self.source_language, "language": self.target_language}
         back = {"source_language": self.target_language, "language": self.source_language}
         for record in self.pairs(unit, context):
@@ -130,12 +134,18 @@ class Moses(Pairs):
             open_text(unit.files[0], self.encoding) as left_file,
             open_text(unit.files[1], self.encoding) as right_file,
         ):
-            left, right = lines(left_file, here), lines(right_file, there)
+            left, right = lines(left_file, here, self.max_row_bytes), lines(right_file, there, self.max_row_bytes)
             for number, source in enumerate(left, 1):
                 with guarded(there):
                     target = next(right, None)
                 if target is None:
                     break
+                if isinstance(source, BadRow) or isinstance(target, BadRow):
+                    side = "source" if isinstance(source, BadRow) else "target"
+                    bad = source if isinstance(source, BadRow) else target
+                    assert isinstance(bad, BadRow)
+                    yield BadRow(f"line {number}", f"the {side} side is {bad.reason}", bad.raw)
+                    continue
                 yield number, {"source": source, "target": target}, len(source) + len(target)
             for _ in left:
                 pass
@@ -192,7 +202,9 @@ class Tmx(Pairs):
 
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
         warn = context.warn if context is not None else None
-        return read_units(unit.files[0], unit.name, self.source_language, self.target_language, warn)
+        return read_units(
+            unit.files[0], unit.name, self.source_language, self.target_language, self.max_row_bytes, warn
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------- TSV
@@ -236,30 +248,35 @@ class ParallelTsv(Pairs):
     def units(self) -> Sequence[Unit]:
         return units(find(self.path, (".tsv", ".tab", ".txt")))
 
+    def taken(self, row: Row) -> Sequence[str]:
+        names = list(row)  # as the file has them, the sides last
+        return [str(column) if isinstance(column, str) else names[column] for column in (self.source, self.target)]
+
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
         header = tuple(self.header) if isinstance(self.header, list) else self.header
         dialect = Dialect(self.delimiter, '"' if self.quoting == "standard" else None, header, self.skip)
         names: tuple[str, str] | None = None
-        for record in delimited(unit.files[0], unit.name, self.encoding, dialect):
+        for record in delimited(unit.files[0], unit.name, self.encoding, dialect, self.max_row_bytes):
             if isinstance(record, BadRow):
                 yield record
                 continue
             place, row, size = record
             if names is None:
-                names = (_named(row, self.source, unit.name), _named(row, self.target, unit.name))
+                other = dialect.other(next(iter(row.values()))) if len(row) == 1 else ""
+                names = (_named(row, self.source, unit.name, other), _named(row, self.target, unit.name, other))
             source, target = row[names[0]], row[names[1]]
             yield place, {**row, "source": source, "target": target}, size
 
 
-def _named(row: Mapping[str, Any], column: int | str, where: str) -> str:
+def _named(row: Mapping[str, Any], column: int | str, where: str, other: str) -> str:
     names = list(row)
     if isinstance(column, str):
         if column in row:
             return column
-        raise SourceError(f"{where} has no column '{column}'; its columns are {', '.join(names)}")
+        raise SourceError(f"{where} has no column '{column}'; its columns are {', '.join(names)}{other}")
     if column < len(names):
         return names[column]
     shown = raw_text(" | ".join(map(str, row.values())))[:200]
     raise SourceError(
-        f"{where} has {len(names)} columns, so none of number {column} (from 0); its first row is {shown}"
+        f"{where} has {len(names)} columns, so none of number {column} (from 0); its first row is {shown}{other}"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from glob import has_magic
 from pathlib import Path
 
+from curate.files import expand, folders_below, regular
 from curate.steps import SourceError, Unit
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
@@ -22,18 +23,32 @@ def find(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
     """The files of a path, pattern or folder (or several), each once: in the order given, by name inside each.
 
     A folder stands for its files with one of ``suffixes`` (compressed or not) at any depth; hidden files and folders
-    are passed over.
+    are passed over. A file that several names lead to counts once, by its real path where that is one of them.
 
     Raises:
-        SourceError: one of them stands for no file.
+        SourceError: one of them stands for no file, or for a pipe, a socket or a device.
     """
-    found: dict[Path, None] = {}
+    found: dict[tuple[int, int], Path] = {}
     for one in [path] if isinstance(path, str) else path:
         for file in _find(one, suffixes):
-            found.setdefault(file)
+            try:
+                str(file).encode()
+                about = regular(file).stat()
+            except UnicodeEncodeError:
+                shown = str(file).encode("utf-8", "backslashreplace").decode()
+                raise SourceError(f"the name of {shown} is no UTF-8; rename it") from None
+            except OSError as error:
+                raise SourceError(f"{file} cannot be read: {error.strerror}") from error
+            place = (about.st_dev, about.st_ino)
+            if place not in found or (_is_real(file) and not _is_real(found[place])):
+                found[place] = file
     if not found:
         raise SourceError("'path' names no file")
-    return list(found)
+    return list(found.values())
+
+
+def _is_real(file: Path) -> bool:
+    return os.path.realpath(file) == str(file.absolute())
 
 
 def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
@@ -49,10 +64,8 @@ def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
         return files
     if place.exists():
         return [place]
-    if glob.has_magic(path):
-        # not Path.glob: it wants patterns below a folder, and these are absolute
-        matches = (Path(match) for match in sorted(glob.glob(str(place), recursive=True)))  # noqa: PTH207
-        files = [file for match in matches for file in (_inside(match, suffixes) if match.is_dir() else [match])]
+    if has_magic(path):
+        files = [file for match in expand(place) for file in (_inside(match, suffixes) if match.is_dir() else [match])]
         if files:
             return files
         raise SourceError(f"no file matches the pattern {path}{_nearest(place)}")
@@ -60,12 +73,12 @@ def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
 
 
 def _inside(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    files = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(here, name) for name in names if not name.startswith(".") and bare(name).lower().endswith(suffixes)
-        ]
+    files = [
+        file
+        for here in folders_below(folder)
+        for file in here.iterdir()
+        if not file.name.startswith(".") and bare(file.name).lower().endswith(suffixes) and not file.is_dir()
+    ]
     return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
 
 

@@ -8,12 +8,18 @@ from typing import Any
 
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
-from sources.messages import Reader, Turns, split_answer, split_pair, with_system
-from sources.templates import MISSING, BadValue, Get, Row, Template, as_key, as_text, is_nan
+from sources.messages import Reader, Turns, split_answer, split_pair, trained
+from sources.templates import MISSING, Get, Row, Template
+from sources.values import BadValue, as_key, as_text, is_nan
 
 Payload = Callable[[Row], tuple[Any, ...]]
 
-_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+_OPENERS = frozenset("[{ \t\n\r")
+"""How a text begins that may be messages, written as JSON, as Python or as a transcript."""
+_VERDICTS = {
+    **dict.fromkeys(("true", "1", "yes", "accepted", "accept", "chosen", "good", "desirable", "liked", "like", "thumbs_up", "upvote"), True),
+    **dict.fromkeys(("false", "0", "no", "rejected", "reject", "bad", "undesirable", "disliked", "dislike", "thumbs_down", "downvote"), False),
+}  # fmt: skip
 
 
 def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
@@ -27,7 +33,8 @@ def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
                 code = ord(text[error.start])
                 if 0xDC80 <= code <= 0xDCFF:
                     raise BadValue(
-                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start})"
+                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start}); if the file is "
+                        "not UTF-8, say its 'encoding', such as cp1252, cp1251 or gb18030"
                     ) from None
                 raise BadValue(f"half of a surrogate pair (U+{code:04X}, character {error.start})") from None
             if nfc:
@@ -41,24 +48,47 @@ def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
 
 def language_of(value: Any) -> str:
     """The canonical tag of a value."""
-    if not isinstance(value, str) or not value.strip():
+    if value is None or value is MISSING or is_nan(value) or (isinstance(value, str) and not value.strip()):
         raise BadValue("the row's language is empty; write 'und' where it is unknown")
+    if not isinstance(value, str):
+        raise BadValue(f"the row's language is {raw(value)}, not a tag such as 'sw'")
     try:
         return normalize(value)
     except InvalidLanguage as error:
         raise BadValue(str(error)) from None
 
 
-def label_of(value: Any) -> bool:
-    """The verdict of a value: true/false, 1/0, yes/no, in any case; nothing else."""
+def raw(value: Any) -> str:
+    """A value as it is shown in a reason."""
+    try:
+        return as_text(value)[:40]
+    except BadValue as error:
+        return str(error)
+
+
+def verdict_of(value: Any) -> bool | None:
+    """The verdict of a value: true/false, 1/0, yes/no, accepted/rejected and the like, in any case; None for anything else."""
     if isinstance(value, bool):
         return value
-    text = as_key(value).lower() if value is not None and value is not MISSING else ""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise BadValue(f"label is {text!r} where true or false (or 1, 0, yes, no) was expected")
+    if not isinstance(value, (str, int, float)):
+        return None
+    try:
+        return _VERDICTS.get(as_key(value).lower().replace(" ", "_"))
+    except BadValue:
+        return None
+
+
+def label_of(value: Any) -> bool:
+    """The verdict of a value.
+
+    Raises:
+        BadValue: it is none that :func:`verdict_of` knows.
+    """
+    verdict = verdict_of(value)
+    if verdict is None:
+        shown = "" if value is MISSING else raw(value)
+        raise BadValue(f"label is {shown!r} where true or false (or 1, 0, yes, no, accepted, rejected) was expected")
+    return verdict
 
 
 def number_of(value: Any, name: str) -> float | None:
@@ -77,27 +107,52 @@ def number_of(value: Any, name: str) -> float | None:
             return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("inf")
     if isinstance(value, bool) or number in (float("inf"), float("-inf")):
-        raise BadValue(f"score '{name}' is {as_text(value)[:40]} where a finite number was expected")
+        raise BadValue(f"score '{name}' is {raw(value)} where a finite number was expected")
     return number
 
 
 # ----------------------------------------------------------------------------------------------------------------- payloads
 class Payloads:
-    """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`."""
+    """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`.
 
-    def __init__(self, columns: Mapping[str, Template], reader: Reader, empty: frozenset[str]) -> None:
-        self.get: dict[str, Get] = {target: template.getter(empty) for target, template in columns.items()}
+    Args:
+        told: whether the catalog says the templates, or they were detected.
+    """
+
+    def __init__(self, columns: Mapping[str, Template], reader: Reader, empty: frozenset[str], *, told: bool) -> None:
+        text = reader.text if told else self._plain
+        self.get: dict[str, Get] = {target: template.getter(empty, text) for target, template in columns.items()}
         self.reader = reader
+        self.system = [column.root for column in columns["system"].columns] if "system" in columns else []
+
+    def _plain(self, value: Any) -> str:
+        """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for as JSON."""
+        if isinstance(value, (list, dict)):
+            raise BadValue(f"{'a list' if isinstance(value, list) else 'an object'} where text was expected")
+        return self.reader.text(value)
+
+    def _with_system(self, turns: Turns, system: str) -> Turns:
+        """The conversation with a system message in front; one that it has already stays alone."""
+        if not system:
+            return turns
+        if turns and turns[0][0] == "system":
+            if turns[0][1] != system:
+                self.reader.spared += self.system
+            return turns
+        return [("system", system), *turns]
 
     def text(self, target: str, *, paragraphs: bool = False) -> Callable[[Row], str]:
         """A plain text; with ``paragraphs`` a list of texts is one text with blank lines between."""
-        get, clean = self.get[target], self.reader.clean
+        get, clean, text_of = self.get[target], self.reader.clean, self.reader.text
 
         def text(row: Row) -> str:
-            value = get(row)
+            try:
+                value = get(row)
+            except BadValue as error:
+                raise BadValue(f"{target} has {error}") from None
             if type(value) is not str:
                 if value is MISSING:
                     raise BadValue(f"{target}: the row has no such column")
@@ -107,9 +162,8 @@ class Payloads:
                     raise BadValue(
                         f"{target} is {'a list' if isinstance(value, list) else 'an object'} where text was expected"
                     )
-                value = as_text(value)
             try:
-                return clean(value)
+                return clean(value if type(value) is str else text_of(value))
             except BadValue as error:
                 raise BadValue(f"{target} has {error}") from None
 
@@ -126,9 +180,9 @@ class Payloads:
         clean = self.reader.clean
 
         def turns(row: Row) -> Turns:
-            value = get(row)
             try:
-                if type(value) is str and default is not None and not parse:
+                value = get(row)
+                if type(value) is str and default is not None and not parse and value[:1] not in _OPENERS:
                     return [(default, clean(value))]
                 return read(value, target, default, parse=parse)
             except BadValue as error:
@@ -157,13 +211,13 @@ class Payloads:
             return self._pairs(source_language)
         system, before = self.optional("system"), self.before()
         if kind is Kind.PROMPT:
-            return lambda row: (with_system(before(row), system(row)),)
+            return lambda row: (self._with_system(before(row), system(row)),)
         if kind is Kind.SFT:
             if "messages" in self.get:
                 messages = self.turns("messages", None, parse=True)
-                return lambda row: (with_system(messages(row), system(row)),)
+                return lambda row: (self._with_system(trained(messages(row)), system(row)),)
             response = self.turns("response", "assistant")
-            return lambda row: (with_system(before(row) + response(row), system(row)),)
+            return lambda row: (self._with_system(trained(before(row) + response(row)), system(row)),)
         if kind is Kind.UNPAIRED:
             return self._verdicts(system, before)
         return self._preferences(system, before)
@@ -183,12 +237,16 @@ class Payloads:
         label = self.get["label"]
         if "prompt" in self.get:
             completion = self.turns("completion", "assistant")
-            return lambda row: (with_system(before(row), system(row)), completion(row), label_of(label(row)))
+            return lambda row: (
+                self._with_system(before(row), system(row)),
+                trained(completion(row)),
+                label_of(label(row)),
+            )
         whole = self.turns("completion", None, parse=True)
 
         def verdict(row: Row) -> tuple[Turns, Turns, bool]:
             prompt, answer = split_answer(whole(row))
-            return with_system(prompt, system(row)), answer, label_of(label(row))
+            return self._with_system(prompt, system(row)), trained(answer), label_of(label(row))
 
         return verdict
 
@@ -201,7 +259,7 @@ class Payloads:
             better, worse = chosen(row), rejected(row)
             if implicit:
                 prompt, better, worse = split_pair(better, worse)
-                return with_system(prompt, system(row)), better, worse
+                return self._with_system(prompt, system(row)), trained(better), trained(worse)
             prompt = before(row)
             if better[0][0] != "assistant" or worse[0][0] != "assistant":
                 # Full conversations beside a prompt column that only repeats their beginning.
@@ -212,6 +270,6 @@ class Payloads:
                         "chosen and rejected are conversations that begin with something else than the prompt"
                     )
                 prompt = shared
-            return with_system(prompt, system(row)), better, worse
+            return self._with_system(prompt, system(row)), trained(better), trained(worse)
 
         return preference

@@ -1,34 +1,38 @@
 """Bytes of a file become text, lines and records; whatever the compression or encoding, an end that comes too early is an error.
 
 A row that cannot be read is one :class:`~curate.steps.BadRow`; a file that cannot be read on is a
-:class:`~curate.steps.SourceError` that says how far it was read. Memory stays at one line, whatever the file's size.
+:class:`~curate.steps.SourceError` that says how far it was read. Memory stays at one row of bounded size, whatever the
+file's size.
 """
 
 from __future__ import annotations
 
 import bz2
 import codecs
-import csv
 import gzip
 import io
-import json
 import lzma
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, cast
 
-import orjson
-
+from curate.files import regular
 from curate.steps import BadRow, SourceError
+from sources.archives import HEAD, archive_error
 from sources.mapping import Record, raw_text
+from sources.written import load_line
 
-MAX_RECORD = 256 * 1024 * 1024
-"""Bytes or characters of one line or element beyond which a file is not what it is said to be."""
+MAX_ROW = 16 * 1024 * 1024
+"""Bytes of a row, where a source says nothing else, beyond which it is set aside unread."""
 _BLOCK = 1 << 20
+_LOOK = 1 << 16
+"""Bytes by which the encoding and the line ends of a file are told."""
+_INSIDE = (" ", "\t", '"', "}", b" ", b"\t", b'"', b"}")
+"""How a line begins that is inside an object."""
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -87,49 +91,62 @@ def open_bytes(path: Path) -> BinaryIO:
     """The uncompressed bytes of a file; gzip, Zstandard, bzip2 and xz are known by their first bytes.
 
     Raises:
-        SourceError: it is empty though its name says it is compressed, or is an archive.
+        SourceError: it is empty though its name says it is compressed, or is an archive, or compressed twice.
+        OSError: there is no file, or what is there is none.
     """
-    file = path.open("rb")
-    head = file.peek(16)[:16]
+    with regular(path).open("rb") as file:
+        head = file.read(HEAD)
     suffix = path.suffix.lower()
-    if head[:4] == b"PK\x03\x04":
-        file.close()
-        raise SourceError(f"{path.name} is a ZIP archive; unpack it and give the file inside")
     if not head and suffix in _MAGIC:
-        file.close()
         raise SourceError(f"{path.name} is empty, which no compressed file is; fetch it again")
-    packed = next((one for one, magic in _MAGIC.items() if magic.match(head)), None)
+    packed = _packed(head)
     if packed is None and len(head) < 10 and suffix in _MAGIC and _BEGINNING[suffix].startswith(head[:3]):
         packed = suffix  # cut off inside its first bytes
-    if packed is None:
-        return file
-    file.close()
-    if packed == ".zst":
-        import pyarrow as pa
 
-        return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _BLOCK))
-    opener: Any = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}[packed]
-    return cast(BinaryIO, opener(path, "rb"))
+    def opened() -> BinaryIO:
+        if packed is None:
+            return path.open("rb")
+        if packed == ".zst":
+            import pyarrow as pa
+
+            return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _BLOCK))
+        opener: Any = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}[packed]
+        return cast(BinaryIO, opener(path, "rb"))
+
+    if packed is not None:
+        with opened() as unpacked:
+            head = unpacked.read(HEAD)
+        if _packed(head) is not None:
+            raise SourceError(f"{path.name} is compressed twice; unpack it once and give the file inside")
+    problem = archive_error(head, path, opened, packed=packed is not None)
+    if problem is not None:
+        raise SourceError(problem)
+    return opened()
 
 
-def encoding_of(file: BinaryIO, name: str, encoding: str | None) -> tuple[str, bytes]:
-    """The encoding of an opened file, and the first bytes that were read to tell it.
+def _packed(head: bytes) -> str | None:
+    return next((one for one, magic in _MAGIC.items() if magic.match(head)), None)
+
+
+def encoding_of(head: bytes, name: str, encoding: str | None) -> str:
+    """The encoding of a file that begins with these bytes.
 
     A byte order mark goes before ``encoding``, which goes before UTF-8.
 
     Raises:
         SourceError: the bytes look like UTF-16 or UTF-32 but have no byte order mark.
     """
-    head = file.read(4)
     for mark, found in _BOMS:
         if head.startswith(mark):
-            return found, head
+            return found
     if encoding is not None:
-        return encoding, head
-    if len(head) >= 2 and head[:2].count(0) == 1:
-        order = "le" if head[1] == 0 else "be"
-        raise SourceError(f"{name} looks like UTF-16 without a byte order mark; say 'encoding: utf-16-{order}'")
-    return "utf-8", head
+        return encoding
+    # Half of each ASCII character is a zero, on the same side always; hardly another character has one on the other.
+    even, odd = head[:4096:2].count(0), head[1:4096:2].count(0)
+    if max(even, odd) > max(1, 4 * min(even, odd), len(head[:4096]) // 20):
+        guess = "utf-16-le" if odd > even else "utf-16-be"
+        raise SourceError(f"{name} looks like UTF-16 without a byte order mark; say 'encoding: {guess}'")
+    return "utf-8"
 
 
 class _Joined(io.RawIOBase):
@@ -155,56 +172,64 @@ class _Joined(io.RawIOBase):
         super().close()
 
 
-def open_text(path: Path, encoding: str | None = None) -> TextIO:
+class Text(io.TextIOWrapper):
+    """A file opened as text."""
+
+    ends = "\n"
+    """The character that ends a line."""
+
+
+def open_text(path: Path, encoding: str | None = None) -> Text:
     """The text of a file, line ends as they are. Bytes that the encoding does not allow become surrogates, which no
-    text may hold, so that each is found and named in its row."""
+    text may hold, so that each is found and named in its row.
+
+    A line feed ends a line; in a file that begins without any but has carriage returns (old spreadsheets), these do.
+    """
     file = open_bytes(path)
     try:
-        found, head = encoding_of(file, path.name, encoding)
+        head = file.read(_LOOK)
+        found = encoding_of(head, path.name, encoding)
+        begin = head.decode(found, "ignore")
     except BaseException:
         file.close()
         raise
-    wide = found.startswith(("utf-16", "utf-32"))
+    wide = codecs.lookup(found).name.startswith(("utf-16", "utf-32"))
     joined = io.BufferedReader(_Joined(head, file), _BLOCK)
-    return io.TextIOWrapper(joined, found, errors="surrogatepass" if wide else "surrogateescape", newline="\n")
+    ends = "\r" if "\r" in begin and "\n" not in begin else "\n"
+    text = Text(joined, found, errors="surrogatepass" if wide else "surrogateescape", newline=ends)
+    text.ends = ends
+    return text
 
 
-def lines(file: TextIO, progress: Progress) -> Iterator[str]:
-    """The lines of a text without their ends. Only line feeds end a line (U+2028 and the like are text)."""
-    while True:
-        line = file.readline(MAX_RECORD)
-        if not line:
-            return
-        if len(line) >= MAX_RECORD:
-            raise SourceError(
-                f"{progress}: the next line is longer than {MAX_RECORD >> 20} MiB; this is no file of lines"
-            )
+def too_long(limit: int) -> str:
+    """What to say of a row that is longer than it may be."""
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
+    return f"longer than {size}; if it is meant to be, raise 'max_row_bytes'"
+
+
+def lines(
+    file: Text, progress: Progress, limit: int, passed: Callable[[str], object] | None = None
+) -> Iterator[str | BadRow]:
+    """The lines of a text without their ends (U+2028 and the like are text).
+
+    A line of more than ``limit`` characters is a bad row; it is passed over piece by piece, and ``passed`` is told each.
+    """
+    while line := file.readline(limit + 2):
         progress.at += 1
-        if progress.at == 1 and line.startswith("\ufeff"):
+        if len(line) > limit and len(line.rstrip("\r\n")) > limit:
+            bad = BadRow(f"line {progress.at}", too_long(limit), raw_text(line[:_LOOK]))
+            while line:
+                if passed is not None:
+                    passed(line)
+                line = "" if line[-1] == file.ends else file.readline(_BLOCK)
+            yield bad
+            continue
+        if line.startswith("\ufeff"):  # at the beginning, and where files were joined
             line = line[1:]
         yield line.removesuffix("\n").removesuffix("\r")
 
 
 # --------------------------------------------------------------------------------------------------------------- JSON lines
-def load_json(text: str | bytes) -> Any:
-    """The value of one JSON text, with the NaN that Python writes; a lone surrogate stays for the mapping to find.
-
-    Raises:
-        ValueError: it is not JSON; the message says what is wrong and where in the line.
-    """
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        # ``surrogateescape`` keeps a bad byte inside its one value; a column that nobody asks for may hold it.
-        return json.loads(text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise ValueError("not JSON that can be read: nested too deeply") from None
-
-
 def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record | BadRow:
     """The record of a value, which must be an object."""
     if isinstance(value, dict):
@@ -213,145 +238,79 @@ def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record
     return BadRow(where, f"{kind} where an object was expected", raw_text(raw))
 
 
-def json_lines(path: Path, name: str, encoding: str | None) -> Iterator[Record | BadRow]:
+def json_lines(
+    path: Path, name: str, encoding: str | None, limit: int = MAX_ROW, columns: Collection[str] | None = None
+) -> Iterator[Record | BadRow]:
     """The records of a JSON Lines file; blank lines are passed over.
 
-    Raises:
-        SourceError: the file is a JSON array, or cannot be read on.
-    """
-    progress = Progress(name)
-    with guarded(progress):
-        file = open_bytes(path)
-        try:
-            found, _ = encoding_of(file, name, encoding)
-        finally:
-            file.close()
-        plain = codecs.lookup(found).name in ("utf-8", "utf-8-sig", "ascii")
-        source: IO[Any] = open_bytes(path) if plain else open_text(path, encoding)
-        with source:
-            blank, feed = (b"", b"\n") if plain else ("", "\n")
-            number = 0
-            while line := source.readline(MAX_RECORD):
-                number += 1
-                if len(line) >= MAX_RECORD and not line.endswith(feed):
-                    raise SourceError(
-                        f"{progress}: the next line is longer than {MAX_RECORD >> 20} MiB; this is no JSON Lines file"
-                    )
-                if number == 1:
-                    line = _first(line, name)
-                text = line.strip()
-                if text == blank:
-                    continue
-                try:
-                    try:
-                        value = orjson.loads(text)
-                    except orjson.JSONDecodeError:
-                        value = load_json(text)
-                except ValueError as error:
-                    yield BadRow(f"line {number}", str(error), raw_text(text))
-                else:
-                    yield (
-                        (number, value, len(text))
-                        if type(value) is dict
-                        else record_of(value, number, len(text), text, f"line {number}")
-                    )
-                progress.at = number
-
-
-def _first(line: Any, name: str) -> Any:
-    """The first line without its byte order mark, if it is not the beginning of an array."""
-    line = line.removeprefix(codecs.BOM_UTF8) if isinstance(line, bytes) else line.removeprefix("\ufeff")
-    text = line.strip()
-    if text[:1] in (b"[", "["):
-        try:
-            value = load_json(text)
-        except ValueError:
-            value = [{}]
-        if isinstance(value, list) and (not value or isinstance(value[0], dict)):
-            raise SourceError(f"{name} begins with '[': it is one JSON array, not JSON Lines; say 'use: json'")
-    return line
-
-
-# ---------------------------------------------------------------------------------------------------------- delimited text
-@dataclass(frozen=True)
-class Dialect:
-    """How a delimited file is written."""
-
-    delimiter: str
-    quote: str | None
-    """None: quotes are text, and every line is a row."""
-    header: bool | tuple[str, ...]
-    skip: int = 0
-
-
-def _names(cells: Sequence[str], progress: Progress) -> list[str]:
-    names = [cell.strip() or f"column_{i}" for i, cell in enumerate(cells)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SourceError(
-            f"{progress.name}: the header names {', '.join(twice)} more than once; give 'header: [names]' and 'skip: 1'"
-        )
-    return names
-
-
-def delimited(path: Path, name: str, encoding: str | None, dialect: Dialect) -> Iterator[Record | BadRow]:
-    """The records of a CSV or TSV file, cells as text; the place is the line on which a record begins.
+    Args:
+        limit: bytes (characters, where the encoding is not UTF-8) of the longest line that is read.
+        columns: those in which the digits of numbers matter; None for all.
 
     Raises:
-        SourceError: there is no header, a name stands twice in it, a quote is never closed, or the file is damaged.
+        SourceError: the file is one JSON value over several lines, or cannot be read on.
     """
     progress = Progress(name)
-    with guarded(progress), open_text(path, encoding) as file:
-        names: list[str] | None = list(dialect.header) if isinstance(dialect.header, tuple) else None
-        if names is not None:
-            names = _names(names, progress)
-        empty = True
-        for line, cells, raw in _cells(file, progress, dialect):
-            empty = False
-            if isinstance(cells, str):
-                yield BadRow(f"line {line}", cells, raw_text(raw))
+    with guarded(progress), _lines_of(path, name, encoding, limit, progress) as source:
+        number, first, opened = 0, True, False
+        for line in source:
+            number += 1
+            if isinstance(line, BadRow):
+                yield line
                 continue
-            if names is None:
-                if dialect.header is True:
-                    names = _names(cells, progress)
-                    continue
-                names = [str(i) for i in range(len(cells))]
-            if len(cells) != len(names):
-                reason = f"{len(cells)} cells where {'the header has' if dialect.header else 'the first line has'} {len(names)}"
-                yield BadRow(f"line {line}", reason, raw_text(dialect.delimiter.join(cells)))
-                continue
-            yield line, dict(zip(names, cells, strict=True)), sum(map(len, cells))
-        if empty and dialect.header is True:
-            raise SourceError(f"{name} is empty: not even a header; give 'header: [names]' if it has none")
-
-
-def _cells(file: TextIO, progress: Progress, dialect: Dialect) -> Iterator[tuple[int, list[str] | str, str]]:
-    """Line, cells (or what is wrong with them) and raw text of each record that is not blank."""
-    source = lines(file, progress)
-    for _ in range(dialect.skip):
-        next(source, None)
-    if dialect.quote is None:
-        for text in source:
-            if text:
-                yield progress.at, text.split(dialect.delimiter), text
-        return
-    # The module's own limit is one for the whole process; ours is larger, so it is only ever raised.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))
-    reader = csv.reader(
-        (f"{text}\n" for text in source), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True
-    )
-    while True:
-        begin = progress.at + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "unexpected end" in str(error) or "larger than" in str(error):
+            if opened and line[:1] in _INSIDE:
                 raise SourceError(
-                    f"{progress.name}, line {begin}: a quote is opened and never closed; say 'quoting: none' if quotes are text"
-                ) from None
-            yield begin, f"wrong quoting: {error}", ""
+                    f"{name}: its first line begins an object that goes on over several lines, and JSON Lines has one on each; "
+                    "say 'use: json', which reads such objects one after the other (with 'rows: …' where one holds the rows)"
+                )
+            text = line.strip()
+            if not text:
+                continue
+            opened = False
+            try:
+                value = load_line(text, columns)
+            except ValueError as error:
+                opened = first and text[:1] in ("{", b"{")
+                if first and text[:1] in ("[", b"["):
+                    raise SourceError(_an_array(name)) from None
+                yield BadRow(f"line {number}", str(error), raw_text(text))
+            else:
+                if first and type(value) is list and (not value or isinstance(value[0], dict)):
+                    raise SourceError(_an_array(name))
+                yield (
+                    (number, value, len(text))
+                    if type(value) is dict
+                    else record_of(value, number, len(text), text, f"line {number}")
+                )
+            first = False
+            progress.at = number
+
+
+def _an_array(name: str) -> str:
+    return f"{name} begins with '[': it is one JSON array, not JSON Lines; say 'use: json'"
+
+
+@contextmanager
+def _lines_of(
+    path: Path, name: str, encoding: str | None, limit: int, progress: Progress
+) -> Iterator[Iterable[bytes | str | BadRow]]:
+    """The lines of a file: as bytes where these are UTF-8, which is fastest."""
+    with open_text(path, encoding) as text:
+        if codecs.lookup(text.encoding).name not in ("utf-8", "utf-8-sig", "ascii") or text.ends != "\n":
+            yield lines(text, Progress(name), limit)
+            return
+    with open_bytes(path) as file:
+        yield _byte_lines(file, limit)
+
+
+def _byte_lines(file: BinaryIO, limit: int) -> Iterator[bytes | BadRow]:
+    number = 0
+    while line := file.readline(limit + 2):
+        number += 1
+        if len(line) > limit and len(line.rstrip(b"\r\n")) > limit:
+            yield BadRow(f"line {number}", too_long(limit), raw_text(line[:_LOOK]))
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_BLOCK)
             continue
-        if cells:
-            yield begin, cells, ""
+        # A byte order mark stands at the beginning, and where files were joined.
+        yield line.removeprefix(codecs.BOM_UTF8)

@@ -7,17 +7,16 @@ in as they are: a brace inside a value means nothing.
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import enum
-import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-import orjson
+from sources.values import BadValue as BadValue
+from sources.values import as_key as as_key
+from sources.values import as_text as as_text
+from sources.values import nothing
 
 Row = Mapping[str, Any]
 Get = Callable[[Row], Any]
@@ -38,10 +37,6 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
-
-
-class BadValue(ValueError):
-    """A value that makes its row unreadable; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -103,17 +98,18 @@ class Template:
         """Its column, if it is one column and nothing else."""
         return self.pieces[0] if len(self.pieces) == 1 and isinstance(self.pieces[0], Column) else None
 
-    def getter(self, empty: frozenset[str] = frozenset()) -> Get:
+    def getter(self, empty: frozenset[str] = frozenset(), text: Callable[[Any], str] = as_text) -> Get:
         """A function giving the value for a row.
 
         For a single column the value as it is (MISSING if the row lacks it); otherwise a text in which null, lacking and
         ``empty`` values leave nothing, or MISSING if the row lacks all of the columns.
+
+        Args:
+            text: the text of a value that is no text, where it becomes part of one.
         """
         if self.single is not None:
             get = self.single.getter()
-            if not empty:
-                return get
-            return lambda row: None if isinstance(value := get(row), str) and value.strip() in empty else value
+            return (lambda row: None if nothing(value := get(row), empty) else value) if empty else get
         parts = [(piece, None) if isinstance(piece, str) else ("", piece.getter()) for piece in self.pieces]
         constant = all(get is None for _, get in parts)
 
@@ -128,13 +124,9 @@ class Template:
                 if value is MISSING:
                     continue
                 found = True
-                if value is None:
+                if value is None or (empty and nothing(value, empty)):
                     continue
-                if type(value) is not str:
-                    value = as_text(value)
-                if empty and value.strip() in empty:
-                    continue
-                out.append(value)
+                out.append(value if type(value) is str else text(value))
             return "".join(out) if found else MISSING
 
         return fill
@@ -188,58 +180,6 @@ def _column(name: str) -> Column:
     return Column(name.removesuffix("?"), name.endswith("?") and len(name) > 1)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return as_text(bytes(value))
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    raise TypeError
-
-
-def as_text(value: Any) -> str:
-    """The text of any value a file can hold: null is empty, numbers and truth values as in JSON, lists and objects as
-    compact JSON with every script written as it is.
-
-    Raises:
-        BadValue: bytes that are not UTF-8, or something with no JSON form.
-    """
-    if isinstance(value, str):
-        return value
-    if value is None or is_nan(value):
-        return ""
-    if isinstance(value, (bytes, bytearray)):
-        try:
-            return value.decode()
-        except UnicodeDecodeError as error:
-            raise BadValue(f"a binary value that is not UTF-8 text (byte {error.start})") from None
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    try:
-        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
-    except (TypeError, ValueError):
-        pass
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    except (TypeError, ValueError, RecursionError):
-        raise BadValue(f"a value of type {type(value).__name__} that has no text form") from None
-
-
-def as_key(value: Any) -> str:
-    """The text of a value that joins rows: as :func:`as_text`, stripped, and 12.0 is 12 (readers make whole numbers real)."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return as_text(value).strip()
-
-
-def is_nan(value: Any) -> bool:
-    """Whether a value is the number that stands for a missing one."""
-    return isinstance(value, float) and math.isnan(value)
-
-
 def check_columns(templates: Iterable[Template], rows: Sequence[Row], where: str) -> str | None:
     """What to say if a template names a column that none of the rows has; None if all is well."""
     columns = {column for template in templates for column in template.columns if not column.optional}
@@ -269,7 +209,12 @@ def known_names(rows: Iterable[Row], limit: int = 40) -> list[str]:
         for name, value in row.items():
             if name in PSEUDO:
                 continue
-            names.setdefault(name)
+            names.setdefault(printable(name))
             if isinstance(value, dict):
-                names.update(dict.fromkeys(f"{name}.{inner}" for inner in value))
+                names.update(dict.fromkeys(printable(f"{name}.{inner}") for inner in value))
     return list(names)[:limit]
+
+
+def printable(name: object) -> str:
+    """A name as it can be shown: strangers' files may hold what no terminal takes, and names as long as books."""
+    return str(name).encode("utf-8", "backslashreplace").decode()[:120]

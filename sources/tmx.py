@@ -1,82 +1,68 @@
 """A translation memory is read one unit at a time and forgotten again, so that its size does not matter.
 
-Entities that a file declares are refused, external ones too; a document type declaration as such is allowed, since most
-memories have one.
+Each unit is cut out of the text and parsed by itself, so that what is wrong with one (a character that XML does not
+allow, a lone ``&``, a tag that is not closed) costs that unit only. What stands around the units is parsed as one
+document without them. Entities that a file declares are refused, external ones too; a document type declaration as such
+is allowed, since most memories have one.
 """
 
 from __future__ import annotations
 
-import io
+import codecs
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from curate.rows.languages import InvalidLanguage, base, normalize, script
 from curate.steps import BadRow, SourceError
-from sources.mapping import Record, raw_text
-from sources.reading import Progress, guarded, open_bytes
+from sources.mapping import RAW, Record, raw_text
+from sources.reading import Progress, encoding_of, guarded, open_bytes, too_long
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut"})
 """Elements whose own text is markup of the original document, not language."""
 MAX_VARIANTS = 16
 """Variants of one language in a unit beyond which it is no translation unit."""
+_BLOCK = 1 << 16
+_TU = r"(?:[\w.-]{1,40}:)?tu"
+_OUTSIDE = re.compile(rf"<!--|<!\[CDATA\[|</{_TU}\s*>|<{_TU}(?=[\s/>])")
+"""What begins or ends a unit, and what may hold such things as text."""
+_INSIDE = re.compile(rf"{_OUTSIDE.pattern}|</(?:[\w.-]{{1,40}}:)?body\s*>")
+_EMPTY = re.compile(rf"<{_TU}(?:\s[^<>]*)?/>")
+_LONGEST_MARK = 64
+_DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def read_units(path: Path, name: str, source_language: str, target_language: str,
+def read_units(path: Path, name: str, source_language: str, target_language: str, limit: int,
                warn: Callable[[str], None] | None) -> Iterator[Record | BadRow]:  # fmt: skip
     """The pairs of a translation memory; the place is the number of the unit, from 0.
 
     Units that lack one of the languages are passed over and, if there are any, counted in a warning.
 
-    Raises:
-        SourceError: it is no well-formed XML, no TMX, or has no unit in both languages.
-    """
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import iterparse
+    Args:
+        limit: characters of the longest unit that is read.
 
-    progress = Progress(name, word="unit")
+    Raises:
+        SourceError: what stands around the units is no well-formed XML or no TMX, or no unit is in both languages.
+    """
     languages: Counter[str] = Counter()
     found = lacking = 0
-    with guarded(progress), open_bytes(path) as file:
-        try:
-            events = iterparse(
-                io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file, ("start", "end"), forbid_dtd=False
-            )
-            holder: list[Element] = []
-            number = -1
-            for event, element in events:
-                tag = _local(element)
-                if event == "start":
-                    if not holder and tag != "tmx":
-                        raise SourceError(f"{name} is no translation memory: its root element is <{tag}>, not <tmx>")
-                    holder.append(element)
-                    continue
-                holder.pop()
-                if tag == "header":
-                    element.clear()
-                if tag != "tu":
-                    continue
-                number += 1
-                progress.at = number
-                records, present = _unit(element, number, source_language, target_language)
-                languages.update(present)
-                yield from records
-                found, lacking = found + bool(records), lacking + (not records)
-                if holder:
-                    holder[-1].clear()  # the body: forget this unit and what stood before it
-        except ParseError as error:
-            line, column = error.position
-            raise SourceError(
-                f"{name}, line {line}, column {column + 1}: the XML is broken or cut off ({error.msg})"
-            ) from error
-        except DefusedXmlException as error:
-            raise SourceError(
-                f"{name}: the document declares entities ({type(error).__name__}), which are refused; replace them by text"
-            ) from error
+    cutter = _Cutter(name, limit)
+    for number, (text, problem) in enumerate(cutter.units(path)):
+        element = None if problem else cutter.parse(text)
+        if not isinstance(element, Element):
+            yield BadRow(f"row {number}", problem or f"the unit is no XML: {element}", raw_text(text))
+            found += 1
+            continue
+        records, present = _unit(element, number, source_language, target_language)
+        languages.update(present)
+        yield from records
+        found, lacking = found + bool(records), lacking + (not records)
     if not found and lacking:
         there = ", ".join(f"{code} ({count:,})" for code, count in languages.most_common(12))
         raise SourceError(
@@ -86,6 +72,213 @@ def read_units(path: Path, name: str, source_language: str, target_language: str
         warn(
             f"{name}: {lacking:,} of {found + lacking:,} units lack {source_language} or {target_language} and were passed over"
         )
+
+
+class _Document:
+    """What stands around the units, parsed as one document; where a unit was, its line ends are left."""
+
+    def __init__(self, name: str) -> None:
+        from defusedxml.ElementTree import DefusedXMLParser
+
+        self.name = name
+        self.parser = DefusedXMLParser(target=self, forbid_dtd=False)
+        self.root = ""
+        self.spaces: dict[str, str] = {}
+        """The name spaces that the document declares before its first unit."""
+        self.line, self.left_out = 1, 0
+
+    def start_ns(self, prefix: str, uri: str) -> None:
+        self.spaces[prefix] = uri
+
+    def start(self, tag: str, attributes: Any) -> None:
+        local = tag.rpartition("}")[2]
+        if not self.root and local != "tmx":
+            raise SourceError(f"{self.name} is no translation memory: its root element is <{local}>, not <tmx>")
+        self.root = local
+
+    def end(self, tag: str) -> None:
+        """Nothing is kept."""
+
+    def data(self, text: str) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing was kept."""
+
+    def leave_out(self, text: str) -> None:
+        """A unit, of which only the line ends count."""
+        count = text.count("\n")
+        self.line, self.left_out = self.line + count, self.left_out + count
+
+    def feed(self, text: str) -> None:
+        """Reads on.
+
+        Raises:
+            SourceError: the XML is broken, or declares entities.
+        """
+        if text:
+            whole = "\n" * self.left_out + _ILLEGAL.sub("?", text)
+            self.line, self.left_out = self.line + text.count("\n"), 0
+            self._run(lambda: self.parser.feed(whole))
+
+    def finish(self) -> None:
+        """The end of the file.
+
+        Raises:
+            SourceError: it comes too early.
+        """
+        self.feed("\n" if self.left_out else "")
+        self._run(self.parser.close)
+
+    def _run(self, what: Callable[[], object]) -> None:
+        from defusedxml import DefusedXmlException
+
+        try:
+            what()
+        except ParseError as error:
+            raise self.broken(error.position[0], error.position[1] + 1, error.msg) from error
+        except DefusedXmlException as error:
+            raise SourceError(
+                f"{self.name}: the document declares entities ({type(error).__name__}), which are refused; replace them by text"
+            ) from error
+
+    def broken(self, line: int, column: int, what: str) -> SourceError:
+        return SourceError(f"{self.name}, line {line}, column {column}: the XML is broken or cut off ({what})")
+
+
+class _Cutter:
+    """Cuts units out of a text of which only a window is in memory."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name, self.limit = name, limit
+        self.document = _Document(name)
+        self.text, self.at, self.done = "", 0, False
+
+    def units(self, path: Path) -> Iterator[tuple[str, str]]:
+        """Each unit as it stands in the file and, if it need not even be parsed, what is wrong with it."""
+        progress = Progress(self.name, word="unit")
+        with guarded(progress), open_bytes(path) as file:
+            head = file.read(_BLOCK)
+            self.read, self.decode = file.read, _decoder(head, self.name)
+            self.text = self.decode(head).removeprefix("\ufeff")
+            while (mark := self._next()) is not None:
+                if mark.startswith("<!"):
+                    self._through("-->" if mark == "<!--" else "]]>")
+                elif mark.startswith("</"):
+                    self.at += len(mark)
+                    yield mark, "the end of a unit that has no beginning"
+                else:
+                    yield self._unit()
+                    progress.at += 1
+            self.document.finish()
+
+    def parse(self, text: str) -> Element | str:
+        """A unit as an element, or what is wrong with it."""
+        illegal = _ILLEGAL.search(text)
+        if illegal is not None:
+            code = ord(illegal[0])
+            if 0xDC80 <= code <= 0xDCFF:
+                return f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {illegal.start()})"
+            return f"the character U+{code:04X}, which XML does not allow (character {illegal.start()})"
+        spaces = "".join(
+            f' xmlns{":" if prefix else ""}{prefix}="{uri}"' for prefix, uri in self.document.spaces.items()
+        )
+        try:
+            # Inside of an element nothing can be declared, and so nothing be expanded.
+            found = fromstring(f"<tmx{spaces}>{text}</tmx>")  # noqa: S314
+        except ParseError as error:
+            return str(error).partition(":")[0]
+        return found[0] if len(found) == 1 else "the unit is not closed"
+
+    # ------------------------------------------------------------------------------------------------------------ window
+    def _more(self) -> bool:
+        """Reads on; false at the end of the file."""
+        if self.done:
+            return False
+        block = self.read(_BLOCK)
+        self.done = not block
+        self.text, self.at = self.text[self.at :] + self.decode(block, self.done), 0
+        return True
+
+    def _next(self) -> str | None:
+        """Gives the document all that comes before the next mark, which is returned; None at the end."""
+        while True:
+            match = _OUTSIDE.search(self.text, self.at)
+            if match is not None:
+                end = match.start()
+            else:  # a mark may be cut off at the end of the window
+                end = (
+                    len(self.text) if self.done else max(self.at, self.text.rfind("<", len(self.text) - _LONGEST_MARK))
+                )
+            self.document.feed(self.text[self.at : end])
+            self.at = end
+            if match is not None:
+                return match[0]
+            if not self._more():
+                return None
+
+    def _through(self, end: str) -> None:
+        """Gives the document a comment or the like."""
+        start = self.at + 4
+        while (found := self.text.find(end, start)) < 0:
+            self.document.feed(self.text[self.at : -2])
+            self.at = max(self.at, len(self.text) - 2)
+            if not self._more():
+                return
+            start = 0
+        self.document.feed(self.text[self.at : found + len(end)])
+        self.at = found + len(end)
+
+    def _find(self, text: str, look: int) -> int:
+        """How far from the cursor a text is, if it is within reach; else -1."""
+        while (found := self.text.find(text, self.at + look)) < 0:
+            if len(self.text) - self.at > self.limit or not self._more():
+                return -1
+        return found - self.at
+
+    def _unit(self) -> tuple[str, str]:
+        """The unit that begins at the cursor, and that it is too long if it is."""
+        begin, look = "", 3  # from the cursor on
+        self._find(">", look)
+        empty = _EMPTY.match(self.text, self.at)
+        if empty is not None:
+            self.at = empty.end()
+            return empty[0], ""
+        while True:
+            match = _INSIDE.search(self.text, self.at + look)
+            if match is not None and match[0].startswith("<!"):
+                opened = match.end() - self.at
+                closed = self._find("-->" if match[0] == "<!--" else "]]>", opened)
+                look = closed + 3 if closed >= 0 else opened  # what is never closed is left to the parser
+                continue
+            if match is not None:
+                if match[0].startswith("</") and "body" in match[0]:
+                    break
+                end = match.end() if match[0].startswith("</") else match.start()
+                text = self.text[self.at : end]
+                self.document.leave_out(text)
+                self.at = end
+                return (begin, too_long(self.limit)) if begin or len(text) > self.limit else (text, "")
+            look = max(look, len(self.text) - self.at - _LONGEST_MARK)
+            if len(self.text) - self.at > self.limit:
+                begin = begin or self.text[self.at : self.at + RAW]
+                self.document.leave_out(self.text[self.at : self.at + look])
+                self.at += look
+                look = 0
+            if not self._more():
+                break
+        raise self.document.broken(self.document.line, 1, "a unit is never closed")
+
+
+def _decoder(head: bytes, name: str) -> Callable[..., str]:
+    """Decodes a file that begins with these bytes; what its encoding does not allow becomes surrogates."""
+    declared = _DECLARED.search(head[:1024])
+    encoding = encoding_of(head, name, declared[1].decode() if declared else None)
+    try:
+        wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+        return codecs.getincrementaldecoder(encoding)("surrogatepass" if wide else "surrogateescape").decode
+    except LookupError:
+        raise SourceError(f"{name} says that its encoding is '{encoding}', which is not known") from None
 
 
 def _local(element: Element) -> str:

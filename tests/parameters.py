@@ -158,6 +158,8 @@ def _objects(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.Se
 def _strings(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
+    if "examples" in schema:
+        return st.sampled_from(schema["examples"])
     if schema.get("maxLength") == 1:
         return st.sampled_from([",", ";", "|", "\t", '"'])
     # A tag of a language is the only text of at least two characters.

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from curate.errors import CurateError
+from curate.files import regular
 
 Path = tuple[str | int, ...]
 _MOST_NODES = 200_000
@@ -101,7 +102,7 @@ def read_document(file: FilePath, shown: str) -> Document:
     """
     document = Document(file, shown, None)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = regular(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         near = nearest(file.name, [path.name for path in file.parent.glob("*.y*ml")] if file.parent.is_dir() else [])
         raise CatalogError([Problem(Mark(shown, 1), f"there is no such file{near}")]) from None

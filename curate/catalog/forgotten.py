@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from curate.catalog.document import Mark, Problem
+from curate.files import regular
 
 FILE = "forgotten.jsonl"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -42,7 +43,7 @@ def read_forgotten(folder: Path) -> tuple[Forgotten, list[Problem]]:
     rows, sources, entries, problems = set[str](), set[str](), [], []
     of: dict[str, set[str]] = {}
     try:
-        lines = path.read_bytes().splitlines()
+        lines = regular(path).read_bytes().splitlines()
     except FileNotFoundError:
         return Forgotten(), []
     except OSError as error:
@@ -93,7 +94,7 @@ def remember_to_forget(
     new += [{"row": one, **({"of": of[one]} if of[one] else {}), **more} for one in sorted(set(of) - known.rows)]
     if new:
         path = folder / FILE
-        before = path.read_bytes() if path.exists() else b""
+        before = regular(path).read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"
         temporary = path.with_name(f".{FILE}.tmp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from curate.catalog import Catalog
@@ -15,6 +15,7 @@ from curate.engine.work import Task
 from curate.errors import BuildError
 from curate.rows import Kind
 from curate.steps import Source, SourceError, Unit
+from curate.unused import Unused
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Reader:
         for name in fresh:
             found = results[f"read {name}"]
             shards = shards_of(tasks[name], found)
+            self._note_unused(name, found)
             if shards is not None:
                 self._check_bad(name, found)
                 shards = without_forgotten(self.runner, f"read {name}", shards, name)
@@ -111,6 +113,19 @@ class Reader:
                 f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table",
             ] = None
 
+    def _note_unused(self, name: str, results: Sequence[dict[str, Any] | None]) -> None:
+        """Tells a plan what of a source nothing uses: of all rows where they have been read, else of the first ones."""
+        if self.runner.executor is not None:
+            return
+        unused = unused_of(results)
+        if unused is None:
+            try:
+                unused = self.catalog.sources[name].unused(name)
+            except (SourceError, OSError):
+                return  # the build will say what is wrong
+        if said := str(unused):
+            self.runner.plan.notes[f"source '{name}': not used: {said}"] = None
+
     def _about(
         self, name: str, kind: Kind, tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any]:
@@ -118,4 +133,14 @@ class Reader:
         units = [{"name": task.payload["unit"]["name"], "state": task.recipe["state"], "rows": result["rows"], "bad": result["bad"], "key": task.key}
                  for task, result in zip(tasks, results, strict=True) if result]  # fmt: skip
         return {"name": name, "use": source.tag, "kind": kind.value, "license": source.license, "translation_of": source.parent(),
-                "params": source.identity(), "units": units}  # fmt: skip
+                "params": source.identity(), "units": units, "unused": asdict(unused_of(results) or Unused())}  # fmt: skip
+
+
+def unused_of(results: Sequence[dict[str, Any] | None]) -> Unused | None:
+    """What the units of a source had and nothing used, together; None if one of them is not read."""
+    unused = Unused()
+    for result in results:
+        if result is None:
+            return None
+        unused.add(Unused(**result["unused"]))
+    return unused

@@ -49,6 +49,8 @@ class Plan:
     stages: list[StagePlan] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     """Dataset → the version that is already there and complete, or None if something must run."""
+    notes: dict[str, None] = field(default_factory=dict)
+    """What else there is to know, once each: the columns that nothing uses."""
 
     @property
     def idle(self) -> bool:
@@ -63,7 +65,7 @@ class Plan:
                 lines.append(f"{dataset}: up to date, version {version}")
             elif all(stage.idle for stage in self.stages if stage.dataset == dataset):
                 lines.append(f"{dataset}: point 'latest' at a version that is already there")
-        return "\n".join(lines) or "nothing to do"
+        return "\n".join([*(lines or ["nothing to do"]), *self.notes])
 
 
 def reasons(

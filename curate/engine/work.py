@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ from curate.engine.columns import (
 )
 from curate.engine.context import WorkerContext
 from curate.engine.integrity import file_digest
-from curate.engine.shards import Cuts, cut, write_parquet, write_shard
+from curate.engine.shards import COMPRESSION, Cuts, cut, write_parquet, write_shard
 from curate.engine.store import Store, sync_folder
 from curate.rows import Kind, content_digest, with_ids
 from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit, digest_files
+from curate.unused import Unused
 
 _BATCH = 2_048
 BAD_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
@@ -136,26 +137,47 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
         tuple(Path(path) for path in work.payload["unit"]["files"]),
         work.payload["unit"]["state"],
     )
-    bad: list[dict[str, str]] = []
+    examples: list[str] = []
+    bad = 0
+    unused = Unused()
     forgotten = pa.array(work.payload["forgotten"], pa.string())
 
     def tables() -> Iterator[pa.Table]:
+        nonlocal bad
         for batch in source.read(unit, work.payload["name"], work.context):
-            bad.extend({"source": work.payload["name"], "unit": unit.name, "place": row.where, "reason": row.reason, "raw": row.raw}
-                       for row in batch.bad)  # fmt: skip
+            if batch.bad:
+                # Written as they come: of a file that is not what it is said to be, every row is one.
+                places = [row.where for row in batch.bad]
+                columns = [
+                    [work.payload["name"]] * len(places),
+                    [unit.name] * len(places),
+                    places,
+                    [row.reason for row in batch.bad],
+                    [row.raw for row in batch.bad],
+                ]
+                writer.write_table(
+                    pa.Table.from_arrays([pa.array(one, pa.string()) for one in columns], schema=BAD_SCHEMA)
+                )
+                bad += len(places)
+                examples.extend(
+                    f"{unit.name}:{row.where.removeprefix('line ')}: {row.reason}"
+                    for row in batch.bad[: 3 - len(examples)]
+                )
+            if batch.unused is not None:
+                unused.add(batch.unused)
             work.tick(batch.table.num_rows)
             if batch.table.num_rows:
                 table = with_ids(kind, batch.table)
                 yield table.filter(pc.invert(pc.is_in(table["id"], forgotten))) if len(forgotten) else table
 
-    shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
-              for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
+    with pq.ParquetWriter(folder / "bad.parquet", BAD_SCHEMA, use_dictionary=False, **COMPRESSION) as writer:
+        shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
+                  for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
     read = work.payload["unit"]["read"]
     if unit.files and [digest_files([path]) for path in unit.files] != read and not unit.state:
         raise StepError(f"{unit.name} changed while it was being read; build again")
-    write_parquet(pa.Table.from_pylist(bad, BAD_SCHEMA), folder / "bad.parquet")
-    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad),
-            "bad_examples": [f"{row['unit']}:{row['place'].removeprefix('line ')}: {row['reason']}" for row in bad[:3]]}  # fmt: skip
+    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": bad,
+            "bad_examples": examples, "unused": asdict(unused)}  # fmt: skip
 
 
 def link(work: Work, folder: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from curate.backends import Model
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import ModelError
+from curate.files import regular
 from curate.models.answers import AnswerCache, question_key
 from curate.models.chat import ChatTemplate
 from curate.models.devices import takes_device
@@ -184,7 +185,7 @@ class Vllm(Model):
         if given is None or regex.search(r"\{[{%]", given):
             return given
         try:
-            return Path(given).expanduser().read_text("utf-8")
+            return regular(Path(given).expanduser()).read_text("utf-8")
         except (OSError, UnicodeError) as error:
             raise ModelError(
                 f"'chat_template' is neither Jinja text (there is no '{{{{' or '{{%' in it) nor a file with it: {error}"

@@ -18,6 +18,7 @@ import regex
 from curate.catalog.document import nearest
 from curate.engine.store import write_atomically
 from curate.errors import StepError
+from curate.files import regular
 from curate.rows.ids import hash_texts
 
 Verdict = Literal["good", "bad", "unsure"]
@@ -82,7 +83,7 @@ def read_labels(paths: Sequence[str | Path]) -> list[Label]:
     found: dict[tuple[str, str], Label] = {}
     for path in map(Path, paths):
         try:
-            lines = _parquet(path) if path.suffix == ".parquet" else _json_lines(path)
+            lines = (_parquet if path.suffix == ".parquet" else _json_lines)(regular(path))
             for place, given in lines:
                 one = _label(given, f"{path.name}, {place}")
                 found[one.key] = one

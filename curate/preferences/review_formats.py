@@ -16,6 +16,7 @@ import orjson
 
 from curate.engine.store import write_atomically
 from curate.errors import StepError
+from curate.files import regular
 from curate.preferences.review_sheet import TITLES, Asked, Sheet
 from curate.preferences.review_tables import (
     Found,
@@ -89,7 +90,9 @@ def read(path: Path) -> Iterator[Found]:
     try:
         if path.is_dir():
             yield from _read_json(path / "records.json")
-        elif path.suffix == ".xlsx":
+            return
+        regular(path)
+        if path.suffix == ".xlsx":
             yield from read_workbook(path)
         elif path.suffix == ".json":
             yield from _read_json(path)
@@ -106,7 +109,7 @@ def read(path: Path) -> Iterator[Found]:
 def _read_json(path: Path) -> Iterator[Found]:
     """Records of Argilla, tasks of Label Studio (JSON or JSON-MIN): told apart by what they hold."""
     try:
-        given = orjson.loads(path.read_bytes())
+        given = orjson.loads(regular(path).read_bytes())
     except orjson.JSONDecodeError as error:
         raise StepError(f"{path.name}: no JSON: {error}") from None
     if not isinstance(given, list):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import ExportError
+from curate.files import regular
 from outputs.formats.turns import Misread, Turn
 
 MARK = "the text holds a mark of the chat template"
@@ -133,7 +134,7 @@ def load_template(file: str | None) -> Template:
             raise ExportError(f"{path} holds neither chat_template.jinja nor tokenizer_config.json")
         path = found[0]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular(path).read_text(encoding="utf-8")
         beside = path.with_name("tokenizer_config.json")
         settings = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
         if path.suffix == ".json":

@@ -183,19 +183,19 @@ def test_a_broken_conversation_is_a_bad_row(read: Read, jsonl: Write, messages: 
     assert reason in out.reasons[0] and out.reasons[0].startswith("line 2")
 
 
-def test_conversations_keep_tool_calls_and_the_text_of_parts(read: Read, jsonl: Write) -> None:
+def test_the_texts_of_parts_are_joined_and_a_tools_result_is_kept_behind_a_call_that_is_text(
+    read: Read, jsonl: Write
+) -> None:
     messages = [
         {"role": "user", "content": [{"type": "text", "text": "¿Qué hora "}, {"type": "text", "value": "es?"}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "reloj", "arguments": "{\"país\":\"Perú\"}"}}]},
+        {"role": "assistant", "content": 'reloj(país="Perú")'},
         {"role": "tool", "content": {"hora": "10"}},
-        {"from": "function_call", "value": "{}"},
         {"from": "observation", "value": "ok"},
         {"role": "ASSISTANT", "content": "Las diez."},
-    ]  # fmt: skip
+    ]
     out = read(JsonLines(path=jsonl({"messages": messages}), language="es", license="x"))
     assert out.said() == [[
-        ("user", "¿Qué hora es?"), ("assistant", '[{"function":{"name":"reloj","arguments":"{\\"país\\":\\"Perú\\"}"}}]'), ("tool", '{"hora":"10"}'),
-        ("assistant", "{}"), ("tool", "ok"), ("assistant", "Las diez."),
+        ("user", "¿Qué hora es?"), ("assistant", 'reloj(país="Perú")'), ("tool", '{"hora":"10"}'), ("tool", "ok"), ("assistant", "Las diez."),
     ]]  # fmt: skip
 
 

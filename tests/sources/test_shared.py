@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ ONE = {"license": "unknown", "language": "und"}
 DETECTED: list[tuple[Any, str, Kind, int]] = [
     (JsonArray, "alpaca/alpaca_data_cleaned_en_head.json.gz", Kind.SFT, 5_000),
     (JsonLines, "alpaca/alpaca_de_openai_12k.jsonl.gz", Kind.SFT, 12_000),
-    (JsonArray, "sft/glaive_toolcall_en_demo.json.gz", Kind.SFT, 300),
     (JsonArray, "sft/identity.json", Kind.SFT, 91),
     (JsonLines, "sft/oasst_20230412_fr_top1.jsonl.gz", Kind.SFT, 256),
     (JsonArray, "preference/dpo_en_demo.json.gz", Kind.PREFERENCE, 300),
@@ -38,6 +39,17 @@ def test_a_real_file_is_known_by_its_form(read: Read, cls: Any, file: str, kind:
     source = cls(path=str(DATA / file), **ONE)
     out = read(source)
     assert (source.makes, len(out.rows), out.bad) == (kind, count, [])
+
+
+def test_of_a_real_file_with_tools_only_rows_without_any_are_kept(read: Read) -> None:
+    for language in ("en", "zh"):
+        path = DATA / f"sft/glaive_toolcall_{language}_demo.json.gz"
+        rows = json.loads(gzip.decompress(path.read_bytes()))
+        without = [i for i, row in enumerate(rows) if row["tools"] in ("", "[]")]
+        assert not any(turn["from"] == "function_call" for i in without for turn in rows[i]["conversations"])
+        out = read(JsonArray(path=str(path), **ONE))
+        assert [row["lineage"]["source_id"].rpartition("#")[2] for row in out.rows] == list(map(str, without))
+        assert len(out.bad) == 300 - len(without) and all("column 'tools'" in reason for reason in out.reasons)
 
 
 def test_the_chinese_alpaca_joins_the_german_one_by_key(read: Read) -> None:

@@ -1,0 +1,92 @@
+"""Files that a user names are looked at before they are opened: a pipe would hang for ever, a device never end."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from glob import has_magic
+from pathlib import Path
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe (FIFO)"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def regular(path: Path) -> Path:
+    """The path itself, if a regular file is there (links are followed).
+
+    Raises:
+        OSError: there is none; for a pipe, a socket or a device ``strerror`` says what it is and what to do.
+    """
+    mode = path.stat().st_mode
+    for test, what in _KINDS:
+        if test(mode):
+            raise OSError(errno.EINVAL, f"{what}, not a file; write its content to a file and name that", str(path))
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return path
+
+
+def expand(pattern: Path) -> list[Path]:
+    """The files and folders that a pattern matches, sorted; ``**`` stands for folders at any depth.
+
+    As :func:`glob.glob` with ``recursive=True``, except that a folder to which several links lead (or one from inside
+    itself) is entered once.
+
+    Raises:
+        OSError: a folder cannot be looked into.
+    """
+    parts = pattern.parts[1:] if pattern.is_absolute() else pattern.parts
+    return sorted(set(_expand(Path(pattern.anchor), parts)))
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """A folder and those below it, hidden ones left out; links are followed, and each real folder comes once.
+
+    Raises:
+        OSError: one of them cannot be looked into.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting, links = [folder], list[Path]()
+    while waiting or links:
+        # Links last, so that a folder goes by its own name where both lead to it.
+        here = waiting.pop() if waiting else links.pop(0)
+        about = here.stat()
+        place = (about.st_dev, about.st_ino)
+        if place in seen:
+            continue
+        seen.add(place)
+        yield here
+        for entry in _entries(here):
+            if entry.is_dir() and not entry.name.startswith("."):
+                (links if entry.is_symlink() else waiting).append(here / entry.name)
+
+
+def _expand(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    if not parts:
+        yield folder
+        return
+    part, *rest = parts
+    if part == "**":
+        for inner in folders_below(folder):
+            yield from _expand(inner, rest)
+            if not rest:
+                yield from (inner / entry.name for entry in _entries(inner) if not entry.name.startswith("."))
+    elif has_magic(part):
+        for entry in _entries(folder):
+            hidden = entry.name.startswith(".") and not part.startswith(".")
+            if fnmatch.fnmatch(entry.name, part) and not hidden and (not rest or entry.is_dir()):
+                yield from _expand(folder / entry.name, rest)
+    elif (folder / part).is_dir() if rest else os.path.lexists(folder / part):
+        yield from _expand(folder / part, rest)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
