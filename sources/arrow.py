@@ -9,10 +9,16 @@ from typing import Any
 import pyarrow as pa
 
 from curate.steps import BadRow
-from sources.mapping import UNREAD, Record
+from sources.mapping import UNREAD, Need, Record
 from sources.reading import too_long
 
 Decode = Callable[[Any], Any]
+
+
+def lacks(columns: Mapping[str, Need] | None, names: Collection[str]) -> bool:
+    """Whether a column is missing, so that the first rows must come whole for the error to name what there is."""
+    wanted = [name for name, need in columns.items() if need.required] if columns is not None else []
+    return any(name not in names for name in wanted if not name.startswith("@"))
 
 
 def batch_records(

@@ -19,7 +19,7 @@ from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, NewRows, Source, SourceError, Unit
 from curate.unused import Unused
 from sources.detection import SAMPLE, Form, complete, detect, empty_form, kind_of_targets, wrong_targets
-from sources.mapping import BATCH_BYTES, Mapper, Record, Spec
+from sources.mapping import BATCH_BYTES, Mapper, Need, Record, Spec
 from sources.reading import MAX_ROW
 from sources.templates import Row, parse
 from sources.values import as_key
@@ -118,13 +118,12 @@ class Common(Source):
 
     @abstractmethod
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
         """The records of a unit in order.
 
         Args:
-            columns: the columns that are needed, where leaving out others saves work, and whether the digits of their
-                numbers matter; None for all.
+            columns: the columns that are needed, where leaving out others saves work; None for all.
             context: None while the form is being detected.
         """
 

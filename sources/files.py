@@ -14,10 +14,10 @@ from curate.catalog.params import Runtime
 from curate.files import regular
 from curate.steps import BadRow, Context, SourceError, Unit
 from sources.arrays import json_array
-from sources.arrow import batch_records, decoders_of, features_of
+from sources.arrow import batch_records, decoders_of, features_of, lacks
 from sources.base import Tabular
 from sources.delimited import Dialect, delimited, header_of
-from sources.mapping import BATCH_BYTES, BATCH_ROWS, Record
+from sources.mapping import BATCH_BYTES, BATCH_ROWS, Need, Record
 from sources.paths import find, units
 from sources.reading import Progress, guarded, json_lines, open_bytes
 from sources.templates import Row
@@ -55,7 +55,7 @@ class Files(Tabular):
 
     @abstractmethod
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]: ...
 
 
@@ -75,9 +75,9 @@ class JsonLines(TextFiles):
     lines: ClassVar[bool] = True
 
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
-        exact = None if columns is None else {name for name, digits in columns.items() if digits}
+        exact = None if columns is None else {name for name, need in columns.items() if need.digits}
         return json_lines(unit.files[0], unit.name, self.encoding, self.max_row_bytes, exact)
 
     def hint(self, rows: Sequence[Row]) -> str:
@@ -99,7 +99,7 @@ class JsonArray(TextFiles):
     the elements of another. ``*`` takes every value of an object for a row; its key is the column ``@key``."""
 
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
         return json_array(unit.files[0], unit.name, self.encoding, self.rows, self.max_row_bytes)
 
@@ -125,7 +125,7 @@ class Delimited(TextFiles):
         """How the files are written."""
 
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
         return delimited(unit.files[0], unit.name, self.encoding, self.dialect(), self.max_row_bytes)
 
@@ -186,17 +186,14 @@ class Parquet(Files):
     padded: ClassVar[bool] = True
 
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
         progress = Progress(unit.name, word="row")
         with guarded(progress), _opened(unit) as file:
             names = file.schema_arrow.names
             if twice := {name for name in names if names.count(name) > 1}:
                 raise SourceError(f"{unit.name} has more than one column called {', '.join(sorted(twice))}")
-            # The first rows come whole where a column is missing, so that an error can name those that exist.
-            whole = columns is not None and any(
-                name.partition(".")[0] not in names for name in columns if not name.startswith("@")
-            )
+            whole = lacks(columns, names)
             about: Any = file.metadata
             heaviest = max((about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows) for i in range(about.num_row_groups)),
                            default=1.0)  # fmt: skip

@@ -18,9 +18,9 @@ from pydantic_core import PydanticCustomError
 from curate.catalog.params import Runtime
 from curate.steps import BadRow, Context, SourceError, Unit
 from curate.unused import Unused
-from sources.arrow import batch_records, decoders_of
+from sources.arrow import batch_records, decoders_of, lacks
 from sources.base import Tabular
-from sources.mapping import Record
+from sources.mapping import Need, Record
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -191,16 +191,12 @@ class Hub(Tabular):
 
     # ------------------------------------------------------------------------------------------------------------ records
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
         number = 0
         try:
             loaded = self._open(unit)
-            names = loaded.column_names
-            # The first rows come whole where a column is missing, so that an error can name those that exist.
-            whole = columns is not None and any(
-                name.partition(".")[0] not in (names or name) for name in columns if not name.startswith("@")
-            )
+            whole = loaded.column_names is not None and lacks(columns, loaded.column_names)
             decoders = decoders_of(loaded.features.to_dict() if loaded.features is not None else None)
             # Arrow tables as they are: images and audio stay bytes, nothing is decoded.
             for table in loaded.with_format("arrow").iter(batch_size=_BATCH):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -41,6 +41,15 @@ RAW = 2_000
 
 Record = tuple[int, dict[str, Any], int]
 """Place in the unit (line from 1, or row from 0), values by column, size in bytes or characters."""
+
+
+class Need(NamedTuple):
+    """What a column is needed for."""
+
+    digits: bool
+    """Its numbers may become text, so that their digits matter."""
+    required: bool
+    """A file without it is an error."""
 
 
 class Unread(enum.Enum):
@@ -167,8 +176,9 @@ class Mapper:
         """Columns that stand beside a conversation and without which it would be another."""
         others = [template for template in self.templates if template not in scores.values()]
         digits = {name for template in others for column in template.columns for name in (column.name, column.root)}
-        self.needed = {name: name in digits for name in (*self.used, *self.watched)}
-        """The columns that are needed, and whether the digits of their numbers matter."""
+        required = {column.root for column in named if not column.optional}
+        self.needed = {name: Need(name in digits, name in required) for name in (*self.used, *self.watched)}
+        """The columns that are needed."""
 
         text = _padded(strict_text) if spec.padded else strict_text
         self.text = _padded(as_text) if spec.padded else as_text

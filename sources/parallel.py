@@ -22,7 +22,7 @@ from sources.base import Common
 from sources.delimited import Dialect, delimited
 from sources.detection import Form
 from sources.files import Encoding
-from sources.mapping import Record, Spec, raw_text
+from sources.mapping import Need, Record, Spec, raw_text
 from sources.paths import bare, find, units
 from sources.reading import Progress, guarded, lines, open_text
 from sources.templates import Row
@@ -65,7 +65,7 @@ class Pairs(Common):
         """The records of a unit with ``source`` and ``target``, in the forward direction."""
 
     def records(
-        self, unit: Unit, columns: Mapping[str, bool] | None, context: Context | None
+        self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
         there = {"source_language": self.source_language, "language": self.target_language}
         back = {"source_language": self.target_language, "language": self.source_language}
