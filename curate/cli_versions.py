@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from curate.cli_common import DEFAULT, CatalogFile, Format, StoreFolder, or_fail, print_answer
+from curate.cli_answer import Format, print_answer
+from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, or_fail
 from curate.cli_print import print_difference, print_funnel, print_story, tell, tell_export
 
 app = typer.Typer()
