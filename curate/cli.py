@@ -108,7 +108,7 @@ def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it
         while True:
             try:
                 line = input("curate> ").strip()
-                while line and not line.endswith(";") and not line.startswith("."):
+                while line and not line.endswith(";") and not line.startswith(".") and line not in ("exit", "quit"):
                     line += "\n" + input("   ...> ")
             except (EOFError, KeyboardInterrupt):
                 return

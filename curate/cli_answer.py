@@ -126,7 +126,7 @@ def _write_parquet(answer: pl.DataFrame | Iterable[pa.RecordBatch], file: IO[byt
         return answer.height
     batches = iter(answer)
     held = [next(batches)]
-    count, size = held[0].num_rows, held[0].nbytes
+    count, size = int(held[0].num_rows), int(held[0].nbytes)
     with pq.ParquetWriter(file, held[0].schema, compression="zstd") as writer:
         for batch in batches:
             if size >= _GROUP_BYTES:
