@@ -18,6 +18,7 @@ from curate.cli_common import (
     Variables,
     fail,
     load,
+    number,
     or_fail,
     or_say,
     say,
@@ -53,7 +54,7 @@ def schema() -> None:
 
 @app.command()
 def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
-         sample: Annotated[int | None, typer.Option(help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
+         sample: Annotated[int | None, typer.Option(min=4, help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
                                                          "what they cost is not spent again by the build.")] = None) -> None:  # fmt: skip
     """Say what building would do, and why, without doing it."""
     from curate import api
@@ -70,7 +71,7 @@ def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variab
 
 @app.command()
 def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
-          wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.")] = 0.0,
+          wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.", min=0, callback=number)] = 0.0,
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False) -> None:  # fmt: skip
     """Build datasets; what is already there and still holds is reused."""
     from curate import api

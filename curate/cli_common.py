@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -19,6 +20,13 @@ Variables = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Set a catalog variable, e.g. languages.targets=[sw]."),
 ]
 DEFAULT = Path("catalog.yaml")
+
+
+def number(value: float | None) -> float | None:
+    """For options: ``nan`` is no number, and no limit would ever be below it."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
 
 
 def load(file: Path, settings: list[str] | None) -> Catalog:

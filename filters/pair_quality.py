@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
-from curate.catalog.params import Decision, ModelName, PerLanguage, RowsName
+from curate.catalog.params import Amount, Decision, ModelName, PerLanguage, RowsName
 from curate.pairs import negation
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
@@ -28,7 +28,7 @@ from filters.pair_findings import CHECKS, Check, Findings
 from filters.pair_sides import Sides, compares_own, sides, without_blank
 
 Floats = npt.NDArray[np.float64]
-Limit = Decision[PerLanguage[float]]
+Limit = Decision[PerLanguage[Amount]]
 _OFF = PerLanguage[float]()
 _last: list[tuple[pa.Table, pair_align.Lexicon]] = []
 
