@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -147,19 +147,23 @@ def _table(frame: pl.DataFrame, rows: int) -> str:
 
 
 def _csv(frame: pl.DataFrame, *, header: bool) -> str:
+    import orjson
     import polars as pl
 
-    flat = []
-    for column in frame.iter_columns():
-        if column.dtype.is_nested():
-            texts = [None if value is None else _json(_plain(value)) for value in column.to_list()]
-        elif column.dtype == pl.Binary:
-            texts = [None if value is None else _jsonable(value) for value in column.to_list()]
-        else:
-            flat.append(column)
-            continue
-        flat.append(pl.Series(column.name, texts, dtype=pl.String))
-    return pl.DataFrame(flat).write_csv(include_header=header)
+    def nested(value: Any) -> str:
+        value = value.to_list() if isinstance(value, pl.Series) else value
+        return orjson.dumps(value, default=_jsonable).decode()
+
+    texts = []
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested():
+            form: Callable[[Any], str] = nested
+            if "Map(" in repr(dtype):
+                form = lambda value: _json(_plain(value.to_list() if isinstance(value, pl.Series) else value))  # noqa: E731
+            texts.append(pl.col(name).map_elements(form, return_dtype=pl.String))
+        elif dtype == pl.Binary:
+            texts.append(pl.col(name).map_elements(_jsonable, return_dtype=pl.String))
+    return frame.with_columns(texts).write_csv(include_header=header)
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -397,3 +397,78 @@ def test_a_version_that_is_gone_and_a_name_that_is_damaged(store):
         with pytest.raises(QueryError, match=r"v1.json"):
             database.query('SELECT * FROM "daily-words@v1"')
         assert database.query("SELECT count(*) FROM daily_words").item() > 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- writing
+WRITE = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, "-m", "curate.cli", "query", *sys.argv[1:]], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "jsonl", "parquet"])
+def test_a_long_answer_is_written_as_it_comes(built, tmp_path, format_):
+    """400 MB of answer, and a gigabyte as Python's own objects; neither process may hold it."""
+    sql = "SELECT range AS n, ['ขนมปัง ' || range] AS words, repeat('خبز ', 100) AS x FROM range(400000)"
+    out = tmp_path / "answer"
+    run = subprocess.run([sys.executable, "-c", WRITE, sql, "--store", str(built.root), "-f", format_, "-o", str(out), "--timeout", "600"],
+                         capture_output=True, text=True, check=True)  # fmt: skip
+    if sys.platform == "linux":
+        assert int(run.stdout) < 450
+    assert "400,000 rows written" in run.stderr
+    if format_ == "parquet":
+        table = pq.read_table(out)
+        assert (
+            table.num_rows == 400_000
+            and table["n"][-1].as_py() == 399_999
+            and table["words"][-1].as_py() == ["ขนมปัง 399999"]
+        )
+    else:
+        with out.open(encoding="utf-8") as lines:
+            rows = last = 0
+            for line in lines:
+                rows += "ขนมปัง" in line
+                last = line if "ขนมปัง" in line else last
+        assert rows == 400_000 and "ขนมปัง 399999" in last
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "jsonl", "parquet"])
+def test_a_file_is_there_as_a_whole_or_as_it_was(built, tmp_path, format_):
+    out = tmp_path / "answer"
+    out.write_text("what was there before")
+    command = [sys.executable, "-m", "curate.cli", "query", "--store", str(built.root), "-f", format_, "-o", str(out)]
+    sql = "SELECT CASE WHEN range > 300000 THEN error('no more') ELSE range END AS n FROM range(400000)"
+    failed = subprocess.run([*command, sql], capture_output=True, text=True)
+    assert failed.returncode == 1 and "no more" in failed.stderr and "Traceback" not in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["answer"] and out.read_text() == "what was there before"
+    subprocess.run([*command, "SELECT 1 AS n"], check=True, capture_output=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["answer"] and out.read_bytes() != b"what was there before"
+
+
+def test_pieces_are_written_as_one_answer(built, tmp_path, monkeypatch):
+    """The same bytes whether a frame is written or its batches, and the keys of maps are texts in JSON."""
+    from curate.cli_answer import Format, print_answer
+
+    sql = "SELECT range AS n, {'a': [range, NULL], 'm': MAP {range: 'x'}} AS s, 'é,\"\n' AS t, NULL AS e, 'ab'::BLOB AS b FROM range(10000)"
+    with Database(built) as database:
+        for format_ in (Format.CSV, Format.JSON, Format.JSONL):
+            print_answer(database.query(sql), format_, tmp_path / "frame")
+            print_answer(database.batches(sql), format_, tmp_path / "batches")
+            assert (tmp_path / "frame").read_bytes() == (tmp_path / "batches").read_bytes()
+        rows = [json.loads(line) for line in (tmp_path / "batches").read_text().splitlines()]
+        assert rows[9999] == {
+            "n": 9999,
+            "s": {"a": [9999, None], "m": {"9999": "x"}},
+            "t": 'é,"\n',
+            "e": None,
+            "b": "6162",
+        }
+        print_answer(database.batches("SELECT 1 AS n WHERE false"), Format.JSON, tmp_path / "none")
+        assert json.loads((tmp_path / "none").read_text()) == []
+        print_answer(database.batches("SELECT 1 AS n, [2] AS m WHERE false"), Format.CSV, tmp_path / "none")
+        assert (tmp_path / "none").read_text() == "n,m\n"
+        os.mkfifo(tmp_path / "pipe")
+        reader = subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True)
+        print_answer(database.batches("SELECT 7 AS n"), Format.CSV, tmp_path / "pipe")
+        assert reader.communicate()[0] == "n\n7\n"
