@@ -9,21 +9,22 @@ import typer
 
 from curate import cli_calibrate as asked
 from curate import cli_publish, cli_report, cli_review, cli_versions
+from curate.cli_answer import Format, print_answer
 from curate.cli_common import (
     DEFAULT,
     CatalogFile,
     Datasets,
-    Format,
     StoreFolder,
     Variables,
     fail,
     load,
+    number,
     or_fail,
     or_say,
-    print_answer,
     say,
 )
 from curate.cli_print import describe, first_sentence, tell, tell_finding
+from curate.terminal import guard_streams
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Build, query and publish multilingual training data from a catalog.")  # fmt: skip
@@ -58,7 +59,7 @@ def schema() -> None:
 
 @app.command()
 def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
-         sample: Annotated[int | None, typer.Option(help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
+         sample: Annotated[int | None, typer.Option(min=4, help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
                                                          "what they cost is not spent again by the build.")] = None) -> None:  # fmt: skip
     """Say what building would do, and why, without doing it."""
     from curate import api
@@ -75,7 +76,7 @@ def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variab
 
 @app.command()
 def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
-          wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.")] = 0.0,
+          wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.", min=0, callback=number)] = 0.0,
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False) -> None:  # fmt: skip
     """Build datasets; what is already there and still holds is reused."""
     from curate import api
@@ -101,25 +102,31 @@ def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it
     from curate.sql import Database, Limits
 
     opened = or_fail(lambda: Database(api.open_store(store, catalog), Limits(timeout, memory)))
-    if sql is not None:
-        with opened:
-            or_fail(lambda: print_answer(opened.query(sql), format_, output))
-        return
-    say("tables: " + ", ".join(name for name in opened.names if "@" not in name))
-    while True:
-        try:
-            line = input("curate> ").strip()
-            while line and not line.endswith(";") and not line.startswith("."):
-                line += "\n" + input("   ...> ")
-        except (EOFError, KeyboardInterrupt):
+
+    def answer(statement: str) -> None:
+        print_answer(opened.query(statement) if format_ is Format.TABLE else opened.batches(statement), format_, output)
+
+    with opened:
+        if sql is not None:
+            or_fail(lambda: answer(sql))
             return
-        if line.strip(";. ") in ("exit", "quit"):
-            return
-        if line.strip(";"):
+        say("tables: " + ", ".join(name for name in opened.names if "@" not in name))
+        while True:
             try:
-                print_answer(opened.query(line), format_, output)
-            except Exception as error:  # noqa: BLE001 - an interactive prompt goes on after any mistake
-                say(str(error))
+                line = input("curate> ").strip()
+                while line and not line.endswith(";") and not line.startswith(".") and line not in ("exit", "quit"):
+                    line += "\n" + input("   ...> ")
+            except (EOFError, KeyboardInterrupt):
+                return
+            if line.strip(";. ") in ("exit", "quit"):
+                return
+            if line.strip(";"):
+                try:
+                    answer(line)
+                except KeyboardInterrupt:
+                    say("stopped")
+                except Exception as error:  # noqa: BLE001 - an interactive prompt goes on after any mistake
+                    say(str(error))
 
 
 @app.command()
@@ -200,6 +207,7 @@ app.add_typer(cli_review.app, name="review")
 
 def main() -> None:
     """Entry point of the ``curate`` command."""
+    guard_streams()
     app()
 
 

@@ -18,7 +18,7 @@ app = typer.Typer(
 def export(
     name: Annotated[str, typer.Argument(help="name or name@ref.")],
     to: Annotated[Path, typer.Option("--to", "-o", help="The file (.csv, .tsv, .jsonl, .xlsx, .json), for Argilla a folder.")],
-    sample: Annotated[int, typer.Option(help="How many rows; 0 for all.")] = 200,
+    sample: Annotated[int, typer.Option(help="How many rows; 0 for all.", min=0)] = 200,
     by: Annotated[str, typer.Option(help="Strata: language, status, step, reason, split, source, maker, attribute.NAME; with commas between.")] = "language",
     share: Annotated[str, typer.Option(help="equal: as many rows of each stratum; proportional: by its size.")] = "equal",
     format_: Annotated[str | None, typer.Option("--format", "-f", help="csv, tsv, jsonl, xlsx, argilla, label-studio; by the file's name if left out.")] = None,

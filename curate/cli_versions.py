@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from curate.cli_common import DEFAULT, CatalogFile, Format, StoreFolder, or_fail, print_answer, say
+from curate.cli_answer import Format, print_answer
+from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
 from curate.cli_print import print_difference, print_funnel, print_story, tell, tell_export
 
 app = typer.Typer()
@@ -84,8 +85,8 @@ def export(name: Annotated[str, typer.Argument(help="name or name@ref.")],
 
 @app.command()
 def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-       keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.")] = 0,
-       cache: Annotated[float | None, typer.Option(help="Also forget cached answers of models not used for so many days.")] = None,
+       keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.", min=0)] = 0,
+       cache: Annotated[float | None, typer.Option(help="Also forget cached answers of models not used for so many days.", min=0, callback=number)] = None,
        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:  # fmt: skip
     """Remove results that no dataset's last build stands on, and versions that no ref names."""
     from curate import api
@@ -145,7 +146,7 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
 
 @app.command()
 def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-           wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.")] = 0.0) -> None:  # fmt: skip
+           wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0) -> None:  # fmt: skip
     """Put aside what in the store is damaged, so that the next build makes it again."""
     from curate import api
     from curate.engine.repair import repair_store

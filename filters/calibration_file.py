@@ -165,15 +165,15 @@ class PairThreshold(_Part):
     """What decides about rows of one language pair."""
 
     verdict: Verdict
-    threshold: float | None = None
-    recall: float | None = None
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
+    recall: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Thresholds(_Part):
     """Of a calibration, what decides."""
 
     model: str
-    precision: float
+    precision: Annotated[float, Field(ge=0, le=1)]
     pairs: Mapping[str, PairThreshold]
 
     def __hash__(self) -> int:

@@ -19,7 +19,16 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from curate.catalog.document import nearest
-from curate.catalog.params import Decision, EncoderName, LanguageTag, PerLanguage, Reference, RowsName, Runtime
+from curate.catalog.params import (
+    Amount,
+    Decision,
+    EncoderName,
+    LanguageTag,
+    PerLanguage,
+    Reference,
+    RowsName,
+    Runtime,
+)
 from curate.data_files import DataFile
 from curate.pairs.negation import NEGATION
 from curate.pairs.numbers import NUMBER_WORDS
@@ -119,7 +128,7 @@ class Contamination(ScoreStep):
     beside: Decision[PerLanguage[Share]] = PerLanguage(0.85)
     """The same for rows that have a benchmark's context as well (``context_share``): other questions about a paragraph share much
     with the item, and stand beside it with good reason."""
-    part: Decision[PerLanguage[float]] = PerLanguage(13.0)
+    part: Decision[PerLanguage[Amount]] = PerLanguage(13.0)
     """Least verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it has the
     context. Null: none does."""
     translation: Decision[PerLanguage[Share]] = PerLanguage(0.5, {"ar": 0.3, "th": 0.35, "tr": 0.35, "zh": 0.35})

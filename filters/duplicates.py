@@ -124,7 +124,7 @@ class Duplicates(GlobalStep):
     """For ``minhash``: ``jaccard``, the share of shingles that two texts have in common, which forgives moved and replaced
     passages; or ``edits``, the share of signs that need no change, which forgives typing errors all over a text (0.85 finds
     those with one sign in ten changed) and looks at many more pairs."""
-    shingle: dict[str, int] | int | None = None
+    shingle: dict[str, PositiveInt] | PositiveInt | None = None
     """How many signs (graphemes) make a shingle, one number or by Unicode script (``{default: 5, Han: 3}``). Unless given,
     5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the Indic scripts."""
     num_perm: Annotated[int, Field(ge=16, le=1024)] = 128

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import model_validator
 
-from curate.catalog.params import Decision, IdentifierName, LanguageTag, PerLanguage
+from curate.catalog.params import Count, Decision, IdentifierName, LanguageTag, PerLanguage, Share
 from curate.data_files import DataFile
 from curate.models import language_data
 from curate.models.language_data import DATA
@@ -55,14 +55,14 @@ class Language(ScoreStep):
     and target, …)."""
     level: Literal["row", "message"] = "row"
     """Whether the turns of a field are judged together or each by itself (the worst counts)."""
-    min: Decision[PerLanguage[float]] = PerLanguage(0.3)
+    min: Decision[PerLanguage[Share]] = PerLanguage(0.3)
     """Least probability (0 to 1) of the expected language. Null: no limit for that language."""
-    min_script: Decision[PerLanguage[float]] = PerLanguage(0.3)
+    min_script: Decision[PerLanguage[Share]] = PerLanguage(0.3)
     """Least share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
     traditional characters as the tag says. Null: no limit for that language."""
-    min_letters: int = 20
+    min_letters: Count = 20
     """Fewer letters than this and the filter abstains; a Han character counts as 3, kana, Hangul and Indic letters as 2."""
-    sure: Decision[PerLanguage[float]] = PerLanguage(0.5)
+    sure: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """A row is dropped for its language only if some other language has at least this probability (0 to 1): a list of
     names or nouns is no language, and no label fits it well."""
     abstain: Decision[Policy] = "keep"
@@ -81,11 +81,11 @@ class Language(ScoreStep):
     """Also identify sentence by sentence (clause by clause, script by script) and attach the languages found as
     ``mixture``, the greatest share first (``hi-Latn+en``), and the share in the expected language as ``expected_share``.
     Costs two to five times as much in all."""
-    mixture_share: float = 0.1
+    mixture_share: Share = 0.1
     """Least share (0 to 1) of the identified letters that makes a language part of the mixture."""
-    mixture_probability: float = 0.5
+    mixture_probability: Share = 0.5
     """Least probability of a segment's label; below, the segment counts for no language."""
-    min_expected_share: Decision[PerLanguage[float]] = PerLanguage[float]()
+    min_expected_share: Decision[PerLanguage[Share]] = PerLanguage[float]()
     """Least share (0 to 1) of a row's identified letters in the expected language (needs ``mixture``)."""
     allow_mixture: Decision[tuple[tuple[LanguageTag, ...], ...]] = ()
     """Mixtures that are meant, such as ``[[hi-Latn, en]]``: a row whose mixture has two languages or more, all of them in

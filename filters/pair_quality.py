@@ -18,7 +18,15 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
-from curate.catalog.params import AlignerName, Decision, EncoderName, IdentifierName, PerLanguage, RowsName
+from curate.catalog.params import (
+    AlignerName,
+    Amount,
+    Decision,
+    EncoderName,
+    IdentifierName,
+    PerLanguage,
+    RowsName,
+)
 from curate.data_files import DataFile
 from curate.pairs import negation
 from curate.pairs.chatter import CHATTER
@@ -34,7 +42,7 @@ from filters.pair_model import WEIGHTS
 from filters.pair_sides import Sides, compares_own, sides, without_blank
 
 Floats = npt.NDArray[np.float64]
-Limit = Decision[PerLanguage[float]]
+Limit = Decision[PerLanguage[Amount]]
 _OFF = PerLanguage[float]()
 _last: list[tuple[pa.Table, pair_align.Lexicon]] = []
 

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import field_validator
 
-from curate.catalog.params import Decision, LanguageTag, PerLanguage, Runtime
+from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, Runtime, Share
 from curate.data_files import DataFile
 from curate.rows import Kind, answer_field, main_fields, private, unknown_fields
 from curate.rows.private import PHONES
@@ -54,7 +54,8 @@ _WITH_PACKS = frozenset({"function_words", "refusals", "identity", "boilerplate"
 _EVERYWHERE = frozenset({"private", "secrets", "injection", "hidden", "lists"})
 _MOST_SPANS = 64
 _UNSPACED = ("zh", "ja", "yue", "wuu", "th", "lo", "km", "my", "bo", "ko")
-Limit = Decision[PerLanguage[float]]
+Limit = Decision[PerLanguage[Amount]]
+Shares = Decision[PerLanguage[Share]]
 
 
 class Quality(ScoreStep):
@@ -91,25 +92,25 @@ class Quality(ScoreStep):
     private_kinds: tuple[str, ...] = private.PRIVATE
     """What counts as private: ``email``, ``phone``, ``iban``, ``card``, ``ip``, ``national_id``."""
 
-    max_symbols: Limit = PerLanguage(0.6)
+    max_symbols: Shares = PerLanguage(0.6)
     """Greatest share of punctuation and symbols. Null, as in all that follow: no limit."""
-    max_digits: Limit = PerLanguage[float]()
+    max_digits: Shares = PerLanguage[float]()
     """Greatest share of digits."""
-    max_bullets: Limit = PerLanguage[float]()
+    max_bullets: Shares = PerLanguage[float]()
     """Greatest share of lines that are items of a list."""
-    max_ellipses: Limit = PerLanguage(0.5)
+    max_ellipses: Shares = PerLanguage(0.5)
     """Greatest share of lines that break off with dots."""
-    max_line_repeats: Limit = PerLanguage(0.7)
+    max_line_repeats: Shares = PerLanguage(0.7)
     """Greatest share of lines that stood there before."""
     max_run: Limit = PerLanguage(60.0)
     """How often one letter or sign may stand there without anything between."""
     min_function_words: Limit = PerLanguage[float]()
     """Least share of the language's commonest words, 1 being a usual text. Lists and names have few: 0.2 drops more than debris."""
-    max_refusal: Limit = PerLanguage(0.5)
+    max_refusal: Shares = PerLanguage(0.5)
     """0.5 drops answers that open with a refusal, 0 also those with one further down."""
-    max_assistant: Limit = PerLanguage(0.5)
+    max_assistant: Shares = PerLanguage(0.5)
     """0.5 drops answers that open as a machine's, 0 also those that come to it further down."""
-    max_cutoff: Limit = PerLanguage(0.5)
+    max_cutoff: Shares = PerLanguage(0.5)
     """0.5 drops answers that speak of the end of their training or that they cannot look things up."""
     max_names: Limit = PerLanguage[float]()
     """How many names of models and their makers may be there; a text about them has many for a reason."""
@@ -123,7 +124,7 @@ class Quality(ScoreStep):
     """Whether rows with private text go; the step ``redact`` replaces it instead."""
     secrets: Decision[Literal["report", "drop"]] = "drop"
     """Whether rows with keys and passwords go."""
-    max_injection: Limit = PerLanguage(0.5)
+    max_injection: Shares = PerLanguage(0.5)
     """0.5 drops texts that command whoever reads them as a prompt."""
     max_template: Limit = PerLanguage(0.0)
     """How many tokens of chat templates may be there."""

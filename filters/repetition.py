@@ -6,6 +6,8 @@ other scripts of :data:`curate.rows.text.UNSPACED`. Numbers count as words, punc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -23,6 +25,8 @@ LEAST = 4
 """So many units must be equal to those one piece before them for a loop."""
 PERIODS = 100
 """The longest piece, in units, whose repetition in a row is looked for."""
+_MANY = 250_000
+"""A text of more units than this is looked at by itself, a part at a time."""
 
 
 def repetition(texts: pl.Series) -> pl.DataFrame:
@@ -42,18 +46,26 @@ def repetition(texts: pl.Series) -> pl.DataFrame:
     parts = [pl.DataFrame(schema={"repetition": pl.Float64, "loop": pl.Float64})]
     for batch in text.batches(texts):
         units = text.units(batch)
-        parts.append(pl.DataFrame({"repetition": _repeated_share(units).round(4), "loop": _longest_loop(units)}))
+        if len(batch) == 1 and len(units.hashes) > _MANY:
+            share, loop = _one_share(units), _one_loop(units)
+        else:
+            share, loop = _repeated_share(units), _longest_loop(units)
+        parts.append(pl.DataFrame({"repetition": share.round(4), "loop": loop}))
     return pl.concat(parts)
 
 
 def _windows(hashes: npt.NDArray[np.uint64], size: npt.NDArray[np.int64] | int) -> npt.NDArray[np.uint64]:
     """A hash of the ``size`` units from each unit on (past the end: of what is there)."""
     longest = int(np.max(size, initial=0))
-    padded = np.concatenate([hashes, np.zeros(longest, np.uint64)])
     mixed = np.zeros(len(hashes), np.uint64)
-    for step in range(longest):
-        part = mixed * _PRIME + padded[step : step + len(hashes)]
-        mixed = part if isinstance(size, int) else np.where(step < size, part, mixed)
+    for step in range(min(longest, len(hashes))):
+        if isinstance(size, int):
+            mixed *= _PRIME
+            mixed[: len(hashes) - step] += hashes[step:]
+        else:
+            part = mixed * _PRIME
+            part[: len(hashes) - step] += hashes[step:]
+            mixed = np.where(step < size, part, mixed)
     return mixed
 
 
@@ -72,7 +84,7 @@ def _repeated_share(units: text.Units) -> npt.NDArray[np.float64]:
     position = np.arange(len(units.hashes)) - units.offsets[rows]
     sizes = size[rows]
     fits = (position + sizes <= counts[rows]) & (counts >= SHORTEST * size)[rows]
-    letters = np.concatenate([[0], np.cumsum(units.lengths)])
+    letters = np.concatenate([[0], np.cumsum(units.lengths, dtype=np.int64)])
     ends = np.minimum(np.arange(len(sizes)) + sizes, len(sizes))
     fits &= (sizes == CHARACTERS) | (letters[ends] - letters[:-1] >= LETTERS)
     starts = np.flatnonzero(fits)
@@ -102,10 +114,68 @@ def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
     longest = np.ones(len(counts))
     for period in range(1, min(PERIODS, len(hashes) - 1) + 1):
         same = (hashes[period:] == hashes[:-period]) & (rows[period:] == rows[:-period])
-        if period == 1:
-            same &= lengths[1:] > 1
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], same.view(np.int8), [0]])))
-        begins, lasting = edges[::2], edges[1::2] - edges[::2]
-        begins, lasting = begins[lasting >= LEAST], lasting[lasting >= LEAST]
+        begins, lasting = _runs(same, lengths, period)
         np.maximum.at(longest, rows[begins], lasting // period + 1.0)
     return longest
+
+
+def _runs(
+    same: npt.NDArray[np.bool_], lengths: npt.NDArray[np.uint8], period: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where units begin to be equal to those one period before, and for how long, if for long enough."""
+    if period == 1:
+        same &= lengths[1:] > 1
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).view(np.int8)))
+    begins, lasting = edges[::2], edges[1::2] - edges[::2]
+    return begins[lasting >= LEAST], lasting[lasting >= LEAST]
+
+
+# ---------------------------------------------------------------------------------------------------- one long text by itself
+def _repeats(
+    keys: npt.NDArray[np.uint64], among: npt.NDArray[np.bool_]
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """The places of keys that stand there already, each with the nearest one before it; a part of all keys at a time."""
+    parts = min(-(-len(keys) // _MANY), 2**16)
+    part_of = np.zeros(len(keys), np.uint16)
+    for start in range(0, len(keys), _MANY):
+        part_of[start : start + _MANY] = text.scramble(keys[start : start + _MANY]) % np.uint64(parts)
+    for part in range(parts):
+        places = np.flatnonzero((part_of == part) & among)
+        order = np.argsort(keys[places], kind="stable")
+        places = places[order]
+        equal = keys[places[1:]] == keys[places[:-1]]
+        yield places[1:][equal], places[:-1][equal]
+
+
+def _one_share(units: text.Units) -> npt.NDArray[np.float64]:
+    """What :func:`_repeated_share` says of a single text, in a quarter of the memory."""
+    count = len(units.hashes)
+    size = CHARACTERS if units.singles[0] * 2 > count else WORDS
+    if count < SHORTEST * size:
+        return np.zeros(1)
+    keys = _windows(units.hashes, size)[: count - size + 1]
+    fits = np.ones(len(keys), bool)
+    if size == WORDS:
+        letters = np.zeros(len(keys), np.uint8)  # a unit has 20 at most
+        for step in range(size):
+            letters += units.lengths[step : step + len(keys)]
+        fits = letters >= LETTERS
+    again = np.zeros(len(keys), bool)
+    for later, _ in _repeats(keys, fits):
+        again[later] = True
+    covered = np.zeros(count, bool)
+    for step in range(size):
+        covered[step : step + len(keys)] |= again
+    return np.array([np.count_nonzero(covered) / count])
+
+
+def _one_loop(units: text.Units) -> npt.NDArray[np.float64]:
+    """What :func:`_longest_loop` says of a single text, in a quarter of the memory."""
+    hashes, longest = units.hashes, 1.0
+    keys = _windows(hashes, LEAST)
+    if any((later - earlier <= PERIODS).any() for later, earlier in _repeats(keys, np.ones(len(keys), bool))):
+        del keys
+        for period in range(1, min(PERIODS, len(hashes) - 1) + 1):
+            _, lasting = _runs(hashes[period:] == hashes[:-period], units.lengths, period)
+            longest = max(longest, int(lasting.max(initial=0)) // period + 1.0)
+    return np.array([longest])

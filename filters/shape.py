@@ -12,7 +12,7 @@ from typing import ClassVar
 import polars as pl
 import pyarrow as pa
 
-from curate.catalog.params import Decision, PerLanguage
+from curate.catalog.params import Count, Decision, PerLanguage, Share
 from curate.rows import Kind, answer_field, text, unknown_fields
 from curate.rows.masks import mask
 from curate.steps import Context, Rows, ScoreStep
@@ -36,7 +36,7 @@ _DEFECTS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 ROLE_DEFECTS = ("no_turns", "system_position", "starts_with", "tool_position", "alternation", "ends_with")
 _SIDES: Mapping[Kind, tuple[str, str]] = {Kind.PREFERENCE: ("chosen", "rejected"), Kind.PARALLEL: ("source", "target")}
-Limit = Decision[PerLanguage[int]]
+Limit = Decision[PerLanguage[Count]]
 
 
 class Shape(ScoreStep):
@@ -80,7 +80,7 @@ class Shape(ScoreStep):
     """Least number of messages besides the system message, the rejected answer not counted."""
     max_turns: Limit = PerLanguage[int]()
     """Greatest number of messages besides the system message, the rejected answer not counted."""
-    max_repetition: Decision[PerLanguage[float]] = PerLanguage(0.6)
+    max_repetition: Decision[PerLanguage[Share]] = PerLanguage(0.6)
     """Greatest share (0 to 1) of a text that only says again, in long pieces, what the same text said before; see
     :func:`filters.repetition.repetition`. Null: no limit."""
     max_loop: Limit = PerLanguage(8)

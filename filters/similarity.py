@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, EncoderName, PerLanguage
 from curate.rows import Kind, main_fields, unknown_fields
@@ -30,7 +30,9 @@ Vectors = npt.NDArray[np.float32]
 # Margin: 1 is what a pair has that is no nearer to each other than to its neighbours.
 _LEAST = {"cosine": 0.5, "margin": 1.05}
 _CALIBRATED: Literal["calibrated"] = "calibrated"
-Least = float | Literal["calibrated"]
+Cosine = Annotated[float, Field(ge=-1)]
+"""Or a margin, which is a ratio of them."""
+Least = Cosine | Literal["calibrated"]
 
 
 class Similarity(ScoreStep):
@@ -72,7 +74,7 @@ class Similarity(ScoreStep):
     min: Decision[PerLanguage[Least]] = PerLanguage[Least]()
     """Least similarity. Unless given, 0.5 for ``cosine`` and 1.05 for ``margin``; 0 turns it off. ``calibrated``: the cosine that
     the calibration found for the pair of languages."""
-    max: Decision[PerLanguage[float]] = PerLanguage[float]()
+    max: Decision[PerLanguage[Cosine]] = PerLanguage[float]()
     """Greatest similarity: above it the text was copied rather than translated. For cosines, 0.99 or so."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
     """What happens to rows that have something to be compared with but could not be."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import typing
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from curate.cli import app
@@ -69,3 +73,52 @@ def test_two_columns_of_one_name_are_shown(curate):
     curate("build", "-q")
     shown = curate("query", "SELECT a.id, b.id FROM first a JOIN first b USING (id)", "-f", "csv").output.splitlines()
     assert shown[0] == "id,id_1" and len(shown) == 3
+
+
+CHECKED_LATER = {
+    "timeout": "time limit", "precision": "Input should be greater than 0", "bad": "Input should be greater than 0", "among": "equal to 1", "least": "equal to 5", "most": "equal to 5",
+}  # fmt: skip
+"""Options whose limits the part that uses them knows, and what it says."""
+ANY_NUMBER = {"seed"}
+
+
+def numeric_options() -> list:
+    """(command with what it requires, option, type) of every number that the command line takes."""
+    found = []
+    commands = [((one.name or one.callback.__name__,), one.callback) for one in app.registered_commands]
+    commands += [((group.name, one.name or one.callback.__name__), one.callback) for group in app.registered_groups for one in group.typer_instance.registered_commands]  # fmt: skip
+    for words, function in commands:
+        hints = typing.get_type_hints(function, include_extras=True)
+        required: list[str] = []
+        for name, parameter in inspect.signature(function).parameters.items():
+            about = typing.get_args(hints[name])[1]
+            written = next(
+                (one for one in about.param_decls or () if one.startswith("--")),
+                f"--{name.rstrip('_').replace('_', '-')}",
+            )
+            if parameter.default is parameter.empty:
+                required += ["use-multilingual"] if isinstance(about, typer.models.ArgumentInfo) else [written, "x"]
+            inner = typing.get_args(hints[name])[0]
+            kinds = {inner, *typing.get_args(inner)} & {int, float}
+            if kinds:
+                found.append(((*words,), required, written, kinds.pop()))
+    return [
+        pytest.param([*words, *required], option, kind, id=" ".join([*words, option]))
+        for words, required, option, kind in found
+    ]
+
+
+@pytest.mark.parametrize(("command", "option", "kind"), numeric_options())
+def test_every_number_has_a_least_value_that_is_told(curate, command, option, kind):
+    if option.removeprefix("--") in ANY_NUMBER:
+        return
+    for value in ("-1", "nan") if kind is float else ("-1",):
+        run = CliRunner().invoke(app, [*command, option, value])
+        assert run.exit_code != 0 and (run.exception is None or isinstance(run.exception, SystemExit)), run.exception
+        told = r"(range x>=|greater than or equal to )\d"  # as Typer says it, before and since 1.0
+        told = f"nan|{told}" if value == "nan" else CHECKED_LATER.get(option.removeprefix("--"), told)
+        assert re.search(told, " ".join(run.output.replace("│", " ").split())), run.output
+
+
+def test_the_numbers_are_found():
+    assert {"plan --sample", "build --wait", "query --timeout", "gc --keep", "gc --cache", "calibrate --precision", "review export --sample"} <= {one.id for one in numeric_options()}  # fmt: skip

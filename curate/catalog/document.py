@@ -62,6 +62,10 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own shape
 
 
+_STANDARD = "tag:yaml.org,2002:"
+_SCALARS: dict[str, re.Pattern[str]] = {}
+"""Tag of a value that is no text → how it is written; a value with such a tag (``!!int``) must be written so too."""
+_NAMES = {"int": "number", "float": "number", "bool": "boolean (true or false)"}
 for _tag, _pattern, _first in (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
@@ -70,7 +74,8 @@ for _tag, _pattern, _first in (
      list("-+0123456789.")),
     ("merge", r"^(?:<<)$", ["<"]),
 ):  # fmt: skip
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+    _SCALARS[_tag] = re.compile(_pattern)
+    _Loader.add_implicit_resolver(f"{_STANDARD}{_tag}", _SCALARS[_tag], _first)
 
 
 @dataclass
@@ -136,6 +141,13 @@ def _parse(text: str, document: Document) -> Document:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         message = getattr(error, "problem", None) or str(error)
+        if isinstance(error, yaml.reader.ReaderError):  # a character that YAML does not allow
+            before = text[: error.position].split("\n")
+            line, column, message = (
+                len(before),
+                len(before[-1]) + 1,
+                f"the character U+{ord(text[error.position]):04X} may not stand here",
+            )
         raise CatalogError([Problem(Mark(shown, line, column), f"not valid YAML: {message}")]) from None
     document.values = {} if node is None else _Reader(document).value(node, ())
     if document.problems:
@@ -162,8 +174,10 @@ class _Reader:
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
+                self._tagged(node, "map")
                 return self._mapping(node, path)
             if isinstance(node, yaml.SequenceNode):
+                self._tagged(node, "seq")
                 return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
             return self._scalar(node, mark)
         finally:
@@ -174,7 +188,7 @@ class _Reader:
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             mark = Mark(self._document.shown, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            if key_node.tag == f"{_STANDARD}merge" and key_node.value == "<<":
                 for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                     given = self.value(part, path)
                     if isinstance(given, dict):
@@ -185,6 +199,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(mark, "a key must be a single word")
                 continue
+            self._tagged(key_node, "str", *(name for name in _SCALARS if name != "merge"))
             key = self._text(str(key_node.value), mark)
             if key in values:
                 first = self._document.mark((*path, key))
@@ -194,18 +209,29 @@ class _Reader:
             values[key] = self.value(value_node, (*path, key))
         return {**merged, **values}
 
+    def _tagged(self, node: yaml.Node, *allowed: str) -> str:
+        """A node's tag, which must be one of these: no other is what a catalog holds."""
+        tag = node.tag.removeprefix(_STANDARD)
+        if tag not in allowed or not node.tag.startswith(_STANDARD):
+            mark = Mark(self._document.shown, node.start_mark.line + 1, node.start_mark.column + 1)
+            shown = f"!!{tag}" if node.tag.startswith(_STANDARD) else node.tag
+            self._problem(
+                mark,
+                f"the tag {shown} makes an object of what stands here; a catalog holds only texts, numbers, lists, mappings",
+            )
+        return tag
+
     def _scalar(self, node: yaml.Node, mark: Mark) -> Any:
-        text, tag = str(node.value), node.tag.removeprefix("tag:yaml.org,2002:")
+        text, tag = str(node.value), self._tagged(node, "str", *_SCALARS)
+        if tag in _SCALARS and not _SCALARS[tag].match(text) and not (tag == "float" and _SCALARS["int"].match(text)):
+            self._problem(mark, f"'{text if len(text) <= 40 else f'{text[:37]}…'}' is no {_NAMES.get(tag, tag)}")
+            return None
         if tag == "null":
             return None
         if tag == "bool":
             return text.lower() == "true"
         if tag in ("int", "float"):
             return self._number(text, tag, mark)
-        if tag != "str":
-            self._problem(
-                mark, f"the tag {node.tag} makes an object; a catalog holds only texts, numbers, lists, mappings"
-            )
         return self._text(text, mark)
 
     def _number(self, text: str, tag: str, mark: Mark) -> int | float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from curate.catalog.document import Mark
 from curate.catalog.forgotten import Forgotten
@@ -34,7 +34,13 @@ class Names(Protocol):
     def get(self, what: str, name: str) -> type[Params]: ...
 
 
-_Bytes = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[KMGT]?i?B$")]
+def _some(value: str) -> str:
+    if not re.search("[1-9]", value):
+        raise ValueError(f"'{value}' is no memory at all; write 500MB, 2GB …")
+    return value
+
+
+_Bytes = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[KMGT]?i?B$"), AfterValidator(_some)]
 _MOST_PROCESSES = 256
 
 

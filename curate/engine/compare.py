@@ -2,29 +2,38 @@
 
 A row that is gone was dropped by a step (then it lies among the other version's rejects), or what it was made of was, or its
 source no longer has it. A row that is new is the same thing looked at from the other side.
+
+Of each row only numbers are held (64-bit hashes of ids, codes of words), about 100 bytes, however long its texts are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
-import pyarrow.parquet as pq
 
 from curate.engine.fingerprint import explain, models_in
 from curate.engine.store import Store
 from curate.errors import StoreError
 
-_COLUMNS = ("id", "language", "scores", "lineage")
-_ROWS = {"id": pl.String, "language": pl.String, "source": pl.String, "source_id": pl.String, "parent": pl.String, "maker": pl.String, "place": pl.UInt32}  # fmt: skip
-_REJECTS = {"id": pl.String, "step": pl.String, "reason": pl.String}
+_KEY = ["source", "origin", "language", "number"]
+_REASONS = ["language", "source", "maker", "dropped", "above"]
+_DETAILS = {"place": pl.UInt32, "id": pl.UInt64, "language": pl.UInt32, "source": pl.UInt32, "origin": pl.UInt64, "placed": pl.Boolean,
+            "parent": pl.UInt64, "maker": pl.UInt32}  # fmt: skip
 _CHANGES = {"change": pl.String, "language": pl.String, "source": pl.String, "because": pl.String, "rows": pl.UInt32}
 _EXAMPLES = {"change": pl.String, "because": pl.String, "language": pl.String, "id": pl.String}
 _SHIFTS = {"score": pl.String, "language": pl.String, "rows": pl.UInt32, "old": pl.Float64, "new": pl.Float64, "shift": pl.Float64}  # fmt: skip
 _NAMED = 5
+_SCORES_BYTES = 64 << 20
+"""Of the values of scores that are compared at a time."""
+Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,151 +70,203 @@ def compare(store: Store, old: tuple[str, str], new: tuple[str, str]) -> Differe
     Raises:
         StoreError: there is no such version.
     """
-    sides = [_Side(store, *which) for which in (old, new)]
-    gone, fresh = _missing(sides[0].rows, sides[1].rows), _missing(sides[1].rows, sides[0].rows)
+    words = _Words()
+    before, after = (_Side(store, *which, words) for which in (old, new))
     # Of one place in one source, in one language: a row that is gone and one that is new are one row that changed.
-    key = ["source", "source_id", "language", "number"]
     gone, fresh = (
-        one.with_columns(
-            pl.int_range(pl.len(), dtype=pl.UInt32).over("source", "source_id", "language").alias("number")
-        )
-        for one in (gone, fresh)
+        one.details(missing).with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).over(_KEY[:-1]).alias("number"))
+        for one, missing in ((before, _missing(before.ids, after.ids)), (after, _missing(after.ids, before.ids)))
     )
-    changed = fresh.join(gone.filter(pl.col("source_id") != ""), on=key, how="semi")
-    gone = gone.join(changed, on=key, how="anti")
-    fresh = fresh.join(changed, on=key, how="anti")
-    parts = [
-        ("removed", gone, sides[0].why(gone, sides[1], ("dropped by", "not made any more by", "no longer in"))),
-        ("added", fresh, sides[1].why(fresh, sides[0], ("no longer dropped by", "made by", "new in"))),
-        ("changed", changed, _changed(changed)),
-    ]
+    changed = fresh.join(gone.filter("placed"), on=_KEY, how="semi")
+    gone = gone.join(changed, on=_KEY, how="anti")
+    fresh = fresh.join(changed, on=_KEY, how="anti")
     told = [
-        part.with_columns(pl.lit(change).alias("change"), because) for change, part, because in parts if part.height
+        before.tell("removed", gone, after, ("dropped by", "not made any more by", "no longer in")),
+        after.tell("added", fresh, before, ("no longer dropped by", "made by", "new in")),
+        after.tell("changed", changed, None, ("", "made anew by", "changed in")),
     ]
-    whole = (
-        pl.concat(told, how="diagonal")
-        if told
-        else pl.DataFrame(schema={**_ROWS, "change": pl.String, "because": pl.String})
-    )
-    changes = whole.group_by("change", "language", "source", "because").agg(pl.len().alias("rows"))
-    examples = (
-        whole.sort("place")
-        .group_by("change", "because", "language", maintain_order=True)
-        .agg(pl.col("id").head(_NAMED))
-        .explode("id")
-    )
+    changes, examples = (pl.concat(frames) for frames in zip(*told, strict=True))
     return Difference(
-        f"{old[0]}@{old[1]}", f"{new[0]}@{new[1]}", sides[0].rows.height, sides[1].rows.height,
-        changes.select(pl.col(name).cast(dtype) for name, dtype in _CHANGES.items()).sort("rows", "change", "language", "source", "because", descending=[True, *[False] * 4]),
-        examples.select(pl.col(name).cast(dtype) for name, dtype in _EXAMPLES.items()).sort("change", "because", "language", "id"),
-        _shifts(sides[0], sides[1]), recipe_difference(sides[0].manifest, sides[1].manifest),
+        f"{old[0]}@{old[1]}", f"{new[0]}@{new[1]}", len(before.ids), len(after.ids),
+        changes.sort("rows", "change", "language", "source", "because", descending=[True, *[False] * 4]),
+        examples.sort("change", "because", "language", "id"), _shifts(before, after), recipe_difference(before.manifest, after.manifest),
     )  # fmt: skip
 
 
-def _changed(rows: pl.DataFrame) -> pl.Series:
-    made = pl.format("made anew by {}", pl.col("maker"))
-    read = pl.format("changed in {}", pl.col("source"))
-    return rows.select(pl.when(pl.col("maker") == "").then(read).otherwise(made).alias("because"))["because"]
+class _Words:
+    """A number for each of a few words that many rows have."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def numbers(self, words: pl.Series) -> pl.Series:
+        known = words.unique().to_list()
+        found = [self._numbers.setdefault(word, len(self._numbers)) for word in known]
+        return words.replace_strict(known, found, return_dtype=pl.UInt32)
+
+    def words(self, numbers: pl.Expr) -> pl.Expr:
+        """The words again; null stays null."""
+        return numbers.replace_strict(
+            list(self._numbers.values()), list(self._numbers), default=None, return_dtype=pl.String
+        )
 
 
 class _Side:
     """One of the two versions."""
 
-    def __init__(self, store: Store, name: str, version: str) -> None:
+    def __init__(self, store: Store, name: str, version: str, words: _Words) -> None:
         self.manifest = store.check_version(name, version, digests=True)
-        self.folder = store.dataset(name) / version
+        self.words = words
+        folder = store.dataset(name) / version
         listed = [file["path"] for file in self.manifest["files"]]
-        self.data = [self.folder / path for path in listed if path.startswith("data/")]
-        self.rows = _rows(self.data)
-        self.rejects = _rejects([self.folder / path for path in listed if path.startswith("rejected/")])
-        self.sources = {source["name"] for source in self.manifest["sources"]}
+        self._data = [folder / path for path in listed if path.startswith("data/")]
+        self._rejected = [folder / path for path in listed if path.startswith("rejected/")]
+        self._sources = [source["name"] for source in self.manifest["sources"]]
+        ids, languages, self._starts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)], [0]
+        for path in self._data:
+            frame = pl.read_parquet(path, columns=["id", "language"])
+            ids.append(frame["id"].hash().to_numpy())
+            languages.append(words.numbers(frame["language"]).to_numpy())
+            self._starts.append(self._starts[-1] + frame.height)
+        self.ids = np.concatenate(ids)
+        """A hash of each row's id, in order."""
+        self.languages = np.concatenate(languages)
+        key = pl.struct(pl.Series("id", self.ids), pl.Series("language", self.languages)).hash()
+        self.keys: Hashes = pl.select(key).to_series().to_numpy()
+        """A hash of each row's id and language."""
 
-    def why(self, rows: pl.DataFrame, other: _Side, words: tuple[str, str, str]) -> pl.Series:
-        """Who is responsible that rows of this side are not on the other."""
+    def _files(self, places: Places | None = None) -> Iterator[tuple[Path, slice, Places]]:
+        """Each file that holds some of these places (ascending; all, unless given): which places are its, and which of these."""
+        for path, (start, end) in zip(self._data, pairwise(self._starts), strict=True):
+            wanted = np.arange(start, end) if places is None else places[slice(*np.searchsorted(places, [start, end]))]
+            if len(wanted):
+                yield path, slice(start, end), wanted
+
+    def details(self, places: Places) -> pl.DataFrame:
+        """What tells who is responsible for the rows at these places."""
+        frames = [pl.DataFrame(schema=_DETAILS)]
+        for path, here, wanted in self._files(places):
+            frame = pl.read_parquet(path, columns=["language", "lineage"])[wanted - here.start]
+            lineage = frame["lineage"].struct
+            origin = lineage.field("source_id")
+            makers = lineage.field("makers").list.last().struct.field("step").fill_null("")
+            found = {
+                "place": wanted, "id": self.ids[wanted], "language": self.words.numbers(frame["language"]),
+                "source": self.words.numbers(lineage.field("source")), "origin": origin.hash(), "placed": origin != "",
+                "parent": lineage.field("parents").list.first().fill_null("").hash(), "maker": self.words.numbers(makers),
+            }  # fmt: skip
+            frames.append(pl.DataFrame(found, schema_overrides=_DETAILS))
+        return pl.concat(frames)
+
+    def rejects(self, name: str) -> pl.DataFrame:
+        """A hash of each reject's ``id``, and as ``name`` which step dropped it and why."""
+        frames = [pl.DataFrame(schema={"id": pl.UInt64, name: pl.UInt32})]
+        for path in self._rejected:
+            frame = pl.read_parquet(path, columns=["id", "step", "reason"])
+            why = frame.select(pl.format("{} ({})", "step", "reason")).to_series()
+            frames.append(pl.DataFrame({"id": frame["id"].hash(), name: self.words.numbers(why)}))
+        return pl.concat(frames).unique("id", keep="first")
+
+    def tell(
+        self, change: str, rows: pl.DataFrame, other: _Side | None, words: tuple[str, str, str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """How many of these rows there are by who is responsible that the other side has not got them, and examples."""
+        there = pl.lit(True)
+        if other is None:
+            none = pl.lit(None, pl.UInt32)
+            rows = rows.with_columns(none.alias("dropped"), none.alias("above"))
+        else:
+            rows = rows.join(other.rejects("dropped"), on="id", how="left")
+            rows = rows.join(other.rejects("above"), left_on="parent", right_on="id", how="left")
+            there = pl.col("source").is_in(other._sources)
         dropped, making, inside = words
-        found = rows.join(other.rejects, on="id", how="left", maintain_order="left").join(
-            other.rejects.rename({"id": "parent", "step": "above", "reason": "above_reason"}),
-            on="parent",
-            how="left",
-            maintain_order="left",
-        )
-        gone = [name for name in rows["source"].unique().to_list() if name not in other.sources]
-        because = (
-            pl.when(pl.col("step").is_not_null()).then(pl.format(f"{dropped} {{}} ({{}})", "step", "reason"))
-            .when(pl.col("above").is_not_null()).then(pl.format(f"its parent {dropped} {{}} ({{}})", "above", "above_reason"))
-            .when(pl.col("source").is_in(gone)).then(pl.format(f"{inside} the dataset: source {{}}", "source"))
+        groups = rows.group_by(_REASONS).agg(pl.len().alias("rows"), pl.col("place").bottom_k(_NAMED))
+        told = groups.with_columns(self.words.words(pl.col(_REASONS))).select(
+            pl.lit(change).alias("change"), "language", "source", "rows", "place",
+            pl.when(pl.col("dropped").is_not_null()).then(pl.format(f"{dropped} {{}}", "dropped"))
+            .when(pl.col("above").is_not_null()).then(pl.format(f"its parent {dropped} {{}}", "above"))
+            .when(~there).then(pl.format(f"{inside} the dataset: source {{}}", "source"))
             .when(pl.col("maker") != "").then(pl.format(f"{making} {{}}", "maker"))
-            .otherwise(pl.format(f"{inside} {{}}", "source"))
+            .otherwise(pl.format(f"{inside} {{}}", "source")).alias("because"),
         )  # fmt: skip
-        return found.select(because.alias("because"))["because"]
-
-
-def _rows(paths: Sequence[Path]) -> pl.DataFrame:
-    """id, language, source, place in it, first parent and last maker of each row; equal rows are numbered."""
-    frames = []
-    for path in paths:
-        frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["id", "language", "lineage"])))
-        lineage = pl.col("lineage").struct
-        frames.append(
-            frame.select(
-                "id",
-                "language",
-                lineage.field("source").alias("source"),
-                lineage.field("source_id").alias("source_id"),
-                lineage.field("parents").list.first().fill_null("").alias("parent"),
-                lineage.field("makers").list.last().struct.field("step").fill_null("").alias("maker"),
-            )
+        changes = told.group_by("change", "language", "source", "because").agg(pl.col("rows").sum())
+        places = told.explode("place").group_by("change", "because", "language").agg(pl.col("place").bottom_k(_NAMED))
+        examples = places.explode("place").join(self._named(places["place"].explode()), on="place")
+        return (
+            changes.select(pl.col(name).cast(dtype) for name, dtype in _CHANGES.items()),
+            examples.select(pl.col(name).cast(dtype) for name, dtype in _EXAMPLES.items()),
         )
-    whole = (
-        pl.concat(frames)
-        if frames
-        else pl.DataFrame(schema={name: dtype for name, dtype in _ROWS.items() if name != "place"})
-    )
-    return whole.with_columns(
-        pl.int_range(pl.len(), dtype=pl.UInt32).over("id").alias("copy"),
-        pl.int_range(pl.len(), dtype=pl.UInt32).alias("place"),
-    )
+
+    def _named(self, places: pl.Series) -> pl.DataFrame:
+        """The ids of the rows at these places."""
+        found = [pl.DataFrame(schema={"place": pl.UInt32, "id": pl.String})]
+        for path, here, wanted in self._files(places.unique().sort().to_numpy().astype(np.int64)):
+            ids = pl.read_parquet(path, columns=["id"])["id"]
+            found.append(pl.DataFrame({"place": pl.Series(wanted, dtype=pl.UInt32), "id": ids[wanted - here.start]}))
+        return pl.concat(found)
+
+    def _scores(self, keys: Hashes) -> Iterator[pl.DataFrame]:
+        """File by file, the scores (``name``, ``value``) of the rows with these keys (ascending), each with the key's place (``at``)."""
+        for path, here, _ in self._files():
+            at = np.minimum(np.searchsorted(keys, self.keys[here]), len(keys) - 1)
+            lists = pl.read_parquet(path, columns=["scores"])["scores"]
+            frame = pl.DataFrame({"at": at, "scores": lists}).filter(pl.Series(keys[at] == self.keys[here]))
+            yield frame.explode("scores").drop_nulls("scores").unnest("scores")
+
+    def sums(self, keys: Hashes) -> dict[str, int]:
+        """For each score a sum over hashes of the rows' keys and values: equal sums mean equal values, as far as no key comes twice."""
+        found: dict[str, int] = {}
+        for frame in self._scores(keys):
+            of_rows = pl.struct("at", "value").hash() // 2**24  # so that the sum over a file does not overflow
+            for name, value in frame.group_by("name").agg(of_rows.sum()).iter_rows():
+                found[name] = found.get(name, 0) + value
+        return found
+
+    def scores(self, keys: Hashes, names: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """The values of these scores of the rows with these keys, and which there are: shape (names, keys).
+
+        Of rows with one key, and of scores of a row with one name, the last counts.
+        """
+        values, there = np.zeros((len(names), len(keys))), np.zeros((len(names), len(keys)), bool)
+        for frame in self._scores(keys):
+            for number, name in enumerate(names):
+                named = frame.filter(pl.col("name") == name).unique("at", keep="last")
+                values[number, named["at"].to_numpy()] = named["value"].to_numpy()
+                there[number, named["at"].to_numpy()] = True
+        return values, there
 
 
-def _rejects(paths: Sequence[Path]) -> pl.DataFrame:
-    frames = [pl.read_parquet(path, columns=list(_REJECTS)) for path in paths]
-    return (
-        pl.concat(frames).unique("id", keep="first", maintain_order=True) if frames else pl.DataFrame(schema=_REJECTS)
-    )
-
-
-def _missing(here: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
-    return here.join(there, on=["id", "copy"], how="anti", maintain_order="left")
+def _missing(here: Hashes, there: Hashes) -> Places:
+    """The places of the rows that the other side has not got; of equal rows the first are those that both have."""
+    order = np.argsort(here, kind="stable")
+    ordered, other = here[order], np.sort(there)
+    copy = np.arange(len(here)) - np.searchsorted(ordered, ordered, "left")
+    known = np.searchsorted(other, ordered, "right") - np.searchsorted(other, ordered, "left")
+    return np.sort(order[copy >= known])
 
 
 def _shifts(old: _Side, new: _Side) -> pl.DataFrame:
     """How the scores of rows that are in both moved."""
-    both = old.rows.join(new.rows, on=["id", "copy"], how="semi")["id"].unique()
-    sides = [_scores(one.data, both) for one in (old, new)]
-    joined = sides[0].join(sides[1], on=["id", "language", "score"], how="inner", suffix="_new")
-    if joined.is_empty():
-        return pl.DataFrame(schema=_SHIFTS)
-    means = joined.group_by("score", "language").agg(
-        pl.len().alias("rows"), pl.col("value").mean().alias("old"), pl.col("value_new").mean().alias("new"),
-        (pl.col("value") != pl.col("value_new")).any().alias("moved"),
-    )  # fmt: skip
-    told = means.filter("moved").with_columns((pl.col("new") - pl.col("old")).alias("shift"))
-    return told.select(pl.col(name).cast(dtype) for name, dtype in _SHIFTS.items()).sort("score", "language")
-
-
-def _scores(paths: Sequence[Path], ids: pl.Series) -> pl.DataFrame:
-    frames = [pl.DataFrame(schema={"id": pl.String, "language": pl.String, "score": pl.String, "value": pl.Float64})]
-    for path in paths:
-        frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["id", "language", "scores"])))
-        some = frame.filter(pl.col("id").is_in(ids.implode())).explode("scores").drop_nulls("scores")
-        named = some.select(
-            "id",
-            "language",
-            pl.col("scores").struct.field("name").alias("score"),
-            pl.col("scores").struct.field("value").alias("value"),
-        )
-        frames.append(named)
-    return pl.concat(frames).unique(["id", "language", "score"], keep="last")
+    keys, where, _ = np.intersect1d(old.keys, new.keys, return_indices=True)
+    languages = pl.Series("language", old.languages[where])
+    frames = [pl.DataFrame(schema={**_SHIFTS, "language": pl.UInt32})]
+    sums = [one.sums(keys) for one in (old, new)] if len(keys) else [{}, {}]
+    twice = any(len(np.unique(one.keys)) < len(one.keys) for one in (old, new))
+    names = sorted(name for name in sums[0].keys() & sums[1] if twice or sums[0][name] != sums[1][name])
+    at_once = max(1, _SCORES_BYTES // (18 * max(1, len(keys))))
+    for start in range(0, len(names), at_once):
+        some = names[start : start + at_once]
+        (before, had), (after, have) = old.scores(keys, some), new.scores(keys, some)
+        for number, name in enumerate(some):
+            values = pl.DataFrame({"language": languages, "old": before[number], "new": after[number]})
+            means = values.filter(pl.Series(had[number] & have[number])).group_by("language").agg(
+                pl.lit(name).alias("score"), pl.len().alias("rows"), pl.col("old", "new").mean(),
+                (pl.col("new").mean() - pl.col("old").mean()).alias("shift"), (pl.col("old") != pl.col("new")).any().alias("moved"),
+            )  # fmt: skip
+            frames.append(
+                means.filter("moved").select(pl.col(column).cast(frames[0].schema[column]) for column in _SHIFTS)
+            )
+    return pl.concat(frames).with_columns(old.words.words(pl.col("language"))).sort("score", "language")
 
 
 # ----------------------------------------------------------------------------------------------------------------- recipe

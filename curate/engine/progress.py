@@ -7,6 +7,8 @@ import threading
 import time
 from typing import IO, Any, Protocol
 
+from curate.terminal import unguarded, visible
+
 
 class Progress(Protocol):
     """Who is told."""
@@ -121,8 +123,8 @@ class TerminalProgress:
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        self._bars = Bars(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                          TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(stderr=True))  # fmt: skip
+        self._bars = Bars(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                          TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(file=unguarded(sys.stderr)))  # fmt: skip
         self._tasks: dict[str, Any] = {}
         self._since: dict[str, float] = {}
 
@@ -130,7 +132,7 @@ class TerminalProgress:
         if not self._tasks:
             self._bars.start()
         self._since[stage] = time.monotonic()
-        self._tasks[stage] = self._bars.add_task(stage, total=rows or None, rate="")
+        self._tasks[stage] = self._bars.add_task(visible(stage), total=rows or None, rate="")
 
     def advance(self, stage: str, rows: int) -> None:
         task = self._tasks.get(stage)
@@ -149,7 +151,7 @@ class TerminalProgress:
             self._bars = type(self._bars)(*self._bars.columns, console=self._bars.console)
 
     def say(self, message: str) -> None:
-        self._bars.console.print(message, markup=False, highlight=False)
+        self._bars.console.print(visible(message), markup=False, highlight=False)
 
 
 def default_progress() -> Progress:

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
 from curate.catalog.params import (
+    Amount,
     Decision,
     EncoderName,
     IdentifierName,
@@ -93,9 +94,9 @@ class Translate(Prompting, RowStep):
     """What a translation is held to: ``text`` (broken characters), ``spans`` (protected spans lost or doubled), ``omission``, ``runaway``,
     ``copy`` (left untranslated), ``numbers``, ``script``, ``language`` (needs ``lid``), ``repetition``, ``chatter`` (*Here is the translation*),
     ``layout`` (lines and list marks; of language models), ``glossary`` (likewise), ``brackets`` (and quotation marks that do not match)."""
-    min_ratio: PerLanguage[float] = PerLanguage(0.5)
+    min_ratio: PerLanguage[Amount] = PerLanguage(0.5)
     """Least length of a translation over what is usual for the pair, by target language. Null: no limit."""
-    max_ratio: PerLanguage[float] = PerLanguage(2.0)
+    max_ratio: PerLanguage[Annotated[float, Field(gt=0)]] = PerLanguage(2.0)
     """Greatest length, likewise."""
     lid: IdentifierName | None = None
     """A language identifier, for the check ``language``."""

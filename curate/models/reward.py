@@ -18,7 +18,7 @@ from pydantic import Field
 
 from curate.backends import Done, RewardModel
 from curate.catalog.document import nearest
-from curate.catalog.params import LanguageTag, Role, Runtime
+from curate.catalog.params import Count, LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.supported import Supported
@@ -46,7 +46,7 @@ class Reward(OnDevice, Weights):
     template, if it has one."""
     system: Literal["keep", "merge", "drop"] = "keep"
     """What becomes of a system turn: some templates have no place for it. ``merge`` puts it at the head of the first user turn."""
-    label: int | str | None = None
+    label: Count | str | None = None
     """Which output is the score, by number or name; needed where the model has several."""
     output: Literal["logit", "sigmoid", "softmax"] = "logit"
     """The number as the model gives it, or made a probability: of itself, or among the outputs."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import regex
 from pydantic import Field
 
-from curate.catalog.params import LanguageTag, Role, Runtime
+from curate.catalog.params import Amount, LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.hub import digest_folder, resolve_commit
@@ -63,7 +63,7 @@ class Seq2Seq(OnDevice, Model):
     """Longest piece that is asked; longer ones are halved. Models skip sentences in long pieces."""
     longest: Annotated[int, Field(ge=40, le=20_000)] = 800
     """Characters of a piece; longer sentences are cut at a clause or blank."""
-    length_penalty: float = 1.0
+    length_penalty: Amount = 1.0
     """Above 1 longer translations win, below 1 shorter ones."""
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
     """Above 1 discourages saying a token again."""

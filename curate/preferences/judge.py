@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import Decision, LanguageTag, ModelName, PerLanguage, Role, RowsName
+from curate.catalog.params import Amount, Decision, LanguageTag, ModelName, PerLanguage, Role, RowsName, Share
 from curate.generation import asking
 from curate.generation.asking import check_languages
 from curate.generation.prompts import Prompting, Template, prompt_problems
@@ -115,24 +115,24 @@ class Judge(Prompting, ScoreStep):
     agreement: Literal["kappa", "accuracy", "spearman"] = "kappa"
     """By what ``min_agreement`` goes: Cohen's κ of first / tie / second, the share of pairs judged alike (a tie counts half), or
     the rank correlation of grades."""
-    min_agreement: PerLanguage[float] = PerLanguage[float]()
+    min_agreement: PerLanguage[Annotated[float, Field(ge=-1, le=1)]] = PerLanguage[float]()
     """Least agreement with people; a judge below it is not asked about that language."""
-    min_consistency: PerLanguage[float] = PerLanguage[float](0.3)
+    min_consistency: PerLanguage[Share] = PerLanguage[float](0.3)
     """Least share of pairs on which both orders say the same."""
-    max_first_share: PerLanguage[float] = PerLanguage[float](0.9)
+    max_first_share: PerLanguage[Share] = PerLanguage[float](0.9)
     """Greatest share of answers that name the answer shown first, or that name the one shown second."""
-    max_longer_share: PerLanguage[float] = PerLanguage[float](0.9)
+    max_longer_share: PerLanguage[Share] = PerLanguage[float](0.9)
     """Greatest share of decided pairs in which the longer answer wins, or in which the shorter does."""
-    max_failures: PerLanguage[float] = PerLanguage[float](0.5)
+    max_failures: PerLanguage[Share] = PerLanguage[float](0.5)
     """Greatest share of rows without a usable verdict."""
-    max_obeys: PerLanguage[float] = PerLanguage[float](0.5)
+    max_obeys: PerLanguage[Share] = PerLanguage[float](0.5)
     """Greatest share of planted notes that the judge obeys."""
     # ------------------------------------------------------------------------------------------------------ decisions
-    min_margin: Decision[PerLanguage[float]] = PerLanguage[float]()
+    min_margin: Decision[PerLanguage[Amount]] = PerLanguage[float]()
     """Of a pair, the least difference; below it, it is a tie. Unless given 0.5, for ``reference`` 0.02. A difference of 0 is a tie in any case."""
     min: Decision[PerLanguage[float]] = PerLanguage[float]()
     """Least score; of a pair that was not judged pairwise, of its chosen answer."""
-    max_spread: Decision[PerLanguage[float]] = PerLanguage[float]()
+    max_spread: Decision[PerLanguage[Amount]] = PerLanguage[float]()
     """Greatest difference between judges."""
     unjudged: Decision[Literal["drop", "keep"]] = "drop"
     """What happens to rows without a usable verdict. Where the audit refused all judges, rows are dropped in any case."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from curate.backends import Sampling
-from curate.catalog.params import EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
+from curate.catalog.params import Amount, EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.prompts import Prompting, Template, prompt_problems
@@ -112,7 +112,7 @@ class Revise(Prompting, RowStep):
     """The language of the references; by default the row's own, else English."""
     answer: Form = "number"
     """What a final answer is, for ``by: answer``: see ``vote``."""
-    min_margin: PerLanguage[float] = PerLanguage[float]()
+    min_margin: PerLanguage[Amount] = PerLanguage[float]()
     """Least margin by which a correction is better. Unless given, 0.5 for ``judge`` (-1 to 1), 0.02 for ``reference`` (a cosine); above 0 in any case."""
     allow_self: bool = False
     """Whether a model may judge its own corrections."""

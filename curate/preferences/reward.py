@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import PositiveInt, model_validator
 
 from curate.backends import RewardModel, Translator
-from curate.catalog.params import Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
+from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
 from curate.data_files import DataFile
 from curate.generation.prompts import disarm
 from curate.generation.protect import PROTECTABLE
@@ -73,7 +73,7 @@ class Reward(ScoreStep):
     scale."""
     max: Decision[PerLanguage[float]] = PerLanguage[float]()
     """Greatest score of an answer, or of the chosen one."""
-    min_margin: Decision[PerLanguage[float]] = PerLanguage[float]()
+    min_margin: Decision[PerLanguage[Amount]] = PerLanguage[float]()
     """Of preference rows: by how much the chosen must be ahead."""
     reversed: Decision[Literal["drop", "keep"]] = "drop"
     """Preference rows whose rejected answer has the greater score."""

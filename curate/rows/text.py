@@ -314,11 +314,12 @@ class Units:
     """Where each text's units begin (n+1)."""
     singles: npt.NDArray[np.int64]
     """How many units of each text are single characters of an unspaced script."""
-    lengths: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.uint8]
     """How many code points each unit has."""
 
 
 _WORD, _SINGLE, _LONGEST = 1, 2, 20
+_PIECE = 500_000
 
 
 @cache
@@ -337,8 +338,35 @@ def _unit_table() -> npt.NDArray[np.uint8]:
 
 def units(texts: pl.Series) -> Units:
     """The units of each text in order, lower case; a run of more than 20 letters counts as several units."""
-    points, _ = code_points(texts := texts.fill_null("").str.to_lowercase())
-    offsets = np.concatenate([[0], np.cumsum(texts.str.len_chars().to_numpy().astype(np.int64))])
+    found = [Units(np.zeros(0, np.uint64), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))]
+    counts, singles = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)]
+    for batch in batches(texts.fill_null("").str.to_lowercase(), _PIECE):
+        some = [_units(*code_points(batch))] if len(batch) > 1 else list(_units_of_pieces(batch[0]))
+        found += some
+        counts.append(np.sum([np.diff(one.offsets) for one in some], axis=0))
+        singles.append(np.sum([one.singles for one in some], axis=0))
+    hashes, lengths = (np.concatenate([getattr(one, name) for one in found]) for name in ("hashes", "lengths"))
+    return Units(hashes, np.cumsum(np.concatenate(counts)), np.concatenate(singles), lengths)
+
+
+def _units_of_pieces(text: str) -> Iterator[Units]:
+    """The units of one text, piece by piece: what is needed on the way takes 60 bytes a character."""
+    start = 0
+    while True:
+        points = np.frombuffer(text[start : start + _PIECE].encode("utf-32-le"), np.uint32)
+        end = len(points)
+        if start + end < len(text):
+            kinds = _unit_table()[points]
+            # Anywhere but between two letters of one word; in a run of letters without end, where it is cut anyway.
+            between = np.flatnonzero((kinds[1:] != _WORD) | (kinds[:-1] != _WORD))
+            end = int(between[-1]) + 1 if len(between) else end // _LONGEST * _LONGEST
+        yield _units(points[:end], np.array([0, end]))
+        start += end
+        if start >= len(text):
+            return
+
+
+def _units(points: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> Units:
     kinds = _unit_table()[points]
     inside = kinds > 0
     begins = inside.copy()
@@ -354,7 +382,7 @@ def units(texts: pl.Series) -> Units:
     mixed = scramble(points.astype(np.uint64) + np.uint64(1)) * powers[within % _LONGEST]
     mixed[~inside] = 0
     hashes = np.add.reduceat(mixed, starts) if len(starts) else np.zeros(0, np.uint64)
-    lengths = np.add.reduceat(inside.astype(np.int64), starts) if len(starts) else np.zeros(0, np.int64)
+    lengths = np.add.reduceat(inside.view(np.uint8), starts) if len(starts) else np.zeros(0, np.uint8)
     where = np.searchsorted(starts, offsets)
     return Units(hashes, where, row_sums(kinds[starts] == _SINGLE, where), lengths)
 

@@ -57,7 +57,7 @@ def test_deep_nesting_is_a_message(load, text):
     [
         ("9" * 5000, "too large"), ("99999999999999999999", "too large"), (".nan", "not finite"), ("-.inf", "not finite"), ("1e999", "not finite"),
         ("!!int abc", "'abc' is no number"), ("!!float abc", "'abc' is no number"), ("!!binary aGk=", "makes an object"),
-        ("!!python/name:os.system x", "makes an object"), ('"\\ud83d x"', "surrogate"), ('"a\\0b"', "NUL"),
+        ("!!python/name:os.system x", "makes an object"), ("!!bool yes", "'yes' is no boolean"), ("!!null x", "'x' is no null"), ('"\\ud83d x"', "surrogate"), ('"a\\0b"', "NUL"),
     ],
 )  # fmt: skip
 def test_values_that_no_key_or_manifest_can_hold(load, value, message):
@@ -182,3 +182,49 @@ def test_one_value_follows_the_rules_of_the_file(text, value):
     assert read_value(text, "--set x") == value
     with pytest.raises(CatalogError, match="--set x:1: not valid YAML"):
         read_value("[", "--set x")
+
+
+TAGS = (
+    "!!python/object/apply:os.system",
+    "!!python/name:os.system",
+    "!!python/tuple",
+    "!!set",
+    "!!omap",
+    "!!pairs",
+    "!mine",
+    "!!str",
+    "!!int",
+    "!<tag:else.org,2002:map>",
+)
+PLACES = {
+    "a list": "datasets: {first: {from: %s [one]}}", "a mapping": "datasets: %s {first: {from: one}}", "a list in a list": "variables: {x: [1,\n [2, %s [3]]]}",
+    "a mapping in a list": "variables: {x: [1, %s {a: 1}]}", "a key": "variables: {%s x: 1}", "a merge": "variables: {<<: %s {a: 1}}", "the whole": "%s {a: 1}",
+    "an alias": "variables: {x: &a %s [1], y: *a}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("place", PLACES)
+def test_tags_are_errors_wherever_they_stand(load, place, tag):
+    if place == "a key" and tag in ("!!str", "!!int"):
+        pytest.skip("a key is a text")
+    text = (
+        (PLACES[place] % tag)
+        if place == "the whole"
+        else f"{BASE.replace('datasets:', 'unused:').partition('unused:')[0]}{PLACES[place] % tag}\n"
+    )
+    line = text[: text.index(tag)].count("\n") + 1
+    shown = tag.removeprefix("!<").removesuffix(">")
+    assert f"catalog.yaml:{line}: the tag {shown} makes an object" in told(load, text)
+
+
+def test_tags_that_say_what_is_there_anyway_are_none(load):
+    assert read_value("!!map {a: !!seq [!!str 5, !!int 5, !!float 5, !!bool true, !!null null]}", "x") == {
+        "a": ["5", 5, 5.0, True, None]
+    }
+
+
+@pytest.mark.parametrize("point", [1, 7, 27, 127, 0x9B, 0xFFFE])
+def test_a_character_that_yaml_does_not_allow_is_told_with_its_line(load, point):
+    text = BASE.replace("first", f"fi{chr(point)}rst")
+    assert f"catalog.yaml:4: not valid YAML: the character U+{point:04X} may not stand here" in told(load, text)
