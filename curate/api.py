@@ -137,10 +137,12 @@ def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog
         sql: see :mod:`curate.sql` for the tables.
         store: a store's folder; by default that of the catalog, or ``.curate`` here if there is no catalog.
         seconds: time limit.
-        memory: memory limit.
+        memory: memory limit, ``500MB``, ``2GB``.
+
+    Each call starts a process of its own (a few tenths of a second); for many queries keep a :class:`curate.sql.Database`.
 
     Raises:
-        QueryError: refused, wrong, or over a limit.
+        QueryError: refused, wrong, over a limit, or a version that it reads is damaged.
     """
     from curate.sql import Database, Limits
 

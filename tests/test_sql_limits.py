@@ -16,13 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 import curate
 import curate.sql.process
 from curate.engine.integrity import seal
 from curate.engine.store import Store
 from curate.errors import QueryError
-from curate.sql import Database, Limits
+from curate.sql import Database, Limits, _unique
 
 WORDS = {"en": "bread", "ar": "خبز", "th": "ขนมปัง", "ja": "パン"}
 
@@ -262,6 +264,16 @@ def database(built):
 @pytest.mark.parametrize("sql", ["SELECT 'ขนมปัง'", "FROM other", "WITH a AS (SELECT 1) FROM a", "(SELECT 1)", "VALUES (1)"])  # fmt: skip
 def test_what_reads_is_explained(database, explain, sql):
     assert database.query(f"{explain} {sql}").height == 1
+
+
+@given(st.lists(st.sampled_from(["a", "a_1", "a_2", "b", "a_1_1", ""]), max_size=12))
+def test_columns_get_names_of_their_own_and_keep_theirs_where_they_can(names):
+    found = _unique(names)
+    assert len(set(found)) == len(found) == len(names)
+    for place, (name, new) in enumerate(zip(names, found, strict=True)):
+        assert new == name or (
+            name in names[:place] and re.fullmatch(rf"{re.escape(name)}_\d+", new) and new not in names
+        )
 
 
 @pytest.mark.parametrize(

@@ -216,11 +216,14 @@ def _half(text: str) -> int:
 def _unique(names: Sequence[str]) -> list[str]:
     """``id, id`` → ``id, id_1``: a join may give one name twice, a table may not."""
     found: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     every = set(names)
     for name in names:
-        number, new = 0, name
+        number = numbers.get(name, 0)
+        new = f"{name}_{number}" if number else name
         while new in found or (number and new in every):
             number += 1
             new = f"{name}_{number}"
+        numbers[name] = number + 1
         found[new] = None
     return list(found)

@@ -189,6 +189,6 @@ def _funnel_rows(name: str, funnel: Funnel) -> Iterator[dict[str, Any]]:
 
 def _source_rows(name: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for source in manifest["sources"]:
-        about = {"dataset": name, "source": source["name"], "license": source["license"], "kind": source["kind"]}
-        for unit in source.get("units", []):
-            yield {**about, "unit": unit["name"], "rows": unit["rows"], "bad": unit["bad"]}
+        for unit in source.get("units", []):  # a dataset among them has none, and no licence of its own
+            yield {"dataset": name, "source": source["name"], "license": source["license"], "kind": source["kind"], "unit": unit["name"],
+                   "rows": unit["rows"], "bad": unit["bad"]}  # fmt: skip

@@ -203,7 +203,8 @@ class _Engine:
                 f"#{place}::VARCHAR AS {_quoted(name)}" if _AS_TEXT.search(one) else f"#{place} AS {_quoted(name)}"
                 for place, (name, one) in enumerate(zip(relation.columns, types, strict=True), 1)
             ))  # fmt: skip
-        return relation.to_arrow_reader(_BATCH_ROWS)
+        names = ("to_arrow_reader", "fetch_record_batch", "fetch_arrow_reader")  # now, in DuckDB 1.4, in 1.3
+        return next(getattr(relation, name) for name in names if hasattr(relation, name))(_BATCH_ROWS)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
