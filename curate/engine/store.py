@@ -8,6 +8,7 @@ model answers by content. A folder that exists is complete.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
@@ -90,7 +91,7 @@ class Store:
         return found if found is None or isinstance(found, dict) else None
 
     def commit(
-        self, final: Path, fill: Callable[[Path], dict[str, Any]], *, name: str = "result.json"
+        self, final: Path, fill: Callable[[Path], dict[str, Any]], *, name: str = "result.json", replace: bool = False
     ) -> dict[str, Any]:
         """Makes a folder whole or not at all.
 
@@ -98,6 +99,7 @@ class Store:
             final: where it will be.
             fill: writes the files into the folder it is given and returns what ``name`` is to hold.
             name: the file that describes the folder.
+            replace: whether it takes the place of a folder that is there.
         """
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.parent / f".tmp-{final.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -117,7 +119,14 @@ class Store:
             except OSError:
                 if not (final / name).exists():
                     raise
-                shutil.rmtree(temporary)  # somebody made the same result meanwhile
+                if replace:
+                    # A kill in between leaves no result, which the next build makes again.
+                    aside = final.parent / f".tmp-old-{final.name}-{uuid.uuid4().hex[:8]}"
+                    final.rename(aside)
+                    temporary.rename(final)
+                    shutil.rmtree(aside, ignore_errors=True)
+                else:
+                    shutil.rmtree(temporary)  # somebody made the same result meanwhile
             sync_folder(final.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -219,24 +228,29 @@ class Store:
 
 
 class FileDigests:
-    """Content digests of files, remembered by size, time and inode so that an unchanged file is not read again."""
+    """Content digests of files, remembered by size, time and inode so that an unchanged file is not read again.
+
+    A file is known by a digest of its path: where somebody's files are is nobody's affair who gets the store.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, list[Any]] = read_json(path) or {}
-        self._changed = False
+        known: dict[str, list[Any]] = read_json(path) or {}
+        self._known = {name: about for name, about in known.items() if "/" not in name and "\\" not in name}
+        self._changed = len(self._known) < len(known)  # older versions wrote paths
 
     def __call__(self, file: Path) -> str:
         """The digest of a file's bytes, 64 hexadecimal digits."""
         about = file.stat()
         stamp = [about.st_size, about.st_mtime_ns, about.st_ino]
-        known = self._known.get(str(file))
+        name = hashlib.blake2b(os.fsencode(file), digest_size=16).hexdigest()
+        known = self._known.get(name)
         if known and known[:3] == stamp:
             return str(known[3])
         found = digest_files([file])
         # A file written this very moment may be written again without its time changing.
         if time.time_ns() - about.st_mtime_ns > 2_000_000_000:
-            self._known[str(file)] = [*stamp, found]
+            self._known[name] = [*stamp, found]
             self._changed = True
         return found
 

@@ -55,6 +55,8 @@ class Task:
     payload: dict[str, Any] = field(default_factory=dict)
     alone: bool = False
     """Whether it must run in the one process that talks to servers and devices (see ``Model.alone``)."""
+    again: bool = False
+    """Whether its result is there but not all of it, so that the new one takes its place."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class Setting:
     """The most that this build may spend: ``calls``, ``tokens``, ``money``."""
     build: str = ""
     """Id of the build in the ledger; the same after a resume."""
+    retry_failed: bool = False
+    """Whether questions to models that failed for good are asked again."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables that the catalog reads and their values, so that these are written nowhere."""
     node: str = ""
     """Where several machines work, the name under which this one keeps what it finds out (:mod:`curate.caches`)."""
 
@@ -134,8 +140,8 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
 
     def tables() -> Iterator[pa.Table]:
         for batch in source.read(unit, work.payload["name"], work.context):
-            bad.extend({"source": work.payload["name"], "unit": unit.name, "place": row.where, "reason": row.reason, "raw": row.raw}
-                       for row in batch.bad)  # fmt: skip
+            bad.extend({"source": work.payload["name"], "unit": unit.name, "place": row.where, "reason": work.context.redact(row.reason),
+                        "raw": row.raw} for row in batch.bad)  # fmt: skip
             work.tick(batch.table.num_rows)
             if batch.table.num_rows:
                 table = with_ids(kind, batch.table)
@@ -222,7 +228,9 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
     alive = work.alive(table.num_rows)
     names = list(step.columns(kind))
     known = work.store.work(work.task.step, work.payload["score_key"])
-    scores, scored = _known_scores(known, step, kind, table.num_rows)
+    scores, scored, failed = _known_scores(known, step, kind, table.num_rows)
+    if work.setting.retry_failed:
+        scored = scored & ~failed
     missing = np.flatnonzero(alive & ~scored)
     if len(missing):
         fitted = pq.read_table(work.store.root / work.payload["fitted"]) if work.payload.get("fitted") else None
@@ -239,8 +247,13 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
             ~np.isin(np.arange(table.num_rows), missing)
         )
         scores = pl.concat([scores, fresh.cast(scores.schema)])[place]
-        scored = scored | alive
-        _keep_scores(work.store, known, scores, scored, work.context.warnings)
+        unanswered = work.context.unanswered
+        # Where an answer was lost nothing of this run is kept: the next build scores these rows again, by answers that are known.
+        if not unanswered.lost:
+            ids = pl.Series(table["id"].combine_chunks())
+            again = ids.is_in(pl.Series(sorted(unanswered.failed), dtype=pl.String).implode()).to_numpy()
+            failed = (failed & scored) | (again & alive)
+            _keep_scores(work.store, known, scores, scored | alive, failed, work.context.warnings)
     else:
         work.tick(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
@@ -258,17 +271,20 @@ def is_readable(path: Path) -> bool:
     return True
 
 
-def _known_scores(
-    folder: Path, step: ScoreStep, kind: Kind, rows: int
-) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
+Marks = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def _known_scores(folder: Path, step: ScoreStep, kind: Kind, rows: int) -> tuple[pl.DataFrame, Marks, Marks]:
+    """The kept scores, which rows have some, and for which of them a model failed for good."""
     path = folder / "scores.parquet"
     if is_readable(path):
         frame = pl.read_parquet(path)
-        return frame.drop("scored"), frame["scored"].to_numpy().astype(bool)
+        scored = frame["scored"].to_numpy().astype(bool)
+        failed = frame["failed"].to_numpy().astype(bool) if "failed" in frame.columns else np.zeros(rows, bool)
+        return frame.drop("scored", "failed", strict=False), scored, failed
     types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in step.columns(kind).items()}
-    return pl.DataFrame({name: pl.Series([None] * rows, dtype=dtype) for name, dtype in types.items()}), np.zeros(
-        rows, bool
-    )
+    empty = pl.DataFrame({name: pl.Series([None] * rows, dtype=dtype) for name, dtype in types.items()})
+    return empty, np.zeros(rows, bool), np.zeros(rows, bool)
 
 
 def _known_warnings(folder: Path) -> list[str]:
@@ -278,12 +294,12 @@ def _known_warnings(folder: Path) -> list[str]:
 
 
 def _keep_scores(
-    store: Store, folder: Path, scores: pl.DataFrame, scored: np.ndarray[Any, np.dtype[np.bool_]], warnings: list[str]
+    store: Store, folder: Path, scores: pl.DataFrame, scored: Marks, failed: Marks, warnings: list[str]
 ) -> None:
     """Replaces the kept scores of a shard by fuller ones, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder.parent / f".tmp-{folder.name}-{time.time_ns()}.parquet"
-    table = scores.with_columns(pl.Series("scored", scored)).to_arrow()
+    table = scores.with_columns(pl.Series("scored", scored), pl.Series("failed", failed)).to_arrow()
     write_parquet(
         table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(folder), *warnings])}), temporary
     )
