@@ -310,12 +310,16 @@ def test_a_dataset_made_of_one_with_lost_rows_gets_them_too(house):
         assert [one.rows for one in curate.build(catalog)] == [8, 8]
 
 
-def test_rows_that_another_model_answered_are_signed_with_its_name(house):
-    with FaultServer(lambda body, times: Reply(answer(body), model="other/tiny-1.1b")) as server:
-        catalog = house(server, [STEPS["respond"]])
-        [built] = curate.build(catalog)
-        models = curate.query("SELECT DISTINCT lineage.makers[1].model FROM made", catalog=catalog)
-        assert models.rows() == [("tests/m@1+other/tiny-1.1b",)]
-        [warning] = [warning for warning in built.warnings if "tiny" in warning]
-        assert "'tests/m' was asked, and the server says that 'other/tiny-1.1b' answered" in warning
-        assert curate.build(catalog)[0].version == built.version
+@pytest.mark.parametrize("step", [*STEPS, "revise"])
+def test_rows_that_another_model_answered_are_signed_with_its_name(step, house):
+    revise = {"revise": {"model": "m", "critics": ["k"], "by": "none", "max_bad": 1.0}}
+    with FaultServer(lambda body, times: Reply(answer(body), model="other/tiny-1.1b@q2")) as server:
+        catalog = house(server, [STEPS.get(step, revise)], source=CHAT if step == "revise" else None)
+        [built] = curate.build(catalog, "made")
+        models = curate.query(
+            "SELECT DISTINCT lineage.makers[1].model FROM made WHERE len(lineage.makers) > 0", catalog=catalog
+        )
+        assert models.rows() == [("tests/m@1+other/tiny-1.1b-q2",)]
+        [warning] = [warning for warning in built.warnings if "'tests/m' was asked" in warning]
+        assert "the server says that 'other/tiny-1.1b@q2' answered" in warning
+        assert curate.build(catalog, "made")[0].version == built.version
