@@ -108,8 +108,10 @@ def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sam
 
 
 def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progress: Progress | None = None, wait: float = 0.0,
-          registry: Registry | None = None, cuts: Cuts | None = None) -> list[Built]:  # fmt: skip
+          registry: Registry | None = None, cuts: Cuts | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
     """Builds datasets, reusing every result that still holds.
+
+    Answers of models that were lost because a server was in trouble are asked for again.
 
     Args:
         catalog: a catalog or its file.
@@ -117,6 +119,7 @@ def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progre
         progress: who is told; nobody by default (``curate.engine.progress.default_progress()`` draws bars).
         wait: seconds to wait for another build in the same store.
         cuts: where shards end.
+        retry_failed: also ask models again for what they refused or answered unusably.
 
     Returns:
         One :class:`Built` for each dataset in building order: version, folder, rows, funnel, warnings.
@@ -126,7 +129,15 @@ def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progre
         StoreError: another build is at work in this store.
     """
     registry = registry or Registry.installed()
-    return build_datasets(_catalog(catalog, registry), registry, datasets, progress=progress, wait=wait, cuts=cuts)
+    return build_datasets(
+        _catalog(catalog, registry),
+        registry,
+        datasets,
+        progress=progress,
+        wait=wait,
+        cuts=cuts,
+        retry_failed=retry_failed,
+    )
 
 
 def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml", seconds: float = 60.0,

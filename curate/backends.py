@@ -65,8 +65,8 @@ class LanguageIdentifier(Protocol):
 class Sampling(Params):
     """How a generator chooses its words; what is left out is the model's own default (``temperature``: 0)."""
 
-    temperature: Annotated[float, Field(ge=0, le=5)] = 0.0
-    """0 takes the likeliest word every time."""
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = 0.0
+    """0 takes the likeliest word every time; ``null`` sends none, for models that refuse it: they take their own."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     """Least set of words that have this share of the probability."""
     top_k: Annotated[int, Field(ge=1)] | None = None
@@ -104,6 +104,8 @@ class Request:
     """In place of an answer, the log-probabilities of the tokens of the last turn, given what comes before it."""
     row: str = ""
     """Id of the row it is for, told in errors; no part of what is asked."""
+    fresh: bool = False
+    """Whether the model is asked although an answer is kept; the new answer takes its place."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,14 @@ class Answer:
     """What the model thought aloud, where the server tells it apart."""
     cached: bool = False
     """Whether it was kept from before; then nothing was spent."""
+    transient: bool = False
+    """Whether the next build should ask again if this answer is of no use: the server failed, or said nothing at all."""
+    error: str = ""
+    """For ``failed`` and ``filtered``, the name of the class in :mod:`curate.errors` that says what happened."""
+    served: str = ""
+    """The model that answered, by the server's own word, where that is another one than was asked for."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know of the way the server answered, though the answer can be used."""
 
     @property
     def ok(self) -> bool:
@@ -148,6 +158,11 @@ class Answer:
     def mended(self, **changes: Any) -> Answer:
         """A copy with changes."""
         return replace(self, **changes)
+
+
+def signed(name: str, served: str) -> str:
+    """``name@revision`` as it stands in lineage; where another model answered by the server's own word, that name behind a ``+``."""
+    return f"{name}+{served.replace('@', '-')}" if served else name
 
 
 Done = Callable[[int], None]

@@ -22,7 +22,9 @@ from urllib.parse import quote
 _NODES = "nodes"
 # How the files that models keep become one; each table list is one layout (curate.models.answers, curate.models.cache).
 _MERGES: dict[frozenset[str], tuple[str, ...]] = {
-    frozenset({"answers"}): ("INSERT OR IGNORE INTO main.answers (key, value, at) SELECT key, value, at FROM node.answers",),
+    # The first answer to a question stays, unless another one was asked for: its time is negative.
+    frozenset({"answers"}): ("INSERT INTO main.answers (key, value, at) SELECT key, value, at FROM node.answers WHERE true"
+                             " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at < 0",),
     frozenset({"meta", "vectors", "used"}): (
         "INSERT OR IGNORE INTO main.vectors (key, vector) SELECT key, vector FROM node.vectors",
         "INSERT INTO main.used SELECT v.id, u.day FROM node.used u JOIN node.vectors n ON n.id = u.id JOIN main.vectors v ON v.key = n.key"

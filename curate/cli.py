@@ -77,7 +77,9 @@ def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variab
 @app.command()
 def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
           wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.", min=0, callback=number)] = 0.0,
-          quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False) -> None:  # fmt: skip
+          quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+          retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also ask models again for what they refused or answered unusably; "
+                                                                            "what a server in trouble lost is asked again anyway.")] = False) -> None:  # fmt: skip
     """Build datasets; what is already there and still holds is reused."""
     from curate import api
     from curate.engine.progress import SilentProgress, default_progress
@@ -85,7 +87,11 @@ def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Varia
     loaded = load(catalog, set_)
     built = or_fail(
         lambda: api.build(
-            loaded, *(datasets or []), wait=wait, progress=SilentProgress() if quiet else default_progress()
+            loaded,
+            *(datasets or []),
+            wait=wait,
+            progress=SilentProgress() if quiet else default_progress(),
+            retry_failed=retry_failed,
         )
     )
     for one in built:
@@ -208,7 +214,13 @@ app.add_typer(cli_review.app, name="review")
 def main() -> None:
     """Entry point of the ``curate`` command."""
     guard_streams()
-    app()
+    try:
+        app()
+    except Exception:  # noqa: BLE001 - a defect of ours keeps its trace, but tells no credentials
+        import traceback
+
+        say(traceback.format_exc())
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def number(value: float | None) -> float | None:
 def load(file: Path, settings: list[str] | None) -> Catalog:
     from curate import api
     from curate.catalog.document import read_value
+    from curate.redact import secrets_of
 
     variables: dict[str, Any] = {}
     for setting in settings or []:
@@ -41,7 +42,19 @@ def load(file: Path, settings: list[str] | None) -> Catalog:
         # By the catalog's own rules: `[no]` is Norwegian here too.
         variables[name] = or_fail(lambda value=value, name=name: read_value(value, f"--set {name}"))
     loaded: Catalog = or_fail(lambda: api.load_catalog(file, variables=variables))
+    _SECRETS[:] = [*secrets_of(list(loaded.models.values())), *secrets_of(list(loaded.sources.values()))]
     return loaded
+
+
+_SECRETS: list[str] = []
+"""The credentials in the catalog that this process loaded."""
+
+
+def without_secrets(text: str) -> str:
+    """A message without the credentials of the catalog and of the environment."""
+    from curate.redact import Redactor, secrets_of_environment
+
+    return Redactor((*_SECRETS, *secrets_of_environment()), sure=True)(text)
 
 
 def or_fail(call: Any) -> Any:
@@ -63,7 +76,7 @@ def or_fail(call: Any) -> Any:
 
 
 def say(message: str) -> None:
-    print(message, file=sys.stderr)
+    print(without_secrets(message), file=sys.stderr)
 
 
 def fail(message: str) -> NoReturn:

@@ -61,6 +61,74 @@ class ModelError(CurateError):
     """A model cannot be loaded, reached or asked any more."""
 
 
+class AuthenticationError(ModelError):
+    """A server refuses the key; no other question would fare better."""
+
+
+class QuotaError(ModelError):
+    """The quota of a key is used up."""
+
+
+class AddressError(ModelError):
+    """There is no such model, path or server at this address."""
+
+
+class RequestError(ModelError):
+    """One request got no answer; others may get theirs.
+
+    ``transient`` says whether the next build asks it again by itself.
+    """
+
+    transient = False
+
+
+class BadRequestError(RequestError):
+    """A server refuses the request as it is: malformed, or with a parameter that it does not take."""
+
+
+class ContextLengthError(RequestError):
+    """A prompt and the answer that was asked for do not fit into the model's context."""
+
+
+class ContentFilterError(RequestError):
+    """A server withholds an answer because of its content, or refuses the request's."""
+
+
+class AnswerTooLargeError(RequestError):
+    """An answer has far more bytes than the tokens that were asked for can have."""
+
+
+class ServerError(RequestError):
+    """A server failed, or what came back is not what it promises; it may work later.
+
+    Args:
+        wait: seconds the server asked to wait.
+        load: whether it says something about the server's load.
+        counts: whether it uses up one of the retries; being told to come later does not.
+        again: whether it may work when tried again at once, in this build.
+    """
+
+    transient = True
+
+    def __init__(
+        self, message: str, *, wait: float | None = None, load: bool = True, counts: bool = True, again: bool = True
+    ) -> None:
+        super().__init__(message)
+        self.wait, self.load, self.counts, self.again = wait, load, counts, again
+
+
+class RateLimitError(ServerError):
+    """A server wants to be asked less often."""
+
+
+class AnswerTimeoutError(ServerError):
+    """A server did not answer in time."""
+
+
+class ConnectError(ServerError):
+    """Nobody answers at an address."""
+
+
 class BudgetError(ModelError):
     """A call would cost more than the catalog's budget leaves."""
 

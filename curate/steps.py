@@ -255,6 +255,9 @@ class BadRow:
     reason: str
     raw: str
     """The raw text (of a file, of a model's answer), cut to 2,000 characters."""
+    transient: bool = False
+    """Whether it is for want of a server that it could not be made, so that the next build tries again. Steps that ask models through
+    :func:`curate.generation.asking.ask` need not say it."""
 
 
 @dataclass(frozen=True)

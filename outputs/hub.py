@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from curate.errors import PublishError
-from curate.models.secret import strike_out
+from curate.redact import Redactor
 from outputs.layout import Item
 from outputs.places import MANIFEST, README, Conflict, Known, Place, State, Unsure, human, read_manifest
 
@@ -256,7 +256,7 @@ def _short(error: BaseException, token: str | None) -> str:
     """What an exception says, on one line, without signatures of addresses and without the token."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", "; ".join(lines[:4]) or type(error).__name__)
-    return strike_out(text, [token] if token else [])[:500]
+    return Redactor([token] if token else [])(text)[:500]
 
 
 @contextlib.contextmanager

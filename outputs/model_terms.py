@@ -108,7 +108,8 @@ def answers(hop: str, book: Book, known: Sequence[Known]) -> tuple[tuple[Terms, 
     if said:
         parts = (term for text in sorted(said - {NONE}) for way in book.alternatives(text)[:1] for term in way)
         return tuple(dict.fromkeys(parts)), ""
-    for name in dict.fromkeys([hop, *(one.model for one in mine)]):
+    # Behind a '+' may stand the model that answered in its place, by the server's word.
+    for name in dict.fromkeys([hop.rpartition("+")[2], hop, *(one.model for one in mine)]):
         if (found := book.of_model(name)) is not None:
             return ((found[0],) if found[0] else ()), found[1]
     return None

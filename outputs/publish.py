@@ -24,9 +24,9 @@ import orjson
 from curate._version import __version__
 from curate.engine.integrity import read_sealed, seal
 from curate.engine.store import Store, write_atomically
-from curate.errors import PublishError
+from curate.errors import CurateError, PublishError
 from curate.exports import Version
-from curate.models.secret import strike_out
+from curate.redact import Redactor, secrets_of_environment, secrets_of_url
 from outputs import card as cards
 from outputs.card_header import check
 from outputs.layout import Item, Layout, files, lay_out
@@ -92,6 +92,37 @@ def publish(store: Store, name: str, to: str | Place, *, private: bool | None = 
         PublishError: its licences stand against it, something is in the way, or the place cannot be reached or written.
         StoreError: there is no such version.
     """
+    with _without_secrets(to if isinstance(to, str) else to.address):
+        return _publish(
+            store,
+            name,
+            to,
+            private,
+            dry_run,
+            override,
+            per_language,
+            replace_others,
+            token_env,
+            licenses,
+            patience,
+            tell,
+        )
+
+
+def _publish(
+    store: Store,
+    name: str,
+    to: str | Place,
+    private: bool | None,
+    dry_run: bool,
+    override: str,
+    per_language: bool | None,
+    replace_others: bool,
+    token_env: str | None,
+    licenses: Sequence[Path],
+    patience: float,
+    tell: Callable[[str], None],
+) -> Publication:
     from outputs.hub import Hub
     from outputs.places import place_of
 
@@ -226,16 +257,26 @@ def _items(
 
 def _clean(text: str) -> str:
     """Nothing of this machine goes out: no token, no home folder."""
-    from huggingface_hub import get_token
-
-    secrets = [
-        value
-        for name, value in os.environ.items()
-        if name.upper().endswith(("TOKEN", "API_KEY", "SECRET", "PASSWORD", "SECRET_ACCESS_KEY")) and len(value) >= 8
-    ]
-    text = strike_out(text, [*secrets, *([token] if (token := get_token()) else [])])
+    text = Redactor(_secrets(), sure=True)(text)
     home = str(Path.home())
     return text.replace(f"{home}/", "~/") if len(home) > 4 else text
+
+
+def _secrets() -> list[str]:
+    """The credentials of this machine that are known to be such."""
+    from huggingface_hub import get_token
+
+    return [*secrets_of_environment(), *([token] if (token := get_token()) else [])]
+
+
+@contextmanager
+def _without_secrets(to: str) -> Iterator[None]:
+    """What a place answers is told without the credentials it may repeat."""
+    try:
+        yield
+    except CurateError as error:
+        error.args = (Redactor([*_secrets(), *secrets_of_url(to)], sure=True)(str(error)),)
+        raise
 
 
 @contextmanager

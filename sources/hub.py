@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Runtime
+from curate.redact import Redactor, secrets_of_environment
 from curate.steps import BadRow, Context, SourceError, Unit
 from curate.unused import Unused
 from sources.arrow import batch_records, decoders_of, lacks
@@ -253,4 +254,4 @@ class Hub(Tabular):
 def _short(error: BaseException) -> str:
     """The first line of what an exception says."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+    return Redactor(secrets_of_environment())(lines[0] if lines else type(error).__name__)[:300]

@@ -31,6 +31,7 @@ from curate.catalog.variables import Substitution
 from curate.errors import CurateError
 
 _NAMED = ("models", "sources", "datasets")
+_LONG = 8
 _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
 
 
@@ -71,10 +72,10 @@ class _Loading:
         self.files = Files(self.file, self.problems)
         self.where: dict[tuple[str, str], Document] = {}
         self.from_environment: dict[tuple[int, Place], str] = {}
+        self.used: dict[str, str] = {}
 
     def load(self) -> Catalog:
         catalog = Catalog(self.file, variables=self.files.variables(self.overrides))
-        secrets: set[str] = set()
         raw: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         settings: list[tuple[Document, str, Any]] = []
         for document in self.files.documents:
@@ -92,14 +93,13 @@ class _Loading:
             self.problems += substitution.problems
             for place, variable in substitution.from_environment.items():
                 self.from_environment[id(document), place] = variable
-                if substitution.environment.get(variable):
-                    secrets.add(substitution.environment[variable])
+            self.used |= substitution.used
             for place, variable in substitution.missing.items():
                 if place[0] in ("run", "budget"):
                     self._unset(document, place, variable)
                 elif len(place) > 1:
                     catalog.missing.setdefault((str(place[0]), str(place[1])), []).append(variable)
-        catalog.secrets = frozenset(secrets)
+        catalog.environment = self.used
         for document, section, values in settings:
             validated = self._validate(RunConfig if section == "run" else Budget, values, document, (section,))
             if validated is not None:
@@ -116,7 +116,7 @@ class _Loading:
         self.problems += wrong
         self._check_references(catalog, raw)
         if self.problems:
-            raise CatalogError(self.problems)
+            raise CatalogError(map(self._hidden, self.problems))
         return catalog
 
     def store(self) -> Path:
@@ -126,12 +126,29 @@ class _Loading:
                 substitution = Substitution(catalog.variables)
                 values = substitution.apply(document, document.values["run"], ("run",))
                 self.problems += substitution.problems
+                self.used |= substitution.used
                 for place, variable in substitution.missing.items():
                     self._unset(document, place, variable)
                 catalog.run = self._validate(RunConfig, values, document, ("run",)) or catalog.run
         if self.problems:
-            raise CatalogError(self.problems)
+            raise CatalogError(map(self._hidden, self.problems))
         return catalog.store
+
+    def _hidden(self, problem: Problem) -> Problem:
+        """A problem with ``${NAME}`` in place of what came from the environment: it may be secret."""
+        message = problem.message
+        for name, value in sorted(self.used.items(), key=lambda pair: (-len(pair[1]), pair)):
+            # A short value may stand in a message by chance; it is meant where its own line is.
+            here = len(value) >= _LONG or any(
+                variable == name and problem.mark in [document.mark(place[:end]) for end in range(1, len(place) + 1)]
+                for document in self.files.documents
+                for (owner, place), variable in self.from_environment.items()
+                if owner == id(document)
+            )
+            for form in sorted({value, value.strip(), repr(value)[1:-1]} - {""}, key=len, reverse=True) if here else ():
+                edge = ("", "") if len(form) >= _LONG else (r"(?<!\w)", r"(?!\w)")
+                message = re.sub(edge[0] + re.escape(form) + edge[1], f"${{{name}}}", message)
+        return Problem(problem.mark, message)
 
     def _unset(self, document: Document, place: Place, variable: str) -> None:
         self._problem(document, place, f"the environment variable {variable} is not set; set it, or write ${{{variable}:-…}} with what holds without it")  # fmt: skip

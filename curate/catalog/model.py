@@ -260,8 +260,8 @@ class Catalog:
     """(section, name) → environment variables it needs that are not set."""
     forgotten: Forgotten = field(default_factory=Forgotten)
     """What no build may hold (``forgotten.jsonl`` beside the catalog)."""
-    secrets: frozenset[str] = frozenset()
-    """Values read from the environment; they are struck out of anything that is written."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables that it reads and their values; ``${NAME}`` stands for them in all that is written."""
 
     @property
     def store(self) -> Path:

@@ -27,6 +27,8 @@ class Substitution:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     from_environment: dict[Path, str] = field(default_factory=dict)
     """Path → name of the environment variable read there."""
+    used: dict[str, str] = field(default_factory=dict)
+    """Name of an environment variable that was read → its value."""
     missing: dict[Path, str] = field(default_factory=dict)
     """Path → name of an environment variable that is not set."""
     problems: list[Problem] = field(default_factory=list)
@@ -76,6 +78,7 @@ class Substitution:
             variable, default = environment[1], environment[2]
             self.from_environment[path] = variable
             if variable in self.environment:
+                self.used[variable] = self.environment[variable]
                 return self.environment[variable]
             if default is not None:
                 return default

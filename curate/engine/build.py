@@ -95,11 +95,12 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
 
 
 def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, progress: Progress | None = None, wait: float = 0.0,
-                   cuts: Cuts | None = None) -> list[Built]:  # fmt: skip
+                   cuts: Cuts | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
     """Builds these datasets (all, if none is named) and those they are made of.
 
     Args:
         wait: seconds to wait for another build in the same store to end.
+        retry_failed: also ask models again for what they refused or answered unusably before.
         cuts: where shards end (tests).
 
     Raises:
@@ -108,18 +109,21 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
         ExecutorError: workers died, or the Ray cluster cannot be used.
         StoreError: another build is at work.
     """
-    [built] = build_parts(catalog, registry, names, [None], progress=progress, wait=wait, cuts=cuts)
+    [built] = build_parts(
+        catalog, registry, names, [None], progress=progress, wait=wait, cuts=cuts, retry_failed=retry_failed
+    )
     return built
 
 
 def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], parts: Sequence[tuple[float, float] | None], *,
                 progress: Progress | None = None, wait: float = 0.0, cuts: Cuts | None = None,
-                whole: frozenset[str] = frozenset()) -> Iterator[list[Built]]:  # fmt: skip
+                whole: frozenset[str] = frozenset(), retry_failed: bool = False) -> Iterator[list[Built]]:  # fmt: skip
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
 
     Args:
         parts: for each sample which items are in it (see :class:`curate.engine.stages.Runner`); None: all.
         whole: sources of which every row is needed all the same.
+        retry_failed: also ask models again for what they refused or answered unusably before.
     """
     memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
     require_sound(catalog, registry, wanted)
@@ -130,7 +134,17 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
             if not (store.root / "cache").is_symlink():  # a sample's belongs to another store
                 settle(store.root / "cache")
             number = current_build(store.root)
-            setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), catalog.budget.model_dump(exclude_none=True), number)  # fmt: skip
+            budget = catalog.budget.model_dump(exclude_none=True)
+            setting = Setting(
+                str(catalog.store),
+                catalog.run.threads,
+                memory,
+                cuts or Cuts(),
+                budget,
+                number,
+                retry_failed,
+                catalog.environment,
+            )
             executor = choose_executor(catalog.run, setting)
             try:
                 for part in parts:
@@ -139,6 +153,7 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
                         walk = _Walk(catalog, registry, store, progress or SilentProgress(), executor, setting.cuts)
                         runner = walk.runner
                         runner.build, runner.part, runner.whole, runner.mended = number, part, whole, mended
+                        runner.retry_failed = retry_failed
                         try:
                             built = [walk.dataset(name) for name in wanted]
                             break
@@ -181,7 +196,8 @@ def read_inputs(
 ) -> list[Shard]:
     """Reads sources into the catalog's store; all their rows."""
     store = Store(catalog.store).open()
-    setting = Setting(str(catalog.store), catalog.run.threads, parse_bytes(catalog.run.memory), cuts or Cuts())
+    memory = parse_bytes(catalog.run.memory)
+    setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), environment=catalog.environment)
     executor = InlineExecutor(setting)
     try:
         with StoreLock(store.root):
@@ -323,7 +339,7 @@ class _Walk:
                 "action": "version",
                 "kind": kind.value,
                 "parts": [folder for folder, _ in parts],
-                "bad": folders,
+                "bad": [[one, runner.bad_digests[one]] if one in runner.bad_digests else one for one in folders],
                 "splits": list(spec.splits),
             }
         )

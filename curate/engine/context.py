@@ -17,13 +17,15 @@ import pyarrow.parquet as pq
 
 from curate.engine.fingerprint import digest
 from curate.engine.store import Store
+from curate.redact import Redactor
 from curate.rows import Kind
 from curate.rows.kinds import kind_of
 from curate.steps import Model, Rows, StepError
+from curate.unanswered import Unanswered
 
 _MODELS: dict[str, Any] = {}
 Bits = npt.NDArray[np.uint64]
-_INDEXES: OrderedDict[tuple[str, ...], tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = OrderedDict()
+_INDEXES: OrderedDict[tuple[Any, ...], tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = OrderedDict()
 _MOST_INDEXES = 2
 _BATCH = 8_192
 
@@ -42,7 +44,8 @@ class WorkerContext:
     def __init__(self, root: Path, models: Mapping[str, Model], *, threads: int, memory: int, scratch: Path,
                  ancestors: Sequence[str] = (), seed: int = 0, draw: int = 0, wanted: Sequence[str] | None = None,
                  tables: Mapping[str, Sequence[str]] = MappingProxyType({}), ledger: Any = None,
-                 tick: Callable[[int], None] = lambda rows: None, cache: Path | None = None) -> None:  # fmt: skip
+                 tick: Callable[[int], None] = lambda rows: None, cache: Path | None = None,
+                 unanswered: Unanswered | None = None, redact: Redactor | None = None) -> None:  # fmt: skip
         self.threads = threads
         self.memory = memory
         self.scratch = scratch
@@ -53,11 +56,15 @@ class WorkerContext:
         self.accelerators = 0
         """How many GPUs the models hold that were asked for."""
         self.warnings: list[str] = []
+        self.unanswered = unanswered or Unanswered()
+        self.redact = redact or Redactor()
+        """For every text that is written but is no text of a row."""
         self._root = root
         self._store = Store(root)
         self._cache = cache or root / "cache"
         self._models = models
         self._ancestors = ancestors
+        self._key: tuple[Any, ...] | None = None
         self._wanted, self._tables, self._ledger, self._tick = wanted, tables, ledger, tick
 
     def model(self, name: str) -> Any:
@@ -109,7 +116,10 @@ class WorkerContext:
 
     def _index(self) -> tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """The first 60 bits of every ancestor's id, sorted, with shard and row: 16 bytes a row, made once a process."""
-        key = (str(self._root), *self._ancestors)
+        if self._key is None:
+            # A result that was made anew has another content under the same name.
+            self._key = (str(self._root), *((path, (self._root / path).stat().st_mtime_ns) for path in self._ancestors))
+        key = self._key
         if key not in _INDEXES:
             columns = [
                 _bits(pl.Series("id", pq.read_table(self._store.checked(path), columns=["id"])["id"].combine_chunks()))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from curate.caches import node_folder
 from curate.engine import estimate, forgetting, rowwork, versions, work
 from curate.engine.context import WorkerContext
@@ -15,6 +17,8 @@ from curate.engine.spending import open_ledger
 from curate.engine.store import Store
 from curate.engine.work import Setting, Task, Tick, Work, unpack
 from curate.errors import CurateError, DamagedError
+from curate.redact import Redactor, secrets_of, secrets_of_environment
+from curate.unanswered import Unanswered, noting
 
 ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
@@ -24,30 +28,46 @@ ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+_REFUSED = "refused.json"
+"""In the folder of a result: the questions that models refused for good, so that the next run does not ask them again."""
+
+
 def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
     """Does a task and returns its result; a failure comes back as ``{"error": …}`` with the stage's name."""
     started = time.perf_counter()
     store = Store(Path(setting.root))
+    final = store.work(task.step, task.key)
+    redact = Redactor(environment=setting.environment)
     try:
+        known = {}
+        if task.again and (final / _REFUSED).exists():
+            known = orjson.loads(store.checked(f"work/{task.step}/{task.key}/{_REFUSED}").read_bytes())
+        unanswered = Unanswered(setting.retry_failed, known)
         with store.scratch() as scratch:
             models = {name: unpack(spec) for name, spec in task.payload.get("models", {}).items()}
+            redact = _redactor(setting, task, models)
             ledger = open_ledger(setting, task) if task.alone else None
             context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
                                     ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
                                     wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick,
-                                    cache=node_folder(store.root / "cache", setting.node) if setting.node else None)  # fmt: skip
+                                    cache=node_folder(store.root / "cache", setting.node) if setting.node else None, unanswered=unanswered, redact=redact)  # fmt: skip
             at_hand = Work(store, setting, task, context, tick)
 
             for path in _inputs(task.payload):
                 store.checked(path)
 
             def fill(folder: Path) -> dict[str, Any]:
-                made = ACTIONS[task.action](at_hand, folder)
-                return {"recipe": task.recipe, "key": task.key, **made, "warnings": context.warnings,
+                with noting(unanswered):
+                    made = ACTIONS[task.action](at_hand, folder)
+                for remark in unanswered.remarks:
+                    context.warn(f"{task.step}: {remark}")
+                if unanswered.refused:
+                    (folder / _REFUSED).write_bytes(orjson.dumps(unanswered.refused))
+                return {"recipe": task.recipe, "key": task.key, **made, **unanswered.counts, "warnings": [redact(warning) for warning in context.warnings],
                         "seconds": round(time.perf_counter() - started, 3), "loading": round(context.loading, 3),
                         "accelerators": context.accelerators}  # fmt: skip
 
-            return store.commit(store.work(task.step, task.key), fill)
+            return store.commit(final, fill, replace=task.again)
     except DamagedError as error:
         return {
             "error": str(error),
@@ -58,8 +78,8 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
         }
     except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name
         told = isinstance(error, CurateError | OSError)
-        return {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
-                "trace": None if told else traceback.format_exc()}  # fmt: skip
+        return {"error": redact(str(error)) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
+                "trace": None if told else redact(traceback.format_exc())}  # fmt: skip
 
 
 _NO_INPUTS = frozenset({"step", "models", "unit", "ancestors", "tables"})
@@ -77,3 +97,10 @@ def _inputs(payload: Any) -> Iterator[str]:
             yield from _inputs(value)
     elif isinstance(payload, str) and payload.startswith(("work/", "datasets/")):
         yield payload
+
+
+def _redactor(setting: Setting, task: Task, models: dict[str, Any]) -> Redactor:
+    """Strikes out what is secret in the parameters of a task, and in the environment."""
+    step = unpack(task.payload["step"]) if "step" in task.payload else None
+    given = [*secrets_of(list(models.values())), *secrets_of(step), *secrets_of_environment()]
+    return Redactor(given, sure=True, environment=setting.environment)

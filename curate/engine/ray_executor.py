@@ -25,7 +25,7 @@ from curate.engine.executor import Report
 from curate.engine.ray_cluster import Cluster
 from curate.engine.store import Store
 from curate.engine.work import Setting, Task
-from curate.errors import ExecutorError
+from curate.errors import DamagedError, ExecutorError
 
 _PULSE = 0.5
 """Seconds between two looks at how far busy workers are (more where there are hundreds)."""
@@ -149,7 +149,7 @@ class RayExecutor:
                 return None
             task = tasks[index]
             found = Store(Path(self._setting.root)).result(task.step, task.key)
-            if found is not None:  # done; only the word of it was lost
+            if found is not None and not task.again:  # done; only the word of it was lost
                 return index, found
             lost[index] = lost.get(index, 0) + 1
             if lost[index] > cluster.config.retries:
@@ -169,20 +169,27 @@ class RayExecutor:
                 advice = "; install the same packages on every node" if result["kind"] == "ModuleNotFoundError" else ""
                 result = {**result, "error": f"on {_where(actor)}: {result['error']}{advice}"}
             else:
-                self._see(actor, tasks[index])
+                self._see(actor, tasks[index], result)
         return index, result
 
-    def _see(self, actor: _Actor, task: Task) -> None:
+    def _see(self, actor: _Actor, task: Task, result: dict[str, Any]) -> None:
         """Waits until this machine sees what another one wrote."""
         folder = Path(self._setting.root) / "work" / task.step / task.key
         until = time.monotonic() + _SIGHT
-        while not (folder / "result.json").exists():
+        while not self._is_seen(task, result):
             if time.monotonic() > until:
                 raise ExecutorError(f"{_where(actor)} wrote {folder}, which is not seen here after {_SIGHT:.0f} s; the store must be in a folder "
                                     "that all nodes share")  # fmt: skip
             with contextlib.suppress(OSError):
                 next(folder.parent.iterdir(), None)  # asks the file server anew
             time.sleep(0.05)
+
+    def _is_seen(self, task: Task, result: dict[str, Any]) -> bool:
+        try:
+            found = Store(Path(self._setting.root)).result(task.step, task.key)
+        except DamagedError:  # a part of it has not arrived
+            return False
+        return found is not None and (not task.again or found == result)
 
     # --------------------------------------------------------------------------------------------------------- progress
     def _ask_how_far(self) -> None:

@@ -103,13 +103,25 @@ def _check_bad(
     done = [(task, result) for task, result in zip(tasks, results, strict=True) if task and result]
     bad, rows = sum(result["bad_rows"] for _, result in done), sum(task.rows for task, _ in done)
     runner.bad += [f"work/{task.step}/{task.key}" for task, result in done if result["bad"]]
+    runner.bad_digests |= {
+        f"work/{task.step}/{task.key}": result["bad_digest"] for task, result in done if "bad_digest" in result
+    }
     most = use.params.max_bad
     if bad and bad / max(1, rows) > most:
         examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
         raise BuildError(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
-                         f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_bad\n  {examples}")  # fmt: skip
+                         f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_bad{_again(done)}\n  {examples}")  # fmt: skip
     if bad:
         runner.warnings[
             f"{runner.dataset}/{use.label}",
             f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and the raw answer",
         ] = None
+
+
+def _again(done: Sequence[tuple[Task, dict[str, Any]]]) -> str:
+    """What to do about answers that a further build would not ask for by itself."""
+    return (
+        "; 'curate build --retry-failed' asks again for what failed for good"
+        if any(result.get("failed") for _, result in done)
+        else ""
+    )

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from curate.engine.columns import Columns, merge_scores, read_alive
 from curate.engine.shards import cut, write_parquet, write_shard
 from curate.engine.work import BAD_SCHEMA, Work
-from curate.rows import Kind, schema, with_ids
+from curate.redact import Redactor
+from curate.rows import Kind, content_digest, schema, with_ids
 from curate.steps import BadRow, GatherStep, NewRows, Rows, RowStep
 
 _EXAMPLES = 3
@@ -70,25 +71,27 @@ def _write(work: Work, folder: Path, kind: Kind, made: Iterable[pa.Table | NewRo
     def tables() -> Iterator[pa.Table]:
         for one in made:
             new = one if isinstance(one, NewRows) else NewRows(one)
-            bad.extend(_told(row, label) for row in new.bad)
+            bad.extend(_told(row, label, work.context.redact) for row in new.bad)
+            work.context.unanswered.lost.update(row.where for row in new.bad if row.transient)
             if new.table.num_rows:
                 yield with_ids(kind, _with_key(new.table, work.task.key))
 
     shards = [write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
               for index, new in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
-    write_parquet(pa.Table.from_pylist(bad, BAD_SCHEMA), folder / "bad.parquet")
-    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad),
+    told = pa.Table.from_pylist(bad, BAD_SCHEMA)
+    write_parquet(told, folder / "bad.parquet")
+    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad), "bad_digest": content_digest(told),
             "bad_rows": len({row["place"] for row in bad}), "bad_examples": [f"row {row['place']}: {row['reason']}" for row in bad[:_EXAMPLES]]}  # fmt: skip
 
 
-def _told(row: BadRow, label: str) -> dict[str, str]:
+def _told(row: BadRow, label: str, redact: Redactor) -> dict[str, str]:
     # A text may hold half a surrogate pair, which no parquet file can.
-    raw = row.raw[:_RAW].encode("utf-8", "replace").decode()
+    raw = redact(row.raw)[:_RAW].encode("utf-8", "replace").decode()
     return {
         "source": label,
         "unit": "",
         "place": row.where,
-        "reason": row.reason.encode("utf-8", "replace").decode(),
+        "reason": redact(row.reason).encode("utf-8", "replace").decode(),
         "raw": raw,
     }
 

@@ -77,6 +77,8 @@ class Runner:
     warnings: dict[tuple[str, str], None] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)
     """Folders with rows that could not be made."""
+    bad_digests: dict[str, str] = field(default_factory=dict)
+    """What is in them; results of older versions of curate do not say, and never change."""
     audits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What steps found out about themselves, by the label of the step."""
     build: str = ""
@@ -89,6 +91,10 @@ class Runner:
     """The sources and datasets that steps look into; None: not known yet."""
     mended: dict[str, None] = field(default_factory=dict)
     """What of the store was damaged and is made again, a line each."""
+    retry_failed: bool = False
+    """Whether questions to models that failed for good are asked again."""
+    tried: set[tuple[str, str]] = field(default_factory=set)
+    """The results (step, key) that this build made: what was lost in them is for the next one."""
 
     # ------------------------------------------------------------------------------------------------------------ tasks
     def do(
@@ -104,12 +110,16 @@ class Runner:
         for stage, (action, recipe, tasks) in groups.items():
             damaged: list[str] = []
             found = [None if task is None else self.result(task.step, task.key, damaged) for task in tasks]
+            again = {
+                index: rows for index, task in enumerate(tasks) if (rows := self._to_ask_again(task, found[index]))
+            }
+            found = [None if index in again else result for index, result in enumerate(found)]
             results[stage] = found
-            lacking = [(stage, index, task) for index, (task, result) in enumerate(zip(tasks, found, strict=True))
+            lacking = [(stage, index, replace(task, again=index in again)) for index, (task, result) in enumerate(zip(tasks, found, strict=True))
                        if task is not None and result is None]  # fmt: skip
             inputs = [task.key for task in tasks if task is not None]
-            why: list[str] = []
-            if lacking or None in tasks:
+            why = _why_again(list(again.values()))
+            if len(lacking) > len(again) or None in tasks:
                 rescored = None
                 if action == "score" and None not in tasks:
                     rescored = sum(self._unscored(task) for _, _, task in lacking)
@@ -118,7 +128,7 @@ class Runner:
                 told = recipe
                 if None in tasks and before and "tables" in before["recipe"]:
                     told = {"tables": before["recipe"]["tables"], **recipe}  # not known yet is no difference
-                why = damaged or reasons(before, told, inputs, waits=None in tasks, rescored=rescored)
+                why += damaged or reasons(before, told, inputs, waits=None in tasks, rescored=rescored)
             self.plan.stages.append(
                 StagePlan(self.dataset, stage, action, reuse=sum(result is not None for result in found), run=len(lacking),
                           waits=sum(task is None for task in tasks), rows=sum(task.rows for _, _, task in lacking), reasons=why)
@@ -136,6 +146,11 @@ class Runner:
             for result in found:
                 for warning in (result or {}).get("warnings", ()):
                     self.warnings[stage, warning] = None
+            if lost := sum(int(result.get("lost", 0)) for result in found if result):
+                self.warnings[
+                    stage,
+                    f"{lost:,} {'rows' if lost > 1 else 'row'} failed because a server was in trouble; the next build asks again",
+                ] = None
         return results
 
     def result(self, step: str, key: str, why: list[str] | None = None) -> dict[str, Any] | None:
@@ -177,9 +192,17 @@ class Runner:
                 kind = BudgetSpent if result["kind"] == "BudgetError" else BuildError
                 raise kind(f"{stage}{shard}: {result['error']}{trace}")
             results[stage][place] = result
+            self.tried.add((task.step, task.key))
             left[stage] -= 1
             if not left[stage]:
                 self.progress.end(stage)
+
+    def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int] | None:
+        """For how many rows of a result models have to be asked again: lost in passing, failed for good; None if for none."""
+        if task is None or result is None or (task.step, task.key) in self.tried:
+            return None
+        found = (int(result.get("lost", 0)), int(result.get("failed", 0)) if self.retry_failed else 0)
+        return found if any(found) else None
 
     def _unscored(self, task: Task) -> int:
         """How many rows of a score task have no kept score."""
@@ -190,9 +213,10 @@ class Runner:
         path = kept_scores(self.store.work(task.step, task.payload["score_key"]))
         if path is None:
             return task.rows
-        scored = np.asarray(
-            pq.read_table(path, columns=["scored"])["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool
-        )
+        kept = pq.read_table(path)
+        scored = np.asarray(kept["scored"].combine_chunks().to_numpy(zero_copy_only=False), bool)
+        if self.retry_failed and "failed" in kept.column_names:
+            scored &= ~np.asarray(kept["failed"].combine_chunks().to_numpy(zero_copy_only=False), bool)
         alive = read_alive(self.store.root, [Columns(**value) for value in task.payload["columns"]], len(scored))
         return int((alive & ~scored).sum())
 
@@ -472,6 +496,15 @@ def shards_of(tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]) -
     if None in results:
         return None
     return [shard for task, result in zip(tasks, results, strict=True) if result for shard in shards_in(task, result)]
+
+
+def _why_again(rows: Sequence[tuple[int, int]]) -> list[str]:
+    lost, failed = sum(lost for lost, _ in rows), sum(failed for _, failed in rows)
+    told = [
+        (lost, "failed because a server was in trouble; asked again"),
+        (failed, "failed for good; asked again (--retry-failed)"),
+    ]
+    return [f"{count:,} {'rows' if count > 1 else 'row'} {what}" for count, what in told if count]
 
 
 Warn = Callable[[str], None]

@@ -9,6 +9,7 @@ when it is read (:mod:`curate.engine.integrity`).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
@@ -141,7 +142,7 @@ class Store:
         return target
 
     def commit(
-        self, final: Path, fill: Callable[[Path], dict[str, Any]], *, name: str = "result.json"
+        self, final: Path, fill: Callable[[Path], dict[str, Any]], *, name: str = "result.json", replace: bool = False
     ) -> dict[str, Any]:
         """Makes a folder whole or not at all.
 
@@ -149,6 +150,7 @@ class Store:
             final: where it will be; what is there but has no sound description is set aside.
             fill: writes the files into the folder it is given and returns what ``name`` is to hold.
             name: the file that describes the folder; a ``result.json`` also gets the size and digest of each file.
+            replace: whether it takes the place of a folder that is there.
         """
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.parent / f".tmp-{final.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -168,7 +170,13 @@ class Store:
             try:
                 temporary.rename(final)
             except OSError:
-                if self._is_sound(final / name):
+                if replace:
+                    # A kill in between leaves no result, which the next build makes again.
+                    aside = final.parent / f".tmp-old-{final.name}-{uuid.uuid4().hex[:8]}"
+                    final.rename(aside)
+                    temporary.rename(final)
+                    shutil.rmtree(aside, ignore_errors=True)
+                elif self._is_sound(final / name):
                     shutil.rmtree(temporary)  # somebody made the same result meanwhile
                 else:
                     self.set_aside(final)
@@ -382,7 +390,10 @@ def _is_left_behind(folder: Path) -> bool:
 
 
 class FileDigests:
-    """Content digests of files, remembered by size, times and inode so that an unchanged file is not read again."""
+    """Content digests of files, remembered by size, times and inode so that an unchanged file is not read again.
+
+    A file is known by a digest of its path: where somebody's files are is nobody's affair who gets the store.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -396,13 +407,14 @@ class FileDigests:
         about = file.stat()
         # The time of the last change of the inode cannot be set back: a file changed in place is seen whatever its times say.
         stamp = [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
-        known = self._known.get(str(file))
+        name = hashlib.blake2b(os.fsencode(file), digest_size=16).hexdigest()
+        known = self._known.get(name)
         if known and known[:-1] == stamp:
             return str(known[-1])
         found = digest_files([file])
         # A file written this very moment may be written again without its time changing.
         if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > 2_000_000_000:
-            self._known[str(file)] = [*stamp, found]
+            self._known[name] = [*stamp, found]
             self._changed = True
         return found
 

@@ -60,6 +60,8 @@ class Task:
     payload: dict[str, Any] = field(default_factory=dict)
     alone: bool = False
     """Whether it must run in the one process that talks to servers and devices (see ``Model.alone``)."""
+    again: bool = False
+    """Whether its result is there but not all of it, so that the new one takes its place."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Setting:
     """The most that this build may spend: ``calls``, ``tokens``, ``money``."""
     build: str = ""
     """Id of the build in the ledger; the same after a resume."""
+    retry_failed: bool = False
+    """Whether questions to models that failed for good are asked again."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables that the catalog reads and their values, so that these are written nowhere."""
     node: str = ""
     """Where several machines work, the name under which this one keeps what it finds out (:mod:`curate.caches`)."""
 
@@ -152,7 +158,7 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
                     [work.payload["name"]] * len(places),
                     [unit.name] * len(places),
                     places,
-                    [row.reason for row in batch.bad],
+                    [work.context.redact(row.reason) for row in batch.bad],
                     [row.raw for row in batch.bad],
                 ]
                 writer.write_table(
@@ -256,7 +262,9 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
         work.context.warn(
             f"kept scores in {folder_of_scores.relative_to(work.store.root)} were damaged; the rows are scored again"
         )
-    scores, scored = _known_scores(known, step, kind, table.num_rows)
+    scores, scored, failed = _known_scores(known, step, kind, table.num_rows)
+    if work.setting.retry_failed:
+        scored = scored & ~failed
     missing = np.flatnonzero(alive & ~scored)
     if len(missing):
         fitted = pq.read_table(work.store.root / work.payload["fitted"]) if work.payload.get("fitted") else None
@@ -273,8 +281,13 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
             ~np.isin(np.arange(table.num_rows), missing)
         )
         scores = pl.concat([scores, fresh.cast(scores.schema)])[place]
-        scored = scored | alive
-        _keep_scores(folder_of_scores, known, scores, scored, work.context.warnings)
+        unanswered = work.context.unanswered
+        # Where an answer was lost nothing of this run is kept: the next build scores these rows again, by answers that are known.
+        if not unanswered.lost:
+            ids = pl.Series(table["id"].combine_chunks())
+            again = ids.is_in(pl.Series(sorted(unanswered.failed), dtype=pl.String).implode()).to_numpy()
+            failed = (failed & scored) | (again & alive)
+            _keep_scores(folder_of_scores, known, scores, scored | alive, failed, work.context.warnings)
     else:
         work.tick(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
@@ -292,16 +305,19 @@ def kept_scores(folder: Path) -> Path | None:
     return None
 
 
-def _known_scores(
-    path: Path | None, step: ScoreStep, kind: Kind, rows: int
-) -> tuple[pl.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
+Marks = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def _known_scores(path: Path | None, step: ScoreStep, kind: Kind, rows: int) -> tuple[pl.DataFrame, Marks, Marks]:
+    """The kept scores, which rows have some, and for which of them a model failed for good."""
     if path is not None:
         frame = pl.read_parquet(path)
-        return frame.drop("scored"), frame["scored"].to_numpy().astype(bool)
+        scored = frame["scored"].to_numpy().astype(bool)
+        failed = frame["failed"].to_numpy().astype(bool) if "failed" in frame.columns else np.zeros(rows, bool)
+        return frame.drop("scored", "failed", strict=False), scored, failed
     types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in step.columns(kind).items()}
-    return pl.DataFrame({name: pl.Series([None] * rows, dtype=dtype) for name, dtype in types.items()}), np.zeros(
-        rows, bool
-    )
+    empty = pl.DataFrame({name: pl.Series([None] * rows, dtype=dtype) for name, dtype in types.items()})
+    return empty, np.zeros(rows, bool), np.zeros(rows, bool)
 
 
 def _known_warnings(path: Path | None) -> list[str]:
@@ -310,16 +326,12 @@ def _known_warnings(path: Path | None) -> list[str]:
 
 
 def _keep_scores(
-    folder: Path,
-    before: Path | None,
-    scores: pl.DataFrame,
-    scored: np.ndarray[Any, np.dtype[np.bool_]],
-    warnings: list[str],
+    folder: Path, before: Path | None, scores: pl.DataFrame, scored: Marks, failed: Marks, warnings: list[str]
 ) -> None:
     """Puts fuller scores of a shard in the place of those kept before, whole or not at all; its name is the digest of its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".tmp-{time.time_ns()}.parquet"
-    table = scores.with_columns(pl.Series("scored", scored)).to_arrow()
+    table = scores.with_columns(pl.Series("scored", scored), pl.Series("failed", failed)).to_arrow()
     write_parquet(
         table.replace_schema_metadata({"warnings": "\x1e".join([*_known_warnings(before), *warnings])}), temporary
     )

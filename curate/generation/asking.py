@@ -17,8 +17,10 @@ from curate.backends import Answer, Generator, Request
 from curate.catalog.document import nearest
 from curate.errors import StepError
 from curate.generation.prompts import Prompt, disarm, language_name, load_prompt
+from curate.models.answers import question_key
 from curate.rows.languages import UNKNOWN
 from curate.steps import Context
+from curate.unanswered import Unanswered, current
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -71,6 +73,8 @@ class Outcome(Generic[K, V]):
     ``failed``: no answer at all."""
     tries: int = 1
     """How often it was asked."""
+    transient: bool = False
+    """Whether the trouble is the server's, so that the next build asks again."""
 
 
 def ask(
@@ -85,7 +89,8 @@ def ask(
     """The outcome of each question, in order, a window at a time.
 
     A window is ``most`` questions or ``characters`` characters of prompts, whichever is reached first: enough to keep a
-    server busy, and no more than that in memory. Several generators are asked at the same time.
+    server busy, and no more than that in memory. Several generators are asked at the same time. What ends in trouble is noted
+    (:mod:`curate.unanswered`), so that the next build asks again for what was lost because a server was in trouble.
 
     Args:
         read: the value of an answer that is ``stop``, ``length`` or ``invalid``; raises :class:`Broken` (see :func:`whole`).
@@ -95,10 +100,12 @@ def ask(
     Raises:
         ModelError: a generator cannot go on.
     """
-    retry = load_prompt(RETRY)
+    retry, noted = load_prompt(RETRY), current()
     for window in _windows(questions, most, characters):
-        answers = _answers(window, tick)
+        answers = _answers(window, tick, noted)
         outcomes = [_read(read, question.key, answer) for question, answer in zip(window, answers, strict=True)]
+        if noted.retry:
+            _afresh(window, outcomes, read, noted)
         asked = window
         for tries in range(2, retries + 2):
             again = [place for place, (_, again) in enumerate(outcomes) if again]
@@ -110,13 +117,17 @@ def ask(
                 asked[place] = replace(
                     asked[place], request=_with_complaint(window[place].request, outcome.answer, outcome.problem, retry)
                 )
-            answers = _answers([asked[place] for place in again], None)
+            answers = _answers([asked[place] for place in again], None, noted)
             for place, answer in zip(again, answers, strict=True):
                 outcome, more = _read(read, window[place].key, answer)
                 # The first answer, not the lack of a second one, is what is wrong.
                 if outcome.trouble == "failed":
-                    outcome, more = outcomes[place][0], False
+                    outcome, more = replace(outcomes[place][0], transient=outcome.transient), False
                 outcomes[place] = (replace(outcome, tries=tries), more)
+        for question, (outcome, _) in zip(window, outcomes, strict=True):
+            noted.remarks |= dict.fromkeys(outcome.answer.remarks)
+            if outcome.trouble:
+                noted.note(question.request.row, transient=outcome.transient)
         yield [outcome for outcome, _ in outcomes]
 
 
@@ -161,25 +172,54 @@ def _windows(questions: Iterable[Question[K]], most: int, characters: int) -> It
         yield window
 
 
-def _answers(window: Sequence[Question[Any]], tick: Callable[[int], None] | None) -> list[Answer]:
+def _afresh(
+    window: list[Question[K]],
+    outcomes: list[tuple[Outcome[K, V], bool]],
+    read: Callable[[K, Answer], V],
+    noted: Unanswered,
+) -> None:
+    """Asks again for answers that were kept and are of no use."""
+    places = [place for place, (outcome, _) in enumerate(outcomes) if outcome.trouble and outcome.answer.cached]
+    for place in places:
+        window[place] = replace(window[place], request=replace(window[place].request, fresh=True))
+    answers = _answers([window[place] for place in places], None, noted) if places else []
+    for place, answer in zip(places, answers, strict=True):
+        outcomes[place] = _read(read, window[place].key, answer)
+
+
+def _answers(window: Sequence[Question[Any]], tick: Callable[[int], None] | None, noted: Unanswered) -> list[Answer]:
     groups: dict[Hashable, list[int]] = {}
-    for place, question in enumerate(window):
-        groups.setdefault(id(question.generator), []).append(place)
     answers: list[Answer | None] = [None] * len(window)
+    for place, question in enumerate(window):
+        if noted.known:
+            answers[place] = noted.recall(_digest(question.generator, question.request))
+        if answers[place] is None:
+            groups.setdefault(id(question.generator), []).append(place)
+        elif tick is not None:
+            tick(1)
 
     def run(places: list[int]) -> None:
         generator = window[places[0]].generator
         found = generator.generate([window[place].request for place in places], tick)
         for place, answer in zip(places, found, strict=True):
             answers[place] = answer
+            if answer.finish in ("failed", "filtered") and not answer.transient:
+                noted.refuse(_digest(generator, window[place].request), answer)
 
     if len(groups) == 1:
         run(next(iter(groups.values())))
-    else:
+    elif groups:
         with ThreadPoolExecutor(len(groups), "ask") as pool:
             for future in [pool.submit(run, places) for places in groups.values()]:
                 future.result()
     return [answer for answer in answers if answer is not None]
+
+
+def _digest(generator: Generator, request: Request) -> str:
+    """32 hexadecimal digits that stand for a question to a model."""
+    turns, schema = [list(turn) for turn in request.messages], None if request.schema is None else dict(request.schema)
+    asked = [turns, request.sampling.model_dump(mode="json"), request.sample, schema]
+    return question_key([getattr(generator, "name", ""), *asked, request.top_logprobs, request.prompt_logprobs]).hex()
 
 
 def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[Outcome[K, V], bool]:
@@ -187,11 +227,13 @@ def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[Outco
     if answer.finish in ("failed", "filtered"):
         said = "no answer" if answer.finish == "failed" else "withheld by the server"
         problem = f"{said}: {answer.problem}" if answer.problem else said
-        return Outcome(key, answer, None, problem, "failed" if answer.finish == "failed" else "filtered"), False
+        trouble: Trouble = "failed" if answer.finish == "failed" else "filtered"
+        return Outcome(key, answer, None, problem, trouble, transient=answer.transient), False
     try:
         return Outcome(key, answer, read(key, answer)), False
     except Broken as broken:
-        return Outcome(key, answer, None, str(broken)[:_COMPLAINT], broken.trouble), broken.again
+        told = str(broken)[:_COMPLAINT]
+        return Outcome(key, answer, None, told, broken.trouble, transient=answer.transient), broken.again
 
 
 def _with_complaint(request: Request, answer: Answer, problem: str, retry: Prompt) -> Request:

@@ -1,6 +1,7 @@
 """``code_switch``: rows whose input mixes languages: words, phrases or sentences give way to their translations, so many as asked.
 
-The language of a row stays that of its answer; what was mixed, and how much, is told by scores and attributes. Word
+The language of a row is that of its answer: where the answer is switched, that of most of its words. What was mixed, and how
+much, is told by scores and attributes. Word
 forms are not adapted to the sentence around them (no agreement, no articles): that is what a word table can do.
 """
 
@@ -32,7 +33,7 @@ class CodeSwitch(RowStep):
 
     tag: ClassVar[str] = "code_switch"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = (
         "code-switched rows: words, phrases or sentences replaced by their translations, by ratio and seed"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 
-from curate.backends import Answer, Request
+from curate.backends import Answer, Request, signed
 from curate.errors import StepError
 from curate.generation.asking import Outcome, Question, ask
 from curate.generation.conversations import last_prompts
@@ -373,7 +373,7 @@ class Rounds:
             self._column([item for _, item, _ in taken]),
             [plan.language for plan, _, _ in taken],
             step=self.step.tag,
-            model=self.context.model_name(self.step.model),
+            model=[signed(self.context.model_name(self.step.model), answer.served) for _, _, answer in taken],
             prompt_hash=[hashes[plan.language] for plan, _, _ in taken],
             more_parents=[[one.id for one in plan.examples] for plan, _, _ in taken],
             group_id=[""] * len(taken),

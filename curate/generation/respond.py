@@ -38,6 +38,7 @@ class Respond(Prompting, RowStep):
     """Answers to prompts."""
 
     tag: ClassVar[str] = "respond"
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = CHATS
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "n answers to each prompt, by one language model or several"
@@ -60,7 +61,8 @@ class Respond(Prompting, RowStep):
     system_over: bool = False
     """Whether it takes the place of a row's own system turn; if not, it is for rows without one."""
     keep_system: bool = False
-    """Whether the made row has that system prompt as its system turn."""
+    """Whether the made row has as its system turn what the model got as one: that system prompt, or the row's own, and the sentence that
+    asks for the language."""
     prompt: PerLanguage[Template] | None = None
     """How the last user turn is put to the model: a text or turns with ``{prompt}`` in it."""
     examples: RowsName | None = None

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from curate.backends import Answer, Request
+from curate.backends import Answer, Request, signed
 from curate.generation.asking import (
     Broken,
     Outcome,
@@ -57,6 +57,8 @@ class _Slot:
     system: str | None
     """To be kept in the row."""
     examples: tuple[Example, ...]
+    told: str
+    """How it was asked for the language; empty where it was not."""
     said: str
     """The hash of all that was said to the model besides the row."""
 
@@ -134,14 +136,16 @@ class Work:
                 if not self.context.wants(language):
                     continue
                 examples = self._draw(place, conversation, language, row_language, group.as_py(), vectors)
-                messages, prefix, system, said = self._messages(conversation, language, row_language, examples)
+                messages, prefix, system, told, said = self._messages(conversation, language, row_language, examples)
                 for name in self.step.models:
                     generator = self.context.model(name)
                     for number in range(self.step.n):
                         sample = number + self.context.draw * self.step.n
                         request = Request(messages, self.step.sampling, sample, self.step.response_format,
                                           top_logprobs=int(self.step.logprob), row=str(self.rows.ids[place]))  # fmt: skip
-                        slot = _Slot(place, conversation, language, name, sample, prefix, system, tuple(examples), said)
+                        slot = _Slot(
+                            place, conversation, language, name, sample, prefix, system, tuple(examples), told, said
+                        )
                         yield Question(slot, request, generator)
 
     def _vectors(self) -> Any:
@@ -167,16 +171,20 @@ class Work:
 
     def _messages(
         self, conversation: Open, language: str, row_language: str, examples: list[Example]
-    ) -> tuple[tuple[tuple[str, str], ...], str, str | None, str]:
-        """What is sent, how the answer begins, the system turn to keep, and the hash of all that is not the row's."""
+    ) -> tuple[tuple[tuple[str, str], ...], str, str | None, str, str]:
+        """What is sent, how the answer begins, the system turn to keep, how the language was asked for, and the hash of all that is
+        not the row's."""
         values = {**language_values(language), **language_values(row_language, "row_language")}
         turns = conversation.request()
         system = turns.pop(0)[1] if conversation.system is not None else None
-        kept = None
         ours = self._text("system", language, values)
-        if ours and (system is None or self.step.system_over):
-            system, kept = ours, ours if self.step.keep_system else None
         told = self._told(language, row_language, values)
+        mine = bool(ours) and (system is None or self.step.system_over)
+        if mine:
+            system = ours
+        in_system = told if self.step.instruct_in == "system" else ""
+        # With the language that was asked for, or the row would teach to answer in another one unasked.
+        kept = "\n\n".join(filter(None, (system, in_system))) if self.step.keep_system and (mine or in_system) else None
         last = turns.pop()[1]
         prompt = self._one("prompt", language)
         asked = prompt.fill({**values, "prompt": last}) if prompt is not None else (("user", last),)
@@ -197,7 +205,7 @@ class Work:
         messages = [*([("system", system)] if system else []), *shown, *turns, *asked]
         if prefix:
             messages.append(("assistant", disarm(prefix)))
-        return tuple(messages), prefix, kept, self._said(language, row_language, told)
+        return tuple(messages), prefix, kept, told, self._said(language, row_language, told)
 
     def _said(self, language: str, row_language: str, told: str) -> str:
         """The hash of the templates behind a question; empty where the row alone was put."""
@@ -267,7 +275,7 @@ class Work:
             {"messages": [self._turns(one) for one in good]},
             [one.key.language for one in good],
             step=self.step.tag,
-            model=[self.names[one.key.model] for one in good],
+            model=[signed(self.names[one.key.model], one.answer.served) for one in good],
             prompt_hash=[one.key.said for one in good],
             scores=[self._scores(one.answer) for one in good],
             attributes=[self._attributes(one) for one in good],
@@ -293,7 +301,13 @@ class Work:
 
     def _attributes(self, one: Outcome[_Slot, _Read]) -> dict[str, str]:
         assert one.value is not None
-        found = {"finish": one.answer.finish, "model": self.names[one.key.model], "sample": str(one.key.sample)}
+        found = {
+            "finish": one.answer.finish,
+            "model": signed(self.names[one.key.model], one.answer.served),
+            "sample": str(one.key.sample),
+        }
+        if one.key.told:
+            found["instruction"] = one.key.told
         if one.tries > 1:
             found["tries"] = str(one.tries)
         if one.key.examples:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from curate.backends import Answer, Request, Sampling
+from curate.backends import Answer, Request, Sampling, signed
 from curate.catalog.document import nearest
 from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
 from curate.errors import StepError
@@ -347,7 +347,7 @@ class _Work:
             values,
             [one.key.language for one, _, _ in made],
             step=self.step.tag,
-            model=self.context.model_name(self.step.model),
+            model=[signed(self.context.model_name(self.step.model), one.answer.served) for one, _, _ in made],
             prompt_hash=[one.key.prompt_hash for one, _, _ in made],
             group_id=[""] * len(made) if self.step.group == "own" else None,
             scores=[self._scores(one.answer, item) for one, _, item in made],

@@ -19,7 +19,7 @@ from curate.generation.switchable import Element, Entry, Table, can, joined
 from curate.generation.switching import Mixture, Style, Switch, choose, how_many, pick, rewrite
 from curate.generation.words import estimate_words, fold_of, sentence_places
 from curate.rows import Kind, payload
-from curate.rows.fields import field_place
+from curate.rows.fields import answer_field, field_place
 from curate.steps import BadRow, Context, NewRows, Rows
 
 if TYPE_CHECKING:
@@ -323,9 +323,32 @@ class Work:
                 else:
                     values[turn.column][at][turn.place]["content"] = text
         told = [self._told(*one) for one in made]
-        languages = self.rows.language.gather(places).to_list()
+        languages = [
+            self._language(tag, one, [values[turn.column][at] for turn in one[1]])
+            for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
+        ]
         return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, scores=[one for one, _ in told],
                         attributes=[one for _, one in told], more_parents=[one.parents for _, _, one in made])  # fmt: skip
+
+    def _language(self, tag: str, made: tuple[int, list[_Turn], _Made], columns: Sequence[Any]) -> str:
+        """The language of a row: that of most words of its answer, if the answer was switched; a tie is the old one's.
+
+        Args:
+            tag: the row's language so far.
+            columns: for each turn the column of the row that it stands in.
+        """
+        kind = self.rows.kind
+        if kind in (Kind.DOCUMENT, Kind.PROMPT):  # no answer: it stays that of the text that was switched
+            return tag
+        column, roles = field_place(kind, answer_field(kind))
+        _, row, one = made
+        answer = Mixture()
+        for turn, mixture, messages in zip(row, one.mixtures, columns, strict=True):
+            plain = isinstance(messages, str)
+            if turn.column == column and (plain or roles is None or messages[turn.place]["role"] in roles):
+                answer.add(mixture)
+        number = max(answer.words, key=lambda number: (answer.words[number], -number), default=-1)
+        return tag if number < 0 else self.to[number]
 
     def _restoring(self, made: Sequence[tuple[int, list[_Turn], _Made]]) -> pa.Table:
         """A pair for each switched text."""

@@ -116,6 +116,7 @@ class Chat:
         said: dict[tuple[int, int, int], str] = {}
         trouble: dict[tuple[int, int], tuple[str, str]] = {}
         mended: dict[tuple[int, int], str] = {}
+        self._served: dict[tuple[int, int], str] = {}
         chunks = [chunk for at, job in enumerate(jobs) for chunk in self._chunks(at, job, laid[at])]
         failed = list(
             self._asked(jobs, chunks, said, mended, self._shared.retries, lambda done: tick(done, len(chunks)))
@@ -134,6 +135,8 @@ class Chat:
                 trouble.setdefault((outcome.key.job, segment.text), (outcome.problem, outcome.answer.text))
         for at, job in enumerate(jobs):
             job.made = [self._made(at, text, pieces, said, trouble, mended) for text, pieces in enumerate(laid[at])]
+            for text, made in enumerate(job.made):
+                made.served = self._served.get((at, text), "")
 
     # -------------------------------------------------------------------------------------------------------- cutting
     def _chunks(self, at: int, job: Job, laid: Sequence[Sequence[Piece]]) -> Iterator[_Chunk]:
@@ -210,6 +213,8 @@ class Chat:
                         said[outcome.key.job, segment.text, segment.piece] = translation
                     elif lines is not None:
                         lines[outcome.key.job, segment.text, segment.piece, segment.line] = translation
+                    if outcome.answer.served:
+                        self._served.setdefault((outcome.key.job, segment.text), outcome.answer.served)
                     if outcome.tries > 1:
                         mended.setdefault((outcome.key.job, segment.text), "asked twice")
 

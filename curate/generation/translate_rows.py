@@ -43,6 +43,8 @@ class Made:
     """The answer that could not be used."""
     ratio: float | None = None
     """Length over what is usual for the pair."""
+    served: str = ""
+    """The model that answered, where the server names another one than was asked."""
 
 
 @dataclass
@@ -66,6 +68,11 @@ class Job:
     @property
     def notes(self) -> list[str]:
         return list(dict.fromkeys(what for one in self.made for what in one.notes))
+
+    @property
+    def served(self) -> str:
+        """The model that answered, where the server names another one than was asked."""
+        return next((one.served for one in self.made if one.served), "")
 
     @property
     def nothing(self) -> bool:

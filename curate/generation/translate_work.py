@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
-from curate.backends import Encoder, Generator, LanguageIdentifier, Translator
+from curate.backends import Encoder, Generator, LanguageIdentifier, Translator, signed
 from curate.errors import StepError
 from curate.generation.examples import Examples
 from curate.generation.making import as_they_are, failed, hash_of, new_rows
@@ -311,7 +311,9 @@ class Work:
     def _maker(self, job: Job) -> str:
         if job.nothing:
             return ""
-        return self.context.model_name(self.step.model) if self.chat else str(self.model.maker(job.source, job.target))
+        if self.chat:
+            return signed(self.context.model_name(self.step.model), job.served)
+        return str(self.model.maker(job.source, job.target))
 
     def _prompt_hash(self, target: str) -> str:
         if not self.chat:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from curate.backends import Answer, Done, Ledger, Request
-from curate.errors import CurateError, ModelError
+from curate.backends import Answer, Done, Finish, Ledger, Request
+from curate.errors import ContentFilterError, CurateError, ModelError
 from curate.models.answers import AnswerCache, AnswerWriter
 from curate.models.asking import Asker, Job, Outcome
 from curate.models.openai_calls import LOOP, Endpoint
-from curate.models.openai_wire import MalformedAnswer, Manner, Question, check_shape, parse, question_of
+from curate.models.openai_wire import MalformedAnswer, Manner, Question, check_shape, may_keep, parse, question_of
 from curate.models.spending import Meter, Price, Tally
 from curate.models.structured import compile_schema
 from curate.models.supported import Supported
@@ -103,11 +103,14 @@ class OpenAIGenerator:
         places: dict[bytes, list[int]] = {}
         for place, question in enumerate(questions):
             places.setdefault(question.key, []).append(place)
-        for key, raw in self._answers.get(places).items():
+        fresh = {question.key for question, request in zip(questions, requests, strict=True) if request.fresh}
+        for key, raw in self._answers.get(places.keys() - fresh).items():
             mine = places[key]
             try:
                 check_shape(questions[mine[0]].kind, raw)
             except MalformedAnswer:  # kept by an older version that was less strict
+                continue
+            if not may_keep(questions[mine[0]].kind, raw):
                 continue
             del places[key]
             for place in mine:
@@ -115,7 +118,7 @@ class OpenAIGenerator:
             self.spent.kept += len(mine)
             tell(len(mine))
         if places:
-            self._ask_rest(requests, questions, list(places.values()), answers, tell)
+            self._ask_rest(requests, questions, list(places.values()), answers, tell, fresh)
         return [answer for answer in answers if answer is not None]
 
     def close(self) -> None:
@@ -144,12 +147,14 @@ class OpenAIGenerator:
         groups: Sequence[Sequence[int]],
         answers: list[Answer | None],
         tell: Done,
+        fresh: Collection[bytes],
     ) -> None:
         jobs: list[Any] = []
         for group in groups:
             request = requests[group[0]]
             size = sum(len(content.encode(errors="replace")) for _, content in request.messages)
-            jobs.append(Job(len(jobs), questions[group[0]], size, 1 if request.prompt_logprobs else request.sampling.max_tokens))  # fmt: skip
+            most = 1 if request.prompt_logprobs else request.sampling.max_tokens
+            jobs.append(Job(len(jobs), questions[group[0]], size, most, questions[group[0]].key in fresh))
         try:
             with closing(self._outcomes(jobs)) as outcomes:
                 for arrived in outcomes:
@@ -162,8 +167,10 @@ class OpenAIGenerator:
             self._writer.flush()
 
     def _read(self, question: Question, outcome: Outcome, request: Request) -> Answer:
-        if outcome.failure:
-            return Answer("", "filtered" if outcome.filtered else "failed", problem=outcome.failure)
+        failure = outcome.failure
+        if failure is not None:
+            finish: Finish = "filtered" if isinstance(failure, ContentFilterError) else "failed"
+            return Answer("", finish, problem=outcome.told, transient=failure.transient, error=type(failure).__name__)
         return parse(question, outcome.raw, request, self._manner)
 
     def _drop_asker(self) -> None:

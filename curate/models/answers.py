@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,12 @@ class AnswerCache:
                         found[key] = orjson.loads(value)
         return found
 
-    def put(self, answers: Mapping[bytes, Any]) -> None:
-        """Keeps JSON values (``orjson.Fragment`` for JSON that is text already); the first value of a key stays."""
+    def put(self, answers: Mapping[bytes, Any], replace: Collection[bytes] = ()) -> None:
+        """Keeps JSON values (``orjson.Fragment`` for JSON that is text already); the first value of a key stays.
+
+        Args:
+            replace: keys whose value takes the place of one that is kept.
+        """
         if not answers:
             return
         rows = [(key, orjson.dumps(value)) for key, value in answers.items()]
@@ -96,6 +100,9 @@ class AnswerCache:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany("INSERT OR IGNORE INTO answers (key, value) VALUES (?, ?)", rows)
+                again = [(value, key) for key, value in rows if key in replace]
+                # A negative time says that it took another's place (see curate.caches).
+                self._connection.executemany("UPDATE answers SET value = ?, at = -unixepoch() WHERE key = ?", again)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
@@ -120,14 +127,17 @@ class AnswerWriter:
         self._cache = cache
         self._changed = threading.Condition()
         self._pending: dict[bytes, Any] = {}
+        self._replace: set[bytes] = set()
         self._put = self._done = 0
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def put(self, key: bytes, value: Any) -> None:
+    def put(self, key: bytes, value: Any, *, replace: bool = False) -> None:
         """Takes an answer; it is on disk a few milliseconds later, or :attr:`failed`."""
         with self._changed:
             self._pending[key] = value
+            if replace:
+                self._replace.add(key)
             self._put += 1
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._write, name="curate-answers", daemon=True)
@@ -169,9 +179,13 @@ class AnswerWriter:
             time.sleep(_GATHER)
             with self._changed:
                 batch, self._pending, reached = self._pending, {}, self._put
+                replace, self._replace = self._replace, set()
             error: BaseException | None = None
             try:
-                self._cache.put(batch)
+                if replace:
+                    self._cache.put(batch, replace)
+                else:
+                    self._cache.put(batch)
             except Exception as caught:  # noqa: BLE001 - told to who put or waits
                 error = caught
             with self._changed:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from curate.backends import Ledger
-from curate.errors import BudgetError, ModelError
+from curate.errors import BudgetError, ConnectError, ContentFilterError, ModelError, RequestError, ServerError
 from curate.models.answers import AnswerWriter
-from curate.models.openai_calls import Endpoint, Line, Refused, Trouble, pause_before
+from curate.models.openai_calls import Endpoint, Line, pause_before
 from curate.models.openai_wire import Question, finish_of, may_keep, text_size, usage_of
 from curate.models.spending import Meter, Tally
 
@@ -32,6 +32,8 @@ class Job:
     size: int
     """Bytes of UTF-8 that are asked."""
     max_tokens: int
+    fresh: bool = False
+    """Whether the answer takes the place of one that is kept."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Outcome:
     """What came of a question."""
 
     raw: Any = None
-    failure: str = ""
+    failure: RequestError | None = None
     """Why there is no answer."""
-    filtered: bool = False
-    """Whether that is because of its content."""
+    told: str = ""
+    """The same for people, with how often it was tried."""
     shared: bool = False
     """Whether somebody else asked the very same at the same time."""
 
@@ -173,9 +175,7 @@ class Asker:
             try:
                 raw = await self._attempt(job, run)
                 return None if raw is None else Outcome(raw)
-            except Refused as error:
-                return Outcome(failure=str(error), filtered=error.filtered)
-            except Trouble as trouble:
+            except ServerError as trouble:
                 alive = self.endpoint.alive
                 if alive is not None and not alive():
                     raise ModelError(f"{self.name}: {trouble}; its server is gone") from None
@@ -183,14 +183,17 @@ class Asker:
                 counted += trouble.counts
                 pause = pause_before(trouble, tries, self.endpoint)
                 left = begun + self.endpoint.patience - loop.time() - pause
-                if counted > self.endpoint.retries or left <= 0:
-                    told = f"{trouble} (tried {tries} times in {loop.time() - begun:.0f} s)"
-                    if trouble.away:
+                if counted > self.endpoint.retries or left <= 0 or not trouble.again:
+                    # No seconds: an outcome that is the same is told in the same words.
+                    told = f"{trouble} (tried {tries} times)" if trouble.again else str(trouble)
+                    if isinstance(trouble, ConnectError):
                         raise ModelError(f"{self.name}: {told}; is the server running, and 'url' right?") from None
-                    return Outcome(failure=told)
+                    return Outcome(failure=trouble, told=told)
                 if run.error is not None:
                     return None
                 await asyncio.sleep(pause)
+            except RequestError as error:
+                return Outcome(failure=error, told=str(error))
 
     async def _attempt(self, job: Job, run: _Run) -> Any:
         assert self._line is not None
@@ -211,7 +214,7 @@ class Asker:
                 self.tally.calls += 1
                 raw, kept = await line.attempt(job.question)
                 trouble = False
-            except Trouble as error:
+            except ServerError as error:
                 trouble = True if error.load else None
                 if error.wait is not None:
                     line.pace.pause(error.wait)
@@ -223,7 +226,7 @@ class Asker:
                 line.pace.release(ticket, trouble=trouble)
             kind = job.question.kind
             if may_keep(kind, raw):
-                self._writer.put(job.question.key, kept)
+                self._writer.put(job.question.key, kept, replace=job.fresh)
             prompt, completion, held = usage_of(kind, raw) or (job.size // 3 + 1, text_size(kind, raw) // 3 + 1, 0)
             self._meter.learn(job.size, prompt)
             spent, cost = (prompt, completion), self._meter.price.of(prompt, completion, held)
@@ -275,9 +278,9 @@ class Asker:
         """Raises ModelError when too many of the last questions failed for good, or answers cannot be kept."""
         if self._writer.failed:
             self._writer.flush()
-        failure = "" if outcome.filtered else outcome.failure
-        if not outcome.failure and "choices" in outcome.raw and finish_of("chat", outcome.raw) == "failed":
-            failure = "it ended for an unknown reason"
+        failure = "" if isinstance(outcome.failure, ContentFilterError) else outcome.told
+        if outcome.failure is None and "choices" in outcome.raw and finish_of("chat", outcome.raw) == "failed":
+            failure = "a tool is called in place of an answer"
         self._last.append(failure)
         failures = [one for one in self._last if one]
         if len(self._last) >= FEWEST and len(failures) > self._max_failed * len(self._last):

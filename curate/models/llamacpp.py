@@ -38,6 +38,7 @@ class LlamaCpp(Model):
 
     use: ClassVar[str] = "llamacpp"
     role: ClassVar[Role | None] = Role.GENERATOR
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "text generation from a GGUF file, embedded; packaged SmolLM2 for trying things out"
 
     path: Runtime[Path | None] = None
@@ -61,7 +62,8 @@ class LlamaCpp(Model):
     structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
     """How a JSON Schema is asked for; ``json_schema`` constrains what the model can say."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split`` takes a leading ``<think>`` block out of the answer; ``keep`` leaves it in."""
+    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the answer; ``keep``
+    leaves them in."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """More of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
     slots: Runtime[Annotated[int, Field(ge=1, le=256)]] = 4

@@ -28,6 +28,7 @@ class OpenAI(Model):
 
     use: ClassVar[str] = "openai"
     role: ClassVar[Role | None] = Role.GENERATOR
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "text generation over HTTP: vLLM, llama.cpp, hosted"
 
     url: Runtime[Annotated[str, Field(min_length=1)]]
@@ -55,7 +56,11 @@ class OpenAI(Model):
     system_role: bool = True
     """Whether the chat template knows a system role; if not, system turns go before the next user turn."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split`` takes a leading ``<think>`` block out of the answer; ``keep`` leaves it in."""
+    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the answer; ``keep``
+    leaves them in."""
+    temperature: Annotated[float, Field(ge=0, le=5)] | Literal["sampling"] | None = "sampling"
+    """In place of the temperature that a step's ``sampling`` says: ``null`` sends none, for models that refuse it; a number is sent
+    always, for models that take one only."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the longest answer is called; OpenAI's reasoning models want the second."""
     seeds: bool = True
@@ -157,6 +162,8 @@ class OpenAI(Model):
             max_tokens_field=self.max_tokens_field,
             reasoning=self.reasoning,
             extra_body=self.extra_body,
+            temperature=self.temperature,
+            names=tuple(dict.fromkeys((self.model, *([self.served_as] if self.served_as else ())))),
         )
 
     def where(self) -> Endpoint:

@@ -13,28 +13,36 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 import regex
 
-from curate.errors import ModelError
-from curate.models.openai_wire import MalformedAnswer, Question, check_shape
-from curate.models.pacing import Pace, backoff, retry_after
-from curate.models.secret import strike_out
+from curate.errors import (
+    AnswerTimeoutError,
+    AnswerTooLargeError,
+    ConnectError,
+    ModelError,
+    ServerError,
+)
+from curate.models.openai_errors import judge, judge_told, not_json
+from curate.models.openai_errors import public as public
+from curate.models.openai_wire import MalformedAnswer, Question, check_shape, error_in
+from curate.models.pacing import Pace, backoff
 from curate.models.structured import read_json
+from curate.redact import Redactor, secrets_of_header, secrets_of_url
 
 if TYPE_CHECKING:
     import httpx2
 
 T = TypeVar("T")
 LARGEST_ANSWER = 256 << 20
-"""Bytes of a body after which an answer counts as garbled."""
-_TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529, 530})
-_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "quota_exceeded", "insufficient_credits", "insufficient_balance")  # fmt: skip
-_FILTERED = ("content_filter", "content_policy_violation", "moderation_blocked", "content_policy")
+"""Bytes of a body that are read at most, whatever was asked for."""
+_PART = 64 << 10
 _VERSIONED = regex.compile(r"/(v\d+\w*|openai)(/|$)")
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 _LOOPBACK = regex.compile(r"^(localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$")
 
 
@@ -92,12 +100,14 @@ class Endpoint:
     @property
     def root(self) -> str:
         """The address without its ``/v1``, where ``/tokenize`` is."""
-        return regex.sub(r"/v\d+$", "", self.base)
+        address, mark, query = self.base.partition("?")
+        return regex.sub(r"/v\d+$", "", address) + mark + query
 
-    def redact(self, text: str) -> str:
-        """The text without anything that was given as a credential."""
-        words = [word for value in self.headers.values() for word in value.split()]
-        return strike_out(text, [word for word in words if len(word) >= 8])
+    @cached_property
+    def redact(self) -> Redactor:
+        """Strikes out whatever was given as a credential: in headers, in the address."""
+        headers = (secret for name, value in self.headers.items() for secret in secrets_of_header(value, name))
+        return Redactor([*headers, *secrets_of_url(self.base)])
 
 
 def base_address(url: str) -> str:
@@ -119,12 +129,6 @@ def base_address(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def public(url: str) -> str:
-    """An address as it may be shown: without user, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def pace_of(endpoint: Endpoint) -> Pace:
     """The pace that everybody who asks there shares; to be called on the loop."""
     pace = PACES.get(endpoint.base)
@@ -135,86 +139,43 @@ def pace_of(endpoint: Endpoint) -> Pace:
 
 
 def open_client(endpoint: Endpoint) -> httpx2.AsyncClient:
-    """A client for one endpoint; deadlines are ours."""
+    """A client for one endpoint; deadlines are ours.
+
+    Raises:
+        ModelError: the environment names a proxy that cannot be used.
+    """
     import httpx2
 
     parts = urlsplit(endpoint.base)
     here = bool(_LOOPBACK.match(parts.hostname or ""))
-    return httpx2.AsyncClient(
-        headers={"Content-Type": "application/json", "Accept": "application/json", **endpoint.headers},
-        timeout=httpx2.Timeout(None, connect=min(15.0, endpoint.timeout)),
-        limits=httpx2.Limits(
-            max_connections=None, max_keepalive_connections=endpoint.concurrency, keepalive_expiry=4.0
-        ),
-        trust_env=not here,  # a proxy for the world is none for this machine
-        verify=not (
-            here and parts.scheme == "http"
-        ),  # reading certificates that nobody shows takes a tenth of a second
-        follow_redirects=False,
-    )
-
-
-# -------------------------------------------------------------------------------------------------------------- the trouble
-class Refused(Exception):
-    """This question will never be answered; others may."""
-
-    def __init__(self, message: str, *, filtered: bool = False) -> None:
-        super().__init__(message)
-        self.filtered = filtered
-        """Whether it was its content that was refused."""
-
-
-class Trouble(Exception):
-    """It did not work this time."""
-
-    def __init__(self, message: str, *, wait: float | None = None, load: bool = True, counts: bool = True, away: bool = False) -> None:  # fmt: skip
-        super().__init__(message)
-        self.wait = wait
-        """Seconds the server asked to wait."""
-        self.load = load
-        """Whether it is a complaint about the load."""
-        self.counts = counts
-        """Whether it uses up one of the retries; being told to come later does not."""
-        self.away = away
-        """Whether nobody is there at all."""
-
-
-def judge(status: int, headers: Mapping[str, str], body: bytes, place: str) -> Exception:
-    """What an HTTP status other than 200 means."""
-    message, code = _told(body)
-    shown = f"HTTP {status} from {place}" + (f": {message}" if message else "")
-    quota = status == 402 or code in _QUOTA or (status in (403, 429) and any(word in message for word in _QUOTA))
-    if quota:
-        return ModelError(f"the quota is used up: {shown}")
-    if code in _FILTERED or (status == 403 and "moderation" in message.lower()):
-        return Refused(shown, filtered=True)
-    if status in (401, 403, 407):
-        return ModelError(f"the server refuses the key ('api_key'): {shown}")
-    if status == 404:
-        return ModelError(f"the server has no such model or path ('model', 'url'): {shown}")
-    if status in (301, 302, 303, 307, 308):
-        return ModelError(f"the server is elsewhere ({public(headers.get('location', '?'))}); change 'url': {shown}")
-    if status == 405:
-        return ModelError(f"this is no address of an OpenAI-compatible server ('url'): {shown}")
-    if status in _TRANSIENT:
-        wait = retry_after(headers.get("retry-after"))
-        if (short := headers.get("retry-after-ms", "")).isdecimal():
-            wait = int(short) / 1000
-        return Trouble(shown, wait=wait, load=status not in (409, 425), counts=status != 429 and wait is None)
-    return Refused(shown)
-
-
-def _told(body: bytes) -> tuple[str, str]:
-    """The message and the code in an error's body."""
     try:
-        found = read_json(body)
-    except ValueError:
-        return " ".join(body[:2000].decode(errors="replace").split())[:300], ""
-    error = found.get("error", found) if isinstance(found, dict) else found
-    if isinstance(error, dict):
-        message = error.get("message") or error.get("detail") or error.get("msg") or orjson.dumps(error).decode()
-        return str(message)[:500], str(error.get("code") or error.get("type") or "")
-    return str(error)[:500], ""
+        return httpx2.AsyncClient(
+            headers={"Content-Type": "application/json", "Accept": "application/json", **endpoint.headers},
+            timeout=httpx2.Timeout(None, connect=min(15.0, endpoint.timeout)),
+            limits=httpx2.Limits(
+                max_connections=None, max_keepalive_connections=endpoint.concurrency, keepalive_expiry=4.0
+            ),
+            trust_env=not here,  # a proxy for the world is none for this machine
+            verify=not (
+                here and parts.scheme == "http"
+            ),  # reading certificates that nobody shows takes a tenth of a second
+            follow_redirects=False,
+        )
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        named = [(name, value) for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.lower()))]
+        if not named:
+            raise
+        host = parts.hostname or "the server's host"
+        shown = ", ".join(f"{name}={public(value)}" for name, value in named)
+        redact = Redactor(secret for _, value in named for secret in secrets_of_url(value))
+        needed = (
+            "a SOCKS proxy needs the package socksio: pip install 'httpx2[socks]'"
+            if isinstance(error, ImportError)
+            else redact(_named(error))
+        )
+        raise ModelError(
+            f"the proxy that the environment names cannot be used ({shown}): {needed}; or leave it out for this server with NO_PROXY={host}"
+        ) from None
 
 
 # --------------------------------------------------------------------------------------------------------------- an attempt
@@ -233,37 +194,39 @@ class Line:
         """The raw answer (JSON), and what to keep of it (the same, or its bytes).
 
         Raises:
-            Trouble, Refused, ModelError: as :func:`judge` says.
+            RequestError: there is none to this question, or not this time.
+            ModelError: no question will be answered, as :func:`judge` says.
         """
         try:
             async with asyncio.timeout(self.endpoint.timeout):
                 if question.kind == "score":
-                    found = await self._score(question.body)
+                    found = await self._score(question.body, question.most_bytes)
                     return found, found
                 path = "/chat/completions" if question.kind == "chat" else "/completions"
-                return await self._post(self._address(path), question.data, question.kind)
+                return await self._post(self._address(path), question.data, question.most_bytes, question.kind)
         except TimeoutError:
-            raise Trouble(f"no answer within {self.endpoint.timeout:g} s") from None
+            raise AnswerTimeoutError(f"no answer within {self.endpoint.timeout:g} s") from None
 
     def _address(self, path: str, base: str | None = None) -> str:
         address, mark, query = (base or self.endpoint.base).partition("?")
         return address + path + mark + query
 
-    async def _post(self, address: str, data: bytes, kind: str = "") -> tuple[Any, Any]:
+    async def _post(self, address: str, data: bytes, most: int, kind: str = "") -> tuple[Any, Any]:
         import httpx2
 
+        redact, place = self.endpoint.redact, public(address)
         try:
             async with self._client.stream("POST", address, content=data) as response:
-                body = await _read(response)
+                body = redact.body(await _read(response, most, place))
                 status, headers = response.status_code, response.headers
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise Trouble(f"no connection to {public(address)}: {_named(error)}", away=True) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+            raise ConnectError(f"no connection to {place}: {redact(_named(error))}") from None
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise Trouble(f"the connection to {public(address)} was cut: {_named(error)}", load=False) from None
+            raise ServerError(f"the connection to {place} was cut: {redact(_named(error))}", load=False) from None
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
-            raise ModelError(f"{public(address)} cannot be asked: {error}") from error
+            raise ModelError(f"{place} cannot be asked: {redact(str(error))}") from None
         if status != 200:
-            raise self._redacted(judge(status, headers, body, public(address)))
+            raise judge(status, headers, body, place, redact)
         kept: Any = orjson.Fragment(body)
         try:
             raw = orjson.loads(body)
@@ -271,36 +234,34 @@ class Line:
             try:  # lone surrogates, which orjson refuses
                 raw = kept = read_json(body)
             except ValueError as error:
-                raise Trouble(f"a garbled answer from {public(address)}: {error}", load=False) from None
-        if isinstance(raw, dict) and raw.get("error") and not raw.get("choices"):  # some gateways say 200 first
-            code = raw["error"].get("code") if isinstance(raw["error"], dict) else None
-            raise self._redacted(judge(code if isinstance(code, int) else 500, headers, body, public(address)))
+                raise not_json(headers, body, place, redact, str(error)) from None
+        if redact and b"\\u" in body and (clean := redact.escaped(raw)) is not raw:
+            raw = kept = clean
+        if (problem := error_in(raw)) is not None:
+            # Some gateways say 200 before they know what becomes of it.
+            raise judge_told(problem, headers, place, redact, begun=bool(raw.get("choices")))
         if kind:
             try:
                 check_shape(kind, raw)
             except MalformedAnswer as error:
-                raise Trouble(f"{error} ({public(address)})", load=False) from None
+                raise ServerError(f"{redact(str(error))} ({place})", load=False) from None
         return raw, kept
 
-    def _redacted(self, error: Exception) -> Exception:
-        error.args = (self.endpoint.redact(str(error)),)
-        return error
-
-    async def _score(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def _score(self, body: Mapping[str, Any], most: int) -> dict[str, Any]:
         """The prompt repeated with log-probabilities; for chats the server's own tokens and template are asked for first."""
         extra = dict(body["extra"])
         template = {name: extra.pop(name) for name in ("chat_template", "chat_template_kwargs") if name in extra}
         start: int | None = None
         if "messages" in body:
-            prompt, start = await self._tokens(body, template)
+            prompt, start = await self._tokens(body, template, most)
         else:
             prompt = body["prompt"]
         asked = {"model": body["model"], "prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True}
         asked |= {"logprobs": body["logprobs"], **extra}
-        scored, _ = await self._post(self._address("/completions"), orjson.dumps(asked), "completions")
+        scored, _ = await self._post(self._address("/completions"), orjson.dumps(asked), most, "completions")
         return {"scored": scored, "start": start}
 
-    async def _tokens(self, body: Mapping[str, Any], template: Mapping[str, Any]) -> tuple[list[int], int]:
+    async def _tokens(self, body: Mapping[str, Any], template: Mapping[str, Any], most: int) -> tuple[list[int], int]:
         """The tokens of a chat that ends inside its last turn, and how many of them come before that turn's text.
 
         Found by asking for the same chat with another last turn: as far as both agree, the text has not begun.
@@ -312,7 +273,7 @@ class Line:
             asked = {"model": body["model"], "messages": turns, "add_generation_prompt": False}
             asked |= {"continue_final_message": True, **template}
             address = self._address("/tokenize", self.endpoint.root)
-            found, _ = await self._post(address, orjson.dumps(asked))
+            found, _ = await self._post(address, orjson.dumps(asked), most)
             tokens = found.get("tokens") if isinstance(found, dict) else None
             if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
                 raise ModelError(f"{public(address)} tells no tokens of a chat: prompt_logprobs need vLLM's /tokenize")
@@ -322,13 +283,22 @@ class Line:
                            min(len(whole), len(probe)))  # fmt: skip
 
 
-async def _read(response: httpx2.Response) -> bytes:
-    parts, size = [], 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise Trouble(f"an answer of more than {LARGEST_ANSWER >> 20} MiB", load=False)
+async def _read(response: httpx2.Response, most: int, place: str) -> bytes:
+    """The body; one that is longer than it can be is left, and its connection closed, before it fills the memory."""
+    most = min(most, LARGEST_ANSWER)
+    told = response.headers.get("content-length", "")
+    parts, size = [], int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else 0
+    if size <= most:
+        size = 0
+        async for part in response.aiter_bytes(_PART):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                break
+    if size > most:
+        raise AnswerTooLargeError(
+            f"an answer of more than {most / (1 << 20):.3g} MiB from {place}: more than the tokens that were asked for can have"
+        )
     return b"".join(parts)
 
 
@@ -336,7 +306,7 @@ def _named(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def pause_before(trouble: Trouble, tries: int, endpoint: Endpoint) -> float:
+def pause_before(trouble: ServerError, tries: int, endpoint: Endpoint) -> float:
     """Seconds to wait before trying again."""
     own = backoff(tries, endpoint.first_pause)
     return own if trouble.wait is None else trouble.wait + own * 0.2

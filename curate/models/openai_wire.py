@@ -7,31 +7,41 @@ and read again, everything in :func:`parse` may change without asking anybody tw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
-import regex
 
-from curate.backends import Answer, Finish, Request, TokenLogprob
-from curate.errors import ModelError
+from curate.backends import Answer, Finish, Request, Sampling, TokenLogprob
+from curate.errors import BadRequestError, ContentFilterError, ModelError
 from curate.models.answers import question_key
 from curate.models.chat import without_system
+from curate.models.logprobs import LEAST_LOGPROB as LEAST_LOGPROB
+from curate.models.logprobs import parallel_logprobs, token_logprobs
 from curate.models.seeds import effective_seed
+from curate.models.served import other_model
 from curate.models.structured import compile_schema, fit_for_wire
+from curate.models.thoughts import field_thoughts, split_thoughts
 
 Dialect = Literal["vllm", "llamacpp", "openai"]
 Structured = Literal["json_schema", "json_object", "prompt", "none"]
 
-LEAST_LOGPROB = -9999.0
-"""Stands for the logarithm of 0, as vLLM writes it; JSON has no infinity."""
 _FINISH: Mapping[str, Finish] = {
     "stop": "stop", "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "end_turn": "stop", "length": "length",
-    "max_tokens": "length", "model_length": "length", "content_filter": "filtered", "safety": "filtered", "refusal": "filtered",
+    "max_tokens": "length", "model_length": "length", "max_output_tokens": "length", "model_context_window_exceeded": "length",
+    "content_filter": "filtered", "safety": "filtered", "refusal": "filtered", "recitation": "filtered", "blocklist": "filtered",
+    "prohibited_content": "filtered", "spii": "filtered", "sensitive": "filtered", "guardrail_intervened": "filtered",
 }  # fmt: skip
-_THOUGHT = regex.compile(r"\s*<think(?:ing)?>(.*?)(?:</think(?:ing)?>\s*|\z)", regex.DOTALL)
-_END_OF_THOUGHT = regex.compile(r"</think(?:ing)?>\s*")
+_GAVE_UP = frozenset(
+    {"abort", "aborted", "error", "cancelled", "canceled", "timeout", "insufficient_system_resource", "network_error"}
+)
+_TOOLS = frozenset({"tool_calls", "function_call", "tool_use"})
+THOUGHTS_ONLY = "it holds thoughts only, and no answer"
+_LEAST_BYTES = 1 << 20
+_TOKEN_BYTES = 64
+"""Of JSON for each token: more than any script needs, escaped as it may be."""
+_LOGPROB_BYTES = 512
 _OWN_KEYS = frozenset({"messages", "prompt", "model", "stream", "n", "best_of", "response_format", "logprobs", "top_logprobs", "echo"})  # fmt: skip
 
 
@@ -48,6 +58,10 @@ class Manner:
     max_tokens_field: str = "max_tokens"
     reasoning: Literal["split", "keep"] = "split"
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | Literal["sampling"] | None = "sampling"
+    """In place of the sampling's own, unless it is ``sampling``; None sends none."""
+    names: tuple[str, ...] = ()
+    """The names that the model may go by in its answers; none: they are not looked at."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,8 @@ class Question:
     body: Mapping[str, Any]
     continued: str = ""
     """The turn that the answer continues, which some servers repeat."""
+    most_bytes: int = 256 << 20
+    """The most that an answer with so many tokens can need."""
 
     @property
     def data(self) -> bytes:
@@ -84,6 +100,9 @@ def question_of(request: Request, manner: Manner) -> Question:
         ModelError: this kind of server cannot be asked that.
     """
     turns = [(role, fit_for_wire(content)) for role, content in request.messages]
+    sampling = request.sampling
+    if manner.temperature != "sampling":
+        sampling = sampling.model_copy(update={"temperature": manner.temperature})
     if not turns:
         raise ModelError(f"a request for row {request.row or '?'} has no messages")
     if not manner.system_role:
@@ -100,7 +119,7 @@ def question_of(request: Request, manner: Manner) -> Question:
             body |= _continuation(manner)
     else:
         body["prompt"], continued = "\n\n".join(content for _, content in turns), ""
-    body |= _sampling(request, manner)
+    body |= _sampling(request, sampling, manner)
     if request.schema is not None:
         body |= _response_format(request.schema, manner)
     if request.top_logprobs:
@@ -109,7 +128,11 @@ def question_of(request: Request, manner: Manner) -> Question:
         else:
             body["logprobs"] = request.top_logprobs
     body |= manner.extra_body
-    return Question(_key(manner.endpoint, body, request.sample), manner.endpoint, body, continued)
+    most = body.get(manner.max_tokens_field)
+    tokens = most if isinstance(most, int) else sampling.max_tokens
+    each = _TOKEN_BYTES + (_LOGPROB_BYTES * (1 + request.top_logprobs) if request.top_logprobs else 0)
+    size = _LEAST_BYTES + tokens * each
+    return Question(_key(manner.endpoint, body, request.sample), manner.endpoint, body, continued, size)
 
 
 def _score_question(turns: list[tuple[str, str]], request: Request, manner: Manner) -> Question:
@@ -125,7 +148,10 @@ def _score_question(turns: list[tuple[str, str]], request: Request, manner: Mann
         before = "".join(content + "\n\n" for _, content in turns[:-1])
         body |= {"prompt": before + turns[-1][1], "start": len(before)}
     body |= {"logprobs": max(1, request.top_logprobs), "extra": dict(manner.extra_body)}
-    return Question(_key("score", body, 0), "score", body)
+    # Each byte of the prompt may be a token, and comes back with its log-probabilities.
+    size = sum(len(content.encode()) for _, content in turns)
+    most = 2 * _LEAST_BYTES + size * (_TOKEN_BYTES + _LOGPROB_BYTES * (1 + max(1, request.top_logprobs)))
+    return Question(_key("score", body, 0), "score", body, most_bytes=most)
 
 
 def _key(kind: str, body: Mapping[str, Any], sample: int) -> bytes:
@@ -149,9 +175,9 @@ def _continuation(manner: Manner) -> dict[str, Any]:
     return {"add_generation_prompt": False, "continue_final_message": True} if manner.dialect == "vllm" else {}
 
 
-def _sampling(request: Request, manner: Manner) -> dict[str, Any]:
-    sampling = request.sampling
-    body: dict[str, Any] = {"temperature": sampling.temperature, manner.max_tokens_field: sampling.max_tokens}
+def _sampling(request: Request, sampling: Sampling, manner: Manner) -> dict[str, Any]:
+    body: dict[str, Any] = {} if sampling.temperature is None else {"temperature": sampling.temperature}
+    body[manner.max_tokens_field] = sampling.max_tokens
     for name in ("top_p", "presence_penalty", "frequency_penalty"):
         if (value := getattr(sampling, name)) is not None:
             body[name] = value
@@ -199,6 +225,20 @@ def _is_closed(schema: Any) -> bool:
 
 
 # -------------------------------------------------------------------------------------------------------------- answer
+def error_in(raw: Any) -> Any:
+    """The error that an answer with status 200 carries, of the whole or of its choice; None where there is none."""
+    if not isinstance(raw, dict):
+        return None
+    choices = raw.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    if found := choice.get("error"):
+        return found
+    found = raw.get("error")
+    if found and (not choice or not isinstance(found, dict) or found.get("message")):
+        return found
+    return raw if raw.get("object") == "error" else None
+
+
 def check_shape(kind: str, raw: Any) -> None:
     """Whether a raw answer can be read at all.
 
@@ -212,6 +252,8 @@ def check_shape(kind: str, raw: Any) -> None:
     choices = raw.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise MalformedAnswer("the answer has no 'choices'")
+    if error_in(raw) is not None:
+        raise MalformedAnswer("the answer holds an error")
     choice = choices[0]
     if kind == "completions":
         if not isinstance(choice.get("text"), str):
@@ -220,27 +262,59 @@ def check_shape(kind: str, raw: Any) -> None:
         message = choice.get("message")
         if not isinstance(message, dict) or not isinstance(message.get("content"), str | list | None):
             raise MalformedAnswer("the answer's first choice has no 'message' with a 'content'")
-    if choice.get("finish_reason") in ("abort", "error"):
-        raise MalformedAnswer(f"the server gave up (finish_reason: {choice['finish_reason']})")
     if not isinstance(choice.get("finish_reason"), str | None) or not isinstance(raw.get("usage"), dict | None):
         raise MalformedAnswer("'finish_reason' or 'usage' of the answer is of the wrong type")
+    if _reason(choice) in _GAVE_UP:
+        raise MalformedAnswer(f"the server gave up (finish_reason: {choice['finish_reason']})")
 
 
 def finish_of(kind: str, raw: Any) -> Finish:
-    """How a raw answer ended; ``failed`` for a reason that is not known."""
+    """How a raw answer ended; ``failed`` where a tool is called in place of an answer.
+
+    A reason that is not known, or none, is taken for a whole answer.
+    """
     if kind == "score":
         return "stop"
     choice = raw["choices"][0]
     message = choice.get("message") or {}
     if message.get("refusal"):
         return "filtered"
-    reason = choice.get("finish_reason")
-    return "stop" if reason is None else _FINISH.get(reason.lower(), "failed")
+    if _reason(choice) in _TOOLS or (_tool(message) and not _content(choice).strip()):
+        return "failed"
+    return _FINISH.get(_reason(choice), "stop")
+
+
+def is_empty(kind: str, raw: Any) -> bool:
+    """Whether an answer ended by itself and says nothing at all, not even a thought: a server does that in trouble."""
+    if kind == "score" or finish_of(kind, raw) != "stop":
+        return False
+    choice = raw["choices"][0]
+    return not _content(choice).strip() and not field_thoughts(choice.get("message") or {})
 
 
 def may_keep(kind: str, raw: Any) -> bool:
-    """Whether an answer is one: whole or cut off; what was withheld or failed is asked again another time."""
-    return finish_of(kind, raw) in ("stop", "length")
+    """Whether an answer is one: whole or cut off; what is empty, was withheld or failed is no answer."""
+    return finish_of(kind, raw) in ("stop", "length") and not is_empty(kind, raw)
+
+
+def _reason(choice: Mapping[str, Any]) -> str:
+    return str(choice.get("finish_reason") or "").strip().lower()
+
+
+def _tool(message: Mapping[str, Any]) -> str:
+    """The name of the tool that is called; empty where none is."""
+    calls = message.get("tool_calls")
+    call = calls[0] if isinstance(calls, list) and calls else message.get("function_call")
+    if not isinstance(call, dict):
+        return ""
+    about = call.get("function", call)
+    name = about.get("name") if isinstance(about, dict) else None
+    return name[:100] if isinstance(name, str) and name else "?"
+
+
+def _content(choice: Mapping[str, Any]) -> str:
+    text = choice.get("text")
+    return _text(text if isinstance(text, str) else (choice.get("message") or {}).get("content"))
 
 
 def usage_of(kind: str, raw: Any) -> tuple[int, int, int] | None:
@@ -257,8 +331,7 @@ def text_size(kind: str, raw: Any) -> int:
     """Bytes of the answer's text, where the server does not count tokens."""
     if kind == "score":
         return 0
-    choice = raw["choices"][0]
-    return len(_text(choice.get("text") or (choice.get("message") or {}).get("content")).encode(errors="replace"))
+    return len(_content(raw["choices"][0]).encode(errors="replace"))
 
 
 def _count(value: Any) -> int:
@@ -276,28 +349,94 @@ def parse(question: Question, raw: Any, request: Request, manner: Manner) -> Ans
         return _parse_score(raw, request, prompt_tokens)
     choice = raw["choices"][0]
     message = choice.get("message") or {}
-    text = _text(choice["text"] if question.kind == "completions" else message.get("content"))
-    thought = message.get("reasoning_content") or message.get("reasoning")
-    reasoning = thought if isinstance(thought, str) else ""
+    text = _content(choice)
     if question.continued and manner.dialect == "llamacpp":
         text = text.removeprefix(question.continued)
-    if manner.reasoning == "split" and not reasoning:
-        text, reasoning = split_thought(text)
     finish = finish_of(question.kind, raw)
-    known = Answer(text, finish, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, reasoning=reasoning)
+    text, reasoning = read_thoughts(
+        text,
+        field_thoughts(message),
+        split=manner.reasoning == "split",
+        cut=finish == "length",
+        schema=request.schema is not None,
+    )
+    served = other_model(raw.get("model"), manner.names) if manner.names else ""
+    known = Answer(
+        text,
+        finish,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        reasoning=reasoning,
+        transient=is_empty(question.kind, raw),
+        served=served,
+        remarks=_remarks(choice, manner.names[0] if manner.names else "", served),
+    )
     if finish == "filtered":
-        return known.mended(problem=str(message.get("refusal") or "withheld by the server's content filter")[:500])
+        told = str(message.get("refusal") or "withheld by the server's content filter")[:500]
+        return known.mended(problem=told, error=ContentFilterError.__name__)
     if finish == "failed":
-        return known.mended(problem=f"it ended for an unknown reason: {choice.get('finish_reason')}")
+        tool = _tool(message)
+        told = f"it calls a tool{f' ({tool})' if tool not in ('', '?') else ''} in place of an answer"
+        return known.mended(problem=told, error=BadRequestError.__name__)
+    return finished(known, request, lambda: token_logprobs(choice.get("logprobs")))
+
+
+def read_thoughts(text: str, told: str, *, split: bool, cut: bool, schema: bool) -> tuple[str, str]:
+    """An answer's text and its thoughts.
+
+    Args:
+        told: thoughts that the server tells apart.
+        split: whether thoughts are taken out of the text.
+        schema: whether JSON was asked for: what is JSON as a whole holds no thoughts but as its own texts.
+    """
+    if not split or (schema and text.lstrip()[:1] in ("{", "[") and _is_json(text)):
+        return text, told
+    text, found = split_thoughts(text, cut=cut)
+    return text, "\n\n".join(filter(None, (told, found)))
+
+
+def finished(known: Answer, request: Request, logprobs: Callable[[], tuple[TokenLogprob, ...]]) -> Answer:
+    """An answer that ended by itself or was cut off, checked against all that was asked for."""
     if request.top_logprobs:
-        logprobs = _logprobs(choice.get("logprobs"))
-        if not logprobs and text:
-            return known.mended(finish="failed", problem="the server sent no log-probabilities")
-        known = known.mended(logprobs=logprobs)
-    if request.schema is not None and finish == "stop":
-        value, problem = compile_schema(request.schema).read(text)
+        found = logprobs()
+        if not found and known.text:
+            return known.mended(
+                finish="failed", problem="the server sent no log-probabilities", error=BadRequestError.__name__
+            )
+        known = known.mended(logprobs=found)
+    if known.finish != "stop":
+        return known
+    if not known.text.strip() and known.reasoning:
+        return known.mended(finish="invalid", problem=THOUGHTS_ONLY)
+    if request.schema is not None:
+        value, problem = compile_schema(request.schema).read(known.text)
         return known.mended(finish="invalid", problem=problem) if problem else known.mended(value=value)
     return known
+
+
+def _remarks(choice: Mapping[str, Any], asked: str, served: str) -> tuple[str, ...]:
+    found = []
+    reason = choice.get("finish_reason")
+    if _reason(choice) not in _FINISH and _reason(choice) not in _TOOLS and _content(choice).strip():
+        shown = (
+            "does not say why answers ended"
+            if reason is None
+            else f"ended answers for an unknown reason (finish_reason: {str(reason)[:60]!r})"
+        )
+        found.append(f"the server {shown}; they are taken as whole")
+    if served:
+        found.append(
+            f"'{asked}' was asked, and the server says that '{served}' answered; rows are signed with both names"
+        )
+    return tuple(found)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(content: Any) -> str:
@@ -308,63 +447,10 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def split_thought(text: str) -> tuple[str, str]:
-    """An answer without the ``<think>`` block at its beginning (opened by it or by the template), and the block."""
-    opened = _THOUGHT.match(text)
-    if opened:
-        return text[opened.end() :], opened[1].strip()
-    closed = _END_OF_THOUGHT.search(text)
-    if closed and not regex.search(r"<think(?:ing)?>", text[: closed.start()]):
-        return text[closed.end() :], text[: closed.start()].strip()
-    return text, ""
-
-
-def _logprobs(found: Any) -> tuple[TokenLogprob, ...]:
-    """Both forms: the chat endpoint's list of tokens, the completions endpoint's parallel lists."""
-    if not isinstance(found, dict):
-        return ()
-    content = found.get("content")
-    if isinstance(content, list):
-        return tuple(
-            TokenLogprob(str(one.get("token", "")), _logarithm(one.get("logprob")), _best(one.get("top_logprobs")))
-            for one in content
-            if isinstance(one, dict)
-        )
-    return _parallel(found)
-
-
-def _parallel(found: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
-    tokens, values = found.get("tokens"), found.get("token_logprobs")
-    if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
-        return ()
-    tops = found.get("top_logprobs")
-    tops = tops if isinstance(tops, list) and len(tops) == len(tokens) else [None] * len(tokens)
-    return tuple(
-        TokenLogprob(str(token), _logarithm(value), _best(top))
-        for token, value, top in zip(tokens, values, tops, strict=True)
-    )
-
-
-def _best(tops: Any) -> tuple[tuple[str, float], ...]:
-    if isinstance(tops, dict):
-        pairs = [(str(token), _logarithm(value)) for token, value in tops.items()]
-    elif isinstance(tops, list):
-        pairs = [(str(one.get("token", "")), _logarithm(one.get("logprob"))) for one in tops if isinstance(one, dict)]
-    else:
-        return ()
-    return tuple(sorted(pairs, key=lambda pair: -pair[1]))
-
-
-def _logarithm(value: Any) -> float:
-    if not isinstance(value, int | float) or value != value:
-        return LEAST_LOGPROB
-    return max(LEAST_LOGPROB, min(0.0, float(value)))
-
-
 def _parse_score(raw: Mapping[str, Any], request: Request, prompt_tokens: int) -> Answer:
     """The tokens from where the last turn begins up to the end of the prompt."""
     choice = raw["scored"]["choices"][0]
-    tokens = _parallel(choice.get("logprobs") or {})
+    tokens = parallel_logprobs(choice.get("logprobs") or {})
     end = prompt_tokens or len(tokens)
     start = raw.get("start")
     if start is None:  # the place in the text: counted from its end, because a template may put marks before it

@@ -19,6 +19,7 @@ import numpy as np
 from curate.backends import Aligner, Encoder, Generator, LanguageIdentifier, Model, Request, Sampling, Translator
 from curate.catalog.params import Reference
 from curate.errors import CurateError
+from curate.redact import Redactor, secrets_of
 
 # Two sentences of equal meaning in each language.
 SENTENCES: Mapping[str, tuple[str, str]] = {
@@ -89,6 +90,7 @@ def probe(
         tell: called with each finding as it comes.
     """
     findings: list[Finding] = []
+    redact = Redactor()
 
     def note(name: str, use: str, check: str, work: Callable[[], Any]) -> Any:
         begun = time.perf_counter()
@@ -100,12 +102,14 @@ def probe(
             ok, message = False, str(error)
         except Exception as error:  # noqa: BLE001 - one model's defect is told, and the others are tried
             ok, message = False, f"{type(error).__name__}: {error}"
+        message = redact(message)
         findings.append(Finding(name, use, check, ok, time.perf_counter() - begun, message))
         if tell is not None:
             tell(findings[-1])
         return found if ok else None
 
     for name, model in models.items():
+        redact = Redactor(secrets_of(_whole(model, models)))
         loaded = note(name, model.use, "load", partial(_load, model, models, threads))
         if loaded is None:
             continue
@@ -166,7 +170,8 @@ def _answer(generator: Generator) -> str:
     )
     if not (answer.text.strip() or answer.reasoning.strip()):
         raise _Disproved("the answer is empty")
-    return f"“{_cut(answer.text or answer.reasoning)}” ({answer.completion_tokens} tokens)"
+    said = f"“{_cut(answer.text or answer.reasoning)}” ({answer.completion_tokens} tokens)"
+    return "; ".join([said, *answer.remarks])
 
 
 def _structured(generator: Generator) -> str:

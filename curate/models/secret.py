@@ -6,7 +6,6 @@ plain text, because that is how parameters travel to worker processes (through a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import PlainSerializer, SecretStr
@@ -15,11 +14,3 @@ Secret = Annotated[
     SecretStr, PlainSerializer(lambda value: value.get_secret_value(), return_type=str, when_used="json")
 ]
 """Text that ``repr`` and ``str`` show as stars."""
-_SHORTEST = 4
-
-
-def strike_out(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret in it as ``***``; servers like to repeat the key they refuse."""
-    for secret in sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text

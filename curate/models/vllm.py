@@ -63,6 +63,7 @@ class Vllm(Model):
 
     use: ClassVar[str] = "vllm"
     role: ClassVar[Role | None] = Role.GENERATOR
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "answers by vLLM's offline engine in this process (GPU)"
 
     model: Annotated[str, Field(min_length=1)] | None = None
@@ -85,7 +86,8 @@ class Vllm(Model):
     chat_template_kwargs: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
     """Further variables of the template, such as ``{enable_thinking: false}``."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split``: what stands in a ``<think>`` block at the beginning is no part of the answer; ``keep``: it is."""
+    """``split``: thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) are no part of the answer;
+    ``keep``: they are."""
     seed: int = 0
     """The engine's own seed. Answers do not depend on it: each has a seed of its own (``seed`` of the step's sampling)."""
     batch_invariant: bool = False
@@ -229,7 +231,11 @@ class Vllm(Model):
             ) from error
         chat = ChatTemplate(engine.get_tokenizer(), template, self.chat_template_kwargs)
         # What does not change raw answers has no say in where they are kept.
-        raw = {key: value for key, value in self.model_identity().items() if key not in ("languages", "reasoning")}
+        raw = {
+            key: 1 if key == "version" else value
+            for key, value in self.model_identity().items()
+            if key not in ("languages", "reasoning")
+        }
         supported = None if self.languages is None else Supported(self.languages)
         supports: Callable[[str], bool] = (lambda language: True) if supported is None else supported.__contains__
         return VllmGenerator(

@@ -18,7 +18,7 @@ from curate.models.answers import AnswerCache, question_key
 from curate.models.chat import ChatTemplate, RefusedChat
 from curate.models.seeds import effective_seed
 from curate.models.structured import compile_schema
-from curate.models.vllm_said import Asked, failure, loosened, raw_of, read
+from curate.models.vllm_said import Asked, failure, is_empty, loosened, raw_of, read
 
 _SAMPLING = ("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
 
@@ -33,7 +33,7 @@ class VllmGenerator:
             engine: a ``vllm.LLM``.
             cache: where raw answers are kept.
             name: ``name@revision``, for the ledger and errors.
-            split: whether a ``<think>`` block at the beginning is no part of the answer.
+            split: whether thoughts are no part of the answer.
         """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -62,9 +62,9 @@ class VllmGenerator:
         """Tokens of prompt and answer together, at most."""
         # Enough waiting that a place which falls free is taken at once, little enough to hold in memory.
         self._most = 2 * int(getattr(config.scheduler_config, "max_num_seqs", 0) or 256)
-        self._defaults = {
-            name: value for name, value in _own_defaults(config.model_config).items() if name in _SAMPLING
-        }
+        own = _own_defaults(config.model_config)
+        self._defaults = {name: value for name, value in own.items() if name in _SAMPLING}
+        self._temperature = own.get("temperature")
 
     def supports(self, language: str) -> bool:
         """Whether the catalog says (or leaves open) that it knows this language."""
@@ -100,14 +100,16 @@ class VllmGenerator:
                     compile_schema(request.schema)
             keys = [self._key(request) for request in requests]
             times = Counter(keys)
-            raws = self._cache.get(times)
+            fresh = {key for key, request in zip(keys, requests, strict=True) if request.fresh}
+            raws = {key: raw for key, raw in self._cache.get(times.keys() - fresh).items() if not is_empty(raw)}
             kept = frozenset(raws)
             if kept and done is not None:
                 done(sum(times[key] for key in kept))
             missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in kept}
             with closing(self._ask(missing)) as answers:
                 for found in answers:
-                    self._cache.put({key: raw for key, raw in found.items() if raw["finish"] != "failed"})
+                    whole = {key: raw for key, raw in found.items() if raw["finish"] != "failed" and not is_empty(raw)}
+                    self._cache.put(whole, fresh)
                     raws |= found
                     if done is not None:
                         done(sum(times[key] for key in found))
@@ -201,13 +203,14 @@ class VllmGenerator:
         return failure(problem)
 
     def _parameters(self, request: Request, schema: Any) -> Any:
-        given: dict[str, Any] = {"output_kind": self._final, "temperature": request.sampling.temperature}
+        given: dict[str, Any] = {"output_kind": self._final}
         if request.prompt_logprobs:
             return self._params(
                 output_kind=self._final, temperature=0.0, max_tokens=1, prompt_logprobs=request.top_logprobs
             )
         sampling = request.sampling
-        given |= self._defaults
+        warmth = self._temperature if sampling.temperature is None else sampling.temperature
+        given |= self._defaults | ({} if warmth is None else {"temperature": warmth})
         given |= {name: getattr(sampling, name) for name in _SAMPLING if getattr(sampling, name) is not None}
         given["max_tokens"] = sampling.max_tokens
         given["seed"] = effective_seed(sampling, request.messages, request.sample)

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.backends import Answer, Request, TokenLogprob
-from curate.models.openai_wire import LEAST_LOGPROB, split_thought
-from curate.models.structured import compile_schema
+from curate.models.openai_wire import LEAST_LOGPROB, finished, read_thoughts
 
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}
 _KEPT = frozenset(
@@ -105,7 +104,7 @@ def _logarithm(value: float) -> float:
 
 
 def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool) -> Answer:
-    """What a raw answer says; ``split``: a ``<think>`` block at its beginning is no part of it."""
+    """What a raw answer says; ``split``: thoughts are no part of it."""
     answer = Answer(
         raw["text"],
         raw["finish"],
@@ -120,10 +119,12 @@ def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool)
     )
     if request.prompt_logprobs or answer.finish == "failed":
         return answer
-    if split:
-        text, thought = split_thought(answer.text)
-        answer = answer.mended(text=text, reasoning=thought)
-    if request.schema is not None and answer.finish == "stop":
-        value, problem = compile_schema(request.schema).read(answer.text)
-        return answer.mended(finish="invalid", problem=problem) if problem else answer.mended(value=value)
-    return answer
+    cut = answer.finish == "length"
+    text, thought = read_thoughts(answer.text, "", split=split, cut=cut, schema=request.schema is not None)
+    logprobs = answer.logprobs
+    return finished(answer.mended(text=text, reasoning=thought, transient=is_empty(raw)), request, lambda: logprobs)
+
+
+def is_empty(raw: Mapping[str, Any]) -> bool:
+    """Whether an answer ended by itself and says nothing; it is not kept."""
+    return raw["finish"] == "stop" and not raw["text"].strip() and "logprobs" not in raw

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from curate.errors import StepError
+from curate.models.served import other_model
 from curate.rows import Kind
 from curate.steps import Context, Rows
 
@@ -53,14 +54,22 @@ def refuse_self(rows: Rows, judges: Mapping[str, str], context: Context, step: s
         StepError: there are such rows.
     """
     makers = {hand for authors in authors_of(rows, context) for hands in authors.values() for hand in hands}
-    by_name = {plain_name(one): one for hand in sorted(makers) for one in hand.split(" → ")}
+    hands = [one for hand in sorted(makers) for one in hand.split(" → ")]
     for name, model in judges.items():
-        same = by_name.get(plain_name(model))
+        same = next((one for one in reversed(hands) if _is_model(one, model)), None)
         if same is not None:
             raise StepError(
                 f"{step}: '{name}' would judge its own answers: rows were made by {same}, and the judge is {model}. "
                 "A model favours what it wrote itself; name another judge, or write 'allow_self: true' and look at 'self_share' in the audit"
             )
+
+
+def _is_model(hand: str, model: str) -> bool:
+    """Whether a name in lineage is that of a model, or says behind a ``+`` that this one answered in another's place."""
+    asked, _, served = hand.partition("+")
+    if plain_name(hand) == plain_name(model) or plain_name(asked) == plain_name(model):
+        return True
+    return bool(served) and not other_model(served, [model.rpartition("@")[0]])
 
 
 def plain_name(model: str) -> str:

@@ -7,16 +7,17 @@ numbers of every row are looked at and the pairs chosen; then the rows that are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import ModelName, PerLanguage
 from curate.generation.making import all_licenses, hash_of, new_rows, random_numbers
-from curate.generation.prompts import Prompting, fence, load_prompts
+from curate.generation.prompts import Prompting, fence, load_prompts, own_prompts, prompt_problems
 from curate.preferences.candidates import (
     attribute_column,
     candidates,
@@ -49,7 +50,7 @@ class Pair(Prompting, GatherStep):
     """
 
     tag: ClassVar[str] = "pair"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED, Kind.PREFERENCE})
     summary: ClassVar[str] = "Preference rows out of scored answers to the same prompt"
 
@@ -75,7 +76,10 @@ class Pair(Prompting, GatherStep):
     """``unpaired``: single answers with a thumb up or down (KTO), by ``good`` and ``bad`` or, without them, out of the pairs;
     ``judgments``: conversations in which the answer is a written judgment (CUT, Xu et al. 2023), the text of ``judgment``."""
     judgment: str = "judge.reasons"
-    """The attribute that holds the written judgment of an answer, for ``make: judgments``."""
+    """The attribute that holds the written judgment of an answer, for ``make: judgments``. Of what a ``judge`` step wrote, the judges' names in the
+    catalog are left out; what several judges say stands in paragraphs of its own."""
+    judgment_form: PerLanguage[str] = PerLanguage[str]("{judgment}")
+    """How the answer of a judgment is put, by the language of the row: a text with ``{judgment}`` in it, and ``{score}`` (of ``by``) if wanted."""
 
     chosen_models: tuple[ModelName, ...] = ()
     """Only answers of these models are chosen (on-policy: the model to be trained); any if none is named."""
@@ -115,6 +119,8 @@ class Pair(Prompting, GatherStep):
         return languages
 
     def check(self, kind: Kind) -> list[str]:
+        if wrong := prompt_problems("judgment_form", self.judgment_form, ("judgment", "score"), needed=["judgment"]):
+            return wrong
         if kind is Kind.PREFERENCE:
             if self.make == "judgments":
                 return ["make: judgments is made of single answers (sft rows), not of preference rows"]
@@ -180,7 +186,7 @@ class Pair(Prompting, GatherStep):
             found = []
             for by, lineage in zip(makers_of(rows), lineages, strict=True):
                 may = [
-                    not (models or sources) or by in models or (not by and lineage["source"] in sources)
+                    not (models or sources) or _is_one(by, models) or (not by and lineage["source"] in sources)
                     for models, sources in allowed
                 ]
                 found.append((may[0], may[1]))
@@ -263,9 +269,9 @@ class Pair(Prompting, GatherStep):
 
     def _judgments(self, rows: Iterable[Rows]) -> Iterator[pa.Table]:
         """What was asked and answered as a question, the written judgment as the answer."""
-        prompts = load_prompts(JUDGMENT)
+        prompts, forms = load_prompts(JUDGMENT), own_prompts("judgment_form", self.judgment_form)
         for part in rows:
-            said = attribute_column(part, self.judgment)
+            said = self._written(part)
             score = score_column(part, self.by) if self.by else np.full(len(part), np.nan)
             places, messages = [], []
             for place, (one, judgment) in enumerate(zip(candidates(part), said, strict=True)):
@@ -275,11 +281,42 @@ class Pair(Prompting, GatherStep):
                 told = prompts[str(part.language[place])].fill(
                     {"prompt": fence(asked, "instruction"), "answer": fence(one.answer, "answer")}
                 )
+                number = "" if np.isnan(score[place]) else f"{score[place]:g}"
+                put = forms[str(part.language[place])].fill({"judgment": judgment.strip(), "score": number})
                 places.append(place)
-                messages.append([*({"role": role, "content": text} for role, text in told), _said(judgment.strip())])
+                messages.append([*({"role": role, "content": text} for role, text in told), _said(put[0][1])])
             scores = [{} if np.isnan(score[place]) else {"score": float(score[place])} for place in places]
             yield new_rows(Kind.SFT, part, places, {"messages": messages}, [str(part.language[place]) for place in places], step=self.tag,
                            prompt_hash=hash_of(prompts.hash), scores=scores)  # fmt: skip
+
+    def _written(self, part: Rows) -> list[str | None]:
+        """The written judgment of each row, without the names that judges have in somebody's catalog."""
+        said = attribute_column(part, self.judgment)
+        step, dot, last = self.judgment.rpartition(".")
+        if last != "reasons" or not dot:
+            return said
+        verdicts = attribute_column(part, f"{step}.verdicts")
+        return [text and _without_names(text, told) for text, told in zip(said, verdicts, strict=True)]
+
+
+def _without_names(text: str, verdicts: str | None) -> str:
+    """What a ``judge`` step wrote as ``name: reason``, a judge after the other, as the reasons alone.
+
+    Args:
+        verdicts: JSON by the same names, in the same order.
+    """
+    names = list(orjson.loads(verdicts)) if verdicts else []
+    found: list[list[str]] = []
+    for line in text.split("\n"):
+        mine = next((name for name in names if line.startswith(f"{name}: ")), None)
+        if mine is None and not found:
+            return text
+        if mine is None:
+            found[-1].append(line)
+        else:  # a judge speaks once, so that its name within what a later one says is a word of that
+            names = names[names.index(mine) + 1 :]
+            found.append([line.removeprefix(f"{mine}: ")])
+    return "\n\n".join("\n".join(lines) for lines in found)
 
 
 def _apart(part: Rows, pairs: Sequence[Placed]) -> pa.Table:
@@ -344,3 +381,8 @@ def _said(text: str) -> dict[str, str]:
 
 def _text(turns: Sequence[dict[str, str]]) -> str:
     return "\n".join(turn["content"] for turn in turns)
+
+
+def _is_one(maker: str, models: Collection[str]) -> bool:
+    """Whether a name in lineage is one of these models, or one of them by another name's answer (``name+served``)."""
+    return any(maker == model or maker.startswith(f"{model}+") for model in models)

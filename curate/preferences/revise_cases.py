@@ -30,6 +30,8 @@ class Case:
     problem: str = ""
     raw: str = ""
     cut: bool = False
+    served: str = ""
+    """The model that corrected it, or thought of the error, where the server names another one than was asked."""
 
     @property
     def live(self) -> bool:

@@ -41,6 +41,7 @@ def injected(work: Work, cases: Sequence[Case]) -> list[Case]:
             work.left[f"no error fits ({case.language})"] += 1
         for fault in made:
             one = Case(case.place, case.language, case.prompt, fault.answer, case.first, fault.answer, fault=fault)
+            one.served = case.served
             told = fault.note or _told(fault, case.language)
             one.rounds.append((told, case.first))
             found.append(one)
@@ -86,6 +87,7 @@ def _thought(work: Work, cases: Sequence[Case]) -> dict[int, list[Fault]]:
     for one in work.ask(questions(), read):
         if one.value is not None and one.value.answer not in {fault.answer for fault in found.get(one.key.case, [])}:
             found.setdefault(one.key.case, []).append(one.value)
+            cases[one.key.case].served = one.answer.served
         elif one.value is None and (only and not one.key.part):
             cases[one.key.case].fails(one)
     for at in found:

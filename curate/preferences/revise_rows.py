@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from curate.backends import signed
 from curate.generation.making import new_rows
 from curate.preferences.revise_check import Checked
 from curate.preferences.revise_errors import joined, steps_of
@@ -123,7 +124,7 @@ def _model(step: Revise, case: Case, names: dict[str, str]) -> str:
     if not _asked(step, case):
         return ""
     if step.model is not None and step.correct == "model":
-        return names[step.model]
+        return signed(names[step.model], case.served)
     return names[step.everyone[0]]
 
 

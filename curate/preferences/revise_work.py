@@ -168,7 +168,7 @@ class Work:
                 case.settled = True
             else:
                 case.rounds.append((notes[one.key.case], one.value))
-                case.current = one.value
+                case.current, case.served = one.value, one.answer.served
 
     # -------------------------------------------------------------------------------------------------------- contrast
     def _contrasted(self, cases: Sequence[Case]) -> None:

@@ -218,3 +218,66 @@ def test_ordinary_failures_are_messages(house, registry):
         curate.CatalogError, match=r"'swahili' has sft rows and cannot be a translation of 'english' \(document rows\)"
     ):
         house.build()
+
+
+def test_a_result_that_is_made_anew_takes_the_others_place_whole_or_not_at_all(house):
+    store = house.store.open()
+    final = store.work("step", "key")
+
+    def fill(text: str):
+        def write(folder):
+            (folder / f"{text}.txt").write_text(text)
+            if text == "broken":
+                raise ZeroDivisionError
+            return {"text": text}
+
+        return write
+
+    store.commit(final, fill("one"))
+    assert store.commit(final, fill("two")) and store.result("step", "key") == {"text": "one"}, (
+        "a finished result stays"
+    )
+    with pytest.raises(ZeroDivisionError):
+        store.commit(final, fill("broken"), replace=True)
+    assert store.result("step", "key") == {"text": "one"}
+    store.commit(final, fill("three"), replace=True)
+    assert sorted(path.name for path in final.iterdir()) == ["result.json", "three.txt"]
+    assert [path.name for path in final.parent.iterdir()] == ["key"]
+    # Killed between the two renames: nothing is there, and the next build makes it again.
+    final.rename(final.parent / ".tmp-old-key-1")
+    store.sweep()
+    assert store.result("step", "key") is None and list(final.parent.iterdir()) == []
+
+
+def test_rows_are_looked_up_in_what_a_result_holds_now(tmp_path):
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from curate.engine.context import WorkerContext
+    from curate.rows import Kind, schema, with_ids
+
+    def shard(text: str):
+        row = {
+            "text": text,
+            "language": "en",
+            "group_id": "g",
+            "scores": [],
+            "attributes": [],
+            "lineage": {"source": "s", "source_id": "", "license": "", "parents": [], "makers": []},
+        }
+        plain = pa.schema([field for field in schema(Kind.DOCUMENT) if field.name != "id"])
+        table = with_ids(Kind.DOCUMENT, pa.Table.from_pylist([row], schema=plain))
+        pq.write_table(table, tmp_path / "new.parquet")
+        os.utime(tmp_path / "new.parquet", ns=(len(text), len(text)))
+        (tmp_path / "new.parquet").replace(tmp_path / "rows.parquet")
+        return table["id"].to_pylist()
+
+    def found(ids):
+        context = WorkerContext(tmp_path, {}, threads=1, memory=1, scratch=tmp_path, ancestors=["rows.parquet"])
+        return context.look_up(pl.Series("id", ids, dtype=pl.String)).table.num_rows
+
+    first = shard("one")
+    assert found(first) == 1
+    second = shard("three")
+    assert (found(second), found(first)) == (1, 0)

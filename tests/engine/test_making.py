@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from house import text
 
 from curate.engine.housekeeping import verify_version
 from curate.errors import BuildError
+from curate.generation.making import failed, new_rows
+from curate.rows import Kind
+from curate.steps import NewRows, RowStep
+
+
+class Flaky(RowStep):
+    """Copies texts with an even number of letters, and the others once its flag is up; as a step of a plug-in might."""
+
+    tag = "flaky"
+    flag: Path
+
+    def make(self, rows, context):
+        texts = rows.text("text").to_list()
+        odd = [place for place, text in enumerate(texts) if len(text) % 2 and not self.flag.exists()]
+        good = [place for place in range(len(rows)) if place not in odd]
+        table = new_rows(
+            Kind.DOCUMENT, rows, good, {"text": [texts[place] for place in good]}, ["en"] * len(good), step="flaky"
+        )
+        yield NewRows(table, tuple(replace(failed(rows, place, "away"), transient=True) for place in odd))
 
 
 def reply(house, **params):
@@ -250,3 +271,18 @@ def test_a_target_ends_with_the_budget_and_says_so(house):
     [built] = house.build()
     assert len(asked(house)) <= 50 and 0 < built.rows < 60
     assert any("the budget ended after" in alarm and f"en {built.rows} of 60" in alarm for alarm in built.alarms)
+
+
+def test_a_step_may_say_itself_that_a_row_was_lost_in_passing(house, registry):
+    registry.add("step", "flaky", Flaky)
+    house.catalog["datasets"] = {
+        "copies": {"from": "english", "steps": [{"flaky": {"flag": str(house.folder / "up"), "max_bad": 1}}]}
+    }
+    [first] = house.build()
+    odd = sum(len(text("en", n)) % 2 for n in range(120))
+    assert first.rows == 120 - odd > 0 and f"{odd} rows failed because a server was in trouble" in str(first.warnings)
+    assert house.build()[0].version == first.version
+    (house.folder / "up").touch()
+    [last] = house.build()
+    assert last.rows == 120 and not house.build()[0].fresh
+    assert verify_version(house.store, "copies", last.version) == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from curate.backends import Answer, Request
 from curate.errors import ModelError
 from curate.generation.asking import Broken, Question, Ticks, ask, clean, whole
+from curate.unanswered import Unanswered, noting
 
 
 def questions(generator, count, text="q", **more):
@@ -166,3 +167,53 @@ def test_half_characters_are_quarantined_not_crashed_on(text, scripted):
     started = time.perf_counter()
     outcome = flat(ask(questions(scripted(lambda request: text), 1), read))[0]
     assert outcome.trouble == "broken" and time.perf_counter() - started < 5
+
+
+# ---------------------------------------------------------------------------------------------------- what is noted
+LOST = Answer("", "failed", problem="HTTP 503", transient=True, error="ServerError")
+REFUSED = Answer("", "failed", problem="HTTP 400", error="BadRequestError")
+
+
+def noted(model, count, **about):
+    unanswered = Unanswered(**about)
+    with noting(unanswered):
+        outcomes = flat(
+            ask([Question(n, Request((("user", f"q{n}"),), row=f"r{n}"), model) for n in range(count)], number_in)
+        )
+    return outcomes, unanswered
+
+
+def test_what_is_lost_and_what_failed_for_good_is_noted_by_row(scripted):
+    said = {"q0": "1", "q1": LOST, "q2": REFUSED, "q3": "no number", "q4": Answer("", "stop", transient=True)}
+    outcomes, unanswered = noted(scripted(lambda request: said[request.messages[0][1].split("\n")[0]]), 5)
+    assert [one.transient for one in outcomes] == [False, True, False, False, True]
+    assert (unanswered.lost, unanswered.failed) == ({"r1", "r4"}, {"r2", "r3"})
+    assert unanswered.counts == {"lost": 2, "failed": 2} and Unanswered().counts == {}
+
+
+def test_a_second_try_that_is_lost_makes_the_row_a_lost_one(scripted):
+    model = scripted(lambda request: "x" if len(request.messages) == 1 else LOST)
+    [outcome], unanswered = noted(model, 1)
+    assert (outcome.problem, outcome.trouble, outcome.transient) == ("'x' is no number", "broken", True)
+    assert unanswered.lost == {"r0"}
+
+
+def test_what_was_refused_before_is_not_asked_again_unless_that_is_wanted(scripted):
+    model = scripted(lambda request: REFUSED if request.messages[0][1] == "q1" else "7")
+    first, before = noted(model, 3)
+    asked = len(model.asked)
+    again, after = noted(model, 3, known=before.refused)
+    assert [request.messages[0][1] for request in model.asked[asked:]] == ["q0", "q2"]
+    assert [one.problem for one in again] == [one.problem for one in first] and after.refused == before.refused
+    asked = len(model.asked)
+    noted(model, 3, known=before.refused, retry=True)
+    assert len(model.asked) - asked == 3
+
+
+def test_remarks_are_noted_once(scripted):
+    _, unanswered = noted(scripted(lambda request: Answer("5", "stop", remarks=("it is odd",))), 3)
+    assert list(unanswered.remarks) == ["it is odd"]
+
+
+def test_nobody_has_to_listen(scripted):
+    assert flat(ask(questions(scripted(lambda request: LOST), 1), number_in))[0].transient

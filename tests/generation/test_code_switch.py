@@ -601,3 +601,44 @@ def test_a_catalog_makes_a_table_and_switches_by_it(tmp_path: Path) -> None:
         assert all(one in row["prompt"][0]["content"] for one in switched)
         assert [maker["step"] for maker in row["lineage"]["makers"]] == ["code_switch"]
         assert row["lineage"]["makers"][0]["key"]
+
+
+@pytest.mark.parametrize("kind", [Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PARALLEL])
+@pytest.mark.parametrize(
+    ("answer", "ratio", "language"),
+    [
+        ("red house water", 1.0, "hi"),
+        ("red house of stone and glass and wood", 1.0, "en"),  # two words of eight
+        ("red", 1.0, "hi"),
+        ("red of", 1.0, "en"),  # as many of one as of the other
+    ],
+)
+def test_the_language_of_a_row_is_that_of_most_words_of_its_answer(
+    kind, answer, ratio, language, make: Make, switch: Any, turns: Any
+) -> None:
+    told = turns(f"assistant: {answer}")
+    payload: dict[str, Any] = {
+        Kind.SFT: {"messages": [*turns("user: red house"), *told]},
+        Kind.PREFERENCE: {"prompt": turns("user: red house"), "chosen": told, "rejected": turns("assistant: big")},
+        Kind.UNPAIRED: {"prompt": turns("user: red house"), "completion": told, "label": True},
+        Kind.PARALLEL: {"source_language": "de", "source": "rot", "target": answer},
+    }[kind]
+    field = {Kind.SFT: "response", Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion", Kind.PARALLEL: "target"}[
+        kind
+    ]
+    (row,), _, _ = switch(make(kind, [{**payload, "language": "en"}]), words(make, HINDI), ratio=ratio, fields=[field])
+    assert row["language"] == language
+    assert row["attributes"]["code_switch.languages"] == "en+hi", "and the mixture is told"
+    if kind is not Kind.PARALLEL:
+        (row,), _, _ = switch(make(kind, [{**payload, "language": "en"}]), words(make, HINDI), ratio=ratio)
+        assert row["language"] == "en", "the answer was not touched"
+
+
+def test_switched_prompts_do_not_decide_the_language_of_a_row(make: Make, switch: Any, turns: Any) -> None:
+    rows = make(
+        Kind.SFT,
+        [{"language": "en", "messages": turns("user: red house big water small book", "assistant: of stone and red")}],
+    )
+    for fields in ("all", ["messages"]):
+        (row,), _, _ = switch(rows, words(make, HINDI), ratio=1.0, fields=fields)
+        assert "लाल" in row["messages"][1]["content"] and row["language"] == "en"

@@ -421,3 +421,41 @@ def test_overlong_examples_are_passed_over_and_pools_are_bounded(make, turns, pr
         step = Respond(model="m", examples="shelf", examples_choice=choice, examples_pool=pool)
         respond(step, one, bench({"m": model}, {"shelf": [shelf]}), gathered)
         assert sorted(text for role, text in model.asked[0].messages if role == "assistant") == expected
+
+
+@pytest.mark.parametrize("own", [None, "Sei kurz."])
+@pytest.mark.parametrize("system", [None, "Be kind."])
+def test_with_keep_system_the_row_says_which_language_was_asked_for(
+    own, system, make, turns, bench, scripted, gathered
+):
+    said = [f"system: {own}", "user: What is it?"] if own else ["user: What is it?"]
+    rows = make(Kind.PROMPT, [{"language": "en", "prompt": turns(*said)}])
+    for language, sentence in (
+        ("de", "Antworte auf Deutsch."),
+        ("sw", "Jibu kwa Kiswahili."),
+        ("hi", "हिन्दी में उत्तर दो।"),
+    ):
+        model = scripted(lambda request: "Ja")
+        step = Respond(model="m", language=[language], system=system, keep_system=True)
+        (row,), _ = respond(step, rows, bench({"m": model}), gathered)
+        [(_, told)] = [turn for turn in model.asked[0].messages if turn[0] == "system"]
+        [kept] = [turn["content"] for turn in row["messages"] if turn["role"] == "system"]
+        asked = row["attributes"]["respond.instruction"]
+        assert kept == told, "the row holds what the model got"
+        assert told.endswith(asked) and told.startswith(own or system or asked)
+        assert (own or system or "") in told and row["language"] == language
+        assert asked and (sentence == asked or language != "sw")
+
+
+def test_how_the_language_was_asked_for_is_told_where_the_row_keeps_no_system_turn(
+    make, turns, bench, scripted, gathered
+):
+    rows = make(Kind.PROMPT, [{"language": "en", "prompt": turns("user: What is it?")}])
+    for where in ("system", "user"):
+        model = scripted(lambda request: "Ja")
+        step = Respond(model="m", language="de", instruct_in=where)
+        (row,), _ = respond(step, rows, bench({"m": model}), gathered)
+        assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
+        assert row["attributes"]["respond.instruction"] in str(model.asked[0].messages)
+    (row,), _ = respond(Respond(model="m"), rows, bench({"m": scripted(lambda request: "Yes")}), gathered)
+    assert "respond.instruction" not in row["attributes"]

@@ -37,6 +37,10 @@ class Reply:
     """More fields of the message."""
     choice: dict[str, Any] = field(default_factory=dict)
     """More fields of the choice."""
+    model: str | None = None
+    """The model that the answer names, in place of the one that was asked for."""
+    endless: bool = False
+    """The body never ends; :attr:`FaultServer.sent` counts its bytes until the client hangs up."""
     usage: dict[str, Any] | None = field(default_factory=lambda: {"prompt_tokens": 10, "completion_tokens": 5})
 
 
@@ -66,6 +70,7 @@ class FaultServer:
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
         self.most_at_once = 0
+        self.sent = 0
         self._now = 0
         self._seen: Counter[str] = Counter()
         self._ready = threading.Event()
@@ -147,7 +152,7 @@ class FaultServer:
             told: dict[str, Any] = {
                 "id": "x",
                 "object": "chat.completion",
-                "model": body.get("model"),
+                "model": reply.model or body.get("model"),
                 "choices": [choice],
             }
             if reply.usage is not None:
@@ -155,9 +160,17 @@ class FaultServer:
             data = json.dumps(told).encode()
         if reply.cut == -1:
             return False
-        lines = [f"HTTP/1.1 {reply.status} X", "Content-Type: application/json", f"Content-Length: {len(data)}"]
-        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **reply.headers}
+        if reply.endless:
+            headers = {"Content-Type": "application/json", "Connection": "close"}
+        lines = [f"HTTP/1.1 {reply.status} X", *(f"{name}: {value}" for name, value in headers.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if reply.trickle or reply.cut is not None else data))
+        if reply.endless:
+            writer.write(b'{"choices": [{"message": {"content": "')
+            while True:
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+                self.sent += 65_536
         if reply.cut is not None:
             writer.write(data[: reply.cut])
             await writer.drain()

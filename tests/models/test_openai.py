@@ -74,7 +74,9 @@ def test_where_and_how_patiently_is_no_part_of_what_the_model_is():
     one = OpenAI(url="http://a", model="m", revision="1")
     other = OpenAI(url="http://b/v1", model="m", revision="1", api_key=KEY, concurrency=3, timeout=5, retries=0, served_as="x",
                    price={"input": 1, "output": 2}, headers={"a": "b"}, logprobs=True, context_length=100, max_failed=1)  # fmt: skip
-    assert one.model_identity() == other.model_identity() == {"use": "openai", "version": 1, "model": "m@1"}
+    assert (
+        one.model_identity() == other.model_identity() == {"use": "openai", "version": OpenAI.version, "model": "m@1"}
+    )
     for different in (
         {"revision": "2"},
         {"model": "n"},

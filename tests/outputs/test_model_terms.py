@@ -80,6 +80,12 @@ def test_what_the_catalog_says_comes_before_what_the_name_tells() -> None:
     assert terms("en-pt@1+x", Known("facebook/nllb@9", ("en-pt@1",))) == ["LicenseRef-NLLB-Weights"]
 
 
+def test_the_terms_of_a_model_that_answered_in_anothers_place_hold() -> None:
+    known = Known("house@1", ("house@1",))
+    assert terms("house@1+gpt-4o-2024-08-06", known) == ["LicenseRef-OpenAI-Terms"] and terms("house@1", known) is None
+    assert terms("house@1+gpt-4o", Known("house@1", ("house@1",), "gemma")) == ["LicenseRef-Gemma-Terms"]
+
+
 def test_terms_said_of_a_model_made_of_others_hold_where_nothing_is_said_of_these(tmp_path: Path) -> None:
     version = tale(tmp_path, {
         "way": {"model": "route@1", "makers": [], "members": ["one", "two"], "terms": "service-terms"},

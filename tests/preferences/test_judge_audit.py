@@ -209,6 +209,8 @@ def test_a_judge_does_not_judge_its_own_answers(audit, make):
     assert audit(
         [chat("p", "a", ("respond", "j@7"), ("respond", "x@1"))], grade(lambda text: 3), Kind.SFT, method="direct"
     )[2] == [None]
+    with pytest.raises(StepError, match="own answers"):  # by the server's word it answered in another's place
+        audit([chat("p", "a", ("respond", "other@1+lab/J.gguf"))], grade(lambda text: 3), Kind.SFT, method="direct")
     with pytest.raises(StepError, match="own answers"):  # translated, it is still its own
         audit(
             [chat("p", "a", ("respond", "j@7"), ("translate", "t@1"))], grade(lambda text: 3), Kind.SFT, method="direct"

@@ -244,3 +244,62 @@ def test_a_build_from_scored_files_to_preferences_and_back_with_a_changed_margin
 def test_gathering_nothing_makes_nothing(bench):
     made = list(Pair(by="judge").gather([], bench()))
     assert made == [] or all(isinstance(one, NewRows) for one in made)
+
+
+def judged(reasons: str, verdicts: dict, language: str = "sw", **more):
+    told = [("judge.reasons", reasons), ("judge.verdicts", json.dumps(verdicts))]
+    return answer(
+        "Q",
+        "Ni Nile.",
+        4.0,
+        language=language,
+        attributes=[{"name": name, "value": value} for name, value in told],
+        **more,
+    )
+
+
+def test_a_written_judgment_does_not_depend_on_what_the_catalog_calls_its_judge(pairs):
+    for name in ("judge", "my-local-8b", "richter"):
+        made, _, _ = pairs([judged(f"{name}: Jibu ni sahihi.\nLakini fupi.", {name: 4})], make="judgments", by="judge")
+        assert made[0]["messages"][-1]["content"] == "Jibu ni sahihi.\nLakini fupi."
+    made, _, _ = pairs(
+        [judged("a: सही है।\nb: wie a: schon sagt\na: richtig\nc: 对。", {"a": 4, "x": None, "b": 3, "c": 5}, "hi")],
+        make="judgments",
+        by="judge",
+    )
+    assert made[0]["messages"][-1]["content"] == "सही है।\n\nwie a: schon sagt\na: richtig\n\n对。"
+
+
+def test_a_written_judgment_of_somebody_else_stays_as_it_is(pairs):
+    rows = [answer("Q", "Ni Nile.", 4.0, attributes=[{"name": "judge.reasons", "value": "judge: mine"}])]
+    made, _, _ = pairs(rows, make="judgments", by="judge")
+    assert made[0]["messages"][-1]["content"] == "judge: mine"
+    rows = [
+        answer(
+            "Q",
+            "Ni Nile.",
+            4.0,
+            attributes=[{"name": "note", "value": "j: x"}, {"name": "verdicts", "value": '{"j": 1}'}],
+        )
+    ]
+    made, _, _ = pairs(rows, make="judgments", judgment="note")
+    assert made[0]["messages"][-1]["content"] == "j: x"
+
+
+def test_the_form_of_a_judgment_can_be_said(pairs):
+    form = {"default": "{judgment}\nScore: {score}", "sw": "{judgment} Alama: {score}."}
+    rows = [judged("j: Sawa.", {"j": 4}), judged("j: Fine.", {"j": 4}, "en")]
+    made, _, _ = pairs(rows, make="judgments", by="judge", judgment_form=form)
+    assert [row["messages"][-1]["content"] for row in made] == ["Sawa. Alama: 4.", "Fine.\nScore: 4"]
+    assert "it must ask for {judgment}" in Pair(make="judgments", judgment_form="well done").check(Kind.SFT)[0]
+    assert (
+        "nothing fills '{jugment}'" in Pair(make="judgments", judgment_form="{jugment} {judgment}").check(Kind.SFT)[0]
+    )
+
+
+def test_an_answer_counts_as_that_of_the_model_that_was_asked(pairs):
+    rows = [answer("Q", "a", 4.0, model="m@test+other"), answer("Q", "b", 1.0, model="n@test")]
+    made, _, _ = pairs(rows, by="judge", chosen_models=["m"], rejected_models=["n"])
+    assert len(made) == 1 and made[0]["attributes"]["pair.chosen_by"] == "m@test+other"
+    made, _, _ = pairs(rows, by="judge", chosen_models=["other"])
+    assert made == []

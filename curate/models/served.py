@@ -1,0 +1,76 @@
+"""Whether the model that a server names in its answers is the one that was asked for, under any of the names servers give it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import regex
+
+_END = regex.compile(r"\.(?:gguf|bin|safetensors)\Z", regex.IGNORECASE)
+_PARTS = regex.compile(r"[^\p{L}\p{N}]+")
+# Behind a name these make another model of it; anything else (a date, a commit, a quantization) is a version of the same.
+_OTHER = frozenset(
+    (
+        "mini",
+        "nano",
+        "micro",
+        "tiny",
+        "small",
+        "medium",
+        "large",
+        "lite",
+        "light",
+        "turbo",
+        "flash",
+        "fast",
+        "pro",
+        "plus",
+        "max",
+        "ultra",
+        "base",
+        "instruct",
+        "chat",
+        "it",
+        "coder",
+        "code",
+        "vision",
+        "vl",
+        "audio",
+        "distill",
+        "distilled",
+        "thinking",
+        "reasoning",
+        "air",
+    )
+)
+
+
+def other_model(told: object, asked: Iterable[str]) -> str:
+    """The name that a server told, if it is none of those that were asked for; empty if it is one of them, or none was told.
+
+    A path before the name, an ending of model files, capitals, and a date or version behind it make no difference:
+    ``gpt-4o-2024-08-06`` is ``gpt-4o``, ``/models/qwen3-8b-q4_k_m.gguf`` is ``Qwen/Qwen3-8B``, ``gpt-4o-mini`` is another.
+    """
+    if not isinstance(told, str) or not (name := _plain(told)):
+        return ""
+    for one in asked:
+        wanted = _plain(one)
+        for left, right in ((name, wanted), (_base(name), _base(wanted))):
+            if left == right or (right and _extends(left, right)):
+                return ""
+    return " ".join(told.split())[:200]
+
+
+def _plain(name: str) -> str:
+    found = _END.sub("", name.strip().replace("\\", "/").rstrip("/")).casefold()
+    return regex.sub(r"[-:]latest\Z", "", found)
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _extends(name: str, wanted: str) -> bool:
+    if not name.startswith(wanted) or name[len(wanted)].isalnum():
+        return False
+    return not _OTHER & set(_PARTS.split(name[len(wanted) :]))

@@ -1,0 +1,74 @@
+"""What became of questions to models that brought no answer that can be used, so that a later build knows what to ask again.
+
+Whoever asks notes it here (:func:`curate.generation.asking.ask` does), whoever runs the task writes it down with its result. A
+question that was lost because a server was in trouble is asked again by the next build; one that failed for good is not,
+unless somebody says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.backends import Answer
+
+
+@dataclass
+class Unanswered:
+    """What one task asked in vain."""
+
+    retry: bool = False
+    """Whether what failed for good is asked again (``curate build --retry-failed``)."""
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the run before was refused for good, by the digest of the question."""
+    lost: set[str] = field(default_factory=set)
+    """Rows whose answers were lost in passing, by id."""
+    failed: set[str] = field(default_factory=set)
+    """Rows without a usable answer for good, by id."""
+    refused: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What was refused for good in this run, as ``known``."""
+    remarks: dict[str, None] = field(default_factory=dict)
+    """What the user should know of the way models answered."""
+
+    def note(self, row: str, *, transient: bool) -> None:
+        """A row has no usable answer."""
+        (self.lost if transient else self.failed).add(row)
+
+    def recall(self, key: str) -> Answer | None:
+        """The refusal that a question got in the run before, if it is not to be asked again."""
+        told = None if self.retry else self.known.get(key)
+        if told is None:
+            return None
+        self.refused[key] = dict(told)
+        return Answer("", told["finish"], problem=told["problem"], error=told["error"], cached=True)
+
+    def refuse(self, key: str, answer: Answer) -> None:
+        """A question was refused for good."""
+        self.refused[key] = {"finish": answer.finish, "problem": answer.problem, "error": answer.error}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows were ``lost`` and how many ``failed``, for the task's result; zeros are left out."""
+        told = {"lost": len(self.lost), "failed": len(self.failed - self.lost)}
+        return {name: count for name, count in told.items() if count}
+
+
+_CURRENT: ContextVar[Unanswered | None] = ContextVar("unanswered", default=None)
+
+
+@contextmanager
+def noting(unanswered: Unanswered) -> Iterator[None]:
+    """Within it, :func:`current` is this one."""
+    token = _CURRENT.set(unanswered)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def current() -> Unanswered:
+    """Where to note what is asked in vain; outside of a task, nowhere that anybody looks."""
+    return _CURRENT.get() or Unanswered()
