@@ -11,6 +11,7 @@ from curate.catalog import Catalog, CatalogError, catalog_schema, find_store
 from curate.catalog import load_catalog as _load
 from curate.catalog.document import nearest
 from curate.engine.build import Built, build_datasets, make_plan
+from curate.engine.copies import note_copy
 from curate.engine.plan import Plan
 from curate.engine.progress import Progress
 from curate.engine.shards import Cuts
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from curate.engine.compare import Difference
     from curate.engine.estimate import Estimate
-    from curate.erase import Erased
+    from curate.erase import Erasure
     from curate.models.probe import Finding
     from filters.calibration_file import Calibration
     from outputs.export import Exported
@@ -180,46 +181,35 @@ def audits(
     return found.filter(found["dataset"].is_in(list(names))) if names else found
 
 
-def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequence[str] = (), where: str | None = None, origins: bool = False,
-           reason: str = "", rebuild: bool = True, purge: bool = False, catalog: Catalog | str | Path = "catalog.yaml",
-           progress: Progress | None = None, registry: Registry | None = None) -> tuple[Erased, list[Built], dict[str, int]]:  # fmt: skip
+def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequence[str] = (), lines: Sequence[str] = (), where: str | None = None,
+           origins: bool = False, reason: str = "", rebuild: bool = True, purge: bool = False, catalog: Catalog | str | Path = "catalog.yaml",
+           progress: Progress | None = None, wait: float = 0.0, registry: Registry | None = None) -> Erasure:  # fmt: skip
     """Takes rows out of all datasets, with everything that was made of them, and keeps them out.
+
+    With nothing named but ``purge``, an erasure that was interrupted is carried on, and versions that still hold what is on the
+    list beside the catalog are removed.
 
     Args:
         name: the dataset that ``where`` looks at, ``name`` or ``name@ref``.
         rows: ids of rows; of source rows, to forget all that was made of them too.
         sources: whole sources.
-        where: a SQL condition on the rows of ``name``.
+        lines: lines of source files that could not be read, ``FILE:LINE``: their raw text is among what is quarantined.
+        where: a SQL condition on the rows of ``name``, kept, rejected and such of which nothing could be made, and on what is quarantined.
         origins: also forget the rows that those were made from.
         reason: kept with the list, ``forgotten.jsonl`` beside the catalog.
         rebuild: build the datasets that held them again, without them; rows that stay cost no model call.
-        purge: afterwards take the names from older versions that hold them, and remove these versions and all results no build stands on.
-
-    Returns:
-        What was written down; what was built; and the versions that still hold such rows (``name@version`` → rows).
+        purge: afterwards remove every version that holds them, published ones too, the results and cached answers of models they
+            are in, what was set aside as damaged, and the exports, reports and review sheets that were made of these versions.
+        wait: seconds to wait for a build in this store.
 
     Raises:
         BuildError, StoreError, QueryError: nothing or something unknown is named.
     """
-    from dataclasses import replace
-
-    from curate.catalog.forgotten import read_forgotten
-    from curate.engine.housekeeping import collect_garbage
-    from curate.erase import erase, holding
-    from curate.erase import purge as remove
+    from curate.erase import forget as go
 
     registry = registry or Registry.installed()
-    loaded = _catalog(catalog, registry)
-    store = Store(loaded.store)
-    erased = erase(loaded, store, name, rows=rows, sources=sources, where=where, origins=origins, reason=reason)
-    built = []
-    if rebuild and erased.datasets:
-        listed, _ = read_forgotten(loaded.file.parent)
-        built = build_datasets(replace(loaded, forgotten=listed), registry, erased.datasets, progress=progress)
-    if purge:
-        remove(store, holding(store, erased.gone, sources))
-        collect_garbage(store)
-    return erased, built, holding(store, erased.gone, sources)
+    return go(_catalog(catalog, registry), registry, name, rows=rows, sources=sources, lines=lines, where=where, origins=origins, reason=reason,
+              rebuild=rebuild, purge=purge, progress=progress, wait=wait)  # fmt: skip
 
 
 def publish(name: str, to: str, *, private: bool | None = None, dry_run: bool = False, override: str = "", per_language: bool | None = None,
@@ -395,7 +385,8 @@ def export(name: str, *outputs: str, to: str | Path = "exports", store: str | Pa
 
     registry = registry or Registry.installed()
     loaded = _catalog(catalog, registry) if isinstance(catalog, Catalog) or Path(catalog).exists() else None
-    version = open_version(open_store(store, loaded or catalog), name)
+    opened = open_store(store, loaded or catalog)
+    version = open_version(opened, name)
     dataset = loaded.datasets.get(version.name) if loaded else None
     listed = {use.label: use for use in (dataset.outputs if dataset else ())}
     known = [*listed, *(one for one in registry.names("output") if one not in listed)]
@@ -406,7 +397,10 @@ def export(name: str, *outputs: str, to: str | Path = "exports", store: str | Pa
         if one not in known:
             raise ExportError(f"no output is called '{one}'{nearest(one, known)} (known: {', '.join(known)})")
         uses.append(listed.get(one) or StepUse(one, one, registry.get("output", one)(), Mark("command line", 1)))
-    return write(version, uses, Path(to) / version.name, force=force)
+    written = write(version, uses, Path(to) / version.name, force=force)
+    for exported in written:
+        note_copy(opened, version.name, version.version, exported.folder)
+    return written
 
 
 def report(name: str, to: str | Path | None = None, *, rows: Sequence[str] = (), sample: int = 300, seed: int = 0,
@@ -425,7 +419,10 @@ def report(name: str, to: str | Path | None = None, *, rows: Sequence[str] = (),
     """
     from outputs.report import report as write
 
-    return write(open_store(store, catalog), name, Path(to) if to else None, rows=rows, sample=sample, seed=seed)
+    opened = open_store(store, catalog)
+    written = write(opened, name, Path(to) if to else None, rows=rows, sample=sample, seed=seed)
+    note_copy(opened, written.dataset, written.version, written.path)
+    return written
 
 
 def schema(registry: Registry | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -20,17 +21,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 _NODES = "nodes"
+ANSWERS = ("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch()), sum BLOB)"
+           " WITHOUT ROWID")  # fmt: skip
+"""The layout of a file of answers (:mod:`curate.models.answers`)."""
 # How the files that models keep become one; each table list is one layout (curate.models.answers, curate.models.cache).
+_BRING_ANSWERS = "INSERT INTO main.answers (key, value, at, sum) SELECT key, value, at, sum FROM {}.answers WHERE true"
 _MERGES: dict[frozenset[str], tuple[str, ...]] = {
     # The first answer to a question stays, unless another one was asked for: its time is negative.
-    frozenset({"answers"}): ("INSERT INTO main.answers (key, value, at) SELECT key, value, at FROM node.answers WHERE true"
-                             " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at < 0",),
+    frozenset({"answers"}): (
+        _BRING_ANSWERS.format("node")
+        + " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at, sum = excluded.sum WHERE excluded.at < 0",
+    ),
     frozenset({"meta", "vectors", "used"}): (
-        "INSERT OR IGNORE INTO main.vectors (key, vector) SELECT key, vector FROM node.vectors",
+        "INSERT OR IGNORE INTO main.vectors (key, vector, crc) SELECT key, vector, crc FROM node.vectors",
         "INSERT INTO main.used SELECT v.id, u.day FROM node.used u JOIN node.vectors n ON n.id = u.id JOIN main.vectors v ON v.key = n.key"
         " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
     ),
-}  # fmt: skip
+}
+_CHECKS = {"answers": "sum BLOB", "vectors": "crc INTEGER"}
+"""The column that says whether a row is what was written, in files of older versions too."""
 _TOUCHED = ("INSERT INTO main.used SELECT v.id, t.day FROM node.touched t JOIN main.vectors v ON v.key = t.key"
             " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",)  # fmt: skip
 
@@ -96,6 +105,23 @@ def settle(cache: Path) -> None:
         nodes.rmdir()
 
 
+def has_checks(connection: sqlite3.Connection, table: str, schema: str = "main") -> bool:
+    """Whether a table has its column of checksums."""
+    column = _CHECKS[table].partition(" ")[0]
+    found = connection.execute("SELECT 1 FROM pragma_table_info(?, ?) WHERE name = ?", (table, schema, column))
+    return found.fetchone() is not None
+
+
+def add_checks(connection: sqlite3.Connection, table: str, schema: str = "main") -> None:
+    """Gives a table of an older version its column of checksums, empty."""
+    if not has_checks(connection, table, schema):
+        try:
+            connection.execute(f"ALTER TABLE {schema}.{table} ADD COLUMN {_CHECKS[table]}")
+        except sqlite3.OperationalError:  # another process was faster
+            if not has_checks(connection, table, schema):
+                raise
+
+
 def empty_logs(cache: Path) -> None:
     """Writes what killed processes left in logs into the files themselves, so that :func:`read_settled` sees all of it."""
     for file in [*cache.glob("*.sqlite-wal"), *cache.glob("answers/*.sqlite-wal")]:
@@ -129,6 +155,9 @@ def _bring(file: Path, target: Path) -> None:
         connection.execute("ATTACH ? AS node", (str(file),))
         if "meta" in tables and _meta(connection, "main") != _meta(connection, "node"):
             raise sqlite3.DatabaseError("it is of another model than the file of its name")
+        for table in tables & _CHECKS.keys():
+            add_checks(connection, table, "main")
+            add_checks(connection, table, "node")
         connection.execute("BEGIN IMMEDIATE")
         for statement in (*merges, *(_TOUCHED if "touched" in tables else ())):
             connection.execute(statement)
@@ -138,7 +167,8 @@ def _bring(file: Path, target: Path) -> None:
 
 
 def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: str) -> sqlite3.Connection:
-    """Opens an SQLite file that this machine may write; a damaged one is moved beside it, with a warning, and a new one begun.
+    """Opens an SQLite file that this machine may write; a damaged one is moved beside it, with a warning, and a new one begun with the
+    answers of models that could be read.
 
     Args:
         set_up: makes the tables, and reads enough to see that they are whole.
@@ -147,27 +177,77 @@ def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: s
     Raises:
         sqlite3.Error, OSError: it cannot be opened for another reason: somebody holds it, the disk is full.
     """
-    for last in (False, True):
-        connection = None
-        try:
-            connection = sqlite3.connect(file, timeout=120, check_same_thread=False, isolation_level=None)
-            set_up(connection)
-            return connection
-        except sqlite3.DatabaseError as error:
-            if connection is not None:
-                connection.close()
-            if last or not is_damage(error, file):
-                raise
-            warnings.warn(
-                f"{file} is damaged ({error}); it was moved to {move_aside(file).name}: {lost}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-        except BaseException:
-            if connection is not None:
-                connection.close()
+    try:
+        return _opened(file, set_up)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error, file):
             raise
-    raise AssertionError("unreachable")
+        aside, why = move_aside(file), error
+    connection = _opened(file, set_up)
+    kept = salvage(aside, connection)
+    rest = f" ({kept:,} could be kept)" if kept else ""
+    warnings.warn(
+        f"{file} is damaged ({why}); it was moved to {aside.name}: {lost}{rest}", RuntimeWarning, stacklevel=3
+    )
+    return connection
+
+
+def _opened(file: Path, set_up: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=120, check_same_thread=False, isolation_level=None)
+    try:
+        set_up(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
+    """Takes the answers that can be read in a damaged file over into another one: from its beginning up to the damage, and from its end.
+
+    Returns:
+        How many.
+    """
+    kept = 0
+    with (
+        contextlib.suppress(sqlite3.Error, OSError),
+        tempfile.TemporaryDirectory(dir=damaged.parent, prefix=".tmp-") as folder,
+    ):
+        connection.execute("SELECT 1 FROM answers LIMIT 0")
+        copy = Path(shutil.copy(damaged, folder))
+        _measure_anew(copy)
+        with closing(sqlite3.connect(copy, isolation_level=None)) as old:
+            columns = "key, value, at, sum" if has_checks(old, "answers") else "key, value, at, NULL"
+            for order in ("ASC", "DESC"):
+                with contextlib.suppress(sqlite3.Error):
+                    rows = old.execute(f"SELECT {columns} FROM answers ORDER BY key {order}")
+                    while row := rows.fetchone():
+                        added = connection.execute(
+                            "INSERT OR IGNORE INTO answers (key, value, at, sum) VALUES (?, ?, ?, ?)", row
+                        )
+                        kept += added.rowcount
+    return kept
+
+
+def _measure_anew(file: Path) -> None:
+    """Makes SQLite take a file that was cut for as long as it is: it looks no further where header and file differ in length."""
+    with file.open("r+b") as opened:
+        head = opened.read(100)
+        page = int.from_bytes(head[16:18]) or 4096
+        opened.truncate(file.stat().st_size // (65536 if page == 1 else page) * (65536 if page == 1 else page))
+        # The length in the header counts only if these two numbers are equal.
+        opened.seek(92)
+        opened.write((int.from_bytes(head[24:28]) ^ 1).to_bytes(4))
+
+
+def salvage_file(damaged: Path, file: Path) -> int:
+    """The same into a new file, which is only there if something could be kept."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(ANSWERS)
+        kept = salvage(damaged, connection)
+    if not kept:
+        file.unlink()
+    return kept
 
 
 def is_damage(error: sqlite3.Error, file: Path) -> bool:

@@ -168,28 +168,43 @@ def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 def forget(name: Annotated[str | None, typer.Argument(help="The dataset that --where looks at, name or name@ref.")] = None,
            row: Annotated[list[str] | None, typer.Option(help="Id of a row, of whatever dataset or source.")] = None,
            source: Annotated[list[str] | None, typer.Option(help="A whole source.")] = None,
-           where: Annotated[str | None, typer.Option(help="A SQL condition on the rows of NAME, kept and rejected.")] = None,
+           line: Annotated[list[str] | None, typer.Option(help="A line of a source file that could not be read, FILE:LINE.")] = None,
+           where: Annotated[str | None, typer.Option(help="A SQL condition on the rows of NAME: kept, rejected, failed, quarantined.")] = None,
            origins: Annotated[bool, typer.Option("--origins", help="Also the rows that those were made from.")] = False,
            reason: Annotated[str, typer.Option(help="Kept with the list beside the catalog.")] = "",
            rebuild: Annotated[bool, typer.Option(help="Build the datasets that held them again.")] = True,
-           purge: Annotated[bool, typer.Option("--purge", help="Also remove older versions that hold them.")] = False,
+           purge: Annotated[bool, typer.Option("--purge", help="Also remove older versions, cached answers, exports and reports that hold them; with "
+                                                               "nothing named, carry on what was begun.")] = False,
+           wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0,
            catalog: CatalogFile = DEFAULT) -> None:  # fmt: skip
     """Take rows out of all datasets, with everything that was made of them, and keep them out."""
     from curate import api
     from curate.catalog.forgotten import FILE
     from curate.engine.progress import default_progress
 
-    erased, built, left = or_fail(
-        lambda: api.forget(name, rows=row or (), sources=source or (), where=where, origins=origins, reason=reason, rebuild=rebuild, purge=purge,
-                           catalog=catalog, progress=default_progress())
+    done = or_fail(
+        lambda: api.forget(name, rows=row or (), sources=source or (), lines=line or (), where=where, origins=origins, reason=reason, rebuild=rebuild,
+                           purge=purge, catalog=catalog, progress=default_progress(), wait=wait)
     )  # fmt: skip
-    print(f"{erased.rows:,} rows to forget, {erased.added:,} lines added to {FILE}")
-    for one in built:
-        tell(one)
-    for version, rows in left.items():
+    print(f"{done.rows:,} rows to forget, {done.added:,} lines added to {FILE}")
+    for built in done.built:
+        tell(built)
+    if not rebuild and done.datasets:
+        print(f"! to be built again: {', '.join(done.datasets)}")
+    for one in done.removed:
+        print(f"removed: {one}")
+    if purge:
+        print(f"{done.answers:,} cached answers of models and {done.vectors:,} vectors of texts removed")
+    for version, rows in done.versions.items():
+        holds = f"still holds {rows:,} such rows" if rows else "may hold such rows (files of it are damaged)"
+        print(f"! {version} {holds}" + ("" if purge else "; --purge removes it"))
+    for one in done.copies:
+        print(f"! {one} {'stays' if purge else 'still holds such rows; --purge removes it'}")
+    for one in done.published:
+        print(f"! published with such rows: {one}; publish the new version, and delete the old one there")
+    if done.unreadable:
         print(
-            f"! {version} still holds {rows:,} such rows"
-            + ("" if purge else "; --purge removes versions that are not the latest")
+            f"! {len(done.unreadable):,} damaged files were passed over, such as {done.unreadable[0]}; --purge removes damaged versions, 'curate repair' the rest"
         )
 
 

@@ -7,7 +7,6 @@ and then over the whole. What stands against publishing is told in numbers of ro
 from __future__ import annotations
 
 import itertools
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -289,8 +288,8 @@ def refusal(name: str, verdict: Verdict, book: Book) -> PublishError:
 
     sources = list(dict.fromkeys(share.source for problem in verdict.problems for share in problem.shares))
     clashing = [problem for problem in verdict.problems if problem.rule == "incompatible"]
-    drop = " ".join(f"--source {shlex.quote(plain(source))}" for source in sources[:_SHOWN])
-    one_side = " (of what clashes, one side is enough)" if clashing else ""
+    named = ", ".join(plain(source) for source in sources[:_SHOWN]) + (" …" if len(sources) > _SHOWN else "")
+    one_side = "; of what clashes, one side is enough" if clashing else ""
     hints = []
     strange = [part for part in verdict.parts if part.redistribute is None and not book.known(part.id)]
     for part in strange[:_SHOWN]:
@@ -304,7 +303,7 @@ def refusal(name: str, verdict: Verdict, book: Book) -> PublishError:
                 f"'{name}' may not be published: its licences stand against it for {verdict.blocked:,} of {verdict.rows:,} rows",
                 *lines(verdict),
                 *hints,
-                f"either drop these rows{one_side}: curate forget {drop}",
+                f"either build a dataset without these rows: take {named} out of its 'from:'{one_side}",
                 "or publish them all the same and say why: --override-license 'REASON' (card and record will tell it)",
             ]
         )

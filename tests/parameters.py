@@ -48,6 +48,7 @@ TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
     ("step", "duplicates"): ({"method": "cross_lingual", "model": "encoder", "pairs": {"en/zh": 0.9}},),
     ("step", "judge"): ({"samples": 3, "sampling": {"temperature": 1.0}},),
     ("step", "mine"): ({"source_language": "de"},),
+    ("step", "rewrite"): ({"n": 2, "sampling": {"temperature": 1.0}},),
     ("step", "respond"): ({"n": 2, "sampling": {"temperature": 1.0}},),
     ("model", "llamacpp"): ({"path": "my.gguf"},),
     ("source", "moses"): ({"path": None, "source_path": "a.en", "target_path": "a.sw"},),

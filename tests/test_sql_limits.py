@@ -99,7 +99,7 @@ with Database(Store(Path(sys.argv[1])), Limits(seconds=float(sys.argv[2]), memor
         except QueryError as error:
             told.append(str(error))
         assert database.query("SELECT count(*) FROM other").item() > 0
-print(json.dumps([told, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10]))
+print(json.dumps([told, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) >> 10 if sys.platform == "linux" else 0]))
 """
 
 

@@ -42,15 +42,7 @@ def collect_garbage(
     """
     found = Collected()
     with StoreLock(store.root, wait=wait):
-        used: set[str] = set()
-        for name in store.datasets():
-            used.update(store.state(name).get("used") or _used_by_versions(store, name))
-        work = store.root / "work"
-        for step in sorted(work.iterdir()) if work.is_dir() else ():
-            for folder in step.iterdir():
-                if f"{step.name}/{folder.name}" not in used:
-                    found.results += 1
-                    found.bytes += _remove(folder, dry_run)
+        found.results, found.bytes = remove_unused_results(store, dry_run=dry_run)
         for name in store.datasets():
             sound, damaged = store.manifests(name)
             found.left += [f"{name}@{version}: {error}" for version, error in damaged.items()]
@@ -63,9 +55,35 @@ def collect_garbage(
             for version in loose[keep_versions:]:
                 found.versions.append(f"{name}@{version}")
                 found.bytes += _remove(store.dataset(name) / version, dry_run)
-        for folder in sorted((store.root / "damaged").glob("*")):
-            found.bytes += _remove(folder, dry_run)
+        found.bytes += remove_damaged(store, dry_run=dry_run)
     return found
+
+
+def remove_unused_results(store: Store, *, dry_run: bool = False) -> tuple[int, int]:
+    """Removes results that the last build of no dataset used; only while holding the lock.
+
+    Returns:
+        How many, and their bytes.
+    """
+    used: set[str] = set()
+    for name in store.datasets():
+        used.update(store.state(name).get("used") or _used_by_versions(store, name))
+    unused = [folder for folder in store.root.glob("work/*/*") if f"{folder.parent.name}/{folder.name}" not in used]
+    return len(unused), sum(_remove(folder, dry_run) for folder in unused)
+
+
+def remove_damaged(store: Store, *, dry_run: bool = False) -> int:
+    """Removes what was set aside because it was damaged; only while holding the lock.
+
+    Returns:
+        Its bytes.
+    """
+    asides = [
+        path
+        for top in (store.root, store.root / "cache", store.root / "cache" / "answers")
+        for path in top.glob("*.damaged-*")
+    ]
+    return sum(_remove(path, dry_run) for path in [*(store.root / "damaged").glob("*"), *asides])
 
 
 def _used_by_versions(store: Store, name: str) -> set[str]:
@@ -96,13 +114,21 @@ def _records(store: Store, name: str) -> list[Path]:
 
 
 def _remove(folder: Path, dry_run: bool) -> int:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.stat().st_nlink == 1)
+    files = folder.rglob("*") if folder.is_dir() else [folder]
+    size = sum(path.stat().st_size for path in files if path.is_file() and path.stat().st_nlink == 1)
     if not dry_run:
-        # Renamed first, so that a kill half-way leaves a folder that the next build sweeps, not a half result.
-        aside = folder.with_name(f".tmp-gone-{folder.name}")
-        folder.rename(aside)
-        shutil.rmtree(aside)
+        discard(folder)
     return size
+
+
+def discard(folder: Path) -> None:
+    """Deletes a folder (or file): renamed first, so that a kill half-way leaves one that the next build sweeps, not half a result."""
+    aside = folder.with_name(f".tmp-gone-{folder.name.removeprefix('.tmp-gone-')}")
+    folder.rename(aside)
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    else:
+        aside.unlink()
 
 
 def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:

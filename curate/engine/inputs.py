@@ -8,10 +8,11 @@ from typing import Any
 
 from curate.catalog import Catalog
 from curate.engine.estimate import picked
+from curate.engine.fingerprint import digest, step_recipe
 from curate.engine.forgetting import without_forgotten
 from curate.engine.shards import Shard
-from curate.engine.stages import Runner, shards_of
-from curate.engine.work import Task
+from curate.engine.stages import Runner, shards_in, shards_of
+from curate.engine.work import Task, pack
 from curate.errors import BuildError
 from curate.rows import Kind
 from curate.steps import Source, SourceError, Unit
@@ -55,7 +56,7 @@ class Reader:
                     self.units[name] = (source.makes, source.units())
                 kinds[name], units = self.units[name]
                 units = [] if name in self.catalog.forgotten.sources else units
-                recipe, tasks[name] = self.runner.read_tasks(name, kinds[name], units)
+                recipe, tasks[name] = _read_tasks(self.runner, name, kinds[name], units)
             except (SourceError, OSError) as error:
                 raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
             groups[f"read {name}"] = ("read", recipe, tasks[name])
@@ -72,7 +73,7 @@ class Reader:
             if parent is not None:
                 up = self.inputs[parent]
                 above = self._all[parent]
-                shards = self.runner.link(name, shards, above)
+                shards = _link(self.runner, name, shards, above)
                 ancestors = [*up.ancestors, *(shard.path for shard in above or ())]
             self._all[name] = shards
             if shards is not None and self.runner.part is not None and name not in self.runner.whole:
@@ -144,3 +145,64 @@ def unused_of(results: Sequence[dict[str, Any] | None]) -> Unused | None:
             return None
         unused.add(Unused(**result["unused"]))
     return unused
+
+
+def _read_tasks(runner: Runner, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
+    """The tasks that read a source, one a unit."""
+    source = runner.catalog.sources[name]
+    recipe = {**step_recipe("read", source, {}, decisions=False), "kind": kind.value, "cuts": runner.cuts.recipe()}
+    recipe["params"].pop("license", None)  # in the key below, but no reason to tell a person
+    if forgotten := sorted(runner.catalog.forgotten.of.get(name, ())):
+        recipe["forgotten"] = digest(forgotten)
+    packed = pack(source)
+    tasks = []
+    for unit in units:
+        state: Any = unit.state or [runner.digests(path) for path in unit.files]
+        full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
+        payload = {"step": packed, "kind": kind.value, "name": name, "forgotten": forgotten,
+                   "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state, "read": state}}  # fmt: skip
+        tasks.append(Task("read", f"read {name}", f"read-{source.tag}", digest(full), full, 0, payload))
+    return recipe, tasks
+
+
+def _link(
+    runner: Runner, name: str, shards: Sequence[Shard] | None, parents: Sequence[Shard] | None
+) -> list[Shard] | None:
+    """A source's rows joined to their parents by key."""
+    stage = f"link {name}"
+    root = _root(runner.catalog, name)
+    recipe = {"action": "link", "version": 1, "root": root}
+    tasks: list[Task | None] = [None]
+    if shards is not None and parents is not None:
+        keys = digest([parent.digest for parent in parents])
+        tasks = []
+        for shard in shards:
+            full = {**recipe, "input": [shard.digest, shard.places], "parents": keys}
+            payload = {"shard": shard.path, "parents": [parent.path for parent in parents], "root": root}
+            tasks.append(Task("link", stage, "link", digest(full), full, shard.rows, payload))
+    results = runner.do({stage: ("link", recipe, tasks)})[stage]
+    if None in results:
+        return None
+    unmatched = sum(result["unmatched"] for result in results if result)
+    if unmatched:
+        total = sum(shard.rows for shard in shards or ())
+        parent = runner.catalog.sources[name].parent()
+        runner.warnings[
+            stage,
+            f"for {unmatched:,} of {total:,} rows of {name} there is no row with the same key in {parent}; they have no parent",
+        ] = None
+    return [
+        shard
+        for task, result in zip(tasks, results, strict=True)
+        if task and result
+        for shard in shards_in(task, result)
+    ]
+
+
+def _root(catalog: Catalog, name: str) -> str | None:
+    """The name space that all of a chain of translations share; None where the source names one itself."""
+    if getattr(catalog.sources[name], "group", None):
+        return None
+    while (parent := catalog.sources[name].parent()) is not None:
+        name = parent
+    return getattr(catalog.sources[name], "group", None) or name

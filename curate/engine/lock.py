@@ -18,12 +18,14 @@ import orjson
 
 from curate.errors import StoreError
 
+_HELD: dict[tuple[str, int], int] = {}
+"""How often a thread of this process holds a lock, by the lock's file: who holds it may take it again."""
 _BEAT = 5.0
 _DEAD = 30.0
 
 
 class StoreLock:
-    """Holds the lock of a store while the ``with`` block runs.
+    """Holds the lock of a store while the ``with`` block runs; a thread that holds it already may take it again within.
 
     Args:
         root: the store's folder.
@@ -38,6 +40,10 @@ class StoreLock:
 
     def __enter__(self) -> StoreLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._held = (str(self._path.resolve()), threading.get_ident())
+        if self._held in _HELD:
+            _HELD[self._held] += 1
+            return self
         until = time.monotonic() + self._wait
         while not self._try():
             if time.monotonic() >= until:
@@ -45,6 +51,7 @@ class StoreLock:
                 raise StoreError(f"another build works in {self._path.parent} (process {owner.get('pid')} on {owner.get('host')}); "
                                  "wait for it, or use --wait SECONDS")  # fmt: skip
             time.sleep(0.2)
+        _HELD[self._held] = 1
         self._thread = threading.Thread(target=self._beat, name="curate-lock", daemon=True)
         self._thread.start()
         return self
@@ -52,6 +59,10 @@ class StoreLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _HELD[self._held] -= 1
+        if _HELD[self._held]:
+            return
+        del _HELD[self._held]
         self._stop.set()
         self._thread.join()
         if self._mine():

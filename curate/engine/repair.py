@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.caches import find_damaged
+from curate.caches import find_damaged, salvage_file
 from curate.engine.integrity import check_digest, read_sealed
 from curate.engine.lock import StoreLock
 from curate.engine.store import Store
@@ -121,7 +121,9 @@ def repair_store(store: Store, *, wait: float = 0.0) -> Repaired:
             for beside in ("-wal", "-shm"):
                 log = damage.unit.with_name(damage.unit.name + beside)
                 if damage.unit.suffix == ".sqlite" and log.exists():
-                    store.set_aside(log)
+                    log.rename(store.root / where.with_name(where.name + beside))
+            if damage.unit.parent.name == "answers" and (kept := salvage_file(store.root / where, damage.unit)):
+                found.lines[-1] += f"; {kept:,} answers of it could be kept"
         if not (store.root / "store.json").exists():
             store.write_format()
         for name in store.datasets():

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from curate.rows import Kind, content_digest, schema
 
-COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 3}
+COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
 
 
 @dataclass(frozen=True)

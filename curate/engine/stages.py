@@ -23,7 +23,7 @@ from curate.engine.store import FileDigests, Store
 from curate.engine.work import Task, kept_scores, pack
 from curate.errors import BudgetSpent, BuildError, DamagedError
 from curate.rows import Kind
-from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep, Unit
+from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep
 
 
 @dataclass(frozen=True)
@@ -260,63 +260,6 @@ class Runner:
             "ancestors": list(ancestors),
             "tables": {name: [shard.path for shard in self.tables.get(name) or ()] for name in names},
         }
-
-    # ---------------------------------------------------------------------------------------------------------- sources
-    def read_tasks(self, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
-        """The tasks that read a source, one a unit."""
-        source = self.catalog.sources[name]
-        recipe = {**step_recipe("read", source, {}, decisions=False), "kind": kind.value, "cuts": self.cuts.recipe()}
-        recipe["params"].pop("license", None)  # in the key below, but no reason to tell a person
-        if forgotten := sorted(self.catalog.forgotten.of.get(name, ())):
-            recipe["forgotten"] = digest(forgotten)
-        packed = pack(source)
-        tasks = []
-        for unit in units:
-            state: Any = unit.state or [self.digests(path) for path in unit.files]
-            full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
-            payload = {"step": packed, "kind": kind.value, "name": name, "forgotten": forgotten,
-                       "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state, "read": state}}  # fmt: skip
-            tasks.append(Task("read", f"read {name}", f"read-{source.tag}", digest(full), full, 0, payload))
-        return recipe, tasks
-
-    def link(self, name: str, shards: Sequence[Shard] | None, parents: Sequence[Shard] | None) -> list[Shard] | None:
-        """A source's rows joined to their parents by key."""
-        stage = f"link {name}"
-        root = self._root(name)
-        recipe = {"action": "link", "version": 1, "root": root}
-        tasks: list[Task | None] = [None]
-        if shards is not None and parents is not None:
-            keys = digest([parent.digest for parent in parents])
-            tasks = []
-            for shard in shards:
-                full = {**recipe, "input": [shard.digest, shard.places], "parents": keys}
-                payload = {"shard": shard.path, "parents": [parent.path for parent in parents], "root": root}
-                tasks.append(Task("link", stage, "link", digest(full), full, shard.rows, payload))
-        results = self.do({stage: ("link", recipe, tasks)})[stage]
-        if None in results:
-            return None
-        unmatched = sum(result["unmatched"] for result in results if result)
-        if unmatched:
-            total = sum(shard.rows for shard in shards or ())
-            parent = self.catalog.sources[name].parent()
-            self.warnings[
-                stage,
-                f"for {unmatched:,} of {total:,} rows of {name} there is no row with the same key in {parent}; they have no parent",
-            ] = None
-        return [
-            shard
-            for task, result in zip(tasks, results, strict=True)
-            if task and result
-            for shard in shards_in(task, result)
-        ]
-
-    def _root(self, name: str) -> str | None:
-        """The name space that all of a chain of translations share; None where the source names one itself."""
-        if getattr(self.catalog.sources[name], "group", None):
-            return None
-        while (parent := self.catalog.sources[name].parent()) is not None:
-            name = parent
-        return getattr(self.catalog.sources[name], "group", None) or name
 
     # ------------------------------------------------------------------------------------------------------------ steps
     def apply(

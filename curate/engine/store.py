@@ -21,6 +21,7 @@ from typing import Any
 
 from curate.engine.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
 from curate.errors import DamagedError, StoreError
+from curate.files import stamp
 from curate.steps import digest_files
 
 FORMAT = 2
@@ -69,7 +70,8 @@ class Store:
             self.write_format()
         elif about.get("format") != FORMAT:
             raise StoreError(
-                f"{self.root} has format {about.get('format')}, this curate writes format {FORMAT}; use another store"
+                f"{self.root} has format {about.get('format')}, this curate writes format {FORMAT}; use another store ('run: {{store: …}}' "
+                "in the catalog). Its folder 'cache' may be copied there: then no answer of a model is paid for again"
             )
         return self
 
@@ -202,6 +204,8 @@ class Store:
             "datasets/*/refs/.tmp-*",
             "state/.tmp-*",
             "cache/.tmp-*",
+            "damaged/.tmp-*",
+            "copies/.tmp-*",
             ".tmp-*",
         ):
             for path in self.root.glob(pattern):
@@ -398,23 +402,24 @@ class FileDigests:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, list[Any]] = {}
-        with contextlib.suppress(DamagedError):  # it saves time and nothing else
-            self._known = (read_sealed(path) or {}).get("files", {})
         self._changed = False
+        try:
+            self._known = (read_sealed(path) or {}).get("files", {})
+        except DamagedError:  # it saves time and nothing else; what older versions wrote has paths in it
+            self._changed = True
 
     def __call__(self, file: Path) -> str:
         """The digest of a file's bytes, 64 hexadecimal digits."""
         about = file.stat()
-        # The time of the last change of the inode cannot be set back: a file changed in place is seen whatever its times say.
-        stamp = [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+        now = list(stamp(about))
         name = hashlib.blake2b(os.fsencode(file), digest_size=16).hexdigest()
         known = self._known.get(name)
-        if known and known[:-1] == stamp:
+        if known and known[:-1] == now:
             return str(known[-1])
         found = digest_files([file])
         # A file written this very moment may be written again without its time changing.
         if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > 2_000_000_000:
-            self._known[name] = [*stamp, found]
+            self._known[name] = [*now, found]
             self._changed = True
         return found
 

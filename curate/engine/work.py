@@ -35,6 +35,7 @@ from curate.engine.integrity import file_digest
 from curate.engine.shards import COMPRESSION, Cuts, cut, write_parquet, write_shard
 from curate.engine.store import Store, sync_folder
 from curate.rows import Kind, content_digest, with_ids
+from curate.rows.ids import line_id
 from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit, digest_files
 from curate.unused import Unused
 
@@ -147,27 +148,28 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
     bad = 0
     unused = Unused()
     forgotten = pa.array(work.payload["forgotten"], pa.string())
+    lines = set(work.payload["forgotten"])
 
     def tables() -> Iterator[pa.Table]:
         nonlocal bad
         for batch in source.read(unit, work.payload["name"], work.context):
-            if batch.bad:
+            found = [row for row in batch.bad if not lines or line_id(work.payload["name"], row.raw) not in lines]
+            if found:
                 # Written as they come: of a file that is not what it is said to be, every row is one.
-                places = [row.where for row in batch.bad]
+                places = [row.where for row in found]
                 columns = [
                     [work.payload["name"]] * len(places),
                     [unit.name] * len(places),
                     places,
-                    [work.context.redact(row.reason) for row in batch.bad],
-                    [row.raw for row in batch.bad],
+                    [work.context.redact(row.reason) for row in found],
+                    [row.raw for row in found],
                 ]
                 writer.write_table(
                     pa.Table.from_arrays([pa.array(one, pa.string()) for one in columns], schema=BAD_SCHEMA)
                 )
                 bad += len(places)
                 examples.extend(
-                    f"{unit.name}:{row.where.removeprefix('line ')}: {row.reason}"
-                    for row in batch.bad[: 3 - len(examples)]
+                    f"{unit.name}:{row.where.removeprefix('line ')}: {row.reason}" for row in found[: 3 - len(examples)]
                 )
             if batch.unused is not None:
                 unused.add(batch.unused)

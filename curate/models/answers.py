@@ -13,19 +13,20 @@ import re
 import sqlite3
 import threading
 import time
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from curate.caches import base_of, read_settled
+from curate.caches import ANSWERS, add_checks, base_of, has_checks, is_damage, open_sound, read_settled
 from curate.errors import ModelError
 
 _BATCH = 500
 _GATHER = 0.002
 """Seconds the writer lets answers gather before it commits them together."""
-_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID"
 
 
 def question_key(question: Any) -> bytes:
@@ -51,40 +52,84 @@ class AnswerCache:
             identity: all that makes this model answer as it does.
         """
         self._lock = threading.Lock()
+        self._mark = question_key(dict(identity))
         self._base: sqlite3.Connection | None = None
         """What was known before this build, where several machines work."""
         if folder is None:
             self.file: Path | None = None
             self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            self._connection.execute(ANSWERS)
         else:
             slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "model"
-            self.file = folder / "answers" / f"{slug}-{question_key(dict(identity)).hex()[:12]}.sqlite"
+            self.file = folder / "answers" / f"{slug}-{self._mark.hex()[:12]}.sqlite"
             self.file.parent.mkdir(parents=True, exist_ok=True)
             if (base := base_of(folder)) is not None:
                 self._base = read_settled(base / self.file.relative_to(folder), "answers")
-            # Longer than a file server holds the locks of a machine that is gone.
-            self._connection = sqlite3.connect(self.file, timeout=120, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection = self._open(self.file)
+
+    @staticmethod
+    def _open(file: Path) -> sqlite3.Connection:
+        def set_up(connection: sqlite3.Connection) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
             # A killed process loses nothing in WAL mode; only a power cut may lose the last answers, which are then asked again.
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(_SCHEMA)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(ANSWERS)
+            add_checks(connection, "answers")
+
+        return open_sound(file, set_up, "the answers that are needed again are asked for again")
+
+    def _sum(self, key: bytes, value: bytes) -> bytes:
+        """Says that an answer is what was written, to that question, by this model."""
+        return hashlib.blake2b(key + value, digest_size=8, key=self._mark).digest()
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Any]:
         """The values of those keys that are kept."""
         wanted: Sequence[bytes] = list(dict.fromkeys(keys))
         found: dict[bytes, Any] = {}
         with self._lock:
-            for connection in (self._connection, self._base):
-                if connection is None:
-                    continue
+            for own in (True, False):
                 wanted = [key for key in wanted if key not in found]
-                for start in range(0, len(wanted), _BATCH):
-                    part = wanted[start : start + _BATCH]
-                    marks = ",".join("?" * len(part))
-                    for key, value in connection.execute(
-                        f"SELECT key, value FROM answers WHERE key IN ({marks})", part
-                    ):
+                try:
+                    found |= self._look_up(wanted, own)
+                except sqlite3.DatabaseError as error:
+                    if self.file is None or not is_damage(error, self.file):
+                        raise
+                    if own:
+                        self._connection.close()
+                        self._connection = self._open(self.file)
+                        with suppress(sqlite3.DatabaseError):
+                            found |= self._look_up(wanted, own)
+        return found
+
+    def _look_up(self, wanted: Sequence[bytes], own: bool) -> dict[bytes, Any]:
+        """What one of the two files holds; an answer that is not what was written is none, and makes room for a new one."""
+        connection = self._connection if own else self._base
+        found: dict[bytes, Any] = {}
+        damaged: list[tuple[bytes]] = []
+        if connection is None or not wanted:
+            return found
+        check = "sum" if has_checks(connection, "answers") else "NULL"
+        for start in range(0, len(wanted), _BATCH):
+            part = wanted[start : start + _BATCH]
+            marks = ",".join("?" * len(part))
+            for key, value, told in connection.execute(
+                f"SELECT key, value, {check} FROM answers WHERE key IN ({marks})", part
+            ):
+                if told is None or told == self._sum(key, value):
+                    try:
                         found[key] = orjson.loads(value)
+                        continue
+                    except orjson.JSONDecodeError:
+                        pass
+                damaged.append((key,))
+        if damaged:
+            warnings.warn(
+                f"{len(damaged):,} answers in {self.file} are damaged; they are asked for again",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            if own:
+                connection.executemany("DELETE FROM answers WHERE key = ?", damaged)
         return found
 
     def put(self, answers: Mapping[bytes, Any], replace: Collection[bytes] = ()) -> None:
@@ -95,14 +140,16 @@ class AnswerCache:
         """
         if not answers:
             return
-        rows = [(key, orjson.dumps(value)) for key, value in answers.items()]
+        rows = [(key, data, self._sum(key, data)) for key, value in answers.items() for data in (orjson.dumps(value),)]
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany("INSERT OR IGNORE INTO answers (key, value) VALUES (?, ?)", rows)
-                again = [(value, key) for key, value in rows if key in replace]
+                self._connection.executemany("INSERT OR IGNORE INTO answers (key, value, sum) VALUES (?, ?, ?)", rows)
+                again = [(value, told, key) for key, value, told in rows if key in replace]
                 # A negative time says that it took another's place (see curate.caches).
-                self._connection.executemany("UPDATE answers SET value = ?, at = -unixepoch() WHERE key = ?", again)
+                self._connection.executemany(
+                    "UPDATE answers SET value = ?, sum = ?, at = -unixepoch() WHERE key = ?", again
+                )
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")

@@ -13,8 +13,9 @@ import sqlite3
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import numpy.typing as npt
 import orjson
 import regex
 
-from curate.caches import base_of, read_settled
+from curate.caches import add_checks, base_of, has_checks, is_damage, move_aside, read_settled
 from curate.models.texts import normalize_rows
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
@@ -40,7 +41,7 @@ _CHUNK = 4096
 _MARKS = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, crc INTEGER);
 CREATE TABLE IF NOT EXISTS used (id INTEGER PRIMARY KEY, day INTEGER NOT NULL);
 """
 
@@ -72,7 +73,8 @@ class EmbeddingCache:
         self._base: sqlite3.Connection | None = None
         """What was known before this build, where several machines work."""
         self._lock = threading.Lock()
-        self._given_up = False
+        self._given_up = self._damaged = False
+        self._inode: int | None = None
 
     # A connection must not cross a fork, so each process opens its own when it first needs it.
     def _open(self) -> sqlite3.Connection:
@@ -92,7 +94,11 @@ class EmbeddingCache:
                 connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", mine.items())
             if dict(connection.execute("SELECT name, value FROM meta")) != mine:
                 raise sqlite3.DatabaseError("it was made by another version or for another model")
-            connection.execute("CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB)")
+            add_checks(connection, "vectors")
+            connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
+            connection.execute(
+                "CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB, crc INTEGER)"
+            )
             if self._base_file is not None and (base := read_settled(self._base_file, "vectors")) is not None:
                 if dict(base.execute("SELECT name, value FROM meta")) != mine:
                     raise sqlite3.DatabaseError(f"{self._base_file} was made by another version or for another model")
@@ -103,18 +109,31 @@ class EmbeddingCache:
         except BaseException:
             connection.close()
             raise
-        self._connection, self._owner = connection, os.getpid()
+        self._connection, self._owner, self._inode = connection, os.getpid(), _inode(self.path)
         return connection
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Turns what SQLite or the file system refuses into one warning, after which the cache is left alone."""
+        """Turns what SQLite or the file system refuses into one warning, after which the cache is left alone; a damaged file is moved aside."""
         with self._lock:
             try:
                 yield
             except (sqlite3.Error, OSError) as error:
-                self._given_up = True
+                mine = self._inode
                 self._close()
+                if isinstance(error, sqlite3.Error) and is_damage(error, self.path) and not self._damaged:
+                    self._damaged = True  # a second time the disk is to blame
+                    # Another process may have begun a new one meanwhile.
+                    if mine in (None, _inode(self.path)):
+                        with suppress(FileNotFoundError):
+                            warnings.warn(
+                                f"the embedding cache {self.path} is damaged ({error}); it was moved to {move_aside(self.path).name}: its vectors "
+                                "are computed again",
+                                RuntimeWarning,
+                                stacklevel=4,
+                            )
+                    return
+                self._given_up = True
                 busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
                 advice = "another process holds it" if busy else "delete the file if this comes again"
                 warnings.warn(
@@ -138,12 +157,12 @@ class EmbeddingCache:
                     "INSERT INTO wanted (key) VALUES (?)", ((key,) for key in keys[start : start + _CHUNK])
                 )
                 rows = connection.execute(
-                    "SELECT v.id, v.key, v.vector, u.day FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
+                    "SELECT v.id, v.key, v.vector, v.crc, u.day FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
                     " LEFT JOIN used u ON u.id = v.id"
                 ).fetchall()
                 seen = []
-                for number, key, vector, day in rows:
-                    if len(vector) == size:
+                for number, key, vector, crc, day in rows:
+                    if _is_sound(vector, crc, size):
                         found[key] = np.frombuffer(vector, _HALF)
                         if day != today:
                             seen.append((number, today))
@@ -162,13 +181,14 @@ class EmbeddingCache:
         found: dict[bytes, npt.NDArray[np.float16]] = {}
         for start in range(0, len(keys), _MARKS):
             part = keys[start : start + _MARKS]
+            crc = "v.crc" if has_checks(self._base, "vectors") else "NULL"
             rows = self._base.execute(
-                "SELECT v.key, v.vector, u.day FROM vectors v LEFT JOIN used u ON u.id = v.id"
+                f"SELECT v.key, v.vector, {crc}, u.day FROM vectors v LEFT JOIN used u ON u.id = v.id"
                 f" WHERE v.key IN ({','.join('?' * len(part))})",
                 part,
             ).fetchall()
-            found |= {key: np.frombuffer(vector, _HALF) for key, vector, _ in rows if len(vector) == size}
-            seen = [(key, today) for key, _, day in rows if day != today]
+            found |= {key: np.frombuffer(vector, _HALF) for key, vector, crc, _ in rows if _is_sound(vector, crc, size)}
+            seen = [(key, today) for key, _, _, day in rows if day != today]
             if seen:
                 with _transaction(connection):
                     connection.executemany("INSERT OR REPLACE INTO touched VALUES (?, ?)", seen)
@@ -185,14 +205,22 @@ class EmbeddingCache:
             for start in range(0, len(keys), _CHUNK):
                 connection.execute("DELETE FROM wanted")
                 connection.executemany(
-                    "INSERT INTO wanted (key, vector) VALUES (?, ?)",
-                    ((keys[i], blobs[i].tobytes()) for i in range(start, min(start + _CHUNK, len(keys)))),
+                    "INSERT INTO wanted (key, vector, crc) VALUES (?, ?, ?)",
+                    (
+                        (keys[i], blobs[i].tobytes(), zlib.crc32(blobs[i]))
+                        for i in range(start, min(start + _CHUNK, len(keys)))
+                    ),
                 )
                 with _transaction(connection):
+                    # What another process kept meanwhile stays; what is damaged was not found, and makes room.
                     connection.execute(
-                        "DELETE FROM vectors WHERE key IN (SELECT key FROM wanted) AND length(vector) != ?", (size,)
+                        "DELETE FROM vectors WHERE id IN (SELECT v.id FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
+                        " WHERE length(v.vector) != ? OR v.crc != crc32(v.vector))",
+                        (size,),
                     )
-                    connection.execute("INSERT OR IGNORE INTO vectors (key, vector) SELECT key, vector FROM wanted")
+                    connection.execute(
+                        "INSERT OR IGNORE INTO vectors (key, vector, crc) SELECT key, vector, crc FROM wanted"
+                    )
                     connection.execute(
                         "INSERT OR REPLACE INTO used SELECT v.id, ? FROM wanted w CROSS JOIN vectors v ON v.key = w.key",
                         (today,),
@@ -209,6 +237,17 @@ class EmbeddingCache:
         """Lets go of the file; the next call opens it again."""
         with self._lock:
             self._close()
+
+
+def _is_sound(vector: bytes, crc: int | None, size: int) -> bool:
+    return len(vector) == size and crc in (None, zlib.crc32(vector))
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _set_up(connection: sqlite3.Connection, patience: float) -> None:

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from curate.caches import open_sound
+from curate.files import stamp
+
 LARGE = 32 * 1024 * 1024
 """Bytes from which on a note is worth its while."""
 _SETTLED = 3.0
 """Seconds a file must have been left alone: time of change has a grain, within which it could change unnoticed."""
-_SCHEMA = "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, inode INTEGER, digest TEXT) WITHOUT ROWID"
+_SCHEMA = "CREATE TABLE IF NOT EXISTS stamped (path TEXT PRIMARY KEY, state TEXT, digest TEXT) WITHOUT ROWID"
 
 
 def notes() -> Path:
@@ -36,22 +39,20 @@ def remembered(path: Path, state: os.stat_result, compute: Callable[[Path], str]
     """
     if state.st_size < LARGE:
         return compute(path)
-    now = (state.st_size, state.st_mtime_ns, state.st_ino)
+    now = stamp(state)
     try:
         with closing(_open()) as connection:
-            row = connection.execute(
-                "SELECT size, changed, inode, digest FROM digests WHERE path = ?", (str(path),)
-            ).fetchone()
+            row = connection.execute("SELECT state, digest FROM stamped WHERE path = ?", (str(path),)).fetchone()
     except (sqlite3.Error, OSError, RuntimeError, UnicodeError):
         return compute(path)
-    if row is not None and tuple(row[:3]) == now:
-        return str(row[3])
+    if row is not None and row[0] == str(now):
+        return str(row[1])
     digest = compute(path)
     after = path.stat()
-    if (after.st_size, after.st_mtime_ns, after.st_ino) == now and time.time() - after.st_mtime > _SETTLED:
+    if stamp(after) == now and time.time() - max(after.st_mtime, after.st_ctime) > _SETTLED:
         try:
             with closing(_open()) as connection:
-                connection.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (str(path), *now, digest))
+                connection.execute("INSERT OR REPLACE INTO stamped VALUES (?, ?, ?)", (str(path), str(now), digest))
         except (sqlite3.Error, OSError, RuntimeError, UnicodeError):
             pass
     return digest
@@ -60,6 +61,4 @@ def remembered(path: Path, state: os.stat_result, compute: Callable[[Path], str]
 def _open() -> sqlite3.Connection:
     file = notes()
     file.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(file, timeout=5, isolation_level=None)
-    connection.execute(_SCHEMA)
-    return connection
+    return open_sound(file, lambda connection: connection.execute(_SCHEMA).close(), "model files are read again")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import regex
 
+from curate.files import stamp
 from curate.models.digests import remembered
 from curate.steps import StepError
 
@@ -75,13 +76,12 @@ def digest_folder(folder: Path) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """Content digest of a file; read again only if its size or time of change is another."""
-    state = path.stat()
-    return _digest_file(path.resolve(), state.st_size, state.st_mtime_ns)
+    """Content digest of a file; read again only if its size or a time of change is another."""
+    return _digest_file(path.resolve(), stamp(path.stat()))
 
 
 @cache
-def _digest_file(path: Path, size: int, changed: int) -> str:
+def _digest_file(path: Path, state: tuple[int, ...]) -> str:
     return remembered(path, path.stat(), _read)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from curate.catalog.document import nearest
 from curate.errors import ModelError
+from curate.files import stamp
 
 Progress = Callable[[str], None]
 _BLOCK = 1 << 20
@@ -234,11 +235,11 @@ def _is(path: Path, known: Package) -> bool:
     if not path.is_file():
         return False
     state = path.stat()
-    return state.st_size == known.size and _digest(path, state.st_size, state.st_mtime_ns) == known.sha256
+    return state.st_size == known.size and _digest(path, stamp(state)) == known.sha256
 
 
 @lru_cache(maxsize=16)
-def _digest(path: Path, size: int, changed: int) -> str:
+def _digest(path: Path, state: tuple[int, ...]) -> str:
     return _sha256([path])
 
 

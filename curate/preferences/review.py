@@ -17,6 +17,7 @@ import orjson
 import regex
 
 from curate.catalog.document import nearest
+from curate.engine.copies import note_copy
 from curate.engine.store import Store, write_atomically
 from curate.errors import StepError
 from curate.preferences.label_file import RATINGS, VERDICTS, Label, Verdict, by_row, is_id, read_labels, write_labels
@@ -103,6 +104,7 @@ def export(store: Store, name: str, to: str | Path, *, sample: int | None = 200,
     ]
     told = INSTRUCTIONS[version.kind is Kind.PREFERENCE] if instructions is None else instructions
     cut = write(Sheet(f"{version.name}@{version.version}", version.kind, entries, told), path, form)
+    note_copy(store, version.name, version.version, path)
     return Exported(tuple(targets(path, form)), len(entries), chosen.strata, counted(chosen), cut, version.other_kinds)
 
 

@@ -214,3 +214,10 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
         else:
             columns.append(table[field.name].cast(field.type))
     return pa.Table.from_arrays(columns, schema=target)
+
+
+def line_id(source: str, raw: str) -> str:
+    """What stands for a line that could not be read, as an id stands for a row: 32 hexadecimal digits of its source and raw text."""
+    return hashlib.blake2b(
+        b"curate-line-1\0" + f"{source}\0{raw}".encode("utf-8", "replace"), digest_size=16
+    ).hexdigest()

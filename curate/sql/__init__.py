@@ -14,8 +14,9 @@ import io
 import json
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -46,11 +47,14 @@ class Limits:
 class Database:
     """Read-only SQL over the versions in a store, one query at a time. Use as a context manager, or :meth:`close` it.
 
+    Args:
+        more: Parquet files that are tables of these names too.
+
     Raises:
         QueryError: a limit is no limit.
     """
 
-    def __init__(self, store: Store, limits: Limits | None = None) -> None:
+    def __init__(self, store: Store, limits: Limits | None = None, *, more: Mapping[str, Path] | None = None) -> None:
         self._limits = limits or Limits()
         if not self._limits.seconds > 0:
             raise QueryError(f"the time limit must be more than 0 seconds, not {self._limits.seconds:g}")
@@ -63,7 +67,7 @@ class Database:
         if self._bytes < _LEAST_MEMORY:
             raise QueryError(f"the memory limit must be at least 16MB, not {self._limits.memory}")
         self._process = Process(self._bytes, self._limits.threads)
-        self._tables = Tables(store)
+        self._tables = Tables(store, more or {})
         self._defined: set[str] = set()
         self._busy = False
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curate.catalog.document import nearest
 from curate.engine.funnel import Funnel
@@ -27,8 +28,8 @@ View = dict[str, Any]
 class Tables:
     """The tables of a store as it is now. Of a version nothing is read before a statement may need it."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, more: Mapping[str, Path] | None = None) -> None:
+        self._store, self._more = store, more or {}
         self._versions: dict[str, tuple[str, str]] = {}
         """Name in SQL → dataset, version."""
         self._refs: list[tuple[str, str, str]] = []
@@ -62,7 +63,7 @@ class Tables:
     def needed(self, sql: str) -> list[str]:
         """The names of tables that a statement may mention (``curate`` for those about all); more than it does mention, never fewer
         unless it puts a name together."""
-        every = [*self._versions, "curate"]
+        every = [*self._versions, *self._more, "curate"]
         if len(sql) > _LONG or _LISTING.search(lower := sql.lower()):
             return every
         return [title for title in every if title in lower]
@@ -71,6 +72,15 @@ class Tables:
         """What the worker needs to make the tables of that name; none if the version is damaged."""
         if title == "curate":
             return [_view("curate", name, _ABOUT[name], rows=rows) for name, rows in self._about().items()]
+        if title in self._more:
+            with pq.ParquetFile(self._more[title]) as file:
+                about = [
+                    str(self._more[title].absolute()),
+                    self._more[title].stat().st_size,
+                    file.metadata.num_rows,
+                    {},
+                ]
+                return [_view("main", title, file.schema_arrow, [about])]
         name, version = self._versions[title]
         try:
             manifest = self._manifest(name, version)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from curate.engine import compare as module
 from curate.engine.compare import Difference, compare
+from curate.engine.integrity import file_digest, seal
 from curate.engine.store import Store
 from curate.rows import Kind, schema
 
@@ -33,10 +33,12 @@ def write(store: Store, version: str, rows: list[dict], rejects: list[dict], sou
             path = folder / f"{part}-{number:05}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.Table.from_pylist(listed[start : start + per_file], columns), path)
-            files.append({"path": path.relative_to(folder).as_posix()})
+            files.append(
+                {"path": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": file_digest(path)}
+            )
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"files": files, "sources": [{"name": name} for name in sources], "recipe": {"steps": []}, "software": {"curate": "1"}, "created_at": "2026-01-01"}  # fmt: skip
-    (folder / "manifest.json").write_bytes(orjson.dumps(about))
+    about = {"dataset": "d", "version": version, "files": files, "sources": [{"name": name} for name in sources], "recipe": {"steps": []}, "software": {"curate": "1"}, "created_at": "2026-01-01"}  # fmt: skip
+    (folder / "manifest.json").write_bytes(seal(about))
 
 
 # ------------------------------------------------------------------------------------------------------------------ plainly
@@ -176,18 +178,19 @@ def test_versions_that_differ_in_scores_only(tmp_path_factory, side, moved, per_
 
 
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from curate.engine.compare import compare
 from curate.engine.store import Store
 compare(Store(Path(sys.argv[1])), ("d", "v1"), ("d", "v1"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])  # ru_maxrss begins at the size of the process that forked
+before = peak()
 found = compare(Store(Path(sys.argv[1])), ("d", "v1"), ("d", "v2"))
-print(found.count("changed"), found.shifts.height, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+print(found.count("changed"), found.shifts.height, (peak() - before) >> 10)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes there")
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_memory_does_not_grow_with_texts_and_lineage(tmp_path):
     """Of 40,000 rows with 4 kB of lineage and 10 scores each, a tenth changed: held at once they would be half a gigabyte."""
     store = Store(tmp_path)

@@ -303,3 +303,115 @@ def test_a_sample_and_a_rebuild_keep_their_scratch_while_a_build_begins(house):
     os.utime(dead, (1, 1))
     curate.build(house / "catalog.yaml")
     assert not dead.exists() and not gone.exists()
+
+
+# ----------------------------------------------------------------------------------------------------------------- caches
+def answers(folder: Path, identity: str = "lab/w"):
+    from curate.models.answers import AnswerCache
+
+    return AnswerCache(folder, "lab/w", {"model": identity})
+
+
+def anywhere(path: Path) -> None:
+    """A byte of an answer, not of the file's own order."""
+    data = bytearray(path.read_bytes())
+    at = data.index("ดีมาก 700".encode())
+    data[at + 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, anywhere], ids=lambda damage: damage.__name__)
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_an_answer_is_what_was_written_or_asked_again(tmp_path, damage):
+    kept = {number.to_bytes(16): {"text": f"ดีมาก {number} " + "mzuri " * 20} for number in range(2_000)}
+    cache = answers(tmp_path)
+    cache.put(kept)
+    cache.close()
+    [path] = tmp_path.glob("answers/*.sqlite")
+    damage(path)
+    again = answers(tmp_path)
+    found = again.get(kept)
+    assert found.items() <= kept.items()
+    least = {"truncated": 200, "flipped": 1_900, "anywhere": 1_999}.get(damage.__name__, 0)
+    assert len(found) >= least, "what can be read of a damaged file is kept"
+    again.put({key: kept[key] for key in kept.keys() - found.keys()})
+    assert again.get(kept) == kept
+    again.close()
+    fresh = answers(tmp_path)
+    assert fresh.get(kept) == kept
+    fresh.close()
+    if damage in (truncated, exchanged):
+        assert list(path.parent.glob("*.damaged-*"))
+
+
+def test_answers_of_another_model_are_no_answers(tmp_path):
+    mine, other = answers(tmp_path), answers(tmp_path, "lab/x")
+    other.put({b"q" * 16: "wrong"})
+    mine.close(), other.close()
+    a, b = mine.file, other.file
+    shutil.copy(b, a)
+    again = answers(tmp_path)
+    with pytest.warns(RuntimeWarning, match="1 answers in .* are damaged; they are asked for again"):
+        assert again.get([b"q" * 16]) == {}
+
+
+def test_answers_of_a_file_of_an_older_version_are_known(tmp_path):
+    cache = answers(tmp_path)
+    cache.close()
+    cache.file.unlink()
+    old = sqlite3.connect(cache.file, isolation_level=None)
+    old.execute(
+        "CREATE TABLE answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID"
+    )
+    old.execute("INSERT INTO answers (key, value) VALUES (?, ?)", (b"q" * 16, b'"paid for"'))
+    old.close()
+    again = answers(tmp_path)
+    assert again.get([b"q" * 16]) == {b"q" * 16: "paid for"}
+    again.put({b"r" * 16: "new"})
+    assert again.get([b"q" * 16, b"r" * 16]) == {b"q" * 16: "paid for", b"r" * 16: "new"}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.filterwarnings("ignore:.*damaged")
+def test_a_vector_is_what_was_computed_or_computed_again(tmp_path, damage):
+    import numpy as np
+
+    from curate.models.cache import EmbeddingCache
+
+    keys = [number.to_bytes(16) for number in range(3_000)]
+    right = np.random.default_rng(3).standard_normal((len(keys), 16)).astype(np.float16)
+    cache = EmbeddingCache(tmp_path, {"model": "m"}, 16)
+    cache.put(keys, right)
+    cache.close()
+    damage(cache.path)
+    again = EmbeddingCache(tmp_path, {"model": "m"}, 16)
+    found = again.get(keys)
+    assert all((vector == right[keys.index(key)]).all() for key, vector in found.items())
+    if damage is flipped:
+        assert len(found) >= 2_999 or list(tmp_path.glob("*.damaged-*"))
+    missing = [place for place, key in enumerate(keys) if key not in found]
+    again.put([keys[place] for place in missing], right[missing])
+    every = again.get(keys)
+    assert len(every) == len(keys) and all((every[key] == right[place]).all() for place, key in enumerate(keys))
+
+
+def test_repair_keeps_the_answers_that_can_be_read(house):
+    store = Store(house / ".curate")
+    cache = answers(store.root / "cache")
+    kept = {number.to_bytes(16): f"{number} " * 50 for number in range(2_000)}
+    cache.put(kept)
+    cache.close()
+    truncated(cache.file)
+    assert [one.error.path for one in find_damage(store)] == [cache.file]
+    aside = cache.file.with_name(cache.file.name + ".damaged-1-2")
+    aside.write_text("an older one")
+    [line] = repair_store(store).lines
+    assert "answers of it could be kept" in line and cache.file.is_file()
+    again = answers(store.root / "cache")
+    found = again.get(kept)
+    assert 200 < len(found) < 2_000 and found.items() <= kept.items()
+    again.close()
+    assert not list(find_damage(store))
+    assert (
+        collect_garbage(store).bytes > 100_000 and not aside.exists() and not list((store.root / "damaged").glob("*"))
+    )

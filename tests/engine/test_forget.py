@@ -31,9 +31,8 @@ def test_a_row_is_gone_from_data_and_rejects_and_no_other_row_is_scored_again(ho
     house.build()
     victim = house.query("SELECT id, text FROM duo WHERE language = 'sw' ORDER BY text LIMIT 1").to_dicts()[0]
     house.ran()
-    erased, [built], held = forget(
-        rows=[victim["id"]], reason="asked to", catalog=house.load(), registry=house.registry
-    )
+    erased = forget(rows=[victim["id"]], reason="asked to", catalog=house.load(), registry=house.registry)
+    [built], held = erased.built, erased.versions
     assert (erased.rows, erased.added, erased.datasets) == (1, 1, ("duo",))
     assert victim["text"] not in everything(house) and len(everything(house)) == 209
     assert len(house.ran()) < 60  # one shard, not ten
@@ -57,9 +56,8 @@ def test_a_forgotten_row_stays_away_when_the_store_is_built_anew(house, tmp_path
 
 def test_a_condition_takes_kept_and_rejected_rows_and_purge_leaves_no_version_with_them(house):
     house.build()
-    erased, _, held = forget(
-        "duo", where="text LIKE '%lamp%'", purge=True, catalog=house.load(), registry=house.registry
-    )
+    erased = forget("duo", where="text LIKE '%lamp%'", purge=True, catalog=house.load(), registry=house.registry)
+    held = erased.versions
     gone = {
         text(language, n)
         for language, rows in (("en", 120), ("sw", 90))
@@ -78,7 +76,7 @@ def test_a_condition_takes_kept_and_rejected_rows_and_purge_leaves_no_version_wi
 
 def test_a_whole_source_goes_and_its_translations_lose_their_parents(house):
     house.build()
-    _, [built], _ = forget(sources=["english"], catalog=house.load(), registry=house.registry)
+    [built] = forget(sources=["english"], catalog=house.load(), registry=house.registry).built
     assert set(built.funnel.kept) == {"sw"}
     assert house.query("SELECT count(*) AS n FROM duo.rejected WHERE language = 'en'")["n"][0] == 0
 
@@ -102,15 +100,16 @@ def test_what_was_made_of_a_row_goes_with_it_and_answers_that_stay_cost_no_call(
         answered = curate.query(
             "SELECT id, lineage.parents[1] AS parent FROM d ORDER BY messages[1].content", catalog=path
         )
-        _, [built], held = forget(rows=[answered["parent"][2]], purge=True, catalog=path)
+        erased = forget(rows=[answered["parent"][2]], purge=True, catalog=path)
+        [built], held = erased.built, erased.versions
         assert built.rows == 5 and held == {}
         left = curate.query("SELECT messages[1].content AS p, messages[2].content AS r FROM d ORDER BY 1", catalog=path)
         assert left["p"].to_list() == [f"Swali la {number}" for number in (0, 1, 3, 4, 5)]
         assert all(row["r"] == f"Jibu: {row['p']}" for row in left.to_dicts())
         # The origin of a made row, named by the made row.
         victim = answered["id"][0]
-        erased, [built], _ = forget("d", where=f"id = '{victim}'", origins=True, purge=True, catalog=path)
-        assert erased.rows == 2 and built.rows == 4
+        erased = forget("d", where=f"id = '{victim}'", origins=True, purge=True, catalog=path)
+        assert erased.rows == 2 and erased.built[0].rows == 4
         assert len(server.calls) == calls
 
 
@@ -169,7 +168,8 @@ def test_what_was_made_of_it_two_steps_later_goes_too_and_every_dataset_that_hol
             source_id
             not in curate.query("SELECT unnest(lineage.parents) AS p FROM deeper", catalog=path)["p"].to_list()
         )
-        erased, built, held = forget(rows=[source_id], purge=True, catalog=path)
+        erased = forget(rows=[source_id], purge=True, catalog=path)
+        built, held = erased.built, erased.versions
         assert set(erased.datasets) == {"plain", "deep", "deeper"} and held == {}
         assert {one.dataset: one.rows for one in built} == {"plain": 4, "deep": 4, "deeper": 4}
         for name in ("plain", "deep", "deeper"):

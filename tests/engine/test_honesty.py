@@ -229,17 +229,15 @@ def test_a_result_that_is_made_anew_takes_the_others_place_whole_or_not_at_all(h
             (folder / f"{text}.txt").write_text(text)
             if text == "broken":
                 raise ZeroDivisionError
-            return {"text": text}
+            return {"text": text, "key": "key"}
 
         return write
 
     store.commit(final, fill("one"))
-    assert store.commit(final, fill("two")) and store.result("step", "key") == {"text": "one"}, (
-        "a finished result stays"
-    )
+    assert store.commit(final, fill("two")) and store.result("step", "key")["text"] == "one", "a finished result stays"
     with pytest.raises(ZeroDivisionError):
         store.commit(final, fill("broken"), replace=True)
-    assert store.result("step", "key") == {"text": "one"}
+    assert store.result("step", "key")["text"] == "one"
     store.commit(final, fill("three"), replace=True)
     assert sorted(path.name for path in final.iterdir()) == ["result.json", "three.txt"]
     assert [path.name for path in final.parent.iterdir()] == ["key"]
@@ -255,7 +253,10 @@ def test_rows_are_looked_up_in_what_a_result_holds_now(tmp_path):
     import pyarrow.parquet as pq
 
     from curate.engine.context import WorkerContext
+    from curate.engine.store import Store
     from curate.rows import Kind, schema, with_ids
+
+    store = Store(tmp_path).open()
 
     def shard(text: str):
         row = {
@@ -268,13 +269,18 @@ def test_rows_are_looked_up_in_what_a_result_holds_now(tmp_path):
         }
         plain = pa.schema([field for field in schema(Kind.DOCUMENT) if field.name != "id"])
         table = with_ids(Kind.DOCUMENT, pa.Table.from_pylist([row], schema=plain))
-        pq.write_table(table, tmp_path / "new.parquet")
-        os.utime(tmp_path / "new.parquet", ns=(len(text), len(text)))
-        (tmp_path / "new.parquet").replace(tmp_path / "rows.parquet")
+
+        def fill(folder):
+            pq.write_table(table, folder / "rows.parquet")
+            return {"key": "key"}
+
+        store.commit(store.work("step", "key"), fill, replace=True)
         return table["id"].to_pylist()
 
     def found(ids):
-        context = WorkerContext(tmp_path, {}, threads=1, memory=1, scratch=tmp_path, ancestors=["rows.parquet"])
+        context = WorkerContext(
+            tmp_path, {}, threads=1, memory=1, scratch=tmp_path, ancestors=["work/step/key/rows.parquet"]
+        )
         return context.look_up(pl.Series("id", ids, dtype=pl.String)).table.num_rows
 
     first = shard("one")

@@ -9,10 +9,10 @@ from pathlib import Path
 import orjson
 
 SCRIPT = """
-import resource, sys
+import sys
 import curate
 built = curate.build(sys.argv[1])[0]
-print(built.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(built.rows, int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]))
 """
 CATALOG = """\
 version: 1

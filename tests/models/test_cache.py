@@ -159,14 +159,17 @@ def test_a_damaged_cache_is_a_warning(tmp_path: Path, content: bytes) -> None:
     mine = encoder(toy, tmp_path)
     assert mine._cache is not None
     mine._cache.path.write_bytes(content)
-    with pytest.warns(RuntimeWarning, match="delete the file"):
+    assert statistics(tmp_path)[0].problem
+    assert prune(tmp_path, 0)[0].problem
+    with pytest.warns(RuntimeWarning, match=r"is damaged \(file is not a database\); it was moved to .*\.damaged-"):
         vectors = mine.encode(["a", "b"])
     assert np.array_equal(vectors, encoder(Toy(), None).encode(["a", "b"]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         mine.encode(["c"])  # said once
-    assert statistics(tmp_path)[0].problem
-    assert prune(tmp_path, 0)[0].problem
+    assert not statistics(tmp_path)[0].problem and statistics(tmp_path)[0].vectors == 3
+    [aside] = tmp_path.glob("*.damaged-*")
+    assert aside.read_bytes() == content
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
