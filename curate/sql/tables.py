@@ -56,8 +56,9 @@ class Tables:
             try:
                 yield path.stem, str(read_json(path)["version"])
             except _WRONG as error:
+                what = error if isinstance(error, StoreError) else f"{path} names no version"
                 for alias in aliases:
-                    self._reasons[f"{alias}@{path.stem}"] = f"{path} cannot be read: {error}"
+                    self._reasons[f"{alias}@{path.stem}"] = f"{name}@{path.stem} cannot be found: {what}; 'curate repair' mends it"  # fmt: skip
                     if path.stem == "latest":
                         self._reasons[alias] = self._reasons[f"{alias}@latest"]
 
