@@ -105,6 +105,17 @@ class Common(Source):
             _template(name)
         return given
 
+    @field_validator("only")
+    @classmethod
+    def _digits(cls, only: dict[str, Scalar | list[Scalar]]) -> dict[str, Scalar | list[Scalar]]:
+        """Integers beyond 64 bits as text: they are compared as text, and no recipe can hold them otherwise."""
+
+        def written(value: Any) -> Any:
+            long = isinstance(value, int) and not -(2**63) <= value < 2**63
+            return str(value) if long else [written(one) for one in value] if isinstance(value, list) else value
+
+        return {name: written(value) for name, value in only.items()}
+
     @model_validator(mode="after")
     def _joined(self) -> Common:
         if self.translation_of is not None and self.key is None:

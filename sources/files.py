@@ -133,8 +133,12 @@ class Delimited(TextFiles):
         return header_of(unit.files[0], unit.name, self.encoding, self.dialect(), self.max_row_bytes)
 
     def hint(self, rows: Sequence[Row]) -> str:
-        unnamed = any(name.startswith("column_") for row in rows[:1] for name in row)
-        return ". If other lines stand before the header, say 'skip: …'" if unnamed and self.header is True else ""
+        names = list(rows[0]) if rows and self.header is True else []
+        if any(name.startswith("column_") for name in names):
+            return ". If other lines stand before the header, say 'skip: …'"
+        if any(len(name) > 60 or name.isdigit() for name in names):
+            return ". If the first line is a row and no header, give 'header: [names]'"
+        return ""
 
     def _dialect(self, delimiter: str, quoting: str, *, fixed: bool = False) -> Dialect:
         header = tuple(self.header) if isinstance(self.header, list) else self.header

@@ -60,7 +60,7 @@ class Unread(enum.Enum):
 
 UNREAD: Final = Unread.UNREAD
 _TALK = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
-_TOOLS = ("tools", "functions")
+_TOOLS = ("tools", "functions", "tool_calls", "function_call")
 _MEDIA = ("images", "videos", "audios")
 
 
@@ -379,7 +379,7 @@ class Mapper:
                     )
             elif _is_schema(value):
                 raise BadValue(
-                    f"the conversation has tools (column '{name}'), which rows do not keep yet; carry the column along in "
+                    f"the conversation has {'tools' if name in _TOOLS[:2] else 'calls of tools'} (column '{name}'), which rows do not keep yet; carry the column along in "
                     "'attributes' to keep the row without them, if it calls none"
                 )
 

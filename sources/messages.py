@@ -40,7 +40,7 @@ _TYPES = ("human", "ai", "system", "tool", "function")
 _CONTENT_KEYS = ("content", "value", "text")
 _CALLS = ("tool_calls", "function_call")
 _MEDIA = ("images", "image", "videos", "video", "audios", "audio", "files", "file", "attachments")
-_WEIGHTS = ("weight", "loss_weight", "train", "trainable", "loss")
+_WEIGHTS = ("weight", "loss_weight", "loss_mask", "train", "trainable", "loss")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
 _CALL_PARTS = ("tool_call", "tool_calls", "function_call", "tool_use", "tool_result", "function_response")
@@ -67,7 +67,7 @@ def is_excluded(message: Mapping[str, Any]) -> str | None:
 # -------------------------------------------------------------------------------------------------------------- transcripts
 _TRANSCRIPTS = (
     (re.compile(r"\s*Human:"), re.compile(r"(?:^\s*|\n\n)(Human|Assistant):")),
-    (re.compile(r"\s*### Human:"), re.compile(r"\s*### (Human|Assistant):")),
+    (re.compile(r"\s*### Human:"), re.compile(r"### (Human|Assistant):")),
 )
 _STRICT = "\n\nHuman:"
 _MESSAGES = re.compile(r"\s*\[\s*\{\s*['\"](?:role|from|content|value)['\"]\s*:")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
@@ -75,32 +75,22 @@ def load_line(line: bytes | str, columns: Collection[str] | None) -> Any:
             return load_json(line)
     try:
         value = orjson.loads(line)
-        if type(value) is dict and _is_exact(value, line, columns):
-            return value
+        # A pair that was overwritten takes its colon along, and every other colon is written again.
+        if line.count(b":") != orjson.dumps(value).count(b":") or type(value) is not dict:
+            return load_json(line)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        pass
-    return load_json(line)
-
-
-def _is_exact(value: dict[str, Any], line: bytes, columns: Collection[str] | None) -> bool:
-    """Whether what orjson made of a line is what the line says."""
-    # A pair that was overwritten takes its colon along, and every other colon is written again.
-    if line.count(b":") != orjson.dumps(value).count(b":") or (b"\\u003" in line and _COLON.search(line)):
-        return False
-    return not _has_float(value, columns) or all(
-        orjson.dumps(orjson.loads(one)) == one for one in _NUMBER.findall(line)
-    )
-
-
-def _has_float(row: Mapping[str, Any], columns: Collection[str] | None) -> bool:
-    """Whether a number that is no integer of 64 bits is somewhere in these columns."""
-    for name, value in row.items():
-        kind = type(value)
+        return load_json(line)
+    if b"\\u003" in line and _COLON.search(line):
+        return load_json(line)
+    for name, inner in value.items():
+        kind = type(inner)
         if kind is str or kind is int or not (columns is None or name in columns):
             continue
-        if kind is float or ((kind is dict or kind is list) and _float_inside(value)):
-            return True
-    return False
+        # Only numbers that are no integers of 64 bits can have lost digits; they are floats now.
+        if kind is float or ((kind is dict or kind is list) and _float_inside(inner)):
+            exact = all(orjson.dumps(orjson.loads(one)) == one for one in _NUMBER.findall(line))
+            return value if exact else load_json(line)
+    return value
 
 
 def _float_inside(value: Any) -> bool:

@@ -145,6 +145,15 @@ def test_lines_before_the_header_name_their_parameter(read: Read, tmp_path: Path
             read(Csv(path=path, **more, **GIVEN))
 
 
+def test_a_file_without_a_header_names_its_parameter(read: Read, tmp_path: Path) -> None:
+    path = put(tmp_path, "t.tsv", "Bata wa Janet hutaga mayai 16 kila siku, ngapi?\t18\nNyingine?\t3\n")
+    with pytest.raises(SourceError, match=r"give 'header: \[names\]'"):
+        _ = Tsv(path=path, **GIVEN).makes
+    with pytest.raises(SourceError, match=r"give 'header: \[names\]'"):
+        read(Tsv(path=path, columns={"prompt": "question", "response": "answer"}, **GIVEN))
+    assert pairs(read(Tsv(path=path, header=["question", "answer"], **GIVEN)))[1] == ("Nyingine?", "3")
+
+
 def test_a_column_whose_name_has_a_delimiter_in_it_is_one_column_where_there_are_others(
     read: Read, tmp_path: Path
 ) -> None:

@@ -86,6 +86,15 @@ def test_a_prompt_that_waits_for_its_answer_is_its_question(read: Read, jsonl: W
         assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("So.", "Nö.")
 
 
+def test_a_transcript_with_a_long_gap_is_read_in_a_moment(read: Read, jsonl: Write) -> None:
+    gap = " " * 300_000
+    path = jsonl(
+        {"text": f"### Human: a{gap}### Assistant: b{gap}x"}, {"text": f"\n\nHuman: a{gap}\n\nAssistant: b{gap}x"}
+    )
+    out = read(JsonLines(path=path, columns={"messages": "text"}, **GIVEN))
+    assert out.said() == [[("user", "a"), ("assistant", f"b{gap}x")]] * 2
+
+
 def test_texts_that_only_talk_of_humans_stay_texts(read: Read, jsonl: Write) -> None:
     texts = ["Human: x", "\nHuman: a\nAssistant: b", "The Assistant: a novel", "### Human rights"]
     out = read(JsonLines(path=jsonl(*[{"prompt": text, "response": text} for text in texts]), **GIVEN))

@@ -47,7 +47,7 @@ LOST: dict[str, tuple[dict[str, Any], str]] = {
     "a refusal as a part": ({"role": "assistant", "content": [{"type": "refusal", "refusal": "Nope."}]}, "refusal"),
     "an object": ({"role": "assistant", "content": {"answer": 10}}, "object as content"),
     **{f"{key}: {value!r}": ({**SAY, key: value}, key)
-       for key, value in [("weight", 0), ("weight", 0.0), ("weight", "0"), ("train", False), ("loss_weight", 0), ("trainable", False), ("loss", False),
+       for key, value in [("weight", 0), ("weight", 0.0), ("weight", "0"), ("train", False), ("loss_weight", 0), ("loss_mask", 0), ("trainable", False), ("loss", False),
                           ("train_detail", [{"begin": 0, "end": 3, "train": False}])]},
 }  # fmt: skip
 
@@ -115,7 +115,7 @@ SCHEMAS = [[CLOCK], json.dumps([CLOCK]), str([CLOCK]), [json.dumps(CLOCK)], CLOC
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=range(len(SCHEMAS)))
-@pytest.mark.parametrize("column", ["tools", "functions"])
+@pytest.mark.parametrize("column", ["tools", "functions", "tool_calls"])
 @pytest.mark.parametrize("told", [False, True])
 def test_a_conversation_with_tools_is_no_row_unless_they_are_carried_along(
     read: Read, jsonl: Write, schema: Any, column: str, told: bool
@@ -126,7 +126,7 @@ def test_a_conversation_with_tools_is_no_row_unless_they_are_carried_along(
     columns = {"columns": {"messages": "{messages}"}} if told else {}
     out = read(JsonLines(path=path, **columns, **GIVEN))
     assert [row["lineage"]["source_id"] for row in out.rows] == ["rows.jsonl:2", "rows.jsonl:3"]
-    assert f"tools (column '{column}')" in out.reasons[0]
+    assert f"tools (column '{column}'), which rows do not keep" in out.reasons[0]
     carried = read(JsonLines(path=path, attributes=[f"{column}?"], **columns, **GIVEN))
     assert not carried.bad and len(carried.rows) == 3
     assert "saa" in carried.rows[0]["attributes"][0]["value"] or schema == "{not json"

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from curate.engine.fingerprint import digest
 from curate.steps import SourceError
 from sources.files import Csv, JsonArray, JsonLines, Parquet
 from sources.hub import Hub
@@ -59,6 +60,9 @@ def test_keys_beyond_64_bits_stay_apart(read: Read, jsonl: Write) -> None:
     assert [row["group_id"] for row in out.rows] == [f"src:{key}" for key in keys]
     out = read(JsonLines(path=path, columns={"text": "t"}, only={"id": keys[2]}, **GIVEN))
     assert [row["text"] for row in out.rows] == ["mnyama 2"]
+    digest(
+        JsonLines(path=path, columns={"text": "t"}, only={"id": [keys[2], 7]}, **GIVEN).identity()
+    )  # a recipe can hold it
 
 
 def test_a_key_that_may_have_lost_digits_before_is_a_bad_row(read: Read, tmp_path: Path) -> None:
