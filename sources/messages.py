@@ -123,6 +123,8 @@ class Reader:
         self.text = text
         self.messages = 0
         """How many messages were read."""
+        self.excluded = False
+        """Whether any turn was left out of training by its author."""
         self.noted: list[str] = []
         """Fields of messages that said something and were not used."""
         self.spared: list[str] = []
@@ -191,6 +193,17 @@ class Reader:
         known = {*self.roles, *_CALLING_ROLES}
         return len(roles) == len(messages) > 0 and all(str(role).strip().lower() in known for role in roles)
 
+    def trained(self, turns: Turns) -> Turns:
+        """Turns that are to be trained on.
+
+        Raises:
+            BadValue: the author of one of them took it out of training.
+        """
+        for turn in turns if self.excluded else ():
+            if isinstance(turn, Excluded):
+                raise BadValue(f"{turn.why}, which rows do not keep yet; it would be trained on")
+        return turns
+
     def _columns(self, value: Mapping[str, Any], target: str) -> list[dict[str, Any]]:
         """The messages of an object of lists."""
         lists = {key: one for key, one in value.items() if isinstance(one, list)}
@@ -237,6 +250,7 @@ class Reader:
         turn = (ours, self.clean(text))
         if ours == "assistant" and (why := is_excluded(value)) is not None:
             turn = Excluded(turn)
+            self.excluded = True
             turn.why = f"{where} is left out of training by its author ('{why}')"
         return turn
 
@@ -348,18 +362,6 @@ class Reader:
                 ]
             return turns
         return self.read(value, target)
-
-
-def trained(turns: Turns) -> Turns:
-    """Turns that are to be trained on.
-
-    Raises:
-        BadValue: the author of one of them took it out of training.
-    """
-    for turn in turns:
-        if isinstance(turn, Excluded):
-            raise BadValue(f"{turn.why}, which rows do not keep yet; it would be trained on")
-    return turns
 
 
 def split_pair(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:

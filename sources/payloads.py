@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
-from sources.messages import Reader, Turns, split_answer, split_pair, trained
+from sources.messages import Reader, Turns, split_answer, split_pair
 from sources.templates import MISSING, Get, Row, Template
 from sources.values import BadValue, as_key, as_text, is_nan
 
@@ -126,7 +126,8 @@ class Payloads:
         text = reader.text if told else self._plain
         self.get: dict[str, Get] = {target: template.getter(empty, text) for target, template in columns.items()}
         self.reader = reader
-        self.system = [column.root for column in columns["system"].columns] if "system" in columns else []
+        self.system = self.optional("system") if "system" in columns else None
+        self.system_columns = [column.root for column in columns["system"].columns] if "system" in columns else []
 
     def _plain(self, value: Any) -> str:
         """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for as JSON."""
@@ -134,15 +135,20 @@ class Payloads:
             raise BadValue(f"{'a list' if isinstance(value, list) else 'an object'} where text was expected")
         return self.reader.text(value)
 
-    def _with_system(self, turns: Turns, system: str) -> Turns:
-        """The conversation with a system message in front; one that it has already stays alone."""
-        if not system:
+    def _with_system(self, turns: Callable[[Row], Turns]) -> Callable[[Row], Turns]:
+        """Conversations with their system message in front."""
+        return turns if self.system is None else lambda row: self._behind_system(turns(row), row)
+
+    def _behind_system(self, turns: Turns, row: Row) -> Turns:
+        """A conversation with the row's system message in front; one that it has already stays alone."""
+        said = self.system(row) if self.system is not None else ""
+        if not said:
             return turns
         if turns and turns[0][0] == "system":
-            if turns[0][1] != system:
-                self.reader.spared += self.system
+            if turns[0][1] != said:
+                self.reader.spared += self.system_columns
             return turns
-        return [("system", system), *turns]
+        return [("system", said), *turns]
 
     def text(self, target: str, *, paragraphs: bool = False) -> Callable[[Row], str]:
         """A plain text; with ``paragraphs`` a list of texts is one text with blank lines between."""
@@ -170,8 +176,6 @@ class Payloads:
         return text
 
     def optional(self, target: str) -> Callable[[Row], str]:
-        if target not in self.get:
-            return lambda row: ""
         get, text = self.get[target], self.text(target)
         return lambda row: "" if get(row) is MISSING else text(row)
 
@@ -193,14 +197,11 @@ class Payloads:
 
     def before(self) -> Callable[[Row], Turns]:
         """History and prompt, without the system message."""
-        prompt = self.turns("prompt", "user") if "prompt" in self.get else None
-        history, read = self.get.get("history"), self.reader.history
-
-        def before(row: Row) -> Turns:
-            turns = read(history(row), "history") if history is not None else []
-            return turns + prompt(row) if prompt is not None else turns
-
-        return before
+        prompt = self.turns("prompt", "user") if "prompt" in self.get else lambda row: []
+        if "history" not in self.get:
+            return prompt
+        history, read = self.get["history"], self.reader.history
+        return lambda row: read(history(row), "history") + prompt(row)
 
     def build(self, kind: Kind, source_language: Callable[[Row], str]) -> Payload:
         """The function for one kind."""
@@ -209,18 +210,19 @@ class Payloads:
             return lambda row: (text(row),)
         if kind is Kind.PARALLEL:
             return self._pairs(source_language)
-        system, before = self.optional("system"), self.before()
+        before, trained = self.before(), self.reader.trained
         if kind is Kind.PROMPT:
-            return lambda row: (self._with_system(before(row), system(row)),)
+            prompt = self._with_system(before)
+            return lambda row: (prompt(row),)
         if kind is Kind.SFT:
             if "messages" in self.get:
                 messages = self.turns("messages", None, parse=True)
-                return lambda row: (self._with_system(trained(messages(row)), system(row)),)
-            response = self.turns("response", "assistant")
-            return lambda row: (self._with_system(trained(before(row) + response(row)), system(row)),)
-        if kind is Kind.UNPAIRED:
-            return self._verdicts(system, before)
-        return self._preferences(system, before)
+                whole = self._with_system(lambda row: trained(messages(row)))
+            else:
+                response = self.turns("response", "assistant")
+                whole = self._with_system(lambda row: trained(before(row) + response(row)))
+            return lambda row: (whole(row),)
+        return self._verdicts(before) if kind is Kind.UNPAIRED else self._preferences(before)
 
     def _pairs(self, source_language: Callable[[Row], str]) -> Payload:
         source, target = self.text("source"), self.text("target")
@@ -233,43 +235,40 @@ class Payloads:
 
         return pair
 
-    def _verdicts(self, system: Callable[[Row], str], before: Callable[[Row], Turns]) -> Payload:
-        label = self.get["label"]
+    def _verdicts(self, before: Callable[[Row], Turns]) -> Payload:
+        label, trained = self.get["label"], self.reader.trained
         if "prompt" in self.get:
-            completion = self.turns("completion", "assistant")
-            return lambda row: (
-                self._with_system(before(row), system(row)),
-                trained(completion(row)),
-                label_of(label(row)),
-            )
+            asked, completion = self._with_system(before), self.turns("completion", "assistant")
+            return lambda row: (asked(row), trained(completion(row)), label_of(label(row)))
         whole = self.turns("completion", None, parse=True)
 
         def verdict(row: Row) -> tuple[Turns, Turns, bool]:
             prompt, answer = split_answer(whole(row))
-            return self._with_system(prompt, system(row)), trained(answer), label_of(label(row))
+            return self._behind_system(prompt, row), trained(answer), label_of(label(row))
 
         return verdict
 
-    def _preferences(self, system: Callable[[Row], str], before: Callable[[Row], Turns]) -> Payload:
+    def _preferences(self, before: Callable[[Row], Turns]) -> Payload:
         implicit = "prompt" not in self.get
         default = None if implicit else "assistant"
         chosen, rejected = (self.turns(side, default, parse=implicit) for side in ("chosen", "rejected"))
+        trained = self.reader.trained
 
         def preference(row: Row) -> tuple[Turns, Turns, Turns]:
             better, worse = chosen(row), rejected(row)
             if implicit:
                 prompt, better, worse = split_pair(better, worse)
-                return self._with_system(prompt, system(row)), trained(better), trained(worse)
-            prompt = before(row)
-            if better[0][0] != "assistant" or worse[0][0] != "assistant":
-                # Full conversations beside a prompt column that only repeats their beginning.
-                shared, better, worse = split_pair(better, worse)
-                asked = [text for role, text in shared if role == "user"]
-                if [text for role, text in prompt if role == "user"] not in (asked, asked[:1], asked[-1:]):
-                    raise BadValue(
-                        "chosen and rejected are conversations that begin with something else than the prompt"
-                    )
-                prompt = shared
-            return self._with_system(prompt, system(row)), trained(better), trained(worse)
+            else:
+                prompt = before(row)
+                if better[0][0] != "assistant" or worse[0][0] != "assistant":
+                    # Full conversations beside a prompt column that only repeats their beginning.
+                    shared, better, worse = split_pair(better, worse)
+                    asked = [text for role, text in shared if role == "user"]
+                    if [text for role, text in prompt if role == "user"] not in (asked, asked[:1], asked[-1:]):
+                        raise BadValue(
+                            "chosen and rejected are conversations that begin with something else than the prompt"
+                        )
+                    prompt = shared
+            return self._behind_system(prompt, row), trained(better), trained(worse)
 
         return preference

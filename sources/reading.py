@@ -24,7 +24,7 @@ from curate.files import regular
 from curate.steps import BadRow, SourceError
 from sources.archives import HEAD, archive_error
 from sources.mapping import Record, raw_text
-from sources.written import load_line
+from sources.written import load_json, load_line
 
 MAX_ROW = 16 * 1024 * 1024
 """Bytes of a row, where a source says nothing else, beyond which it is set aside unread."""
@@ -258,36 +258,40 @@ def json_lines(
             if isinstance(line, BadRow):
                 yield line
                 continue
-            if opened and line[:1] in _INSIDE:
-                raise SourceError(
-                    f"{name}: its first line begins an object that goes on over several lines, and JSON Lines has one on each; "
-                    "say 'use: json', which reads such objects one after the other (with 'rows: …' where one holds the rows)"
-                )
+            if first or opened:
+                if opened and line[:1] in _INSIDE:
+                    raise SourceError(
+                        f"{name}: its first line begins an object that goes on over several lines, and JSON Lines has one on each; "
+                        "say 'use: json', which reads such objects one after the other (with 'rows: …' where one holds the rows)"
+                    )
+                opened = first and line.lstrip()[:1] in ("{", b"{")
+                if first and line.lstrip()[:1] in ("[", b"["):
+                    _refuse_array(line, name)
             text = line.strip()
             if not text:
                 continue
-            opened = False
+            first = False
             try:
                 value = load_line(text, columns)
             except ValueError as error:
-                opened = first and text[:1] in ("{", b"{")
-                if first and text[:1] in ("[", b"["):
-                    raise SourceError(_an_array(name)) from None
                 yield BadRow(f"line {number}", str(error), raw_text(text))
             else:
-                if first and type(value) is list and (not value or isinstance(value[0], dict)):
-                    raise SourceError(_an_array(name))
-                yield (
-                    (number, value, len(text))
-                    if type(value) is dict
-                    else record_of(value, number, len(text), text, f"line {number}")
-                )
-            first = False
+                opened = False
+                if type(value) is dict:
+                    yield number, value, len(text)
+                else:
+                    yield record_of(value, number, len(text), text, f"line {number}")
             progress.at = number
 
 
-def _an_array(name: str) -> str:
-    return f"{name} begins with '[': it is one JSON array, not JSON Lines; say 'use: json'"
+def _refuse_array(line: str | bytes, name: str) -> None:
+    """Stops at a first line that is an array of objects, or begins one."""
+    try:
+        value = load_json(line)
+    except ValueError:
+        value = [{}]
+    if not value or isinstance(value[0], dict):
+        raise SourceError(f"{name} begins with '[': it is one JSON array, not JSON Lines; say 'use: json'")
 
 
 @contextmanager
