@@ -76,7 +76,7 @@ class Quality(ScoreStep):
     tag: ClassVar[str] = "quality"
     package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
     path_fields: ClassVar[frozenset[str]] = frozenset({"packs", "lists"})
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Refusals, machine talk, debris, private data and secrets, injected orders, per language."
 
     checks: tuple[Check, ...] = CHECKS

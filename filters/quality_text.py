@@ -171,10 +171,14 @@ def _misread(one: str, start: int, end: int) -> bool:
     The first alone is not enough: a letter before a no-break space, a quote, a dash or an ellipsis (``é\u00a0»``, ``ß\u00a0``, ``É…``) is
     valid UTF-8 as well. What no language writes, ftfy's list of unlikely neighbours says (Speer, *ftfy*, 2019).
     """
-    from ftfy.badness import badness
+    from ftfy.badness import BADNESS_RE
 
-    whole = _valid(one[start:end].encode("cp1252", "curate-latin"))
-    return whole and badness(one[max(0, start - _BESIDE) : end + _BESIDE]) > 0
+    if not _valid(one[start:end].encode("cp1252", "curate-latin")):
+        return False
+    # An unlikely neighbour further on (``ß…É``) says nothing about this stretch.
+    before = max(0, start - _BESIDE)
+    beside = one[before : end + _BESIDE]
+    return any(bad.start() < end - before and bad.end() > start - before for bad in BADNESS_RE.finditer(beside))
 
 
 def _latin(error: UnicodeError) -> tuple[bytes, int]:

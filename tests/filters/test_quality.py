@@ -300,6 +300,8 @@ def test_letters_before_typographic_signs_are_not_broken(language: str, data: st
         "ÉTÉ—FIN",
         "Ê\xa0",
         "Größe\xa0»",
+        "Úžasný den",
+        "»Spaß… É",
     ],
 )
 def test_right_texts_with_such_signs_are_not_broken(text: str) -> None:
