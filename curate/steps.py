@@ -12,7 +12,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
@@ -160,6 +160,8 @@ class Step(Params):
     assesses: ClassVar[str] = ""
     """The score that is null where a row could not be assessed (it has no parent, its language is not supported, …). Such rows
     are counted in the funnel, and a language none of whose rows was assessed is warned of."""
+    compares: ClassVar[bool] = False
+    """Whether it compares rows with their parents, so that rows without one are not missed."""
 
     def check(self, kind: Kind) -> list[str]:
         """What is wrong with these parameters for rows of this kind (unknown fields, …); empty if nothing."""
@@ -406,6 +408,22 @@ class Source(Step):
 
 
 # ---------------------------------------------------------------------------------------------------------------- registry
+@cache
+def _announced() -> dict[str, dict[str, EntryPoint]]:
+    """What the installed packages announce, looked up once a process."""
+    points: dict[str, dict[str, EntryPoint]] = {}
+    for what, group in GROUPS.items():
+        found = points.setdefault(what, {})
+        for point in entry_points(group=group):
+            other = found.get(point.name)
+            if other is not None and other.value != point.value:
+                raise StepError(
+                    f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value}; uninstall one"
+                )
+            found[point.name] = point
+    return points
+
+
 @dataclass
 class Registry:
     """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when named."""
@@ -420,17 +438,7 @@ class Registry:
         Raises:
             StepError: two packages announce one name.
         """
-        points: dict[str, dict[str, EntryPoint]] = {}
-        for what, group in GROUPS.items():
-            found = points.setdefault(what, {})
-            for point in entry_points(group=group):
-                other = found.get(point.name)
-                if other is not None and other.value != point.value:
-                    raise StepError(
-                        f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value}; uninstall one"
-                    )
-                found[point.name] = point
-        return cls(points)
+        return cls({what: dict(points) for what, points in _announced().items()})
 
     def add(self, what: str, name: str, loaded: type[Params]) -> None:
         """Adds one by hand (notebooks, tests)."""

@@ -65,6 +65,7 @@ class Drift(GlobalStep):
 
     tag: ClassVar[str] = "drift"
     assesses: ClassVar[str] = "shift"
+    compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS,)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (

@@ -64,6 +64,7 @@ class PairQuality(ScoreStep):
 
     tag: ClassVar[str] = "pair_quality"
     assesses: ClassVar[str] = "score"
+    compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (CHATTER, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (

@@ -47,6 +47,7 @@ class Similarity(ScoreStep):
 
     tag: ClassVar[str] = "similarity"
     assesses: ClassVar[str] = "score"
+    compares: ClassVar[bool] = True
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Cross-lingual similarity of a row and its parent, or of a pair's two sides."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import polars as pl
@@ -112,6 +113,7 @@ class Params(BaseModel):
         return frozenset(name for name, field in cls.model_fields.items() if mark in field.metadata)
 
     @classmethod
+    @cache
     def references(cls, kind: Reference) -> tuple[str, ...]:
         """The names of the fields whose value names a model or a source."""
         return tuple(

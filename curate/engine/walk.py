@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import polars as pl
+import pyarrow.parquet as pq
+
 from curate.catalog import Dataset, StepUse, Target
 from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
@@ -16,6 +19,7 @@ from curate.engine.trim import Trim
 from curate.engine.work import Task
 from curate.errors import BudgetSpent
 from curate.rows import Kind
+from curate.rows.kinds import kind_of
 from curate.steps import GatherStep, RowStep
 
 _MOST_ROUNDS = 100
@@ -70,7 +74,7 @@ def walk_steps(
         walked.pieces, counts = runner.apply(use, before, seed, walked.ancestors)
         if not isinstance(use.params, RowStep | GatherStep):
             walked.funnel.add_step(use.label, counts)
-            for language, rows in walked.funnel.never_assessed(use.label).items():
+            for language, rows in _never_assessed(runner, use, walked.funnel, before).items():
                 message = f"none of the {rows:,} rows in {language} could be assessed"
                 runner.warnings[f"{runner.dataset}/{use.label}", message] = None
             continue
@@ -80,6 +84,33 @@ def walk_steps(
         walked.ancestors = list(dict.fromkeys([*walked.ancestors, *looked, *fresh]))
         walked.funnel.add_made(use.label, counts)
     return walked
+
+
+def _never_assessed(runner: Runner, use: StepUse, funnel: Funnel, pieces: Sequence[Piece | None]) -> dict[str, int]:
+    """Language → rows, of the languages in which a step could assess none, and should have.
+
+    Originals have nothing to be compared with, and nobody misses it as long as others are compared with them.
+    """
+    never = funnel.never_assessed(use.label)
+    seen = {
+        language
+        for label, counts in funnel.steps
+        if label == use.label
+        for language, found in counts.items()
+        if sum(found.values())
+    }
+    if not never or not getattr(use.params, "compares", False) or seen == never.keys():
+        return never
+    having: set[str] = set()
+    for piece in pieces:
+        if piece is not None:
+            path = runner.store.root / piece.shard.path
+            if kind_of(pq.read_schema(path).names) is Kind.PARALLEL:
+                return never  # its sides are compared
+            frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["language", "lineage"])))
+            parents = pl.col("lineage").struct.field("parents")
+            having |= set(frame.filter(parents.list.len() > 0)["language"])
+    return {language: rows for language, rows in never.items() if language in having}
 
 
 def _looked(use: StepUse) -> list[str]:

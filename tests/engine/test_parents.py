@@ -89,4 +89,19 @@ run: {workers: 1}
     )
     [both] = curate.build(tmp_path / "catalog.yaml")
     assert any("rows 41 to 80" in warning and "shifted by -1" in warning for warning in both.warnings), both.warnings
-    assert any("none of the 80 rows in en could be assessed" in warning for warning in both.warnings)
+    assert not any("could be assessed" in warning for warning in both.warnings), (
+        "originals have nothing to be compared with"
+    )
+    # Where nothing can be compared, that is said of all.
+    catalog = (
+        (tmp_path / "catalog.yaml")
+        .read_text()
+        .replace("kind: document, translation_of", "kind: document, group: other, translation_of")
+    )
+    (tmp_path / "catalog.yaml").write_text(
+        catalog.replace('key: "{n}", kind: document, group', 'key: "x{n}", kind: document, group')
+    )
+    [both] = curate.build(tmp_path / "catalog.yaml")
+    assert [
+        f"both/drift: none of the 80 rows in {language} could be assessed" in both.warnings for language in ("en", "sw")
+    ] == [True, True]
