@@ -16,7 +16,7 @@ from curate.generation.asking import Broken, clean
 from curate.generation.diversity import normalized
 from curate.rows.text import UNSPACED, letter_weights
 
-_FENCED = regex.compile(r"```[\w-]*\s*\n(.*?)(?:\n```|\z)", regex.DOTALL)
+_FENCED = regex.compile(r"```[\w-]*\s*\n(.*?)(?:\n```|\Z)", regex.DOTALL)
 _DECODER = json.JSONDecoder()
 _MOST_STARTS = 200
 

@@ -24,7 +24,7 @@ _ANY = regex.compile(
     "|".join(one for pair in _PAIRS for one in pair) + r"|<\|channel\|>|assistantfinal", regex.IGNORECASE
 )
 _AROUND_ANSWER = regex.compile(r"<\|(?:START|END)_RESPONSE\|>|<\|(?:begin|end)_of_solution\|>")
-_CODE = regex.compile(r"(?<!`)(`{3,}|~{3,}).*?(?:\1|\z)|(?<!`)(`{1,2})(?!`)[^\n]{0,1000}?(?<!`)\2(?!`)", regex.DOTALL)
+_CODE = regex.compile(r"(?<!`)(`{3,}|~{3,}).*?(?:\1|\Z)|(?<!`)(`{1,2})(?!`)[^\n]{0,1000}?(?<!`)\2(?!`)", regex.DOTALL)
 # After these a sentence has ended, so that what follows is no word of it.
 _ENDED = regex.compile(r"(?:\A|[\n.!?:;…。！？；：।॥۔؟።»”」』)\]>*_|])[ \t]*\Z")
 _MENTION = regex.compile(r"[\p{L}\p{M}\p{N},] \Z")
@@ -34,7 +34,7 @@ _NEAR = 200
 _MANY = regex.compile(r"\n|(?:\S+\s+){2}\S|\p{L}{12}")
 _CHANNEL = regex.compile(
     r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(.*?)"
-    r"(?:<\|(?:end|return|call)\|>|(?=<\|start\|>)|(?=<\|channel\|>)|\z)",
+    r"(?:<\|(?:end|return|call)\|>|(?=<\|start\|>)|(?=<\|channel\|>)|\Z)",
     regex.DOTALL,
 )
 _CONTROL = regex.compile(r"<\|(?:start\|>\w*|end\|>|return\|>|call\|>)")
