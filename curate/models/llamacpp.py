@@ -8,6 +8,7 @@ answers that are kept stay as they are.
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,7 +70,7 @@ class LlamaCpp(Model):
     slots: Runtime[Annotated[int, Field(ge=1, le=256)]] = 4
     """How many questions are answered side by side; each needs memory for a whole context."""
     threads: Runtime[Annotated[int, Field(ge=1)] | None] = None
-    """Threads to compute with; by default those the step may use."""
+    """Threads to compute with; by default one for each CPU, since one server answers for the whole machine."""
     gpu_layers: Runtime[Annotated[int, Field(ge=0)] | None] = None
     """Layers to put on the GPU, with a llama.cpp built for one; by default as many as fit."""
     start_timeout: Runtime[Annotated[float, Field(gt=0)]] = 300.0
@@ -154,8 +155,9 @@ class LlamaCpp(Model):
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
                 raise ModelError(f"{path} is no GGUF file")
+        threads = self.threads or len(os.sched_getaffinity(0))
         settings = ServerSettings(
-            str(path.resolve()), self.slots, self.context, self.threads or threads, self.gpu_layers, self.chat_template
+            str(path.resolve()), self.slots, self.context, threads, self.gpu_layers, self.chat_template
         )
         return LlamaCppGenerator(self, settings, cache)
 
