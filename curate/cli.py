@@ -23,7 +23,7 @@ from curate.cli_common import (
     or_say,
     say,
 )
-from curate.cli_print import describe, first_sentence, tell, tell_finding
+from curate.cli_print import describe, first_sentence, tell_all, tell_finding
 from curate.terminal import guard_streams
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -94,12 +94,11 @@ def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Varia
             retry_failed=retry_failed,
         )
     )
-    for one in built:
-        tell(one)
+    tell_all(built)
 
 
 @app.command()
-def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it, an interactive prompt.")] = None, catalog: CatalogFile = DEFAULT,
+def query(sql: Annotated[list[str] | None, typer.Argument(help="A SELECT, or several, each in quotes; without one, an interactive prompt.")] = None, catalog: CatalogFile = DEFAULT,
           store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
           output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
           timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0, memory: Annotated[str, typer.Option()] = "2GB") -> None:  # fmt: skip
@@ -107,14 +106,19 @@ def query(sql: Annotated[str | None, typer.Argument(help="One SELECT; without it
     from curate import api
     from curate.sql import Database, Limits
 
+    if sql and len(sql) > 1 and (format_ is not Format.TABLE or output is not None):
+        fail("several queries are answered as tables only; give one with --format or --output")
     opened = or_fail(lambda: Database(api.open_store(store, catalog), Limits(timeout, memory)))
 
     def answer(statement: str) -> None:
         print_answer(opened.query(statement) if format_ is Format.TABLE else opened.batches(statement), format_, output)
 
     with opened:
-        if sql is not None:
-            or_fail(lambda: answer(sql))
+        if sql:
+            for number, statement in enumerate(sql):
+                if number:
+                    print()
+                or_fail(lambda statement=statement: answer(statement))
             return
         say("tables: " + ", ".join(name for name in opened.names if "@" not in name))
         while True:

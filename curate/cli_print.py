@@ -14,6 +14,41 @@ if TYPE_CHECKING:
     from outputs.export import Exported
 
 
+def tell_all(built: Sequence[Built]) -> None:
+    """What several builds came to: one at length, more than one in a line each, with where the rest is said."""
+    fresh = [one for one in built if one.fresh]
+    if len(fresh) < 2:
+        for one in built:
+            tell(one)
+        return
+    width = max(len(one.dataset) for one in built)
+    for one in built:
+        if not one.fresh:
+            print(f"{one.dataset.ljust(width)}  {one.rows:>7,} rows, nothing to do")
+            continue
+        reasons = [reasons for _, counts in one.funnel.steps for reasons in counts.values()]
+        dropped = sum(count for each in reasons for reason, count in each.items() if reason != "kept")
+        calls = sum(spent["calls"] for spent in one.spending)
+        told = [
+            _many(sum(map(bool, one.funnel.kept.values())), "language"),
+            f"{dropped:,} dropped",
+            f"{one.seconds:.1f} s",
+        ]
+        told += [_many(calls, "model call")] if calls else []
+        told += [_many(len(one.warnings), "warning")] if one.warnings else []
+        print(f"{one.dataset.ljust(width)}  {one.rows:>7,} rows: {', '.join(told)}")
+    for one in fresh:
+        for message in one.alarms:
+            print(f"! alarm: {one.dataset}: {message}")
+    for message in dict.fromkeys(message for one in fresh for message in one.mended):
+        print(f"! {message}")
+    print("steps, languages and warnings of one: curate show NAME")
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def tell(built: Built) -> None:
     if not built.fresh:
         print(f"{built.dataset}: nothing to do, version {built.version} ({built.rows:,} rows) is up to date")

@@ -69,6 +69,34 @@ def test_what_was_built_can_be_looked_at_while_the_catalog_is_being_changed(cura
         assert "first" in curate(command, "first").output
 
 
+def test_several_queries_are_answered_in_order_by_one_process(curate):
+    curate("build", "-q")
+    shown = curate("query", "SELECT text FROM first ORDER BY text LIMIT 1", "SELECT 'ต่อไป' AS second").output
+    assert shown.index("asubuhi") < shown.index("ต่อไป") and "habari" not in shown
+    failed = curate("query", "SELECT 1 AS a", "SELECT nothing FROM first", "SELECT 'never' AS b", code=1).output
+    assert "nothing" in failed and "never" not in failed
+
+
+@pytest.mark.parametrize("options", [("-f", "csv"), ("-o", "all.txt")])
+def test_several_queries_are_not_written_into_one_file(curate, tmp_path, options):
+    curate("build", "-q")
+    assert "give one with" in curate("query", "SELECT 1 AS a", "SELECT 2 AS a", *options, code=1).output
+    assert not (tmp_path / "all.txt").exists()
+
+
+def test_several_builds_take_a_line_each_and_one_is_told_at_length(curate, tmp_path):
+    more = "datasets: {first: {from: one}, second: {from: one, steps: [{shape: {max_chars: 6}}]}}"
+    (tmp_path / "catalog.yaml").write_text(
+        CATALOG.replace("[sw]", "sw").replace("datasets: {first: {from: one}}", more)
+    )
+    first, second, where = curate("build", "-q").stdout.splitlines()
+    assert re.fullmatch(r"first +2 rows: 1 language, 0 dropped, [0-9.]+ s", first)
+    assert re.fullmatch(r"second +1 rows: 1 language, 1 dropped, [0-9.]+ s", second)
+    assert "curate show NAME" in where
+    (tmp_path / "a.jsonl").write_text('{"t": "habari"}\n{"t": "usiku"}\n')
+    assert "read  shape  kept" in curate("build", "-q", "second").stdout
+
+
 def test_two_columns_of_one_name_are_shown(curate):
     curate("build", "-q")
     shown = curate("query", "SELECT a.id, b.id FROM first a JOIN first b USING (id)", "-f", "csv").output.splitlines()

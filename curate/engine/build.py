@@ -62,6 +62,8 @@ class Built:
     """What was last estimated for this very build (:meth:`curate.engine.estimate.Estimate.to_json`); None where something changed since."""
     labour: Labour | None = None
     """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
+    mended: list[str] = field(default_factory=list)
+    """The warnings about what was damaged and was made again; unlike the others they are not kept with the version."""
     results: tuple[str, ...] = ()
     """The folders of these results below ``work/``; sources are read for all datasets, and not among them."""
 
@@ -165,7 +167,11 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
                                 runner.digests.save()
                     for one in built:
                         if one is not None:
-                            one.warnings, one.fresh = [*mended, *one.warnings], one.fresh or bool(mended)
+                            one.mended, one.warnings, one.fresh = (
+                                [*mended],
+                                [*mended, *one.warnings],
+                                one.fresh or bool(mended),
+                            )
                     yield [one for one in built if isinstance(one, Built)]
                 finish_build(store.root, number)
             finally:
