@@ -4,29 +4,44 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test test-random test-vllm check format docs bench clean
+.PHONY: quickstart quickstart-llm test test-random test-vllm check format docs bench constraints clean
 
-$(BIN)/curate: pyproject.toml
+# The versions that were tested together; CONSTRAINTS= installs the newest instead.
+CONSTRAINTS ?= constraints.txt
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable
+
+$(BIN)/curate: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "curate needs Python 3.11 or newer: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
+	$(PIP) '.[translate]'
 	@touch $@
 
-$(VENV)/dev: pyproject.toml | $(BIN)/curate
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# What more the targets below need: models that run by themselves, tests, the site.
+$(VENV)/embedded $(VENV)/dev $(VENV)/docs: $(VENV)/%: pyproject.toml $(CONSTRAINTS) | $(BIN)/curate
+	$(PIP) '.[$*]'
 	@touch $@
 
 quickstart: $(BIN)/curate
-	$(BIN)/curate build
+	$(BIN)/curate build --quiet
 	@echo
-	$(BIN)/curate query "SELECT language, count(*) AS rows, round(avg(score(scores, 'similarity')), 2) AS similarity FROM everyday GROUP BY language ORDER BY language"
-	$(BIN)/curate query "SELECT step, reason, language, left(coalesce(messages[2].content, ''), 40) AS answer FROM everyday.rejected ORDER BY step, reason, language LIMIT 12"
-	$(BIN)/curate query "SELECT parent.messages[1].content AS english, child.messages[1].content AS portuguese FROM \"everyday-translated\" AS child JOIN everyday AS parent ON child.lineage.parents[1] = parent.id ORDER BY child.group_id LIMIT 5"
-	$(BIN)/curate query "SELECT attribute(attributes, 'code_switch.languages') AS mixture, messages[1].content AS request FROM \"everyday-switched\" ORDER BY group_id, 1 LIMIT 8"
-	$(BIN)/curate query "SELECT messages[1].content AS request, left(messages[2].content, 70) AS toy_model_says FROM \"everyday-answers\" ORDER BY group_id LIMIT 5"
-	$(BIN)/curate query "SELECT left(prompt[1].content, 50) AS request, left(chosen[1].content, 60) AS chosen, left(rejected[1].content, 60) AS rejected FROM \"everyday-imbalance\" WHERE language = 'pt' ORDER BY group_id LIMIT 5"
-	$(BIN)/curate audit everyday-judged
-	@echo "built:" && ls -d .curate/datasets/*/*/manifest.json | xargs -n1 dirname
+	$(BIN)/curate query \
+	  "SELECT language, count(*) AS rows, round(avg(score(scores, 'similarity')), 2) AS similarity, any_value(left(messages[2].content, 40)) AS an_answer FROM everyday GROUP BY ALL ORDER BY 1" \
+	  "SELECT parent.messages[1].content AS english, child.messages[1].content AS portuguese FROM \"everyday-translated\" child JOIN everyday parent ON child.lineage.parents[1] = parent.id ORDER BY child.group_id LIMIT 3" \
+	  "SELECT step, reason, language, left(messages[2].content, 50) AS dropped_answer FROM everyday.rejected WHERE step != 'duplicates' ORDER BY ALL LIMIT 5"
+	@echo
+	@echo "next:  . $(BIN)/activate         then it is only: curate"
+	@echo "       curate show everyday      what each step dropped, in which language, and why"
+	@echo "       curate query              ask more, in SQL"
+	@echo "       make quickstart-llm       answers and preferences by a small language model, a minute more"
+	@echo "       docs/tutorial.md          from here to a published dataset; catalog.yaml is all that it takes"
+
+quickstart-llm: $(VENV)/embedded
+	$(BIN)/curate build --quiet --catalog catalog-llm.yaml
+	@echo
+	$(BIN)/curate query \
+	  "SELECT left(messages[1].content, 50) AS request, left(messages[2].content, 60) AS toy_model_says FROM \"everyday-answers\" ORDER BY group_id LIMIT 4" \
+	  "SELECT left(prompt[1].content, 40) AS request, left(chosen[1].content, 50) AS chosen, left(rejected[1].content, 50) AS rejected FROM \"everyday-imbalance\" WHERE language = 'pt' ORDER BY group_id LIMIT 4" \
+	  "SELECT language, figure, value, \"limit\", rows, note FROM curate.audits WHERE refused ORDER BY ALL"
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -50,10 +65,6 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/docs: pyproject.toml | $(BIN)/curate
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	@touch $@
-
 # build/site/index.html opens without a server; a link that leads nowhere is an error.
 docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
@@ -61,6 +72,12 @@ docs: $(VENV)/docs
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/overhead.py
+
+# The newest versions of everything, in an environment of their own, written down if the tests pass with them.
+constraints:
+	rm -rf build/newest
+	$(MAKE) VENV=build/newest CONSTRAINTS= quickstart quickstart-llm build/newest/dev build/newest/docs test
+	build/newest/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
 
 clean:
 	rm -rf $(VENV) .curate dist build

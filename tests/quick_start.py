@@ -24,11 +24,12 @@ def build(shared: Path) -> Path:
     with FileLock(shared / "quick-start.lock"):
         if not (built / "done").exists():
             built.mkdir()
-            shutil.copy(ROOT / "catalog.yaml", built)
+            for catalog in ("catalog.yaml", "catalog-llm.yaml"):
+                shutil.copy(ROOT / catalog, built)
             shutil.copytree(ROOT / "data", built / "data")
             if (ROOT / ".curate" / "cache").is_dir():
                 shutil.copytree(ROOT / ".curate" / "cache", built / ".curate" / "cache")
-            command = [sys.executable, "-m", "curate.cli", "build"]
+            command = [sys.executable, "-m", "curate.cli", "build", "--catalog", "catalog-llm.yaml"]
             run = subprocess.run(command, cwd=built, capture_output=True, text=True)
             (built / "done").write_text(run.stderr if run.returncode else "", encoding="utf-8")
     said = (built / "done").read_text(encoding="utf-8")

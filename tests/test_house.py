@@ -192,7 +192,7 @@ def test_every_public_thing_has_a_docstring():
             assert inspect.getdoc(getattr(curate, name)), name
 
 
-@pytest.mark.parametrize("path", ["catalog.yaml", "benchmarks/alpaca.yaml"])
+@pytest.mark.parametrize("path", ["catalog.yaml", "catalog-llm.yaml", "benchmarks/alpaca.yaml"])
 def test_shipped_catalogs_load_and_validate_against_the_shipped_schema(path):
     import json
 
