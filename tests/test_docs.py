@@ -51,8 +51,8 @@ def lines() -> list:
     return list(found.values())
 
 
-# These load models or start processes: they get a process of their own, the others the one that runs the tests.
-HEAVY = {"build", "calibrate", "forget", "models", "plan", "report", "verify"}
+# These start servers: they get a process of their own, the others the one that runs the tests.
+HEAVY = {"models"}
 
 
 def say(folder: Path, command: str) -> tuple[int, str, str]:

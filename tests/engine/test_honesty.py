@@ -10,9 +10,9 @@ import pytest
 from house import CUTS, House, text
 
 import curate
+from curate.engine import inputs
 from curate.engine.build import build_datasets
 from curate.engine.housekeeping import collect_garbage, verify_version
-from curate.engine.stages import Runner
 from curate.engine.store import FileDigests
 from curate.errors import BuildError
 
@@ -75,14 +75,14 @@ def test_the_order_of_splits_counts(house):
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_no_result(house, monkeypatch):
-    real = Runner.read_tasks
+    real = inputs._read_tasks
 
-    def meddle(self, *arguments):
-        found = real(self, *arguments)
+    def meddle(*arguments):
+        found = real(*arguments)
         house.write("en", ["en\t1\tsomething quite different now"])
         return found
 
-    monkeypatch.setattr(Runner, "read_tasks", meddle)
+    monkeypatch.setattr(inputs, "_read_tasks", meddle)
     with pytest.raises(BuildError, match=r"en.txt changed while it was being read; build again"):
         house.build()
     monkeypatch.undo()

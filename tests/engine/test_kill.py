@@ -19,7 +19,7 @@ from curate.engine.store import Store
 from curate.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS, TRIES = 20, 60
+KILLS, TRIES = 8, 40
 SCRIPT = """
 import sys
 sys.path.insert(0, {plugin!r})
@@ -160,7 +160,9 @@ def test_a_dying_worker_is_reported_with_what_it_did(place):
 
 
 def test_a_script_without_a_main_guard_is_told_so(place):
-    script = (place / "build.py").read_text().replace('if __name__ == "__main__":', "if True:")
+    script = (
+        (place / "build.py").read_text().replace('if __name__ == "__main__":', "if True:").replace("wait=20", "wait=0")
+    )
     (place / "build.py").write_text(script)
     catalog = yaml.safe_load((place / "catalog.yaml").read_text())
     (place / "catalog.yaml").write_text(yaml.safe_dump({**catalog, "run": {"workers": 2}}))
