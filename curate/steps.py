@@ -32,6 +32,8 @@ from curate.files import regular
 from curate.rows import Kind, field_language, field_text, field_turns
 from curate.unused import Unused
 
+NAME = "polycurate"
+"""What our distribution is called."""
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
 
 
@@ -408,13 +410,27 @@ class Source(Step):
 
 
 # ---------------------------------------------------------------------------------------------------------------- registry
+def _checkout() -> dict[str, dict[str, str]]:
+    """The entry points in the ``pyproject.toml`` of a checkout, by group: a new part of ours is found without installing anew."""
+    import tomllib
+
+    file = Path(__file__).parents[1] / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
+    groups: dict[str, dict[str, str]] = project.get("entry-points", {}) if project.get("name") == NAME else {}
+    return groups
+
+
 @cache
 def _announced() -> dict[str, dict[str, EntryPoint]]:
     """What the installed packages announce, looked up once a process."""
     points: dict[str, dict[str, EntryPoint]] = {}
+    checkout = _checkout()
     for what, group in GROUPS.items():
         found = points.setdefault(what, {})
-        for point in entry_points(group=group):
+        announced = [one for one in entry_points(group=group) if not (checkout and one.dist and one.dist.name == NAME)]
+        for point in [EntryPoint(name, value, group) for name, value in checkout.get(group, {}).items()] + announced:
             other = found.get(point.name)
             if other is not None and other.value != point.value:
                 raise StepError(

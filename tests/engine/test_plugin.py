@@ -77,5 +77,24 @@ def test_two_plug_ins_of_one_name_are_an_error(tmp_path, monkeypatch):
         EntryPoint("shape", "other:Shape", "curate.steps"),
     ]
     monkeypatch.setattr(steps, "entry_points", lambda group: points if group == "curate.steps" else [])
-    with pytest.raises(steps.StepError, match="two installed packages offer a step 'shape'"):
-        steps.Registry.installed()
+    steps._announced.cache_clear()
+    try:
+        with pytest.raises(steps.StepError, match="two installed packages offer a step 'shape'"):
+            steps.Registry.installed()
+    finally:
+        steps._announced.cache_clear()
+
+
+def test_a_new_part_of_a_checkout_is_found_without_installing_anew(monkeypatch):
+    from curate import steps
+
+    written = steps._checkout()
+    assert written["curate.steps"]["shape"]
+    more = {**written, "curate.steps": {**written["curate.steps"], "new": "filters.shape:Shape"}}
+    monkeypatch.setattr(steps, "_checkout", lambda: more)
+    steps._announced.cache_clear()
+    try:
+        registry = steps.Registry.installed()
+        assert registry.get("step", "new") is registry.get("step", "shape")
+    finally:
+        steps._announced.cache_clear()
