@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from curate.cli import app
+from curate.cli.main import app
 
 CATALOG = """\
 version: 1

@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 import curate
-from curate.cli import app
+from curate.cli.main import app
 
 sys.path.insert(0, str(Path(__file__).parent))
 

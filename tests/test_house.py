@@ -109,7 +109,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_help_and_import_load_nothing_heavy():
-    loaded = run("-c", "import sys, curate, curate.cli; print(' '.join(sys.modules))").stdout.split()
+    loaded = run("-c", "import sys, curate, curate.cli.main; print(' '.join(sys.modules))").stdout.split()
     for heavy in (
         "polars",
         "pyarrow",

@@ -5,8 +5,9 @@ A change that is meant to give other rows (another threshold, word list, model) 
 
 from __future__ import annotations
 
-import curate
 from quick_start import build, shared_folder
+
+import curate
 
 VERSIONS = {
     "everyday": "11397d4010404f3b7d14",

@@ -164,7 +164,7 @@ def clean(tmp_path, capfd):
     """Runs a command and looks for what must be nowhere: on the terminal, in any file, in any file's name."""
 
     def run(*arguments: str, needles=tuple(NEEDLES)) -> str:
-        from curate.cli import app
+        from curate.cli.main import app
 
         found = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
         said = found.output + "".join(capfd.readouterr())

@@ -90,7 +90,7 @@ def test_every_step_that_scores_tells_its_scores(site):
 def test_every_command_is_in_the_reference(site):
     import typer
 
-    from curate import cli
+    from curate.cli import main as cli
 
     text = page(site, "reference/commands.html").text
     for name in typer.main.get_command(cli.app).commands:

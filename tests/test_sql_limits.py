@@ -461,7 +461,7 @@ def test_a_file_is_there_as_a_whole_or_as_it_was(built, tmp_path, format_):
 
 def test_pieces_are_written_as_one_answer(built, tmp_path, monkeypatch):
     """The same bytes whether a frame is written or its batches, and the keys of maps are texts in JSON."""
-    from curate.cli_answer import Format, print_answer
+    from curate.cli.answers import Format, print_answer
 
     sql = "SELECT range AS n, {'a': [range, NULL], 'm': MAP {range: 'x'}} AS s, 'é,\"\n' AS t, NULL AS e, 'ab'::BLOB AS b FROM range(10000)"
     with Database(built) as database:

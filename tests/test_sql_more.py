@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import curate
-from curate.cli_answer import Format, print_answer
+from curate.cli.answers import Format, print_answer
 from curate.sql import Database, Limits, QueryError
 
 NAMES = ("words", "a-b_c", "a_b-c", "a-b-c")

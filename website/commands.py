@@ -8,7 +8,7 @@ from typing import Any
 import markup
 import typer
 
-from curate import cli
+from curate.cli import main as cli
 
 
 def text() -> str:

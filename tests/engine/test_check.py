@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import curate
 from curate.catalog import CatalogError
-from curate.cli import app
+from curate.cli.main import app
 
 HEAD = """\
 version: 1

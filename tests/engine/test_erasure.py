@@ -18,7 +18,7 @@ import yaml
 import curate
 from curate.api import forget
 from curate.catalog.forgotten import FILE
-from curate.cli import app
+from curate.cli.main import app
 from curate.engine.history import tag_version
 from curate.engine.store import Store
 from curate.errors import BuildError, QueryError, StoreError

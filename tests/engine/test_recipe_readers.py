@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from curate.cli import app
+from curate.cli.main import app
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from fault_server import FaultServer, Reply

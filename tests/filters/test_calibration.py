@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 import curate
-from curate.cli import app
+from curate.cli.main import app
 from curate.rows import Kind, languages
 from curate.steps import Rows, StepError
 from filters.calibration import calibrate, choose_pairs

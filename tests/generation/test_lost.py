@@ -263,7 +263,7 @@ def test_what_failed_for_good_is_asked_again_only_if_somebody_says_so(house, tmp
 
 
 def cli():
-    from curate.cli import app
+    from curate.cli.main import app
 
     return app
 

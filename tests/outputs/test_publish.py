@@ -690,7 +690,7 @@ def test_no_secret_is_in_any_file_record_or_answer(built: Shop, hub: Hub, client
 def test_the_command_line_says_what_it_did(built: Shop, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from curate.cli_publish import app
+    from curate.cli.publish import app
 
     runner, store = CliRunner(), str(built.store.root)
     to = str(tmp_path / "out")

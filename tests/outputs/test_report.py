@@ -14,7 +14,7 @@ import pytest
 from report_bench import EXAM, OVERRIDE, SAID, SCRIPT, make_kinds, shared_store
 from typer.testing import CliRunner
 
-from curate.cli_report import app
+from curate.cli.report import app
 from curate.engine.store import Store
 from curate.errors import ExportError, StoreError
 from outputs.report import charts, report

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import curate
 from curate.api_review import review_export, review_import
-from curate.cli_review import app
+from curate.cli.review import app
 from curate.engine.store import Store
 from curate.errors import StepError, StoreError
 from curate.preferences.label_file import read_labels

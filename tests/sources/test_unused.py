@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from curate.cli import app
+from curate.cli.main import app
 from curate.unused import Unused
 from sources.dictionaries import Dictionary
 from sources.files import Csv, JsonLines, Parquet

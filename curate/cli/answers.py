@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from curate.cli_common import say
+from curate.cli.options import say
 
 if TYPE_CHECKING:
     import polars as pl

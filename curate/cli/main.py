@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from curate import cli_calibrate as asked
-from curate import cli_publish, cli_report, cli_review, cli_versions
-from curate.cli_answer import Format, print_answer
-from curate.cli_common import (
+from curate.cli import calibrate as asked
+from curate.cli import publish as cli_publish
+from curate.cli import report as cli_report
+from curate.cli import review as cli_review
+from curate.cli import versions as cli_versions
+from curate.cli.answers import Format, print_answer
+from curate.cli.options import (
     DEFAULT,
     CatalogFile,
     Datasets,
@@ -23,7 +26,7 @@ from curate.cli_common import (
     or_say,
     say,
 )
-from curate.cli_print import describe, first_sentence, tell_all, tell_finding
+from curate.cli.render import describe, first_sentence, tell_all, tell_finding
 from curate.terminal import guard_streams
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -225,7 +228,3 @@ def main() -> None:
 
         say(traceback.format_exc())
         raise SystemExit(1) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
 
 if TYPE_CHECKING:
     from outputs.license_gate import Verdict

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, or_fail, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, say
 
 if TYPE_CHECKING:
     from outputs.report import Reported

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, or_fail, say
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, say
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Export a sample for people to review, and import what they say."

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from curate.cli_answer import Format, print_answer
-from curate.cli_common import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
-from curate.cli_print import print_difference, print_funnel, print_story, tell, tell_export
+from curate.cli.answers import Format, print_answer
+from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
+from curate.cli.render import print_difference, print_funnel, print_story, tell, tell_export
 
 app = typer.Typer()
 
