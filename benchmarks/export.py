@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.catalog import Mark, StepUse
-from curate.exports import Version
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Registry
+from curate.steps.outputs import Version
 from outputs.export import export
 
 BARE = "pyarrow"

@@ -14,7 +14,6 @@ import numpy as np
 import regex
 from language_texts import DOUBT, MEMBERS, MOST_FOREIGN, VOTES, Answers, Item, Replayed, held_vote, is_right
 
-from curate.backends import LanguageIdentifier
 from curate.models import language_data as data
 from curate.models.labels import find_scripts
 from curate.models.vote import Vote
@@ -32,6 +31,7 @@ from curate.models.vote_score import (
     weights_for,
 )
 from curate.rows import languages
+from curate.steps.models import LanguageIdentifier
 
 
 def kept_few(items: list[Item]) -> list[Item]:

@@ -19,13 +19,13 @@ import polars as pl
 import psutil
 import regex
 
-from curate.backends import Identified, LanguageIdentifier
 from curate.models import language_data as data
 from curate.models.labels import find_scripts
 from curate.models.texts import make_fit, strip_tashkeel
 from curate.models.vote import Vote, Voters
 from curate.rows import languages, text
 from curate.steps import Registry
+from curate.steps.models import Identified, LanguageIdentifier
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MEMBERS = ("fasttext", "eld", "cld2", "lingua", "heliport")

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from curate.backends import Request, Sampling
 from curate.models.answers import AnswerCache
 from curate.models.vllm import Vllm
+from curate.steps.models import Request, Sampling
 
 LANGUAGES = ("English", "Español", "Kiswahili", "हिन्दी", "العربية", "中文", "ไทย", "Yorùbá")
 THINGS = ("rivers", "bread", "clocks", "bees", "bridges", "salt", "maps", "kites", "wells", "lanterns")

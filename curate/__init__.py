@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         report,
         schema,
     )
-    from curate.api_review import review_export, review_import
+    from curate.api.review import review_export, review_import
     from curate.catalog import CatalogError
     from curate.errors import BuildError, CurateError, ExportError, PublishError, QueryError, StoreError
 
@@ -44,7 +44,7 @@ check_packages()
 _PLACES = {
     **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "check", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "schema"), "curate.api"),
     **dict.fromkeys(("BuildError", "CurateError", "ExportError", "PublishError", "QueryError", "StoreError"), "curate.errors"),
-    **dict.fromkeys(("review_export", "review_import"), "curate.api_review"),
+    **dict.fromkeys(("review_export", "review_import"), "curate.api.review"),
     "CatalogError": "curate.catalog",
 }  # fmt: skip
 

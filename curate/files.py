@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from glob import has_magic
 from pathlib import Path
 
@@ -96,3 +97,12 @@ def _expand(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """Content digest of files in order, each with its length; 64 hexadecimal digits."""
+    whole = hashlib.blake2b(digest_size=32)
+    for path in paths:
+        with regular(path).open("rb") as file:
+            whole.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest())
+    return whole.hexdigest()

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.backends import Answer
+from curate.steps.models import Answer
 
 
 @dataclass

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from curate.catalog.document import nearest
 from curate.errors import StepError
+from curate.files import digest_files
 from curate.rows import Kind, languages
-from curate.steps import Encoder, Rows, digest_files
+from curate.steps import Encoder, Rows
 from filters import contamination_files as from_files
 from filters.contamination_registry import Benchmark
 from filters.contamination_signs import SAME

@@ -21,9 +21,9 @@ import polars as pl
 import pyarrow as pa
 import regex
 
-from curate.backends import Aligner
 from curate.rows import Kind, languages, text
 from curate.steps import Context, Rows, StepError
+from curate.steps.models import Aligner
 
 Floats = npt.NDArray[np.float64]
 SAMPLE = pa.schema([("pair", pa.string()), ("id", pa.string()), ("source", pa.string()), ("target", pa.string())])

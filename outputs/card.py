@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from curate.engine.store import Store
-from curate.exports import Version
 from curate.rows import Kind, schema
 from curate.steps import Registry
+from curate.steps.outputs import Version
 from outputs import card_words as words
 from outputs.card_header import dump, header
 from outputs.export import open_version

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from curate.exports import Version
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
+from curate.steps.outputs import Version
 from outputs.layout import Layout
 from outputs.layout import header as configs
 from outputs.license_gate import Verdict

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from curate.engine.fingerprint import model_names
 from curate.engine.funnel import Funnel, render
 from curate.errors import CurateError
-from curate.exports import Version
 from curate.steps import Registry
+from curate.steps.outputs import Version
 from outputs.license_gate import Share, Verdict
 from outputs.licenses import Book
 from outputs.markdown import code, prose, table, value

@@ -19,7 +19,7 @@ from curate._version import __version__
 from curate.catalog import StepUse
 from curate.engine.store import Store
 from curate.errors import ExportError
-from curate.exports import Version, Written
+from curate.steps.outputs import Version, Written
 
 REPORT = "export.json"
 

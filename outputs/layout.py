@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from curate.engine.shards import COMPRESSION
 from curate.errors import PublishError
-from curate.exports import Version
 from curate.rows import Kind, schema
+from curate.steps.outputs import Version
 
 DEFAULT = "default"
 _OPEN_AT_ONCE = 128

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.errors import PublishError
-from curate.exports import Version
+from curate.steps.outputs import Version
 from outputs.licenses import Book, Clash, Joined, Terms
 from outputs.model_terms import Known, answers, hops, known_models
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.engine.integrity import read_sealed
-from curate.exports import Version
+from curate.steps.outputs import Version
 from outputs.licenses import Book, Terms
 
 _ARROW = " → "

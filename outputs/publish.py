@@ -25,8 +25,8 @@ from curate._version import __version__
 from curate.engine.integrity import read_sealed, seal
 from curate.engine.store import Store, write_atomically
 from curate.errors import CurateError, PublishError
-from curate.exports import Version
 from curate.redact import Redactor, secrets_of_environment, secrets_of_url
+from curate.steps.outputs import Version
 from outputs import card as cards
 from outputs.card_header import check
 from outputs.layout import Item, Layout, files, lay_out

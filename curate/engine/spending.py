@@ -93,7 +93,7 @@ class _Sum:
 
 
 class BuildLedger:
-    """The :class:`curate.backends.Ledger` of one build, for one stage at a time."""
+    """The :class:`curate.steps.models.Ledger` of one build, for one stage at a time."""
 
     def __init__(self, root: Path, build: str, budget: dict[str, Any]) -> None:
         self._root = root
@@ -110,7 +110,7 @@ class BuildLedger:
         self._held = _Sum()
 
     def reserve(self, model: str, tokens: int, money: float) -> int:
-        """Asks for one call that may cost this much; see :class:`curate.backends.Ledger`."""
+        """Asks for one call that may cost this much; see :class:`curate.steps.models.Ledger`."""
         with self._lock:
             would = {"calls": self._spent.calls + self._held.calls + 1, "tokens": self._spent.tokens + self._held.tokens + tokens,
                      "money": self._spent.money + self._held.money + money}  # fmt: skip

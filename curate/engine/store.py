@@ -21,8 +21,7 @@ from typing import Any
 
 from curate.engine.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
 from curate.errors import DamagedError, StoreError
-from curate.files import stamp
-from curate.steps import digest_files
+from curate.files import digest_files, stamp
 
 FORMAT = 2
 _LISTS: dict[str, tuple[tuple[int, int, int, int], Mapping[str, tuple[int, str]]]] = {}

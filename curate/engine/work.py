@@ -34,9 +34,10 @@ from curate.engine.context import WorkerContext
 from curate.engine.integrity import file_digest
 from curate.engine.shards import COMPRESSION, Cuts, cut, write_parquet, write_shard
 from curate.engine.store import Store, sync_folder
+from curate.files import digest_files
 from curate.rows import Kind, content_digest, with_ids
 from curate.rows.ids import line_id
-from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit, digest_files
+from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit
 from curate.unused import Unused
 
 _BATCH = 2_048

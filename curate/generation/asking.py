@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from curate.backends import Answer, Generator, Request
 from curate.catalog.document import nearest
 from curate.errors import StepError
 from curate.generation.prompts import Prompt, disarm, language_name, load_prompt
 from curate.models.answers import question_key
 from curate.rows.languages import UNKNOWN
 from curate.steps import Context
+from curate.steps.models import Answer, Generator, Request
 from curate.unanswered import Unanswered, current
 
 K = TypeVar("K")

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from curate.backends import Encoder
 from curate.generation.conversations import question_and_answer
 from curate.generation.diversity import Overlaps, grams
 from curate.generation.making import random_numbers
 from curate.rows.text import scramble
 from curate.steps import Rows
+from curate.steps.models import Encoder
 
 Choice = Literal["random", "nearest", "first"]
 

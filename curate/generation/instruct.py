@@ -15,7 +15,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from curate.backends import Sampling
 from curate.catalog.params import Decision, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.generation import asking
 from curate.generation.asking import check_languages
@@ -24,6 +23,7 @@ from curate.generation.instruct_seeds import PEOPLE
 from curate.generation.prompts import Prompting, Template, prompt_problems
 from curate.rows import Kind
 from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.steps.models import Sampling
 
 HOLES = ("examples", "topic", "persona", "passage", "count", "form", "language", "language_name", "language_own_name")
 

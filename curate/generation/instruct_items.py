@@ -11,10 +11,10 @@ import orjson
 import polars as pl
 import regex
 
-from curate.backends import Answer
 from curate.generation.asking import Broken, clean
 from curate.generation.diversity import normalized
 from curate.rows.text import UNSPACED, letter_weights
+from curate.steps.models import Answer
 
 _FENCED = regex.compile(r"```[\w-]*\s*\n(.*?)(?:\n```|\Z)", regex.DOTALL)
 _DECODER = json.JSONDecoder()

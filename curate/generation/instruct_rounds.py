@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 
-from curate.backends import Answer, Request, signed
 from curate.errors import StepError
 from curate.generation.asking import Outcome, Question, ask
 from curate.generation.conversations import last_prompts
@@ -27,6 +26,7 @@ from curate.rows.ids import row_ids
 from curate.rows.kinds import MESSAGES
 from curate.rows.languages import base
 from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps.models import Answer, Request, signed
 
 if TYPE_CHECKING:
     from curate.generation.instruct import Instruct

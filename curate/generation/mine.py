@@ -18,7 +18,6 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, PositiveInt
 
-from curate.backends import Encoder
 from curate.catalog.params import EncoderName, LanguageTag, PerLanguage
 from curate.data_files import DataFile
 from curate.errors import StepError
@@ -30,6 +29,7 @@ from curate.generation.sentences import ABBREVIATIONS
 from curate.rows import Kind, languages, text, unknown_fields
 from curate.rows.kinds import LINEAGE
 from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.steps.models import Encoder
 
 # Where no threshold is given, near the best F1 of the embedded encoders on real data (docs/mine.md): for encoders whose
 # cosines are spread from 0 to 1 (LaBSE too), and for those that crowd them together (e5).

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from curate.backends import Encoder
 from curate.rows.ids import hash_texts
+from curate.steps.models import Encoder
 
 Numbers = npt.NDArray[np.int64]
 _TEXTS = pa.schema([("text", pa.string())])

@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from curate.backends import Sampling
 from curate.catalog.params import EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.generation import asking
 from curate.generation.asking import schema_problems
@@ -23,6 +22,7 @@ from curate.generation.prompts import Prompting, Template, prompt_problems
 from curate.generation.respond_work import ANSWER_IN, Work
 from curate.rows import Kind
 from curate.steps import Context, NewRows, Rows, RowStep
+from curate.steps.models import Sampling
 
 _HOLES = (
     "language",

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from curate.backends import Answer, Request, signed
 from curate.generation.asking import (
     Broken,
     Outcome,
@@ -34,6 +33,7 @@ from curate.generation.prompts import (
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
 from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps.models import Answer, Request, signed
 
 ANSWER_IN = "respond/answer_in"
 

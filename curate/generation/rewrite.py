@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from curate.backends import Answer, Request, Sampling, signed
 from curate.catalog.document import nearest
 from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
 from curate.errors import StepError
@@ -48,6 +47,7 @@ from curate.rows import Kind
 from curate.rows.fields import answer_field
 from curate.rows.kinds import payload
 from curate.steps import BadRow, Context, NewRows, Rows, RowStep
+from curate.steps.models import Answer, Request, Sampling, signed
 
 _LANGUAGES = (
     "language",

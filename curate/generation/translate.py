@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from curate.backends import Sampling
 from curate.catalog.params import (
     Amount,
     Decision,
@@ -42,6 +41,7 @@ from curate.rows import Kind
 from curate.rows.kinds import Role
 from curate.rows.languages import UNKNOWN
 from curate.steps import CatalogFacts, Context, NewRows, Rows, RowStep
+from curate.steps.models import Sampling
 
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 

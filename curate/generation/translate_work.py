@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
-from curate.backends import Encoder, Generator, LanguageIdentifier, Translator, signed
 from curate.errors import StepError
 from curate.generation.examples import Examples
 from curate.generation.making import as_they_are, failed, hash_of, new_rows
@@ -22,6 +21,7 @@ from curate.generation.translate_sentences import Sentences
 from curate.rows import Kind, payload
 from curate.rows.languages import UNKNOWN
 from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps.models import Encoder, Generator, LanguageIdentifier, Translator, signed
 
 if TYPE_CHECKING:
     from curate.generation.translate import Translate

@@ -17,7 +17,6 @@ import pyarrow as pa
 import regex
 from pydantic import Field
 
-from curate.backends import Aligner
 from curate.catalog.params import AlignerName, RowsName
 from curate.data_files import DataFile
 from curate.generation.making import new_rows
@@ -27,6 +26,7 @@ from curate.generation.words import Lexicon, count_words, is_run
 from curate.rows import Kind
 from curate.rows.fields import latest_value
 from curate.steps import Context, GatherStep, NewRows, Rows, StepError
+from curate.steps.models import Aligner
 
 _DIGIT = regex.compile(r"\p{N}")
 _LETTERS = regex.compile(r"\p{L}")

@@ -1,4 +1,4 @@
-"""A batch of requests is looked up, the rest asked, and everything read: the :class:`curate.backends.Generator` of every OpenAI-compatible server.
+"""A batch of requests is looked up, the rest asked, and everything read: the :class:`curate.steps.models.Generator` of every OpenAI-compatible server.
 
 Batch-first outside, for callers in any thread; side by side on the process's event loop inside. Raw answers are kept before they
 are read, so reading them again, after a crash or with other eyes, asks nobody.
@@ -15,7 +15,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from curate.backends import Answer, Done, Finish, Ledger, Request
 from curate.errors import ContentFilterError, CurateError, ModelError
 from curate.models.answers import AnswerCache, AnswerWriter
 from curate.models.asking import Asker, Job, Outcome
@@ -24,6 +23,7 @@ from curate.models.openai_wire import MalformedAnswer, Manner, Question, check_s
 from curate.models.spending import Meter, Price, Tally
 from curate.models.structured import compile_schema
 from curate.models.supported import Supported
+from curate.steps.models import Answer, Done, Finish, Ledger, Request
 
 _LOOK = 1.0
 """Seconds after which a waiting caller looks whether the work behind is still alive."""
@@ -90,7 +90,7 @@ class OpenAIGenerator:
             self._asker.ledger = ledger
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
-        """An answer to each request, in order; see :class:`curate.backends.Generator`.
+        """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         Raises:
             ModelError: the server is away, the key is refused, failures come in a storm, a request asks for what the catalog

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from curate.backends import Ledger
 from curate.errors import BudgetError, ConnectError, ContentFilterError, ModelError, RequestError, ServerError
 from curate.models.answers import AnswerWriter
 from curate.models.openai_calls import Endpoint, Line, pause_before
 from curate.models.openai_wire import Question, finish_of, may_keep, text_size, usage_of
 from curate.models.spending import Meter, Tally
+from curate.steps.models import Ledger
 
 WINDOW, FEWEST = 50, 20
 """Of so many last questions (once so many have ended) no greater share than ``max_failed`` may have failed for good."""

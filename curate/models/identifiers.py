@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from curate.backends import Identified, Model
 from curate.catalog.params import Role
 from curate.data_files import DataFile
 from curate.errors import ModelError
@@ -22,6 +21,7 @@ from curate.models.labels import Guess, identify_each, tag_of
 from curate.models.language_data import DATA, weak_languages
 from curate.models.supported import Supported
 from curate.rows import languages
+from curate.steps.models import Identified, Model
 
 
 class WheelIdentifier(Model):

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import regex
 
-from curate.backends import Identified
 from curate.models.texts import count_scripts, make_fit
 from curate.rows import languages
+from curate.steps.models import Identified
 
 _LETTER = regex.compile(r"\p{L}")
 _CAPITALS = regex.compile(r"\p{Lu}{4}")

@@ -20,7 +20,6 @@ import orjson
 import regex
 from pydantic import Field, model_validator
 
-from curate.backends import Answer, Done, Model, Request
 from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import BudgetError, ModelError
 from curate.models.answering import OpenAIGenerator
@@ -30,6 +29,7 @@ from curate.models.openai_calls import Endpoint
 from curate.models.openai_wire import Manner, unknown_keys
 from curate.models.packaged import PACKAGES, Package, fetch_packaged
 from curate.models.supported import Supported
+from curate.steps.models import Answer, Done, Model, Request
 
 _SPLIT = regex.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -229,7 +229,7 @@ class LlamaCppGenerator(OpenAIGenerator):
         """As every OpenAI-compatible generator; a server that died is told with its last lines, and started anew by the next call.
 
         Raises:
-            ModelError, BudgetError: as :class:`curate.backends.Generator` says.
+            ModelError, BudgetError: as :class:`curate.steps.models.Generator` says.
         """
         try:
             return super().generate(requests, done)

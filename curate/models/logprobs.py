@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from curate.backends import TokenLogprob
+from curate.steps.models import TokenLogprob
 
 LEAST_LOGPROB = -9999.0
 """Stands for the logarithm of 0, as vLLM writes it; JSON has no infinity."""

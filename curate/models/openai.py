@@ -13,7 +13,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import Field, model_validator
 
-from curate.backends import Model
 from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.models.answering import OpenAIGenerator
 from curate.models.openai_calls import Endpoint, base_address
@@ -21,6 +20,7 @@ from curate.models.openai_wire import Manner, unknown_keys
 from curate.models.secret import Secret
 from curate.models.spending import Price
 from curate.models.supported import Supported
+from curate.steps.models import Model
 
 
 class OpenAI(Model):

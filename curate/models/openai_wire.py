@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import orjson
 
-from curate.backends import Answer, Finish, Request, Sampling, TokenLogprob
 from curate.errors import BadRequestError, ContentFilterError, ModelError
 from curate.models.answers import question_key
 from curate.models.chat import without_system
@@ -23,6 +22,7 @@ from curate.models.seeds import effective_seed
 from curate.models.served import other_model
 from curate.models.structured import compile_schema, fit_for_wire
 from curate.models.thoughts import field_thoughts, split_thoughts
+from curate.steps.models import Answer, Finish, Request, Sampling, TokenLogprob
 
 Dialect = Literal["vllm", "llamacpp", "openai"]
 Structured = Literal["json_schema", "json_object", "prompt", "none"]

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from curate.backends import Aligner, Encoder, Generator, LanguageIdentifier, Model, Request, Sampling, Translator
 from curate.catalog.params import Reference
 from curate.errors import CurateError
 from curate.redact import Redactor, secrets_of
+from curate.steps.models import Aligner, Encoder, Generator, LanguageIdentifier, Model, Request, Sampling, Translator
 
 # Two sentences of equal meaning in each language.
 SENTENCES: Mapping[str, tuple[str, str]] = {

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.backends import Done, RewardModel
 from curate.catalog.document import nearest
 from curate.catalog.params import Count, LanguageTag, Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.supported import Supported
 from curate.models.weights import Weights
+from curate.steps.models import Done, RewardModel
 
 Conversation = tuple[tuple[str, str], ...]
 Scores = npt.NDArray[np.float32]
@@ -160,7 +160,7 @@ class _Loaded:
         return self._supports(language)
 
     def score(self, conversations: Sequence[Sequence[tuple[str, str]]], done: Done | None = None) -> Scores:
-        """See :class:`curate.backends.RewardModel`."""
+        """See :class:`curate.steps.models.RewardModel`."""
         asked: dict[Conversation, list[int]] = {}
         for place, turns in enumerate(conversations):
             one = tuple((role, content) for role, content in turns)

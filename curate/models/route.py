@@ -17,7 +17,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from curate.backends import Done, LanguagePairs, Translator
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Params, Role, TranslatorName
 from curate.data_files import DataFile
@@ -26,6 +25,7 @@ from curate.models.pairs import Pair, match_pair, parse_pair
 from curate.models.translation import Translated
 from curate.rows import languages
 from curate.steps import Model
+from curate.steps.models import Done, LanguagePairs, Translator
 
 _MOST_SHOWN = 6
 
@@ -212,7 +212,7 @@ class _Unloaded:
 
 
 class RoutePairs:
-    """The :class:`curate.backends.LanguagePairs` of a route."""
+    """The :class:`curate.steps.models.LanguagePairs` of a route."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -226,7 +226,7 @@ class RoutePairs:
 
 
 class Router:
-    """A :class:`curate.backends.Translator` that sends each pair the best way."""
+    """A :class:`curate.steps.models.Translator` that sends each pair the best way."""
 
     def __init__(self, route: Route, translators: Mapping[str, Translator], uses: Mapping[str, str]) -> None:
         self._route = route

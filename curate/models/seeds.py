@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from curate.backends import Sampling
 from curate.models.answers import question_key
+from curate.steps.models import Sampling
 
 # llama.cpp takes 32 bits and means "at random" by the highest number, some servers take a signed integer of 32 bits.
 _LARGEST = 2**31 - 1

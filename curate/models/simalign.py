@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.backends import Aligner, Alignment
 from curate.catalog.params import Role, Runtime
 from curate.errors import ModelError
 from curate.models.devices import OnDevice
 from curate.models.weights import Weights
+from curate.steps.models import Aligner, Alignment
 
 _NOTHING = float("nan")
 Grid = npt.NDArray[np.float64]

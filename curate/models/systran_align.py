@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.backends import Aligner, Alignment
 from curate.catalog.params import Role, Runtime
 from curate.errors import ModelError
 from curate.models.symmetry import Symmetry, symmetrize
 from curate.steps import Model
+from curate.steps.models import Aligner, Alignment
 
 _NULL = 0.08
 """fast_align's chance that a word is the translation of nothing."""

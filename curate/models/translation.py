@@ -15,13 +15,13 @@ from typing import Any
 
 import regex
 
-from curate.backends import Done, Model
 from curate.errors import ModelError
 from curate.models.answers import AnswerCache, question_key
 from curate.models.pairs import Pairs
 from curate.models.spelling import Spelling
 from curate.models.texts import make_fit
 from curate.rows import languages
+from curate.steps.models import Done, Model
 
 _LETTER = regex.compile(r"\p{L}")
 _BREAKS = regex.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -58,7 +58,7 @@ class _Part:
 
 
 class SentenceTranslator:
-    """A :class:`curate.backends.Translator` around an engine."""
+    """A :class:`curate.steps.models.Translator` around an engine."""
 
     def __init__(
         self,

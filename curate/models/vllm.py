@@ -16,7 +16,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import regex
 from pydantic import Field, model_validator
 
-from curate.backends import Model
 from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import ModelError
@@ -27,6 +26,7 @@ from curate.models.devices import takes_device
 from curate.models.hub import digest_folder, resolve_commit
 from curate.models.supported import Supported
 from curate.models.vllm_engine import VllmGenerator
+from curate.steps.models import Model
 
 OLDEST = (0, 30)
 # How an engine does its work, not what it works out. Every other option may change answers, so it is identity.

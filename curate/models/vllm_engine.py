@@ -12,19 +12,19 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from curate.backends import Answer, Done, Ledger, Request
 from curate.errors import BudgetError, ModelError
 from curate.models.answers import AnswerCache, question_key
 from curate.models.chat import ChatTemplate, RefusedChat
 from curate.models.seeds import effective_seed
 from curate.models.structured import compile_schema
 from curate.models.vllm_said import Asked, failure, is_empty, loosened, raw_of, read
+from curate.steps.models import Answer, Done, Ledger, Request
 
 _SAMPLING = ("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
 
 
 class VllmGenerator:
-    """A loaded engine: a :class:`curate.backends.Generator`. Questions of several threads are answered one call after the other."""
+    """A loaded engine: a :class:`curate.steps.models.Generator`. Questions of several threads are answered one call after the other."""
 
     def __init__(self, engine: Any, chat: ChatTemplate, cache: AnswerCache, *, name: str, split: bool,
                  supports: Callable[[str], bool]) -> None:  # fmt: skip
@@ -85,7 +85,7 @@ class VllmGenerator:
                 shutdown()
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
-        """An answer to each request, in order; see :class:`curate.backends.Generator`.
+        """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         At temperature 0 all samples of a question are one answer. A prompt that is too long, a template that refuses the turns,
         parameters or a schema that vLLM refuses: that request fails, and is asked again another time.

@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from curate.backends import Answer, Request, TokenLogprob
 from curate.models.openai_wire import LEAST_LOGPROB, finished, read_thoughts
+from curate.steps.models import Answer, Request, TokenLogprob
 
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}
 _KEPT = frozenset(

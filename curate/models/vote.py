@@ -17,7 +17,6 @@ import numpy as np
 import orjson
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from curate.backends import Identified, LanguageIdentifier, Model
 from curate.catalog.document import nearest
 from curate.catalog.params import IdentifierName, LanguageTag, Role, Runtime
 from curate.errors import ModelError
@@ -39,6 +38,7 @@ from curate.models.vote_score import (
 )
 from curate.rows import languages
 from curate.steps import Registry
+from curate.steps.models import Identified, LanguageIdentifier, Model
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _LABELS = 10
@@ -180,7 +180,7 @@ class Vote(Model):
 
 
 class Voters:
-    """A :class:`curate.backends.LanguageIdentifier` that asks several."""
+    """A :class:`curate.steps.models.LanguageIdentifier` that asks several."""
 
     def __init__(
         self,

@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from curate.backends import Identified, LanguageIdentifier
 from curate.models import language_data as data
 from curate.models.labels import find_scripts
 from curate.rows import languages, text
+from curate.steps.models import Identified, LanguageIdentifier
 
 Floats = npt.NDArray[np.float32]
 FLOOR = float(np.log(1e-4))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from curate.backends import Model
 from curate.errors import ModelError
 from curate.models.hub import digest_folder, resolve_commit
+from curate.steps.models import Model
 
 
 class Weights(Model):

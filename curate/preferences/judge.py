@@ -15,7 +15,6 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from curate.backends import Sampling
 from curate.catalog.params import Amount, Decision, LanguageTag, ModelName, PerLanguage, Role, RowsName, Share
 from curate.generation import asking
 from curate.generation.asking import check_languages
@@ -28,6 +27,7 @@ from curate.preferences.judge_texts import Item, items_of
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN
 from curate.steps import Context, Rows, ScoreStep
+from curate.steps.models import Sampling
 
 _MARGIN = {"pairwise": 0.5, "direct": 0.5, "reference": 0.02}
 """Of a pair, unless 'min_margin' says: half the scale of verdicts, half a level, two hundredths of a cosine."""

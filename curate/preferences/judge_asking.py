@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from curate.backends import Answer, Request
 from curate.generation.asking import Outcome, Question, ask, clean, whole
 from curate.generation.making import hash_of
 from curate.generation.prompts import Prompt, fence, language_values, load_prompts, own_prompts
@@ -27,6 +26,7 @@ from curate.preferences.judge_texts import Item
 from curate.preferences.judge_verdicts import PAIR, Verdict, of_orders, probabilities, read_label, read_level
 from curate.rows import Kind
 from curate.steps import Context
+from curate.steps.models import Answer, Request
 
 if TYPE_CHECKING:
     from curate.preferences.judge import Judge

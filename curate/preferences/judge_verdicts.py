@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import regex
 
-from curate.backends import Answer, TokenLogprob
 from curate.generation.asking import Broken
+from curate.steps.models import Answer, TokenLogprob
 
 PAIR = {"A": 1.0, "B": -1.0, "tie": 0.0}
 """What a label says: the answer shown first is better, the one shown second, neither."""

@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from curate.backends import Sampling
 from curate.catalog.params import Amount, EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.generation import asking
@@ -36,6 +35,7 @@ from curate.preferences.revise_work import Work
 from curate.preferences.vote_answers import Form
 from curate.rows import Kind
 from curate.steps import Context, NewRows, Rows, RowStep
+from curate.steps.models import Sampling
 
 Names = GeneratorName | tuple[GeneratorName, ...]
 _WARM = "would all be the same at temperature 0; set sampling.temperature"

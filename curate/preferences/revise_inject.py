@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from curate.backends import Answer
 from curate.generation.asking import Broken, Question, clean, whole
 from curate.generation.making import random_numbers
 from curate.generation.prompts import fence
@@ -13,6 +12,7 @@ from curate.preferences.candidates import plain
 from curate.preferences.revise_cases import Case, Key
 from curate.preferences.revise_errors import RULES, Fault, faults, replaced, steps_of
 from curate.preferences.revise_texts import said, shown
+from curate.steps.models import Answer
 
 if TYPE_CHECKING:
     from curate.preferences.revise_work import Work

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from curate.backends import signed
 from curate.generation.making import new_rows
 from curate.preferences.revise_check import Checked
 from curate.preferences.revise_errors import joined, steps_of
 from curate.preferences.revise_texts import blank, said
 from curate.rows import Kind
+from curate.steps.models import signed
 
 if TYPE_CHECKING:
     from curate.preferences.revise import Revise

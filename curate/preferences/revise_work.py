@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from curate.backends import Answer, Request
 from curate.generation.asking import Broken, Outcome, Question, ask, check_languages, clean, whole
 from curate.generation.conversations import split_reasoning
 from curate.generation.making import failed, hash_of
@@ -19,6 +18,7 @@ from curate.preferences.revise_rows import Made, made_rows
 from curate.preferences.revise_texts import Asked, perspective, prompts_of, said, shown
 from curate.rows import Kind
 from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps.models import Answer, Request
 
 if TYPE_CHECKING:
     from curate.preferences.revise import Revise

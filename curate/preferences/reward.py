@@ -17,7 +17,6 @@ import polars as pl
 import pyarrow as pa
 from pydantic import PositiveInt, model_validator
 
-from curate.backends import RewardModel, Translator
 from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
 from curate.data_files import DataFile
 from curate.generation.prompts import disarm
@@ -31,6 +30,7 @@ from curate.pairs.lengths import LENGTHS
 from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep, StepError
+from curate.steps.models import RewardModel, Translator
 
 Turns = tuple[tuple[str, str], ...]
 _ROLES = frozenset({"system", "user", "assistant"})

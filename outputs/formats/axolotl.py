@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import PrivateAttr
 
-from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
+from curate.steps.outputs import Version, Written
 from outputs.formats.forms import conversation, unfit
 from outputs.formats.readme import Guide, write_yaml
 from outputs.formats.rendered import RenderedForm

@@ -17,9 +17,9 @@ from pydantic import PositiveInt
 
 from curate.catalog.document import nearest
 from curate.errors import ExportError
-from curate.exports import Output, Version, Written
 from curate.rows import Kind, payload
 from curate.steps import Rows
+from curate.steps.outputs import Output, Version, Written
 from outputs.formats.files import Compression, Format, SplitFiles, digest_of, relative
 from outputs.formats.readme import Guide, write_readme
 from outputs.formats.turns import Misread, System, Turn, with_system

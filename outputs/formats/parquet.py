@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from curate.exports import Version, Written
 from curate.rows import Kind, payload, schema
+from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format, SplitFiles, digest_of, relative
 from outputs.formats.forms import DATA, Form
 from outputs.formats.readme import Guide, write_readme

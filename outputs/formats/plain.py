@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import PositiveInt
 
-from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING, Role
+from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import Form, conversation
 from outputs.formats.llama_factory import SAID, SAYINGS, TAGS

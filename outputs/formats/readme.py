@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from curate.exports import Version, Written
+from curate.steps.outputs import Version, Written
 
 if TYPE_CHECKING:
     from outputs.formats.forms import Form

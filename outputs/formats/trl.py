@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
+from curate.steps.outputs import Version, Written
 from outputs.formats.forms import Form, conversation, score_of, unfit
 from outputs.formats.readme import Guide, data_readme, write_yaml
 from outputs.formats.turns import (

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from curate.exports import Version, Written
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
+from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation, unfit
 from outputs.formats.readme import Guide, write_yaml

@@ -15,9 +15,9 @@ import polars as pl
 from curate.engine.estimate import last_estimate
 from curate.engine.store import Store
 from curate.errors import CurateError, ExportError
-from curate.exports import Version
 from curate.rows import Kind
 from curate.steps import Registry
+from curate.steps.outputs import Version
 from outputs.card import about
 from outputs.card_words import unassessed
 from outputs.license_gate import judge

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from curate.exports import Version
 from curate.rows import Kind
 from curate.rows.ids import hash_texts
+from curate.steps.outputs import Version
 from outputs.report.thresholds import Limit, owner
 
 BINS = 40

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from curate.exports import Version
+from curate.steps.outputs import Version
 from outputs.report.markup import UNSEEN, Html, joined, tag
 from outputs.report.sections import listed, section
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from curate.engine.store import Store
 from curate.errors import CurateError
-from curate.exports import Version
 from curate.rows import Kind, schema
 from curate.rows.fields import field_text as text_of
 from curate.rows.kinds import kind_of
+from curate.steps.outputs import Version
 from outputs.report.data import File
 from outputs.report.markup import direction, html_language
 

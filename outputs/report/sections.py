@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from curate.engine.funnel import Funnel
-from curate.exports import Version
+from curate.steps.outputs import Version
 from outputs.license_gate import Verdict
 from outputs.report import charts
 from outputs.report.data import Survey

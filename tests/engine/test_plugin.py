@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.errors import StepError
+
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = """\
 version: 1
@@ -70,7 +72,7 @@ def test_without_it_the_names_are_unknown(tmp_path):
 def test_two_plug_ins_of_one_name_are_an_error(tmp_path, monkeypatch):
     from importlib.metadata import EntryPoint
 
-    from curate import steps
+    from curate.steps import registry as steps
 
     points = [
         EntryPoint("shape", "filters.shape:Shape", "curate.steps"),
@@ -79,14 +81,14 @@ def test_two_plug_ins_of_one_name_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "entry_points", lambda group: points if group == "curate.steps" else [])
     steps._announced.cache_clear()
     try:
-        with pytest.raises(steps.StepError, match="two installed packages offer a step 'shape'"):
+        with pytest.raises(StepError, match="two installed packages offer a step 'shape'"):
             steps.Registry.installed()
     finally:
         steps._announced.cache_clear()
 
 
 def test_a_new_part_of_a_checkout_is_found_without_installing_anew(monkeypatch):
-    from curate import steps
+    from curate.steps import registry as steps
 
     written = steps._checkout()
     assert written["curate.steps"]["shape"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from curate.backends import Identified
 from curate.rows import Kind
+from curate.steps.models import Identified
 from filters.language import Language
 
 DANISH = "Vi gik en lang tur langs vandet, og bagefter drak vi varm kakao i køkkenet."

@@ -11,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 import curate
-from curate.backends import Alignment, Identified
 from curate.catalog.params import Mark
 from curate.rows import Kind
 from curate.steps import Rows, StepError
+from curate.steps.models import Alignment, Identified
 from filters import pair_align
 from filters.pair_quality import PairQuality
 

@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from curate.backends import Answer, Request
 from curate.rows import Kind, schema, with_ids
 from curate.steps import NewRows, Rows
+from curate.steps.models import Answer, Request
 
 LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.backends import Answer, Request
 from curate.errors import ModelError
 from curate.generation.asking import Broken, Question, Ticks, ask, clean, whole
+from curate.steps.models import Answer, Request
 from curate.unanswered import Unanswered, noting
 
 

@@ -8,12 +8,12 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from curate.backends import Answer
 from curate.errors import StepError
 from curate.generation.instruct import Instruct
 from curate.generation.instruct_items import Contract, NewItem, Refused, holds
 from curate.generation.instruct_seeds import load_data, pieces, shipped_people
 from curate.rows import Kind
+from curate.steps.models import Answer
 
 ENGLISH = ["Plan a picnic for six people with little money.", "Explain why leaves change colour in autumn.", "Write a toast for a cousin's wedding.",
            "Turn these notes into a polite e-mail.", "List three ways to keep bread fresh.", "Give feedback on a short speech about trees."]  # fmt: skip

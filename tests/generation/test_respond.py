@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from curate.backends import Answer, Sampling, TokenLogprob
 from curate.generation.respond import Respond
 from curate.rows import Kind
+from curate.steps.models import Answer, Sampling, TokenLogprob
 
 WARM = Sampling(temperature=0.8)
 

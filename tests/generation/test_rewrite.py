@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from curate.backends import Answer, Sampling
 from curate.generation.rewrite import Rewrite
 from curate.rows import Kind
+from curate.steps.models import Answer, Sampling
 
 QA = {
     "type": "object",

@@ -7,10 +7,10 @@ import re
 import orjson
 import pytest
 
-from curate.backends import Answer, Sampling
 from curate.errors import StepError
 from curate.generation.translate import Translate
 from curate.rows import Kind
+from curate.steps.models import Answer, Sampling
 
 FENCE = re.compile(r"<(segments[-0-9a-f]*)>\n(.*?)\n</\1>", re.S)
 SAYINGS = {

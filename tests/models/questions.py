@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fault_server import Reply, last_turn
 
-from curate.backends import Request
 from curate.models.openai import OpenAI
+from curate.steps.models import Request
 
 KEY = "sk-very-secret-key-0123456789"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from curate.backends import LanguageIdentifier
 from curate.errors import ModelError
 from curate.models.cld2 import Cld2
 from curate.models.eld import Eld
@@ -15,6 +14,7 @@ from curate.models.heliport import Heliport
 from curate.models.identifiers import WheelIdentifier, shares
 from curate.models.labels import find_scripts, in_script, read_line, tag_of
 from curate.models.lingua import Lingua
+from curate.steps.models import LanguageIdentifier
 
 TEXTS = {
     "en": "Nobody knew why the lamp in the harbour had gone out.",

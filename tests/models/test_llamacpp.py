@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from curate.backends import Generator, Request, Sampling
 from curate.errors import ModelError
 from curate.models.llamacpp import LlamaCpp
 from curate.models.packaged import PACKAGES
+from curate.steps.models import Generator, Request, Sampling
 
 FEW = Sampling(max_tokens=6)
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,7 +233,7 @@ def test_a_server_that_dies_is_told_and_started_anew(smollm2):
 OWNER = """
 import sys, time
 from pathlib import Path
-from curate.backends import Request, Sampling
+from curate.steps.models import Request, Sampling
 from curate.models.llamacpp import LlamaCpp
 model = LlamaCpp(path=sys.argv[1], context=256, slots=1, threads=1).load(cache=None, threads=1)
 model.generate([Request((("user", "Hi"),), Sampling(max_tokens=2))])

@@ -15,11 +15,11 @@ from fault_server import FaultServer, Reply, last_turn, refusal
 from pydantic import ValidationError
 from questions import KEY, ask, echo, load
 
-from curate.backends import Generator, Request, Sampling
 from curate.engine.work import pack, unpack
 from curate.errors import BudgetError, ModelError
 from curate.models.openai import OpenAI
 from curate.models.openai_calls import base_address, public
+from curate.steps.models import Generator, Request, Sampling
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
@@ -282,7 +282,7 @@ def test_no_file_of_the_cache_has_the_key(tmp_path):
 CHILD = """
 import sys
 from pathlib import Path
-from curate.backends import Request
+from curate.steps.models import Request
 from curate.models.openai import OpenAI
 model = OpenAI(url=sys.argv[1], model="m", concurrency=4, start_concurrency=4).load(cache=Path(sys.argv[2]), threads=1)
 answers = model.generate([Request((("user", f"question {n}"),)) for n in range(200)])

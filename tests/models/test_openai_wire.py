@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.backends import Request, Sampling
 from curate.errors import ModelError
 from curate.models.openai_wire import (
     LEAST_LOGPROB,
@@ -20,6 +19,7 @@ from curate.models.openai_wire import (
     parse,
     question_of,
 )
+from curate.steps.models import Request, Sampling
 
 HELLO = (("user", "Hello"),)
 VLLM = Manner("m")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.backends import RewardModel
 from curate.errors import ModelError
 from curate.models import hub
 from curate.models.reward import Reward
+from curate.steps.models import RewardModel
 
 COMMIT = "836121a0533e5664b21c7aacc5d22951f2b8b25b"
 TEMPLATE = (

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curate.backends import Done, Model, Translator
 from curate.errors import ModelError
 from curate.models.pairs import Pairs
 from curate.models.route import Edge, Route, Router, cost_of, quality_of, shipped
 from curate.models.translation import Translated
+from curate.steps.models import Done, Model, Translator
 
 
 class Told:

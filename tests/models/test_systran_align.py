@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.backends import Aligner
 from curate.errors import ModelError
 from curate.models import systran_align
 from curate.models.symmetry import symmetrize
 from curate.models.systran_align import SystranAlign
+from curate.steps.models import Aligner
 
 pytest.importorskip("systran_align")
 WORDS = {

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.backends import Translator
 from curate.errors import ModelError
 from curate.models.answers import AnswerCache
 from curate.models.pairs import Pairs, parse_pair
 from curate.models.spelling import Spelling
 from curate.models.translation import SentenceTranslator, Translated, cut_text, glue, halve
+from curate.steps.models import Translator
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=120)
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curate.backends import Request
 from curate.errors import ModelError
 from curate.models.vllm import Vllm
 from curate.models.vllm_said import loosened, read
+from curate.steps.models import Request
 
 ASKED = Request((("user", "a"),))
 

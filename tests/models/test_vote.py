@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curate.backends import Identified, LanguageIdentifier, Model
 from curate.errors import ModelError
 from curate.models import language_data as data
 from curate.models.vote import Vote, Voters
 from curate.rows import languages
+from curate.steps.models import Identified, LanguageIdentifier, Model
 
 pytest.importorskip("eldc")
 pytest.importorskip("pycld2")

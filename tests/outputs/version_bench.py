@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.catalog import Mark, StepUse
-from curate.exports import Version
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Registry
+from curate.steps.outputs import Version
 from outputs.export import Exported, export
 
 LINEAGE = {"source": "letters", "source_id": "letters.jsonl:1", "license": "CC0-1.0", "parents": [], "makers": []}

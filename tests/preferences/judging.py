@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curate.backends import TokenLogprob
 from curate.preferences.judge import Judge
 from curate.rows import Kind
+from curate.steps.models import TokenLogprob
 
 PAIRS = [
     ("en", "What boils at 100 degrees?", "Water does, at sea level.", "Wood."),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import curate
-from curate.api_review import review_export, review_import
+from curate.api.review import review_export, review_import
 from curate.cli.review import app
 from curate.engine.store import Store
 from curate.errors import StepError, StoreError

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import curate
-from curate.backends import Answer, Sampling
 from curate.preferences.revise import Revise
 from curate.preferences.revise_errors import RULES, faults, joined, steps_of
 from curate.rows import Kind
 from curate.steps import StepError
+from curate.steps.models import Answer, Sampling
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from curate.backends import Request
 from curate.models.vllm import Vllm
+from curate.steps.models import Request
 
 LONGEST = 512
 

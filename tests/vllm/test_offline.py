@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from small_model import LONGEST, ask, spec
 
-from curate.backends import Generator, Sampling
 from curate.errors import BudgetError, ModelError
+from curate.steps.models import Generator, Sampling
 
 PERSON = {
     "type": "object",
@@ -371,7 +371,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from small_model import ask, spec
-from curate.backends import Sampling
+from curate.steps.models import Sampling
 generator = spec(Path(sys.argv[1]), max_num_seqs=2).load(cache=Path(sys.argv[2]), threads=2)
 asked = [ask(f"user: Tell me about the number {n}.", sampling=Sampling(max_tokens=24)) for n in range(16)]
 answers = generator.generate(asked)

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 from small_model import LONGEST, ask
 
-from curate.backends import Sampling
+from curate.steps.models import Sampling
 
 PERSON = {
     "type": "object",

@@ -8,12 +8,10 @@ give other rows.
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -21,20 +19,10 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
-from curate.backends import Encoder as Encoder
-from curate.backends import Identified as Identified
-from curate.backends import LanguageIdentifier as LanguageIdentifier
-from curate.backends import Model as Model
 from curate.catalog.params import Decision, Params, Reference, Role
-from curate.errors import SourceError as SourceError
-from curate.errors import StepError as StepError
-from curate.files import regular
 from curate.rows import Kind, field_language, field_text, field_turns
+from curate.steps.models import Model
 from curate.unused import Unused
-
-NAME = "polycurate"
-"""What our distribution is called."""
-GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
 
 
 # -------------------------------------------------------------------------------------------------------------- contracts
@@ -407,85 +395,3 @@ class Source(Step):
             SourceError: they cannot be read.
         """
         return Unused()
-
-
-# ---------------------------------------------------------------------------------------------------------------- registry
-def _checkout() -> dict[str, dict[str, str]]:
-    """The entry points in the ``pyproject.toml`` of a checkout, by group: a new part of ours is found without installing anew."""
-    import tomllib
-
-    file = Path(__file__).parents[1] / "pyproject.toml"
-    if not file.is_file():
-        return {}
-    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
-    groups: dict[str, dict[str, str]] = project.get("entry-points", {}) if project.get("name") == NAME else {}
-    return groups
-
-
-@cache
-def _announced() -> dict[str, dict[str, EntryPoint]]:
-    """What the installed packages announce, looked up once a process."""
-    points: dict[str, dict[str, EntryPoint]] = {}
-    checkout = _checkout()
-    for what, group in GROUPS.items():
-        found = points.setdefault(what, {})
-        announced = [one for one in entry_points(group=group) if not (checkout and one.dist and one.dist.name == NAME)]
-        for point in [EntryPoint(name, value, group) for name, value in checkout.get(group, {}).items()] + announced:
-            other = found.get(point.name)
-            if other is not None and other.value != point.value:
-                raise StepError(
-                    f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value}; uninstall one"
-                )
-            found[point.name] = point
-    return points
-
-
-@dataclass
-class Registry:
-    """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when named."""
-
-    _points: dict[str, dict[str, EntryPoint]] = field(default_factory=dict)
-    _loaded: dict[tuple[str, str], type[Params]] = field(default_factory=dict)
-
-    @classmethod
-    def installed(cls) -> Registry:
-        """What the installed packages announce.
-
-        Raises:
-            StepError: two packages announce one name.
-        """
-        return cls({what: dict(points) for what, points in _announced().items()})
-
-    def add(self, what: str, name: str, loaded: type[Params]) -> None:
-        """Adds one by hand (notebooks, tests)."""
-        self._points.setdefault(what, {})
-        self._loaded[what, name] = loaded
-
-    def names(self, what: str) -> list[str]:
-        """All names of ``source``, ``step``, ``model`` or ``output``, sorted."""
-        return sorted({*self._points.get(what, {}), *(name for kind, name in self._loaded if kind == what)})
-
-    def get(self, what: str, name: str) -> type[Any]:
-        """The class of that name.
-
-        Raises:
-            KeyError: nothing installed has that name.
-        """
-        if (what, name) not in self._loaded:
-            point = self._points[what][name]
-            try:
-                self._loaded[what, name] = point.load()
-            except (ImportError, AttributeError) as error:
-                raise StepError(
-                    f"the {what} '{name}' ({point.value}) cannot be loaded: {error}; install its package again"
-                ) from error
-        return self._loaded[what, name]
-
-
-def digest_files(paths: Iterable[Path]) -> str:
-    """Content digest of files in order, each with its length; 64 hexadecimal digits."""
-    whole = hashlib.blake2b(digest_size=32)
-    for path in paths:
-        with regular(path).open("rb") as file:
-            whole.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest())
-    return whole.hexdigest()

@@ -36,7 +36,7 @@ def review_export(name: str, to: str | Path, *, sample: int | None = 200, by: Se
         StepError: there are no rows, the format is not known, a file is there already.
         StoreError: there is no such version.
     """
-    from curate.api import open_store
+    from curate.api.datasets import open_store
     from curate.preferences.review import export
 
     return export(open_store(store, catalog), name, to, sample=sample, by=by, share=share, format=format, rejected=rejected, blind=blind, seed=seed,
@@ -61,7 +61,7 @@ def review_import(files: str | Path | Iterable[str | Path], into: str | Path, *,
         StepError: a file cannot be read at all.
         StoreError: there is no such version.
     """
-    from curate.api import open_store
+    from curate.api.datasets import open_store
     from curate.preferences.review import import_
 
     listed = [files] if isinstance(files, str | Path) else files

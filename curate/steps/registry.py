@@ -1,0 +1,88 @@
+"""The registry: which sources, steps, models and outputs are installed, ours and plug-ins' alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from curate.catalog.params import Params
+from curate.errors import StepError
+
+NAME = "polycurate"
+"""What our distribution is called."""
+GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
+
+
+def _checkout() -> dict[str, dict[str, str]]:
+    """The entry points in the ``pyproject.toml`` of a checkout, by group: a new part of ours is found without installing anew."""
+    import tomllib
+
+    file = Path(__file__).parents[2] / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {})
+    groups: dict[str, dict[str, str]] = project.get("entry-points", {}) if project.get("name") == NAME else {}
+    return groups
+
+
+@cache
+def _announced() -> dict[str, dict[str, EntryPoint]]:
+    """What the installed packages announce, looked up once a process."""
+    points: dict[str, dict[str, EntryPoint]] = {}
+    checkout = _checkout()
+    for what, group in GROUPS.items():
+        found = points.setdefault(what, {})
+        announced = [one for one in entry_points(group=group) if not (checkout and one.dist and one.dist.name == NAME)]
+        for point in [EntryPoint(name, value, group) for name, value in checkout.get(group, {}).items()] + announced:
+            other = found.get(point.name)
+            if other is not None and other.value != point.value:
+                raise StepError(
+                    f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value}; uninstall one"
+                )
+            found[point.name] = point
+    return points
+
+
+@dataclass
+class Registry:
+    """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when named."""
+
+    _points: dict[str, dict[str, EntryPoint]] = field(default_factory=dict)
+    _loaded: dict[tuple[str, str], type[Params]] = field(default_factory=dict)
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """What the installed packages announce.
+
+        Raises:
+            StepError: two packages announce one name.
+        """
+        return cls({what: dict(points) for what, points in _announced().items()})
+
+    def add(self, what: str, name: str, loaded: type[Params]) -> None:
+        """Adds one by hand (notebooks, tests)."""
+        self._points.setdefault(what, {})
+        self._loaded[what, name] = loaded
+
+    def names(self, what: str) -> list[str]:
+        """All names of ``source``, ``step``, ``model`` or ``output``, sorted."""
+        return sorted({*self._points.get(what, {}), *(name for kind, name in self._loaded if kind == what)})
+
+    def get(self, what: str, name: str) -> type[Any]:
+        """The class of that name.
+
+        Raises:
+            KeyError: nothing installed has that name.
+        """
+        if (what, name) not in self._loaded:
+            point = self._points[what][name]
+            try:
+                self._loaded[what, name] = point.load()
+            except (ImportError, AttributeError) as error:
+                raise StepError(
+                    f"the {what} '{name}' ({point.value}) cannot be loaded: {error}; install its package again"
+                ) from error
+        return self._loaded[what, name]
