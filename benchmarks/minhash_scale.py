@@ -59,7 +59,7 @@ import os
 os.environ["POLARS_MAX_THREADS"] = "1"
 from concurrent.futures import ProcessPoolExecutor
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
-from curate.engine.shards import write_parquet
+from curate.engine.store.shards import write_parquet
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
 from filters.duplicates import Duplicates

@@ -27,7 +27,7 @@ import yaml  # noqa: E402
 
 import curate  # noqa: E402
 from curate.engine.build import build_datasets  # noqa: E402
-from curate.engine.store import Store  # noqa: E402
+from curate.engine.store.store import Store  # noqa: E402
 from curate.rows import Kind, content_digest, row_ids  # noqa: E402
 from curate.steps import Context, Registry, Rows, ScoreStep  # noqa: E402
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.rows import Kind, schema
 from curate.steps import Registry
 from curate.steps.outputs import Version

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from curate.engine.fingerprint import model_names
 from curate.engine.funnel import Funnel, render
+from curate.engine.store.fingerprint import model_names
 from curate.errors import CurateError
 from curate.steps import Registry
 from curate.steps.outputs import Version

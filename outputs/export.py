@@ -17,7 +17,7 @@ import orjson
 
 from curate._version import __version__
 from curate.catalog import StepUse
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import ExportError
 from curate.steps.outputs import Version, Written
 

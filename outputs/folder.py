@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from curate.engine.store import sync_folder
+from curate.engine.store.store import sync_folder
 from curate.errors import PublishError
 from outputs.layout import Item, digest
 from outputs.places import MANIFEST, README, Known, Place, State, read_manifest

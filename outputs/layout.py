@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.engine.shards import COMPRESSION
+from curate.engine.store.shards import COMPRESSION
 from curate.errors import PublishError
 from curate.rows import Kind, schema
 from curate.steps.outputs import Version

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.engine.integrity import read_sealed
+from curate.engine.store.integrity import read_sealed
 from curate.steps.outputs import Version
 from outputs.licenses import Book, Terms
 

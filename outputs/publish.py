@@ -22,8 +22,8 @@ from typing import Any
 import orjson
 
 from curate._version import __version__
-from curate.engine.integrity import read_sealed, seal
-from curate.engine.store import Store, write_atomically
+from curate.engine.store.integrity import read_sealed, seal
+from curate.engine.store.store import Store, write_atomically
 from curate.errors import CurateError, PublishError
 from curate.redact import Redactor, secrets_of_environment, secrets_of_url
 from curate.steps.outputs import Version

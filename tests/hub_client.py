@@ -10,14 +10,14 @@ from typing import Any
 
 from hub_server import WRITER, Hub
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 
 Rows = list[dict[str, Any]]
 
 CLIENT = """
 import dataclasses, json, os, sys
 from pathlib import Path
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import CurateError
 from outputs.publish import publish
 def go(store, name, to, token="", **more):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from curate.data_files import DataFile
-from curate.engine.fingerprint import digest, step_recipe
+from curate.engine.store.fingerprint import digest, step_recipe
 from curate.generation.redact import Redact
 from curate.steps import Registry
 from filters.pair_quality import PairQuality

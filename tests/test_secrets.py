@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import curate
 from curate.catalog import CatalogError
-from curate.engine.store import FileDigests
+from curate.engine.store.store import FileDigests
 from curate.errors import ModelError, PublishError
 
 sys.path.insert(0, str(Path(__file__).parent / "models"))

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 import curate
 import curate.sql.process
-from curate.engine.integrity import seal
-from curate.engine.store import Store
+from curate.engine.store.integrity import seal
+from curate.engine.store.store import Store
 from curate.errors import QueryError
 from curate.sql import Database, Limits, _unique
 
@@ -88,7 +88,7 @@ REFUSED = [
 RUN = """
 import json, resource, sys
 from pathlib import Path
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import QueryError
 from curate.sql import Database, Limits
 told = []
@@ -199,7 +199,7 @@ def alive(number: int) -> bool:
 
 
 def test_the_process_ends_with_its_parent_even_in_the_middle_of_a_query(built):
-    script = ("import sys\nfrom pathlib import Path\nfrom curate.engine.store import Store\nfrom curate.sql import Database\n"
+    script = ("import sys\nfrom pathlib import Path\nfrom curate.engine.store.store import Store\nfrom curate.sql import Database\n"
               "d = Database(Store(Path(sys.argv[1])))\nd.query('SELECT 1')\nprint(d._process._running.pid, flush=True)\nd.query('SELECT sleep_ms(1000000)')\n")  # fmt: skip
     parent = subprocess.Popen([sys.executable, "-c", script, str(built.root)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

@@ -11,20 +11,20 @@ from curate.catalog import Catalog, CatalogError, catalog_schema, find_store
 from curate.catalog import load_catalog as _load
 from curate.catalog.document import nearest
 from curate.engine.build import Built, build_datasets, make_plan
-from curate.engine.copies import note_copy
-from curate.engine.plan import Plan
+from curate.engine.planning.plan import Plan
+from curate.engine.planning.runner import bound_model
 from curate.engine.progress import Progress
-from curate.engine.shards import Cuts
-from curate.engine.stages import bound_model
-from curate.engine.store import Store
+from curate.engine.store.copies import note_copy
+from curate.engine.store.shards import Cuts
+from curate.engine.store.store import Store
 from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from curate.engine.compare import Difference
-    from curate.engine.estimate import Estimate
+    from curate.engine.planning.estimate import Estimate
+    from curate.engine.store.diff import Difference
     from curate.erase import Erasure
     from curate.models.probe import Finding
     from filters.calibration_file import Calibration
@@ -62,7 +62,7 @@ def check(
         CatalogError: anything is wrong; it lists everything that is.
         BuildError: a dataset is unknown.
     """
-    from curate.engine.check import check_catalog
+    from curate.engine.planning.check import check_catalog
 
     registry = registry or Registry.installed()
     loaded = _catalog(catalog, registry)
@@ -102,7 +102,7 @@ def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sam
     Raises:
         BuildError: a dataset is unknown, or the sample cannot be built.
     """
-    from curate.engine.sampling import estimate_datasets
+    from curate.engine.planning.sampling import estimate_datasets
 
     registry = registry or Registry.installed()
     return estimate_datasets(_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)
@@ -261,7 +261,7 @@ def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progre
     """
     from dataclasses import replace
 
-    from curate.engine.compare import recipe_difference
+    from curate.engine.store.diff import recipe_difference
 
     registry = registry or Registry.installed()
     loaded = _catalog(catalog, registry)
@@ -358,7 +358,7 @@ def diff(
     Raises:
         StoreError: there is no such version.
     """
-    from curate.engine.compare import compare, sides
+    from curate.engine.store.diff import compare, sides
 
     opened = open_store(store, catalog)
     return compare(opened, *sides(opened, first, second))

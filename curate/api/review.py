@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 
 if TYPE_CHECKING:
     from curate.catalog import Catalog

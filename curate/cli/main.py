@@ -70,7 +70,7 @@ def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variab
     loaded = load(catalog, set_)
     print(or_fail(lambda: api.plan(loaded, *(datasets or []))))
     if sample is not None:
-        from curate.engine.estimate import render
+        from curate.engine.planning.estimate import render
         from curate.engine.progress import default_progress
 
         for one in or_fail(lambda: api.estimate(loaded, *(datasets or []), sample=sample, progress=default_progress())):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.engine.build import Built
-    from curate.engine.compare import Difference
     from curate.engine.funnel import Funnel
-    from curate.engine.history import Entry
+    from curate.engine.store.diff import Difference
+    from curate.engine.store.history import Entry
     from curate.models.probe import Finding
     from outputs.export import Exported
 
@@ -60,7 +60,7 @@ def tell(built: Built) -> None:
         money = f", {one['money']:.4f} spent" if one["money"] else ""
         print(f"  {one['stage']}: {one['calls']:,} calls to {one['model']}, {tokens:,} tokens{money}")
     if built.estimate is not None:
-        from curate.engine.estimate import beside
+        from curate.engine.planning.estimate import beside
 
         for line in beside(built.estimate, built.rows, built.spending, built.labour):
             print(f"  {line}")

@@ -21,8 +21,8 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     import orjson
 
     from curate import api
-    from curate.engine.fingerprint import model_names
     from curate.engine.funnel import Funnel
+    from curate.engine.store.fingerprint import model_names
     from curate.errors import StoreError
     from curate.unused import Unused
 
@@ -90,7 +90,7 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:  # fmt: skip
     """Remove results that no dataset's last build stands on, and versions that no ref names."""
     from curate import api
-    from curate.engine.housekeeping import collect_garbage
+    from curate.engine.store.gc import collect_garbage
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     found = or_fail(lambda: collect_garbage(opened, keep_versions=keep, dry_run=dry_run))
@@ -116,8 +116,8 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
            rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build each once more from its sources and kept answers, and compare.")] = False) -> None:  # fmt: skip
     """Check files, rows, lineage and digest of versions against their manifests; without a name also every other file of the store."""
     from curate import api
-    from curate.engine.housekeeping import verify_version
-    from curate.engine.repair import find_damage
+    from curate.engine.store.gc import verify_version
+    from curate.engine.store.repair import find_damage
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     wrong = 0
@@ -149,7 +149,7 @@ def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
            wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0) -> None:  # fmt: skip
     """Put aside what in the store is damaged, so that the next build makes it again."""
     from curate import api
-    from curate.engine.repair import repair_store
+    from curate.engine.store.repair import repair_store
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     found = or_fail(lambda: repair_store(opened, wait=wait))
@@ -226,7 +226,7 @@ def tag(name: Annotated[str, typer.Argument(help="name or name@ref.")], tag: Ann
         catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
     """Give a version a name; gc keeps it then."""
     from curate import api
-    from curate.engine.history import remove_tag, tag_version
+    from curate.engine.store.history import remove_tag, tag_version
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     if delete:
@@ -243,7 +243,7 @@ def log(
 ) -> None:
     """Tell the story of a dataset: its versions, the newest first, with what changed."""
     from curate import api
-    from curate.engine.history import story
+    from curate.engine.store.history import story
 
     opened = or_fail(lambda: api.open_store(store, catalog))
     print_story(name, or_fail(lambda: story(opened, name)))

@@ -15,23 +15,23 @@ from typing import Any
 from curate.caches import settle
 from curate.catalog import Catalog, Dataset
 from curate.catalog.files import defines_dataset
-from curate.engine.check import require_sound
-from curate.engine.estimate import Labour, labour_of, last_estimate
-from curate.engine.executor import Executor, InlineExecutor, choose_executor
-from curate.engine.fingerprint import digest
+from curate.engine.budget import current_build, finish_build, spent
+from curate.engine.executors.local import Executor, InlineExecutor, choose_executor
 from curate.engine.funnel import Funnel
-from curate.engine.inputs import Inputs, Reader
-from curate.engine.lock import StoreLock
-from curate.engine.manifest import dataset_recipe, make_manifest
-from curate.engine.plan import Plan
+from curate.engine.planning.check import require_sound
+from curate.engine.planning.estimate import Labour, labour_of, last_estimate
+from curate.engine.planning.inputs import Inputs, Reader
+from curate.engine.planning.pipeline import Walked, kind_after, walk_steps, walk_to_target
+from curate.engine.planning.plan import Plan
+from curate.engine.planning.runner import Piece, Runner
 from curate.engine.progress import Progress, SilentProgress
-from curate.engine.shards import Cuts, Shard
-from curate.engine.spending import current_build, finish_build, spent
-from curate.engine.stages import Piece, Runner
-from curate.engine.store import FileDigests, Store
-from curate.engine.versions import bad_rows, fill_version, version_digest
-from curate.engine.walk import Walked, kind_after, walk_steps, walk_to_target
-from curate.engine.work import Setting, Task
+from curate.engine.store.fingerprint import digest
+from curate.engine.store.lock import StoreLock
+from curate.engine.store.manifest import dataset_recipe, make_manifest
+from curate.engine.store.shards import Cuts, Shard
+from curate.engine.store.store import FileDigests, Store
+from curate.engine.store.versions import bad_rows, fill_version, version_digest
+from curate.engine.tasks.task import Setting, Task
 from curate.errors import BuildError, DamagedError, StoreError
 from curate.rows import Kind, content_digest
 from curate.steps import Registry
@@ -59,7 +59,7 @@ class Built:
     build_key: str = ""
     """Digest of what was asked for: the recipes of the dataset and of those below it, and the states of their sources."""
     estimate: dict[str, Any] | None = None
-    """What was last estimated for this very build (:meth:`curate.engine.estimate.Estimate.to_json`); None where something changed since."""
+    """What was last estimated for this very build (:meth:`curate.engine.planning.estimate.Estimate.to_json`); None where something changed since."""
     labour: Labour | None = None
     """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
     mended: list[str] = field(default_factory=list)
@@ -123,7 +123,7 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
 
     Args:
-        parts: for each sample which items are in it (see :class:`curate.engine.stages.Runner`); None: all.
+        parts: for each sample which items are in it (see :class:`curate.engine.planning.runner.Runner`); None: all.
         whole: sources of which every row is needed all the same.
         retry_failed: also ask models again for what they refused or answered unusably before.
     """

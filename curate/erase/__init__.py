@@ -1,7 +1,7 @@
 """To forget is to write down what must never be there again, to build without it, and to remove it from wherever else it lies.
 
 The list lies beside the catalog (:mod:`curate.catalog.forgotten`); building leaves out what is on it from the first shard on
-(:mod:`curate.engine.forgetting`). What was begun is noted in the store with all that was made of it, so that an erasure that was
+(:mod:`curate.engine.planning.erasure`). What was begun is noted in the store with all that was made of it, so that an erasure that was
 interrupted is carried on, whatever the store still shows then.
 """
 
@@ -18,11 +18,11 @@ from curate.catalog import Catalog
 from curate.catalog.document import nearest
 from curate.catalog.forgotten import read_forgotten, remember_to_forget
 from curate.engine.build import Built, build_datasets
-from curate.engine.housekeeping import discard
-from curate.engine.integrity import read_sealed, seal
-from curate.engine.lock import StoreLock
 from curate.engine.progress import Progress
-from curate.engine.store import Store, write_atomically
+from curate.engine.store.gc import discard
+from curate.engine.store.integrity import read_sealed, seal
+from curate.engine.store.lock import StoreLock
+from curate.engine.store.store import Store, write_atomically
 from curate.erase import places
 from curate.erase.places import Gone
 from curate.erase.select import Tree, all_quarantined, files, find_lines, find_rows

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from curate.caches import is_damage, move_aside
 from curate.catalog import Catalog
-from curate.engine.copies import copies
-from curate.engine.housekeeping import discard, remove_damaged, remove_unused_results
-from curate.engine.integrity import read_sealed
-from curate.engine.store import Store
+from curate.engine.store.copies import copies
+from curate.engine.store.gc import discard, remove_damaged, remove_unused_results
+from curate.engine.store.integrity import read_sealed
+from curate.engine.store.store import Store
 from curate.erase.select import files, quarantined, read
 from curate.errors import DamagedError, StoreError
 from curate.rows.ids import hash_texts

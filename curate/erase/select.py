@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import BuildError, QueryError, StoreError
 from curate.rows.ids import line_id
 from curate.sql import Database, Limits

@@ -16,7 +16,7 @@ import orjson
 import regex
 
 from curate.catalog.document import nearest
-from curate.engine.store import write_atomically
+from curate.engine.store.store import write_atomically
 from curate.errors import StepError
 from curate.files import regular
 from curate.rows.ids import hash_texts

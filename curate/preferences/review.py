@@ -17,8 +17,8 @@ import orjson
 import regex
 
 from curate.catalog.document import nearest
-from curate.engine.copies import note_copy
-from curate.engine.store import Store, write_atomically
+from curate.engine.store.copies import note_copy
+from curate.engine.store.store import Store, write_atomically
 from curate.errors import StepError
 from curate.preferences.label_file import RATINGS, VERDICTS, Label, Verdict, by_row, is_id, read_labels, write_labels
 from curate.preferences.review_formats import format_of, read, targets, write

@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 
 import orjson
 
-from curate.engine.store import write_atomically
+from curate.engine.store.store import write_atomically
 from curate.errors import StepError
 from curate.files import regular
 from curate.preferences.review_sheet import TITLES, Asked, Sheet

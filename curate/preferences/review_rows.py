@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.catalog.document import nearest
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import StepError
 from curate.rows import Kind, schema
 

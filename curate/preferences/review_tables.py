@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import regex
 
-from curate.engine.store import write_atomically
+from curate.engine.store.store import write_atomically
 from curate.errors import StepError
 from curate.preferences.review_sheet import Entry, Sheet
 

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from curate.catalog.document import nearest
 from curate.engine.funnel import Funnel
-from curate.engine.store import Store
-from curate.engine.work import BAD_SCHEMA
+from curate.engine.store.store import Store
+from curate.engine.tasks.task import BAD_SCHEMA
 from curate.errors import DamagedError, StoreError
 from curate.rows import Kind, schema
 

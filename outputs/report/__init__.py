@@ -12,8 +12,8 @@ from typing import Any
 import langcodes
 import polars as pl
 
-from curate.engine.estimate import last_estimate
-from curate.engine.store import Store
+from curate.engine.planning.estimate import last_estimate
+from curate.engine.store.store import Store
 from curate.errors import CurateError, ExportError
 from curate.rows import Kind
 from curate.steps import Registry

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import CurateError
 from curate.rows import Kind, schema
 from curate.rows.fields import field_text as text_of

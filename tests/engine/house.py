@@ -9,8 +9,8 @@ import yaml
 
 import curate
 from curate.engine.build import build_datasets, make_plan
-from curate.engine.shards import Cuts
-from curate.engine.store import Store
+from curate.engine.store.shards import Cuts
+from curate.engine.store.store import Store
 
 CUTS = Cuts(least=16, mean=16, most=64)
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "seven", "quiet", "orange", "winter", "road"]

@@ -7,8 +7,8 @@ from house import CUTS, text
 
 import curate
 from curate.engine.build import build_datasets, make_plan
-from curate.engine.housekeeping import collect_garbage, verify_version
-from curate.engine.shards import Cuts
+from curate.engine.store.gc import collect_garbage, verify_version
+from curate.engine.store.shards import Cuts
 from curate.errors import BuildError
 
 

@@ -6,10 +6,10 @@ import pytest
 from house import CUTS, text
 
 from curate.api import rebuild
-from curate.engine.compare import compare, sides
-from curate.engine.history import remove_tag, story, tag_version
-from curate.engine.housekeeping import verify_version
-from curate.engine.integrity import seal
+from curate.engine.store.diff import compare, sides
+from curate.engine.store.gc import verify_version
+from curate.engine.store.history import remove_tag, story, tag_version
+from curate.engine.store.integrity import seal
 from curate.errors import StoreError
 
 

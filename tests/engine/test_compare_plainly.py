@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.engine import compare as module
-from curate.engine.compare import Difference, compare
-from curate.engine.integrity import file_digest, seal
-from curate.engine.store import Store
+from curate.engine.store import diff as module
+from curate.engine.store.diff import Difference, compare
+from curate.engine.store.integrity import file_digest, seal
+from curate.engine.store.store import Store
 from curate.rows import Kind, schema
 
 SCHEMA = schema(Kind.DOCUMENT)
@@ -180,8 +180,8 @@ def test_versions_that_differ_in_scores_only(tmp_path_factory, side, moved, per_
 MEASURE = """
 import sys
 from pathlib import Path
-from curate.engine.compare import compare
-from curate.engine.store import Store
+from curate.engine.store.diff import compare
+from curate.engine.store.store import Store
 compare(Store(Path(sys.argv[1])), ("d", "v1"), ("d", "v1"))
 peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])  # ru_maxrss begins at the size of the process that forked
 before = peak()

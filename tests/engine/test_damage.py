@@ -19,12 +19,12 @@ import pytest
 import yaml
 
 import curate
-from curate.engine.compare import compare
-from curate.engine.history import story
-from curate.engine.housekeeping import collect_garbage, verify_version
-from curate.engine.integrity import seal
-from curate.engine.repair import find_damage, repair_store
-from curate.engine.store import Store
+from curate.engine.store.diff import compare
+from curate.engine.store.gc import collect_garbage, verify_version
+from curate.engine.store.history import story
+from curate.engine.store.integrity import seal
+from curate.engine.store.repair import find_damage, repair_store
+from curate.engine.store.store import Store
 from curate.errors import CurateError, DamagedError
 
 WORDS = {"en": "The ferry leaves at %d past seven.", "sw": "Kivuko kinaondoka saa moja na dakika %d.", "ar": "تغادر العبارة بعد السابعة ب %d دقيقة.",
@@ -50,7 +50,7 @@ def calm(tmp_path_factory) -> Path:
         (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
         curate.build(folder / "catalog.yaml")
     store = Store(folder / ".curate")
-    from curate.engine.history import tag_version
+    from curate.engine.store.history import tag_version
 
     tag_version(store, "ferry", "good")
     curate.publish("ferry", str(folder / "published"), store=store)
@@ -115,7 +115,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 
 
 def _file_digests(folder: Path) -> Path:
-    from curate.engine.store import FileDigests
+    from curate.engine.store.store import FileDigests
 
     path = folder / ".curate/cache/files.json"
     path.unlink(missing_ok=True)

@@ -19,8 +19,8 @@ import curate
 from curate.api import forget
 from curate.catalog.forgotten import FILE
 from curate.cli.main import app
-from curate.engine.history import tag_version
-from curate.engine.store import Store
+from curate.engine.store.history import tag_version
+from curate.engine.store.store import Store
 from curate.errors import BuildError, QueryError, StoreError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
@@ -189,7 +189,7 @@ def spoil(home, how: str) -> None:
     "how", ["whole", "tagged", "no manifest", "damaged manifest", "damaged rows", "set aside", "left by a kill"]
 )
 def test_versions_in_whatever_state_are_reached(home, how):
-    import curate.engine.history
+    import curate.engine.store.history
 
     home.raw["datasets"] = {"d": {"from": list(SECRETS)}}
     home.write()
@@ -327,7 +327,7 @@ def test_what_was_made_of_a_row_long_ago_is_found_when_what_lay_between_is_gone(
     home.raw["datasets"]["d"]["steps"] = [{"shape": {"min_chars": 1}}]
     home.write()
     curate.build(home.file)
-    from curate.engine.housekeeping import collect_garbage
+    from curate.engine.store.gc import collect_garbage
 
     collect_garbage(home.store)
     assert home.store.versions("d") and lies(home.store.dataset("d"), f"Sawa! {SECRETS['th']}")
@@ -355,7 +355,7 @@ def test_vectors_of_its_texts_go_and_a_damaged_cache_with_all_it_holds(home):
 
 
 def test_an_erasure_waits_for_no_build_and_disturbs_none(home):
-    from curate.engine.lock import StoreLock
+    from curate.engine.store.lock import StoreLock
 
     curate.build(home.file)
     with StoreLock(home.store.root):

@@ -15,7 +15,7 @@ import curate
 from curate.api import forget
 from curate.catalog import CatalogError
 from curate.catalog.forgotten import FILE, read_forgotten, remember_to_forget
-from curate.engine.housekeeping import verify_version
+from curate.engine.store.gc import verify_version
 from curate.errors import BuildError, QueryError, StoreError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))

@@ -10,10 +10,10 @@ import pytest
 from house import CUTS, House, text
 
 import curate
-from curate.engine import inputs
 from curate.engine.build import build_datasets
-from curate.engine.housekeeping import collect_garbage, verify_version
-from curate.engine.store import FileDigests
+from curate.engine.planning import inputs
+from curate.engine.store.gc import collect_garbage, verify_version
+from curate.engine.store.store import FileDigests
 from curate.errors import BuildError
 
 
@@ -252,8 +252,8 @@ def test_rows_are_looked_up_in_what_a_result_holds_now(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from curate.engine.context import WorkerContext
-    from curate.engine.store import Store
+    from curate.engine.executors.context import WorkerContext
+    from curate.engine.store.store import Store
     from curate.rows import Kind, schema, with_ids
 
     store = Store(tmp_path).open()

@@ -14,8 +14,8 @@ import psutil
 import pytest
 import yaml
 
-from curate.engine.housekeeping import verify_version
-from curate.engine.store import Store
+from curate.engine.store.gc import verify_version
+from curate.engine.store.store import Store
 from curate.errors import StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ sys.path.insert(0, {plugin!r})
 import curate_letters as letters
 from curate import load_catalog
 from curate.engine.build import build_datasets
-from curate.engine.shards import Cuts
+from curate.engine.store.shards import Cuts
 from curate.steps import Registry
 if __name__ == "__main__":
     registry = Registry.installed()
@@ -133,10 +133,10 @@ def test_workers_die_with_their_parent(place):
 
 
 def test_a_second_build_is_refused_while_one_works_and_a_dead_ones_lock_is_taken_over(place):
-    from curate.engine.lock import StoreLock
+    from curate.engine.store.lock import StoreLock
 
     root = place / ".curate"
-    holder = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from curate.engine.lock import StoreLock\n"
+    holder = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from curate.engine.store.lock import StoreLock\n"
                                "with StoreLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)", str(root)],
                               stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"

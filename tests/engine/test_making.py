@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from house import text
 
-from curate.engine.housekeeping import verify_version
+from curate.engine.store.gc import verify_version
 from curate.errors import BuildError
 from curate.generation.making import failed, new_rows
 from curate.rows import Kind

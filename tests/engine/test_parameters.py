@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
 from curate.catalog.params import Params
-from curate.engine.work import pack, unpack
+from curate.engine.tasks.task import pack, unpack
 from curate.errors import CurateError
 from curate.steps import Registry
 from tests.parameters import parameters, parts, schema_of

@@ -24,7 +24,7 @@ from ray_house import FAR, TwoNodes, can_unshare, wait_for
 
 from curate.catalog import CatalogError
 from curate.engine.build import build_datasets
-from curate.engine.housekeeping import verify_version
+from curate.engine.store.gc import verify_version
 from curate.errors import BuildError, ExecutorError
 
 pytestmark = [pytest.mark.xdist_group("ray")]
@@ -203,7 +203,7 @@ import curate_letters as letters
 from curate_letters import places
 from curate import load_catalog
 from curate.engine.build import build_datasets
-from curate.engine.shards import Cuts
+from curate.engine.store.shards import Cuts
 from curate.steps import Registry
 registry = Registry.installed()
 registry.add("source", "numbered", letters.Numbered); registry.add("model", "vectors", places.Vectors); registry.add("step", "vowels", places.Vowels)
@@ -341,7 +341,7 @@ def test_mistakes_in_run_are_told_at_loading(house, run, said):
 
 @pytest.mark.parametrize("what", ["another build holds the store", "the lock is gone", "its heart stands still"])
 def test_a_worker_ends_itself_when_the_build_no_longer_holds_the_store(tmp_path, monkeypatch, what):
-    from curate.engine import ray_worker
+    from curate.engine.executors import ray_worker
 
     class Ended(BaseException):
         pass

@@ -15,7 +15,7 @@ from fault_server import FaultServer, Reply, last_turn, refusal
 from pydantic import ValidationError
 from questions import KEY, ask, echo, load
 
-from curate.engine.work import pack, unpack
+from curate.engine.tasks.task import pack, unpack
 from curate.errors import BudgetError, ModelError
 from curate.models.openai import OpenAI
 from curate.models.openai_calls import base_address, public

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 import curate
-from curate.engine.integrity import seal
-from curate.engine.store import Store
+from curate.engine.store.integrity import seal
+from curate.engine.store.store import Store
 
 SCRIPT = '</script><script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">'
 OVERRIDE = "\u202egnp.exe\u202c and \u2067left open"

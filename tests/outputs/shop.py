@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 import curate
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 
 SAID = {
     "ar": [("ما لون السماء؟", "لون السماء أزرق في النهار."), ("أين يعيش السمك؟", "يعيش السمك في الماء."), ("كم يوما في الأسبوع؟", "في الأسبوع سبعة أيام.")],

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from curate.engine import manifest
-from curate.engine.integrity import seal
+from curate.engine.store import manifest
+from curate.engine.store.integrity import seal
 from curate.models.bergamot import Bergamot
 from curate.models.llamacpp import LlamaCpp
 from curate.models.openai import OpenAI

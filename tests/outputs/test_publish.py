@@ -18,7 +18,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import PublishError, StoreError
 from outputs.layout import Item, files, lay_out
 from outputs.places import Known, State, compare, place_of, read_manifest, shown
@@ -638,7 +638,7 @@ def test_an_upload_that_was_killed_goes_on_where_it_stopped(
     hub.puts.clear()
     waiting = Trouble("PUT", "/lfs/", before=hold, status=503)
     hub.troubles.append(waiting)
-    code = f"from pathlib import Path\nfrom curate.engine.store import Store\nfrom outputs.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
+    code = f"from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom outputs.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env=hub.environment(tmp_path / "home"),

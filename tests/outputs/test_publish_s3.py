@@ -114,7 +114,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 import s3fs
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from outputs.publish import publish
 put, count = s3fs.S3FileSystem.put_file, 0
 def counted(self, *args, **more):

@@ -15,7 +15,7 @@ from report_bench import EXAM, OVERRIDE, SAID, SCRIPT, make_kinds, shared_store
 from typer.testing import CliRunner
 
 from curate.cli.report import app
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import ExportError, StoreError
 from outputs.report import charts, report
 from outputs.report.markup import direction, joined, tag, text

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from report_bench import SAID, shared_store
 
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from outputs.report import report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

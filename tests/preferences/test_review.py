@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import curate
 from curate.api.review import review_export, review_import
 from curate.cli.review import app
-from curate.engine.store import Store
+from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
 from curate.preferences.label_file import read_labels
 from curate.preferences.review import told

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from curate.engine.fingerprint import digest
+from curate.engine.store.fingerprint import digest
 from curate.steps import SourceError
 from sources.files import Csv, JsonArray, JsonLines, Parquet
 from sources.hub import Hub

@@ -64,10 +64,10 @@ class Worker:
             return json.dumps({**about, "error": problem})
         try:
             from curate._version import __version__
-            from curate.engine.context import close_models  # noqa: F401 - now, while it may fail, and not when it is needed
-            from curate.engine.perform import perform  # noqa: F401
-            from curate.engine.shards import Cuts
-            from curate.engine.work import Setting
+            from curate.engine.executors.context import close_models  # noqa: F401 - now, while it may fail, and not when it is needed
+            from curate.engine.store.shards import Cuts
+            from curate.engine.tasks.run import perform  # noqa: F401
+            from curate.engine.tasks.task import Setting
         except ImportError as error:
             return json.dumps(
                 {
@@ -97,9 +97,9 @@ class Worker:
         Returns:
             JSON: its result, and what was not :meth:`told` yet.
         """
-        from curate.engine.perform import perform
-        from curate.engine.spending import release_ledgers
-        from curate.engine.work import Task
+        from curate.engine.budget import release_ledgers
+        from curate.engine.tasks.run import perform
+        from curate.engine.tasks.task import Task
 
         this = Task(**json.loads(task))
 
@@ -125,7 +125,7 @@ class Worker:
     @ray.method(concurrency_group=CONTROL)
     def end(self) -> None:
         """Ends servers and frees devices before the process is ended."""
-        from curate.engine.context import close_models
+        from curate.engine.executors.context import close_models
 
         close_models()
 

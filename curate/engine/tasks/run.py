@@ -11,11 +11,15 @@ from typing import Any
 import orjson
 
 from curate.caches import node_folder
-from curate.engine import estimate, forgetting, rowwork, versions, work
-from curate.engine.context import WorkerContext
-from curate.engine.spending import open_ledger
-from curate.engine.store import Store
-from curate.engine.work import Setting, Task, Tick, Work, unpack
+from curate.engine.budget import open_ledger
+from curate.engine.executors.context import WorkerContext
+from curate.engine.planning import erasure as forgetting
+from curate.engine.planning import estimate
+from curate.engine.store import versions
+from curate.engine.store.store import Store
+from curate.engine.tasks import row_tasks as rowwork
+from curate.engine.tasks import task as work
+from curate.engine.tasks.task import Setting, Task, Tick, Work, unpack
 from curate.errors import CurateError, DamagedError
 from curate.redact import Redactor, secrets_of, secrets_of_environment
 from curate.unanswered import Unanswered, noting

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.engine.integrity import read_sealed, seal
-from curate.engine.store import Store, write_atomically
+from curate.engine.store.integrity import read_sealed, seal
+from curate.engine.store.store import Store, write_atomically
 from curate.errors import DamagedError
 
 

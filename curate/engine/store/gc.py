@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from curate.engine.integrity import check_digest, read_sealed
-from curate.engine.lock import StoreLock
-from curate.engine.store import Store
-from curate.engine.versions import ID_LENGTH
+from curate.engine.store.integrity import check_digest, read_sealed
+from curate.engine.store.lock import StoreLock
+from curate.engine.store.store import Store
+from curate.engine.store.versions import ID_LENGTH
 from curate.errors import DamagedError, StoreError
 from curate.rows import Kind, content_digest, row_ids, schema
 from curate.rows.ids import row_digests
@@ -216,7 +216,7 @@ def _check_rows(path: Path, file: dict[str, Any], digests: dict[str, list[bytes]
 
 
 def _digest(manifest: dict[str, Any], digests: dict[str, list[bytes]], bad: str) -> str:
-    from curate.engine.work import BAD_SCHEMA
+    from curate.engine.tasks.task import BAD_SCHEMA
 
     bad = bad or content_digest(BAD_SCHEMA.empty_table())
     whole = hashlib.blake2b(f"curate-version-1:{manifest['kind']}:{bad}".encode(), digest_size=32)

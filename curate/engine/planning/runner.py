@@ -13,14 +13,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from curate.catalog import Catalog, Reference, StepUse
-from curate.engine.columns import ALL, Columns
-from curate.engine.executor import Executor
-from curate.engine.fingerprint import digest, step_recipe
-from curate.engine.plan import Plan, StagePlan, reasons
+from curate.engine.executors.local import Executor
+from curate.engine.planning.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
-from curate.engine.shards import Cuts, Shard
-from curate.engine.store import FileDigests, Store
-from curate.engine.work import Task, kept_scores, pack
+from curate.engine.store.columns import ALL, Columns
+from curate.engine.store.fingerprint import digest, step_recipe
+from curate.engine.store.shards import Cuts, Shard
+from curate.engine.store.store import FileDigests, Store
+from curate.engine.tasks.task import Task, kept_scores, pack
 from curate.errors import BudgetSpent, BuildError, DamagedError
 from curate.rows import Kind
 from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep
@@ -84,7 +84,7 @@ class Runner:
     build: str = ""
     """Number of this build in the ledger."""
     part: tuple[float, float] | None = None
-    """Only items whose number lies between these are built, as a sample (see :mod:`curate.engine.estimate`)."""
+    """Only items whose number lies between these are built, as a sample (see :mod:`curate.engine.planning.estimate`)."""
     whole: frozenset[str] = frozenset()
     """Sources of which every row is needed all the same."""
     tables: Mapping[str, Sequence[Shard] | None] = field(default_factory=dict)
@@ -208,7 +208,7 @@ class Runner:
         """How many rows of a score task have no kept score."""
         import numpy as np
 
-        from curate.engine.columns import read_alive
+        from curate.engine.store.columns import read_alive
 
         path = kept_scores(self.store.work(task.step, task.payload["score_key"]))
         if path is None:
@@ -271,7 +271,7 @@ class Runner:
         if isinstance(use.params, GlobalStep):
             return self._settle(use, pieces, seed, ancestors)
         if isinstance(use.params, RowStep | GatherStep):
-            from curate.engine.row_stages import gather_rows, make_rows
+            from curate.engine.planning.row_stages import gather_rows, make_rows
 
             return (make_rows if isinstance(use.params, RowStep) else gather_rows)(self, use, pieces, seed, ancestors)
         raise BuildError(f"{use.mark}: {use.name} is no step that a dataset can use")

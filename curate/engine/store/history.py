@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from curate.engine.compare import made_at, recipe_difference
-from curate.engine.store import Store
+from curate.engine.store.diff import made_at, recipe_difference
+from curate.engine.store.store import Store
 from curate.errors import StoreError
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")

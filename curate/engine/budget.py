@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.caches import open_sound
-from curate.engine.work import Setting, Task
+from curate.engine.tasks.task import Setting, Task
 from curate.errors import BudgetError
 
 _TABLES = """

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.engine.columns import Columns, merge_scores, read_alive
-from curate.engine.shards import cut, write_parquet, write_shard
-from curate.engine.work import BAD_SCHEMA, Work
+from curate.engine.store.columns import Columns, merge_scores, read_alive
+from curate.engine.store.shards import cut, write_parquet, write_shard
+from curate.engine.tasks.task import BAD_SCHEMA, Work
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
 from curate.steps import BadRow, GatherStep, NewRows, Rows, RowStep

@@ -18,11 +18,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.engine.columns import Columns, merge_scores, read_alive
-from curate.engine.integrity import file_digest
-from curate.engine.shards import Shard, count_languages, read_shard, write_parquet
-from curate.engine.store import Store
-from curate.engine.work import BAD_SCHEMA, Work
+from curate.engine.store.columns import Columns, merge_scores, read_alive
+from curate.engine.store.integrity import file_digest
+from curate.engine.store.shards import Shard, count_languages, read_shard, write_parquet
+from curate.engine.store.store import Store
+from curate.engine.tasks.task import BAD_SCHEMA, Work
 from curate.rows import Kind, content_digest
 from curate.rows.ids import row_digests
 

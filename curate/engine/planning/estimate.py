@@ -19,16 +19,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.engine.fingerprint import digest
-from curate.engine.shards import Shard, write_shard
-from curate.engine.store import Store
-from curate.engine.work import Task, Work
+from curate.engine.store.fingerprint import digest
+from curate.engine.store.shards import Shard, write_shard
+from curate.engine.store.store import Store
+from curate.engine.tasks.task import Task, Work
 from curate.errors import DamagedError
 from curate.rows.ids import hash_texts
 
 if TYPE_CHECKING:
     from curate.catalog import Catalog
-    from curate.engine.stages import Runner
+    from curate.engine.planning.runner import Runner
 
 FOLDS = 4
 # Of Student's distribution with three degrees of freedom: 95 % lie within so many standard errors.

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from curate.engine.fingerprint import digest
-from curate.engine.shards import Shard, write_shard
-from curate.engine.work import Task, Work
+from curate.engine.store.fingerprint import digest
+from curate.engine.store.shards import Shard, write_shard
+from curate.engine.tasks.task import Task, Work
 
 if TYPE_CHECKING:
-    from curate.engine.stages import Runner
+    from curate.engine.planning.runner import Runner
 
 
 def forget(work: Work, folder: Path) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.engine.fingerprint import digest
-from curate.engine.store import Store
+from curate.engine.store.fingerprint import digest
+from curate.engine.store.store import Store
 from curate.redact import Redactor
 from curate.rows import Kind
 from curate.rows.kinds import kind_of

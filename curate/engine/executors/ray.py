@@ -21,10 +21,10 @@ from typing import Any
 from curate._version import __version__
 from curate.caches import empty_logs, machine, node_folder, settle
 from curate.catalog import RunConfig
-from curate.engine.executor import Report
-from curate.engine.ray_cluster import Cluster
-from curate.engine.store import Store
-from curate.engine.work import Setting, Task
+from curate.engine.executors.local import Report
+from curate.engine.executors.ray_cluster import Cluster
+from curate.engine.store.store import Store
+from curate.engine.tasks.task import Setting, Task
 from curate.errors import DamagedError, ExecutorError
 
 _PULSE = 0.5
@@ -80,7 +80,7 @@ class RayExecutor:
 
     # -------------------------------------------------------------------------------------------------------------- run
     def run(self, tasks: Sequence[Task], report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
-        """See :class:`curate.engine.executor.Executor`.
+        """See :class:`curate.engine.executors.local.Executor`.
 
         Raises:
             ExecutorError: the cluster cannot be used, a node lacks something, or a task was lost too often.
@@ -210,7 +210,7 @@ class RayExecutor:
 
     # ------------------------------------------------------------------------------------------------------------ actors
     def _start(self, alone: bool) -> _Actor:
-        from curate.engine.ray_worker import CONTROL, Worker
+        from curate.engine.executors.ray_worker import CONTROL, Worker
 
         cluster = self._connected()
         options: dict[str, Any] = dict(cluster.alone if alone else cluster.worker)

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.engine.fingerprint import explain, models_in
-from curate.engine.store import Store
+from curate.engine.store.fingerprint import explain, models_in
+from curate.engine.store.store import Store
 from curate.errors import StoreError
 
 _KEY = ["source", "origin", "language", "number"]

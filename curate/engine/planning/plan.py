@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.engine.fingerprint import explain
+from curate.engine.store.fingerprint import explain
 
 
 @dataclass

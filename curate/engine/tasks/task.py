@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.catalog.params import WHOLE, Params
-from curate.engine.columns import (
+from curate.engine.executors.context import WorkerContext
+from curate.engine.store.columns import (
     Columns,
     count_reasons,
     count_unassessed,
@@ -30,10 +31,9 @@ from curate.engine.columns import (
     read_alive,
     to_arrow,
 )
-from curate.engine.context import WorkerContext
-from curate.engine.integrity import file_digest
-from curate.engine.shards import COMPRESSION, Cuts, cut, write_parquet, write_shard
-from curate.engine.store import Store, sync_folder
+from curate.engine.store.integrity import file_digest
+from curate.engine.store.shards import COMPRESSION, Cuts, cut, write_parquet, write_shard
+from curate.engine.store.store import Store, sync_folder
 from curate.files import digest_files
 from curate.rows import Kind, content_digest, with_ids
 from curate.rows.ids import line_id

@@ -10,10 +10,10 @@ from typing import Any
 
 from curate._version import __version__
 from curate.catalog import Dataset
-from curate.engine.fingerprint import step_recipe
+from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
-from curate.engine.spending import spent
-from curate.engine.stages import Runner
+from curate.engine.planning.runner import Runner
+from curate.engine.store.fingerprint import step_recipe
 from curate.rows import Kind
 from curate.steps.models import told
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from curate.catalog import StepUse
-from curate.engine.fingerprint import digest
-from curate.engine.forgetting import without_forgotten
-from curate.engine.stages import Piece, Runner, shards_in
-from curate.engine.work import Task
+from curate.engine.planning.erasure import without_forgotten
+from curate.engine.planning.runner import Piece, Runner, shards_in
+from curate.engine.store.fingerprint import digest
+from curate.engine.tasks.task import Task
 from curate.errors import BuildError
 
 

@@ -9,7 +9,7 @@ from curate.caches import has_nodes, settle
 from curate.catalog import Catalog
 from curate.catalog.document import nearest
 from curate.engine.build import build_parts, make_plan, read_inputs
-from curate.engine.estimate import (
+from curate.engine.planning.estimate import (
     FOLDS,
     Estimate,
     Fold,
@@ -22,10 +22,10 @@ from curate.engine.estimate import (
     size_of,
     whole_sources,
 )
-from curate.engine.lock import StoreLock
 from curate.engine.progress import Progress
-from curate.engine.shards import Cuts
-from curate.engine.store import Store
+from curate.engine.store.lock import StoreLock
+from curate.engine.store.shards import Cuts
+from curate.engine.store.store import Store
 from curate.errors import BuildError
 from curate.steps import Registry
 
@@ -57,7 +57,7 @@ def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str]
             held.enter_context(StoreLock(store.root))
             settle(store.root / "cache")
         if catalog.run.executor == "ray":
-            from curate.engine.ray_cluster import keep_connected
+            from curate.engine.executors.ray_cluster import keep_connected
 
             held.enter_context(keep_connected(catalog.run))
         wanted = [one for one in _made_of(catalog, names or list(catalog.datasets))

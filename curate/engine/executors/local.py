@@ -17,9 +17,9 @@ from multiprocessing.connection import wait as wait_for
 from typing import Any, Protocol
 
 from curate.catalog import RunConfig
-from curate.engine.context import close_models
-from curate.engine.perform import perform
-from curate.engine.work import Setting, Task
+from curate.engine.executors.context import close_models
+from curate.engine.tasks.run import perform
+from curate.engine.tasks.task import Setting, Task
 from curate.errors import ExecutorError
 
 Report = Callable[[str, int], None]
@@ -40,7 +40,7 @@ class Executor(Protocol):
 def choose_executor(run: RunConfig, setting: Setting) -> Executor:
     """The executor that ``run:`` asks for; nothing is started before there is work."""
     if run.executor == "ray":
-        from curate.engine.ray_executor import RayExecutor
+        from curate.engine.executors.ray import RayExecutor
 
         return RayExecutor(setting, run)
     workers = run.workers or len(os.sched_getaffinity(0))

@@ -11,12 +11,12 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from curate.catalog import Dataset, StepUse, Target
-from curate.engine.fingerprint import digest
 from curate.engine.funnel import Funnel
-from curate.engine.shards import Shard
-from curate.engine.stages import Piece, Runner, shards_in
-from curate.engine.trim import Trim
-from curate.engine.work import Task
+from curate.engine.planning.runner import Piece, Runner, shards_in
+from curate.engine.store.fingerprint import digest
+from curate.engine.store.shards import Shard
+from curate.engine.tasks.task import Task
+from curate.engine.tasks.trim import Trim
 from curate.errors import BudgetSpent
 from curate.rows import Kind
 from curate.rows.kinds import kind_of

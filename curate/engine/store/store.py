@@ -3,7 +3,7 @@
 ``work/<step>/<key>/`` holds the result of one step on one shard, ``datasets/<name>/<version>/`` a finished version,
 ``datasets/<name>/refs/*.json`` names for versions, ``state/`` what the last build of each dataset used, ``cache/``
 model answers by content, ``damaged/`` what was not as it had been written. A folder that exists is complete, and is checked
-when it is read (:mod:`curate.engine.integrity`).
+when it is read (:mod:`curate.engine.store.integrity`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.engine.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
+from curate.engine.store.integrity import check_digest, check_size, check_sizes, list_files, read_sealed, seal
 from curate.errors import DamagedError, StoreError
 from curate.files import digest_files, stamp
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from curate.catalog import Catalog
-from curate.engine.estimate import picked
-from curate.engine.fingerprint import digest, step_recipe
-from curate.engine.forgetting import without_forgotten
-from curate.engine.shards import Shard
-from curate.engine.stages import Runner, shards_in, shards_of
-from curate.engine.work import Task, pack
+from curate.engine.planning.erasure import without_forgotten
+from curate.engine.planning.estimate import picked
+from curate.engine.planning.runner import Runner, shards_in, shards_of
+from curate.engine.store.fingerprint import digest, step_recipe
+from curate.engine.store.shards import Shard
+from curate.engine.tasks.task import Task, pack
 from curate.errors import BuildError
 from curate.rows import Kind
 from curate.steps import Source, SourceError, Unit

@@ -1,0 +1,1 @@
+"""What has to run: looks results up by key, and makes tasks of what is missing."""

@@ -1,0 +1,1 @@
+"""What is on disk: results, versions, manifests, locks, checksums."""
