@@ -29,8 +29,8 @@ from curate.models.llamacpp import LlamaCpp  # noqa: E402
 from curate.preferences.agreement import Interval, bootstrap, mean  # noqa: E402
 from curate.preferences.judge import Judge  # noqa: E402
 from curate.rows import Kind  # noqa: E402
-from curate.rows.text import graphemes  # noqa: E402
 from curate.steps import Rows  # noqa: E402
+from curate.text.segmentation import graphemes  # noqa: E402
 
 SEED = 20261121
 ENCODER = "use-multilingual"

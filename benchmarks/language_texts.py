@@ -23,9 +23,10 @@ from curate.models import language_data as data
 from curate.models.labels import find_scripts
 from curate.models.texts import make_fit, strip_tashkeel
 from curate.models.vote import Vote, Voters
-from curate.rows import languages, text
+from curate.rows import languages
 from curate.steps import Registry
 from curate.steps.models import Identified, LanguageIdentifier
+from curate.text import segmentation as text
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MEMBERS = ("fasttext", "eld", "cld2", "lingua", "heliport")

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curate.generation import neighbours
 from curate.generation.mine import _LEAST, Mine
 from curate.rows import Kind, schema, with_ids
 from curate.rows.languages import iso639_3
 from curate.steps import Registry, Rows
+from curate.vectors import knn as neighbours
 
 GRID = {
     "ratio": (1.0, 1.005, 1.01, 1.015, 1.02, 1.03, 1.04, 1.06, 1.08, 1.1, 1.12, 1.15, 1.2, 1.25),

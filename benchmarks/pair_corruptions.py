@@ -13,7 +13,8 @@ import polars as pl
 import regex
 from pair_corpora import Pair, number
 
-from curate.rows import languages, text
+from curate.rows import languages
+from curate.text import segmentation as text
 
 # ------------------------------------------------------------------------------------------------------------------ damage
 Damage = Callable[[Pair, random.Random, Sequence[Pair]], Pair | None]

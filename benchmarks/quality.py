@@ -34,8 +34,9 @@ from workbench import World, conversation, documents, lines, make_rows, needing,
 
 from curate import __version__  # noqa: E402
 from curate.models.fasttext import WEAK  # noqa: E402
-from curate.rows import Kind, languages, text  # noqa: E402
+from curate.rows import Kind, languages  # noqa: E402
 from curate.steps import Encoder, LanguageIdentifier, Rows  # noqa: E402
+from curate.text import segmentation as text  # noqa: E402
 
 CAP = 1500
 """Most rows of each class of the graded Alpaca."""

@@ -24,9 +24,9 @@ import pyarrow as pa
 import yaml
 from workbench import World
 
+from curate.pii.detect import find
+from curate.pii.national_ids import luhn
 from curate.rows import Kind, languages, schema, with_ids
-from curate.rows.private import find
-from curate.rows.private_ids import luhn
 from curate.steps import Rows
 from filters.quality import CHECKS, Quality
 from filters.quality_packs import packs_of

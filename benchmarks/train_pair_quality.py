@@ -1,6 +1,6 @@
 """Learns what ships with ``pair_quality``: the usual lengths of languages, and the weights that make one probability of all findings.
 
-    python benchmarks/train_pair_quality.py lengths --data FOLDER    # curate/pairs/data/lengths.yaml
+    python benchmarks/train_pair_quality.py lengths --data FOLDER    # curate/text/data/lengths.yaml
     python benchmarks/train_pair_quality.py weights --data FOLDER    # filters/data/pair_quality/weights.yaml
 
 The weights are a logistic regression between good pairs (TICO-19, XQuAD, Tatoeba, MGSM: the documents not kept for testing) and the same
@@ -30,7 +30,8 @@ from pair_corpora import Pair, good_pairs, number
 from pair_corruptions import DAMAGES, damaged, placeholders
 from workbench import World
 
-from curate.rows import languages, text
+from curate.rows import languages
+from curate.text import segmentation as text
 from filters import pair_align, pair_findings, pair_model
 
 Floats = npt.NDArray[np.float64]
@@ -72,7 +73,7 @@ def learn_lengths(data: Path) -> None:
         f"{f'{tag!r}' if tag in quoted else tag}: {np.exp(np.mean(np.log(sizes))):.2f}"
         for tag, sizes in sorted(usual.items())
     )
-    told = "# How many letters (Latin letters' worth, as curate.rows.text counts them) a language needs for what English says with one.\n# Measured by benchmarks/train_pair_quality.py on the Universal Declaration of Human Rights (texts of 86 to 95 paragraphs) and, where\n# they have the language, on TICO-19, XQuAD, Tatoeba and MGSM (documents not kept for testing).\n"
+    told = "# How many letters (Latin letters' worth, as curate.text.segmentation counts them) a language needs for what English says with one.\n# Measured by benchmarks/train_pair_quality.py on the Universal Declaration of Human Rights (texts of 86 to 95 paragraphs) and, where\n# they have the language, on TICO-19, XQuAD, Tatoeba and MGSM (documents not kept for testing).\n"
     wrapped = textwrap.fill(
         body, 150, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
     )

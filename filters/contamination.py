@@ -30,11 +30,11 @@ from curate.catalog.params import (
     Runtime,
 )
 from curate.data_files import DataFile
-from curate.pairs.negation import NEGATION
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.languages import base
 from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
+from curate.text.negation import NEGATION
+from curate.text.numbers import NUMBER_WORDS
 from filters import contamination_halves as halves
 from filters import contamination_items as items_of
 from filters.contamination_asked import ASKED

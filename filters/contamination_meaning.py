@@ -20,9 +20,9 @@ import pyarrow as pa
 import regex
 
 from curate.data_files import DataFile
-from curate.rows import text
 from curate.rows.languages import base
 from curate.steps import Encoder
+from curate.text import segmentation as text
 from filters import guards
 from filters.contamination_asked import asked, other_asked
 from filters.contamination_words import compare, tokens

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows import text as units_of_text
+from curate.text import segmentation as units_of_text
 from filters.sameness import Sameness
 
 Places = npt.NDArray[np.int64]

@@ -25,9 +25,10 @@ from pydantic import Field
 
 from curate.catalog.params import Decision, EncoderName
 from curate.data_files import DataFile
-from curate.pairs.numbers import NUMBER_WORDS, WORTH_A_LOOK, mentions
-from curate.rows import Kind, main_fields, text, unknown_fields
+from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, GlobalStep, Rows
+from curate.text import segmentation as text
+from curate.text.numbers import NUMBER_WORDS, WORTH_A_LOOK, mentions
 from filters.pair_sides import compares_own, sides
 
 Floats = npt.NDArray[np.float32]

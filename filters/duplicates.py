@@ -20,10 +20,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, EncoderName, PerLanguage, RowsName
 from curate.data_files import DataFile
-from curate.pairs.negation import NEGATION
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind, unknown_fields
 from curate.steps import Context, GlobalStep, Rows, StepError
+from curate.text.negation import NEGATION
+from curate.text.numbers import NUMBER_WORDS
 from filters import exact, minhash, near, near_semantic, near_signs
 from filters.calibration_file import CalibrationFile
 from filters.clusters import ByScore, BySource, Criterion, Linkage

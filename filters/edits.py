@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows import text
+from curate.text import segmentation as text
 from filters import guards
 
 Flags = npt.NDArray[np.bool_]

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.pairs import negation
-from curate.pairs.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, decimal_digit
+from curate.text import negation
+from curate.text.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, decimal_digit
 
 Digests = npt.NDArray[np.uint64]
 # The words that tell two texts of one language apart, and what is asked of them.

@@ -20,9 +20,10 @@ from curate.catalog.params import Count, Decision, IdentifierName, LanguageTag, 
 from curate.data_files import DataFile
 from curate.models import language_data
 from curate.models.language_data import DATA
-from curate.rows import Kind, languages, main_fields, text, unknown_fields
-from curate.rows.masks import MASKABLE, Maskable, mask
+from curate.rows import Kind, languages, main_fields, unknown_fields
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
+from curate.text import segmentation as text
+from curate.text.masks import MASKABLE, Maskable, mask
 
 Policy = Literal["keep", "drop"]
 _LABELS = 8

@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.errors import StepError
-from curate.rows import text
+from curate.text import segmentation as text
 from filters import edits
 from filters.shingles import Shingles, jaccard, shingles
 

@@ -23,13 +23,13 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, LanguageTag, PerLanguage
 from curate.data_files import DataFile
-from curate.pairs.negation import NEGATION
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import SCORES
-from curate.rows.text import salted
 from curate.steps import Context, GlobalStep, Rows, StepError
+from curate.text.negation import NEGATION
+from curate.text.numbers import NUMBER_WORDS
+from curate.text.segmentation import salted
 from filters.near import score_of
 
 Counts = npt.NDArray[np.int64]

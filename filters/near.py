@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.rows import text
 from curate.rows.fields import latest_value
+from curate.text import segmentation as text
 from filters.clusters import Criterion, Facts, Linkage, Places, link, ranks, verdict
 from filters.minhash import Files, Pairs
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curate.generation import neighbours
+from curate.vectors import knn as neighbours
 from filters.clusters import Places
 from filters.minhash import Pairs
 from filters.near import Distinct, Gathered

@@ -21,9 +21,10 @@ import polars as pl
 import pyarrow as pa
 import regex
 
-from curate.rows import Kind, languages, text
+from curate.rows import Kind, languages
 from curate.steps import Context, Rows, StepError
 from curate.steps.models import Aligner
+from curate.text import segmentation as text
 
 Floats = npt.NDArray[np.float64]
 SAMPLE = pa.schema([("pair", pa.string()), ("id", pa.string()), ("source", pa.string()), ("target", pa.string())])

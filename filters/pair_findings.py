@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.pairs import chatter, negation, same_numbers
-from curate.pairs.marks import kept
-from curate.rows import languages, text
-from curate.rows.masks import mask
+from curate.rows import languages
 from curate.steps import Encoder, LanguageIdentifier
+from curate.text import boilerplate as chatter
+from curate.text import negation
+from curate.text import number_match as same_numbers
+from curate.text import segmentation as text
+from curate.text.markup import kept
+from curate.text.masks import mask
 from filters import pair_names, pair_sentences, pair_shape, pair_text
 
 Floats = npt.NDArray[np.float64]

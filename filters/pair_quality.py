@@ -28,13 +28,13 @@ from curate.catalog.params import (
     RowsName,
 )
 from curate.data_files import DataFile
-from curate.pairs import negation
-from curate.pairs.chatter import CHATTER
-from curate.pairs.lengths import LENGTHS
-from curate.pairs.negation import NEGATION
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
+from curate.text import negation
+from curate.text.boilerplate import CHATTER
+from curate.text.length_ratio import LENGTHS
+from curate.text.negation import NEGATION
+from curate.text.numbers import NUMBER_WORDS
 from filters import pair_align, pair_findings
 from filters.pair_columns import ABOUT, COLUMNS, spread, told, worst
 from filters.pair_findings import CHECKS, Check, Findings

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.rows import text
+from curate.text import segmentation as text
 
 Floats = npt.NDArray[np.float64]
 LONGEST = 40

@@ -1,6 +1,6 @@
 """Lengths, scripts, copies and repetition of two texts beside each other, counted on whole columns and in every script alike.
 
-Lengths are in Latin letters' worth over what the two languages usually need (:mod:`curate.pairs.lengths`), so that 1 is as long as expected for every pair.
+Lengths are in Latin letters' worth over what the two languages usually need (:mod:`curate.text.length_ratio`), so that 1 is as long as expected for every pair.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.pairs.lengths import usual_length
-from curate.rows import languages, text
+from curate.rows import languages
+from curate.text import segmentation as text
+from curate.text.length_ratio import usual_length
 from filters.repetition import repetition
 
 Floats = npt.NDArray[np.float64]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curate.rows import Kind, field_names, text
+from curate.rows import Kind, field_names
 from curate.steps import Context, Rows
+from curate.text import segmentation as text
 
 BLOCK = 8192
 

@@ -20,8 +20,9 @@ from pydantic import field_validator
 
 from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, Runtime, Share
 from curate.data_files import DataFile
-from curate.rows import Kind, answer_field, main_fields, private, unknown_fields
-from curate.rows.private import PHONES
+from curate.pii import detect as private
+from curate.pii.detect import PHONES
+from curate.rows import Kind, answer_field, main_fields, unknown_fields
 from curate.steps import Context, Rows, ScoreStep
 from filters import quality_phrases as phrases
 from filters import quality_text as plain

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows import text
-from curate.rows.masks import mask
+from curate.text import segmentation as text
+from curate.text.masks import mask
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """A text repeats itself when long pieces of it return; whether a piece is long depends on the script, so pieces are counted in units.
 
 A unit is a word where words are written apart, and one character in Han, kana, Hangul, Thai, Lao, Khmer, Myanmar and the
-other scripts of :data:`curate.rows.text.UNSPACED`. Numbers count as words, punctuation does not count, case is ignored.
+other scripts of :data:`curate.text.segmentation.UNSPACED`. Numbers count as words, punctuation does not count, case is ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.rows import text
+from curate.text import segmentation as text
 
 _PRIME = np.uint64(0x100000001B3)
 WORDS, CHARACTERS = 8, 16

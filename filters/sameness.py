@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows import text
+from curate.text import segmentation as text
 
 # Languages that write a dotless and a dotted i as two letters, in both cases.
 _DOTTED = frozenset({"tr", "az", "gag", "crh"})

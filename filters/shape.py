@@ -13,9 +13,10 @@ import polars as pl
 import pyarrow as pa
 
 from curate.catalog.params import Count, Decision, PerLanguage, Share
-from curate.rows import Kind, answer_field, text, unknown_fields
-from curate.rows.masks import mask
+from curate.rows import Kind, answer_field, unknown_fields
 from curate.steps import Context, Rows, ScoreStep
+from curate.text import segmentation as text
+from curate.text.masks import mask
 from filters.repetition import repetition
 
 # The columns that hold messages, and what their turns must be: system, user, assistant, tool as one letter each.

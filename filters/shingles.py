@@ -18,7 +18,8 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows import languages, text
+from curate.rows import languages
+from curate.text import segmentation as text
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]

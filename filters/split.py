@@ -21,8 +21,8 @@ from curate.catalog.params import Decision
 from curate.rows import Kind, main_fields
 from curate.rows.ids import hash_texts
 from curate.rows.kinds import ATTRIBUTES
-from curate.rows.text import salted, scramble
 from curate.steps import Context, GlobalStep, Rows
+from curate.text.segmentation import salted, scramble
 from filters.clusters import components
 from filters.sameness import Sameness
 

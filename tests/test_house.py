@@ -33,20 +33,20 @@ def test_a_changed_step_raised_its_version_or_says_that_its_rows_are_the_same():
 def test_the_lock_sees_every_module_that_a_part_reaches():
     """Not only what its own module names: a function two imports away decides as much."""
     for module in (
-        "curate.rows.private_ids",
-        "curate.rows.secrets",
+        "curate.pii.national_ids",
+        "curate.pii.secrets",
         "filters.quality_text",
         "curate.rows.ids",
         "curate.steps",
     ):
         assert module in reached("filters.quality"), module
     assert "filters.pair_text" in reached("filters.pair_quality")  # `from filters import pair_text`
-    assert "curate.rows.private_ids" in reached("curate.generation.redact")
+    assert "curate.pii.national_ids" in reached("curate.generation.redact")
     files = {str(file) for name, part in parts() if name == "step:pair_quality" for file in data_reached(part)}
     assert {
-        "curate.pairs/data/negation.yaml",
-        "curate.pairs/data/number_words.yaml",
-        "curate.pairs/data/chatter.yaml",
+        "curate.text/data/negation.yaml",
+        "curate.text/data/number_words.yaml",
+        "curate.text/data/chatter.yaml",
     } <= files
 
 
@@ -54,13 +54,13 @@ def test_the_lock_names_what_changed_and_which_parts_reach_it():
     now = current()
     before = {
         **now,
-        "module curate.rows.private_ids": "0" * 16,
+        "module curate.pii.national_ids": "0" * 16,
         "data filters/data/asked.yaml": "0" * 16,
         "part step:mix": "9",
     }
     del before["module filters.minhash"]
     told = "\n".join(problems(before, now))
-    assert "curate.rows.private_ids changed" in told and "step:quality" in told and "step:redact" in told
+    assert "curate.pii.national_ids changed" in told and "step:quality" in told and "step:redact" in told
     assert "filters/data/asked.yaml changed" in told and "step:contamination" in told
     assert "filters.minhash is new" in told and "step:duplicates" in told
     assert "step:mix: its version went down from 9" in told

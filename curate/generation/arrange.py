@@ -19,8 +19,8 @@ from pydantic import PositiveInt
 
 from curate.rows import Kind, schema
 from curate.rows.ids import hash_texts
-from curate.rows.text import salted
 from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.text.segmentation import salted
 
 Places = npt.NDArray[np.int64]
 _WRITTEN = 4096

@@ -17,11 +17,11 @@ from pydantic_core import PydanticCustomError
 from curate.catalog.params import LanguageTag, RowsName
 from curate.data_files import DataFile
 from curate.generation.prompts import own_prompt
-from curate.generation.protect import PROTECTABLE, Protectable
-from curate.generation.sentences import ABBREVIATIONS
 from curate.rows import Kind
 from curate.rows.fields import main_fields, unknown_fields
 from curate.steps import Context, NewRows, Rows, RowStep
+from curate.text.placeholders import PROTECTABLE, Protectable
+from curate.text.sentences import ABBREVIATIONS
 
 _SLICE = 2_048
 Share = Annotated[float, Field(ge=0, le=1)]

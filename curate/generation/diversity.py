@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 import regex
 
-from curate.rows.text import UNSPACED, scramble, strip_marks
+from curate.text.segmentation import UNSPACED, scramble, strip_marks
 
 Grams = npt.NDArray[np.uint32]
 _KEPT = regex.compile(r"[\p{L}\p{M}\p{N}]+")

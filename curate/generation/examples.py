@@ -15,9 +15,9 @@ import numpy.typing as npt
 from curate.generation.conversations import question_and_answer
 from curate.generation.diversity import Overlaps, grams
 from curate.generation.making import random_numbers
-from curate.rows.text import scramble
 from curate.steps import Rows
 from curate.steps.models import Encoder
+from curate.text.segmentation import scramble
 
 Choice = Literal["random", "nearest", "first"]
 

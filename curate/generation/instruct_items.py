@@ -13,8 +13,8 @@ import regex
 
 from curate.generation.asking import Broken, clean
 from curate.generation.diversity import normalized
-from curate.rows.text import UNSPACED, letter_weights
 from curate.steps.models import Answer
+from curate.text.segmentation import UNSPACED, letter_weights
 
 _FENCED = regex.compile(r"```[\w-]*\s*\n(.*?)(?:\n```|\Z)", regex.DOTALL)
 _DECODER = json.JSONDecoder()

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from curate.generation.neighbours import Nearest
+from curate.vectors.knn import Nearest
 
 Score = Literal["ratio", "distance", "absolute"]
 Direction = Literal["max", "intersection", "both", "forward", "backward"]

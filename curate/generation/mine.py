@@ -21,15 +21,17 @@ from pydantic import Field, PositiveInt
 from curate.catalog.params import EncoderName, LanguageTag, PerLanguage
 from curate.data_files import DataFile
 from curate.errors import StepError
-from curate.generation import neighbours, sentences
 from curate.generation.making import all_licenses, hash_of, new_rows
 from curate.generation.margins import Candidates, Direction, Pairs, Score
 from curate.generation.monolingual import Numbers, Sentences
-from curate.generation.sentences import ABBREVIATIONS
-from curate.rows import Kind, languages, text, unknown_fields
+from curate.rows import Kind, languages, unknown_fields
 from curate.rows.kinds import LINEAGE
 from curate.steps import Context, GatherStep, NewRows, Rows
 from curate.steps.models import Encoder
+from curate.text import segmentation as text
+from curate.text import sentences
+from curate.text.sentences import ABBREVIATIONS
+from curate.vectors import knn as neighbours
 
 # Where no threshold is given, near the best F1 of the embedded encoders on real data (docs/mine.md): for encoders whose
 # cosines are spread from 0 to 1 (LaBSE too), and for those that crowd them together (e5).

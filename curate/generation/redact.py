@@ -1,6 +1,6 @@
 """``redact``: what points at a person or opens a door is replaced by a word for what it was; the same thing by the same word throughout a row.
 
-What is found, and what is left alone, is that of :mod:`curate.rows.private`; the filter ``quality`` counts the same without touching a row.
+What is found, and what is left alone, is that of :mod:`curate.pii.detect`; the filter ``quality`` counts the same without touching a row.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from curate.catalog.document import nearest
 from curate.data_files import DataFile
 from curate.generation.making import as_they_are, new_rows
 from curate.generation.prompts import own_prompt
-from curate.rows import Kind, field_names, field_turns, private, unknown_fields
+from curate.pii import detect as private
+from curate.pii.detect import PHONES
+from curate.rows import Kind, field_names, field_turns, unknown_fields
 from curate.rows.fields import field_place
 from curate.rows.kinds import payload
-from curate.rows.private import PHONES
 from curate.steps import Context, NewRows, Rows, RowStep, StepError
 
 Kinds = Literal["email", "phone", "iban", "card", "ip", "national_id", "api_key", "private_key", "jwt", "password"]

@@ -19,11 +19,11 @@ from curate.errors import StepError
 from curate.generation.latin import Digits, Romanised, Scheme, foreign, has_han, romanise
 from curate.generation.making import as_they_are, failed, new_rows
 from curate.generation.prompts import Prompt, own_prompt
-from curate.generation.protect import PROTECTABLE, Protectable, code_blocks, spans
 from curate.rows import Kind, answer_field, languages, main_fields, unknown_fields
 from curate.rows.fields import field_place
 from curate.rows.kinds import payload
 from curate.steps import Context, NewRows, Rows, RowStep
+from curate.text.placeholders import PROTECTABLE, Protectable, code_blocks, spans
 
 _PROTECTED: tuple[Protectable, ...] = tuple(name for name in PROTECTABLE if name != "symbol")
 _FENCE = re.compile(r"[ \t>*+.)\d-]{0,12}(?:```|~~~|<)")

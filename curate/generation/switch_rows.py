@@ -13,14 +13,14 @@ import regex
 
 from curate.generation.making import as_they_are, failed, new_rows, random_numbers
 from curate.generation.prompts import own_prompt
-from curate.generation.protect import code_blocks, spans
 from curate.generation.switch_tables import Siblings, beside, load_tables
 from curate.generation.switchable import Element, Entry, Table, can, joined
 from curate.generation.switching import Mixture, Style, Switch, choose, how_many, pick, rewrite
-from curate.generation.words import estimate_words, fold_of, sentence_places
 from curate.rows import Kind, payload
 from curate.rows.fields import answer_field, field_place
 from curate.steps import BadRow, Context, NewRows, Rows
+from curate.text.placeholders import code_blocks, spans
+from curate.text.words import estimate_words, fold_of, sentence_places
 
 if TYPE_CHECKING:
     from curate.generation.code_switch import CodeSwitch

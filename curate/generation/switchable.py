@@ -11,17 +11,9 @@ from typing import NamedTuple
 
 import regex
 
-from curate.generation.words import (
-    FIXED,
-    RUN,
-    Lexicon,
-    fold_of,
-    is_run,
-    spans,
-    tokens,
-)
 from curate.rows import languages
-from curate.rows.text import UNSPACED
+from curate.text.segmentation import UNSPACED
+from curate.text.words import FIXED, RUN, Lexicon, fold_of, is_run, spans, tokens
 
 # Whose nouns are written with capitals: there a capital is no sign of a name.
 NOUNS = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl", "frr"})

@@ -10,8 +10,8 @@ from random import Random
 import regex
 
 from curate.generation.switchable import CASED, NOUNS, Element, Targets, can
-from curate.generation.words import count_words, estimate_words, is_run, touches
 from curate.rows import languages
+from curate.text.words import count_words, estimate_words, is_run, touches
 
 _RIGHT_TO_LEFT = frozenset({"Arabic", "Hebrew", "Syriac", "Thaana", "Nko", "Adlam", "Hanifi_Rohingya"})
 _WHOLE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ー々〆〇]")

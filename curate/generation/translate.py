@@ -28,20 +28,20 @@ from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.examples import Choice
 from curate.generation.prompts import Prompting, Template, prompt_problems
-from curate.generation.protect import PROTECTABLE, Protectable
-from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.translate_checks import CHECKS, Check
 from curate.generation.translate_llm import FORMALITY, HOLES, PROMPT
 from curate.generation.translate_rows import same_language, wrong_fields
 from curate.generation.translate_work import Work, slices
-from curate.pairs.chatter import CHATTER
-from curate.pairs.lengths import LENGTHS
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.rows.kinds import Role
 from curate.rows.languages import UNKNOWN
 from curate.steps import CatalogFacts, Context, NewRows, Rows, RowStep
 from curate.steps.models import Sampling
+from curate.text.boilerplate import CHATTER
+from curate.text.length_ratio import LENGTHS
+from curate.text.numbers import NUMBER_WORDS
+from curate.text.placeholders import PROTECTABLE, Protectable
+from curate.text.sentences import ABBREVIATIONS
 
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 

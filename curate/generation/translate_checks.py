@@ -1,7 +1,7 @@
 """A translation is believed when nothing speaks against it: each check looks for one way in which translators fail silently.
 
 All look at a text and its translation only, whoever made it, in any pair of scripts; lengths are compared in Latin
-letters' worth (:func:`curate.rows.text.letter_weights`) over what the two languages usually need. What stays as it is
+letters' worth (:func:`curate.text.segmentation.letter_weights`) over what the two languages usually need. What stays as it is
 (protected spans) is taken out of both sides before anything is counted.
 """
 
@@ -16,13 +16,13 @@ import numpy as np
 import polars as pl
 import regex
 
-from curate.generation.protect import Span, differences, shown
-from curate.generation.sentences import split
-from curate.pairs.chatter import aside, chatter
-from curate.pairs.lengths import usual_length
-from curate.pairs.same_numbers import compare
 from curate.rows import languages
-from curate.rows.text import UNSPACED, letter_weights
+from curate.text.boilerplate import aside, chatter
+from curate.text.length_ratio import usual_length
+from curate.text.number_match import compare
+from curate.text.placeholders import Span, differences, shown
+from curate.text.segmentation import UNSPACED, letter_weights
+from curate.text.sentences import split
 
 Check = Literal[
     "text",

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import regex
 
-from curate.generation.protect import has_term
 from curate.rows import Kind, languages
-from curate.rows.text import UNSPACED
 from curate.steps import Rows
+from curate.text.placeholders import has_term
+from curate.text.segmentation import UNSPACED
 
 _UNSPACED = "".join(rf"\p{{Script={name}}}" for name in UNSPACED if name != "Hangul")
 _SIGNS = regex.compile(rf"(?V1)[{_UNSPACED}]|[\w--[{_UNSPACED}]]+")

@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 
 from curate.generation.asking import Broken, Outcome, Question, ask, clean, whole
-from curate.generation.layout import Piece, by_line, by_paragraph, same_lines
 from curate.generation.prompts import Prompt, disarm, fence, language_name, load_data
-from curate.generation.protect import Span, has_term, spans
 from curate.generation.translate_checks import Limits, Pair, verdicts
 from curate.generation.translate_rows import Job, Made
 from curate.steps.models import Answer, Generator, Request, Sampling
+from curate.text.layout import Piece, by_line, by_paragraph, same_lines
+from curate.text.placeholders import Span, has_term, spans
 
 PROMPT = "translate/segments"
 FORMALITY = "translate/formality"

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.generation.program_text import code_blocks
-from curate.generation.protect import Span, spans
-from curate.generation.sentences import Interval
 from curate.rows import Kind, languages, payload, unknown_fields
 from curate.steps import Rows
+from curate.text.code_blocks import code_blocks
+from curate.text.placeholders import Span, spans
+from curate.text.sentences import Interval
 
 _ROLE_FIELDS = {"prompt": "user", "response": "assistant", "system": "system"}
 _ANSWERS = {Kind.SFT: ("messages", "assistant"), Kind.PREFERENCE: ("chosen", "assistant"), Kind.UNPAIRED: ("completion", "assistant"), Kind.PROMPT: ("prompt", "user")}  # fmt: skip

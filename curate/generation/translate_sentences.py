@@ -14,13 +14,13 @@ from typing import Protocol, runtime_checkable
 
 import regex
 
-from curate.generation.layout import Piece, by_line
-from curate.generation.protect import Span, marked, restored, spans, with_terms
-from curate.generation.sentences import Sentence, between, chop, split
 from curate.generation.translate_checks import Limits, Pair, verdicts
 from curate.generation.translate_rows import Made, Prepared
-from curate.pairs.chatter import without_asides
 from curate.steps.models import Done, Translator
+from curate.text.boilerplate import without_asides
+from curate.text.layout import Piece, by_line
+from curate.text.placeholders import Span, marked, restored, spans, with_terms
+from curate.text.sentences import Sentence, between, chop, split
 
 Tick = Callable[[int, int], None]
 # In these scripts one letter alone is a variable or a grade; a text of such letters only has nothing to translate.

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.generation.words import Fold, Lexicon, fold_of, spans, tokens
 from curate.rows import languages
-from curate.rows.text import UNSPACED
+from curate.text.segmentation import UNSPACED
+from curate.text.words import Fold, Lexicon, fold_of, spans, tokens
 
 _NOUNS = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl", "frr"})
 _STOPS = frozenset('.!?…:;\n"“”„«»。！？।؟۔')

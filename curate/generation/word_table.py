@@ -20,13 +20,13 @@ from pydantic import Field
 from curate.catalog.params import AlignerName, RowsName
 from curate.data_files import DataFile
 from curate.generation.making import new_rows
-from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.word_counts import LONGEST_RUN, Counts, Side, Vocabulary, components
-from curate.generation.words import Lexicon, count_words, is_run
 from curate.rows import Kind
 from curate.rows.fields import latest_value
 from curate.steps import Context, GatherStep, NewRows, Rows, StepError
 from curate.steps.models import Aligner
+from curate.text.sentences import ABBREVIATIONS
+from curate.text.words import Lexicon, count_words, is_run
 
 _DIGIT = regex.compile(r"\p{N}")
 _LETTERS = regex.compile(r"\p{L}")

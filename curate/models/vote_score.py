@@ -26,8 +26,9 @@ import regex
 
 from curate.models import language_data as data
 from curate.models.labels import find_scripts
-from curate.rows import languages, text
+from curate.rows import languages
 from curate.steps.models import Identified, LanguageIdentifier
+from curate.text import segmentation as text
 
 Floats = npt.NDArray[np.float32]
 FLOOR = float(np.log(1e-4))

@@ -10,8 +10,8 @@ from typing import Any
 import regex
 
 from curate.data_files import DataFile
-from curate.pairs.numbers import number_words
 from curate.rows import languages
+from curate.text.numbers import number_words
 
 _NEVER = r"(?!)"
 _MARKUP = r"[\s*_`$（(\[「『\"“«'\\]*"

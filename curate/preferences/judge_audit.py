@@ -20,7 +20,7 @@ from curate.preferences.agreement import Interval, bootstrap, cohen_kappa, mean,
 from curate.preferences.judge_makers import Authors, family
 from curate.preferences.judge_texts import Item
 from curate.preferences.judge_verdicts import Verdict
-from curate.rows.text import graphemes
+from curate.text.segmentation import graphemes
 
 if TYPE_CHECKING:
     from curate.preferences.judge import Judge

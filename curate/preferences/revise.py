@@ -18,8 +18,6 @@ from curate.catalog.params import Amount, EncoderName, GeneratorName, LanguageTa
 from curate.data_files import DataFile
 from curate.generation import asking
 from curate.generation.prompts import Prompting, Template, prompt_problems
-from curate.generation.sentences import ABBREVIATIONS
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.preferences.answer_words import ANSWERS
 from curate.preferences.revise_errors import RULES, TURNS, Rule
 from curate.preferences.revise_texts import (
@@ -36,6 +34,8 @@ from curate.preferences.vote_answers import Form
 from curate.rows import Kind
 from curate.steps import Context, NewRows, Rows, RowStep
 from curate.steps.models import Sampling
+from curate.text.numbers import NUMBER_WORDS
+from curate.text.sentences import ABBREVIATIONS
 
 Names = GeneratorName | tuple[GeneratorName, ...]
 _WARM = "would all be the same at temperature 0; set sampling.temperature"

@@ -18,9 +18,9 @@ from typing import Literal
 import regex
 
 from curate.generation.prompts import load_data
-from curate.generation.sentences import split
-from curate.pairs.numbers import HAN_DIGITS, HAN_UNITS
 from curate.rows import languages
+from curate.text.numbers import HAN_DIGITS, HAN_UNITS
+from curate.text.sentences import split
 
 Rule = Literal["number", "swap", "operator", "negation", "drop"]
 RULES: tuple[Rule, ...] = ("number", "swap", "operator", "negation", "drop")

@@ -20,17 +20,17 @@ from pydantic import PositiveInt, model_validator
 from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
 from curate.data_files import DataFile
 from curate.generation.prompts import disarm
-from curate.generation.protect import PROTECTABLE
-from curate.generation.sentences import ABBREVIATIONS
 from curate.generation.translate_checks import Limits
 from curate.generation.translate_rows import prepare, same_language
 from curate.generation.translate_sentences import Sentences
-from curate.pairs.chatter import CHATTER
-from curate.pairs.lengths import LENGTHS
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep, StepError
 from curate.steps.models import RewardModel, Translator
+from curate.text.boilerplate import CHATTER
+from curate.text.length_ratio import LENGTHS
+from curate.text.numbers import NUMBER_WORDS
+from curate.text.placeholders import PROTECTABLE
+from curate.text.sentences import ABBREVIATIONS
 
 Turns = tuple[tuple[str, str], ...]
 _ROLES = frozenset({"system", "user", "assistant"})

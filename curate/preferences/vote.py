@@ -18,7 +18,6 @@ from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import Decision, PerLanguage, RowsName
 from curate.data_files import DataFile
-from curate.pairs.numbers import NUMBER_WORDS
 from curate.preferences.answer_words import ANSWERS
 from curate.preferences.candidates import Candidate, candidates, prompt_keys
 from curate.preferences.vote_answers import Form, Found, Reader
@@ -27,6 +26,7 @@ from curate.rows import Kind
 from curate.rows.fields import latest_value
 from curate.rows.kinds import ATTRIBUTES, SCORES
 from curate.steps import Context, GlobalStep, Rows, StepError
+from curate.text.numbers import NUMBER_WORDS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _WHOLE = 1 << 30

@@ -1,7 +1,7 @@
 """A number in an answer has one value: what its digits, signs and scale words say in that language; where the signs leave a second reading
 open (``1,234`` in German), that is told too, and the votes decide.
 
-Values are exact (fractions), so that equal answers are equal texts. :mod:`curate.pairs.numbers` reads numbers leniently, for comparing two
+Values are exact (fractions), so that equal answers are equal texts. :mod:`curate.text.numbers` reads numbers leniently, for comparing two
 sides; here each must be read as somebody meant it.
 """
 
@@ -15,15 +15,6 @@ from typing import Literal
 
 import regex
 
-from curate.pairs.numbers import (
-    HAN_DIGITS,
-    HAN_MYRIADS,
-    HAN_UNITS,
-    NUMBER_WORDS,
-    decimal_digit,
-    han_value,
-    number_words,
-)
 from curate.preferences.answer_words import (
     decimal_sign,
     groups_with_blanks,
@@ -31,7 +22,8 @@ from curate.preferences.answer_words import (
     words_of,
 )
 from curate.rows import languages
-from curate.rows.text import INVISIBLE
+from curate.text.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, NUMBER_WORDS, decimal_digit, han_value, number_words
+from curate.text.segmentation import INVISIBLE
 
 Percent = Literal["unit", "share"]
 Sign = Literal[".", ","]

@@ -7,8 +7,9 @@ import unicodedata
 import polars as pl
 import regex
 
-from curate.pairs.numbers import decimal_digit
-from curate.rows import languages, text
+from curate.rows import languages
+from curate.text import segmentation as text
+from curate.text.numbers import decimal_digit
 
 # A point or comma between digits, a minus before them, currency and per cent make another answer.
 _DROPPED = regex.compile(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.pairs import chatter
+from curate.text import boilerplate as chatter
 from filters import pair_findings, pair_names
 from filters.pair_findings import CHECKS
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.rows import text
+from curate.text import segmentation as text
 from filters import pair_sentences
 from filters.pair_sentences import LONGEST, MOST, lay, lay_sizes, split, together
 

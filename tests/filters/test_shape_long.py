@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from curate.rows import text
+from curate.text import segmentation as text
 from filters import repetition as module
 from filters.repetition import repetition
 

@@ -18,7 +18,7 @@ from settling import settle
 import curate
 from curate.catalog import CatalogError
 from curate.rows import Kind
-from curate.rows.text import salted
+from curate.text.segmentation import salted
 from filters.split import Split, _pieces
 
 HALVES = {"train": 0.5, "test": 0.5}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import curate
 from curate.generation.arrange import Arrange
 from curate.rows import Kind
-from curate.rows.text import salted
+from curate.text.segmentation import salted
 
 
 @pytest.fixture

@@ -309,7 +309,7 @@ def test_people_of_the_package_are_many_and_each_but_once():
     assert len(data) >= 16 and all(len(people) == len(set(people)) == 8 for people in data.values())
     import polars as pl
 
-    from curate.rows.text import letter_weights
+    from curate.text.segmentation import letter_weights
 
     for tag, people in data.items():
         assert letter_weights(pl.Series(people), pl.Series([tag] * 8))["share"].min() > 0.9, tag

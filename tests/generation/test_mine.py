@@ -15,9 +15,9 @@ from curate.catalog.params import PerLanguage
 from curate.errors import StepError
 from curate.generation.margins import Candidates, margin
 from curate.generation.mine import Mine
-from curate.generation.neighbours import exact
 from curate.rows import Kind
 from curate.steps import Registry
+from curate.vectors.knn import exact
 
 # English, German, Chinese; written for this test.
 PAIRS = [

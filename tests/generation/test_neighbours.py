@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import StepError
-from curate.generation import neighbours
+from curate.vectors import knn as neighbours
 
 
 def unit(draw: np.random.Generator, count: int, width: int = 16) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.generation.layout import by_line, by_paragraph, same_lines
-from curate.generation.protect import (
+from curate.text.layout import by_line, by_paragraph, same_lines
+from curate.text.placeholders import (
     PROTECTABLE,
     Span,
     code_blocks,

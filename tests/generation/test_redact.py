@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from curate.generation.redact import Redact
+from curate.pii.detect import find
 from curate.rows import Kind, schema, with_ids
-from curate.rows.private import find
 from curate.steps import NewRows, Rows
 
 LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}

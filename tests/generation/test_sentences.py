@@ -9,7 +9,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.generation.sentences import between, chop, split
+from curate.text.sentences import between, chop, split
 
 CASES = [
     (

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.generation.protect import spans
 from curate.generation.translate_checks import (
     Limits,
     Pair,
@@ -18,7 +17,8 @@ from curate.generation.translate_checks import (
     verdicts,
     wrong_language,
 )
-from curate.pairs.chatter import without_asides
+from curate.text.boilerplate import without_asides
+from curate.text.placeholders import spans
 
 GOOD = [
     ("en", "pt", "The old bridge was built in 1907 and carries 12,500 cars a day.", "A velha ponte foi construída em 1907 e leva 12.500 carros por dia."),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.generation import words
-from curate.generation.words import (  # fmt: skip
+from curate.text import words
+from curate.text.words import (
     FIXED,
     RUN,
     WORD,

@@ -7,16 +7,16 @@ import pytest
 
 from curate.data_files import DataFile
 from curate.generation.translate_checks import lost_numbers
-from curate.pairs import negation
-from curate.pairs.lengths import usual_length
-from curate.pairs.marks import kept, spans
 from curate.rows import languages
+from curate.text import negation
+from curate.text.length_ratio import usual_length
+from curate.text.markup import kept, spans
 from filters import guards
 
 
 @pytest.mark.parametrize("name", ["chatter", "lengths", "negation", "number_words"])
 def test_each_list_has_an_owner_a_licence_and_a_version(name: str) -> None:
-    found = DataFile("curate.pairs", f"data/{name}.yaml").yaml()
+    found = DataFile("curate.text", f"data/{name}.yaml").yaml()
     assert found["owner"] and found["license"] == "CC0-1.0" and found["version"] >= 1
     for tag in found.get("languages", found.get("lengths")):
         assert languages.normalize(tag) == tag

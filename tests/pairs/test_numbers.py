@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.pairs.numbers import han_value, mentions
-from curate.pairs.same_numbers import compare
+from curate.text.number_match import compare
+from curate.text.numbers import han_value, mentions
 
 SAME = [
     ("en", "de", "It cost 1,234.50 dollars.", "Es kostete 1.234,50 Dollar."),

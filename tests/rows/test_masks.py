@@ -7,7 +7,7 @@ import time
 import polars as pl
 import pytest
 
-from curate.rows import masks
+from curate.text import masks
 
 
 def masked(one: str, *what: masks.Maskable) -> str:

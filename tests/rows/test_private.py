@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.rows import private, private_ids, secrets
-from curate.rows.private import find, find_all
+from curate.pii import detect as private
+from curate.pii import national_ids as private_ids
+from curate.pii import secrets
+from curate.pii.detect import find, find_all
 
 
 def kinds(text: str) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.rows import languages, text
+from curate.rows import languages
+from curate.text import segmentation as text
 
 
 def test_letters_are_weighed_and_the_share_of_the_expected_script_is_known() -> None:

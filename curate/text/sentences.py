@@ -57,7 +57,7 @@ _PHRASE = 60
 _OWN = {"el": ";", "hy": ":", "hyw": ":"}
 
 
-ABBREVIATIONS = DataFile("curate.generation", "lexicons/abbreviations.yaml")
+ABBREVIATIONS = DataFile("curate.text", "data/abbreviations.yaml")
 
 
 def _lexicon() -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 import regex
 
-from curate.rows.masks import mask
+from curate.text.masks import mask
 
 Interval = tuple[int, int]
 _RUN = regex.compile(r"```+|~~~+")

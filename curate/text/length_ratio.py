@@ -7,12 +7,12 @@ from functools import lru_cache
 from curate.data_files import DataFile
 from curate.rows import languages
 
-LENGTHS = DataFile("curate.pairs", "data/lengths.yaml")
+LENGTHS = DataFile("curate.text", "data/lengths.yaml")
 
 
 @lru_cache(maxsize=4096)
 def usual_length(language: str) -> float | None:
-    """Latin letters' worth (:func:`curate.rows.text.letter_weights`) over English's; None where it was not measured."""
+    """Latin letters' worth (:func:`curate.text.segmentation.letter_weights`) over English's; None where it was not measured."""
     known, tag = LENGTHS.yaml()["lengths"], language
     while tag:
         if tag in known:

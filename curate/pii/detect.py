@@ -20,7 +20,8 @@ from typing import Any
 import polars as pl
 
 from curate.data_files import DataFile
-from curate.rows import private_ids, secrets
+from curate.pii import national_ids as private_ids
+from curate.pii import secrets
 
 PRIVATE = ("email", "phone", "iban", "card", "ip", "national_id")
 """The kinds that point at a person."""
@@ -167,7 +168,7 @@ class _Phones:
     cue: re.Pattern[str]
 
 
-PHONES = DataFile("curate.rows", "phones.yaml")
+PHONES = DataFile("curate.pii", "phones.yaml")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 Spans are found once, on the source; whoever translates either never sees them (markers in their place) or is held to
 them afterwards (:func:`differences`). Blocks of program text are found line by line, with the same patterns as the
-filters' masks (:mod:`curate.generation.program_text`); everything else by the expressions of :mod:`curate.pairs.marks`.
+filters' masks (:mod:`curate.text.code_blocks`); everything else by the expressions of :mod:`curate.text.markup`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import lru_cache
 
 import regex
 
-from curate.generation.program_text import code_blocks as code_blocks
-from curate.pairs.marks import PROTECTABLE as PROTECTABLE
-from curate.pairs.marks import Protectable as Protectable
-from curate.pairs.marks import Span as Span
-from curate.pairs.marks import is_free
-from curate.pairs.marks import spans as spans
+from curate.text.code_blocks import code_blocks as code_blocks
+from curate.text.markup import PROTECTABLE as PROTECTABLE
+from curate.text.markup import Protectable as Protectable
+from curate.text.markup import Span as Span
+from curate.text.markup import is_free
+from curate.text.markup import spans as spans
 
 
 def with_terms(text: str, found: list[Span], terms: Iterable[tuple[str, str]]) -> list[Span]:

@@ -19,7 +19,7 @@ from curate.data_files import DataFile
 from curate.rows import languages
 
 Floats = npt.NDArray[np.float64]
-NEGATION = DataFile("curate.pairs", "data/negation.yaml")
+NEGATION = DataFile("curate.text", "data/negation.yaml")
 _NOTHING = r"[^\s\S]"
 # One of Korean's negations is inside the word as often as before it.
 _INSIDE = frozenset({"ko"})

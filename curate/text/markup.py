@@ -2,7 +2,7 @@
 formulas, symbols.
 
 Everything is found by expressions that cost no more than the text's length, whatever the text. Blocks of program text are found line by
-line, and not here: see :mod:`curate.generation.program_text`.
+line, and not here: see :mod:`curate.text.code_blocks`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def spans(text: str, what: Collection[str] = PROTECTABLE, language: str = langua
     """The protected stretches inside a text, in order, none touching the inside of another.
 
     Args:
-        what: kinds of :data:`PROTECTABLE` (``inline_code`` is ``backticks`` and ``json``, which may be asked for alone); ``code`` means blocks, which :func:`curate.generation.program_text.code_blocks` finds.
+        what: kinds of :data:`PROTECTABLE` (``inline_code`` is ``backticks`` and ``json``, which may be asked for alone); ``code`` means blocks, which :func:`curate.text.code_blocks.code_blocks` finds.
         language: of the text; letters of a script foreign to it (not Latin ones) are protected too if ``symbol`` is.
     """
     wanted = {*what, "backticks", "json"} if "inline_code" in what else set(what)

@@ -15,9 +15,9 @@ from itertools import pairwise
 
 import regex
 
-from curate.generation.sentences import split
 from curate.rows import languages
-from curate.rows.text import UNSPACED
+from curate.text.segmentation import UNSPACED
+from curate.text.sentences import split
 
 WORD, RUN, FIXED = 1, 2, 3
 """Kinds of spans: a word of a spaced script; a run of letters of an unspaced one; a number or a word with digits in it,

@@ -1,7 +1,7 @@
 """What a text is made of, the same for every script: letters and their scripts, units, segments and countable units.
 
 Everything works on whole columns: splits are Rust regular expressions (linear time on any input), counts are table
-look-ups over code points. What is no language at all is taken out by :mod:`curate.rows.masks`. No rule here splits at blanks and calls the result words without asking the script first.
+look-ups over code points. What is no language at all is taken out by :mod:`curate.text.masks`. No rule here splits at blanks and calls the result words without asking the script first.
 """
 
 from __future__ import annotations

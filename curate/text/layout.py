@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import regex
 
-from curate.generation.sentences import Interval, chop, split
 from curate.rows import languages
+from curate.text.sentences import Interval, chop, split
 
 _PREFIX = regex.compile(
     r"[\s\p{Zs}]*+(?:>[ \t]?)*+(?:#{1,6}[ \t]+)?"

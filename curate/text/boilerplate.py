@@ -16,7 +16,7 @@ import regex
 from curate.data_files import DataFile
 
 Floats = npt.NDArray[np.float64]
-CHATTER = DataFile("curate.pairs", "data/chatter.yaml")
+CHATTER = DataFile("curate.text", "data/chatter.yaml")
 
 
 @cache

@@ -1,7 +1,7 @@
 """A number in a text is the set of values it may have: ``1.234`` is 1234 or 1.234, in any digits, with any separators, counted in thousands,
 myriads or lakhs.
 
-Number words and scales are data (``data/number_words.yaml``). Which numbers agree is the affair of :mod:`curate.pairs.same_numbers`.
+Number words and scales are data (``data/number_words.yaml``). Which numbers agree is the affair of :mod:`curate.text.number_match`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import regex
 from curate.data_files import DataFile
 from curate.rows import languages
 
-NUMBER_WORDS = DataFile("curate.pairs", "data/number_words.yaml")
+NUMBER_WORDS = DataFile("curate.text", "data/number_words.yaml")
 # .5 is 0.5; the figures of m² and O₂ written on the line are no numbers.
 _SEPARATED = regex.compile(
     r"(?<![0-9.,\p{L}])\.[0-9]+(?![0-9.])|(?<!\b[kcm]?m(?=[23]\b))(?<!\b[CH]?O(?=2\b))[0-9]+(?:(?:[.,'’٫٬·]|，(?=[0-9]{3}(?![0-9]))|[  \u00a0\u202f\u2009](?=[0-9]{3}(?![0-9])))[0-9]+)*"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import polars as pl
 import regex
 
-from curate.pairs.numbers import WORTH_A_LOOK, Mention, mentions, number_words, said_in_words, spelled
 from curate.rows import languages
+from curate.text.numbers import WORTH_A_LOOK, Mention, mentions, number_words, said_in_words, spelled
 
 _ROMAN = regex.compile(r"(?<![\p{L}\p{N}])(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\p{L}\p{N}])")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
