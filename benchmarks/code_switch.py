@@ -32,7 +32,7 @@ from workbench import conversation, documents, lines, make_rows, needing
 from curate.generation.code_switch import CodeSwitch
 from curate.generation.switching import Mixture
 from curate.generation.word_table import WordTable
-from curate.models.systran_align import SystranAlign
+from curate.models.alignment.systran_align import SystranAlign
 from curate.rows import Kind, with_ids
 from curate.steps import NewRows, Rows, Source
 from curate.text.words import fold_of, spans

@@ -25,7 +25,7 @@ import polars as pl  # noqa: E402
 from agreement import table  # noqa: E402
 from workbench import World, lines, make_rows, needing  # noqa: E402
 
-from curate.models.llamacpp import LlamaCpp  # noqa: E402
+from curate.models.llamacpp.model import LlamaCpp  # noqa: E402
 from curate.preferences.agreement import Interval, bootstrap, mean  # noqa: E402
 from curate.preferences.judge import Judge  # noqa: E402
 from curate.rows import Kind  # noqa: E402

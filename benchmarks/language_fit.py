@@ -14,10 +14,9 @@ import numpy as np
 import regex
 from language_texts import DOUBT, MEMBERS, MOST_FOREIGN, VOTES, Answers, Item, Replayed, held_vote, is_right
 
-from curate.models import language_data as data
-from curate.models.labels import find_scripts
-from curate.models.vote import Vote
-from curate.models.vote_score import (
+from curate.models.langid import language_data as data
+from curate.models.langid.ensemble import Vote
+from curate.models.langid.ensemble_scoring import (
     LEAST_ECHO,
     UNKNOWN_ECHO,
     Evidence,
@@ -30,6 +29,7 @@ from curate.models.vote_score import (
     softmax,
     weights_for,
 )
+from curate.models.langid.labels import find_scripts
 from curate.rows import languages
 from curate.steps.models import LanguageIdentifier
 
@@ -250,7 +250,7 @@ def write(
     whole = {"owner": "curate maintainers", "license": "CC0-1.0", "version": 1, "weak": weak,
              "weights": {"languages": known.tags, "identifiers": identifiers, "b": prior, "unmeasured": lowest,
                          "m": round(weights.m, 3), "f": round(weights.f, 3), "temperature": temperature}}  # fmt: skip
-    whole["made_by"] = "benchmarks/language_id.py fit; what the letters mean: curate/models/vote_score.py"
+    whole["made_by"] = "benchmarks/language_id.py fit; what the letters mean: curate/models/langid/ensemble_scoring.py"
     dump(out, whole)
 
 

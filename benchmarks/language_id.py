@@ -21,8 +21,8 @@ import numpy as np
 from language_fit import fit, note_weak
 from language_texts import DATA, LENGTHS, MEMBERS, VOTES, Answers, Item, Replayed, held_vote, is_right, read_items
 
-from curate.models import language_data as data
-from curate.models.vote import Vote
+from curate.models.langid import language_data as data
+from curate.models.langid.ensemble import Vote
 from curate.steps.models import Identified, LanguageIdentifier
 
 

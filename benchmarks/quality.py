@@ -33,7 +33,7 @@ from agreement import RESAMPLES, SEED, Floats, auc, auc_within, share, spearman,
 from workbench import World, conversation, documents, lines, make_rows, needing, values  # noqa: E402
 
 from curate import __version__  # noqa: E402
-from curate.models.fasttext import WEAK  # noqa: E402
+from curate.models.langid.fasttext import WEAK  # noqa: E402
 from curate.rows import Kind, languages  # noqa: E402
 from curate.steps import Encoder, LanguageIdentifier, Rows  # noqa: E402
 from curate.text import segmentation as text  # noqa: E402

@@ -34,10 +34,10 @@ from workbench import lines, make_rows, needing
 
 from curate.errors import CurateError
 from curate.generation.translate import Translate
-from curate.models.apertium import Apertium
-from curate.models.bergamot import Bergamot
-from curate.models.route import Route
-from curate.models.use_multilingual import UseMultilingual
+from curate.models.embedding.use_multilingual import UseMultilingual
+from curate.models.translation.apertium import Apertium
+from curate.models.translation.bergamot import Bergamot
+from curate.models.translation.route import Route
 from curate.rows import Kind, with_ids
 from curate.steps import Model, NewRows
 

@@ -25,11 +25,11 @@ import polars as pl
 import sacrebleu
 
 from curate.errors import CurateError
-from curate.models.apertium import Apertium
-from curate.models.bergamot import Bergamot
-from curate.models.route import Route
-from curate.models.seq2seq import Seq2Seq
-from curate.models.use_multilingual import UseMultilingual
+from curate.models.embedding.use_multilingual import UseMultilingual
+from curate.models.translation.apertium import Apertium
+from curate.models.translation.bergamot import Bergamot
+from curate.models.translation.route import Route
+from curate.models.translation.seq2seq import Seq2Seq
 
 TATOEBA = {
     "spa": "es",

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from curate.models.answers import AnswerCache
-from curate.models.vllm import Vllm
+from curate.models.cache.responses import AnswerCache
+from curate.models.vllm.model import Vllm
 from curate.steps.models import Request, Sampling
 
 LANGUAGES = ("English", "Español", "Kiswahili", "हिन्दी", "العربية", "中文", "ไทย", "Yorùbá")

@@ -23,8 +23,8 @@ from urllib.parse import quote
 _NODES = "nodes"
 ANSWERS = ("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch()), sum BLOB)"
            " WITHOUT ROWID")  # fmt: skip
-"""The layout of a file of answers (:mod:`curate.models.answers`)."""
-# How the files that models keep become one; each table list is one layout (curate.models.answers, curate.models.cache).
+"""The layout of a file of answers (:mod:`curate.models.cache.responses`)."""
+# How the files that models keep become one; each table list is one layout (curate.models.cache.responses, curate.models.cache.embeddings).
 _BRING_ANSWERS = "INSERT INTO main.answers (key, value, at, sum) SELECT key, value, at, sum FROM {}.answers WHERE true"
 _MERGES: dict[frozenset[str], tuple[str, ...]] = {
     # The first answer to a question stays, unless another one was asked for: its time is negative.

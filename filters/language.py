@@ -18,8 +18,8 @@ from pydantic import model_validator
 
 from curate.catalog.params import Count, Decision, IdentifierName, LanguageTag, PerLanguage, Share
 from curate.data_files import DataFile
-from curate.models import language_data
-from curate.models.language_data import DATA
+from curate.models.langid import language_data
+from curate.models.langid.language_data import DATA
 from curate.rows import Kind, languages, main_fields, unknown_fields
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
 from curate.text import segmentation as text

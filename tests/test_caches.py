@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from curate.caches import base_of, empty_logs, has_nodes, machine, node_folder, read_settled, settle
-from curate.models.answers import AnswerCache, question_key
-from curate.models.cache import EmbeddingCache, prune, round_vectors, statistics
+from curate.models.cache.embeddings import EmbeddingCache, prune, round_vectors, statistics
+from curate.models.cache.responses import AnswerCache, question_key
 
 IDENTITY = {"model": "tiny@1"}
 

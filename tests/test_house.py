@@ -72,7 +72,7 @@ IN_IDENTITY = {
     ("step:quality", "filters/data/quality"): "the packs in use",
     ("model:route", "curate.models/qualities.yaml"): "the figures of the models in use",
     **{
-        ("model:vote", f"curate.models/data/languages_{name}"): "in its name"
+        ("model:vote", f"curate.models.langid/data/languages_{name}"): "in its name"
         for name in ("groups.yaml", "letters.yaml", "weights.json")
     },
 }

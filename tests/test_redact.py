@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from curate.catalog.params import Params, Runtime
-from curate.models.openai import OpenAI
+from curate.models.openai.model import OpenAI
 from curate.redact import STARS, Redactor, secrets_of, secrets_of_environment, secrets_of_header, secrets_of_url
 
 SECRET = "pä$$wörd/with+sígns & 空"

@@ -97,7 +97,7 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
     verb = "would remove" if dry_run else "removed"
     print(f"{verb} {found.results:,} results, {len(found.versions)} versions: {found.bytes / 1e6:,.1f} MB")
     if cache is not None and not dry_run:
-        from curate.models.cache import prune
+        from curate.models.cache.embeddings import prune
 
         for one in prune(opened.root / "cache", cache):
             print(

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 from curate.catalog.document import nearest
 from curate.errors import StepError
 from curate.generation.prompts import Prompt, disarm, language_name, load_prompt
-from curate.models.answers import question_key
+from curate.models.cache.responses import question_key
 from curate.rows.languages import UNKNOWN
 from curate.steps import Context
 from curate.steps.models import Answer, Generator, Request

@@ -19,9 +19,9 @@ from pydantic import Field
 from curate.catalog.document import nearest
 from curate.catalog.params import Count, LanguageTag, Role, Runtime
 from curate.errors import ModelError
-from curate.models.devices import OnDevice
-from curate.models.supported import Supported
-from curate.models.weights import Weights
+from curate.models.loading.devices import OnDevice
+from curate.models.loading.supported import Supported
+from curate.models.loading.weights import Weights
 from curate.steps.models import Done, RewardModel
 
 Conversation = tuple[tuple[str, str], ...]

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from curate.errors import StepError
-from curate.models.served import other_model
+from curate.models.loading.served import other_model
 from curate.rows import Kind
 from curate.steps import Context, Rows
 

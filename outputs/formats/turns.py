@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from curate.models.chat import without_system
+from curate.models.generation.chat_template import without_system
 
 Turn = dict[str, str]
 System = Literal["keep", "drop", "merge"]

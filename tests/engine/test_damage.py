@@ -310,7 +310,7 @@ def test_a_sample_and_a_rebuild_keep_their_scratch_while_a_build_begins(house):
 
 # ----------------------------------------------------------------------------------------------------------------- caches
 def answers(folder: Path, identity: str = "lab/w"):
-    from curate.models.answers import AnswerCache
+    from curate.models.cache.responses import AnswerCache
 
     return AnswerCache(folder, "lab/w", {"model": identity})
 
@@ -379,7 +379,7 @@ def test_answers_of_a_file_of_an_older_version_are_known(tmp_path):
 def test_a_vector_is_what_was_computed_or_computed_again(tmp_path, damage):
     import numpy as np
 
-    from curate.models.cache import EmbeddingCache
+    from curate.models.cache.embeddings import EmbeddingCache
 
     keys = [number.to_bytes(16) for number in range(3_000)]
     right = np.random.default_rng(3).standard_normal((len(keys), 16)).astype(np.float16)

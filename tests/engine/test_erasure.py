@@ -338,7 +338,7 @@ def test_what_was_made_of_a_row_long_ago_is_found_when_what_lay_between_is_gone(
 def test_vectors_of_its_texts_go_and_a_damaged_cache_with_all_it_holds(home):
     import numpy as np
 
-    from curate.models.cache import EmbeddingCache
+    from curate.models.cache.embeddings import EmbeddingCache
     from curate.rows.ids import hash_texts
 
     curate.build(home.file)

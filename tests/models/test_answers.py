@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.answers import AnswerCache, AnswerWriter, question_key
+from curate.models.cache.responses import AnswerCache, AnswerWriter, question_key
 
 
 def test_the_first_value_of_a_key_stays(tmp_path):
@@ -68,7 +68,7 @@ def test_many_threads_put_and_all_is_kept(tmp_path):
 
 def test_what_was_flushed_survives_a_kill(tmp_path):
     code = (
-        "import os, sys, pathlib; from curate.models.answers import *\n"
+        "import os, sys, pathlib; from curate.models.cache.responses import *\n"
         "writer = AnswerWriter(AnswerCache(pathlib.Path(sys.argv[1]), 'm', {}))\n"
         "for n in range(500): writer.put(str(n).encode(), n)\n"
         "writer.flush(); os.kill(os.getpid(), 9)"

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models.apertium import Apertium, _Engine
-from curate.models.apertium_pipe import Pipeline, PipelineError, escape, unescape
-from curate.models.translation import SentenceTranslator
+from curate.models.translation.apertium import Apertium, _Engine
+from curate.models.translation.apertium_pipeline import Pipeline, PipelineError, escape, unescape
+from curate.models.translation.base import SentenceTranslator
 
 # A stage that answers NUL by NUL, as Apertium's programs do with -z: letters are raised, "die" ends it, "hang" stops it.
 STAGE = """#!{python}
@@ -119,7 +119,7 @@ def test_an_answer_too_many_is_never_taken_for_another_sentence_s(program: str) 
 @pytest.mark.parametrize("busy", ["", "hang"])
 def test_the_programs_end_with_a_parent_that_is_killed_even_when_stuck(program: str, busy: str) -> None:
     code = (
-        "import os, signal, threading, time; from curate.models.apertium_pipe import Pipeline\n"
+        "import os, signal, threading, time; from curate.models.translation.apertium_pipeline import Pipeline\n"
         f"pipeline = Pipeline('test', [[{program!r}, '-z', 'e']] * 2, os.environ, deadline=20)\n"
         "pipeline.translate(['ba'], lambda place, text: None)\n"
         "print(*[one.pid for one in pipeline._processes], pipeline._guard.pid, flush=True)\n"

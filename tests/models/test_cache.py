@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.models.cache import CachedEncoder, EmbeddingCache, prune, statistics
+from curate.models.cache.embeddings import CachedEncoder, EmbeddingCache, prune, statistics
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.chat import ChatTemplate, RefusedChat, without_system
+from curate.models.generation.chat_template import ChatTemplate, RefusedChat, without_system
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

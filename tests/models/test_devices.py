@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from curate.models import devices
-from curate.models.devices import takes_device
+from curate.models.alignment.simalign import SimAlign
+from curate.models.embedding.sentence_transformers import SentenceTransformers
+from curate.models.loading import devices
+from curate.models.loading.devices import takes_device
 from curate.models.reward import Reward
-from curate.models.sentence_transformers import SentenceTransformers
-from curate.models.seq2seq import Seq2Seq
-from curate.models.simalign import SimAlign
-from curate.models.vllm import Vllm
+from curate.models.translation.seq2seq import Seq2Seq
+from curate.models.vllm.model import Vllm
 
 
 @pytest.mark.parametrize("given", [Reward, SentenceTransformers, Seq2Seq, SimAlign])

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from curate.models import digests, hub
+from curate.models.cache import digests
+from curate.models.loading import hub
 
 
 @pytest.fixture(autouse=True)

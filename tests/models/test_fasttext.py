@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curate.models.fasttext import FastText, FastTextIdentifier
+from curate.models.langid.fasttext import FastText, FastTextIdentifier
 from curate.steps import LanguageIdentifier, StepError
 
 TEXTS = {

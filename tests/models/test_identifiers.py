@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from curate.errors import ModelError
-from curate.models.cld2 import Cld2
-from curate.models.eld import Eld
-from curate.models.heliport import Heliport
-from curate.models.identifiers import WheelIdentifier, shares
-from curate.models.labels import find_scripts, in_script, read_line, tag_of
-from curate.models.lingua import Lingua
+from curate.models.langid.cld2 import Cld2
+from curate.models.langid.eld import Eld
+from curate.models.langid.heliport import Heliport
+from curate.models.langid.labels import find_scripts, in_script, read_line, tag_of
+from curate.models.langid.lingua import Lingua
+from curate.models.langid.wheel import WheelIdentifier, shares
 from curate.steps.models import LanguageIdentifier
 
 TEXTS = {

@@ -13,8 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models.llamacpp import LlamaCpp
-from curate.models.packaged import PACKAGES
+from curate.models.llamacpp.model import LlamaCpp
+from curate.models.loading.packaged import PACKAGES
 from curate.steps.models import Generator, Request, Sampling
 
 FEW = Sampling(max_tokens=6)
@@ -234,7 +234,7 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from curate.steps.models import Request, Sampling
-from curate.models.llamacpp import LlamaCpp
+from curate.models.llamacpp.model import LlamaCpp
 model = LlamaCpp(path=sys.argv[1], context=256, slots=1, threads=1).load(cache=None, threads=1)
 model.generate([Request((("user", "Hi"),), Sampling(max_tokens=2))])
 print(model.server.pid, flush=True)

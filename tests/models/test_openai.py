@@ -17,8 +17,8 @@ from questions import KEY, ask, echo, load
 
 from curate.engine.tasks.task import pack, unpack
 from curate.errors import BudgetError, ModelError
-from curate.models.openai import OpenAI
-from curate.models.openai_calls import base_address, public
+from curate.models.openai.http import base_address, public
+from curate.models.openai.model import OpenAI
 from curate.steps.models import Generator, Request, Sampling
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
@@ -283,7 +283,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from curate.steps.models import Request
-from curate.models.openai import OpenAI
+from curate.models.openai.model import OpenAI
 model = OpenAI(url=sys.argv[1], model="m", concurrency=4, start_concurrency=4).load(cache=Path(sys.argv[2]), threads=1)
 answers = model.generate([Request((("user", f"question {n}"),)) for n in range(200)])
 print(sum(answer.ok for answer in answers), sum(answer.cached for answer in answers))

@@ -9,7 +9,7 @@ from fault_server import FaultServer, Reply, last_turn, refusal
 from questions import ask, echo, load
 
 from curate.errors import ModelError
-from curate.models.openai import OpenAI
+from curate.models.openai.model import OpenAI
 from curate.steps.models import Request, Sampling
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}

@@ -16,7 +16,7 @@ from fault_server import FaultServer, Reply, last_turn, refusal
 from questions import KEY, ask, echo, load
 
 from curate.errors import ModelError
-from curate.models.openai import OpenAI
+from curate.models.openai.model import OpenAI
 
 TRUNCATED = json.dumps({"choices": [{"message": {"content": "hello"}}]}).encode()[:-9]
 
@@ -273,7 +273,7 @@ def test_an_error_of_the_caller_ends_it_too():
 
 
 def test_a_body_without_end_is_given_up(monkeypatch, hurry):
-    monkeypatch.setattr("curate.models.openai_calls.LARGEST_ANSWER", 1 << 20)
+    monkeypatch.setattr("curate.models.openai.http.LARGEST_ANSWER", 1 << 20)
     with FaultServer(lambda body, times: Reply("x" * (2 << 20))) as server:
         (answer,) = load(server, retries=0).generate([ask("a")])
     assert answer.finish == "failed" and "more than 1 MiB" in answer.problem

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.openai_wire import (
+from curate.models.openai.wire import (
     LEAST_LOGPROB,
     MalformedAnswer,
     Manner,

@@ -10,8 +10,8 @@ import zipfile
 import pytest
 
 from curate.errors import ModelError
-from curate.models import packaged
-from curate.models.packaged import PACKAGES, Package, cache_folder, fetch_packaged, find_packaged
+from curate.models.loading import packaged
+from curate.models.loading.packaged import PACKAGES, Package, cache_folder, fetch_packaged, find_packaged
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from fault_server import FaultServer, Reply, last_turn, refusal
 
-from curate.models.fasttext import FastText
-from curate.models.llamacpp import LlamaCpp
-from curate.models.openai import OpenAI
+from curate.models.embedding.use_multilingual import UseMultilingual
+from curate.models.langid.fasttext import FastText
+from curate.models.llamacpp.model import LlamaCpp
+from curate.models.openai.model import OpenAI
 from curate.models.probe import SENTENCES, probe
-from curate.models.use_multilingual import UseMultilingual
 from curate.steps.models import Alignment, Model
 
 

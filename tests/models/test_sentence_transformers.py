@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.models import hub
-from curate.models.sentence_transformers import LABSE_LANGUAGES, SentenceTransformers
+from curate.models.embedding.sentence_transformers import LABSE_LANGUAGES, SentenceTransformers
+from curate.models.loading import hub
 from curate.steps import StepError
 
 COMMIT = "836121a0533e5664b21c7aacc5d22951f2b8b25b"

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models.seq2seq import Seq2Seq, device_and_index
-from curate.models.seq2seq_family import FAMILIES, detect_family, read_codes
-from curate.models.seq2seq_transformers import batches
+from curate.models.translation.seq2seq import Seq2Seq, device_and_index
+from curate.models.translation.seq2seq_families import FAMILIES, detect_family, read_codes
+from curate.models.translation.seq2seq_transformers import batches
 from curate.rows import languages
 
 sys.path.insert(0, str(Path(__file__).parent))

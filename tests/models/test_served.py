@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curate.models.served import other_model
+from curate.models.loading.served import other_model
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from curate.errors import ModelError
-from curate.models.simalign import SimAlign, _links
+from curate.models.alignment.simalign import SimAlign, _links
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "red", "house", "घर", "लाल", "屋", "un", "##kind", "kind")
 

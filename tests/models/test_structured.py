@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.structured import compile_schema, fit_for_wire, read_json
+from curate.models.generation.structured_output import compile_schema, fit_for_wire, read_json
 
 PERSON = {
     "type": "object",

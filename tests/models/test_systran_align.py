@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models import systran_align
-from curate.models.symmetry import symmetrize
-from curate.models.systran_align import SystranAlign
+from curate.models.alignment import systran_align
+from curate.models.alignment.symmetrize import symmetrize
+from curate.models.alignment.systran_align import SystranAlign
 from curate.steps.models import Aligner
 
 pytest.importorskip("systran_align")

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.models.supported import Supported
-from curate.models.texts import count_scripts, encode_in_pieces, make_fit, split_text, strip_tashkeel
+from curate.models.embedding.preprocess import count_scripts, encode_in_pieces, make_fit, split_text, strip_tashkeel
+from curate.models.loading.supported import Supported
 
 
 @given(st.text(), st.integers(1, 40))

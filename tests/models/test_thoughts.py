@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.models.thoughts import field_thoughts, split_thoughts
+from curate.models.generation.reasoning import field_thoughts, split_thoughts
 
 THOUGHT, ANSWER = "मुझे सोचने दो कि यह क्या है", "Il fiume è lungo. 河很长。"
 MARKS = [

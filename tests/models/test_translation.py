@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.answers import AnswerCache
-from curate.models.pairs import Pairs, parse_pair
-from curate.models.spelling import Spelling
-from curate.models.translation import SentenceTranslator, Translated, cut_text, glue, halve
+from curate.models.cache.responses import AnswerCache
+from curate.models.translation.base import SentenceTranslator, Translated, cut_text, glue, halve
+from curate.models.translation.language_pairs import Pairs, parse_pair
+from curate.models.translation.vocabulary_fallback import Spelling
 from curate.steps.models import Translator
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=120)

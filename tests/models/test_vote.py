@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models import language_data as data
-from curate.models.vote import Vote, Voters
+from curate.models.langid import language_data as data
+from curate.models.langid.ensemble import Vote, Voters
 from curate.rows import languages
 from curate.steps.models import Identified, LanguageIdentifier, Model
 

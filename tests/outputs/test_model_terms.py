@@ -9,10 +9,10 @@ import pytest
 
 from curate.engine.store import manifest
 from curate.engine.store.integrity import seal
-from curate.models.bergamot import Bergamot
-from curate.models.llamacpp import LlamaCpp
-from curate.models.openai import OpenAI
-from curate.models.route import Route
+from curate.models.llamacpp.model import LlamaCpp
+from curate.models.openai.model import OpenAI
+from curate.models.translation.bergamot import Bergamot
+from curate.models.translation.route import Route
 from curate.steps.models import Model, told
 from curate.steps.outputs import Version
 from outputs import card_words

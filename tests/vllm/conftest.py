@@ -38,7 +38,7 @@ def loaded(model_folder, tmp_path_factory) -> Iterator[Any]:
 @pytest.fixture
 def fresh(loaded, monkeypatch) -> Any:
     """The same engine with nothing kept."""
-    from curate.models.answers import AnswerCache
+    from curate.models.cache.responses import AnswerCache
 
     monkeypatch.setattr(loaded, "_cache", AnswerCache(None, "fresh", {}))
     yield loaded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from curate.models.vllm import Vllm
+from curate.models.vllm.model import Vllm
 from curate.steps.models import Request
 
 LONGEST = 512

@@ -27,7 +27,7 @@ ASKED = [
 
 @pytest.fixture(scope="module")
 def remote(server, tmp_path_factory):
-    from curate.models.openai import OpenAI
+    from curate.models.openai.model import OpenAI
 
     spec = OpenAI(url=server, model="smollm2", context_length=LONGEST, logprobs=True, prompt_logprobs=True)
     generator = spec.load(cache=tmp_path_factory.mktemp("remote"), threads=2)

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.catalog import Decision, ModelName, Runtime
-from curate.models.cache import cached
+from curate.models.cache.embeddings import cached
 from curate.rows import Kind
 from curate.steps import Context, Model, Rows, ScoreStep
 from curate_letters import note

@@ -1,0 +1,1 @@
+"""Caches of embeddings, answers and file digests, in SQLite."""

@@ -1,0 +1,415 @@
+"""A vector is kept under the digest of its text, in one SQLite file per model identity, so that no text is encoded twice.
+
+Vectors are kept, and given out, at half precision and unit length: a cold run, a warm run and a run without a cache give
+the same numbers (two encodings that differ by a rounding error nearly always round to the same half), at a cost of less
+than 1e-4 in a cosine. Several processes may use one file at once, on one machine (:mod:`curate.caches`). A cache that cannot be used is a warning, never a failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import regex
+
+from curate.caches import add_checks, base_of, has_checks, is_damage, move_aside, read_settled
+from curate.models.embedding.preprocess import normalize_rows
+from curate.rows.ids import hash_texts
+from curate.steps import Encoder
+
+Vectors = npt.NDArray[np.float32]
+
+_FORMAT = 1
+_HALF = np.dtype("<f2")
+_DAY = 86_400.0
+_PATTERN = "embeddings-*.sqlite"
+# What a lookup joins at once: enough to make SQLite's cost per statement vanish, little enough for memory.
+_CHUNK = 4096
+_MARKS = 500
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, crc INTEGER);
+CREATE TABLE IF NOT EXISTS used (id INTEGER PRIMARY KEY, day INTEGER NOT NULL);
+"""
+
+
+def round_vectors(vectors: Vectors) -> tuple[npt.NDArray[np.float16], Vectors]:
+    """The halves to keep, and the unit vectors that they stand for."""
+    halves = vectors.astype(_HALF)
+    return halves, normalize_rows(halves.astype(np.float32))
+
+
+class EmbeddingCache:
+    """The vectors of one model: texts' digests in, unit vectors out."""
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any], dimensions: int, *, patience: float = 30.0) -> None:
+        """
+        Args:
+            folder: where the files of all models are.
+            identity: the JSON of all that changes vectors.
+            patience: seconds to wait for another process that is writing.
+        """
+        self.path = folder / file_name(identity)
+        self._identity = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS).decode()
+        self._dimensions = dimensions
+        self._patience = patience
+        self._connection: sqlite3.Connection | None = None
+        self._owner = 0
+        base = base_of(folder)
+        self._base_file = base / self.path.name if base is not None else None
+        self._base: sqlite3.Connection | None = None
+        """What was known before this build, where several machines work."""
+        self._lock = threading.Lock()
+        self._given_up = self._damaged = False
+        self._inode: int | None = None
+
+    # A connection must not cross a fork, so each process opens its own when it first needs it.
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._owner == os.getpid():
+            return self._connection
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self.path, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=32
+        )
+        try:
+            _set_up(connection, self._patience)
+            mine = {"format": str(_FORMAT), "dimensions": str(self._dimensions), "identity": self._identity}
+            # One transaction: another process must see all of it or nothing.
+            with _transaction(connection):
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", mine.items())
+            if dict(connection.execute("SELECT name, value FROM meta")) != mine:
+                raise sqlite3.DatabaseError("it was made by another version or for another model")
+            add_checks(connection, "vectors")
+            connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
+            connection.execute(
+                "CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB, crc INTEGER)"
+            )
+            if self._base_file is not None and (base := read_settled(self._base_file, "vectors")) is not None:
+                if dict(base.execute("SELECT name, value FROM meta")) != mine:
+                    raise sqlite3.DatabaseError(f"{self._base_file} was made by another version or for another model")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS touched (key BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID"
+                )
+                self._base = base
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._owner, self._inode = connection, os.getpid(), _inode(self.path)
+        return connection
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turns what SQLite or the file system refuses into one warning, after which the cache is left alone; a damaged file is moved aside."""
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.Error, OSError) as error:
+                mine = self._inode
+                self._close()
+                if isinstance(error, sqlite3.Error) and is_damage(error, self.path) and not self._damaged:
+                    self._damaged = True  # a second time the disk is to blame
+                    # Another process may have begun a new one meanwhile.
+                    if mine in (None, _inode(self.path)):
+                        with suppress(FileNotFoundError):
+                            warnings.warn(
+                                f"the embedding cache {self.path} is damaged ({error}); it was moved to {move_aside(self.path).name}: its vectors "
+                                "are computed again",
+                                RuntimeWarning,
+                                stacklevel=4,
+                            )
+                    return
+                self._given_up = True
+                busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+                advice = "another process holds it" if busy else "delete the file if this comes again"
+                warnings.warn(
+                    f"the embedding cache {self.path.name} in {self.path.parent} cannot be used ({error}); going on without "
+                    f"it, {advice}",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, npt.NDArray[np.float16]]:
+        """The halves kept under these keys; what is missing or damaged is left out."""
+        found: dict[bytes, npt.NDArray[np.float16]] = {}
+        if self._given_up:
+            return found
+        size, today = self._dimensions * _HALF.itemsize, int(time.time() / _DAY)
+        with self._guarded():
+            connection = self._open()
+            for start in range(0, len(keys), _CHUNK):
+                connection.execute("DELETE FROM wanted")
+                connection.executemany(
+                    "INSERT INTO wanted (key) VALUES (?)", ((key,) for key in keys[start : start + _CHUNK])
+                )
+                rows = connection.execute(
+                    "SELECT v.id, v.key, v.vector, v.crc, u.day FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
+                    " LEFT JOIN used u ON u.id = v.id"
+                ).fetchall()
+                seen = []
+                for number, key, vector, crc, day in rows:
+                    if _is_sound(vector, crc, size):
+                        found[key] = np.frombuffer(vector, _HALF)
+                        if day != today:
+                            seen.append((number, today))
+                if seen:
+                    with _transaction(connection):
+                        connection.executemany("INSERT OR REPLACE INTO used VALUES (?, ?)", seen)
+            if self._base is not None:
+                found |= self._from_base(connection, [key for key in keys if key not in found], size, today)
+        return found
+
+    def _from_base(
+        self, connection: sqlite3.Connection, keys: Sequence[bytes], size: int, today: int
+    ) -> dict[bytes, npt.NDArray[np.float16]]:
+        """What was known before this build; that it was asked for is written down where this machine may write."""
+        assert self._base is not None
+        found: dict[bytes, npt.NDArray[np.float16]] = {}
+        for start in range(0, len(keys), _MARKS):
+            part = keys[start : start + _MARKS]
+            crc = "v.crc" if has_checks(self._base, "vectors") else "NULL"
+            rows = self._base.execute(
+                f"SELECT v.key, v.vector, {crc}, u.day FROM vectors v LEFT JOIN used u ON u.id = v.id"
+                f" WHERE v.key IN ({','.join('?' * len(part))})",
+                part,
+            ).fetchall()
+            found |= {key: np.frombuffer(vector, _HALF) for key, vector, crc, _ in rows if _is_sound(vector, crc, size)}
+            seen = [(key, today) for key, _, _, day in rows if day != today]
+            if seen:
+                with _transaction(connection):
+                    connection.executemany("INSERT OR REPLACE INTO touched VALUES (?, ?)", seen)
+        return found
+
+    def put(self, keys: Sequence[bytes], halves: npt.NDArray[np.float16]) -> None:
+        """Keeps vectors, shape (len(keys), dimensions); a key that another process kept meanwhile stays as it is."""
+        if self._given_up or not keys:
+            return
+        size, today = self._dimensions * _HALF.itemsize, int(time.time() / _DAY)
+        blobs = np.ascontiguousarray(halves, _HALF)
+        with self._guarded():
+            connection = self._open()
+            for start in range(0, len(keys), _CHUNK):
+                connection.execute("DELETE FROM wanted")
+                connection.executemany(
+                    "INSERT INTO wanted (key, vector, crc) VALUES (?, ?, ?)",
+                    (
+                        (keys[i], blobs[i].tobytes(), zlib.crc32(blobs[i]))
+                        for i in range(start, min(start + _CHUNK, len(keys)))
+                    ),
+                )
+                with _transaction(connection):
+                    # What another process kept meanwhile stays; what is damaged was not found, and makes room.
+                    connection.execute(
+                        "DELETE FROM vectors WHERE id IN (SELECT v.id FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
+                        " WHERE length(v.vector) != ? OR v.crc != crc32(v.vector))",
+                        (size,),
+                    )
+                    connection.execute(
+                        "INSERT OR IGNORE INTO vectors (key, vector, crc) SELECT key, vector, crc FROM wanted"
+                    )
+                    connection.execute(
+                        "INSERT OR REPLACE INTO used SELECT v.id, ? FROM wanted w CROSS JOIN vectors v ON v.key = w.key",
+                        (today,),
+                    )
+
+    def _close(self) -> None:
+        if self._connection is not None and self._owner == os.getpid():
+            self._connection.close()
+            if self._base is not None:
+                self._base.close()
+        self._connection = self._base = None
+
+    def close(self) -> None:
+        """Lets go of the file; the next call opens it again."""
+        with self._lock:
+            self._close()
+
+
+def _is_sound(vector: bytes, crc: int | None, size: int) -> bool:
+    return len(vector) == size and crc in (None, zlib.crc32(vector))
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _set_up(connection: sqlite3.Connection, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            # The switch to WAL needs the file for itself and does not wait by itself when others switch at that moment.
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    # A power cut may lose the last vectors, never the file: they can be computed again.
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA temp_store=MEMORY")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+class CachedEncoder:
+    """An encoder that encodes each text once, ever; what every model's ``load`` returns, with or without a cache."""
+
+    def __init__(
+        self,
+        encode: Callable[[list[str]], Vectors],
+        *,
+        dimensions: int,
+        supports: Callable[[str], bool],
+        absolute: bool,
+        batch_size: int,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
+        """
+        Args:
+            encode: unit vectors of some texts (the zero vector for a blank one), whatever else is in the batch.
+            absolute: whether a cosine means the same for every language, so that one threshold can be set.
+            batch_size: texts encoded between two writes to the cache: what a crash may cost.
+        """
+        self.dimensions = dimensions
+        self.absolute = absolute
+        self._encode = encode
+        self._supports = supports
+        self._batch_size = batch_size
+        self._cache = cache
+
+    def supports(self, language: str) -> bool:
+        """Whether similarities of texts in this language mean anything."""
+        return self._supports(language)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Unit-length vectors, shape (len(texts), dimensions); a blank text gets the zero vector."""
+        places: dict[str, int] = {}
+        order = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
+        unique = list(places)
+        halves = np.zeros((len(unique), self.dimensions), _HALF)
+        missing = [i for i, text in enumerate(unique) if text and not text.isspace()]
+        keys = hash_texts(unique) if self._cache else []
+        if self._cache:
+            found = self._cache.get([keys[i] for i in missing])
+            for i in missing:
+                if (half := found.get(keys[i])) is not None:
+                    halves[i] = half
+            missing = [i for i in missing if keys[i] not in found]
+        for start in range(0, len(missing), self._batch_size):
+            batch = missing[start : start + self._batch_size]
+            halves[batch] = round_vectors(self._encode([unique[i] for i in batch]))[0]
+            if self._cache:
+                self._cache.put([keys[i] for i in batch], halves[batch])
+        return normalize_rows(halves.astype(np.float32))[order]
+
+
+def cached(
+    encode: Callable[[list[str]], Vectors], *, folder: Path | None, identity: Mapping[str, Any], **wrapper: Any
+) -> Encoder:
+    """The :class:`CachedEncoder` over the model of that identity; ``wrapper`` are its other arguments."""
+    cache = EmbeddingCache(folder, identity, wrapper["dimensions"]) if folder is not None else None
+    return CachedEncoder(encode, cache=cache, **wrapper)
+
+
+# --------------------------------------------------------------------------------------------------------- housekeeping
+def file_name(identity: Mapping[str, Any]) -> str:
+    """The name of a model's file: readable, and one for one with the identity."""
+    text = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS)
+    readable = regex.sub(r"[^A-Za-z0-9.]+", "-", str(identity.get("model", "")).partition("@")[0]).strip("-.")[:60]
+    return f"embeddings-{readable or 'model'}-{hashlib.blake2b(text, digest_size=8).hexdigest()}.sqlite"
+
+
+@dataclass(frozen=True)
+class CacheFile:
+    """What one model's file holds."""
+
+    path: Path
+    identity: dict[str, Any]
+    """All that changes its vectors; empty if the file cannot be read."""
+    vectors: int
+    bytes: int
+    """On disk, with the write-ahead log."""
+    problem: str = ""
+    """Why the file cannot be read; empty if it can."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What :func:`prune` did to one file."""
+
+    path: Path
+    removed: int
+    kept: int
+    freed: int
+    """Bytes on disk."""
+    problem: str = ""
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.parent.glob(path.name + "*") if file.is_file())
+
+
+def statistics(folder: Path) -> list[CacheFile]:
+    """What the embedding caches in a folder hold, by name; an empty list if there is no such folder."""
+    files = []
+    for path in sorted(folder.glob(_PATTERN)):
+        try:
+            with closing(sqlite3.connect(path, timeout=5)) as connection:
+                row = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
+                count = connection.execute("SELECT count(*) FROM used").fetchone()[0]
+            files.append(CacheFile(path, orjson.loads(row[0]) if row else {}, count, _size(path)))
+        except (sqlite3.Error, ValueError) as error:
+            files.append(CacheFile(path, {}, 0, _size(path), str(error)))
+    return files
+
+
+def prune(folder: Path, older_than_days: float, *, now: float | None = None) -> list[Pruned]:
+    """Removes the vectors that no run has asked for in that many days, and gives the space back.
+
+    Args:
+        older_than_days: 0 removes everything not used today (days are UTC days).
+        now: seconds since the epoch, for tests.
+    """
+    limit = int((time.time() if now is None else now) / _DAY - older_than_days)
+    done = []
+    for path in sorted(folder.glob(_PATTERN)):
+        before = _size(path)
+        try:
+            with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+                with _transaction(connection):
+                    connection.execute("DELETE FROM used WHERE day < ?", (limit,))
+                    removed = connection.execute("DELETE FROM vectors WHERE id NOT IN (SELECT id FROM used)").rowcount
+                if removed:
+                    connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                kept = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+            done.append(Pruned(path, removed, kept, max(0, before - _size(path))))
+        except sqlite3.Error as error:
+            done.append(Pruned(path, 0, 0, 0, str(error)))
+    return done

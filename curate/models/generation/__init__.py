@@ -1,0 +1,1 @@
+"""What all LLM clients share: chat templates, structured output, reasoning, seeds."""

@@ -1,0 +1,28 @@
+"""The seed of an answer comes from what is asked and from the sample's number, never from when or beside whom it was asked.
+
+Every generator derives it here, so that a question has the same seed whichever back end answers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from curate.models.cache.responses import question_key
+from curate.steps.models import Sampling
+
+# llama.cpp takes 32 bits and means "at random" by the highest number, some servers take a signed integer of 32 bits.
+_LARGEST = 2**31 - 1
+
+
+def effective_seed(sampling: Sampling, messages: Sequence[tuple[str, str]], sample: int) -> int | None:
+    """The seed for one answer, in [0, 2**31 - 1); None at temperature 0, where nothing is drawn.
+
+    Args:
+        sampling: of it only ``seed`` and ``temperature`` count.
+        messages: (role, content) of each turn; lone surrogates are no obstacle.
+        sample: which of several answers to the same question.
+    """
+    if sampling.temperature == 0:
+        return None
+    key = question_key([sampling.seed, [list(turn) for turn in messages], sample])
+    return int.from_bytes(key[:8], "big") % _LARGEST

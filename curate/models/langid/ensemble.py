@@ -1,0 +1,365 @@
+"""``vote``: a language identifier made of others, which are asked all and believed each as far as it was found to be right.
+
+Scripts that one language is written in decide alone. Else, with ``mode: weighted``, the identifiers' probabilities are
+combined log-linearly (:mod:`curate.models.langid.ensemble_scoring`); with ``mode: agreement`` a language is named only if all that know it name
+it, and enough of them do. Where that is too uncertain the vote abstains, or names the group of close languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import orjson
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from curate.catalog.document import nearest
+from curate.catalog.params import IdentifierName, LanguageTag, Role, Runtime
+from curate.errors import ModelError
+from curate.models.embedding.preprocess import count_scripts, make_fit, strip_tashkeel
+from curate.models.langid import language_data as data
+from curate.models.langid.ensemble_scoring import (
+    Evidence,
+    Floats,
+    Languages,
+    Weights,
+    combine,
+    find_romanised,
+    gather,
+    softmax,
+    weights_for,
+)
+from curate.models.langid.labels import find_scripts, has_letters
+from curate.models.loading.hub import digest_file
+from curate.models.loading.supported import Supported
+from curate.rows import languages
+from curate.steps import Registry
+from curate.steps.models import Identified, LanguageIdentifier, Model
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_LABELS = 10
+_BATCH = 512
+_DECIDED = 0.99
+_MIXED = 0.2
+"""Of the letters, in another script than the main one: then that one decides nothing."""
+
+
+class Vote(Model):
+    """Several language identifiers as one."""
+
+    use: ClassVar[str] = "vote"
+    role: ClassVar[Role | None] = Role.IDENTIFIER
+    summary: ClassVar[str] = "several identifiers as one: weighted or agreed, with scripts, groups and abstention"
+
+    members: Annotated[tuple[IdentifierName, ...], Field(min_length=1)] = ("fasttext", "eld", "cld2")
+    """Names of other models that identify languages; one that the catalog does not describe is the installed one of that name."""
+    mode: Literal["weighted", "agreement"] = "weighted"
+    """``weighted``: by measured weights; ``agreement``: only what all say that know the language."""
+    quorum: Annotated[int, Field(ge=1)] = 2
+    """How many must name a language for ``agreement``; where fewer know it, all of those but at least one."""
+    languages: tuple[LanguageTag, ...] | None = None
+    """Only these are ever found: say here what a corpus may hold, and few words are enough to tell them; by default all."""
+    rarity: Annotated[float, Field(ge=0, le=10)] = 2.0
+    """How much less likely, in natural logarithms, a language that little is written in is than one that much is written in;
+    0 for a corpus where all are alike. Without effect on languages that are named in ``languages``."""
+    abstain: Share = 0.3
+    """Below this probability of the best language (or group) the vote says nothing."""
+    groups: Literal["split", "name"] = "split"
+    """``split``: always one language; ``name``: where no member of a close group (Norwegian and Danish, Malay and Indonesian, …)
+    reaches ``sure`` but they do together, the answer is the group's tag (``gmq``, ``poz``, …)."""
+    sure: Share = 0.6
+    """From this probability on a language is named within its group (with ``groups: name``)."""
+    scripts: bool = True
+    """Whether a script that one language is written in decides without asking."""
+    weights: dict[str, dict[str, Annotated[float, Field(ge=0, le=10)]]] = Field(default_factory=dict)
+    """What you know better: member → language (or ``default``) → a factor of its measured weight; 0 leaves it out."""
+    calibration: Runtime[Path | None] = None
+    """A file of weights in place of the shipped ones, as ``benchmarks/language_id.py fit`` writes it; it counts by its content."""
+    max_chars: Annotated[int, Field(ge=16)] = 4000
+    """Only so many characters from the start of a text are looked at."""
+
+    _models: dict[str, Model] = PrivateAttr(default_factory=dict)
+
+    @field_validator("weights")
+    @classmethod
+    def _are_tags(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        return {
+            name: {tag if tag == "default" else languages.normalize(tag): factor for tag, factor in given.items()}
+            for name, given in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _known(self) -> Vote:
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("'members' names a model twice")
+        if self.languages is not None and not self.languages:
+            raise ValueError("'languages' is empty: name some, or leave it out")
+        for name in self.weights:
+            if name not in self.members:
+                raise ValueError(
+                    f"'weights' is about '{name}', which is not in 'members'{nearest(name, list(self.members))}"
+                )
+        return self
+
+    # ------------------------------------------------------------------------------------------------------- identity
+    def with_models(self, models: Mapping[str, Model]) -> Vote:
+        """This vote with its members at hand; further models in the mapping are ignored."""
+        bound = self.model_copy()
+        bound._models = {name: models[name] for name in self.members if name in models}
+        return bound
+
+    def _bound(self) -> dict[str, Model]:
+        """The members; one that was not given is the installed model of that name.
+
+        Raises:
+            ModelError: there is none.
+        """
+        found = dict(self._models)
+        for name in self.members:
+            if name not in found:
+                registry = Registry.installed()
+                if name not in registry.names("model"):
+                    raise ModelError(f"no model is called '{name}'{nearest(name, registry.names('model'))}")
+                found[name] = registry.get("model", name)()
+        return {name: found[name] for name in self.members}
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """The parameters but for names of models: :meth:`name_and_revision` stands for the models themselves."""
+        given = super().identity(decisions=decisions)
+        return {name: value for name, value in given.items() if name not in ("members", "weights")}
+
+    def name_and_revision(self) -> str:
+        """``vote@`` and a digest over its members' identities, their weights and the data."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, model in self._bound().items():
+            digest.update(
+                orjson.dumps([model.model_identity(), self.weights.get(name, {})], option=orjson.OPT_SORT_KEYS)
+            )
+        measured = digest_file(self._file()) if self.calibration is not None else "shipped"
+        digest.update(orjson.dumps([data.data_digest(), measured], option=orjson.OPT_SORT_KEYS))
+        return f"vote@{digest.hexdigest()}"
+
+    def _file(self) -> Path:
+        assert self.calibration is not None
+        path = self.calibration.expanduser()
+        if not path.is_file():
+            raise ModelError(f"there is no file of weights {path}; leave 'calibration' out for the shipped ones")
+        return path
+
+    @property
+    def alone(self) -> bool:
+        """Whether one of its members is."""
+        return any(model.alone for model in self._models.values())
+
+    def load(self, *, cache: Path | None, threads: int) -> Voters:
+        """The vote over its loaded members.
+
+        Raises:
+            ModelError: a member is missing, cannot be loaded, or identifies no languages; the file of weights is none.
+        """
+        members: dict[str, LanguageIdentifier] = {}
+        for name, model in self._bound().items():
+            loaded = model.load(cache=cache, threads=threads)
+            if not isinstance(loaded, LanguageIdentifier):
+                raise ModelError(f"'{name}' (use: {model.use}) identifies no languages; a vote is made of identifiers")
+            members[name] = loaded
+        measured = data.weights()
+        if self.calibration is not None:
+            try:
+                measured = orjson.loads(self._file().read_bytes())
+            except orjson.JSONDecodeError as error:
+                raise ModelError(f"{self._file()} is no file of weights: {error}") from error
+            if not isinstance(measured, dict) or not isinstance(measured.get("weights"), dict):
+                raise ModelError(f"{self._file()} is no file of weights: it has no 'weights'")
+        packages = [model.name_and_revision().partition("@")[0] for model in self._bound().values()]
+        return Voters(self, members, packages, measured["weights"])
+
+
+class Voters:
+    """A :class:`curate.steps.models.LanguageIdentifier` that asks several."""
+
+    def __init__(
+        self,
+        vote: Vote,
+        members: Mapping[str, LanguageIdentifier],
+        packages: Sequence[str],
+        measured: Mapping[str, Any],
+    ) -> None:
+        self._vote = vote
+        self._names, self._members = list(members), list(members.values())
+        self._packages = list(packages)
+        self._covers = [data.covered_by(package) for package in packages]
+        self._measured = measured
+        table = list(measured.get("languages", ()))
+        self._known = Languages([*table, *(tag for tag in data.deciding_scripts().values() if tag not in table)])
+        self._weights: Weights | None = None
+        self._allowed = None if vote.languages is None else Supported(vote.languages)
+
+    # ------------------------------------------------------------------------------------------------------- contract
+    def supports(self, language: str) -> bool:
+        """Whether one of its members supports the language and the vote was found to be right about it, or its script decides;
+        and it is among those allowed.
+
+        What a member that was never measured supports is believed.
+        """
+        if self._allowed is not None and language not in self._allowed:
+            return False
+        return (
+            language in self._decided
+            or language in self._romanised
+            or any(
+                member.supports(language)
+                for member, package in zip(self._members, self._packages, strict=True)
+                if language not in self._weak or package not in self._measured.get("identifiers", {})
+            )
+        )
+
+    def names(self, language: str) -> bool:
+        """Whether it could name the language at all, for a vote over votes."""
+        return any(getattr(member, "names", member.supports)(language) for member in self._members)
+
+    def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
+        """The k likeliest languages of each text, with calibrated probabilities; nothing where it abstains.
+
+        Raises:
+            ValueError: ``k`` is less than 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is the number of languages wanted, at least 1, not {k}")
+        found = Identified([], [])
+        for start in range(0, len(texts), _BATCH):
+            batch = [strip_tashkeel(make_fit(text[: self._vote.max_chars])) for text in texts[start : start + _BATCH]]
+            for tags, values in self._answers(batch, k):
+                found.languages.append(tags)
+                found.probabilities.append(values)
+        return found
+
+    @cached_property
+    def _decided(self) -> Supported:
+        return Supported(data.deciding_scripts().values() if self._vote.scripts else ())
+
+    @cached_property
+    def _weak(self) -> Supported:
+        return Supported(data.weak_languages("vote+heliport" if "heliport" in self._packages else "vote"))
+
+    @cached_property
+    def _romanised(self) -> Supported:
+        return Supported(data.romanised_words())
+
+    # --------------------------------------------------------------------------------------------------------- answers
+    def _answers(self, texts: list[str], k: int) -> list[tuple[list[str], list[float]]]:
+        scripts = find_scripts(texts)
+        answers: list[tuple[list[str], list[float]]] = [([], []) for _ in texts]
+        ask = []
+        for row, (text, (script, _)) in enumerate(zip(texts, scripts, strict=True)):
+            if not has_letters(text):
+                continue
+            decided = data.deciding_scripts().get(script) if self._vote.scripts else None
+            if decided is not None and (self._allowed is None or decided in self._allowed) and _is_pure(text, script):
+                answers[row] = ([decided], [_DECIDED])
+            else:
+                ask.append(row)
+        if not ask:
+            return answers
+        asked = [texts[row] for row in ask]
+        said = [member.identify(asked, _LABELS) for member in self._members]
+        evidence = gather(self._known, asked, said, self._covers, [scripts[row] for row in ask])
+        if self._allowed is not None:
+            evidence.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
+        shares = self._weigh(evidence) if self._vote.mode == "weighted" else self._agree(evidence)
+        for at, row in enumerate(ask):
+            answers[row] = self._answer(shares[at], asked[at], scripts[row][0], k)
+        return answers
+
+    def _current(self) -> Weights:
+        """The weights, for as many languages as there are by now."""
+        if self._weights is None or len(self._weights.b) < len(self._known):
+            weights = weights_for(self._known, self._packages, self._members, self._measured)
+            for at, name in enumerate(self._names):
+                given = self._vote.weights.get(name, {})
+                if given:
+                    factors = np.asarray(
+                        [given.get(tag, given.get("default", 1.0)) for tag in self._known.tags], np.float32
+                    )
+                    weights.v[:, at] = (weights.w[at] + weights.v[:, at]) * factors - weights.w[at]
+            if self._vote.languages is None:
+                weights.b -= self._vote.rarity * np.asarray(
+                    [tag not in data.usual_languages() for tag in self._known.tags], np.float32
+                )
+            self._weights = weights
+        return self._weights
+
+    def _weigh(self, evidence: Evidence) -> Floats:
+        scores = combine(evidence, self._current())
+        level, slope = self._temperature()
+        heat = np.exp(level + slope * evidence.length).astype(np.float32, copy=False)
+        return softmax(scores / heat[:, None])
+
+    def _temperature(self) -> tuple[float, float]:
+        """Level and slope of the logarithm of the temperature, for these members."""
+        known: Mapping[str, Sequence[float]] = self._measured.get("temperature", {})
+        found = known.get("+".join(sorted(self._packages))) or known.get("default") or (0.0, 0.0)
+        return float(found[0]), float(found[1])
+
+    def _agree(self, evidence: Evidence) -> Floats:
+        """The mean probability of what all say that know it; zeros where they differ or too few know it."""
+        has = self._current().has[None] | evidence.named
+        asked = ~evidence.silent[:, None, :] & has
+        held = np.where(evidence.possible[:, :, None] & evidence.named, evidence.logs, -np.inf)
+        best = held.max(axis=1, keepdims=True)
+        votes = asked & np.isfinite(held) & (held >= best - 1e-6)
+        knowing, voting = asked.sum(axis=2), votes.sum(axis=2)
+        enough = np.minimum(self._vote.quorum, np.maximum(1, has.sum(axis=2)))
+        agreed = evidence.possible & (voting == knowing) & (voting >= enough)
+        # A label that means several languages agrees with each of them; the others decide, or it stays open.
+        agreed &= agreed.sum(axis=1, keepdims=True) == 1
+        means = np.exp(np.where(votes, evidence.logs, 0.0)).sum(axis=2) - (~votes).sum(axis=2)
+        return np.where(agreed, means / np.maximum(voting, 1), 0.0).astype(np.float32)
+
+    def _answer(self, shares: Floats, text: str, script: str, k: int) -> tuple[list[str], list[float]]:
+        romanised = find_romanised(text) if script == "Latin" and self._vote.scripts else None
+        if romanised is not None and (self._allowed is None or romanised[0] in self._allowed):
+            # Half of the words telling is as good as certain; no identifier without the label can say anything against it.
+            certain = min(0.98, 0.4 + romanised[1])
+            shares = shares * (1.0 - certain)
+        some = np.flatnonzero(shares)
+        order = some[np.argsort(-shares[some], kind="stable")[: k + 1]]
+        pairs = [(self._known.tags[at], float(shares[at])) for at in order]
+        if romanised is not None and (self._allowed is None or romanised[0] in self._allowed):
+            pairs = sorted(
+                [(romanised[0], certain), *(pair for pair in pairs if pair[0] != romanised[0])],
+                key=lambda pair: -pair[1],
+            )
+        if pairs and self._vote.groups == "name":
+            pairs = self._named_group(pairs, shares)
+        if not pairs or pairs[0][1] < self._vote.abstain:
+            return [], []
+        return [tag for tag, _ in pairs[:k]], [round(min(1.0, value), 6) for _, value in pairs[:k]]
+
+    def _named_group(self, pairs: list[tuple[str, float]], shares: Floats) -> list[tuple[str, float]]:
+        best, value = pairs[0]
+        group = data.group_of(best)
+        if group is None or value >= self._vote.sure:
+            return pairs
+        whole = sum(float(shares[at]) for at in map(self._known.find, group.members) if at >= 0)
+        if whole < max(self._vote.sure, self._vote.abstain):
+            return pairs
+        return sorted(
+            [(group.tag, whole), *(pair for pair in pairs if pair[0] not in group.members)], key=lambda pair: -pair[1]
+        )
+
+
+def _is_pure(text: str, script: str) -> bool:
+    """Whether hardly any letter is of another script."""
+    if text.isascii():
+        return script == "Latin"
+    counts, names = count_scripts([text])
+    counts[:, 0] = 0
+    own = counts[0, names.index(script)]
+    if script in ("Hiragana", "Katakana", "Hangul"):
+        own = sum(int(counts[0, names.index(name)]) for name in ("Hiragana", "Katakana", "Hangul", "Han"))
+    return bool(own >= (1 - _MIXED) * counts[0].sum())

@@ -1,0 +1,339 @@
+"""A language's score is what each identifier says of it, weighed by how far that identifier is right about it, plus what letters and words say.
+
+The score of language l for a text x of n letters, over the identifiers i that were asked, is log-linear:
+
+    b(l) − r·rare(l) + Σ (w(i) + u(i)·t + v(i,l)) · log p(i,l,x)      identifiers that have a label for l
+                     + Σ c(i) + s(i)·log(1 − p(i,best,x))             identifiers that have none
+                     + Σ (g(i) + h(i)·t) · log P(i says its best label | l)
+                     + m · words(l,x) − f · letters(l,x),             t = log(n / 25), cut off at ±1.5
+
+P is how often the identifier says that label of texts in l, right or wrong: Asturian, which it may not know, it calls Spanish or
+Portuguese and hardly ever Catalan. The probabilities are the softmax of the scores over all languages that some identifier named
+and that are written in the script of the text, divided by a temperature that depends on n and on which identifiers there are. All
+parameters were fitted and the temperatures calibrated on texts kept apart (``benchmarks/language_id.py fit``); they are data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from curate.models.langid import language_data as data
+from curate.models.langid.labels import find_scripts
+from curate.rows import languages
+from curate.steps.models import Identified, LanguageIdentifier
+from curate.text import segmentation as text
+
+Floats = npt.NDArray[np.float32]
+FLOOR = float(np.log(1e-4))
+"""What a language that an identifier knows and did not name gets."""
+SPAN = 1.5
+_MOST_WORDS = 300
+_MOST_HITS, _MOST_FOREIGN = 4, 2
+_WORDS = regex.compile(r"[\p{L}\p{M}'’]+")
+_KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
+_HAN = "Han"
+LEAST_ECHO, UNKNOWN_ECHO = 0.002, 0.02
+_SCALARS = ("w", "u", "s", "c", "g", "h")
+ROMANISED_SHARE, ROMANISED_HITS = 0.25, 1.5
+"""From which share and number of telling words on a text in Latin letters is a romanised language."""
+
+
+@dataclass
+class Evidence:
+    """What is known of B texts about L languages from M identifiers."""
+
+    logs: Floats
+    """(B, L, M): log-probabilities, not below :data:`FLOOR`."""
+    named: npt.NDArray[np.bool_]
+    """(B, L, M): whether the identifier named the language."""
+    rest: Floats
+    """(B, M): log of what the best label leaves over."""
+    silent: npt.NDArray[np.bool_]
+    """(B, M): whether the identifier said nothing."""
+    best: npt.NDArray[np.int64]
+    """(B, M): which language it named first; -1 for none of those."""
+    possible: npt.NDArray[np.bool_]
+    """(B, L): whether the language is written in the script of the text, its kind of characters included."""
+    words: Floats
+    """(B, L): how many telling words speak for the language, at most four."""
+    foreign: Floats
+    """(B, L): how many distinct telling letters it does not have, at most two."""
+    length: Floats
+    """(B,): log(letters / 25), cut off at ±1.5."""
+
+
+class Languages:
+    """The languages there are, in order; more are added as identifiers name them."""
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self.tags: list[str] = []
+        self._index: dict[str, int] = {}
+        self._scripts: dict[str, npt.NDArray[np.bool_]] = {}
+        self._letters: dict[str, npt.NDArray[np.bool_]] = {}
+        self.add(tags)
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def add(self, tags: Sequence[str]) -> None:
+        for tag in tags:
+            if tag not in self._index:
+                self._index[tag] = len(self.tags)
+                self.tags.append(tag)
+        self._scripts.clear()
+        self._letters.clear()
+
+    def find(self, tag: str) -> int:
+        """Where a tag is; -1 for none, and for what nobody writes (``af-Armn``)."""
+        found = self._index.get(tag)
+        return -1 if found is None else found
+
+    def written_in(self, script: str) -> npt.NDArray[np.bool_]:
+        if script not in self._scripts:
+            self._scripts[script] = np.asarray(
+                [not script or script in languages.letters(tag) for tag in self.tags], bool
+            )
+        return self._scripts[script]
+
+    def lacking(self, letter: str) -> npt.NDArray[np.bool_]:
+        """The languages whose letters are known and which do not have this one; none for a letter that tells nothing."""
+        if letter not in self._letters:
+            known = data.alphabets()
+            script = _script_of(letter)
+            lacks = [letter in _telling() and tag in known and letter not in known[tag] and script in languages.letters(tag)
+                     for tag in self.tags]  # fmt: skip
+            self._letters[letter] = np.asarray(lacks, bool)
+        return self._letters[letter]
+
+
+@lru_cache(maxsize=1)
+def _telling() -> frozenset[str]:
+    return frozenset().union(*data.alphabets().values())
+
+
+@lru_cache(maxsize=4096)
+def _script_of(letter: str) -> str:
+    return find_scripts([letter])[0][0]
+
+
+@lru_cache(maxsize=65536)
+def is_written(tag: str) -> bool:
+    """Whether the language is written in that script by anyone: what is not comes from a wrong label."""
+    return (
+        tag == languages.base(tag)
+        or languages.letters(tag) == languages.letters(languages.base(tag))
+        or tag in data.other_scripts()
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------------- evidence
+def gather(known: Languages, texts: Sequence[str], said: Sequence[Identified], covers: Sequence[Mapping[str, tuple[str, ...]]],
+           scripts: Sequence[tuple[str, bool]]) -> Evidence:  # fmt: skip
+    """What the identifiers said of the texts, and what their letters and words say.
+
+    Args:
+        said: one for each identifier.
+        covers: for each, what its labels mean beside themselves.
+        scripts: what :func:`curate.models.langid.labels.find_scripts` finds in the texts.
+    """
+    found: list[tuple[int, int, int, float]] = []
+    unknown: list[tuple[int, int, str, float]] = []
+    many = len(said)
+    rest, silent = np.zeros((len(texts), many), np.float32), np.zeros((len(texts), many), bool)
+    best = np.full((len(texts), many), -1, np.int64)
+    for member, (identified, more) in enumerate(zip(said, covers, strict=True)):
+        for row, (tags, values) in enumerate(zip(identified.languages, identified.probabilities, strict=True)):
+            if not tags:
+                silent[row, member] = True
+                continue
+            rest[row, member] = max(1e-3, 1.0 - values[0])
+            best[row, member] = known.find(tags[0])
+            for tag, value in zip(tags, values, strict=True):
+                for name in (tag, *more.get(tag, ())):
+                    at = known.find(name)
+                    if at >= 0:
+                        found.append((row, at, member, value))
+                    elif is_written(name) and name != languages.UNKNOWN:
+                        unknown.append((row, member, name, value))
+    if unknown:
+        known.add([name for _, _, name, _ in unknown])
+        found += [(row, known.find(name), member, value) for row, member, name, value in unknown]
+    shape = (len(texts), len(known), many)
+    logs, named = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    if found:
+        rows, columns, members = (np.asarray([one[at] for one in found], np.int64) for at in range(3))
+        np.add.at(logs, (rows, columns, members), np.asarray([one[3] for one in found], np.float32))
+        named[rows, columns, members] = True
+    logs = np.log(np.clip(logs, np.exp(FLOOR), 1.0), dtype=np.float32)
+    possible = np.zeros(shape[:2], bool)
+    words, foreign = np.zeros(shape[:2], np.float32), np.zeros(shape[:2], np.float32)
+    length = np.zeros(len(texts), np.float32)
+    for row, (one, (script, _)) in enumerate(zip(texts, scripts, strict=True)):
+        possible[row] = known.written_in(script)
+        if script == _HAN:
+            _tell_chinese(known, one, logs[row], named[row], possible[row])
+        _count_words(known, one, script, words[row])
+        if not one.isascii():
+            for letter in set(one.lower()):
+                if letter in _telling():
+                    foreign[row] += known.lacking(letter)
+        length[row] = sum(map(str.isalpha, one)) * (3 if script == _HAN else 1)
+    length = np.clip(np.log(np.maximum(length, 1.0) / 25), -SPAN, SPAN).astype(np.float32)
+    np.minimum(words, _MOST_HITS, out=words)
+    np.minimum(foreign, _MOST_FOREIGN, out=foreign)
+    return Evidence(logs, named, np.log(np.maximum(rest, 1e-3)), silent, best, possible, words, foreign, length)
+
+
+def _tell_chinese(
+    known: Languages, one: str, logs: Floats, named: npt.NDArray[np.bool_], possible: npt.NDArray[np.bool_]
+) -> None:
+    """Kana makes it Japanese; else the characters that only one spelling has say whether it is simplified or traditional."""
+    ja, plain, traditional = known.find("ja"), known.find("zh"), known.find("zh-Hant")
+    if _KANA.search(one):
+        if ja >= 0:
+            possible[:] = False
+            possible[ja] = True
+            named[ja] = True
+        return
+    if plain < 0 or traditional < 0:
+        return
+    points = np.frombuffer(one.encode("utf-32-le", "surrogatepass"), np.uint32)
+    simplified, other = (int(side[points].sum()) for side in text.chinese_variants())
+    wrong = traditional if simplified >= other else plain
+    logs[plain] = logs[traditional] = np.maximum(logs[plain], logs[traditional])
+    named[plain] = named[traditional] = named[plain] | named[traditional]
+    possible[wrong] = False
+
+
+def _count_words(known: Languages, one: str, script: str, into: Floats) -> None:
+    telling = data.telling_words()
+    units = list(one) if script == _HAN else _WORDS.findall(one.lower())
+    for unit in set(units[:_MOST_WORDS]):
+        for tag in telling.get(unit, ()):
+            at = known.find(tag)
+            if at >= 0:
+                into[at] += 1.0
+
+
+def find_romanised(one: str) -> tuple[str, float] | None:
+    """The romanised language whose telling words make up enough of a text in Latin letters, and their share."""
+    words = _WORDS.findall(one.lower())[:_MOST_WORDS]
+    best: tuple[str, float] | None = None
+    for tag, (sure, maybe) in data.romanised_words().items():
+        certain = sum(word in sure for word in words)
+        hits = certain + sum(word in maybe for word in words) / 2 if certain else 0.0
+        if (
+            hits >= ROMANISED_HITS
+            and hits >= ROMANISED_SHARE * len(words)
+            and (best is None or hits / len(words) > best[1])
+        ):
+            best = tag, hits / len(words)
+    return best
+
+
+# ------------------------------------------------------------------------------------------------------------------- scores
+@dataclass
+class Weights:
+    """The parameters of the score, for M identifiers and L languages."""
+
+    w: Floats
+    u: Floats
+    s: Floats
+    c: Floats
+    v: Floats
+    """(L, M)"""
+    b: Floats
+    """(L,)"""
+    g: Floats
+    h: Floats
+    echoes: Floats
+    """(M, L, L): log P(the identifier says the first | the text is in the second)."""
+    m: float
+    f: float
+    has: npt.NDArray[np.bool_]
+    """(L, M): whether the identifier has a label for the language."""
+
+
+def hear(evidence: Evidence, echoes: Floats) -> Floats:
+    """(B, L, M): how likely what each identifier said is of a text in each language; 0 where that is not known."""
+    members = np.arange(evidence.best.shape[1])
+    heard: Floats = np.moveaxis(echoes[members, np.maximum(evidence.best, 0)], 1, 2).copy()
+    heard[np.broadcast_to((evidence.best < 0)[:, None, :], heard.shape)] = 0.0
+    return heard
+
+
+def combine(evidence: Evidence, weights: Weights, heard: Floats | None = None) -> Floats:
+    """The score of each language for each text, (B, L); -inf where it is out of the question."""
+    heard = hear(evidence, weights.echoes) if heard is None else heard
+    factor = (weights.w + weights.u * evidence.length[:, None])[:, None, :] + weights.v
+    outside = weights.c + weights.s * evidence.rest
+    said = np.where(weights.has | evidence.named, evidence.logs * factor, outside[:, None, :])
+    said = said + (weights.g + weights.h * evidence.length[:, None])[:, None, :] * heard
+    said[np.broadcast_to(evidence.silent[:, None, :], said.shape)] = 0.0
+    scores = said.sum(axis=2) + weights.b + weights.m * evidence.words - weights.f * evidence.foreign
+    scores[~(evidence.named.any(axis=2) & evidence.possible)] = -np.inf
+    combined: Floats = scores.astype(np.float32)
+    return combined
+
+
+def softmax(scores: Floats) -> Floats:
+    """Shares of 1 over each row; zeros for a row in which nothing is possible."""
+    best = scores.max(axis=1, keepdims=True, initial=np.finfo(np.float32).min)
+    raised = np.exp(scores - best)  # of -inf: 0
+    total = raised.sum(axis=1, keepdims=True)
+    shares: Floats = np.divide(raised, total, out=np.zeros_like(raised), where=total > 0)
+    return shares
+
+
+def weights_for(
+    known: Languages, names: Sequence[str], members: Sequence[LanguageIdentifier], measured: Mapping[str, Any]
+) -> Weights:
+    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); one that was never measured is believed as it says."""
+    each = measured.get("identifiers", {})
+    usual = dict.fromkeys(_SCALARS, 0.0) | {"w": 1.0, "s": 0.1, "c": -1.0} | measured.get("usual", {})
+    columns = {
+        key: np.asarray([each[name].get(key, 0.0) if name in each else usual[key] for name in names], np.float32)
+        for key in _SCALARS
+    }
+    v = np.zeros((len(known), len(names)), np.float32)
+    has = np.zeros(v.shape, bool)
+    echoes = np.zeros((len(names), len(known), len(known)), np.float32)
+    for at, (name, member) in enumerate(zip(names, members, strict=True)):
+        more = {other for tags in data.covered_by(name).values() for other in tags}
+        has_label = getattr(member, "names", member.supports)
+        own = each.get(name, {}).get("v", {})
+        for row, tag in enumerate(known.tags):
+            has[row, at] = tag in more or has_label(tag)
+            v[row, at] = own.get(tag, 0.0)
+        if name in each:
+            echoes[at] = echoes_of(known, each[name].get("says", {}))
+        else:
+            columns["g"][at] = columns["h"][at] = 0.0
+    prior = measured.get("b", {})
+    b = np.asarray([prior.get(tag, measured.get("unmeasured", 0.0)) for tag in known.tags], np.float32)
+    m, f = float(measured.get("m", 1.0)), float(measured.get("f", 1.0))
+    return Weights(**columns, v=v, b=b, echoes=echoes, m=m, f=f, has=has)
+
+
+def echoes_of(known: Languages, says: Mapping[str, Mapping[str, float]]) -> Floats:
+    """Logarithms out of shares: language → label → share of its texts; what is not there gets :data:`LEAST_ECHO`.
+
+    A language of which nothing is known is taken to be called anything alike.
+    """
+    found = np.full((len(known), len(known)), np.log(LEAST_ECHO), np.float32)
+    for column, tag in enumerate(known.tags):
+        if tag not in says:
+            found[:, column] = np.log(UNKNOWN_ECHO)
+            continue
+        for label, share in says[tag].items():
+            row = known.find(label)
+            if row >= 0:
+                found[row, column] = np.log(max(share, LEAST_ECHO))
+    return found

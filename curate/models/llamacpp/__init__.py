@@ -1,0 +1,1 @@
+"""LLMs in GGUF files, on an embedded llama.cpp server."""

@@ -1,0 +1,280 @@
+"""``llamacpp``: a GGUF file served by llama.cpp in a child process, started when first asked and gone when we are.
+
+The packaged SmolLM2 (135 million parameters, English) runs the machinery anywhere in seconds; what it says is of no use for data.
+Answers are kept by the file's content, not by llama.cpp's version: another build may break ties of greedy decoding otherwise, and
+answers that are kept stay as they are.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import orjson
+import regex
+from pydantic import Field, model_validator
+
+from curate.catalog.params import LanguageTag, Role, Runtime
+from curate.errors import BudgetError, ModelError
+from curate.models.llamacpp.server import EXTRA, ServerProcess, ServerSettings
+from curate.models.loading.hub import digest_file
+from curate.models.loading.packaged import PACKAGES, Package, fetch_packaged
+from curate.models.loading.supported import Supported
+from curate.models.openai.generator import OpenAIGenerator
+from curate.models.openai.http import Endpoint
+from curate.models.openai.wire import Manner, unknown_keys
+from curate.steps.models import Answer, Done, Model, Request
+
+_SPLIT = regex.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+
+
+class LlamaCpp(Model):
+    """A text-generation model in a GGUF file, served by an embedded llama.cpp."""
+
+    use: ClassVar[str] = "llamacpp"
+    role: ClassVar[Role | None] = Role.GENERATOR
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "text generation from a GGUF file, embedded; packaged SmolLM2 for trying things out"
+
+    path: Runtime[Path | None] = None
+    """A GGUF file (of a split one, the first part); it counts by its content."""
+    packaged: Literal["smollm2", "gemma3-270m"] = "smollm2"
+    """Which of the models that come from the package index, where no ``path`` is given."""
+    accept_license: Runtime[bool] = False
+    """That you read and accept the licence of a packaged model that asks for it (``gemma3-270m``: Gemma Terms of Use)."""
+    model: str | None = None
+    """A name to show for the file, in place of its own."""
+    languages: tuple[LanguageTag, ...] | None = None
+    """The languages it knows well enough; by default English for the packaged models, and anything for a file."""
+    endpoint: Literal["chat", "completions"] | None = None
+    """``completions`` for base models; by default what the packaged model is, and ``chat`` for a file."""
+    context: Annotated[int, Field(ge=64, le=10_000_000)] = 2048
+    """Tokens that fit into one question with its answer."""
+    chat_template: str | None = None
+    """A Jinja chat template in place of the file's own, or the name of one that llama.cpp has built in."""
+    system_role: bool = True
+    """Whether the chat template knows a system role; if not, system turns go before the next user turn."""
+    structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
+    """How a JSON Schema is asked for; ``json_schema`` constrains what the model can say."""
+    reasoning: Literal["split", "keep"] = "split"
+    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the answer; ``keep``
+    leaves them in."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """More of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
+    slots: Runtime[Annotated[int, Field(ge=1, le=256)]] = 4
+    """How many questions are answered side by side; each needs memory for a whole context."""
+    threads: Runtime[Annotated[int, Field(ge=1)] | None] = None
+    """Threads to compute with; by default one for each CPU, since one server answers for the whole machine."""
+    gpu_layers: Runtime[Annotated[int, Field(ge=0)] | None] = None
+    """Layers to put on the GPU, with a llama.cpp built for one; by default as many as fit."""
+    start_timeout: Runtime[Annotated[float, Field(gt=0)]] = 300.0
+    """Seconds it may take to load."""
+    timeout: Runtime[Annotated[float, Field(gt=0, le=86_400)]] = 900.0
+    """Seconds for one answer, until the last byte."""
+    max_failed: Runtime[Annotated[float, Field(ge=0, le=1)]] = 0.5
+    """The share of the last 50 questions that may fail for good; above it nothing more is asked."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> LlamaCpp:
+        if self.path is not None and "packaged" in self.model_fields_set:
+            raise ValueError("give 'path' or 'packaged', not both")
+        mine = unknown_keys(self.extra_body)
+        if mine:
+            raise ValueError(f"'extra_body' may not set {', '.join(mine)}: that is what curate asks by itself")
+        try:
+            orjson.dumps(self.extra_body)
+        except TypeError as error:
+            raise ValueError(f"'extra_body' is not JSON: {error}") from None
+        return self
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """The parameters but for what :meth:`name_and_revision` tells."""
+        given = super().identity(decisions=decisions)
+        return {name: value for name, value in given.items() if name not in ("model", "packaged")}
+
+    def name_and_revision(self) -> str:
+        """``name@digest`` of the file.
+
+        Raises:
+            ModelError: it is not there.
+        """
+        if self.path is None:
+            known = self._package()
+            return f"{self.model}@{known.sha256[:32]}" if self.model else known.model
+        parts = self._parts()
+        digest = "".join(digest_file(part)[:32] for part in parts) if len(parts) == 1 else _digest_of(parts)
+        return f"{self.model or _SPLIT.sub('', self.path.name).removesuffix('.gguf')}@{digest}"
+
+    def terms_of_answers(self) -> str | None:
+        """``terms``, else those of the packaged model: whatever it is called in the catalog."""
+        return self.terms or (self._package().answers if self.path is None else None)
+
+    @property
+    def alone(self) -> bool:
+        """One process holds the weights."""
+        return True
+
+    @property
+    def license(self) -> str:
+        """The licence of a packaged model; ``unknown`` for a file."""
+        return "unknown" if self.path is not None else self._package().license
+
+    def fetch(self, progress: Any = None) -> Path:
+        """The file, fetched if it is a packaged one that is not here yet.
+
+        Raises:
+            ModelError: it cannot be had, or its licence was not accepted.
+        """
+        if self.path is None:
+            return fetch_packaged(self.packaged, progress, accept_license=self.accept_license)
+        return self._parts()[0]
+
+    @property
+    def known_languages(self) -> tuple[str, ...] | None:
+        """The languages it knows well enough; None: any may be asked for."""
+        return ("en",) if self.languages is None and self.path is None else self.languages
+
+    def knows_language(self, language: str) -> bool | None:
+        return None if (known := self.known_languages) is None else language in Supported(known)
+
+    def load(self, *, cache: Path | None, threads: int) -> LlamaCppGenerator:
+        """The generator; the server starts when something has to be asked.
+
+        Raises:
+            ModelError: the file is not there or no GGUF, the licence was not accepted, or xllamacpp is not installed.
+        """
+        if find_spec("xllamacpp") is None:
+            raise ModelError(f"'llamacpp' needs the package xllamacpp: {EXTRA}")
+        path = self.fetch()
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ModelError(f"{path} is no GGUF file")
+        threads = self.threads or len(os.sched_getaffinity(0))
+        settings = ServerSettings(
+            str(path.resolve()), self.slots, self.context, threads, self.gpu_layers, self.chat_template
+        )
+        return LlamaCppGenerator(self, settings, cache)
+
+    def manner(self) -> Manner:
+        """All that shapes the body."""
+        base = self.path is None and self._package().base
+        return Manner(
+            model="local",
+            endpoint=self.endpoint or ("completions" if base else "chat"),
+            dialect="llamacpp",
+            structured=self.structured,
+            system_role=self.system_role,
+            reasoning=self.reasoning,
+            extra_body=self.extra_body,
+        )
+
+    def _package(self) -> Package:
+        return PACKAGES[self.packaged]
+
+    def _parts(self) -> list[Path]:
+        assert self.path is not None
+        path = self.path.expanduser()
+        split = _SPLIT.search(path.name)
+        names = [path.name]
+        if split:
+            stem = path.name[: split.start()]
+            names = [f"{stem}-{number:05d}-of-{split[2]}.gguf" for number in range(1, int(split[2]) + 1)]
+        parts = [path.with_name(name) for name in names]
+        for part in parts:
+            if not part.is_file():
+                raise ModelError(f"there is no GGUF file {part}; leave 'path' out for the packaged SmolLM2")
+        return parts
+
+
+def _digest_of(parts: Sequence[Path]) -> str:
+    import hashlib
+
+    return hashlib.blake2b("".join(map(digest_file, parts)).encode(), digest_size=16).hexdigest()
+
+
+class LlamaCppGenerator(OpenAIGenerator):
+    """A loaded GGUF model; holds the server process."""
+
+    def __init__(self, model: LlamaCpp, settings: ServerSettings, cache: Path | None) -> None:
+        name = model.name_and_revision()
+        # What shapes answers besides the body: the template around it, and the room for it.
+        identity = {
+            "use": model.use,
+            "model": name,
+            "chat_template": model.chat_template,
+            "context": model.context,
+        }
+        super().__init__(
+            name,
+            model.manner(),
+            self._start,
+            cache=cache,
+            identity=identity,
+            languages=model.known_languages,
+            context_length=model.context,
+            claims={"structured": model.structured != "none", "logprobs": True, "prompt_logprobs": False},
+            max_failed=model.max_failed,
+        )
+        self._settings, self._model = settings, model
+        self.server: ServerProcess | None = None
+        _RUNNING.add(self)
+
+    def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
+        """As every OpenAI-compatible generator; a server that died is told with its last lines, and started anew by the next call.
+
+        Raises:
+            ModelError, BudgetError: as :class:`curate.steps.models.Generator` says.
+        """
+        try:
+            return super().generate(requests, done)
+        except BudgetError:
+            raise
+        except ModelError as error:
+            server = self.server
+            if server is None or server.alive:
+                raise
+            self.stop()
+            raise ModelError(f"{self.name}: {server.describe_death()}") from error
+
+    def stop(self) -> None:
+        """Ends the server; the next question that has to be asked starts it again."""
+        self._drop_asker()
+        with self._lock:
+            server, self.server = self.server, None
+        if server is not None:
+            server.stop()
+
+    def close(self) -> None:
+        """Ends the server and closes the file of kept answers."""
+        self.stop()
+        super().close()
+
+    def _start(self) -> Endpoint:
+        server = self.server = ServerProcess(self._settings, deadline=self._model.start_timeout)
+        # Two more than there are slots: the next question is there when a slot falls free.
+        most = self._model.slots + 2
+        endpoint = Endpoint(
+            base=f"{server.address}/v1",
+            headers={"Authorization": f"Bearer {server.key}"},
+            concurrency=most,
+            start_concurrency=most,
+            timeout=self._model.timeout,
+            patience=self._model.timeout * 4,
+        )
+        return replace(endpoint, alive=lambda: server.alive)
+
+
+_RUNNING: weakref.WeakSet[LlamaCppGenerator] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for generator in list(_RUNNING):
+        if generator.server is not None:
+            generator.server.stop()

@@ -1,0 +1,1 @@
+"""LLMs behind OpenAI-compatible servers: requests, rate limits, retries, costs."""

@@ -1,0 +1,302 @@
+"""Every translator is the same machine around another engine: sentences in, pieces that an engine can take, answers kept for ever.
+
+A sentence is cut at line breaks, at what the engine's vocabulary cannot spell, and where it is longer than the engine
+can bear; blanks and what has no letters are never asked. Each piece is asked once, ever, by any process that
+shares the cache folder.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import regex
+
+from curate.errors import ModelError
+from curate.models.cache.responses import AnswerCache, question_key
+from curate.models.embedding.preprocess import make_fit
+from curate.models.translation.language_pairs import Pairs
+from curate.models.translation.vocabulary_fallback import Spelling
+from curate.rows import languages
+from curate.steps.models import Done, Model
+
+_LETTER = regex.compile(r"\p{L}")
+_BREAKS = regex.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+# Where a sentence is cut if it must be: after an end of sentence, after a clause, at a blank.
+_CUTS = (
+    regex.compile(r"(?:[.!?…]+[\"'”’»)\]]*\s+|[。！？।۔؟။።៕]+[”’」』）]*\s*)"),
+    regex.compile(r"(?:[,;:–—]\s+|[，、；：،؛]\s*)"),
+    regex.compile(r"\s+"),
+)
+_UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What came of a sentence."""
+
+    text: str
+    problem: str = ""
+    """What is wrong with it (``cut off after 256 tokens``); empty if nothing is known to be."""
+
+
+Ask = Callable[[list[str], str, str], Sequence[Translated]]
+"""(pieces, source, target) → the translation of each piece; the pair is one of the engine's own."""
+
+
+@dataclass
+class _Part:
+    """A run of a sentence: what is asked of the engine, or what is carried over."""
+
+    text: str
+    asked: bool
+    spelt: str = ""
+    changed: dict[str, str] | None = None
+
+
+class SentenceTranslator:
+    """A :class:`curate.steps.models.Translator` around an engine."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        *,
+        name: str,
+        pairs: Pairs,
+        revision: Callable[[str, str], str],
+        longest: int,
+        cache: AnswerCache,
+        spelling: Callable[[str, str], Spelling | None] | None = None,
+        chunk: int = 256,
+        refusal: Callable[[str, str], str] | None = None,
+    ) -> None:
+        """
+        Args:
+            ask: translates pieces without line breaks or outer blanks, each with a letter, of at most ``longest`` characters.
+            name: as it is called in errors.
+            revision: ``name@revision`` of what translates one of its own pairs.
+            longest: characters that a piece may have.
+            spelling: the vocabulary of a pair, where it does not cover every character.
+            chunk: pieces asked between two writes to the cache: what a kill may cost.
+            refusal: more words for a pair that is not supported.
+        """
+        self.longest = longest
+        self.pairs = pairs
+        self._ask = ask
+        self._name = name
+        self._revision = revision
+        self._cache = cache
+        self._spelling = spelling
+        self._chunk = chunk
+        self._refusal = refusal
+
+    def supports(self, source: str, target: str) -> bool:
+        """Whether it translates from one language into the other, regions aside, scripts not."""
+        return self.pairs.find(source, target) is not None
+
+    def maker(self, source: str, target: str) -> str:
+        """``name@revision`` of what really translates this pair.
+
+        Raises:
+            ModelError: the pair is not supported.
+        """
+        return self._revision(*self._pair(source, target))
+
+    def translate(self, sentences: Sequence[str], source: str, target: str, done: Done | None = None) -> list[str]:
+        """The translation of each sentence, in order; one without letters stays as it is.
+
+        Raises:
+            ModelError: the pair is not supported, or the engine died.
+        """
+        return [one.text for one in self.translate_checked(sentences, source, target, done)]
+
+    def translate_checked(
+        self, sentences: Sequence[str], source: str, target: str, done: Done | None = None
+    ) -> list[Translated]:
+        """The same, each with what is known to be wrong with it.
+
+        Raises:
+            ModelError: the pair is not supported, or the engine died.
+        """
+        pair = self._pair(source, target)
+        spelling = self._spelling(*pair) if self._spelling else None
+        revision = self._revision(*pair)
+        parts: dict[str, list[_Part]] = {}
+        for sentence in sentences:
+            if sentence not in parts:
+                parts[sentence] = _parts(sentence, self.longest, spelling)
+        keys = {
+            part.spelt: question_key([revision, *pair, part.spelt])
+            for listed in parts.values()
+            for part in listed
+            if part.asked
+        }
+        kept = self._cache.get(keys.values())
+        answers = {spelt: Translated(kept[key]) for spelt, key in keys.items() if key in kept}
+        missing = [spelt for spelt in keys if spelt not in answers]
+        for finished in self._missing(missing, keys, answers, pair, sentences, parts):
+            if done is not None and finished:
+                done(finished)
+        joined = {sentence: _join(sentence, listed, answers, pair) for sentence, listed in parts.items()}
+        return [joined[sentence] for sentence in sentences]
+
+    def _missing(
+        self, missing: list[str], keys: dict[str, bytes], answers: dict[str, Translated], pair: tuple[str, str],
+        sentences: Sequence[str], parts: dict[str, list[_Part]],
+    ) -> Iterator[int]:  # fmt: skip
+        """Asks for what is missing, chunk by chunk; gives the number of sentences that each chunk finishes."""
+        place = {spelt: index for index, spelt in enumerate(missing)}
+        last = sorted(
+            max((place.get(part.spelt, -1) for part in parts[one] if part.asked), default=-1) for one in sentences
+        )
+        told = 0
+        for start in range(0, len(missing) + 1, self._chunk):
+            batch = missing[start : start + self._chunk]
+            if batch:
+                found = dict(zip(batch, self._ask(batch, *pair), strict=True))
+                answers.update(found)
+                # A failure is no answer: it is asked again the next time.
+                self._cache.put({keys[spelt]: one.text for spelt, one in found.items() if not one.problem})
+            finished = told
+            while finished < len(last) and last[finished] < start + len(batch):
+                finished += 1
+            yield finished - told
+            told = finished
+
+    def _pair(self, source: str, target: str) -> tuple[str, str]:
+        pair = self.pairs.find(source, target)
+        if pair is None:
+            more = self._refusal(source, target) if self._refusal else ""
+            raise ModelError(self.pairs.refusal(self._name, source, target) + (f". {more}" if more else ""))
+        return pair
+
+
+# ------------------------------------------------------------------------------------------------------------------ pieces
+def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part]:
+    """The runs of a sentence, which together are the sentence (but for NUL and lone surrogates, which become blanks)."""
+    text = make_fit(sentence)
+    if not _LETTER.search(text):
+        return [_Part(sentence, asked=False)]
+    parts: list[_Part] = []
+
+    def carry(run: str) -> None:
+        if not run:
+            return
+        if parts and not parts[-1].asked:
+            parts[-1].text += run
+        else:
+            parts.append(_Part(run, asked=False))
+
+    position = 0
+    for stop in [*_BREAKS.finditer(text), None]:
+        line = text[position : stop.start() if stop else len(text)]
+        for run, carried in spelling.runs(line) if spelling else [(line, False)]:
+            if carried:
+                carry(run)
+                continue
+            for piece in cut_text(run, longest):
+                before, core, after = _edges(piece)
+                carry(before)
+                if _LETTER.search(core):
+                    spelt, changed = spelling.spell(core) if spelling else (core, {})
+                    # Even an invisible character that was dropped must not leave nothing, or blanks, to be asked.
+                    if _LETTER.search(spelt):
+                        parts.append(_Part(core, asked=True, spelt=spelt.strip(), changed=changed))
+                    else:
+                        carry(core)
+                else:
+                    carry(core)
+                carry(after)
+        if stop:
+            carry(stop[0])
+            position = stop.end()
+    return parts
+
+
+def _edges(text: str) -> tuple[str, str, str]:
+    core = text.strip()
+    start = text.index(core) if core else len(text)
+    return text[:start], core, text[start + len(core) :]
+
+
+def cut_text(text: str, longest: int) -> list[str]:
+    """Pieces of at most ``longest`` characters that together are the text.
+
+    Cut at the last end of a sentence in the window's second half, else after its last clause, else at its last blank,
+    else (unspaced scripts, endless words) between two characters, not before a combining mark if that can be helped.
+    """
+    pieces = []
+    start = 0
+    while len(text) - start > longest:
+        window = text[start : start + longest]
+        end = 0
+        for pattern in _CUTS:
+            end = max((match.end() for match in pattern.finditer(window, len(window) // 2)), default=0)
+            if end:
+                break
+        if not end:
+            end = longest
+            while end > longest // 2 and unicodedata.category(text[start + end])[0] == "M":
+                end -= 1
+        pieces.append(text[start : start + end])
+        start += end
+    pieces.append(text[start:])
+    return pieces
+
+
+def halve(text: str) -> tuple[str, str] | None:
+    """A text cut in two near its middle, where a reader would; None if it is too short to be cut."""
+    if len(text) < 16:
+        return None
+    pieces = cut_text(text, len(text) * 2 // 3)
+    return pieces[0], text[len(pieces[0]) :]
+
+
+def glue(left: str, right: str, source: str, target: str) -> str:
+    """Two neighbouring translations as one text, with the blank that the target's script wants between them."""
+    if not left or not right or left[-1].isspace() or right[0].isspace() or unspaced(target):
+        return left + right
+    return f"{left} {right}"
+
+
+def unspaced(tag: str) -> bool:
+    """Whether a language is written without blanks between words."""
+    return languages.script(tag) in _UNSPACED
+
+
+def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pair: tuple[str, str]) -> Translated:
+    """The translated runs as one text, in the original's order, with the original's blanks."""
+    if not any(part.asked for part in parts):
+        return Translated(sentence)
+    opens = unspaced(pair[0]) and not unspaced(pair[1])
+    closes = unspaced(pair[1]) and not unspaced(pair[0])
+    text, problems = "", []
+    for index, part in enumerate(parts):
+        if not part.asked:
+            between = 0 < index < len(parts) - 1 and parts[index - 1].asked and parts[index + 1].asked
+            if opens and text and part.text[0].isalnum() and not text[-1].isspace():
+                text += " "
+            text += "" if closes and between and part.text.strip(" ") == "" else part.text
+            continue
+        answer = answers[part.spelt]
+        said = answer.text
+        if part.spelt != part.text:
+            said = Spelling.restore(said, part.text, part.changed or {})
+        # Two pieces that were cut apart without a blank between them need one in a script that has blanks.
+        text += " " + said if opens and text and said and not text[-1].isspace() and index else said
+        if answer.problem:
+            problems.append(answer.problem)
+    return Translated(text, "; ".join(dict.fromkeys(problems)))
+
+
+# ------------------------------------------------------------------------------------------------------------------- cache
+def open_cache(folder: Path | None, model: Model, identity: dict[str, Any]) -> AnswerCache:
+    """The kept translations of a model.
+
+    Args:
+        identity: what makes it answer as it does, beyond the revision of the pair, which is part of every question.
+    """
+    return AnswerCache(folder, f"translations-{model.use}", {"use": model.use, "version": model.version, **identity})

@@ -1,0 +1,1 @@
+"""LLMs in a vLLM engine of this process."""
