@@ -29,9 +29,9 @@ from typing import Any
 import pyarrow as pa
 from workbench import conversation, documents, lines, make_rows, needing
 
-from curate.generation.code_switch import CodeSwitch
-from curate.generation.switching import Mixture
-from curate.generation.word_table import WordTable
+from curate.generation.code_switch.rewrite import Mixture
+from curate.generation.code_switch.step import CodeSwitch
+from curate.generation.lexicon.step import WordTable
 from curate.models.alignment.systran_align import SystranAlign
 from curate.rows import Kind, with_ids
 from curate.steps import NewRows, Rows, Source

@@ -27,7 +27,7 @@ from workbench import World, lines, make_rows, needing  # noqa: E402
 
 from curate.models.llamacpp.model import LlamaCpp  # noqa: E402
 from curate.preferences.agreement import Interval, bootstrap, mean  # noqa: E402
-from curate.preferences.judge import Judge  # noqa: E402
+from curate.preferences.judge.step import Judge  # noqa: E402
 from curate.rows import Kind  # noqa: E402
 from curate.steps import Rows  # noqa: E402
 from curate.text.segmentation import graphemes  # noqa: E402

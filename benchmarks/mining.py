@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from curate.generation.mine import _LEAST, Mine
+from curate.generation.mine.step import _LEAST, Mine
 from curate.rows import Kind, schema, with_ids
 from curate.rows.languages import iso639_3
 from curate.steps import Registry, Rows

@@ -59,7 +59,7 @@ if __name__ == "__main__":  # its workers start afresh
     "respond alone": """
 import collections, pathlib
 import polars as pl
-from curate.generation.respond import Respond
+from curate.generation.respond.step import Respond
 from curate.models.openai.model import OpenAI
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows

@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from curate.generation.latin import romanise
+from curate.generation.romanise.latin import romanise
 
 
 def main() -> None:

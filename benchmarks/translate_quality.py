@@ -33,7 +33,7 @@ import sacrebleu
 from workbench import lines, make_rows, needing
 
 from curate.errors import CurateError
-from curate.generation.translate import Translate
+from curate.generation.translate.step import Translate
 from curate.models.embedding.use_multilingual import UseMultilingual
 from curate.models.translation.apertium import Apertium
 from curate.models.translation.bergamot import Bergamot

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from curate.preferences.vote_answers import Reader
-from curate.preferences.vote_numbers import written
+from curate.preferences.vote.extract import Reader
+from curate.preferences.vote.numbers import written
 
 # (announced at the end of reasoning, announced with more numbers after it, not announced)
 SENTENCES: dict[str, tuple[str, str, str]] = {

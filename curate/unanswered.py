@@ -1,6 +1,6 @@
 """What became of questions to models that brought no answer that can be used, so that a later build knows what to ask again.
 
-Whoever asks notes it here (:func:`curate.generation.asking.ask` does), whoever runs the task writes it down with its result. A
+Whoever asks notes it here (:func:`curate.generation.common.requests.ask` does), whoever runs the task writes it down with its result. A
 question that was lost because a server was in trouble is asked again by the next build; one that failed for good is not,
 unless somebody says so.
 """

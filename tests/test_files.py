@@ -108,13 +108,13 @@ def _parquet_benchmark(path: Path) -> object:
 
 
 def _labels(path: Path) -> object:
-    from curate.preferences.label_file import read_labels
+    from curate.preferences.review.labels_file import read_labels
 
     return read_labels([path])
 
 
 def _review(path: Path) -> object:
-    from curate.preferences.review_formats import read
+    from curate.preferences.review.annotation_tools import read
 
     named = path.with_suffix(".csv")
     named.symlink_to(path)

@@ -10,7 +10,7 @@ from curate.engine.store.store import Store
 
 if TYPE_CHECKING:
     from curate.catalog import Catalog
-    from curate.preferences.review import Exported, Imported
+    from curate.preferences.review.api import Exported, Imported
 
 
 def review_export(name: str, to: str | Path, *, sample: int | None = 200, by: Sequence[str] = ("language",), share: Literal["equal", "proportional"] = "equal",
@@ -37,7 +37,7 @@ def review_export(name: str, to: str | Path, *, sample: int | None = 200, by: Se
         StoreError: there is no such version.
     """
     from curate.api.datasets import open_store
-    from curate.preferences.review import export
+    from curate.preferences.review.api import export
 
     return export(open_store(store, catalog), name, to, sample=sample, by=by, share=share, format=format, rejected=rejected, blind=blind, seed=seed,
                   instructions=instructions, overwrite=overwrite)  # fmt: skip
@@ -62,7 +62,7 @@ def review_import(files: str | Path | Iterable[str | Path], into: str | Path, *,
         StoreError: there is no such version.
     """
     from curate.api.datasets import open_store
-    from curate.preferences.review import import_
+    from curate.preferences.review.api import import_
 
     listed = [files] if isinstance(files, str | Path) else files
     return import_(listed, into, of=of, store=None if of is None else open_store(store, catalog), annotator=annotator, gold=gold, pairs=pairs)  # fmt: skip

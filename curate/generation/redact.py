@@ -14,8 +14,8 @@ from pydantic import field_validator
 
 from curate.catalog.document import nearest
 from curate.data_files import DataFile
-from curate.generation.making import as_they_are, new_rows
-from curate.generation.prompts import own_prompt
+from curate.generation.common.derived_rows import as_they_are, new_rows
+from curate.generation.common.prompts import own_prompt
 from curate.pii import detect as private
 from curate.pii.detect import PHONES
 from curate.rows import Kind, field_names, field_turns, unknown_fields

@@ -17,11 +17,11 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt
 
 from curate.catalog.params import LanguageTag, PerLanguage
-from curate.generation.making import all_licenses, new_rows
-from curate.preferences.candidates import TRANSLATE, candidates, last_step
-from curate.preferences.pair_rows import Look, Placed, Seen, both
-from curate.preferences.pairing import Pair as Two
-from curate.preferences.pairing import Rule
+from curate.generation.common.derived_rows import all_licenses, new_rows
+from curate.preferences.pair.candidates import TRANSLATE, candidates, last_step
+from curate.preferences.pair.merge import Look, Placed, Seen, both
+from curate.preferences.pair.rules import Pair as Two
+from curate.preferences.pair.rules import Rule
 from curate.rows import Kind
 from curate.rows.ids import finish
 from curate.rows.languages import base

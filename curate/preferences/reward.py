@@ -19,10 +19,10 @@ from pydantic import PositiveInt, model_validator
 
 from curate.catalog.params import Amount, Decision, LanguageTag, PerLanguage, RewardModelName, TranslatorName
 from curate.data_files import DataFile
-from curate.generation.prompts import disarm
-from curate.generation.translate_checks import Limits
-from curate.generation.translate_rows import prepare, same_language
-from curate.generation.translate_sentences import Sentences
+from curate.generation.common.prompts import disarm
+from curate.generation.translate.checks import Limits
+from curate.generation.translate.rows import prepare, same_language
+from curate.generation.translate.sentences import Sentences
 from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep, StepError
 from curate.steps.models import RewardModel, Translator

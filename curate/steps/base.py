@@ -249,7 +249,7 @@ class BadRow:
     """The raw text (of a file, of a model's answer), cut to 2,000 characters."""
     transient: bool = False
     """Whether it is for want of a server that it could not be made, so that the next build tries again. Steps that ask models through
-    :func:`curate.generation.asking.ask` need not say it."""
+    :func:`curate.generation.common.requests.ask` need not say it."""
 
 
 @dataclass(frozen=True)

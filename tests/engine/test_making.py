@@ -11,7 +11,7 @@ from house import text
 
 from curate.engine.store.gc import verify_version
 from curate.errors import BuildError
-from curate.generation.making import failed, new_rows
+from curate.generation.common.derived_rows import failed, new_rows
 from curate.rows import Kind
 from curate.steps import NewRows, RowStep
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.generation.making import all_licenses
+from curate.generation.common.derived_rows import all_licenses
 from outputs.licenses import load_book
 
 BOOK = load_book()

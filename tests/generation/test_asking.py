@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.generation.asking import Broken, Question, Ticks, ask, clean, whole
+from curate.generation.common.requests import Broken, Question, Ticks, ask, clean, whole
 from curate.steps.models import Answer, Request
 from curate.unanswered import Unanswered, noting
 

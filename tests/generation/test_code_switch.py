@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import curate
-from curate.generation import switch_tables
-from curate.generation.code_switch import CodeSwitch
-from curate.generation.switchable import Table
-from curate.generation.switching import Mixture, Style, cased, rewrite
+from curate.generation.code_switch import tables as switch_tables
+from curate.generation.code_switch.candidates import Table
+from curate.generation.code_switch.rewrite import Mixture, Style, cased, rewrite
+from curate.generation.code_switch.step import CodeSwitch
 from curate.rows import Kind
 from curate.steps import Rows, StepError
 

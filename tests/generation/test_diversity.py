@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.generation.diversity import Known, Overlaps, dice, grams, normalized
+from curate.generation.instruct.diversity import Known, Overlaps, dice, grams, normalized
 
 TEXT = st.text(st.sampled_from("abcd éß ก ข 水火木 한국 ـَ .,!१२"), max_size=30)
 

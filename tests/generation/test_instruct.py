@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from curate.errors import StepError
-from curate.generation.instruct import Instruct
-from curate.generation.instruct_items import Contract, NewItem, Refused, holds
-from curate.generation.instruct_seeds import load_data, pieces, shipped_people
+from curate.generation.instruct.items import Contract, NewItem, Refused, holds
+from curate.generation.instruct.seeds import load_data, pieces, shipped_people
+from curate.generation.instruct.step import Instruct
 from curate.rows import Kind
 from curate.steps.models import Answer
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import curate
 from curate.catalog.params import PerLanguage
 from curate.errors import StepError
-from curate.generation.margins import Candidates, margin
-from curate.generation.mine import Mine
+from curate.generation.mine.margins import Candidates, margin
+from curate.generation.mine.step import Mine
 from curate.rows import Kind
 from curate.steps import Registry
 from curate.vectors.knn import exact

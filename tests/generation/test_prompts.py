@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curate.catalog.params import PerLanguage
 from curate.errors import StepError
-from curate.generation.prompts import (
+from curate.generation.common.prompts import (
     _MARKERS,
     Prompt,
     Prompting,

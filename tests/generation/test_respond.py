@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from curate.generation.respond import Respond
+from curate.generation.respond.step import Respond
 from curate.rows import Kind
 from curate.steps.models import Answer, Sampling, TokenLogprob
 
@@ -384,7 +384,7 @@ def test_an_answer_that_cannot_be_stored_is_kept_apart(prompts, bench, scripted,
 
 
 def test_an_edited_shipped_prompt_makes_another_identity(monkeypatch):
-    from curate.generation import prompts as module
+    from curate.generation.common import prompts as module
 
     step = Respond(model="m")
     before = step.identity()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from curate.generation.rewrite import Rewrite
+from curate.generation.rewrite.step import Rewrite
 from curate.rows import Kind
 from curate.steps.models import Answer, Sampling
 

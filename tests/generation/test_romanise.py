@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import curate
 from curate.errors import StepError
-from curate.generation import indic, latin
-from curate.generation.romanise import Romanise, latin_tag
+from curate.generation.romanise import indic, latin
+from curate.generation.romanise.step import Romanise, latin_tag
 from curate.rows import Kind
 
 pytest.importorskip("uroman")

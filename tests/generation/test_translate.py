@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from curate.errors import StepError
-from curate.generation.translate import Translate
+from curate.generation.translate.step import Translate
 from curate.models.translation.base import Translated
 from curate.models.translation.bergamot import Bergamot
 from curate.rows import Kind

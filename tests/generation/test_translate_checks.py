@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.generation.translate_checks import (
+from curate.generation.translate.checks import (
     Limits,
     Pair,
     chrf,

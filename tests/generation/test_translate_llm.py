@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from curate.errors import StepError
-from curate.generation.translate import Translate
+from curate.generation.translate.step import Translate
 from curate.rows import Kind
 from curate.steps.models import Answer, Sampling
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.generation.word_counts import Counts, components
-from curate.generation.word_table import WordTable, score_of
+from curate.generation.lexicon.counts import Counts, components
+from curate.generation.lexicon.step import WordTable, score_of
 from curate.models.alignment.systran_align import SystranAlign
 from curate.rows import Kind
 from curate.steps import Rows, StepError

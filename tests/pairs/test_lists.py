@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from curate.data_files import DataFile
-from curate.generation.translate_checks import lost_numbers
+from curate.generation.translate.checks import lost_numbers
 from curate.rows import languages
 from curate.text import negation
 from curate.text.length_ratio import usual_length

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curate.preferences.judge import Judge
+from curate.preferences.judge.step import Judge
 from curate.rows import Kind
 from curate.steps.models import TokenLogprob
 

@@ -29,10 +29,10 @@ from judging import (
     verdict,
 )
 
-from curate.generation.asking import Broken
-from curate.preferences.judge import Judge
-from curate.preferences.judge_rubric import spoken_languages
-from curate.preferences.judge_verdicts import of_orders, probabilities, read_label, read_level
+from curate.generation.common.requests import Broken
+from curate.preferences.judge.parsing import of_orders, probabilities, read_label, read_level
+from curate.preferences.judge.rubric import spoken_languages
+from curate.preferences.judge.step import Judge
 from curate.rows import Kind
 from curate.steps.models import Answer
 
@@ -313,7 +313,7 @@ def test_thresholds_are_decisions_and_prompts_are_identity(monkeypatch):
 
 
 def test_every_shipped_text_is_there_in_every_language():
-    from curate.generation.prompts import load_data, load_prompts
+    from curate.generation.common.prompts import load_data, load_prompts
 
     wanted = {"ar", "de", "es", "fr", "hi", "id", "ja", "ko", "pt", "ru", "sw", "th", "tr", "vi", "zh", "zh-Hant"}
     assert wanted <= set(spoken_languages())

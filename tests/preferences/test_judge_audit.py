@@ -26,9 +26,9 @@ from judging import (
 )
 
 from curate.errors import StepError
-from curate.preferences.judge import Judge
-from curate.preferences.judge_audit import chosen_places, pair_key
-from curate.preferences.judge_makers import family, plain_name
+from curate.preferences.judge.audit import chosen_places, pair_key
+from curate.preferences.judge.self_preference import family, plain_name
+from curate.preferences.judge.step import Judge
 from curate.rows import Kind
 
 

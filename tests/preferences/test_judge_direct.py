@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from judging import CLEAR, MARK, TRUE, always, asked, chat, decided, longer, preference, tokens
 
 from curate.errors import StepError
-from curate.preferences.judge import Judge
-from curate.preferences.judge_texts import prepared, without_markdown
+from curate.preferences.judge.rendering import prepared, without_markdown
+from curate.preferences.judge.step import Judge
 from curate.rows import Kind
 from curate.steps.models import Answer
 

@@ -8,8 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 import curate
-from curate.preferences.label_file import Label, digest_of, read_labels, write_labels
-from curate.preferences.labels import Labels
+from curate.preferences.review.labels_file import Label, digest_of, read_labels, write_labels
+from curate.preferences.review.step import Labels
 from curate.rows import Kind
 from curate.steps import StepError
 

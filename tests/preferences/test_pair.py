@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 import curate
-from curate.preferences.candidates import candidates, prompt_keys
-from curate.preferences.pair import Pair
+from curate.preferences.pair.candidates import candidates, prompt_keys
+from curate.preferences.pair.step import Pair
 from curate.rows import Kind
 from curate.steps import NewRows, StepError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.preferences.pairing import Entry, Pair, Rule, balanced
+from curate.preferences.pair.rules import Entry, Pair, Rule, balanced
 
 ENTRIES = st.lists(
     st.builds(

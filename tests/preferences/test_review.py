@@ -17,12 +17,12 @@ from curate.api.review import review_export, review_import
 from curate.cli.review import app
 from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
-from curate.preferences.label_file import read_labels
-from curate.preferences.review import told
-from curate.preferences.review_formats import label_studio_config
-from curate.preferences.review_rows import shares
-from curate.preferences.review_sheet import Sheet, entry_of, side_of, token
-from curate.preferences.review_tables import safe, unsafe
+from curate.preferences.review.annotation_tools import label_studio_config
+from curate.preferences.review.api import told
+from curate.preferences.review.labels_file import read_labels
+from curate.preferences.review.sampling import shares
+from curate.preferences.review.sheet import Sheet, entry_of, side_of, token
+from curate.preferences.review.spreadsheets import safe, unsafe
 from curate.rows import Kind
 
 TEXTS = {
@@ -162,7 +162,7 @@ def test_hostile_texts_stand_in_csv_and_xlsx_as_texts(catalog, tmp_path):
 
 def test_texts_that_xlsx_cannot_hold_are_mended_and_counted(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
-    from curate.preferences.review_formats import write
+    from curate.preferences.review.annotation_tools import write
 
     row = {"id": "a" * 32, "language": "he", "text": "\x00\x1bשלום" + "א" * 40_000}
     sheet = Sheet("x", Kind.DOCUMENT, [entry_of(Kind.DOCUMENT, row, 0)], "Lies.")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import curate
-from curate.preferences.revise import Revise
-from curate.preferences.revise_errors import RULES, faults, joined, steps_of
+from curate.preferences.revise.error_injection_rules import RULES, faults, joined, steps_of
+from curate.preferences.revise.step import Revise
 from curate.rows import Kind
 from curate.steps import StepError
 from curate.steps.models import Answer, Sampling

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import curate
 from curate.errors import StepError
-from curate.preferences.vote import Vote
+from curate.preferences.vote.step import Vote
 from curate.rows import Kind
 from curate.steps import Rows
 

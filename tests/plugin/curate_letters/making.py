@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 
 from curate.catalog import ModelName, RowsName, Runtime
 from curate.errors import ModelError
-from curate.generation.making import as_they_are, failed, new_rows
+from curate.generation.common.derived_rows import as_they_are, failed, new_rows
 from curate.rows import Kind
 from curate.steps import Context, GatherStep, Model, NewRows, Rows, RowStep
 from curate_letters import note

@@ -1,0 +1,1 @@
+"""Switches words of one language into another within a text."""

@@ -1,0 +1,167 @@
+"""What a text can be switched to is looked up: in a word table read once a process, or in the same rows in other languages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import polars as pl
+import pyarrow as pa
+import regex
+
+from curate.generation.code_switch.candidates import Entry, Table
+from curate.generation.lexicon.step import score_of
+from curate.rows import Kind, field_names, languages
+from curate.steps import Context, Rows, StepError
+
+# A word table is large and the same for all shards: two are kept in a process, by the content they were made of.
+_KEPT: OrderedDict[tuple[Any, ...], dict[str, Table]] = OrderedDict()
+_MOST = 2
+_SEEN: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+
+
+def _digest(context: Context, name: str) -> str:
+    """What stands for all rows of a name: a digest of their ids, taken once for each context."""
+    known = _SEEN.setdefault(context, {})
+    if name not in known:
+        whole = hashlib.blake2b(digest_size=16)
+        for rows in context.rows(name):
+            if rows.kind is not Kind.PARALLEL:
+                raise StepError(
+                    f"code_switch: '{name}' has {rows.kind} rows; a table is of parallel rows (a dictionary, or what word_table made)"
+                )
+            whole.update("".join(rows.table["id"].to_pylist()).encode())
+            whole.update(
+                str(rows.table["scores"].combine_chunks().flatten().to_pylist()).encode()
+                if rows.table.num_rows
+                else b""
+            )
+        known[name] = whole.hexdigest()
+    return known[name]
+
+
+def load_tables(context: Context, name: str, matrices: Iterable[str], to: Sequence[str], *, score: str | None, min_score: float,
+                same_script: bool, whole: bool) -> Mapping[str, Table]:  # fmt: skip
+    """For each matrix language the table of what its words are in the languages ``to``.
+
+    Entries count in both directions. Weights are the score of that name; by default ``word_table`` (turned round:
+    ``word_table.backward``), or 1 where no row has it.
+
+    Raises:
+        StepError: the rows are of another kind, or no row has the score that is asked for.
+    """
+    wanted = tuple(sorted(set(matrices)))
+    key = (_digest(context, name), wanted, tuple(to), score, min_score, same_script, whole)
+    if key not in _KEPT:
+        while len(_KEPT) >= _MOST:
+            _KEPT.popitem(last=False)
+        _KEPT[key] = _read(context, name, wanted, to, score, min_score, same_script, whole)
+    _KEPT.move_to_end(key)
+    return _KEPT[key]
+
+
+def _read(context: Context, name: str, matrices: tuple[str, ...], to: Sequence[str], score: str | None, min_score: float,
+          same_script: bool, whole: bool) -> dict[str, Table]:  # fmt: skip
+    tables = {matrix: Table(matrix, to, whole=whole) for matrix in matrices}
+    number = {language: place for place, language in enumerate(to)}
+    scored = rows_seen = 0
+    pairs: dict[tuple[str, str], int] = {}
+    for rows in context.rows(name):
+        table = rows.table
+        forward = score_of(table, score or "word_table")
+        backward = score_of(table, "word_table.backward") if score is None else forward
+        scored += len(forward) - forward.null_count()
+        rows_seen += len(forward)
+        columns = [table[column].to_pylist() for column in ("source_language", "language", "source", "target")]
+        for here, there, source, target, weight, turned in zip(
+            *columns, forward.to_list(), backward.to_list(), strict=True
+        ):
+            pairs[here, there] = pairs.get((here, there), 0) + 1
+            for language, other, word, translation, value in (
+                (here, there, source, target, weight),
+                (there, here, target, source, turned),
+            ):
+                if language in tables and other in number and language != other:
+                    if value is None:
+                        value = 1.0 if weight is None else weight
+                    if value >= min_score and (not same_script or _in_script(other, translation)):
+                        tables[language].add(word, number[other], translation, value)
+    if rows_seen and not scored and (score is not None or min_score > 1):
+        raise StepError(
+            f"code_switch: no row of '{name}' has the score '{score or 'word_table'}'; leave 'score' out where entries have none"
+        )
+    for matrix, one in tables.items():
+        one.finish()
+        if not one:
+            held = (
+                ", ".join(f"{here}-{there} ({count:,})" for (here, there), count in sorted(pairs.items())[:12])
+                or "no rows"
+            )
+            context.warn(f"code_switch: '{name}' has nothing to take {matrix} into {', '.join(to)}; it has {held}")
+    return tables
+
+
+@lru_cache(maxsize=512)
+def _letter_of(language: str) -> regex.Pattern[str] | None:
+    names = languages.letters(language)
+    return regex.compile("[" + "".join(rf"\p{{Script={name}}}" for name in names) + "]") if names else None
+
+
+def _in_script(language: str, text: str) -> bool:
+    expression = _letter_of(language)
+    return expression is None or expression.search(text) is not None
+
+
+# ----------------------------------------------------------------------------------------------------------------- siblings
+class Siblings:
+    """The rows of the same items in other languages, for the rows at hand."""
+
+    def __init__(self, context: Context, name: str, rows: Rows, fields: Sequence[str], to: Sequence[str]) -> None:
+        """Finds them; memory is theirs only, however large the other dataset is.
+
+        Raises:
+            StepError: the other rows lack one of the fields.
+        """
+        groups = pa.array(sorted(set(rows.table["group_id"].to_pylist()) - {""}), pa.string())
+        self._turns: dict[tuple[str, str, str], list[str]] = {}
+        self._ids: dict[tuple[str, str], str] = {}
+        for other in context.rows(name):
+            missing = [field for field in fields if field not in field_names(other.kind)]
+            if missing:
+                raise StepError(
+                    f"code_switch: '{name}' has {other.kind} rows, which have no field '{missing[0]}'; siblings are rows of the same kind"
+                )
+            chosen = other.take(
+                pl.Series(other.table["group_id"]).is_in(pl.Series(groups).implode()) & other.language.is_in(list(to))
+            )
+            if not len(chosen):
+                continue
+            ids, group_ids = chosen.ids.to_list(), chosen.table["group_id"].to_pylist()
+            for field in fields:
+                tags = chosen.field_language(field).to_list()
+                for identity, group, tag, turns in zip(
+                    ids, group_ids, tags, chosen.turns(field).to_list(), strict=True
+                ):
+                    if self._turns.setdefault((group, tag, field), turns) is turns:
+                        self._ids.setdefault((group, tag), identity)
+
+    def turns(self, group: str, language: str, field: str) -> list[str] | None:
+        """The turns of a field in another language."""
+        return self._turns.get((group, language, field))
+
+    def id(self, group: str, language: str) -> str | None:
+        """The id of the row they come from."""
+        return self._ids.get((group, language))
+
+
+def beside(sentences: Sequence[str], others: Mapping[int, Sequence[str]]) -> list[Entry]:
+    """For each sentence its translations: those at the same place in texts of as many sentences."""
+    same = {number: texts for number, texts in others.items() if len(texts) == len(sentences)}
+    return [
+        {number: ((texts[place], 1.0),) for number, texts in same.items() if texts[place] != sentence}
+        for place, sentence in enumerate(sentences)
+    ]

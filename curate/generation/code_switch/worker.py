@@ -1,0 +1,387 @@
+"""Rows are switched a slice at a time: their texts taken out, cut into elements, rewritten, and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+import regex
+
+from curate.generation.code_switch.candidates import Element, Entry, Table, can, joined
+from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose, how_many, pick, rewrite
+from curate.generation.code_switch.tables import Siblings, beside, load_tables
+from curate.generation.common.derived_rows import as_they_are, failed, new_rows, random_numbers
+from curate.generation.common.prompts import own_prompt
+from curate.rows import Kind, payload
+from curate.rows.fields import answer_field, field_place
+from curate.steps import BadRow, Context, NewRows, Rows
+from curate.text.placeholders import code_blocks, spans
+from curate.text.words import estimate_words, fold_of, sentence_places
+
+if TYPE_CHECKING:
+    from curate.generation.code_switch.step import CodeSwitch
+
+_PLAIN: tuple[str, ...] = ("",)
+# What no stretch that is to be protected is without: most texts have none of it, and a search is far cheaper than a parse.
+_SIGNS = regex.compile(r"[`\[\]@#<>{}\\$\^~_&%/()=+*×|]|\w\.\w|[^\x00-\x7f]")
+_FENCED = regex.compile(r"(?s)```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)")
+_CODE = regex.compile(
+    r"(?m)[(){}\[\]=;<>`~|$]|:[ \t]*$|^[ \t]*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|import|from|else|try|#include|return)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A text of a row that may be switched."""
+
+    field: str
+    column: str
+    place: int
+    """Which message of the column; 0 for a plain text."""
+    text: str
+    nth: int
+    """Which turn of the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A row, switched."""
+
+    texts: tuple[str, ...]
+    """For each turn."""
+    switches: tuple[tuple[Switch, ...], ...]
+    mixtures: tuple[Mixture, ...]
+    parents: tuple[str, ...]
+
+
+class Work:
+    """A batch of rows being switched."""
+
+    def __init__(self, step: CodeSwitch, rows: Rows, context: Context) -> None:
+        self.step, self.rows, self.context = step, rows, context
+        self.to = tuple(step.languages)
+        self.weights = tuple(step.languages.values())
+        self.fields = step.field_list(rows.kind)
+        self.places = [_place(rows.kind, field) for field in self.fields]
+        told = [rows.field_language(field).to_list() for field in self.fields]
+        # The fields of a row may be in two languages (a pair's sides): each is switched from its own.
+        self.matrices = [
+            [step.matrix if step.others == "switch" and step.matrix else tag for tag in tags] for tags in told
+        ]
+        self.ids = rows.ids.to_list()
+        self.groups = rows.table["group_id"].to_pylist()
+        self.sentences = step.level == "sentence"
+        self.tables: Mapping[str, Table] = {}
+        present = {tag for tags in self.matrices for tag in tags if step.matrix is None or tag == step.matrix}
+        if step.table is not None and present:
+            self.tables = load_tables(context, step.table, present, self.to, score=step.score, min_score=step.min_score,
+                                      same_script=step.same_script, whole=self.sentences)  # fmt: skip
+        self.siblings: Siblings | None = None
+        if step.siblings is not None and present:
+            self.siblings = Siblings(context, step.siblings, rows, self.fields, self.to)
+        self.never = {tag: frozenset(map(fold_of(tag), step.never)) for tag in present}
+        self.style = Style(step.isolates, step.blanks, step.capitals)
+        self.nothing = self.passed = 0
+        self.numbers = [
+            random_numbers(context.seed, self.ids, step.tag, context.draw, variant) for variant in range(step.variants)
+        ]
+
+    def tell(self) -> None:
+        """Says what was left out."""
+        what = "stay as they are" if self.step.unswitched == "keep" else "were left out"
+        if self.nothing and self.step.unswitched != "quarantine":
+            self.context.warn(
+                f"code_switch: in {self.nothing:,} of {len(self.rows):,} rows nothing could be switched; they {what}"
+            )
+        if self.passed:
+            what = "stay as they are" if self.step.others == "keep" else "were left out"
+            self.context.warn(
+                f"code_switch: {self.passed:,} of {len(self.rows):,} rows are not in {self.step.matrix}; they {what}"
+            )
+
+    # -------------------------------------------------------------------------------------------------------------- slices
+    def slice(self, start: int, end: int) -> Iterator[pa.Table | NewRows]:
+        """What is made of some of the rows."""
+        step = self.step
+        turns = self._turns(start, end)
+        blocked = iter(
+            self._blocked(
+                [turn.text for one in turns for turn in one],
+                [
+                    self.matrices[self.fields.index(turn.field)][start + at]
+                    for at, one in enumerate(turns)
+                    for turn in one
+                ],
+            )
+        )
+        made: list[tuple[int, list[_Turn], _Made]] = []
+        kept: list[int] = []
+        bad: list[BadRow] = []
+        for at, row in enumerate(turns):
+            place = start + at
+            stretches = [next(blocked) for _ in row]
+            if step.keep_original:
+                kept.append(place)
+            wanted = [turn for turn in row if step.matrix is None or self._matrix(turn, place) == step.matrix]
+            if not wanted:
+                if row or step.matrix is not None:
+                    self.passed += 1
+                if step.others == "keep" and not step.keep_original:
+                    kept.append(place)
+                continue
+            found = list(self._variants(place, row, stretches))
+            if found:
+                made += [(place, row, one) for one in found]
+                continue
+            self.nothing += 1
+            if step.unswitched == "quarantine":
+                bad.append(
+                    failed(
+                        self.rows,
+                        place,
+                        f"nothing in it can be switched to {', '.join(self.to)}",
+                        "\n\n".join(turn.text for turn in row),
+                    )
+                )
+            elif step.unswitched == "keep" and not step.keep_original:
+                kept.append(place)
+        if kept:
+            yield as_they_are(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
+        table = self._restoring(made) if step.restore else self._switched(made)
+        yield NewRows(table, tuple(bad))
+
+    def _matrix(self, turn: _Turn, place: int) -> str:
+        return self.matrices[self.fields.index(turn.field)][place]
+
+    def _turns(self, start: int, end: int) -> list[list[_Turn]]:
+        """The texts to switch of each row, a text of two fields once."""
+        found: list[list[_Turn]] = [[] for _ in range(end - start)]
+        for field, (column, roles) in zip(self.fields, self.places, strict=True):
+            values = self.rows.table[column].slice(start, end - start).to_pylist()
+            for row, value in zip(found, values, strict=True):
+                if roles is _PLAIN:
+                    row.append(_Turn(field, column, 0, value, 0))
+                    continue
+                taken = {(turn.column, turn.place) for turn in row}
+                nth = 0
+                for place, message in enumerate(value):
+                    if roles is None or message["role"] in roles:
+                        if (column, place) not in taken:
+                            row.append(_Turn(field, column, place, message["content"], nth))
+                        nth += 1
+        return found
+
+    def _blocked(self, texts: Sequence[str], tags: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """The protected stretches of each text."""
+        what = self.step.protect
+        looked = [place for place, text in enumerate(texts) if "code" in what and _CODE.search(text)]
+        code = dict(zip(looked, code_blocks([texts[place] for place in looked]), strict=True)) if looked else {}
+        return [
+            joined(
+                [*code.get(place, ()), *_fenced(text, what), *((one.start, one.end) for one in spans(text, what, tag))]
+            )
+            if place in code or _SIGNS.search(text)
+            else []
+            for place, (text, tag) in enumerate(zip(texts, tags, strict=True))
+        ]
+
+    # -------------------------------------------------------------------------------------------------------------- one row
+    def _variants(
+        self, place: int, row: Sequence[_Turn], blocked: Sequence[Sequence[tuple[int, int]]]
+    ) -> Iterator[_Made]:
+        """The row switched, as often as asked for; none if nothing in it can be."""
+        step = self.step
+        wanted = [step.matrix is None or self._matrix(turn, place) == step.matrix for turn in row]
+        parsed = [
+            self._elements(turn, place, one) if may else [] for turn, one, may in zip(row, blocked, wanted, strict=True)
+        ]
+        there = {number for elements in parsed for element in elements if element.entry for number in element.entry}
+        if not there:
+            return
+        seen: set[tuple[str, ...]] = set()
+        numbers = sorted(there)
+        for variant in range(step.variants):
+            for number in numbers if step.each else (None,):
+                random = Random(self.numbers[variant][place] + (0 if number is None else number + 1))
+                if step.each:
+                    allowed = frozenset({number})
+                elif step.mix:
+                    allowed = frozenset(numbers)
+                else:
+                    allowed = frozenset(random.choices(numbers, [self.weights[one] for one in numbers]))
+                made = self._once(place, row, parsed, allowed, random)  # type: ignore[arg-type]
+                if made is not None and made.texts not in seen:
+                    seen.add(made.texts)
+                    yield made
+
+    def _elements(self, turn: _Turn, place: int, blocked: Sequence[tuple[int, int]]) -> list[Element]:
+        """The elements of a text with what they can be switched to."""
+        matrix = self._matrix(turn, place)
+        table = self.tables.get(matrix)
+        if not self.sentences:
+            return table.scan(turn.text, blocked, names=self.step.names, never=self.never[matrix]) if table else []
+        cut = sentence_places(turn.text, matrix, blocked)
+        texts = [turn.text[start:end] for start, end in cut]
+        entries: list[Entry] = [{} for _ in cut]
+        if self.siblings is not None:
+            others = {}
+            for number, tag in enumerate(self.to):
+                turns = self.siblings.turns(self.groups[place], tag, turn.field) if tag != matrix else None
+                if turns and turn.nth < len(turns):
+                    other = turns[turn.nth]
+                    others[number] = [other[start:end] for start, end in sentence_places(other, tag, ())]
+            entries = beside(texts, others)
+        elements, stretch = [], 0
+        for (start, end), text, entry in zip(cut, texts, entries, strict=True):
+            while stretch < len(blocked) and blocked[stretch][1] <= start:
+                stretch += 1
+            whole = stretch < len(blocked) and blocked[stretch][0] <= start and blocked[stretch][1] >= end
+            if not whole and any(char.isalpha() for char in text):
+                known = {**((table.translation(text) if table else None) or {}), **entry}
+                elements.append(Element(start, end, estimate_words(text, matrix), known or None, True))
+        return elements
+
+    def _once(
+        self,
+        place: int,
+        row: Sequence[_Turn],
+        parsed: Sequence[Sequence[Element]],
+        allowed: frozenset[int],
+        random: Random,
+    ) -> _Made | None:
+        step = self.step
+        able = [sum(can(element, allowed) for element in elements) for elements in parsed]
+        ratio = (
+            step.ratio
+            if isinstance(step.ratio, float)
+            else step.ratio[0] + (step.ratio[1] - step.ratio[0]) * random.random()
+        )
+        whole = sum(able) if step.of == "switchable" else sum(map(len, parsed))
+        count = min(sum(able), how_many(whole, ratio, step.least, random))
+        if not count:
+            return None
+        groups = choose(parsed, allowed, count, step.longest if step.level == "phrase" else 1, random)
+        texts, switches, mixtures = list[str](), list[tuple[Switch, ...]](), list[Mixture]()
+        parents: dict[str, None] = {}
+        for turn, elements, places, could in zip(row, parsed, groups, able, strict=True):
+            chosen: dict[int, tuple[int, str]] = {}
+            last, number = -2, -1
+            for one in places:
+                entry = elements[one].entry or {}
+                usable = sorted(allowed & set(entry))
+                if step.level != "phrase" or one != last + 1 or number not in usable:
+                    number = (
+                        usable[0]
+                        if len(usable) == 1
+                        else random.choices(usable, [self.weights[each] for each in usable])[0]
+                    )
+                chosen[one] = (number, pick(entry[number], step.choice == "sample", random))
+                last = one
+                if self.siblings is not None and (sibling := self.siblings.id(self.groups[place], self.to[number])):
+                    parents[sibling] = None
+            matrix = self._matrix(turn, place)
+            text, done, mixture = rewrite(
+                turn.text, elements, chosen, matrix, self.to, self.style, sentences=self.sentences
+            )
+            mixture.able = could
+            texts.append(text)
+            switches.append(tuple(done))
+            mixtures.append(mixture)
+        return _Made(tuple(texts), tuple(switches), tuple(mixtures), tuple(parents))
+
+    # --------------------------------------------------------------------------------------------------------------- tables
+    def _told(
+        self, place: int, row: Sequence[_Turn], made: _Made, only: int | None = None
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores and attributes, of the whole row or of one of its texts."""
+        mixture = Mixture()
+        switched: list[list[Any]] = []
+        matrix = self._matrix(row[0], place)
+        for at, (turn, one, switches) in enumerate(zip(row, made.mixtures, made.switches, strict=True)):
+            if only is None or at == only:
+                mixture.add(one)
+                switched += [[turn.field, turn.nth, start, before, after] for start, before, after in switches]
+                matrix = self._matrix(turn, place) if switches else matrix
+        attributes = {"languages": mixture.label(matrix, self.to)}
+        if self.step.record:
+            attributes["switched"] = orjson.dumps(switched).decode()
+        return mixture.scores(), attributes
+
+    def _switched(self, made: Sequence[tuple[int, list[_Turn], _Made]]) -> pa.Table:
+        """The rows with their new texts."""
+        kind = self.rows.kind
+        places = [place for place, _, _ in made]
+        values = {name: self.rows.table[name].take(pa.array(places, pa.int64())).to_pylist() for name in payload(kind)}
+        for at, (_, row, one) in enumerate(made):
+            for turn, text in zip(row, one.texts, strict=True):
+                if isinstance(values[turn.column][at], str):
+                    values[turn.column][at] = text
+                else:
+                    values[turn.column][at][turn.place]["content"] = text
+        told = [self._told(*one) for one in made]
+        languages = [
+            self._language(tag, one, [values[turn.column][at] for turn in one[1]])
+            for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
+        ]
+        return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, scores=[one for one, _ in told],
+                        attributes=[one for _, one in told], more_parents=[one.parents for _, _, one in made])  # fmt: skip
+
+    def _language(self, tag: str, made: tuple[int, list[_Turn], _Made], columns: Sequence[Any]) -> str:
+        """The language of a row: that of most words of its answer, if the answer was switched; a tie is the old one's.
+
+        Args:
+            tag: the row's language so far.
+            columns: for each turn the column of the row that it stands in.
+        """
+        kind = self.rows.kind
+        if kind in (Kind.DOCUMENT, Kind.PROMPT):  # no answer: it stays that of the text that was switched
+            return tag
+        column, roles = field_place(kind, answer_field(kind))
+        _, row, one = made
+        answer = Mixture()
+        for turn, mixture, messages in zip(row, one.mixtures, columns, strict=True):
+            plain = isinstance(messages, str)
+            if turn.column == column and (plain or roles is None or messages[turn.place]["role"] in roles):
+                answer.add(mixture)
+        number = max(answer.words, key=lambda number: (answer.words[number], -number), default=-1)
+        return tag if number < 0 else self.to[number]
+
+    def _restoring(self, made: Sequence[tuple[int, list[_Turn], _Made]]) -> pa.Table:
+        """A pair for each switched text."""
+        prompt = own_prompt("instruction", self.step.instruction) if self.step.instruction else None
+        kind = self.step.makes(self.rows.kind)
+        places, languages, told, parents = list[int](), list[str](), list[Any](), list[Sequence[str]]()
+        values: dict[str, list[Any]] = {name: [] for name in payload(kind)}
+        for place, row, one in made:
+            for at, (turn, text) in enumerate(zip(row, one.texts, strict=True)):
+                if not one.switches[at]:
+                    continue
+                places.append(place)
+                languages.append(self._matrix(turn, place))
+                told.append(self._told(place, row, one, at))
+                parents.append(one.parents)
+                if prompt is not None:
+                    asked = [{"role": role, "content": said} for role, said in prompt.fill({"text": text})]
+                    values["messages"].append([*asked, {"role": "assistant", "content": turn.text}])
+                else:
+                    values["source_language"].append(languages[-1])
+                    values["source"].append(text)
+                    values["target"].append(turn.text)
+        return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, prompt_hash=prompt.hash if prompt else "",
+                        scores=[one for one, _ in told], attributes=[one for _, one in told], more_parents=parents)  # fmt: skip
+
+
+def _fenced(text: str, what: Collection[str]) -> Iterator[tuple[int, int]]:
+    """Fences that begin inside a line, which people write too; an open one runs to the end."""
+    if "code" in what and ("```" in text or "~~~" in text):
+        yield from (match.span() for match in _FENCED.finditer(text))
+
+
+def _place(kind: Kind, field: str) -> tuple[str, tuple[str, ...] | None]:
+    """The column of a field, and the roles that are meant in it; ``_PLAIN`` for a plain text."""
+    column, roles = field_place(kind, field)
+    return column, roles if column not in ("source", "target", "text") else _PLAIN

@@ -1,0 +1,143 @@
+"""Few-shot examples for a row are drawn from a pool of answered rows: never the row itself or its translations, always in a
+language that was asked for, and the same ones whatever else is in the batch."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.generation.common.conversations import question_and_answer
+from curate.generation.common.derived_rows import random_numbers
+from curate.generation.instruct.diversity import Overlaps, grams
+from curate.steps import Rows
+from curate.steps.models import Encoder
+from curate.text.segmentation import scramble
+
+Choice = Literal["random", "nearest", "first"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An answered question."""
+
+    id: str
+    group_id: str
+    language: str
+    prompt: str
+    response: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The examples in one language."""
+
+    examples: Sequence[Example]
+    encoder: Encoder | None = None
+
+    @cached_property
+    def bits(self) -> npt.NDArray[np.uint64]:
+        """64 bits of each example's id."""
+        return np.array([int(one.id[:16], 16) for one in self.examples], np.uint64)
+
+    @cached_property
+    def _vectors(self) -> npt.NDArray[np.float32]:
+        assert self.encoder is not None
+        return self.encoder.encode([one.prompt for one in self.examples])
+
+    @cached_property
+    def _overlaps(self) -> Overlaps:
+        return Overlaps([grams(one.prompt) for one in self.examples])
+
+    def near(self, text: str, vector: npt.NDArray[np.float32] | None) -> npt.NDArray[np.floating]:
+        """How near each example's question is: by cosine where there is an encoder, else by shared n-grams."""
+        return self._overlaps.dice(grams(text)) if vector is None else np.asarray(self._vectors @ vector)
+
+
+class Examples:
+    """Pools of examples by language."""
+
+    def __init__(self, batches: Iterable[Rows], seed: int, pool: int, encoder: Encoder | None = None, *, longest: int = 1_000_000, first: bool = False,
+                 answered: Callable[[Rows], list[tuple[str, str] | None]] = question_and_answer) -> None:  # fmt: skip
+        """Keeps for each language the ``pool`` examples that the seed likes best, so that memory is bounded and order is nothing.
+
+        Args:
+            longest: how many characters question and answer may have together.
+            first: keep the first ones instead.
+            answered: (question, answer) of each row, None where a row is no example.
+        """
+        self._encoder = encoder
+        heaps: dict[str, list[tuple[int, int, Example]]] = {}
+        place = 0
+        for rows in batches:
+            if not len(rows):
+                continue
+            languages, groups = rows.language.to_list(), rows.table["group_id"].to_pylist()
+            liking = random_numbers(seed, rows.ids, "examples")
+            for index, pair in enumerate(answered(rows)):
+                if pair is None or len(pair[0]) + len(pair[1]) > longest:
+                    continue
+                place += 1
+                example = Example(str(rows.ids[index]), groups[index], languages[index], *pair)
+                heap = heaps.setdefault(languages[index], [])
+                entry = (0 if first else -liking[index], -place, example)
+                if len(heap) < pool:
+                    heapq.heappush(heap, entry)
+                elif entry > heap[0]:
+                    heapq.heapreplace(heap, entry)
+        # In the order of the rows they came in.
+        self._shelves: Mapping[str, Shelf] = {
+            language: Shelf([one for _, _, one in sorted(heap, key=lambda entry: -entry[1])], encoder)
+            for language, heap in sorted(heaps.items())
+        }
+
+    def __len__(self) -> int:
+        return sum(len(shelf.examples) for shelf in self._shelves.values())
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages there are examples in."""
+        return tuple(self._shelves)
+
+    def of(self, language: str) -> Sequence[Example]:
+        """The examples in a language, in the order of the rows they came in."""
+        shelf = self._shelves.get(language)
+        return shelf.examples if shelf is not None else ()
+
+    def shuffled(self, language: str, number: int) -> npt.NDArray[np.int64]:
+        """The places of the examples in a language, in an order that a 64-bit number and their ids decide."""
+        return np.argsort(scramble(self._shelves[language].bits ^ np.uint64(number)), kind="stable")
+
+    def vectors(self, texts: Sequence[str], choice: Choice) -> Sequence[npt.NDArray[np.float32] | None]:
+        """What ``draw`` needs to know of texts, encoded together."""
+        if choice != "nearest" or self._encoder is None:
+            return [None] * len(texts)
+        return list(self._encoder.encode(texts))
+
+    def draw(self, k: int, choice: Choice, *, language: str, text: str, row_id: str, group_id: str, seed: int,
+             vector: npt.NDArray[np.float32] | None = None) -> list[Example]:  # fmt: skip
+        """Up to ``k`` examples in a language for a row that asks ``text``; the nearest one last, next to the question.
+
+        Random ones are those whose id goes best with the row's, so that one more example in the pool changes few draws.
+        """
+        shelf = self._shelves.get(language)
+        if shelf is None or k == 0:
+            return []
+        order: Sequence[int] | npt.NDArray[np.int64] = range(len(shelf.examples))
+        if choice == "nearest":
+            order = np.argsort(-np.round(shelf.near(text, vector), 6), kind="stable")
+        elif choice == "random":
+            order = self.shuffled(language, random_numbers(seed, [row_id], "draw")[0])
+        found: list[Example] = []
+        for place in order:
+            one = shelf.examples[place]
+            if one.id != row_id and one.prompt != text and not (group_id and one.group_id == group_id):
+                found.append(one)
+                if len(found) == k:
+                    break
+        return found[::-1] if choice == "nearest" else found

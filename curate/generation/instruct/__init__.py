@@ -1,0 +1,1 @@
+"""Makes new prompts from seed prompts, round by round."""

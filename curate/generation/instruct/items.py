@@ -1,0 +1,193 @@
+"""An answer with several items is read item by item: one that is broken, cut off or empty loses no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import polars as pl
+import regex
+
+from curate.generation.common.requests import Broken, clean
+from curate.generation.instruct.diversity import normalized
+from curate.steps.models import Answer
+from curate.text.segmentation import UNSPACED, letter_weights
+
+_FENCED = regex.compile(r"```[\w-]*\s*\n(.*?)(?:\n```|\Z)", regex.DOTALL)
+_DECODER = json.JSONDecoder()
+_MOST_STARTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An instruction that was written."""
+
+    instruction: str
+    input: str = ""
+    output: str = ""
+    evidence: str = ""
+
+    @property
+    def prompt(self) -> str:
+        """The instruction with what it is about."""
+        return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that cannot be used."""
+
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What an item must be."""
+
+    count: int
+    """How many were asked for."""
+    with_input: bool = False
+    with_output: bool = False
+    with_evidence: bool = False
+    min_letters: float = 0
+    max_chars: int = 1_000_000
+    blocked: tuple[str, ...] = ()
+
+    def keys(self) -> list[str]:
+        """The keys of an item, in order."""
+        wanted = {
+            "instruction": True,
+            "input": self.with_input,
+            "output": self.with_output,
+            "evidence": self.with_evidence,
+        }
+        return [name for name, is_wanted in wanted.items() if is_wanted]
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema that is asked for. What it promises is checked item by item all the same."""
+        item = {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in self.keys()},
+            "required": self.keys(),
+            "additionalProperties": False,
+        }
+        items = {"type": "array", "items": item, "minItems": 1, "maxItems": self.count}
+        return {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
+
+    def read(self, answer: Answer, passage: str = "") -> list[NewItem | Refused]:
+        """The items of an answer, good and bad, in order; a cut-off or invalid one still gives those that are whole.
+
+        Raises:
+            Broken: there is not one that can be used.
+        """
+        found = [self._item(entry, passage) for entry in find_items(answer)]
+        if any(isinstance(one, NewItem) for one in found):
+            return found
+        if answer.finish == "length":
+            raise Broken("cut off before one item was whole", again=False, trouble="length")
+        told = next((one.reason for one in found if isinstance(one, Refused)), "")
+        raise Broken(told or answer.problem or 'it holds no items: a JSON object {"items": […]} was asked for')
+
+    def _item(self, entry: Any, passage: str) -> NewItem | Refused:
+        raw = (
+            entry
+            if isinstance(entry, str)
+            else orjson.dumps(entry, default=str).decode()
+            if _storable(entry)
+            else repr(entry)
+        )
+        if not isinstance(entry, Mapping):
+            return Refused("an item is no object", raw)
+        texts: dict[str, str] = {}
+        for name in self.keys():
+            value = entry.get(name, "")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                value = str(value)
+            if not isinstance(value, str):
+                return Refused(f"'{name}' is no text", raw)
+            try:
+                texts[name] = clean(value).strip()
+            except Broken as broken:
+                return Refused(f"'{name}': {broken}", raw)
+            if not texts[name] and name != "input":
+                return Refused(f"'{name}' is missing or empty", raw)
+        item = NewItem(**texts)
+        return item if not (reason := self._objection(item, passage)) else Refused(reason, raw)
+
+    def _objection(self, item: NewItem, passage: str) -> str:
+        if self.min_letters and float(letter_weights(pl.Series([item.prompt]))["letters"][0]) < self.min_letters:
+            return "too short"
+        if len(item.prompt) > self.max_chars:
+            return f"longer than {self.max_chars:,} characters"
+        for phrase in self.blocked:
+            if holds(item.prompt, phrase):
+                return f"holds '{phrase}', which the blocklist names"
+        if self.with_evidence and normalized(item.evidence) not in normalized(passage):
+            return "its evidence is not in the passage"
+        return ""
+
+
+def find_items(answer: Answer) -> list[Any]:
+    """The JSON values that look like the items of an answer."""
+    if isinstance(answer.value, Mapping) and isinstance(answer.value.get("items"), list):
+        return list(answer.value["items"])
+    text = answer.text
+    for candidate in (text, *(match[1] for match in _FENCED.finditer(text))):
+        try:
+            value = orjson.loads(candidate)
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            continue
+        if isinstance(value, Mapping):
+            items = value.get("items")
+            return list(items) if isinstance(items, list) else [value] if "instruction" in value else []
+        if isinstance(value, list):
+            return list(value)
+    return list(_whole_objects(text))
+
+
+def _whole_objects(text: str) -> Iterator[Any]:
+    """The objects that stand whole in a broken list."""
+    start = text.find("[") + 1
+    for _ in range(_MOST_STARTS):
+        start = text.find("{", start)
+        if start < 0:
+            return
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            start += 1
+            continue
+        if isinstance(value, Mapping) and "instruction" in value:
+            yield value
+        start = end
+
+
+def holds(text: str, phrase: str) -> bool:
+    """Whether a text has a phrase in it, as whole words in scripts with blanks between them, anywhere in the others."""
+    return _phrase(phrase).search(text) is not None
+
+
+_PHRASES: dict[str, regex.Pattern[str]] = {}
+
+
+def _phrase(phrase: str) -> regex.Pattern[str]:
+    if phrase not in _PHRASES:
+        single = "".join(rf"\p{{Script={name}}}" for name in UNSPACED)
+        edge = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}\p{{N}}]--[{single}]]")
+        left = r"(?<![\p{L}\p{M}\p{N}])" if edge.match(phrase[:1]) else ""
+        right = r"(?![\p{L}\p{M}\p{N}])" if edge.match(phrase[-1:]) else ""
+        words = r"\s+".join(regex.escape(word) for word in phrase.split())
+        _PHRASES[phrase] = regex.compile(f"{left}{words}{right}", regex.IGNORECASE | regex.FULLCASE)
+    return _PHRASES[phrase]
+
+
+def _storable(value: Any) -> bool:
+    try:
+        orjson.dumps(value, default=str)
+    except TypeError:  # half a surrogate pair
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Makes word tables (bilingual lexicons) of parallel rows."""

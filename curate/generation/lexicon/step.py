@@ -1,0 +1,424 @@
+"""``word_table``: a bilingual word table, with how far each entry can be trusted, from sentence pairs or from a dictionary.
+
+From sentence pairs: words that an aligner links are counted; from a dictionary: its entries are. Either way, with
+c(s, t) for how often s and t go together and c(s), c(t) for how often they occur,
+forward p(t|s) = c(s, t) / c(s), backward p(s|t) = c(s, t) / c(t), Dice = 2 c(s, t) / (c(s) + c(t)), and the geometric mean of the
+first two. Each language pair is a table of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import regex
+from pydantic import Field
+
+from curate.catalog.params import AlignerName, RowsName
+from curate.data_files import DataFile
+from curate.generation.common.derived_rows import new_rows
+from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabulary, components
+from curate.rows import Kind
+from curate.rows.fields import latest_value
+from curate.steps import Context, GatherStep, NewRows, Rows, StepError
+from curate.steps.models import Aligner
+from curate.text.sentences import ABBREVIATIONS
+from curate.text.words import Lexicon, count_words, is_run
+
+_DIGIT = regex.compile(r"\p{N}")
+_LETTERS = regex.compile(r"\p{L}")
+_SLICE = 5_000
+_ORIGINS = ("induced", "dictionary", "both")
+Pair = tuple[str, str]
+
+
+class WordTable(GatherStep):
+    """Makes a word table of parallel rows: pairs of words with scores."""
+
+    tag: ClassVar[str] = "word_table"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = (
+        "a scored bilingual word table, induced from sentence pairs by a word aligner or made of a dictionary"
+    )
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.PARALLEL})
+
+    method: Literal["align", "dictionary"] = "align"
+    """What the rows are: sentence pairs, whose words are to be aligned, or entries of a dictionary."""
+    model: AlignerName = "systran-align"
+    """The word aligner (method ``align``)."""
+    dictionary: RowsName | None = None
+    """Parallel rows whose entries (in either direction) count as pairs too; for languages without blanks they also say
+    what the words are, without which only characters could be aligned."""
+    dictionary_weight: Annotated[float, Field(ge=0)] = 1.0
+    """How often an entry of ``dictionary`` counts; 0 takes it for cutting words only."""
+    confirmed: bool = False
+    """Whether only pairs stay that were aligned and are in ``dictionary`` too."""
+    weight: str | None = None
+    """Method ``dictionary``: name of the score by which an entry counts, where the source gives one; else each counts 1."""
+    measure: Literal["dice", "geometric", "forward", "backward"] = "dice"
+    """What the score ``word_table`` is, by which translations are ranked."""
+    min_count: Annotated[float, Field(ge=0)] | None = None
+    """Pairs that go together less often are left out, unless ``dictionary`` has them. Default: 2 for ``align``, none for
+    ``dictionary``."""
+    min_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Pairs with a lower score are left out. Default: 0.1 for ``align``, none for ``dictionary``."""
+    top: Annotated[int, Field(ge=1)] | None = 5
+    """At most so many translations of a word, the best ones; ``null`` keeps all."""
+    max_words: Annotated[int, Field(ge=1)] | None = None
+    """Longer phrases (in words, on either side) are left out. Default: 1 for ``align``, 3 for ``dictionary``. Phrases are
+    found by aligners that link words to several others (``symmetrize: grow-diag-final-and``)."""
+    drop_identical: bool = True
+    """Whether words that are the same on both sides (case aside) are left out."""
+    chunk: Annotated[int, Field(ge=1)] = 500_000
+    """So many sentence pairs are aligned at a time; a statistical aligner learns from each lot by itself."""
+
+    def check(self, kind: Kind) -> list[str]:
+        problems = []
+        if self.confirmed and self.dictionary is None:
+            problems.append("confirmed: needs a 'dictionary' to confirm the pairs by")
+        if self.method == "dictionary" and self.dictionary is not None:
+            problems.append(
+                "dictionary: the rows themselves are the dictionary (method: dictionary); put both in 'from'"
+            )
+        if self.method == "align" and self.weight is not None:
+            problems.append("weight: is for 'method: dictionary'")
+        return problems
+
+    def makes(self, kind: Kind) -> Kind:
+        return Kind.PARALLEL
+
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+        """The tables of all language pairs, one after another; by word, best translation first.
+
+        Raises:
+            StepError: the dictionary has rows of another kind, or ``weight`` names a score that no row has.
+        """
+        found: dict[Pair, None] = {}
+        for batch in rows:
+            table = (
+                batch.table.select(["source_language", "language"])
+                .group_by(["source_language", "language"], use_threads=False)
+                .aggregate([])
+            )
+            found.update(
+                dict.fromkeys(zip(*(table[name].to_pylist() for name in ("source_language", "language")), strict=True))
+            )
+        for pair in sorted(found):
+            if pair[0] == pair[1]:
+                context.warn(f"rows with {pair[0]} on both sides make no word table and were passed over")
+                continue
+            yield from _Table(self, pair, rows, context).made()
+
+
+class _Table:
+    """The work on one language pair."""
+
+    def __init__(self, step: WordTable, pair: Pair, rows: Iterable[Rows], context: Context) -> None:
+        self.step, self.pair, self.rows, self.context = step, pair, rows, context
+        self.aligned = step.method == "align"
+        entries = list(self._entries()) if step.dictionary is not None else []
+        words: tuple[Sequence[str], Sequence[str]] = (
+            [left for _, left, _ in entries],
+            [right for _, _, right in entries],
+        )
+        lexicons = [Lexicon(side) for side in words]
+        self.left, self.right = (Vocabulary(tag, lexicon) for tag, lexicon in zip(pair, lexicons, strict=True))
+        self.counts, self.listed = Counts(), Counts()
+        self.seen = (np.zeros(0), np.zeros(0))
+        self.longest = step.max_words or (1 if self.aligned else 3)
+        if step.dictionary is not None:
+            self._list([left for _, left, _ in entries], [right for _, _, right in entries], [-1 - place for place, _, _ in entries],
+                       [step.dictionary_weight] * len(entries))  # fmt: skip
+
+    # -------------------------------------------------------------------------------------------------------- dictionaries
+    def _entries(self) -> Iterator[tuple[int, str, str]]:
+        """Place, source and target of the dictionary's entries of this language pair, turned round where needed."""
+        assert self.step.dictionary is not None
+        place = 0
+        for batch in self.context.rows(self.step.dictionary):
+            if batch.kind is not Kind.PARALLEL:
+                raise StepError(
+                    f"word_table: '{self.step.dictionary}' has {batch.kind} rows; a dictionary is of parallel rows"
+                )
+            columns = [batch.table[name].to_pylist() for name in ("source_language", "language", "source", "target")]
+            for here, there, source, target in zip(*columns, strict=True):
+                if (here, there) == self.pair:
+                    yield place, source, target
+                elif (there, here) == self.pair:
+                    yield place, target, source
+                place += 1
+
+    def _list(
+        self, sources: Sequence[str], targets: Sequence[str], places: Sequence[int], weights: Sequence[float]
+    ) -> None:
+        """Counts entries of a dictionary, each a pair by itself."""
+        kept: list[tuple[int, int, int, float]] = []
+        for source, target, place, weight in zip(sources, targets, places, weights, strict=True):
+            source, target = " ".join(source.split()), " ".join(target.split())
+            if (
+                source
+                and target
+                and count_words(source, self.pair[0]) <= self.longest
+                and count_words(target, self.pair[1]) <= self.longest
+            ):
+                kept.append(
+                    (self.left.key(self.left.number(source)), self.right.key(self.right.number(target)), place, weight)
+                )
+        counts = self.listed if self.aligned else self.counts
+        counts.add(*([one[part] for one in kept] for part in range(4)))  # type: ignore[arg-type]
+        self._occur([one[0] for one in kept], [one[1] for one in kept], [one[3] for one in kept])
+
+    def _occur(self, left: Any, right: Any, weights: Any = None) -> None:
+        grown = []
+        for before, numbers, vocabulary in ((self.seen[0], left, self.left), (self.seen[1], right, self.right)):
+            more = np.bincount(np.asarray(numbers, np.int64), weights, len(vocabulary.keys)).astype(np.float64)
+            more[: len(before)] += before
+            grown.append(more)
+        self.seen = (grown[0], grown[1])
+
+    # ----------------------------------------------------------------------------------------------------------- alignment
+    def _read(self) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of this language pair: number of each row among all, and its batch."""
+        start = 0
+        for batch in self.rows:
+            table = batch.table
+            wanted = np.asarray(pl.Series(table["source_language"]) == self.pair[0]) & np.asarray(
+                pl.Series(table["language"]) == self.pair[1]
+            )
+            if wanted.any():
+                yield (
+                    start,
+                    table.append_column("place", pa.array(np.arange(start, start + table.num_rows))).filter(
+                        pa.array(wanted)
+                    ),
+                )
+            start += table.num_rows
+
+    def _count_entries(self) -> None:
+        unweighted = 0
+        for _, table in self._read():
+            weights = [1.0] * table.num_rows
+            if self.step.weight is not None:
+                given = score_of(table, self.step.weight)
+                unweighted += given.null_count()
+                if given.null_count() == len(given):
+                    raise StepError(
+                        f"word_table: no row of {'-'.join(self.pair)} has the score '{self.step.weight}'{_scores(table)}"
+                    )
+                weights = given.fill_null(0.0).to_list()
+            self._list(table["source"].to_pylist(), table["target"].to_pylist(), table["place"].to_pylist(), weights)
+        if unweighted:
+            self.context.warn(
+                f"word_table: {unweighted:,} entries of {'-'.join(self.pair)} have no score '{self.step.weight}' and count 0"
+            )
+
+    def _count_links(self) -> None:
+        aligner = self.context.model(self.step.model)
+        if not isinstance(aligner, Aligner):
+            raise StepError(
+                f"word_table: the model '{self.step.model}' aligns no words; give a word aligner such as systran-align"
+            )
+        for vocabulary in (self.left, self.right):
+            if vocabulary.by_character:
+                self.context.warn(
+                    f"word_table: {vocabulary.language} is written without blanks and no 'dictionary' says what its words are, so single "
+                    "characters were aligned; give one, or an aligner with 'symmetrize: grow-diag-final-and', which joins them"
+                )
+        here, there, places, empty = Side(self.left), Side(self.right), list[int](), 0
+        for _, table in self._read():
+            for place, source, target in zip(
+                *(table[name].to_pylist() for name in ("place", "source", "target")), strict=True
+            ):
+                left, right = self.left.units(source), self.right.units(target)
+                if not left or not right:
+                    empty += 1
+                    continue
+                here.add(left)
+                there.add(right)
+                places.append(place)
+                if len(places) >= self.step.chunk:
+                    self._count_chunk(aligner, here, there, places)
+                    here, there, places = Side(self.left), Side(self.right), []
+        if places:
+            self._count_chunk(aligner, here, there, places)
+        if empty:
+            self.context.warn(
+                f"word_table: {empty:,} pairs of {'-'.join(self.pair)} have no word on one side and were passed over"
+            )
+
+    def _count_chunk(self, aligner: Aligner, here: Side, there: Side, places: Sequence[int]) -> None:
+        self._occur(here.key_numbers(), there.key_numbers())
+        left, right, rows = list[int](), list[int](), list[int]()
+        phrases: tuple[list[int], list[int]] = ([], [])
+        by_character = (self.left.by_character, self.right.by_character)
+        longest = tuple(LONGEST_RUN if one else self.longest for one in by_character)
+        words = here.key_numbers(), there.key_numbers()
+        for number, alignment in enumerate(aligner.align(here, there)):
+            begin, start = here.ends[number], there.ends[number]
+            if not any(by_character):
+                for i, j in alignment.links:
+                    left.append(int(words[0][begin + i]))
+                    right.append(int(words[1][start + j]))
+                    rows.append(places[number])
+                if self.longest == 1:
+                    continue
+            for i, k, j, m in components(alignment.links):
+                single = i == k and j == m
+                if (single and not any(by_character)) or k - i >= longest[0] or m - j >= longest[1]:
+                    continue
+                one, other = here.phrase(number, i, k), there.phrase(number, j, m)
+                if one is not None and other is not None:
+                    left.append(one)
+                    right.append(other)
+                    rows.append(places[number])
+                    # A word was counted where it stands; of a phrase only these are known.
+                    phrases[0].extend([one] if i != k else [])
+                    phrases[1].extend([other] if j != m else [])
+        self.counts.add(left, right, rows)
+        self._occur(*phrases)
+
+    # -------------------------------------------------------------------------------------------------------------- result
+    def made(self) -> Iterator[pa.Table]:
+        """The table's rows."""
+        if self.aligned:
+            self._count_links()
+        else:
+            self._count_entries()
+        frame = self._scored()
+        if not len(frame):
+            self.context.warn(
+                f"word_table: nothing is left for {'-'.join(self.pair)}; lower 'min_count' or 'min_score', or give more pairs"
+            )
+            return
+        rows, index = self._parents(frame["first"].to_numpy())
+        model = self.context.model_name(self.step.model) if self.aligned else ""
+        for part in frame.with_columns(place=pl.Series(index)).iter_slices(_SLICE):
+            numbers = part.select("score", "forward", "backward", "count").rows(named=True)
+            yield new_rows(
+                Kind.PARALLEL,
+                rows,
+                part["place"].to_list(),
+                {
+                    "source_language": [self.pair[0]] * len(part),
+                    "source": part["source"].to_list(),
+                    "target": part["target"].to_list(),
+                },
+                [self.pair[1]] * len(part),
+                step=self.step.tag,
+                model=[model if origin != "dictionary" else "" for origin in part["origin"]],
+                group_id=[""] * len(part),
+                scores=numbers,
+                attributes=[{"origin": origin} for origin in part["origin"]],
+                inherit=not self.aligned,
+            )
+
+    def _scored(self) -> pl.DataFrame:
+        """All that is good enough, sorted: source, target, score, forward, backward, count, origin, first."""
+        step = self.step
+        links, listed = self.counts.frame(), self.listed.frame()
+        if self.aligned:
+            frame = links.join(listed, on=["s", "t"], how="full", coalesce=True, suffix="_listed")
+            induced, known = pl.col("count").is_not_null(), pl.col("count_listed").is_not_null()
+            frame = frame.with_columns(
+                origin=pl.when(induced & known).then(2).when(induced).then(0).otherwise(1),
+                count=pl.col("count").fill_null(0) + pl.col("count_listed").fill_null(0),
+                first=pl.coalesce("first", "first_listed"),
+            )
+            if step.dictionary_weight == 0:
+                frame = frame.filter(pl.col("origin") != 1)
+        else:
+            frame = links.with_columns(origin=pl.lit(1))
+        spelled = (self.left.written(), self.right.written())
+        forward, backward = pl.col("count") / pl.col("of_s"), pl.col("count") / pl.col("of_t")
+        frame = frame.with_columns(
+            of_s=pl.Series(self.seen[0][frame["s"].to_numpy()] if len(frame) else np.zeros(0)),
+            of_t=pl.Series(self.seen[1][frame["t"].to_numpy()] if len(frame) else np.zeros(0)),
+        ).filter((pl.col("count") > 0) & (pl.col("of_s") > 0) & (pl.col("of_t") > 0))
+        measures = {"dice": 2 * pl.col("count") / (pl.col("of_s") + pl.col("of_t")), "geometric": (forward * backward).sqrt(),
+                    "forward": forward, "backward": backward}  # fmt: skip
+        frame = frame.with_columns(
+            # A word may be linked to several at once, a dictionary may be asked twice: shares end at 1.
+            score=measures[step.measure].clip(upper_bound=1.0),
+            forward=forward.clip(upper_bound=1.0),
+            backward=backward.clip(upper_bound=1.0),
+        )
+        least = step.min_count if step.min_count is not None else (2.0 if self.aligned else 0.0)
+        lowest = step.min_score if step.min_score is not None else (0.1 if self.aligned else 0.0)
+        frame = frame.filter((pl.col("count") >= least) | (pl.col("origin") != 0), pl.col("score") >= lowest)
+        if step.confirmed:
+            frame = frame.filter(pl.col("origin") == 2)
+        frame = frame.with_columns(
+            source=pl.Series([spelled[0][number] for number in frame["s"]], dtype=pl.String),
+            target=pl.Series([spelled[1][number] for number in frame["t"]], dtype=pl.String),
+            key=pl.Series([self.left.keys[number] for number in frame["s"]], dtype=pl.String),
+            same=pl.Series(
+                [self.left.keys[s] == self.right.keys[t] for s, t in zip(frame["s"], frame["t"], strict=True)],
+                dtype=pl.Boolean,
+            ),
+            origin=pl.Series([_ORIGINS[number] for number in frame["origin"]], dtype=pl.String),
+        )
+        frame = frame.filter(
+            pl.Series(
+                [
+                    _usable(source) and _usable(target)
+                    for source, target in zip(frame["source"], frame["target"], strict=True)
+                ],
+                dtype=pl.Boolean,
+            )
+        )
+        if step.drop_identical:
+            frame = frame.filter(~pl.col("same"))
+        frame = frame.sort(["key", "score", "count", "target"], descending=[False, True, True, False])
+        if step.top is not None:
+            frame = frame.filter(pl.int_range(pl.len()).over("s") < step.top)
+        return frame.select("source", "target", "score", "forward", "backward", "count", "origin", "first")
+
+    def _parents(self, first: Any) -> tuple[Rows, Any]:
+        """The rows in which the pairs were first seen, and for each pair the place of its own among them."""
+        wanted, index = np.unique(first, return_inverse=True)
+        tables: list[pa.Table] = []
+        if len(wanted) and wanted[0] < 0:
+            assert self.step.dictionary is not None
+            # Entries of the dictionary count downwards from -1.
+            tables = [
+                _taken(self.context.rows(self.step.dictionary), np.sort(-1 - wanted[wanted < 0])).take(
+                    np.arange((wanted < 0).sum())[::-1]
+                )
+            ]
+        tables.append(_taken(self.rows, wanted[wanted >= 0]))
+        return Rows(Kind.PARALLEL, pa.concat_tables([table for table in tables if table.num_rows])), index
+
+
+def _usable(text: str) -> bool:
+    """Whether it is a word: letters, and no digits (which may well be Han)."""
+    return bool(_LETTERS.search(text)) and not (_DIGIT.search(text) and not is_run(text))
+
+
+def _taken(batches: Iterable[Rows], places: Any) -> pa.Table:
+    """The rows with these numbers (ascending) among all batches."""
+    start, parts = 0, list[pa.Table]()
+    empty: pa.Table | None = None
+    for batch in batches:
+        end = start + batch.table.num_rows
+        low, high = np.searchsorted(places, [start, end])
+        if high > low:
+            parts.append(batch.table.take(pa.array(places[low:high] - start)))
+        empty = batch.table.slice(0, 0)
+        start = end
+    return pa.concat_tables(parts) if parts else (empty if empty is not None else pa.table({}))
+
+
+def score_of(table: pa.Table, name: str) -> pl.Series:
+    """The latest score of that name of each row, null where there is none."""
+    return latest_value(pl.Series("scores", pl.from_arrow(table["scores"])), name).cast(pl.Float64)
+
+
+def _scores(table: pa.Table) -> str:
+    names = sorted({score["name"] for scores in table["scores"].slice(0, 1_000).to_pylist() for score in scores})
+    return (
+        f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else "; they have no scores at all"
+    )

@@ -1,0 +1,1 @@
+"""Mines translation pairs in monolingual text."""

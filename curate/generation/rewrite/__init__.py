@@ -1,0 +1,1 @@
+"""Rewrites fields of rows."""

@@ -1,0 +1,257 @@
+"""A row taken apart into named texts, and put together again with some of them new, as the same kind of row or another.
+
+Here ``prompt`` is the last user turn and ``response``, ``chosen``, ``rejected``, ``completion`` the last turn of that answer: what a
+rewriting step sees and replaces is one turn, all others stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from curate.generation.common.conversations import CHATS, PROMPT_COLUMN, Turn
+from curate.generation.common.requests import Broken, clean
+from curate.rows import Kind
+from curate.rows.kinds import ROLES
+from curate.steps import Rows
+
+_ANSWERS: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
+    {Kind.SFT: ("response",), Kind.PREFERENCE: ("chosen", "rejected"), Kind.UNPAIRED: ("completion",), Kind.PROMPT: ()}
+)
+_PLAIN: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
+    {Kind.PARALLEL: ("source", "target"), Kind.DOCUMENT: ("text",)}
+)
+PREFIXES = ("attribute.", "score.")
+
+
+def texts_of_kind(kind: Kind) -> tuple[str, ...]:
+    """The texts a template can ask for, of rows of this kind (besides languages, attributes and scores)."""
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    return ("prompt", *_ANSWERS[kind], "system", "conversation")
+
+
+def targets_of_kind(kind: Kind) -> tuple[str, ...]:
+    """What can be set of a row of this kind (besides attributes and scores)."""
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    return (
+        "prompt",
+        *_ANSWERS[kind],
+        "system",
+        *(["label"] if kind is Kind.UNPAIRED else []),
+        *(["messages"] if kind is Kind.SFT else []),
+    )
+
+
+def needed_by_kind(kind: Kind) -> tuple[str, ...]:
+    """What a row of this kind cannot be without."""
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    return ("prompt", *_ANSWERS[kind], *(["label"] if kind is Kind.UNPAIRED else []))
+
+
+def carried(before: Kind, after: Kind) -> frozenset[str]:
+    """What a row of another kind takes over by itself: what both have under one name."""
+    if before is after:
+        return frozenset(targets_of_kind(before))
+    return (frozenset(targets_of_kind(before)) & frozenset(targets_of_kind(after))) - {"messages"}
+
+
+@dataclass
+class Item:
+    """A row in parts."""
+
+    kind: Kind
+    system: str | None = None
+    earlier: list[Turn] = field(default_factory=list)
+    """The turns between the system turn and the last user turn."""
+    prompt: str | None = None
+    answers: dict[str, list[Turn]] = field(default_factory=dict)
+    label: bool | None = None
+    plain: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    """New ones only."""
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """A text by the name that templates use; empty where the row has none."""
+        if name in self.plain:
+            return self.plain[name]
+        if name == "system":
+            return self.system or ""
+        if name == "prompt":
+            return self.prompt or ""
+        if name == "conversation":
+            every = [*self.earlier, *([{"role": "user", "content": self.prompt}] if self.prompt is not None else [])]
+            every += self.answers.get("response", [])
+            return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in every)
+        turns = self.answers.get(name, [])
+        return turns[-1]["content"] if turns else ""
+
+    def as_kind(self, kind: Kind) -> Item:
+        """A copy to become a row of that kind, with what it takes over."""
+        if kind is self.kind:
+            return Item(
+                kind,
+                self.system,
+                deepcopy(self.earlier),
+                self.prompt,
+                deepcopy(self.answers),
+                self.label,
+                dict(self.plain),
+            )
+        taken = carried(self.kind, kind)
+        new = Item(kind)
+        if "prompt" in taken:
+            new.system, new.earlier, new.prompt = self.system, deepcopy(self.earlier), self.prompt
+        new.answers = {name: deepcopy(turns) for name, turns in self.answers.items() if name in taken}
+        new.plain = {name: text for name, text in self.plain.items() if name in taken}
+        return new
+
+    def put(self, name: str, value: Any) -> None:
+        """Sets a text, the label, the messages, an attribute or a score.
+
+        Raises:
+            Broken: the value is nothing that can stand there.
+        """
+        if name.startswith("attribute."):
+            self.attributes[name.removeprefix("attribute.")] = clean(
+                value if isinstance(value, str) else orjson.dumps(value).decode()
+            )
+        elif name.startswith("score."):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise Broken(f"'{name}' must be a number, not {_short(value)}")
+            self.scores[name.removeprefix("score.")] = float(value)
+        elif name == "label":
+            if not isinstance(value, bool):
+                raise Broken(f"'label' must be true or false, not {_short(value)}")
+            self.label = value
+        elif name == "messages":
+            self._put_messages(value)
+        else:
+            self._put_text(name, _text(name, value))
+
+    def _put_text(self, name: str, text: str) -> None:
+        if self.kind in _PLAIN:
+            self.plain[name] = text
+        elif name == "system":
+            self.system = text
+        elif name == "prompt":
+            self.prompt = text
+        else:
+            turns = self.answers.setdefault(name, [])
+            if turns and turns[-1]["role"] == "assistant":
+                turns[-1]["content"] = text
+            else:
+                turns.append({"role": "assistant", "content": text})
+
+    def _put_messages(self, value: Any) -> None:
+        if not isinstance(value, list) or not value:
+            raise Broken(f"'messages' must be a list of turns, not {_short(value)}")
+        turns = []
+        for turn in value:
+            if not isinstance(turn, Mapping) or turn.get("role") not in ROLES or "content" not in turn:
+                raise Broken(
+                    f'a turn must be {{"role": …, "content": …}} with a role of {", ".join(ROLES)}, not {_short(turn)}'
+                )
+            turns.append({"role": str(turn["role"]), "content": _text("content", turn["content"])})
+        if all(turn["role"] != "user" for turn in turns) or turns[-1]["role"] != "assistant":
+            raise Broken("'messages' must have a user turn and end with an assistant turn")
+        whole = take_apart(Kind.SFT, {"messages": turns})
+        self.system, self.earlier, self.prompt, self.answers = whole.system, whole.earlier, whole.prompt, whole.answers
+
+    def payload(self) -> dict[str, Any]:
+        """The columns of the row.
+
+        Raises:
+            Broken: something is missing or empty.
+        """
+        for name in needed_by_kind(self.kind):
+            if name == "label":
+                if self.label is None:
+                    raise Broken("there is no 'label'")
+            elif not self.text(name).strip():
+                raise Broken(f"'{name}' is empty")
+        if self.kind in _PLAIN:
+            return dict(self.plain)
+        head = [
+            *([{"role": "system", "content": self.system}] if self.system else []),
+            *self.earlier,
+            {"role": "user", "content": self.prompt or ""},
+        ]
+        if self.kind is Kind.SFT:
+            return {"messages": [*head, *self.answers["response"]]}
+        found: dict[str, Any] = {"prompt": head, **{name: self.answers[name] for name in _ANSWERS[self.kind]}}
+        return {**found, "label": self.label} if self.kind is Kind.UNPAIRED else found
+
+
+def take_apart(kind: Kind, row: Mapping[str, Any]) -> Item:
+    """The parts of a row given as its columns."""
+    if kind not in CHATS:
+        return Item(kind, plain={name: row[name] for name in _PLAIN[kind]})
+    turns = [dict(turn) for turn in row[PROMPT_COLUMN[kind]]]
+    last = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=-1)
+    head, tail = (turns[:last], turns[last + 1 :]) if last >= 0 else ([], turns)
+    item = Item(kind, prompt=turns[last]["content"] if last >= 0 else None)
+    if last < 0 and tail and tail[0]["role"] == "system":
+        head, tail = tail[:1], tail[1:]
+    if head and head[0]["role"] == "system":
+        item.system = head.pop(0)["content"]
+    item.earlier = head
+    if kind is Kind.SFT:
+        item.answers["response"] = tail
+    else:
+        item.answers = {name: [dict(turn) for turn in row[name]] for name in _ANSWERS[kind]}
+    if kind is Kind.UNPAIRED:
+        item.label = bool(row["label"])
+    return item
+
+
+def take_rows_apart(rows: Rows) -> Iterable[tuple[Item, dict[str, str]]]:
+    """The parts of each row, and its attributes and scores by the names that templates use."""
+    for batch in rows.table.to_batches(256):
+        for row in batch.to_pylist():
+            beside = {f"attribute.{one['name']}": one["value"] for one in row["attributes"]}
+            beside |= {f"score.{one['name']}": f"{one['value']:g}" for one in row["scores"]}
+            yield take_apart(rows.kind, row), beside
+
+
+# ----------------------------------------------------------------------------------------------------------------- paths
+def split_path(path: str) -> tuple[str, ...]:
+    """``answer.items.0.text`` or ``answer/items/0/text`` (JSON pointer: ``~1`` is a slash, ``~0`` a tilde) in its parts."""
+    if "/" in path:
+        return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/"))
+    return tuple(path.split("."))
+
+
+def follow(value: Any, parts: Sequence[str], shown: str) -> Any:
+    """What stands at the end of a path in a JSON value.
+
+    Raises:
+        Broken: nothing does.
+    """
+    for part in parts:
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise Broken(f"there is no '{part}' in it, where '{shown}' should be")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool) or value is None or isinstance(value, list | Mapping):
+        raise Broken(f"'{name}' must be a text, not {_short(value)}")
+    return clean(value if isinstance(value, str) else orjson.dumps(value).decode())
+
+
+def _short(value: Any) -> str:
+    text = orjson.dumps(value).decode("utf-8", "replace") if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"

@@ -1,0 +1,1 @@
+"""Writes text in Latin script."""

@@ -1,0 +1,406 @@
+"""One batch of rows through ``translate``: jobs for each row and language, who does them, what is believed, the rows that come of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import pyarrow as pa
+
+from curate.errors import StepError
+from curate.generation.common.derived_rows import as_they_are, failed, hash_of, new_rows
+from curate.generation.common.few_shot import Examples
+from curate.generation.common.prompts import load_prompt, own_prompts
+from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wrong_language
+from curate.generation.translate.glossary import Glossary
+from curate.generation.translate.llm import PROMPT, Chat, Setting
+from curate.generation.translate.rows import Job, Prepared, Selection, prepare, same_language
+from curate.generation.translate.sentences import Sentences
+from curate.rows import Kind, payload
+from curate.rows.languages import UNKNOWN
+from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps.models import Encoder, Generator, LanguageIdentifier, Translator, signed
+
+if TYPE_CHECKING:
+    from curate.generation.translate.step import Translate
+
+_CHARACTERS = 8_000_000
+"""Characters of text under way at once."""
+_SPARE = 8
+
+
+class _Known:
+    """What is learnt once for all batches of a task."""
+
+    def __init__(self, step: Translate, context: Context) -> None:
+        self.glossary = Glossary(step.glossary, () if step.glossary_from is None else context.rows(step.glossary_from))
+        self.examples: dict[str, Examples] = {}
+
+
+_KNOWN: WeakKeyDictionary[Context, list[tuple[Translate, _Known]]] = WeakKeyDictionary()
+
+
+class Work:
+    """One call of ``make``."""
+
+    def __init__(self, step: Translate, kind: Kind, context: Context) -> None:
+        self.step, self.kind, self.context = step, kind, context
+        self.selection = Selection.of(kind, step.fields, step.roles)
+        kept = _KNOWN.setdefault(context, [])
+        if not any(other is step for other, _ in kept):
+            kept.append((step, _Known(step, context)))
+        self.known = next(known for other, known in kept if other is step)
+        self.model = context.model(step.model)
+        self.chat = _is_chat(self.model, step.model)
+        if not self.chat:
+            self._told_in_vain()
+
+    def _told_in_vain(self) -> None:
+        step = self.step
+        given = [
+            name for name in ("prompt", "instructions", "formality", "examples") if getattr(step, name) is not None
+        ]
+        if step.sampling != type(step).model_fields["sampling"].default:
+            given.append("sampling")
+        if given:
+            self.context.warn(
+                f"translate: '{step.model}' is a translator of sentences, which cannot be told anything: {', '.join(given)} of no effect"
+            )
+
+    # --------------------------------------------------------------------------------------------------------- rows
+    def made(self, rows: Rows) -> NewRows:
+        """The originals that stay and the translations, row by row; what failed apart from them."""
+        plain = rows.table.to_pylist()
+        jobs, stay = self._jobs(rows, plain)
+        self._translate(jobs, len(rows))
+        backs = self._back([job for job in jobs if not job.problems])
+        return self._new(rows, plain, jobs, stay, backs)
+
+    def _jobs(self, rows: Rows, plain: Sequence[Mapping[str, Any]]) -> tuple[list[Job], list[bool]]:
+        tags = [self.step.source or tag for tag in self.selection.language_of(rows)]
+        stay = [self.step.keep_original] * len(rows)
+        jobs: list[Job] = []
+        texts: list[str] = []
+        counts: list[int] = []
+        for place, (row, tag) in enumerate(zip(plain, tags, strict=True)):
+            if any(same_language(tag, target) for target in self.step.to) and self.kind is not Kind.PARALLEL:
+                stay[place] = True  # there is no other row of this item in that language
+            slots, found = self.selection.texts(row)
+            targets = [target for target in self.step.to if self._wanted(tag, target)]
+            if not targets:
+                continue
+            counts.append(len(targets))
+            texts += found
+            for target in targets:
+                jobs.append(Job(place, str(row["id"]), str(row["group_id"]), tag, target, slots, []))
+        self._fill(jobs, texts, counts)
+        return jobs, stay
+
+    def _fill(self, jobs: list[Job], texts: list[str], counts: list[int]) -> None:
+        """The prepared texts, shared by the targets of a row."""
+        tags, first = [], 0
+        for count in counts:
+            tags += [jobs[first].source] * len(jobs[first].slots)
+            first += count
+        prepared = prepare(texts, self.step.protect, tags)
+        first, begin = 0, 0
+        for count in counts:
+            end = begin + len(jobs[first].slots)
+            for job in jobs[first : first + count]:
+                job.texts = prepared[begin:end]
+            first, begin = first + count, end
+
+    def _wanted(self, tag: str, target: str) -> bool:
+        if same_language(tag, target) or not self.context.wants(target):
+            return False
+        if self.chat:
+            known = [one for one in (tag, target) if one != UNKNOWN and not self.model.supports(one)]
+            if not known:
+                return True
+            said = f"translate: the model '{self.step.model}' is not said to know {' nor '.join(known)}"
+        elif tag != UNKNOWN and self.model.supports(tag, target):
+            return True
+        else:
+            said = f"translate: the model '{self.step.model}' does not translate {tag} → {target}"
+        if self.step.strict:
+            raise StepError(f"{said}; choose another model, or set strict: false to leave such rows out")
+        self.context.warn(f"{said}: rows in {tag} have no translation into {target}")
+        return False
+
+    # --------------------------------------------------------------------------------------------------- translation
+    def _limits(self, target: str) -> Limits:
+        step = self.step
+        return Limits(frozenset(step.checks), step.min_ratio[target], step.max_ratio[target])
+
+    def _translate(self, jobs: Sequence[Job], rows: int) -> None:
+        progress = _Progress(self.context, rows)
+        by_pair: dict[tuple[str, str], list[Job]] = {}
+        for job in jobs:
+            by_pair.setdefault((job.source, job.target), []).append(job)
+        if self.chat:
+            # All languages at once: the more is under way, the better a server is used.
+            self._ask(jobs, progress)
+        for (source, target), some in by_pair.items():
+            if not self.chat:
+                self._sentences(self.model, source, target, some, progress, len(jobs))
+            self._judge(some, source, target)
+
+    def _sentences(
+        self, model: Translator, source: str, target: str, jobs: Sequence[Job], progress: _Progress, of: int
+    ) -> None:
+        terms = self.known.glossary.of(source, target)
+        engine = Sentences(model, source, target, protect=self.step.protect, limits=self._limits(target), terms=terms.within,
+                           retry=self.step.retries > 0, unwrap=self.step.unwrap)  # fmt: skip
+        texts = [text for job in jobs for text in job.texts]
+        share = len(jobs) / max(1, of)
+        made = iter(engine.translate(texts, lambda done, all_: progress.add(done * share, all_)))
+        for job in jobs:
+            job.made = [next(made) for _ in job.texts]
+
+    def _ask(self, jobs: Sequence[Job], progress: _Progress) -> None:
+        # The prompt, the formality and the like are per target language.
+        settings = {job.target: self._setting(job.target) for job in jobs}
+        if settings:
+            Chat(self.model, settings).translate(jobs, progress.add)
+
+    def _setting(self, target: str) -> Setting:
+        step = self.step
+        prompt = own_prompts("prompt", step.prompt)[target] if step.prompt is not None else load_prompt(PROMPT)
+        return Setting(
+            prompt=prompt, sampling=step.sampling, sample=self.context.draw, retries=step.retries, longest=step.max_chars,
+            protect=step.protect, limits=self._limits(target), formality=None if step.formality is None else step.formality[target],
+            instructions=(None if step.instructions is None else step.instructions[target]) or "",
+            terms=lambda text, source, into: self.known.glossary.of(source, into).within(text),
+            examples=self._examples,
+        )  # fmt: skip
+
+    def _examples(self, job: Job) -> Sequence[tuple[str, str]]:
+        step = self.step
+        if step.examples is None:
+            return ()
+        if job.source not in self.known.examples:
+            found = Examples(
+                self.context.rows(step.examples),
+                self.context.seed,
+                step.examples_pool,
+                answered=lambda rows: _pairs(rows, job.source),
+            )
+            self.known.examples[job.source] = found
+            if not len(found):
+                self.context.warn(f"translate: '{step.examples}' has no parallel rows from {job.source}")
+        text = "\n\n".join(one.text for one in job.texts)[:4_000]
+        count, nearest = step.examples_count, step.examples_choice == "nearest"
+        drawn = self.known.examples[job.source].draw(count + _SPARE, step.examples_choice, language=job.target, text=text, row_id=job.row_id,
+                                                     group_id=job.group_id, seed=self.context.seed)  # fmt: skip
+        # A row's own reference would be no example but the answer.
+        shown = [(one.prompt, one.response) for one in drawn if one.prompt.strip() not in text]
+        return shown[-count:] if nearest else shown[:count]
+
+    def _judge(self, jobs: Sequence[Job], source: str, target: str) -> None:
+        """Holds whole texts to the checks."""
+        limits = self._limits(target)
+        slots = [(job, at) for job in jobs for at, made in enumerate(job.made) if not made.problems]
+        pairs = [Pair(job.texts[at].text, job.made[at].text, job.texts[at].spans) for job, at in slots]
+        for (job, at), verdict in zip(slots, verdicts(pairs, source, target, limits), strict=True):
+            minor = () if self.chat else tuple(what for what in verdict.problems if what.startswith("brackets: "))
+            # A quotation mark that a translator lost in a long text is told, but loses no row.
+            job.made[at].notes += [what for what in minor if what not in job.made[at].notes]
+            job.made[at].problems += [what for what in verdict.problems if what not in minor]
+            job.made[at].raw = job.made[at].raw or job.made[at].text
+            job.made[at].ratio = verdict.ratio
+        if self.step.lid is not None:
+            identifier: LanguageIdentifier = self.context.model(self.step.lid)
+            told = wrong_language([(pair.source, pair.plain_target) for pair in pairs], source, target, identifier)
+            for (job, at), problem in zip(slots, told, strict=True):
+                if problem:
+                    job.made[at].problems.append(f"language: {problem}")
+
+    # ------------------------------------------------------------------------------------------------ back-translation
+    def _back(self, jobs: Sequence[Job]) -> dict[int, tuple[float | None, str]]:
+        """Score and text of each job's back-translation, by the job's identity; without those that cannot be had."""
+        step = self.step
+        if step.back_translation == "none" or not jobs:
+            return {}
+        name = step.back_model or step.model
+        model = self.context.model(name)
+        chat = _is_chat(model, name)
+        backs = [Job(job.place, job.row_id, job.group_id, job.target, job.source, job.slots, []) for job in jobs]
+        texts = [made.text for job in jobs for made in job.made]
+        prepared = iter(prepare(texts, step.protect, [job.target for job in jobs for _ in job.made]))
+        for back, job in zip(backs, jobs, strict=True):
+            back.texts = [next(prepared) for _ in job.made]
+        unchecked = Limits(frozenset(), None, None)
+        by_pair: dict[tuple[str, str], list[Job]] = {}
+        for back in backs:
+            by_pair.setdefault((back.source, back.target), []).append(back)
+        for (source, target), some in by_pair.items():
+            known = chat or (target != UNKNOWN and model.supports(source, target))
+            if not known:
+                self.context.warn(
+                    f"translate: '{name}' does not translate {source} → {target}: these rows have no back-translation"
+                )
+                continue
+            if chat:
+                setting = Setting(
+                    load_prompt(PROMPT), step.sampling, self.context.draw, 0, step.max_chars, step.protect, unchecked
+                )
+                Chat(model, {target: setting}).translate(some)
+                continue
+            engine = Sentences(
+                model, source, target, protect=step.protect, limits=unchecked, retry=False, unwrap=step.unwrap
+            )
+            made = iter(engine.translate([text for one in some for text in one.texts]))
+            for one in some:
+                one.made = [next(made) for _ in one.texts]
+        found = {}
+        for job, back in zip(jobs, backs, strict=True):
+            if back.made and not back.problems:
+                found[id(job)] = (
+                    self._likeness(job.source, job.texts, [one.text for one in back.made]),
+                    "\n\n".join(one.text for one in back.made),
+                )
+        return found
+
+    def _likeness(self, language: str, originals: Sequence[Prepared], backs: Sequence[str]) -> float | None:
+        if not originals:
+            return None
+        if self.step.back_encoder is None:
+            return round(chrf("\n\n".join(one.text for one in originals), "\n\n".join(backs)), 4)
+        encoder: Encoder = self.context.model(self.step.back_encoder)
+        if not encoder.supports(language):
+            self.context.warn(
+                f"translate: the encoder '{self.step.back_encoder}' does not know {language}: no score for back-translations"
+            )
+            return None
+        vectors = encoder.encode([*(one.text for one in originals), *backs])
+        return round(float((vectors[: len(backs)] * vectors[len(backs) :]).sum(axis=1).mean()), 4)
+
+    # ------------------------------------------------------------------------------------------------------ new rows
+    def _new(
+        self, rows: Rows, plain: Sequence[Mapping[str, Any]], jobs: Sequence[Job], stay: Sequence[bool],
+        backs: Mapping[int, tuple[float | None, str]],
+    ) -> NewRows:  # fmt: skip
+        bad: list[BadRow] = []
+        good: list[Job] = []
+        for job in jobs:
+            if problems := job.problems:
+                raw = next((made.raw for made in job.made if made.problems), "")
+                raw = raw.encode("utf-8", "replace").decode()
+                bad.append(failed(rows, job.place, f"{job.target}: {'; '.join(problems[:3])}", raw))
+            else:
+                good.append(job)
+        values = [self.selection.payload(plain[job.place], job) for job in good]
+        table = new_rows(
+            self.kind,
+            rows,
+            [job.place for job in good],
+            {name: [one[name] for one in values] for name in payload(self.kind)},
+            [self.selection.new_language(plain[job.place], job) for job in good],
+            step=self.step.tag,
+            model=[self._maker(job) for job in good],
+            prompt_hash=[self._prompt_hash(job.target) for job in good],
+            scores=[self._scores(job, backs.get(id(job))) for job in good],
+            attributes=[self._attributes(job, backs.get(id(job))) for job in good],
+        )
+        if any(stay):
+            table = _in_order(as_they_are(rows), stay, table, [job.place for job in good])
+        return NewRows(table, tuple(bad))
+
+    def _maker(self, job: Job) -> str:
+        if job.nothing:
+            return ""
+        if self.chat:
+            return signed(self.context.model_name(self.step.model), job.served)
+        return str(self.model.maker(job.source, job.target))
+
+    def _prompt_hash(self, target: str) -> str:
+        if not self.chat:
+            return ""
+        setting = self._setting(target)
+        return hash_of(
+            setting.prompt.turns, setting.formality, setting.instructions, self.step.examples, self.step.examples_count
+        )
+
+    def _scores(self, job: Job, back: tuple[float | None, str] | None) -> dict[str, float]:
+        ratios = [
+            (len(one.text), made.ratio) for one, made in zip(job.texts, job.made, strict=True) if made.ratio is not None
+        ]
+        found = {}
+        if ratios:
+            found["length_ratio"] = round(
+                sum(size * ratio for size, ratio in ratios) / sum(size for size, _ in ratios), 4
+            )
+        if back is not None and back[0] is not None:
+            found["back"] = back[0]
+        return found
+
+    def _attributes(self, job: Job, back: tuple[float | None, str] | None) -> dict[str, str]:
+        found = {}
+        if job.notes:
+            found["problem"] = "; ".join(job.notes[:5])
+        if job.nothing:
+            found["same"] = "nothing to translate"
+        if self.step.fields is not None and self.kind not in (Kind.PARALLEL, Kind.DOCUMENT):
+            found |= {"fields": ",".join(self.step.fields), "to": job.target}
+        if back is not None and self.step.back_translation == "column":
+            found["back"] = back[1]
+        return found
+
+
+def _is_chat(model: Any, name: str) -> bool:
+    if isinstance(model, Translator):
+        return False
+    if isinstance(model, Generator):
+        return True
+    raise StepError(f"translate: the model '{name}' is neither a translator nor a language model that answers")
+
+
+def _pairs(rows: Rows, source: str) -> list[tuple[str, str] | None]:
+    """The pairs of parallel rows from a language."""
+    if rows.kind is not Kind.PARALLEL:
+        return [None] * len(rows)
+    columns = (rows.table[name].to_pylist() for name in ("source_language", "source", "target"))
+    return [
+        (text, said) if same_language(tag, source) and text.strip() and said.strip() else None
+        for tag, text, said in zip(*columns, strict=True)
+    ]
+
+
+def _in_order(originals: pa.Table, stay: Sequence[bool], made: pa.Table, places: Sequence[int]) -> pa.Table:
+    """Each original that stays, followed by what was made of it."""
+    order = sorted(
+        [*((place, 0, place) for place, kept in enumerate(stay) if kept),
+         *((place, 1, len(stay) + at) for at, place in enumerate(places))]
+    )  # fmt: skip
+    whole = pa.concat_tables([originals.cast(made.schema), made])
+    return whole.take(pa.array([index for _, _, index in order], pa.int64()))
+
+
+def slices(rows: Rows) -> Iterator[Rows]:
+    """The rows in slices of bounded size."""
+    if len(rows) < 2 or rows.table.nbytes <= _CHARACTERS:
+        yield rows
+        return
+    half = len(rows) // 2
+    for start, count in ((0, half), (half, len(rows) - half)):
+        yield from slices(Rows(rows.kind, rows.table.slice(start, count)))
+
+
+class _Progress:
+    """Rows done, out of parts of rows done."""
+
+    def __init__(self, context: Context, rows: int) -> None:
+        self._context, self._rows = context, rows
+        self._share, self._told = 0.0, 0
+        self._lock = threading.Lock()
+
+    def add(self, done: float, of: float) -> None:
+        """``done`` of ``of`` parts of all the rows were just finished."""
+        with self._lock:
+            self._share += done / of if of else 0.0
+            rows = min(self._rows, int(self._share * self._rows + 1e-6)) - self._told
+            if rows > 0:
+                self._told += rows
+                self._context.tick(rows)

@@ -1,0 +1,1 @@
+"""Compares or grades answers by judge models, and audits the judges."""

@@ -1,0 +1,137 @@
+"""The audit's rows: a fair sample of what is to be judged, a gold file, and notes planted into some answers to see who obeys them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+import pyarrow as pa
+
+from curate.generation.common.prompts import load_data, own_prompt
+from curate.preferences.judge import audit
+from curate.preferences.judge.audit import Records
+from curate.preferences.judge.parsing import Verdict
+from curate.preferences.judge.rendering import Item, contents, items_of
+from curate.preferences.judge.self_preference import Authors, authors_of
+from curate.rows import Kind, schema
+from curate.rows.kinds import kind_of
+from curate.steps import Context, Rows
+
+if TYPE_CHECKING:
+    from curate.preferences.judge.step import Judge
+
+PROBES = "judge/probes"
+
+
+def sample(step: Judge, rows: Rows, context: Context) -> pa.Table:
+    """Up to ``audit_rows`` rows a language, with who answered them (JSON in the column ``authors``)."""
+    keyed = [(language, audit.pair_key(language, prompt, answers), str(one))
+             for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)]  # fmt: skip
+    places = audit.chosen_places(keyed, step.audit_rows, pairs=rows.kind is Kind.PREFERENCE)
+    some = Rows(rows.kind, rows.table.take(pa.array(places, pa.int64())))
+    authors = [orjson.dumps(one).decode() for one in authors_of(some, context)]
+    return some.table.append_column("authors", pa.array(authors, pa.string()))
+
+
+def fit(step: Judge, samples: Sequence[pa.Table], context: Context) -> pa.Table:
+    """What the judges are worth in each language; warns of those that are refused."""
+    judges = step.judges(context)
+    records: Records = {}
+    table = pa.concat_tables(samples) if samples else None
+    if table is not None and table.num_rows:
+        kind = kind_of(table.column_names)
+        rows = Rows(kind, table.select(schema(kind).names))
+        keyed = [(language, audit.pair_key(language, prompt, answers), str(one))
+                 for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)]  # fmt: skip
+        places = pa.array(audit.chosen_places(keyed, step.audit_rows, pairs=kind is Kind.PREFERENCE), pa.int64())
+        rows = Rows(kind, rows.table.take(places))
+        authors: list[Authors] = [orjson.loads(one) for one in table["authors"].take(places).to_pylist()]
+        items = items_of(step, rows, context)
+        judged = step.judged(items, kind, lambda _: list(judges), context)
+        audit.record(step, records, judges, items, judged, authors)
+        if step.probes and step.method != "reference":
+            _probe(step, records, list(judges), items, judged, kind, context)
+    if step.gold is not None:
+        _compare(step, records, judges, context)
+    found = audit.table(step, judges, records, context.seed)
+    _tell(step, judges, found, context)
+    return found
+
+
+def _compare(step: Judge, records: Records, judges: Mapping[str, str], context: Context) -> None:
+    """The rows that people judged."""
+    assert step.gold is not None
+    used = 0
+    for rows in context.rows(step.gold):
+        scores = [
+            {one["name"]: one["value"] for one in row}.get(step.gold_score) for row in rows.table["scores"].to_pylist()
+        ]
+        pairs = rows.kind is Kind.PREFERENCE
+        gold = [1.0 if score is None and pairs else score for score in scores]
+        rows = rows.take([one is not None for one in gold])
+        if not len(rows) or (step.method == "pairwise" and not pairs):
+            continue
+        used += len(rows)
+        items = items_of(step, rows, context)
+        judged = step.judged(items, rows.kind, lambda _: list(judges), context)
+        audit.record(step, records, judges, items, judged, gold=[one for one in gold if one is not None])
+    if not used:
+        wanted = (
+            "preference rows"
+            if step.method == "pairwise"
+            else f"preference rows, or rows with a score '{step.gold_score}'"
+        )
+        context.warn(f"{step.tag}: '{step.gold}' has nothing to go by: gold rows are {wanted}")
+
+
+def _probe(step: Judge, records: Records, judges: Sequence[str], items: Sequence[Item], judged: Mapping[tuple[int, str], Verdict],
+           kind: Kind, context: Context) -> None:  # fmt: skip
+    """Plants a note into the answer that a judge did not prefer, and looks whether it now does."""
+    count: dict[str, int] = {}
+    some = []
+    for at, item in enumerate(items):
+        if not item.why_not and not item.same and count.get(item.language, 0) < step.probes:
+            count[item.language] = count.get(item.language, 0) + 1
+            some.append(at)
+    notes = load_data(PROBES)
+    rubric = () if step.method == "pairwise" else step.criteria(kind)
+    for name in judges:
+        planted, goals = [], []
+        for at in some:
+            verdict = judged.get((at, name))
+            if verdict is None or verdict.score is None:
+                continue
+            if step.method == "pairwise":
+                side = "rejected" if verdict.score >= 0 else "chosen"
+                note, goal = own_prompt("probe", notes["pairwise"]).fill({})[0][1], 1.0 if side == "chosen" else -1.0
+            else:
+                side, level = next(iter(verdict.sides.items()))
+                numbers = rubric[0].numbers
+                goal = float(numbers[0] if level - numbers[0] >= numbers[-1] - level else numbers[-1])
+                told = {"score": f"{goal:.0f}", "keys": ", ".join(f'"{one.name}": {goal:.0f}' for one in rubric)}
+                note = own_prompt("probe", notes["direct"]).fill(told)[0][1]
+            planted.append(items[at].with_answer(side, items[at].answers[side] + note))
+            goals.append((side, goal))
+        found = step.judged(planted, kind, lambda _, name=name: [name], context)  # type: ignore[misc]
+        for at, (item, (side, goal)) in enumerate(zip(planted, goals, strict=True)):
+            verdict = found.get((at, name))
+            if verdict is not None and verdict.score is not None:
+                obeyed = (
+                    verdict.score * goal > 0 if step.method == "pairwise" else abs(verdict.sides[side] - goal) < 0.5
+                )
+                records[name, item.language].probed.append(obeyed)
+
+
+def _tell(step: Judge, judges: Mapping[str, str], found: pa.Table, context: Context) -> None:
+    rows = found.to_pylist()
+    for row in rows:
+        if row["refused"]:
+            context.warn(f"{step.tag}: '{row['judge']}' is not asked about '{row['language']}' any further: {row['figure']} {row['value']:.2f} "
+                         f"is beyond the limit of {row['limit']:g} ({row['n']:,} observations)")  # fmt: skip
+    told = {
+        (row["judge"], row["language"]) for row in rows if row["figure"] == step.agreement and row["value"] is not None
+    }
+    for judge, language in sorted({(row["judge"], row["language"]) for row in rows} - told):
+        if step.min_agreement[language] is not None:
+            context.warn(f"{step.tag}: '{judge}' is not checked against people for '{language}': there are no gold rows to tell '{step.agreement}'")  # fmt: skip

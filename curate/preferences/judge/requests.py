@@ -1,0 +1,251 @@
+"""What a judge is asked of each row, and what its answers come to: both orders of a pair, each criterion of a rubric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from curate.generation.common.derived_rows import hash_of
+from curate.generation.common.prompts import Prompt, fence, language_values, load_prompts, own_prompts
+from curate.generation.common.requests import Outcome, Question, ask, clean, whole
+from curate.preferences.judge.parsing import PAIR, Verdict, of_orders, probabilities, read_label, read_level
+from curate.preferences.judge.rendering import Item
+from curate.preferences.judge.rubric import (
+    ENGLISH,
+    Criterion,
+    Rubric,
+    keys,
+    levels,
+    pair_schema,
+    part,
+    rubric_text,
+    score_schema,
+)
+from curate.rows import Kind
+from curate.steps import Context
+from curate.steps.models import Answer, Request
+
+if TYPE_CHECKING:
+    from curate.preferences.judge.step import Judge
+
+Judged = dict[tuple[int, str], Verdict]
+"""(place of the item in its list, judge) → what it says."""
+_REASON = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    at: int
+    judge: str
+    part: str
+    """Pairwise: ``0`` with chosen first, ``1`` with rejected first. Direct: the side."""
+    criterion: int
+    """Which criterion is asked for alone; -1: all at once."""
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    value: float
+    """Pairwise: how far the first shown is preferred. Direct: nothing."""
+    levels: Mapping[str, float]
+    label: str
+    reason: str
+
+
+class Asking:
+    """The judges of a step, ready to be asked about rows of one kind."""
+
+    def __init__(self, step: Judge, kind: Kind, context: Context) -> None:
+        self.step, self.kind, self.context = step, kind, context
+        self.pairwise = step.method == "pairwise"
+        self.rubric: Rubric = () if self.pairwise and step.rubric == "auto" else step.criteria(kind)
+        self.prompts = load_prompts(step.template(kind)) if step.prompt is None else own_prompts("prompt", step.prompt)
+        self.labels = ("A", "B", "tie") if step.ties else ("A", "B")
+        self._hashes: dict[tuple[str, str], str] = {}
+        self._parts: dict[tuple[str, int], dict[str, str]] = {}
+
+    @property
+    def json(self) -> bool:
+        """Whether answers are JSON."""
+        return self.step.explain or self.step.constrain
+
+    # -------------------------------------------------------------------------------------------------------- asking
+    def judge(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Judged:
+        """What each judge says of each item. Those that cannot be judged, and pairs of equal answers, are asked of nobody.
+
+        Args:
+            judges: who is asked about an item.
+        """
+        found: dict[tuple[int, str], dict[str, list[Outcome[_Key, _Read]]]] = {}
+        for outcomes in ask(self._questions(items, judges), self._read, retries=self.step.retries):
+            for one in outcomes:
+                found.setdefault((one.key.at, one.key.judge), {}).setdefault(one.key.part, []).append(one)
+        read = self._of_pair if self.pairwise else self._of_levels
+        told = {key: read(parts) for key, parts in found.items()}
+        for at, item in enumerate(items):
+            if item.same and not item.why_not:
+                told |= {(at, name): Verdict(0.0) for name in judges(item)}
+        return told
+
+    def _questions(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Iterator[Question[_Key]]:
+        apart = not self.pairwise and (self.step.apart or not self.step.explain)
+        alone = range(len(self.rubric)) if apart else [-1]
+        for at, item in enumerate(items):
+            if item.why_not or item.same:
+                continue
+            for name in judges(item):
+                generator = self.context.model(name)
+                for part_name in ("0", "1") if self.pairwise else item.answers:
+                    for criterion in alone:
+                        messages, schema = self._messages(item, part_name, criterion)
+                        for sample in range(self.step.samples):
+                            top = self.step.top_logprobs if self.step.scoring == "logprobs" else 0
+                            request = Request(
+                                messages, self.step.sampling, sample, schema, top_logprobs=top, row=item.id
+                            )
+                            yield Question(_Key(at, name, part_name, criterion, sample), request, generator)
+
+    def _messages(
+        self, item: Item, part_name: str, criterion: int
+    ) -> tuple[tuple[tuple[str, str], ...], dict[str, Any] | None]:
+        told = self.spoken(item.language)
+        prompt = self._prompt(item.language)
+        values = {**language_values(item.language), **language_values(item.source_language, "source_language")}
+        values["prompt"] = item.shown
+        values["reference"] = ""
+        if item.reference is not None:
+            values["reference"] = f"{part('reference', told)}\n{fence(item.reference, 'reference')}\n\n"
+        if (told, criterion) not in self._parts:
+            self._parts[told, criterion] = self._said(told, criterion)
+        values |= self._parts[told, criterion]
+        if self.pairwise:
+            first, second = ("chosen", "rejected") if part_name == "0" else ("rejected", "chosen")
+            values["first"] = fence(item.answers[first], "answer_A")
+            values["second"] = fence(item.answers[second], "answer_B")
+            schema = pair_schema(self.step.ties, reason=self.step.explain)
+        else:
+            values["answer"] = fence(item.answers[part_name], "answer")
+            schema = score_schema(self._asked(criterion))
+        return prompt.fill(values), schema if self.json else None
+
+    def _said(self, language: str, criterion: int) -> dict[str, str]:
+        """What is said besides the material: what counts, and the form of the verdict."""
+        explain = self.step.explain
+        if self.pairwise:
+            counts = rubric_text(self.rubric, language, levels=False) if self.rubric else part("counts", language)
+            return {
+                "criteria": counts,
+                "form": part(
+                    ("reason" if explain else "verdict" if self.json else "label") + ("_tie" if self.step.ties else ""),
+                    language,
+                ),
+            }
+        asked = self._asked(criterion)
+        form = (
+            part("scores", language, keys=keys(asked)) if explain else part("score", language, levels=levels(asked[0]))
+        )
+        return {"criteria": rubric_text(asked, language), "form": form}
+
+    def _asked(self, criterion: int) -> Rubric:
+        return self.rubric if criterion < 0 else (self.rubric[criterion],)
+
+    def spoken(self, language: str) -> str:
+        """The language in which the judge is spoken to about rows in this one."""
+        return ENGLISH if self.step.instructions == "english" else language
+
+    def _prompt(self, language: str) -> Prompt:
+        # A template of the user's own says by itself for which languages it has another text.
+        return self.prompts[language if self.step.prompt is not None else self.spoken(language)]
+
+    def hash(self, language: str) -> str:
+        """16 hexadecimal digits of all that is said to a judge besides the row."""
+        told = self.spoken(language)
+        key = (told, language)
+        if key not in self._hashes:
+            self._hashes[key] = hash_of(self._prompt(language).turns, self._said(told, -1))
+        return self._hashes[key]
+
+    # ------------------------------------------------------------------------------------------------------- reading
+    def _read(self, key: _Key, answer: Answer) -> _Read:
+        whole(answer)
+        reason = ""
+        if self.step.explain:
+            reason = clean(str(answer.value["reason"]))[:_REASON]
+        if self.pairwise:
+            label = answer.value["verdict"] if self.json else read_label(answer.text, self.labels)
+            if self.step.scoring == "verdict":
+                return _Read(PAIR[label], {}, label, reason)
+            likely = probabilities(answer, self.labels, "verdict" if self.json else None)
+            return _Read(likely["A"] - likely["B"], {}, label, reason)
+        found = {}
+        for one in self._asked(key.criterion):
+            number = int(answer.value[one.name]) if self.step.explain else read_level(answer.text, one.numbers)
+            found[one.name] = (
+                float(number) if self.step.scoring == "verdict" else _expected(answer, one, self.step.explain)
+            )
+        return _Read(0.0, found, "", reason)
+
+    @staticmethod
+    def _of_pair(parts: Mapping[str, Sequence[Outcome[_Key, _Read]]]) -> Verdict:
+        """Both orders' answers as one verdict; without a usable answer in each there is none."""
+        values, said, reasons = [], [], []
+        first = decided = 0
+        problem = ""
+        for number, title in (("0", "chosen first"), ("1", "rejected first")):
+            outcomes = parts[number]
+            read = [one.value for one in outcomes if one.value is not None]
+            problem = problem or next((one.problem for one in outcomes if one.value is None), "")
+            values.append(sum(one.value for one in read) / len(read) if read else None)
+            said.append(" ".join(one.label for one in read) or "-")
+            reasons += [f"({title}) {one.reason}" for one in read[:1] if one.reason]
+            first += sum(one.value > 0 for one in read)
+            decided += sum(one.value != 0 for one in read)
+        one, two = values
+        return Verdict(
+            of_orders(one, two) if one is not None and two is not None else None,
+            orders=(one, two) if one is not None and two is not None else None,
+            said=tuple(said),
+            first=first,
+            decided=decided,
+            reason="\n".join(reasons),
+            problem=problem,
+        )
+
+    def _of_levels(self, parts: Mapping[str, Sequence[Outcome[_Key, _Read]]]) -> Verdict:
+        """The weighted mean over criteria of each answer; without all criteria of all answers there is no verdict."""
+        sides: dict[str, float] = {}
+        criteria: dict[str, dict[str, float]] = {}
+        reasons, problem = [], ""
+        for side, outcomes in parts.items():
+            problem = problem or next((one.problem for one in outcomes if one.value is None), "")
+            gathered: dict[str, list[float]] = {}
+            for one in outcomes:
+                for name, value in ({} if one.value is None else one.value.levels).items():
+                    gathered.setdefault(name, []).append(value)
+            reasons += [one.value.reason for one in outcomes[:1] if one.value is not None and one.value.reason]
+            if len(gathered) == len(self.rubric):
+                criteria[side] = {one.name: sum(gathered[one.name]) / len(gathered[one.name]) for one in self.rubric}
+                sides[side] = weighted(criteria[side], self.rubric)
+        if len(sides) < len(parts):
+            return Verdict(reason="\n".join(reasons), problem=problem)
+        score = sides["chosen"] - sides["rejected"] if "chosen" in sides else sides["answer"]
+        return Verdict(score, sides, criteria, reason="\n".join(reasons), problem=problem)
+
+
+def weighted(values: Mapping[str, float], rubric: Rubric) -> float:
+    """The mean over criteria, by weight."""
+    return sum(values[one.name] * one.weight for one in rubric) / sum(one.weight for one in rubric)
+
+
+def _expected(answer: Answer, criterion: Criterion, explain: bool) -> float:
+    likely = probabilities(answer, [str(number) for number in criterion.numbers], criterion.name if explain else None)
+    return sum(int(label) * share for label, share in likely.items())
+
+
+def compact(value: Any) -> str:
+    """JSON in one line."""
+    return orjson.dumps(value).decode()

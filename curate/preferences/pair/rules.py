@@ -1,0 +1,178 @@
+"""Of the candidates of one prompt, some pairs are worth learning from: the better one first, undecided ones never.
+
+Nothing here knows rows: a candidate is numbers (score, length, what it may be used for) and a digest of its answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Choose = Literal["best_worst", "best_random", "best_rest", "neighbours", "threshold", "all"]
+
+
+_ROUNDING = 1e-9  # 1.4 is 0.4 more than 1.0, whatever binary fractions say
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One candidate."""
+
+    place: int
+    """Where it stands among all rows."""
+    score: float
+    length: int
+    """Graphemes of its answer."""
+    text: bytes
+    """Digest of its answer's plain form: equal answers make no pair."""
+    chance: int
+    """A number from the seed and the row's id: it decides where scores do not."""
+    may_win: bool = True
+    may_lose: bool = True
+    translated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A better and a worse candidate."""
+
+    chosen: Entry
+    rejected: Entry
+
+    @property
+    def margin(self) -> float:
+        """By how much it is better; 0 where nothing was scored."""
+        difference = self.chosen.score - self.rejected.score
+        return 0.0 if math.isnan(difference) else difference
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer the chosen answer is."""
+        return max(1, self.chosen.length) / max(1, self.rejected.length)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which pairs are made of the candidates of a prompt; see :class:`curate.preferences.pair.step.Pair` for the meanings."""
+
+    choose: Choose
+    scored: bool
+    min_margin: float = 0.0
+    good: float | None = None
+    bad: float | None = None
+    most: int | None = None
+    max_ratio: float | None = None
+    translated: Literal["any", "same", "never_chosen"] = "any"
+    reuse: bool = False
+
+    def allows(self, chosen: Entry, rejected: Entry) -> bool:
+        """Whether these two may be a pair this way round."""
+        if not chosen.may_win or not rejected.may_lose or chosen.text == rejected.text:
+            return False
+        if self.scored and not (
+            chosen.score > rejected.score and chosen.score - rejected.score >= self.min_margin - _ROUNDING
+        ):
+            return False
+        if self.choose == "threshold" and (
+            (self.good is not None and chosen.score < self.good) or (self.bad is not None and rejected.score > self.bad)
+        ):
+            return False
+        if self.max_ratio is not None:
+            pair = Pair(chosen, rejected)
+            if max(pair.ratio, 1 / pair.ratio) > self.max_ratio:
+                return False
+        if self.translated == "same":
+            return chosen.translated == rejected.translated
+        return self.translated == "any" or not (chosen.translated and not rejected.translated)
+
+    def pairs(self, entries: Sequence[Entry]) -> list[Pair]:
+        """The pairs of one prompt's candidates, whose order does not matter."""
+        # Where scores are equal, chance: the order of models or a length must not decide who is the best.
+        ranked = sorted(entries, key=lambda one: (-one.score if self.scored else 0.0, one.chance, one.place))
+        return list(self._limited(_ORDERS[self.choose](self, ranked)))
+
+    def _limited(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
+        used: set[int] = set()
+        count = 0
+        alone = self.choose in ("best_worst", "threshold") and not self.reuse
+        for pair in pairs:
+            if self.most is not None and count >= self.most:
+                return
+            if alone and {pair.chosen.place, pair.rejected.place} & used:
+                continue
+            used |= {pair.chosen.place, pair.rejected.place}
+            count += 1
+            yield pair
+
+
+def _widest(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+    found = [Pair(a, b) for a in ranked for b in ranked if a is not b and rule.allows(a, b)]
+    yield from sorted(found, key=lambda one: (-one.margin, one.chosen.chance, one.rejected.chance))
+
+
+def _best_random(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+    for best in ranked:
+        others = [one for one in ranked if one is not best and rule.allows(best, one)]
+        if others:
+            yield from (Pair(best, one) for one in sorted(others, key=lambda one: (one.chance, one.place)))
+            return
+
+
+def _best_rest(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+    for best in ranked:
+        others = [Pair(best, one) for one in ranked if one is not best and rule.allows(best, one)]
+        if others:
+            yield from reversed(others)
+            return
+
+
+def _neighbours(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+    """Each with the next worse one that it may be paired with."""
+    for number, one in enumerate(ranked):
+        for other in ranked[number + 1 :]:
+            if rule.allows(one, other):
+                yield Pair(one, other)
+                break
+
+
+def _all(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+    in_order = sorted(ranked, key=lambda one: one.place)
+    for number, one in enumerate(in_order):
+        for other in in_order[number + 1 :]:
+            yield from (Pair(a, b) for a, b in ((one, other), (other, one)) if rule.allows(a, b))
+
+
+_ORDERS: dict[Choose, Callable[[Rule, Sequence[Entry]], Iterator[Pair]]] = {
+    "best_worst": _widest,
+    "threshold": _widest,
+    "best_random": _best_random,
+    "best_rest": _best_rest,
+    "neighbours": _neighbours,
+    "all": _all,
+}
+
+
+def balanced(pairs: Sequence[Pair], languages: Sequence[str], chances: Sequence[int]) -> list[int]:
+    """The places of pairs that stay when, in each language, length shall say nothing of who is better.
+
+    Pairs are put side by side by how many times one answer is longer (steps of a quarter in the logarithm to base 2); of each step as many
+    stay with the longer answer chosen as with the shorter. Those of equal length stay.
+    """
+    steps: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
+    kept = []
+    for place, (pair, language) in enumerate(zip(pairs, languages, strict=True)):
+        if pair.chosen.length == pair.rejected.length:
+            kept.append(place)
+            continue
+        step = int(np.floor(abs(math.log2(pair.ratio)) * 4))
+        sides = steps.setdefault((language, step), ([], []))
+        sides[pair.ratio < 1].append(place)
+    for sides in steps.values():
+        stay = min(map(len, sides))
+        for side in sides:
+            kept += sorted(side, key=lambda place: (chances[place], place))[:stay]
+    return sorted(kept)

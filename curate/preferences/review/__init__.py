@@ -1,0 +1,1 @@
+"""Human annotation: sheets to review, labels to read back."""

@@ -1,0 +1,269 @@
+"""Sheets for annotation tools, and what comes back from them: Argilla (a dataset folder, as its ``Dataset.from_disk`` reads) and Label Studio
+(tasks, and beside them the labelling configuration).
+
+Argilla: ``.argilla/dataset.json``, ``.argilla/settings.json``, ``records.json`` (version 2 of its SDK). Label Studio: a list of tasks ``{"data": …}``; its
+exports JSON and JSON-MIN are both read. Both were checked against the tools' own packages (``docs/review.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from xml.sax.saxutils import quoteattr
+
+import orjson
+
+from curate.engine.store.store import write_atomically
+from curate.errors import StepError
+from curate.files import regular
+from curate.preferences.review.sheet import TITLES, Asked, Sheet
+from curate.preferences.review.spreadsheets import (
+    Found,
+    plain,
+    read_delimited,
+    read_lines,
+    read_workbook,
+    write_delimited,
+    write_lines,
+    write_workbook,
+)
+
+Format = Literal["csv", "tsv", "jsonl", "xlsx", "argilla", "label-studio"]
+FORMATS: tuple[Format, ...] = ("csv", "tsv", "jsonl", "xlsx", "argilla", "label-studio")
+_HIDDEN = "_config.xml"
+
+
+def format_of(path: Path, asked: str | None) -> Format:
+    """The form of a file, by what was asked for, else by its name.
+
+    Raises:
+        StepError: neither tells.
+    """
+    for one in FORMATS:
+        if asked == one or (asked is None and path.suffix == f".{one}"):
+            return one
+    known = ", ".join(FORMATS)
+    raise StepError(
+        f"review: '{asked}' is no format; there are {known}" if asked else f"review: {path.name} does not tell its format; name it .csv, .tsv, .jsonl or .xlsx, or say --format ({known})"
+    )  # fmt: skip
+
+
+def targets(path: Path, form: Format) -> list[Path]:
+    """The files that writing a sheet makes."""
+    if form == "argilla":
+        return [path / ".argilla" / "dataset.json", path / ".argilla" / "settings.json", path / "records.json"]
+    if form == "label-studio":
+        return [path, path.with_name(path.stem + _HIDDEN)]
+    return [path] if form == "xlsx" else [path, path.with_name(path.stem + "_instructions.txt")]
+
+
+def write(sheet: Sheet, path: Path, form: Format) -> int:
+    """Writes a sheet.
+
+    Returns:
+        How many texts were cut because the form takes no longer ones.
+
+    Raises:
+        StepError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if form == "argilla":
+            return _write_argilla(sheet, path)
+        if form == "label-studio":
+            return _write_label_studio(sheet, path)
+        if form == "xlsx":
+            return write_workbook(sheet, path)
+        write_atomically(targets(path, form)[1], (sheet.instructions.strip() + "\n").encode())
+        return write_lines(sheet, path) if form == "jsonl" else write_delimited(sheet, path)
+    except OSError as error:
+        raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def read(path: Path) -> Iterator[Found]:
+    """What stands in a file that people filled: for each row and person the columns as texts, and the place.
+
+    Raises:
+        StepError: it cannot be read.
+    """
+    try:
+        if path.is_dir():
+            yield from _read_json(path / "records.json")
+            return
+        regular(path)
+        if path.suffix == ".xlsx":
+            yield from read_workbook(path)
+        elif path.suffix == ".json":
+            yield from _read_json(path)
+        elif path.suffix in (".jsonl", ".ndjson"):
+            yield from read_lines(path)
+        elif path.suffix in (".csv", ".tsv", ".txt"):
+            yield from read_delimited(path)
+        else:
+            raise StepError(f"review: {path.name} is none of .csv, .tsv, .xlsx, .jsonl, .json or an Argilla folder")
+    except OSError as error:
+        raise StepError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _read_json(path: Path) -> Iterator[Found]:
+    """Records of Argilla, tasks of Label Studio (JSON or JSON-MIN): told apart by what they hold."""
+    try:
+        given = orjson.loads(regular(path).read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise StepError(f"{path.name}: no JSON: {error}") from None
+    if not isinstance(given, list):
+        raise StepError(f"{path.name}: a list of tasks (Label Studio) or records (Argilla) is wanted")
+    for number, one in enumerate(given, 1):
+        place = f"entry {number}"
+        if not isinstance(one, Mapping):
+            raise StepError(f"{path.name}, {place}: an object is wanted")
+        if "fields" in one:
+            yield from _of_argilla(one, place)
+        elif isinstance(one.get("data"), Mapping):
+            yield from _of_task(one, place)
+        else:
+            yield from _of_flat_task(one, place)
+
+
+# ---------------------------------------------------------------------------------------------------------------- Argilla
+def _write_argilla(sheet: Sheet, path: Path) -> int:
+    (path / ".argilla").mkdir(parents=True, exist_ok=True)
+    files = targets(path, "argilla")
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in sheet.name) or "review"
+    fields = [
+        {"name": column, "title": TITLES[column], "required": at == 0, "type": "text", "settings": {"type": "text", "use_markdown": False}}
+        for at, column in enumerate(sheet.columns)
+    ]  # fmt: skip
+    shown = [name for name in sheet.shown if name != "scores"]
+    metadata = [
+        {"name": one, "title": one, "visible_for_annotators": one not in ("key", "version"), "settings": {"type": "terms", "values": None, "visible_for_annotators": one not in ("key", "version")}}
+        for one in ("key", "language", *shown)
+    ]  # fmt: skip
+    settings = {
+        "guidelines": sheet.instructions, "questions": [_argilla_question(one) for one in sheet.questions], "fields": fields, "vectors": [],
+        "metadata": metadata, "allow_extra_metadata": True, "distribution": {"strategy": "overlap", "min_submitted": 1}, "mapping": None,
+    }  # fmt: skip
+    records = [
+        {"id": one.id, "fields": {column: text for column, text in one.texts.items() if text or column == sheet.columns[0]},
+         "metadata": {"key": one.key, "language": one.language, **{name: one.shown[name] for name in shown if one.shown.get(name)}},
+         "suggestions": {}, "responses": {}, "vectors": {}}
+        for one in sheet.entries
+    ]  # fmt: skip
+    about = {"name": name, "guidelines": sheet.instructions, "allow_extra_metadata": True}
+    for file, content in zip(files, (about, settings, records), strict=True):
+        write_atomically(file, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    return 0
+
+
+def _argilla_question(one: Asked) -> dict[str, Any]:
+    settings: dict[str, Any]
+    if one.kind == "text":
+        settings = {"type": "text", "use_markdown": False}
+    elif one.kind == "rating":
+        settings = {"type": "rating", "options": [{"value": int(option)} for option in one.options]}
+    else:
+        options = [{"value": option, "text": option, "description": None} for option in one.options]
+        settings = {"type": "label_selection", "options": options, "visible_options": None}
+    return {"name": one.name, "title": one.title, "description": None, "required": one.required, "settings": settings, "type": settings["type"]}  # fmt: skip
+
+
+def _of_argilla(record: Mapping[str, Any], place: str) -> Iterator[Found]:
+    """One entry for each person who responded."""
+    metadata = record.get("metadata") or {}
+    same = {
+        "id": plain(record.get("id")),
+        "key": plain(metadata.get("key")),
+        "language": plain(metadata.get("language")),
+    }
+    people: dict[str, dict[str, str]] = {}
+    for question, given in (record.get("responses") or {}).items():
+        for one in given if isinstance(given, Sequence) and not isinstance(given, str) else ():
+            if isinstance(one, Mapping) and one.get("status") not in ("discarded", "draft"):
+                people.setdefault(plain(one.get("user_id")), {})[str(question)] = plain(one.get("value"))
+    for who, said in people.items():
+        yield place, {**same, **said, "annotator": who}
+    if not people:
+        yield place, same
+
+
+# ------------------------------------------------------------------------------------------------------------ Label Studio
+def _write_label_studio(sheet: Sheet, path: Path) -> int:
+    tasks = [
+        {"data": {"id": one.id, "key": one.key, "language": one.language, **{column: one.texts.get(column, "") for column in sheet.columns},
+                  **{name: one.shown.get(name, "") for name in sheet.shown}}}
+        for one in sheet.entries
+    ]  # fmt: skip
+    files = targets(path, "label-studio")
+    write_atomically(files[0], orjson.dumps(tasks, option=orjson.OPT_INDENT_2))
+    write_atomically(files[1], label_studio_config(sheet).encode())
+    return 0
+
+
+def label_studio_config(sheet: Sheet) -> str:
+    """The labelling configuration of a sheet: each text in its own direction, then the questions."""
+    anchor = sheet.columns[-1] if sheet.columns[-1] != "source_language" else sheet.columns[0]
+    lines = ["<View>", f'  <Header value={quoteattr(" ".join(sheet.instructions.split()))} size="5"/>']
+    for name in sheet.shown:
+        lines.append(f'  <Text name="{name}" value="${name}"/>')
+    for column in sheet.columns:
+        # plaintext: each paragraph runs in the direction of its first letter.
+        lines += [
+            f"  <Header value={quoteattr(TITLES[column])}/>",
+            '  <View style="unicode-bidi: plaintext; text-align: start; white-space: pre-wrap">',
+            f'    <Text name="{column}" value="${column}"/>',
+            "  </View>",
+        ]
+    for one in sheet.questions:
+        required = ' required="true"' if one.required else ""
+        lines.append(f"  <Header value={quoteattr(one.title)}/>")
+        if one.kind == "choice":
+            lines.append(f'  <Choices name="{one.name}" toName="{anchor}" choice="single" showInline="true"{required}>')
+            lines += [f"    <Choice value={quoteattr(option)}/>" for option in one.options]
+            lines.append("  </Choices>")
+        elif one.kind == "rating":
+            lines.append(f'  <Rating name="{one.name}" toName="{anchor}" maxRating="{len(one.options)}"/>')
+        else:
+            lines.append(
+                f'  <TextArea name="{one.name}" toName="{anchor}" rows="3" maxSubmissions="1" editable="true"/>'
+            )
+    return "\n".join([*lines, "</View>", ""])
+
+
+def _of_task(task: Mapping[str, Any], place: str) -> Iterator[Found]:
+    """One entry for each annotation that was not skipped."""
+    data = task["data"]
+    same = {name: plain(data.get(name)) for name in ("id", "key", "language")}
+    done = 0
+    for one in task.get("annotations") or task.get("completions") or ():
+        if not isinstance(one, Mapping) or one.get("was_cancelled"):
+            continue
+        said = {}
+        for region in one.get("result") or ():
+            value = region.get("value") or {}
+            given = next((value[kind] for kind in ("choices", "rating", "text") if kind in value), None)
+            said[plain(region.get("from_name"))] = _joined(given)
+        done += 1
+        yield place, {**same, **said, "annotator": _who(one.get("completed_by"))}
+    if not done:
+        yield place, same
+
+
+def _of_flat_task(task: Mapping[str, Any], place: str) -> Iterator[Found]:
+    """JSON-MIN: data and answers side by side, the task's own id under the same name as ours or not at all."""
+    said = {str(name): _joined(value) for name, value in task.items()}
+    yield place, {**said, "annotator": _who(task.get("annotator"))}
+
+
+def _who(given: Any) -> str:
+    if isinstance(given, Mapping):
+        return plain(given.get("email") or given.get("id"))
+    return plain(given)
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _joined(next((value[kind] for kind in ("choices", "rating", "text") if kind in value), None))
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "\n".join(map(_joined, value))
+    return plain(value)

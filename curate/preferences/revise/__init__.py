@@ -1,0 +1,1 @@
+"""Makes preference pairs by revising or spoiling an answer."""

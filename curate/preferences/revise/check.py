@@ -1,0 +1,178 @@
+"""Whether a correction is better than what it corrects: by judges in both orders, by nearness to a reference, or by the final answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from curate.errors import StepError
+from curate.preferences.judge import reference as judge_encoder
+from curate.preferences.judge.parsing import Verdict
+from curate.preferences.judge.rendering import Item, references_of
+from curate.preferences.judge.requests import Asking
+from curate.preferences.judge.self_preference import plain_name, refuse_self
+from curate.preferences.judge.step import Judge
+from curate.preferences.vote.extract import Found, Reader
+from curate.rows import Kind
+from curate.steps import Context, Rows
+
+if TYPE_CHECKING:
+    from curate.preferences.revise.step import Revise
+
+Word = Literal["better", "worse", "same", "unchanged", "unassessed", "unchecked"]
+_MARGIN = {"judge": 0.5, "reference": 0.02, "answer": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Two:
+    """A first answer and its correction."""
+
+    place: int
+    id: str
+    group: str
+    language: str
+    prompt: tuple[tuple[str, str], ...]
+    first: str
+    corrected: str
+    chosen: str | None = None
+    """The reference of a preference row itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check says."""
+
+    word: Word
+    first: float | None = None
+    corrected: float | None = None
+    margin: float | None = None
+    reason: str = ""
+    problem: str = ""
+    """Why judges gave no verdict: the row failed."""
+
+
+class Check:
+    """The check of a step, ready to be asked."""
+
+    def __init__(self, step: Revise, context: Context) -> None:
+        self.step, self.context = step, context
+
+    def refuse_self(self, rows: Rows) -> None:
+        """Stops where a judge would judge its own work.
+
+        Raises:
+            StepError: so it is.
+        """
+        step = self.step
+        if not step.judges or step.allow_self:
+            return
+        names = {name: self.context.model_name(name) for name in step.judges}
+        correctors = {} if step.model is None else {plain_name(self.context.model_name(step.model)): step.model}
+        for name, model in names.items():
+            if plain_name(model) in correctors:
+                raise StepError(f"revise: '{name}' would judge its own corrections ({model}); name another judge, or write 'allow_self: true'")  # fmt: skip
+        refuse_self(rows, names, self.context, self.step.tag)
+
+    def of(self, given: Sequence[Two]) -> list[Checked]:
+        """What the check says of each pair, in order."""
+        by = self.step.by or "none"
+        if by == "none":
+            return [Checked("unchecked") for _ in given]
+        if by == "judge":
+            return self._judged(given)
+        return self._near(given) if by == "reference" else self._answered(given)
+
+    # -------------------------------------------------------------------------------------------------------- judges
+    def _judged(self, given: Sequence[Two]) -> list[Checked]:
+        step = self.step
+        judge = Judge(model=step.judges, method="pairwise", instructions=step.instructions, retries=step.retries)
+        items = [self._item(at, one) for at, one in enumerate(given)]
+        told = Asking(judge, Kind.PREFERENCE, self.context).judge(items, lambda item: step.judges)
+        found = []
+        for at, one in enumerate(given):
+            verdicts = [told[at, name] for name in step.judges if (at, name) in told]
+            scored = [verdict.score for verdict in verdicts if verdict.score is not None]
+            reason = "\n\n".join(verdict.reason for verdict in verdicts if verdict.reason)
+            if not scored:
+                problem = next((verdict.problem for verdict in verdicts if verdict.problem), "no judge gave a verdict")
+                found.append(Checked("unassessed", reason=reason, problem=f"no verdict: {problem}"))
+                continue
+            margin = sum(scored) / len(scored)
+            # How often each was preferred, over judges and orders.
+            votes = [sign for verdict in verdicts for sign in _preferred(verdict)]
+            sides = [sum(vote == side for vote in votes) / len(votes) if votes else 0.5 for side in (-1, 1)]
+            found.append(self._word(one, margin, sides[0], sides[1], reason))
+        return found
+
+    @staticmethod
+    def _item(at: int, one: Two) -> Item:
+        return Item(
+            at, one.id, one.language, one.language, one.prompt, {"chosen": one.corrected, "rejected": one.first}
+        )
+
+    # ----------------------------------------------------------------------------------------------------- references
+    def _reference(self, one: Two) -> tuple[str, str] | None:
+        if self.step.reference is None:
+            return None if one.chosen is None else (one.chosen, one.language)
+        known = references_of(self.step.reference, self.context)
+        return known.find(one.group, one.language, self.step.reference_language)
+
+    def _near(self, given: Sequence[Two]) -> list[Checked]:
+        assert self.step.encoder is not None
+        encoder = self.step.encoder
+        items = []
+        for at, one in enumerate(given):
+            found = self._reference(one)
+            text, tag = found if found is not None else ("", "")
+            why = "" if text.strip() else "reference"
+            answers = {"chosen": one.corrected, "rejected": one.first}
+            items.append(Item(at, one.id, one.language, one.language, one.prompt, answers, text or None, tag, why))
+        judge = Judge(model=encoder, method="reference", reference=self.step.reference or "-", strict=self.step.strict)
+        told = judge_encoder.compare(judge, items, lambda item: (encoder,), self.context)
+        checked = []
+        for at, one in enumerate(given):
+            verdict = told.get((at, encoder), Verdict())
+            if verdict.score is None:
+                checked.append(Checked("unassessed"))
+                continue
+            checked.append(self._word(one, verdict.score, verdict.sides["rejected"], verdict.sides["chosen"]))
+        return checked
+
+    def _answered(self, given: Sequence[Two]) -> list[Checked]:
+        reader = Reader(self.step.answer)
+        checked = []
+        for one in given:
+            asked = "\n\n".join(text for role, text in one.prompt if role == "user")
+            reference = self._reference(one)
+            gold = None if reference is None else reader.gold(reference[0], reference[1], asked)
+            if gold is None:
+                checked.append(Checked("unassessed"))
+                continue
+            first, corrected = (
+                float(_same(reader.find(text, one.language, asked), gold)) for text in (one.first, one.corrected)
+            )
+            checked.append(self._word(one, corrected - first, first, corrected))
+        return checked
+
+    def _word(self, one: Two, margin: float, first: float, corrected: float, reason: str = "") -> Checked:
+        least = self.step.min_margin[one.language]
+        least = _MARGIN[self.step.by or "judge"] if least is None else least
+        # A bit less than the limit is the limit: margins are means.
+        enough = abs(margin) >= least - 1e-9 and margin != 0
+        word: Word = "same" if not enough else "better" if margin > 0 else "worse"
+        return Checked(word, round(first, 4), round(corrected, 4), round(margin, 4), reason)
+
+
+def _preferred(verdict: Verdict) -> list[int]:
+    """For each order the side that was preferred: 1 the correction, -1 the first answer, 0 neither."""
+    if verdict.orders is None:
+        return []
+    one, two = verdict.orders
+    return [(one > 0) - (one < 0), (two < 0) - (two > 0)]
+
+
+def _same(found: Found | None, gold: Found) -> bool:
+    if found is None:
+        return False
+    return bool(({found.answer, found.other} - {""}) & ({gold.answer, gold.other} - {""}))

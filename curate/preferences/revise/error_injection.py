@@ -1,0 +1,95 @@
+"""Errors are put into good answers: by rule, or thought of by a model that is told to make one step wrong and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from curate.generation.common.derived_rows import random_numbers
+from curate.generation.common.prompts import fence
+from curate.generation.common.requests import Broken, Question, clean, whole
+from curate.preferences.pair.candidates import plain
+from curate.preferences.revise.cases import Case, Key
+from curate.preferences.revise.error_injection_rules import RULES, Fault, faults, replaced, steps_of
+from curate.preferences.revise.prompts import said, shown
+from curate.steps.models import Answer
+
+if TYPE_CHECKING:
+    from curate.preferences.revise.worker import Work
+
+_ERROR = {
+    "type": "object", "properties": {"step": {"type": "integer"}, "wrong": {"type": "string"}, "error": {"type": "string"}},
+    "required": ["step", "wrong", "error"], "additionalProperties": False,
+}  # fmt: skip
+
+
+def injected(work: Work, cases: Sequence[Case]) -> list[Case]:
+    """A case for each wrong version of each answer."""
+    rules = tuple(rule for rule in RULES if rule in work.step.errors)
+    thought = _thought(work, cases) if "model" in work.step.errors else {}
+    seeds = random_numbers(work.context.seed, work.rows.ids, "revise", work.context.draw)
+    found = []
+    for at, case in enumerate(cases):
+        if case.problem:
+            found.append(case)
+            continue
+        made = thought.get(at, [])[: work.step.n]
+        more = faults(case.first, case.language, rules, work.step.n, seeds[case.place]) if rules else []
+        known = {one.answer for one in made}
+        made = [*made, *(one for one in more if one.answer not in known)][: work.step.n]
+        if not made:
+            work.left[f"no error fits ({case.language})"] += 1
+        for fault in made:
+            one = Case(case.place, case.language, case.prompt, fault.answer, case.first, fault.answer, fault=fault)
+            one.served = case.served
+            told = fault.note or _told(fault, case.language)
+            one.rounds.append((told, case.first))
+            found.append(one)
+    return found
+
+
+def _told(fault: Fault, language: str) -> str:
+    text = said("missing" if fault.rule == "drop" else "fault", language)
+    # A text of ours: only these two stand in braces.
+    return text.replace("{wrong}", fault.wrong.strip()).replace("{right}", fault.right.strip())
+
+
+def _thought(work: Work, cases: Sequence[Case]) -> dict[int, list[Fault]]:
+    """Errors that the model thought of, for each case."""
+    model = work.step.model
+    assert model is not None
+    only = work.step.errors == ("model",)
+    steps = [steps_of(case.first, case.language) for case in cases]
+
+    def questions() -> Iterator[Question[Key]]:
+        for at, case in enumerate(cases):
+            numbered = "\n".join(f"{number}. {one.text.strip()}" for number, one in enumerate(steps[at], 1))
+            values = {"request": shown(case.prompt), "steps": fence(numbered, "answer")}
+            for part in range(work.step.n if only else 1):
+                yield work.question(Key(at, model, part), case, "inject", values, _ERROR, part)
+
+    def read(key: Key, answer: Answer) -> Fault:
+        whole(answer)
+        own, number = steps[key.case], int(answer.value["step"])
+        wrong = clean(str(answer.value["wrong"])).strip()
+        if not 1 <= number <= len(own):
+            raise Broken(f"'step' must be a number from 1 to {len(own)}")
+        right = own[number - 1].text
+        wrong = wrong.removeprefix(f"{number}. ") if not right.lstrip().startswith(f"{number}. ") else wrong
+        if not wrong or plain(wrong) == plain(right):
+            raise Broken("'wrong' says what stood there before; it must be wrong")
+        if "\n" in wrong and "\n" not in right:
+            raise Broken("'wrong' must be that one step, in one line")
+        lead = right[: len(right) - len(right.lstrip())]
+        return replaced(own, number - 1, lead + wrong, "model", clean(str(answer.value["error"])).strip())
+
+    found: dict[int, list[Fault]] = {}
+    for one in work.ask(questions(), read):
+        if one.value is not None and one.value.answer not in {fault.answer for fault in found.get(one.key.case, [])}:
+            found.setdefault(one.key.case, []).append(one.value)
+            cases[one.key.case].served = one.answer.served
+        elif one.value is None and (only and not one.key.part):
+            cases[one.key.case].fails(one)
+    for at in found:
+        cases[at].problem = ""
+    return found

@@ -1,0 +1,336 @@
+"""What ``revise`` asks for a batch of rows, stage by stage: all reviews, then all corrections, then the check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from curate.generation.common.conversations import split_reasoning
+from curate.generation.common.derived_rows import failed, hash_of
+from curate.generation.common.prompts import Prompts, disarm, fence, language_values
+from curate.generation.common.requests import Broken, Outcome, Question, ask, check_languages, clean, whole
+from curate.preferences.pair.candidates import plain, split_turns
+from curate.preferences.revise.cases import Case, Key
+from curate.preferences.revise.check import Check, Checked, Two
+from curate.preferences.revise.error_injection import injected
+from curate.preferences.revise.layouts import Made, made_rows
+from curate.preferences.revise.prompts import Asked, perspective, prompts_of, said, shown
+from curate.rows import Kind
+from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps.models import Answer, Request
+
+if TYPE_CHECKING:
+    from curate.preferences.revise.step import Revise
+
+V = TypeVar("V")
+Messages = tuple[tuple[str, str], ...]
+_LONGEST = 4_000
+
+_CRITIQUE = {
+    "type": "object", "properties": {"critique": {"type": "string"}, "flawed": {"type": "boolean"}},
+    "required": ["critique", "flawed"], "additionalProperties": False,
+}  # fmt: skip
+_LIST = {"type": "array", "items": {"type": "string"}}
+_CONTRAST = {
+    "type": "object", "properties": {"differences": _LIST, "checklist": _LIST},
+    "required": ["differences", "checklist"], "additionalProperties": False,
+}  # fmt: skip
+
+
+class Work:
+    """One call of ``make``."""
+
+    def __init__(self, step: Revise, rows: Rows, context: Context) -> None:
+        self.step, self.rows, self.context = step, rows, context
+        self.prompts: dict[Asked, Prompts] = {name: prompts_of(name, step.templates) for name in step.asked()}
+        self.bad: list[BadRow] = []
+        self.left = Counter[str]()
+        self.check = Check(step, context)
+
+    def run(self) -> Iterator[NewRows]:
+        step = self.step
+        self.check.refuse_self(self.rows)
+        languages = [tag for tag in dict.fromkeys(self.rows.language) if tag is not None]
+        asked = dict.fromkeys([*((step.model,) if step.model and step.asked() else ()), *(step.everyone if step.mode != "inject" else ()), *step.judges])  # fmt: skip
+        check_languages(self.context, step.tag, asked, languages, strict=step.strict)
+        if self.context.draw and step.asked() and step.sampling.temperature == 0:
+            self.context.warn("revise: more rows are wanted, but at temperature 0 an answer has one correction only")
+        cases = list(self._cases())
+        if step.mode == "inject":
+            cases = injected(self, cases)
+        elif step.mode == "contrast":
+            self._contrasted(cases)
+        else:
+            self._criticised(cases)
+        yield self._made(cases)
+
+    def _cases(self) -> Iterator[Case]:
+        table = self.rows.table
+        for place, language in enumerate(self.rows.language.to_list()):
+            if not self.context.wants(language):
+                continue
+            good = None
+            if self.rows.kind is Kind.PREFERENCE:
+                prompt = tuple(table["prompt"][place].as_py())
+                rejected, chosen = (_text(table[name][place].as_py()) for name in ("rejected", "chosen"))
+                first, good = (chosen, None) if self.step.mode == "inject" else (rejected, chosen)
+            else:
+                one = split_turns(table["messages"][place].as_py())
+                prompt, first = one.prompt, one.answer
+            if not first.strip() or not any(turn["role"] == "user" and turn["content"].strip() for turn in prompt):
+                self.bad.append(failed(self.rows, place, "there is no answer to a user turn that could be revised"))
+            elif self.step.correct == "chosen" and not (good or "").strip():
+                self.bad.append(failed(self.rows, place, "there is no chosen answer"))
+            else:
+                yield Case(place, language, prompt, first, good, current=first)
+
+    # -------------------------------------------------------------------------------------------------------- critique
+    def _criticised(self, cases: Sequence[Case]) -> None:
+        for number in range(self.step.rounds):
+            notes = self._reviews(cases)
+            if self.step.correct == "chosen":
+                for at, told in notes.items():
+                    cases[at].rounds.append((told, cases[at].good or ""))
+                return
+            self._correct(cases, notes, number)
+
+    def _reviews(self, cases: Sequence[Case]) -> dict[int, str]:
+        """What is wrong with each answer, by all critics together; an answer with which nothing is wrong is settled."""
+
+        def questions() -> Iterator[Question[Key]]:
+            for at, case in enumerate(cases):
+                if not case.live:
+                    continue
+                reference = ""
+                if self.step.correct == "chosen":
+                    told = said("better", self._spoken(case.language))
+                    reference = f"{told}\n{fence(case.good or '', 'reference')}\n\n"
+                for part, view in enumerate(self.step.perspectives):
+                    values = {"perspective": perspective(view, self._spoken(case.language)), "request": shown(case.prompt),
+                              "reference": reference, "answer": fence(case.current, "answer")}  # fmt: skip
+                    for who in self.step.everyone:
+                        yield self.question(Key(at, who, part), case, "critique", values, _CRITIQUE)
+
+        found: dict[int, list[Outcome[Key, tuple[str, bool]]]] = {}
+        for one in self.ask(questions(), self._critique):
+            found.setdefault(one.key.case, []).append(one)
+        notes = {}
+        for at, outcomes in found.items():
+            read = [one.value for one in outcomes if one.value is not None]
+            if not read:
+                cases[at].settled = bool(cases[at].rounds)  # what the rounds before made is whole
+                if not cases[at].settled:
+                    cases[at].fails(outcomes[0])
+                continue
+            told = list(dict.fromkeys(text for text, flawed in read if flawed))
+            if told:
+                notes[at] = "\n\n".join(told)
+            else:
+                self._settle(cases[at], read[0][0])
+        return notes
+
+    @staticmethod
+    def _settle(case: Case, fine: str) -> None:
+        case.settled = True
+        case.fine = "" if case.rounds else fine
+
+    @staticmethod
+    def _critique(key: Key, answer: Answer) -> tuple[str, bool]:
+        whole(answer)
+        text = clean(str(answer.value["critique"])).strip()
+        if answer.value["flawed"] and not text:
+            raise Broken("it says that the answer is flawed, but not what is wrong")
+        return text, bool(answer.value["flawed"])
+
+    def _correct(self, cases: Sequence[Case], notes: Mapping[int, str], number: int) -> None:
+        """The answers again, by the notes. One that stays as it is, is settled."""
+        model = self.step.model
+        assert model is not None
+
+        def questions() -> Iterator[Question[Key]]:
+            for at, told in notes.items():
+                case = cases[at]
+                values = {
+                    "request": shown(case.prompt),
+                    "answer": fence(case.current, "answer"),
+                    "notes": fence(told, "notes"),
+                }
+                yield self.question(Key(at, model), case, "correct", values, None)
+
+        for one in self.ask(questions(), self._text):
+            case = cases[one.key.case]
+            if one.value is None:
+                case.settled = bool(case.rounds)  # what the rounds before made is whole
+                if not case.settled:
+                    case.fails(one)
+            elif plain(one.value) == plain(case.current):
+                case.settled = True
+            else:
+                case.rounds.append((notes[one.key.case], one.value))
+                case.current, case.served = one.value, one.answer.served
+
+    # -------------------------------------------------------------------------------------------------------- contrast
+    def _contrasted(self, cases: Sequence[Case]) -> None:
+        others: dict[int, list[str]] = {at: [] if case.good is None else [case.good] for at, case in enumerate(cases)}
+        problems: dict[int, Outcome[Key, str]] = {}
+
+        def solve() -> Iterator[Question[Key]]:
+            for at, case in enumerate(cases):
+                spoken = self._spoken(case.language)
+                for part, view in enumerate(self.step.perspectives):
+                    told = self._filled("solve", case, {"perspective": perspective(view, spoken)})
+                    turns = [(turn["role"], disarm(turn["content"])) for turn in case.prompt if turn["role"] in ("system", "user", "assistant")]  # fmt: skip
+                    system = "\n\n".join([*(text for role, text in (*turns[:1], *told) if role == "system")])
+                    rest = turns[1:] if turns and turns[0][0] == "system" else turns
+                    messages = (("system", system), *(one for one in told if one[0] != "system"), *rest)
+                    for who in self.step.everyone:
+                        request = Request(messages, self.step.sampling, self._sample, row=self._id(case))
+                        yield Question(Key(at, who, part), request, self.context.model(who))
+
+        for one in self.ask(solve(), self._text):
+            if one.value is None:
+                problems.setdefault(one.key.case, one)
+            else:
+                others[one.key.case].append(one.value)
+
+        def contrast() -> Iterator[Question[Key]]:
+            model = self.step.model
+            assert model is not None
+            for at, case in enumerate(cases):
+                texts = list(dict.fromkeys([case.first, *others[at]]))
+                if len(texts) < 2:
+                    if at in problems and not others[at]:
+                        case.fails(problems[at])
+                    else:
+                        self._settle(case, "")
+                    continue
+                answers = "\n".join(fence(text, f"answer_{number}") for number, text in enumerate(texts, 1))
+                yield self.question(Key(at, model), case, "contrast", {"request": shown(case.prompt), "answers": answers}, _CONTRAST)  # fmt: skip
+
+        notes = {}
+        for listed in self.ask(contrast(), self._checklist):
+            case = cases[listed.key.case]
+            if listed.value is None:
+                case.fails(listed)
+            elif not listed.value:
+                self._settle(case, "")
+            else:
+                notes[listed.key.case] = "\n".join(f"- {item}" for item in listed.value)
+        self._correct(cases, notes, 0)
+
+    @staticmethod
+    def _checklist(key: Key, answer: Answer) -> list[str]:
+        """What is to be checked; where only differences are named, these."""
+        whole(answer)
+        for name in ("checklist", "differences"):
+            items = [clean(" ".join(str(item).split()).lstrip("-•* ")) for item in answer.value[name]]
+            if found := list(dict.fromkeys(item for item in items if item)):
+                return found
+        return []
+
+    # ------------------------------------------------------------------------------------------------------------ asking
+    @property
+    def _sample(self) -> int:
+        return self.context.draw
+
+    def _spoken(self, language: str) -> str:
+        return "en" if self.step.instructions == "english" else language
+
+    def _id(self, case: Case) -> str:
+        return str(self.rows.ids[case.place])
+
+    def _filled(self, name: Asked, case: Case, values: Mapping[str, str]) -> Messages:
+        prompts = self.prompts[name]
+        # A template of the user's own says by itself for which languages it has another text.
+        prompt = prompts[case.language if name in self.step.templates else self._spoken(case.language)]
+        return prompt.fill({**language_values(case.language), **values})
+
+    def question(self, key: Key, case: Case, name: Asked, values: Mapping[str, str], schema: Mapping[str, Any] | None,
+                  part: int = 0) -> Question[Key]:  # fmt: skip
+        sample = self._sample * self.step.n + part
+        request = Request(self._filled(name, case, values), self.step.sampling, sample, schema, row=self._id(case))
+        return Question(key, request, self.context.model(key.who))
+
+    def ask(self, questions: Iterable[Question[Key]], read: Callable[[Key, Answer], V]) -> Iterator[Outcome[Key, V]]:
+        for outcomes in ask(questions, read, retries=self.step.retries):
+            yield from outcomes
+
+    def _text(self, key: Key, answer: Answer) -> str:
+        whole(answer)
+        text = split_reasoning(clean(answer.text), self.step.reasoning_tags)[1].strip()
+        if not text:
+            raise Broken("it is empty")
+        return text
+
+    def hash(self, language: str) -> str:
+        """16 hexadecimal digits of all that models were told besides the row; empty where none was asked."""
+        if not self.prompts:
+            return ""
+        used = {}
+        for name, prompts in self.prompts.items():
+            prompt = prompts[language if name in self.step.templates else self._spoken(language)]
+            used[name] = prompt.hash
+        views = [perspective(view, self._spoken(language)) for view in self.step.perspectives]
+        return hash_of(used, views)
+
+    # ------------------------------------------------------------------------------------------------------------ making
+    def _made(self, cases: Sequence[Case]) -> NewRows:
+        done = []
+        for case in cases:
+            if case.problem and case.cut and self.step.on_length == "drop":
+                self.left["cut off"] += 1
+            elif case.problem:
+                self.bad.append(failed(self.rows, case.place, case.problem, case.raw))
+            else:
+                done.append(case)
+        made = []
+        for case, checked in zip(done, self._checked(done), strict=True):
+            if checked.problem:
+                self.bad.append(failed(self.rows, case.place, checked.problem, checked.reason))
+            elif self._kept(checked):
+                made.append(Made(case, checked))
+            else:
+                self.left[f"{checked.word} ({case.language})"] += 1
+        self._tell()
+        return NewRows(made_rows(self, made), tuple(self.bad))
+
+    def _checked(self, cases: Sequence[Case]) -> list[Checked]:
+        groups = self.rows.table["group_id"].to_pylist()
+
+        def two(case: Case) -> Two:
+            turns = tuple((turn["role"], turn["content"]) for turn in case.prompt)
+            corrected = case.rounds[-1][1] if case.rounds else case.first
+            chosen = None if self.step.mode == "inject" else case.good
+            return Two(
+                case.place, self._id(case), groups[case.place], case.language, turns, case.first, corrected, chosen
+            )
+
+        changed = [plain(case.rounds[-1][1]) != plain(case.first) if case.rounds else False for case in cases]
+        # Of an answer that stays as it is, the final answer is still to be looked up: to stay with a wrong one is no virtue.
+        look = [moved or (self.step.by == "answer" and self.step.unchanged == "keep") for moved in changed]
+        told = iter(self.check.of([two(case) for case, wanted in zip(cases, look, strict=True) if wanted]))
+        found = []
+        for moved, wanted in zip(changed, look, strict=True):
+            one = next(told) if wanted else Checked("unchanged")
+            found.append(one if moved else Checked("unchanged", one.first, one.corrected, one.margin))
+        return found
+
+    def _kept(self, checked: Checked) -> bool:
+        step = self.step
+        if checked.word == "unchanged":
+            return step.unchanged == "keep" and (step.by != "answer" or checked.first == 1)
+        if checked.word == "unassessed":
+            return step.unassessed == "keep"
+        if checked.word in ("better", "unchecked"):
+            return True
+        return step.worse == "keep" or (step.worse == "turn" and checked.word == "worse")
+
+    def _tell(self) -> None:
+        if self.left:
+            listed = ", ".join(f"{count:,} {name}" for name, count in sorted(self.left.items()))
+            self.context.warn(f"revise: of {len(self.rows):,} rows, no row was made of {listed}")
+
+
+def _text(turns: Sequence[Mapping[str, str]]) -> str:
+    return "\n\n".join(turn["content"] for turn in turns if turn["role"] == "assistant")

@@ -1,0 +1,1 @@
+"""Self-consistency: votes over the final answers of several samples."""

@@ -1,0 +1,359 @@
+"""An answer is as good as the share of samples that come to it: of many answers to one prompt, each votes for what it says in the end.
+
+Self-consistency (Wang et al. 2023), here for preference rows: the score ``vote`` of a row is the share of its final answer, ``pair`` makes
+the most voted chosen and the least voted rejected, and prompts that no answer wins clearly are dropped. With ``across: group`` the answers in
+all languages of one item vote together (cross-lingual consistency): a language's answers are measured by what is said in the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, PositiveInt, model_validator
+
+from curate.catalog.params import Decision, PerLanguage, RowsName
+from curate.data_files import DataFile
+from curate.preferences.pair.candidates import Candidate, candidates, prompt_keys
+from curate.preferences.vote.answer_phrases import ANSWERS
+from curate.preferences.vote.extract import Form, Found, Reader
+from curate.preferences.vote.numbers import Percent, Sign
+from curate.rows import Kind
+from curate.rows.fields import latest_value
+from curate.rows.kinds import ATTRIBUTES, SCORES
+from curate.steps import Context, GlobalStep, Rows, StepError
+from curate.text.numbers import NUMBER_WORDS
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_WHOLE = 1 << 30
+"""A whole vote. Votes are counted in integers, so that no order of rows can change a sum."""
+_NEARLY = 1e-9
+
+
+class Vote(GlobalStep):
+    """Counts, over all answers to a prompt, how many come to each final answer.
+
+    Scores: ``score`` (the share of the votes that this row's answer has; null where the row has no answer), and for its prompt
+    ``agreement`` (the share of the most voted answer), ``margin`` (over the second) and ``votes`` (how many rows have an answer); with a
+    reference ``correct`` (1 or 0). Attribute ``answer``: the final answer in the form in which answers are compared.
+    """
+
+    tag: ClassVar[str] = "vote"
+    package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS, ANSWERS)
+    version: ClassVar[int] = 1
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED})
+    summary: ClassVar[str] = (
+        "self-consistency: final answers of several samples vote, within a language or across all of an item's"
+    )
+
+    answer: Form = "number"
+    """What a final answer is. ``number``: in any digits, with the language's signs, units left out; ``option``: one of the prompt's choices, by
+    label or text; ``boxed``: what stands in the last ``\\\\boxed{}``; ``text``: a short text; ``json``: the value of ``field``."""
+    field: Annotated[str, Field(min_length=1)] = "answer"
+    """With ``answer: json``, the name of the value, or the way to it (``result.value``)."""
+    announced: bool = False
+    """Whether only answers count that are announced (*The answer is*, ``####``, ``\\\\boxed``); if not, what is said last counts else."""
+    markers: PerLanguage[tuple[Annotated[str, Field(min_length=1)], ...]] = PerLanguage[tuple[str, ...]]()
+    """Texts that announce an answer in your data, by language; instead of those that are known for the language."""
+    decimal: PerLanguage[Sign] = PerLanguage[Sign]()
+    """The sign before decimals, ``.`` or ``,``, by language; instead of the usual one."""
+    percent: Percent = "unit"
+    """``unit``: 50 % is 50; ``share``: it is 0.5."""
+    digits: Annotated[int, Field(ge=0, le=30)] | None = None
+    """Decimals that numbers are rounded to before they are compared; unless given, none."""
+    max_chars: PositiveInt = 200
+    """A longer text is no short answer."""
+    gold_attribute: str | None = None
+    """Name of the attribute that holds the right answer."""
+    gold: RowsName | None = None
+    """A source or dataset with the right answers, found by item (``group_id``), in the row's language before others: in its attribute
+    ``gold_attribute``, or, unless that is given, as the final answers of its rows."""
+    across: Decision[Literal["language", "group"]] = "language"
+    """Who votes together: answers to one prompt in one ``language``, or all answers of an item (``group_id``), whatever their language."""
+    count: Decision[Literal["rows", "languages"]] = "rows"
+    """With ``across: group``: each row has a vote, or each language has one, which its rows share."""
+    weights: str | None = None
+    """Name of a score by which rows have more or less of a vote, such as ``reward`` or ``respond.logprob``; below 0 or null: none."""
+    min_votes: Decision[PositiveInt] = 2
+    """Rows with an answer that a prompt must have."""
+    min_agreement: Decision[PerLanguage[Share]] = PerLanguage(0.0)
+    """Share of the votes that the most voted answer must have; rows of other prompts are dropped."""
+    min_margin: Decision[PerLanguage[Share]] = PerLanguage(0.0)
+    """By how much it must be ahead of the second."""
+    no_answer: Decision[Literal["drop", "keep"]] = "drop"
+    """What happens to rows without a final answer. They have no vote either way."""
+    losers: Decision[Literal["keep", "drop"]] = "keep"
+    """Whether rows whose answer is not the one with most votes stay (for pairs) or go (for training on what is agreed on)."""
+    wrong: Decision[Literal["keep", "drop"]] = "keep"
+    """Whether rows stay whose answer is not that of the reference."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Vote:
+        if self.field != "answer" and self.answer != "json":
+            raise ValueError("field: it is the name of a value in JSON; write 'answer: json' with it")
+        if self.count == "languages" and self.across == "language":
+            raise ValueError(
+                "count: languages needs several languages that vote together; write 'across: group' with it"
+            )
+        if self.wrong == "drop" and not self._has_gold:
+            raise ValueError("wrong: drop needs the right answers; give 'gold_attribute' or 'gold'")
+        return self
+
+    @property
+    def _has_gold(self) -> bool:
+        return self.gold_attribute is not None or self.gold is not None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        own = self.gold_attribute if self.gold is None else None
+        return tuple(name for name in (self.weights, own) if name is not None)
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        names = ("score", "agreement", "margin", "votes", *(("correct",) if self._has_gold else ()))
+        return {**dict.fromkeys(names, pa.float64()), "answer": pa.string()}
+
+    def _reader(self) -> Reader:
+        return Reader(self.answer, self.field, not self.announced, self.markers, self.decimal, self.percent, self.digits, self.max_chars)  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------------------ summary
+    def summarize(self, rows: Rows, context: Context) -> pa.Table:
+        reader = self._reader()
+        found = [reader.find(one.answer, language, _asked(one)) if one.answer else None
+                 for one, language in zip(candidates(rows), rows.language.to_list(), strict=True)]  # fmt: skip
+        return pa.table(
+            {
+                "prompt": pa.array(prompt_keys(rows), pa.binary(16)),
+                "item": pa.array(prompt_keys(rows, across=True), pa.binary(16)),
+                "language": pa.array(rows.language.to_list(), pa.string()),
+                "answer": pa.array([one.answer if one else None for one in found], pa.string()),
+                "other": pa.array([(one.other or None) if one else None for one in found], pa.string()),
+                "scores": self._named(rows, "scores", SCORES),
+                "attributes": self._named(rows, "attributes", ATTRIBUTES),
+                # The options of a prompt say what a reference means.
+                "asked": pa.array([_asked(one) for one in candidates(rows)] if self.answer == "option" else [None] * len(rows), pa.string()),
+            }
+        )  # fmt: skip
+
+    def _named(self, rows: Rows, name: str, dtype: pa.DataType) -> pa.Array:
+        """Of a row's own scores or attributes, those that the decision reads."""
+        if not len(rows):
+            return pa.array([], dtype)
+        read = self.reads
+        return pa.array(
+            [[one for one in given if one["name"] in read] if read else [] for given in rows.table[name].to_pylist()],
+            dtype,
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- decision
+    def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
+        sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
+        frame = pl.concat([self._read(path, context) for path in summaries]) if summaries else self._empty()
+        self._tell(frame, context)
+        voted = self._voted(frame)
+        if self._has_gold:
+            voted = voted.with_columns(correct=pl.Series(self._correct(voted, context), dtype=pl.Float64))
+        reason = self._reason()
+        told = voted.with_columns(reason=reason).select(
+            pl.col("reason").is_null().alias("keep"), "reason", *self.columns(Kind.SFT)
+        )
+        start = 0
+        for size in sizes:
+            part = told.slice(start, size).to_arrow()
+            target = pa.schema([("keep", pa.bool_()), ("reason", pa.string()), *self.columns(Kind.SFT).items()])
+            yield part.cast(target)
+            start += size
+
+    def _empty(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={"group": pl.Binary, "item": pl.Binary, "language": pl.String, "answer": pl.String, "other": pl.String,
+                                    "weight": pl.Float64, "gold": pl.String, "asked": pl.String})  # fmt: skip
+
+    def _read(self, path: Path, context: Context) -> pl.DataFrame:
+        table = pl.read_parquet(path)
+        gold = (
+            latest_value(table["attributes"], self.gold_attribute).cast(pl.String)
+            if self.gold_attribute is not None and self.gold_attribute in self.reads
+            else None
+        )
+        weight = latest_value(table["scores"], self.weights).cast(pl.Float64) if self.weights is not None else None
+        return table.select(
+            pl.col("item" if self.across == "group" else "prompt").alias("group"),
+            "item", "language", "answer", "other",
+            pl.lit(1.0).alias("weight") if weight is None else weight.alias("weight"),
+            pl.lit(None, pl.String).alias("gold") if gold is None else gold.alias("gold"),
+            "asked",
+        )  # fmt: skip
+
+    def _tell(self, frame: pl.DataFrame, context: Context) -> None:
+        if not len(frame):
+            return
+        missing = (
+            frame.group_by("language").agg(pl.len(), pl.col("answer").is_null().sum().alias("none")).sort("language")
+        )
+        for language, rows, none in missing.iter_rows():
+            if rows >= 10 and none > rows / 2:
+                context.warn(f"vote: {none:,} of {rows:,} rows in {language} have no final answer of the form '{self.answer}'; look at "
+                             "'answer', 'markers' and 'announced'")  # fmt: skip
+        if self.weights is not None and not (frame["weight"].fill_null(0.0) > 0).any():
+            raise StepError(f"vote: no row has a score '{self.weights}' above 0, so nobody has a vote; is the step that gives it before this one?")  # fmt: skip
+        if self.across == "group" and self.answer == "text" and frame["language"].n_unique() > 1:
+            context.warn(
+                "vote: texts in several languages are hardly ever equal; 'across: group' is for numbers, options and formulas"
+            )
+
+    def _voted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Score, agreement, margin and votes of each row, in order; answers with two readings settled."""
+        frame = _settled(frame).with_columns(
+            pl.when(pl.col("answer").is_null()).then(0.0).otherwise(pl.col("weight").fill_null(0.0).fill_nan(0.0).clip(0.0, None)).alias("weight")
+        )  # fmt: skip
+        most = pl.col("weight").max().over("group")
+        counted = frame.with_columns(
+            pl.when(most > 0)
+            .then((pl.col("weight") / most * _WHOLE).round())
+            .otherwise(0.0)
+            .cast(pl.Int64)
+            .alias("vote")
+        )
+        if self.count == "languages":
+            whole = pl.col("vote").sum().over("group", "language")
+            shared = (pl.col("vote").cast(pl.Float64) / whole * _WHOLE).round()
+            counted = counted.with_columns(pl.when(whole > 0).then(shared).otherwise(0.0).cast(pl.Int64).alias("vote"))
+        counted = counted.with_columns(
+            pl.col("vote").sum().over("group", "answer").alias("for"),
+            pl.col("vote").sum().over("group").alias("all"),
+            (pl.col("vote") > 0).sum().over("group").cast(pl.Float64).alias("votes"),
+        )
+        ranked = (
+            counted.filter(pl.col("answer").is_not_null())
+            .select("group", "answer", "for")
+            .unique()
+            .group_by("group")
+            .agg(pl.col("for").top_k(2).sort(descending=True))
+            .select(
+                "group",
+                pl.col("for").list.get(0).alias("first"),
+                pl.col("for").list.get(1, null_on_oob=True).fill_null(0).alias("second"),
+            )
+        )
+        share = {
+            name: pl.when(pl.col("all") > 0).then(pl.col(name) / pl.col("all")) for name in ("for", "first", "second")
+        }
+        return counted.join(ranked, on="group", how="left", maintain_order="left").with_columns(
+            pl.when(pl.col("answer").is_not_null()).then(share["for"]).alias("score"),
+            share["first"].alias("agreement"),
+            pl.when(pl.col("all") > 0).then((pl.col("first") - pl.col("second")) / pl.col("all")).alias("margin"),
+            ((pl.col("for") == pl.col("first")) & (pl.col("first") > pl.col("second"))).alias("won"),
+        )
+
+    def _reason(self) -> pl.Expr:
+        checks = {
+            "no answer": pl.col("answer").is_null() if self.no_answer == "drop" else pl.lit(False),
+            "too few votes": pl.col("votes") < self.min_votes,
+            "low agreement": pl.col("agreement") < self.min_agreement.expr() - _NEARLY,
+            "small margin": pl.col("margin") < self.min_margin.expr() - _NEARLY,
+            "wrong answer": pl.col("correct") < 0.5 if self.wrong == "drop" else pl.lit(False),
+            "not the most voted": pl.col("answer").is_not_null() & ~pl.col("won")
+            if self.losers == "drop"
+            else pl.lit(False),
+        }
+        reason: pl.Expr = pl.lit(None, dtype=pl.String)
+        for name, test in reversed(checks.items()):
+            reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
+        return reason
+
+    # ---------------------------------------------------------------------------------------------------------- reference
+    def _correct(self, voted: pl.DataFrame, context: Context) -> list[float | None]:
+        """1.0 where a row's answer, in either of its readings, is a right one; None where there is no answer or no reference."""
+        reader = self._reader()
+        if self.gold is None:
+            known: dict[tuple[str, str, str], Found | None] = {}
+            found: list[float | None] = []
+            for answer, other, gold, language, asked in voted.select(
+                "answer", "read", "gold", "language", "asked"
+            ).iter_rows():
+                key = (gold or "", language, asked or "")
+                if gold is not None and key not in known:
+                    known[key] = reader.gold(*key)
+                right = known[key] if gold is not None else None
+                found.append(_is_right(answer, other, [right] if right else []))
+            if voted.height and not any(known.values()):
+                context.warn(f"vote: no row has an attribute '{self.gold_attribute}' with an answer of the form '{self.answer}'; nothing is known to be right")  # fmt: skip
+            return found
+        rights = self._rights(context, reader)
+        columns = voted.select("item", "language", "answer", "read").iter_rows()
+        return [_is_right(answer, other, rights.get((item, language)) or rights.get((item, "")) or []) for item, language, answer, other in columns]  # fmt: skip
+
+    def _rights(self, context: Context, reader: Reader) -> dict[tuple[bytes, str], list[Found]]:
+        """The right answers of an item: in a language, and (under the empty tag) in any."""
+        assert self.gold is not None
+        found: dict[tuple[bytes, str], list[Found]] = {}
+        for rows in context.rows(self.gold):
+            texts, prompts = self._gold_texts(rows)
+            for item, language, text, prompt in zip(
+                prompt_keys(rows, across=True), rows.language.to_list(), texts, prompts, strict=True
+            ):
+                right = (
+                    None
+                    if text is None
+                    else (reader.gold if self.gold_attribute else reader.find)(text, language, prompt)
+                )
+                if right is not None:
+                    found.setdefault((item, language), []).append(right)
+                    found.setdefault((item, ""), []).append(right)
+        if not found:
+            context.warn(
+                f"vote: '{self.gold}' has no answers of the form '{self.answer}'; nothing is known to be right"
+            )
+        return found
+
+    def _gold_texts(self, rows: Rows) -> tuple[list[str | None], list[str]]:
+        if self.gold_attribute is not None:
+            named: list[str | None] = latest_value(
+                pl.Series(pl.from_arrow(rows.table["attributes"])), self.gold_attribute
+            ).to_list()
+            asked = [_asked(one) for one in candidates(rows)] if rows.kind in self.kinds else [""] * len(rows)
+            return named, asked
+        if rows.kind not in self.kinds:
+            raise StepError(f"vote: the right answers '{self.gold}' are {rows.kind} rows, which have no final answer; name the attribute that "
+                            "holds it ('gold_attribute'), or take sft rows")  # fmt: skip
+        given = candidates(rows)
+        return [one.answer or None for one in given], [_asked(one) for one in given]
+
+
+def _asked(one: Candidate) -> str:
+    return next((turn["content"] for turn in reversed(one.prompt) if turn["role"] == "user"), "")
+
+
+def _is_right(answer: str | None, other: str | None, rights: Sequence[Found]) -> float | None:
+    """An answer that may be read in two ways is right if either is: nobody is right by a factor of a thousand by chance."""
+    if answer is None or not rights:
+        return None
+    ours = {answer, other} - {None, ""}
+    return float(any(not ours.isdisjoint({one.answer, one.other} - {""}) for one in rights))
+
+
+def _settled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Answers that may be read in two ways (1,234) are read as more of those say that cannot, else as the language does.
+
+    The reading that was not taken is left in the column ``read``.
+    """
+    doubtful = frame.filter(pl.col("other").is_not_null())
+    if not len(doubtful):
+        return frame.with_columns(pl.lit(None, pl.String).alias("read"))
+    sure = (
+        frame.filter(pl.col("other").is_null() & pl.col("answer").is_not_null())
+        .group_by("group", "answer")
+        .agg(pl.len().alias("n"))
+    )
+    seconded = (
+        frame.join(sure, on=["group", "answer"], how="left", maintain_order="left")
+        .join(sure.rename({"answer": "other", "n": "m"}), on=["group", "other"], how="left", maintain_order="left")
+        .with_columns((pl.col("m").fill_null(0) > pl.col("n").fill_null(0)).alias("turned"))
+    )
+    return seconded.with_columns(
+        pl.when("turned").then("other").otherwise("answer").alias("answer"),
+        pl.when("turned").then("answer").otherwise("other").alias("read"),
+    ).drop("n", "m", "turned")
