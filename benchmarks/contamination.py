@@ -37,8 +37,8 @@ from workbench import World, conversation, make_rows  # noqa: E402
 
 from curate.rows import Kind  # noqa: E402
 from curate.steps import Rows  # noqa: E402
-from filters.contamination import Contamination  # noqa: E402
-from filters.contamination_halves import add_halves, find  # noqa: E402
+from filters.contamination.split_items import add_halves, find  # noqa: E402
+from filters.contamination.step import Contamination  # noqa: E402
 
 LANGUAGES = ("en", "zh", "ja", "th", "ar", "hi", "de", "ru", "es", "tr", "vi", "el", "sw", "bn", "te")
 ENCODED = ("ar", "de", "es", "fr", "ja", "ru", "th", "tr", "zh")
@@ -504,9 +504,9 @@ def sentences(data: Path, language: str) -> list[str]:
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
     """The weights of both stages, from half of the items and every second clean row in another language than the items; the
     other half is what ``translated`` and ``clean`` show."""
-    from filters.contamination_asked import asked, other_asked
-    from filters.contamination_meaning import DOUBTFUL, FEATURES, Meanings, likelihood, passages
-    from filters.contamination_words import FEATURES as WORDS
+    from filters.contamination.question_type import asked, other_asked
+    from filters.contamination.semantic import DOUBTFUL, FEATURES, Meanings, likelihood, passages
+    from filters.contamination.word_coverage import FEATURES as WORDS
 
     _, fitted = bench.step(items(arguments.data, "en"))
     meanings = Meanings(fitted)

@@ -37,7 +37,7 @@ import regex  # noqa: E402
 from workbench import World, make_rows  # noqa: E402
 
 from curate.rows import Kind  # noqa: E402
-from filters.duplicates import Duplicates  # noqa: E402
+from filters.duplicates.step import Duplicates  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MOST = 250

@@ -62,7 +62,7 @@ import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 from curate.engine.store.shards import write_parquet
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
-from filters.duplicates import Duplicates
+from filters.duplicates.step import Duplicates
 STEP = Duplicates(method="minhash", similarity=0.8, numbers="ignore", negation="ignore")
 class Context:
     threads, memory, seed, draw = 2, 1 << 30, 0, 0

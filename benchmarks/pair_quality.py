@@ -38,7 +38,7 @@ from curate import __version__  # noqa: E402
 from curate.rows import Kind  # noqa: E402
 from curate.steps import Rows  # noqa: E402
 from filters.drift import Drift  # noqa: E402
-from filters.pair_quality import PairQuality  # noqa: E402
+from filters.pair_quality.step import PairQuality  # noqa: E402
 
 Flags = npt.NDArray[np.bool_]
 WITH: dict[str, dict[str, Any]] = {

@@ -28,8 +28,8 @@ from curate.pii.detect import find
 from curate.pii.national_ids import luhn
 from curate.rows import Kind, languages, schema, with_ids
 from curate.steps import Rows
-from filters.quality import CHECKS, Quality
-from filters.quality_packs import packs_of
+from filters.quality.language_packs import packs_of
+from filters.quality.step import CHECKS, Quality
 
 PLANTED = Path(__file__).resolve().parents[1] / "tests" / "filters" / "quality_planted.yaml"
 LINEAGE = {"source": "benchmark", "source_id": "", "license": "unknown", "parents": [], "makers": []}

@@ -29,7 +29,7 @@ from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, GlobalStep, Rows
 from curate.text import segmentation as text
 from curate.text.numbers import NUMBER_WORDS, WORTH_A_LOOK, mentions
-from filters.pair_sides import compares_own, sides
+from filters.similarity.sides import compares_own, sides
 
 Floats = npt.NDArray[np.float32]
 _DIMENSIONS = 64

@@ -30,7 +30,7 @@ from curate.steps import Context, GlobalStep, Rows, StepError
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.segmentation import salted
-from filters.near import score_of
+from filters.duplicates.near import score_of
 
 Counts = npt.NDArray[np.int64]
 Weight = Annotated[float, Field(ge=0)]

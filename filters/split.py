@@ -23,8 +23,8 @@ from curate.rows.ids import hash_texts
 from curate.rows.kinds import ATTRIBUTES
 from curate.steps import Context, GlobalStep, Rows
 from curate.text.segmentation import salted, scramble
-from filters.clusters import components
-from filters.sameness import Sameness
+from filters.duplicates.clusters import components
+from filters.duplicates.normalize import Sameness
 
 Hashes = npt.NDArray[np.uint64]
 Tie = Literal["prompt", "parent"]

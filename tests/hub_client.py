@@ -19,7 +19,7 @@ import dataclasses, json, os, sys
 from pathlib import Path
 from curate.engine.store.store import Store
 from curate.errors import CurateError
-from outputs.publish import publish
+from outputs.publishing.publish import publish
 def go(store, name, to, token="", **more):
     os.environ.pop("HF_TOKEN", None)
     if token: os.environ["HF_TOKEN"] = token

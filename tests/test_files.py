@@ -72,31 +72,31 @@ def _included(path: Path) -> object:
 
 
 def _packs(path: Path) -> object:
-    from filters.quality_packs import read_pack
+    from filters.quality.language_packs import read_pack
 
     return read_pack(str(path))
 
 
 def _list(path: Path) -> object:
-    from filters.quality_phrases import read_list
+    from filters.quality.phrases import read_list
 
     return read_list(str(path))
 
 
 def _calibration(path: Path) -> object:
-    from filters.calibration_file import read_calibration
+    from filters.calibration.file import read_calibration
 
     return read_calibration(path)
 
 
 def _anchors(path: Path) -> object:
-    from filters.calibration_anchors import read_anchors
+    from filters.calibration.anchors import read_anchors
 
     return read_anchors([path])
 
 
 def _benchmark(path: Path) -> object:
-    from filters.contamination_files import find_files, read_file
+    from filters.contamination.loading import find_files, read_file
 
     return [list(read_file(one)) for one in find_files(str(path))]
 
@@ -122,7 +122,7 @@ def _review(path: Path) -> object:
 
 
 def _licences(path: Path) -> object:
-    from outputs.licenses import _read
+    from outputs.licensing.licenses import _read
 
     return _read(path)
 

@@ -16,7 +16,7 @@ from curate.data_files import DataFile
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.generation.redact import Redact
 from curate.steps import Registry
-from filters.pair_quality import PairQuality
+from filters.pair_quality.step import PairQuality
 from tests.lock import current, data_reached, locked, parts, problems, reached
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,12 +35,12 @@ def test_the_lock_sees_every_module_that_a_part_reaches():
     for module in (
         "curate.pii.national_ids",
         "curate.pii.secrets",
-        "filters.quality_text",
+        "filters.quality.text",
         "curate.rows.ids",
         "curate.steps",
     ):
-        assert module in reached("filters.quality"), module
-    assert "filters.pair_text" in reached("filters.pair_quality")  # `from filters import pair_text`
+        assert module in reached("filters.quality.step"), module
+    assert "filters.pair_quality.text" in reached("filters.pair_quality.step")  # `from filters import pair_text`
     assert "curate.pii.national_ids" in reached("curate.generation.redact")
     files = {str(file) for name, part in parts() if name == "step:pair_quality" for file in data_reached(part)}
     assert {
@@ -55,21 +55,21 @@ def test_the_lock_names_what_changed_and_which_parts_reach_it():
     before = {
         **now,
         "module curate.pii.national_ids": "0" * 16,
-        "data filters/data/asked.yaml": "0" * 16,
+        "data filters/contamination/data/asked.yaml": "0" * 16,
         "part step:mix": "9",
     }
-    del before["module filters.minhash"]
+    del before["module filters.duplicates.minhash"]
     told = "\n".join(problems(before, now))
     assert "curate.pii.national_ids changed" in told and "step:quality" in told and "step:redact" in told
-    assert "filters/data/asked.yaml changed" in told and "step:contamination" in told
-    assert "filters.minhash is new" in told and "step:duplicates" in told
+    assert "filters/contamination/data/asked.yaml changed" in told and "step:contamination" in told
+    assert "filters.duplicates.minhash is new" in told and "step:duplicates" in told
     assert "step:mix: its version went down from 9" in told
     assert "step:shape" not in told
 
 
 IN_IDENTITY = {
-    ("step:contamination", "filters/data/benchmarks.yaml"): "the entries of the benchmarks in use",
-    ("step:quality", "filters/data/quality"): "the packs in use",
+    ("step:contamination", "filters/contamination/data/benchmarks.yaml"): "the entries of the benchmarks in use",
+    ("step:quality", "filters/quality/packs"): "the packs in use",
     ("model:route", "curate.models/qualities.yaml"): "the figures of the models in use",
     **{
         ("model:vote", f"curate.models.langid/data/languages_{name}"): "in its name"

@@ -299,7 +299,7 @@ def test_a_value_that_stands_in_a_message_by_chance_is_left(tmp_path, monkeypatc
 
 # ------------------------------------------------------------------------------------------------------------------ publish
 def test_what_a_place_says_is_told_without_its_credentials(house, clean, monkeypatch):
-    from outputs.folder import Folder
+    from outputs.publishing.folder import Folder
 
     def broken(self):
         raise PublishError(f"403 for hf_KanariToken4444, signed with awsKanari333 at s3://u:{KEY}@host")

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from curate.engine.store.diff import Difference
     from curate.erase import Erasure
     from curate.models.probe import Finding
-    from filters.calibration_file import Calibration
+    from filters.calibration.file import Calibration
     from outputs.export import Exported
-    from outputs.publish import Publication
+    from outputs.publishing.publish import Publication
     from outputs.report import Reported
 
 
@@ -231,7 +231,7 @@ def publish(name: str, to: str, *, private: bool | None = None, dry_run: bool = 
         PublishError: its licences stand against it, something is in the way, or the place cannot be reached or written.
         StoreError: there is no such version.
     """
-    from outputs.publish import publish as go
+    from outputs.publishing.publish import publish as go
 
     return go(open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override, per_language=per_language,
               replace_others=replace_others, token_env=token_env)  # fmt: skip
@@ -243,8 +243,8 @@ def card(name: str, *, store: str | Path | Store | None = None, catalog: Catalog
     Raises:
         StoreError: there is no such version.
     """
-    from outputs.card import about
-    from outputs.card import card as make
+    from outputs.card.card import about
+    from outputs.card.card import card as make
 
     return make(about(open_store(store, catalog), name))
 
@@ -326,7 +326,7 @@ def calibrate(model: str, catalog: Catalog | str | Path | None = None, *, anchor
         BuildError: there is no encoder of that name.
         StepError: there are no such anchors, or the file cannot be written.
     """
-    from filters.calibration import calibrate_model
+    from filters.calibration.calibrate import calibrate_model
 
     registry = registry or Registry.installed()
     loaded = None if catalog is None else _catalog(catalog, registry)

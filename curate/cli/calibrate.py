@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from filters.calibration_file import Calibration
+    from filters.calibration.file import Calibration
 
 Model = Annotated[str, typer.Argument(help="A model of the catalog, or the name of an installed encoder.")]
 Files = Annotated[

@@ -11,8 +11,8 @@ import typer
 from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
 
 if TYPE_CHECKING:
-    from outputs.license_gate import Verdict
-    from outputs.publish import Publication
+    from outputs.licensing.gate import Verdict
+    from outputs.publishing.publish import Publication
 
 Name = Annotated[str, typer.Argument(help="name or name@ref.")]
 To = Annotated[str, typer.Option("--to", help="org/name on the Hub, a folder (./…, /…) or a URL (s3://…).")]
@@ -39,7 +39,7 @@ def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--
             json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
     """Publish a version: its files, a card, a tag; at one stroke, and only what is not there yet."""
     from curate import api
-    from outputs.publish import publish as go
+    from outputs.publishing.publish import publish as go
 
     done = or_fail(
         lambda: go(api.open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override_license, per_language=per_language,
@@ -62,10 +62,10 @@ def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where 
     from curate import api
 
     def make() -> str:
-        from outputs import card as cards
-        from outputs.layout import lay_out
-        from outputs.licenses import load_book
-        from outputs.places import place_of, shown_place
+        from outputs.card import card as cards
+        from outputs.licensing.licenses import load_book
+        from outputs.publishing.layout import lay_out
+        from outputs.publishing.targets import place_of, shown_place
 
         version = cards.about(api.open_store(store, catalog), name)
         place = shown_place(place_of(to)) if to else None
@@ -81,13 +81,13 @@ def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, st
 
     def look() -> Verdict:
         from outputs.export import open_version
-        from outputs.license_gate import judge
-        from outputs.licenses import load_book
+        from outputs.licensing.gate import judge
+        from outputs.licensing.licenses import load_book
 
         return judge(open_version(api.open_store(store, catalog), name), load_book(*(lists or ())))
 
     verdict: Verdict = or_fail(look)
-    from outputs.license_gate import lines, plain
+    from outputs.licensing.gate import lines, plain
 
     counts: dict[tuple[str, str], int] = {}
     for share in verdict.shares:
@@ -113,7 +113,7 @@ _SIGNS = {"add": "+", "change": "~", "same": "=", "remove": "-"}
 
 
 def _tell(done: Publication) -> None:
-    from outputs.places import human
+    from outputs.publishing.targets import human
 
     if done.dry_run or done.fresh:
         for change in done.changes:

@@ -18,10 +18,10 @@ from curate.errors import CurateError, ExportError
 from curate.rows import Kind
 from curate.steps import Registry
 from curate.steps.outputs import Version
-from outputs.card import about
-from outputs.card_words import unassessed
-from outputs.license_gate import judge
-from outputs.licenses import Book, load_book
+from outputs.card.card import about
+from outputs.card.sections import unassessed
+from outputs.licensing.gate import judge
+from outputs.licensing.licenses import Book, load_book
 from outputs.report import accounts, charts, findings, sections
 from outputs.report.data import Survey, first_pass, second_pass
 from outputs.report.markup import Html

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from curate.steps.outputs import Version
-from outputs.license_gate import Verdict, lines
+from outputs.licensing.gate import Verdict, lines
 from outputs.report.markup import Html, table, tag
 from outputs.report.sections import MOST, count, cut, language_cell, section
 

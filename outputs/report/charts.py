@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from outputs.markdown import plain
+from outputs.card.markdown import plain
 from outputs.report.data import Score
 from outputs.report.markup import Html, attribute
 from outputs.report.thresholds import Limit

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from curate.engine.funnel import Funnel
 from curate.steps.outputs import Version
-from outputs.license_gate import Verdict
+from outputs.licensing.gate import Verdict
 from outputs.report import charts
 from outputs.report.data import Survey
 from outputs.report.markup import Html, joined, table, tag

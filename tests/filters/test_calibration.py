@@ -24,11 +24,11 @@ import curate
 from curate.cli.main import app
 from curate.rows import Kind, languages
 from curate.steps import Rows, StepError
-from filters.calibration import calibrate, choose_pairs
-from filters.calibration_anchors import Anchors, read_anchors, shipped_anchors
-from filters.calibration_figures import Cosines, cka, measure, reach
-from filters.calibration_file import Asked, Calibration, Thresholds, read_calibration, split_pair
-from filters.similarity import Similarity
+from filters.calibration.anchors import Anchors, read_anchors, shipped_anchors
+from filters.calibration.calibrate import calibrate, choose_pairs
+from filters.calibration.file import Asked, Calibration, Thresholds, read_calibration, split_pair
+from filters.calibration.metrics import Cosines, cka, measure, reach
+from filters.similarity.step import Similarity
 
 USE = "use-multilingual"
 Vectors = npt.NDArray[np.float32]

@@ -19,13 +19,13 @@ from pydantic import ValidationError
 from curate.catalog.params import Reference
 from curate.rows import Kind
 from curate.steps import StepError
-from filters.contamination import Contamination
-from filters.contamination_files import Unreachable, find_files, language_of, read_file, read_hub
-from filters.contamination_index import Index
-from filters.contamination_items import Item, make_table
-from filters.contamination_match import match
-from filters.contamination_registry import expanded, registry
-from filters.contamination_signs import SAME, make_signs
+from filters.contamination.index import Index
+from filters.contamination.items import Item, make_table
+from filters.contamination.loading import Unreachable, find_files, language_of, read_file, read_hub
+from filters.contamination.match import match
+from filters.contamination.normalize import SAME, make_signs
+from filters.contamination.registry import expanded, registry
+from filters.contamination.step import Contamination
 
 # Own sentences; a person, a thing and a place that no other item has.
 QUESTIONS = {
@@ -363,8 +363,8 @@ def test_candidates_have_the_share_that_counting_gives(said):
 
 
 def index_hashes(text: str) -> np.ndarray:
-    from filters.contamination_index import _SIZES
-    from filters.shingles import shingles
+    from filters.contamination.index import _SIZES
+    from filters.duplicates.shingles import shingles
 
     return shingles(SAME.normalize(pl.Series([text]), pl.Series(["en"])), _SIZES).hashes
 
@@ -464,7 +464,7 @@ def test_a_folder_like_a_repository_of_the_hub_is_read(tmp_path, bench):
         "---\nconfigs:\n- config_name: en\n  data_files:\n  - split: test\n    path: data/test-*.parquet\n---\n"
     )
     entry = registry()["mgsm"].model_copy(update={"data_files": None, "languages": ("en",)})
-    from filters.contamination_items import read_benchmark
+    from filters.contamination.items import read_benchmark
 
     [item] = read_benchmark("mgsm", entry, str(folder), None)
     assert (item.question, item.answer, item.language, item.name) == (SUM, "75", "en", "0")

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.rows import Kind
-from filters.contamination import Contamination
-from filters.contamination_asked import asked, other_asked
-from filters.contamination_halves import add_halves, cuts, find, lines_of, split
-from filters.contamination_items import Item, make_table
-from filters.contamination_signs import word_count
-from filters.contamination_words import compare, tokens
+from filters.contamination.items import Item, make_table
+from filters.contamination.normalize import word_count
+from filters.contamination.question_type import asked, other_asked
+from filters.contamination.split_items import add_halves, cuts, find, lines_of, split
+from filters.contamination.step import Contamination
+from filters.contamination.word_coverage import compare, tokens
 
 QUESTIONS = {
     "en": "Which harbour did the blind cartographer leave when her brass compass failed?",

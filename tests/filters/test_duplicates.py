@@ -16,8 +16,8 @@ from settling import settle
 
 from curate.catalog.params import Mark
 from curate.rows import Kind
-from filters.duplicates import Duplicates
-from filters.sameness import Sameness
+from filters.duplicates.normalize import Sameness
+from filters.duplicates.step import Duplicates
 
 
 def kept(

@@ -17,9 +17,9 @@ from settling import settle
 
 from curate.rows import Kind
 from curate.steps import Rows, StepError
-from filters import edits, minhash
-from filters.duplicates import Duplicates
-from filters.shingles import SIZES, jaccard, shingles
+from filters.duplicates import edits, minhash
+from filters.duplicates.shingles import SIZES, jaccard, shingles
+from filters.duplicates.step import Duplicates
 
 # A sentence in each of 30 languages, without numbers.
 SENTENCES = {

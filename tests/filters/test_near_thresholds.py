@@ -15,10 +15,10 @@ from settling import settle
 from curate.catalog.params import PerLanguage
 from curate.rows import Kind
 from curate.steps import StepError
-from filters.calibration_file import AnchorsUsed, Calibration, PairCalibration, Thresholds
-from filters.duplicates import Duplicates
-from filters.near_semantic import _nearest
-from filters.near_thresholds import Least
+from filters.calibration.file import AnchorsUsed, Calibration, PairCalibration, Thresholds
+from filters.duplicates.semantic import _nearest
+from filters.duplicates.step import Duplicates
+from filters.duplicates.thresholds import Least
 
 
 def calibration(model: str = "some@1", **pairs: tuple[str, float | None]) -> Thresholds:

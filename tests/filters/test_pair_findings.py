@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.text import boilerplate as chatter
-from filters import pair_findings, pair_names
-from filters.pair_findings import CHECKS
+from filters.pair_quality import features as pair_findings
+from filters.pair_quality import names as pair_names
+from filters.pair_quality.features import CHECKS
 
 
 def find(source: str, target: str, one: str, other: str) -> dict[str, float]:

@@ -15,8 +15,8 @@ from curate.catalog.params import Mark
 from curate.rows import Kind
 from curate.steps import Rows, StepError
 from curate.steps.models import Alignment, Identified
-from filters import pair_align
-from filters.pair_quality import PairQuality
+from filters.pair_quality import alignment as pair_align
+from filters.pair_quality.step import PairQuality
 
 GOOD = [
     ("en", "de", "The shop opens at 9:30 on Saturdays.", "Der Laden öffnet samstags um 9.30 Uhr."),

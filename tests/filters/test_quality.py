@@ -18,9 +18,10 @@ import curate
 from curate.catalog.params import Mark
 from curate.rows import Kind, languages
 from curate.steps import StepError
-from filters import quality_phrases, quality_text
-from filters.quality import _COLUMNS, CHECKS, Quality
-from filters.quality_packs import Pack, expression, lowered, packs_of, shipped
+from filters.quality import phrases as quality_phrases
+from filters.quality import text as quality_text
+from filters.quality.language_packs import Pack, expression, lowered, packs_of, shipped
+from filters.quality.step import _COLUMNS, CHECKS, Quality
 
 PLANTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "quality_planted.yaml").read_text("utf-8"))
 # A plain answer in each language: what must not be dropped. Own words.

@@ -13,8 +13,8 @@ import pytest
 from curate.catalog.params import Mark
 from curate.rows import Kind
 from curate.steps import Rows, StepError
-from filters.margin import Pools, merge_samples
-from filters.similarity import Similarity
+from filters.similarity.margin import Pools, merge_samples
+from filters.similarity.step import Similarity
 
 PAIRS = {
     "de": [("Why does the sky look red in the evening?", "Warum sieht der Himmel am Abend rot aus?"),

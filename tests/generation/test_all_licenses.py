@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.generation.common.derived_rows import all_licenses
-from outputs.licenses import load_book
+from outputs.licensing.licenses import load_book
 
 BOOK = load_book()
 

@@ -161,7 +161,7 @@ def test_shipped_prompts_are_found_by_name():
 def test_every_shipped_prompt_can_be_read():
     from importlib.resources import files
 
-    folder = files("curate.generation").joinpath("prompts_data")
+    folder = files("curate.generation.common").joinpath("prompts_data")
     names = [
         f"{sub.name}/{file.name.removesuffix('.yaml')}"
         for sub in folder.iterdir()

@@ -19,13 +19,13 @@ from markdown_it import MarkdownIt
 from curate.errors import PublishError, StoreError
 from curate.rows import schema
 from curate.steps.outputs import Version
-from outputs.card import about, card
-from outputs.card_header import check, languages, parse, size_category
-from outputs.card_words import unassessed
-from outputs.layout import lay_out
-from outputs.licenses import load_book
-from outputs.markdown import code, plain, prose, table
-from outputs.places import Shown
+from outputs.card.card import about, card
+from outputs.card.header import check, languages, parse, size_category
+from outputs.card.markdown import code, plain, prose, table
+from outputs.card.sections import unassessed
+from outputs.licensing.licenses import load_book
+from outputs.publishing.layout import lay_out
+from outputs.publishing.targets import Shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop, shared_shop

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from curate.errors import PublishError
 from outputs.export import open_version
-from outputs.license_gate import Share, Verdict, judge, judge_shares, lines, refusal, tally
-from outputs.licenses import Book, load_book
-from outputs.model_terms import Known
+from outputs.licensing.gate import Share, Verdict, judge, judge_shares, lines, refusal, tally
+from outputs.licensing.licenses import Book, load_book
+from outputs.licensing.model_terms import Known
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop

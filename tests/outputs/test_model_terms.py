@@ -15,11 +15,11 @@ from curate.models.translation.bergamot import Bergamot
 from curate.models.translation.route import Route
 from curate.steps.models import Model, told
 from curate.steps.outputs import Version
-from outputs import card_words
+from outputs.card import sections as card_words
 from outputs.export import open_version
-from outputs.license_gate import Share, judge, judge_shares
-from outputs.licenses import load_book
-from outputs.model_terms import Known, answers, claims, hops, known_models
+from outputs.licensing.gate import Share, judge, judge_shares
+from outputs.licensing.licenses import load_book
+from outputs.licensing.model_terms import Known, answers, claims, hops, known_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop

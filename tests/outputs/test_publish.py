@@ -20,9 +20,9 @@ import pytest
 
 from curate.engine.store.store import Store
 from curate.errors import PublishError, StoreError
-from outputs.layout import Item, files, lay_out
-from outputs.places import Known, State, compare, place_of, read_manifest, shown
-from outputs.publish import publish, records
+from outputs.publishing.layout import Item, files, lay_out
+from outputs.publishing.publish import publish, records
+from outputs.publishing.targets import Known, State, compare, place_of, read_manifest, shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -208,8 +208,8 @@ def test_one_configuration_takes_the_files_of_the_store(built: Shop, tmp_path: P
 def test_files_are_written_the_same_each_time_and_cut_where_they_are_full(
     built: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from outputs import layout
     from outputs.export import open_version
+    from outputs.publishing import layout
 
     version = open_version(built.store, "talk")
     one, two = (files(version, lay_out(version), tmp_path / name) for name in ("one", "two"))
@@ -263,7 +263,7 @@ def test_a_folder_that_is_not_curates_is_not_taken_over(built: Shop, tmp_path: P
 
 
 def test_a_folder_is_old_or_new_and_never_between(built: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from outputs import folder
+    from outputs.publishing import folder
 
     to = tmp_path / "out"
     publish(built.store, "plain", str(to))
@@ -638,7 +638,7 @@ def test_an_upload_that_was_killed_goes_on_where_it_stopped(
     hub.puts.clear()
     waiting = Trouble("PUT", "/lfs/", before=hold, status=503)
     hub.troubles.append(waiting)
-    code = f"from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom outputs.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
+    code = f"from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom outputs.publishing.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env=hub.environment(tmp_path / "home"),

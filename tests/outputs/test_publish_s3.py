@@ -18,8 +18,8 @@ import pyarrow.dataset
 import pytest
 
 from curate.errors import PublishError
-from outputs.publish import publish, records
-from outputs.remote import JOURNAL
+from outputs.publishing.fsspec import JOURNAL
+from outputs.publishing.publish import publish, records
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -115,7 +115,7 @@ import os, signal, sys
 from pathlib import Path
 import s3fs
 from curate.engine.store.store import Store
-from outputs.publish import publish
+from outputs.publishing.publish import publish
 put, count = s3fs.S3FileSystem.put_file, 0
 def counted(self, *args, **more):
     global count

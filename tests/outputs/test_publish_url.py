@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from curate.errors import PublishError
-from outputs.places import place_of, shown
-from outputs.publish import publish
-from outputs.remote import JOURNAL
+from outputs.publishing.fsspec import JOURNAL
+from outputs.publishing.publish import publish
+from outputs.publishing.targets import place_of, shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop, shared_shop

@@ -11,7 +11,7 @@ from curate.rows import languages
 from curate.text import negation
 from curate.text.length_ratio import usual_length
 from curate.text.markup import kept, spans
-from filters import guards
+from filters.duplicates import guards
 
 
 @pytest.mark.parametrize("name", ["chatter", "lengths", "negation", "number_words"])

@@ -1,0 +1,1 @@
+"""Finds out which language pairs an encoder can judge, and from which similarity on."""

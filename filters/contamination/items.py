@@ -1,0 +1,303 @@
+"""All items that rows are compared with are one table, made once: what is looked for, in which language, of which benchmark.
+
+A question is an item; a context is kept once, however many questions are about it. A question that several items ask
+(*What is the passage about?*) counts only together with what tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from curate.catalog.document import nearest
+from curate.errors import StepError
+from curate.files import digest_files
+from curate.rows import Kind, languages
+from curate.steps import Encoder, Rows
+from filters.contamination import loading as from_files
+from filters.contamination.normalize import SAME
+from filters.contamination.registry import Benchmark
+
+Place = str | tuple[str, ...] | Mapping[str, str]
+_TEXTS = ("benchmark", "item", "language", "part", "text", "support", "digest")
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in _TEXTS),
+        ("shared", pa.bool_()),
+        ("about", pa.int32()),
+        ("vector", pa.list_(pa.float16())),
+    ]
+)
+"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be had; ``digest`` is the same in all
+rows and stands for the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null where nothing is compared by meaning."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item in one language."""
+
+    benchmark: str
+    name: str
+    language: str
+    question: str
+    context: str = ""
+    options: str = ""
+    answer: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------------------- benchmarks
+def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[Item]:
+    """The items of a benchmark, from local files where there are some, else from the Hub.
+
+    Args:
+        place: a path, a pattern, several, or one for each language.
+        wanted: only these languages.
+
+    Raises:
+        Unreachable: they cannot be had.
+        StepError: they have not the fields that the registry names.
+    """
+    for language, unit, records in _tables(name, entry, place, wanted):
+        number = -1
+        for number, record in enumerate(records):
+            if number == 0:
+                _check(name, entry, record, unit)
+            tag = _language(name, entry, record, language, unit)
+            if wanted is not None and tag not in wanted:
+                continue
+            question = _join(record, entry.question)
+            if question.strip():
+                key = _join(record, (entry.id,)) if entry.id else ""
+                prefix = f"{unit.rpartition('/')[2]}#" if len(entry.splits) > 1 and place is None else ""
+                yield Item(name, key or f"{prefix}{number}", tag, question, _join(record, entry.context),
+                           _join(record, entry.options), _join(record, entry.answer))  # fmt: skip
+        if number < 0:
+            raise from_files.Unreachable(f"{unit} is empty")
+
+
+def _tables(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:  # fmt: skip
+    """(language or None, name, records) of each table."""
+    if place is not None:
+        places = place.items() if isinstance(place, Mapping) else [(None, one) for one in ([place] if isinstance(place, str) else place)]  # fmt: skip
+        for given, one in places:
+            for path in from_files.find_files(one):
+                if path.is_dir():
+                    yield from _hub(str(path), entry, wanted, given)
+                    continue
+                language = given or from_files.language_of(path.name, entry.languages)
+                if wanted is None or language is None or language in wanted:
+                    yield language, path.name, from_files.read_file(path, entry.columns)
+        return
+    if entry.hub is None:
+        raise from_files.Unreachable(
+            f"it is not on the Hub in a form that can be read{'; ' + entry.note if entry.note else ''}"
+        )
+    yield from _hub(entry.hub, entry, wanted, None)
+
+
+def _hub(where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str | None) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:  # fmt: skip
+    asked: dict[str | None, str | None] = {}
+    for tag in [given] if given else entry.languages or ("und",):
+        if wanted is None or tag in wanted or entry.language_field:
+            asked.setdefault(entry.config_of(tag), None if entry.language_field else tag)
+    local = Path(where).expanduser().is_dir()
+    for config, language in asked.items():
+        for split in entry.splits:
+            data = entry.data_files and entry.data_files.replace("{config}", config or "").replace("{split}", split)
+            unit = "/".join(part for part in (Path(where).name if local else where, config, split) if part)
+            yield language, unit, from_files.read_hub(where, config=config, split=split, revision=None if local else entry.revision, data_files=data)  # fmt: skip
+
+
+def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequence[str] | None) -> list[str]:
+    """What is wrong with local files of a benchmark, by the first item of each; folders are not looked into.
+
+    Raises:
+        Unreachable: there is no such file, or it cannot be read.
+    """
+    problems = []
+    places = (
+        place.items()
+        if isinstance(place, Mapping)
+        else [(None, one) for one in ([place] if isinstance(place, str) else place)]
+    )
+    files = [(given, path) for given, one in places for path in from_files.find_files(one) if not path.is_dir()]
+    for given, path in files:
+        record = next(iter(from_files.read_file(path, entry.columns)), None)
+        if record is None:
+            raise from_files.Unreachable(f"{path.name} is empty")
+        try:
+            _check(name, entry, record, path.name)
+            language = given or from_files.language_of(path.name, entry.languages)
+            _language(name, entry, record, language, path.name)
+        except StepError as error:
+            problems.append(str(error).removeprefix("contamination: "))
+    return problems
+
+
+def _language(name: str, entry: Benchmark, record: from_files.Record, language: str | None, unit: str) -> str:
+    tag = _language_of_record(entry, record) or language
+    if tag is None:
+        raise StepError(
+            f"contamination: {name}: nothing says the language of {unit}; write files: {{{name}: {{de: {unit}}}}}"
+        )
+    return tag
+
+
+def _check(name: str, entry: Benchmark, record: from_files.Record, unit: str) -> None:
+    missing = [field for field in entry.question if _value(record, field) is None]
+    if missing:
+        raise StepError(
+            f"contamination: {name}: {unit} has no field '{missing[0]}'{nearest(missing[0], record)} (it has {', '.join(map(str, record))}); "
+            "give the benchmark as files with these fields, or as a source of the catalog"
+        )
+
+
+def _language_of_record(entry: Benchmark, record: from_files.Record) -> str | None:
+    value = _value(record, entry.language_field) if entry.language_field else record.get("language", record.get("lang"))
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return languages.normalize(value)
+    except languages.InvalidLanguage:
+        # ``Arabic``, or an id such as ``arabic-2387-1``.
+        return from_files.language_of(value, entry.languages)
+
+
+def _value(record: Any, field: str) -> Any:
+    """The value at ``a.b``; a key that holds the dots itself counts first. Of ``a|b`` the first that there is: files that a benchmark's
+    makers publish and its copy on the Hub may have other names for the same."""
+    if "|" in field:
+        return next((value for one in field.split("|") if (value := _value(record, one)) is not None), None)
+    if isinstance(record, Mapping) and field in record:
+        return record[field]
+    head, _, rest = field.partition(".")
+    if rest and isinstance(record, Mapping) and head in record:
+        return _value(record[head], rest)
+    return None
+
+
+def _join(record: from_files.Record, fields: Iterable[str]) -> str:
+    return "\n".join(one for field in fields for one in _told(_value(record, field)))
+
+
+def _told(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value] if value.strip() else []
+    if isinstance(value, Mapping):
+        return [one for key, inner in value.items() if key not in ("label", "answer_start") for one in _told(inner)]
+    if isinstance(value, list | tuple):
+        return [one for inner in value for one in _told(inner)]
+    return [str(value)]
+
+
+def state_of(place: Place) -> str:
+    """What stands for local files in a key: the digest of their names and contents; ``absent`` where there are none."""
+    whole = blake2b(digest_size=16)
+    pairs = place.items() if isinstance(place, Mapping) else [("", one) for one in ([place] if isinstance(place, str) else place)]  # fmt: skip
+    try:
+        for key, one in pairs:
+            for path in from_files.find_files(one):
+                inside = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))  # fmt: skip
+                for file in inside:
+                    whole.update(f"{key}\0{file.name}\0{digest_files([file])}\0".encode())
+    except StepError:
+        return "absent"
+    return whole.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------------------------- catalog
+def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | None) -> Iterator[Item]:
+    """The rows of a source or dataset as items: what is asked, or the whole text; of a pair, each side."""
+    for rows in batches:
+        ids = rows.ids.to_list()
+        groups = rows.table["group_id"].to_pylist()
+        names = (
+            ("text",)
+            if rows.kind is Kind.DOCUMENT
+            else ("source", "target")
+            if rows.kind is Kind.PARALLEL
+            else ("prompt",)
+        )
+        for field in names:
+            texts, tags = rows.text(field).to_list(), rows.field_language(field).to_list()
+            # Rows of one group are one item in several languages.
+            for one, tag, own, group in zip(texts, tags, ids, groups, strict=True):
+                if one.strip() and (wanted is None or tag in wanted):
+                    yield Item(name, group or own, tag, one)
+
+
+# --------------------------------------------------------------------------------------------------------------------- table
+def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
+    """The table of some items, in :data:`SCHEMA`, without vectors.
+
+    Args:
+        missing: benchmarks that could not be had.
+    """
+    every = list({(one.benchmark, one.name, one.language, one.question): one for one in items}.values())
+    normal = _normal([one.question for one in every], [one.language for one in every])
+    kinds: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}
+    for one, form in zip(every, normal, strict=True):
+        kinds.setdefault((one.benchmark, one.language, form), set()).add((one.context, one.options, one.answer))
+    rows: list[dict[str, Any]] = []
+    contexts: dict[tuple[str, str, str], int] = {}
+    for one, form in zip(every, normal, strict=True):
+        if not form:
+            continue
+        key = (one.benchmark, one.language, one.context)
+        if one.context.strip() and key not in contexts:
+            contexts[key] = len(rows)
+            rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "context", "text": one.context,
+                         "support": "", "shared": False, "about": None})  # fmt: skip
+        support = one.options or one.context
+        shared = bool(support) and len(kinds[one.benchmark, one.language, form]) > 1
+        rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "question", "text": one.question,
+                     "support": support if shared else "", "shared": shared, "about": contexts.get(key)})  # fmt: skip
+    rows += [{"benchmark": name, "item": "", "language": "und", "part": "missing", "text": "", "support": "", "shared": False, "about": None}
+             for name in missing]  # fmt: skip
+    whole = blake2b(digest_size=16)
+    for row in rows:
+        for name in _TEXTS[:-1]:
+            data = row[name].encode("utf-8", "surrogatepass")
+            whole.update(len(data).to_bytes(8, "little") + data)
+    for row in rows:
+        row |= {"digest": whole.hexdigest(), "vector": None}
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _normal(texts: list[str], tags: list[str]) -> list[str]:
+    return SAME.normalize(pl.Series(texts, dtype=pl.String), pl.Series(tags, dtype=pl.String)).to_list()
+
+
+def add_vectors(table: pa.Table, encoder: Encoder, max_chars: int, preferred: Sequence[str]) -> pa.Table:
+    """The table with a vector for each question in one language.
+
+    Args:
+        preferred: the languages to encode an item in, the first of them that it has and the encoder supports; after them
+            any that is supported.
+    """
+    parts, tags = table["part"].to_pylist(), table["language"].to_pylist()
+    keys = list(zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True))
+    rank = {tag: number for number, tag in enumerate(preferred)}
+    supported = {tag: encoder.supports(tag) for tag in set(tags)}
+    best: dict[tuple[str, str], tuple[int, int]] = {}
+    for number, (key, part, tag) in enumerate(zip(keys, parts, tags, strict=True)):
+        if part == "question" and supported[tag]:
+            here = (rank.get(tag, len(rank)), number)
+            best[key] = min(best.get(key, here), here)
+    chosen = sorted(number for _, number in best.values())
+    texts = [table["text"][number].as_py()[:max_chars] for number in chosen]
+    vectors = encoder.encode(texts).astype(np.float16) if texts else np.zeros((0, encoder.dimensions), np.float16)
+    column: list[Any] = [None] * table.num_rows
+    for number, vector in zip(chosen, vectors, strict=True):
+        column[number] = vector
+    place = table.schema.get_field_index("vector")
+    return table.set_column(place, SCHEMA.field("vector"), pa.array(column, pa.list_(pa.float16())))

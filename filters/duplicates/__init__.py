@@ -1,0 +1,1 @@
+"""Finds duplicates: exact, near, by meaning."""

@@ -1,0 +1,135 @@
+"""A summary holds of each row what its method compares and what may decide who stays, and nothing that a threshold changes.
+
+Columns of all: the digest of the normal forms (``high``, ``low``; null where there is no text), the id as two numbers,
+language, source, a digest of the item (``group``), the length and the scores. ``minhash`` adds the normal forms, signatures
+and digests of the numbers and negations; the methods by meaning add vectors at half precision in place of signatures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from curate.rows import main_fields
+from curate.rows.ids import finish, hash_texts
+from curate.rows.kinds import SCORES
+from curate.steps import Context, Encoder, Rows, StepError
+from filters.duplicates import guards, minhash
+from filters.duplicates.normalize import Sameness
+from filters.duplicates.shingles import Shingles, shingles
+
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Summarizer:
+    """How rows are summarised; see :class:`filters.duplicates.step.Duplicates` for the meanings."""
+
+    method: str
+    fields: tuple[str, ...] | None
+    same: Sameness
+    shingle: Mapping[str, int] = field(default_factory=dict)
+    num_perm: int = 128
+    model: str = ""
+    max_chars: int = 2000
+    strict: bool = False
+
+    def summarize(self, rows: Rows, context: Context) -> pa.Table:
+        """The summary of some rows, one row a row, in order."""
+        names = self.fields or main_fields(rows.kind)
+        texts = [rows.text(name).fill_null("") for name in names]
+        languages = [rows.field_language(name) for name in names]
+        clean = [self.same.clean(one, language) for one, language in zip(texts, languages, strict=True)]
+        normal = [self.same.finish(one) for one in clean]
+        # The form with blanks is kept, for what asks about words; near methods never compare blanks.
+        whole = normal if self.method == "exact" else [one.str.replace_all(r"\s+", "") for one in normal]
+        columns = {**self._common(rows, texts, whole)}
+        if self.method != "exact":
+            clean = [one.str.replace_all(r"\s+", " ") for one in clean]
+            columns["numbers"] = pa.array(guards.digests([guards.numbers(one) for one in clean]))
+            turned = [guards.negations(one, language) for one, language in zip(clean, languages, strict=True)]
+            columns["negation"] = pa.array(guards.digests(turned))
+            columns |= {f"text_{number}": one.to_arrow().cast(pa.large_string()) for number, one in enumerate(normal)}
+        if self.method == "minhash":
+            flat: list[Shingles] = [shingles(one, self.shingle) for one in normal]
+            made = minhash.signatures(flat[0].joined(flat[1:]), self.num_perm)
+            columns["signature"] = _fixed(made)
+        elif self.method != "exact":
+            columns["digits"] = pa.array(guards.digests([guards.digits(one) for one in clean]))
+            columns |= self._vectors(texts, languages, normal, context)
+        return pa.table(columns)
+
+    def _common(self, rows: Rows, texts: list[pl.Series], normal: list[pl.Series]) -> dict[str, Any]:
+        high, low, there = _digests(normal)
+        ids = _numbers([bytes.fromhex(one) for one in rows.ids.to_list()], 2)
+        groups = rows.table["group_id"].to_pylist()
+        lengths = pl.DataFrame([one.str.len_chars().alias(str(n)) for n, one in enumerate(texts)]).sum_horizontal()
+        sources = rows.table["lineage"].combine_chunks().field("source") if len(rows) else pa.array([], pa.string())
+        return {
+            "high": pa.array(high, mask=~there),
+            "low": pa.array(low, mask=~there),
+            "id_high": pa.array(ids[:, 0]),
+            "id_low": pa.array(ids[:, 1]),
+            "language": pa.array(rows.language.to_list(), pa.string()),
+            "source": sources.cast(pa.string()),
+            "group": pa.array(_numbers(hash_texts(groups, 8), 1)[:, 0]),
+            "chars": pa.array(lengths.cast(pl.Int64).to_list(), pa.int64()),
+            "scores": rows.table["scores"].combine_chunks() if len(rows) else pa.array([], SCORES),
+        }
+
+    def _vectors(self, texts: list[pl.Series], languages: list[pl.Series], normal: list[pl.Series],
+                 context: Context) -> dict[str, Any]:  # fmt: skip
+        encoder: Encoder = context.model(self.model)
+        assessed = np.ones(len(texts[0]), bool)
+        missing: Counter[str] = Counter()
+        for side in languages:
+            known = {tag: encoder.supports(tag) for tag in side.unique().to_list()}
+            fine = np.array([known[tag] for tag in side.to_list()], bool)
+            missing.update({tag: int((side == tag).sum()) for tag, good in known.items() if not good})
+            assessed &= fine
+        for tag, count in sorted(missing.items()):
+            message = f"duplicates: model '{self.model}' does not support '{tag}': {count} rows not assessed"
+            if self.strict:
+                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them alone")
+            context.warn(message)
+        made = np.zeros((len(texts[0]), len(texts) * encoder.dimensions), np.float16)
+        for start in range(0, len(made), _BLOCK):
+            at = np.flatnonzero(assessed[start : start + _BLOCK]) + start
+            for number, one in enumerate(texts):
+                part = [text[: self.max_chars] for text in one.gather(at).to_list()]
+                part = [
+                    text if seen else "" for text, seen in zip(part, normal[number].gather(at).to_list(), strict=True)
+                ]
+                first = number * encoder.dimensions
+                made[at, first : first + encoder.dimensions] = encoder.encode(part) if part else 0
+        return {"assessed": pa.array(assessed), "vector": _fixed(made)}
+
+
+def _fixed(made: npt.NDArray[Any]) -> pa.Array:
+    kind = pa.float16() if made.dtype == np.float16 else pa.uint16()
+    return pa.FixedSizeListArray.from_arrays(pa.array(made.ravel(), kind), made.shape[1])
+
+
+def _numbers(digests: list[bytes], width: int) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, width)
+
+
+def _digests(normal: list[pl.Series]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """A digest of each row's normal forms in two halves, and whether there is anything in them."""
+    found = []
+    there = np.zeros(len(normal[0]), bool)
+    begun = blake2b(digest_size=16, person=b"curate-same-2")
+    for row, texts in enumerate(zip(*(one.to_list() for one in normal), strict=True)):
+        there[row] = any(texts)
+        data = [one.encode("utf-8", "surrogatepass") for one in texts]
+        found.append(finish(begun, b"".join([len(one).to_bytes(8, "little") + one for one in data])))
+    halves = _numbers(found, 2)
+    return halves[:, 0], halves[:, 1], there

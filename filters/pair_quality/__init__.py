@@ -1,0 +1,1 @@
+"""Checks translations: numbers, negation, lengths, copies, names, alignment."""

@@ -1,0 +1,344 @@
+"""A translation is kept when nothing speaks against it: each check looks for one way in which translations fail, and all of them together
+make one probability.
+
+The two sides of a pair, or a row and its parent field by field, are compared by what needs no model (lengths, scripts, copies, numbers,
+names, negations, markup, broken characters, talk about the translation, loops, ends in the air) and, where the catalog names them, by a word
+aligner, an encoder and a language identifier. What a language has no list or model for is not assessed and not held against it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from pydantic import Field, PositiveInt, model_validator
+
+from curate.catalog.params import (
+    AlignerName,
+    Amount,
+    Decision,
+    EncoderName,
+    IdentifierName,
+    PerLanguage,
+    RowsName,
+)
+from curate.data_files import DataFile
+from curate.rows import Kind, main_fields, unknown_fields
+from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
+from curate.text import negation
+from curate.text.boilerplate import CHATTER
+from curate.text.length_ratio import LENGTHS
+from curate.text.negation import NEGATION
+from curate.text.numbers import NUMBER_WORDS
+from filters.pair_quality import alignment as pair_align
+from filters.pair_quality import features as pair_findings
+from filters.pair_quality.classifier import WEIGHTS
+from filters.pair_quality.columns import ABOUT, COLUMNS, spread, told, worst
+from filters.pair_quality.features import CHECKS, Check, Findings
+from filters.similarity.sides import Sides, compares_own, sides, without_blank
+
+Floats = npt.NDArray[np.float64]
+Limit = Decision[PerLanguage[Amount]]
+_OFF = PerLanguage[float]()
+_last: list[tuple[pa.Table, pair_align.Lexicon]] = []
+
+
+class PairQuality(ScoreStep):
+    """Compares each row with its parent, or the two sides of a pair, in everything that a bad translation gives away.
+
+    Scores (null: not assessed; of several fields the worst): ``score``, the probability (0 to 1) that the row is a good
+    translation, all findings together; ``length`` (target over source over what is usual for the languages), ``sentences``
+    (target's over source's), ``gap`` (nats that speak for a sentence with no counterpart, 0 to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
+    copied from the source, and of the source left in the target), ``script`` and ``identified`` (share of letters in the right script,
+    probability of the right language), ``loop`` and ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many
+    have no counterpart, of the side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences turned round),
+    ``encoding`` (broken places), ``chatter`` (1: it talks about the translation or refuses), ``alignment`` (share explained by
+    word translations), ``similarity``, ``coverage`` and ``kinship`` (cosine of the whole, of the sentence with the least counterpart, and of
+    the name with none to the word nearest to it).
+    Attributes: ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
+    """
+
+    tag: ClassVar[str] = "pair_quality"
+    assesses: ClassVar[str] = "score"
+    compares: ClassVar[bool] = True
+    package_data: ClassVar[tuple[DataFile, ...]] = (CHATTER, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = (
+        "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, chatter, alignment."
+    )
+
+    # ------------------------------------------------------------------------------------------------- what is looked at
+    checks: tuple[Check, ...] = CHECKS
+    """The checks that are made; each has a score of its own, and a check that is left out has none and counts nothing."""
+    between: Literal["parents", "sides"] | None = None
+    """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,
+    parents for all others."""
+    fields: tuple[str, ...] | None = None
+    """The fields compared with the parent's of the same name; unless given, the main fields of the kind."""
+    max_chars: PositiveInt = 20_000
+    """A longer text is cut there."""
+    aligner: AlignerName | None = None
+    """A word aligner for ``alignment`` (``systran-align``). It learns from a sample of the rows, once; any pair of languages."""
+    table: RowsName | None = None
+    """A word table (as ``word_table`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of an aligner."""
+    pool: Annotated[int, Field(ge=100)] = 20_000
+    """How many pairs of each two languages the aligner learns from: those with the smallest ids, the same on every run."""
+    min_pool: Annotated[int, Field(ge=20)] = 1_000
+    """With fewer pairs of two languages nothing is learnt, and there is no ``alignment``."""
+    encoder: EncoderName | None = None
+    """A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``."""
+    identifier: IdentifierName | None = None
+    """A language identifier (``fasttext``) for ``identified``."""
+
+    # ------------------------------------------------------------------------------------------------------- what is dropped
+    min: Limit = PerLanguage(0.5)
+    """Least ``score``."""
+    min_length: Limit = PerLanguage(0.3)
+    """Least ``length``: below it something is missing."""
+    max_length: Limit = PerLanguage(3.5)
+    """Greatest ``length``: above it something was added."""
+    min_sentences: Limit = _OFF
+    """Least ``sentences``."""
+    max_gap: Limit = PerLanguage(2.9)
+    """Greatest ``gap``: above it one side most likely has a sentence that the other has not."""
+    min_ending: Limit = _OFF
+    """Least ``ending``: 1 drops targets that end in the air."""
+    max_copied: Limit = PerLanguage(0.7)
+    """Greatest ``copied``."""
+    max_left: Limit = PerLanguage(0.7)
+    """Greatest ``left``."""
+    min_script: Limit = PerLanguage(0.3)
+    """Least ``script``."""
+    min_language: Limit = PerLanguage(0.05)
+    """Least ``identified``."""
+    max_loop: Limit = PerLanguage(6.0)
+    """Greatest ``loop``."""
+    max_repetition: Limit = _OFF
+    """Greatest ``repetition``."""
+    max_numbers: Limit = _OFF
+    """Greatest ``numbers``."""
+    max_names: Limit = _OFF
+    """Greatest ``names``."""
+    min_placeholders: Limit = _OFF
+    """Least ``placeholders``: 1 drops whatever lost or gained one."""
+    max_negation: Limit = PerLanguage(0.08)
+    """Greatest ``negation``: 0.08 lets one sentence in thirteen pass, for in long texts one is mostly said another way."""
+    max_encoding: Limit = PerLanguage(0.0)
+    """Greatest ``encoding``."""
+    max_chatter: Limit = PerLanguage(0.0)
+    """Greatest ``chatter``: 1 keeps all."""
+    min_alignment: Limit = _OFF
+    """Least ``alignment``."""
+    min_similarity: Limit = _OFF
+    """Least ``similarity``; the step of that name has more to say about it."""
+    min_coverage: Limit = _OFF
+    """Least ``coverage``."""
+    min_kinship: Limit = PerLanguage(0.4, {"tr": 0.32})
+    """Least ``kinship``: below it a name most likely is another one. Cosines of single words, by ``use-multilingual``, which knows those of
+    Turkish less well."""
+    require: Decision[tuple[Check, ...]] = ()
+    """Rows for which one of these checks could not be made because of their languages are dropped (``unassessed``)."""
+    strict: bool = False
+    """Stop where a model does not support a language, instead of a warning and no score."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PairQuality:
+        if not self.checks:
+            raise ValueError(f"checks: name at least one of {', '.join(CHECKS)}")
+        for name, parameters in (
+            ("alignment", ("aligner", "table")),
+            ("similarity", ("encoder",)),
+            ("language", ("identifier",)),
+        ):
+            given = [one for one in parameters if getattr(self, one) is not None]
+            if given and name not in self.checks:
+                raise ValueError(f"{given[0]}: is for the check '{name}', which 'checks' leaves out")
+        return self
+
+    def check(self, kind: Kind) -> list[str]:
+        if self.between == "sides" and kind is not Kind.PARALLEL:
+            return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]
+        if self._own(kind):
+            return [] if self.fields is None else ["fields: a pair has no choice of fields; leave it out"]
+        return unknown_fields(kind, self.fields)
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        return {**dict.fromkeys(COLUMNS, pa.float64()), "evidence": pa.string(), "unassessed": pa.string()}
+
+    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        reasons: dict[str, pl.Expr] = {}
+        # What has one plain cause is told by that cause; the probability of all comes last.
+        order = (
+            "chatter",
+            "encoding",
+            "script",
+            "copied",
+            "left",
+            "identified",
+            "loop",
+            "length",
+            *(name for name in COLUMNS),
+        )
+        for name in dict.fromkeys(order):
+            if name == "score":
+                continue
+            for end, wrong in (("min", pl.Expr.lt), ("max", pl.Expr.gt)):
+                limit = getattr(self, f"{end}_{ABOUT.get(name, name)}", _OFF)
+                if limit != _OFF:
+                    reason = {"min_length": "omission", "max_length": "addition"}.get(
+                        f"{end}_{name}", ABOUT.get(name, name)
+                    )
+                    reasons[reason] = wrong(pl.col(name), limit.expr())
+        if self.min != _OFF:
+            reasons["pair_quality"] = pl.col("score") < self.min.expr()
+        if self.require:
+            reasons["unassessed"] = pl.col("unassessed").str.contains(rf"\b(?:{'|'.join(self.require)})\b")
+        return reasons
+
+    # ------------------------------------------------------------------------------------------------------------- fitting
+    @property
+    def fits(self) -> bool:
+        return self.aligner is not None or self.table is not None
+
+    def sample(self, rows: Rows, context: Context) -> pa.Table | None:
+        if not self.fits:
+            return None
+        return pair_align.sample(
+            (
+                (rows.ids.slice(part.start, len(left)), part.source_language, part.target_language, left, right)
+                for part in self._sides(rows, context)
+                for left, right in part.texts.values()
+            ),
+            self.pool if self.aligner is not None else 0,
+        )
+
+    def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
+        aligner = context.model(self.aligner) if self.aligner is not None else None
+        table = context.rows(self.table) if self.table is not None else None
+        return pair_align.fit(samples, self.pool, self.min_pool, aligner, table, context)
+
+    # ------------------------------------------------------------------------------------------------------------- scoring
+    def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
+        lexicon = _lexicon(fitted) if self.fits and fitted is not None else None
+        frames = [self._frame([], 0)]
+        untold: Counter[tuple[str, str]] = Counter()
+        for part in self._sides(rows, context):
+            size = len(part.target_language)
+            ids = rows.ids.slice(part.start, size)
+            frames.append(
+                self._frame(
+                    [
+                        self._field(part, left, right, ids, lexicon, context, untold)
+                        for left, right in part.texts.values()
+                    ],
+                    size,
+                )
+            )
+        for (name, tag), count in sorted(untold.items()):
+            context.warn(f"pair_quality: {name} does not know '{tag}': not assessed in {count:,} texts")
+        return pl.concat(frames)
+
+    def _sides(self, rows: Rows, context: Context) -> Iterator[Sides]:
+        own = self._own(rows.kind)
+        return sides(rows, own, ("pair",) if own else self.fields or main_fields(rows.kind), self.max_chars, context)
+
+    def _own(self, kind: Kind) -> bool:
+        return compares_own(kind, self.between)
+
+    def _field(self, part: Sides, left: pl.Series, right: pl.Series, ids: pl.Series, lexicon: pair_align.Lexicon | None, context: Context,
+               untold: Counter[tuple[str, str]]) -> Findings:  # fmt: skip
+        """The columns of one field's texts, all rows."""
+        given = left.is_not_null() & right.is_not_null() & part.source_language.is_not_null()
+        at = np.flatnonzero(given.to_numpy())
+        source, target = (without_blank(side.gather(at).fill_null("")) for side in (left, right))
+        tags = part.source_language.gather(at), part.target_language.gather(at)
+        both = tags[0].to_list(), tags[1].to_list()
+        found = pair_findings.find(source, target, tags, self.checks, lexicon.lengths if lexicon else {})
+        values = found.values
+        missing: list[list[str]] = [[] for _ in range(len(at))]
+        if "negation" in self.checks:
+            self._untold(both, negation.is_listed, "negation", "the list of negations", missing, untold, len(at))
+        if "language" in self.checks and self.identifier is not None:
+            identifier: LanguageIdentifier = context.model(self.identifier)
+            self._untold(
+                ([], both[1]), identifier.supports, "language", f"model '{self.identifier}'", missing, untold, len(at)
+            )
+            values["identified"] = pair_findings.identified(target, both, identifier)
+        if "similarity" in self.checks and self.encoder is not None:
+            encoder = self._encoder(context)
+            assessed = self._untold(
+                both, encoder.supports, "similarity", f"model '{self.encoder}'", missing, untold, len(at)
+            )
+            lengths = lexicon.lengths if lexicon else {}
+            seen = pair_findings.encoded(source, target, both, assessed, lengths, found.names, encoder)
+            if "sentences" in self.checks:
+                values["gap"] = np.where(np.isnan(seen["gap"]), values["gap"], seen["gap"])
+            values |= {name: seen[name] for name in ("similarity", "coverage", "kinship")}
+        if "alignment" in self.checks and lexicon is not None:
+            values["alignment"] = pair_align.scores(
+                lexicon, ids.gather(at).to_list(), both, source.to_list(), target.to_list()
+            )
+            known = {pair: lexicon.knows(*pair) for pair in set(zip(*both, strict=True))}
+            for row, pair in enumerate(zip(*both, strict=True)):
+                if not known[pair]:
+                    missing[row].append("alignment")
+        return spread(told(found, source, target, missing), at, len(left))
+
+    def _untold(self, both: tuple[Sequence[str], Sequence[str]], supports: Any, check: str, who: str, missing: list[list[str]],
+                untold: Counter[tuple[str, str]], rows: int) -> npt.NDArray[np.bool_]:  # fmt: skip
+        """Where both languages are supported; notes where not."""
+        known = {tag: bool(supports(tag)) for tag in {*both[0], *both[1]}}
+        result = np.ones(rows, bool)
+        for side in both:
+            for row, tag in enumerate(side):
+                if not known[tag]:
+                    result[row] = False
+        for row in np.flatnonzero(~result).tolist():
+            missing[row].append(check)
+            untold.update({(who, side[row]) for side in both if side and not known[side[row]]})
+        if self.strict and not result.all() and check != "negation":
+            tag = min(tag for tag, ok in known.items() if not ok)
+            raise StepError(
+                f"pair_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' to leave such rows unscored"
+            )
+        return result
+
+    def _encoder(self, context: Context) -> Encoder:
+        encoder: Encoder = context.model(self.encoder or "")
+        if not getattr(encoder, "absolute", True):
+            raise StepError(
+                f"pair_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another encoder here, and that one in the step "
+                "'similarity' with 'measure: margin'"
+            )
+        return encoder
+
+    def _frame(self, fields: Sequence[Findings], size: int) -> pl.DataFrame:
+        """The worst of several fields' columns."""
+        columns: dict[str, pl.Series] = {}
+        every = {
+            name: np.stack([one.values[name] for one in fields] or [np.full(size, np.nan)])
+            for name in (fields[0].values if fields else COLUMNS)
+        }
+        for name in COLUMNS:
+            stacked = every.get(name, np.full((1, size), np.nan))
+            columns[name] = pl.Series(worst(name, stacked), nan_to_null=True, dtype=pl.Float64).round(4)
+        least = (
+            np.argmin(np.where(np.isnan(every["score"]), np.inf, every["score"]), axis=0) if size else np.zeros(0, int)
+        )
+        for name in ("evidence", "unassessed"):
+            columns[name] = pl.Series(
+                [fields[which].notes[name][row] for row, which in enumerate(least.tolist())], dtype=pl.String
+            )
+        return pl.DataFrame(columns)
+
+
+def _lexicon(fitted: pa.Table) -> pair_align.Lexicon:
+    """The fitted table as a lexicon; kept for the batches of one shard, which come with the same table."""
+    if not _last or _last[0][0] is not fitted:
+        _last[:] = [(fitted, pair_align.Lexicon(fitted))]
+    return _last[0][1]

@@ -1,0 +1,1 @@
+"""Checks texts for refusals, boilerplate, wrong encodings, private data, prompt injection."""

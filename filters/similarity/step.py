@@ -1,0 +1,348 @@
+"""A translation is kept when a cross-lingual encoder puts it near its original; what the encoder cannot read is not assessed.
+
+The two sides of a pair, or a row and its parent field by field, are encoded and compared by cosine, or by the ratio margin
+that says how much nearer the two are to each other than to their neighbours. Languages that the encoder was not trained
+for, and language pairs that its calibration says it cannot judge, get no score, never a low one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from pydantic import Field, PositiveInt, model_validator
+
+from curate.catalog.params import Decision, EncoderName, PerLanguage
+from curate.rows import Kind, main_fields, unknown_fields
+from curate.rows.ids import hash_texts
+from curate.steps import Context, Encoder, Rows, ScoreStep, StepError
+from filters.calibration.file import CalibrationFile, PairThreshold, split_pair
+from filters.similarity.margin import Pools, make_sample, merge_samples, smallest
+from filters.similarity.sides import compares_own, sides, tags, without_blank
+
+Vectors = npt.NDArray[np.float32]
+# Where a threshold is not given. Cosine: for the embedded encoder true pairs have .74 in the mean, unrelated ones .07.
+# Margin: 1 is what a pair has that is no nearer to each other than to its neighbours.
+_LEAST = {"cosine": 0.5, "margin": 1.05}
+_CALIBRATED: Literal["calibrated"] = "calibrated"
+Cosine = Annotated[float, Field(ge=-1)]
+"""Or a margin, which is a ratio of them."""
+Least = Cosine | Literal["calibrated"]
+
+
+class Similarity(ScoreStep):
+    """Compares each row with its parent, or the two sides of a pair, across languages.
+
+    Scores: ``score`` over all fields, and one for each field. Attribute ``unassessed`` says why there is none:
+    ``language`` (the encoder does not support one of the two), ``pool`` (too few neighbours for a margin), ``encoder`` (the
+    calibration says that the encoder cannot judge this pair of languages, or says nothing of it). With a calibration the
+    attribute ``pair`` says which languages were compared (``en-sw``). A row without a parent has neither and is kept. A field
+    that is empty on one side has 0; on both sides, it does not count.
+    """
+
+    tag: ClassVar[str] = "similarity"
+    assesses: ClassVar[str] = "score"
+    compares: ClassVar[bool] = True
+    path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Cross-lingual similarity of a row and its parent, or of a pair's two sides."
+
+    model: EncoderName = "use-multilingual"
+    """The sentence encoder."""
+    between: Literal["parents", "sides"] | None = None
+    """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,
+    parents for all others."""
+    fields: tuple[str, ...] | None = None
+    """The fields compared with the parent's of the same name; unless given, the main fields of the kind."""
+    combine: Literal["mean", "min"] = "mean"
+    """How fields make the score: mean weighted by length (of both texts), or the least."""
+    measure: Literal["cosine", "margin"] = "cosine"
+    """``cosine`` (-1 to 1), or ``margin``: the cosine divided by the mean cosine of both texts to their ``neighbours``
+    nearest neighbours in the other language (ratio margin of Artetxe and Schwenk 2019), whose scale is the same for every
+    encoder: about 1 for what is no pair."""
+    neighbours: PositiveInt = 4
+    """How many nearest neighbours the margin looks at."""
+    pool: PositiveInt = 2000
+    """How many rows of each language pair the neighbours are looked for in: those with the smallest ids, which is a fair
+    sample, the same on every run."""
+    max_chars: PositiveInt = 2000
+    """A longer text is cut there before it is encoded."""
+    min: Decision[PerLanguage[Least]] = PerLanguage[Least]()
+    """Least similarity. Unless given, 0.5 for ``cosine`` and 1.05 for ``margin``; 0 turns it off. ``calibrated``: the cosine that
+    the calibration found for the pair of languages."""
+    max: Decision[PerLanguage[Cosine]] = PerLanguage[float]()
+    """Greatest similarity: above it the text was copied rather than translated. For cosines, 0.99 or so."""
+    unassessed: Decision[Literal["keep", "drop"]] = "keep"
+    """What happens to rows that have something to be compared with but could not be."""
+    calibration: Decision[CalibrationFile | None] = None
+    """A file that ``curate calibrate`` wrote for this very model, for ``min: calibrated``. It counts by what it says: with other
+    thresholds nothing is scored again."""
+    trust: Literal["weak", "trusted"] = "weak"
+    """The least that the calibration must say of a language pair for its rows to be judged."""
+    strict: bool = False
+    """Stop where the encoder does not support a language, or cannot judge a pair of languages, instead of a warning and no
+    score."""
+    allow_uncalibrated: bool = False
+    """Compare cosines even of an encoder whose cosines have no absolute meaning (the e5 family)."""
+
+    @model_validator(mode="after")
+    def _calibrated_by_something(self) -> Similarity:
+        given = [self.min.default, *self.min.values.values()]
+        if _CALIBRATED in given and self.calibration is None:
+            raise ValueError("min: calibrated needs 'calibration', a file that 'curate calibrate' writes")
+        if self.calibration is not None and _CALIBRATED not in given:
+            raise ValueError("calibration: nothing uses it; write 'min: calibrated', or leave it out")
+        if self.calibration is not None and self.measure != "cosine":
+            raise ValueError("min: calibrated is a cosine; leave 'measure' out, or give margins as numbers")
+        return self
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """As of :class:`Params`; of the calibration that decides which pairs are scored at all, without the thresholds."""
+        given = super().identity(decisions=decisions)
+        if self.calibration is not None:
+            judged = [name for name, one in sorted(self.calibration.pairs.items()) if self._trusts(one)]
+            by = {tag: value == _CALIBRATED for tag, value in self.min.values.items()}
+            given["calibrated"] = {"model": self.calibration.model, "pairs": judged, "by": {"default": self.min.default == _CALIBRATED, **by}}  # fmt: skip
+        return given
+
+    def _trusts(self, one: PairThreshold) -> bool:
+        return one.threshold is not None and one.verdict in ("trusted", self.trust)
+
+    def _found(self, left: str, right: str) -> PairThreshold | None:
+        """What the calibration says of two languages; None where it cannot be acted on."""
+        found = self.calibration.find(left, right) if self.calibration is not None else None
+        return found[1] if found is not None and self._trusts(found[1]) else None
+
+    def _sides(self, kind: Kind) -> bool:
+        return compares_own(kind, self.between)
+
+    def check(self, kind: Kind) -> list[str]:
+        if self.between == "sides" and kind is not Kind.PARALLEL:
+            return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]
+        if self._sides(kind):
+            return [] if self.fields is None else ["fields: a pair has no choice of fields; leave it out"]
+        return unknown_fields(kind, self.fields)
+
+    def _fields(self, kind: Kind) -> tuple[str, ...]:
+        return ("pair",) if self._sides(kind) else self.fields or main_fields(kind)
+
+    def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
+        single = () if self._sides(kind) else self._fields(kind)
+        pair = {} if self.calibration is None else {"pair": pa.string()}
+        return {"score": pa.float64(), **dict.fromkeys(single, pa.float64()), "unassessed": pa.string(), **pair}
+
+    @property
+    def fits(self) -> bool:
+        return self.measure == "margin"
+
+    # ------------------------------------------------------------------------------------------------------------ margin
+    def sample(self, rows: Rows, context: Context) -> pa.Table | None:
+        if not self.fits:
+            return None
+        encoder = self._encoder(context)
+        languages = tags(rows, self._sides(rows.kind), context)
+        assessed = self._assessed(languages, encoder)
+        pairs = (languages[0] + "\t" + languages[1]).filter(pl.Series(assessed))
+        chosen = smallest([], self.pool)
+        some = rows.take(assessed.tolist())
+        for block, texts in self._texts(some, context):
+            part = pl.DataFrame({"pair": pairs[block], "id": some.ids[block]})
+            found = [
+                part.with_columns(pl.lit(field).alias("field"), left.alias("left"), right.alias("right"))
+                for field, (left, right) in texts.items()
+            ]
+            chosen = smallest([chosen, *found], self.pool)
+        return make_sample(chosen, encoder)
+
+    def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
+        return merge_samples(samples, self.pool)
+
+    # ------------------------------------------------------------------------------------------------------------- score
+    def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
+        encoder = self._encoder(context)
+        pools = Pools(fitted, self.neighbours) if self.fits else None
+        languages = tags(rows, self._sides(rows.kind), context)
+        assessed = self._assessed(languages, encoder)
+        self._complain(languages, assessed, encoder, context)
+        names = self._fields(rows.kind)
+        scores = {name: np.full(len(rows), np.nan) for name in names}
+        weights = {name: np.zeros(len(rows)) for name in names}
+        short = np.zeros(len(rows), bool)
+        pairs = np.asarray((languages[0] + "\t" + languages[1]).to_list(), dtype=object)
+        index = np.flatnonzero(assessed)
+        for block, texts in self._texts(rows.take(assessed.tolist()), context):
+            at = index[block]
+            for name, (left, right) in texts.items():
+                score, weight = _Pairs(left, right, pairs[at], name).measured(encoder, pools)
+                scores[name][at], weights[name][at] = score, weight
+                short[at] |= np.isnan(score) & (weight > 0)
+        every = np.stack([scores[name] for name in names])
+        weight = np.where(np.isnan(every), 0.0, np.stack([weights[name] for name in names]))
+        if self.combine == "min":
+            total = np.where(np.isnan(every), np.inf, every).min(axis=0)
+            total[np.isinf(total)] = np.nan
+        else:
+            summed = weight.sum(axis=0)
+            total = np.divide((np.nan_to_num(every) * weight).sum(axis=0), summed, out=np.full(len(rows), np.nan), where=summed > 0)  # fmt: skip
+        why = np.full(len(rows), None, dtype=object)
+        why[short & np.isnan(total)] = "pool"
+        for pair in set(pairs[~assessed & languages[0].is_not_null().to_numpy()].tolist()):
+            calibrated = self.min[pair.partition("\t")[2]] == _CALIBRATED
+            why[pairs == pair] = "encoder" if calibrated else "language"
+        # Four digits: the rest depends on which texts were encoded together.
+        columns: dict[str, Any] = {"score": total, **scores}
+        frame = pl.DataFrame(
+            {name: pl.Series(v, nan_to_null=True, dtype=pl.Float64).round(4) for name, v in columns.items()}
+        )
+        names_of = (languages[0] + "-" + languages[1]).alias("pair")
+        frame = frame.with_columns(pl.Series("unassessed", why.tolist(), dtype=pl.String), names_of)
+        return frame.select(self.columns(rows.kind).keys())
+
+    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+        reasons = {"similarity": pl.col("score") < self._least()}
+        if self.max != PerLanguage[float]():
+            reasons["copied"] = pl.col("score") > self.max.expr()
+        if self.unassessed == "drop":
+            reasons["unassessed"] = pl.col("score").is_null() & pl.col("unassessed").is_not_null()
+        return reasons
+
+    def _least(self) -> pl.Expr:
+        """Each row's least similarity: by its language, or by the calibration of its pair of languages; null: none."""
+        if self.min == PerLanguage[Least]():
+            return PerLanguage(_LEAST[self.measure]).expr()
+        default: Least | None = self.min.default
+        if default is None:
+            default = _LEAST[self.measure]
+        numbers = PerLanguage(_number(default), {tag: _number(value) for tag, value in self.min.values.items()}).expr()
+        if self.calibration is None:
+            return numbers
+        by = {tag: value == _CALIBRATED for tag, value in self.min.values.items()}
+
+        def look_up(pairs: pl.Series) -> pl.Series:
+            known = pairs.drop_nulls().unique().to_list()
+            found = [one.threshold if (one := self._found(*split_pair(pair))) else None for pair in known]
+            return pairs.replace_strict(known, found, default=None, return_dtype=pl.Float64)
+
+        thresholds = pl.col("pair").map_batches(look_up, return_dtype=pl.Float64())
+        calibrated = PerLanguage(default == _CALIBRATED, by).expr(dtype=pl.Boolean)
+        return pl.when(calibrated).then(thresholds).otherwise(numbers)
+
+    # ------------------------------------------------------------------------------------------------------------- parts
+    def _encoder(self, context: Context) -> Encoder:
+        encoder: Encoder = context.model(self.model)
+        # A number for a language is somebody's own measurement; a default that is none is shared with all encoders.
+        calibrated = self.calibration is not None and self.min.default is not None
+        if self.measure == "cosine" and not getattr(encoder, "absolute", True) and not (self.allow_uncalibrated or calibrated):  # fmt: skip
+            raise StepError(
+                f"similarity: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 and more); "
+                "write 'measure: margin', calibrate it ('min: calibrated'), or 'allow_uncalibrated: true' to compare them nevertheless"
+            )
+        if self.calibration is not None and self.calibration.model != context.model_name(self.model):
+            raise StepError(
+                f"similarity: the calibration is of {self.calibration.model}, and model '{self.model}' is {context.model_name(self.model)}; "
+                f"write one for it: curate calibrate {self.model} --out FILE"
+            )
+        return encoder
+
+    def _assessed(self, languages: tuple[pl.Series, pl.Series], encoder: Encoder) -> npt.NDArray[np.bool_]:
+        pairs = list(zip(*(side.to_list() for side in languages), strict=True))
+        known = {
+            (left, right): left is not None and right is not None and self._is_assessed(left, right, encoder)
+            for left, right in set(pairs)
+        }
+        return np.fromiter((known[pair] for pair in pairs), bool, len(pairs))
+
+    def _is_assessed(self, left: str, right: str, encoder: Encoder) -> bool:
+        """What was measured of a pair counts more than what the encoder says of itself."""
+        if self.min[right] == _CALIBRATED:
+            return self._found(left, right) is not None
+        return encoder.supports(left) and encoder.supports(right)
+
+    def _complain(
+        self,
+        languages: tuple[pl.Series, pl.Series],
+        assessed: npt.NDArray[np.bool_],
+        encoder: Encoder,
+        context: Context,
+    ) -> None:
+        missing: Counter[str] = Counter()
+        pairs: Counter[tuple[str, str]] = Counter()
+        for left, right, ok in zip(*languages, assessed.tolist(), strict=True):
+            if left is None:
+                continue
+            if self.min[right] == _CALIBRATED:
+                pairs[left, right] += 1
+            elif not ok:
+                missing.update({tag for tag in (left, right) if not encoder.supports(tag)})
+        for tag, count in sorted(missing.items()):
+            message = f"similarity: model '{self.model}' does not support '{tag}': {count} rows not assessed"
+            if self.strict:
+                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
+            context.warn(message)
+        for (left, right), count in sorted(pairs.items()):
+            self._complain_of_pair(left, right, count, context)
+
+    def _complain_of_pair(self, left: str, right: str, count: int, context: Context) -> None:
+        """What the calibration says against judging rows of two languages."""
+        assert self.calibration is not None
+        found = self.calibration.find(left, right)
+        if found is None or not self._trusts(found[1]):
+            verdict = found[1].verdict if found else "not checked"
+            message = f"similarity: by its calibration model '{self.model}' is {verdict} for {left}-{right}: {count} rows not assessed"
+            if verdict == "cannot judge":
+                message = f"similarity: by its calibration model '{self.model}' cannot judge {left}-{right}: {count} rows not assessed"
+            if self.strict:
+                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
+            context.warn(message)
+        elif found[1].verdict == "weak":
+            lost = 1 - (found[1].recall or 0)
+            context.warn(f"similarity: by its calibration model '{self.model}' is weak for {found[0]}: about {lost:.0%} of good pairs are dropped")  # fmt: skip
+
+    def _texts(self, rows: Rows, context: Context) -> Iterator[tuple[slice, dict[str, tuple[pl.Series, pl.Series]]]]:
+        """Both sides of every field, some thousands of rows at a time; null where the parent has no such field."""
+        for part in sides(rows, self._sides(rows.kind), self._fields(rows.kind), self.max_chars, context):
+            block = slice(part.start, part.start + len(part.target_language))
+            yield (
+                block,
+                {name: (without_blank(left), without_blank(right)) for name, (left, right) in part.texts.items()},
+            )
+
+
+def _number(value: Least | None) -> float | None:
+    return None if isinstance(value, str) else value
+
+
+class _Pairs:
+    """Some rows' left and right texts of one field."""
+
+    def __init__(self, left: pl.Series, right: pl.Series, pairs: npt.NDArray[np.object_], field: str) -> None:
+        self._left, self._right, self._pairs, self._field = left, right, pairs, field
+
+    def measured(
+        self, encoder: Encoder, pools: Pools | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The similarity of each pair (nan where there is none), and its weight: the length of both texts."""
+        given = (self._left.is_not_null() & self._right.is_not_null()).to_numpy()
+        left, right = self._left.fill_null(""), self._right.fill_null("")
+        weight = np.where(given, (left.str.len_chars() + right.str.len_chars()).to_numpy(), 0).astype(np.float64)
+        score = np.where(weight > 0, 0.0, np.nan)
+        both = np.flatnonzero(given & (left != "").to_numpy() & (right != "").to_numpy())
+        if not len(both):
+            return score, weight
+        sides = [left.gather(both).to_list(), right.gather(both).to_list()]
+        # One parent has many children: each text is encoded once.
+        distinct = {one: number for number, one in enumerate(dict.fromkeys([*sides[0], *sides[1]]))}
+        vectors = encoder.encode(list(distinct))
+        x, y = (vectors[[distinct[one] for one in side]] for side in sides)
+        cosine = np.einsum("ij,ij->i", x, y, dtype=np.float64)
+        if pools is None:
+            score[both] = cosine
+        else:
+            digests = [hash_texts(side) for side in sides]
+            score[both] = pools.margins(self._field, self._pairs[both], (x, y), (digests[0], digests[1]), cosine)
+        return score, weight

@@ -1,0 +1,1 @@
+"""Licences: which are compatible, what may be published."""

@@ -1,0 +1,1 @@
+"""Publishes a version to the Hub, a folder or a URL."""
