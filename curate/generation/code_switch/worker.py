@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pyarrow as pa
 import regex
 
 from curate.generation.code_switch.candidates import Element, Entry, Table, can, joined
+from curate.generation.code_switch.params import CodeSwitchParams
 from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose, how_many, pick, rewrite
 from curate.generation.code_switch.tables import Siblings, beside, load_tables
 from curate.generation.common.derived_rows import as_they_are, failed, new_rows, random_numbers
@@ -21,9 +22,6 @@ from curate.rows.fields import answer_field, field_place
 from curate.steps import BadRow, Context, NewRows, Rows
 from curate.text.placeholders import code_blocks, spans
 from curate.text.words import estimate_words, fold_of, sentence_places
-
-if TYPE_CHECKING:
-    from curate.generation.code_switch.step import CodeSwitch
 
 _PLAIN: tuple[str, ...] = ("",)
 # What no stretch that is to be protected is without: most texts have none of it, and a search is far cheaper than a parse.
@@ -61,7 +59,7 @@ class _Made:
 class Work:
     """A batch of rows being switched."""
 
-    def __init__(self, step: CodeSwitch, rows: Rows, context: Context) -> None:
+    def __init__(self, step: CodeSwitchParams, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
         self.to = tuple(step.languages)
         self.weights = tuple(step.languages.values())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -28,6 +28,7 @@ from curate.generation.common.prompts import (
 from curate.generation.common.requests import Outcome, Question, ask
 from curate.generation.instruct.diversity import Known
 from curate.generation.instruct.items import Contract, NewItem, Refused
+from curate.generation.instruct.params import PARTS, InstructParams
 from curate.generation.instruct.seeds import ORIGIN, Root, Seeds, roots_of, shipped_people
 from curate.rows import Kind, schema
 from curate.rows.ids import row_ids
@@ -36,10 +37,6 @@ from curate.rows.languages import base
 from curate.steps import BadRow, Context, NewRows, Rows
 from curate.steps.models import Answer, Request, signed
 
-if TYPE_CHECKING:
-    from curate.generation.instruct.step import Instruct
-
-PARTS = "instruct/parts"
 _FEWEST = 20
 _MOST_SAMPLES = 1_000_000
 
@@ -70,7 +67,7 @@ class _State:
 class Rounds:
     """One call of ``gather``."""
 
-    def __init__(self, step: Instruct, rows: Iterable[Rows], context: Context) -> None:
+    def __init__(self, step: InstructParams, rows: Iterable[Rows], context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
         self.made = Kind.SFT if step.writes_answers else Kind.PROMPT
         self.input = next((batch.kind for batch in rows if len(batch)), None)

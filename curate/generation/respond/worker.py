@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -14,15 +14,11 @@ from curate.generation.common.derived_rows import failed, hash_of, new_rows
 from curate.generation.common.few_shot import Example, Examples
 from curate.generation.common.prompts import Prompt, Prompts, disarm, language_values, load_prompts, own_prompts
 from curate.generation.common.requests import Broken, Outcome, Question, Ticks, ask, check_languages, clean, whole
+from curate.generation.respond.params import ANSWER_IN, RespondParams
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
 from curate.steps import BadRow, Context, NewRows, Rows
 from curate.steps.models import Answer, Request, signed
-
-ANSWER_IN = "respond/answer_in"
-
-if TYPE_CHECKING:
-    from curate.generation.respond.step import Respond
 
 _POOLS: WeakKeyDictionary[Context, dict[Any, Examples]] = WeakKeyDictionary()
 
@@ -58,7 +54,7 @@ class _Read:
 class Work:
     """One call of ``make``."""
 
-    def __init__(self, step: Respond, rows: Rows, context: Context) -> None:
+    def __init__(self, step: RespondParams, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
         self.bad: list[BadRow] = []
         self.cut = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
@@ -16,15 +16,13 @@ from curate.generation.common.prompts import load_prompt, own_prompts
 from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wrong_language
 from curate.generation.translate.glossary import Glossary
 from curate.generation.translate.llm import PROMPT, Chat, Setting
+from curate.generation.translate.params import TranslateParams
 from curate.generation.translate.rows import Job, Prepared, Selection, prepare, same_language
 from curate.generation.translate.sentences import Sentences
 from curate.rows import Kind, payload
 from curate.rows.languages import UNKNOWN
 from curate.steps import BadRow, Context, NewRows, Rows
 from curate.steps.models import Encoder, Generator, LanguageIdentifier, Translator, signed
-
-if TYPE_CHECKING:
-    from curate.generation.translate.step import Translate
 
 _CHARACTERS = 8_000_000
 """Characters of text under way at once."""
@@ -34,18 +32,18 @@ _SPARE = 8
 class _Known:
     """What is learnt once for all batches of a task."""
 
-    def __init__(self, step: Translate, context: Context) -> None:
+    def __init__(self, step: TranslateParams, context: Context) -> None:
         self.glossary = Glossary(step.glossary, () if step.glossary_from is None else context.rows(step.glossary_from))
         self.examples: dict[str, Examples] = {}
 
 
-_KNOWN: WeakKeyDictionary[Context, list[tuple[Translate, _Known]]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Context, list[tuple[TranslateParams, _Known]]] = WeakKeyDictionary()
 
 
 class Work:
     """One call of ``make``."""
 
-    def __init__(self, step: Translate, kind: Kind, context: Context) -> None:
+    def __init__(self, step: TranslateParams, kind: Kind, context: Context) -> None:
         self.step, self.kind, self.context = step, kind, context
         self.selection = Selection.of(kind, step.fields, step.roles)
         kept = _KNOWN.setdefault(context, [])

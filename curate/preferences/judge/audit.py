@@ -11,19 +11,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from curate.preferences.agreement import Interval, bootstrap, cohen_kappa, mean, spearman
+from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.parsing import Verdict
 from curate.preferences.judge.rendering import Item
 from curate.preferences.judge.self_preference import Authors, family
 from curate.text.segmentation import graphemes
-
-if TYPE_CHECKING:
-    from curate.preferences.judge.step import Judge
 
 FITTED = pa.schema(
     [("judge", pa.string()), ("model", pa.string()), ("language", pa.string()), ("figure", pa.string()), ("value", pa.float64()),
@@ -112,7 +110,7 @@ def chosen_places(keys: Sequence[tuple[str, bytes, str]], most: int, *, pairs: b
 
 # ----------------------------------------------------------------------------------------------------------------- records
 def record(
-    step: Judge,
+    step: JudgeParams,
     records: Records,
     judges: Mapping[str, str],
     items: Sequence[Item],
@@ -216,7 +214,7 @@ def _kappa(said: Any, gold: Any) -> float:
 
 
 # ------------------------------------------------------------------------------------------------------------------ limits
-def over(step: Judge, name: str, language: str, found: Interval) -> tuple[float | None, bool]:
+def over(step: JudgeParams, name: str, language: str, found: Interval) -> tuple[float | None, bool]:
     """The limit of a figure in a language, and whether a judge is refused by it.
 
     Limits on what is unsure in small numbers count from ``audit_least`` observations on; agreement with people counts as soon as
@@ -243,7 +241,7 @@ def over(step: Judge, name: str, language: str, found: Interval) -> tuple[float 
     return None, False
 
 
-def table(step: Judge, judges: Mapping[str, str], records: Records, seed: int) -> pa.Table:
+def table(step: JudgeParams, judges: Mapping[str, str], records: Records, seed: int) -> pa.Table:
     """One row a judge, language and figure, in :data:`FITTED`."""
     rows = []
     for name, language in sorted(records):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import orjson
 import pyarrow as pa
@@ -11,20 +10,18 @@ import pyarrow as pa
 from curate.generation.common.prompts import load_data, own_prompt
 from curate.preferences.judge import audit
 from curate.preferences.judge.audit import Records
+from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.parsing import Verdict
 from curate.preferences.judge.rendering import Item, contents, items_of
+from curate.preferences.judge.rubric import PROBES
 from curate.preferences.judge.self_preference import Authors, authors_of
+from curate.preferences.judge.verdicts import judge_items
 from curate.rows import Kind, schema
 from curate.rows.kinds import kind_of
 from curate.steps import Context, Rows
 
-if TYPE_CHECKING:
-    from curate.preferences.judge.step import Judge
 
-PROBES = "judge/probes"
-
-
-def sample(step: Judge, rows: Rows, context: Context) -> pa.Table:
+def sample(step: JudgeParams, rows: Rows, context: Context) -> pa.Table:
     """Up to ``audit_rows`` rows a language, with who answered them (JSON in the column ``authors``)."""
     keyed = [(language, audit.pair_key(language, prompt, answers), str(one))
              for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)]  # fmt: skip
@@ -34,7 +31,7 @@ def sample(step: Judge, rows: Rows, context: Context) -> pa.Table:
     return some.table.append_column("authors", pa.array(authors, pa.string()))
 
 
-def fit(step: Judge, samples: Sequence[pa.Table], context: Context) -> pa.Table:
+def fit(step: JudgeParams, samples: Sequence[pa.Table], context: Context) -> pa.Table:
     """What the judges are worth in each language; warns of those that are refused."""
     judges = step.judges(context)
     records: Records = {}
@@ -48,7 +45,7 @@ def fit(step: Judge, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         rows = Rows(kind, rows.table.take(places))
         authors: list[Authors] = [orjson.loads(one) for one in table["authors"].take(places).to_pylist()]
         items = items_of(step, rows, context)
-        judged = step.judged(items, kind, lambda _: list(judges), context)
+        judged = judge_items(step, items, kind, lambda _: list(judges), context)
         audit.record(step, records, judges, items, judged, authors)
         if step.probes and step.method != "reference":
             _probe(step, records, list(judges), items, judged, kind, context)
@@ -59,7 +56,7 @@ def fit(step: Judge, samples: Sequence[pa.Table], context: Context) -> pa.Table:
     return found
 
 
-def _compare(step: Judge, records: Records, judges: Mapping[str, str], context: Context) -> None:
+def _compare(step: JudgeParams, records: Records, judges: Mapping[str, str], context: Context) -> None:
     """The rows that people judged."""
     assert step.gold is not None
     used = 0
@@ -74,7 +71,7 @@ def _compare(step: Judge, records: Records, judges: Mapping[str, str], context: 
             continue
         used += len(rows)
         items = items_of(step, rows, context)
-        judged = step.judged(items, rows.kind, lambda _: list(judges), context)
+        judged = judge_items(step, items, rows.kind, lambda _: list(judges), context)
         audit.record(step, records, judges, items, judged, gold=[one for one in gold if one is not None])
     if not used:
         wanted = (
@@ -85,7 +82,7 @@ def _compare(step: Judge, records: Records, judges: Mapping[str, str], context: 
         context.warn(f"{step.tag}: '{step.gold}' has nothing to go by: gold rows are {wanted}")
 
 
-def _probe(step: Judge, records: Records, judges: Sequence[str], items: Sequence[Item], judged: Mapping[tuple[int, str], Verdict],
+def _probe(step: JudgeParams, records: Records, judges: Sequence[str], items: Sequence[Item], judged: Mapping[tuple[int, str], Verdict],
            kind: Kind, context: Context) -> None:  # fmt: skip
     """Plants a note into the answer that a judge did not prefer, and looks whether it now does."""
     count: dict[str, int] = {}
@@ -113,7 +110,7 @@ def _probe(step: Judge, records: Records, judges: Sequence[str], items: Sequence
                 note = own_prompt("probe", notes["direct"]).fill(told)[0][1]
             planted.append(items[at].with_answer(side, items[at].answers[side] + note))
             goals.append((side, goal))
-        found = step.judged(planted, kind, lambda _, name=name: [name], context)  # type: ignore[misc]
+        found = judge_items(step, planted, kind, lambda _, name=name: [name], context)  # type: ignore[misc]
         for at, (item, (side, goal)) in enumerate(zip(planted, goals, strict=True)):
             verdict = found.get((at, name))
             if verdict is not None and verdict.score is not None:
@@ -123,7 +120,7 @@ def _probe(step: Judge, records: Records, judges: Sequence[str], items: Sequence
                 records[name, item.language].probed.append(obeyed)
 
 
-def _tell(step: Judge, judges: Mapping[str, str], found: pa.Table, context: Context) -> None:
+def _tell(step: JudgeParams, judges: Mapping[str, str], found: pa.Table, context: Context) -> None:
     rows = found.to_pylist()
     for row in rows:
         if row["refused"]:

@@ -3,58 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.parsing import Verdict
 from curate.preferences.judge.rendering import Item
 from curate.preferences.judge.requests import Judged, compact
 from curate.rows import Kind
 
-if TYPE_CHECKING:
-    from curate.preferences.judge.step import Judge
-
-RESERVED = frozenset({"score", "chosen", "rejected", "judges", "spread", "consistency", "first_wins", "unjudged", "verdicts",
-                      "reasons", "problem", "prompt_hash"})  # fmt: skip
 _DECIMALS = 6
 
 
-def columns(step: Judge, kind: Kind) -> Mapping[str, pa.DataType]:
-    """The columns for rows of a kind."""
-    scores = ["score"]
-    attributes = ["unjudged", "verdicts"]
-    if step.method == "pairwise":
-        scores += ["consistency", "first_wins"]
-    elif kind is Kind.PREFERENCE:
-        scores += ["chosen", "rejected"]
-    if step.method != "reference":
-        attributes += ["reasons", "problem", "prompt_hash"]
-    return {**dict.fromkeys([*scores, "judges", "spread", *_criteria(step, kind)], pa.float64()), **dict.fromkeys(attributes, pa.string())}  # fmt: skip
-
-
-def _criteria(step: Judge, kind: Kind) -> dict[str, tuple[str, str]]:
-    """Column → (side, criterion), where there are several."""
-    if step.method != "direct" or len(rubric := step.criteria(kind)) < 2:
-        return {}
-    sides = ("chosen", "rejected") if kind is Kind.PREFERENCE else ("answer",)
-    return {
-        one.name if side == "answer" else f"{side}_{one.name}": (side, one.name) for side in sides for one in rubric
-    }
-
-
 def frame(
-    step: Judge,
+    step: JudgeParams,
     kind: Kind,
     items: Sequence[Item],
     judged: Judged,
     judges: Callable[[Item], Sequence[str]],
     hashes: Sequence[str] | None,
 ) -> pl.DataFrame:
-    """One row of :func:`columns` an item."""
-    wanted = columns(step, kind)
-    criteria = _criteria(step, kind)
+    """One row of :meth:`JudgeParams.columns` an item."""
+    wanted = step.columns(kind)
+    criteria = step.criterion_columns(kind)
     rows: list[dict[str, Any]] = []
     for at, item in enumerate(items):
         asked = {name: judged[at, name] for name in judges(item) if (at, name) in judged}
@@ -69,7 +42,12 @@ def frame(
 
 
 def _row(
-    step: Judge, item: Item, asked: Mapping[str, Verdict], criteria: Mapping[str, tuple[str, str]], *, allowed: bool
+    step: JudgeParams,
+    item: Item,
+    asked: Mapping[str, Verdict],
+    criteria: Mapping[str, tuple[str, str]],
+    *,
+    allowed: bool,
 ) -> dict[str, Any]:
     usable = {name: one for name, one in asked.items() if one.score is not None}
     row: dict[str, Any] = {"judges": float(len(usable))}
@@ -99,7 +77,7 @@ def _row(
     return row
 
 
-def _told(step: Judge, one: Verdict) -> Any:
+def _told(step: JudgeParams, one: Verdict) -> Any:
     """What a judge said: the labels of both orders (probabilities: how far the first shown was preferred), or its levels."""
     if one.said:
         if step.scoring == "logprobs" and one.orders is not None:

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curate.errors import StepError
 from curate.generation.common.prompts import language_name
+from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.parsing import Verdict
 from curate.preferences.judge.rendering import Item
 from curate.preferences.judge.requests import Judged
 from curate.steps import Context
 
-if TYPE_CHECKING:
-    from curate.preferences.judge.step import Judge
 
-
-def compare(step: Judge, items: Sequence[Item], judges: Callable[[Item], Sequence[str]], context: Context) -> Judged:
+def compare(
+    step: JudgeParams, items: Sequence[Item], judges: Callable[[Item], Sequence[str]], context: Context
+) -> Judged:
     """The cosine of each answer with its reference; of a pair, the difference too.
 
     Raises:

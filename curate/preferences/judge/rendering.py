@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import regex
 
 from curate.generation.common.prompts import fence
+from curate.preferences.judge.params import JudgeParams
 from curate.preferences.pair.candidates import split_turns
 from curate.rows import Kind
 from curate.steps import Context, Rows
-
-if TYPE_CHECKING:
-    from curate.preferences.judge.step import Judge
 
 Turn = Mapping[str, str]
 _REFERENCES: WeakKeyDictionary[Context, dict[str, References]] = WeakKeyDictionary()
@@ -63,7 +61,7 @@ class Item:
         return replace(self, answers={**self.answers, side: text})
 
 
-def items_of(step: Judge, rows: Rows, context: Context) -> list[Item]:
+def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
     """Each row as a judge sees it; warns where texts had to be cut."""
     references = None if step.reference is None else references_of(step.reference, context)
     groups = rows.table["group_id"].to_pylist()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from curate.generation.common.derived_rows import hash_of
 from curate.generation.common.prompts import Prompt, fence, language_values, load_prompts, own_prompts
 from curate.generation.common.requests import Outcome, Question, ask, clean, whole
+from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.parsing import PAIR, Verdict, of_orders, probabilities, read_label, read_level
 from curate.preferences.judge.rendering import Item
 from curate.preferences.judge.rubric import (
@@ -27,9 +28,6 @@ from curate.preferences.judge.rubric import (
 from curate.rows import Kind
 from curate.steps import Context
 from curate.steps.models import Answer, Request
-
-if TYPE_CHECKING:
-    from curate.preferences.judge.step import Judge
 
 Judged = dict[tuple[int, str], Verdict]
 """(place of the item in its list, judge) → what it says."""
@@ -59,7 +57,7 @@ class _Read:
 class Asking:
     """The judges of a step, ready to be asked about rows of one kind."""
 
-    def __init__(self, step: Judge, kind: Kind, context: Context) -> None:
+    def __init__(self, step: JudgeParams, kind: Kind, context: Context) -> None:
         self.step, self.kind, self.context = step, kind, context
         self.pairwise = step.method == "pairwise"
         self.rubric: Rubric = () if self.pairwise and step.rubric == "auto" else step.criteria(kind)

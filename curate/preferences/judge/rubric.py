@@ -14,6 +14,7 @@ from curate.rows.languages import UNKNOWN
 
 RUBRICS = "judge/rubrics"
 PARTS = "judge/parts"
+PROBES = "judge/probes"
 Shipped = Literal["auto", "helpfulness", "translation"]
 
 

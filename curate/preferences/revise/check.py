@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from curate.errors import StepError
 from curate.preferences.judge import reference as judge_encoder
@@ -13,12 +13,10 @@ from curate.preferences.judge.rendering import Item, references_of
 from curate.preferences.judge.requests import Asking
 from curate.preferences.judge.self_preference import plain_name, refuse_self
 from curate.preferences.judge.step import Judge
+from curate.preferences.revise.params import ReviseParams
 from curate.preferences.vote.extract import Found, Reader
 from curate.rows import Kind
 from curate.steps import Context, Rows
-
-if TYPE_CHECKING:
-    from curate.preferences.revise.step import Revise
 
 Word = Literal["better", "worse", "same", "unchanged", "unassessed", "unchecked"]
 _MARGIN = {"judge": 0.5, "reference": 0.02, "answer": 0.5}
@@ -55,7 +53,7 @@ class Checked:
 class Check:
     """The check of a step, ready to be asked."""
 
-    def __init__(self, step: Revise, context: Context) -> None:
+    def __init__(self, step: ReviseParams, context: Context) -> None:
         self.step, self.context = step, context
 
     def refuse_self(self, rows: Rows) -> None:

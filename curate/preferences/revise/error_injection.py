@@ -15,7 +15,7 @@ from curate.preferences.revise.prompts import said, shown
 from curate.steps.models import Answer
 
 if TYPE_CHECKING:
-    from curate.preferences.revise.worker import Work
+    from curate.preferences.revise.batch import Batch
 
 _ERROR = {
     "type": "object", "properties": {"step": {"type": "integer"}, "wrong": {"type": "string"}, "error": {"type": "string"}},
@@ -23,22 +23,22 @@ _ERROR = {
 }  # fmt: skip
 
 
-def injected(work: Work, cases: Sequence[Case]) -> list[Case]:
+def injected(batch: Batch, cases: Sequence[Case]) -> list[Case]:
     """A case for each wrong version of each answer."""
-    rules = tuple(rule for rule in RULES if rule in work.step.errors)
-    thought = _thought(work, cases) if "model" in work.step.errors else {}
-    seeds = random_numbers(work.context.seed, work.rows.ids, "revise", work.context.draw)
+    rules = tuple(rule for rule in RULES if rule in batch.step.errors)
+    thought = _thought(batch, cases) if "model" in batch.step.errors else {}
+    seeds = random_numbers(batch.context.seed, batch.rows.ids, "revise", batch.context.draw)
     found = []
     for at, case in enumerate(cases):
         if case.problem:
             found.append(case)
             continue
-        made = thought.get(at, [])[: work.step.n]
-        more = faults(case.first, case.language, rules, work.step.n, seeds[case.place]) if rules else []
+        made = thought.get(at, [])[: batch.step.n]
+        more = faults(case.first, case.language, rules, batch.step.n, seeds[case.place]) if rules else []
         known = {one.answer for one in made}
-        made = [*made, *(one for one in more if one.answer not in known)][: work.step.n]
+        made = [*made, *(one for one in more if one.answer not in known)][: batch.step.n]
         if not made:
-            work.left[f"no error fits ({case.language})"] += 1
+            batch.left[f"no error fits ({case.language})"] += 1
         for fault in made:
             one = Case(case.place, case.language, case.prompt, fault.answer, case.first, fault.answer, fault=fault)
             one.served = case.served
@@ -54,19 +54,19 @@ def _told(fault: Fault, language: str) -> str:
     return text.replace("{wrong}", fault.wrong.strip()).replace("{right}", fault.right.strip())
 
 
-def _thought(work: Work, cases: Sequence[Case]) -> dict[int, list[Fault]]:
+def _thought(batch: Batch, cases: Sequence[Case]) -> dict[int, list[Fault]]:
     """Errors that the model thought of, for each case."""
-    model = work.step.model
+    model = batch.step.model
     assert model is not None
-    only = work.step.errors == ("model",)
+    only = batch.step.errors == ("model",)
     steps = [steps_of(case.first, case.language) for case in cases]
 
     def questions() -> Iterator[Question[Key]]:
         for at, case in enumerate(cases):
             numbered = "\n".join(f"{number}. {one.text.strip()}" for number, one in enumerate(steps[at], 1))
             values = {"request": shown(case.prompt), "steps": fence(numbered, "answer")}
-            for part in range(work.step.n if only else 1):
-                yield work.question(Key(at, model, part), case, "inject", values, _ERROR, part)
+            for part in range(batch.step.n if only else 1):
+                yield batch.question(Key(at, model, part), case, "inject", values, _ERROR, part)
 
     def read(key: Key, answer: Answer) -> Fault:
         whole(answer)
@@ -84,7 +84,7 @@ def _thought(work: Work, cases: Sequence[Case]) -> dict[int, list[Fault]]:
         return replaced(own, number - 1, lead + wrong, "model", clean(str(answer.value["error"])).strip())
 
     found: dict[int, list[Fault]] = {}
-    for one in work.ask(questions(), read):
+    for one in batch.ask(questions(), read):
         if one.value is not None and one.value.answer not in {fault.answer for fault in found.get(one.key.case, [])}:
             found.setdefault(one.key.case, []).append(one.value)
             cases[one.key.case].served = one.answer.served

@@ -16,9 +16,9 @@ from curate.rows import Kind
 from curate.steps.models import signed
 
 if TYPE_CHECKING:
+    from curate.preferences.revise.batch import Batch
     from curate.preferences.revise.cases import Case
-    from curate.preferences.revise.step import Revise
-    from curate.preferences.revise.worker import Work
+    from curate.preferences.revise.params import ReviseParams
 
 Turn = dict[str, str]
 
@@ -31,9 +31,9 @@ class Made:
     checked: Checked
 
 
-def made_rows(work: Work, made: Sequence[Made]) -> pa.Table:
+def made_rows(batch: Batch, made: Sequence[Made]) -> pa.Table:
     """The rows of a batch."""
-    step, rows = work.step, work.rows
+    step, rows = batch.step, batch.rows
     kind = step.makes(rows.kind)
     values: dict[str, list[Any]]
     if kind is Kind.PREFERENCE:
@@ -44,15 +44,15 @@ def made_rows(work: Work, made: Sequence[Made]) -> pa.Table:
         values = {"messages": [[*one.case.prompt, _answer(_corrected(one.case))] for one in made]}
     else:
         values = {"messages": [[*one.case.prompt, *trajectory(step, one.case)] for one in made]}
-    by = _makers(work)
+    by = _makers(batch)
     return new_rows(
         kind, rows, [one.case.place for one in made], values, [one.case.language for one in made], step=step.tag,
-        model=[_model(step, one.case, by) for one in made], prompt_hash=[work.hash(one.case.language) if _asked(step, one.case) else "" for one in made],
+        model=[_model(step, one.case, by) for one in made], prompt_hash=[batch.hash(one.case.language) if _asked(step, one.case) else "" for one in made],
         scores=[_scores(one.checked) for one in made], attributes=[_attributes(step, one, by) for one in made],
     )  # fmt: skip
 
 
-def trajectory(step: Revise, case: Case) -> list[Turn]:
+def trajectory(step: ReviseParams, case: Case) -> list[Turn]:
     """The turns after the prompt."""
     if not case.rounds:
         return _stays(step, case)
@@ -67,7 +67,7 @@ def trajectory(step: Revise, case: Case) -> list[Turn]:
     return turns
 
 
-def _stays(step: Revise, case: Case) -> list[Turn]:
+def _stays(step: ReviseParams, case: Case) -> list[Turn]:
     """A second look at an answer in which nothing is wrong."""
     fine = case.fine or said("fine", case.language)
     if step.layout == "inline":
@@ -75,7 +75,7 @@ def _stays(step: Revise, case: Case) -> list[Turn]:
     return [_answer(case.first), _user(_own(step, "question", case.language)), _answer(fine)]
 
 
-def _inline(step: Revise, case: Case) -> str:
+def _inline(step: ReviseParams, case: Case) -> str:
     marker = _own(step, "marker", case.language)
     space = blank(case.language)
     if case.fault is None:
@@ -94,7 +94,7 @@ def _inline(step: Revise, case: Case) -> str:
     return f"{before}{fault.wrong.rstrip()}{between}{told}{between}{rest.lstrip(' ') if before else rest}"
 
 
-def _own(step: Revise, name: str, language: str) -> str:
+def _own(step: ReviseParams, name: str, language: str) -> str:
     given = step.marker if name == "marker" else step.question
     text = None if given is None else given[language]
     return said("ask" if name == "question" else name, language) if text is None else text
@@ -104,22 +104,22 @@ def _corrected(case: Case) -> str:
     return case.rounds[-1][1] if case.rounds else case.first
 
 
-def _sides(step: Revise, one: Made) -> tuple[str, str]:
+def _sides(step: ReviseParams, one: Made) -> tuple[str, str]:
     """Chosen and rejected."""
     sides = (_corrected(one.case), one.case.first)
     return sides[::-1] if step.worse == "turn" and one.checked.word == "worse" else sides
 
 
-def _makers(work: Work) -> dict[str, str]:
-    names = dict.fromkeys([*((work.step.model,) if work.step.model else ()), *work.step.everyone])
-    return {name: work.context.model_name(name) for name in names}
+def _makers(batch: Batch) -> dict[str, str]:
+    names = dict.fromkeys([*((batch.step.model,) if batch.step.model else ()), *batch.step.everyone])
+    return {name: batch.context.model_name(name) for name in names}
 
 
-def _asked(step: Revise, case: Case) -> bool:
+def _asked(step: ReviseParams, case: Case) -> bool:
     return step.mode != "inject" or (case.fault is not None and case.fault.rule == "model")
 
 
-def _model(step: Revise, case: Case, names: dict[str, str]) -> str:
+def _model(step: ReviseParams, case: Case, names: dict[str, str]) -> str:
     """Who made what is new: who corrected, or thought of the error."""
     if not _asked(step, case):
         return ""
@@ -133,7 +133,7 @@ def _scores(checked: Checked) -> dict[str, float]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _attributes(step: Revise, one: Made, names: dict[str, str]) -> dict[str, str]:
+def _attributes(step: ReviseParams, one: Made, names: dict[str, str]) -> dict[str, str]:
     case = one.case
     found: dict[str, str] = {"verdict": one.checked.word, "mode": step.mode}
     if step.mode == "critique":

@@ -1,0 +1,76 @@
+"""A batch of rows that ``revise`` works on: its prompts, its failures, and how a model is asked about a row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from curate.generation.common.conversations import split_reasoning
+from curate.generation.common.derived_rows import hash_of
+from curate.generation.common.prompts import Prompts, language_values
+from curate.generation.common.requests import Broken, Outcome, Question, ask, clean, whole
+from curate.preferences.revise.cases import Case, Key
+from curate.preferences.revise.check import Check
+from curate.preferences.revise.params import ReviseParams
+from curate.preferences.revise.prompts import Asked, perspective, prompts_of
+from curate.steps import BadRow, Context, Rows
+from curate.steps.models import Answer, Request
+
+V = TypeVar("V")
+Messages = tuple[tuple[str, str], ...]
+
+
+class Batch:
+    """Some rows, and what came of them so far."""
+
+    def __init__(self, step: ReviseParams, rows: Rows, context: Context) -> None:
+        self.step, self.rows, self.context = step, rows, context
+        self.prompts: dict[Asked, Prompts] = {name: prompts_of(name, step.templates) for name in step.asked()}
+        self.bad: list[BadRow] = []
+        self.left = Counter[str]()
+        self.check = Check(step, context)
+
+    @property
+    def _sample(self) -> int:
+        return self.context.draw
+
+    def _spoken(self, language: str) -> str:
+        return "en" if self.step.instructions == "english" else language
+
+    def _id(self, case: Case) -> str:
+        return str(self.rows.ids[case.place])
+
+    def _filled(self, name: Asked, case: Case, values: Mapping[str, str]) -> Messages:
+        prompts = self.prompts[name]
+        # A template of the user's own says by itself for which languages it has another text.
+        prompt = prompts[case.language if name in self.step.templates else self._spoken(case.language)]
+        return prompt.fill({**language_values(case.language), **values})
+
+    def question(self, key: Key, case: Case, name: Asked, values: Mapping[str, str], schema: Mapping[str, Any] | None,
+                  part: int = 0) -> Question[Key]:  # fmt: skip
+        sample = self._sample * self.step.n + part
+        request = Request(self._filled(name, case, values), self.step.sampling, sample, schema, row=self._id(case))
+        return Question(key, request, self.context.model(key.who))
+
+    def ask(self, questions: Iterable[Question[Key]], read: Callable[[Key, Answer], V]) -> Iterator[Outcome[Key, V]]:
+        for outcomes in ask(questions, read, retries=self.step.retries):
+            yield from outcomes
+
+    def _text(self, key: Key, answer: Answer) -> str:
+        whole(answer)
+        text = split_reasoning(clean(answer.text), self.step.reasoning_tags)[1].strip()
+        if not text:
+            raise Broken("it is empty")
+        return text
+
+    def hash(self, language: str) -> str:
+        """16 hexadecimal digits of all that models were told besides the row; empty where none was asked."""
+        if not self.prompts:
+            return ""
+        used = {}
+        for name, prompts in self.prompts.items():
+            prompt = prompts[language if name in self.step.templates else self._spoken(language)]
+            used[name] = prompt.hash
+        views = [perspective(view, self._spoken(language)) for view in self.step.perspectives]
+        return hash_of(used, views)
