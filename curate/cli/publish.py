@@ -65,7 +65,8 @@ def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where 
         from outputs.card import card as cards
         from outputs.licensing.licenses import load_book
         from outputs.publishing.layout import lay_out
-        from outputs.publishing.targets import place_of, shown_place
+        from outputs.publishing.open_target import place_of
+        from outputs.publishing.targets import shown_place
 
         version = cards.about(api.open_store(store, catalog), name)
         place = shown_place(place_of(to)) if to else None

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 import yaml
 
 from curate.steps.outputs import Version, Written
 
-if TYPE_CHECKING:
-    from outputs.formats.forms import Form
+
+class Described(Protocol):
+    """What a README says about a form."""
+
+    reader: ClassVar[str]
+
+    def spread(self, split: str, written: Written) -> list[str]:
+        """The files of a split."""
+        ...
 
 
 @dataclass
@@ -37,7 +44,7 @@ def write_yaml(path: Path, values: Mapping[str, Any], *remarks: str) -> Path:
     return path
 
 
-def configs(form: Form, version: Version, written: Written, below: str = "") -> dict[str, Any]:
+def configs(form: Described, version: Version, written: Written, below: str = "") -> dict[str, Any]:
     """The head of a README by which ``datasets.load_dataset`` finds the splits, from the folder ``below``.
 
     ``datasets`` caches a folder by its last name and this head alone: without the digest in it, it would give the rows of an earlier
@@ -59,7 +66,7 @@ def configs(form: Form, version: Version, written: Written, below: str = "") -> 
     }
 
 
-def write_readme(form: Form, version: Version, folder: Path, written: Written, guide: Guide) -> list[Path]:
+def write_readme(form: Described, version: Version, folder: Path, written: Written, guide: Guide) -> list[Path]:
     """``README.md``, and for ``load_dataset`` of the data's folder alone the same head there; returns all files that were not data."""
     total, left = sum(written.rows.values()), sum(written.skipped.values())
     languages = ", ".join(f"{tag} {count:,}" for tag, count in version.manifest["languages"].items())
@@ -94,7 +101,7 @@ def write_readme(form: Form, version: Version, folder: Path, written: Written, g
     return [*guide.files, readme]
 
 
-def data_readme(form: Form, version: Version, folder: Path, written: Written) -> Path:
+def data_readme(form: Described, version: Version, folder: Path, written: Written) -> Path:
     """A README in the data's folder that says which file is which split, for readers that are given that folder's name."""
     path = folder / "data" / "README.md"
     path.write_text(f"---\n{dump_yaml(configs(form, version, written, 'data/'))}---\n", encoding="utf-8")

@@ -88,7 +88,7 @@ def publish(store: Store, name: str, to: str | Place, *, private: bool | None = 
 
     Args:
         name: ``name`` or ``name@ref``.
-        to: ``org/name`` on the Hub, a folder or a URL; see :func:`outputs.publishing.targets.place_of`.
+        to: ``org/name`` on the Hub, a folder or a URL; see :func:`outputs.publishing.open_target.place_of`.
         private: who may read it on the Hub; a new repository is private unless said, another stays as it is.
         dry_run: only work out what would happen.
         override: why it may be published although its licences stand against it.
@@ -135,7 +135,7 @@ def _publish(
     tell: Callable[[str], None],
 ) -> Publication:
     from outputs.publishing.hub import Hub
-    from outputs.publishing.targets import place_of
+    from outputs.publishing.open_target import place_of
 
     place = to if isinstance(to, Place) else place_of(to, private=private, token_env=token_env, patience=patience)
     if isinstance(place, Hub):

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from curate.errors import ModelError
-from curate.models.translation.seq2seq import Seq2Seq, device_and_index
+from curate.models.loading.devices import device_and_index
+from curate.models.translation.seq2seq import Seq2Seq
 from curate.models.translation.seq2seq_families import FAMILIES, detect_family, read_codes
 from curate.models.translation.seq2seq_transformers import batches
 from curate.rows import languages

@@ -21,8 +21,9 @@ import pytest
 from curate.engine.store.store import Store
 from curate.errors import PublishError, StoreError
 from outputs.publishing.layout import Item, files, lay_out
+from outputs.publishing.open_target import place_of
 from outputs.publishing.publish import publish, records
-from outputs.publishing.targets import Known, State, compare, place_of, read_manifest, shown
+from outputs.publishing.targets import Known, State, compare, read_manifest, shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -12,8 +12,9 @@ import pytest
 
 from curate.errors import PublishError
 from outputs.publishing.fsspec import JOURNAL
+from outputs.publishing.open_target import place_of
 from outputs.publishing.publish import publish
-from outputs.publishing.targets import place_of, shown
+from outputs.publishing.targets import shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop, shared_shop

@@ -6,8 +6,11 @@ On a CPU every worker has a copy of its own; a GPU has one owner, the process fo
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from pathlib import Path
+
+from curate.errors import ModelError
 
 
 class OnDevice:
@@ -33,3 +36,18 @@ def takes_device(device: str | None) -> bool:
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+_PLACE = re.compile(r"cuda(?::(\d+))?|cpu|mps|auto")
+
+
+def device_and_index(device: str | None) -> tuple[str, int]:
+    """``cuda:1`` as (``cuda``, 1); ``auto`` for the best there is.
+
+    Raises:
+        ModelError: it is no device.
+    """
+    match = _PLACE.fullmatch(device or "auto")
+    if match is None:
+        raise ModelError(f"'{device}' is no device; use cpu, cuda, cuda:1 or leave it out")
+    return match[0].partition(":")[0], int(match[1] or 0)

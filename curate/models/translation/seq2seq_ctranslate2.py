@@ -11,7 +11,7 @@ from curate.models.translation.seq2seq_families import END, Family, PieceWords, 
 from curate.models.translation.vocabulary_fallback import Spelling
 
 if TYPE_CHECKING:
-    from curate.models.translation.seq2seq import Seq2Seq
+    from curate.models.translation.seq2seq_params import Seq2SeqParams
 
 INSTALL = "pip install 'polycurate[seq2seq]'"
 
@@ -19,8 +19,8 @@ INSTALL = "pip install 'polycurate[seq2seq]'"
 class CTranslate2Engine:
     """A converted network."""
 
-    def __init__(self, model: Seq2Seq, family: Family, folder: Path, words: Path, threads: int) -> None:
-        from curate.models.translation.seq2seq import device_and_index
+    def __init__(self, model: Seq2SeqParams, family: Family, folder: Path, words: Path, threads: int) -> None:
+        from curate.models.loading.devices import device_and_index
 
         try:
             with warnings.catch_warnings():

@@ -13,7 +13,7 @@ from curate.models.translation.seq2seq_families import END, Family
 from curate.models.translation.vocabulary_fallback import Spelling
 
 if TYPE_CHECKING:
-    from curate.models.translation.seq2seq import Seq2Seq
+    from curate.models.translation.seq2seq_params import Seq2SeqParams
 
 INSTALL = "pip install 'polycurate[torch]'"
 
@@ -88,8 +88,8 @@ def _told(name: str) -> Iterator[None]:
 class TransformersEngine:
     """A network of transformers; one batch at a time."""
 
-    def __init__(self, model: Seq2Seq, family: Family, folder: Path, words: Path, threads: int) -> None:
-        from curate.models.translation.seq2seq import device_and_index
+    def __init__(self, model: Seq2SeqParams, family: Family, folder: Path, words: Path, threads: int) -> None:
+        from curate.models.loading.devices import device_and_index
 
         try:
             import torch
