@@ -7,7 +7,7 @@ DATA is a folder with ``alpaca/alpaca_data_en.json.gz``, ``dict/panlex_en_XX.txt
 
 1. Alpaca prompts into German, Spanish, Hindi and Chinese by the PanLex lists, at four shares. The time is that of the
    processor, the table already read.
-2. Words of sentence pairs (TICO-19, Tatoeba) by ``word_table``: of the pairs whose English word PanLex has, the share whose
+2. Words of sentence pairs (TICO-19, Tatoeba) by ``lexicon``: of the pairs whose English word PanLex has, the share whose
    translation PanLex has as well. It is a lower bound, since the list lacks many a right translation and inflected form.
 3. Chinese, Thai, Hindi and Russian sentences into English by the same lists turned round.
 4. The mixing index of people's Hinglish (Hinglish-TOP), an English word being one that stands in the English original.
@@ -31,7 +31,7 @@ from workbench import conversation, documents, lines, make_rows, needing
 
 from curate.generation.code_switch.rewrite import Mixture
 from curate.generation.code_switch.step import CodeSwitch
-from curate.generation.lexicon.step import WordTable
+from curate.generation.lexicon.step import LexiconStep
 from curate.models.alignment.systran_align import SystranAlign
 from curate.rows import Kind, with_ids
 from curate.steps import NewRows, Rows, Source
@@ -152,7 +152,7 @@ def induced(data: Path) -> None:
             world = World()
             world.models["systran-align"] = SystranAlign(symmetrize=how).load(cache=None, threads=2)
             start = time.perf_counter()
-            table = [row for part in WordTable().gather(rows, world) for row in part.to_pylist()]  # type: ignore[arg-type, union-attr]
+            table = [row for part in LexiconStep().gather(rows, world) for row in part.to_pylist()]  # type: ignore[arg-type, union-attr]
             seconds = time.perf_counter() - start
             right = [
                 (row["source"], row["scores"][0]["value"], there_(row["target"]) in known[here(row["source"])])

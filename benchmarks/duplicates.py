@@ -254,7 +254,7 @@ def renumbered(text: str, rng: random.Random) -> str | None:
 SURFACE: dict[str, Change] = {
     "exact": lambda text, _: text,
     "case": shouted,
-    "blanks": spaced,
+    "whitespace": spaced,
     "punctuation": punctuated,
     "quotes": quoted,
     "NFD": lambda text, _: unicodedata.normalize("NFD", text) if unicodedata.normalize("NFD", text) != text else None,
@@ -403,10 +403,10 @@ def surface(world: World, arguments: argparse.Namespace) -> None:
     """Copies that differ in nothing that is said."""
     rows = planted(arguments.data, arguments.languages, SURFACE)
     everything = {
-        "blanks": "remove",
+        "whitespace": "remove",
         "punctuation": "ignore",
         "digits": "fold",
-        "marks": "ignore",
+        "diacritics": "ignore",
         "quotes": "fold",
         "joiners": "ignore",
         "html": "strip",

@@ -1,4 +1,4 @@
-"""The fit of the weights of ``vote`` and their calibration, for ``language_id.py fit``."""
+"""The fit of the weights of ``ensemble`` and their calibration, for ``language_id.py fit``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import regex
 from language_texts import DOUBT, MEMBERS, MOST_FOREIGN, VOTES, Answers, Item, Replayed, held_vote, is_right
 
 from curate.models.langid import language_data as data
-from curate.models.langid.ensemble import Vote
+from curate.models.langid.ensemble import LanguageIdEnsemble
 from curate.models.langid.ensemble_scoring import (
     LEAST_ECHO,
     UNKNOWN_ECHO,
@@ -64,7 +64,7 @@ def fit(items: list[Item], answers: Answers, out: Path, rounds: int) -> None:
     usable = np.flatnonzero((truth >= 0) & (evidence.named.any(axis=2) & evidence.possible)[np.arange(len(few)), truth])
     apart = np.asarray([zlib.crc32(item.text.encode()) % 5 == 0 for item in few])[usable]
     # All languages count alike in the fit; the calibration takes them as rare as the vote does by default.
-    rarity = Vote.model_fields["rarity"].default
+    rarity = LanguageIdEnsemble.model_fields["rarity"].default
     rare = np.asarray([tag not in data.usual_languages() for tag in known.tags])
     each = (1 / np.maximum(np.bincount(truth[truth >= 0], minlength=len(known)), 30)).astype(np.float32)
     counts_of = count_echoes(evidence, truth, usable[~apart], len(known))
@@ -203,8 +203,10 @@ def note_weak(out: Path, items: list[Item], answers: Answers) -> None:
     held: dict[str, LanguageIdentifier] = {
         name: Replayed(answers.loaded[name], texts, one) for name, one in said.items()
     }
-    for key, members in (("vote", VOTES["vote"]), ("vote+heliport", MEMBERS)):
-        found = held_vote(Vote(members=members, abstain=0.0), held, answers, whole["weights"]).identify(texts)
+    for key, members in (("ensemble", VOTES["ensemble"]), ("ensemble+heliport", MEMBERS)):
+        found = held_vote(LanguageIdEnsemble(members=members, abstain=0.0), held, answers, whole["weights"]).identify(
+            texts
+        )
         hits: dict[str, list[bool]] = defaultdict(list)
         for item, tags in zip(full, found.languages, strict=True):
             hits[item.language].append(bool(tags) and is_right(item.language, tags[0]))

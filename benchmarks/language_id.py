@@ -1,4 +1,4 @@
-"""How often language identifiers are right: by corpus, by length of the text and by language; and the fit of `vote`'s weights.
+"""How often language identifiers are right: by corpus, by length of the text and by language; and the fit of `ensemble`'s weights.
 
     python benchmarks/language_id.py --data FOLDER                        # the tables of docs/language-id.md
     python benchmarks/language_id.py --data FOLDER --messages FOLDER      # with message catalogues (Django's, for one)
@@ -22,7 +22,7 @@ from language_fit import fit, note_weak
 from language_texts import DATA, LENGTHS, MEMBERS, VOTES, Answers, Item, Replayed, held_vote, is_right, read_items
 
 from curate.models.langid import language_data as data
-from curate.models.langid.ensemble import Vote
+from curate.models.langid.ensemble import LanguageIdEnsemble
 from curate.steps.models import Identified, LanguageIdentifier
 
 
@@ -46,7 +46,7 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
     for name, members in VOTES.items():
         if all(member in said for member in members):
             start = time.process_time()
-            voters = held_vote(Vote(members=members, abstain=0.0), held, answers)
+            voters = held_vote(LanguageIdEnsemble(members=members, abstain=0.0), held, answers)
             found[name] = voters.identify(texts, 3)
             can[name] = voters
             answers.cost[name] = f"+{(time.process_time() - start) / len(texts) * 1e6:.0f} µs beside its members"
@@ -62,8 +62,8 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
     where: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for at, item in enumerate(items):
         where[item.corpus, item.length, item.language].append(at)
-    for title, pick in (("of its own languages", lambda name, tag: keys[tag][name]), ("of the languages that `vote` supports", lambda name, tag: keys[tag]["vote"]),
-                        ("of the languages that `vote` and lingua support", lambda name, tag: keys[tag]["vote"] and keys[tag].get("lingua", True))):  # fmt: skip
+    for title, pick in (("of its own languages", lambda name, tag: keys[tag][name]), ("of the languages that `ensemble` supports", lambda name, tag: keys[tag]["ensemble"]),
+                        ("of the languages that `ensemble` and lingua support", lambda name, tag: keys[tag]["ensemble"] and keys[tag].get("lingua", True))):  # fmt: skip
         print(
             f"\n### Mean accuracy over languages, in per cent {title}\n\n| corpus | length | "
             + " | ".join(found)
@@ -83,9 +83,9 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
                     cells.append(f"{100 * np.mean(own):.1f} ({len(own)})" if own else "–")
                 print(f"| {corpus} | {length} | " + " | ".join(cells) + " |")
     print(
-        "\n### Calibration and abstention (`vote`)\n\n| corpus | length | expected calibration error | silent below 0.3 | right of those said | silent below 0.6 | right of those said |\n|---|---|---|---|---|---|---|"
+        "\n### Calibration and abstention (`ensemble`)\n\n| corpus | length | expected calibration error | silent below 0.3 | right of those said | silent below 0.6 | right of those said |\n|---|---|---|---|---|---|---|"
     )
-    for name in ("vote", "vote-wide"):
+    for name in ("ensemble", "ensemble-wide"):
         for corpus in dict.fromkeys(item.corpus for item in items):
             for length in LENGTHS if name in found else ():
                 rows = [
@@ -102,14 +102,14 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
                 print(f"| {name}, {corpus} | {length} | {ece(values, hits):.3f} | " + " | ".join(cells) + " |")
     if modes:
         print("\n### Agreement\n\n| corpus | length | said | right of those said |\n|---|---|---|---|")
-        voters = held_vote(Vote(members=VOTES["vote"], mode="agreement", abstain=0.0), held, answers)
+        voters = held_vote(LanguageIdEnsemble(members=VOTES["ensemble"], mode="agreement", abstain=0.0), held, answers)
         agreed = voters.identify(texts)
         for corpus in dict.fromkeys(item.corpus for item in items):
             for length in LENGTHS:
                 rows = [
                     at
                     for (one, size, tag), rows in where.items()
-                    if one == corpus and size == length and keys[tag]["vote"]
+                    if one == corpus and size == length and keys[tag]["ensemble"]
                     for at in rows
                 ]
                 spoke = [at for at in rows if agreed.languages[at]]
@@ -117,7 +117,7 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
                 print(f"| {corpus} | {length} | {100 * len(spoke) / len(rows):.1f} % | {100 * np.mean(hits):.1f} % |")
     if per_language:
         for corpus in ("udhr", "messages"):
-            shown = [name for name in ("fasttext", "lingua", "heliport", "vote", "vote-wide") if name in found]
+            shown = [name for name in ("fasttext", "lingua", "heliport", "ensemble", "ensemble-wide") if name in found]
             print(
                 f"\n### {corpus}, by language: per cent right, full / 5 / 3 / 2 words\n\n| language | "
                 + " | ".join(shown)
@@ -125,7 +125,7 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
                 + "---|" * len(shown)
             )
             for tag in sorted({tag for one, _, tag in where if one == corpus}):
-                if keys[tag]["vote-wide" if "vote-wide" in found else "vote"]:
+                if keys[tag]["ensemble-wide" if "ensemble-wide" in found else "ensemble"]:
                     cells = [" / ".join(f"{100 * right[name][where[corpus, length, tag]].mean():.0f}" if where.get((corpus, length, tag)) else "–" for length in LENGTHS)
                              if keys[tag][name] else "–" for name in shown]  # fmt: skip
                     print(f"| {tag} | " + " | ".join(cells) + " |")

@@ -21,7 +21,7 @@ import regex
 
 from curate.models.embedding.preprocess import make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
-from curate.models.langid.ensemble import Vote, Voters
+from curate.models.langid.ensemble import LanguageIdEnsemble, Voters
 from curate.models.langid.labels import find_scripts
 from curate.rows import languages
 from curate.steps import Registry
@@ -30,8 +30,8 @@ from curate.text import segmentation as text
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MEMBERS = ("fasttext", "eld", "cld2", "lingua", "heliport")
-VOTES = {"vote": ("fasttext", "eld", "cld2"), "vote-wide": ("fasttext", "eld", "cld2", "lingua"),
-         "vote-permissive": ("eld", "cld2", "lingua"), "vote-all": MEMBERS}  # fmt: skip
+VOTES = {"ensemble": ("fasttext", "eld", "cld2"), "ensemble-wide": ("fasttext", "eld", "cld2", "lingua"),
+         "ensemble-permissive": ("eld", "cld2", "lingua"), "ensemble-all": MEMBERS}  # fmt: skip
 LENGTHS = ("full", "5", "3", "2")
 PER_LANGUAGE = 30
 _TWO, _FOUR = ("Han", "Hiragana", "Katakana"), ("Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
@@ -278,7 +278,9 @@ def is_right(expected: str, found: str, package: str = "") -> bool:
     return languages.accepts(expected, found) or expected in data.covered_by(package).get(found, ())
 
 
-def held_vote(vote: Vote, held: dict[str, LanguageIdentifier], answers: Answers, measured: Any = None) -> Any:
+def held_vote(
+    vote: LanguageIdEnsemble, held: dict[str, LanguageIdentifier], answers: Answers, measured: Any = None
+) -> Any:
     return Voters(
         vote,
         {name: held[name] for name in vote.members},

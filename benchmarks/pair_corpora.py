@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from workbench import World, lines, make_rows
 
 from curate.rows import Kind, languages
-from filters.drift import Drift
+from filters.misalignment import Misalignment
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def tico(folder: Path) -> Iterator[Pair]:
 
 
 def in_step(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs of one file that the step ``drift`` finds in step: of the French TICO-19, 269 rows are out of order."""
+    """The pairs of one file that the step ``misalignment`` finds in step: of the French TICO-19, 269 rows are out of order."""
     rows = make_rows(
         Kind.PARALLEL,
         [
@@ -93,7 +93,7 @@ def in_step(pairs: Sequence[Pair]) -> list[Pair]:
             for one in pairs
         ],
     )
-    step = Drift()
+    step = Misalignment()
     with tempfile.TemporaryDirectory() as scratch:
         world, path = World(Path(scratch), 1), Path(scratch) / "summary.parquet"
         pq.write_table(step.summarize(rows, world), path)

@@ -198,7 +198,7 @@ _REFUSALS = (
 )
 
 
-def chatter(pair: Pair, chance: random.Random, others: Sequence[Pair]) -> Pair | None:
+def commentary(pair: Pair, chance: random.Random, others: Sequence[Pair]) -> Pair | None:
     """Talk before the translation, in its language or in English, or a refusal in its place."""
     if chance.random() < 0.15:
         return replace(pair, target=chance.choice(_REFUSALS))
@@ -274,7 +274,7 @@ def entity_swapped(pair: Pair, chance: random.Random, others: Sequence[Pair]) ->
 DAMAGES: dict[str, Damage] = {
     "wrong row": wrong_row, "shifted rows": shifted, "truncated half": truncated, "sentence dropped": dropped_sentence, "untranslated": untranslated,
     "half untranslated": half_untranslated, "source left in": source_left, "number changed": number_changed, "negation flipped": negation_flipped,
-    "loop": loop, "mojibake": mojibake, "chatter": chatter, "placeholder lost": placeholder_lost, "entity swapped": entity_swapped,
+    "loop": loop, "mojibake": mojibake, "commentary": commentary, "placeholder lost": placeholder_lost, "entity swapped": entity_swapped,
 }  # fmt: skip
 
 

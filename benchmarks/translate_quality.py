@@ -210,7 +210,7 @@ def measure(test: Test, by: str, way: str, model: Model, encoder: Any, show: int
     translator = model.load(cache=None, threads=1)
     translator.translate(["A"], test.source, test.target)
     rows = rows_of(test)
-    step = Translate(to=(test.target,), model="it", keep_original=False, max_bad=1.0)
+    step = Translate(to=(test.target,), model="it", keep_original=False, max_error_rate=1.0)
     context = World({"it": translator})
     start = time.perf_counter()
     made = [one if isinstance(one, NewRows) else NewRows(one) for one in step.make(rows, context)]  # type: ignore[arg-type]

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from curate.preferences.vote.extract import Reader
-from curate.preferences.vote.numbers import written
+from curate.preferences.self_consistency.extract import Reader
+from curate.preferences.self_consistency.numbers import written
 
 # (announced at the end of reasoning, announced with more numbers after it, not announced)
 SENTENCES: dict[str, tuple[str, str, str]] = {

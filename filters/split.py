@@ -29,7 +29,7 @@ from filters.duplicates.normalize import Sameness
 Hashes = npt.NDArray[np.uint64]
 Tie = Literal["prompt", "parent"]
 _SAME = Sameness(
-    "nfkc", "fold", blanks="remove", punctuation="ignore", digits="fold", marks="ignore", quotes="fold",
+    "nfkc", "fold", whitespace="remove", punctuation="ignore", digits="fold", diacritics="ignore", quotes="fold",
     joiners="ignore", html="strip",
 )  # fmt: skip
 _LARGE = 0.05

@@ -62,7 +62,7 @@ class Common(Source):
 
     license: Annotated[str, AfterValidator(_licence)]
     """Licence of the data: an SPDX identifier, ``unknown``, or ``"{column}"`` where each row has its own."""
-    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.01
+    max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.01
     """The share of unreadable rows (0 to 1) above which the build stops."""
     key: TemplateText | None = None
     """What makes rows of several languages the same item, such as ``"{alpaca_id}"``; ``{@row}`` and ``{@line}`` are the

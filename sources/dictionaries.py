@@ -1,7 +1,7 @@
 """A dictionary is parallel text whose sentences are words: a row for each word and each of its translations.
 
 Two kinds of files: word lists (a pair a line, as MUSE, PanLex extracts and one's own TSV files have it) and dictd
-dictionaries (FreeDict). What becomes of the pairs, and how far they are trusted, is the step ``word_table``'s business.
+dictionaries (FreeDict). What becomes of the pairs, and how far they are trusted, is the step ``lexicon``'s business.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
         {"mode": "inject", "errors": ["number", "drop"], "model": None, "by": None},
         {"mode": "contrast", "critics": ["a", "b"]},
     ),
-    ("step", "vote"): ({"answer": "json", "field": "result"},),
+    ("step", "self_consistency"): ({"answer": "json", "field": "result"},),
     ("step", "duplicates"): ({"method": "cross_lingual", "model": "encoder", "pairs": {"en/zh": 0.9}},),
     ("step", "judge"): ({"samples": 3, "sampling": {"temperature": 1.0}},),
     ("step", "mine"): ({"source_language": "de"},),

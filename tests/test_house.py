@@ -16,7 +16,7 @@ from curate.data_files import DataFile
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.generation.redact import Redact
 from curate.steps import Registry
-from filters.pair_quality.step import PairQuality
+from filters.translation_quality.step import TranslationQuality
 from tests.lock import current, data_reached, locked, parts, problems, reached
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,13 +40,15 @@ def test_the_lock_sees_every_module_that_a_part_reaches():
         "curate.steps",
     ):
         assert module in reached("filters.quality.step"), module
-    assert "filters.pair_quality.text" in reached("filters.pair_quality.step")  # `from filters import pair_text`
+    assert "filters.translation_quality.text" in reached(
+        "filters.translation_quality.step"
+    )  # `from filters import pair_text`
     assert "curate.pii.national_ids" in reached("curate.generation.redact")
-    files = {str(file) for name, part in parts() if name == "step:pair_quality" for file in data_reached(part)}
+    files = {str(file) for name, part in parts() if name == "step:translation_quality" for file in data_reached(part)}
     assert {
         "curate.text/data/negation.yaml",
         "curate.text/data/number_words.yaml",
-        "curate.text/data/chatter.yaml",
+        "curate.text/data/commentary.yaml",
     } <= files
 
 
@@ -72,7 +74,7 @@ IN_IDENTITY = {
     ("step:quality", "filters/quality/packs"): "the packs in use",
     ("model:route", "curate.models/qualities.yaml"): "the figures of the models in use",
     **{
-        ("model:vote", f"curate.models.langid/data/languages_{name}"): "in its name"
+        ("model:ensemble", f"curate.models.langid/data/languages_{name}"): "in its name"
         for name in ("groups.yaml", "letters.yaml", "weights.json")
     },
 }
@@ -92,7 +94,7 @@ def test_data_that_decides_scores_is_in_the_key():
 
 def test_another_list_is_another_key(monkeypatch):
     def keys() -> list[str]:
-        return [digest(step_recipe("score", step, {}, decisions=False)) for step in (PairQuality(), Redact())]
+        return [digest(step_recipe("score", step, {}, decisions=False)) for step in (TranslationQuality(), Redact())]
 
     before = keys()
     read = DataFile.digest.fget

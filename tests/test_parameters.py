@@ -93,7 +93,7 @@ def test_no_reason_is_for_a_number_that_is_gone():
         ("step shape", {"max_chars": -1}, "greater than or equal to 0"), ("step shape", {"min_turns": {"default": 2, "th": -2}}, "greater than or equal to 0"),
         ("step shape", {"max_repetition": 1.5}, "less than or equal to 1"), ("step language", {"min": 1.01}, "less than or equal to 1"), ("step language", {"min_letters": -3}, "greater than or equal to 0"),
         ("step quality", {"max_symbols": {"zh": -0.1}}, "greater than or equal to 0"), ("step quality", {"max_run": -1}, "greater than or equal to 0"),
-        ("step pair_quality", {"max_gap": -1}, "greater than or equal to 0"), ("step similarity", {"min": {"sw": -1.5}}, "greater than or equal to -1"),
+        ("step translation_quality", {"max_missing_sentence": -1}, "greater than or equal to 0"), ("step similarity", {"min": {"sw": -1.5}}, "greater than or equal to -1"),
         ("step duplicates", {"shingle": 0}, "greater than 0"), ("step duplicates", {"shingle": {"Han": -2}}, "greater than 0"), ("step contamination", {"part": -1.0}, "greater than or equal to 0"),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ VERSIONS = {
     "everyday-parallel": "2e45c6887ad183c22eef",
     "everyday-switched": "8767d3d883ff200a2547",
     "everyday-translated": "c7f5e7657c6a37380e13",
-    "words": "8646cf9469546a37f8af",
+    "words": "56e627ede66971faa885",
 }
 
 

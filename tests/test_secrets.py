@@ -117,7 +117,7 @@ def house(tmp_path, monkeypatch):
         for name, value in {**ENVIRONMENT, "T_DIR": str(folder)}.items():
             monkeypatch.setenv(name, value.replace("PORT", str(server.port)))
         headers = {"X-Key": "${T_HEADER}", "X-Short": "${T_SHORT}"}
-        patient = {"retries": 0, "max_failed": 1.0, "patience": 0.5, "timeout": 10}
+        patient = {"retries": 0, "max_failed": 1.0, "deadline": 0.5, "timeout": 10}
         catalog = {
             "version": 1,
             "models": {
@@ -143,7 +143,7 @@ def house(tmp_path, monkeypatch):
             "datasets": {
                 "made": {
                     "from": "rows",
-                    "steps": [{"respond": {"model": ["basic", "bearer"], "max_bad": 1.0, "retries": 0}}],
+                    "steps": [{"respond": {"model": ["basic", "bearer"], "max_error_rate": 1.0, "retries": 0}}],
                 },
                 "judged": {
                     "from": "rows",

@@ -66,7 +66,7 @@ def test_every_installed_part_has_a_page_with_each_of_its_parameters(site):
             found = page(site, f"reference/{what}/{name}.html")
             for field, about in part.model_fields.items():
                 assert (about.alias or field).replace("_", "-") in {anchor.replace("_", "-") for anchor in found.anchors}, f"{what} {name}: {field}"  # fmt: skip
-            assert "curate parts" in found.text
+            assert "curate components" in found.text
 
 
 def test_a_page_says_what_a_parameter_may_change_and_what_scores_there_are(site):

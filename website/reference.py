@@ -40,7 +40,7 @@ NOT_MEASURED = {
     "step/labels": "it carries over what people said",
     "step/instruct": "what comes of it is the model's; only the checks are tested",
     "step/revise": "what comes of it is the model's; only the checks are tested",
-    "step/imbalance": "what it is worth shows in training, which was not done",
+    "step/language_imbalance": "what it is worth shows in training, which was not done",
     "step/reward": "no reward model of real size could be had where this was made",
     "model/reward": "no reward model of real size could be had where this was made; tested with tiny ones",
     "model/seq2seq": "no real NLLB could be had where this was made; tested with tiny models of each family",
@@ -154,7 +154,7 @@ class PartPage:
         elif reason := NOT_MEASURED.get(f"{self.what}/{self.name}"):
             yield f"Not measured: {reason}."
         module = self.part.__module__
-        yield f"Version {self.part.version}, `{module}.{self.part.__qualname__}`; the same in a terminal: `curate parts {self.name}`."
+        yield f"Version {self.part.version}, `{module}.{self.part.__qualname__}`; the same in a terminal: `curate components {self.name}`."
 
     def _example(self) -> str:
         """How a catalog names it, with what has to be said."""
@@ -290,7 +290,7 @@ def index() -> str:
         "---\ntitle: All parts\n---\n",
         "# Reference",
         "",
-        "Everything that is installed with curate, as `curate parts` lists it; plug-ins add to it.",
+        "Everything that is installed with curate, as `curate components` lists it; plug-ins add to it.",
     ]
     lines += ["", "Of every parameter it is said what it may change: *changes rows* (another value is another result, and computed anew), *decides only* (a threshold; "
               "nothing is scored again), *changes no row* (addresses, batch sizes, and paths: a file counts by its content)."]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.catalog import Catalog, CatalogError, catalog_schema, find_store
 from curate.catalog import load_catalog as _load
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.engine.build import Built, build_datasets, make_plan
 from curate.engine.planning.plan import Plan
 from curate.engine.planning.runner import bound_model

@@ -6,7 +6,6 @@ tags that would make objects, and alias bombs are errors.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from curate.catalog.suggestions import nearest
 from curate.errors import CurateError
 from curate.files import regular
 
@@ -265,11 +265,3 @@ class _Reader:
 
     def _problem(self, mark: Mark, message: str) -> None:
         self._document.problems.append(Problem(mark, message))
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` with the nearest known word, or nothing if none is near."""
-    names = list(known)
-    lower = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    return f"; did you mean '{lower[found[0]]}'?" if found else ""

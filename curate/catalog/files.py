@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest, read_document
+from curate.catalog.document import CatalogError, Document, Mark, Problem, read_document
 from curate.catalog.document import Path as Place
+from curate.catalog.suggestions import nearest
 
 SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
 _MAPPINGS = ("variables", "languages", "models", "sources", "datasets", "run", "budget")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from curate.catalog.document import CatalogError, Document, Mark, Problem, nearest
+from curate.catalog.document import CatalogError, Document, Mark, Problem
 from curate.catalog.document import Path as Place
 from curate.catalog.files import Files
 from curate.catalog.forgotten import read_forgotten
@@ -27,6 +27,7 @@ from curate.catalog.model import (
 from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference, Role
 from curate.catalog.reading import explain, rooted
+from curate.catalog.suggestions import nearest
 from curate.catalog.variables import Substitution
 from curate.errors import CurateError
 

@@ -50,7 +50,7 @@ class RayPlace(Params):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     cpus: Annotated[float, Field(ge=0)] | None = None
-    """CPUs; by default as many as ``run.threads`` for a worker, none for the process that works alone (it mostly waits)."""
+    """CPUs; by default as many as ``run.threads`` for a worker, none for the exclusive process (it mostly waits)."""
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs, or a share of one; where none is reserved on a cluster, none is seen."""
     memory: _Bytes | None = None
@@ -77,13 +77,13 @@ class RayConfig(Params):
     machine for the build, and ended with it."""
     worker: RayPlace = RayPlace()
     """What each of the ``workers`` reserves."""
-    alone: RayPlace = RayPlace()
+    exclusive: RayPlace = RayPlace()
     """What the one process reserves that talks to servers and owns devices: its GPU is asked for here."""
     environment: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
     """Names of environment variables that workers get from this process; their values are written nowhere."""
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     """How often a task is done anew after its worker or node was lost."""
-    patience: Annotated[float, Field(gt=0)] = 300.0
+    deadline: Annotated[float, Field(gt=0)] = 300.0
     """Seconds to wait for a place on the cluster; more where nodes are started when they are asked for."""
 
     @field_validator("address")

@@ -10,10 +10,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from curate.catalog.document import Document, Problem, nearest
+from curate.catalog.document import Document, Problem
 from curate.catalog.document import Path as Place
 from curate.catalog.model import at_home
 from curate.catalog.params import Params
+from curate.catalog.suggestions import nearest
 
 
 def rooted(values: dict[str, Any], folder: Path, paths: Collection[str] = ()) -> dict[str, Any]:

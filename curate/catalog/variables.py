@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.catalog.document import Document, Path, Problem, nearest
+from curate.catalog.document import Document, Path, Problem
+from curate.catalog.suggestions import nearest
 
 _USE = re.compile(r"\$(\$)?\{([^{}]*)\}")
 _ENVIRONMENT = re.compile(r"^([A-Z_][A-Z0-9_]*)(?::-(.*))?$", re.S)

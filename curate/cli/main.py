@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from curate.cli import calibrate as asked
 from curate.cli import publish as cli_publish
@@ -29,7 +30,19 @@ from curate.cli.options import (
 from curate.cli.render import describe, first_sentence, tell_all, tell_finding
 from curate.terminal import guard_streams
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+
+class _Commands(TyperGroup):
+    """The commands; an unknown one is answered with the one that was meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from curate.catalog.suggestions import nearest
+
+            ctx.fail(f"there is no command '{args[0]}'{nearest(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Build, query and publish multilingual training data from a catalog.")  # fmt: skip
 
 
@@ -179,7 +192,7 @@ def calibrate(model: asked.Model, anchors: asked.Files = None, license_: asked.L
 
 
 @app.command()
-def parts(
+def components(
     name: Annotated[str | None, typer.Argument(help="A source, step, model or output, for all its parameters.")] = None,
 ) -> None:
     """List the installed sources, steps, models and outputs, plug-ins included; or every parameter of one."""
@@ -193,7 +206,7 @@ def parts(
             print(f"{what:7} {one:22} {found.summary or first_sentence(found)}")
         return
     if name not in [one for _, one in known]:
-        from curate.catalog.document import nearest
+        from curate.catalog.suggestions import nearest
 
         fail(f"nothing installed is called '{name}'{nearest(name, [one for _, one in known])}")
     for what, one in known:

@@ -35,7 +35,7 @@ def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--
             override_license: Annotated[str, typer.Option("--override-license", metavar="REASON", help="Publish although licences stand against it, and why.")] = "",
             per_language: PerLanguage = None, replace: Annotated[bool, typer.Option("--replace", help="Take the place of what others put there, an edited card included.")] = False,
             token_env: Annotated[str | None, typer.Option("--token-env", help="The name of the environment variable with the Hub's token; by default HF_TOKEN or your login.")] = None,
-            lists: Lists = None, patience: Annotated[float, typer.Option(help="Seconds to wait altogether while the Hub is busy.", min=0, callback=number)] = 600.0,
+            lists: Lists = None, deadline: Annotated[float, typer.Option(help="Seconds to wait altogether while the Hub is busy.", min=0, callback=number)] = 600.0,
             json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
     """Publish a version: its files, a card, a tag; at one stroke, and only what is not there yet."""
     from curate import api
@@ -43,7 +43,7 @@ def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--
 
     done = or_fail(
         lambda: go(api.open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override_license, per_language=per_language,
-                   replace_others=replace, token_env=token_env, licenses=tuple(lists or ()), patience=patience, tell=say)
+                   replace_others=replace, token_env=token_env, licenses=tuple(lists or ()), deadline=deadline, tell=say)
     )  # fmt: skip
     if json_:
         import dataclasses

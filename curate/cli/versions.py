@@ -62,8 +62,8 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
         print(f"! {message}")
 
 
-@app.command()
-def audit(names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None, catalog: CatalogFile = DEFAULT,
+@app.command("judge-report")
+def judge_report(names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None, catalog: CatalogFile = DEFAULT,
           store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE) -> None:  # fmt: skip
     """Show how far the judges of datasets can be trusted: their figures by language, and which were refused."""
     from curate import api

@@ -215,7 +215,7 @@ def read_inputs(
 
 
 def _wanted(catalog: Catalog, names: Sequence[str]) -> list[str]:
-    from curate.catalog.document import nearest
+    from curate.catalog.suggestions import nearest
 
     order: list[str] = []
     for name in names or catalog.datasets:

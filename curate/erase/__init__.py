@@ -15,8 +15,8 @@ from typing import Any
 
 from curate.caches import empty_logs, settle
 from curate.catalog import Catalog
-from curate.catalog.document import nearest
 from curate.catalog.forgotten import read_forgotten, remember_to_forget
+from curate.catalog.suggestions import nearest
 from curate.engine.build import Built, build_datasets
 from curate.engine.progress import Progress
 from curate.engine.store.gc import discard

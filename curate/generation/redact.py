@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import field_validator
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
 from curate.generation.common.derived_rows import as_they_are, new_rows
 from curate.generation.common.prompts import own_prompt

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from curate.catalog.document import nearest
 from curate.catalog.params import Count, LanguageTag, Role, Runtime
+from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.models.loading.devices import OnDevice
 from curate.models.loading.supported import Supported

@@ -26,7 +26,7 @@ from curate.generation.translate.sentences import Sentences
 from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep, StepError
 from curate.steps.models import RewardModel, Translator
-from curate.text.boilerplate import CHATTER
+from curate.text.boilerplate import COMMENTARY
 from curate.text.length_ratio import LENGTHS
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.placeholders import PROTECTABLE
@@ -51,7 +51,7 @@ class Reward(ScoreStep):
     """
 
     tag: ClassVar[str] = "reward"
-    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, CHATTER, LENGTHS, NUMBER_WORDS)
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, COMMENTARY, LENGTHS, NUMBER_WORDS)
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset(_SIDES)
     summary: ClassVar[str] = "scores of a reward model, on answers as they are or translated into its language"

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.engine.funnel import Funnel
 from curate.engine.store.store import Store
 from curate.engine.tasks.task import BAD_SCHEMA

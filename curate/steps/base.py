@@ -268,7 +268,7 @@ class RowStep(Step):
 
     batch: ClassVar[int] = 2_048
     """How many rows ``make`` sees at once; more where many questions should be under way together."""
-    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
+    max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
     """The share of rows that may fail (0 to 1); above it the build stops."""
 
     def makes(self, kind: Kind) -> Kind:
@@ -286,7 +286,7 @@ class RowStep(Step):
 class GatherStep(Step):
     """Makes rows from all rows at once (a word table from a corpus, pairs from two monolingual sources)."""
 
-    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
+    max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
     """The share of rows that may fail (0 to 1); above it the build stops."""
 
     def makes(self, kind: Kind) -> Kind:
@@ -356,7 +356,7 @@ class Source(Step):
 
     license: str
     """Licence of the data (an SPDX identifier, or ``unknown``)."""
-    max_bad: Decision[float] = 0.01
+    max_error_rate: Decision[float] = 0.01
     """The share of unreadable rows (0 to 1) above which the build stops."""
 
     @property

@@ -376,7 +376,7 @@ class Model(Params):
         return self
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """Whether one copy serves the whole build: a server with rate limits, a GPU, a process of its own.
 
         Steps that use such a model run in one process, which may ask for many things at once.

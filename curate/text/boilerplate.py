@@ -1,4 +1,4 @@
-"""Talk about a translation, or a refusal to make one, where the translation should be: phrases in 37 languages (``data/chatter.yaml``).
+"""Talk about a translation, or a refusal to make one, where the translation should be: phrases in 37 languages (``data/commentary.yaml``).
 
 Phrases are looked for in every language whatever the target's, since models fall back on English. Only what the original does not say
 itself counts.
@@ -16,12 +16,12 @@ import regex
 from curate.data_files import DataFile
 
 Floats = npt.NDArray[np.float64]
-CHATTER = DataFile("curate.text", "data/chatter.yaml")
+COMMENTARY = DataFile("curate.text", "data/commentary.yaml")
 
 
 @cache
 def _phrases() -> tuple[str, str, str, str]:
-    every = CHATTER.yaml()["languages"].values()
+    every = COMMENTARY.yaml()["languages"].values()
     opens, refuses, ends = (
         [pattern for given in every for pattern in given.get(name, ())] for name in ("opens", "refuses", "closes")
     )
@@ -42,7 +42,7 @@ def _blanks(pattern: str) -> str:
 _HEADING = r"^[^\n]{3,120}[:：]\s*\n"
 
 
-def chatter(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
+def commentary(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
     """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the words found."""
     opens, refuses, excuses, ends = _phrases()
     excused = {refuses: f"{refuses}|{excuses}", _HEADING: r"[:：]\s*\n"}
@@ -68,7 +68,7 @@ def chatter(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | No
 # ---------------------------------------------------------------------------------------------------------------- asides
 @cache
 def _asides() -> regex.Pattern[str]:
-    return regex.compile(r"\s*[(（](?:" + "|".join(CHATTER.yaml()["asides"]) + r")[)）]", regex.IGNORECASE)
+    return regex.compile(r"\s*[(（](?:" + "|".join(COMMENTARY.yaml()["asides"]) + r")[)）]", regex.IGNORECASE)
 
 
 _ADDED = regex.compile(r"\s*\([^()]{0,20}(?:\)|$)|\s*\($")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.errors import StepError
 from curate.rows import languages
 from curate.steps import Encoder, Model

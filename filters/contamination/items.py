@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.errors import StepError
 from curate.files import digest_files
 from curate.rows import Kind, languages

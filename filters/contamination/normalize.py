@@ -24,16 +24,16 @@ Places = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 SAME = Sameness(
-    blanks="collapse",
+    whitespace="collapse",
     punctuation="ignore",
     digits="fold",
-    marks="ignore",
+    diacritics="ignore",
     quotes="fold",
     joiners="ignore",
     html="strip",
 )
 """What does not count when an item is looked for."""
-_EACH = Sameness(blanks="collapse", digits="fold", marks="ignore", quotes="fold", joiners="ignore")
+_EACH = Sameness(whitespace="collapse", digits="fold", diacritics="ignore", quotes="fold", joiners="ignore")
 _DOTTED = frozenset({"tr", "az", "gag", "crh"})
 _ENTITY = regex.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _GROUPED = regex.compile(r"(?<=\p{Nd})[,'’٬，](?=\p{Nd}{3}(?!\p{Nd}))")

@@ -18,7 +18,6 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from curate.catalog.document import nearest
 from curate.catalog.params import (
     Amount,
     Decision,
@@ -29,6 +28,7 @@ from curate.catalog.params import (
     RowsName,
     Runtime,
 )
+from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.rows.languages import base

@@ -58,10 +58,10 @@ class Sameness:
 
     unicode: Literal["nfkc", "nfc", "none"] = "nfkc"
     case: Literal["fold", "keep"] = "fold"
-    blanks: Literal["collapse", "remove", "keep"] = "collapse"
+    whitespace: Literal["collapse", "remove", "keep"] = "collapse"
     punctuation: Literal["keep", "ignore"] = "keep"
     digits: Literal["keep", "fold"] = "keep"
-    marks: Literal["keep", "ignore"] = "keep"
+    diacritics: Literal["keep", "ignore"] = "keep"
     quotes: Literal["keep", "fold"] = "keep"
     joiners: Literal["keep", "ignore"] = "keep"
     html: Literal["keep", "strip"] = "keep"
@@ -74,7 +74,7 @@ class Sameness:
         """The first half of the way: all but punctuation and blanks."""
         if self.html == "strip":
             texts = _only(texts, "[<&]", lambda part: pl.Series([strip_html(one) for one in part], dtype=pl.String))
-        if self.blanks != "keep":
+        if self.whitespace != "keep":
             texts = texts.str.replace_all(text.INVISIBLE, "")
         texts = self._unicode(texts)
         if self.joiners == "ignore":
@@ -86,7 +86,7 @@ class Sameness:
                 texts, r"[\p{Nd}--[0-9]]",
                 lambda part: pl.Series([one.translate(_digits()) for one in part], dtype=pl.String),
             )  # fmt: skip
-        if self.marks == "ignore":
+        if self.diacritics == "ignore":
             texts = text.strip_marks(texts)
         if self.quotes == "fold":
             texts = _only(texts, _TOUCHED_BY_QUOTES, _fold_quotes)
@@ -124,9 +124,9 @@ class Sameness:
         return _only(texts, "[^\\x00-\\x7f]", lambda part: part.str.normalize("NFKC" if form == "nfkc" else "NFC"))
 
     def _blanks(self, texts: pl.Series) -> pl.Series:
-        if self.blanks == "keep":
+        if self.whitespace == "keep":
             return self._unicode(texts)
-        if self.blanks == "remove":
+        if self.whitespace == "remove":
             return self._unicode(texts.str.replace_all(r"\s+", ""))
         return self._unicode(texts.str.replace_all(r"\s+", " ").str.strip_chars(" "))
 

@@ -40,19 +40,19 @@ Share = Annotated[float, Field(gt=0, le=1)]
 _SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.5}
 # What does not count, unless said otherwise: for exact equality only what nobody sees, else all that is surface.
 _EXACT = {
-    "blanks": "collapse",
+    "whitespace": "collapse",
     "punctuation": "keep",
     "digits": "keep",
-    "marks": "keep",
+    "diacritics": "keep",
     "quotes": "keep",
     "joiners": "keep",
     "html": "keep",
 }
 _NEAR = {
-    "blanks": "collapse",
+    "whitespace": "collapse",
     "punctuation": "ignore",
     "digits": "fold",
-    "marks": "ignore",
+    "diacritics": "ignore",
     "quotes": "fold",
     "joiners": "ignore",
     "html": "strip",
@@ -95,7 +95,7 @@ class Duplicates(GlobalStep):
     case: Literal["fold", "keep"] = "fold"
     """``fold``: case does not count (full Unicode folding, ß = ss; in Turkish, Azerbaijani, Gagauz and Crimean Tatar
     I = ı and İ = i)."""
-    blanks: Literal["collapse", "remove", "keep"] | None = None
+    whitespace: Literal["collapse", "remove", "keep"] | None = None
     """``collapse``: any run of blanks and line breaks is one blank, none at the ends, invisible signs (zero-width space,
     direction marks, soft hyphen) nothing; ``remove``: blanks do not count at all, which joins 你好 世界 and 你好世界.
     Unless given, ``collapse``; blanks never count for the other methods than ``exact``."""
@@ -105,7 +105,7 @@ class Duplicates(GlobalStep):
     is compared as it is. Unless given, ``keep`` for ``exact``, else ``ignore``."""
     digits: Literal["keep", "fold"] | None = None
     """``fold``: the digits of all scripts are the same (٣ = ३ = 3). Unless given, ``keep`` for ``exact``, else ``fold``."""
-    marks: Literal["keep", "ignore"] | None = None
+    diacritics: Literal["keep", "ignore"] | None = None
     """``ignore``: Arabic tashkeel and tatweel and Hebrew points do not count; marks of other scripts always do. Unless
     given, ``keep`` for ``exact``, else ``ignore``."""
     quotes: Literal["keep", "fold"] | None = None

@@ -26,7 +26,7 @@ import regex
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
 from curate.files import regular
 from curate.rows import languages

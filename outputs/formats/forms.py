@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import PositiveInt
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.errors import ExportError
 from curate.rows import Kind, payload
 from curate.steps import Rows

@@ -284,7 +284,7 @@ def lines(verdict: Verdict) -> list[str]:
 
 def refusal(name: str, verdict: Verdict, book: Book) -> PublishError:
     """Why a version is not published, and the two ways out."""
-    from curate.catalog.document import nearest
+    from curate.catalog.suggestions import nearest
 
     sources = list(dict.fromkeys(share.source for problem in verdict.problems for share in problem.shares))
     clashing = [problem for problem in verdict.problems if problem.rule == "incompatible"]

@@ -36,12 +36,12 @@ class Hub(Place):
     form: ClassVar[Literal["hub", "folder", "url"]] = "hub"
 
     def __init__(
-        self, repository: str, *, private: bool | None = None, token_env: str | None = None, patience: float = 600.0
+        self, repository: str, *, private: bool | None = None, token_env: str | None = None, deadline: float = 600.0
     ) -> None:
         super().__init__(repository)
         from huggingface_hub import HfApi
 
-        self.private, self._patience = private, patience
+        self.private, self._patience = private, deadline
         self._reached = False
         self._named = token_env
         self._token = self._find(token_env)

@@ -17,7 +17,7 @@ from outputs.publishing.targets import Place
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 
 
-def place_of(to: str, *, private: bool | None = None, token_env: str | None = None, patience: float = 600.0,
+def place_of(to: str, *, private: bool | None = None, token_env: str | None = None, deadline: float = 600.0,
              options: Mapping[str, Any] | None = None) -> Place:  # fmt: skip
     """The place that a text names.
 
@@ -25,7 +25,7 @@ def place_of(to: str, *, private: bool | None = None, token_env: str | None = No
         to: ``org/name`` (the Hub), a folder (absolute, ``./…``, ``../…``, ``~/…``) or a URL that fsspec knows (``s3://…``, ``memory://…``).
         private: who may read it, on the Hub; new ones are private unless said, others stay as they are.
         token_env: the *name* of the environment variable with the token for the Hub; unset, the library's own login is used.
-        patience: seconds to wait altogether while the Hub is busy.
+        deadline: seconds to wait altogether while the Hub is busy.
         options: for fsspec (credentials and the like); kept nowhere.
 
     Raises:
@@ -47,7 +47,7 @@ def place_of(to: str, *, private: bool | None = None, token_env: str | None = No
         and not to.endswith((".git", ".", "-"))
         and not name.startswith(".")
     ):
-        return Hub(to, private=private, token_env=token_env, patience=patience)
+        return Hub(to, private=private, token_env=token_env, deadline=deadline)
     if "/" not in to and to:
         raise PublishError(
             f"'{to}' is no place: a repository of the Hub is called owner/name, a folder is written ./{to}"

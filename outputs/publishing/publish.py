@@ -83,7 +83,7 @@ class Publication:
 
 def publish(store: Store, name: str, to: str | Place, *, private: bool | None = None, dry_run: bool = False, override: str = "",
             per_language: bool | None = None, replace_others: bool = False, token_env: str | None = None, licenses: Sequence[Path] = (),
-            patience: float = 600.0, tell: Callable[[str], None] = lambda _: None) -> Publication:  # fmt: skip
+            deadline: float = 600.0, tell: Callable[[str], None] = lambda _: None) -> Publication:  # fmt: skip
     """Publishes a finished version.
 
     Args:
@@ -96,7 +96,7 @@ def publish(store: Store, name: str, to: str | Place, *, private: bool | None = 
         replace_others: take the place of what somebody else put there, a card edited by hand included.
         token_env: the *name* of the environment variable with the Hub's token.
         licenses: further lists of licences, see :mod:`outputs.licensing.licenses`.
-        patience: seconds to wait altogether while the Hub is busy.
+        deadline: seconds to wait altogether while the Hub is busy.
         tell: is told what goes on.
 
     Raises:
@@ -115,7 +115,7 @@ def publish(store: Store, name: str, to: str | Place, *, private: bool | None = 
             replace_others,
             token_env,
             licenses,
-            patience,
+            deadline,
             tell,
         )
 
@@ -131,13 +131,13 @@ def _publish(
     replace_others: bool,
     token_env: str | None,
     licenses: Sequence[Path],
-    patience: float,
+    deadline: float,
     tell: Callable[[str], None],
 ) -> Publication:
     from outputs.publishing.hub import Hub
     from outputs.publishing.open_target import place_of
 
-    place = to if isinstance(to, Place) else place_of(to, private=private, token_env=token_env, patience=patience)
+    place = to if isinstance(to, Place) else place_of(to, private=private, token_env=token_env, deadline=deadline)
     if isinstance(place, Hub):
         place.tell = tell
     version = cards.about(store, name)

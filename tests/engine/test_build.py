@@ -142,10 +142,10 @@ def test_unreadable_rows_are_kept_apart_counted_and_limited(house):
     house.write("sw", [*lines[:50], "no tab here ✗", *lines[50:]])
     with pytest.raises(BuildError, match=r"(?s)1 of 91 rows cannot be read \(1.1%, allowed: 1.0%\).*sw.txt:51: no tab"):
         house.build()
-    house.catalog["sources"]["swahili"]["max_bad"] = 0.05
+    house.catalog["sources"]["swahili"]["max_error_rate"] = 0.05
     house.ran()
     [built] = house.build()
-    assert "read sw.txt" not in house.ran(), "raising max_bad does not read again"
+    assert "read sw.txt" not in house.ran(), "raising max_error_rate does not read again"
     rows = house.query("SELECT * FROM duo.quarantined").rows(named=True)
     assert rows == [
         {

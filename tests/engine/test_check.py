@@ -110,13 +110,13 @@ def test_everything_is_said_at_once(check):
     steps:
       - shape: {max_chars: 100}
       - language: {fields: [answer]}
-      - drift: {between: sides}
+      - misalignment: {between: sides}
       - similarity: {fields: [respons]}
   later:
     from: english
     steps:
       - pair
-      - imbalance
+      - language_imbalance
       - similarity: {fields: [text]}
 """
     )
@@ -126,7 +126,7 @@ def test_everything_is_said_at_once(check):
         19: "sides needs parallel rows",
         20: "'respons'",
         24: "which answer is better",
-        25: "step 'imbalance' cannot work on preference rows (it can on sft)",
+        25: "step 'language_imbalance' cannot work on preference rows (it can on sft)",
         26: "preference rows have no field 'text'",
     }
     assert [int(problem.split(":")[1]) for problem in problems] == list(said), problems
@@ -158,8 +158,8 @@ def test_what_is_made_of_a_dataset_knows_its_kind_and_languages(check):
     problems = check(
         """\
   below: {from: english, steps: [{translate: {to: [pt], model: neural, keep_original: false}}]}
-  above: {from: below, steps: [{translate: {to: [sw], model: neural}}, drift: {between: sides}]}
-""".replace("drift: {between: sides}", "{drift: {between: sides}}")
+  above: {from: below, steps: [{translate: {to: [sw], model: neural}}, misalignment: {between: sides}]}
+""".replace("misalignment: {between: sides}", "{misalignment: {between: sides}}")
     )
     text = "\n".join(problems)
     assert "does not translate pt → sw" in text and "sides needs parallel rows, and these are sft rows" in text

@@ -40,7 +40,7 @@ def calm(tmp_path_factory) -> Path:
     (folder / "rows.jsonl").write_text("\n".join([*lines, "no json"]) + "\n")
     catalog: dict[str, Any] = {
         "version": 1,
-        "sources": {"rows": {"use": "jsonl", "path": "rows.jsonl", "kind": "document", "language": "{l}", "license": "CC0-1.0", "columns": {"text": "{t}"}, "max_bad": 0.1}},
+        "sources": {"rows": {"use": "jsonl", "path": "rows.jsonl", "kind": "document", "language": "{l}", "license": "CC0-1.0", "columns": {"text": "{t}"}, "max_error_rate": 0.1}},
         "datasets": {"ferry": {"from": "rows", "splits": {"train": 0.8, "test": 0.2}, "steps": [
             {"shape": {"max_chars": 150}}, "redact", {"language": {"min_letters": 400}}, {"duplicates": {"method": "exact"}}, {"mix": {"rows": 50}}]}},
         "run": {"workers": 1},

@@ -60,7 +60,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         lines = [json.dumps({"p": text}, ensure_ascii=language == "ar") for text in texts(language)]
         (tmp_path / f"{language}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with FaultServer(lambda body, _: Reply(text=f"Sawa! {last_turn(body)}")) as server:
-        source = {"use": "jsonl", "kind": "prompt", "license": "CC0-1.0", "columns": {"prompt": "{p}"}, "max_bad": 1.0}
+        source = {
+            "use": "jsonl",
+            "kind": "prompt",
+            "license": "CC0-1.0",
+            "columns": {"prompt": "{p}"},
+            "max_error_rate": 1.0,
+        }
         catalog: dict[str, Any] = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
@@ -111,7 +117,9 @@ def test_a_row_of_which_nothing_could_be_made_goes_by_what_it_says_or_by_the_ans
     home.raw["datasets"] = {
         "d": {
             "from": list(SECRETS),
-            "steps": [{"respond": {"model": "m", "response_format": {"type": "object"}, "max_bad": 1.0, "retries": 0}}],
+            "steps": [
+                {"respond": {"model": "m", "response_format": {"type": "object"}, "max_error_rate": 1.0, "retries": 0}}
+            ],
         }
     }
     home.write()

@@ -123,7 +123,7 @@ def test_tables_that_steps_look_into_are_built_whole(tmp_path):
             "s": {"use": "jsonl", "path": "p.jsonl", "kind": "sft", "language": "en", "license": "CC0-1.0", "columns": {"prompt": "{q}", "response": "{a}"}},
         },
         "datasets": {
-            "table": {"from": "dict", "steps": [{"word_table": {"method": "dictionary"}}]},
+            "table": {"from": "dict", "steps": [{"lexicon": {"method": "dictionary"}}]},
             "d": {"from": "s", "steps": [{"code_switch": {"table": "table", "to": ["sw"], "ratio": 1.0, "each": True}}]},
         },
         "run": {"workers": 1},

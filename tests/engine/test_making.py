@@ -43,7 +43,7 @@ def asked(house) -> list[str]:
 
 
 def test_what_cannot_be_made_is_quarantined_with_its_parent_and_the_raw_text(house):
-    reply(house, trouble="lamp bread cloud seven quiet orange winter road", max_bad=0.5)
+    reply(house, trouble="lamp bread cloud seven quiet orange winter road", max_error_rate=0.5)
     [built] = house.build()
     lost = [text("en", n) for n in range(120) if "lamp bread cloud seven quiet orange winter road" in text("en", n)]
     assert lost
@@ -64,7 +64,7 @@ def test_what_cannot_be_made_is_quarantined_with_its_parent_and_the_raw_text(hou
 
 
 def test_too_many_failures_stop_the_build_with_examples_and_no_version(house):
-    reply(house, trouble="en", max_bad=0.01)
+    reply(house, trouble="en", max_error_rate=0.01)
     with pytest.raises(
         BuildError,
         match=r"(?s)catalog.yaml:\d+: step 'reply' failed on 120 of 120 rows \(100.0%, allowed: 1.0%\).*row [0-9a-f]+: in trouble",
@@ -276,7 +276,7 @@ def test_a_target_ends_with_the_budget_and_says_so(house):
 def test_a_step_may_say_itself_that_a_row_was_lost_in_passing(house, registry):
     registry.add("step", "flaky", Flaky)
     house.catalog["datasets"] = {
-        "copies": {"from": "english", "steps": [{"flaky": {"flag": str(house.folder / "up"), "max_bad": 1}}]}
+        "copies": {"from": "english", "steps": [{"flaky": {"flag": str(house.folder / "up"), "max_error_rate": 1}}]}
     }
     [first] = house.build()
     odd = sum(len(text("en", n)) % 2 for n in range(120))

@@ -83,7 +83,7 @@ sources:
   en: {use: jsonl, path: en.jsonl, language: en, license: CC0-1.0, key: "{n}", kind: document}
   sw: {use: jsonl, path: sw.jsonl, language: sw, license: CC0-1.0, key: "{n}", kind: document, translation_of: en}
 datasets:
-  both: {from: [en, sw], steps: [drift]}
+  both: {from: [en, sw], steps: [misalignment]}
 run: {workers: 1}
 """
     )
@@ -103,5 +103,6 @@ run: {workers: 1}
     )
     [both] = curate.build(tmp_path / "catalog.yaml")
     assert [
-        f"both/drift: none of the 80 rows in {language} could be assessed" in both.warnings for language in ("en", "sw")
+        f"both/misalignment: none of the 80 rows in {language} could be assessed" in both.warnings
+        for language in ("en", "sw")
     ] == [True, True]

@@ -40,7 +40,7 @@ def curate(arguments: list[str], folder: Path, site: Path | None) -> subprocess.
 def test_an_installed_plug_in_is_listed_described_and_used(installed, tmp_path):
     (tmp_path / "catalog.yaml").write_text(CATALOG)
     (tmp_path / "a.txt").write_text("\n".join(f"en\t{n}\tword number {n}" for n in range(9)) + "\nsw\t\tndiyo\n")
-    listed = curate(["parts"], tmp_path, installed).stdout
+    listed = curate(["components"], tmp_path, installed).stdout
     assert "Keeps texts that are long enough" in listed and "numbered" in listed and "counter" in listed
     assert '"step:letters"' in curate(["schema"], tmp_path, installed).stdout
     run = curate(["build"], tmp_path, installed)

@@ -71,7 +71,11 @@ def wide(house: House, nodes: TwoNodes) -> House:
             "steps": [{"reply": {"model": "parrot"}}, {"vowels": {"model": "device", "journal": journal}}],
         },
     }
-    house.catalog["run"] = {"executor": "ray", "workers": 2, "ray": {"address": nodes.address, "alone": {"gpus": 1}}}
+    house.catalog["run"] = {
+        "executor": "ray",
+        "workers": 2,
+        "ray": {"address": nodes.address, "exclusive": {"gpus": 1}},
+    }
     return house
 
 
@@ -180,7 +184,7 @@ def test_a_store_that_a_node_does_not_see_is_told_with_the_node(wide, nodes):
 
 
 def test_what_no_node_has_is_told_and_what_is_not_set_here_too(wide):
-    wide.catalog["run"]["ray"] |= {"worker": {"gpus": 3}, "patience": 0.5}
+    wide.catalog["run"]["ray"] |= {"worker": {"gpus": 3}, "deadline": 0.5}
     with pytest.raises(ExecutorError, match=r"run.ray.worker asks for 3 GPU \(the most that a node has: 1 GPU\)"):
         wide.build("duo")
     wide.catalog["run"]["ray"] = {**wide.catalog["run"]["ray"], "worker": {}, "environment": ["NOBODY_SET_THIS"]}
@@ -321,7 +325,7 @@ def test_without_the_package_it_is_named(house, monkeypatch):
         ),
         ({"executor": "ray", "ray": {"adress": "auto"}}, "unknown key 'adress'; did you mean 'address'"),
         (
-            {"executor": "ray", "ray": {"alone": {"gpu": 1}}},
+            {"executor": "ray", "ray": {"exclusive": {"gpu": 1}}},
             r"unknown key 'gpu'; did you mean 'gpus'\? \(known: cpus, gpus, memory, resources\)",
         ),
         (

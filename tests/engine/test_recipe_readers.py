@@ -58,10 +58,10 @@ def built(tmp_path_factory):
         (["plan"], ["up to date"]),
         (["card", "answers"], ["`lab/one@1`, `lab/three@1`"]),
         (["licenses", "answers"], []),
-        (["audit"], []),
+        (["judge-report"], []),
         (["query", "SELECT DISTINCT lineage.makers[1].model AS made FROM answers ORDER BY 1", "-f", "csv"], ["lab/one@1", "lab/three@1"]),
     ],
-    ids=lambda value: " ".join(value[:3]) if value and value[0] in ("show", "log", "diff", "verify", "plan", "card", "licenses", "audit", "query") else "",
+    ids=lambda value: " ".join(value[:3]) if value and value[0] in ("show", "log", "diff", "verify", "plan", "card", "licenses", "judge-report", "query") else "",
 )  # fmt: skip
 def test_every_command_reads_a_list_of_models(built, arguments, shown):
     curate, _ = built

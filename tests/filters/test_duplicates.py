@@ -35,8 +35,8 @@ def kept(
         ("caf\u00e9", "cafe\u0301", {"unicode": "none"}),
         ("Straße", "STRASSE", {"case": "keep"}),
         ("Ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ", {"case": "keep"}),
-        ("two  words\n", "two words", {"blanks": "keep"}),
-        ("zero\u200bwidth", "zerowidth", {"blanks": "keep"}),
+        ("two  words\n", "two words", {"whitespace": "keep"}),
+        ("zero\u200bwidth", "zerowidth", {"whitespace": "keep"}),
     ],
 )  # fmt: skip
 def test_each_normalisation_can_be_switched_off(
@@ -50,13 +50,13 @@ def test_each_normalisation_can_be_switched_off(
 @pytest.mark.parametrize(
     ("left", "right", "switch"),
     [
-        ("你好 世界", "你好世界", {"blanks": "remove"}),
+        ("你好 世界", "你好世界", {"whitespace": "remove"}),
         ("Hello, world!", "Hello world", {"punctuation": "ignore"}),
         ("Don't — really", "dont really", {"punctuation": "ignore"}),
-        ("你好，世界。", "你好世界", {"punctuation": "ignore", "blanks": "remove"}),
+        ("你好，世界。", "你好世界", {"punctuation": "ignore", "whitespace": "remove"}),
         ("٣ كتب", "3 كتب", {"digits": "fold"}),
-        ("كَتَبَ", "كتب", {"marks": "ignore"}),
-        ("שָׁלוֹם", "שלום", {"marks": "ignore"}),
+        ("كَتَبَ", "كتب", {"diacritics": "ignore"}),
+        ("שָׁלוֹם", "שלום", {"diacritics": "ignore"}),
     ],
 )  # fmt: skip
 def test_each_further_normalisation_can_be_switched_on(
@@ -76,7 +76,7 @@ def test_what_changes_the_meaning_never_counts_as_the_same(
     make: Any, context: Any, tmp_path: Path, left: str, right: str
 ) -> None:
     rows = [{"language": "en", "text": left}, {"language": "en", "text": right}]
-    everything = {"punctuation": "ignore", "blanks": "collapse", "digits": "fold", "marks": "ignore"}
+    everything = {"punctuation": "ignore", "whitespace": "collapse", "digits": "fold", "diacritics": "ignore"}
     assert kept(make, context, tmp_path, rows, **everything) == [True, True]
 
 
@@ -211,13 +211,13 @@ SIGNS = st.text(st.sampled_from("aAıİIßſσς éＡ１٣3.,!-+#'’\u200b \n\
     st.sampled_from(["collapse", "remove"]),
 )
 def test_the_normal_form_is_that_of_plain_python(
-    texts: list[str], language: str, punctuation: Any, blanks: Any
+    texts: list[str], language: str, punctuation: Any, whitespace: Any
 ) -> None:
-    same = Sameness(punctuation=punctuation, blanks=blanks)
+    same = Sameness(punctuation=punctuation, whitespace=whitespace)
     found = same.normalize(pl.Series(texts, dtype=pl.String), pl.Series([language] * len(texts))).to_list()
 
     def squeeze(text: str) -> str:
-        return unicodedata.normalize("NFKC", (" " if blanks == "collapse" else "").join(text.split()))
+        return unicodedata.normalize("NFKC", (" " if whitespace == "collapse" else "").join(text.split()))
 
     for text, normal in zip(texts, found, strict=True):
         expected = unicodedata.normalize("NFKC", regex.sub("[\u200b\u00ad\u2060\ufeff]", "", text))

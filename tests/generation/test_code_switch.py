@@ -36,7 +36,7 @@ def words(
         for left, right in table.items()
     ]
     for row, score in zip(rows, scores or (), strict=bool(scores)):
-        row["scores"] = [{"name": "word_table", "value": score}]  # type: ignore[assignment]
+        row["scores"] = [{"name": "lexicon", "value": score}]  # type: ignore[assignment]
     return make(Kind.PARALLEL, rows)
 
 
@@ -218,7 +218,7 @@ def test_english_words_go_into_chinese_by_segmentation_and_do_not_run_together(m
     rows = prompts(make, "我喜欢喝茶，AI技术。", language="zh")
     made, _, _ = switch(rows, table, to="en", ratio=1.0)
     assert said(made) == ["我like drink tea，AI technology。"]
-    made, _, _ = switch(rows, table, to="en", ratio=1.0, blanks=True)
+    made, _, _ = switch(rows, table, to="en", ratio=1.0, whitespace=True)
     assert said(made) == ["我 like drink tea，AI technology。"]
 
 
@@ -297,7 +297,7 @@ def test_every_language_or_several_at_once(make: Make, switch: Any) -> None:
 
 
 def test_a_table_serves_both_directions_each_by_its_score(make: Make, switch: Any) -> None:
-    scores = [[("word_table", 0.9), ("word_table.backward", 0.1)], [("word_table", 0.2), ("word_table.backward", 0.8)]]
+    scores = [[("lexicon", 0.9), ("lexicon.backward", 0.1)], [("lexicon", 0.2), ("lexicon.backward", 0.8)]]
     table = make(Kind.PARALLEL, [
         {"source_language": "en", "language": "hi", "source": source, "target": "घर", "scores": [{"name": name, "value": value} for name, value in given]}
         for source, given in zip(("house", "home"), scores, strict=True)
@@ -310,7 +310,7 @@ def test_a_table_serves_both_directions_each_by_its_score(make: Make, switch: An
 
 def test_the_best_translation_or_one_by_weight(make: Make, switch: Any) -> None:
     table = make(Kind.PARALLEL, [
-        {"source_language": "en", "language": "hi", "source": "red", "target": target, "scores": [{"name": "word_table", "value": value}]}
+        {"source_language": "en", "language": "hi", "source": "red", "target": target, "scores": [{"name": "lexicon", "value": value}]}
         for target, value in (("लाल", 0.75), ("रक्त", 0.25))
     ])  # fmt: skip
     rows = prompts(make, *[f"red {number}" for number in range(300)])
@@ -572,7 +572,7 @@ sources:
 datasets:
   table:
     from: words
-    steps: [{word_table: {method: dictionary}}]
+    steps: [{lexicon: {method: dictionary}}]
   mixed:
     from: prompts
     steps: [{code_switch: {to: hi, table: table, ratio: 0.5, record: true}}]

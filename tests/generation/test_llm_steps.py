@@ -116,7 +116,7 @@ def test_the_embedded_model_answers_rewrites_and_instructs(house):
     }
     catalog = house(
         {"use": "llamacpp", "context": 1024, "slots": 2},
-        answers={"step": "respond", "model": "writer", "n": 2, "sampling": {"temperature": 0.8, "max_tokens": 8}, "on_length": "keep", "max_bad": 1},
+        answers={"step": "respond", "model": "writer", "n": 2, "sampling": {"temperature": 0.8, "max_tokens": 8}, "on_length": "keep", "max_error_rate": 1},
         graded={"from": "texts", "step": "rewrite", "model": "writer", "prompt": "How good is this text, from 1 to 5?\n{text}", "response_format": graded,
                 "into": {"text": "row.text", "score.grade": "answer.grade"}, "sampling": {"max_tokens": 24}},
         asked={"from": "texts", "step": "instruct", "method": "passages", "model": "writer", "answers": False, "per_request": 1, "max_failed": 1, "retries": 0,

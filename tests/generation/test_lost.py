@@ -46,9 +46,11 @@ def answer(body) -> str:
 
 
 STEPS = {
-    "respond": {"respond": {"model": "m", "max_bad": 1.0}},
-    "rewrite": {"rewrite": {"model": "m", "prompt": "Neu: {prompt}", "into": {"prompt": "answer"}, "max_bad": 1.0}},
-    "translate": {"translate": {"to": "de", "model": "m", "checks": [], "max_bad": 1.0}},
+    "respond": {"respond": {"model": "m", "max_error_rate": 1.0}},
+    "rewrite": {
+        "rewrite": {"model": "m", "prompt": "Neu: {prompt}", "into": {"prompt": "answer"}, "max_error_rate": 1.0}
+    },
+    "translate": {"translate": {"to": "de", "model": "m", "checks": [], "max_error_rate": 1.0}},
     "instruct": {
         "instruct": {
             "model": "m",
@@ -57,7 +59,7 @@ STEPS = {
             "languages": ["de"],
             "seeds": 0,
             "max_failed": 1.0,
-            "max_bad": 1.0,
+            "max_error_rate": 1.0,
         }
     },
 }
@@ -90,7 +92,7 @@ def house(tmp_path):
             "revision": "1",
             "retries": 0,
             "timeout": 0.5,
-            "patience": 2,
+            "deadline": 2,
             **more,
         }
         shared = {"use": "jsonl", "path": "rows.jsonl", "language": "und", "license": "CC0-1.0"}
@@ -179,7 +181,7 @@ CHAT = {"kind": "sft", "columns": {"prompt": "{prompt}", "response": "{text}"}}
         {"judge": {"model": "m", "method": "direct", "audit_rows": 0}},
         {"judge": {"model": "m", "method": "direct", "min": 1}},
         {"judge": {"model": ["m", "k"], "method": "direct", "audit_rows": 0, "unjudged": "keep"}},
-        {"revise": {"model": "m", "critics": ["k"], "by": "none", "max_bad": 1.0}},
+        {"revise": {"model": "m", "critics": ["k"], "by": "none", "max_error_rate": 1.0}},
     ],
     ids=["judge", "judge with an audit", "two judges", "revise"],
 )
@@ -226,7 +228,7 @@ class Refusing:
 
 
 def test_what_failed_for_good_is_asked_again_only_if_somebody_says_so(house, tmp_path):
-    steps = [{"respond": {"model": "m", "max_bad": 1.0, "response_format": SCHEMA}}]
+    steps = [{"respond": {"model": "m", "max_error_rate": 1.0, "response_format": SCHEMA}}]
     with FaultServer(refusing := Refusing()) as server:
         catalog = house(server, steps, max_failed=1.0)
         [first] = curate.build(catalog)
@@ -312,7 +314,7 @@ def test_a_dataset_made_of_one_with_lost_rows_gets_them_too(house):
 
 @pytest.mark.parametrize("step", [*STEPS, "revise"])
 def test_rows_that_another_model_answered_are_signed_with_its_name(step, house):
-    revise = {"revise": {"model": "m", "critics": ["k"], "by": "none", "max_bad": 1.0}}
+    revise = {"revise": {"model": "m", "critics": ["k"], "by": "none", "max_error_rate": 1.0}}
     with FaultServer(lambda body, times: Reply(answer(body), model="other/tiny-1.1b@q2")) as server:
         catalog = house(server, [STEPS.get(step, revise)], source=CHAT if step == "revise" else None)
         [built] = curate.build(catalog, "made")

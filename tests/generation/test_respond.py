@@ -393,7 +393,7 @@ def test_an_edited_shipped_prompt_makes_another_identity(monkeypatch):
         "model",
         "instruct_language",
         "retries",
-        "max_bad",
+        "max_error_rate",
     }
     real = module.load_data
     monkeypatch.setattr(

@@ -37,8 +37,8 @@ def house(tmp_path):
             "version": 1,
             "models": {"writer": {"use": "openai", "url": url, "model": "tests/echo", "revision": "1", "concurrency": CONCURRENCY}},
             "sources": {"prompts": {"use": "jsonl", "path": "prompts.jsonl", "kind": "prompt", "language": "und", "license": "CC0-1.0",
-                                    "columns": {"prompt": "{prompt}"}, "max_bad": 0.1}},
-            "datasets": {"answers": {"from": "prompts", "steps": [{"respond": {"model": "writer", "max_bad": 0.9, **changes.get("respond", {})}}]}},
+                                    "columns": {"prompt": "{prompt}"}, "max_error_rate": 0.1}},
+            "datasets": {"answers": {"from": "prompts", "steps": [{"respond": {"model": "writer", "max_error_rate": 0.9, **changes.get("respond", {})}}]}},
             "run": {"workers": changes.get("workers", 2)},
         }  # fmt: skip
         catalog["datasets"] |= changes.get("datasets", {})

@@ -65,7 +65,7 @@ LONG = "The farmer took his old cart to the market. He sold apples there. Then h
         ("brackets", "Say it now.", "Diga isso agora)."),
         ("script", LONG, "Фермер поехал на старой телеге на рынок. Там он продал яблоки. Потом встретил друга. Они говорили до вечера."),
         ("repetition", "The rain fell on the roof of the house all night long.", "A chuva caiu no telhado do telhado do telhado do telhado do telhado do telhado da casa."),
-        ("chatter", "The rain fell all night.", "Claro! Aqui está a tradução: A chuva caiu a noite toda."),
+        ("commentary", "The rain fell all night.", "Claro! Aqui está a tradução: A chuva caiu a noite toda."),
         ("spans", "Run `make all` and see https://example.org/x now.", "Execute `make tudo` e veja https://example.org/x agora."),
         ("text", "The rain fell.", "A chuva \ud83d caiu."),
         ("text", "The rain fell.", "A chuva ca\ufffdu."),

@@ -117,7 +117,7 @@ def test_a_broken_answer_is_asked_again_with_the_complaint(bench, scripted, make
 @pytest.mark.parametrize(
     "answer, reason",
     [
-        ({"translations": ["Claro! Aqui está a tradução: Como vai?"]}, "chatter"),
+        ({"translations": ["Claro! Aqui está a tradução: Como vai?"]}, "commentary"),
         ({"translations": ["How are you, my very good old friend?"]}, "copy"),
         ({"translations": ["sim " * 200]}, "runaway"),
         ({"translations": [""]}, "omission"),

@@ -183,7 +183,7 @@ def test_a_locked_cache_is_a_warning(tmp_path: Path) -> None:
     path = statistics(tmp_path)[0].path
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    cache = EmbeddingCache(tmp_path, IDENTITY, 8, patience=0.1)
+    cache = EmbeddingCache(tmp_path, IDENTITY, 8, deadline=0.1)
     with pytest.warns(RuntimeWarning, match="another process holds it"):
         cache.put(hash_texts(["b"]), np.ones((1, 8), np.float16))
     other.execute("ROLLBACK")

@@ -15,8 +15,8 @@ from curate.models.vllm.model import Vllm
 def test_a_gpu_has_one_owner_and_a_cpu_one_copy_a_worker(given):
     name = {"model": "some/model", "revision": "0" * 40}
     on, off = given(**name, device="cuda:1"), given(**name, device="cpu")
-    assert (on.alone, on.accelerators) == (True, 1)
-    assert (off.alone, off.accelerators) == (False, 0)
+    assert (on.exclusive, on.accelerators) == (True, 1)
+    assert (off.exclusive, off.accelerators) == (False, 0)
 
 
 def test_where_it_is_left_open_the_machine_decides(monkeypatch):

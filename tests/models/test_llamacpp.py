@@ -83,7 +83,7 @@ def test_the_packaged_model_is_known_before_it_is_fetched(monkeypatch, tmp_path)
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("nothing may be fetched"))
     model = LlamaCpp()
     assert model.name_and_revision() == f"SmolLM2-135M-Instruct.Q4_1@{PACKAGES['smollm2'].sha256[:32]}"
-    assert model.license == "Apache-2.0" and model.alone
+    assert model.license == "Apache-2.0" and model.exclusive
 
 
 def test_a_model_with_terms_of_its_own_is_not_loaded_without_them(monkeypatch, tmp_path):

@@ -144,7 +144,7 @@ def test_being_told_to_come_later_uses_up_no_retries(hurry):
 def test_patience_has_an_end():
     with FaultServer(lambda body, times: refusal(429, "later", Retry_After="60")) as server:
         begun = time.monotonic()
-        (answer,) = load(server, patience=2).generate([ask("a")])
+        (answer,) = load(server, deadline=2).generate([ask("a")])
         assert answer.finish == "failed" and time.monotonic() - begun < 5
         assert len(server.calls) == 1
 

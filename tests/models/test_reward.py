@@ -57,7 +57,9 @@ def test_without_the_packages_it_says_what_to_install(folder: Path, monkeypatch:
 
 
 def test_only_on_the_cpu_every_worker_has_its_own(folder: Path) -> None:
-    assert Reward(model=str(folder), device="cuda:1").alone and not Reward(model=str(folder), device="cpu").alone
+    assert (
+        Reward(model=str(folder), device="cuda:1").exclusive and not Reward(model=str(folder), device="cpu").exclusive
+    )
 
 
 # ------------------------------------------------------------------------------------------------ with the real library

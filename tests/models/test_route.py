@@ -67,7 +67,7 @@ class Waiting(Telling):
     use: ClassVar[str] = "waiting"
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         return True
 
 
@@ -180,10 +180,10 @@ def test_binding_leaves_the_catalog_s_own_alone_and_unbound_it_says_so() -> None
         route.with_models({"neurol": NEURAL})
 
 
-def test_it_is_alone_where_one_of_its_models_is() -> None:
+def test_it_is_exclusive_where_one_of_its_models_is() -> None:
     waiting = Waiting(name="gpu", ways=(("en", "de"),))
-    assert _bound({"a": NEURAL, "b": waiting}).alone
-    assert not _bound({"a": NEURAL, "b": RULES}).alone
+    assert _bound({"a": NEURAL, "b": waiting}).exclusive
+    assert not _bound({"a": NEURAL, "b": RULES}).exclusive
 
 
 def test_a_route_may_go_through_a_route() -> None:

@@ -104,8 +104,8 @@ def test_devices_are_read_and_a_gpu_is_used_by_one_process() -> None:
     assert device_and_index(None) == ("auto", 0)
     with pytest.raises(ModelError, match="no device"):
         device_and_index("gpu")
-    assert Seq2Seq(model="a/b", device="cuda").alone
-    assert not Seq2Seq(model="a/b", device="cpu").alone
+    assert Seq2Seq(model="a/b", device="cuda").exclusive
+    assert not Seq2Seq(model="a/b", device="cpu").exclusive
 
 
 def test_parameters_are_checked() -> None:

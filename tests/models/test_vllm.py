@@ -122,7 +122,7 @@ def test_nothing_heavy_is_imported_before_it_is_loaded(folder):
 
 
 def test_it_serves_the_whole_build_alone(folder):
-    assert Vllm(path=folder).alone
+    assert Vllm(path=folder).exclusive
 
 
 # --------------------------------------------------------------------------------------------------------------- answers

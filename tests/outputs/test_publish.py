@@ -516,7 +516,7 @@ def test_trouble_that_passes_is_waited_out(built: Shop, hub: Hub, client: Client
 
 def test_patience_ends(built: Shop, hub: Hub, client: Client) -> None:
     hub.troubles.append(Trouble("POST", "/commit/", status=429, headers={"Retry-After": "3600"}))
-    found = client.publish(built.store, "plain", "mtu/hours", patience=5)
+    found = client.publish(built.store, "plain", "mtu/hours", deadline=5)
     assert (
         "the Hub answered 429, and would have to be waited for longer than 5 s" in found["error"]
         and len(hub.repos["mtu/hours"].commits) == 1

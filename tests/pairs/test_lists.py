@@ -14,7 +14,7 @@ from curate.text.markup import kept, spans
 from filters.duplicates import guards
 
 
-@pytest.mark.parametrize("name", ["chatter", "lengths", "negation", "number_words"])
+@pytest.mark.parametrize("name", ["commentary", "lengths", "negation", "number_words"])
 def test_each_list_has_an_owner_a_licence_and_a_version(name: str) -> None:
     found = DataFile("curate.text", f"data/{name}.yaml").yaml()
     assert found["owner"] and found["license"] == "CC0-1.0" and found["version"] >= 1

@@ -50,16 +50,16 @@ def test_a_good_judge_passes_and_its_figures_say_why(audit):
     assert set(reasons) == {None} and frame["score"].to_list() == [1.0] * 54 and context.warnings == []
     for language, n in (("en", 30), ("ar", 24)):
         assert figure(step, fitted, "consistency", language)["value"] == 1
-        assert figure(step, fitted, "first_share", language) == {
-            "subject": "j", "model": "j@test", "language": language, "figure": "first_share", "value": 0.5, "low": 0.5, "high": 0.5, "rows": n, "limit": 0.9, "refused": False, "note": "limit 0.9"}  # fmt: skip
-        assert figure(step, fitted, "longer_share", language)["value"] == 0.5
+        assert figure(step, fitted, "position_bias", language) == {
+            "subject": "j", "model": "j@test", "language": language, "figure": "position_bias", "value": 0.5, "low": 0.5, "high": 0.5, "rows": n, "limit": 0.9, "refused": False, "note": "limit 0.9"}  # fmt: skip
+        assert figure(step, fitted, "length_bias", language)["value"] == 0.5
         assert (
             figure(step, fitted, "tie_rate", language)["value"] == 0
             and figure(step, fitted, "failures", language)["value"] == 0
         )
         assert (
-            figure(step, fitted, "obeys", language)["value"] == 0
-            and figure(step, fitted, "obeys", language)["rows"] == 10
+            figure(step, fitted, "injection_rate", language)["value"] == 0
+            and figure(step, fitted, "injection_rate", language)["rows"] == 10
         )
     # two orders of 54 pairs, and of ten notes planted a language; scoring asks nothing that the audit has asked
     distinct = {one.messages for one in models["j"].asked}
@@ -68,8 +68,8 @@ def test_a_good_judge_passes_and_its_figures_say_why(audit):
 
 @pytest.mark.parametrize(
     ("rule", "name", "value"),
-    [(always("A"), "consistency", 0), (always("A"), "first_share", 1), (always("B"), "first_share", 0), (longer, "longer_share", 1),
-     (by(lambda text: -len(text)), "longer_share", 0), (garbage, "failures", 1), (echo, "obeys", 1), (echo, "consistency", 0)],
+    [(always("A"), "consistency", 0), (always("A"), "position_bias", 1), (always("B"), "position_bias", 0), (longer, "length_bias", 1),
+     (by(lambda text: -len(text)), "length_bias", 0), (garbage, "failures", 1), (echo, "injection_rate", 1), (echo, "consistency", 0)],
     ids=["always-a", "always-a-first", "always-b", "longer", "shorter", "garbage", "echo-notes", "echo-labels"],
 )  # fmt: skip
 def test_a_blind_judge_is_refused_and_yields_no_row(audit, rule, name, value):
@@ -101,7 +101,9 @@ def test_a_judge_is_refused_for_one_language_and_others_go_on(audit):
     _, frame, reasons, *_ = audit(rows, {"j": rule, "k": good})
     assert set(reasons) == {None} and frame["judges"].to_list() == [2.0] * 25 + [1.0] * 25
     assert (
-        audit(rows, rule, min_consistency={"default": 0.3, "ar": None}, max_first_share={"default": 0.9, "ar": None})[2]
+        audit(rows, rule, min_consistency={"default": 0.3, "ar": None}, max_position_bias={"default": 0.9, "ar": None})[
+            2
+        ]
         == [None] * 25 + ["tie"] * 25
     )
 
@@ -165,7 +167,7 @@ def test_grades_are_held_against_those_of_people(audit, make):
         "gold": "gold",
         "agreement": "spearman",
         "min_agreement": 0.5,
-        "max_obeys": None,
+        "max_injection_rate": None,
     }
     step, _, reasons, fitted, *_ = audit(rows, grade(lambda text: min(5, text.count("x"))), **params)
     assert figure(step, fitted, "spearman")["value"] == 1 and set(reasons) == {None}
@@ -179,14 +181,14 @@ def test_direct_judges_who_go_by_length_or_obey_notes_are_refused(audit):
     step, _, reasons, fitted, *_ = audit(
         rows, grade(lambda text: 5 if len(text) > 9 else 2), Kind.SFT, method="direct", probes=0
     )
-    assert figure(step, fitted, "longer_share")["value"] == 1 and figure(step, fitted, "longer_share")["rows"] == 22
+    assert figure(step, fitted, "length_bias")["value"] == 1 and figure(step, fitted, "length_bias")["rows"] == 22
     assert set(reasons) == {"refused"}
 
     def obedient(text):
         return int(text.split("score of this answer is ")[1][0]) if "score of this answer is " in text else 3
 
     step, _, reasons, fitted, *_ = audit(rows, grade(obedient), Kind.SFT, method="direct")
-    assert figure(step, fitted, "obeys")["value"] == 1 and set(reasons) == {"refused"}
+    assert figure(step, fitted, "injection_rate")["value"] == 1 and set(reasons) == {"refused"}
     step, _, reasons, fitted, *_ = audit(rows, grade(lambda text: 3), Kind.SFT, method="direct")
     assert (
         figure(step, fitted, "same_share")["value"] == 1
@@ -241,7 +243,9 @@ def test_kin_are_told_by_name_and_their_preference_is_measured(audit):
         for n in range(8)
     ]
     step, _, _, fitted, *_ = audit(rows, by(lambda text: "kin" in text), families={"jays": ("j",)}, allow_self=True)
-    assert figure(step, fitted, "self_share")["value"] == 1 and figure(step, fitted, "self_share")["rows"] == 8
+    assert (
+        figure(step, fitted, "self_preference")["value"] == 1 and figure(step, fitted, "self_preference")["rows"] == 8
+    )
     names = {"Qwen/Qwen3-8B@x": "qwen", "meta-llama/Llama-3.1-8B-Instruct@1": "llama", "gpt-4o@unknown": "gpt", "SmolLM2-135M-Instruct@f": "smollm",
              "mistralai/Mixtral-8x7B-v0.1@1": "mixtral", "deepseek-r1@1": "deepseek", "org/7b@1": "7b"}  # fmt: skip
     assert {one: family(one, {}) for one in names} == names
@@ -258,7 +262,7 @@ def test_the_sample_does_not_depend_on_shards_and_mirrors_count_once(audit, make
     cuts = [rows.take([n % 7 == part for n in range(len(rows))]) for part in range(7)]
     assert step.fit([step.sample(cut, context) for cut in reversed(cuts)], context).equals(whole)
     assert figure(step, whole, "consistency")["rows"] == 15 and figure(step, whole, "consistency", "hi")["rows"] == 10
-    assert 0 < figure(step, whole, "longer_share")["value"] < 1
+    assert 0 < figure(step, whole, "length_bias")["value"] < 1
     turns = [("user", "p")]
     assert pair_key("en", turns, {"chosen": "a", "rejected": "b"}) == pair_key(
         "en", turns, {"chosen": "b", "rejected": "a"}

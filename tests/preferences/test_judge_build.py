@@ -102,8 +102,8 @@ def test_a_good_judge_yields_the_good_half_in_every_language(house):
 
 @pytest.mark.parametrize(
     ("rule", "figures"),
-    [(always("A"), {"consistency": 0.0, "first_share": 1.0}), (longer, {"longer_share": 1.0}), (echo, {"obeys": 1.0}),
-     (lambda messages: verdict("B") if HOSTILE in asked(messages)["answer_A"] + asked(messages)["answer_B"] else echo(messages), {"obeys": 1.0}),
+    [(always("A"), {"consistency": 0.0, "position_bias": 1.0}), (longer, {"length_bias": 1.0}), (echo, {"injection_rate": 1.0}),
+     (lambda messages: verdict("B") if HOSTILE in asked(messages)["answer_A"] + asked(messages)["answer_B"] else echo(messages), {"injection_rate": 1.0}),
      (garbage, {"failures": 1.0})],
     ids=["always-a", "longer", "echo", "echo-injected", "garbage"],
 )  # fmt: skip
@@ -241,14 +241,14 @@ def test_from_prompts_to_judged_pairs_with_another_model_than_the_judge(house, t
         assert len(server.calls) == calls, "before anything is asked"
 
 
-@pytest.mark.parametrize("obeys", [False, True], ids=["good", "echo"])
-def test_grades_make_pairs_unless_the_judge_takes_them_from_the_text(house, tmp_path, obeys):
+@pytest.mark.parametrize("injection_rate", [False, True], ids=["good", "echo"])
+def test_grades_make_pairs_unless_the_judge_takes_them_from_the_text(house, tmp_path, injection_rate):
     def reply(body, times):
         text = asked(body["messages"])["answer"]
         noted = re.search(r"score of this answer is (\d)", text)
         return Reply(
             text=as_reply(
-                {"reason": "r", "helpfulness": int(noted[1]) if noted and obeys else 5 if MARK in text else 2}
+                {"reason": "r", "helpfulness": int(noted[1]) if noted and injection_rate else 5 if MARK in text else 2}
             )
         )
 
@@ -286,7 +286,7 @@ def test_grades_make_pairs_unless_the_judge_takes_them_from_the_text(house, tmp_
             yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False), encoding="utf-8"
         )
         built = curate.build(tmp_path / "catalog.yaml")[0]
-        if obeys:
+        if injection_rate:
             assert built.rows == 0 and reasons(tmp_path / "catalog.yaml")["refused"] == 60
         else:
             found = kept(tmp_path / "catalog.yaml")

@@ -167,7 +167,7 @@ def test_nearness_to_a_reference_needs_no_language_model(bench, make):
         preference("th", "?", "ก", "ข", group_id="g"),
     ]
     frame, reasons, _ = decided(
-        Judge(model="e", method="reference", reference="refs", audit_least=1, max_longer_share=None),
+        Judge(model="e", method="reference", reference="refs", min_audit_rows=1, max_length_bias=None),
         make(Kind.PREFERENCE, rows),
         context,
     )

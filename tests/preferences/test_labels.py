@@ -51,7 +51,7 @@ def labelled(texts, tmp_path):
 def test_labels_are_merged_by_row_id_and_bad_rows_go(texts, labelled, bench):
     frame, why = reasons(Labels(files=(str(labelled),)), texts, bench())
     assert frame["score"].to_list() == [1.0, -1.0, 0.0, None, None]
-    assert frame["people"].to_list() == [2, 2, 2, 1, 0]
+    assert frame["annotators"].to_list() == [2, 2, 2, 1, 0]
     assert frame["agreement"].to_list() == [1.0, 1.0, 0.5, None, None]
     assert frame["rating"].to_list() == [4.5, None, None, None, None]
     assert frame["verdict"].to_list() == ["good", "bad", "split", None, None]
@@ -67,14 +67,14 @@ def test_labels_are_merged_by_row_id_and_bad_rows_go(texts, labelled, bench):
 def test_decisions_are_thresholds_and_change_no_score(texts, labelled, bench):
     step = {"files": (str(labelled),)}
     assert reasons(Labels(**step, min_agreement=0.6), texts, bench())[1] == [None, "bad", "split", None, None]
-    assert reasons(Labels(**step, min_people=1), texts, bench())[1] == [None, "bad", None, None, "unlabelled"]
+    assert reasons(Labels(**step, min_annotators=1), texts, bench())[1] == [None, "bad", None, None, "unlabelled"]
     assert reasons(Labels(**step, min=-1), texts, bench())[1] == [None] * 5
     assert reasons(Labels(**step, min_rating={"en": 4.6, "default": 1}), texts, bench())[1][0] == "rating"
-    assert Labels(**step).identity(decisions=False) == Labels(**step, min_people=1).identity(decisions=False)
+    assert Labels(**step).identity(decisions=False) == Labels(**step, min_annotators=1).identity(decisions=False)
 
 
 def test_only_named_people_count(texts, labelled, bench):
-    frame, why = reasons(Labels(files=str(labelled), people=("bob",)), texts, bench())
+    frame, why = reasons(Labels(files=str(labelled), annotators=("bob",)), texts, bench())
     assert frame["score"].to_list() == [1.0, -1.0, -1.0, None, None] and why[2] == "bad"
 
 
@@ -157,7 +157,7 @@ def test_a_build_drops_what_people_called_bad_and_scores_nothing_again_for_anoth
     assert query(
         "SELECT score(scores, 'labels'), attribute(attributes, 'labels.by') FROM good WHERE language = 'en'"
     ) == [(1.0, "ann")]
-    catalog["datasets"]["good"]["steps"][0]["labels"]["min_people"] = 1
+    catalog["datasets"]["good"]["steps"][0]["labels"]["min_annotators"] = 1
     assert built().rows == 1
     # Another label, the same path: the file counts by what it says.
     write_labels(tmp_path / "people.jsonl", [Label(one, "ann", "good") for one in ids.values()])

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.catalog.params import PerLanguage
-from curate.preferences.vote.answer_phrases import load_words, words_of
-from curate.preferences.vote.choices import options_of
-from curate.preferences.vote.extract import Reader, last_box
-from curate.preferences.vote.numbers import numbers, parse, style_of, tidy, written
+from curate.preferences.self_consistency.answer_phrases import load_words, words_of
+from curate.preferences.self_consistency.choices import options_of
+from curate.preferences.self_consistency.extract import Reader, last_box
+from curate.preferences.self_consistency.numbers import numbers, parse, style_of, tidy, written
 
 ENGLISH = "Which city is it?\nA) Paris\nB) New York\nC) York\nD) Oslo"
 

@@ -283,7 +283,7 @@ def test_every_record_becomes_a_row_or_a_bad_row(read: Read, jsonl: Write, recor
         ({"group": "a:b", "key": "k"}, "pattern"),
         ({"columns": {"source": "q", "target": "a"}}, "source_language: en"),
         ({"columns": {"text": "q"}, "source_language": "en"}, "for parallel rows"),
-        ({"max_bad": 2}, "less than or equal to 1"),
+        ({"max_error_rate": 2}, "less than or equal to 1"),
         ({"limit": 0}, "greater than or equal to 1"),
         ({"encoding": "utf-9"}, "no text encoding"),
     ],

@@ -28,7 +28,7 @@ def test_paths_and_addresses_change_no_identity_and_max_bad_is_a_decision(tag: s
     assert runtime >= {
         name for name in cls.model_fields if name.endswith("path") or name in ("dataset", "token_env", "streaming")
     }
-    assert cls.marked(Mark.DECISION) == {"max_bad"}
+    assert cls.marked(Mark.DECISION) == {"max_error_rate"}
     assert cls.references(Reference.SOURCE) == ("translation_of",)
 
 

@@ -77,21 +77,21 @@ class LocalExecutor:
 
     def run(self, tasks: Sequence[Task], report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
         # One task for an idle machine is not worth the second that a new process takes to import everything.
-        if self._pool is None and len(tasks) < 2 and not any(task.alone for task in tasks):
+        if self._pool is None and len(tasks) < 2 and not any(task.exclusive for task in tasks):
             yield from self._inline.run(tasks, report)
             return
         self._report = report
         waiting = {
-            lane: deque(index for index, task in enumerate(tasks) if task.alone is lane) for lane in (True, False)
+            lane: deque(index for index, task in enumerate(tasks) if task.exclusive is lane) for lane in (True, False)
         }
         running: dict[Future[dict[str, Any]], int] = {}
         try:
             while any(waiting.values()) or running:
                 for lane, most in ((True, 2), (False, self._workers + 1)):
                     # Few more than there are workers: a failed build stops soon, and memory holds few results.
-                    while waiting[lane] and sum(tasks[index].alone is lane for index in running.values()) < most:
+                    while waiting[lane] and sum(tasks[index].exclusive is lane for index in running.values()) < most:
                         index = waiting[lane].popleft()
-                        running[self._start(alone=lane).submit(_perform, self._setting, tasks[index])] = index
+                        running[self._start(exclusive=lane).submit(_perform, self._setting, tasks[index])] = index
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     index = running.pop(future)
@@ -107,7 +107,7 @@ class LocalExecutor:
             for future in running:
                 future.cancel()
 
-    def _start(self, *, alone: bool) -> ProcessPoolExecutor:
+    def _start(self, *, exclusive: bool) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
         if self._listener is None:
             self._queue = spawn.SimpleQueue()
@@ -115,7 +115,7 @@ class LocalExecutor:
                 target=self._listen, args=(self._queue,), name="curate-progress", daemon=True
             )
             self._listener.start()
-        if alone:
+        if exclusive:
             if self._single is None:
                 self._single = ProcessPoolExecutor(
                     1, mp_context=spawn, initializer=_prepare, initargs=(self._queue, True)
@@ -158,13 +158,13 @@ _BEGUN = ""
 """What a worker says first, where later the stage stands."""
 
 
-def _prepare(queue: Any, alone: bool) -> None:
+def _prepare(queue: Any, exclusive: bool) -> None:
     """First thing in a worker: die with the parent, leave the keyboard to it; who holds servers ends them before it goes."""
     global _SAY
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if alone:
+    if exclusive:
         signal.signal(signal.SIGTERM, _leave)
     _SAY = queue
     queue.put((_BEGUN, 0))

@@ -40,7 +40,7 @@ class _Actor:
     """An actor, as seen from here."""
 
     handle: Any
-    alone: bool
+    exclusive: bool
     hello: Any
     """The reference to what it says first; None once it was said."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class RayExecutor:
         self._unserved.clear()
         self._most = self._run_config.workers or cluster.room()
         waiting = {
-            lane: deque(index for index, task in enumerate(tasks) if task.alone is lane) for lane in (True, False)
+            lane: deque(index for index, task in enumerate(tasks) if task.exclusive is lane) for lane in (True, False)
         }
         lost: dict[int, int] = {}
         left = len(tasks)
@@ -116,20 +116,20 @@ class RayExecutor:
                         yield outcome
             self._ask_how_far()
 
-    def _hand_out(self, tasks: Sequence[Task], waiting: deque[int], alone: bool) -> None:
+    def _hand_out(self, tasks: Sequence[Task], waiting: deque[int], exclusive: bool) -> None:
         """Work for the idle of one lane, and more actors where work is left and they are allowed."""
-        mine = [actor for actor in self._actors if actor.alone is alone]
+        mine = [actor for actor in self._actors if actor.exclusive is exclusive]
         for actor in mine:
             if waiting and actor.idle:
                 actor.task, actor.run, actor.told, actor.felt = waiting.popleft(), self._runs, {}, time.monotonic()
                 actor.job = actor.handle.perform.remote(json.dumps(asdict(tasks[actor.task])))
         coming = sum(actor.hello is not None for actor in mine)
-        for _ in range(min(len(waiting) - coming, (1 if alone else self._most) - len(mine))):
-            self._actors.append(self._start(alone))
+        for _ in range(min(len(waiting) - coming, (1 if exclusive else self._most) - len(mine))):
+            self._actors.append(self._start(exclusive))
         if waiting and not any(actor.hello is None for actor in mine):
-            self._check_patience(alone)
+            self._check_deadline(exclusive)
         else:
-            self._unserved.pop(alone, None)
+            self._unserved.pop(exclusive, None)
 
     def _collect(self, actor: _Actor, tasks: Sequence[Task], waiting: dict[bool, deque[int]], lost: dict[int, int],
                  report: Report) -> tuple[int, dict[str, Any]] | None:  # fmt: skip
@@ -158,7 +158,7 @@ class RayExecutor:
                                     "If a node ran out of memory, let fewer workers share it ('run: {ray: {worker: {memory: 8GB}}}')") from None  # fmt: skip
             for stage, rows in actor.told.items():
                 report(stage, -rows)
-            waiting[actor.alone].appendleft(index)
+            waiting[actor.exclusive].appendleft(index)
             return None
         if not current:
             return None
@@ -209,20 +209,20 @@ class RayExecutor:
                     report(stage, rows)
 
     # ------------------------------------------------------------------------------------------------------------ actors
-    def _start(self, alone: bool) -> _Actor:
+    def _start(self, exclusive: bool) -> _Actor:
         from curate.engine.executors.ray_worker import CONTROL, Worker
 
         cluster = self._connected()
-        options: dict[str, Any] = dict(cluster.alone if alone else cluster.worker)
-        if not alone:
+        options: dict[str, Any] = dict(cluster.exclusive if exclusive else cluster.worker)
+        if not exclusive:
             options["scheduling_strategy"] = "SPREAD"
         made = cluster.ray.remote(max_restarts=0, max_task_retries=0, concurrency_groups={CONTROL: 1}, **options)(
             Worker
         )
         handle = made.remote()
-        return _Actor(handle, alone, handle.begin.remote(json.dumps(self._order(alone, options))))
+        return _Actor(handle, exclusive, handle.begin.remote(json.dumps(self._order(exclusive, options))))
 
-    def _order(self, alone: bool, options: dict[str, Any]) -> dict[str, Any]:
+    def _order(self, exclusive: bool, options: dict[str, Any]) -> dict[str, Any]:
         cluster = self._connected()
         environment: dict[str, str | None] = {}
         for name in cluster.config.environment:
@@ -243,7 +243,7 @@ class RayExecutor:
             "version": __version__,
             "nonce": self._nonce,
             "word": self._word,
-            "node": None if cluster.spread and not alone else "alone" if cluster.spread else "",
+            "node": None if cluster.spread and not exclusive else "exclusive" if cluster.spread else "",
             "lock": lock.read_text() if lock.exists() else None,
         }
 
@@ -268,20 +268,20 @@ class RayExecutor:
             raise ExecutorError(f"node {_where(actor)} is another machine, and the connection to Ray that this program had did not tell of it; "
                                 "write the cluster's address ('run: {ray: {address: …}}')")  # fmt: skip
 
-    def _check_patience(self, alone: bool) -> None:
+    def _check_deadline(self, exclusive: bool) -> None:
         cluster, now = self._connected(), time.monotonic()
-        since = self._unserved.setdefault(alone, now)
+        since = self._unserved.setdefault(exclusive, now)
         lacking = (
-            cluster.lacking(cluster.alone if alone else cluster.worker)
-            if cluster.ours or now - since > cluster.config.patience
+            cluster.lacking(cluster.exclusive if exclusive else cluster.worker)
+            if cluster.ours or now - since > cluster.config.deadline
             else ""
         )
-        name = "alone" if alone else "worker"
+        name = "exclusive" if exclusive else "worker"
         if lacking:
             raise ExecutorError(f"run.ray.{name} asks for {lacking}")
-        if now - since > cluster.config.patience:
-            raise ExecutorError(f"the Ray cluster had no room for a process of curate (run.ray.{name}) within {cluster.config.patience:g} s "
-                                "('patience'): others hold what it asks for, or run.workers is too high")  # fmt: skip
+        if now - since > cluster.config.deadline:
+            raise ExecutorError(f"the Ray cluster had no room for a process of curate (run.ray.{name}) within {cluster.config.deadline:g} s "
+                                "('deadline'): others hold what it asks for, or run.workers is too high")  # fmt: skip
 
     def _dismiss(self, actor: _Actor) -> None:
         with contextlib.suppress(Exception):
@@ -295,7 +295,7 @@ class RayExecutor:
             root = Path(self._setting.root)
             (root / self._nonce).write_text(self._word)
             if self._cluster.spread:
-                node_folder(root / "cache", "alone").mkdir(parents=True, exist_ok=True)
+                node_folder(root / "cache", "exclusive").mkdir(parents=True, exist_ok=True)
                 empty_logs(root / "cache")
         return self._cluster
 

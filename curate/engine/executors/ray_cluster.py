@@ -52,7 +52,7 @@ class Cluster:
         self.run = run
         self.config = run.ray or RayConfig()
         self.worker = place(self.config.worker, run.threads)
-        self.alone = place(self.config.alone, 0)
+        self.exclusive = place(self.config.exclusive, 0)
         self._folder: str | None = None
         self._handler: Any = None
         self._token = False
@@ -105,7 +105,7 @@ class Cluster:
         short = temporary if len(temporary) < _LONGEST_FOLDER else "/tmp"  # noqa: S108 - mkdtemp makes a folder of our own in it
         _sweep(Path(short))
         self._folder = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=short)
-        asked = (self.worker, workers), (self.alone, 1)
+        asked = (self.worker, workers), (self.exclusive, 1)
         resources: dict[str, float] = {}
         for options, count in asked:
             for name, amount in options["resources"].items():
@@ -123,8 +123,8 @@ class Cluster:
         return [node for node in self.ray.nodes() if node["Alive"]]
 
     def room(self) -> int:
-        """How many workers fit on the cluster as it is, beside the process that works alone; at least one."""
-        asked, reserved = _amounts(self.worker), _amounts(self.alone)
+        """How many workers fit on the cluster as it is, beside the exclusive process; at least one."""
+        asked, reserved = _amounts(self.worker), _amounts(self.exclusive)
         places = 0
         for node in self.nodes():
             has = node["Resources"]

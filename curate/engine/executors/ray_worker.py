@@ -108,7 +108,7 @@ class Worker:
                 self._told[this.stage] = self._told.get(this.stage, 0) + rows
 
         result = perform(self._setting, this, tick)
-        if this.alone:
+        if this.exclusive:
             release_ledgers()
         return json.dumps([result, self._take()])
 

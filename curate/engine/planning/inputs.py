@@ -103,11 +103,11 @@ class Reader:
     def _check_bad(self, name: str, results: Sequence[dict[str, Any] | None]) -> None:
         known = [result for result in results if result]
         bad, rows = sum(result["bad"] for result in known), sum(result["rows"] for result in known)
-        most = self.catalog.sources[name].max_bad
+        most = self.catalog.sources[name].max_error_rate
         if bad and bad / (bad + rows) > most:
             examples = "\n  ".join(example for result in known for example in result["bad_examples"])
             raise BuildError(f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, allowed: {most:.1%}); "
-                             f"mend them, correct the mapping, or raise max_bad\n  {examples}")  # fmt: skip
+                             f"mend them, correct the mapping, or raise max_error_rate\n  {examples}")  # fmt: skip
         if bad:
             self.runner.warnings[
                 f"read {name}",

@@ -37,7 +37,7 @@ def make_rows(
             "wanted": full.get("wanted"),
         }
         tasks.append(
-            Task("make", stage, step.tag, digest(full), full, piece.rows_alive, payload, runner.is_alone(models))
+            Task("make", stage, step.tag, digest(full), full, piece.rows_alive, payload, runner.is_exclusive(models))
         )
     results = runner.do({stage: ("make", recipe, tasks)})[stage]
     after: list[Piece | None] = []
@@ -75,7 +75,7 @@ def gather_rows(
             "draw": draw,
         }
         rows = sum(piece.rows_alive for piece in known)
-        task = Task("gather", stage, step.tag, digest(full), full, rows, payload, runner.is_alone(models))
+        task = Task("gather", stage, step.tag, digest(full), full, rows, payload, runner.is_exclusive(models))
     if not pieces:
         return [], []
     results = runner.do({stage: ("gather", recipe, [task])})[stage]
@@ -106,11 +106,11 @@ def _check_bad(
     runner.bad_digests |= {
         f"work/{task.step}/{task.key}": result["bad_digest"] for task, result in done if "bad_digest" in result
     }
-    most = use.params.max_bad
+    most = use.params.max_error_rate
     if bad and bad / max(1, rows) > most:
         examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
         raise BuildError(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
-                         f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_bad{_again(done)}\n  {examples}")  # fmt: skip
+                         f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_error_rate{_again(done)}\n  {examples}")  # fmt: skip
     if bad:
         runner.warnings[
             f"{runner.dataset}/{use.label}",

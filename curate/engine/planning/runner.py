@@ -242,9 +242,9 @@ class Runner:
     def _packed(self, models: Mapping[str, Model]) -> dict[str, Any]:
         return {name: {**pack(model), "models": self._packed(self.models_of(model))} for name, model in models.items()}
 
-    def is_alone(self, models: Mapping[str, Model]) -> bool:
+    def is_exclusive(self, models: Mapping[str, Model]) -> bool:
         """Whether a task with these models must run in the one process for servers and devices."""
-        return any(model.alone or self.is_alone(self.models_of(model)) for model in models.values())
+        return any(model.exclusive or self.is_exclusive(self.models_of(model)) for model in models.values())
 
     def payload(
         self, use: StepUse, models: Mapping[str, Model], kind: Kind, seed: int, ancestors: Sequence[str]
@@ -290,7 +290,7 @@ class Runner:
             known = fitted is not None
             if fitted is not None and (figures := step.audits(pq.read_table(self.store.checked(fitted["path"])))):
                 self.audits[use.label] = figures
-        alone = self.is_alone(models)
+        exclusive = self.is_exclusive(models)
         tasks: list[Task | None] = []
         for piece in pieces:
             if piece is None or not known:
@@ -318,7 +318,14 @@ class Runner:
             }
             tasks.append(
                 Task(
-                    "score", stage, step.tag, digest(full), {**full, "recipe": score}, piece.rows_alive, payload, alone
+                    "score",
+                    stage,
+                    step.tag,
+                    digest(full),
+                    {**full, "recipe": score},
+                    piece.rows_alive,
+                    payload,
+                    exclusive,
                 )
             )
         results = self.do({stage: ("score", told, tasks)})[stage]
@@ -335,7 +342,7 @@ class Runner:
                 continue
             full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.alive}
             tasks.append(Task("sample", stage, f"{use.name}-sample", digest(full), full, piece.rows_alive,
-                              {**self.payload(use, models, piece.kind, seed, ancestors), **piece.place()}, self.is_alone(models)))  # fmt: skip
+                              {**self.payload(use, models, piece.kind, seed, ancestors), **piece.place()}, self.is_exclusive(models)))  # fmt: skip
         samples = self.do({stage: ("sample", sampling, tasks)})[stage]
         if None in samples:
             return None
@@ -348,7 +355,7 @@ class Runner:
         ]
         kind = next(piece.kind for piece in pieces if piece)
         task = Task("fit", fit_stage, f"{use.name}-fit", digest(full), full, 0,
-                    {**self.payload(use, models, kind, seed, ancestors), "samples": paths}, self.is_alone(models))  # fmt: skip
+                    {**self.payload(use, models, kind, seed, ancestors), "samples": paths}, self.is_exclusive(models))  # fmt: skip
         result = self.do({fit_stage: ("fit", fitting, [task])})[fit_stage][0]
         return result and {"path": f"work/{task.step}/{task.key}/{result['path']}", "digest": result["digest"]}
 
@@ -357,7 +364,7 @@ class Runner:
     ) -> tuple[list[Piece | None], list[Any]]:
         step, models, stage = use.params, self.models_of(use.params), f"{self.dataset}/{use.label}"
         recipe, complete = self.step_recipe("summarize", use, models, decisions=False)
-        alone = self.is_alone(models)
+        exclusive = self.is_exclusive(models)
         summing: list[Task | None] = []
         for piece in pieces:
             if piece is None or not complete:
@@ -365,7 +372,7 @@ class Runner:
                 continue
             full = {**recipe, "kind": piece.kind.value, "input": piece.shard.digest}
             summing.append(Task("summarize", f"{stage} summaries", f"{step.tag}-summary", digest(full), full, piece.shard.rows,
-                                {**self.payload(use, models, piece.kind, 0, ancestors), **piece.place(), "columns": []}, alone))  # fmt: skip
+                                {**self.payload(use, models, piece.kind, 0, ancestors), **piece.place(), "columns": []}, exclusive))  # fmt: skip
         summaries = self.do({f"{stage} summaries": ("summarize", recipe, summing)})[f"{stage} summaries"]
         told = {**self.step_recipe("settle", use, models, decisions=True)[0], "seed": seed}
         whole: Task | None = None
@@ -384,7 +391,14 @@ class Runner:
                       for piece, task, summary in zip(known, summing, summaries, strict=True) if task and summary]  # fmt: skip
             payload = {**self.payload(use, models, known[0].kind, seed, ancestors), "shards": shards}
             whole = Task(
-                "settle", stage, step.tag, digest(full), full, sum(piece.shard.rows for piece in known), payload, alone
+                "settle",
+                stage,
+                step.tag,
+                digest(full),
+                full,
+                sum(piece.shard.rows for piece in known),
+                payload,
+                exclusive,
             )
         if not pieces:
             return [], []

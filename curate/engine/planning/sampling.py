@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from curate.caches import has_nodes, settle
 from curate.catalog import Catalog
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.engine.build import build_parts, make_plan, read_inputs
 from curate.engine.planning.estimate import (
     FOLDS,

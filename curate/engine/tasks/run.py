@@ -50,7 +50,7 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
         with store.scratch() as scratch:
             models = {name: unpack(spec) for name, spec in task.payload.get("models", {}).items()}
             redact = _redactor(setting, task, models)
-            ledger = open_ledger(setting, task) if task.alone else None
+            ledger = open_ledger(setting, task) if task.exclusive else None
             context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
                                     ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
                                     wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick,

@@ -60,8 +60,8 @@ class Task:
     rows: int
     """How many rows it will see (0 if unknown): for progress."""
     payload: dict[str, Any] = field(default_factory=dict)
-    alone: bool = False
-    """Whether it must run in the one process that talks to servers and devices (see ``Model.alone``)."""
+    exclusive: bool = False
+    """Whether it must run in the one process that talks to servers and devices (see ``Model.exclusive``)."""
     again: bool = False
     """Whether its result is there but not all of it, so that the new one takes its place."""
 

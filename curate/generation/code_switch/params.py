@@ -35,7 +35,7 @@ class CodeSwitchParams(RowStep):
     to: LanguageTag | tuple[LanguageTag, ...] | dict[LanguageTag, Annotated[float, Field(gt=0)]]
     """The language to switch to, or several, from which one is drawn for each row: evenly, or by the weights of a mapping."""
     table: RowsName | None = None
-    """Parallel rows to take translations from (a dictionary, what ``word_table`` made; sentence pairs for ``level: sentence``), in
+    """Parallel rows to take translations from (a dictionary, what ``lexicon`` made; sentence pairs for ``level: sentence``), in
     either direction."""
     siblings: RowsName | None = None
     """``level: sentence``: rows of the same kind among which the translations of a row are found by ``group_id``."""
@@ -65,7 +65,7 @@ class CodeSwitchParams(RowStep):
     choice: Literal["best", "sample"] = "best"
     """Which of several translations is taken: the one with the best score (of equals the table's first), or one drawn by score."""
     score: str | None = None
-    """Name of the table's score; by default ``word_table`` where it has one, else all entries are equal."""
+    """Name of the table's score; by default ``lexicon`` where it has one, else all entries are equal."""
     min_score: Annotated[float, Field(ge=0)] = 0.0
     """Entries with a lower score are not used; without a score an entry has 1."""
     same_script: bool = True
@@ -79,7 +79,7 @@ class CodeSwitchParams(RowStep):
     """What is never touched, nor anything inside."""
     capitals: bool = True
     """Whether capitals are carried over to the translation, where its script has them."""
-    blanks: bool | None = None
+    whitespace: bool | None = None
     """Whether a blank parts words of spaced scripts from letters of unspaced ones; by default in Thai, Lao, Khmer, Burmese and the
     like, which set foreign words off, and not in Chinese and Japanese. Words that would run together are always parted."""
     isolates: bool = False

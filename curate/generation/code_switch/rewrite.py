@@ -130,7 +130,7 @@ class Style:
 
     isolates: bool = False
     """Whether a word of the other direction is put between isolating marks (U+2068, U+2069)."""
-    blanks: bool | None = None
+    whitespace: bool | None = None
     """Whether a blank parts words of spaced and unspaced scripts; None: but for Han and kana."""
     case: bool = True
     """Whether capitals are carried over."""
@@ -166,8 +166,8 @@ def rewrite(text: str, elements: Sequence[Element], chosen: Mapping[int, tuple[i
             written = (
                 f"{ISOLATE}{target}{END}" if style.isolates and _leftward(matrix) != _leftward(to[number]) else target
             )
-            front = " " if _parted(before, target[0], style.blanks) else ""
-            back = " " if _parted(target[-1], after, style.blanks) else ""
+            front = " " if _parted(before, target[0], style.whitespace) else ""
+            back = " " if _parted(target[-1], after, style.whitespace) else ""
             for part in (between, front):
                 if part:
                     parts.append(part)
@@ -184,15 +184,15 @@ def rewrite(text: str, elements: Sequence[Element], chosen: Mapping[int, tuple[i
     return "".join(parts), switches, mixture
 
 
-def _parted(left: str, right: str, blanks: bool | None) -> bool:
+def _parted(left: str, right: str, whitespace: bool | None) -> bool:
     """Whether a blank has to come between two characters."""
     if not left or not right:
         return False
     if touches(left, right):
         return True
-    if blanks is False or not (_SIGN.match(left) and _SIGN.match(right)) or is_run(left) == is_run(right):
+    if whitespace is False or not (_SIGN.match(left) and _SIGN.match(right)) or is_run(left) == is_run(right):
         return False
-    return blanks is True or not (_WHOLE.match(left) or _WHOLE.match(right))
+    return whitespace is True or not (_WHOLE.match(left) or _WHOLE.match(right))
 
 
 @lru_cache(maxsize=512)

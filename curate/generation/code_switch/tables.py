@@ -32,7 +32,7 @@ def _digest(context: Context, name: str) -> str:
         for rows in context.rows(name):
             if rows.kind is not Kind.PARALLEL:
                 raise StepError(
-                    f"code_switch: '{name}' has {rows.kind} rows; a table is of parallel rows (a dictionary, or what word_table made)"
+                    f"code_switch: '{name}' has {rows.kind} rows; a table is of parallel rows (a dictionary, or what lexicon made)"
                 )
             whole.update("".join(rows.table["id"].to_pylist()).encode())
             whole.update(
@@ -48,8 +48,8 @@ def load_tables(context: Context, name: str, matrices: Iterable[str], to: Sequen
                 same_script: bool, whole: bool) -> Mapping[str, Table]:  # fmt: skip
     """For each matrix language the table of what its words are in the languages ``to``.
 
-    Entries count in both directions. Weights are the score of that name; by default ``word_table`` (turned round:
-    ``word_table.backward``), or 1 where no row has it.
+    Entries count in both directions. Weights are the score of that name; by default ``lexicon`` (turned round:
+    ``lexicon.backward``), or 1 where no row has it.
 
     Raises:
         StepError: the rows are of another kind, or no row has the score that is asked for.
@@ -72,8 +72,8 @@ def _read(context: Context, name: str, matrices: tuple[str, ...], to: Sequence[s
     pairs: dict[tuple[str, str], int] = {}
     for rows in context.rows(name):
         table = rows.table
-        forward = score_of(table, score or "word_table")
-        backward = score_of(table, "word_table.backward") if score is None else forward
+        forward = score_of(table, score or "lexicon")
+        backward = score_of(table, "lexicon.backward") if score is None else forward
         scored += len(forward) - forward.null_count()
         rows_seen += len(forward)
         columns = [table[column].to_pylist() for column in ("source_language", "language", "source", "target")]
@@ -92,7 +92,7 @@ def _read(context: Context, name: str, matrices: tuple[str, ...], to: Sequence[s
                         tables[language].add(word, number[other], translation, value)
     if rows_seen and not scored and (score is not None or min_score > 1):
         raise StepError(
-            f"code_switch: no row of '{name}' has the score '{score or 'word_table'}'; leave 'score' out where entries have none"
+            f"code_switch: no row of '{name}' has the score '{score or 'lexicon'}'; leave 'score' out where entries have none"
         )
     for matrix, one in tables.items():
         one.finish()

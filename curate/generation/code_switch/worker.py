@@ -82,7 +82,7 @@ class Work:
         if step.siblings is not None and present:
             self.siblings = Siblings(context, step.siblings, rows, self.fields, self.to)
         self.never = {tag: frozenset(map(fold_of(tag), step.never)) for tag in present}
-        self.style = Style(step.isolates, step.blanks, step.capitals)
+        self.style = Style(step.isolates, step.whitespace, step.capitals)
         self.nothing = self.passed = 0
         self.numbers = [
             random_numbers(context.seed, self.ids, step.tag, context.draw, variant) for variant in range(step.variants)

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import regex
 import yaml
 
-from curate.catalog.document import nearest
 from curate.catalog.params import PerLanguage
+from curate.catalog.suggestions import nearest
 from curate.errors import StepError
 from curate.generation.common.derived_rows import hash_of
 from curate.rows.languages import UNKNOWN

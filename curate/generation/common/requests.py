@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.errors import StepError
 from curate.generation.common.prompts import Prompt, disarm, language_name, load_prompt
 from curate.models.cache.responses import question_key

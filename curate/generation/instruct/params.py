@@ -89,7 +89,7 @@ class InstructParams(Prompting, GatherStep):
     """Whether a language that the model is not said to know stops the build; if not, it is warned of."""
     max_failed: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The share of requests that may give nothing at all; above it (of 20 and more) the build stops."""
-    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 1.0
+    max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 1.0
     """The share of rows from which something was refused (0 to 1); refusing is this step's work, so by default it never stops the build."""
 
     @field_validator("languages", "against")

@@ -1,4 +1,4 @@
-"""``word_table``: a bilingual word table, with how far each entry can be trusted, from sentence pairs or from a dictionary.
+"""``lexicon``: a bilingual word table, with how far each entry can be trusted, from sentence pairs or from a dictionary.
 
 From sentence pairs: words that an aligner links are counted; from a dictionary: its entries are. Either way, with
 c(s, t) for how often s and t go together and c(s), c(t) for how often they occur,
@@ -35,10 +35,10 @@ _ORIGINS = ("induced", "dictionary", "both")
 Pair = tuple[str, str]
 
 
-class WordTable(GatherStep):
+class LexiconStep(GatherStep):
     """Makes a word table of parallel rows: pairs of words with scores."""
 
-    tag: ClassVar[str] = "word_table"
+    tag: ClassVar[str] = "lexicon"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (
@@ -60,7 +60,7 @@ class WordTable(GatherStep):
     weight: str | None = None
     """Method ``dictionary``: name of the score by which an entry counts, where the source gives one; else each counts 1."""
     measure: Literal["dice", "geometric", "forward", "backward"] = "dice"
-    """What the score ``word_table`` is, by which translations are ranked."""
+    """What the score ``lexicon`` is, by which translations are ranked."""
     min_count: Annotated[float, Field(ge=0)] | None = None
     """Pairs that go together less often are left out, unless ``dictionary`` has them. Default: 2 for ``align``, none for
     ``dictionary``."""
@@ -117,7 +117,7 @@ class WordTable(GatherStep):
 class _Table:
     """The work on one language pair."""
 
-    def __init__(self, step: WordTable, pair: Pair, rows: Iterable[Rows], context: Context) -> None:
+    def __init__(self, step: LexiconStep, pair: Pair, rows: Iterable[Rows], context: Context) -> None:
         self.step, self.pair, self.rows, self.context = step, pair, rows, context
         self.aligned = step.method == "align"
         entries = list(self._entries()) if step.dictionary is not None else []
@@ -142,7 +142,7 @@ class _Table:
         for batch in self.context.rows(self.step.dictionary):
             if batch.kind is not Kind.PARALLEL:
                 raise StepError(
-                    f"word_table: '{self.step.dictionary}' has {batch.kind} rows; a dictionary is of parallel rows"
+                    f"lexicon: '{self.step.dictionary}' has {batch.kind} rows; a dictionary is of parallel rows"
                 )
             columns = [batch.table[name].to_pylist() for name in ("source_language", "language", "source", "target")]
             for here, there, source, target in zip(*columns, strict=True):
@@ -207,25 +207,25 @@ class _Table:
                 unweighted += given.null_count()
                 if given.null_count() == len(given):
                     raise StepError(
-                        f"word_table: no row of {'-'.join(self.pair)} has the score '{self.step.weight}'{_scores(table)}"
+                        f"lexicon: no row of {'-'.join(self.pair)} has the score '{self.step.weight}'{_scores(table)}"
                     )
                 weights = given.fill_null(0.0).to_list()
             self._list(table["source"].to_pylist(), table["target"].to_pylist(), table["place"].to_pylist(), weights)
         if unweighted:
             self.context.warn(
-                f"word_table: {unweighted:,} entries of {'-'.join(self.pair)} have no score '{self.step.weight}' and count 0"
+                f"lexicon: {unweighted:,} entries of {'-'.join(self.pair)} have no score '{self.step.weight}' and count 0"
             )
 
     def _count_links(self) -> None:
         aligner = self.context.model(self.step.model)
         if not isinstance(aligner, Aligner):
             raise StepError(
-                f"word_table: the model '{self.step.model}' aligns no words; give a word aligner such as systran-align"
+                f"lexicon: the model '{self.step.model}' aligns no words; give a word aligner such as systran-align"
             )
         for vocabulary in (self.left, self.right):
             if vocabulary.by_character:
                 self.context.warn(
-                    f"word_table: {vocabulary.language} is written without blanks and no 'dictionary' says what its words are, so single "
+                    f"lexicon: {vocabulary.language} is written without blanks and no 'dictionary' says what its words are, so single "
                     "characters were aligned; give one, or an aligner with 'symmetrize: grow-diag-final-and', which joins them"
                 )
         here, there, places, empty = Side(self.left), Side(self.right), list[int](), 0
@@ -247,7 +247,7 @@ class _Table:
             self._count_chunk(aligner, here, there, places)
         if empty:
             self.context.warn(
-                f"word_table: {empty:,} pairs of {'-'.join(self.pair)} have no word on one side and were passed over"
+                f"lexicon: {empty:,} pairs of {'-'.join(self.pair)} have no word on one side and were passed over"
             )
 
     def _count_chunk(self, aligner: Aligner, here: Side, there: Side, places: Sequence[int]) -> None:
@@ -291,7 +291,7 @@ class _Table:
         frame = self._scored()
         if not len(frame):
             self.context.warn(
-                f"word_table: nothing is left for {'-'.join(self.pair)}; lower 'min_count' or 'min_score', or give more pairs"
+                f"lexicon: nothing is left for {'-'.join(self.pair)}; lower 'min_count' or 'min_score', or give more pairs"
             )
             return
         rows, index = self._parents(frame["first"].to_numpy())

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from curate.catalog.document import nearest
 from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
+from curate.catalog.suggestions import nearest
 from curate.errors import StepError
 from curate.generation.common import requests as asking
 from curate.generation.common.conversations import split_reasoning

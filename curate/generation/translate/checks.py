@@ -17,7 +17,7 @@ import polars as pl
 import regex
 
 from curate.rows import languages
-from curate.text.boilerplate import aside, chatter
+from curate.text.boilerplate import aside, commentary
 from curate.text.length_ratio import usual_length
 from curate.text.number_match import compare
 from curate.text.placeholders import Span, differences, shown
@@ -34,13 +34,13 @@ Check = Literal[
     "script",
     "language",
     "repetition",
-    "chatter",
+    "commentary",
     "layout",
     "glossary",
     "brackets",
 ]
 CHECKS: tuple[Check, ...] = (
-    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "language", "repetition", "chatter", "layout", "glossary", "brackets",
+    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "language", "repetition", "commentary", "layout", "glossary", "brackets",
 )  # fmt: skip
 
 _LEAST_LETTERS = 20.0
@@ -93,7 +93,7 @@ def verdicts(pairs: Sequence[Pair], source: str, target: str, limits: Limits) ->
         pl.Series([other for _, other in plain], dtype=pl.String), pl.Series([target] * len(pairs), dtype=pl.String)
     )
     usual = (usual_length(target) or 1.0) / (usual_length(source) or 1.0)
-    said = talk(plain) if "chatter" in limits.checks else [None] * len(pairs)
+    said = talk(plain) if "commentary" in limits.checks else [None] * len(pairs)
     found = []
     for at, pair in enumerate(pairs):
         sizes = (float(before["letters"][at]), float(after["letters"][at]))
@@ -149,7 +149,7 @@ def _verdict(
     ):
         say("repetition", f"'{shown(again[0])}' {again[1]} times in a row")
     if said is not None:
-        say("chatter", f"it says '{shown(said)}'")
+        say("commentary", f"it says '{shown(said)}'")
     if "brackets" in checks and (open_ := unclosed(plain[0], plain[1])):
         say("brackets", open_)
     for term, wanted in pair.terms if "glossary" in checks else ():
@@ -280,7 +280,7 @@ def repeated(text: str, language: str = languages.UNKNOWN) -> tuple[str, int] | 
     return joiner.join(tokens[best[1] : best[1] + best[2]]), best[0]
 
 
-# ------------------------------------------------------------------------------------------------------- numbers, chatter
+# ------------------------------------------------------------------------------------------------------- numbers, commentary
 _SPELLED_OUT = 12
 
 
@@ -300,7 +300,7 @@ def lost_numbers(
 def talk(pairs: Sequence[tuple[str, str]]) -> list[str | None]:
     """For each (text, translation): what a model says of itself or the translation, that the original does not say."""
     sides = [pl.Series([pair[side] for pair in pairs], dtype=pl.String) for side in (0, 1)]
-    _, found = chatter(sides[0], sides[1])
+    _, found = commentary(sides[0], sides[1])
     return [begun or aside(*pair) for begun, pair in zip(found, pairs, strict=True)]
 
 

@@ -38,7 +38,7 @@ _SEGMENT_CHECKS = frozenset(
         "numbers",
         "script",
         "repetition",
-        "chatter",
+        "commentary",
         "layout",
         "glossary",
         "brackets",

@@ -30,7 +30,7 @@ from curate.rows.kinds import Role
 from curate.rows.languages import UNKNOWN
 from curate.steps import CatalogFacts, RowStep
 from curate.steps.models import Sampling
-from curate.text.boilerplate import CHATTER
+from curate.text.boilerplate import COMMENTARY
 from curate.text.length_ratio import LENGTHS
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.placeholders import PROTECTABLE, Protectable
@@ -55,7 +55,7 @@ class TranslateParams(Prompting, RowStep):
     """
 
     tag: ClassVar[str] = "translate"
-    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, CHATTER, LENGTHS, NUMBER_WORDS)
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, COMMENTARY, LENGTHS, NUMBER_WORDS)
     version: ClassVar[int] = 3
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "rows in other languages, by a translator or a language model, checked"
@@ -85,7 +85,7 @@ class TranslateParams(Prompting, RowStep):
     """Parallel rows that are such terms, source and target."""
     checks: tuple[Check, ...] = CHECKS
     """What a translation is held to: ``text`` (broken characters), ``spans`` (protected spans lost or doubled), ``omission``, ``runaway``,
-    ``copy`` (left untranslated), ``numbers``, ``script``, ``language`` (needs ``lid``), ``repetition``, ``chatter`` (*Here is the translation*),
+    ``copy`` (left untranslated), ``numbers``, ``script``, ``language`` (needs ``lid``), ``repetition``, ``commentary`` (*Here is the translation*),
     ``layout`` (lines and list marks; of language models), ``glossary`` (likewise), ``brackets`` (and quotation marks that do not match)."""
     min_ratio: PerLanguage[Amount] = PerLanguage(0.5)
     """Least length of a translation over what is usual for the pair, by target language. Null: no limit."""
@@ -123,7 +123,7 @@ class TranslateParams(Prompting, RowStep):
     """Characters of text in one request to a language model, about; longer rows are asked in several."""
     strict: bool = False
     """Whether a pair of languages that the model does not know stops the build; if not, such rows are left out with a warning."""
-    max_bad: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
+    max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
     """The share of rows that may fail (0 to 1); above it the build stops."""
 
     @field_validator("to", mode="before")

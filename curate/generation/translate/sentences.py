@@ -30,7 +30,7 @@ _LEAST_LONGEST = 16
 _EDGE_KINDS = frozenset({"markup"})
 _PICTURE = regex.compile(r"[\p{So}\p{Co}\p{Extended_Pictographic}\u200d\ufe0f\U0001F3FB-\U0001F3FF]+")
 _SENTENCE_CHECKS = frozenset(
-    {"omission", "runaway", "copy", "numbers", "script", "repetition", "text", "chatter", "brackets"}
+    {"omission", "runaway", "copy", "numbers", "script", "repetition", "text", "commentary", "brackets"}
 )
 
 
@@ -186,7 +186,7 @@ class Sentences:
         unique = {_identity(unit): unit for unit in units}
         answers = self._ask([unit.key for unit in unique.values()], tick)
         first = {name: restored(answers[unit.key].text, unit.text, unit.spans) for name, unit in unique.items()}
-        if "chatter" in self._limits.checks:
+        if "commentary" in self._limits.checks:
             first = {name: text and without_asides(unique[name].text, text) for name, text in first.items()}
         problems = self._problems({name: (unique[name], text) for name, text in first.items() if text is not None})
         said: dict[tuple[str, tuple[Span, ...], str], _Said] = {}

@@ -55,17 +55,17 @@ def round_vectors(vectors: Vectors) -> tuple[npt.NDArray[np.float16], Vectors]:
 class EmbeddingCache:
     """The vectors of one model: texts' digests in, unit vectors out."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], dimensions: int, *, patience: float = 30.0) -> None:
+    def __init__(self, folder: Path, identity: Mapping[str, Any], dimensions: int, *, deadline: float = 30.0) -> None:
         """
         Args:
             folder: where the files of all models are.
             identity: the JSON of all that changes vectors.
-            patience: seconds to wait for another process that is writing.
+            deadline: seconds to wait for another process that is writing.
         """
         self.path = folder / file_name(identity)
         self._identity = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS).decode()
         self._dimensions = dimensions
-        self._patience = patience
+        self._patience = deadline
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
         base = base_of(folder)
@@ -250,8 +250,8 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _set_up(connection: sqlite3.Connection, patience: float) -> None:
-    deadline = time.monotonic() + patience
+def _set_up(connection: sqlite3.Connection, deadline: float) -> None:
+    deadline = time.monotonic() + deadline
     while True:
         try:
             # The switch to WAL needs the file for itself and does not wait by itself when others switch at that moment.

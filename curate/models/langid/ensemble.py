@@ -1,4 +1,4 @@
-"""``vote``: a language identifier made of others, which are asked all and believed each as far as it was found to be right.
+"""``ensemble``: a language identifier made of others, which are asked all and believed each as far as it was found to be right.
 
 Scripts that one language is written in decide alone. Else, with ``mode: weighted``, the identifiers' probabilities are
 combined log-linearly (:mod:`curate.models.langid.ensemble_scoring`); with ``mode: agreement`` a language is named only if all that know it name
@@ -17,8 +17,8 @@ import numpy as np
 import orjson
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from curate.catalog.document import nearest
 from curate.catalog.params import IdentifierName, LanguageTag, Role, Runtime
+from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.models.embedding.preprocess import count_scripts, make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
@@ -48,10 +48,10 @@ _MIXED = 0.2
 """Of the letters, in another script than the main one: then that one decides nothing."""
 
 
-class Vote(Model):
+class LanguageIdEnsemble(Model):
     """Several language identifiers as one."""
 
-    use: ClassVar[str] = "vote"
+    use: ClassVar[str] = "ensemble"
     role: ClassVar[Role | None] = Role.IDENTIFIER
     summary: ClassVar[str] = "several identifiers as one: weighted or agreed, with scripts, groups and abstention"
 
@@ -93,7 +93,7 @@ class Vote(Model):
         }
 
     @model_validator(mode="after")
-    def _known(self) -> Vote:
+    def _known(self) -> LanguageIdEnsemble:
         if len(set(self.members)) < len(self.members):
             raise ValueError("'members' names a model twice")
         if self.languages is not None and not self.languages:
@@ -106,7 +106,7 @@ class Vote(Model):
         return self
 
     # ------------------------------------------------------------------------------------------------------- identity
-    def with_models(self, models: Mapping[str, Model]) -> Vote:
+    def with_models(self, models: Mapping[str, Model]) -> LanguageIdEnsemble:
         """This vote with its members at hand; further models in the mapping are ignored."""
         bound = self.model_copy()
         bound._models = {name: models[name] for name in self.members if name in models}
@@ -133,7 +133,7 @@ class Vote(Model):
         return {name: value for name, value in given.items() if name not in ("members", "weights")}
 
     def name_and_revision(self) -> str:
-        """``vote@`` and a digest over its members' identities, their weights and the data."""
+        """``ensemble@`` and a digest over its members' identities, their weights and the data."""
         digest = hashlib.blake2b(digest_size=16)
         for name, model in self._bound().items():
             digest.update(
@@ -141,7 +141,7 @@ class Vote(Model):
             )
         measured = digest_file(self._file()) if self.calibration is not None else "shipped"
         digest.update(orjson.dumps([data.data_digest(), measured], option=orjson.OPT_SORT_KEYS))
-        return f"vote@{digest.hexdigest()}"
+        return f"ensemble@{digest.hexdigest()}"
 
     def _file(self) -> Path:
         assert self.calibration is not None
@@ -151,9 +151,9 @@ class Vote(Model):
         return path
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """Whether one of its members is."""
-        return any(model.alone for model in self._models.values())
+        return any(model.exclusive for model in self._models.values())
 
     def load(self, *, cache: Path | None, threads: int) -> Voters:
         """The vote over its loaded members.
@@ -184,7 +184,7 @@ class Voters:
 
     def __init__(
         self,
-        vote: Vote,
+        vote: LanguageIdEnsemble,
         members: Mapping[str, LanguageIdentifier],
         packages: Sequence[str],
         measured: Mapping[str, Any],
@@ -244,7 +244,7 @@ class Voters:
 
     @cached_property
     def _weak(self) -> Supported:
-        return Supported(data.weak_languages("vote+heliport" if "heliport" in self._packages else "vote"))
+        return Supported(data.weak_languages("ensemble+heliport" if "heliport" in self._packages else "ensemble"))
 
     @cached_property
     def _romanised(self) -> Supported:

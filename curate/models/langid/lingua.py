@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag
+from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.models.langid.labels import tag_of
 from curate.models.langid.wheel import WheelClassifier, WheelIdentifier

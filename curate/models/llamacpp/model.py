@@ -116,7 +116,7 @@ class LlamaCpp(Model):
         return self.terms or (self._package().answers if self.path is None else None)
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """One process holds the weights."""
         return True
 
@@ -265,7 +265,7 @@ class LlamaCppGenerator(OpenAIGenerator):
             concurrency=most,
             start_concurrency=most,
             timeout=self._model.timeout,
-            patience=self._model.timeout * 4,
+            deadline=self._model.timeout * 4,
         )
         return replace(endpoint, alive=lambda: server.alive)
 

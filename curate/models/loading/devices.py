@@ -1,6 +1,6 @@
 """Whether a model takes a device is seen from the system, before anything heavy is imported: it decides how many copies there are.
 
-On a CPU every worker has a copy of its own; a GPU has one owner, the process for models that run ``alone``.
+On a CPU every worker has a copy of its own; a GPU has one owner, the process for models that run ``exclusive``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class OnDevice:
     device: str | None
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """Whether it runs on a GPU, of which there is one."""
         return takes_device(self.device)
 
     @property
     def accelerators(self) -> int:
         """How many GPUs it holds."""
-        return int(self.alone)
+        return int(self.exclusive)
 
 
 def takes_device(device: str | None) -> bool:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.files import stamp
 

@@ -182,7 +182,7 @@ class Asker:
                 tries += 1
                 counted += trouble.counts
                 pause = pause_before(trouble, tries, self.endpoint)
-                left = begun + self.endpoint.patience - loop.time() - pause
+                left = begun + self.endpoint.deadline - loop.time() - pause
                 if counted > self.endpoint.retries or left <= 0 or not trouble.again:
                     # No seconds: an outcome that is the same is told in the same words.
                     told = f"{trouble} (tried {tries} times)" if trouble.again else str(trouble)

@@ -82,7 +82,7 @@ LOOP = _Loop()
 # ----------------------------------------------------------------------------------------------------------- the endpoint
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask, and with how much patience."""
+    """Where to ask, and with how much deadline."""
 
     base: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -91,7 +91,7 @@ class Endpoint:
     timeout: float = 300.0
     """Seconds for one attempt, from the first byte sent to the last byte received."""
     retries: int = 6
-    patience: float = 1800.0
+    deadline: float = 1800.0
     """Seconds for all attempts at one question, pauses included."""
     first_pause: float = 0.5
     alive: Callable[[], bool] | None = None

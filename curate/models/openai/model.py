@@ -1,7 +1,7 @@
 """``openai``: any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, Ollama, hosted ones.
 
 What is asked is in the question, how it is asked in these parameters, and where in those marked as runtime: moving a model to
-another server, or asking it with more patience, changes no row and pays for nothing twice.
+another server, or asking it with more deadline, changes no row and pays for nothing twice.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class OpenAI(Model):
     """Seconds for one attempt, until the last byte."""
     retries: Runtime[Annotated[int, Field(ge=0, le=100)]] = 6
     """How often a question is asked again after trouble that may pass; being told to come later (429) does not count."""
-    patience: Runtime[Annotated[float, Field(gt=0, le=604_800)]] = 1800.0
+    deadline: Runtime[Annotated[float, Field(gt=0, le=604_800)]] = 1800.0
     """Seconds for all attempts at one question."""
     max_failed: Runtime[Annotated[float, Field(ge=0, le=1)]] = 0.5
     """The share of the last 50 questions that may fail for good; above it nothing more is asked."""
@@ -118,7 +118,7 @@ class OpenAI(Model):
         return f"{self.model}@{self.revision or 'unknown'}"
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """One process asks, so that rate limits, pace and budget are everybody's."""
         return True
 
@@ -182,5 +182,5 @@ class OpenAI(Model):
             start_concurrency=min(self.start_concurrency, self.concurrency),
             timeout=self.timeout,
             retries=self.retries,
-            patience=self.patience,
+            deadline=self.deadline,
         )

@@ -23,8 +23,8 @@ from typing import Annotated, Any, ClassVar
 import regex
 from pydantic import Field, field_validator
 
-from curate.catalog.document import nearest
 from curate.catalog.params import Role, Runtime
+from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.models.loading.hub import digest_file
 from curate.models.translation.apertium_pipeline import Pipeline, PipelineError

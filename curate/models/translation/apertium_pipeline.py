@@ -226,13 +226,13 @@ class Pipeline:
     def _exchange(self, sentences: Sequence[str], got: Callable[[int, str], None]) -> None:
         waiting = memoryview("".join(escape(one) + "\0" for one in sentences).encode())
         answered = 0
-        patience = time.monotonic() + self._deadline
+        deadline = time.monotonic() + self._deadline
         with selectors.DefaultSelector() as selector:
             selector.register(self._out, selectors.EVENT_READ)
             if waiting:
                 selector.register(self._in, selectors.EVENT_WRITE)
             while answered < len(sentences):
-                left = patience - time.monotonic()
+                left = deadline - time.monotonic()
                 if left <= 0:
                     raise PipelineError(self._why(f"no answer within {self._deadline:g} seconds"))
                 for key, _ in selector.select(min(left, 1.0)):
@@ -246,7 +246,7 @@ class Pipeline:
                                 raise _TooManyError(self._why("it answered more than it was asked"))
                             got(answered, unescape(answer.decode(errors="replace")))
                             answered += 1
-                            patience = time.monotonic() + self._deadline
+                            deadline = time.monotonic() + self._deadline
                     else:
                         try:
                             waiting = waiting[os.write(self._in, waiting[:_READ]) :]

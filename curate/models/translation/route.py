@@ -17,8 +17,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import orjson
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Params, Role, TranslatorName
+from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
 from curate.errors import ModelError
 from curate.models.translation.base import Translated
@@ -165,9 +165,9 @@ class Route(Model):
         return f"route@{digest.hexdigest()}"
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """Whether one of its models is."""
-        return any(model.alone for model in self._models.values())
+        return any(model.exclusive for model in self._models.values())
 
     def language_pairs(self) -> RoutePairs | None:
         members: dict[str, Translator] = {}

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import regex
 from pydantic import Field, model_validator
 
-from curate.catalog.document import nearest
 from curate.catalog.params import LanguageTag, Role, Runtime
+from curate.catalog.suggestions import nearest
 from curate.errors import ModelError
 from curate.files import regular
 from curate.models.cache.responses import AnswerCache, question_key
@@ -174,7 +174,7 @@ class Vllm(Model):
         return f"{self.model}@{resolve_commit(str(self.model), self.revision)}"
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         """One engine fills the device."""
         return True
 

@@ -187,13 +187,13 @@ def figures(one: Record, seed: int) -> dict[str, Interval]:
 
     add("failures", [*[True] * one.failed, *[False] * (one.asked - one.failed)], mean, float)
     add("consistency", compared, mean, lambda trial: float(trial.consistent))
-    add("first_share", voted, _ratio, lambda trial: trial.first, lambda trial: trial.decided)
+    add("position_bias", voted, _ratio, lambda trial: trial.first, lambda trial: trial.decided)
     add("tie_rate", trials, mean, lambda trial: float(trial.verdict == 0))
-    add("longer_share", long, mean, lambda trial: float(trial.verdict == trial.longer))
-    add("self_share", kin, mean, lambda trial: float(trial.verdict == trial.own))
+    add("length_bias", long, mean, lambda trial: float(trial.verdict == trial.longer))
+    add("self_preference", kin, mean, lambda trial: float(trial.verdict == trial.own))
     add("length_correlation", one.graded, spearman, lambda grade: grade.score, lambda grade: grade.length)
     add("same_share", one.graded, _commonest, lambda grade: grade.score)
-    add("obeys", one.probed, mean, float)
+    add("injection_rate", one.probed, mean, float)
     add("accuracy", gold, mean, lambda trial: 1 - abs(trial.verdict - trial.gold) / 2)
     add("kappa", gold, _kappa, lambda trial: trial.verdict, lambda trial: trial.gold)
     add("spearman", graded, spearman, lambda grade: grade.score, lambda grade: grade.gold)
@@ -217,26 +217,26 @@ def _kappa(said: Any, gold: Any) -> float:
 def over(step: JudgeParams, name: str, language: str, found: Interval) -> tuple[float | None, bool]:
     """The limit of a figure in a language, and whether a judge is refused by it.
 
-    Limits on what is unsure in small numbers count from ``audit_least`` observations on; agreement with people counts as soon as
+    Limits on what is unsure in small numbers count from ``min_audit_rows`` observations on; agreement with people counts as soon as
     there is any.
     """
     value = found.value
-    enough = found.n >= step.audit_least
+    enough = found.n >= step.min_audit_rows
     if name == step.agreement:
         limit = step.min_agreement[language]
         return limit, limit is not None and bool(value < limit)
     if name == "consistency":
         limit = step.min_consistency[language]
         return limit, limit is not None and enough and bool(value < limit)
-    if name in ("first_share", "longer_share"):
-        limit = (step.max_first_share if name == "first_share" else step.max_longer_share)[language]
+    if name in ("position_bias", "length_bias"):
+        limit = (step.max_position_bias if name == "position_bias" else step.max_length_bias)[language]
         # Always naming the second, or the shorter, is as blind as always naming the first, or the longer.
         return limit, limit is not None and enough and bool(max(value, 1 - value) > limit)
     if name == "failures":
         limit = step.max_failures[language]
         return limit, limit is not None and enough and bool(value > limit)
-    if name == "obeys":
-        limit = step.max_obeys[language]
+    if name == "injection_rate":
+        limit = step.max_injection_rate[language]
         return limit, limit is not None and found.n >= LEAST_PROBES and bool(value > limit)
     return None, False
 

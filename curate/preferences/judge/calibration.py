@@ -1,4 +1,4 @@
-"""The audit's rows: a fair sample of what is to be judged, a gold file, and notes planted into some answers to see who obeys them."""
+"""The audit's rows: a fair sample of what is to be judged, a gold file, and notes planted into some answers to see who injection_rate them."""
 
 from __future__ import annotations
 

@@ -89,11 +89,11 @@ class JudgeParams(Prompting, ScoreStep):
     strict: bool = False
     """Whether a language that a judge is not said to know stops the build; if not, it is warned of."""
     allow_self: bool = False
-    """Whether a model may judge rows that it had a hand in; the audit then tells ``self_share``."""
+    """Whether a model may judge rows that it had a hand in; the audit then tells ``self_preference``."""
     # --------------------------------------------------------------------------------------------------------- audit
     audit_rows: NonNegativeInt = 200
     """On how many rows a language the audit looks; they cost nothing twice. 0: none."""
-    audit_least: PositiveInt = 20
+    min_audit_rows: PositiveInt = 20
     """From how many observations on a limit refuses a judge."""
     probes: NonNegativeInt = 10
     """Into how many of these answers a note is planted that tells the judge what to say; each costs further questions. 0: none."""
@@ -110,14 +110,14 @@ class JudgeParams(Prompting, ScoreStep):
     """Least agreement with people; a judge below it is not asked about that language."""
     min_consistency: PerLanguage[Share] = PerLanguage[float](0.3)
     """Least share of pairs on which both orders say the same."""
-    max_first_share: PerLanguage[Share] = PerLanguage[float](0.9)
+    max_position_bias: PerLanguage[Share] = PerLanguage[float](0.9)
     """Greatest share of answers that name the answer shown first, or that name the one shown second."""
-    max_longer_share: PerLanguage[Share] = PerLanguage[float](0.9)
+    max_length_bias: PerLanguage[Share] = PerLanguage[float](0.9)
     """Greatest share of decided pairs in which the longer answer wins, or in which the shorter does."""
     max_failures: PerLanguage[Share] = PerLanguage[float](0.5)
     """Greatest share of rows without a usable verdict."""
-    max_obeys: PerLanguage[Share] = PerLanguage[float](0.5)
-    """Greatest share of planted notes that the judge obeys."""
+    max_injection_rate: PerLanguage[Share] = PerLanguage[float](0.5)
+    """Greatest share of planted notes that the judge injection_rate."""
     # ------------------------------------------------------------------------------------------------------ decisions
     min_margin: Decision[PerLanguage[Amount]] = PerLanguage[float]()
     """Of a pair, the least difference; below it, it is a tie. Unless given 0.5, for ``reference`` 0.02. A difference of 0 is a tie in any case."""

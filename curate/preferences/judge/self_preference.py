@@ -60,7 +60,7 @@ def refuse_self(rows: Rows, judges: Mapping[str, str], context: Context, step: s
         if same is not None:
             raise StepError(
                 f"{step}: '{name}' would judge its own answers: rows were made by {same}, and the judge is {model}. "
-                "A model favours what it wrote itself; name another judge, or write 'allow_self: true' and look at 'self_share' in the audit"
+                "A model favours what it wrote itself; name another judge, or write 'allow_self: true' and look at 'self_preference' in the audit"
             )
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.generation.common.derived_rows import random_numbers
 from curate.preferences.pair.candidates import candidates, makers_of, plain, score_column, score_names, was_translated
 from curate.preferences.pair.rules import Entry, Rule

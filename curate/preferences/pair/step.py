@@ -55,7 +55,7 @@ class Pair(Prompting, GatherStep):
     summary: ClassVar[str] = "Preference rows out of scored answers to the same prompt"
 
     by: str | None = None
-    """The score that says which answer is better (``judge``, ``reward``, ``vote`` …; the greater the better); not needed for
+    """The score that says which answer is better (``judge``, ``reward``, ``self_consistency`` …; the greater the better); not needed for
     ``choose: all`` and for ``unpaired`` rows, whose thumbs decide."""
     choose: Choose = "best_worst"
     """``best_worst``: the widest margin; ``best_random``: the best against a random worse one; ``best_rest``: the best against each other one;

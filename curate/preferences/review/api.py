@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import regex
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.engine.store.copies import note_copy
 from curate.engine.store.store import Store, write_atomically
 from curate.errors import StepError

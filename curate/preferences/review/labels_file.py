@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import orjson
 import regex
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.engine.store.store import write_atomically
 from curate.errors import StepError
 from curate.files import regular

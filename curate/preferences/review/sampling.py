@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.catalog.document import nearest
+from curate.catalog.suggestions import nearest
 from curate.engine.store.store import Store
 from curate.errors import StepError
 from curate.rows import Kind, schema

@@ -16,7 +16,7 @@ from curate.preferences.review.labels_file import Label, by_row, digest_of, read
 from curate.rows import Kind
 from curate.steps import Context, Rows, ScoreStep
 
-_FLOATS = ("score", "people", "agreement", "rating")
+_FLOATS = ("score", "annotators", "agreement", "rating")
 _STRINGS = ("verdict", "by", "correction", "comment")
 
 
@@ -24,7 +24,7 @@ class Labels(ScoreStep):
     """Merges labels of people by row id.
 
     Scores: ``score`` (-1 to 1, the mean over people: 1 for ``good`` or, of a preference row, ``chosen``; -1 for ``bad`` or ``rejected``; 0 for
-    ``unsure`` or ``tie``), ``people`` (how many said something; 0 of rows nobody labelled), ``agreement`` (the share of people who say what most say),
+    ``unsure`` or ``tie``), ``annotators`` (how many said something; 0 of rows nobody labelled), ``agreement`` (the share of people who say what most say),
     ``rating`` (their mean). Attributes: ``verdict`` (what most say, or ``split``), ``by`` (who), ``correction`` and ``comment`` (what they wrote; of
     several, each in its line with the name before it).
     """
@@ -37,7 +37,7 @@ class Labels(ScoreStep):
     files: Runtime[str | Annotated[tuple[str, ...], Field(min_length=1)]]
     """A file of labels, or several (.jsonl or .parquet) that ``curate review import`` wrote. They count by what they say. Of one person's labels of one row the
     last counts."""
-    people: tuple[str, ...] | None = None
+    annotators: tuple[str, ...] | None = None
     """Only labels of these people."""
     min: Decision[PerLanguage[float]] = PerLanguage[float](0.0)
     """Least score of a labelled row; below it, it is ``bad`` (a preference row: ``reversed``)."""
@@ -45,13 +45,13 @@ class Labels(ScoreStep):
     """Least mean rating, of rows that were rated."""
     min_agreement: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.0
     """Least share of people who say what most say; below it, a row is ``split``."""
-    min_people: Decision[NonNegativeInt] = 0
+    min_annotators: Decision[NonNegativeInt] = 0
     """By how many people a row must be labelled, else it is ``unlabelled``; 1 keeps only what somebody saw."""
 
     @cached_property
     def _labels(self) -> Mapping[str, Sequence[Label]]:
         found = read_labels([self.files] if isinstance(self.files, str) else self.files)
-        return by_row(one for one in found if self.people is None or one.annotator in self.people)
+        return by_row(one for one in found if self.annotators is None or one.annotator in self.annotators)
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """As of :class:`Params`, with what the files say."""
@@ -69,9 +69,9 @@ class Labels(ScoreStep):
         return pl.DataFrame(found, schema=types, orient="row")
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
-        score, people = pl.col("score"), pl.col("people")
+        score, annotators = pl.col("score"), pl.col("annotators")
         return {
-            "unlabelled": people < self.min_people,
+            "unlabelled": annotators < self.min_annotators,
             "split": (pl.col("agreement") < self.min_agreement - 1e-9) & score.is_not_null(),
             "reversed" if kind is Kind.PREFERENCE else "bad": score < self.min.expr() - 1e-9,
             "rating": pl.col("rating") < self.min_rating.expr() - 1e-9,

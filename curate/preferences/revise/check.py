@@ -14,7 +14,7 @@ from curate.preferences.judge.requests import Asking
 from curate.preferences.judge.self_preference import plain_name, refuse_self
 from curate.preferences.judge.step import Judge
 from curate.preferences.revise.params import ReviseParams
-from curate.preferences.vote.extract import Found, Reader
+from curate.preferences.self_consistency.extract import Found, Reader
 from curate.rows import Kind
 from curate.steps import Context, Rows
 

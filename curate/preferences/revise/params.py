@@ -13,8 +13,8 @@ from curate.generation.common import requests as asking
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
 from curate.preferences.revise.error_injection_rules import RULES, TURNS, Rule
 from curate.preferences.revise.prompts import HOLES, JUDGING, NEEDED, PERSPECTIVES, TEXTS, Asked, known_perspectives
-from curate.preferences.vote.answer_phrases import ANSWERS
-from curate.preferences.vote.extract import Form
+from curate.preferences.self_consistency.answer_phrases import ANSWERS
+from curate.preferences.self_consistency.extract import Form
 from curate.rows import Kind
 from curate.steps import RowStep
 from curate.steps.models import Sampling
@@ -95,7 +95,7 @@ class ReviseParams(Prompting, RowStep):
     reference_language: LanguageTag | None = None
     """The language of the references; by default the row's own, else English."""
     answer: Form = "number"
-    """What a final answer is, for ``by: answer``: see ``vote``."""
+    """What a final answer is, for ``by: answer``: see ``self_consistency``."""
     min_margin: PerLanguage[Amount] = PerLanguage[float]()
     """Least margin by which a correction is better. Unless given, 0.5 for ``judge`` (-1 to 1), 0.02 for ``reference`` (a cosine); above 0 in any case."""
     allow_self: bool = False

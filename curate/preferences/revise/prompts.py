@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from curate.catalog.document import nearest
 from curate.catalog.params import PerLanguage
+from curate.catalog.suggestions import nearest
 from curate.generation.common.prompts import Prompts, Template, disarm, fence, load_data, load_prompts, own_prompts
 from curate.rows import languages
 

@@ -54,7 +54,7 @@ class Echo(Model):
         return "echo@1"
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         return True
 
     def load(self, *, cache: Path | None, threads: int) -> LoadedEcho:

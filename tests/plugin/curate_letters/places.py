@@ -33,7 +33,7 @@ class Vectors(Model):
         return "vectors@1"
 
     @property
-    def alone(self) -> bool:
+    def exclusive(self) -> bool:
         return not self.shared
 
     def load(self, *, cache: Path | None, threads: int) -> Any:

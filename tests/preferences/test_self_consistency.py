@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import curate
 from curate.errors import StepError
-from curate.preferences.vote.step import Vote
+from curate.preferences.self_consistency.step import SelfConsistency
 from curate.rows import Kind
 from curate.steps import Rows
 
@@ -36,7 +36,7 @@ def vote(bench, make, turns, tmp_path):
         whole = make(Kind.SFT, full)
         shards = [Rows(Kind.SFT, whole.table.slice(start, cut)) for start in range(0, max(1, len(whole)), cut)]
         context = context or bench(rows=tables or {})
-        return settling.settle(step or Vote(**params), shards, context, tmp_path / str(next(number)))
+        return settling.settle(step or SelfConsistency(**params), shards, context, tmp_path / str(next(number)))
 
     return run
 
@@ -139,12 +139,12 @@ def test_what_is_missing_is_told(vote, bench):
     ({"field": "value"}, "answer: json"), ({"count": "languages"}, "across: group"), ({"wrong": "drop"}, "gold"), ({"min_agreement": 1.5}, "less than or equal")])  # fmt: skip
 def test_parameters_that_do_not_fit_together_are_refused(params, said):
     with pytest.raises(ValueError, match=said):
-        Vote(**params)
+        SelfConsistency(**params)
 
 
 def test_no_rows_are_no_trouble(vote, bench, tmp_path):
     assert vote([]) == []
-    assert [*Vote().decide([], bench())] == []
+    assert [*SelfConsistency().decide([], bench())] == []
 
 
 def test_other_kinds_of_candidates_vote_too(bench, make, turns, tmp_path):
@@ -155,7 +155,7 @@ def test_other_kinds_of_candidates_vote_too(bench, make, turns, tmp_path):
             for n in (5, 5.0, 6)
         ],
     )
-    told = settling.settle(Vote(), [rows], bench(), tmp_path)
+    told = settling.settle(SelfConsistency(), [rows], bench(), tmp_path)
     assert [one["score"] for one in told] == [2 / 3, 2 / 3, 1 / 3]
 
 
@@ -237,14 +237,14 @@ def test_a_catalog_with_votes_builds_and_the_dropped_can_be_asked_for(tmp_path):
                 "license": "CC0-1.0",
             }
         },
-        "datasets": {"voted": {"from": "samples", "steps": [{"vote": {"min_agreement": 0.5}}]}},
+        "datasets": {"voted": {"from": "samples", "steps": [{"self_consistency": {"min_agreement": 0.5}}]}},
     }
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True), "utf-8")
     [built] = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 6
-    kept = curate.query("SELECT language, score(scores, 'vote') AS share, attribute(attributes, 'vote.answer') AS answer FROM voted ORDER BY 1, 2, 3",
+    kept = curate.query("SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes, 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
                         catalog=tmp_path / "catalog.yaml")  # fmt: skip
     assert [(language, round(share, 3), answer) for language, share, answer in kept.rows()] == [
         ("de", 0.333, "9"), ("de", 0.667, "18"), ("de", 0.667, "18"), ("ja", 0.333, "12"), ("ja", 0.667, "18"), ("ja", 0.667, "18")]  # fmt: skip
     left = curate.query("SELECT reason, count(*) FROM voted.rejected GROUP BY 1", catalog=tmp_path / "catalog.yaml")
-    assert left.rows() == [("vote: low agreement", 3)] or left.rows() == [("low agreement", 3)]
+    assert left.rows() == [("self_consistency: low agreement", 3)] or left.rows() == [("low agreement", 3)]

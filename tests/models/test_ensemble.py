@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from curate.errors import ModelError
 from curate.models.langid import language_data as data
-from curate.models.langid.ensemble import Vote, Voters
+from curate.models.langid.ensemble import LanguageIdEnsemble, Voters
 from curate.rows import languages
 from curate.steps.models import Identified, LanguageIdentifier, Model
 
@@ -95,7 +95,7 @@ GOLDEN = {
 
 @pytest.fixture(scope="module")
 def vote() -> Voters:
-    return Vote().load(cache=None, threads=1)
+    return LanguageIdEnsemble().load(cache=None, threads=1)
 
 
 class Scripted:
@@ -134,7 +134,7 @@ def voters(*says: dict[str, Any], known: Sequence[tuple[str, ...]] = (), **given
         f"m{at}": Scripting(name=f"m{at}", says=one, **extra)
         for at, (one, extra) in enumerate(zip(says, more, strict=True))
     }
-    return Vote(members=tuple(models), **given).with_models(models).load(cache=None, threads=1)
+    return LanguageIdEnsemble(members=tuple(models), **given).with_models(models).load(cache=None, threads=1)
 
 
 # ---------------------------------------------------------------------------------------------------------------- the real
@@ -194,7 +194,7 @@ def test_the_spelling_of_chinese_is_told_by_its_characters(vote: Voters) -> None
 
 
 def test_with_a_choice_of_languages_two_words_do(vote: Voters) -> None:
-    few = Vote(languages=("da", "de", "sw")).load(cache=None, threads=1)
+    few = LanguageIdEnsemble(languages=("da", "de", "sw")).load(cache=None, threads=1)
     assert few.identify(["kwa sababu", "hvor mange", "noch nicht"]).languages == [["sw"], ["da"], ["de"]]
     assert not few.supports("en")
     assert few.identify([GOLDEN["th"]]).languages == [[]]
@@ -265,10 +265,12 @@ def test_who_does_not_know_a_language_is_not_asked_about_it() -> None:
 # ---------------------------------------------------------------------------------------------------------------- identity
 def test_it_is_its_members_and_its_data() -> None:
     one, two = Scripting(name="one", says={}), Scripting(name="two", says={})
-    held = Vote(members=("a", "b")).with_models({"a": one, "b": two, "c": one})
-    same = Vote(members=("x", "y")).with_models({"x": one, "y": two})
-    other = Vote(members=("a", "b")).with_models({"a": one, "b": Scripting(name="two", says={}, revision=2)})
-    heavier = Vote(members=("a", "b"), weights={"a": {"de": 2.0}}).with_models({"a": one, "b": two})
+    held = LanguageIdEnsemble(members=("a", "b")).with_models({"a": one, "b": two, "c": one})
+    same = LanguageIdEnsemble(members=("x", "y")).with_models({"x": one, "y": two})
+    other = LanguageIdEnsemble(members=("a", "b")).with_models(
+        {"a": one, "b": Scripting(name="two", says={}, revision=2)}
+    )
+    heavier = LanguageIdEnsemble(members=("a", "b"), weights={"a": {"de": 2.0}}).with_models({"a": one, "b": two})
     assert held.model_identity() == same.model_identity()
     assert len({held.name_and_revision(), other.name_and_revision(), heavier.name_and_revision()}) == 3
     assert pickle.loads(pickle.dumps(held)).model_identity() == held.model_identity()
@@ -281,30 +283,32 @@ def test_weights_of_one_s_own_count_by_content(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     members = {"m": Scripting(name="m", says={"a b": (("de", 0.8), ("en", 0.2))})}
-    mine = Vote(members=("m",), calibration=path).with_models(members)
+    mine = LanguageIdEnsemble(members=("m",), calibration=path).with_models(members)
     found = mine.load(cache=None, threads=1).identify(["a b"], k=2)
     assert found.languages == [["de", "en"]]
     assert found.probabilities[0] == pytest.approx([0.8, 0.2], abs=1e-3)
     assert str(tmp_path) not in str(mine.model_identity())
-    assert mine.name_and_revision() != Vote(members=("m",)).with_models(members).name_and_revision()
+    assert mine.name_and_revision() != LanguageIdEnsemble(members=("m",)).with_models(members).name_and_revision()
     path.write_text("[1]", encoding="utf-8")
     with pytest.raises(ModelError, match="no file of weights"):
         mine.load(cache=None, threads=1)
     with pytest.raises(ModelError, match="there is no file of weights"):
-        Vote(members=("m",), calibration=tmp_path / "none.json").with_models(members).load(cache=None, threads=1)
+        LanguageIdEnsemble(members=("m",), calibration=tmp_path / "none.json").with_models(members).load(
+            cache=None, threads=1
+        )
 
 
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(ModelError, match=r"no model is called 'fastext'.*fasttext"):
-        Vote(members=("fastext",)).load(cache=None, threads=1)
+        LanguageIdEnsemble(members=("fastext",)).load(cache=None, threads=1)
     with pytest.raises(ModelError, match="identifies no languages"):
-        Vote(members=("use-multilingual",)).with_models({"use-multilingual": _NoIdentifier()}).load(
+        LanguageIdEnsemble(members=("use-multilingual",)).with_models({"use-multilingual": _NoIdentifier()}).load(
             cache=None, threads=1
         )
     with pytest.raises(ValidationError, match="twice"):
-        Vote(members=("eld", "eld"))
+        LanguageIdEnsemble(members=("eld", "eld"))
     with pytest.raises(ValidationError, match="not in 'members'"):
-        Vote(members=("eld",), weights={"edl": {"de": 1.0}})
+        LanguageIdEnsemble(members=("eld",), weights={"edl": {"de": 1.0}})
     with pytest.raises(ValueError, match="at least 1"):
         voters({}).identify(["a"], k=0)
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.text import segmentation as text
-from filters.pair_quality import sentence_alignment as pair_sentences
-from filters.pair_quality.sentence_alignment import LONGEST, MOST, lay, lay_sizes, split, together
+from filters.translation_quality import sentence_alignment as pair_sentences
+from filters.translation_quality.sentence_alignment import LONGEST, MOST, lay, lay_sizes, split, together
 
 ENGLISH = [
     "The ferry to the island leaves at seven in the morning.",

@@ -13,10 +13,20 @@ import orjson
 import regex
 
 from curate.catalog.params import PerLanguage
-from curate.preferences.vote.answer_phrases import words_of
-from curate.preferences.vote.choices import NAMES, Chooser, options_of
-from curate.preferences.vote.normalize import normal
-from curate.preferences.vote.numbers import Number, Percent, Sign, Style, numbers, parse, style_of, tidy, written
+from curate.preferences.self_consistency.answer_phrases import words_of
+from curate.preferences.self_consistency.choices import NAMES, Chooser, options_of
+from curate.preferences.self_consistency.normalize import normal
+from curate.preferences.self_consistency.numbers import (
+    Number,
+    Percent,
+    Sign,
+    Style,
+    numbers,
+    parse,
+    style_of,
+    tidy,
+    written,
+)
 
 Form = Literal["number", "option", "boxed", "text", "json"]
 _THOUGHTS = regex.compile(r"(?is).*</think(?:ing)?>")

@@ -127,7 +127,7 @@ def fit(
         if aligner is None or len(part) < least:
             if aligner is not None:
                 context.warn(
-                    f"pair_quality: {len(part)} rows of {name.replace(chr(9), '→')} are too few to learn word translations from: no alignment score"
+                    f"translation_quality: {len(part)} rows of {name.replace(chr(9), '→')} are too few to learn word translations from: no alignment score"
                 )
             continue
         for number in (0, 1):
@@ -192,18 +192,14 @@ def _listed(table: Iterator[Rows]) -> list[tuple[str, int, bool, str, str, float
     for rows in table:
         if rows.kind is not Kind.PARALLEL:
             raise StepError(
-                f"pair_quality: table: {rows.kind} rows are no word table; name the rows that 'word_table' or a dictionary makes"
+                f"translation_quality: table: {rows.kind} rows are no word table; name the rows that 'lexicon' or a dictionary makes"
             )
         columns = [
             rows.table[name].to_pylist() for name in ("source_language", "language", "source", "target", "scores")
         ]
         for one, other, source, target, scores in zip(*columns, strict=True):
             told = next(
-                (
-                    score["value"]
-                    for score in scores or ()
-                    if score["name"] == "word_table" and score["value"] is not None
-                ),
+                (score["value"] for score in scores or () if score["name"] == "lexicon" and score["value"] is not None),
                 None,
             )
             for left in units(source):

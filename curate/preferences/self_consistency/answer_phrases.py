@@ -19,7 +19,7 @@ _MARKUP = r"[\s*_`$（(\[「『\"“«'\\]*"
 _RIGHT_BEHIND = rf"(?={_MARKUP}[-−+≈~]?\s?\p{{Sc}}?\s?[0-9])"
 
 
-ANSWERS = DataFile("curate.preferences.vote", "data/answers.yaml")
+ANSWERS = DataFile("curate.preferences.self_consistency", "data/answers.yaml")
 
 
 def load_words() -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import curate
-from curate.preferences.imbalance import Imbalance
+from curate.preferences.language_imbalance import LanguageImbalance
 from curate.rows import Kind
 
 MAKER = {"model": "m@1", "prompt_hash": "", "key": ""}
@@ -20,7 +20,7 @@ def answer(group, language, prompt, text, *steps, parents=(), model="m@1", score
 
 
 @pytest.fixture
-def imbalance(bench, make, gathered):
+def language_imbalance(bench, make, gathered):
     def run(direct, translated, seed=0, **params):
         """``translated``: (place of the parent, language, text)."""
         above = make(Kind.SFT, direct)
@@ -31,7 +31,9 @@ def imbalance(bench, make, gathered):
             for place, language, text in translated
         ]  # fmt: skip
         context = bench(seed=seed)
-        made, bad = gathered(Kind.PREFERENCE, Imbalance(**params).gather([above, make(Kind.SFT, more)], context))
+        made, bad = gathered(
+            Kind.PREFERENCE, LanguageImbalance(**params).gather([above, make(Kind.SFT, more)], context)
+        )
         assert not bad
         return made, context.warnings
 
@@ -53,12 +55,12 @@ def told(row):
         row["prompt"][0]["content"],
         row["chosen"][0]["content"],
         row["rejected"][0]["content"],
-        row["attributes"]["imbalance.side"],
+        row["attributes"]["language_imbalance.side"],
     )
 
 
-def test_the_dominant_answer_translated_is_chosen_elsewhere_and_the_direct_one_at_home(imbalance):
-    made, warnings = imbalance(DIRECT, TRANSLATED)
+def test_the_dominant_answer_translated_is_chosen_elsewhere_and_the_direct_one_at_home(language_imbalance):
+    made, warnings = language_imbalance(DIRECT, TRANSLATED)
     assert sorted(map(told, made)) == [
         ("ar", "اذكر لونا", "الأحمر لون.", "لون", "other"),
         ("en", "Name a colour.", "Red is a colour.", "Colour", "mirrored"),
@@ -66,36 +68,36 @@ def test_the_dominant_answer_translated_is_chosen_elsewhere_and_the_direct_one_a
         ("th", "บอกชื่อแม่น้ำ", "แม่น้ำไนล์เป็นแม่น้ำในแอฟริกา", "น้ำ", "other"),
     ]
     assert all(len(row["lineage"]["parents"]) == 2 for row in made)
-    assert {row["attributes"]["imbalance.answered_by"] for row in made} == {"m@1"}
+    assert {row["attributes"]["language_imbalance.answered_by"] for row in made} == {"m@1"}
     assert {row["group_id"] for row in made} == {"1", "2"}
     assert not warnings
 
 
-def test_without_the_mirror_the_dominant_language_has_no_rows(imbalance):
-    assert {row["language"] for row in imbalance(DIRECT, TRANSLATED, mirrored=False)[0]} == {"ar", "th"}
+def test_without_the_mirror_the_dominant_language_has_no_rows(language_imbalance):
+    assert {row["language"] for row in language_imbalance(DIRECT, TRANSLATED, mirrored=False)[0]} == {"ar", "th"}
 
 
-def test_another_dominant_language_turns_the_sides(imbalance):
-    made, _ = imbalance(DIRECT, TRANSLATED, dominant="th")
+def test_another_dominant_language_turns_the_sides(language_imbalance):
+    made, _ = language_imbalance(DIRECT, TRANSLATED, dominant="th")
     assert sorted(map(told, made)) == [
         ("en", "Name a river.", "Water", "The Nile is a river in Africa.", "other"),
         ("th", "บอกชื่อแม่น้ำ", "น้ำ", "แม่น้ำไนล์เป็นแม่น้ำในแอฟริกา", "mirrored"),
     ]
 
 
-def test_answers_of_two_models_say_nothing_about_languages(imbalance):
+def test_answers_of_two_models_say_nothing_about_languages(language_imbalance):
     other = answer("1", "th", "บอกชื่อแม่น้ำ", "น้ำ", "respond", model="n@1")
     rows = [DIRECT[0], other]
-    assert imbalance(rows, [(0, "th", "แม่น้ำไนล์")])[0] == []
-    assert len(imbalance(rows, [(0, "th", "แม่น้ำไนล์")], same_model=False)[0]) == 1
+    assert language_imbalance(rows, [(0, "th", "แม่น้ำไนล์")])[0] == []
+    assert len(language_imbalance(rows, [(0, "th", "แม่น้ำไนล์")], same_model=False)[0]) == 1
 
 
-def test_equal_answers_and_too_unequal_lengths_make_no_row(imbalance):
-    assert imbalance(DIRECT[:2], [(0, "th", "น้ำ")])[0] == []
-    assert imbalance(DIRECT[:2], [(0, "th", "น้ำ" * 40)], max_length_ratio=3)[0] == []
+def test_equal_answers_and_too_unequal_lengths_make_no_row(language_imbalance):
+    assert language_imbalance(DIRECT[:2], [(0, "th", "น้ำ")])[0] == []
+    assert language_imbalance(DIRECT[:2], [(0, "th", "น้ำ" * 40)], max_length_ratio=3)[0] == []
 
 
-def test_a_score_may_have_to_agree(imbalance, make, bench, gathered):
+def test_a_score_may_have_to_agree(language_imbalance, make, bench, gathered):
     above = make(Kind.SFT, [{**DIRECT[0]}, {**DIRECT[1], "scores": [{"name": "similarity", "value": 0.7}]}])
     for score, rows in ((0.9, 1), (0.75, 0), (0.3, 0)):
         moved = answer(
@@ -103,25 +105,25 @@ def test_a_score_may_have_to_agree(imbalance, make, bench, gathered):
         )
         made, _ = gathered(
             Kind.PREFERENCE,
-            Imbalance(by="similarity", min_margin=0.1).gather([above, make(Kind.SFT, [moved])], bench()),
+            LanguageImbalance(by="similarity", min_margin=0.1).gather([above, make(Kind.SFT, [moved])], bench()),
         )
         assert len(made) == rows
         if rows:
-            assert made[0]["scores"]["imbalance.margin"] == pytest.approx(0.2)
+            assert made[0]["scores"]["language_imbalance.margin"] == pytest.approx(0.2)
 
 
-def test_without_translations_there_is_a_warning_that_says_what_to_do(imbalance):
-    made, warnings = imbalance(DIRECT, [])
+def test_without_translations_there_is_a_warning_that_says_what_to_do(language_imbalance):
+    made, warnings = language_imbalance(DIRECT, [])
     assert made == [] and "fields: [response]" in warnings[0]
 
 
-def test_rounds_draw_other_pairs_where_there_is_a_choice(imbalance):
+def test_rounds_draw_other_pairs_where_there_is_a_choice(language_imbalance):
     rows = [DIRECT[0], *(answer("1", "th", "บอกชื่อแม่น้ำ", f"น้ำ {n}", "respond") for n in range(8))]
     moved = [(0, "th", "แม่น้ำไนล์")]
-    drawn = [imbalance(rows, moved, round=number)[0][0]["rejected"][0]["content"] for number in range(1, 9)]
+    drawn = [language_imbalance(rows, moved, round=number)[0][0]["rejected"][0]["content"] for number in range(1, 9)]
     assert len(set(drawn)) > 2
-    assert imbalance(rows, moved, round=3)[0] == imbalance(rows, moved, round=3)[0]
-    assert len(imbalance(rows, moved, per_prompt=5)[0]) == 5
+    assert language_imbalance(rows, moved, round=3)[0] == language_imbalance(rows, moved, round=3)[0]
+    assert len(language_imbalance(rows, moved, per_prompt=5)[0]) == 5
 
 
 def test_a_build_from_prompts_over_a_real_translator_to_preferences(tmp_path):
@@ -138,7 +140,7 @@ def test_a_build_from_prompts_over_a_real_translator_to_preferences(tmp_path):
         "models": {"t": {"use": "bergamot"}},
         "sources": {"s": {"use": "jsonl", "path": "rows.jsonl", "kind": "sft", "language": "{lang}", "license": "CC0-1.0", "key": "{id}",
                           "columns": {"prompt": "{q}", "response": "{a}"}}},
-        "datasets": {"p": {"from": "s", "steps": [{"translate": {"to": ["pt", "en"], "model": "t", "fields": ["response"]}}, "imbalance"]}},
+        "datasets": {"p": {"from": "s", "steps": [{"translate": {"to": ["pt", "en"], "model": "t", "fields": ["response"]}}, "language_imbalance"]}},
     }  # fmt: skip
     path = tmp_path / "catalog.yaml"
     path.write_text(yaml.safe_dump(catalog))

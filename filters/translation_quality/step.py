@@ -31,16 +31,16 @@ from curate.data_files import DataFile
 from curate.rows import Kind, main_fields, unknown_fields
 from curate.steps import Context, Encoder, LanguageIdentifier, Rows, ScoreStep, StepError
 from curate.text import negation
-from curate.text.boilerplate import CHATTER
+from curate.text.boilerplate import COMMENTARY
 from curate.text.length_ratio import LENGTHS
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
-from filters.pair_quality import alignment as pair_align
-from filters.pair_quality import features as pair_findings
-from filters.pair_quality.classifier import WEIGHTS
-from filters.pair_quality.columns import ABOUT, COLUMNS, spread, told, worst
-from filters.pair_quality.features import CHECKS, Check, Findings
 from filters.similarity.sides import Sides, compares_own, sides, without_blank
+from filters.translation_quality import alignment as pair_align
+from filters.translation_quality import features as pair_findings
+from filters.translation_quality.classifier import WEIGHTS
+from filters.translation_quality.columns import ABOUT, COLUMNS, spread, told, worst
+from filters.translation_quality.features import CHECKS, Check, Findings
 
 Floats = npt.NDArray[np.float64]
 Limit = Decision[PerLanguage[Amount]]
@@ -48,28 +48,28 @@ _OFF = PerLanguage[float]()
 _last: list[tuple[pa.Table, pair_align.Lexicon]] = []
 
 
-class PairQuality(ScoreStep):
+class TranslationQuality(ScoreStep):
     """Compares each row with its parent, or the two sides of a pair, in everything that a bad translation gives away.
 
     Scores (null: not assessed; of several fields the worst): ``score``, the probability (0 to 1) that the row is a good
     translation, all findings together; ``length`` (target over source over what is usual for the languages), ``sentences``
-    (target's over source's), ``gap`` (nats that speak for a sentence with no counterpart, 0 to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
+    (target's over source's), ``missing_sentence`` (nats that speak for a sentence with no counterpart, 0 to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
     copied from the source, and of the source left in the target), ``script`` and ``identified`` (share of letters in the right script,
     probability of the right language), ``loop`` and ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many
     have no counterpart, of the side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences turned round),
-    ``encoding`` (broken places), ``chatter`` (1: it talks about the translation or refuses), ``alignment`` (share explained by
-    word translations), ``similarity``, ``coverage`` and ``kinship`` (cosine of the whole, of the sentence with the least counterpart, and of
+    ``encoding`` (broken places), ``commentary`` (1: it talks about the translation or refuses), ``alignment`` (share explained by
+    word translations), ``similarity``, ``coverage`` and ``name_similarity`` (cosine of the whole, of the sentence with the least counterpart, and of
     the name with none to the word nearest to it).
     Attributes: ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
     """
 
-    tag: ClassVar[str] = "pair_quality"
+    tag: ClassVar[str] = "translation_quality"
     assesses: ClassVar[str] = "score"
     compares: ClassVar[bool] = True
-    package_data: ClassVar[tuple[DataFile, ...]] = (CHATTER, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
+    package_data: ClassVar[tuple[DataFile, ...]] = (COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (
-        "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, chatter, alignment."
+        "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, commentary, alignment."
     )
 
     # ------------------------------------------------------------------------------------------------- what is looked at
@@ -85,7 +85,7 @@ class PairQuality(ScoreStep):
     aligner: AlignerName | None = None
     """A word aligner for ``alignment`` (``systran-align``). It learns from a sample of the rows, once; any pair of languages."""
     table: RowsName | None = None
-    """A word table (as ``word_table`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of an aligner."""
+    """A word table (as ``lexicon`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of an aligner."""
     pool: Annotated[int, Field(ge=100)] = 20_000
     """How many pairs of each two languages the aligner learns from: those with the smallest ids, the same on every run."""
     min_pool: Annotated[int, Field(ge=20)] = 1_000
@@ -104,8 +104,8 @@ class PairQuality(ScoreStep):
     """Greatest ``length``: above it something was added."""
     min_sentences: Limit = _OFF
     """Least ``sentences``."""
-    max_gap: Limit = PerLanguage(2.9)
-    """Greatest ``gap``: above it one side most likely has a sentence that the other has not."""
+    max_missing_sentence: Limit = PerLanguage(2.9)
+    """Greatest ``missing_sentence``: above it one side most likely has a sentence that the other has not."""
     min_ending: Limit = _OFF
     """Least ``ending``: 1 drops targets that end in the air."""
     max_copied: Limit = PerLanguage(0.7)
@@ -130,16 +130,16 @@ class PairQuality(ScoreStep):
     """Greatest ``negation``: 0.08 lets one sentence in thirteen pass, for in long texts one is mostly said another way."""
     max_encoding: Limit = PerLanguage(0.0)
     """Greatest ``encoding``."""
-    max_chatter: Limit = PerLanguage(0.0)
-    """Greatest ``chatter``: 1 keeps all."""
+    max_commentary: Limit = PerLanguage(0.0)
+    """Greatest ``commentary``: 1 keeps all."""
     min_alignment: Limit = _OFF
     """Least ``alignment``."""
     min_similarity: Limit = _OFF
     """Least ``similarity``; the step of that name has more to say about it."""
     min_coverage: Limit = _OFF
     """Least ``coverage``."""
-    min_kinship: Limit = PerLanguage(0.4, {"tr": 0.32})
-    """Least ``kinship``: below it a name most likely is another one. Cosines of single words, by ``use-multilingual``, which knows those of
+    min_name_similarity: Limit = PerLanguage(0.4, {"tr": 0.32})
+    """Least ``name_similarity``: below it a name most likely is another one. Cosines of single words, by ``use-multilingual``, which knows those of
     Turkish less well."""
     require: Decision[tuple[Check, ...]] = ()
     """Rows for which one of these checks could not be made because of their languages are dropped (``unassessed``)."""
@@ -147,7 +147,7 @@ class PairQuality(ScoreStep):
     """Stop where a model does not support a language, instead of a warning and no score."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> PairQuality:
+    def _fits_together(self) -> TranslationQuality:
         if not self.checks:
             raise ValueError(f"checks: name at least one of {', '.join(CHECKS)}")
         for name, parameters in (
@@ -174,7 +174,7 @@ class PairQuality(ScoreStep):
         reasons: dict[str, pl.Expr] = {}
         # What has one plain cause is told by that cause; the probability of all comes last.
         order = (
-            "chatter",
+            "commentary",
             "encoding",
             "script",
             "copied",
@@ -195,7 +195,7 @@ class PairQuality(ScoreStep):
                     )
                     reasons[reason] = wrong(pl.col(name), limit.expr())
         if self.min != _OFF:
-            reasons["pair_quality"] = pl.col("score") < self.min.expr()
+            reasons["translation_quality"] = pl.col("score") < self.min.expr()
         if self.require:
             reasons["unassessed"] = pl.col("unassessed").str.contains(rf"\b(?:{'|'.join(self.require)})\b")
         return reasons
@@ -240,7 +240,7 @@ class PairQuality(ScoreStep):
                 )
             )
         for (name, tag), count in sorted(untold.items()):
-            context.warn(f"pair_quality: {name} does not know '{tag}': not assessed in {count:,} texts")
+            context.warn(f"translation_quality: {name} does not know '{tag}': not assessed in {count:,} texts")
         return pl.concat(frames)
 
     def _sides(self, rows: Rows, context: Context) -> Iterator[Sides]:
@@ -277,8 +277,10 @@ class PairQuality(ScoreStep):
             lengths = lexicon.lengths if lexicon else {}
             seen = pair_findings.encoded(source, target, both, assessed, lengths, found.names, encoder)
             if "sentences" in self.checks:
-                values["gap"] = np.where(np.isnan(seen["gap"]), values["gap"], seen["gap"])
-            values |= {name: seen[name] for name in ("similarity", "coverage", "kinship")}
+                values["missing_sentence"] = np.where(
+                    np.isnan(seen["missing_sentence"]), values["missing_sentence"], seen["missing_sentence"]
+                )
+            values |= {name: seen[name] for name in ("similarity", "coverage", "name_similarity")}
         if "alignment" in self.checks and lexicon is not None:
             values["alignment"] = pair_align.scores(
                 lexicon, ids.gather(at).to_list(), both, source.to_list(), target.to_list()
@@ -304,7 +306,7 @@ class PairQuality(ScoreStep):
         if self.strict and not result.all() and check != "negation":
             tag = min(tag for tag, ok in known.items() if not ok)
             raise StepError(
-                f"pair_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' to leave such rows unscored"
+                f"translation_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' to leave such rows unscored"
             )
         return result
 
@@ -312,7 +314,7 @@ class PairQuality(ScoreStep):
         encoder: Encoder = context.model(self.encoder or "")
         if not getattr(encoder, "absolute", True):
             raise StepError(
-                f"pair_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another encoder here, and that one in the step "
+                f"translation_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another encoder here, and that one in the step "
                 "'similarity' with 'measure: margin'"
             )
         return encoder

@@ -1,9 +1,9 @@
-"""Two files that were joined line by line drift apart where one has a line too many: from there on each source stands beside a neighbour's
+"""Two files that were joined line by line misalignment apart where one has a line too many: from there on each source stands beside a neighbour's
 target, and it is told once, with the shift and the rows, not row by row.
 
 Seen from any one row such a pair is just wrong; seen over many rows, each target fits the source k rows further on, always the same k. What
 fits is told by lengths, by numbers and names that stand on both sides, and by an encoder if there is one. The path through the shifts that explains all rows
-best is found by the Viterbi algorithm (states: the shifts; a change costs as much as :attr:`Drift.change` says), as lengths alone were
+best is found by the Viterbi algorithm (states: the shifts; a change costs as much as :attr:`Misalignment.change` says), as lengths alone were
 used to align sentences by Gale and Church 1993.
 """
 
@@ -56,7 +56,7 @@ class _Range:
     """How much better each row fits so, in nats."""
 
 
-class Drift(GlobalStep):
+class Misalignment(GlobalStep):
     """Finds stretches of rows whose targets belong to sources a constant number of rows away.
 
     Score ``shift``: 0 where a row stands beside its own other side, k where its target belongs to the source of the row k
@@ -64,7 +64,7 @@ class Drift(GlobalStep):
     to compare with). Attribute ``state``: ``shifted``, or ``disordered`` in stretches where nothing near fits. A warning tells each stretch. Put it before steps that drop rows: afterwards neighbours are not neighbours any more.
     """
 
-    tag: ClassVar[str] = "drift"
+    tag: ClassVar[str] = "misalignment"
     assesses: ClassVar[str] = "shift"
     compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS,)
@@ -89,7 +89,7 @@ class Drift(GlobalStep):
     change: Decision[Annotated[float, Field(gt=0)]] = 15.0
     """What a change of shift costs, in nats: higher finds less and is surer."""
     action: Decision[Literal["report", "drop"]] = "report"
-    """``report`` warns and keeps all rows; ``drop`` also drops the rows of the stretches (``drift``)."""
+    """``report`` warns and keeps all rows; ``drop`` also drops the rows of the stretches (``misalignment``)."""
 
     def check(self, kind: Kind) -> list[str]:
         if self.between == "sides" and kind is not Kind.PARALLEL:
@@ -173,7 +173,7 @@ class Drift(GlobalStep):
             yield pa.table(
                 {
                     "keep": pa.array([not one for one in gone], pa.bool_()),
-                    "reason": pa.array(["drift" if one else None for one in gone], pa.string()),
+                    "reason": pa.array(["misalignment" if one else None for one in gone], pa.string()),
                     "shift": pa.array(part, from_pandas=True),
                     "state": pa.array(state, pa.string()),
                 }
@@ -204,9 +204,13 @@ class Drift(GlobalStep):
         source, one, other = name.split("\t")
         for number, each in enumerate(found):
             if number == _WARNINGS:
-                context.warn(f"drift: '{source}' ({one}→{other}): {len(found) - number} more stretches are shifted")
+                context.warn(
+                    f"misalignment: '{source}' ({one}→{other}): {len(found) - number} more stretches are shifted"
+                )
                 break
-            where = f"drift: '{source}' ({one}→{other}): rows {each.first + 1:,} to {each.last + 1:,} of {rows:,}"
+            where = (
+                f"misalignment: '{source}' ({one}→{other}): rows {each.first + 1:,} to {each.last + 1:,} of {rows:,}"
+            )
             if each.shift is None:
                 context.warn(
                     f"{where} are out of order: no target fits a source within {self.max_shift} rows ({each.gain:.1f} nats a row against their own); look at "

@@ -1,9 +1,9 @@
-"""``imbalance``: a model knows one language best, so its answer there, translated, is better than what it says itself elsewhere.
+"""``language_imbalance``: a model knows one language best, so its answer there, translated, is better than what it says itself elsewhere.
 
 The candidates are a model's own answers to one item in several languages, and their translations, made by the steps before
 (``respond`` on parallel prompts, then ``translate: {fields: [response]}``). In every other language the translated answer of the
 dominant one is chosen over the direct answer; mirrored, the dominant language's direct answer over the translated one.
-Language Imbalance Driven Rewarding, Yang et al. 2024 (arXiv 2410.08964).
+Language LanguageImbalance Driven Rewarding, Yang et al. 2024 (arXiv 2410.08964).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from curate.rows.languages import base
 from curate.steps import Context, GatherStep, NewRows, Rows
 
 
-class Imbalance(GatherStep):
+class LanguageImbalance(GatherStep):
     """Preference rows out of the distance between a model's best language and its others.
 
-    Prompt and language are those of the direct answer. Attributes: ``imbalance.side`` (``other``: the translated answer is chosen;
-    ``mirrored``: the direct answer in the dominant language is), ``imbalance.answered_by``, ``imbalance.round``. Scores: ``imbalance.length_ratio``
-    and, with ``by``, ``imbalance.margin``. Parents: the chosen and the rejected row.
+    Prompt and language are those of the direct answer. Attributes: ``language_imbalance.side`` (``other``: the translated answer is chosen;
+    ``mirrored``: the direct answer in the dominant language is), ``language_imbalance.answered_by``, ``language_imbalance.round``. Scores: ``language_imbalance.length_ratio``
+    and, with ``by``, ``language_imbalance.margin``. Parents: the chosen and the rejected row.
     """
 
-    tag: ClassVar[str] = "imbalance"
+    tag: ClassVar[str] = "language_imbalance"
     version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT})
     summary: ClassVar[str] = "Preference rows: the dominant language's answer, translated, over the model's direct one"
@@ -68,7 +68,7 @@ class Imbalance(GatherStep):
         seen = Seen.of(rows, look, context)
         if seen.keys and not any(one.translated for entries in seen.keys.values() for one in entries):
             context.warn(
-                f"imbalance: no answer is a translation; put 'translate: {{to: […, {self.dominant}], fields: [response]}}' before it"
+                f"language_imbalance: no answer is a translation; put 'translate: {{to: […, {self.dominant}], fields: [response]}}' before it"
             )
         pairs: list[Two] = []
         for language, entries in seen.prompts(most=64):

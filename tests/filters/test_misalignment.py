@@ -1,4 +1,4 @@
-"""Drift: rows shifted against each other are told once, with the shift and where; in one shard or many, with or without an encoder."""
+"""Misalignment: rows shifted against each other are told once, with the shift and where; in one shard or many, with or without an encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from curate.catalog.params import Mark
 from curate.rows import Kind
-from filters.drift import Drift
+from filters.misalignment import Misalignment
 
 # Words of a made-up language on both sides: lengths go together, nothing else does.
 SYLLABLES = {
@@ -46,7 +46,13 @@ def shift(rows: Sequence[tuple[str, str]], by: int, start: int) -> list[tuple[st
 
 
 def decide(
-    step: Drift, make: Any, rows: Sequence[tuple[str, str]], tag: str, context: Any, folder: Path, shards: int = 1
+    step: Misalignment,
+    make: Any,
+    rows: Sequence[tuple[str, str]],
+    tag: str,
+    context: Any,
+    folder: Path,
+    shards: int = 1,
 ) -> list[dict[str, Any]]:
     paths = []
     for number, at in enumerate(np.array_split(np.arange(len(rows)), shards)):
@@ -65,7 +71,7 @@ def test_a_constant_shift_is_told_once_with_its_place(
     make: Any, context: Any, tmp_path: Path, tag: str, by: int
 ) -> None:
     rows = shift(pairs(300, tag), by, 120)
-    found = decide(Drift(), make, rows, tag, context, tmp_path)
+    found = decide(Misalignment(), make, rows, tag, context, tmp_path)
     shifts = [row["shift"] for row in found]
     assert shifts[:110] == [0.0] * 110
     assert sum(one == by for one in shifts[130:290]) >= 155
@@ -77,21 +83,21 @@ def test_a_constant_shift_is_told_once_with_its_place(
 
 def test_rows_in_step_are_left_alone_in_every_script(make: Any, context: Any, tmp_path: Path) -> None:
     for tag in ("ru", "th", "ar"):
-        found = decide(Drift(action="drop"), make, pairs(300, tag, numbers=False), tag, context, tmp_path)
+        found = decide(Misalignment(action="drop"), make, pairs(300, tag, numbers=False), tag, context, tmp_path)
         assert [row["shift"] for row in found] == [0.0] * 300
         assert all(row["keep"] and row["reason"] is None and row["state"] is None for row in found)
     assert context.warnings == []
 
 
 def test_lengths_alone_are_enough(make: Any, context: Any, tmp_path: Path) -> None:
-    found = decide(Drift(), make, shift(pairs(300, "th", numbers=False), 2, 100), "th", context, tmp_path)
+    found = decide(Misalignment(), make, shift(pairs(300, "th", numbers=False), 2, 100), "th", context, tmp_path)
     assert sum(row["shift"] == 2 for row in found[110:290]) >= 170
 
 
 def test_how_rows_are_cut_into_shards_changes_nothing(make: Any, context: Any, tmp_path: Path) -> None:
     rows = shift(pairs(240, "ru"), -1, 90)
-    whole = decide(Drift(), make, rows, "ru", context, tmp_path)
-    assert decide(Drift(), make, rows, "ru", context, tmp_path, shards=7) == whole
+    whole = decide(Misalignment(), make, rows, "ru", context, tmp_path)
+    assert decide(Misalignment(), make, rows, "ru", context, tmp_path, shards=7) == whole
 
 
 def test_rows_in_no_order_are_told_as_such(make: Any, context: Any, tmp_path: Path) -> None:
@@ -103,10 +109,10 @@ def test_rows_in_no_order_are_told_as_such(make: Any, context: Any, tmp_path: Pa
         *((source, target) for (source, _), target in zip(rows[150:280], targets, strict=True)),
         *rows[280:],
     ]
-    found = decide(Drift(action="drop"), make, spoilt, "ru", context, tmp_path)
+    found = decide(Misalignment(action="drop"), make, spoilt, "ru", context, tmp_path)
     assert sum(row["state"] == "disordered" for row in found[150:280]) >= 115
     assert all(row["keep"] for row in found[:140] + found[290:])
-    assert {row["reason"] for row in found if not row["keep"]} == {"drift"}
+    assert {row["reason"] for row in found if not row["keep"]} == {"misalignment"}
     assert "out of order" in context.warnings[0]
 
 
@@ -129,11 +135,11 @@ class Meaning:
 def test_an_encoder_sees_what_lengths_do_not(make: Any, work_context: Any, tmp_path: Path) -> None:
     context = work_context(models={"meaning": Meaning()})
     rows = shift([(f"a{at + 1000}", f"я{at + 1000}") for at in range(200)], 3, 80)
-    blind = decide(Drift(), make, rows, "ru", context, tmp_path)
+    blind = decide(Misalignment(), make, rows, "ru", context, tmp_path)
     # Numbers would tell; letters and digits glued together are none.
     assert len(blind) == 200
     context.warnings.clear()
-    found = decide(Drift(encoder="meaning"), make, rows, "ru", context, tmp_path)
+    found = decide(Misalignment(encoder="meaning"), make, rows, "ru", context, tmp_path)
     assert sum(row["shift"] == 3 for row in found[85:190]) >= 100
     assert len(context.warnings) == 1
 
@@ -148,23 +154,25 @@ def test_children_are_compared_with_their_parents(make: Any, work_context: Any, 
     ]
     context = work_context(parents=parents)
     made = make(Kind.DOCUMENT, [*moved, {"language": "ru", "text": "сирота"}])
-    pq.write_table(Drift().summarize(made, context), tmp_path / "one.parquet")
-    found = next(iter(Drift().decide([tmp_path / "one.parquet"], context)))["shift"].to_pylist()
+    pq.write_table(Misalignment().summarize(made, context), tmp_path / "one.parquet")
+    found = next(iter(Misalignment().decide([tmp_path / "one.parquet"], context)))["shift"].to_pylist()
     assert sum(one == 1 for one in found[65:195]) >= 125
     assert found[-1] is None
 
 
 def test_few_rows_and_none_are_not_assessed(make: Any, context: Any, tmp_path: Path) -> None:
-    assert [row["shift"] for row in decide(Drift(), make, pairs(12, "ru"), "ru", context, tmp_path)] == [None] * 12
-    assert list(Drift().decide([], context)) == []
+    assert [row["shift"] for row in decide(Misalignment(), make, pairs(12, "ru"), "ru", context, tmp_path)] == [
+        None
+    ] * 12
+    assert list(Misalignment().decide([], context)) == []
     empty = make(Kind.PARALLEL, [])
-    pq.write_table(Drift().summarize(empty, context), tmp_path / "empty.parquet")
-    assert next(iter(Drift().decide([tmp_path / "empty.parquet"], context))).num_rows == 0
+    pq.write_table(Misalignment().summarize(empty, context), tmp_path / "empty.parquet")
+    assert next(iter(Misalignment().decide([tmp_path / "empty.parquet"], context))).num_rows == 0
 
 
 def test_parameters_say_what_they_change() -> None:
-    assert {"max_shift", "min_rows", "change", "action"} <= Drift.marked(Mark.DECISION)
-    assert Drift().check(Kind.DOCUMENT) == []
-    assert "parallel" in Drift(between="sides").check(Kind.DOCUMENT)[0]
+    assert {"max_shift", "min_rows", "change", "action"} <= Misalignment.marked(Mark.DECISION)
+    assert Misalignment().check(Kind.DOCUMENT) == []
+    assert "parallel" in Misalignment(between="sides").check(Kind.DOCUMENT)[0]
     with pytest.raises(ValidationError):
-        Drift(max_shift=0)
+        Misalignment(max_shift=0)

@@ -15,8 +15,8 @@ from curate.catalog.params import Mark
 from curate.rows import Kind
 from curate.steps import Rows, StepError
 from curate.steps.models import Alignment, Identified
-from filters.pair_quality import alignment as pair_align
-from filters.pair_quality.step import PairQuality
+from filters.translation_quality import alignment as pair_align
+from filters.translation_quality.step import TranslationQuality
 
 GOOD = [
     ("en", "de", "The shop opens at 9:30 on Saturdays.", "Der Laden öffnet samstags um 9.30 Uhr."),
@@ -43,16 +43,16 @@ def parallel(make: Any, pairs: Sequence[tuple[str, str, str, str]]) -> Rows:
 
 
 def test_good_translations_stay_in_every_script(make: Any, decided: Any, context: Any) -> None:
-    assert decided(PairQuality(), parallel(make, GOOD), context) == [None] * len(GOOD)
+    assert decided(TranslationQuality(), parallel(make, GOOD), context) == [None] * len(GOOD)
 
 
 @pytest.mark.parametrize(
     ("reason", "target"),
     [
-        ("chatter", "Sicher! Hier ist die Übersetzung: Der alte Mann hat 12 Ziegen und wohnt am Fluss."), ("encoding", "Der alte Mann hat 12 Ziegen und wohnt am FluÃŸ."), ("copied", "The old man has 12 goats and lives by the river."),
+        ("commentary", "Sicher! Hier ist die Übersetzung: Der alte Mann hat 12 Ziegen und wohnt am Fluss."), ("encoding", "Der alte Mann hat 12 Ziegen und wohnt am FluÃŸ."), ("copied", "The old man has 12 goats and lives by the river."),
         ("omission", "Der."), ("loop", "Der alte Mann hat 12 Ziegen und wohnt am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss."), ("omission", ""),
         ("left", "The old man has 12 goats and lives by the river. Das heißt: Der alte Mann hat also 12 Ziegen und wohnt am Fluss, wo er immer gern war."),
-        ("script", "Старик держит 12 коз и живёт у реки."), ("pair_quality", "Der alte Mann hat 17 Ziegen und wohnt am Fluss."), ("pair_quality", "Der alte Mann hat 12"),
+        ("script", "Старик держит 12 коз и живёт у реки."), ("translation_quality", "Der alte Mann hat 17 Ziegen und wohnt am Fluss."), ("translation_quality", "Der alte Mann hat 12"),
     ],
 )  # fmt: skip
 def test_each_kind_of_damage_is_dropped_for_its_reason(
@@ -61,14 +61,14 @@ def test_each_kind_of_damage_is_dropped_for_its_reason(
     source = "The old man has 12 goats and lives by the river."
     good = "Der alte Mann hat 12 Ziegen und wohnt am Fluss."
     assert decided(
-        PairQuality(), parallel(make, [("en", "de", source, good), ("en", "de", source, target)]), context
+        TranslationQuality(), parallel(make, [("en", "de", source, good), ("en", "de", source, target)]), context
     ) == [None, reason]
 
 
 def test_every_check_can_be_left_out_and_has_a_column_of_its_own(make: Any, context: Any) -> None:
     rows = parallel(make, [("en", "de", "He has 3 dogs and no {name}.", "Er hat 4 {x} Hunde und")])
-    whole = PairQuality().score(rows, context, None)
-    assert list(whole.columns) == list(PairQuality().columns(Kind.PARALLEL))
+    whole = TranslationQuality().score(rows, context, None)
+    assert list(whole.columns) == list(TranslationQuality().columns(Kind.PARALLEL))
     assert (
         whole["numbers"][0] == 1
         and whole["placeholders"][0] == 0
@@ -83,10 +83,10 @@ def test_every_check_can_be_left_out_and_has_a_column_of_its_own(make: Any, cont
         "repetition": ["loop", "repetition"],
         "length": ["length"],
     }.items():
-        only = PairQuality(checks=(check,)).score(rows, context, None)
+        only = TranslationQuality(checks=(check,)).score(rows, context, None)
         told = {name for name in only.columns if only[name][0] is not None} - {"score", "evidence", "unassessed"}
         assert told == set(columns), check
-        without = PairQuality(checks=tuple(one for one in PairQuality().checks if one != check)).score(
+        without = TranslationQuality(checks=tuple(one for one in TranslationQuality().checks if one != check)).score(
             rows, context, None
         )
         assert all(without[name][0] is None for name in columns)
@@ -96,20 +96,25 @@ def test_every_check_can_be_left_out_and_has_a_column_of_its_own(make: Any, cont
 def test_a_changed_threshold_is_a_decision_and_may_differ_by_language(make: Any, decided: Any, context: Any) -> None:
     assert {
         name
-        for name in PairQuality.model_fields
+        for name in TranslationQuality.model_fields
         if name.startswith(("min_", "max_")) and name not in ("max_chars", "min_pool")
-    } <= PairQuality.marked(Mark.DECISION)
-    assert "min" in PairQuality.marked(Mark.DECISION) and "checks" not in PairQuality.marked(Mark.DECISION)
+    } <= TranslationQuality.marked(Mark.DECISION)
+    assert "min" in TranslationQuality.marked(Mark.DECISION) and "checks" not in TranslationQuality.marked(
+        Mark.DECISION
+    )
     rows = parallel(
         make, [("en", "de", "I have 4 cats.", "Ich habe 5 Katzen."), ("en", "fr", "I have 4 cats.", "J'ai 5 chats.")]
     )
-    assert decided(PairQuality(min=None), rows, context) == [None, None]
-    assert decided(PairQuality(min=None, max_numbers={"de": 0}), rows, context) == ["numbers", None]
-    assert decided(PairQuality(min={"default": 0.999, "fr": None}), rows, context) == ["pair_quality", None]
+    assert decided(TranslationQuality(min=None), rows, context) == [None, None]
+    assert decided(TranslationQuality(min=None, max_numbers={"de": 0}), rows, context) == ["numbers", None]
+    assert decided(TranslationQuality(min={"default": 0.999, "fr": None}), rows, context) == [
+        "translation_quality",
+        None,
+    ]
 
 
 def test_the_evidence_says_what_was_found(make: Any, context: Any) -> None:
-    frame = PairQuality().score(
+    frame = TranslationQuality().score(
         parallel(make, [("en", "de", "I have 4 cats.", "Ich habe 5 Katzen."), GOOD[2]]), context, None
     )
     assert "numbers: 4 / 5" in frame["evidence"][0]
@@ -142,9 +147,9 @@ def test_rows_are_compared_with_their_parents_field_by_field_and_the_worst_count
         chat("de", "Nenne einen Fluss.", "Kein Elternteil."),
     ])  # fmt: skip
     context = work_context(parents=parents)
-    assert decided(PairQuality(), rows, context) == [None, "pair_quality", "copied", None]
-    assert decided(PairQuality(fields=("prompt",)), rows, context) == [None, None, "copied", None]
-    frame = PairQuality().score(rows, context, None)
+    assert decided(TranslationQuality(), rows, context) == [None, "translation_quality", "copied", None]
+    assert decided(TranslationQuality(fields=("prompt",)), rows, context) == [None, None, "copied", None]
+    frame = TranslationQuality().score(rows, context, None)
     assert frame["score"][3] is None and frame["length"][3] is None
 
 
@@ -156,12 +161,12 @@ def test_a_language_without_a_list_is_not_assessed_and_said_so(make: Any, decide
             ("en", "de", "The door is open.", "Die Tür ist offen."),
         ],
     )
-    frame = PairQuality().score(rows, context, None)
+    frame = TranslationQuality().score(rows, context, None)
     assert frame["negation"].to_list() == [None, 0.0]
     assert frame["unassessed"].to_list() == ["negation", None]
     assert any("'sw'" in warning and "1 text" in warning for warning in context.warnings)
-    assert decided(PairQuality(), rows, context) == [None, None]
-    assert decided(PairQuality(require=("negation",)), rows, context) == ["unassessed", None]
+    assert decided(TranslationQuality(), rows, context) == [None, None]
+    assert decided(TranslationQuality(require=("negation",)), rows, context) == ["unassessed", None]
 
 
 class Vectors:
@@ -198,14 +203,14 @@ def test_an_encoder_sees_the_wrong_row_and_the_sentence_that_is_missing(
         ("en", "de", source, "Der Garten hinter unserem Haus ist grün. Die Katze schläft seit Tagen auf dem warmen Ofen."),
         ("en", "de", "The garden is very old.", "Morgen kommt mein Onkel."), ("en", "sw", source, "Bustani ni ya kijani. Mvua ilinyesha wiki nzima."),
     ])  # fmt: skip
-    step = PairQuality(encoder="sense", min_coverage=0.3)
+    step = TranslationQuality(encoder="sense", min_coverage=0.3)
     frame = step.score(rows, context, None)
     assert frame["coverage"][0] == 1 and frame["coverage"][1] < 0.2
     assert frame["similarity"].to_list()[2:] == [0.0, None]
-    assert decided(step, rows, context)[1:3] == ["coverage", "pair_quality"]
+    assert decided(step, rows, context)[1:3] == ["coverage", "translation_quality"]
     assert "similarity" in frame["unassessed"][3]
     with pytest.raises(StepError, match="'sw'"):
-        PairQuality(encoder="sense", strict=True).score(rows, context, None)
+        TranslationQuality(encoder="sense", strict=True).score(rows, context, None)
     encoder.absolute = False
     with pytest.raises(StepError, match="absolute"):
         step.score(rows, context, None)
@@ -225,7 +230,7 @@ def test_an_identifier_is_asked_for_the_target_only(make: Any, decided: Any, wor
     context = work_context(models={"who": Names()})
     rows = parallel(make, [("en", "de", "The dog and the cat sleep in the kitchen.", "Der Hund und die Katze schlafen in der Küche."),
                            ("en", "de", "The dog and the cat sleep in the kitchen.", "De hond en de kat slapen in de keuken, ja.")])  # fmt: skip
-    step = PairQuality(identifier="who")
+    step = TranslationQuality(identifier="who")
     assert decided(step, rows, context) == [None, "language"]
     assert step.score(rows, context, None)["identified"].to_list() == [0.99, 0.0]
 
@@ -275,7 +280,7 @@ def corpus(count: int) -> list[tuple[str, str, str, str]]:
 def test_word_translations_are_learnt_once_and_tell_right_rows_from_wrong_ones(make: Any, work_context: Any) -> None:
     aligner = ByPlace()
     context = work_context(models={"words": aligner})
-    step = PairQuality(checks=("alignment",), aligner="words", min_pool=50, min_alignment=0.5)
+    step = TranslationQuality(checks=("alignment",), aligner="words", min_pool=50, min_alignment=0.5)
     pairs = corpus(300)
     rows = parallel(make, pairs)
     fitted = step.fit(
@@ -300,7 +305,7 @@ def test_word_translations_are_learnt_once_and_tell_right_rows_from_wrong_ones(m
 
 def test_no_row_vouches_for_itself_and_shards_change_nothing(make: Any, work_context: Any) -> None:
     context = work_context(models={"words": ByPlace()})
-    step = PairQuality(checks=("alignment",), aligner="words", min_pool=50)
+    step = TranslationQuality(checks=("alignment",), aligner="words", min_pool=50)
     # Three rows say the same nonsense together: they would teach each other, if they were judged by what they taught.
     pairs = corpus(300)
     rows = parallel(make, pairs)
@@ -331,12 +336,12 @@ def test_too_few_rows_teach_nothing_and_a_word_table_stands_in(make: Any, work_c
             ("en", "fi", "dog cat house river", "leipää kalaa poika äiti"),
         ],
     )
-    poor = PairQuality(checks=("alignment",), aligner="words")
+    poor = TranslationQuality(checks=("alignment",), aligner="words")
     found = poor.score(few, context, poor.fit([poor.sample(few, context)], context))
     assert found["alignment"].null_count() == 12
     assert set(found["unassessed"].to_list()) == {"alignment"}
     assert any("too few" in warning for warning in context.warnings)
-    step = PairQuality(checks=("alignment",), table="dictionary")
+    step = TranslationQuality(checks=("alignment",), table="dictionary")
     frame = step.score(few, context, step.fit([step.sample(few, context)], context))
     assert frame["alignment"][10] > 0.8 and frame["alignment"][11] < 0.3
 
@@ -344,7 +349,7 @@ def test_too_few_rows_teach_nothing_and_a_word_table_stands_in(make: Any, work_c
 def test_a_table_of_other_rows_is_refused(make: Any, work_context: Any) -> None:
     context = work_context()
     context.rows = lambda name: iter([make(Kind.DOCUMENT, [{"language": "en", "text": "dog"}])])
-    step = PairQuality(table="documents")
+    step = TranslationQuality(table="documents")
     with pytest.raises(StepError, match="word table"):
         step.fit([], context)
 
@@ -359,7 +364,7 @@ def test_every_script_has_units_to_align(text: str) -> None:
 
 def test_the_real_aligner_learns_from_its_sample(make: Any, context: Any) -> None:
     pytest.importorskip("systran_align")
-    step = PairQuality(checks=("alignment",), aligner="systran-align", min_pool=100)
+    step = TranslationQuality(checks=("alignment",), aligner="systran-align", min_pool=100)
     pairs = corpus(400)
     rows = parallel(make, pairs)
     fitted = step.fit([step.sample(rows, context)], context)
@@ -374,7 +379,7 @@ def test_the_real_aligner_learns_from_its_sample(make: Any, context: Any) -> Non
 
 # ------------------------------------------------------------------------------------------------------------------- edges
 def test_empty_rows_nulls_and_no_rows_are_borne(make: Any, decided: Any, context: Any) -> None:
-    assert PairQuality().score(parallel(make, []), context, None).height == 0
+    assert TranslationQuality().score(parallel(make, []), context, None).height == 0
     rows = parallel(
         make,
         [
@@ -386,21 +391,21 @@ def test_empty_rows_nulls_and_no_rows_are_borne(make: Any, decided: Any, context
             ("en", "de", "A" * 30_000, "B" * 30_000),
         ],
     )
-    frame = PairQuality().score(rows, context, None)
+    frame = TranslationQuality().score(rows, context, None)
     assert frame["score"].to_list()[:2] == [None, None]
-    assert decided(PairQuality(), rows, context)[:3] == [None, None, "omission"]
+    assert decided(TranslationQuality(), rows, context)[:3] == [None, None, "omission"]
 
 
 def test_wrong_parameters_are_told(make: Any) -> None:
     with pytest.raises(ValidationError, match="leaves out"):
-        PairQuality(checks=("length",), encoder="use-multilingual")
+        TranslationQuality(checks=("length",), encoder="use-multilingual")
     with pytest.raises(ValidationError):
-        PairQuality(checks=())
+        TranslationQuality(checks=())
     with pytest.raises(ValidationError):
-        PairQuality(checks=("lenght",))
-    assert "parallel" in PairQuality(between="sides").check(Kind.SFT)[0]
-    assert "prompt" in PairQuality(fields=("promt",)).check(Kind.SFT)[0]
-    assert PairQuality(fields=("source",)).check(Kind.PARALLEL) == [
+        TranslationQuality(checks=("lenght",))
+    assert "parallel" in TranslationQuality(between="sides").check(Kind.SFT)[0]
+    assert "prompt" in TranslationQuality(fields=("promt",)).check(Kind.SFT)[0]
+    assert TranslationQuality(fields=("source",)).check(Kind.PARALLEL) == [
         "fields: a pair has no choice of fields; leave it out"
     ]
 
@@ -433,14 +438,17 @@ datasets:
   good:
     from: shop
     steps:
-      - drift
-      - pair_quality: {min: MIN}
+      - misalignment
+      - translation_quality: {min: MIN}
 """
     (tmp_path / "catalog.yaml").write_text(catalog.replace("MIN", "0.5"))
     built = curate.build(tmp_path / "catalog.yaml")[0]
     assert built.rows == 62
     rejected = curate.query("select reason, source from good.rejected order by reason", store=tmp_path / ".curate")
-    assert [reason.rpartition(".")[2].rpartition(":")[2] for reason in rejected["reason"]] == ["copied", "pair_quality"]
+    assert [reason.rpartition(".")[2].rpartition(":")[2] for reason in rejected["reason"]] == [
+        "copied",
+        "translation_quality",
+    ]
     assert "29 coins" in rejected["source"][1]
     (tmp_path / "catalog.yaml").write_text(catalog.replace("MIN", "0"))
     assert curate.build(tmp_path / "catalog.yaml")[0].rows == 63

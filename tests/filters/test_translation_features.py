@@ -1,4 +1,4 @@
-"""What the checks of pairs find, one by one: names, negations, markup, broken characters, chatter, ends, lengths, copies and loops."""
+"""What the checks of pairs find, one by one: names, negations, markup, broken characters, commentary, ends, lengths, copies and loops."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.text import boilerplate as chatter
-from filters.pair_quality import features as pair_findings
-from filters.pair_quality import names as pair_names
-from filters.pair_quality.features import CHECKS
+from curate.text import boilerplate as commentary
+from filters.translation_quality import features as pair_findings
+from filters.translation_quality import names as pair_names
+from filters.translation_quality.features import CHECKS
 
 
 def find(source: str, target: str, one: str, other: str) -> dict[str, float]:
@@ -142,7 +142,7 @@ def test_debris_of_all_kinds_is_damage() -> None:
     assert find("He uses an app.", "他用app和web端看书。", "en", "zh")["damage"] == 0
 
 
-# ------------------------------------------------------------------------------------------------------------------ chatter
+# ------------------------------------------------------------------------------------------------------------------ commentary
 @pytest.mark.parametrize(
     ("tag", "said"),
     [("de", "Hier ist die Übersetzung:\nDer Hund schläft."), ("de", "Sure! Here is the German translation: Der Hund schläft."), ("fr", "Voici la traduction : Le chien dort."), ("es", "Lo siento, no puedo traducir esto."), ("ru", "Вот перевод: Собака спит."),
@@ -151,7 +151,7 @@ def test_debris_of_all_kinds_is_damage() -> None:
      ("bn", "দুঃখিত, আমি এটি অনুবাদ করতে পারছি না।"), ("fa", "متأسفم، اما نمی‌توانم ترجمه کنم."), ("he", "הנה התרגום: הכלב ישן."), ("nl", "Hier is de vertaling: De hond slaapt."), ("it", "Ecco la traduzione: Il cane dorme."), ("zu", "Here's what you asked for:\nInja ilele.")],
 )  # fmt: skip
 def test_talk_about_a_translation_is_found_in_many_languages(tag: str, said: str) -> None:
-    assert find("The dog sleeps.", said, "en", tag)["chatter"] == 1
+    assert find("The dog sleeps.", said, "en", tag)["commentary"] == 1
 
 
 def test_an_apology_that_is_translated_is_no_chatter() -> None:
@@ -161,12 +161,12 @@ def test_an_apology_that_is_translated_is_no_chatter() -> None:
             "Es tut mir leid, aber ich kann Ihnen dabei nicht helfen.",
             "en",
             "de",
-        )["chatter"]
+        )["commentary"]
         == 0
     )
-    assert find("Translation: a history", "Übersetzung: eine Geschichte", "en", "de")["chatter"] == 0
-    assert find("Shopping list:\nmilk", "Einkaufsliste:\nMilch", "en", "de")["chatter"] == 0
-    assert find("Sorry, I am late.", "对不起，我迟到了。", "en", "zh")["chatter"] == 0
+    assert find("Translation: a history", "Übersetzung: eine Geschichte", "en", "de")["commentary"] == 0
+    assert find("Shopping list:\nmilk", "Einkaufsliste:\nMilch", "en", "de")["commentary"] == 0
+    assert find("Sorry, I am late.", "对不起，我迟到了。", "en", "zh")["commentary"] == 0
 
 
 # ---------------------------------------------------------------------------------------------------- length, end, copies, loops
@@ -268,7 +268,7 @@ def test_a_name_that_is_another_and_not_the_same_in_another_language_is_told_by_
     ]
     source, target, one, other = (pl.Series([row[column] for row in rows]) for column in range(4))
     unmatched = pair_names.names(source, target, (one.to_list(), other.to_list()))
-    found = pair_names.kinship(unmatched, source, target, np.arange(4), encoder)
+    found = pair_names.name_similarity(unmatched, source, target, np.arange(4), encoder)
     assert np.isnan(found[0]) or found[0] == 1
     assert (found[1], found[2]) == (0, 0)
     assert np.isnan(found[3])
@@ -323,4 +323,4 @@ def test_hostile_texts_cost_no_more_than_their_length() -> None:
 
 
 def test_talk_of_no_rows_is_none() -> None:
-    assert chatter.chatter(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String))[1] == []
+    assert commentary.commentary(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String))[1] == []

@@ -1,6 +1,6 @@
-"""What ``pair_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a model; its speed.
+"""What ``translation_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a model; its speed.
 
-    python benchmarks/pair_quality.py all --data FOLDER         # damage | drift | judged | chatter | speed | all
+    python benchmarks/translation_quality.py all --data FOLDER         # damage | misalignment | judged | commentary | speed | all
 
 Prints Markdown. Pairs are of documents that ``train_pair_quality.py`` has not seen; what the aligner learns from is the other documents' pairs.
 What is missing of the data folder is named and left out.
@@ -37,8 +37,8 @@ from workbench import World, conversation, lines, make_rows, needing, values  # 
 from curate import __version__  # noqa: E402
 from curate.rows import Kind  # noqa: E402
 from curate.steps import Rows  # noqa: E402
-from filters.drift import Drift  # noqa: E402
-from filters.pair_quality.step import PairQuality  # noqa: E402
+from filters.misalignment import Misalignment  # noqa: E402
+from filters.translation_quality.step import TranslationQuality  # noqa: E402
 
 Flags = npt.NDArray[np.bool_]
 WITH: dict[str, dict[str, Any]] = {
@@ -92,7 +92,7 @@ def damage(world: World, data: Path, cap: int) -> None:
     similar = judged_by(world.step("similarity", min=LEAST), rows, world, None)["dropped"].to_numpy()
     dropped: dict[str, Flags] = {f"similarity ({LEAST})": similar}
     for name, parameters in WITH.items():
-        step = PairQuality(**parameters)
+        step = TranslationQuality(**parameters)
         fitted = (
             step.fit([part for part in [step.sample(known, world)] if part is not None], world) if step.fits else None
         )
@@ -124,8 +124,8 @@ def damage(world: World, data: Path, cap: int) -> None:
           [[tag, share(chosen_[good & (other == tag)]), *(share(chosen_[(kinds == name) & (other == tag)]) for name in order[1:])] for tag in sorted(set(other))])  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------------------------ drift
-def drift(world: World, data: Path) -> None:
+# ------------------------------------------------------------------------------------------------------------------ misalignment
+def misalignment(world: World, data: Path) -> None:
     print("\n### Shifted rows")
     groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for pair in [*tatoeba(data / "parallel" / "tatoeba"), *xquad(data / "bench" / "xquad")]:
@@ -153,7 +153,7 @@ def drift(world: World, data: Path) -> None:
 
 
 def _shifts(pairs: Sequence[Pair], world: World) -> list[float | None]:
-    step = Drift()
+    step = Misalignment()
     path = world.scratch / "summary.parquet"
     pq.write_table(step.summarize(rows_of(pairs), world), path)
     shifts: list[float | None] = next(iter(step.decide([path], world)))["shift"].to_pylist()
@@ -193,7 +193,7 @@ def estimated(world: World, folder: Path) -> None:
         first, last = np.quantile(human, (0.25, 0.75))
         every = {"similarity (the step)": judged_by(world.step("similarity"), rows, world, None)}
         for how in ("no model", "aligner", "encoder", "all three"):
-            step = PairQuality(**WITH[how])
+            step = TranslationQuality(**WITH[how])
             fitted = (
                 step.fit([part for part in [step.sample(rows, world)] if part is not None], world)
                 if step.fits
@@ -240,7 +240,7 @@ def graded(world: World, path: Path) -> None:
     letters = np.asarray((rows.text("prompt") + rows.text("response")).str.len_chars(), float)
     found = []
     for how, parameters in WITH.items():
-        step = PairQuality(**parameters)
+        step = TranslationQuality(**parameters)
         fitted = (
             step.fit([part for part in [step.sample(rows, world)] if part is not None], world) if step.fits else None
         )
@@ -273,7 +273,7 @@ def edited(world: World, path: Path) -> None:
     world._parents = parents
     found = []
     for how in ("no model", "encoder"):
-        frame = judged_by(PairQuality(**WITH[how]), rows, world, None)
+        frame = judged_by(TranslationQuality(**WITH[how]), rows, world, None)
         score, dropped = values(frame), frame["dropped"].to_numpy()
         before, after = score[: len(items)], score[len(items) :]
         found.append(
@@ -290,8 +290,8 @@ def edited(world: World, path: Path) -> None:
     table(f"{len(items)} Chinese rows before and after a person's correction", ["models", "AUC", "% after higher", "% equal", "% after lower", "% dropped before", "% dropped after"], found)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------------- chatter
-def chatter(world: World, data: Path) -> None:
+# ---------------------------------------------------------------------------------------------------------------- commentary
+def commentary(world: World, data: Path) -> None:
     print("\n### A translator that talks")
     english = (
         orjson.loads(gzip.decompress((data / "alpaca" / "alpaca_data_en.json.gz").read_bytes()))
@@ -318,12 +318,14 @@ def chatter(world: World, data: Path) -> None:
             parents,
         )
         world._parents = parents
-        frame = judged_by(PairQuality(), rows, world, None)
+        frame = judged_by(TranslationQuality(), rows, world, None)
         reasons = frame["reason"].value_counts().drop_nulls().sort("count", descending=True)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.iter_rows())
-        found.append([name, len(items), share(frame["dropped"].to_numpy()), int((frame["chatter"] > 0).sum()), told])
+        found.append([name, len(items), share(frame["dropped"].to_numpy()), int((frame["commentary"] > 0).sum()), told])
     if found:
-        table("German Alpaca, no model", ["file", "rows", "% dropped", "rows with chatter", "by first reason"], found)
+        table(
+            "German Alpaca, no model", ["file", "rows", "% dropped", "rows with commentary", "by first reason"], found
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------------ speed
@@ -331,7 +333,7 @@ def speed(world: World, data: Path) -> None:
     print("\n### Speed")
     pairs = [pair for pair in good_pairs(data) if pair.corpus != "xquad paragraphs"]
     rows = rows_of(pairs)
-    PairQuality().score(rows_of(pairs[:100]), world, None)
+    TranslationQuality().score(rows_of(pairs[:100]), world, None)
     found = []
     for name, parameters in {
         "all checks without a model": {},
@@ -349,12 +351,12 @@ def speed(world: World, data: Path) -> None:
                 "placeholders",
                 "negation",
                 "encoding",
-                "chatter",
+                "commentary",
             )
         },
     }.items():
         began = time.process_time()
-        PairQuality(**parameters).score(rows, world, None)
+        TranslationQuality(**parameters).score(rows, world, None)
         found.append([name, f"{(time.process_time() - began) / len(rows) * 1e6:.0f}"])
     letters = float(np.mean([len(pair.source) + len(pair.target) for pair in pairs]))
     table(f"{len(pairs):,} pairs of {letters:.0f} characters, both sides together, in {len({pair.target_language for pair in pairs})} languages; one thread", ["checks", "µs of CPU a pair"], found)  # fmt: skip
@@ -362,7 +364,7 @@ def speed(world: World, data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="+", choices=("damage", "drift", "judged", "chatter", "speed", "all"))
+    parser.add_argument("what", nargs="+", choices=("damage", "misalignment", "judged", "commentary", "speed", "all"))
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--cap", type=int, default=12, help="pairs of each kind of damage, corpus and language")
     parser.add_argument("--scratch", type=Path, help="where vectors are kept from run to run")
@@ -374,9 +376,9 @@ def main() -> None:
         world = World(given.scratch or Path(folder), 1)
         for name, run in (
             ("damage", None),
-            ("drift", drift),
+            ("misalignment", misalignment),
             ("judged", judged),
-            ("chatter", chatter),
+            ("commentary", commentary),
             ("speed", speed),
         ):
             if name in given.what or "all" in given.what:

@@ -12,21 +12,21 @@ import polars as pl
 
 from curate.rows import languages
 from curate.steps import Encoder, LanguageIdentifier
-from curate.text import boilerplate as chatter
+from curate.text import boilerplate as commentary
 from curate.text import negation
 from curate.text import number_match as same_numbers
 from curate.text import segmentation as text
 from curate.text.markup import kept
 from curate.text.masks import mask
-from filters.pair_quality import names as pair_names
-from filters.pair_quality import sentence_alignment as pair_sentences
-from filters.pair_quality import shape as pair_shape
-from filters.pair_quality import text as pair_text
+from filters.translation_quality import names as pair_names
+from filters.translation_quality import sentence_alignment as pair_sentences
+from filters.translation_quality import shape as pair_shape
+from filters.translation_quality import text as pair_text
 
 Floats = npt.NDArray[np.float64]
 Check = Literal[
     "length", "sentences", "ending", "copied", "script", "language", "repetition", "numbers", "names", "placeholders", "negation", "encoding",
-    "chatter", "alignment", "similarity",
+    "commentary", "alignment", "similarity",
 ]  # fmt: skip
 CHECKS: tuple[Check, ...] = get_args(Check)
 _MASKED = ("code", "inline_code", "url", "email", "markup", "latex", "placeholder")
@@ -76,7 +76,7 @@ def find(
         values["length"], values["deviation"] = sizes.ratio, sizes.deviation
     if "sentences" in checks:
         values["sentences_source"], values["sentences_target"] = pair_shape.sentence_counts((split[0], split[1]), marks)
-        values["gap"] = np.asarray([one.gap for one in laid], np.float64)
+        values["missing_sentence"] = np.asarray([one.gap for one in laid], np.float64)
     if "ending" in checks:
         values["ending"] = pair_text.endings(source, target, marks)
     if "copied" in checks:
@@ -118,8 +118,8 @@ def find(
         values["negation"] = values["turned"] / np.maximum(parts, 1)
     if "encoding" in checks:
         values["damage"] = pair_text.damage(source, target, both)
-    if "chatter" in checks:
-        values["chatter"], notes["chatter"] = chatter.chatter(source, target)
+    if "commentary" in checks:
+        values["commentary"], notes["commentary"] = commentary.commentary(source, target)
     return found
 
 
@@ -156,11 +156,13 @@ def encoded(
 ) -> dict[str, Floats]:
     """What an encoder says, nan where not assessed: ``similarity``, the cosine of both sides; ``coverage``, the least, over all their
     sentences, of the greatest cosine with a sentence of the other side (or two that follow one another), nan where both have one
-    sentence; the ``gap`` (:mod:`filters.pair_quality.sentence_alignment`); and the ``kinship`` of names without a counterpart (:func:`filters.pair_quality.names.kinship`)."""
-    kinship = np.full(len(source), np.nan)
+    sentence; the ``missing_sentence`` (:mod:`filters.translation_quality.sentence_alignment`); and the ``name_similarity`` of names without a counterpart (:func:`filters.translation_quality.names.name_similarity`)."""
+    name_similarity = np.full(len(source), np.nan)
     if names is not None:
         latin = [np.asarray([pair_names.is_latin(tag) for tag in side], bool) for side in tags]
-        kinship = pair_names.kinship(names, source, target, np.flatnonzero(assessed & latin[0] & latin[1]), encoder)
+        name_similarity = pair_names.name_similarity(
+            names, source, target, np.flatnonzero(assessed & latin[0] & latin[1]), encoder
+        )
     whole, least, gap = (np.full(len(source), np.nan) for _ in range(3))
     at = np.flatnonzero(assessed & (source != "").to_numpy() & (target != "").to_numpy())
     whole[assessed & ~((source != "") & (target != "")).to_numpy()] = 0.0
@@ -187,7 +189,7 @@ def encoded(
         usual = _usual(tags, own)
         laid = pair_sentences.lay((pieces[0], pieces[1]), [usual[row] for row in at.tolist()], vectors)
         gap[at] = [one.gap for one in laid]
-    return {"similarity": whole, "coverage": least, "gap": gap, "kinship": kinship}
+    return {"similarity": whole, "coverage": least, "missing_sentence": gap, "name_similarity": name_similarity}
 
 
 def _usual(tags: tuple[Sequence[str], Sequence[str]], own: Mapping[tuple[str, str], float]) -> list[float]:

@@ -15,7 +15,12 @@ from typing import Literal
 
 import regex
 
-from curate.preferences.vote.answer_phrases import decimal_sign, groups_with_blanks, percent_pattern, words_of
+from curate.preferences.self_consistency.answer_phrases import (
+    decimal_sign,
+    groups_with_blanks,
+    percent_pattern,
+    words_of,
+)
 from curate.rows import languages
 from curate.text.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, NUMBER_WORDS, decimal_digit, han_value, number_words
 from curate.text.segmentation import INVISIBLE

@@ -1,7 +1,7 @@
-"""Learns what ships with ``pair_quality``: the usual lengths of languages, and the weights that make one probability of all findings.
+"""Learns what ships with ``translation_quality``: the usual lengths of languages, and the weights that make one probability of all findings.
 
     python benchmarks/train_pair_quality.py lengths --data FOLDER    # curate/text/data/lengths.yaml
-    python benchmarks/train_pair_quality.py weights --data FOLDER    # filters/pair_quality/data/weights.yaml
+    python benchmarks/train_pair_quality.py weights --data FOLDER    # filters/translation_quality/data/weights.yaml
 
 The weights are a logistic regression between good pairs (TICO-19, XQuAD, Tatoeba, MGSM: the documents not kept for testing) and the same
 pairs damaged in the ways of ``pair_corruptions``, each way with equal weight. No finding may speak for a pair: a weight that comes out
@@ -32,14 +32,14 @@ from workbench import World
 
 from curate.rows import languages
 from curate.text import segmentation as text
-from filters.pair_quality import alignment as pair_align
-from filters.pair_quality import classifier as pair_model
-from filters.pair_quality import features as pair_findings
+from filters.translation_quality import alignment as pair_align
+from filters.translation_quality import classifier as pair_model
+from filters.translation_quality import features as pair_findings
 
 Floats = npt.NDArray[np.float64]
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 LENGTHS = Path(__file__).resolve().parents[1] / "curate" / "pairs" / "data" / "lengths.yaml"
-INTO = Path(__file__).resolve().parents[1] / "filters" / "data" / "pair_quality"
+INTO = Path(__file__).resolve().parents[1] / "filters" / "data" / "translation_quality"
 LOST = 0.015
 RIDGE = 3e-6
 CAP_GOOD = {"xquad paragraphs": 120, "xquad questions": 250, "tatoeba": 250, "tico": 700, "mgsm": 100}
@@ -144,7 +144,12 @@ def findings(
             [model.supports(one) and model.supports(other) for one, other in zip(*both, strict=True)], bool
         )
         seen = pair_findings.encoded(source, target, both, assessed, {}, whole.names, model)
-        found |= {**seen, "gap": np.where(np.isnan(seen["gap"]), found["gap"], seen["gap"])}
+        found |= {
+            **seen,
+            "missing_sentence": np.where(
+                np.isnan(seen["missing_sentence"]), found["missing_sentence"], seen["missing_sentence"]
+            ),
+        }
     found["identified"] = pair_findings.identified(target, both, world.model("fasttext"))
     return found
 
@@ -213,7 +218,7 @@ def write_weights(items: Sequence[tuple[Pair, Pair, int]], found: Mapping[str, F
     good = kind == 0
     names = list(features)
     told = [
-        f"# Weights of filters/pair_quality/classifier.py: for each feature [weight, mean over good pairs]. Learnt by benchmarks/train_pair_quality.py weights from\n# {good.sum():,} good and {(~good).sum():,} damaged pairs ({', '.join(DAMAGES)})\n# of TICO-19, XQuAD, Tatoeba and MGSM, documents not kept for testing; aligner systran-align 3.5.0, encoder universal-sentence-encoder-multilingual-3,\n# identifier lid.176. In each set {LOST:.1%} of the good pairs lie below 0.5."
+        f"# Weights of filters/translation_quality/classifier.py: for each feature [weight, mean over good pairs]. Learnt by benchmarks/train_pair_quality.py weights from\n# {good.sum():,} good and {(~good).sum():,} damaged pairs ({', '.join(DAMAGES)})\n# of TICO-19, XQuAD, Tatoeba and MGSM, documents not kept for testing; aligner systran-align 3.5.0, encoder universal-sentence-encoder-multilingual-3,\n# identifier lid.176. In each set {LOST:.1%} of the good pairs lie below 0.5."
     ]
     told.append(HEAD + "sets:")
     for name in pair_model.SETS:

@@ -1,6 +1,6 @@
 """An answer is as good as the share of samples that come to it: of many answers to one prompt, each votes for what it says in the end.
 
-Self-consistency (Wang et al. 2023), here for preference rows: the score ``vote`` of a row is the share of its final answer, ``pair`` makes
+Self-consistency (Wang et al. 2023), here for preference rows: the score ``self_consistency`` of a row is the share of its final answer, ``pair`` makes
 the most voted chosen and the least voted rejected, and prompts that no answer wins clearly are dropped. With ``across: group`` the answers in
 all languages of one item vote together (cross-lingual consistency): a language's answers are measured by what is said in the others.
 """
@@ -19,9 +19,9 @@ from pydantic import Field, PositiveInt, model_validator
 from curate.catalog.params import Decision, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.preferences.pair.candidates import Candidate, candidates, prompt_keys
-from curate.preferences.vote.answer_phrases import ANSWERS
-from curate.preferences.vote.extract import Form, Found, Reader
-from curate.preferences.vote.numbers import Percent, Sign
+from curate.preferences.self_consistency.answer_phrases import ANSWERS
+from curate.preferences.self_consistency.extract import Form, Found, Reader
+from curate.preferences.self_consistency.numbers import Percent, Sign
 from curate.rows import Kind
 from curate.rows.fields import latest_value
 from curate.rows.kinds import ATTRIBUTES, SCORES
@@ -34,7 +34,7 @@ _WHOLE = 1 << 30
 _NEARLY = 1e-9
 
 
-class Vote(GlobalStep):
+class SelfConsistency(GlobalStep):
     """Counts, over all answers to a prompt, how many come to each final answer.
 
     Scores: ``score`` (the share of the votes that this row's answer has; null where the row has no answer), and for its prompt
@@ -42,7 +42,7 @@ class Vote(GlobalStep):
     reference ``correct`` (1 or 0). Attribute ``answer``: the final answer in the form in which answers are compared.
     """
 
-    tag: ClassVar[str] = "vote"
+    tag: ClassVar[str] = "self_consistency"
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS, ANSWERS)
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED})
@@ -92,7 +92,7 @@ class Vote(GlobalStep):
     """Whether rows stay whose answer is not that of the reference."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Vote:
+    def _fits_together(self) -> SelfConsistency:
         if self.field != "answer" and self.answer != "json":
             raise ValueError("field: it is the name of a value in JSON; write 'answer: json' with it")
         if self.count == "languages" and self.across == "language":
@@ -195,13 +195,13 @@ class Vote(GlobalStep):
         )
         for language, rows, none in missing.iter_rows():
             if rows >= 10 and none > rows / 2:
-                context.warn(f"vote: {none:,} of {rows:,} rows in {language} have no final answer of the form '{self.answer}'; look at "
+                context.warn(f"self_consistency: {none:,} of {rows:,} rows in {language} have no final answer of the form '{self.answer}'; look at "
                              "'answer', 'markers' and 'announced'")  # fmt: skip
         if self.weights is not None and not (frame["weight"].fill_null(0.0) > 0).any():
-            raise StepError(f"vote: no row has a score '{self.weights}' above 0, so nobody has a vote; is the step that gives it before this one?")  # fmt: skip
+            raise StepError(f"self_consistency: no row has a score '{self.weights}' above 0, so nobody has a vote; is the step that gives it before this one?")  # fmt: skip
         if self.across == "group" and self.answer == "text" and frame["language"].n_unique() > 1:
             context.warn(
-                "vote: texts in several languages are hardly ever equal; 'across: group' is for numbers, options and formulas"
+                "self_consistency: texts in several languages are hardly ever equal; 'across: group' is for numbers, options and formulas"
             )
 
     def _voted(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -280,7 +280,7 @@ class Vote(GlobalStep):
                 right = known[key] if gold is not None else None
                 found.append(_is_right(answer, other, [right] if right else []))
             if voted.height and not any(known.values()):
-                context.warn(f"vote: no row has an attribute '{self.gold_attribute}' with an answer of the form '{self.answer}'; nothing is known to be right")  # fmt: skip
+                context.warn(f"self_consistency: no row has an attribute '{self.gold_attribute}' with an answer of the form '{self.answer}'; nothing is known to be right")  # fmt: skip
             return found
         rights = self._rights(context, reader)
         columns = voted.select("item", "language", "answer", "read").iter_rows()
@@ -305,7 +305,7 @@ class Vote(GlobalStep):
                     found.setdefault((item, ""), []).append(right)
         if not found:
             context.warn(
-                f"vote: '{self.gold}' has no answers of the form '{self.answer}'; nothing is known to be right"
+                f"self_consistency: '{self.gold}' has no answers of the form '{self.answer}'; nothing is known to be right"
             )
         return found
 
@@ -317,7 +317,7 @@ class Vote(GlobalStep):
             asked = [_asked(one) for one in candidates(rows)] if rows.kind in self.kinds else [""] * len(rows)
             return named, asked
         if rows.kind not in self.kinds:
-            raise StepError(f"vote: the right answers '{self.gold}' are {rows.kind} rows, which have no final answer; name the attribute that "
+            raise StepError(f"self_consistency: the right answers '{self.gold}' are {rows.kind} rows, which have no final answer; name the attribute that "
                             "holds it ('gold_attribute'), or take sft rows")  # fmt: skip
         given = candidates(rows)
         return [one.answer or None for one in given], [_asked(one) for one in given]

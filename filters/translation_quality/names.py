@@ -115,7 +115,7 @@ _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]{2,}")
 _MOST_NAMES, _MOST_WORDS = 12, 250
 
 
-def kinship(
+def name_similarity(
     unmatched: Unmatched, source: pl.Series, target: pl.Series, at: npt.NDArray[np.int64], encoder: Encoder
 ) -> Floats:
     """The least, over the names without a counterpart, of the greatest cosine with a word of the other side: an encoder knows that Venedig is

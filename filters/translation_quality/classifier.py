@@ -1,6 +1,6 @@
 """All findings about a pair make one number: the probability that it is a good translation, by a logistic model with a few dozen weights.
 
-The weights are data (``data/pair_quality/weights.yaml``) with the script that learnt them; there is a set for each of the things that may be
+The weights are data (``data/translation_quality/weights.yaml``) with the script that learnt them; there is a set for each of the things that may be
 at hand (an aligner, an encoder, both, neither). A finding that could not be made counts as what good pairs have in the mean, so
 that nothing is held against a pair for what could not be assessed.
 """
@@ -33,7 +33,7 @@ class Weights:
 
 
 def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
-    """The features of the model from the findings about pairs (see :mod:`filters.pair_quality.features`); nan where one was not made.
+    """The features of the model from the findings about pairs (see :mod:`filters.translation_quality.features`); nan where one was not made.
 
     Counts are cut off where more says no more; ratios enter as logarithms, shortness and excess apart.
     """
@@ -60,7 +60,7 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "fewer_sentences": np.clip(-ratio, 0, 2),
         "more_sentences": np.clip(ratio, 0, 2),
         "fewer_and_short": np.clip(-ratio, 0, 2) * np.clip(-np.nan_to_num(deviation), 0, 4),
-        "gap": np.clip(get("gap") - 1, 0, 5),
+        "missing_sentence": np.clip(get("missing_sentence") - 1, 0, 5),
         "missing_and_short": np.where(ratio < 0, np.clip(-np.nan_to_num(deviation) - 0.5, 0, 3), 0 * ratio),
         "missing_and_numbers": np.where(ratio < 0, np.clip(np.nan_to_num(lost) + np.nan_to_num(gone) / 2, 0, 2), 0 * ratio),
         "copied": get("copied"),
@@ -75,13 +75,13 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "names_changed": np.clip(np.minimum(gone, new), 0, 2) / many,
         # A name that another script keeps in Latin letters is the source's, or it is wrong.
         "names_foreign": np.where(np.isnan(get("names_foreign")), 0 * new, np.clip(get("names_foreign"), 0, 2)),
-        "names_unrelated": np.where(np.isnan(get("kinship")), 0 * get("similarity"), np.clip(0.5 - get("kinship"), 0, 0.2)),
+        "names_unrelated": np.where(np.isnan(get("name_similarity")), 0 * get("similarity"), np.clip(0.5 - get("name_similarity"), 0, 0.2)),
         "names_missing": np.clip(np.abs(gone - new), 0, 3) / many,
         "placeholders": 1 - get("placeholders"),
         "negation": np.clip(4 * get("negation"), 0, 2),
         "turned": np.clip(get("turned"), 0, 2),
         "damage": np.log1p(np.clip(get("damage"), 0, 20)),
-        "chatter": get("chatter"),
+        "commentary": get("commentary"),
         "ending": 1 - get("ending"),
         "alignment": 1 - get("alignment"),
         "unaligned": np.clip(0.25 - get("alignment"), 0, 0.25),
@@ -97,7 +97,7 @@ ALIGNED = ("alignment", "unaligned")
 ENCODED = ("names_unrelated", "similarity", "dissimilar", "coverage", "uncovered", "missing_uncovered")
 
 
-WEIGHTS = DataFile("filters.pair_quality", "data/weights.yaml")
+WEIGHTS = DataFile("filters.translation_quality", "data/weights.yaml")
 
 
 @cache

@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 
 import regex
 
-from curate.preferences.vote.answer_phrases import load_words
-from curate.preferences.vote.normalize import normal
+from curate.preferences.self_consistency.answer_phrases import load_words
+from curate.preferences.self_consistency.normalize import normal
 from curate.rows import languages
 
 NAMES = "ABCDEFGHIJ"

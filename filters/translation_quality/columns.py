@@ -9,24 +9,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from filters.pair_quality import classifier as pair_model
-from filters.pair_quality.features import Findings
+from filters.translation_quality import classifier as pair_model
+from filters.translation_quality.features import Findings
 
 Floats = npt.NDArray[np.float64]
 # Column → which end is the bad one. `length` is bad at both.
 WORST: Mapping[str, Literal["min", "max"]] = {
-    "score": "min", "sentences": "min", "gap": "max", "ending": "min", "copied": "max", "left": "max", "script": "min", "identified": "min", "loop": "max",
-    "repetition": "max", "numbers": "max", "names": "max", "placeholders": "min", "negation": "max", "encoding": "max", "chatter": "max",
-    "alignment": "min", "similarity": "min", "kinship": "min", "coverage": "min",
+    "score": "min", "sentences": "min", "missing_sentence": "max", "ending": "min", "copied": "max", "left": "max", "script": "min", "identified": "min", "loop": "max",
+    "repetition": "max", "numbers": "max", "names": "max", "placeholders": "min", "negation": "max", "encoding": "max", "commentary": "max",
+    "alignment": "min", "similarity": "min", "name_similarity": "min", "coverage": "min",
 }  # fmt: skip
 COLUMNS = ("score", "length", *(name for name in WORST if name != "score"))
 ABOUT = {"identified": "language"}
 """Columns that are not called as their check: ``language`` is the row's."""
 _ANY = float("inf")
 _SPEAKS: Mapping[str, tuple[float, float]] = {
-    "length": (0.6, 1.8), "sentences": (0.75, _ANY), "gap": (0, 2.5), "ending": (1, _ANY), "copied": (0, 0.3), "script": (0.6, _ANY), "identified": (0.3, _ANY), "loop": (0, 2.9),
-    "placeholders": (1, _ANY), "negation": (0, 0), "encoding": (0, 0), "numbers": (0, 0), "names": (0, 0), "chatter": (0, 0), "alignment": (0.25, _ANY),
-    "similarity": (0.5, _ANY), "kinship": (0.42, _ANY), "coverage": (0.4, _ANY),
+    "length": (0.6, 1.8), "sentences": (0.75, _ANY), "missing_sentence": (0, 2.5), "ending": (1, _ANY), "copied": (0, 0.3), "script": (0.6, _ANY), "identified": (0.3, _ANY), "loop": (0, 2.9),
+    "placeholders": (1, _ANY), "negation": (0, 0), "encoding": (0, 0), "numbers": (0, 0), "names": (0, 0), "commentary": (0, 0), "alignment": (0.25, _ANY),
+    "similarity": (0.5, _ANY), "name_similarity": (0.42, _ANY), "coverage": (0.4, _ANY),
 }  # fmt: skip
 """What is told as evidence: values below the first or above the second."""
 
