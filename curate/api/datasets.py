@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from curate.catalog import Catalog, CatalogError, catalog_schema, find_store
 from curate.catalog import load_catalog as _load
 from curate.catalog.suggestions import nearest
-from curate.engine.build import Built, build_datasets, make_plan
+from curate.engine.build import build_datasets, make_plan
+from curate.engine.dataset import Built
+from curate.engine.planning.models import bound_model
 from curate.engine.planning.plan import Plan
-from curate.engine.planning.runner import bound_model
 from curate.engine.progress import Progress
 from curate.engine.store.copies import note_copy
 from curate.engine.store.shards import Cuts

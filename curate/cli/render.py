@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curate.engine.build import Built
+    from curate.engine.dataset import Built
     from curate.engine.funnel import Funnel
     from curate.engine.store.diff import Difference
     from curate.engine.store.history import Entry
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def tell_all(built: Sequence[Built]) -> None:
     """What several builds came to: one at length, more than one in a line each, with where the rest is said."""
-    fresh = [one for one in built if one.fresh]
-    if len(fresh) < 2:
+    changed = [one for one in built if one.changed]
+    if len(changed) < 2:
         for one in built:
             tell(one)
         return
     width = max(len(one.dataset) for one in built)
     for one in built:
-        if not one.fresh:
+        if not one.changed:
             print(f"{one.dataset.ljust(width)}  {one.rows:>7,} rows, nothing to do")
             continue
         reasons = [reasons for _, counts in one.funnel.steps for reasons in counts.values()]
@@ -37,10 +37,10 @@ def tell_all(built: Sequence[Built]) -> None:
         told += [_many(calls, "model call")] if calls else []
         told += [_many(len(one.warnings), "warning")] if one.warnings else []
         print(f"{one.dataset.ljust(width)}  {one.rows:>7,} rows: {', '.join(told)}")
-    for one in fresh:
+    for one in changed:
         for message in one.alarms:
             print(f"! alarm: {one.dataset}: {message}")
-    for message in dict.fromkeys(message for one in fresh for message in one.mended):
+    for message in dict.fromkeys(message for one in changed for message in one.mended):
         print(f"! {message}")
     print("steps, languages and warnings of one: curate show NAME")
 
@@ -50,7 +50,7 @@ def _many(count: int, thing: str) -> str:
 
 
 def tell(built: Built) -> None:
-    if not built.fresh:
+    if not built.changed:
         print(f"{built.dataset}: nothing to do, version {built.version} ({built.rows:,} rows) is up to date")
         return
     print(f"\n{built.dataset} {built.version}: {built.rows:,} rows in {built.seconds:.1f} s\n{built.path}")

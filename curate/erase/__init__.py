@@ -17,7 +17,8 @@ from curate.caches import empty_logs, settle
 from curate.catalog import Catalog
 from curate.catalog.forgotten import read_forgotten, remember_to_forget
 from curate.catalog.suggestions import nearest
-from curate.engine.build import Built, build_datasets
+from curate.engine.build import build_datasets
+from curate.engine.dataset import Built
 from curate.engine.progress import Progress
 from curate.engine.store.gc import discard
 from curate.engine.store.integrity import read_sealed, seal

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from curate.engine.build import parse_bytes
+from curate.engine.resources import parse_bytes
 from curate.engine.store.store import Store
 from curate.errors import QueryError
 from curate.sql.process import Ended, Process, TimeOver

@@ -180,7 +180,7 @@ def test_secrets_reach_neither_store_nor_keys(load, tmp_path, registry, monkeypa
     first = curate.build(load(GOOD), registry=registry)[0]
     monkeypatch.setenv("SERVER", "http://user:other@host")
     again = curate.build(load(GOOD), registry=registry)[0]
-    assert first.version == again.version and not again.fresh
+    assert first.version == again.version and not again.changed
     for path in (tmp_path / ".curate").rglob("*"):
         assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
 

@@ -49,7 +49,7 @@ def test_building_again_runs_nothing_and_says_so(house):
     plan = house.plan()
     assert plan.idle and str(plan) == f"duo: up to date, version {first.version}"
     [second] = house.build()
-    assert not second.fresh and second.version == first.version and house.ran() == []
+    assert not second.changed and second.version == first.version and house.ran() == []
 
 
 def test_a_threshold_decides_again_without_scoring(house):
@@ -117,7 +117,7 @@ def test_names_addresses_and_batch_sizes_rerun_nothing(house):
     house.catalog["models"] = {"measure": {"use": "counter", "address": "elsewhere"}}
     house.letters.update(model="measure", batch=512)
     [second] = house.build()
-    assert house.ran() == [] and second.version == first.version and not second.fresh
+    assert house.ran() == [] and second.version == first.version and not second.changed
 
 
 def test_another_model_reruns_its_step_and_says_why(house):
@@ -256,7 +256,7 @@ def test_garbage_is_what_no_last_build_stands_on(house):
     assert house.query("SELECT count(*) FROM duo").item() == kept
     house.ran()
     [again] = house.build()
-    assert not again.fresh and house.ran() == []
+    assert not again.changed and house.ran() == []
 
 
 def test_verify_notices_a_changed_byte_and_a_lost_file(house):

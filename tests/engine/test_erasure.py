@@ -109,7 +109,7 @@ def test_no_byte_of_a_forgotten_row_is_left(home, language):
     for other in SECRETS.values():
         assert bool(lies(home.store.root, other)) == (other != secret)
     [first, second] = curate.build(home.file)
-    assert not first.fresh and not second.fresh and len(home.calls) == calls
+    assert not first.changed and not second.changed and len(home.calls) == calls
 
 
 def test_a_row_of_which_nothing_could_be_made_goes_by_what_it_says_or_by_the_answer(home):

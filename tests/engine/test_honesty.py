@@ -133,7 +133,7 @@ def test_each_dataset_stands_on_its_own_results_and_warnings(house):
     collect_garbage(house.store)
     house.ran()
     [again] = house.build("two")
-    assert not again.fresh and house.ran() == []
+    assert not again.changed and house.ran() == []
 
 
 def test_spoilt_scores_are_scored_again(house):
@@ -163,7 +163,7 @@ def test_going_back_to_an_earlier_catalog_moves_latest_and_says_so(house):
     house.letters["min"] = 12
     assert "point 'latest' at a version that is already there" in str(house.plan()) and not house.plan().idle
     [third] = house.build()
-    assert third.version == first.version != second.version and third.fresh
+    assert third.version == first.version != second.version and third.changed
     assert house.store.resolve("duo") == first.version
     assert house.plan().idle
 

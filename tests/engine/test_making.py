@@ -147,7 +147,7 @@ def test_a_gathering_step_sees_every_row_of_every_shard(house):
     assert rows == {word: float(every.count(word)) for word in set(every) if every.count(word) > 1}
     house.ran()
     [again] = house.build()
-    assert again.version == built.version and not again.fresh
+    assert again.version == built.version and not again.changed
 
 
 def test_a_step_may_look_into_another_dataset_and_runs_again_when_that_changes(house):
@@ -284,5 +284,5 @@ def test_a_step_may_say_itself_that_a_row_was_lost_in_passing(house, registry):
     assert house.build()[0].version == first.version
     (house.folder / "up").touch()
     [last] = house.build()
-    assert last.rows == 120 and not house.build()[0].fresh
+    assert last.rows == 120 and not house.build()[0].changed
     assert verify_version(house.store, "copies", last.version) == []

@@ -593,7 +593,7 @@ def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_ag
     moved = catalog.parent / "moved.yaml"
     file.rename(moved)
     catalog.write_text(catalog.read_text().replace("/encoder.yaml", "/moved.yaml"))
-    assert not curate.build(catalog)[0].fresh
+    assert not curate.build(catalog)[0].changed
     # Other thresholds: decided again, no text encoded.
     data = yaml.safe_load(moved.read_text())
     data["pairs"]["en-de"]["threshold"] = 0.99

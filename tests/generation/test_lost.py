@@ -155,7 +155,7 @@ def check(house, tmp_path, steps, fault: Reply, *, source=None) -> None:
         assert asked_rows(server) == list(LOST)
         assert not [warning for warning in third.warnings if "trouble" in warning or "failed" in warning]
         [fourth] = curate.build(catalog, "made")
-        assert not fourth.fresh and fourth.version == third.version and asked_rows(server) == []
+        assert not fourth.changed and fourth.version == third.version and asked_rows(server) == []
         assert curate.plan(catalog, "made").idle
     assert third.version == sound(house, tmp_path, steps, source=source) != first.version
 
@@ -249,7 +249,7 @@ def test_what_failed_for_good_is_asked_again_only_if_somebody_says_so(house, tmp
         assert second.rows == 3 and asked_rows(server) == [5], (
             "what failed for good is not asked again beside what was lost"
         )
-        assert not curate.build(catalog)[0].fresh and asked_rows(server) == []
+        assert not curate.build(catalog)[0].changed and asked_rows(server) == []
         # Nor does it get better by being asked again, as long as the server says the same.
         [third] = curate.build(catalog, retry_failed=True)
         assert third.version == second.version and asked_rows(server) == [1, 2, 3, 4, 6]

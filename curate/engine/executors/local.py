@@ -10,41 +10,17 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
-from typing import Any, Protocol
+from typing import Any
 
-from curate.catalog import RunConfig
+from curate.engine.executors.base import Report
 from curate.engine.executors.context import close_models
 from curate.engine.tasks.run import perform
 from curate.engine.tasks.task import Setting, Task
 from curate.errors import ExecutorError
-
-Report = Callable[[str, int], None]
-
-
-class Executor(Protocol):
-    """Where tasks are done."""
-
-    def run(self, tasks: Sequence[Task], report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yields (index of the task, its result) as they finish; calls ``report(stage, rows)`` on progress."""
-        ...
-
-    def close(self) -> None:
-        """Ends all workers."""
-        ...
-
-
-def choose_executor(run: RunConfig, setting: Setting) -> Executor:
-    """The executor that ``run:`` asks for; nothing is started before there is work."""
-    if run.executor == "ray":
-        from curate.engine.executors.ray import RayExecutor
-
-        return RayExecutor(setting, run)
-    workers = run.workers or len(os.sched_getaffinity(0))
-    return InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)
 
 
 class InlineExecutor:

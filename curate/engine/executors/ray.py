@@ -21,7 +21,7 @@ from typing import Any
 from curate._version import __version__
 from curate.caches import empty_logs, machine, node_folder, settle
 from curate.catalog import RunConfig
-from curate.engine.executors.local import Report
+from curate.engine.executors.base import Report
 from curate.engine.executors.ray_cluster import Cluster
 from curate.engine.store.store import Store
 from curate.engine.tasks.task import Setting, Task

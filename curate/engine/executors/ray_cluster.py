@@ -207,7 +207,7 @@ def keep_connected(run: RunConfig) -> Iterator[None]:
 
 def place(asked: RayPlace, cpus: float) -> dict[str, Any]:
     """What a process reserves, as Ray's options say it."""
-    from curate.engine.build import parse_bytes
+    from curate.engine.resources import parse_bytes
 
     options: dict[str, Any] = {
         "num_cpus": cpus if asked.cpus is None else asked.cpus,

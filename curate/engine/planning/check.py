@@ -10,7 +10,7 @@ from typing import Any
 from curate.catalog import Catalog, CatalogError, Dataset, Mark, Reference, StepUse
 from curate.catalog.document import Problem
 from curate.catalog.params import Role
-from curate.engine.planning.runner import bound_model
+from curate.engine.planning.models import bound_model
 from curate.errors import CurateError
 from curate.rows import Kind
 from curate.steps import GatherStep, Model, RowStep, Source, Step

@@ -7,35 +7,15 @@ models are kept by what was asked, so rows that stay cost no call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import polars as pl
-import pyarrow as pa
-
+from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest
-from curate.engine.store.shards import Shard, write_shard
-from curate.engine.tasks.task import Task, Work
-
-if TYPE_CHECKING:
-    from curate.engine.planning.runner import Runner
-
-
-def forget(work: Work, folder: Path) -> dict[str, Any]:
-    """A shard without forgotten rows; no shard where there are none, for then the shard itself goes on."""
-    table = work.shard()
-    ids = pl.Series(table["id"].combine_chunks())
-    gone = ids.is_in(pl.Series(sorted(work.payload["rows"]), dtype=pl.String).implode())
-    work.tick(table.num_rows)
-    if not gone.any():
-        return {"same": True, "shards": []}
-    left = table.filter(pa.array((~gone).to_list(), pa.bool_()))
-    shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
-    return {"same": False, "shards": shards}
+from curate.engine.store.shards import Shard
+from curate.engine.tasks.task import Task
 
 
 def without_forgotten(
-    runner: Runner, stage: str, shards: Sequence[Shard], source: str | None = None
+    runner: TaskRunner, stage: str, shards: Sequence[Shard], source: str | None = None
 ) -> list[Shard] | None:
     """These shards without the rows that the catalog says must be forgotten; None while that is not known (a plan).
 
@@ -43,7 +23,7 @@ def without_forgotten(
         source: the source they were read from: what was left out while it was read is not looked for. In shards that a step made no
             row of any source is.
     """
-    forgotten = runner.catalog.forgotten
+    forgotten = runner.context.catalog.forgotten
     left_out = forgotten.of.values() if source is None else [forgotten.of.get(source, frozenset())]
     rows = sorted(forgotten.rows.difference(*left_out))
     if not rows or not shards:
@@ -55,7 +35,7 @@ def without_forgotten(
         full = {**recipe, "input": [shard.digest, shard.places]}
         payload = {"shard": shard.path, "rows": rows}
         tasks.append(Task("forget", label, "forget", digest(full), full, shard.rows, payload))
-    results = runner.do({label: ("forget", recipe, tasks)})[label]
+    results = runner.run_tasks({label: ("forget", recipe, tasks)})[label]
     left: list[Shard] = []
     for shard, task, result in zip(shards, tasks, results, strict=True):
         if result is None:

@@ -12,69 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from curate.engine.store.fingerprint import digest
-from curate.engine.store.shards import Shard, write_shard
+from curate.catalog import Catalog
 from curate.engine.store.store import Store
-from curate.engine.tasks.task import Task, Work
 from curate.errors import DamagedError
-from curate.rows.ids import hash_texts
-
-if TYPE_CHECKING:
-    from curate.catalog import Catalog
-    from curate.engine.planning.runner import Runner
 
 FOLDS = 4
 # Of Student's distribution with three degrees of freedom: 95 % lie within so many standard errors.
 _WIDE = 3.182
-
-
-def pick(work: Work, folder: Path) -> dict[str, Any]:
-    """The rows of a shard whose item falls into the part."""
-    table = work.shard()
-    low, high = work.payload["part"]
-    numbers = _numbers(table["group_id"])
-    left = table.filter(pa.array((numbers >= low) & (numbers < high)))
-    work.tick(table.num_rows)
-    shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
-    return {"shards": shards}
-
-
-def _numbers(groups: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Items as numbers from 0 to 1, evenly spread."""
-    hashed = b"".join(hash_texts((f"sample:{one}" for one in groups.to_pylist()), 8))
-    found: npt.NDArray[np.float64] = np.frombuffer(hashed, ">u8") / 2.0**64
-    return found
-
-
-def count_parts(shards: Sequence[Path], parts: Sequence[tuple[float, float]]) -> list[int]:
-    """How many rows of some shards are in each part."""
-    counts = np.zeros(len(parts), np.int64)
-    for shard in shards:
-        numbers = _numbers(pq.read_table(shard, columns=["group_id"])["group_id"])
-        counts += [int(((numbers >= low) & (numbers < high)).sum()) for low, high in parts]
-    return [int(count) for count in counts]
-
-
-def picked(runner: Runner, stage: str, shards: Sequence[Shard], part: tuple[float, float]) -> list[Shard]:
-    """Those shards' rows whose item falls into the part."""
-    label = f"{stage} sample"
-    recipe = {"action": "pick", "version": 1, "part": list(part)}
-    tasks = []
-    for shard in shards:
-        full = {**recipe, "input": [shard.digest, shard.places]}
-        tasks.append(
-            Task("pick", label, "pick", digest(full), full, shard.rows, {"shard": shard.path, "part": list(part)})
-        )
-    results = runner.do({label: ("pick", recipe, tasks)})[label]
-    return [Shard.from_json(one, f"work/{task.step}/{task.key}") for task, result in zip(tasks, results, strict=True)
-            for one in (result or {"shards": []})["shards"]]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from curate.catalog import Catalog
 from curate.engine.planning.erasure import without_forgotten
-from curate.engine.planning.estimate import picked
-from curate.engine.planning.runner import Runner, shards_in, shards_of
+from curate.engine.planning.partition import shards_in, shards_of
+from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.shards import Shard
 from curate.engine.tasks.task import Task, pack
@@ -35,7 +35,7 @@ class Inputs:
 class Reader:
     """Reads sources when a dataset needs them, and remembers what is known of sources and datasets."""
 
-    def __init__(self, catalog: Catalog, runner: Runner) -> None:
+    def __init__(self, catalog: Catalog, runner: TaskRunner) -> None:
         self.catalog, self.runner = catalog, runner
         self.inputs: dict[str, Inputs] = {}
         self.units: dict[str, tuple[Kind, Sequence[Unit]]] = {}
@@ -60,7 +60,7 @@ class Reader:
             except (SourceError, OSError) as error:
                 raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
             groups[f"read {name}"] = ("read", recipe, tasks[name])
-        results = self.runner.do(groups)
+        results = self.runner.run_tasks(groups)
         for name in fresh:
             found = results[f"read {name}"]
             shards = shards_of(tasks[name], found)
@@ -76,8 +76,12 @@ class Reader:
                 shards = _link(self.runner, name, shards, above)
                 ancestors = [*up.ancestors, *(shard.path for shard in above or ())]
             self._all[name] = shards
-            if shards is not None and self.runner.part is not None and name not in self.runner.whole:
-                shards = picked(self.runner, f"read {name}", shards, self.runner.part)
+            if (
+                shards is not None
+                and self.runner.context.sample is not None
+                and name not in self.runner.context.unsampled_sources
+            ):
+                shards = _sample_shards(self.runner, f"read {name}", shards, self.runner.context.sample)
             self.inputs[name] = Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
                                         self._about(name, kinds[name], tasks[name], found))  # fmt: skip
 
@@ -109,14 +113,14 @@ class Reader:
             raise BuildError(f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, allowed: {most:.1%}); "
                              f"mend them, correct the mapping, or raise max_error_rate\n  {examples}")  # fmt: skip
         if bad:
-            self.runner.warnings[
+            self.runner.warn(
                 f"read {name}",
                 f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table",
-            ] = None
+            )
 
     def _note_unused(self, name: str, results: Sequence[dict[str, Any] | None]) -> None:
         """Tells a plan what of a source nothing uses: of all rows where they have been read, else of the first ones."""
-        if self.runner.executor is not None:
+        if not self.runner.planning:
             return
         unused = unused_of(results)
         if unused is None:
@@ -147,17 +151,21 @@ def unused_of(results: Sequence[dict[str, Any] | None]) -> Unused | None:
     return unused
 
 
-def _read_tasks(runner: Runner, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
+def _read_tasks(runner: TaskRunner, name: str, kind: Kind, units: Sequence[Unit]) -> tuple[dict[str, Any], list[Task]]:
     """The tasks that read a source, one a unit."""
-    source = runner.catalog.sources[name]
-    recipe = {**step_recipe("read", source, {}, decisions=False), "kind": kind.value, "cuts": runner.cuts.recipe()}
+    source = runner.context.catalog.sources[name]
+    recipe = {
+        **step_recipe("read", source, {}, decisions=False),
+        "kind": kind.value,
+        "cuts": runner.context.cuts.recipe(),
+    }
     recipe["params"].pop("license", None)  # in the key below, but no reason to tell a person
-    if forgotten := sorted(runner.catalog.forgotten.of.get(name, ())):
+    if forgotten := sorted(runner.context.catalog.forgotten.of.get(name, ())):
         recipe["forgotten"] = digest(forgotten)
     packed = pack(source)
     tasks = []
     for unit in units:
-        state: Any = unit.state or [runner.digests(path) for path in unit.files]
+        state: Any = unit.state or [runner.context.digests(path) for path in unit.files]
         full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
         payload = {"step": packed, "kind": kind.value, "name": name, "forgotten": forgotten,
                    "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state, "read": state}}  # fmt: skip
@@ -165,12 +173,27 @@ def _read_tasks(runner: Runner, name: str, kind: Kind, units: Sequence[Unit]) ->
     return recipe, tasks
 
 
+def _sample_shards(runner: TaskRunner, stage: str, shards: Sequence[Shard], part: tuple[float, float]) -> list[Shard]:
+    """Those shards' rows whose item falls into the part."""
+    label = f"{stage} sample"
+    recipe = {"action": "pick", "version": 1, "part": list(part)}
+    tasks = []
+    for shard in shards:
+        full = {**recipe, "input": [shard.digest, shard.places]}
+        tasks.append(
+            Task("pick", label, "pick", digest(full), full, shard.rows, {"shard": shard.path, "part": list(part)})
+        )
+    results = runner.run_tasks({label: ("pick", recipe, tasks)})[label]
+    return [Shard.from_json(one, f"work/{task.step}/{task.key}") for task, result in zip(tasks, results, strict=True)
+            for one in (result or {"shards": []})["shards"]]  # fmt: skip
+
+
 def _link(
-    runner: Runner, name: str, shards: Sequence[Shard] | None, parents: Sequence[Shard] | None
+    runner: TaskRunner, name: str, shards: Sequence[Shard] | None, parents: Sequence[Shard] | None
 ) -> list[Shard] | None:
     """A source's rows joined to their parents by key."""
     stage = f"link {name}"
-    root = _root(runner.catalog, name)
+    root = _root(runner.context.catalog, name)
     recipe = {"action": "link", "version": 1, "root": root}
     tasks: list[Task | None] = [None]
     if shards is not None and parents is not None:
@@ -180,17 +203,15 @@ def _link(
             full = {**recipe, "input": [shard.digest, shard.places], "parents": keys}
             payload = {"shard": shard.path, "parents": [parent.path for parent in parents], "root": root}
             tasks.append(Task("link", stage, "link", digest(full), full, shard.rows, payload))
-    results = runner.do({stage: ("link", recipe, tasks)})[stage]
+    results = runner.run_tasks({stage: ("link", recipe, tasks)})[stage]
     if None in results:
         return None
     unmatched = sum(result["unmatched"] for result in results if result)
     if unmatched:
         total = sum(shard.rows for shard in shards or ())
-        parent = runner.catalog.sources[name].parent()
-        runner.warnings[
-            stage,
-            f"for {unmatched:,} of {total:,} rows of {name} there is no row with the same key in {parent}; they have no parent",
-        ] = None
+        parent = runner.context.catalog.sources[name].parent()
+        missing = f"for {unmatched:,} of {total:,} rows of {name} there is no row with the same key in {parent}"
+        runner.warn(stage, f"{missing}; they have no parent")
     return [
         shard
         for task, result in zip(tasks, results, strict=True)

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from curate.catalog import Dataset, StepUse, Target
 from curate.engine.funnel import Funnel
-from curate.engine.planning.runner import Piece, Runner, shards_in
+from curate.engine.planning.apply import apply_step
+from curate.engine.planning.partition import Partition, shards_in
+from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import Shard
 from curate.engine.tasks.task import Task
@@ -27,14 +29,14 @@ _GRID = 2_048
 
 
 @dataclass
-class Walked:
+class PipelineState:
     """Where pieces got to."""
 
-    pieces: list[Piece | None]
+    pieces: list[Partition | None]
     ancestors: list[str]
     funnel: Funnel = field(default_factory=Funnel)
-    retired: list[Piece] = field(default_factory=list)
-    """Pieces whose rows a later step made others of; what was dropped before is told with the version."""
+    superseded: list[Partition] = field(default_factory=list)
+    """Partitions whose rows a later step made others of; what was dropped before is told with the version."""
     alarms: list[str] = field(default_factory=list)
 
     @property
@@ -60,33 +62,39 @@ def kind_after(steps: Sequence[StepUse], kind: Kind) -> Kind:
     return kind
 
 
-def walk_steps(
-    runner: Runner, steps: Sequence[StepUse], pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
-) -> Walked:
+def run_steps(
+    runner: TaskRunner,
+    steps: Sequence[StepUse],
+    pieces: Sequence[Partition | None],
+    seed: int,
+    ancestors: Sequence[str],
+) -> PipelineState:
     """All steps on all pieces."""
-    walked = Walked(list(pieces), list(ancestors))
-    runner.bad = []
+    state = PipelineState(list(pieces), list(ancestors))
+    runner.record.failed = []
     for piece in pieces:
         if piece is not None:
-            walked.funnel.add_read(piece.shard.languages)
+            state.funnel.add_read(piece.shard.languages)
     for use in steps:
-        before = walked.pieces
-        walked.pieces, counts = runner.apply(use, before, seed, walked.ancestors)
+        before = state.pieces
+        state.pieces, counts = apply_step(runner, use, before, seed, state.ancestors)
         if not isinstance(use.params, RowStep | GatherStep):
-            walked.funnel.add_step(use.label, counts)
-            for language, rows in _never_assessed(runner, use, walked.funnel, before).items():
+            state.funnel.add_step(use.label, counts)
+            for language, rows in _never_assessed(runner, use, state.funnel, before).items():
                 message = f"none of the {rows:,} rows in {language} could be assessed"
-                runner.warnings[f"{runner.dataset}/{use.label}", message] = None
+                runner.warn(f"{runner.record.name}/{use.label}", message)
             continue
-        walked.retired += [piece for piece in before if piece is not None]
-        fresh = [piece.shard.path for piece in walked.pieces if piece is not None]
-        looked = [shard.path for name in _looked(use) for shard in runner.tables.get(name) or ()]
-        walked.ancestors = list(dict.fromkeys([*walked.ancestors, *looked, *fresh]))
-        walked.funnel.add_made(use.label, counts)
-    return walked
+        state.superseded += [piece for piece in before if piece is not None]
+        fresh = [piece.shard.path for piece in state.pieces if piece is not None]
+        looked = [shard.path for name in _looked(use) for shard in runner.record.tables.get(name) or ()]
+        state.ancestors = list(dict.fromkeys([*state.ancestors, *looked, *fresh]))
+        state.funnel.add_made(use.label, counts)
+    return state
 
 
-def _never_assessed(runner: Runner, use: StepUse, funnel: Funnel, pieces: Sequence[Piece | None]) -> dict[str, int]:
+def _never_assessed(
+    runner: TaskRunner, use: StepUse, funnel: Funnel, pieces: Sequence[Partition | None]
+) -> dict[str, int]:
     """Language → rows, of the languages in which a step could assess none, and should have.
 
     Originals have nothing to be compared with, and nobody misses it as long as others are compared with them.
@@ -104,7 +112,7 @@ def _never_assessed(runner: Runner, use: StepUse, funnel: Funnel, pieces: Sequen
     having: set[str] = set()
     for piece in pieces:
         if piece is not None:
-            path = runner.store.root / piece.shard.path
+            path = runner.context.store.root / piece.shard.path
             if kind_of(pq.read_schema(path).names) is Kind.PARALLEL:
                 return never  # its sides are compared
             frame = pl.DataFrame(pl.from_arrow(pq.read_table(path, columns=["language", "lineage"])))
@@ -119,9 +127,9 @@ def _looked(use: StepUse) -> list[str]:
     return [name for names in use.params.named(Reference.ROWS).values() for name in names]
 
 
-def walk_to_target(
-    runner: Runner, spec: Dataset, shards: Sequence[Shard], kind: Kind, ancestors: Sequence[str]
-) -> Walked:
+def run_until_target(
+    runner: TaskRunner, spec: Dataset, shards: Sequence[Shard], kind: Kind, ancestors: Sequence[str]
+) -> PipelineState:
     """Takes candidates through the steps, round after round, until the target is reached or candidates or budget are at an end.
 
     Each round's candidates are shards of their own, so that the next round finds everything before it done. What comes
@@ -133,34 +141,34 @@ def walk_to_target(
     total = sum(shard.rows for shard in shards)
     most = target.candidates or total
     drawn, number = 0, 0
-    slices: list[Piece | None] = []
-    walked = Walked([], list(ancestors))
+    slices: list[Partition | None] = []
+    state = PipelineState([], list(ancestors))
     wanted: tuple[str, ...] | None = None
     if not total:
-        return walk_steps(runner, steps, [], spec.seed, ancestors)
+        return run_steps(runner, steps, [], spec.seed, ancestors)
     size = min(most, target.first or _first(target))
     while True:
         slices += _take(runner, shards, kind, drawn, size, wanted, number)
         drawn += size
         number += 1
-        before = walked
+        before = state
         try:
-            walked = walk_steps(runner, steps, slices, spec.seed, ancestors)
+            state = run_steps(runner, steps, slices, spec.seed, ancestors)
         except BudgetSpent as error:
             if number == 1:
                 raise
             before.alarms.append(f"target: the budget ended after {drawn - size:,} candidates; {_state(target, before.languages())}; {error}")  # fmt: skip
             return before
-        if not walked.known:
-            return walked
-        reached = walked.languages()
+        if not state.known:
+            return state
+        reached = state.languages()
         missing = _missing(target, reached)
         if not missing:
-            return walked
+            return state
         if drawn >= most or number >= _MOST_ROUNDS:
             why = "all candidates were tried" if drawn >= most else f"{number} rounds were made"
-            walked.alarms.append(f"target: not reached: {why} ({drawn:,}); {_state(target, reached)}")
-            return walked
+            state.alarms.append(f"target: not reached: {why} ({drawn:,}); {_state(target, reached)}")
+            return state
         if target.per == "language":
             wanted = tuple(sorted(missing))
         # As many as the worst language needs at the rate of acceptance so far, and a tenth more; at most four times what was drawn.
@@ -192,11 +200,11 @@ def _state(target: Target, reached: Mapping[str, int]) -> str:
     )
 
 
-def _take(runner: Runner, shards: Sequence[Shard], kind: Kind, first: int, count: int, wanted: tuple[str, ...] | None,
-          number: int) -> list[Piece | None]:  # fmt: skip
+def _take(runner: TaskRunner, shards: Sequence[Shard], kind: Kind, first: int, count: int, wanted: tuple[str, ...] | None,
+          number: int) -> list[Partition | None]:  # fmt: skip
     """The candidates from ``first`` on, counted through all shards and, at their end, from the beginning again."""
     total = sum(shard.rows for shard in shards)
-    stage = f"{runner.dataset}/candidates"
+    stage = f"{runner.record.name}/candidates"
     recipe: dict[str, Any] = {"action": "take", "version": 1, "kind": kind.value}
     tasks: list[Task | None] = []
     draws: list[int] = []
@@ -214,14 +222,14 @@ def _take(runner: Runner, shards: Sequence[Shard], kind: Kind, first: int, count
         tasks.append(Task("take", stage, "take", digest(full), full, rows, payload))
         draws.append(draw)
         place += rows
-    results = runner.do({stage: ("take", recipe, tasks)})[stage]
-    pieces: list[Piece | None] = []
+    results = runner.run_tasks({stage: ("take", recipe, tasks)})[stage]
+    pieces: list[Partition | None] = []
     for task, result, draw in zip(tasks, results, draws, strict=True):
         if task is None or result is None:
             pieces.append(None)
         else:
             pieces += [
-                replace(Piece(kind, one), draw=draw, wanted=wanted if number else None)
+                replace(Partition(kind, one), draw=draw, wanted=wanted if number else None)
                 for one in shards_in(task, result)
             ]
     return pieces

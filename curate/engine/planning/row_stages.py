@@ -7,19 +7,20 @@ from typing import Any
 
 from curate.catalog import StepUse
 from curate.engine.planning.erasure import without_forgotten
-from curate.engine.planning.runner import Piece, Runner, shards_in
+from curate.engine.planning.partition import Partition, shards_in
+from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest
 from curate.engine.tasks.task import Task
 from curate.errors import BuildError
 
 
 def make_rows(
-    runner: Runner, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
-) -> tuple[list[Piece | None], list[Any]]:
+    runner: TaskRunner, use: StepUse, pieces: Sequence[Partition | None], seed: int, ancestors: Sequence[str]
+) -> tuple[list[Partition | None], list[Any]]:
     """A row step on every piece."""
-    step, models, stage = use.params, runner.models_of(use.params), f"{runner.dataset}/{use.label}"
+    step, models, stage = use.params, runner.models_of(use.params), f"{runner.record.name}/{use.label}"
     recipe, complete = runner.step_recipe("make", use, models, decisions=False)
-    recipe |= {"label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}
+    recipe |= {"label": use.label, "cuts": runner.context.cuts.recipe(), "seed": seed}
     tasks: list[Task | None] = []
     for piece in pieces:
         if piece is None or not complete:
@@ -39,8 +40,8 @@ def make_rows(
         tasks.append(
             Task("make", stage, step.tag, digest(full), full, piece.rows_alive, payload, runner.is_exclusive(models))
         )
-    results = runner.do({stage: ("make", recipe, tasks)})[stage]
-    after: list[Piece | None] = []
+    results = runner.run_tasks({stage: ("make", recipe, tasks)})[stage]
+    after: list[Partition | None] = []
     for piece, task, result in zip(pieces, tasks, results, strict=True):
         if piece is None or task is None or result is None:
             after.append(None)
@@ -48,19 +49,19 @@ def make_rows(
             made = step.makes(piece.kind)
             shards = without_forgotten(runner, stage, shards_in(task, result))
             after += (
-                [None] if shards is None else [Piece(made, shard, (), piece.draw, piece.wanted) for shard in shards]
+                [None] if shards is None else [Partition(made, shard, (), piece.draw, piece.wanted) for shard in shards]
             )
     _check_bad(runner, use, tasks, results)
     return after, _languages(results)
 
 
 def gather_rows(
-    runner: Runner, use: StepUse, pieces: Sequence[Piece | None], seed: int, ancestors: Sequence[str]
-) -> tuple[list[Piece | None], list[Any]]:
+    runner: TaskRunner, use: StepUse, pieces: Sequence[Partition | None], seed: int, ancestors: Sequence[str]
+) -> tuple[list[Partition | None], list[Any]]:
     """A gathering step on all pieces together."""
-    step, models, stage = use.params, runner.models_of(use.params), f"{runner.dataset}/{use.label}"
+    step, models, stage = use.params, runner.models_of(use.params), f"{runner.record.name}/{use.label}"
     recipe, complete = runner.step_recipe("gather", use, models, decisions=False)
-    recipe |= {"label": use.label, "cuts": runner.cuts.recipe(), "seed": seed}
+    recipe |= {"label": use.label, "cuts": runner.context.cuts.recipe(), "seed": seed}
     known = [piece for piece in pieces if piece is not None]
     task: Task | None = None
     if known and len(known) == len(pieces) and complete:
@@ -78,16 +79,16 @@ def gather_rows(
         task = Task("gather", stage, step.tag, digest(full), full, rows, payload, runner.is_exclusive(models))
     if not pieces:
         return [], []
-    results = runner.do({stage: ("gather", recipe, [task])})[stage]
+    results = runner.run_tasks({stage: ("gather", recipe, [task])})[stage]
     if task is None or results[0] is None:
         return [None], []
     _check_bad(runner, use, [task], results)
     made = step.makes(known[0].kind)
     shards = without_forgotten(runner, stage, shards_in(task, results[0]))
-    return ([None] if shards is None else [Piece(made, shard) for shard in shards]), _languages(results)
+    return ([None] if shards is None else [Partition(made, shard) for shard in shards]), _languages(results)
 
 
-def _content(piece: Piece) -> list[Any]:
+def _content(piece: Partition) -> list[Any]:
     # Scores beside the rows are merged into what the step sees, so their names and content count; and the rows go on
     # with their places, so these count too.
     return [piece.shard.digest, piece.shard.places, [[one.label, one.digest] for one in piece.columns]]
@@ -98,12 +99,12 @@ def _languages(results: Sequence[dict[str, Any] | None]) -> list[Any]:
 
 
 def _check_bad(
-    runner: Runner, use: StepUse, tasks: Sequence[Task | None], results: Sequence[dict[str, Any] | None]
+    runner: TaskRunner, use: StepUse, tasks: Sequence[Task | None], results: Sequence[dict[str, Any] | None]
 ) -> None:
     done = [(task, result) for task, result in zip(tasks, results, strict=True) if task and result]
     bad, rows = sum(result["bad_rows"] for _, result in done), sum(task.rows for task, _ in done)
-    runner.bad += [f"work/{task.step}/{task.key}" for task, result in done if result["bad"]]
-    runner.bad_digests |= {
+    runner.record.failed += [f"work/{task.step}/{task.key}" for task, result in done if result["bad"]]
+    runner.record.failed_digests |= {
         f"work/{task.step}/{task.key}": result["bad_digest"] for task, result in done if "bad_digest" in result
     }
     most = use.params.max_error_rate
@@ -112,10 +113,10 @@ def _check_bad(
         raise BuildError(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
                          f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_error_rate{_again(done)}\n  {examples}")  # fmt: skip
     if bad:
-        runner.warnings[
-            f"{runner.dataset}/{use.label}",
+        runner.warn(
+            f"{runner.record.name}/{use.label}",
             f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and the raw answer",
-        ] = None
+        )
 
 
 def _again(done: Sequence[tuple[Task, dict[str, Any]]]) -> str:

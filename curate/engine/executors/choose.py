@@ -1,0 +1,20 @@
+"""Which executor a catalog asks for."""
+
+from __future__ import annotations
+
+import os
+
+from curate.catalog import RunConfig
+from curate.engine.executors.base import Executor
+from curate.engine.executors.local import InlineExecutor, LocalExecutor
+from curate.engine.tasks.task import Setting
+
+
+def choose_executor(run: RunConfig, setting: Setting) -> Executor:
+    """The executor that ``run:`` asks for; nothing is started before there is work."""
+    if run.executor == "ray":
+        from curate.engine.executors.ray import RayExecutor
+
+        return RayExecutor(setting, run)
+    workers = run.workers or len(os.sched_getaffinity(0))
+    return InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)

@@ -1,0 +1,43 @@
+"""The task that takes the rows of a sample out of a shard; items are drawn by a digest, so translations of one item stay together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.engine.store.shards import write_shard
+from curate.engine.tasks.task import Work
+from curate.rows.ids import hash_texts
+
+
+def sample_shard(work: Work, folder: Path) -> dict[str, Any]:
+    """The rows of a shard whose item falls into the part."""
+    table = work.shard()
+    low, high = work.payload["part"]
+    numbers = item_numbers(table["group_id"])
+    left = table.filter(pa.array((numbers >= low) & (numbers < high)))
+    work.tick(table.num_rows)
+    shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
+    return {"shards": shards}
+
+
+def item_numbers(groups: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Items as numbers from 0 to 1, evenly spread."""
+    hashed = b"".join(hash_texts((f"sample:{one}" for one in groups.to_pylist()), 8))
+    found: npt.NDArray[np.float64] = np.frombuffer(hashed, ">u8") / 2.0**64
+    return found
+
+
+def count_parts(shards: Sequence[Path], parts: Sequence[tuple[float, float]]) -> list[int]:
+    """How many rows of some shards are in each part."""
+    counts = np.zeros(len(parts), np.int64)
+    for shard in shards:
+        numbers = item_numbers(pq.read_table(shard, columns=["group_id"])["group_id"])
+        counts += [int(((numbers >= low) & (numbers < high)).sum()) for low, high in parts]
+    return [int(count) for count in counts]
