@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import subprocess
 import sys
 import time
 import zipfile
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -57,21 +59,21 @@ def test_the_lock_names_what_changed_and_which_parts_reach_it():
     before = {
         **now,
         "module curate.pii.national_ids": "0" * 16,
-        "data filters/contamination/data/asked.yaml": "0" * 16,
+        "data filters.contamination/data/asked.yaml": "0" * 16,
         "part step:mix": "9",
     }
     del before["module filters.duplicates.minhash"]
     told = "\n".join(problems(before, now))
     assert "curate.pii.national_ids changed" in told and "step:quality" in told and "step:redact" in told
-    assert "filters/contamination/data/asked.yaml changed" in told and "step:contamination" in told
+    assert "filters.contamination/data/asked.yaml changed" in told and "step:contamination" in told
     assert "filters.duplicates.minhash is new" in told and "step:duplicates" in told
     assert "step:mix: its version went down from 9" in told
     assert "step:shape" not in told
 
 
 IN_IDENTITY = {
-    ("step:contamination", "filters/contamination/data/benchmarks.yaml"): "the entries of the benchmarks in use",
-    ("step:quality", "filters/quality/packs"): "the packs in use",
+    ("step:contamination", "filters.contamination/data/benchmarks.yaml"): "the entries of the benchmarks in use",
+    ("step:quality", "filters.quality/packs"): "the packs in use",
     ("model:route", "curate.models/qualities.yaml"): "the figures of the models in use",
     **{
         ("model:ensemble", f"curate.models.langid/data/languages_{name}"): "in its name"
@@ -184,6 +186,30 @@ def test_no_file_is_much_over_four_hundred_lines_and_no_folder_has_one_file():
     for package in OURS:
         for path in (ROOT / package).rglob("*.py"):
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 480, path
+
+
+def test_no_module_imports_itself_through_others():
+    """Imports inside functions and for types included; a package's ``__init__`` is its list of names and no module of its own."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for name in ("curate", "sources", "filters", "outputs")
+        for path in (ROOT / name).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    edges: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        targets = edges[module] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                targets |= {one.name for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                assert not node.level, f"{module}: write the whole name of what is imported"
+                targets |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+        targets &= modules.keys() - {module}
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        raise AssertionError(" → ".join(error.args[1])) from None
 
 
 def test_every_public_thing_has_a_docstring():

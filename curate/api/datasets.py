@@ -103,7 +103,7 @@ def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sam
     Raises:
         BuildError: a dataset is unknown, or the sample cannot be built.
     """
-    from curate.engine.planning.sampling import estimate_datasets
+    from curate.engine.sampling import estimate_datasets
 
     registry = registry or Registry.installed()
     return estimate_datasets(_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curate.caches import open_sound
-from curate.engine.tasks.task import Setting, Task
 from curate.errors import BudgetError
 
 _TABLES = """
@@ -153,12 +153,12 @@ def release_ledgers() -> None:
         ledger.release()
 
 
-def open_ledger(setting: Setting, task: Task) -> BuildLedger:
-    """This process's ledger of the build, set to the task's stage."""
-    key = (setting.root, setting.build)
+def open_ledger(root: Path, build: str, budget: Mapping[str, Any], stage: str) -> BuildLedger:
+    """This process's ledger of a build, set to a stage."""
+    key = (str(root), build)
     if key not in _LEDGERS:
         _LEDGERS.clear()
-        _LEDGERS[key] = BuildLedger(Path(setting.root), setting.build, setting.budget)
-    _LEDGERS[key].budget = {name: most for name, most in setting.budget.items() if most is not None}
-    _LEDGERS[key].stage = task.stage
+        _LEDGERS[key] = BuildLedger(root, build, dict(budget))
+    _LEDGERS[key].budget = {name: most for name, most in budget.items() if most is not None}
+    _LEDGERS[key].stage = stage
     return _LEDGERS[key]

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from curate.catalog.suggestions import nearest
 from curate.engine.funnel import Funnel
+from curate.engine.store.shards import QUARANTINED
 from curate.engine.store.store import Store
-from curate.engine.tasks.task import BAD_SCHEMA
 from curate.errors import DamagedError, StoreError
 from curate.rows import Kind, schema
 
@@ -100,7 +100,7 @@ class Tables:
             return [
                 _view("main", title, schema(kind).append(pa.field("split", pa.string())), data),
                 _view(title, "rejected", _of_kinds(kinds or {manifest["kind"]}), rejected),
-                _view(title, "quarantined", BAD_SCHEMA, bad),
+                _view(title, "quarantined", QUARANTINED, bad),
             ]
         except DamagedError as error:
             self._reasons[title] = str(error)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import curate
 from curate.api import estimate
 from curate.engine.planning.estimate import Figure, Labour, beside, last_estimate, render
-from curate.engine.planning.sampling import estimate_datasets
+from curate.engine.sampling import estimate_datasets
 from curate.errors import BuildError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))

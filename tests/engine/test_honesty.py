@@ -252,8 +252,8 @@ def test_rows_are_looked_up_in_what_a_result_holds_now(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from curate.engine.executors.context import WorkerContext
     from curate.engine.store.store import Store
+    from curate.engine.tasks.context import WorkerContext
     from curate.rows import Kind, schema, with_ids
 
     store = Store(tmp_path).open()

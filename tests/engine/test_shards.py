@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from curate.engine.store.columns import decide, expand, mask_digest, merge_scores
 from curate.engine.store.shards import Cuts, cut
-from curate.engine.store.versions import assign_splits
+from curate.engine.tasks.output_files import assign_splits
 from curate.rows import Kind, schema, with_ids
 
 CUTS = Cuts(least=8, mean=8, most=40)

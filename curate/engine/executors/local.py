@@ -17,7 +17,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from curate.engine.executors.base import Report
-from curate.engine.executors.context import close_models
+from curate.engine.tasks.context import close_models
 from curate.engine.tasks.run import perform
 from curate.engine.tasks.task import Setting, Task
 from curate.errors import ExecutorError

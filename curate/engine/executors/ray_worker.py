@@ -64,8 +64,8 @@ class Worker:
             return json.dumps({**about, "error": problem})
         try:
             from curate._version import __version__
-            from curate.engine.executors.context import close_models  # noqa: F401 - now, while it may fail, and not when it is needed
             from curate.engine.store.shards import Cuts
+            from curate.engine.tasks.context import close_models  # noqa: F401 - now, while it may fail, and not when it is needed
             from curate.engine.tasks.run import perform  # noqa: F401
             from curate.engine.tasks.task import Setting
         except ImportError as error:
@@ -125,7 +125,7 @@ class Worker:
     @ray.method(concurrency_group=CONTROL)
     def end(self) -> None:
         """Ends servers and frees devices before the process is ended."""
-        from curate.engine.executors.context import close_models
+        from curate.engine.tasks.context import close_models
 
         close_models()
 

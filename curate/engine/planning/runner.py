@@ -18,11 +18,11 @@ from curate.engine.executors.base import Executor
 from curate.engine.planning.models import bound_model
 from curate.engine.planning.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
-from curate.engine.store.columns import Columns, read_alive
+from curate.engine.store.columns import Columns, kept_scores, read_alive
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.shards import Cuts, Shard
 from curate.engine.store.store import FileDigests, Store
-from curate.engine.tasks.task import Task, kept_scores, pack
+from curate.engine.tasks.task import Task, pack
 from curate.errors import BudgetSpent, BuildError, DamagedError
 from curate.rows import Kind
 from curate.steps import Model

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.engine.store.integrity import file_digest
 from curate.rows.kinds import ATTRIBUTES, SCORES
 
 Mask = npt.NDArray[np.bool_]
@@ -159,3 +161,12 @@ def count_unassessed(languages: pl.Series, columns: pa.Table, score: str) -> dic
     )
     lacking = frame.filter(pl.col("seen") & ~pl.col("assessed")).group_by("language").len().sort("language")
     return dict(lacking.rows())
+
+
+def kept_scores(folder: Path) -> Path | None:
+    """The kept scores of a shard: the newest file whose bytes are those that its name says; None if there is none."""
+    for path in sorted(folder.glob("scores-*.parquet"), key=lambda one: one.stat().st_mtime_ns, reverse=True):
+        with contextlib.suppress(OSError):
+            if file_digest(path).startswith(path.stem.removeprefix("scores-")):
+                return path
+    return None

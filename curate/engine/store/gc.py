@@ -216,9 +216,9 @@ def _check_rows(path: Path, file: dict[str, Any], digests: dict[str, list[bytes]
 
 
 def _digest(manifest: dict[str, Any], digests: dict[str, list[bytes]], bad: str) -> str:
-    from curate.engine.tasks.task import BAD_SCHEMA
+    from curate.engine.store.shards import QUARANTINED
 
-    bad = bad or content_digest(BAD_SCHEMA.empty_table())
+    bad = bad or content_digest(QUARANTINED.empty_table())
     whole = hashlib.blake2b(f"curate-version-1:{manifest['kind']}:{bad}".encode(), digest_size=32)
     for split in manifest["recipe"]["splits"]:
         whole.update(f"\0split {split}\0".encode() + b"".join(digests.get(split, [])))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from curate.caches import find_damaged, salvage_file
+from curate.engine.store.columns import kept_scores
 from curate.engine.store.integrity import check_digest, read_sealed
 from curate.engine.store.lock import StoreLock
 from curate.engine.store.store import Store
-from curate.engine.tasks.task import kept_scores
 from curate.errors import DamagedError
 
 

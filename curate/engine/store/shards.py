@@ -19,6 +19,9 @@ from curate.rows import Kind, content_digest, schema
 
 COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
 
+QUARANTINED = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
+"""Columns of what could not be read or made."""
+
 
 @dataclass(frozen=True)
 class Cuts:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
-from curate.engine.store.shards import cut, write_parquet, write_shard
-from curate.engine.tasks.task import BAD_SCHEMA, Work
+from curate.engine.store.shards import QUARANTINED, cut, write_parquet, write_shard
+from curate.engine.tasks.task import Work
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
 from curate.steps import BadRow, GatherStep, NewRows, Rows, RowStep
@@ -78,7 +78,7 @@ def _write(work: Work, folder: Path, kind: Kind, made: Iterable[pa.Table | NewRo
 
     shards = [write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
               for index, new in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
-    told = pa.Table.from_pylist(bad, BAD_SCHEMA)
+    told = pa.Table.from_pylist(bad, QUARANTINED)
     write_parquet(told, folder / "bad.parquet")
     return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad), "bad_digest": content_digest(told),
             "bad_rows": len({row["place"] for row in bad}), "bad_examples": [f"row {row['place']}: {row['reason']}" for row in bad[:_EXAMPLES]]}  # fmt: skip

@@ -12,12 +12,11 @@ import orjson
 
 from curate.caches import node_folder
 from curate.engine.budget import open_ledger
-from curate.engine.executors.context import WorkerContext
-from curate.engine.store import versions
 from curate.engine.store.store import Store
-from curate.engine.tasks import erase, sample
+from curate.engine.tasks import erase, output_files, sample
 from curate.engine.tasks import row_tasks as rowwork
 from curate.engine.tasks import task as work
+from curate.engine.tasks.context import WorkerContext
 from curate.engine.tasks.task import Setting, Task, Tick, Work, unpack
 from curate.errors import CurateError, DamagedError
 from curate.redact import Redactor, secrets_of, secrets_of_environment
@@ -26,7 +25,7 @@ from curate.unanswered import Unanswered, noting
 ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
     "summarize": work.summarize, "settle": work.settle, "make": rowwork.make,
-    "gather": rowwork.gather, "take": rowwork.take, "part": versions.part, "forget": erase.forget,
+    "gather": rowwork.gather, "take": rowwork.take, "part": output_files.write_part, "forget": erase.forget,
     "pick": sample.sample_shard,
 }  # fmt: skip
 
@@ -49,7 +48,9 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
         with store.scratch() as scratch:
             models = {name: unpack(spec) for name, spec in task.payload.get("models", {}).items()}
             redact = _redactor(setting, task, models)
-            ledger = open_ledger(setting, task) if task.exclusive else None
+            ledger = (
+                open_ledger(Path(setting.root), setting.build, setting.budget, task.stage) if task.exclusive else None
+            )
             context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
                                     ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
                                     wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick,

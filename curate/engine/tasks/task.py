@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import shutil
@@ -19,21 +18,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.catalog.params import WHOLE, Params
-from curate.engine.executors.context import WorkerContext
 from curate.engine.store.columns import (
     Columns,
     count_reasons,
     count_unassessed,
     decide,
     expand,
+    kept_scores,
     mask_digest,
     merge_scores,
     read_alive,
     to_arrow,
 )
 from curate.engine.store.integrity import file_digest
-from curate.engine.store.shards import COMPRESSION, Cuts, cut, write_parquet, write_shard
+from curate.engine.store.shards import COMPRESSION, QUARANTINED, Cuts, cut, write_parquet, write_shard
 from curate.engine.store.store import Store, sync_folder
+from curate.engine.tasks.context import WorkerContext
 from curate.files import digest_files
 from curate.rows import Kind, content_digest, with_ids
 from curate.rows.ids import line_id
@@ -41,7 +41,6 @@ from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit
 from curate.unused import Unused
 
 _BATCH = 2_048
-BAD_SCHEMA = pa.schema([(name, pa.string()) for name in ("source", "unit", "place", "reason", "raw")])
 Tick = Callable[[int], None]
 
 
@@ -166,7 +165,7 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
                     [row.raw for row in found],
                 ]
                 writer.write_table(
-                    pa.Table.from_arrays([pa.array(one, pa.string()) for one in columns], schema=BAD_SCHEMA)
+                    pa.Table.from_arrays([pa.array(one, pa.string()) for one in columns], schema=QUARANTINED)
                 )
                 bad += len(places)
                 examples.extend(
@@ -179,7 +178,7 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
                 table = with_ids(kind, batch.table)
                 yield table.filter(pc.invert(pc.is_in(table["id"], forgotten))) if len(forgotten) else table
 
-    with pq.ParquetWriter(folder / "bad.parquet", BAD_SCHEMA, use_dictionary=False, **COMPRESSION) as writer:
+    with pq.ParquetWriter(folder / "bad.parquet", QUARANTINED, use_dictionary=False, **COMPRESSION) as writer:
         shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
                   for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
     read = work.payload["unit"]["read"]
@@ -297,15 +296,6 @@ def score(work: Work, folder: Path) -> dict[str, Any]:
     language = pl.Series("language", table["language"].combine_chunks())
     columns = decide(scores, language, step.verdicts(kind), alive)
     return {**_columns_result(folder, "columns.parquet", columns, language, step.assesses), "scored": len(missing)}
-
-
-def kept_scores(folder: Path) -> Path | None:
-    """The kept scores of a shard: the newest file whose bytes are those that its name says; None if there is none."""
-    for path in sorted(folder.glob("scores-*.parquet"), key=lambda one: one.stat().st_mtime_ns, reverse=True):
-        with contextlib.suppress(OSError):
-            if file_digest(path).startswith(path.stem.removeprefix("scores-")):
-                return path
-    return None
 
 
 Marks = np.ndarray[Any, np.dtype[np.bool_]]
