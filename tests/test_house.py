@@ -74,7 +74,7 @@ def test_the_lock_names_what_changed_and_which_parts_reach_it():
 IN_IDENTITY = {
     ("step:contamination", "filters.contamination/data/benchmarks.yaml"): "the entries of the benchmarks in use",
     ("step:quality", "filters.quality/packs"): "the packs in use",
-    ("model:route", "curate.models/qualities.yaml"): "the figures of the models in use",
+    ("model:route", "curate.models.translation/qualities.yaml"): "the figures of the models in use",
     **{
         ("model:ensemble", f"curate.models.langid/data/languages_{name}"): "in its name"
         for name in ("groups.yaml", "letters.yaml", "weights.json")
