@@ -215,7 +215,20 @@ def components(
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option("--log-file", envvar="CURATE_LOG", help="Append what happens to this file, as JSON lines."),
+    ] = None,
+) -> None:
+    if log_file is not None:
+        from curate.logs import open_log
+
+        try:
+            open_log(log_file)
+        except OSError as error:
+            fail(f"--log-file: {log_file}: {error.strerror}")
     if version:
         from curate import __version__
 

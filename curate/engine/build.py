@@ -24,6 +24,7 @@ from curate.engine.store.shards import Cuts, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import Setting
 from curate.errors import BuildError, DamagedError, StoreError
+from curate.logs import open_log
 from curate.steps import Registry
 
 
@@ -78,6 +79,7 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
         whole: sources of which every row is needed all the same.
         retry_failed: also ask models again for what they refused or answered unusably before.
     """
+    open_log()
     memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
     require_sound(catalog, registry, wanted)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from curate.engine.tasks.task import Task
 from curate.errors import BuildError, DamagedError
 from curate.rows import Kind, content_digest
 
+_log = logging.getLogger("curate.engine")
 _SHARD = ("rows", "bytes", "digest", "places", "languages")
 
 
@@ -110,6 +112,11 @@ class DatasetBuilder:
         built.alarms = [*state.alarms, *built.alarms]
         built.changed = built.changed or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started
+        if not runner.planning:
+            about = {"dataset": name, "version": built.version, "rows": built.rows, "seconds": round(built.seconds, 3)}
+            _log.info("built" if built.changed else "up to date", extra=about)
+            for message in built.alarms:
+                _log.warning(message, extra={"dataset": name, "alarm": True})
         return built
 
     def _write(self, spec: Dataset, kind: Kind, state: PipelineState, inputs: Sequence[Inputs]) -> Built | None:

@@ -21,6 +21,7 @@ from curate.engine.tasks.context import close_models
 from curate.engine.tasks.run import perform
 from curate.engine.tasks.task import Setting, Task
 from curate.errors import ExecutorError
+from curate.logs import open_log
 
 
 class InlineExecutor:
@@ -142,6 +143,7 @@ def _prepare(queue: Any, exclusive: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if exclusive:
         signal.signal(signal.SIGTERM, _leave)
+    open_log()
     _SAY = queue
     queue.put((_BEGUN, 0))
     parent = multiprocessing.parent_process()

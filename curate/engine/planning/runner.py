@@ -5,6 +5,8 @@ Data goes one way: source units → row shards (→ joined to their parents) →
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +28,8 @@ from curate.engine.tasks.task import Task, pack
 from curate.errors import BudgetSpent, BuildError, DamagedError
 from curate.rows import Kind
 from curate.steps import Model
+
+_log = logging.getLogger("curate.engine")
 
 Stages = Mapping[str, tuple[str, dict[str, Any], Sequence[Task | None]]]
 """Stage → (action, recipe without inputs, tasks; None where an input is not known yet)."""
@@ -100,6 +104,8 @@ class TaskRunner:
 
     def warn(self, stage: str, message: str) -> None:
         """A warning that goes with the version, said once."""
+        if (stage, message) not in self.record.warnings and not self.planning:
+            _log.warning(message, extra={"dataset": self.record.name, "stage": stage})
         self.record.warnings[stage, message] = None
 
     # ------------------------------------------------------------------------------------------------------------ tasks
@@ -188,7 +194,9 @@ class TaskRunner:
         """Moves a damaged result or version out of the way, so that it is made again."""
         inside = error.path.relative_to(self.context.store.root)
         where = self.context.store.set_aside(folder).relative_to(self.context.store.root)
-        self.mended[f"{inside} was damaged ({error.why}); it was moved to {where} and is made again"] = None
+        message = f"{inside} was damaged ({error.why}); it was moved to {where} and is made again"
+        _log.warning(message, extra={"dataset": self.record.name})
+        self.mended[message] = None
 
     def _run(self, missing: Sequence[tuple[str, int, Task]], results: dict[str, Results]) -> None:
         executor = self.context.executor
@@ -197,7 +205,11 @@ class TaskRunner:
         for stage, _, task in missing:
             expected[stage] = expected.get(stage, 0) + task.rows
         left = {stage: sum(other == stage for other, _, _ in missing) for stage in expected}
+        begun = time.perf_counter()
         for stage, rows in expected.items():
+            _log.info(
+                "stage begins", extra={"dataset": self.record.name, "stage": stage, "tasks": left[stage], "rows": rows}
+            )
             self.context.progress.begin(stage, rows)
         for index, result in executor.run([task for _, _, task in missing], self.context.progress.advance):
             stage, place, task = missing[index]
@@ -212,6 +224,8 @@ class TaskRunner:
             self._tried.add((task.step, task.key))
             left[stage] -= 1
             if not left[stage]:
+                seconds = round(time.perf_counter() - begun, 3)
+                _log.info("stage ends", extra={"dataset": self.record.name, "stage": stage, "seconds": seconds})
                 self.context.progress.end(stage)
 
     def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int] | None:

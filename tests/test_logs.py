@@ -1,0 +1,88 @@
+"""What happens is logged below the logger ``curate``; a log file has it as JSON lines, from workers too, without texts and secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import curate
+
+CATALOG = """\
+version: 1
+sources: {one: {use: jsonl, path: a.jsonl, language: sw, license: CC0-1.0, kind: document, columns: {text: "{t}"}, max_error_rate: 0.5}}
+datasets: {first: {from: one, steps: [{shape: {max_chars: 7}}]}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "catalog.yaml").write_text(CATALOG)
+    (tmp_path / "a.jsonl").write_text('{"t": "habari"}\n{"t": "asubuhi"}\nbroken\n{"t": "habari za asubuhi"}\n')
+    return tmp_path
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=folder, capture_output=True, text=True,
+                          env={**os.environ, **environment})  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_a_log_file_has_stages_warnings_and_the_version(folder, how):
+    log = folder / "run.log"
+    if how == "option":
+        done = run(folder, "--log-file", "run.log", "build", "-q")
+    else:
+        done = run(folder, "build", "-q", CURATE_LOG=str(log))
+    assert done.returncode == 0, done.stderr
+    records = lines(log)
+    assert all({"time", "level", "logger", "process", "message"} <= record.keys() for record in records)
+    begun = {record["stage"] for record in records if record["message"] == "stage begins"}
+    ended = {record["stage"] for record in records if record["message"] == "stage ends"}
+    assert begun == ended and {"read one", "first/shape"} <= begun
+    [warning] = [record for record in records if record["level"] == "warning"]
+    assert "1 of 4 rows of one cannot be read" in warning["message"] and warning["stage"] == "read one"
+    [built] = [record for record in records if record["message"] == "built"]
+    [made] = curate.query("SELECT version FROM curate.datasets WHERE ref = 'latest'", store=folder / ".curate").rows()
+    assert (built["dataset"], built["rows"], built["version"]) == ("first", 2, made[0])
+    assert "habari" not in log.read_text()
+
+
+def test_a_second_build_is_up_to_date_and_appends(folder):
+    run(folder, "--log-file", "run.log", "build", "-q")
+    before = len(lines(folder / "run.log"))
+    run(folder, "--log-file", "run.log", "build", "-q")
+    after = lines(folder / "run.log")[before:]
+    assert [record["message"] for record in after if record["level"] == "info"] == ["up to date"]
+
+
+def test_a_program_sees_the_records_without_a_file(folder, caplog, monkeypatch):
+    monkeypatch.delenv("CURATE_LOG", raising=False)
+    with caplog.at_level(logging.INFO, logger="curate"):
+        curate.build(folder / "catalog.yaml")
+    assert {record.name for record in caplog.records} == {"curate.engine"}
+    assert "built" in caplog.messages and list(folder.glob("*.log")) == []
+
+
+def test_credentials_are_struck_out(tmp_path, monkeypatch):
+    from curate.logs import JsonFormatter
+
+    monkeypatch.setenv("HUB_TOKEN", "hf_abcdefghijklmnopqrstuvwxyz")
+    record = logging.makeLogRecord({"name": "curate.x", "levelname": "INFO", "msg": "asked with %s", "args": ("hf_abcdefghijklmnopqrstuvwxyz",)})  # fmt: skip
+    record.url = "https://x.test/?key=hf_abcdefghijklmnopqrstuvwxyz"
+    line = json.loads(JsonFormatter().format(record))
+    assert "hf_abc" not in json.dumps(line) and line["message"] == "asked with ***"
+
+
+def test_a_file_that_cannot_be_written_is_named(folder):
+    done = run(folder, "--log-file", "no/such/folder/x.log", "build")
+    assert done.returncode == 1 and "--log-file: no/such/folder/x.log" in done.stderr and "Traceback" not in done.stderr
