@@ -32,7 +32,7 @@ from curate.engine.store.shards import Cuts, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.store.versions import bad_rows, fill_version, version_digest
 from curate.engine.tasks.task import Setting, Task
-from curate.errors import BuildError, DamagedError, StoreError
+from curate.errors import BuildError, DamagedError, DiskFullError, StoreError, is_disk_full
 from curate.rows import Kind, content_digest
 from curate.steps import Registry
 
@@ -177,7 +177,8 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
             finally:
                 executor.close()
     except OSError as error:
-        raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
+        kind = DiskFullError if is_disk_full(error) else StoreError
+        raise kind(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
 
 
 def _folder_of(store: Store, error: DamagedError) -> Path:
