@@ -37,16 +37,43 @@ if TYPE_CHECKING:
     )
     from curate.api.review import review_export, review_import
     from curate.catalog import CatalogError
-    from curate.errors import BuildError, CurateError, ExportError, PublishError, QueryError, StoreError
+    from curate.errors import (
+        AuthenticationError,
+        BudgetError,
+        BuildError,
+        ContextWindowError,
+        CurateError,
+        DiskFullError,
+        ExecutorError,
+        ExportError,
+        ModelError,
+        PublishError,
+        QueryError,
+        QuotaExceededError,
+        RateLimitError,
+        ServerTimeoutError,
+        ServerUnavailableError,
+        SourceError,
+        StepError,
+        StoreError,
+    )
 
 check_packages()
 
-_PLACES = {
-    **dict.fromkeys(("Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "check", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "schema"), "curate.api"),
-    **dict.fromkeys(("BuildError", "CurateError", "ExportError", "PublishError", "QueryError", "StoreError"), "curate.errors"),
-    **dict.fromkeys(("review_export", "review_import"), "curate.api.review"),
-    "CatalogError": "curate.catalog",
+_MODULES = {
+    "curate.api": (
+        "Built", "Catalog", "Plan", "audits", "build", "calibrate", "card", "check", "diff", "estimate", "export", "forget",
+        "load_catalog", "plan", "publish", "query", "report", "schema",
+    ),
+    "curate.api.review": ("review_export", "review_import"),
+    "curate.catalog": ("CatalogError",),
+    "curate.errors": (
+        "AuthenticationError", "BudgetError", "BuildError", "ContextWindowError", "CurateError", "DiskFullError", "ExecutorError",
+        "ExportError", "ModelError", "PublishError", "QueryError", "QuotaExceededError", "RateLimitError", "ServerTimeoutError",
+        "ServerUnavailableError", "SourceError", "StepError", "StoreError",
+    ),
 }  # fmt: skip
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -55,9 +82,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'curate' has no attribute '{name}'")
     from importlib import import_module
 
-    found = getattr(import_module(_PLACES[name]), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
@@ -65,6 +92,44 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "BuildError", "Built", "Catalog", "CatalogError", "CurateError", "ExportError", "Plan", "PublishError", "QueryError", "StoreError", "__version__", "audits", "build", "calibrate", "card",
-    "check", "diff", "estimate", "export", "forget", "load_catalog", "plan", "publish", "query", "report", "review_export", "review_import", "schema",
-]  # fmt: skip
+    "AuthenticationError",
+    "BudgetError",
+    "BuildError",
+    "Built",
+    "Catalog",
+    "CatalogError",
+    "ContextWindowError",
+    "CurateError",
+    "DiskFullError",
+    "ExecutorError",
+    "ExportError",
+    "ModelError",
+    "Plan",
+    "PublishError",
+    "QueryError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "ServerTimeoutError",
+    "ServerUnavailableError",
+    "SourceError",
+    "StepError",
+    "StoreError",
+    "__version__",
+    "audits",
+    "build",
+    "calibrate",
+    "card",
+    "check",
+    "diff",
+    "estimate",
+    "export",
+    "forget",
+    "load_catalog",
+    "plan",
+    "publish",
+    "query",
+    "report",
+    "review_export",
+    "review_import",
+    "schema",
+]

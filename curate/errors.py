@@ -1,16 +1,33 @@
-"""Every error a user is meant to read is a :class:`CurateError`: its message says what is wrong, where, and what to do."""
+"""The expected errors. Each is a :class:`CurateError`, and its message says what is wrong, where, and what to do.
+
+An error of a worker is sent to the program that builds as a class name and attributes (:func:`to_record`), not pickled, and
+raised there as the same class (:func:`from_record`).
+"""
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 
 class CurateError(Exception):
-    """Base of all expected errors; anything else is a defect of ours and keeps its traceback."""
+    """Base of all expected errors. Anything else is a bug in curate and keeps its traceback."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are sent with the error from a worker to the program that builds; JSON values."""
 
     def __str__(self) -> str:
-        # What a message quotes may be a stranger's: half a surrogate pair would stop it from being printed.
+        # A message may quote data with half a surrogate pair, which cannot be printed.
         return super().__str__().encode("utf-8", "backslashreplace").decode()
+
+    def with_message(self, message: str) -> Self:
+        """The same error, class and attributes, with another message."""
+        error = type(self).__new__(type(self), message)
+        error.__dict__.update(self.__dict__)
+        return error
 
 
 class StoreError(CurateError):
@@ -37,8 +54,8 @@ class BuildError(CurateError):
     """A build cannot go on; the message names stage and place."""
 
 
-class BudgetSpent(BuildError):
-    """A build cannot go on because the budget is spent."""
+class DiskFullError(StoreError, BuildError):
+    """The disk of the store is full, or the user's quota on it is used up."""
 
 
 class ExecutorError(CurateError):
@@ -49,24 +66,37 @@ class QueryError(CurateError):
     """A query was refused, failed, or took too long."""
 
 
-class SourceError(CurateError):
+class SourceError(BuildError):
     """A source cannot be read."""
 
 
-class StepError(CurateError):
+class StepError(BuildError):
     """A step cannot go on."""
 
 
-class ModelError(CurateError):
-    """A model cannot be loaded, reached or asked any more."""
+class ModelError(BuildError):
+    """A model cannot be loaded, or requests to it cannot go on.
+
+    Attributes:
+        model: ``name@revision`` of the model that was asked; empty where the error concerns none in particular.
+        status: the HTTP status, or the one that the error code in the body stands for; None if the server sent none.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ("model", "status")
+    model: str = ""
+    status: int | None = None
+
+
+class BudgetError(ModelError):
+    """A call would cost more than the catalog's budget leaves."""
 
 
 class AuthenticationError(ModelError):
-    """A server refuses the key; no other question would fare better."""
+    """A server refuses the key (401, 403, 407); it is missing, wrong, or not allowed to use the model."""
 
 
-class QuotaError(ModelError):
-    """The quota of a key is used up."""
+class QuotaExceededError(ModelError):
+    """The quota or the credit of a key is used up (402, ``insufficient_quota`` and the like). Waiting does not help."""
 
 
 class AddressError(ModelError):
@@ -74,20 +104,20 @@ class AddressError(ModelError):
 
 
 class RequestError(ModelError):
-    """One request got no answer; others may get theirs.
+    """A request failed. It fails its row; it stops the build where too many requests or rows fail in the same way.
 
-    ``transient`` says whether the next build asks it again by itself.
+    ``transient`` says whether the next build sends the request again by itself.
     """
 
-    transient = False
+    transient: ClassVar[bool] = False
 
 
 class BadRequestError(RequestError):
     """A server refuses the request as it is: malformed, or with a parameter that it does not take."""
 
 
-class ContextLengthError(RequestError):
-    """A prompt and the answer that was asked for do not fit into the model's context."""
+class ContextWindowError(RequestError):
+    """The prompt and ``max_tokens`` together do not fit into the model's context window."""
 
 
 class ContentFilterError(RequestError):
@@ -95,47 +125,94 @@ class ContentFilterError(RequestError):
 
 
 class AnswerTooLargeError(RequestError):
-    """An answer has far more bytes than the tokens that were asked for can have."""
+    """An answer has far more bytes than the requested number of tokens can have."""
 
 
 class ServerError(RequestError):
-    """A server failed, or what came back is not what it promises; it may work later.
+    """A server failed, or its response is malformed; it may work later.
 
     Args:
-        wait: seconds the server asked to wait.
-        load: whether it says something about the server's load.
+        retry_after: seconds the server asked to wait.
+        load: whether the error says something about the server's load.
         counts: whether it uses up one of the retries; being told to come later does not.
         again: whether it may work when tried again at once, in this build.
+
+    Attributes:
+        retry_after: seconds the server asked to wait (``Retry-After``); None if it asked for none.
     """
 
+    fields = (*ModelError.fields, "retry_after")
+    retry_after: float | None = None
     transient = True
 
     def __init__(
-        self, message: str, *, wait: float | None = None, load: bool = True, counts: bool = True, again: bool = True
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        load: bool = True,
+        counts: bool = True,
+        again: bool = True,
     ) -> None:
         super().__init__(message)
-        self.wait, self.load, self.counts, self.again = wait, load, counts, again
+        self.retry_after, self.load, self.counts, self.again = retry_after, load, counts, again
 
 
 class RateLimitError(ServerError):
-    """A server wants to be asked less often."""
+    """A server wants fewer requests (429), and still did when ``deadline`` had passed."""
 
 
-class AnswerTimeoutError(ServerError):
-    """A server did not answer in time."""
+class ServerTimeoutError(ServerError):
+    """A server did not answer within ``timeout``, or a gateway gave up waiting for it (408, 504, 522, 524)."""
 
 
-class ConnectError(ServerError):
-    """Nobody answers at an address."""
+class ServerUnavailableError(ServerError):
+    """A server cannot serve: another 5xx after all retries, no connection, or its process ended."""
 
 
-class BudgetError(ModelError):
-    """A call would cost more than the catalog's budget leaves."""
+class ConnectError(ServerUnavailableError):
+    """Nothing listens at an address, or it cannot be reached."""
 
 
 class ExportError(CurateError):
-    """A version cannot be written in the form that was asked for."""
+    """A version cannot be written in the requested format."""
 
 
 class PublishError(CurateError):
     """A version may not or cannot be published."""
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or the one that caused it, says that nothing more can be written."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
+def to_record(error: BaseException) -> dict[str, Any]:
+    """``code`` and ``fields`` of an error, as JSON values; empty for one that is not expected.
+
+    A class that a plug-in defines is sent as its nearest base class here.
+    """
+    if not isinstance(error, CurateError):
+        return {"code": DiskFullError.__name__, "fields": {}} if is_disk_full(error) else {}
+    code = next(one.__name__ for one in type(error).__mro__ if one.__module__ == __name__)
+    return {"code": code, "fields": {name: getattr(error, name) for name in error.fields}}
+
+
+def error_class(code: str | None) -> type[BuildError]:
+    """The class that a code names; BuildError where it names none that stops a build."""
+    found = globals().get(code or "")
+    return found if isinstance(found, type) and issubclass(found, BuildError) else BuildError
+
+
+def from_record(record: Mapping[str, Any], message: str) -> BuildError:
+    """The error that :func:`to_record` described, with a message that names the place."""
+    kind = error_class(record.get("code"))
+    error = kind.__new__(kind, message)
+    error.__dict__.update(record.get("fields", {}))
+    return error

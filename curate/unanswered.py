@@ -7,6 +7,7 @@ unless somebody says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,11 +31,19 @@ class Unanswered:
     """Rows without a usable answer for good, by id."""
     refused: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What was refused for good in this run, as ``known``."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Rows without a usable answer because a request failed, by the class of the error."""
     remarks: dict[str, None] = field(default_factory=dict)
     """What the user should know of the way models answered."""
 
-    def note(self, row: str, *, transient: bool) -> None:
-        """A row has no usable answer."""
+    def note(self, row: str, *, transient: bool, error: str = "") -> None:
+        """A row has no usable answer.
+
+        Args:
+            error: the class of the error, of those in :mod:`curate.errors`, where a request failed.
+        """
+        if error and row not in self.lost | self.failed:
+            self.errors[error] += 1
         (self.lost if transient else self.failed).add(row)
 
     def recall(self, key: str) -> Answer | None:
@@ -50,9 +59,9 @@ class Unanswered:
         self.refused[key] = {"finish": answer.finish, "problem": answer.problem, "error": answer.error}
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many rows were ``lost`` and how many ``failed``, for the task's result; zeros are left out."""
-        told = {"lost": len(self.lost), "failed": len(self.failed - self.lost)}
+    def counts(self) -> dict[str, Any]:
+        """How many rows were ``lost`` and how many ``failed``, and by which ``errors``, for the task's result; zeros are left out."""
+        told = {"lost": len(self.lost), "failed": len(self.failed - self.lost), "errors": dict(self.errors)}
         return {name: count for name, count in told.items() if count}
 
 

@@ -23,7 +23,7 @@ from curate.engine.store.lock import StoreLock
 from curate.engine.store.shards import Cuts, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import Setting
-from curate.errors import BuildError, DamagedError, StoreError
+from curate.errors import BuildError, DamagedError, DiskFullError, StoreError, is_disk_full
 from curate.logs import open_log
 from curate.steps import Registry
 
@@ -120,7 +120,8 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
             finally:
                 executor.close()
     except OSError as error:
-        raise StoreError(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
+        kind = DiskFullError if is_disk_full(error) else StoreError
+        raise kind(f"{catalog.store}: {error.strerror or error}; what was finished is kept") from error
 
 
 def _context(

@@ -188,7 +188,8 @@ def test_what_is_lost_and_what_failed_for_good_is_noted_by_row(scripted):
     outcomes, unanswered = noted(scripted(lambda request: said[request.messages[0][1].split("\n")[0]]), 5)
     assert [one.transient for one in outcomes] == [False, True, False, False, True]
     assert (unanswered.lost, unanswered.failed) == ({"r1", "r4"}, {"r2", "r3"})
-    assert unanswered.counts == {"lost": 2, "failed": 2} and Unanswered().counts == {}
+    errors = {"BadRequestError": 1, "ServerError": 1}
+    assert unanswered.counts == {"lost": 2, "failed": 2, "errors": errors} and Unanswered().counts == {}
 
 
 def test_a_second_try_that_is_lost_makes_the_row_a_lost_one(scripted):

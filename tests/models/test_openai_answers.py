@@ -111,24 +111,24 @@ def test_what_concerns_every_question_stops_the_line_with_status_200_too(error, 
     [
         (
             refusal(400, "This model's maximum context length is 2048 tokens. However, you requested 3100 tokens."),
-            "ContextLengthError",
+            "ContextWindowError",
         ),
         (
             refusal(400, "the request exceeds the available context size", "exceed_context_size_error"),
-            "ContextLengthError",
+            "ContextWindowError",
         ),
-        (refusal(413, "prompt is too long: 9000 tokens"), "ContextLengthError"),
+        (refusal(413, "prompt is too long: 9000 tokens"), "ContextWindowError"),
         (refusal(422, "unknown field 'x'"), "BadRequestError"),
         (refusal(400, "flagged", "content_filter"), "ContentFilterError"),
-        (refusal(500, "oops"), "ServerError"),
-        (Reply(hang=True), "AnswerTimeoutError"),
+        (refusal(500, "oops"), "ServerUnavailableError"),
+        (Reply(hang=True), "ServerTimeoutError"),
     ],
 )
 def test_failures_are_told_apart_by_name(reply, error, hurry):
     answer, _ = one(reply, timeout=0.4, retries=0)
     assert answer.error == error
-    assert answer.transient == (error in ("ServerError", "AnswerTimeoutError"))
-    if error == "ContextLengthError":
+    assert answer.transient == (error in ("ServerUnavailableError", "ServerTimeoutError"))
+    if error == "ContextWindowError":
         assert answer.problem.startswith("the context is too long: HTTP ")
 
 

@@ -19,7 +19,7 @@ from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import Shard
 from curate.engine.tasks.task import Task
 from curate.engine.tasks.trim import Trim
-from curate.errors import BudgetSpent
+from curate.errors import BudgetError
 from curate.rows import Kind
 from curate.rows.kinds import kind_of
 from curate.steps import GatherStep, RowStep
@@ -154,7 +154,7 @@ def run_until_target(
         before = state
         try:
             state = run_steps(runner, steps, slices, spec.seed, ancestors)
-        except BudgetSpent as error:
+        except BudgetError as error:
             if number == 1:
                 raise
             before.alarms.append(f"target: the budget ended after {drawn - size:,} candidates; {_state(target, before.languages())}; {error}")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from curate.engine.planning.partition import Partition, shards_in
 from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest
 from curate.engine.tasks.task import Task
-from curate.errors import BuildError
+from curate.errors import BuildError, error_class
 
 
 def make_rows(
@@ -110,13 +111,20 @@ def _check_bad(
     most = use.params.max_error_rate
     if bad and bad / max(1, rows) > most:
         examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
-        raise BuildError(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
+        raise _error_of(done, bad)(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
                          f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_error_rate{_again(done)}\n  {examples}")  # fmt: skip
     if bad:
         runner.warn(
             f"{runner.record.name}/{use.label}",
             f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and the raw answer",
         )
+
+
+def _error_of(done: Sequence[tuple[Task, dict[str, Any]]], bad: int) -> type[BuildError]:
+    """The class of the error that most of the rows failed with; BuildError if there is none."""
+    errors = sum((Counter(result.get("errors", {})) for _, result in done), Counter[str]())
+    code, rows = errors.most_common(1)[0] if errors else ("", 0)
+    return error_class(code) if rows > bad / 2 else BuildError
 
 
 def _again(done: Sequence[tuple[Task, dict[str, Any]]]) -> str:

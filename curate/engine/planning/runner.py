@@ -25,7 +25,7 @@ from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.shards import Cuts, Shard
 from curate.engine.store.store import FileDigests, Store
 from curate.engine.tasks.task import Task, pack
-from curate.errors import BudgetSpent, BuildError, DamagedError
+from curate.errors import DamagedError, from_record
 from curate.rows import Kind
 from curate.steps import Model
 
@@ -218,8 +218,7 @@ class TaskRunner:
                     raise DamagedError(Path(result["path"]), result["why"])
                 trace = f"\n{result['trace']}" if result.get("trace") else ""
                 shard = f" (shard {task.payload['shard']})" if "shard" in task.payload else ""
-                kind = BudgetSpent if result["kind"] == "BudgetError" else BuildError
-                raise kind(f"{stage}{shard}: {result['error']}{trace}")
+                raise from_record(result, f"{stage}{shard}: {result['error']}{trace}")
             results[stage][place] = result
             self._tried.add((task.step, task.key))
             left[stage] -= 1

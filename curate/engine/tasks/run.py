@@ -18,7 +18,7 @@ from curate.engine.tasks import row_tasks as rowwork
 from curate.engine.tasks import task as work
 from curate.engine.tasks.context import WorkerContext
 from curate.engine.tasks.task import Setting, Task, Tick, Work, unpack
-from curate.errors import CurateError, DamagedError
+from curate.errors import CurateError, DamagedError, is_disk_full, to_record
 from curate.redact import Redactor, secrets_of, secrets_of_environment
 from curate.unanswered import Unanswered, noting
 
@@ -81,9 +81,14 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
             "stage": task.stage,
         }
     except Exception as error:  # noqa: BLE001 - told to the main process, which raises it with the stage's name
-        told = isinstance(error, CurateError | OSError)
-        return {"error": redact(str(error)) or type(error).__name__, "kind": type(error).__name__, "stage": task.stage,
-                "trace": None if told else redact(traceback.format_exc())}  # fmt: skip
+        expected = isinstance(error, CurateError | OSError) or is_disk_full(error)
+        return {
+            "error": redact(str(error)) or type(error).__name__,
+            "kind": type(error).__name__,
+            "stage": task.stage,
+            "trace": None if expected else redact(traceback.format_exc()),
+            **to_record(error),
+        }
 
 
 _NO_INPUTS = frozenset({"step", "models", "unit", "ancestors", "tables"})

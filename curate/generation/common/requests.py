@@ -127,7 +127,7 @@ def ask(
         for question, (outcome, _) in zip(window, outcomes, strict=True):
             noted.remarks |= dict.fromkeys(outcome.answer.remarks)
             if outcome.trouble:
-                noted.note(question.request.row, transient=outcome.transient)
+                noted.note(question.request.row, transient=outcome.transient, error=outcome.answer.error)
         yield [outcome for outcome, _ in outcomes]
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from curate.caches import ANSWERS, add_checks, base_of, has_checks, is_damage, open_sound, read_settled
-from curate.errors import ModelError
+from curate.errors import DiskFullError, ModelError, is_disk_full
 
 _BATCH = 500
 _GATHER = 0.002
@@ -205,13 +205,15 @@ class AnswerWriter:
         """Returns when all that was put so far is on disk.
 
         Raises:
-            ModelError: it could not be written, or not in time.
+            DiskFullError: there is no space left.
+            ModelError: it could not be written for another reason, or not in time.
         """
         with self._changed:
             wanted = self._put
             self._changed.wait_for(lambda: self._done >= wanted, timeout)
             if self._error is not None:
-                raise ModelError(
+                kind = DiskFullError if is_disk_full(self._error) else ModelError
+                raise kind(
                     f"answers cannot be kept in {self._cache.file}: {self._error}; free some space or repair the file"
                 ) from self._error
             if self._done < wanted:

@@ -21,7 +21,7 @@ import regex
 from pydantic import Field, model_validator
 
 from curate.catalog.params import LanguageTag, Role, Runtime
-from curate.errors import BudgetError, ModelError
+from curate.errors import BudgetError, ModelError, ServerUnavailableError
 from curate.models.llamacpp.server import EXTRA, ServerProcess, ServerSettings
 from curate.models.loading.hub import digest_file
 from curate.models.loading.packaged import PACKAGES, Package, fetch_packaged
@@ -240,7 +240,7 @@ class LlamaCppGenerator(OpenAIGenerator):
             if server is None or server.alive:
                 raise
             self.stop()
-            raise ModelError(f"{self.name}: {server.describe_death()}") from error
+            raise ServerUnavailableError(f"{self.name}: {server.describe_death()}") from error
 
     def stop(self) -> None:
         """Ends the server; the next question that has to be asked starts it again."""

@@ -7,12 +7,21 @@ and raw answers, and nothing of rows.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from curate.errors import BudgetError, ConnectError, ContentFilterError, ModelError, RequestError, ServerError
+from curate.errors import (
+    BudgetError,
+    ConnectError,
+    ContentFilterError,
+    CurateError,
+    ModelError,
+    RequestError,
+    ServerError,
+    ServerUnavailableError,
+)
 from curate.models.cache.responses import AnswerWriter
 from curate.models.openai.http import Endpoint, Line, pause_before
 from curate.models.openai.pricing import Meter, Tally
@@ -85,7 +94,7 @@ class Asker:
         self._max_failed = max_failed
         self._line: Line | None = None
         self._asked: dict[bytes, asyncio.Future[Outcome | None]] = {}
-        self._last: deque[str] = deque(maxlen=WINDOW)
+        self._last: deque[tuple[str, RequestError | None]] = deque(maxlen=WINDOW)
         self._reserved = 0
         self._under_way = 0
         self._settled: asyncio.Event | None = None
@@ -121,6 +130,8 @@ class Asker:
         defects = [one for one in ended if isinstance(one, Exception)]
         if defects:
             raise defects[0]
+        if isinstance(run.error, ModelError):
+            run.error.model = run.error.model or self.name
         if run.error is not None:
             raise run.error
 
@@ -145,7 +156,7 @@ class Asker:
             deliver(job.index, outcome)
             try:
                 self._watch(outcome)
-            except ModelError as error:
+            except CurateError as error:
                 run.stop(error)
                 return
 
@@ -178,7 +189,7 @@ class Asker:
             except ServerError as trouble:
                 alive = self.endpoint.alive
                 if alive is not None and not alive():
-                    raise ModelError(f"{self.name}: {trouble}; its server is gone") from None
+                    raise ServerUnavailableError(f"{self.name}: {trouble}; its server is gone") from None
                 tries += 1
                 counted += trouble.counts
                 pause = pause_before(trouble, tries, self.endpoint)
@@ -187,7 +198,8 @@ class Asker:
                     # No seconds: an outcome that is the same is told in the same words.
                     told = f"{trouble} (tried {tries} times)" if trouble.again else str(trouble)
                     if isinstance(trouble, ConnectError):
-                        raise ModelError(f"{self.name}: {told}; is the server running, and 'url' right?") from None
+                        message = f"{self.name}: {told}; is the server running, and 'url' right?"
+                        raise trouble.with_message(message) from None
                     return Outcome(failure=trouble, told=told)
                 if run.error is not None:
                     return None
@@ -216,8 +228,8 @@ class Asker:
                 trouble = False
             except ServerError as error:
                 trouble = True if error.load else None
-                if error.wait is not None:
-                    line.pace.pause(error.wait)
+                if error.retry_after is not None:
+                    line.pace.pause(error.retry_after)
                 raise
             finally:
                 if task in run.attempting:
@@ -275,19 +287,25 @@ class Asker:
 
     # ------------------------------------------------------------------------------------------------------- the storm
     def _watch(self, outcome: Outcome) -> None:
-        """Raises ModelError when too many of the last questions failed for good, or answers cannot be kept."""
+        """Raises ModelError when too many of the last questions failed for good, or answers cannot be kept.
+
+        If more than half of them failed in the same way, it is raised as the class of that failure.
+        """
         if self._writer.failed:
             self._writer.flush()
         failure = "" if isinstance(outcome.failure, ContentFilterError) else outcome.told
         if outcome.failure is None and "choices" in outcome.raw and finish_of("chat", outcome.raw) == "failed":
             failure = "a tool is called in place of an answer"
-        self._last.append(failure)
-        failures = [one for one in self._last if one]
+        self._last.append((failure, outcome.failure))
+        failures = [(text, error) for text, error in self._last if text]
         if len(self._last) >= FEWEST and len(failures) > self._max_failed * len(self._last):
-            seen = list(dict.fromkeys(reversed(failures)))[:3]
+            texts = list(dict.fromkeys(text for text, _ in reversed(failures)))[:3]
             count = len(self._last)
             self._last.clear()
-            raise ModelError(
+            message = (
                 f"{self.name}: {len(failures)} of the last {count} questions failed for good, so no more are asked "
-                f"('max_failed' allows a share of {self._max_failed:g}). The last errors: " + " | ".join(seen)
+                f"('max_failed' allows a share of {self._max_failed:g}). The last errors: " + " | ".join(texts)
             )
+            kind, number = Counter(type(error) for _, error in failures).most_common(1)[0]
+            last = next((error for _, error in reversed(failures) if type(error) is kind), None)
+            raise last.with_message(message) if last and number > len(failures) / 2 else ModelError(message)

@@ -14,16 +14,19 @@ from curate.errors import (
     AuthenticationError,
     BadRequestError,
     ContentFilterError,
-    ContextLengthError,
+    ContextWindowError,
     ModelError,
-    QuotaError,
+    QuotaExceededError,
     RateLimitError,
     ServerError,
+    ServerTimeoutError,
+    ServerUnavailableError,
 )
 from curate.models.generation.structured_output import read_json
 from curate.models.openai.rate_limit import retry_after
 
 Redact = Callable[[str], str]
+_TIMEOUTS = frozenset({408, 504, 522, 524})
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529, 530})
 _QUOTA = (
     "insufficient_quota",
@@ -115,7 +118,7 @@ def judge_told(told: Any, headers: Mapping[str, str], place: str, redact: Redact
         return _judged(status or 400, headers, message, code, place, redact, shown=200)
     shown = _shown(redact, f"an error from {place}", message, code)
     if not begun and _TOO_LONG.search(message):
-        return ContextLengthError(f"the context is too long: {shown}")
+        return ContextWindowError(f"the context is too long: {shown}")
     # Nothing says whether asking once more would help: the next build does.
     return ServerError(shown, load=False, again=begun)
 
@@ -147,15 +150,23 @@ def public(url: str) -> str:
 def _judged(
     status: int, headers: Mapping[str, str], message: str, code: str, place: str, redact: Redact, shown: int = 0
 ) -> ModelError:
+    error = _classified(status, headers, message, code, place, redact, shown)
+    error.status = status
+    return error
+
+
+def _classified(
+    status: int, headers: Mapping[str, str], message: str, code: str, place: str, redact: Redact, shown: int
+) -> ModelError:
     what = f"an error from {place} (HTTP 200, code {status})" if shown else f"HTTP {status} from {place}"
     said = _shown(redact, what, message, "")
     lowered = message.lower()
     if status == 402 or code in _QUOTA or (status in (403, 429) and any(word in message for word in _QUOTA)):
-        return QuotaError(f"the quota is used up: {said}")
+        return QuotaExceededError(f"the quota is used up: {said}")
     if code in _FILTERED or (status == 403 and "moderation" in lowered):
         return ContentFilterError(said)
     if code in _CONTEXT or (status in (400, 413, 422) and _TOO_LONG.search(message)):
-        return ContextLengthError(f"the context is too long: {said}")
+        return ContextWindowError(f"the context is too long: {said}")
     if status in (401, 403, 407):
         return AuthenticationError(f"the server refuses the key ('api_key'): {said}")
     if status == 404:
@@ -171,8 +182,9 @@ def _judged(
     if (short := headers.get("retry-after-ms", "")).isdecimal():
         wait = int(short) / 1000
     if status == 429:
-        return RateLimitError(said, wait=wait, counts=False)
-    return ServerError(said, wait=wait, load=status not in (409, 425), counts=wait is None)
+        return RateLimitError(said, retry_after=wait, counts=False)
+    kind = ServerTimeoutError if status in _TIMEOUTS else ServerUnavailableError if status >= 500 else ServerError
+    return kind(said, retry_after=wait, load=status not in (409, 425), counts=wait is None)
 
 
 def _told(body: bytes, headers: Mapping[str, str]) -> tuple[str, str]:

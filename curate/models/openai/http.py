@@ -21,11 +21,11 @@ import orjson
 import regex
 
 from curate.errors import (
-    AnswerTimeoutError,
     AnswerTooLargeError,
     ConnectError,
     ModelError,
     ServerError,
+    ServerTimeoutError,
 )
 from curate.models.generation.structured_output import read_json
 from curate.models.openai.errors import judge, judge_told, not_json
@@ -205,7 +205,7 @@ class Line:
                 path = "/chat/completions" if question.kind == "chat" else "/completions"
                 return await self._post(self._address(path), question.data, question.most_bytes, question.kind)
         except TimeoutError:
-            raise AnswerTimeoutError(f"no answer within {self.endpoint.timeout:g} s") from None
+            raise ServerTimeoutError(f"no answer within {self.endpoint.timeout:g} s") from None
 
     def _address(self, path: str, base: str | None = None) -> str:
         address, mark, query = (base or self.endpoint.base).partition("?")
@@ -309,4 +309,4 @@ def _named(error: Exception) -> str:
 def pause_before(trouble: ServerError, tries: int, endpoint: Endpoint) -> float:
     """Seconds to wait before trying again."""
     own = backoff(tries, endpoint.first_pause)
-    return own if trouble.wait is None else trouble.wait + own * 0.2
+    return own if trouble.retry_after is None else trouble.retry_after + own * 0.2
