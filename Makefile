@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test test-random test-vllm check format docs bench constraints clean
+.PHONY: quickstart quickstart-llm test test-random test-vllm check check-part format docs bench constraints clean
 
 # The versions that were tested together; CONSTRAINTS= installs the newest instead.
 CONSTRAINTS ?= constraints.txt
@@ -60,6 +60,10 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# What a new source, step, model or output still lacks: `make check-part NAME=shape`. Seconds.
+check-part: $(VENV)/dev
+	$(BIN)/python -m tests.check_part $(NAME)
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

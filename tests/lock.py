@@ -159,5 +159,10 @@ def problems(before: dict[str, str], now: dict[str, str]) -> list[str]:
     return [*found, advice] if found else []
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Writes the lock anew."""
     LOCK.write_text("".join(f"{name} {value}\n" for name, value in current().items()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

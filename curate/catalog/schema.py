@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from curate.catalog.files import SECTIONS
@@ -86,21 +89,119 @@ def catalog_schema(names: Names) -> dict[str, Any]:
     assert set(properties) == set(SECTIONS)
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "curate catalog", "type": "object",
             "required": ["version"], "properties": properties, "additionalProperties": False, "$defs": definitions}  # fmt: skip
-    _sort_choices(whole)
-    return whole
+    _tidy(whole)
+    return _shared(whole)
 
 
-def _sort_choices(schema: Any) -> None:
-    """Puts choices in alphabetical order: ``typing`` takes two literals of the same choices for one, in the order of whichever module was
-    loaded first."""
+_ABOUT = ("description", "default")
+_WORTH_SHARING = 60
+"""Characters of a schema that stands in several places; a shorter one is as short as a reference."""
+
+
+def _shared(whole: dict[str, Any]) -> dict[str, Any]:
+    """The same schema, where whatever stands in several places is defined once; what is said about it stays at its place."""
+    counts: Counter[str] = Counter()
+
+    def keys(schema: dict[str, Any]) -> tuple[str, str]:
+        """With and without what is said about it."""
+        bare = {key: value for key, value in schema.items() if key not in _ABOUT}
+        return json.dumps(schema, sort_keys=True), json.dumps(bare, sort_keys=True)
+
+    def count(schema: dict[str, Any]) -> None:
+        full, bare = keys(schema)
+        counts[full] += 1
+        counts[bare] += bare != full
+        if counts[full] == 1:
+            for inner in _inner(schema):
+                count(inner)
+
+    def define(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+        if text not in names:
+            names[text] = f"shared:{len(names) + 1}"
+            definitions[names[text]] = _with_inner(schema, share)
+        return {"$ref": f"#/$defs/{names[text]}"}
+
+    def share(schema: dict[str, Any]) -> dict[str, Any]:
+        full, bare = keys(schema)
+        if counts[full] > 1 and len(full) >= _WORTH_SHARING:
+            return define(full, schema)
+        if counts[bare] > 1 and len(bare) >= _WORTH_SHARING:
+            about = {key: schema[key] for key in _ABOUT if key in schema}
+            return {**define(bare, {key: value for key, value in schema.items() if key not in _ABOUT}), **about}
+        return _with_inner(schema, share)
+
+    names: dict[str, str] = {}
+    definitions: dict[str, Any] = {}
+    given = whole.pop("$defs")
+    for schema in [whole, *given.values()]:
+        count(schema)
+    made = _with_inner(whole, share)
+    definitions |= {name: _with_inner(schema, share) for name, schema in given.items()}
+    return {**made, "$defs": definitions}
+
+
+_ONE = ("items", "additionalProperties", "propertyNames", "if", "then", "else", "not")
+_SEVERAL = ("anyOf", "oneOf", "allOf", "prefixItems")
+
+
+def _inner(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schemas inside a schema."""
+    for key, value in schema.items():
+        if key in _ONE and isinstance(value, dict):
+            yield value
+        elif key in _SEVERAL:
+            yield from (one for one in value if isinstance(one, dict))
+        elif key in ("properties", "patternProperties"):
+            yield from (one for one in value.values() if isinstance(one, dict))
+
+
+def _with_inner(schema: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _ONE and isinstance(value, dict):
+            made[key] = change(value)
+        elif key in _SEVERAL:
+            made[key] = [change(one) if isinstance(one, dict) else one for one in value]
+        elif key in ("properties", "patternProperties"):
+            made[key] = {name: change(one) if isinstance(one, dict) else one for name, one in value.items()}
+        else:
+            made[key] = value
+    return made
+
+
+def written(schema: Any, indent: int = 0) -> str:
+    """JSON with whatever fits into a line of 160 characters in one, and sorted keys, so that a file of it is short and its changes few."""
+    line = json.dumps(schema, ensure_ascii=False, sort_keys=True)
+    if len(line) + indent <= 160 or not isinstance(schema, dict | list) or not schema:
+        return line
+    margin = " " * (indent + 1)
+    if isinstance(schema, list):
+        inside = [f"{margin}{written(value, indent + 1)}" for value in schema]
+        return "[\n" + ",\n".join(inside) + f"\n{' ' * indent}]"
+    inside = [
+        f"{margin}{json.dumps(key, ensure_ascii=False)}: {written(value, indent + 1)}"
+        for key, value in sorted(schema.items())
+    ]
+    return "{\n" + ",\n".join(inside) + f"\n{' ' * indent}}}"
+
+
+def _tidy(schema: Any, *, names: bool = False) -> None:
+    """Takes out titles, which only repeat names, and puts choices in alphabetical order: ``typing`` takes two literals of the same choices
+    for one, in the order of whichever module was loaded first.
+
+    Args:
+        names: the keys are names of properties or definitions, not words of JSON Schema.
+    """
     if isinstance(schema, dict):
-        if all(isinstance(one, str) for one in schema.get("enum", [0])):
+        if not names and all(isinstance(one, str) for one in schema.get("enum", [0])):
             schema["enum"] = sorted(schema["enum"])
-        for value in schema.values():
-            _sort_choices(value)
+        if not names and "version" not in schema.get("properties", ()):
+            schema.pop("title", None)
+        for key, value in schema.items():
+            _tidy(value, names=not names and key in ("properties", "patternProperties", "$defs"))
     elif isinstance(schema, list):
         for value in schema:
-            _sort_choices(value)
+            _tidy(value)
 
 
 def _or_variable(schema: Any) -> dict[str, Any]:
@@ -117,5 +218,6 @@ def _or_variable(schema: Any) -> dict[str, Any]:
         if "anyOf" in inner and _VARIABLE not in inner["anyOf"]:
             inner["anyOf"] = [*inner["anyOf"], _VARIABLE]
         return inner
-    about = {key: inner[key] for key in ("description", "default", "title") if key in inner}
+    about = {key: inner.pop(key) for key in _ABOUT if key in inner}
+    inner.pop("title", None)
     return {"anyOf": [inner, _VARIABLE], **about}

@@ -66,11 +66,10 @@ def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of catalogs, for editors."""
-    import json
-
     from curate import api
+    from curate.catalog.schema import written
 
-    print(json.dumps(api.schema(), indent=1, ensure_ascii=False, sort_keys=True))
+    print(written(api.schema()))
 
 
 @app.command()
