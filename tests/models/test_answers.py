@@ -73,7 +73,7 @@ def test_what_was_flushed_survives_a_kill(tmp_path):
         "for n in range(500): writer.put(str(n).encode(), n)\n"
         "writer.flush(); os.kill(os.getpid(), 9)"
     )
-    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, timeout=600)
     assert run.returncode == -9, run.stderr
     assert len(AnswerCache(tmp_path, "m", {})) == 500
 

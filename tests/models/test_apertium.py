@@ -127,11 +127,11 @@ def test_the_programs_end_with_a_parent_that_is_killed_even_when_stuck(program: 
         "threading.Thread(target=again, daemon=True).start() or time.sleep(0.3)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == -signal.SIGKILL
     pids = [int(pid) for pid in ran.stdout.split()]
     assert len(pids) == 3
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while any(_alive(pid) for pid in pids):
         assert time.monotonic() < deadline, "a program outlives its parent"
         time.sleep(0.05)

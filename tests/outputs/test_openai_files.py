@@ -103,7 +103,7 @@ def test_the_readmes_code_sends_the_files_and_starts_the_job(version, written, m
     found = written(version(kind, train=rows, test=rows[:10]), "openai")
     monkeypatch.chdir(found.folder)
     code = (found.folder / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
     [(_, train), (_, test), (path, job)] = server.RequestHandlerClass.told
     assert train == {"purpose": b"fine-tune", "file": (found.folder / "data" / "train.jsonl").read_bytes()}
     assert test["file"] == (found.folder / "data" / "test.jsonl").read_bytes()

@@ -136,7 +136,7 @@ def test_killed_half_way_it_is_whole_after_the_next_time(built: Shop, bucket: tu
         [sys.executable, "-c", CHILD, str(built.store.root), to],
         cwd=Path(__file__).parents[2],
         capture_output=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert child.returncode == -signal.SIGKILL

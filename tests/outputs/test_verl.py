@@ -117,7 +117,7 @@ def test_verls_commands_take_our_configuration(version, written, model, module, 
         "job",
         "--resolve",
     ]
-    told = subprocess.run(asked, cwd=found.folder, capture_output=True, text=True, timeout=120, check=True)
+    told = subprocess.run(asked, cwd=found.folder, capture_output=True, text=True, timeout=600, check=True)
     data = yaml.safe_load(told.stdout)["data"]
     assert (data["train_files"], data["val_files"]) == (["data/train.parquet"], ["data/test.parquet"])
     assert f"-m {module} " in (found.folder / "README.md").read_text()

@@ -244,7 +244,7 @@ def test_a_row_of_200_mib_needs_no_such_memory(tmp_path: Path, form: str) -> Non
             for piece in pieces(form):
                 file.write(piece)
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, form, str(path)], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", MEASURE, form, str(path)], capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, done.stderr
     rows, bad, grown = map(int, done.stdout.split())
