@@ -119,8 +119,28 @@ _ASSIGNED = re.compile(
     r"(?:or)?d|pwd)[\x22']?)\s{0,3}[:=]\s{0,3}([\x22'`]?)([A-Za-z0-9+/=_.!@#$%^&*-]{12,128})\1(?![A-Za-z0-9])"
 )
 _EASY = frozenset(
-    "password passwd pass secret user pwd test admin root example changeme pw mypassword yourpassword hunter2 postgres"
-    " mysql guest token letmein".split()  # noqa: SIM905
+    [
+        "password",
+        "passwd",
+        "pass",
+        "secret",
+        "user",
+        "pwd",
+        "test",
+        "admin",
+        "root",
+        "example",
+        "changeme",
+        "pw",
+        "mypassword",
+        "yourpassword",
+        "hunter2",
+        "postgres",
+        "mysql",
+        "guest",
+        "token",
+        "letmein",
+    ]
 )
 
 
