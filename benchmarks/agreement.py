@@ -1,4 +1,6 @@
-"""A score agrees with a judge as far as it puts what he calls bad below what he calls good: areas, ranks, and how sure they are."""
+"""A score agrees with a judge as far as it puts what he calls bad below what he calls good: areas, ranks, and how sure
+they are.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def auc(low: Sequence[float] | Floats, high: Sequence[float] | Floats, *, paired
 
 
 def auc_within(score: Floats, is_low: Flags, other: Floats, parts: int = 10) -> str:
-    """The AUC among rows that are nearly equal in ``other`` (in the same of so many equal parts): what the score adds to it."""
+    """The AUC among rows that are nearly equal in ``other`` (in the same of so many equal parts): what the score adds
+    to it.
+    """
     there = ~np.isnan(score)
     score, is_low, other = score[there], is_low[there], other[there]
     part = np.searchsorted(np.quantile(other, np.linspace(0, 1, parts + 1)[1:-1]), other, "right")

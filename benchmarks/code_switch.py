@@ -1,4 +1,5 @@
-"""What code-switching comes to on real data: shares asked and achieved, mixing, speed; how right an induced word table is.
+"""What code-switching comes to on real data: shares asked and achieved, mixing, speed; how right an induced word table
+is.
 
     python benchmarks/code_switch.py DATA [--rows 2000] [--show 20]
 
@@ -7,8 +8,9 @@ DATA is a folder with ``alpaca/alpaca_data_en.json.gz``, ``dict/panlex_en_XX.txt
 
 1. Alpaca prompts into German, Spanish, Hindi and Chinese by the PanLex lists, at four shares. The time is that of the
    processor, the table already read.
-2. Words of sentence pairs (TICO-19, Tatoeba) by ``lexicon``: of the pairs whose English word PanLex has, the share whose
-   translation PanLex has as well. It is a lower bound, since the list lacks many a right translation and inflected form.
+2. Words of sentence pairs (TICO-19, Tatoeba) by ``lexicon``: of the pairs whose English word PanLex has, the share
+   whose translation PanLex has as well. It is a lower bound, since the list lacks many a right translation and
+   inflected form.
 3. Chinese, Thai, Hindi and Russian sentences into English by the same lists turned round.
 4. The mixing index of people's Hinglish (Hinglish-TOP), an English word being one that stands in the English original.
 """
@@ -98,8 +100,11 @@ def told(name: str, given: int, made: list[dict[str, Any]], seconds: float) -> N
     scores = [{score["name"].removeprefix("code_switch."): score["value"] for score in row["scores"]} for row in made]
     of = {key: [one[key] for one in scores] for key in scores[0]}
     cmi = quantiles(of["cmi"], n=10)
-    print(f"{name:22} {len(made):5} of {given:5}   ratio {mean(of['ratio']):.3f}   share {mean(of['share']):.3f}   "
-          f"CMI {cmi[0]:.0f} / {cmi[4]:.0f} / {cmi[8]:.0f}   switch points {mean(of['switch_points']):.2f}   {given / seconds:,.0f} rows/s")  # fmt: skip
+    print(
+        f"{name:22} {len(made):5} of {given:5}   ratio {mean(of['ratio']):.3f}   share {mean(of['share']):.3f}   CMI"
+        f" {cmi[0]:.0f} / {cmi[4]:.0f} / {cmi[8]:.0f}   switch points {mean(of['switch_points']):.2f}  "
+        f" {given / seconds:,.0f} rows/s"
+    )
 
 
 def alpaca(data: Path, count: int, show: int) -> None:
@@ -133,14 +138,24 @@ def induced(data: Path) -> None:
         ("fr", "fra", "tatoeba"),
         ("hi", "hin", "tatoeba"),
     ):
-        files = [data / f"dict/panlex_en_{code}.txt.gz",
-                 data / (f"parallel/tico19/all.en-{code}.tmx.gz" if corpus == "tico" else f"parallel/tatoeba/tatoeba.{other}-eng.eng")]  # fmt: skip
+        files = [
+            data / f"dict/panlex_en_{code}.txt.gz",
+            data
+            / (
+                f"parallel/tico19/all.en-{code}.tmx.gz"
+                if corpus == "tico"
+                else f"parallel/tatoeba/tatoeba.{other}-eng.eng"
+            ),
+        ]
         with needing(*files) as there:
             if not there:
                 continue
         common: dict[str, Any] = {"source_language": "en", "target_language": code, "license": "unknown"}
-        source = Tmx(path=str(files[1]), **common) if corpus == "tico" else Moses(
-            source_path=str(files[1]), target_path=str(files[1].with_suffix(f".{other}")), **common)  # fmt: skip
+        source = (
+            Tmx(path=str(files[1]), **common)
+            if corpus == "tico"
+            else Moses(source_path=str(files[1]), target_path=str(files[1].with_suffix(f".{other}")), **common)
+        )
         rows, here, there_ = read(source), fold_of("en"), fold_of(code)
         known: dict[str, set[str]] = {}
         for batch in panlex(data, code):
@@ -161,8 +176,12 @@ def induced(data: Path) -> None:
             ]
             best = {word: good for word, _, good in reversed(right)}
             sure = [good for _, score, good in right if score >= 0.5]
-            print(f"{corpus:8} en-{code} {how:20} {sum(map(len, rows)):5,} pairs {len(table):5,} entries; in PanLex {mean(good for _, _, good in right):.2f} of {len(right):,}, "
-                  f"of the best of each word {mean(best.values()):.2f}, of those with Dice ≥ 0.5 {mean(sure):.2f} of {len(sure):,}; {seconds:.1f} s")  # fmt: skip
+            print(
+                f"{corpus:8} en-{code} {how:20} {sum(map(len, rows)):5,} pairs {len(table):5,} entries; in PanLex"
+                f" {mean(good for _, _, good in right):.2f} of {len(right):,}, of the best of each word"
+                f" {mean(best.values()):.2f}, of those with Dice ≥ 0.5 {mean(sure):.2f} of {len(sure):,};"
+                f" {seconds:.1f} s"
+            )
 
 
 def other_matrices(data: Path) -> None:
@@ -194,14 +213,20 @@ def hinglish(data: Path) -> None:
             for start, end, kind in spans(row["cs_query"])
             if kind == 1
         ]
-        one = Mixture(words={-1: marks.count(1), 0: marks.count(0)}, borders=max(0, len(marks) - 1),
-                      points=sum(left != right for left, right in pairwise(marks)))  # fmt: skip
+        one = Mixture(
+            words={-1: marks.count(1), 0: marks.count(0)},
+            borders=max(0, len(marks) - 1),
+            points=sum(left != right for left, right in pairwise(marks)),
+        )
         whole.add(one)
         if marks:
             mixed.append(one.scores())
     cmi = quantiles([one["cmi"] for one in mixed], n=10)
-    print(f"\n4. Hinglish by people, {len(mixed):,} queries: CMI {cmi[0]:.0f} / {cmi[4]:.0f} / {cmi[8]:.0f}, mean {mean(one['cmi'] for one in mixed):.1f}, "
-          f"switch points {mean(one['switch_points'] for one in mixed):.2f}, share of English words {1 - whole.words[-1] / sum(whole.words.values()):.2f}")  # fmt: skip
+    print(
+        f"\n4. Hinglish by people, {len(mixed):,} queries: CMI {cmi[0]:.0f} / {cmi[4]:.0f} / {cmi[8]:.0f}, mean"
+        f" {mean(one['cmi'] for one in mixed):.1f}, switch points {mean(one['switch_points'] for one in mixed):.2f},"
+        f" share of English words {1 - whole.words[-1] / sum(whole.words.values()):.2f}"
+    )
 
 
 def main() -> None:

@@ -1,13 +1,15 @@
-"""How many planted benchmark items are found, and how many clean rows are called contaminated: by kind of planting and language.
+"""How many planted benchmark items are found, and how many clean rows are called contaminated: by kind of planting and
+language.
 
     python benchmarks/contamination.py --data FOLDER                    # all sections
     python benchmarks/contamination.py planted --languages en zh th     # some
     python benchmarks/contamination.py clean --examples 20              # and what fires
-    python benchmarks/contamination.py fit                              # the weights of the model of translations, as YAML
+    python benchmarks/contamination.py fit                              # the weights of the model of translations, as
+        YAML
 
-Items are XQuAD's questions and MGSM's problems. They are planted into conversations: Alpaca's answers and inputs in English,
-German and Chinese, articles of the Declaration of Human Rights in the other languages. A planted row is found when the step
-drops it; the same data and versions give the same tables.
+Items are XQuAD's questions and MGSM's problems. They are planted into conversations: Alpaca's answers and inputs in
+English, German and Chinese, articles of the Declaration of Human Rights in the other languages. A planted row is found
+when the step drops it; the same data and versions give the same tables.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class Plant:
     payload: dict[str, Any]
 
 
-# ------------------------------------------------------------------------------------------------------------------- data
+# ---------------------------------------------------------------------------------------------------------------- data
 def xquad(data: Path, language: str) -> list[Item]:
     path = data / "bench" / "xquad" / f"xquad.{language}.json.gz"
     if not path.exists():
@@ -72,8 +74,10 @@ def xquad(data: Path, language: str) -> list[Item]:
     whole = json.loads(gzip.decompress(path.read_bytes()))["data"]
     return [
         Item("xquad", qa["id"], language, qa["question"], paragraph["context"], article["title"])
-        for article in whole for paragraph in article["paragraphs"] for qa in paragraph["qas"]
-    ]  # fmt: skip
+        for article in whole
+        for paragraph in article["paragraphs"]
+        for qa in paragraph["qas"]
+    ]
 
 
 def mgsm(data: Path, language: str) -> list[Item]:
@@ -124,9 +128,11 @@ def paragraphs(data: Path, language: str) -> list[str]:
     return [text for one in found if one["bcp47"] == language for text in one["paragraphs"] if len(text) > 40] or ["—"]
 
 
-# --------------------------------------------------------------------------------------------------------------- plantings
+# ----------------------------------------------------------------------------------------------------------- plantings
 def words_changed(share: float) -> Callable[[Item, random.Random, Sequence[str]], str | None]:
-    """So many of a hundred words left out, doubled, exchanged with the next, or replaced by one of another item; numbers stay as they are."""
+    """So many of a hundred words left out, doubled, exchanged with the next, or replaced by one of another item;
+    numbers stay as they are.
+    """
 
     def change(item: Item, rng: random.Random, foreign: Sequence[str]) -> str | None:
         joint = UNSPACED.get(item.language, " ")
@@ -245,11 +251,24 @@ def foreign_words(some: Sequence[Item]) -> list[str]:
     ]
 
 
-SORTS = ("verbatim", "surface", "embedded", "split, two user turns", "split, two speakers", "split, two rows",
-         "edited, words 5 %", "edited, words 10 %", "edited, words 20 %", "edited, signs 5 %", "edited, signs 10 %", "edited, signs 20 %", "edited, words 10 %, below its paragraph")  # fmt: skip
+SORTS = (
+    "verbatim",
+    "surface",
+    "embedded",
+    "split, two user turns",
+    "split, two speakers",
+    "split, two rows",
+    "edited, words 5 %",
+    "edited, words 10 %",
+    "edited, words 20 %",
+    "edited, signs 5 %",
+    "edited, signs 10 %",
+    "edited, signs 20 %",
+    "edited, words 10 %, below its paragraph",
+)
 
 
-# -------------------------------------------------------------------------------------------------------------------- runs
+# ---------------------------------------------------------------------------------------------------------------- runs
 class Bench:
     """The step, with items from files written for it."""
 
@@ -261,8 +280,13 @@ class Bench:
         self.number += 1
         for name, language in sorted({(one.benchmark, one.language) for one in some}):
             path = self.folder / f"{name}-{self.number}.{language}.jsonl"
-            path.write_text("".join(json.dumps({"id": one.name, "question": one.question, "context": one.context}) + "\n"
-                                    for one in some if (one.benchmark, one.language) == (name, language)))  # fmt: skip
+            path.write_text(
+                "".join(
+                    json.dumps({"id": one.name, "question": one.question, "context": one.context}) + "\n"
+                    for one in some
+                    if (one.benchmark, one.language) == (name, language)
+                )
+            )
             files[name][language] = str(path)
         step = Contamination(against=tuple(files), files=dict(files), **parameters)
         return step, step.fit([], self.world)
@@ -330,17 +354,31 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
                 shown_examples += 1
                 told = " // ".join(turn["content"][:150] for turn in one.payload["messages"])
                 print(
-                    f"<!-- missed: {one.sort}, {language}: {one.item.question[:150]!r} in {told!r}: {frame.select('score', 'run', 'hit', 'benchmark', 'item').row(row)} -->"
+                    f"<!-- missed: {one.sort}, {language}: {one.item.question[:150]!r} in {told!r}:"
+                    f" {frame.select('score', 'run', 'hit', 'benchmark', 'item').row(row)} -->"
                 )
 
     def recall(sort: str, language: str | None = None, benchmark: str | None = None) -> str:
         chosen = [key for key in total if key[0] == sort and language in (None, key[1]) and benchmark in (None, key[2])]
         return shown(sum(hits[key] for key in chosen) / max(1, sum(total[key] for key in chosen))) if chosen else "–"
 
-    print(markdown(["planted", "all", "XQuAD", "MGSM", "rows", "of those found, the very item", "told as"], [
-        [sort, recall(sort), recall(sort, benchmark="xquad"), recall(sort, benchmark="mgsm"), str(sum(n for key, n in total.items() if key[0] == sort)),
-         shown(named[sort] / max(1, sum(n for key, n in hits.items() if key[0] == sort))),
-         ", ".join(f"{name} {count}" for name, count in kinds[sort].most_common(4))] for sort in SORTS]))  # fmt: skip
+    print(
+        markdown(
+            ["planted", "all", "XQuAD", "MGSM", "rows", "of those found, the very item", "told as"],
+            [
+                [
+                    sort,
+                    recall(sort),
+                    recall(sort, benchmark="xquad"),
+                    recall(sort, benchmark="mgsm"),
+                    str(sum(n for key, n in total.items() if key[0] == sort)),
+                    shown(named[sort] / max(1, sum(n for key, n in hits.items() if key[0] == sort))),
+                    ", ".join(f"{name} {count}" for name, count in kinds[sort].most_common(4)),
+                ]
+                for sort in SORTS
+            ],
+        )
+    )
     print("\nby language:\n")
     print(
         markdown(
@@ -350,7 +388,9 @@ def planted(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def alike(bench: Bench, arguments: argparse.Namespace) -> None:
-    """What looks like an item and is none: of two questions with one answer the second is the first asked again, and counted apart."""
+    """What looks like an item and is none: of two questions with one answer the second is the first asked again, and
+    counted apart.
+    """
     print("\n### Not the item: what is dropped\n")
     lines = []
     twin = twins(arguments.data)
@@ -363,7 +403,11 @@ def alike(bench: Bench, arguments: argparse.Namespace) -> None:
         if questions:
             half = set(rng.sample(sorted({one.name for one in questions}), len(questions) // 2))
             known = {one.name: one for one in questions if one.name in half}
-            other = [one for one in questions if one.name not in half and one.question not in {each.question for each in known.values()}]  # fmt: skip
+            other = [
+                one
+                for one in questions
+                if one.name not in half and one.question not in {each.question for each in known.values()}
+            ]
             step, fitted = bench.step(list(known.values()), model=None)
             for label, before in (("with", "{0.context}\n\n"), ("without", "")):
                 rows = [chat(language, f"{before.format(one)}{one.question}", rng.choice(hosts)) for one in other]
@@ -384,7 +428,10 @@ def alike(bench: Bench, arguments: argparse.Namespace) -> None:
                     line.append(f"{told}")
                 for row in wrong[: arguments.examples]:
                     item = known[frame["item"][row]]
-                    print(f"<!-- other question, {label} the paragraph, {language}: {other[row].question!r} / {item.question!r} {frame['reason'][row], frame['score'][row], frame['run'][row]} -->")  # fmt: skip
+                    print(
+                        f"<!-- other question, {label} the paragraph, {language}: {other[row].question!r} /"
+                        f" {item.question!r} {frame['reason'][row], frame['score'][row], frame['run'][row]} -->"
+                    )
         else:
             line += ["–"] * 5
         if sums:
@@ -400,8 +447,15 @@ def alike(bench: Bench, arguments: argparse.Namespace) -> None:
         else:
             line.append("–")
         lines.append(line)
-    header = ["", "other question below its paragraph: dropped", "the same asked again", "the paragraph is told",
-              "other question by itself: dropped", "the same asked again", "same sum, other numbers: dropped"]  # fmt: skip
+    header = [
+        "",
+        "other question below its paragraph: dropped",
+        "the same asked again",
+        "the paragraph is told",
+        "other question by itself: dropped",
+        "the same asked again",
+        "same sum, other numbers: dropped",
+    ]
     print(markdown(header, lines))
     print(f"\n{dict(total)}")
 
@@ -432,7 +486,10 @@ def clean(bench: Bench, arguments: argparse.Namespace) -> None:
             for row in frame["reason"].is_not_null().arg_true().to_list()[: arguments.examples]:
                 name = frame["item"][row].rpartition("#")[2]
                 print(
-                    f"<!-- {language}: {frame['reason'][row]} {frame.select('score', 'run', 'similarity', 'translation', 'paraphrase').row(row)}: {rows[row]['messages'][0]['content'][:120]!r} / {by_text.get((frame['benchmark'][row], name, frame['item_language'][row]))!r} -->"
+                    f"<!-- {language}: {frame['reason'][row]}"
+                    f" {frame.select('score', 'run', 'similarity', 'translation', 'paraphrase').row(row)}:"
+                    f" {rows[row]['messages'][0]['content'][:120]!r} /"
+                    f" {by_text.get((frame['benchmark'][row], name, frame['item_language'][row]))!r} -->"
                 )
     print(markdown(["", "language", "rows", "dropped", "as", "µs a row"], lines))
 
@@ -459,7 +516,11 @@ def translated(bench: Bench, arguments: argparse.Namespace) -> None:
             behind = [chat(language, f"{rng.choice(hosts)}\n\n{one.question}", rng.choice(hosts)) for one in some]
             for rows in (alone, behind):
                 frame, _ = bench.judge(step, fitted, rows)
-                found = [of_item(frame, row, one) or (frame["reason"][row] is not None and twin(one.name, frame["item"][row])) for row, one in enumerate(some)]  # fmt: skip
+                found = [
+                    of_item(frame, row, one)
+                    or (frame["reason"][row] is not None and twin(one.name, frame["item"][row]))
+                    for row, one in enumerate(some)
+                ]
                 line.append(shown(sum(found) / len(some)))
                 sweep(frame, f"{language} {of.__name__}", arguments)
             if of is mgsm:
@@ -468,21 +529,38 @@ def translated(bench: Bench, arguments: argparse.Namespace) -> None:
                 line.append(f"{frame['reason'].is_not_null().sum()} of {len(changed)}")
             else:
                 others = [one for one in some if one.name not in half]
-                frame, _ = bench.judge(other_step, other_fitted, [chat(language, one.question, rng.choice(hosts)) for one in others])  # fmt: skip
-                wrong = [row for row in frame["reason"].is_not_null().arg_true().to_list() if not twin(others[row].name, frame["item"][row])]  # fmt: skip
+                frame, _ = bench.judge(
+                    other_step, other_fitted, [chat(language, one.question, rng.choice(hosts)) for one in others]
+                )
+                wrong = [
+                    row
+                    for row in frame["reason"].is_not_null().arg_true().to_list()
+                    if not twin(others[row].name, frame["item"][row])
+                ]
                 line.append(f"{len(wrong)} of {len(others)}")
                 sweep(frame, f"{language} other question", arguments)
                 names = {one.name: one.question for one in english}
                 for row in wrong[: arguments.examples]:
-                    print(f"<!-- other question, {language}: {others[row].question!r} / {names[frame['item'][row]]!r} {frame['translation'][row]} -->")  # fmt: skip
+                    print(
+                        f"<!-- other question, {language}: {others[row].question!r} / {names[frame['item'][row]]!r}"
+                        f" {frame['translation'][row]} -->"
+                    )
         plain = sentences(arguments.data, language)
         if plain:
             frame, _ = bench.judge(step, fitted, [chat(language, one, one) for one in plain])
             sweep(frame, f"{language} sentences", arguments)
         line.append(f"{frame['reason'].is_not_null().sum()} of {len(plain)}" if plain else "–")
         lines.append(line)
-    header = ["", "XQuAD, alone", "behind a text", "same article, other question", "MGSM, alone", "behind a text", "other numbers",
-              "unrelated sentences"]  # fmt: skip
+    header = [
+        "",
+        "XQuAD, alone",
+        "behind a text",
+        "same article, other question",
+        "MGSM, alone",
+        "behind a text",
+        "other numbers",
+        "unrelated sentences",
+    ]
     print(markdown(header, lines))
 
 
@@ -490,7 +568,10 @@ def sweep(frame: pl.DataFrame, label: str, arguments: argparse.Namespace) -> Non
     """What other thresholds would drop."""
     if arguments.sweep:
         told = frame["translation"].fill_null(0)
-        print(f"<!-- {label}: {', '.join(f'{least}: {(told >= least).mean():.3f}' for least in (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98))} -->")  # fmt: skip
+        print(
+            f"<!-- {label}:"
+            f" {', '.join(f'{least}: {(told >= least).mean():.3f}' for least in (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98))} -->"
+        )
 
 
 def sentences(data: Path, language: str) -> list[str]:
@@ -500,10 +581,10 @@ def sentences(data: Path, language: str) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-# --------------------------------------------------------------------------------------------------------------------- fit
+# ----------------------------------------------------------------------------------------------------------------- fit
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
-    """The weights of both stages, from half of the items and every second clean row in another language than the items; the
-    other half is what ``translated`` and ``clean`` show."""
+    """The weights of both stages, from half of the items and every second clean row in another language than the items;
+    the other half is what ``translated`` and ``clean`` show."""
     from filters.contamination.question_type import asked, other_asked
     from filters.contamination.semantic import DOUBTFUL, FEATURES, Meanings, likelihood, passages
     from filters.contamination.word_coverage import FEATURES as WORDS
@@ -514,8 +595,14 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
     twin = twins(arguments.data)
     encoder = bench.world.model("use-multilingual")
     good, close, far = [], [], []
-    # Of two of three items nothing is known: what is nearest to their translations then is another question about the same.
-    third = pa.array([part == "question" and len(name) > 8 and sum(name.encode()) // 2 % 3 == 0 for part, (_, name) in zip(fitted["part"].to_pylist(), keys, strict=True)])  # fmt: skip
+    # Of two of three items nothing is known: what is nearest to their translations then is another question about the
+    # same.
+    third = pa.array(
+        [
+            part == "question" and len(name) > 8 and sum(name.encode()) // 2 % 3 == 0
+            for part, (_, name) in zip(fitted["part"].to_pylist(), keys, strict=True)
+        ]
+    )
     some = fitted.filter(third)
     apart, others = Meanings(some), some["item"].to_pylist()
     for language in ENCODED:
@@ -525,7 +612,13 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
                 if not each[3] and keys[meanings.places[each[1]]] == (one.benchmark, one.name):
                     good.append(each[:3])
             if one.benchmark == "xquad" and one.name not in others:
-                near = [each for each in apart.candidates(passage, encoder) if not each[3] and not twin(others[apart.places[each[1]]], one.name) and not other_asked(apart.asked[each[1]], asked(one.question, language))]  # fmt: skip
+                near = [
+                    each
+                    for each in apart.candidates(passage, encoder)
+                    if not each[3]
+                    and not twin(others[apart.places[each[1]]], one.name)
+                    and not other_asked(apart.asked[each[1]], asked(one.question, language))
+                ]
                 close += [each[:3] for each in near[:1]]
     for language in ("zh", "de"):
         for payload in alpaca(arguments.data, language, arguments.rows)[::2]:
@@ -563,7 +656,10 @@ def weigh(stage: str, names: Sequence[str], classes: Sequence[tuple[Any, int, fl
     chance = 1 / (1 + np.exp(-z @ b))
     for features, what, _ in classes:
         end = start + len(features)
-        print(f"# {what}: {', '.join(f'{least}: {np.mean(chance[start:end] >= least):.4f}' for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99))}")  # fmt: skip
+        print(
+            f"# {what}:"
+            f" {', '.join(f'{least}: {np.mean(chance[start:end] >= least):.4f}' for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99))}"
+        )
         start = end
 
 

@@ -1,12 +1,13 @@
-"""How many planted duplicates are found, and how much is called a duplicate that is none: by kind of change and language.
+"""How many planted duplicates are found, and how much is called a duplicate that is none: by kind of change and
+language.
 
     python benchmarks/duplicates.py --data FOLDER                       # all sections
     python benchmarks/duplicates.py near --languages en zh th           # some
     python benchmarks/duplicates.py near --peers /path/to/venv/bin/python ...   # beside semhash, text-dedup, datasketch
 
-Every language gets some hundred real texts; of each, copies changed in known ways are planted, and copies that look alike
-but mean something else (other numbers, a negation, another word in a template). A copy is found when it is in the cluster of
-its original; anything else in one cluster is false. The same data and versions give the same tables.
+Every language gets some hundred real texts; of each, copies changed in known ways are planted, and copies that look
+alike but mean something else (other numbers, a negation, another word in a template). A copy is found when it is in the
+cluster of its original; anything else in one cluster is false. The same data and versions give the same tables.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ LANGUAGES = ("en", "zh", "ja", "th", "ar", "hi", "ru", "de", "sw", "ko", "es", "
 ENCODED = ("ar", "de", "es", "fr", "ja", "ko", "ru", "th", "tr", "zh")
 
 
-# ------------------------------------------------------------------------------------------------------------------ texts
+# --------------------------------------------------------------------------------------------------------------- texts
 def xquad(data: Path, language: str) -> list[str]:
     """The questions, in the order that all languages share."""
     path = data / "bench" / "xquad" / f"xquad.{language}.json.gz"
@@ -119,7 +120,7 @@ def texts_of(data: Path, language: str) -> list[str]:
     return list(chosen.values())
 
 
-# ----------------------------------------------------------------------------------------------------------------- changes
+# ------------------------------------------------------------------------------------------------------------- changes
 Change = Callable[[str, random.Random], str | None]
 FIGURE = r"[\p{N}\p{Sm}\p{Sc}%〇零一二两三四五六七八九十百千万億亿]"
 
@@ -198,7 +199,9 @@ def broken(text: str, rng: random.Random) -> str:
 
 
 def edited(share: float) -> Change:
-    """So many of a hundred signs changed anywhere: replaced, left out, put in, exchanged; numbers, and what stands beside them, stay."""
+    """So many of a hundred signs changed anywhere: replaced, left out, put in, exchanged; numbers, and what stands
+    beside them, stay.
+    """
 
     def change(text: str, rng: random.Random) -> str | None:
         signs = regex.findall(r"\X", text)
@@ -274,21 +277,27 @@ EDITS: dict[str, Change] = {
     "cut 30 %": cut(0.3),
 }
 HARD: dict[str, Change] = {"other number": renumbered}
-# One template, other words: nothing in the signs of these says that they are not the same, so the figure is told, not promised.
+# One template, other words: nothing in the signs of these says that they are not the same, so the figure is told, not
+# promised.
 TEMPLATES = {
-    "en": ("Write a short story about a {} who lives in a big city.", ["dog", "cat", "girl", "boy", "robot", "farmer", "doctor", "ghost"]),
-    "de": ("Schreibe eine kurze Geschichte über {} in einer großen Stadt.", ["Hunde", "Katzen", "Kinder", "Roboter", "Bauern", "Geister"]),
-    "ru": ("Напиши короткий рассказ про {} в большом городе.", ["собаку", "кошку", "девочку", "робота", "врача", "фермера"]),
+    "en": ("Write a short story about a {} who lives in a big city.", ["dog", "cat", "girl", "boy", "robot", "farmer",
+    "doctor", "ghost"]),
+    "de": ("Schreibe eine kurze Geschichte über {} in einer großen Stadt.", ["Hunde", "Katzen", "Kinder", "Roboter",
+    "Bauern", "Geister"]),
+    "ru": ("Напиши короткий рассказ про {} в большом городе.", ["собаку", "кошку", "девочку", "робота", "врача",
+    "фермера"]),
     "zh": ("请写一个关于住在大城市里的{}的短篇故事。", ["小狗", "小猫", "女孩", "男孩", "机器人", "农民"]),
     "ja": ("大きな街に住む{}についての短い物語を書いてください。", ["犬", "猫", "少女", "少年", "ロボット", "農夫"]),
     "ar": ("اكتب قصة قصيرة عن {} في مدينة كبيرة.", ["كلب", "قطة", "فتاة", "روبوت", "فلاح", "طبيب"]),
-    "hi": ("बड़े शहर में रहने वाले {} के बारे में एक छोटी कहानी लिखिए।", ["कुत्ते", "लड़के", "किसान", "डॉक्टर", "रोबोट"]),
+    "hi": ("बड़े शहर में रहने वाले {} के बारे में एक छोटी कहानी लिखिए।", ["कुत्ते", "लड़के", "किसान", "डॉक्टर",
+    "रोबोट"]),
     "th": ("เขียนเรื่องสั้นเกี่ยวกับ{}ที่อาศัยอยู่ในเมืองใหญ่", ["สุนัข", "แมว", "เด็กหญิง", "หุ่นยนต์", "ชาวนา"]),
-    "sw": ("Andika hadithi fupi kuhusu {} anayeishi katika mji mkubwa.", ["mbwa", "paka", "msichana", "mkulima", "daktari"]),
+    "sw": ("Andika hadithi fupi kuhusu {} anayeishi katika mji mkubwa.", ["mbwa", "paka", "msichana", "mkulima",
+    "daktari"]),
 }  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------------------------ plants
+# -------------------------------------------------------------------------------------------------------------- plants
 @dataclass(frozen=True)
 class Plant:
     """A row of the test set."""
@@ -328,10 +337,16 @@ def planted(data: Path, languages: Sequence[str], changes: dict[str, Change], ha
     return rows
 
 
-# ------------------------------------------------------------------------------------------------------------------ scores
+# -------------------------------------------------------------------------------------------------------------- scores
 def clusters_of(rows: Sequence[Plant], world: World, **parameters: Any) -> tuple[list[int], list[float | None], float]:
     """For each row the number of the row that stays for it (its own, where it stays), the similarity, and seconds."""
-    made = make_rows(Kind.DOCUMENT, [{"text": one.text, "language": one.language, "group_id": one.group or f"{number}"} for number, one in enumerate(rows)])  # fmt: skip
+    made = make_rows(
+        Kind.DOCUMENT,
+        [
+            {"text": one.text, "language": one.language, "group_id": one.group or f"{number}"}
+            for number, one in enumerate(rows)
+        ],
+    )
     step = Duplicates(**parameters)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -398,7 +413,7 @@ def shown(value: float) -> str:
     return "–" if value != value else "1" if value == 1 else f"{value:.3f}".lstrip("0")
 
 
-# ---------------------------------------------------------------------------------------------------------------- sections
+# ------------------------------------------------------------------------------------------------------------ sections
 def surface(world: World, arguments: argparse.Namespace) -> None:
     """Copies that differ in nothing that is said."""
     rows = planted(arguments.data, arguments.languages, SURFACE)
@@ -422,10 +437,26 @@ def surface(world: World, arguments: argparse.Namespace) -> None:
         stays, _, seconds = clusters_of(rows, world, **parameters)
         found[name] = judge(rows, stays)
         print(f"<!-- {name}: {seconds:.1f} s -->")
-    print(markdown(["", *SURFACE, "precision"], [[name, *(shown(one.recall(kind)) for kind in SURFACE), shown(one.precision())] for name, one in found.items()]))  # fmt: skip
+    print(
+        markdown(
+            ["", *SURFACE, "precision"],
+            [
+                [name, *(shown(one.recall(kind)) for kind in SURFACE), shown(one.precision())]
+                for name, one in found.items()
+            ],
+        )
+    )
     worst = found["minhash 0.8"]
     print("\nminhash by language:\n")
-    print(markdown(["", *SURFACE], [[language, *(shown(worst.recall(kind, language)) for kind in SURFACE)] for language in arguments.languages]))  # fmt: skip
+    print(
+        markdown(
+            ["", *SURFACE],
+            [
+                [language, *(shown(worst.recall(kind, language)) for kind in SURFACE)]
+                for language in arguments.languages
+            ],
+        )
+    )
 
 
 def near(world: World, arguments: argparse.Namespace) -> None:
@@ -458,9 +489,20 @@ def near(world: World, arguments: argparse.Namespace) -> None:
     for name in ("minhash, jaccard 0.8", "minhash, edits 0.85"):
         print(f"\n{name}, by language:\n")
         one = found[name]
-        print(markdown(["", *EDITS, "precision", "other number merged"],
-                    [[language, *(shown(one.recall(kind, language)) for kind in EDITS), shown(one.precision(language)),
-                      str(one.false[language, "other number"])] for language in arguments.languages]))  # fmt: skip
+        print(
+            markdown(
+                ["", *EDITS, "precision", "other number merged"],
+                [
+                    [
+                        language,
+                        *(shown(one.recall(kind, language)) for kind in EDITS),
+                        shown(one.precision(language)),
+                        str(one.false[language, "other number"]),
+                    ]
+                    for language in arguments.languages
+                ],
+            )
+        )
 
 
 def _line(name: str, one: Outcome, seconds: float, hard: Counter[str]) -> list[str]:
@@ -468,8 +510,14 @@ def _line(name: str, one: Outcome, seconds: float, hard: Counter[str]) -> list[s
     for (_, change), count in one.false.items():
         by_change[change] += count
     rest = sum(by_change.values()) - sum(by_change[kind] for kind in hard)
-    return [name, *(shown(one.recall(kind)) for kind in EDITS), shown(one.precision()),
-            *(f"{by_change[kind]} of {count}" for kind, count in hard.items()), str(rest), f"{seconds:.1f}"]  # fmt: skip
+    return [
+        name,
+        *(shown(one.recall(kind)) for kind in EDITS),
+        shown(one.precision()),
+        *(f"{by_change[kind]} of {count}" for kind, count in hard.items()),
+        str(rest),
+        f"{seconds:.1f}",
+    ]
 
 
 def meaning(world: World, arguments: argparse.Namespace) -> None:
@@ -497,14 +545,19 @@ def meaning(world: World, arguments: argparse.Namespace) -> None:
 
 
 def crossing(world: World, arguments: argparse.Namespace) -> None:
-    """Translations of each other under different items; half of the rows have none. A row that goes for another one than its own
-    counts as right where that says the same: the other's English, or an XQuAD question with the same answer."""
+    """Translations of each other under different items; half of the rows have none. A row that goes for another one
+    than its own counts as right where that says the same: the other's English, or an XQuAD question with the same
+    answer."""
     print("\n### Across languages: translations planted under other items\n")
     lines: list[list[str]] = []
     methods: list[tuple[str, dict[str, Any]]] = [
-        (f"{least} / {margin}{'' if mutual else ', one way'}", {"similarity": least, "margin": margin, "mutual": mutual})
-        for least, margin in arguments.crossing for mutual in (True, False)
-    ]  # fmt: skip
+        (
+            f"{least} / {margin}{'' if mutual else ', one way'}",
+            {"similarity": least, "margin": margin, "mutual": mutual},
+        )
+        for least, margin in arguments.crossing
+        for mutual in (True, False)
+    ]
     for kind in ("questions", "sentences"):
         alike = same_answer(arguments.data) if kind == "questions" else same_sentence
         for language in ENCODED:
@@ -513,8 +566,11 @@ def crossing(world: World, arguments: argparse.Namespace) -> None:
                 continue
             half = len(pairs) // 2
             rows = [Plant(a, "en", number, "", f"a{number}") for number, (a, _) in enumerate(pairs[: half + half // 2])]
-            rows += [Plant(b, language, number, "translation", f"b{number}") for number, (_, b) in enumerate(pairs)
-                     if not half // 2 <= number < half]  # fmt: skip
+            rows += [
+                Plant(b, language, number, "translation", f"b{number}")
+                for number, (_, b) in enumerate(pairs)
+                if not half // 2 <= number < half
+            ]
             told = [
                 (name, *clusters_of(rows, world, method="cross_lingual", **parameters)[::2])
                 for name, parameters in methods
@@ -525,17 +581,38 @@ def crossing(world: World, arguments: argparse.Namespace) -> None:
             for name, stays, seconds in told:
                 gone = [(rows[number], rows[target]) for number, target in enumerate(stays) if target != number]
                 right = sum(one.family == other.family for one, other in gone)
-                as_good = sum(one.family == other.family or alike(pairs[one.family][0], pairs[other.family][0]) for one, other in gone)  # fmt: skip
+                as_good = sum(
+                    one.family == other.family or alike(pairs[one.family][0], pairs[other.family][0])
+                    for one, other in gone
+                )
                 share = [count / len(gone) if gone else float("nan") for count in (right, as_good)]
                 lines.append(
                     [name, kind, language, str(total), shown(right / total), *map(shown, share), f"{seconds:.1f}"]
                 )
                 if arguments.examples and name == methods[0][0]:
-                    wrong = [(one.text, other.text) for one, other in gone if one.family != other.family and not alike(pairs[one.family][0], pairs[other.family][0])]  # fmt: skip
+                    wrong = [
+                        (one.text, other.text)
+                        for one, other in gone
+                        if one.family != other.family and not alike(pairs[one.family][0], pairs[other.family][0])
+                    ]
                     for one in wrong[: arguments.examples]:
                         print(f"<!-- {kind}, {language}: {one[0]!r} / {one[1]!r} -->")
     lines.sort(key=lambda line: (line[0], line[1]))
-    print(markdown(["cosine / margin", "texts", "language", "planted", "recall", "precision", "with what says the same", "seconds"], lines))  # fmt: skip
+    print(
+        markdown(
+            [
+                "cosine / margin",
+                "texts",
+                "language",
+                "planted",
+                "recall",
+                "precision",
+                "with what says the same",
+                "seconds",
+            ],
+            lines,
+        )
+    )
     by: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     for line in lines:
         by[line[0], line[1]].append([float("nan") if one == "–" else float(one) for one in line[4:7]])
@@ -545,9 +622,35 @@ def crossing(world: World, arguments: argparse.Namespace) -> None:
         values = [one[place] for one in each if one[place] == one[place]]
         return sum(values) / len(values) if values else float("nan")
 
-    print(markdown(["cosine / margin", "texts", "mean recall", "least recall", "mean precision", "with what says the same", "least"],
-                [[*key, *(shown(value) for value in (mean(each, 0), min(one[0] for one in each), mean(each, 1), mean(each, 2), min(one[2] for one in each)))]
-                 for key, each in by.items()]))  # fmt: skip
+    print(
+        markdown(
+            [
+                "cosine / margin",
+                "texts",
+                "mean recall",
+                "least recall",
+                "mean precision",
+                "with what says the same",
+                "least",
+            ],
+            [
+                [
+                    *key,
+                    *(
+                        shown(value)
+                        for value in (
+                            mean(each, 0),
+                            min(one[0] for one in each),
+                            mean(each, 1),
+                            mean(each, 2),
+                            min(one[2] for one in each),
+                        )
+                    ),
+                ]
+                for key, each in by.items()
+            ],
+        )
+    )
 
 
 def same_answer(data: Path) -> Callable[[str, str], bool]:
@@ -607,9 +710,10 @@ def translations(data: Path, language: str, kind: str) -> list[tuple[str, str]]:
     return chosen[:800]
 
 
-# ------------------------------------------------------------------------------------------------------------------- peers
+# --------------------------------------------------------------------------------------------------------------- peers
 PEERS = {
-    "semhash": """
+    "semhash": (
+        """
 import sys, json
 from semhash import SemHash
 import numpy as np
@@ -630,8 +734,10 @@ for least in (0.9, 0.7, 0.6):
             stays[first[record.record]] = first[record.duplicates[0][0]]
     told.append([f"semhash {least}, our encoder", stays])
 json.dump(told, open(sys.argv[3], "w"))
-""",
-    "datasketch": """
+"""
+    ),
+    "datasketch": (
+        """
 import sys, json, re
 from datasketch import MinHash, MinHashLSH
 rows = json.load(open(sys.argv[1]))
@@ -646,8 +752,10 @@ for name, cut in (("datasketch 0.8, words", lambda t: set(t.lower().split())), (
         if not hits: lsh.insert(str(i), m)
     told.append([name, stays])
 json.dump(told, open(sys.argv[3], "w"))
-""",
-    "text_dedup": """
+"""
+    ),
+    "text_dedup": (
+        """
 import sys, json, re
 import numpy as np
 from text_dedup.utils.tokenization import ngrams
@@ -669,7 +777,8 @@ for i, grams in sets.items():
     if hit is None:
         for g in grams: by.setdefault(g, []).append(i)
 json.dump([["text-dedup's tokens, 0.7", stays]], open(sys.argv[3], "w"))
-""",
+"""
+    ),
 }
 
 
@@ -693,7 +802,11 @@ def peers(
                     np.save(folder / "vectors.npy", world.model("use-multilingual").encode([one.text for one in rows]))
                 (folder / "peer.py").write_text(script)
                 started = time.perf_counter()
-                run = subprocess.run([python, folder / "peer.py", folder / "rows.json", folder / "vectors.npy", folder / "told.json"], capture_output=True, text=True)  # fmt: skip
+                run = subprocess.run(
+                    [python, folder / "peer.py", folder / "rows.json", folder / "vectors.npy", folder / "told.json"],
+                    capture_output=True,
+                    text=True,
+                )
                 if run.returncode:
                     print(f"<!-- {module}: {run.stderr.strip().splitlines()[-1:]} -->", file=sys.stderr)
                     continue

@@ -1,10 +1,12 @@
-"""How far a calibration can be believed: shipped anchors against larger ones, and `min: calibrated` on pairs it has never seen.
+"""How far a calibration can be believed: shipped anchors against larger ones, and `min: calibrated` on pairs it has
+never seen.
 
     python benchmarks/encoder_trust.py --data FOLDER                        # everything (e5 takes its time)
     python benchmarks/encoder_trust.py --data FOLDER --models use-multilingual
 
-Prints Markdown. The folder holds Tatoeba's test sets (``parallel/tatoeba``), the Declaration of Human Rights (``mono/udhr.jsonl.gz``)
-and program messages with translations (``parallel/en_32_languages.parquet``); what is not there is left out and named.
+Prints Markdown. The folder holds Tatoeba's test sets (``parallel/tatoeba``), the Declaration of Human Rights
+(``mono/udhr.jsonl.gz``) and program messages with translations (``parallel/en_32_languages.parquet``); what is not
+there is left out and named.
 """
 
 from __future__ import annotations
@@ -77,12 +79,42 @@ def shipped(encoder: Any, model: str) -> Calibration:
     rows = []
     for name, one in found.pairs.items():
         assert one.retrieval and one.xsim and one.xsim_cosine and one.auc_hard is not None and one.recall_interval
-        rows.append([name, one.verdict, "yes" if one.supported else "no", _said(one.threshold, 3), _said(one.recall),
-                     f"{one.recall_interval[0]:.2f} to {one.recall_interval[1]:.2f}" if one.recall is not None else "–",
-                     _said(sum(one.retrieval) / 2), _said(sum(one.xsim) / 2), _said(sum(one.xsim_cosine) / 2),
-                     _said(one.auc_hard, 3), _said(one.auc_random, 3), _said(one.mexa), _said(one.cka_unbiased)])  # fmt: skip
-    table(f"`{model}` on the shipped anchors", ["pair", "verdict", "supported", "threshold", "recall", "95 %", "found among 20", "xsim", "xsim, cosine", "AUC hard", "AUC random",
-           "MEXA", "CKA"], rows)  # fmt: skip
+        rows.append(
+            [
+                name,
+                one.verdict,
+                "yes" if one.supported else "no",
+                _said(one.threshold, 3),
+                _said(one.recall),
+                f"{one.recall_interval[0]:.2f} to {one.recall_interval[1]:.2f}" if one.recall is not None else "–",
+                _said(sum(one.retrieval) / 2),
+                _said(sum(one.xsim) / 2),
+                _said(sum(one.xsim_cosine) / 2),
+                _said(one.auc_hard, 3),
+                _said(one.auc_random, 3),
+                _said(one.mexa),
+                _said(one.cka_unbiased),
+            ]
+        )
+    table(
+        f"`{model}` on the shipped anchors",
+        [
+            "pair",
+            "verdict",
+            "supported",
+            "threshold",
+            "recall",
+            "95 %",
+            "found among 20",
+            "xsim",
+            "xsim, cosine",
+            "AUC hard",
+            "AUC random",
+            "MEXA",
+            "CKA",
+        ],
+        rows,
+    )
     return found
 
 
@@ -100,13 +132,32 @@ def agreement(encoder: Any, model: str, use: str, small: Calibration, sets: dict
         acted = ("trusted", "weak")
         same = sum(one.verdict == other.verdict for _, one, other in both)
         usable = sum((one.verdict in acted) == (other.verdict in acted) for _, one, other in both)
-        apart = [one.threshold - other.threshold for _, one, other in both if one.threshold is not None and other.threshold is not None]  # fmt: skip
-        totals.append([name, str(len(both)), f"{same}/{len(both)}", f"{usable}/{len(both)}",
-                       f"{np.mean(apart):+.3f}" if apart else "–", f"{np.mean(np.abs(apart)):.3f}" if apart else "–"])  # fmt: skip
+        apart = [
+            one.threshold - other.threshold
+            for _, one, other in both
+            if one.threshold is not None and other.threshold is not None
+        ]
+        totals.append(
+            [
+                name,
+                str(len(both)),
+                f"{same}/{len(both)}",
+                f"{usable}/{len(both)}",
+                f"{np.mean(apart):+.3f}" if apart else "–",
+                f"{np.mean(np.abs(apart)):.3f}" if apart else "–",
+            ]
+        )
         for pair, one, other in both:
             if one.verdict != other.verdict:
-                rows.append([name, pair, str(other.anchors), f"{one.verdict} ({_said(one.recall)}, {_said(one.threshold, 3)})",
-                             f"{other.verdict} ({_said(other.recall)}, {_said(other.threshold, 3)})"])  # fmt: skip
+                rows.append(
+                    [
+                        name,
+                        pair,
+                        str(other.anchors),
+                        f"{one.verdict} ({_said(one.recall)}, {_said(one.threshold, 3)})",
+                        f"{other.verdict} ({_said(other.recall)}, {_said(other.threshold, 3)})",
+                    ]
+                )
     table(
         f"`{model}`: the shipped anchors against larger ones",
         ["anchors", "pairs", "same verdict", "same: usable or not", "mean difference of thresholds", "mean absolute"],
@@ -142,9 +193,18 @@ def held_out(world: World, use: str, calibration: Calibration, sets: dict[str, A
                     for at in (pairs.language.to_numpy() == tag for tag in sorted(set(pairs.language)))
                     if (judged & at).any()
                 ]
-                rows.append([name, kind, way, f"{judged.mean():.0%}", f"{share(kept & truth, kept):.3f}",
-                             f"{min(by):.3f}", f"{share(kept & good, good):.3f}",
-                             f"{1 - share(kept & ~truth, judged & ~truth):.3f}"])  # fmt: skip
+                rows.append(
+                    [
+                        name,
+                        kind,
+                        way,
+                        f"{judged.mean():.0%}",
+                        f"{share(kept & truth, kept):.3f}",
+                        f"{min(by):.3f}",
+                        f"{share(kept & good, good):.3f}",
+                        f"{1 - share(kept & ~truth, judged & ~truth):.3f}",
+                    ]
+                )
     table(
         f"`{calibration.model}`: pairs never seen, one in five planted wrong",
         ["pairs", "wrong ones", "way", "judged", "precision", "worst language", "recall", "wrong dropped"],

@@ -1,9 +1,11 @@
-"""What Ray costs beside processes on one machine: the same catalog with both executors, in turn, each in a store of its own.
+"""What Ray costs beside processes on one machine: the same catalog with both executors, in turn, each in a store of its
+own.
 
     python benchmarks/executors.py                                   # synthetic rows, anyone can run it
     python benchmarks/executors.py --catalog benchmarks/alpaca.yaml  # a real catalog, whose files must be there
 
-Told are seconds and CPU seconds of all processes, Ray's own included, as ratios of the same run; start and end of Ray count.
+Told are seconds and CPU seconds of all processes, Ray's own included, as ratios of the same run; start and end of Ray
+count.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ from curate.catalog import Catalog, RunConfig
 from curate.engine.build import build_datasets
 from curate.steps import Registry
 
-WORDS = ["the", "a", "one", "my", "your", "this", "that", "old", "new", "small", "large", "red", "green", "warm", "cold", "quiet", "early", "late", "river", "stone", "lamp", "bread", "cloud", "winter", "road", "house", "garden", "train", "letter", "window", "table", "water", "morning", "evening", "friend", "teacher", "song", "keeps", "finds", "makes", "takes", "gives", "reads", "writes", "opens", "closes", "carries", "under", "over", "near", "with", "without", "before", "after", "because", "while"]  # fmt: skip
+WORDS = ["the", "a", "one", "my", "your", "this", "that", "old", "new", "small", "large", "red", "green", "warm",
+"cold", "quiet", "early", "late", "river", "stone", "lamp", "bread", "cloud", "winter", "road", "house", "garden",
+"train", "letter", "window", "table", "water", "morning", "evening", "friend", "teacher", "song", "keeps", "finds",
+"makes", "takes", "gives", "reads", "writes", "opens", "closes", "carries", "under", "over", "near", "with", "without",
+"before", "after", "because", "while"]  # fmt: skip
 
 
 class Meter(threading.Thread):
@@ -66,11 +72,27 @@ def synthetic(folder: Path, rows: int, files: int) -> Path:
     catalog = {
         "version": 1,
         "models": {"lid": {"use": "fasttext"}},
-        "sources": {"rows": {"use": "jsonl", "path": "*.jsonl", "kind": "sft", "language": "en", "license": "cc0-1.0",
-                             "columns": {"prompt": "{q}", "response": "{a}"}}},
-        "datasets": {"kept": {"from": "rows", "steps": [{"shape": {"max_chars": 8000}}, {"language": {"model": "lid", "min": 0.0}},
-                                                        {"duplicates": {"method": "minhash", "similarity": 0.9}}]}},
-    }  # fmt: skip
+        "sources": {
+            "rows": {
+                "use": "jsonl",
+                "path": "*.jsonl",
+                "kind": "sft",
+                "language": "en",
+                "license": "cc0-1.0",
+                "columns": {"prompt": "{q}", "response": "{a}"},
+            }
+        },
+        "datasets": {
+            "kept": {
+                "from": "rows",
+                "steps": [
+                    {"shape": {"max_chars": 8000}},
+                    {"language": {"model": "lid", "min": 0.0}},
+                    {"duplicates": {"method": "minhash", "similarity": 0.9}},
+                ],
+            }
+        },
+    }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     return folder / "catalog.yaml"
 
@@ -107,12 +129,16 @@ def main() -> None:
                 )
                 found[executor] = (seconds, cpu, built)
                 print(
-                    f"| {turn + 1} | {executor} | {seconds:.1f} | {cpu:.1f} | {' '.join(version for _, version, _ in built)} |",
+                    f"| {turn + 1} | {executor} | {seconds:.1f} | {cpu:.1f} |"
+                    f" {' '.join(version for _, version, _ in built)} |",
                     flush=True,
                 )
             (one, one_cpu, first), (other, other_cpu, second) = found["local"], found["ray"]
             assert first == second, "the same catalog must make the same versions"
-            print(f"| {turn + 1} | ray / local | {other / one:.2f} | {other_cpu / one_cpu:.2f} | equal: {', '.join(f'{name}, {rows:,} rows' for name, _, rows in first)} |")  # fmt: skip
+            print(
+                f"| {turn + 1} | ray / local | {other / one:.2f} | {other_cpu / one_cpu:.2f} | equal:"
+                f" {', '.join(f'{name}, {rows:,} rows' for name, _, rows in first)} |"
+            )
 
 
 if __name__ == "__main__":

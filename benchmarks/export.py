@@ -1,9 +1,11 @@
-"""What exporting costs beside reading and writing the same rows with pyarrow: CPU time, and memory, which must not follow the rows.
+"""What exporting costs beside reading and writing the same rows with pyarrow: CPU time, and memory, which must not
+follow the rows.
 
     python benchmarks/export.py                # 1,000,000 conversations (about 2 GB of text) below a temporary folder
     python benchmarks/export.py --rows 100000 --output trl --output openai
 
-Each export runs in a process of its own on one thread, at a tenth of the rows and at all of them: what its memory grows by is told.
+Each export runs in a process of its own on one thread, at a tenth of the rows and at all of them: what its memory grows
+by is told.
 """
 
 from __future__ import annotations
@@ -108,8 +110,13 @@ def make(folder: Path, rows: int) -> Version:
         files.append(f"data/train-{number:05d}.parquet")
         table = conversations(tag, start, min(_CHUNK, rows - start), random)
         pq.write_table(table, folder / files[-1], compression="zstd")
-    manifest = {"kind": "sft", "rows": rows, "splits": {"train": {"rows": rows, "languages": {}, "files": files}},
-                "languages": {"en": rows}, "licenses": {"CC0-1.0": rows}}  # fmt: skip
+    manifest = {
+        "kind": "sft",
+        "rows": rows,
+        "splits": {"train": {"rows": rows, "languages": {}, "files": files}},
+        "languages": {"en": rows},
+        "licenses": {"CC0-1.0": rows},
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return read(folder)
 
@@ -176,7 +183,8 @@ def main() -> None:
         make(many, asked.rows)
         base = measured(BARE, many)
         print(
-            f"{asked.rows:,} rows; {BARE} reads and writes them in {base['cpu']:.1f} s of CPU time, {base['peak']:.0f} MiB\n",
+            f"{asked.rows:,} rows; {BARE} reads and writes them in {base['cpu']:.1f} s of CPU time, {base['peak']:.0f}"
+            " MiB\n",
             flush=True,
         )
         print(
@@ -186,7 +194,8 @@ def main() -> None:
             small, full = measured(case, few), measured(case, many)
             each = full["cpu"] / asked.rows * 1e6
             print(
-                f"| {case} | {each:.1f} | {full['cpu'] / base['cpu']:.1f} | {full['size']:,.0f} | {full['peak']:.0f} | {small['peak']:.0f} |",
+                f"| {case} | {each:.1f} | {full['cpu'] / base['cpu']:.1f} | {full['size']:,.0f} | {full['peak']:.0f} |"
+                f" {small['peak']:.0f} |",
                 flush=True,
             )
 

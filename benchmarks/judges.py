@@ -2,7 +2,8 @@
 
     python benchmarks/judges.py --data FOLDER [--llm 60]          # --llm 0: without the language model
 
-Prints Markdown. Accuracy counts a tie as half a hit; intervals are 95 % bootstrap over pairs. What is missing of the data folder is named and left out.
+Prints Markdown. Accuracy counts a tie as half a hit; intervals are 95 % bootstrap over pairs. What is missing of the
+data folder is named and left out.
 """
 
 from __future__ import annotations
@@ -73,11 +74,16 @@ def rows_of(pairs: Sequence[Pair]) -> Rows:
     return make_rows(
         Kind.PREFERENCE,
         [
-            {"language": language, "group_id": f"pair:{number}", "prompt": turn("user", prompt), "chosen": turn("assistant", chosen),
-             "rejected": turn("assistant", rejected)}
+            {
+                "language": language,
+                "group_id": f"pair:{number}",
+                "prompt": turn("user", prompt),
+                "chosen": turn("assistant", chosen),
+                "rejected": turn("assistant", rejected),
+            }
             for number, (language, prompt, chosen, rejected, _) in enumerate(pairs)
         ],
-    )  # fmt: skip
+    )
 
 
 def references_of(pairs: Sequence[Pair]) -> Rows:
@@ -110,8 +116,16 @@ def judged(court: Court, step: Judge, pairs: Sequence[Pair], name: str, judge: s
     more: Mapping[str, str] = {}
     if "consistency" in frame.columns:
         more = {one: f"{frame[one].mean():.2f}" if frame[one].count() else "–" for one in ("consistency", "first_wins")}
-    row = [name, judge, len(known), said(hits([scores[at] for at in known])), f"{np.mean([scores[at] == 0 for at in known]):.2f}" if known else "–",
-            more.get("consistency", "–"), more.get("first_wins", "–"), f"{np.mean(decided):.2f}" if decided else "–"]  # fmt: skip
+    row = [
+        name,
+        judge,
+        len(known),
+        said(hits([scores[at] for at in known])),
+        f"{np.mean([scores[at] == 0 for at in known]):.2f}" if known else "–",
+        more.get("consistency", "–"),
+        more.get("first_wins", "–"),
+        f"{np.mean(decided):.2f}" if decided else "–",
+    ]
     print(*row, sep=" | ", file=sys.stderr, flush=True)  # a language model is slow: what is known is shown
     return row
 
@@ -123,7 +137,7 @@ def plain(pairs: Sequence[Pair], name: str) -> list[list[Any]]:
     return [[name, "coin", len(pairs), "0.500", *rest], [name, "longer wins", len(pairs), said(hits(length)), *rest]]
 
 
-# ------------------------------------------------------------------------------------------------------------------- data
+# ---------------------------------------------------------------------------------------------------------------- data
 def demo(data: Path, language: str) -> list[Pair]:
     """Preference demos: a good and a worse answer; there is no reference, so the prompt itself stands for one."""
     found = []
@@ -139,8 +153,9 @@ def edits(data: Path) -> list[Pair]:
     for line in lines(data / "preference" / "zh_translation_human_edits_part00.jsonl.gz"):
         one = orjson.loads(line)
         english, after, before = (
-            "\n\n".join(filter(None, (one[side][part] for part in ("instruction", "input", "output")))) for side in ("en", "after", "before")
-        )  # fmt: skip
+            "\n\n".join(filter(None, (one[side][part] for part in ("instruction", "input", "output"))))
+            for side in ("en", "after", "before")
+        )
         if after.strip() and before.strip() and after != before:
             found.append(("zh", f"Translate into Chinese:\n{english}", after, before, english))
     return found
@@ -150,7 +165,8 @@ def bench(data: Path, language: str, how: str) -> list[Pair]:
     """MT-bench references: the answer of the question's own translation against a wrong one, by the English reference.
 
     Args:
-        how: the wrong one is that of another question of the same category (``other``), or of the question's other turn (``turn``).
+        how: the wrong one is that of another question of the same category (``other``), or of the question's other turn
+            (``turn``).
     """
     folder = data / "bench" / "mt_bench"
     english = {
@@ -182,8 +198,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     encoder = Judge(model=ENCODER, method="reference", reference="references", audit_rows=0)
-    asking = Judge(model=LLM, method="pairwise", explain=False, audit_rows=0, instructions="english", retries=0, max_chars=given.chars,
-                   sampling={"max_tokens": 16})  # fmt: skip
+    asking = Judge(
+        model=LLM,
+        method="pairwise",
+        explain=False,
+        audit_rows=0,
+        instructions="english",
+        retries=0,
+        max_chars=given.chars,
+        sampling={"max_tokens": 16},
+    )
     reasoning = asking.model_copy(
         update={"explain": True, "sampling": asking.sampling.model_copy(update={"max_tokens": 160})}
     )

@@ -47,7 +47,9 @@ def kept_few(items: list[Item]) -> list[Item]:
 
 
 def fit(items: list[Item], answers: Answers, out: Path, rounds: int) -> None:
-    """Fits the weights on UDHR's even paragraphs and the system's catalogues, and calibrates on a fifth of them kept apart."""
+    """Fits the weights on UDHR's even paragraphs and the system's catalogues, and calibrates on a fifth of them kept
+    apart.
+    """
     few = kept_few(items)
     texts = [item.text for item in few]
     said = [answers.get(name, texts) for name in MEMBERS]
@@ -104,10 +106,22 @@ def share_of(counts: Any, total: Any) -> Any:
 
 
 def descend(evidence: Evidence, truth: Any, share: Any, rows: Any, has: Any, counts: Any, rounds: int) -> Weights:
-    """Adam on the weighted cross-entropy, with a ridge on what is special to a language; identifiers are hidden by chance, so that any subset works."""
+    """Adam on the weighted cross-entropy, with a ridge on what is special to a language; identifiers are hidden by
+    chance, so that any subset works.
+    """
     count = len(MEMBERS)
-    at: dict[str, Any] = {"w": np.full(count, 0.5), "u": np.zeros(count), "s": np.full(count, 0.1), "c": np.full(count, -1.0),
-          "g": np.full(count, 0.1), "h": np.zeros(count), "v": np.zeros(has.shape), "b": np.zeros(len(has)), "m": np.ones(1), "f": np.ones(1) * 0.5}  # fmt: skip
+    at: dict[str, Any] = {
+        "w": np.full(count, 0.5),
+        "u": np.zeros(count),
+        "s": np.full(count, 0.1),
+        "c": np.full(count, -1.0),
+        "g": np.full(count, 0.1),
+        "h": np.zeros(count),
+        "v": np.zeros(has.shape),
+        "b": np.zeros(len(has)),
+        "m": np.ones(1),
+        "f": np.ones(1) * 0.5,
+    }
     totals = counts.sum(axis=1)
     echoes = np.log(share_of(counts, totals[:, None, :])).astype(np.float32)
     first = {key: np.zeros_like(value) for key, value in at.items()}
@@ -115,8 +129,17 @@ def descend(evidence: Evidence, truth: Any, share: Any, rows: Any, has: Any, cou
     chance = np.random.default_rng(7)
     for step in range(1, rounds + 1):
         batch = chance.choice(rows, 512, replace=False)
-        part = Evidence(evidence.logs[batch], evidence.named[batch].copy(), evidence.rest[batch], evidence.silent[batch].copy(),
-                        evidence.best[batch], evidence.possible[batch], evidence.words[batch], evidence.foreign[batch], evidence.length[batch])  # fmt: skip
+        part = Evidence(
+            evidence.logs[batch],
+            evidence.named[batch].copy(),
+            evidence.rest[batch],
+            evidence.silent[batch].copy(),
+            evidence.best[batch],
+            evidence.possible[batch],
+            evidence.words[batch],
+            evidence.foreign[batch],
+            evidence.length[batch],
+        )
         hidden = chance.random((len(batch), count)) < 0.25
         hidden[hidden.all(axis=1)] = False
         part.silent |= hidden
@@ -140,11 +163,20 @@ def descend(evidence: Evidence, truth: Any, share: Any, rows: Any, has: Any, cou
         logs = np.where(labelled, part.logs, 0.0)
         each = slope[:, :, None] * logs
         outside = (slope[:, :, None] * (~(has | part.named) & ~part.silent[:, None, :])).sum(axis=1)
-        change = {"w": each.sum(axis=(0, 1)), "u": (each.sum(axis=1) * part.length[:, None]).sum(axis=0), "v": each.sum(axis=0) + 3e-4 * at["v"],
-                  "c": outside.sum(axis=0), "s": (outside * part.rest).sum(axis=0), "b": slope.sum(axis=0) + 2e-4 * at["b"],
-                  "g": (slope[:, :, None] * np.where(part.silent[:, None, :], 0.0, heard)).sum(axis=(0, 1)),
-                  "h": ((slope[:, :, None] * np.where(part.silent[:, None, :], 0.0, heard)).sum(axis=1) * part.length[:, None]).sum(axis=0),
-                  "m": np.array([(slope * part.words).sum()]), "f": np.array([-(slope * part.foreign).sum()])}  # fmt: skip
+        change = {
+            "w": each.sum(axis=(0, 1)),
+            "u": (each.sum(axis=1) * part.length[:, None]).sum(axis=0),
+            "v": each.sum(axis=0) + 3e-4 * at["v"],
+            "c": outside.sum(axis=0),
+            "s": (outside * part.rest).sum(axis=0),
+            "b": slope.sum(axis=0) + 2e-4 * at["b"],
+            "g": (slope[:, :, None] * np.where(part.silent[:, None, :], 0.0, heard)).sum(axis=(0, 1)),
+            "h": (
+                (slope[:, :, None] * np.where(part.silent[:, None, :], 0.0, heard)).sum(axis=1) * part.length[:, None]
+            ).sum(axis=0),
+            "m": np.array([(slope * part.words).sum()]),
+            "f": np.array([-(slope * part.foreign).sum()]),
+        }
         rate = 0.03 if step < rounds * 0.6 else 0.006
         for key, value in change.items():
             first[key] = 0.9 * first[key] + 0.1 * value
@@ -157,7 +189,8 @@ def descend(evidence: Evidence, truth: Any, share: Any, rows: Any, has: Any, cou
         if step % 200 == 0:
             loss = -np.log(np.maximum(shares[np.arange(len(batch)), gold], 1e-6))[fine].mean()
             print(
-                f"{step}: {loss:.3f} w {at['w'].round(2)} u {at['u'].round(2)} g {at['g'].round(2)} h {at['h'].round(2)} m {at['m'][0]:.2f} f {at['f'][0]:.2f}",
+                f"{step}: {loss:.3f} w {at['w'].round(2)} u {at['u'].round(2)} g {at['g'].round(2)} h"
+                f" {at['h'].round(2)} m {at['m'][0]:.2f} f {at['f'][0]:.2f}",
                 flush=True,
             )
     return gathered(at, has, echoes)
@@ -176,8 +209,17 @@ def calibrate(
     named = evidence.named[rows].copy()
     for at in set(range(len(MEMBERS))) - set(chosen):
         silent[:, at], named[:, :, at] = True, False
-    part = Evidence(evidence.logs[rows], named, evidence.rest[rows], silent, evidence.best[rows], evidence.possible[rows], evidence.words[rows],
-                    evidence.foreign[rows], evidence.length[rows])  # fmt: skip
+    part = Evidence(
+        evidence.logs[rows],
+        named,
+        evidence.rest[rows],
+        silent,
+        evidence.best[rows],
+        evidence.possible[rows],
+        evidence.words[rows],
+        evidence.foreign[rows],
+        evidence.length[rows],
+    )
     scores = combine(part, weights)
     gold = truth[rows]
     fine = np.isfinite(scores[np.arange(len(rows)), gold])
@@ -195,7 +237,9 @@ def calibrate(
 
 
 def note_weak(out: Path, items: list[Item], answers: Answers) -> None:
-    """Adds the languages that the vote (without and with heliport) cannot be trusted with: right in fewer than three of five sentences, or never measured."""
+    """Adds the languages that the vote (without and with heliport) cannot be trusted with: right in fewer than three of
+    five sentences, or never measured.
+    """
     whole = json.loads(out.read_text(encoding="utf-8"))
     full = [item for item in kept_few(items) if item.length == "full"]
     texts = [item.text for item in full]
@@ -249,9 +293,21 @@ def write(
         } | {"v": special, "says": says_of(known, counts[at])}
     prior = {tag: round(float(weights.b[row]), 2) for row, tag in enumerate(known.tags) if abs(weights.b[row]) >= 0.03}
     lowest = round(float(np.quantile(weights.b, 0.1)), 2)
-    whole = {"owner": "curate maintainers", "license": "CC0-1.0", "version": 1, "weak": weak,
-             "weights": {"languages": known.tags, "identifiers": identifiers, "b": prior, "unmeasured": lowest,
-                         "m": round(weights.m, 3), "f": round(weights.f, 3), "temperature": temperature}}  # fmt: skip
+    whole = {
+        "owner": "curate maintainers",
+        "license": "CC0-1.0",
+        "version": 1,
+        "weak": weak,
+        "weights": {
+            "languages": known.tags,
+            "identifiers": identifiers,
+            "b": prior,
+            "unmeasured": lowest,
+            "m": round(weights.m, 3),
+            "f": round(weights.f, 3),
+            "temperature": temperature,
+        },
+    }
     whole["made_by"] = "benchmarks/language_id.py fit; what the letters mean: curate/models/langid/ensemble_scoring.py"
     dump(out, whole)
 

@@ -1,12 +1,13 @@
-"""How often language identifiers are right: by corpus, by length of the text and by language; and the fit of `ensemble`'s weights.
+"""How often language identifiers are right: by corpus, by length of the text and by language; and the fit of
+`ensemble`'s weights.
 
     python benchmarks/language_id.py --data FOLDER                        # the tables of docs/language-id.md
     python benchmarks/language_id.py --data FOLDER --messages FOLDER      # with message catalogues (Django's, for one)
     python benchmarks/language_id.py fit --data FOLDER --catalogues FOLDER --out languages_weights.json
 
-Texts: the Declaration of Human Rights (every second paragraph is for fitting, the others for measuring), XQuAD, Tatoeba, MGSM, message
-catalogues. Each full sentence also gives a stretch of five, three and two words; in scripts without blanks a word is two
-(Chinese, Japanese) or four characters (Thai, Lao, Khmer, Burmese, Tibetan).
+Texts: the Declaration of Human Rights (every second paragraph is for fitting, the others for measuring), XQuAD,
+Tatoeba, MGSM, message catalogues. Each full sentence also gives a stretch of five, three and two words; in scripts
+without blanks a word is two (Chinese, Japanese) or four characters (Thai, Lao, Khmer, Burmese, Tibetan).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from curate.models.langid.ensemble import LanguageIdEnsemble
 from curate.steps.models import Identified, LanguageIdentifier
 
 
-# ----------------------------------------------------------------------------------------------------------------- tables
+# -------------------------------------------------------------------------------------------------------------- tables
 def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool) -> None:
     items = [item for item in items if item.corpus != "system" and not (item.corpus == "udhr" and item.part == 0)]
     # Languages that no identifier has ever heard of are no question here.
@@ -53,8 +54,15 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
     print("\n| identifier | cost |\n|---|---|")
     for name, cost in answers.cost.items():
         print(f"| {name} | {cost} |")
-    right = {name: np.asarray([bool(tags) and is_right(item.language, tags[0], answers.packages.get(name, "")) for item, tags in zip(items, one.languages, strict=True)])
-             for name, one in found.items()}  # fmt: skip
+    right = {
+        name: np.asarray(
+            [
+                bool(tags) and is_right(item.language, tags[0], answers.packages.get(name, ""))
+                for item, tags in zip(items, one.languages, strict=True)
+            ]
+        )
+        for name, one in found.items()
+    }
     sure = {
         name: np.asarray([values[0] if values else 0.0 for values in one.probabilities]) for name, one in found.items()
     }
@@ -62,8 +70,14 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
     where: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for at, item in enumerate(items):
         where[item.corpus, item.length, item.language].append(at)
-    for title, pick in (("of its own languages", lambda name, tag: keys[tag][name]), ("of the languages that `ensemble` supports", lambda name, tag: keys[tag]["ensemble"]),
-                        ("of the languages that `ensemble` and lingua support", lambda name, tag: keys[tag]["ensemble"] and keys[tag].get("lingua", True))):  # fmt: skip
+    for title, pick in (
+        ("of its own languages", lambda name, tag: keys[tag][name]),
+        ("of the languages that `ensemble` supports", lambda name, tag: keys[tag]["ensemble"]),
+        (
+            "of the languages that `ensemble` and lingua support",
+            lambda name, tag: keys[tag]["ensemble"] and keys[tag].get("lingua", True),
+        ),
+    ):
         print(
             f"\n### Mean accuracy over languages, in per cent {title}\n\n| corpus | length | "
             + " | ".join(found)
@@ -83,7 +97,8 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
                     cells.append(f"{100 * np.mean(own):.1f} ({len(own)})" if own else "–")
                 print(f"| {corpus} | {length} | " + " | ".join(cells) + " |")
     print(
-        "\n### Calibration and abstention (`ensemble`)\n\n| corpus | length | expected calibration error | silent below 0.3 | right of those said | silent below 0.6 | right of those said |\n|---|---|---|---|---|---|---|"
+        "\n### Calibration and abstention (`ensemble`)\n\n| corpus | length | expected calibration error | silent below"
+        " 0.3 | right of those said | silent below 0.6 | right of those said |\n|---|---|---|---|---|---|---|"
     )
     for name in ("ensemble", "ensemble-wide"):
         for corpus in dict.fromkeys(item.corpus for item in items):
@@ -126,8 +141,17 @@ def measure(items: list[Item], answers: Answers, per_language: bool, modes: bool
             )
             for tag in sorted({tag for one, _, tag in where if one == corpus}):
                 if keys[tag]["ensemble-wide" if "ensemble-wide" in found else "ensemble"]:
-                    cells = [" / ".join(f"{100 * right[name][where[corpus, length, tag]].mean():.0f}" if where.get((corpus, length, tag)) else "–" for length in LENGTHS)
-                             if keys[tag][name] else "–" for name in shown]  # fmt: skip
+                    cells = [
+                        " / ".join(
+                            f"{100 * right[name][where[corpus, length, tag]].mean():.0f}"
+                            if where.get((corpus, length, tag))
+                            else "–"
+                            for length in LENGTHS
+                        )
+                        if keys[tag][name]
+                        else "–"
+                        for name in shown
+                    ]
                     print(f"| {tag} | " + " | ".join(cells) + " |")
 
 

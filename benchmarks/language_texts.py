@@ -30,8 +30,12 @@ from curate.text import segmentation as text
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MEMBERS = ("fasttext", "eld", "cld2", "lingua", "heliport")
-VOTES = {"ensemble": ("fasttext", "eld", "cld2"), "ensemble-wide": ("fasttext", "eld", "cld2", "lingua"),
-         "ensemble-permissive": ("eld", "cld2", "lingua"), "ensemble-all": MEMBERS}  # fmt: skip
+VOTES = {
+    "ensemble": ("fasttext", "eld", "cld2"),
+    "ensemble-wide": ("fasttext", "eld", "cld2", "lingua"),
+    "ensemble-permissive": ("eld", "cld2", "lingua"),
+    "ensemble-all": MEMBERS,
+}
 LENGTHS = ("full", "5", "3", "2")
 PER_LANGUAGE = 30
 _TWO, _FOUR = ("Han", "Hiragana", "Katakana"), ("Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
@@ -43,8 +47,26 @@ _NO_LANGUAGE = regex.compile(
 )
 # UDHR files whose tag is another language's, whose text is a mixture, or which repeat one that is there.
 _UDHR_SKIPPED = ("auv", "prv", "aka_fante")
-_CATALOGUES = ("glib20", "gtk20", "coreutils", "Linux-PAM", "gdk-pixbuf", "at-spi2-core", "bash", "grep", "sed", "wget", "findutils", "apt",
-               "dpkg", "shadow", "shared-mime-info", "software-properties", "PackageKit", "gsettings-desktop-schemas")  # fmt: skip
+_CATALOGUES = (
+    "glib20",
+    "gtk20",
+    "coreutils",
+    "Linux-PAM",
+    "gdk-pixbuf",
+    "at-spi2-core",
+    "bash",
+    "grep",
+    "sed",
+    "wget",
+    "findutils",
+    "apt",
+    "dpkg",
+    "shadow",
+    "shared-mime-info",
+    "software-properties",
+    "PackageKit",
+    "gsettings-desktop-schemas",
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +80,7 @@ class Item:
     text: str
 
 
-# ----------------------------------------------------------------------------------------------------------------- corpora
+# ------------------------------------------------------------------------------------------------------------- corpora
 def plain_tag(code: str) -> str | None:
     """The tag without region and variants; None for what names no language."""
     try:
@@ -218,7 +240,7 @@ def stretch(sentence: str, script: str, words: int, chance: random.Random) -> st
     return None
 
 
-# --------------------------------------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------------------------------------- answers
 class Answers:
     """What each identifier says of each text, kept on disk between runs."""
 

@@ -1,12 +1,14 @@
-"""What near-duplicate detection costs at scale: `duplicates: {method: minhash}` in a build, beside the bare hashing and other tools.
+"""What near-duplicate detection costs at scale: `duplicates: {method: minhash}` in a build, beside the bare hashing and
+other tools.
 
     python benchmarks/minhash_scale.py --rows 100000 --peers /path/to/venv/bin/python …
     python benchmarks/minhash_scale.py --rows 1000000 --only ours "ours, the step" "rensa, hashing only"
 
-Rows are short texts (eight to twenty words, drawn by Zipf's law from made-up words of one to four syllables), of which one in five
-is a near copy of an earlier one (one or two words changed) and one in twenty an exact copy. Every contender gets the same
-parquet file and two processes or threads where it can use them, runs alone, and ends with the number of rows it keeps. Times begin
-after imports, and CPU time is of all processes, which tells more than seconds on a machine that does other things; memory is the greatest sum of resident memory over all its processes.
+Rows are short texts (eight to twenty words, drawn by Zipf's law from made-up words of one to four syllables), of which
+one in five is a near copy of an earlier one (one or two words changed) and one in twenty an exact copy. Every contender
+gets the same parquet file and two processes or threads where it can use them, runs alone, and ends with the number of
+rows it keeps. Times begin after imports, and CPU time is of all processes, which tells more than seconds on a machine
+that does other things; memory is the greatest sum of resident memory over all its processes.
 """
 
 from __future__ import annotations
@@ -154,7 +156,8 @@ if __name__ == "__main__":
             index.insert(str(number), sketch, check_duplication=False); kept += 1
     tell(kept)
 """,
-    "datatrove": """
+    "datatrove": (
+        """
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import MinhashDedupSignature, MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter
 from datatrove.pipeline.dedup.minhash import MinhashConfig
@@ -177,8 +180,10 @@ if __name__ == "__main__":
     run([MinhashDedupCluster(input_folder=str(folder / "buckets"), output_folder=str(folder / "remove"), config=config)], 1)
     run([read(), MinhashDedupFilter(input_folder=str(folder / "remove")), JsonlWriter(str(folder / "out"))], 2)
     tell(sum(sum(1 for _ in gzip.open(one)) for one in glob.glob(str(folder / "out" / "*.gz"))))
-""",
-    "text-dedup": """
+"""
+    ),
+    "text-dedup": (
+        """
 import subprocess, os
 if __name__ == "__main__":
     started, before = time.perf_counter(), cpu()
@@ -189,7 +194,8 @@ if __name__ == "__main__":
     if ran.returncode: sys.exit(ran.stderr[-1500:])
     import datasets
     tell(len(datasets.load_from_disk(str(out))))
-""",
+"""
+    ),
 }
 OWN = ("ours", "ours, the step", "rensa, hashing only")
 
@@ -287,7 +293,8 @@ def main() -> None:
             rows = Path(scratch) / f"{count}.parquet"
             make(count, rows)
             print(
-                f"\n{count:,} rows\n\n| | seconds | CPU seconds | rows a CPU second | rows kept | peak memory |\n|---|---:|---:|---:|---:|---:|",
+                f"\n{count:,} rows\n\n| | seconds | CPU seconds | rows a CPU second | rows kept | peak memory"
+                " |\n|---|---:|---:|---:|---:|---:|",
                 flush=True,
             )
             for name in arguments.only:
@@ -309,7 +316,8 @@ def main() -> None:
                     continue
                 kept = "–" if found["kept"] is None else f"{found['kept']:,}"
                 print(
-                    f"| {name} | {found['seconds']:.1f} | {found['cpu']:.1f} | {count / found['cpu']:,.0f} | {kept} | {found['memory']:,.0f} MiB |",
+                    f"| {name} | {found['seconds']:.1f} | {found['cpu']:.1f} | {count / found['cpu']:,.0f} | {kept} |"
+                    f" {found['memory']:,.0f} MiB |",
                     flush=True,
                 )
 

@@ -1,11 +1,12 @@
 """How much of Tatoeba `mine` finds again: precision and recall of each language, with and without distractors.
 
-    python benchmarks/mining.py DATA [--languages de,zh] [--model use-multilingual] [--cache FOLDER] [--neighbours exact]
+    python benchmarks/mining.py DATA [--languages de,zh] [--model use-multilingual] [--cache FOLDER] [--neighbours
+        exact]
 
 DATA is a folder with files ``tatoeba.XXX-eng.eng`` and ``tatoeba.XXX-eng.XXX`` (LASER's Tatoeba test set). Sentences of
-both sides are shuffled together. ``all``: every sentence has a partner. ``half``: half of each side, drawn apart, is taken
-away, so that half of what is left has none (the setting of BUCC). ``crowd``: to that come the English sentences of all the
-other languages' files, so that one in fifteen or so has a partner.
+both sides are shuffled together. ``all``: every sentence has a partner. ``half``: half of each side, drawn apart, is
+taken away, so that half of what is left has none (the setting of BUCC). ``crowd``: to that come the English sentences
+of all the other languages' files, so that one in fifteen or so has a partner.
 
 Right is every pair that the set implies: two sentences that share a translation are the same sentence (*I am fine*,
 *I'm fine*), so any translation of one is right for the other. Precision: right pairs among those found. Recall: English
@@ -91,8 +92,10 @@ def meanings(pairs: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
 
 def documents(texts: list[tuple[str, str]]) -> Rows:
     lineage = {"source": "tatoeba", "source_id": "", "license": "CC-BY-2.0", "parents": [], "makers": []}
-    rows = [{"text": text, "language": language, "group_id": "", "scores": [], "attributes": [], "lineage": lineage}
-            for text, language in texts]  # fmt: skip
+    rows = [
+        {"text": text, "language": language, "group_id": "", "scores": [], "attributes": [], "lineage": lineage}
+        for text, language in texts
+    ]
     target = pa.schema([field for field in schema(Kind.DOCUMENT) if field.name != "id"])
     return Rows(Kind.DOCUMENT, with_ids(Kind.DOCUMENT, pa.Table.from_pylist(rows, schema=target)))
 
@@ -132,13 +135,18 @@ def measure(
 
     best = max(np.unique(scores), key=lambda one: at(one)[2])
     cells = [f"{at(one)[0]:.3f} / {at(one)[1]:.3f} / {at(one)[2]:.3f}" for one in (-9, least, best)]
-    print(f"| {language} | {setting} | {len(sources)} + {len(targets)} | {partnered} | {cells[0]} | {cells[1]} | {cells[2]} at {best:.3f} | "
-          f"{context.seconds:.1f} s, {seconds - context.seconds:.1f} s |", flush=True)  # fmt: skip
+    print(
+        f"| {language} | {setting} | {len(sources)} + {len(targets)} | {partnered} | {cells[0]} | {cells[1]} |"
+        f" {cells[2]} at {best:.3f} | {context.seconds:.1f} s, {seconds - context.seconds:.1f} s |",
+        flush=True,
+    )
     return {one: at(one)[2] for one in GRID[given["score"]]}
 
 
 def approximate(count: int, threads: int) -> None:
-    """Recall of the graph against the exact search: random vectors, and vectors that lie near a surface as real ones do."""
+    """Recall of the graph against the exact search: random vectors, and vectors that lie near a surface as real ones
+    do.
+    """
     draw = np.random.default_rng(0)
     for name, inner in (("random", 512), ("40 dimensions and noise", 40)):
         base = draw.standard_normal((inner, 512), np.float32)
@@ -157,8 +165,10 @@ def approximate(count: int, threads: int) -> None:
             [len(set(a) & set(b)) / 4 for a, b in zip(true.places.tolist(), found.places.tolist(), strict=True)]
         )
         first = np.mean(true.places[:, 0] == found.places[:, 0])
-        print(f"{name}, {count} vectors a side: exact {middle - start:.0f} s, approximate {end - middle:.0f} s, "
-              f"{same:.4f} of the neighbours, {first:.4f} of the nearest")  # fmt: skip
+        print(
+            f"{name}, {count} vectors a side: exact {middle - start:.0f} s, approximate {end - middle:.0f} s, "
+            f"{same:.4f} of the neighbours, {first:.4f} of the nearest"
+        )
 
 
 def main() -> None:
@@ -176,17 +186,31 @@ def main() -> None:
     given = parser.parse_args()
     encoder = Registry.installed().get("model", given.model)().load(cache=given.cache, threads=2)
     print(
-        "| language | setting | sentences | with a partner | P / R / F1, all pairs | at the default | at the best | encode, search |\n|---|---|---|---|---|---|---|---|"
+        "| language | setting | sentences | with a partner | P / R / F1, all pairs | at the default | at the best |"
+        " encode, search |\n|---|---|---|---|---|---|---|---|"
     )
     everything = [path.name.split(".")[1].split("-")[0] for path in sorted(given.data.glob("tatoeba.*-eng.eng"))]
     by_least: dict[str, dict[float, list[float]]] = {}
     for language in given.languages.split(","):
         own = iso639_3(language)
-        crowd = [line.strip() for code in everything if code != own
-                 for line in (given.data / f"tatoeba.{code}-eng.eng").read_text("utf-8").splitlines()]  # fmt: skip
+        crowd = [
+            line.strip()
+            for code in everything
+            if code != own
+            for line in (given.data / f"tatoeba.{code}-eng.eng").read_text("utf-8").splitlines()
+        ]
         for setting in given.settings.split(","):
-            found = measure(read(given.data, language), language, encoder, setting, crowd,
-                            score=given.score, direction=given.direction, neighbours=given.neighbours, k=given.k)  # fmt: skip
+            found = measure(
+                read(given.data, language),
+                language,
+                encoder,
+                setting,
+                crowd,
+                score=given.score,
+                direction=given.direction,
+                neighbours=given.neighbours,
+                k=given.k,
+            )
             for least, f1 in found.items():
                 by_least.setdefault(setting, {}).setdefault(least, []).append(f1)
     print("\nMean F1 by threshold:")

@@ -1,15 +1,20 @@
-"""What asking through the framework costs beside the calls themselves: ``respond``, a bare loop, and other frameworks, on one server.
+"""What asking through the framework costs beside the calls themselves: ``respond``, a bare loop, and other frameworks,
+on one server.
 
-    python benchmarks/orchestration.py                                       # an instant server on loopback, ours and a bare httpx2 loop
+    python benchmarks/orchestration.py                                       # an instant server on loopback, ours and a
+        bare httpx2 loop
     python benchmarks/orchestration.py --latency 0.2 --concurrency 64
     python benchmarks/orchestration.py --server llamacpp --rows 64 --few 8 --tokens 32 --concurrency 4
-    python benchmarks/orchestration.py --peer distilabel=/path/to/venv/bin/python --peer data-designer=… --peer bespoke=…
-    python benchmarks/orchestration.py --memory 100000                       # peak memory and the cost of building again, ours only
+    python benchmarks/orchestration.py --peer distilabel=/path/to/venv/bin/python --peer data-designer=… --peer
+        bespoke=…
+    python benchmarks/orchestration.py --memory 100000                       # peak memory and the cost of building
+        again, ours only
 
-Each contender runs in a process of its own, one at a time, ``--rounds`` times by turns, on the same prompts, at the same concurrency, and every answer ends
-on disk. Wall times begin after its imports. CPU time is that of its whole process and of all that it started, taken at two sizes: their difference
-is what a request costs. The server counts the calls, notes what was asked, and how many questions it had at once: a contender that asked something
-else, or another number of questions at once, is told apart.
+Each contender runs in a process of its own, one at a time, ``--rounds`` times by turns, on the same prompts, at the
+same concurrency, and every answer ends on disk. Wall times begin after its imports. CPU time is that of its whole
+process and of all that it started, taken at two sizes: their difference is what a request costs. The server counts the
+calls, notes what was asked, and how many questions it had at once: a contender that asked something else, or another
+number of questions at once, is told apart.
 """
 
 from __future__ import annotations
@@ -36,14 +41,27 @@ from typing import Any
 from orchestration_contenders import BEFORE, CONTENDERS, KNOWN, MODEL, OURS, QUIET, WORDS
 
 
-# ---------------------------------------------------------------------------------------------------------------- servers
+# ------------------------------------------------------------------------------------------------------------- servers
 def serve_instantly(port: int, tokens: int, latency: float) -> None:
-    """Answers every chat after ``latency`` seconds with the same ``tokens`` words; tells what it was asked, and how much of it at once."""
+    """Answers every chat after ``latency`` seconds with the same ``tokens`` words; tells what it was asked, and how
+    much of it at once.
+    """
     import orjson
 
-    answer = {"id": "x", "object": "chat.completion", "created": 0, "model": MODEL,
-              "choices": [{"index": 0, "message": {"role": "assistant", "content": " ".join(["word"] * tokens)}, "finish_reason": "stop"}],
-              "usage": {"prompt_tokens": 16, "completion_tokens": tokens, "total_tokens": 16 + tokens}}  # fmt: skip
+    answer = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": MODEL,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": " ".join(["word"] * tokens)},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 16, "completion_tokens": tokens, "total_tokens": 16 + tokens},
+    }
     payload = json.dumps(answer).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     calls = under_way = most = 0
@@ -168,9 +186,14 @@ def run(name: str, code: str, python: str, url: str, rows: int, given: argparse.
         environment = {**os.environ, **QUIET, "PYTHONPYCACHEPREFIX": given.bytecode}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles libraries in each run
         with out.open("w") as file:
-            process = subprocess.Popen([python, str(script), url, folder, str(given.concurrency), str(given.tokens)], stdout=file, stderr=file,
-                                       env=environment,
-                cwd=folder, start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(
+                [python, str(script), url, folder, str(given.concurrency), str(given.tokens)],
+                stdout=file,
+                stderr=file,
+                env=environment,
+                cwd=folder,
+                start_new_session=True,
+            )
         used = _watch(process, given.timeout)
         said = out.read_text(encoding="utf-8", errors="replace")
         result = next((line for line in said.splitlines() if line.startswith("RESULT ")), "")
@@ -184,7 +207,9 @@ def run(name: str, code: str, python: str, url: str, rows: int, given: argparse.
 
 
 def _watch(process: subprocess.Popen[bytes], timeout: float) -> dict[str, float]:
-    """The CPU seconds of a process and of all that it started, and the most memory they had together, in MiB (each shared page once)."""
+    """The CPU seconds of a process and of all that it started, and the most memory they had together, in MiB (each
+    shared page once).
+    """
     before, ends, most = _used(), time.monotonic() + timeout, 0.0
     while process.poll() is None and time.monotonic() < ends:
         most = max(most, sum(map(_memory, _session(process.pid))))
@@ -231,9 +256,15 @@ def table(
 ) -> None:
     """Medians, and of what two runs of one round are compared by, the median of the rounds."""
     latency = f", {given.latency * 1000:.0f} ms an answer" if given.latency else ""
-    print(f"\n{given.rows:,} prompts, {given.server} server{latency}, {given.concurrency} at a time, answers of {given.tokens} tokens at most; medians of {given.rounds} rounds.")  # fmt: skip
+    print(
+        f"\n{given.rows:,} prompts, {given.server} server{latency}, {given.concurrency} at a time, answers of"
+        f" {given.tokens} tokens at most; medians of {given.rounds} rounds."
+    )
     print(f"CPU: what {given.rows - few:,} requests more than {few:,} take, so without what starting up takes.\n")
-    print("| what | requests/s | tokens/s | beside the bare loop | CPU ms a request | beside the bare loop | CPU s to start | MiB | calls | most at once | same prompts | answers |")  # fmt: skip
+    print(
+        "| what | requests/s | tokens/s | beside the bare loop | CPU ms a request | beside the bare loop | CPU s to"
+        " start | MiB | calls | most at once | same prompts | answers |"
+    )
     print("|" + "---|" * 12)
     first: list[float] = []
     for name in names:
@@ -253,9 +284,12 @@ def table(
             beside_cpu = f"{statistics.median(mine / one for one, mine in zip(first_cpu, cpu, strict=True)):.2f}"
         rate, last = given.rows / statistics.median(seconds), whole[-1][1]
         memory = max(large["memory"] for _, large in whole)
-        print(f"| {name} | {rate:,.0f} | {rate * given.tokens:,.0f} | {beside} | {statistics.median(cpu):.2f} ({min(cpu):.2f}–{max(cpu):.2f}) | {beside_cpu} | "
-              f"{max(0.0, start):.1f} | {memory:,.0f} | {last.get('calls', '–')} | {last.get('most', '–')} | "
-              f"{ {True: 'yes', False: 'NO', None: '–'}[last.get('same')]} | {last['answers']:,} |")  # fmt: skip
+        print(
+            f"| {name} | {rate:,.0f} | {rate * given.tokens:,.0f} | {beside} | {statistics.median(cpu):.2f}"
+            f" ({min(cpu):.2f}–{max(cpu):.2f}) | {beside_cpu} | {max(0.0, start):.1f} | {memory:,.0f} |"
+            f" {last.get('calls', '–')} | {last.get('most', '–')} |"
+            f" { {True: 'yes', False: 'NO', None: '–'}[last.get('same')] } | {last['answers']:,} |"
+        )
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""What each contender of ``orchestration.py`` runs: the same prompts from a file, asked at the same concurrency, the answers counted and told."""
+"""What each contender of ``orchestration.py`` runs: the same prompts from a file, asked at the same concurrency, the
+answers counted and told.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,21 @@ def tell(answers):
     print("\\nRESULT " + json.dumps({"seconds": time.perf_counter() - started, "answers": answers}), flush=True)
 """
 START = "\nstarted = time.perf_counter()\n"
-QUIET = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TELEMETRY_ENABLED": "0",
-         "NEMO_TELEMETRY_ENABLED": "false", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # fmt: skip
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TELEMETRY_ENABLED": "0",
+    "NEMO_TELEMETRY_ENABLED": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "NO_PROXY": "127.0.0.1",
+    "no_proxy": "127.0.0.1",
+}
 """Nobody tells anybody else of this, nobody waits for the network."""
 CONTENDERS = {
-    "bare loop": """
+    "bare loop": (
+        """
 import asyncio, httpx2
 async def main():
     places = asyncio.Semaphore(concurrency)
@@ -37,14 +49,16 @@ async def main():
                 return answer["choices"][0]["message"]["content"]
         return await asyncio.gather(*map(one, rows))
 """
-    + START
-    + """
+        + START
+        + """
 answers = asyncio.run(main())
 with open(folder + "/bare.jsonl", "w") as file:
     for row, answer in zip(rows, answers): file.write(json.dumps({**row, "answer": answer}) + "\\n")
 tell(len(answers))
-""",
-    "curate build": """
+"""
+    ),
+    "curate build": (
+        """
 import yaml, curate
 if __name__ == "__main__":  # its workers start afresh
     catalog = {"version": 1,
@@ -55,8 +69,10 @@ if __name__ == "__main__":  # its workers start afresh
     started = time.perf_counter()
     built = curate.build(folder + "/catalog.yaml")
     tell(sum(one.rows for one in built))
-""",
-    "respond alone": """
+"""
+    ),
+    "respond alone": (
+        """
 import collections, pathlib
 import polars as pl
 from curate.generation.respond.step import Respond
@@ -81,8 +97,8 @@ table = pa.Table.from_pylist([{"prompt": [{"role": "user", "content": row["instr
                                "lineage": lineage} for row in rows], target)
 step, context = Respond(model="writer", sampling={"max_tokens": tokens, "temperature": 0.0}, on_length="keep"), Context()
 """
-    + START
-    + """
+        + START
+        + """
 prompts = Rows(Kind.PROMPT, with_ids(Kind.PROMPT, table))
 made = []
 for start in range(0, len(prompts), step.batch):
@@ -90,8 +106,10 @@ for start in range(0, len(prompts), step.batch):
 whole = pa.concat_tables(made)
 pq.write_table(whole, folder + "/alone.parquet")
 tell(len(whole))
-""",
-    "distilabel": """
+"""
+    ),
+    "distilabel": (
+        """
 from distilabel.models import OpenAILLM
 from distilabel.pipeline import Pipeline
 from distilabel.steps import LoadDataFromDicts
@@ -104,8 +122,10 @@ if __name__ == "__main__":
     started = time.perf_counter()
     made = pipeline.run(use_cache=False)
     tell(sum(1 for row in made["default"]["train"] if row["generation"]))
-""",
-    "data-designer": """
+"""
+    ),
+    "data-designer": (
+        """
 import pandas as pd
 import data_designer.config as dd
 from data_designer.interface import DataDesigner
@@ -118,12 +138,14 @@ builder.with_seed_dataset(dd.LocalFileSeedSource(path=folder + "/seed.parquet"))
 builder.add_column(dd.LLMTextColumnConfig(name="answer", prompt="{{ instruction }}", model_alias="writer"))
 designer = DataDesigner(artifact_path=folder + "/designer", model_providers=[provider])
 """
-    + START
-    + """
+        + START
+        + """
 made = designer.create(builder, num_records=len(rows)).load_dataset()
 tell(int(made["answer"].notna().sum()))
-""",
-    "bespoke": """
+"""
+    ),
+    "bespoke": (
+        """
 os.environ["CURATOR_CACHE_DIR"] = folder + "/bespoke"
 os.environ["CURATOR_DISABLE_RICH_DISPLAY"] = "1"
 # It counts tokens with a vocabulary from the network, of which litellm brings a copy.
@@ -137,12 +159,13 @@ llm = Answer(model_name="bench/model", backend="openai", generation_params={"max
     backend_params={"base_url": url + "/v1", "api_key": "none", "max_concurrent_requests": concurrency, "max_requests_per_minute": 10**8, "max_tokens_per_minute": 10**11,
                     "request_timeout": 300, "invalid_finish_reasons": ["content_filter"]})
 """
-    + START
-    + """
+        + START
+        + """
 made = llm(rows)
 made = getattr(made, "dataset", made)
 tell(sum(1 for row in made if row["answer"]))
-""",
+"""
+    ),
 }
 OURS = ("bare loop", "respond alone", "curate build")
 # What is known already: three builds of the same rows, the last one reading the kept answers in another way.

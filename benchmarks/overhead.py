@@ -1,7 +1,9 @@
-"""What the framework costs beside the calls it makes: each step next to its bare library call, and a step that does nothing.
+"""What the framework costs beside the calls it makes: each step next to its bare library call, and a step that does
+nothing.
 
     python benchmarks/overhead.py                          # synthetic rows, anyone can run it
-    python benchmarks/overhead.py --catalog benchmarks/alpaca.yaml   # also a real catalog, step by step beside the bare calls
+    python benchmarks/overhead.py --catalog benchmarks/alpaca.yaml   # also a real catalog, step by step beside the bare
+        calls
 
 Everything runs in one process on one thread, in the same run, and is told as microseconds a row and as a ratio.
 """
@@ -128,14 +130,26 @@ def framework(rows: int, registry: Registry) -> None:
         ids, _ = timed(lambda: row_ids(Kind.SFT, whole))
         digest, _ = timed(lambda: content_digest(whole))
         write, _ = timed(lambda: pq.write_table(whole, folder / "bare.parquet", compression="zstd"))
-        table(f"The framework alone, {rows:,} synthetic rows, one process", ["what", "µs a row", "note"], [
-            ["a score step that does nothing", per_step, "aim: under 20"],
-            ["five of them, with the version written", (five) / rows * 1e6, "build time"],
-            ["reading JSON lines and writing the version", read_and_write / rows * 1e6, f"bare pyarrow write of it: {write / rows * 1e6:.2f}"],
-            ["ids", ids / rows * 1e6, ""],
-            ["content digest", digest / rows * 1e6, f"ids and digest together: {(ids + digest) / rows * 1e6:.2f}, aim: 5"],
-            ["building again with nothing to do", again / rows * 1e6, f"{again:.2f} s in all"],
-        ])  # fmt: skip
+        table(
+            f"The framework alone, {rows:,} synthetic rows, one process",
+            ["what", "µs a row", "note"],
+            [
+                ["a score step that does nothing", per_step, "aim: under 20"],
+                ["five of them, with the version written", (five) / rows * 1e6, "build time"],
+                [
+                    "reading JSON lines and writing the version",
+                    read_and_write / rows * 1e6,
+                    f"bare pyarrow write of it: {write / rows * 1e6:.2f}",
+                ],
+                ["ids", ids / rows * 1e6, ""],
+                [
+                    "content digest",
+                    digest / rows * 1e6,
+                    f"ids and digest together: {(ids + digest) / rows * 1e6:.2f}, aim: 5",
+                ],
+                ["building again with nothing to do", again / rows * 1e6, f"{again:.2f} s in all"],
+            ],
+        )
 
 
 def real(file: Path, registry: Registry, store: Path | None) -> None:
@@ -150,8 +164,12 @@ def real(file: Path, registry: Registry, store: Path | None) -> None:
         opened = Store(catalog.store)
         seconds = stage_seconds(opened, name)
         state = opened.state(name)["used"]
-        shards = [opened.root / "work" / path / one["path"] for path in state for one in (opened.result(*path.split("/", 1)) or {}).get("shards", ())
-                  if path.startswith(("read", "link"))]  # fmt: skip
+        shards = [
+            opened.root / "work" / path / one["path"]
+            for path in state
+            for one in (opened.result(*path.split("/", 1)) or {}).get("shards", ())
+            if path.startswith(("read", "link"))
+        ]
         tables = [pq.read_table(path) for path in shards]
         finals = {table["lineage"][0]["source"].as_py(): [] for table in tables if table.num_rows}
         for one in tables:  # linked shards replace those that were read

@@ -1,4 +1,6 @@
-"""Good pairs of several public corpora, split by document into those that something may be learnt from and those kept for testing."""
+"""Good pairs of several public corpora, split by document into those that something may be learnt from and those kept
+for testing.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ TATOEBA = ("ara", "cmn", "deu", "fra", "hin", "jpn", "rus", "spa", "swh", "tha")
 
 
 def good_pairs(data: Path) -> list[Pair]:
-    """The pairs of TICO-19, XQuAD, Tatoeba and MGSM that are in the data folder, half of them turned round (into English)."""
+    """The pairs of TICO-19, XQuAD, Tatoeba and MGSM that are in the data folder, half of them turned round (into
+    English).
+    """
     found = [
         *tico(data / "parallel" / "tico19"),
         *xquad(data / "bench" / "xquad"),
@@ -80,7 +84,9 @@ def tico(folder: Path) -> Iterator[Pair]:
 
 
 def in_step(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs of one file that the step ``misalignment`` finds in step: of the French TICO-19, 269 rows are out of order."""
+    """The pairs of one file that the step ``misalignment`` finds in step: of the French TICO-19, 269 rows are out of
+    order.
+    """
     rows = make_rows(
         Kind.PARALLEL,
         [

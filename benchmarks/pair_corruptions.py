@@ -16,7 +16,7 @@ from pair_corpora import Pair, number
 from curate.rows import languages
 from curate.text import segmentation as text
 
-# ------------------------------------------------------------------------------------------------------------------ damage
+# -------------------------------------------------------------------------------------------------------------- damage
 Damage = Callable[[Pair, random.Random, Sequence[Pair]], Pair | None]
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _LEAST = 24
@@ -111,12 +111,36 @@ def number_changed(pair: Pair, chance: random.Random, others: Sequence[Pair]) ->
 
 
 # Only the plainest negators, each alone: what takes one out, and what is put in after.
-_NOT = {"de": r"\b(nicht|kein(?:e[nmrs]?)?)\b ?", "es": r"\bno\b ?", "fr": r"(?:\bne |\bn['’])|\b(?:pas|jamais)\b ?", "ru": r"\bне\b ?", "zh": r"不(?=[是能会要可得再])|没(?=有)", "en": r"\bnot\b ?|n['’]t\b|\bnever\b ?",
-        "el": r"\bδεν\b ?", "ro": r"\bnu\b ?", "vi": r"\bkhông (?!chỉ)", "hi": r"नहीं ?", "th": r"ไม่(?!ว่า|เพียง)", "ar": r"(?<![\p{L}])(?:لا|لم|لن) ", "tr": r"\bdeğil\w* ?", "ja": None}  # fmt: skip
-_PUT = {"en": (r"\b(is|are|was|were|can|will|would|should|could|must|has|have|had)\b(?! not)", r"\1 not"), "de": (r"\b(ist|sind|war|waren|kann|wird|werden|wurde|wurden|hat|haben)\b", r"\1 nicht"),
-        "ru": (r"\b(был|была|были|является|может|имеет|будет)\b", r"не \1"), "zh": (r"(是|会|能)", r"不\1"), "es": (r"\b(es|son|fue|eran|puede|tiene|está|están|era|había)\b", r"no \1"),
-        "hi": (r"(?<!\p{M}|\p{L})(है|हैं|था|थे|थी)(?=[ ।,]|$)", r"नहीं \1"), "th": (r"(เป็น|มี|สามารถ)", r"ไม่\1"), "el": (r"\b(είναι|ήταν|έχει|μπορεί)\b", r"δεν \1"), "ro": (r"\b(este|sunt|era|erau|are|poate)\b", r"nu \1"),
-        "fr": (r"\b(est|sont|était|a|ont|peut)\b (?!pas)", r"n'\1 pas "), "vi": (r"\b(là|có|được)\b", r"không \1"), "ar": (r"(?<!\p{L})(يمكن|يوجد|يجب)(?!\p{L})", r"لا \1")}  # fmt: skip
+_NOT = {
+    "de": r"\b(nicht|kein(?:e[nmrs]?)?)\b ?",
+    "es": r"\bno\b ?",
+    "fr": r"(?:\bne |\bn['’])|\b(?:pas|jamais)\b ?",
+    "ru": r"\bне\b ?",
+    "zh": r"不(?=[是能会要可得再])|没(?=有)",
+    "en": r"\bnot\b ?|n['’]t\b|\bnever\b ?",
+    "el": r"\bδεν\b ?",
+    "ro": r"\bnu\b ?",
+    "vi": r"\bkhông (?!chỉ)",
+    "hi": r"नहीं ?",
+    "th": r"ไม่(?!ว่า|เพียง)",
+    "ar": r"(?<![\p{L}])(?:لا|لم|لن) ",
+    "tr": r"\bdeğil\w* ?",
+    "ja": None,
+}
+_PUT = {
+    "en": (r"\b(is|are|was|were|can|will|would|should|could|must|has|have|had)\b(?! not)", r"\1 not"),
+    "de": (r"\b(ist|sind|war|waren|kann|wird|werden|wurde|wurden|hat|haben)\b", r"\1 nicht"),
+    "ru": (r"\b(был|была|были|является|может|имеет|будет)\b", r"не \1"),
+    "zh": (r"(是|会|能)", r"不\1"),
+    "es": (r"\b(es|son|fue|eran|puede|tiene|está|están|era|había)\b", r"no \1"),
+    "hi": (r"(?<!\p{M}|\p{L})(है|हैं|था|थे|थी)(?=[ ।,]|$)", r"नहीं \1"),
+    "th": (r"(เป็น|มี|สามารถ)", r"ไม่\1"),
+    "el": (r"\b(είναι|ήταν|έχει|μπορεί)\b", r"δεν \1"),
+    "ro": (r"\b(este|sunt|era|erau|are|poate)\b", r"nu \1"),
+    "fr": (r"\b(est|sont|était|a|ont|peut)\b (?!pas)", r"n'\1 pas "),
+    "vi": (r"\b(là|có|được)\b", r"không \1"),
+    "ar": (r"(?<!\p{L})(يمكن|يوجد|يجب)(?!\p{L})", r"لا \1"),
+}
 
 
 def negation_flipped(pair: Pair, chance: random.Random, others: Sequence[Pair]) -> Pair | None:
@@ -157,7 +181,9 @@ def loop(pair: Pair, chance: random.Random, others: Sequence[Pair]) -> Pair | No
 
 
 def mojibake(pair: Pair, chance: random.Random, others: Sequence[Pair]) -> Pair | None:
-    """The target's bytes read in another encoding: all of it, one word of it, twice, or with what could not be read replaced."""
+    """The target's bytes read in another encoding: all of it, one word of it, twice, or with what could not be read
+    replaced.
+    """
     if pair.target.isascii():
         return None
     words = pair.target.split(" ")
@@ -183,12 +209,23 @@ def mojibake(pair: Pair, chance: random.Random, others: Sequence[Pair]) -> Pair 
 
 # Written for this measurement, apart from the step's own list.
 _TALK = {
-    "en": ["Sure! Here's the translation you asked for:\n\n", "Here is the text translated into the target language:\n", "Translation: ", "Certainly. Below is the translated passage:\n", "Of course! The translation is as follows:\n", "I'd be happy to help. Here is the translation:\n"],
-    "de": ["Hier ist die gewünschte Übersetzung:\n", "Übersetzung: ", "Gerne! Hier die deutsche Fassung:\n", "Natürlich, hier ist der übersetzte Text:\n"], "fr": ["Voici la traduction demandée :\n", "Bien sûr ! Voici le texte traduit :\n", "Traduction : "],
-    "es": ["Aquí tienes la traducción:\n", "Claro, esta es la traducción solicitada:\n", "Traducción: "], "ru": ["Вот перевод текста:\n", "Конечно! Перевод: ", "Перевод: "], "zh": ["以下是翻译：\n", "好的，这是翻译结果：\n", "翻译："],
-    "ja": ["以下は翻訳です：\n", "はい、こちらが翻訳文です。\n", "翻訳: "], "ar": ["إليك الترجمة المطلوبة:\n", "الترجمة: ", "بالتأكيد، هذه هي الترجمة:\n"], "hi": ["यहाँ अनुवाद है:\n", "अनुवाद: ", "ज़रूर, यह रहा आपका अनुवाद:\n"], "th": ["นี่คือคำแปล:\n", "คำแปล: ", "ได้เลยค่ะ นี่คือคำแปล\n"],
-    "tr": ["İşte çeviri:\n", "Elbette, işte istediğiniz çeviri:\n", "Çeviri: "], "vi": ["Đây là bản dịch:\n", "Bản dịch: ", "Tất nhiên, dưới đây là bản dịch:\n"], "el": ["Ορίστε η μετάφραση:\n", "Μετάφραση: ", "Φυσικά! Εδώ είναι η μετάφραση:\n"], "ro": ["Iată traducerea:\n", "Traducere: ", "Sigur, iată traducerea textului:\n"],
-    "sw": ["Hii hapa tafsiri:\n", "Tafsiri: "], "bn": ["এখানে অনুবাদ:\n", "অনুবাদ: "], "te": ["ఇదిగో అనువాదం:\n", "అనువాదం: "],
+    "en": ["Sure! Here's the translation you asked for:\n\n", "Here is the text translated into the target language:\n",
+    "Translation: ", "Certainly. Below is the translated passage:\n", "Of course! The translation is as follows:\n",
+    "I'd be happy to help. Here is the translation:\n"],
+    "de": ["Hier ist die gewünschte Übersetzung:\n", "Übersetzung: ", "Gerne! Hier die deutsche Fassung:\n",
+    "Natürlich, hier ist der übersetzte Text:\n"], "fr": ["Voici la traduction demandée :\n",
+    "Bien sûr ! Voici le texte traduit :\n", "Traduction : "],
+    "es": ["Aquí tienes la traducción:\n", "Claro, esta es la traducción solicitada:\n", "Traducción: "],
+    "ru": ["Вот перевод текста:\n", "Конечно! Перевод: ", "Перевод: "], "zh": ["以下是翻译：\n", "好的，这是翻译结果：\n", "翻译："],
+    "ja": ["以下は翻訳です：\n", "はい、こちらが翻訳文です。\n", "翻訳: "], "ar": ["إليك الترجمة المطلوبة:\n", "الترجمة: ",
+    "بالتأكيد، هذه هي الترجمة:\n"], "hi": ["यहाँ अनुवाद है:\n", "अनुवाद: ", "ज़रूर, यह रहा आपका अनुवाद:\n"],
+    "th": ["นี่คือคำแปล:\n", "คำแปล: ", "ได้เลยค่ะ นี่คือคำแปล\n"],
+    "tr": ["İşte çeviri:\n", "Elbette, işte istediğiniz çeviri:\n", "Çeviri: "], "vi": ["Đây là bản dịch:\n",
+    "Bản dịch: ", "Tất nhiên, dưới đây là bản dịch:\n"], "el": ["Ορίστε η μετάφραση:\n", "Μετάφραση: ",
+    "Φυσικά! Εδώ είναι η μετάφραση:\n"], "ro": ["Iată traducerea:\n", "Traducere: ",
+    "Sigur, iată traducerea textului:\n"],
+    "sw": ["Hii hapa tafsiri:\n", "Tafsiri: "], "bn": ["এখানে অনুবাদ:\n", "অনুবাদ: "], "te": ["ఇదిగో అనువాదం:\n",
+    "అనువాదం: "],
 }  # fmt: skip
 _REFUSALS = (
     "I'm sorry, but I can't translate this text.",
@@ -272,10 +309,21 @@ def entity_swapped(pair: Pair, chance: random.Random, others: Sequence[Pair]) ->
 
 
 DAMAGES: dict[str, Damage] = {
-    "wrong row": wrong_row, "shifted rows": shifted, "truncated half": truncated, "sentence dropped": dropped_sentence, "untranslated": untranslated,
-    "half untranslated": half_untranslated, "source left in": source_left, "number changed": number_changed, "negation flipped": negation_flipped,
-    "loop": loop, "mojibake": mojibake, "commentary": commentary, "placeholder lost": placeholder_lost, "entity swapped": entity_swapped,
-}  # fmt: skip
+    "wrong row": wrong_row,
+    "shifted rows": shifted,
+    "truncated half": truncated,
+    "sentence dropped": dropped_sentence,
+    "untranslated": untranslated,
+    "half untranslated": half_untranslated,
+    "source left in": source_left,
+    "number changed": number_changed,
+    "negation flipped": negation_flipped,
+    "loop": loop,
+    "mojibake": mojibake,
+    "commentary": commentary,
+    "placeholder lost": placeholder_lost,
+    "entity swapped": entity_swapped,
+}
 
 
 def damaged(pairs: Sequence[Pair], cap: int) -> dict[str, list[tuple[Pair, Pair]]]:

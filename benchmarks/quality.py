@@ -1,12 +1,13 @@
-"""How far the filters can be believed: every score against a judgement made elsewhere or a known truth, with an interval.
+"""How far the filters can be believed: every score against a judgement made elsewhere or a known truth, with an
+interval.
 
     python benchmarks/quality.py all                            # every section
     python benchmarks/quality.py similarity language            # some of them
     python benchmarks/quality.py encoders --data FOLDER         # the data elsewhere
 
-Prints Markdown. All scores come from the public parts (models by name, the steps' own ``score`` and ``verdicts``); only the
-statistics are computed here. The same data and versions give the same tables. What a file of the data folder is needed
-for and not there is named and left out.
+Prints Markdown. All scores come from the public parts (models by name, the steps' own ``score`` and ``verdicts``); only
+the statistics are computed here. The same data and versions give the same tables. What a file of the data folder is
+needed for and not there is named and left out.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ MOST_SPOKEN = 40
 LEAST_ACCURACY = 0.6
 
 
-# ------------------------------------------------------------------------------------------------------------ similarity
+# ---------------------------------------------------------------------------------------------------------- similarity
 def similarity(world: World, data: Path) -> None:
     print("\n### Similarity against judgements of quality")
     graded(world, data / "alpaca" / "alpaca_en_zh_scored_00000_29999.parquet")
@@ -67,9 +68,12 @@ def graded(world: World, path: Path) -> None:
     size = min(CAP, len(bad), len(good))
     chosen = pl.concat([part.sample(size, seed=SEED).sort("alpaca_id") for part in (bad, good)])
     sides = {
-        tag: [conversation(tag, *row) for row in chosen.select(f"{tag}_{name}" for name in ("instruction", "input", "output")).iter_rows()]
+        tag: [
+            conversation(tag, *row)
+            for row in chosen.select(f"{tag}_{name}" for name in ("instruction", "input", "output")).iter_rows()
+        ]
         for tag in ("en", "zh")
-    }  # fmt: skip
+    }
     parents = make_rows(Kind.SFT, sides["en"])
     rows = make_rows(Kind.SFT, sides["zh"], parents)
     is_bad = np.arange(2 * size) < size
@@ -85,18 +89,41 @@ def graded(world: World, path: Path) -> None:
             found = world.judge(step, rows, parents)
             shuffled = world.judge(step, strange, strange_parents)
             score = values(found)
-            areas.append([measure, combine, "both", auc(score[is_bad], score[~is_bad]), auc_within(score, is_bad, letters),
-                          auc(values(shuffled), score[~is_bad])])  # fmt: skip
+            areas.append(
+                [
+                    measure,
+                    combine,
+                    "both",
+                    auc(score[is_bad], score[~is_bad]),
+                    auc_within(score, is_bad, letters),
+                    auc(values(shuffled), score[~is_bad]),
+                ]
+            )
             dropped = found["dropped"].to_numpy()
             default = 0.5 if measure == "cosine" else 1.05
             steps = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) if measure == "cosine" else (1.0, 1.05, 1.1, 1.2, 1.3, 1.5)
             for least in steps if combine == "mean" else ():
                 below = score < least
                 assert least != default or bool((below == dropped).all())
-                losses.append([measure, f"**{least}**" if least == default else least, share(below[~is_bad]), share(below[is_bad]),
-                               share(values(shuffled) < least)])  # fmt: skip
+                losses.append(
+                    [
+                        measure,
+                        f"**{least}**" if least == default else least,
+                        share(below[~is_bad]),
+                        share(below[is_bad]),
+                        share(values(shuffled) < least),
+                    ]
+                )
             if combine == "min":
-                losses.append([f"{measure}, min", f"**{default}**", share(dropped[~is_bad]), share(dropped[is_bad]), share(shuffled["dropped"].to_numpy())])  # fmt: skip
+                losses.append(
+                    [
+                        f"{measure}, min",
+                        f"**{default}**",
+                        share(dropped[~is_bad]),
+                        share(dropped[is_bad]),
+                        share(shuffled["dropped"].to_numpy()),
+                    ]
+                )
                 for field in ("prompt", "response"):
                     one, wrong = values(found, field), values(shuffled, field)
                     areas.append(
@@ -119,10 +146,23 @@ def graded(world: World, path: Path) -> None:
             "–",
         ]
     )
-    table(f"Alpaca, English to Chinese: {size:,} rows that GPT-4o graded 1 or 2 and {size:,} that it graded 4 or 5",
-          ["measure", "combine", "field", "AUC, graded 1–2 against 4–5", "the same among rows of like length", "AUC, another row's original against 4–5"], areas)  # fmt: skip
-    table("The same rows by threshold (the default in bold), per cent dropped",
-          ["measure", "threshold", "good rows lost (4–5)", "bad rows caught (1–2)", "another row's original caught"], losses)  # fmt: skip
+    table(
+        f"Alpaca, English to Chinese: {size:,} rows that GPT-4o graded 1 or 2 and {size:,} that it graded 4 or 5",
+        [
+            "measure",
+            "combine",
+            "field",
+            "AUC, graded 1–2 against 4–5",
+            "the same among rows of like length",
+            "AUC, another row's original against 4–5",
+        ],
+        areas,
+    )
+    table(
+        "The same rows by threshold (the default in bold), per cent dropped",
+        ["measure", "threshold", "good rows lost (4–5)", "bad rows caught (1–2)", "another row's original caught"],
+        losses,
+    )
 
 
 def edited(world: World, path: Path) -> None:
@@ -154,10 +194,32 @@ def edited(world: World, path: Path) -> None:
                 assessed = ~np.isnan(before) & ~np.isnan(after)
                 before, after = before[assessed], after[assessed]
                 how = combine if name == "both" else "–"
-                found.append([measure, how, name, len(before), auc(before, after, paired=True), share(after > before), share(after == before),
-                              share(after < before)])  # fmt: skip
-    table("Chinese before and after a person's correction",
-          ["measure", "combine", "field", "pairs changed there", "AUC, before against after", "% after higher", "% equal", "% after lower"], found)  # fmt: skip
+                found.append(
+                    [
+                        measure,
+                        how,
+                        name,
+                        len(before),
+                        auc(before, after, paired=True),
+                        share(after > before),
+                        share(after == before),
+                        share(after < before),
+                    ]
+                )
+    table(
+        "Chinese before and after a person's correction",
+        [
+            "measure",
+            "combine",
+            "field",
+            "pairs changed there",
+            "AUC, before against after",
+            "% after higher",
+            "% equal",
+            "% after lower",
+        ],
+        found,
+    )
 
 
 def estimated(world: World, folder: Path) -> None:
@@ -172,7 +234,15 @@ def estimated(world: World, folder: Path) -> None:
                 continue
         header, *body = (line.split("\t") for line in lines(path) if line)
         at = {column: number for number, column in enumerate(header)}
-        pairs = [{"language": target, "source_language": source, "source": row[at["original"]], "target": row[at["translation"]]} for row in body]  # fmt: skip
+        pairs = [
+            {
+                "language": target,
+                "source_language": source,
+                "source": row[at["original"]],
+                "target": row[at["translation"]],
+            }
+            for row in body
+        ]
         human = np.asarray([float(row[at["mean"]]) for row in body])
         first, last = np.quantile(human, (0.25, 0.75))
         rows = make_rows(Kind.PARALLEL, pairs)
@@ -186,24 +256,52 @@ def estimated(world: World, folder: Path) -> None:
             drops = ["–", "–"] if dropped is None else [share(dropped[human >= last]), share(dropped[human <= first])]
             found.append([f"{source}→{target}", measure, len(rows), spearman(score, human), auc(low, high), *drops])
     if found:
-        table("Machine translation graded by people (MLQE-PE, mean of the direct assessments)",
-              ["pair", "measure", "pairs", "Spearman", "AUC, lowest against highest quarter", "% of highest quarter dropped", "% of lowest quarter dropped"],
-              found)  # fmt: skip
+        table(
+            "Machine translation graded by people (MLQE-PE, mean of the direct assessments)",
+            [
+                "pair",
+                "measure",
+                "pairs",
+                "Spearman",
+                "AUC, lowest against highest quarter",
+                "% of highest quarter dropped",
+                "% of lowest quarter dropped",
+            ],
+            found,
+        )
 
 
-# -------------------------------------------------------------------------------------------------------------- language
+# ------------------------------------------------------------------------------------------------------------ language
 def corpora(data: Path) -> Iterator[tuple[str, dict[str, list[str]]]]:
     """Corpus → language tag → texts known to be in it."""
     bench = data / "bench"
-    mgsm = {path.stem.split("_")[1]: [line.split("\t")[0] for line in lines(path) if line] for path in sorted(bench.glob("mgsm/mgsm_*.tsv"))}  # fmt: skip
+    mgsm = {
+        path.stem.split("_")[1]: [line.split("\t")[0] for line in lines(path) if line]
+        for path in sorted(bench.glob("mgsm/mgsm_*.tsv"))
+    }
     xquad = {}
     for path in sorted(bench.glob("xquad/xquad.*.json.gz")):
         articles = orjson.loads(gzip.decompress(path.read_bytes()))["data"]
         xquad[path.name.split(".")[1]] = [
-            question["question"] for article in articles for paragraph in article["paragraphs"] for question in paragraph["qas"]
-        ]  # fmt: skip
-    names = {"Arabic": "ar", "Chinese": "zh", "Deutsch": "de", "English": "en", "French": "fr", "Hindi": "hi", "Indonesian": "id",
-             "Italian": "it", "Japanese": "ja", "Korean": "ko", "Portuguese": "pt", "Spanish": "es"}  # fmt: skip
+            question["question"]
+            for article in articles
+            for paragraph in article["paragraphs"]
+            for question in paragraph["qas"]
+        ]
+    names = {
+        "Arabic": "ar",
+        "Chinese": "zh",
+        "Deutsch": "de",
+        "English": "en",
+        "French": "fr",
+        "Hindi": "hi",
+        "Indonesian": "id",
+        "Italian": "it",
+        "Japanese": "ja",
+        "Korean": "ko",
+        "Portuguese": "pt",
+        "Spanish": "es",
+    }
     vicuna = {
         names[path.stem.split("_")[1]]: [orjson.loads(line)["text"] for line in lines(path) if line]
         for path in sorted(bench.glob("vicuna80/questions_*.jsonl"))
@@ -230,8 +328,10 @@ def language(world: World, data: Path) -> None:
         tags = sorted(corpus)
         right = documents([tag for tag in tags for _ in corpus[tag]], [one for tag in tags for one in corpus[tag]])
         swapped = [
-            [other for other in tags if other != tag][number % (len(tags) - 1)] for tag in tags for number, _ in enumerate(corpus[tag])
-        ]  # fmt: skip
+            [other for other in tags if other != tag][number % (len(tags) - 1)]
+            for tag in tags
+            for number, _ in enumerate(corpus[tag])
+        ]
         wrong = documents(swapped, [one for tag in tags for one in corpus[tag]])
         one, two = world.judge(step, right), world.judge(step, wrong)
         truth = right.language.to_numpy()
@@ -261,9 +361,20 @@ def language(world: World, data: Path) -> None:
                     share(caught[told]),
                 ]
             )
-    header = ["corpus", "language", "rows", "% of right rows kept", "% of right rows scored", "% of swapped rows caught", "% of scored swapped rows caught"]  # fmt: skip
+    header = [
+        "corpus",
+        "language",
+        "rows",
+        "% of right rows kept",
+        "% of right rows scored",
+        "% of swapped rows caught",
+        "% of scored swapped rows caught",
+    ]
     if found:
-        note = "Swapped: the row's tag is another language of the corpus, by turns. Not scored: too few letters, or the identifier does not know the (claimed) language."
+        note = (
+            "Swapped: the row's tag is another language of the corpus, by turns. Not scored: too few letters, or the"
+            " identifier does not know the (claimed) language."
+        )
         table("The step at its defaults, whole corpora", [*header], sums, note)
         table("The same by the text's language", header, found)
     if least:
@@ -312,9 +423,19 @@ def declared(world: World, udhr: Path, meta: Path) -> None:
     spoken = sorted(plain, key=lambda tag: (-speakers.get(languages.base(tag), 0), tag))[:MOST_SPOKEN]
     cells = [f"{tag} {accuracy[tag][0]:.2f}" for tag in spoken]
     wide = 8
-    note = f"Paragraphs of at most 300 characters and at least 60 Latin letters' worth; only languages that it has a label for ({len(accuracy)} tags; {unknown} have none). In order of speakers."
-    table(f"lid.176 on the Declaration of Human Rights: accuracy in the {len(spoken)} most spoken languages", [""] * wide,
-          [cells[start : start + wide] + [""] * (wide - len(cells[start : start + wide])) for start in range(0, len(cells), wide)], note)  # fmt: skip
+    note = (
+        "Paragraphs of at most 300 characters and at least 60 Latin letters' worth; only languages that it has a label"
+        f" for ({len(accuracy)} tags; {unknown} have none). In order of speakers."
+    )
+    table(
+        f"lid.176 on the Declaration of Human Rights: accuracy in the {len(spoken)} most spoken languages",
+        [""] * wide,
+        [
+            cells[start : start + wide] + [""] * (wide - len(cells[start : start + wide]))
+            for start in range(0, len(cells), wide)
+        ],
+        note,
+    )
     low = sorted(
         (tag for tag in accuracy if accuracy[tag][0] < LEAST_ACCURACY), key=lambda tag: (accuracy[tag][0], tag)
     )
@@ -335,7 +456,7 @@ def normal(code: str) -> str:
         return ""
 
 
-# -------------------------------------------------------------------------------------------------------------- encoders
+# ------------------------------------------------------------------------------------------------------------ encoders
 def encoders(world: World, data: Path) -> None:
     print("\n### Encoders: finding the translation among all")
     folder = data / "parallel" / "tatoeba"
@@ -364,12 +485,29 @@ def encoders(world: World, data: Path) -> None:
                 true = np.diagonal(measured)
                 other = measured[np.arange(len(left)), np.roll(np.arange(len(left)), -1)]
                 cells += [retrieval(measured, right), retrieval(measured.T, left), auc(other, true)]
-            mean = f"{np.diagonal(cosine).mean():.2f} / {(cosine.sum() - np.trace(cosine)) / (cosine.size - len(left)):.2f}"
+            mean = (
+                f"{np.diagonal(cosine).mean():.2f} /"
+                f" {(cosine.sum() - np.trace(cosine)) / (cosine.size - len(left)):.2f}"
+            )
             found.append([tag, "yes" if supported else "**no**", len(left), *cells, mean])
         if found:
             title = f"{name}, {'all lines' if most is None else f'the first {most} lines'} of Tatoeba"
-            table(title, ["language", "supported", "pairs", "cosine: to en", "from en", "AUC", "margin: to en", "from en", "AUC", "mean cosine, true / other"],
-                  found)  # fmt: skip
+            table(
+                title,
+                [
+                    "language",
+                    "supported",
+                    "pairs",
+                    "cosine: to en",
+                    "from en",
+                    "AUC",
+                    "margin: to en",
+                    "from en",
+                    "AUC",
+                    "mean cosine, true / other",
+                ],
+                found,
+            )
 
 
 def retrieval(measured: Floats, targets: Sequence[str]) -> float:
@@ -409,9 +547,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), given.threads)
         models = dict.fromkeys(model for name in chosen for model in MODELS[name])
-        print(f"curate {__version__}, Python {platform.python_version()}, numpy {np.__version__}; "
-              + ", ".join(world.model_name(model) for model in models)
-              + f"; intervals: {RESAMPLES} bootstrap resamples, 95 %")  # fmt: skip
+        print(
+            f"curate {__version__}, Python {platform.python_version()}, numpy {np.__version__}; "
+            + ", ".join(world.model_name(model) for model in models)
+            + f"; intervals: {RESAMPLES} bootstrap resamples, 95 %"
+        )
         for name in chosen:
             SECTIONS[name](world, given.data)
         for warning in dict.fromkeys(world.warnings):

@@ -2,9 +2,9 @@
 
     python benchmarks/quality_packs.py --data FOLDER
 
-The planted phrases are those of ``tests/filters/quality_planted.yaml``; planted numbers are made here, with right and wrong check digits.
-Clean text: answers of Alpaca (en, zh, de), the Declaration of Human Rights in every language with a pack, XQuAD, and the other side of
-``en_32_languages``. A file that is missing is left out and named.
+The planted phrases are those of ``tests/filters/quality_planted.yaml``; planted numbers are made here, with right and
+wrong check digits. Clean text: answers of Alpaca (en, zh, de), the Declaration of Human Rights in every language with a
+pack, XQuAD, and the other side of ``en_32_languages``. A file that is missing is left out and named.
 """
 
 from __future__ import annotations
@@ -43,8 +43,17 @@ def read_gzip(path: Path) -> str:
 
 def chats(pairs: list[tuple[str, str]], tags: list[str]) -> Rows:
     """Conversations of one question and one answer."""
-    full = [{"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}], "language": tag, "group_id": "", "scores": [], "attributes": [], "lineage": LINEAGE}
-            for (prompt, answer), tag in zip(pairs, tags, strict=True)]  # fmt: skip
+    full = [
+        {
+            "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
+            "language": tag,
+            "group_id": "",
+            "scores": [],
+            "attributes": [],
+            "lineage": LINEAGE,
+        }
+        for (prompt, answer), tag in zip(pairs, tags, strict=True)
+    ]
     return Rows(
         Kind.SFT,
         with_ids(
@@ -131,7 +140,9 @@ def clean(folder: Path, world: World) -> None:
                 )
                 over = {column: int((frame[column] > 0).sum()) for column in ("names", "private", "secrets")}
                 print(
-                    f"| {name} | {len(rows):,} | {any_.to_series().mean():.3%} | {', '.join(f'{reason} {count}' for reason, count in told.items())} | {over['names']} | {over['private']} | {over['secrets']} |"
+                    f"| {name} | {len(rows):,} | {any_.to_series().mean():.3%} |"
+                    f" {', '.join(f'{reason} {count}' for reason, count in told.items())} | {over['names']} |"
+                    f" {over['private']} | {over['secrets']} |"
                 )
         except FileNotFoundError as error:
             print(f"(left out: {error.filename} is not there)")
@@ -178,24 +189,68 @@ def numbers(count: int = 1000) -> None:
         return groups(with_luhn("4" + digits(14)), 4)
 
     made: dict[str, tuple[str | None, Any]] = {
-        "IBAN (DE, FR, GB, TR)": ("iban", lambda: groups(iban(*draw.choice((("DE", digits(18)), ("FR", digits(23)), ("GB", "ABCD" + digits(14)), ("TR", digits(22))))), 4)),
+        "IBAN (DE, FR, GB, TR)": (
+            "iban",
+            lambda: groups(
+                iban(
+                    *draw.choice(
+                        (("DE", digits(18)), ("FR", digits(23)), ("GB", "ABCD" + digits(14)), ("TR", digits(22)))
+                    )
+                ),
+                4,
+            ),
+        ),
         "card (Visa)": ("card", card),
         "card, digits of 8 scripts": ("card", lambda: other_digits(card())),
-        "phone, international": ("phone", lambda: f"+{draw.choice(['49 30 ' + digits(8), '254 7' + digits(8), '86 13' + digits(9), '91 9' + digits(9), '33 6 ' + digits(8)])}"),
-        "phone after its word (12 languages)": ("phone", lambda: f"{draw.choice(['tel.', 'phone:', 'téléfono'.replace('é', 'e'), 'телефон', 'هاتف', 'फ़ोन', '电话', '電話', '전화', 'โทร', 'simu', 'điện thoại'])} 7{other_digits(digits(8))}"),
-        "e-mail": ("email", lambda: f"{draw.choice('abcdef')}{digits(3)}@{draw.choice(['posteo.de', 'mail.ru', 'qq.com', 'abc.co.ke'])}"),
-        "IPv4, public": ("ip", lambda: f"{draw.randrange(80, 90)}.{draw.randrange(256)}.{draw.randrange(256)}.{draw.randrange(1, 255)}"),
+        "phone, international": (
+            "phone",
+            lambda: (
+                f"+{draw.choice(['49 30 ' + digits(8), '254 7' + digits(8), '86 13' + digits(9), '91 9' + digits(9), '33 6 ' + digits(8)])}"
+            ),
+        ),
+        "phone after its word (12 languages)": (
+            "phone",
+            lambda: (
+                f"{draw.choice(['tel.', 'phone:', 'téléfono'.replace('é', 'e'), 'телефон', 'هاتف', 'फ़ोन', '电话', '電話', '전화', 'โทร', 'simu', 'điện thoại'])}"
+                f" 7{other_digits(digits(8))}"
+            ),
+        ),
+        "e-mail": (
+            "email",
+            lambda: (
+                f"{draw.choice('abcdef')}{digits(3)}@{draw.choice(['posteo.de', 'mail.ru', 'qq.com', 'abc.co.ke'])}"
+            ),
+        ),
+        "IPv4, public": (
+            "ip",
+            lambda: f"{draw.randrange(80, 90)}.{draw.randrange(256)}.{draw.randrange(256)}.{draw.randrange(1, 255)}",
+        ),
         "near: IBAN, wrong digit": (None, lambda: wrong(groups(iban("DE", digits(18)), 4))),
         "near: card, wrong digit": (None, lambda: wrong(card())),
         "near: 16 random digits": (None, lambda: groups(digits(16), 4)),
         "near: ISBN-13": (None, lambda: f"ISBN 978-{digits(1)}-{digits(2)}-{digits(6)}-{digits(1)}"),
-        "near: date and time": (None, lambda: f"20{digits(2)}-0{draw.randrange(1, 10)}-1{digits(1)} 1{digits(1)}:3{digits(1)}:2{digits(1)}"),
-        "near: version": (None, lambda: f"version {draw.randrange(20)}.{draw.randrange(40)}.{draw.randrange(255)}.{draw.randrange(9)}"),
+        "near: date and time": (
+            None,
+            lambda: f"20{digits(2)}-0{draw.randrange(1, 10)}-1{digits(1)} 1{digits(1)}:3{digits(1)}:2{digits(1)}",
+        ),
+        "near: version": (
+            None,
+            lambda: f"version {draw.randrange(20)}.{draw.randrange(40)}.{draw.randrange(255)}.{draw.randrange(9)}",
+        ),
         "near: amount": (None, lambda: f"€ {draw.randrange(1, 999)},{digits(3)},{digits(3)}.{digits(2)}"),
         "near: order number": (None, lambda: f"order {digits(10)}"),
         "near: decimals": (None, lambda: f"3.{digits(16)}"),
-        "near: private or documentation IP": (None, lambda: draw.choice([f"10.{draw.randrange(256)}.3.{draw.randrange(256)}", f"192.168.0.{draw.randrange(256)}", f"203.0.113.{draw.randrange(256)}"])),
-    }  # fmt: skip
+        "near: private or documentation IP": (
+            None,
+            lambda: draw.choice(
+                [
+                    f"10.{draw.randrange(256)}.3.{draw.randrange(256)}",
+                    f"192.168.0.{draw.randrange(256)}",
+                    f"203.0.113.{draw.randrange(256)}",
+                ]
+            ),
+        ),
+    }
     print(f"\n| planted numbers, {count:,} of each | wanted | found |\n|---|---|---:|")
     for name, (kind, one) in made.items():
         hits = 0
@@ -210,7 +265,8 @@ def speed(folder: Path, world: World) -> None:
     pairs = [(prompt, answer) for prompt, answer in pairs if 400 <= len(prompt) + len(answer) <= 600][:10_000]
     rows = chats(pairs, ["en"] * len(pairs))
     print(
-        f"\n| µs a row ({name}, {len(rows):,} rows of {sum(len(a) + len(b) for a, b in pairs) / len(pairs):.0f} characters, processor time) | |\n|---|---:|"
+        f"\n| µs a row ({name}, {len(rows):,} rows of {sum(len(a) + len(b) for a, b in pairs) / len(pairs):.0f}"
+        " characters, processor time) | |\n|---|---:|"
     )
     for checks in (*((check,) for check in CHECKS), CHECKS):
         step = Quality(checks=checks)  # type: ignore[arg-type]

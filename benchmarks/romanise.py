@@ -1,9 +1,10 @@
-"""What `romanise` does with every language of the Universal Declaration of Human Rights: what comes back, what is left unread.
+"""What `romanise` does with every language of the Universal Declaration of Human Rights: what comes back, what is left
+unread.
 
     python benchmarks/romanise.py udhr.jsonl.gz
 
-The file has one JSON object a line with ``bcp47`` and ``paragraphs``. *Comes back*: the share of characters of Indic words that are the
-same after being written back from ISO 15919. *Left*: the share of letters still in another script.
+The file has one JSON object a line with ``bcp47`` and ``paragraphs``. *Comes back*: the share of characters of Indic
+words that are the same after being written back from ISO 15919. *Left*: the share of letters still in another script.
 """
 
 from __future__ import annotations

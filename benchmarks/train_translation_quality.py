@@ -1,11 +1,13 @@
-"""Learns what ships with ``translation_quality``: the usual lengths of languages, and the weights that make one probability of all findings.
+"""Learns what ships with ``translation_quality``: the usual lengths of languages, and the weights that make one
+probability of all findings.
 
     python benchmarks/train_pair_quality.py lengths --data FOLDER    # curate/text/data/lengths.yaml
     python benchmarks/train_pair_quality.py weights --data FOLDER    # filters/translation_quality/data/weights.yaml
 
-The weights are a logistic regression between good pairs (TICO-19, XQuAD, Tatoeba, MGSM: the documents not kept for testing) and the same
-pairs damaged in the ways of ``pair_corruptions``, each way with equal weight. No finding may speak for a pair: a weight that comes out
-positive is set to 0 and the rest learnt again. The bias is moved so that ``LOST`` of the good pairs lie below 0.5.
+The weights are a logistic regression between good pairs (TICO-19, XQuAD, Tatoeba, MGSM: the documents not kept for
+testing) and the same pairs damaged in the ways of ``pair_corruptions``, each way with equal weight. No finding may
+speak for a pair: a weight that comes out positive is set to 0 and the rest learnt again. The bias is moved so that
+``LOST`` of the good pairs lie below 0.5.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ CAP_BAD = 20
 HEAD = "owner: the curate authors\nlicense: CC0-1.0\nversion: 1\n"
 
 
-# ---------------------------------------------------------------------------------------------------------------- lengths
+# ------------------------------------------------------------------------------------------------------------- lengths
 def learn_lengths(data: Path) -> None:
     found: dict[str, list[float]] = defaultdict(list)
     spelt: dict[str, list[float]] = defaultdict(list)
@@ -75,7 +77,12 @@ def learn_lengths(data: Path) -> None:
         f"{f'{tag!r}' if tag in quoted else tag}: {np.exp(np.mean(np.log(sizes))):.2f}"
         for tag, sizes in sorted(usual.items())
     )
-    told = "# How many letters (Latin letters' worth, as curate.text.segmentation counts them) a language needs for what English says with one.\n# Measured by benchmarks/train_pair_quality.py on the Universal Declaration of Human Rights (texts of 86 to 95 paragraphs) and, where\n# they have the language, on TICO-19, XQuAD, Tatoeba and MGSM (documents not kept for testing).\n"
+    told = (
+        "# How many letters (Latin letters' worth, as curate.text.segmentation counts them) a language needs for what"
+        " English says with one.\n# Measured by benchmarks/train_pair_quality.py on the Universal Declaration of Human"
+        " Rights (texts of 86 to 95 paragraphs) and, where\n# they have the language, on TICO-19, XQuAD, Tatoeba and"
+        " MGSM (documents not kept for testing).\n"
+    )
     wrapped = textwrap.fill(
         body, 150, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
     )
@@ -96,7 +103,7 @@ def ratios(pairs: Sequence[Pair]) -> dict[tuple[str, str], float]:
     return {key: float(np.median(each)) for key, each in sorted(found.items())}
 
 
-# ---------------------------------------------------------------------------------------------------------------- weights
+# ------------------------------------------------------------------------------------------------------------- weights
 def chosen(pairs: Sequence[Pair]) -> list[Pair]:
     """Good pairs, so many of each corpus and pair of languages; one in twelve with placeholders."""
     groups: dict[tuple[str, str, str], list[Pair]] = defaultdict(list)
@@ -218,7 +225,11 @@ def write_weights(items: Sequence[tuple[Pair, Pair, int]], found: Mapping[str, F
     good = kind == 0
     names = list(features)
     told = [
-        f"# Weights of filters/translation_quality/classifier.py: for each feature [weight, mean over good pairs]. Learnt by benchmarks/train_pair_quality.py weights from\n# {good.sum():,} good and {(~good).sum():,} damaged pairs ({', '.join(DAMAGES)})\n# of TICO-19, XQuAD, Tatoeba and MGSM, documents not kept for testing; aligner systran-align 3.5.0, encoder universal-sentence-encoder-multilingual-3,\n# identifier lid.176. In each set {LOST:.1%} of the good pairs lie below 0.5."
+        "# Weights of filters/translation_quality/classifier.py: for each feature [weight, mean over good pairs]."
+        f" Learnt by benchmarks/train_pair_quality.py weights from\n# {good.sum():,} good and {(~good).sum():,} damaged"
+        f" pairs ({', '.join(DAMAGES)})\n# of TICO-19, XQuAD, Tatoeba and MGSM, documents not kept for testing; aligner"
+        " systran-align 3.5.0, encoder universal-sentence-encoder-multilingual-3,\n# identifier lid.176. In each set"
+        f" {LOST:.1%} of the good pairs lie below 0.5."
     ]
     told.append(HEAD + "sets:")
     for name in pair_model.SETS:

@@ -1,15 +1,19 @@
-"""How good the rows of the step ``translate`` are with each translator that runs here, and what the step adds to the translator.
+"""How good the rows of the step ``translate`` are with each translator that runs here, and what the step adds to the
+translator.
 
-    python benchmarks/translate_quality.py DATA [--apertium TREE] [--rows 300] [--sets xquad gettext …] [--pairs en-es …] [--show 20]
+    python benchmarks/translate_quality.py DATA [--apertium TREE] [--rows 300] [--sets xquad gettext …] [--pairs en-es
+        …] [--show 20]
 
-DATA is the folder of development data (alpaca, bench/xquad, bench/vicuna80, parallel/en_32_languages.parquet); what is missing
-is left out. Every test set goes through the step as rows: conversations (XQuAD: passage and question, answer; Alpaca: which has no
-references), prompts (Vicuna-80), documents (messages of programs with their placeholders; articles of the Declaration).
+DATA is the folder of development data (alpaca, bench/xquad, bench/vicuna80, parallel/en_32_languages.parquet); what is
+missing is left out. Every test set goes through the step as rows: conversations (XQuAD: passage and question, answer;
+Alpaca: which has no references), prompts (Vicuna-80), documents (messages of programs with their placeholders; articles
+of the Declaration).
 
-Printed for each: rows a second (one process, nothing kept from before), the share kept apart, by the check that spoke against
-it, chrF2 (sacrebleu) and mean cosine (Universal Sentence Encoder) against the references, and the share of rows in which
-all that must stay is there as often as before: lines, and whatever expressions of this script's own find as addresses, inline
-code, placeholders, tags and figures. In brackets the same of the translator alone, which is given line by line.
+Printed for each: rows a second (one process, nothing kept from before), the share kept apart, by the check that spoke
+against it, chrF2 (sacrebleu) and mean cosine (Universal Sentence Encoder) against the references, and the share of rows
+in which all that must stay is there as often as before: lines, and whatever expressions of this script's own find as
+addresses, inline code, placeholders, tags and figures. In brackets the same of the translator alone, which is given
+line by line.
 """
 
 from __future__ import annotations
@@ -101,7 +105,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# ------------------------------------------------------------------------------------------------------------------ tests
+# --------------------------------------------------------------------------------------------------------------- tests
 def tests(data: Path, rows: int) -> Iterator[Test]:
     """Every test set in every direction."""
     with needing(*(data / f"bench/xquad/xquad.{tag}.json.gz" for tag in ("en", "es"))) as there:
@@ -170,7 +174,7 @@ def _catalogues(file: Path, rows: int) -> Iterator[Test]:
         yield from _both(name, Kind.DOCUMENT, sides, rows)
 
 
-# ---------------------------------------------------------------------------------------------------------------- figures
+# ------------------------------------------------------------------------------------------------------------- figures
 def rows_of(test: Test) -> Any:
     items: list[dict[str, Any]] = []
     for turns in test.texts:
@@ -226,12 +230,16 @@ def measure(test: Test, by: str, way: str, model: Model, encoder: Any, show: int
     alone = _alone(model, sources, test)
     places = list(range(len(sources)))
     cells = [
-        test.name, f"{way} ({by})", str(len(rows)), f"{len(rows) / seconds:.0f}",
-        f"{len(bad) / len(rows):.1%}" + (f" ({', '.join(f'{name} {count}' for name, count in reasons.most_common())})" if bad else ""),
+        test.name,
+        f"{way} ({by})",
+        str(len(rows)),
+        f"{len(rows) / seconds:.0f}",
+        f"{len(bad) / len(rows):.1%}"
+        + (f" ({', '.join(f'{name} {count}' for name, count in reasons.most_common())})" if bad else ""),
         *_likeness(test, kept, said, alone, places, encoder),
         f"{np.mean([intact(sources[at], text) for at, text in zip(kept, said, strict=True)]):.1%} "
         f"({np.mean([intact(one, other) for one, other in zip(sources, alone, strict=True)]):.1%})",
-    ]  # fmt: skip
+    ]
     print(f"| {' | '.join(cells)} |", flush=True)
     for one in bad[:show]:
         print(f"  apart: {one.reason}: {one.raw[:300]!r}", file=sys.stderr)

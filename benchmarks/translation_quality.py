@@ -1,9 +1,11 @@
-"""What ``translation_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a model; its speed.
+"""What ``translation_quality`` finds: damage made on purpose, by kind and language; judgements of people and of a
+model; its speed.
 
-    python benchmarks/translation_quality.py all --data FOLDER         # damage | misalignment | judged | commentary | speed | all
+    python benchmarks/translation_quality.py all --data FOLDER         # damage | misalignment | judged | commentary |
+        speed | all
 
-Prints Markdown. Pairs are of documents that ``train_pair_quality.py`` has not seen; what the aligner learns from is the other documents' pairs.
-What is missing of the data folder is named and left out.
+Prints Markdown. Pairs are of documents that ``train_pair_quality.py`` has not seen; what the aligner learns from is the
+other documents' pairs. What is missing of the data folder is named and left out.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ WITH: dict[str, dict[str, Any]] = {
 }
 CAP = 1500
 LEAST = 0.4
-"""``similarity.min`` beside this step: single sentences are less alike than whole rows, for which the default of 0.5 was set."""
+"""``similarity.min`` beside this step: single sentences are less alike than whole rows, for which the default of 0.5
+was set.
+"""
 
 
 def rows_of(pairs: Sequence[Pair]) -> Rows:
@@ -76,7 +80,7 @@ def judged_by(step: Any, rows: Rows, world: World, fitted: pa.Table | None) -> p
     return found.with_columns(reason=reason).with_columns(dropped=pl.col("reason").is_not_null())
 
 
-# ----------------------------------------------------------------------------------------------------------------- damage
+# -------------------------------------------------------------------------------------------------------------- damage
 def damage(world: World, data: Path, cap: int) -> None:
     print("\n### Damage made on purpose")
     pairs = good_pairs(data)
@@ -114,17 +118,37 @@ def damage(world: World, data: Path, cap: int) -> None:
         table(f"Per cent dropped at the defaults, {title}", ["kind", "pairs", *dropped], found)
     good = kinds == "good"
     corpora = np.asarray([pair.corpus for _, pair in items])
-    table("Good pairs dropped, by corpus", ["corpus", "pairs", *dropped],
-          [[name, int((good & (corpora == name)).sum()), *(share(each[good & (corpora == name)]) for each in dropped.values())] for name in sorted(set(corpora))])  # fmt: skip
+    table(
+        "Good pairs dropped, by corpus",
+        ["corpus", "pairs", *dropped],
+        [
+            [
+                name,
+                int((good & (corpora == name)).sum()),
+                *(share(each[good & (corpora == name)]) for each in dropped.values()),
+            ]
+            for name in sorted(set(corpora))
+        ],
+    )
     other = np.asarray(
         [pair.source_language if pair.target_language == "en" else pair.target_language for _, pair in items]
     )
     chosen_ = dropped["all three and similarity"]
-    table("By language beside English, all three and similarity", ["language", "good dropped", *order[1:]],
-          [[tag, share(chosen_[good & (other == tag)]), *(share(chosen_[(kinds == name) & (other == tag)]) for name in order[1:])] for tag in sorted(set(other))])  # fmt: skip
+    table(
+        "By language beside English, all three and similarity",
+        ["language", "good dropped", *order[1:]],
+        [
+            [
+                tag,
+                share(chosen_[good & (other == tag)]),
+                *(share(chosen_[(kinds == name) & (other == tag)]) for name in order[1:]),
+            ]
+            for tag in sorted(set(other))
+        ],
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------ misalignment
+# -------------------------------------------------------------------------------------------------------- misalignment
 def misalignment(world: World, data: Path) -> None:
     print("\n### Shifted rows")
     groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
@@ -139,8 +163,17 @@ def misalignment(world: World, data: Path) -> None:
             start, count = len(group) // 3, len(group)
             false += sum(shift != 0 for shift in _shifts(group, world))
             for by in (1, -1, 3):
-                spoilt = [Pair(one.corpus, one.document, one.source_language, one.target_language, one.source,
-                               group[at + by].target if start <= at < count - by else one.target) for at, one in enumerate(group)]  # fmt: skip
+                spoilt = [
+                    Pair(
+                        one.corpus,
+                        one.document,
+                        one.source_language,
+                        one.target_language,
+                        one.source,
+                        group[at + by].target if start <= at < count - by else one.target,
+                    )
+                    for at, one in enumerate(group)
+                ]
                 world.warnings.clear()
                 shifts = _shifts(spoilt, world)
                 right += sum(shift == by for shift in shifts[start : count - 3])
@@ -148,8 +181,28 @@ def misalignment(world: World, data: Path) -> None:
                 before += sum(shift != 0 for shift in shifts[:start])
                 told += len(world.warnings) == 1
         rows = sum(map(len, inside))
-        found.append([corpus, len(inside), f"{100 * false / rows:.2f}", f"{100 * right / whole:.1f}", f"{100 * before / max(1, sum(len(one) // 3 for one in inside) * 3):.2f}", f"{told} of {3 * len(inside)}"])  # fmt: skip
-    table("From the first third on, each source beside the target of the row k further (k = 1, -1, 3); no encoder", ["corpus", "languages", "% of rows in step called shifted", "% of shifted rows found with the right k", "% of rows before it called shifted", "told in one warning"], found)  # fmt: skip
+        found.append(
+            [
+                corpus,
+                len(inside),
+                f"{100 * false / rows:.2f}",
+                f"{100 * right / whole:.1f}",
+                f"{100 * before / max(1, sum(len(one) // 3 for one in inside) * 3):.2f}",
+                f"{told} of {3 * len(inside)}",
+            ]
+        )
+    table(
+        "From the first third on, each source beside the target of the row k further (k = 1, -1, 3); no encoder",
+        [
+            "corpus",
+            "languages",
+            "% of rows in step called shifted",
+            "% of shifted rows found with the right k",
+            "% of rows before it called shifted",
+            "told in one warning",
+        ],
+        found,
+    )
 
 
 def _shifts(pairs: Sequence[Pair], world: World) -> list[float | None]:
@@ -160,7 +213,7 @@ def _shifts(pairs: Sequence[Pair], world: World) -> list[float | None]:
     return shifts
 
 
-# ----------------------------------------------------------------------------------------------------------------- judged
+# -------------------------------------------------------------------------------------------------------------- judged
 def judged(world: World, data: Path) -> None:
     print("\n### Judgements of others")
     estimated(world, data / "parallel" / "mlqe_pe_da")
@@ -215,7 +268,18 @@ def estimated(world: World, folder: Path) -> None:
                 ]
             )
     if found:
-        table("MLQE-PE, 1,000 machine translations a pair graded by people", ["pair", "score", "Spearman", "AUC, lowest against highest quarter", "% of highest quarter dropped", "% of lowest quarter dropped"], found)  # fmt: skip
+        table(
+            "MLQE-PE, 1,000 machine translations a pair graded by people",
+            [
+                "pair",
+                "score",
+                "Spearman",
+                "AUC, lowest against highest quarter",
+                "% of highest quarter dropped",
+                "% of lowest quarter dropped",
+            ],
+            found,
+        )
 
 
 def graded(world: World, path: Path) -> None:
@@ -255,7 +319,17 @@ def graded(world: World, path: Path) -> None:
                 share(dropped[is_bad]),
             ]
         )
-    table(f"Alpaca, English to Chinese: {size:,} rows that GPT-4o graded 1 or 2 and {size:,} that it graded 4 or 5", ["models", "AUC, 1–2 against 4–5", "the same among rows of like length", "good rows dropped (%)", "bad rows dropped (%)"], found)  # fmt: skip
+    table(
+        f"Alpaca, English to Chinese: {size:,} rows that GPT-4o graded 1 or 2 and {size:,} that it graded 4 or 5",
+        [
+            "models",
+            "AUC, 1–2 against 4–5",
+            "the same among rows of like length",
+            "good rows dropped (%)",
+            "bad rows dropped (%)",
+        ],
+        found,
+    )
 
 
 def edited(world: World, path: Path) -> None:
@@ -287,10 +361,14 @@ def edited(world: World, path: Path) -> None:
                 share(dropped[len(items) :]),
             ]
         )
-    table(f"{len(items)} Chinese rows before and after a person's correction", ["models", "AUC", "% after higher", "% equal", "% after lower", "% dropped before", "% dropped after"], found)  # fmt: skip
+    table(
+        f"{len(items)} Chinese rows before and after a person's correction",
+        ["models", "AUC", "% after higher", "% equal", "% after lower", "% dropped before", "% dropped after"],
+        found,
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------------- commentary
+# ---------------------------------------------------------------------------------------------------------- commentary
 def commentary(world: World, data: Path) -> None:
     print("\n### A translator that talks")
     english = (
@@ -328,7 +406,7 @@ def commentary(world: World, data: Path) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------------------------------ speed
+# --------------------------------------------------------------------------------------------------------------- speed
 def speed(world: World, data: Path) -> None:
     print("\n### Speed")
     pairs = [pair for pair in good_pairs(data) if pair.corpus != "xquad paragraphs"]
@@ -359,7 +437,12 @@ def speed(world: World, data: Path) -> None:
         TranslationQuality(**parameters).score(rows, world, None)
         found.append([name, f"{(time.process_time() - began) / len(rows) * 1e6:.0f}"])
     letters = float(np.mean([len(pair.source) + len(pair.target) for pair in pairs]))
-    table(f"{len(pairs):,} pairs of {letters:.0f} characters, both sides together, in {len({pair.target_language for pair in pairs})} languages; one thread", ["checks", "µs of CPU a pair"], found)  # fmt: skip
+    table(
+        f"{len(pairs):,} pairs of {letters:.0f} characters, both sides together, in"
+        f" {len({pair.target_language for pair in pairs})} languages; one thread",
+        ["checks", "µs of CPU a pair"],
+        found,
+    )
 
 
 def main() -> None:

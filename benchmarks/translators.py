@@ -1,10 +1,11 @@
-"""How well and how fast each translator that runs here translates, and whether a way through a third language is better.
+"""How well and how fast each translator that runs here translates, and whether a way through a third language is
+better.
 
     python benchmarks/translators.py DATA [--apertium TREE] [--rows 300] [--seq2seq FOLDER ...] [--json FILE]
 
-DATA is the folder of development data (parallel/en_32_languages.parquet, parallel/tatoeba, bench/xquad). Printed for each
-test set and way: sentences a second (one process, nothing kept), BLEU and chrF2 (sacrebleu), and the mean cosine of
-translation and reference (Universal Sentence Encoder, where it knows the target).
+DATA is the folder of development data (parallel/en_32_languages.parquet, parallel/tatoeba, bench/xquad). Printed for
+each test set and way: sentences a second (one process, nothing kept), BLEU and chrF2 (sacrebleu), and the mean cosine
+of translation and reference (Universal Sentence Encoder, where it knows the target).
 """
 
 from __future__ import annotations
@@ -163,22 +164,38 @@ def main() -> None:
         given.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1))
 
 
-def measure(name: str, by: str, shown: str, translator: Any, source: str, target: str, texts: list[str], references: list[str],
-            encoder: Any) -> dict[str, Any]:  # fmt: skip
+def measure(
+    name: str,
+    by: str,
+    shown: str,
+    translator: Any,
+    source: str,
+    target: str,
+    texts: list[str],
+    references: list[str],
+    encoder: Any,
+) -> dict[str, Any]:
     translator.translate(texts[:1], source, target)
     start = time.perf_counter()
     answers = translator.translate(texts, source, target)
     seconds = time.perf_counter() - start
     tokenize = "zh" if target == "zh" else "ja-mecab" if target == "ja" else "13a"
     row: dict[str, Any] = {
-        "set": name, "by": by, "way": shown, "sentences": len(texts), "rate": len(texts) / seconds,
+        "set": name,
+        "by": by,
+        "way": shown,
+        "sentences": len(texts),
+        "rate": len(texts) / seconds,
         "bleu": sacrebleu.corpus_bleu(answers, [references], tokenize=tokenize).score,
         "chrf": sacrebleu.corpus_chrf(answers, [references]).score,
-        "cosine": float(np.mean(np.sum(encoder.encode(answers) * encoder.encode(references), axis=1))) if encoder.supports(target) else None,
-    }  # fmt: skip
+        "cosine": float(np.mean(np.sum(encoder.encode(answers) * encoder.encode(references), axis=1)))
+        if encoder.supports(target)
+        else None,
+    }
     cosine = f"{row['cosine']:.3f}" if row["cosine"] is not None else "–"
     print(
-        f"| {name} | {shown} ({by}) | {len(texts)} | {row['rate']:.0f} | {row['bleu']:.1f} | {row['chrf']:.1f} | {cosine} |",
+        f"| {name} | {shown} ({by}) | {len(texts)} | {row['rate']:.0f} | {row['bleu']:.1f} | {row['chrf']:.1f} |"
+        f" {cosine} |",
         flush=True,
     )
     return row

@@ -1,9 +1,11 @@
-"""Whether final answers are found: gold answers of MGSM put into sentences in eleven languages, in several ways, behind the question.
+"""Whether final answers are found: gold answers of MGSM put into sentences in eleven languages, in several ways, behind
+the question.
 
     python benchmarks/vote_answers.py --data FOLDER
 
-FOLDER holds ``bench/mgsm/mgsm_*.tsv`` (question TAB answer). Prints Markdown: of 250 answers a language and way, how many are read as the gold
-value; beside it what the usual pattern finds (the last run of ASCII digits with points and commas, commas taken out). Then microseconds an answer.
+FOLDER holds ``bench/mgsm/mgsm_*.tsv`` (question TAB answer). Prints Markdown: of 250 answers a language and way, how
+many are read as the gold value; beside it what the usual pattern finds (the last run of ASCII digits with points and
+commas, commas taken out). Then microseconds an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from curate.preferences.self_consistency.numbers import written
 # (announced at the end of reasoning, announced with more numbers after it, not announced)
 SENTENCES: dict[str, tuple[str, str, str]] = {
     "bn": ("সুতরাং উত্তর হল {n}।", "**উত্তর:** {n}\n\n(আমি ২ বার যাচাই করেছি।)", "তাই মোট {n} হয়।"),
-    "de": ("Die Antwort lautet {n}.", "**Antwort:** {n}\n\n(Ich habe 2 Mal nachgerechnet.)", "Das macht zusammen {n} Stück."),
+    "de": ("Die Antwort lautet {n}.", "**Antwort:** {n}\n\n(Ich habe 2 Mal nachgerechnet.)",
+    "Das macht zusammen {n} Stück."),
     "en": ("So the answer is {n}.", "**Answer:** {n}\n\n(I checked it 2 times.)", "That makes {n} in all."),
     "es": ("La respuesta es {n}.", "**Respuesta:** {n}\n\n(Lo he comprobado 2 veces.)", "En total son {n} unidades."),
     "fr": ("La réponse est {n}.", "**Réponse :** {n}\n\n(J'ai vérifié 2 fois.)", "Cela fait {n} en tout."),
@@ -117,7 +120,10 @@ def main() -> None:
     start = time.process_time()
     for text, language in texts:
         reader.find(text, language)
-    print(f"\n{(time.process_time() - start) / len(texts) * 1e6:.0f} µs an answer of {sum(len(text) for text, _ in texts) / len(texts):.0f} characters")  # fmt: skip
+    print(
+        f"\n{(time.process_time() - start) / len(texts) * 1e6:.0f} µs an answer of"
+        f" {sum(len(text) for text, _ in texts) / len(texts):.0f} characters"
+    )
 
 
 if __name__ == "__main__":

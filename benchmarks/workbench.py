@@ -76,11 +76,16 @@ def make_rows(kind: Kind, items: Sequence[Mapping[str, Any]], parents: Rows | No
             "group_id": "",
             "scores": [],
             "attributes": [],
-            "lineage": {"source": "quality", "source_id": str(number), "license": "unknown", "makers": [],
-                        "parents": [parent] if parent else []},
+            "lineage": {
+                "source": "quality",
+                "source_id": str(number),
+                "license": "unknown",
+                "makers": [],
+                "parents": [parent] if parent else [],
+            },
         }
         for number, parent in enumerate(ids)
-    ]  # fmt: skip
+    ]
     fields = [field for field in schema(kind) if field.name != "id"]
     whole = [{**one, **other} for one, other in zip(common, items, strict=True)]
     columns = [pa.array([item[field.name] for item in whole], field.type) for field in fields]

@@ -1,8 +1,10 @@
-"""A SQLite file has writers on one machine only: what other machines find out stands in files of their own until a build is over.
+"""A SQLite file has writers on one machine only: what other machines find out stands in files of their own until a
+build is over.
 
-SQLite's write-ahead log needs memory that all its users share, which machines on a network file system do not. So a worker
-on a cluster writes below ``cache/nodes/<machine>/`` and only reads what stands in ``cache/`` itself; nobody writes that
-meanwhile. :func:`settle` brings all of it together when no worker runs: after a build, or before the next where one died.
+SQLite's write-ahead log needs memory that all its users share, which machines on a network file system do not. So a
+worker on a cluster writes below ``cache/nodes/<machine>/`` and only reads what stands in ``cache/`` itself; nobody
+writes that meanwhile. :func:`settle` brings all of it together when no worker runs: after a build, or before the next
+where one died.
 """
 
 from __future__ import annotations
@@ -21,27 +23,35 @@ from pathlib import Path
 from urllib.parse import quote
 
 _NODES = "nodes"
-ANSWERS = ("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch()), sum BLOB)"
-           " WITHOUT ROWID")  # fmt: skip
+ANSWERS = (
+    "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT"
+    " (unixepoch()), sum BLOB) WITHOUT ROWID"
+)
 """The layout of a file of answers (:mod:`curate.models.cache.responses`)."""
-# How the files that models keep become one; each table list is one layout (curate.models.cache.responses, curate.models.cache.embeddings).
+# How the files that models keep become one; each table list is one layout (curate.models.cache.responses,
+# curate.models.cache.embeddings).
 _BRING_ANSWERS = "INSERT INTO main.answers (key, value, at, sum) SELECT key, value, at, sum FROM {}.answers WHERE true"
 _MERGES: dict[frozenset[str], tuple[str, ...]] = {
     # The first answer to a question stays, unless another one was asked for: its time is negative.
     frozenset({"answers"}): (
         _BRING_ANSWERS.format("node")
-        + " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at, sum = excluded.sum WHERE excluded.at < 0",
+        + " ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at, sum = excluded.sum WHERE"
+        " excluded.at < 0",
     ),
     frozenset({"meta", "vectors", "used"}): (
         "INSERT OR IGNORE INTO main.vectors (key, vector, crc) SELECT key, vector, crc FROM node.vectors",
-        "INSERT INTO main.used SELECT v.id, u.day FROM node.used u JOIN node.vectors n ON n.id = u.id JOIN main.vectors v ON v.key = n.key"
-        " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
+        (
+            "INSERT INTO main.used SELECT v.id, u.day FROM node.used u JOIN node.vectors n ON n.id = u.id JOIN"
+            " main.vectors v ON v.key = n.key WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)"
+        ),
     ),
 }
 _CHECKS = {"answers": "sum BLOB", "vectors": "crc INTEGER"}
 """The column that says whether a row is what was written, in files of older versions too."""
-_TOUCHED = ("INSERT INTO main.used SELECT v.id, t.day FROM node.touched t JOIN main.vectors v ON v.key = t.key"
-            " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",)  # fmt: skip
+_TOUCHED = (
+    "INSERT INTO main.used SELECT v.id, t.day FROM node.touched t JOIN main.vectors v ON v.key = t.key"
+    " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
+)
 
 
 def machine() -> str:
@@ -98,7 +108,11 @@ def settle(cache: Path) -> None:
             try:
                 _bring(file, cache / file.relative_to(node))
             except (sqlite3.Error, OSError) as error:
-                warnings.warn(f"{file} cannot be brought into the cache ({error}); delete it if this comes again", RuntimeWarning, stacklevel=2)  # fmt: skip
+                warnings.warn(
+                    f"{file} cannot be brought into the cache ({error}); delete it if this comes again",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
         if not any(path.is_file() for path in node.rglob("*")):
             shutil.rmtree(node, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -167,8 +181,8 @@ def _bring(file: Path, target: Path) -> None:
 
 
 def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: str) -> sqlite3.Connection:
-    """Opens an SQLite file that this machine may write; a damaged one is moved beside it, with a warning, and a new one begun with the
-    answers of models that could be read.
+    """Opens an SQLite file that this machine may write; a damaged one is moved beside it, with a warning, and a new one
+    begun with the answers of models that could be read.
 
     Args:
         set_up: makes the tables, and reads enough to see that they are whole.
@@ -203,7 +217,8 @@ def _opened(file: Path, set_up: Callable[[sqlite3.Connection], None]) -> sqlite3
 
 
 def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
-    """Takes the answers that can be read in a damaged file over into another one: from its beginning up to the damage, and from its end.
+    """Takes the answers that can be read in a damaged file over into another one: from its beginning up to the damage,
+    and from its end.
 
     Returns:
         How many.
@@ -230,7 +245,9 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
 
 
 def _measure_anew(file: Path) -> None:
-    """Makes SQLite take a file that was cut for as long as it is: it looks no further where header and file differ in length."""
+    """Makes SQLite take a file that was cut for as long as it is: it looks no further where header and file differ in
+    length.
+    """
     with file.open("r+b") as opened:
         head = opened.read(100)
         page = int.from_bytes(head[16:18]) or 4096

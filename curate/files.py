@@ -35,8 +35,8 @@ def regular(path: Path) -> Path:
 
 
 def stamp(about: os.stat_result) -> tuple[int, int, int, int]:
-    """What is another as soon as a file's content is: size, times of change in nanoseconds, inode. A program can set the time of
-    the last change of the content back, but not that of the inode."""
+    """What is another as soon as a file's content is: size, times of change in nanoseconds, inode. A program can set
+    the time of the last change of the content back, but not that of the inode."""
     return about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino
 
 

@@ -1,4 +1,6 @@
-"""Credentials are struck out of every text that leaves a client or enters the store, in whatever form a server repeats them."""
+"""Credentials are struck out of every text that leaves a client or enters the store, in whatever form a server repeats
+them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _LEAST = 8
 _LONGEST_WORD = 20
 _BETWEEN_WORDS = re.compile(r"[\s_'-]+")
 _PART = 8
-"""Of a long secret so many characters in a row are struck out too: servers show the beginning or the end of a key, and texts are cut."""
+"""Of a long secret so many characters in a row are struck out too: servers show the beginning or the end of a key, and
+texts are cut.
+"""
 _LONG = 12
 _SCHEMES = frozenset({"basic", "bearer", "digest", "token", "key", "apikey", "api-key"})
 _OPEN_KEYS = frozenset({"api-version", "api_version", "version", "model", "deployment"})
@@ -48,7 +52,8 @@ class Redactor:
     ) -> None:
         """
         Args:
-            sure: only whole secrets that can be no word are struck out: for texts that say other things than a server does.
+            sure: only whole secrets that can be no word are struck out: for texts that say other things than a server
+                does.
             environment: values of variables by their names, which take their place as ``${NAME}``; short ones are left.
         """
         given = {secret for one in secrets if (secret := one.strip())}
@@ -91,7 +96,9 @@ class Redactor:
         return data
 
     def escaped(self, value: Any) -> Any:
-        """As :meth:`body`, for JSON that was read: escapes may have hidden a secret. The value itself where there is none."""
+        """As :meth:`body`, for JSON that was read: escapes may have hidden a secret. The value itself where there is
+        none.
+        """
         if isinstance(value, str):
             for form in self._strong:
                 if form in value:
@@ -149,7 +156,9 @@ def _forms(secret: str) -> set[str]:
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
-    """The credentials in an address: password (or a user name that stands alone), both as Basic authentication, query values."""
+    """The credentials in an address: password (or a user name that stands alone), both as Basic authentication, query
+    values.
+    """
     try:
         parts = urlsplit(url.strip())
     except ValueError:

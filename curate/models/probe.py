@@ -1,7 +1,8 @@
-"""Every configured model does once what it is there for, in front of witnesses: one real call each, nothing taken from a cache.
+"""Every configured model does once what it is there for, in front of witnesses: one real call each, nothing taken from
+a cache.
 
-A generator answers (in JSON and with log-probabilities where the catalog claims them), a translator translates a sentence, an
-encoder finds a translation nearer than a stranger, an identifier names languages, an aligner joins words.
+A generator answers (in JSON and with log-probabilities where the catalog claims them), a translator translates a
+sentence, an encoder finds a translation nearer than a stranger, an identifier names languages, an aligner joins words.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class Finding:
     """Name in the catalog."""
     use: str
     check: str
-    """``load``, ``answer``, ``structured``, ``logprobs``, ``prompt_logprobs``, ``translate``, ``encode``, ``identify``, ``align``."""
+    """``load``, ``answer``, ``structured``, ``logprobs``, ``prompt_logprobs``, ``translate``, ``encode``, ``identify``,
+    ``align``.
+    """
     ok: bool
     seconds: float
     message: str

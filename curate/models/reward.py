@@ -1,8 +1,9 @@
-"""``reward``: a sequence classifier of the transformers library that was trained to say how good an answer is, one number a conversation.
+"""``reward``: a sequence classifier of the transformers library that was trained to say how good an answer is, one
+number a conversation.
 
-Reward models for preference data are such classifiers (Ouyang et al. 2022). A conversation is put to it in its own chat template, or, where it
-has none, as the pair of question and answer that encoder-based ones were trained on. Needs the extra ``torch``. Code from the Hub is
-never run (``trust_remote_code`` stays off).
+Reward models for preference data are such classifiers (Ouyang et al. 2022). A conversation is put to it in its own chat
+template, or, where it has none, as the pair of question and answer that encoder-based ones were trained on. Needs the
+extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ class Reward(OnDevice, Weights):
     revision: str | None = None
     """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
     form: Literal["auto", "chat", "pair"] = "auto"
-    """How a conversation is put: in the model's ``chat`` template, or as a ``pair`` of what was asked and what was answered. ``auto``: in the
-    template, if it has one."""
+    """How a conversation is put: in the model's ``chat`` template, or as a ``pair`` of what was asked and what was
+    answered. ``auto``: in the template, if it has one."""
     system: Literal["keep", "merge", "drop"] = "keep"
-    """What becomes of a system turn: some templates have no place for it. ``merge`` puts it at the head of the first user turn."""
+    """What becomes of a system turn: some templates have no place for it. ``merge`` puts it at the head of the first
+    user turn.
+    """
     label: Count | str | None = None
     """Which output is the score, by number or name; needed where the model has several."""
     output: Literal["logit", "sigmoid", "softmax"] = "logit"
@@ -53,8 +56,8 @@ class Reward(OnDevice, Weights):
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Tokens that a conversation may have; by default what the model takes."""
     too_long: Literal["skip", "cut"] = "skip"
-    """A conversation that is longer: ``skip`` gives it no score; ``cut`` leaves out turns from its beginning (of a pair: the end of what was
-    asked) until it fits. The answer is never cut."""
+    """A conversation that is longer: ``skip`` gives it no score; ``cut`` leaves out turns from its beginning (of a
+    pair: the end of what was asked) until it fits. The answer is never cut."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     """Number format to compute in; by default that of the weights."""
     languages: tuple[LanguageTag, ...] | None = None
@@ -71,7 +74,8 @@ class Reward(OnDevice, Weights):
         """The model. A conversation's score depends on the batch it is in within rounding error of the number format.
 
         Raises:
-            ModelError: the packages are not installed, the model cannot be had, or it does not say which output is the score.
+            ModelError: the packages are not installed, the model cannot be had, or it does not say which output is the
+                score.
         """
         name = self.name_and_revision()
         try:
@@ -96,7 +100,8 @@ class Reward(OnDevice, Weights):
         fresh = sorted(report.get("missing_keys", ()))
         if fresh:
             raise ModelError(
-                f"{self.model} is no reward model: it has no weights for {', '.join(fresh[:3])}, and random ones would give random scores"
+                f"{self.model} is no reward model: it has no weights for {', '.join(fresh[:3])}, and random ones would"
+                " give random scores"
             )
         form = self.form if self.form != "auto" else "chat" if getattr(tokenizer, "chat_template", None) else "pair"
         if form == "chat" and not getattr(tokenizer, "chat_template", None):
@@ -124,7 +129,8 @@ class Reward(OnDevice, Weights):
             return self.label
         if self.label not in names:
             raise ModelError(
-                f"label: {self.model} has no output '{self.label}'{nearest(self.label, list(names))}; it has {', '.join(names)}"
+                f"label: {self.model} has no output '{self.label}'{nearest(self.label, list(names))}; it has"
+                f" {', '.join(names)}"
             )
         return names[self.label]
 
@@ -132,7 +138,8 @@ class Reward(OnDevice, Weights):
         if self.languages is not None:
             return Supported(self.languages).__contains__
         warnings.warn(
-            f"the model {self.model} does not say which languages it can judge; every language is assessed. Give 'languages:'",
+            f"the model {self.model} does not say which languages it can judge; every language is assessed. Give"
+            " 'languages:'",
             UserWarning,
             stacklevel=3,
         )
@@ -140,8 +147,16 @@ class Reward(OnDevice, Weights):
 
 
 class _Loaded:
-    def __init__(self, given: Reward, tokenizer: Any, network: Any, device: str, form: str, output: int,
-                 supports: Callable[[str], bool]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        given: Reward,
+        tokenizer: Any,
+        network: Any,
+        device: str,
+        form: str,
+        output: int,
+        supports: Callable[[str], bool],
+    ) -> None:
         self.given, self.tokenizer, self.network, self.device = given, tokenizer, network, device
         self.form, self.output, self._supports = form, output, supports
         # The score is read at the last token: what pads must stand behind it, and be known to the network.

@@ -1,9 +1,11 @@
-"""Private is what points at one person or opens a door: addresses, numbers with a check digit, keys; it is found by shape, then proved.
+"""Private is what points at one person or opens a door: addresses, numbers with a check digit, keys; it is found by
+shape, then proved.
 
 A shape alone says little: an IBAN has a length for each country and a remainder of 1, a card number a Luhn digit, a
 national id a birth date and its own sum. What fails its proof is not counted. What stands only for an example
-(``example.org``, ``192.0.2.7``, ``+1 202 555 0123``, published test cards) points at nobody and is not counted either. Digits of all scripts and full-width
-letters are read as the ASCII ones; positions are code points of the text as it was given.
+(``example.org``, ``192.0.2.7``, ``+1 202 555 0123``, published test cards) points at nobody and is not counted either.
+Digits of all scripts and full-width letters are read as the ASCII ones; positions are code points of the text as it was
+given.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class Finding:
 
 # Looked for in whole columns first; a text without any of these has nothing of the kind, and most have none.
 _GATE = (
-    r"[@＠]|[(\[] ?at ?[)\]]|\p{Nd}(?:[ \u{a0}\u{202f}().\-‐‑–/]{0,3}\p{Nd}){6}|\p{Nd}{1,3}(?:[.．]\p{Nd}{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"
+    r"[@＠]|[(\[] ?at ?[)\]]|\p{Nd}(?:[ \u{a0}\u{202f}().\-‐‑–/]{0,3}\p{Nd}){6}|\p{Nd}{1,3}(?:[.．]\p{Nd}{1,3}){3}"
+    r"|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"
     r"|[A-Z0-9]{2}[0-9]{2}[ ]?[A-Z0-9]{4}|[A-Z]{3,6}[0-9]{2}|[A-Z]{1,2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2}"
 )  # fmt: skip
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-")
@@ -119,21 +122,24 @@ def _apart(hits: Sequence[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda hit: hit.start)
 
 
-# ------------------------------------------------------------------------------------------------------------------ email
+# --------------------------------------------------------------------------------------------------------------- email
 # Letters of scripts with blanks; in the others a word may stand right before or after an address.
 _SPACED = r"[^\W\d_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _EMAIL = re.compile(
     rf"(?<![A-Za-z0-9_.%+/-])([A-Za-z0-9_.%+'-]{{1,64}}|{_SPACED}(?:{_SPACED}|[\d.+-]){{0,63}})@"
-    rf"((?:(?:{_SPACED}|\d)(?:(?:{_SPACED}|[\d-]){{0,61}}(?:{_SPACED}|\d))?\.){{1,6}}(?:xn--[a-z0-9-]{{2,59}}|[A-Za-z]{{2,24}}|{_SPACED}{{2,24}}))(?![A-Za-z0-9_@-]|{_SPACED})"
+    rf"((?:(?:{_SPACED}|\d)(?:(?:{_SPACED}|[\d-]){{0,61}}(?:{_SPACED}|\d))?\.){{1,6}}(?:xn--[a-z0-9-]{{2,59}}"
+    rf"|[A-Za-z]{{2,24}}|{_SPACED}{{2,24}}))(?![A-Za-z0-9_@-]|{_SPACED})"
 )
 _SPELT = re.compile(
-    r"(?<![A-Za-z0-9_.])([A-Za-z0-9_.+-]{2,64}) ?[(\[] ?at ?[)\]] ?([A-Za-z0-9-]{2,63}) ?(?:[(\[] ?dot ?[)\]]|\.) ?([A-Za-z]{2,12})(?!\w)",
+    r"(?<![A-Za-z0-9_.])([A-Za-z0-9_.+-]{2,64}) ?[(\[] ?at ?[)\]] ?([A-Za-z0-9-]{2,63}) ?(?:[(\[] ?dot ?[)\]]|\.)"
+    r" ?([A-Za-z]{2,12})(?!\w)",
     re.I,
 )
 _CLITIC = re.compile("^[\u0590-\u08ff]+(?=[A-Za-z0-9])")
 _SPELT_SIGN = re.compile(r"[(\[] ?at ?[)\]]", re.I)
 _RESERVED = re.compile(
-    r"(?:^|\.)(?:example\.(?:com|org|net|edu)|[\w-]+\.(?:example|test|invalid|localhost|local)|(?:email|domain|yourdomain|company|yourcompany|mydomain|mycompany)\.com)$"
+    r"(?:^|\.)(?:example\.(?:com|org|net|edu)|[\w-]+\.(?:example|test|invalid|localhost|local)|(?:email|domain"
+    r"|yourdomain|company|yourcompany|mydomain|mycompany)\.com)$"
 )
 _NO_DOMAIN = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "py", "html", "txt"})
 
@@ -160,7 +166,7 @@ def _emails(text: str) -> Iterator[Finding]:
             yield Finding("email", match.start(), match.end(), f"{match[1]}@{domain}".lower())
 
 
-# ------------------------------------------------------------------------------------------------------------------ phone
+# --------------------------------------------------------------------------------------------------------------- phone
 @dataclass(frozen=True)
 class _Phones:
     codes: dict[str, tuple[int, int]]
@@ -250,13 +256,16 @@ def _phone_numbers(text: str) -> Iterator[Finding]:
             yield Finding("phone", match.start(), match.end(), digits)
 
 
-# ------------------------------------------------------------------------------------------------------------- iban, card
+# -------------------------------------------------------------------------------------------------------- iban, card
 # Lengths as registered (ISO 13616).
 _IBAN_LENGTHS = MappingProxyType(
     {part[:2]: int(part[2:]) for part in (  # noqa: SIM905
-        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 "
-        "GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 "
-        "NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30").split()}
+        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 "
+        "ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 "
+        "GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 "
+        "MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 "
+        "NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 "
+        "TN24 TR26 UA29 VA22 VG24 XK20 YE30").split()}
 )  # fmt: skip
 _IBAN = re.compile(r"(?<![A-Za-z0-9])([A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30})(?![a-z0-9])")
 
@@ -282,17 +291,41 @@ def iban_is_right(value: str) -> bool:
 
 
 _CARD = re.compile(
-    r"(?<![A-Za-z0-9_.,$€£+-])(?<!\d )(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{4,5})(?![A-Za-z0-9_]|[ .,-]\d)"
+    r"(?<![A-Za-z0-9_.,$€£+-])(?<!\d )(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{4,5})(?![A-Za-z0-9_]|["
+    r" .,-]\d)"
 )
 _ISSUERS = (
-    ("visa", re.compile(r"4(?:\d{12}|\d{15}|\d{18})")), ("mastercard", re.compile(r"(?:5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12})")),
-    ("amex", re.compile(r"3[47]\d{13}")), ("discover", re.compile(r"6(?:011|5\d\d|4[4-9]\d)\d{12}")), ("jcb", re.compile(r"35(?:2[89]|[3-8]\d)\d{12}")),
-    ("diners", re.compile(r"3(?:0[0-5]|[68]\d)\d{11}")), ("unionpay", re.compile(r"62\d{14,17}")), ("mir", re.compile(r"220[0-4]\d{12}")),
-    ("maestro", re.compile(r"(?:50|5[6-8]|6[37])\d{14}")), ("rupay", re.compile(r"(?:60|81|82|508)\d{13,14}")), ("troy", re.compile(r"9792\d{12}")),
-)  # fmt: skip
+    ("visa", re.compile(r"4(?:\d{12}|\d{15}|\d{18})")),
+    ("mastercard", re.compile(r"(?:5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12})")),
+    ("amex", re.compile(r"3[47]\d{13}")),
+    ("discover", re.compile(r"6(?:011|5\d\d|4[4-9]\d)\d{12}")),
+    ("jcb", re.compile(r"35(?:2[89]|[3-8]\d)\d{12}")),
+    ("diners", re.compile(r"3(?:0[0-5]|[68]\d)\d{11}")),
+    ("unionpay", re.compile(r"62\d{14,17}")),
+    ("mir", re.compile(r"220[0-4]\d{12}")),
+    ("maestro", re.compile(r"(?:50|5[6-8]|6[37])\d{14}")),
+    ("rupay", re.compile(r"(?:60|81|82|508)\d{13,14}")),
+    ("troy", re.compile(r"9792\d{12}")),
+)
 # Numbers that payment services publish for trying things out.
 _TEST_CARDS = frozenset(
-    "4111111111111111 4242424242424242 4012888888881881 4000056655665556 5555555555554444 5105105105105100 2223003122003222 378282246310005 371449635398431 6011111111111117 6011000990139424 30569309025904 38520000023237 3530111333300000 3566002020360505".split()  # noqa: SIM905
+    [
+        "4111111111111111",
+        "4242424242424242",
+        "4012888888881881",
+        "4000056655665556",
+        "5555555555554444",
+        "5105105105105100",
+        "2223003122003222",
+        "378282246310005",
+        "371449635398431",
+        "6011111111111117",
+        "6011000990139424",
+        "30569309025904",
+        "38520000023237",
+        "3530111333300000",
+        "3566002020360505",
+    ]
 )
 
 
@@ -304,14 +337,17 @@ def _cards(text: str) -> Iterator[Finding]:
             yield Finding("card", match.start(), match.end(), digits, issuer)
 
 
-# --------------------------------------------------------------------------------------------------------------------- ip
+# ------------------------------------------------------------------------------------------------------------------ ip
 _IPV4 = re.compile(r"(?<![A-Za-z0-9_.+-])(?:\d{1,3}\.){3}\d{1,3}(?![A-Za-z0-9_-]|\.\d)")
 _IPV6 = re.compile(
-    r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){1,7}(?![A-Za-z0-9_:])|(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{1,4}:){1,6}:(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,5})?(?![A-Za-z0-9_:])"
+    r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){1,7}(?![A-Za-z0-9_:])|(?<![A-Za-z0-9_:.])"
+    r"(?:[0-9A-Fa-f]{1,4}:){1,6}:(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,5})?(?![A-Za-z0-9_:])"
 )
 _IP_CUE = re.compile(r"\bip(?:v4)?\b[^\n]{0,24}$", re.I)
 _VERSION = re.compile(
-    r"(?:\bv|version|ver\.?|release|build|firmware|driver|版本|バージョン|версия|версии|§|section|chapter|figure|\bsec\.?|kapitel|abschnitt|chapitre) ?[:#]? ?$",
+    r"(?:\bv|version|ver\.?|release|build|firmware|driver|版本|バージョン|версия|версии|§|section|chapter|figure|\bsec\.?"
+    r"|kapitel|abschnitt|chapitre)"
+    r" ?[:#]? ?$",
     re.I,
 )
 # Resolvers and masks that stand in every handbook.
@@ -341,5 +377,10 @@ def _national_ids(text: str) -> Iterator[Finding]:
 
 
 _LOOKERS: dict[str, Callable[[str], Iterator[Finding]]] = {
-    "email": _emails, "iban": _ibans, "national_id": _national_ids, "card": _cards, "ip": _addresses, "phone": _phone_numbers,
-}  # fmt: skip
+    "email": _emails,
+    "iban": _ibans,
+    "national_id": _national_ids,
+    "card": _cards,
+    "ip": _addresses,
+    "phone": _phone_numbers,
+}

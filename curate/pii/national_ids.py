@@ -1,7 +1,8 @@
-"""A national id is a number with a proof inside: a sum, and often a birth date; a shape that many numbers have needs a word beside it as well.
+"""A national id is a number with a proof inside: a sum, and often a birth date; a shape that many numbers have needs a
+word beside it as well.
 
-Sums are those that the issuing offices publish. Ids without any sum are known by a shape that little else has (US social security
-numbers), or are not looked for.
+Sums are those that the issuing offices publish. Ids without any sum are known by a shape that little else has (US
+social security numbers), or are not looked for.
 """
 
 from __future__ import annotations
@@ -316,22 +317,59 @@ def _id(country: str, shape: str, right: Callable[[str], bool], cue: str = "") -
 
 
 _IDS = (
-    _id("ES", r"(?:[XYZ]-?\d{7}|\d{8})[ -]?[A-Z]", _dni), _id("IT", r"[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]", _codice), _id("FR", r"[12] ?\d{2} ?[01]\d ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}", _nir),
-    _id("BE", r"\d{2}\.[01]\d\.[0-3]\d-\d{3}\.\d{2}", _belgian), _id("FI", r"[0-3]\d[01]\d{3}[-+A-FU-Y]\d{3}[0-9A-Y]", _hetu), _id("SE", r"(?:19|20)?\d{2}[01]\d[0-9]\d[-+]\d{4}", _swedish),
-    _id("PL", r"\d{11}", _pesel, r"pesel|numer ewidencyjny"), _id("RO", r"[1-8]\d{12}", _cnp), _id("CZ", r"\d{6}/\d{4}", _czech), _id("BG", r"\d{10}", _egn, "егн|egn|единен граждански"),
-    _id("RS", r"[0-3]\d[01]\d[90]\d{8}", _jmbg), _id("HR", r"\d{11}", _iso7064_11_10, r"oib|osobni identifikacijski"), _id("NO", r"[0-7]\d[01]\d{3} ?\d{5}", _norwegian),
-    _id("EE", r"[3-6]\d{2}[01]\d[0-3]\d{5}", _baltic), _id("DE", r"\d{2} ?\d{3} ?\d{3} ?\d{3}", _german_tax, r"steuer-?(?:id|identifikationsnummer|nummer)|idnr|identifikationsnummer"),
-    _id("NL", r"\d{9}", _bsn, r"bsn|burgerservicenummer|sofinummer"), _id("PT", r"\d{3} ?\d{3} ?\d{3}", _nif, r"nif|contribuinte"), _id("DK", r"[0-3]\d[01]\d{3}-\d{4}", lambda d: _day(d[:2], d[2:4]), r"cpr|personnummer"),
-    _id("GR", r"[0-3]\d[01]\d{8}", lambda d: _day(d[:2], d[2:4]) and luhn(d), "αμκα|amka"), _id("GB", r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]", _any),
-    _id("GB", r"\d{3} ?\d{3} ?\d{4}", _nhs, r"\bnhs\b"), _id("US", r"\d{3}-\d{2}-\d{4}", _ssn), _id("US", r"\d{9}|\d{3} \d{2} \d{4}", _ssn, r"\bssn\b|social security"), _id("CA", r"\d{3}([ -]?)\d{3}\1\d{3}", luhn, r"\bsin\b|social insurance|assurance sociale"),
-    _id("BR", r"\d{3}\.\d{3}\.\d{3}-\d{2}", _cpf), _id("BR", r"\d{11}", _cpf, r"\bcpf\b"), _id("AR", r"(?:2[0347]|3[034])-\d{8}-\d", _cuil), _id("CL", r"\d{1,2}\.\d{3}\.\d{3}-[\dKk]", _rut),
-    _id("MX", r"[A-Z][AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d", _curp), _id("ZA", r"\d{2}[01]\d[0-3]\d{5}[012]\d{2}", _south_african), _id("TR", r"[1-9]\d{10}", _turkish, r"t\.?c\.?|kimlik|tckn"),
-    _id("IL", r"\d{9}", luhn, "ת\\.?ז|תעודת זהות|teudat"), _id("IR", r"\d{3}-?\d{6}-?\d", _iranian, "کد ملی|کدملی|شماره ملی"), _id("TH", r"\d-\d{4}-\d{5}-\d{2}-\d", _thai), _id("TH", r"\d{13}", _thai, "บัตรประชาชน|ประจำตัวประชาชน"),
-    _id("RU", r"\d{3}-\d{3}-\d{3}[ -]\d{2}", _snils), _id("RU", r"\d{12}", _inn, "инн"), _id("CN", r"[1-8]\d{5}(?:18|19|20)\d{2}[01]\d[0-3]\d{4}[\dXx]", _chinese), _id("TW", r"[A-Z][1289]\d{8}", _taiwanese),
-    _id("HK", r"[A-Z]{1,2}\d{6}\([0-9A]\)", _hong_kong), _id("KR", r"\d{2}[01]\d[0-3]\d-[1-8]\d{6}", _korean), _id("JP", r"\d{4}([ -]?)\d{4}\1\d{4}", _my_number, "マイナンバー|個人番号|my number"),
-    _id("IN", r"(?<!\d[ -])[2-9]\d{3}[ -]\d{4}[ -]\d{4}(?![ -]\d)", _verhoeff), _id("IN", r"[2-9]\d{11}", _verhoeff, "aadhaar|aadhar|आधार|ஆதார்|ఆధార్|আধার"), _id("IN", r"[A-Z]{3}[PCHFATBLJG][A-Z]\d{4}[A-Z]", _any, r"\bpan\b|पैन"),
-    _id("AU", r"\d{3} ?\d{3} ?\d{3}", _tfn, r"\btfn\b|tax file"), _id("SA", r"[12]\d{9}", luhn, "هوية|الإقامة|iqama"),
-)  # fmt: skip
+    _id("ES", r"(?:[XYZ]-?\d{7}|\d{8})[ -]?[A-Z]", _dni),
+    _id("IT", r"[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]", _codice),
+    _id("FR", r"[12] ?\d{2} ?[01]\d ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?\d{2}", _nir),
+    _id("BE", r"\d{2}\.[01]\d\.[0-3]\d-\d{3}\.\d{2}", _belgian),
+    _id("FI", r"[0-3]\d[01]\d{3}[-+A-FU-Y]\d{3}[0-9A-Y]", _hetu),
+    _id("SE", r"(?:19|20)?\d{2}[01]\d[0-9]\d[-+]\d{4}", _swedish),
+    _id("PL", r"\d{11}", _pesel, r"pesel|numer ewidencyjny"),
+    _id("RO", r"[1-8]\d{12}", _cnp),
+    _id("CZ", r"\d{6}/\d{4}", _czech),
+    _id("BG", r"\d{10}", _egn, "егн|egn|единен граждански"),
+    _id("RS", r"[0-3]\d[01]\d[90]\d{8}", _jmbg),
+    _id("HR", r"\d{11}", _iso7064_11_10, r"oib|osobni identifikacijski"),
+    _id("NO", r"[0-7]\d[01]\d{3} ?\d{5}", _norwegian),
+    _id("EE", r"[3-6]\d{2}[01]\d[0-3]\d{5}", _baltic),
+    _id(
+        "DE",
+        r"\d{2} ?\d{3} ?\d{3} ?\d{3}",
+        _german_tax,
+        r"steuer-?(?:id|identifikationsnummer|nummer)|idnr|identifikationsnummer",
+    ),
+    _id("NL", r"\d{9}", _bsn, r"bsn|burgerservicenummer|sofinummer"),
+    _id("PT", r"\d{3} ?\d{3} ?\d{3}", _nif, r"nif|contribuinte"),
+    _id("DK", r"[0-3]\d[01]\d{3}-\d{4}", lambda d: _day(d[:2], d[2:4]), r"cpr|personnummer"),
+    _id("GR", r"[0-3]\d[01]\d{8}", lambda d: _day(d[:2], d[2:4]) and luhn(d), "αμκα|amka"),
+    _id("GB", r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]", _any),
+    _id("GB", r"\d{3} ?\d{3} ?\d{4}", _nhs, r"\bnhs\b"),
+    _id("US", r"\d{3}-\d{2}-\d{4}", _ssn),
+    _id("US", r"\d{9}|\d{3} \d{2} \d{4}", _ssn, r"\bssn\b|social security"),
+    _id("CA", r"\d{3}([ -]?)\d{3}\1\d{3}", luhn, r"\bsin\b|social insurance|assurance sociale"),
+    _id("BR", r"\d{3}\.\d{3}\.\d{3}-\d{2}", _cpf),
+    _id("BR", r"\d{11}", _cpf, r"\bcpf\b"),
+    _id("AR", r"(?:2[0347]|3[034])-\d{8}-\d", _cuil),
+    _id("CL", r"\d{1,2}\.\d{3}\.\d{3}-[\dKk]", _rut),
+    _id("MX", r"[A-Z][AEIOUX][A-Z]{2}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d", _curp),
+    _id("ZA", r"\d{2}[01]\d[0-3]\d{5}[012]\d{2}", _south_african),
+    _id("TR", r"[1-9]\d{10}", _turkish, r"t\.?c\.?|kimlik|tckn"),
+    _id("IL", r"\d{9}", luhn, "ת\\.?ז|תעודת זהות|teudat"),
+    _id("IR", r"\d{3}-?\d{6}-?\d", _iranian, "کد ملی|کدملی|شماره ملی"),
+    _id("TH", r"\d-\d{4}-\d{5}-\d{2}-\d", _thai),
+    _id("TH", r"\d{13}", _thai, "บัตรประชาชน|ประจำตัวประชาชน"),
+    _id("RU", r"\d{3}-\d{3}-\d{3}[ -]\d{2}", _snils),
+    _id("RU", r"\d{12}", _inn, "инн"),
+    _id("CN", r"[1-8]\d{5}(?:18|19|20)\d{2}[01]\d[0-3]\d{4}[\dXx]", _chinese),
+    _id("TW", r"[A-Z][1289]\d{8}", _taiwanese),
+    _id("HK", r"[A-Z]{1,2}\d{6}\([0-9A]\)", _hong_kong),
+    _id("KR", r"\d{2}[01]\d[0-3]\d-[1-8]\d{6}", _korean),
+    _id("JP", r"\d{4}([ -]?)\d{4}\1\d{4}", _my_number, "マイナンバー|個人番号|my number"),
+    _id("IN", r"(?<!\d[ -])[2-9]\d{3}[ -]\d{4}[ -]\d{4}(?![ -]\d)", _verhoeff),
+    _id("IN", r"[2-9]\d{11}", _verhoeff, "aadhaar|aadhar|आधार|ஆதார்|ఆధార్|আধার"),
+    _id("IN", r"[A-Z]{3}[PCHFATBLJG][A-Z]\d{4}[A-Z]", _any, r"\bpan\b|पैन"),
+    _id("AU", r"\d{3} ?\d{3} ?\d{3}", _tfn, r"\btfn\b|tax file"),
+    _id("SA", r"[12]\d{9}", luhn, "هوية|الإقامة|iqama"),
+)
 
 
 def find(text: str, regions: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, str, str]]:

@@ -19,7 +19,8 @@ _CHATS: MappingProxyType[Kind, dict[str, tuple[str, tuple[str, ...] | None]]] = 
     {
         Kind.SFT: {"prompt": ("messages", ("user",)), "response": ("messages", ("assistant",)),
                    "system": ("messages", ("system",)), "messages": ("messages", None)},
-        Kind.PREFERENCE: {"prompt": ("prompt", ("user",)), "system": ("prompt", ("system",)), "history": ("prompt", None),
+        Kind.PREFERENCE: {"prompt": ("prompt", ("user",)), "system": ("prompt", ("system",)), "history": ("prompt",
+        None),
                           "chosen": ("chosen", None), "rejected": ("rejected", None)},
         Kind.UNPAIRED: {"prompt": ("prompt", ("user",)), "system": ("prompt", ("system",)), "history": ("prompt", None),
                         "completion": ("completion", None)},
@@ -30,11 +31,13 @@ _PLAIN: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
     {Kind.PARALLEL: ("source", "target"), Kind.DOCUMENT: ("text",)}
 )
 _MAIN: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
-    {Kind.SFT: ("prompt", "response"), Kind.PREFERENCE: ("prompt", "chosen", "rejected"), Kind.UNPAIRED: ("prompt", "completion"),
+    {Kind.SFT: ("prompt", "response"), Kind.PREFERENCE: ("prompt", "chosen", "rejected"), Kind.UNPAIRED: ("prompt",
+    "completion"),
      Kind.PROMPT: ("prompt",), Kind.PARALLEL: ("source", "target"), Kind.DOCUMENT: ("text",)}
 )  # fmt: skip
 _ANSWER: MappingProxyType[Kind, str] = MappingProxyType(
-    {Kind.SFT: "response", Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion", Kind.PROMPT: "prompt", Kind.PARALLEL: "target",
+    {Kind.SFT: "response", Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion", Kind.PROMPT: "prompt",
+    Kind.PARALLEL: "target",
      Kind.DOCUMENT: "text"}
 )  # fmt: skip
 
@@ -114,7 +117,9 @@ def payload_columns(kind: Kind) -> tuple[str, ...]:
 
 
 def latest_value(lists: pl.Series, name: str) -> pl.Series:
-    """Of each row's list of names and values (``scores``, ``attributes``) the last value of that name; null where there is none."""
+    """Of each row's list of names and values (``scores``, ``attributes``) the last value of that name; null where there
+    is none.
+    """
     if not len(lists):
         return pl.Series(name, [], dtype=pl.Null)
     named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")

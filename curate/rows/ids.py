@@ -1,4 +1,5 @@
-"""An id is the digest of what a row *is* (kind, language, payload); a content digest is the digest of all a later step can read.
+"""An id is the digest of what a row *is* (kind, language, payload); a content digest is the digest of all a later step
+can read.
 
 Both are taken over the values in Arrow's buffers, never over parquet bytes, so that two files with equal rows are equal
 however they were chunked, compressed or sliced. BLAKE2b with 128 bits for rows (rows come from strangers: a fast
@@ -51,7 +52,9 @@ def _string_bytes(array: pa.Array) -> memoryview:
 
 
 def _ranger(array: pa.Array, path: str, left_out: frozenset[str] = frozenset()) -> Ranger:
-    """A function giving the unambiguous bytes of rows ``start`` to ``end``: every text and list is preceded by its length."""
+    """A function giving the unambiguous bytes of rows ``start`` to ``end``: every text and list is preceded by its
+    length.
+    """
     kind = array.type
     if array.null_count:
         raise ValueError(f"column {path} holds {array.null_count} nulls; every value must be given")
@@ -217,7 +220,9 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
 
 
 def line_id(source: str, raw: str) -> str:
-    """What stands for a line that could not be read, as an id stands for a row: 32 hexadecimal digits of its source and raw text."""
+    """What stands for a line that could not be read, as an id stands for a row: 32 hexadecimal digits of its source and
+    raw text.
+    """
     return hashlib.blake2b(
         b"curate-line-1\0" + f"{source}\0{raw}".encode("utf-8", "replace"), digest_size=16
     ).hexdigest()

@@ -1,7 +1,9 @@
-"""A language is one BCP-47 tag, with a script only where the script is not the usual one; every other naming is mapped here.
+"""A language is one BCP-47 tag, with a script only where the script is not the usual one; every other naming is mapped
+here.
 
-fastText labels (``__label__de``), FLORES-200 and GlotLID codes (``deu_Latn``, ``cmn_Hani``) and ISO 639-3 codes all come
-in through :func:`normalize`, and go out through :func:`iso639_3` and :func:`flores`. No other module knows a code list.
+fastText labels (``__label__de``), FLORES-200 and GlotLID codes (``deu_Latn``, ``cmn_Hani``) and ISO 639-3 codes all
+come in through :func:`normalize`, and go out through :func:`iso639_3` and :func:`flores`. No other module knows a code
+list.
 """
 
 from __future__ import annotations
@@ -19,31 +21,41 @@ UNKNOWN = "und"
 # yue, wuu, arz, ary … stay themselves: they are different languages for a trainer.
 _REPRESENTATIVES = MappingProxyType(
     {
-        "als": "sq", "arb": "ar", "ayr": "ay", "azj": "az", "cmn": "zh", "ekk": "et", "fuv": "ff", "gaz": "om", "gug": "gn",
-        "hbs": "sh", "khk": "mn", "kmr": "ku", "knc": "kr", "lvs": "lv", "npi": "ne", "ory": "or", "pbt": "ps", "pes": "fa",
-        "plt": "mg", "prs": "fa-AF", "quy": "qu", "swh": "sw", "tgl": "fil", "tl": "fil", "uzn": "uz", "ydd": "yi", "zsm": "ms",
+        "als": "sq", "arb": "ar", "ayr": "ay", "azj": "az", "cmn": "zh", "ekk": "et", "fuv": "ff", "gaz": "om",
+        "gug": "gn",
+        "hbs": "sh", "khk": "mn", "kmr": "ku", "knc": "kr", "lvs": "lv", "npi": "ne", "ory": "or", "pbt": "ps",
+        "pes": "fa",
+        "plt": "mg", "prs": "fa-AF", "quy": "qu", "swh": "sw", "tgl": "fil", "tl": "fil", "uzn": "uz", "ydd": "yi",
+        "zsm": "ms",
         "zho": "zh", "iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro", "no": "nb", "nor": "nb",
     }
 )  # fmt: skip
 # Names that lid.176 inherited from Wikipedia's subdomains and that mean something else, or nothing, in ISO 639.
 _FASTTEXT = MappingProxyType({"als": "gsw", "bh": "bho", "eml": "egl", "nah": "nah", "sh": "sh", "no": "nb"})
 _ISO3_OUT = MappingProxyType(
-    {"ar": "arb", "zh": "cmn", "sw": "swh", "ms": "zsm", "et": "ekk", "lv": "lvs", "ne": "npi", "or": "ory", "fa": "pes",
-     "uz": "uzn", "mn": "khk", "mg": "plt", "az": "azj", "sq": "als", "yi": "ydd", "ku": "kmr", "ps": "pbt", "gn": "gug",
+    {"ar": "arb", "zh": "cmn", "sw": "swh", "ms": "zsm", "et": "ekk", "lv": "lvs", "ne": "npi", "or": "ory",
+    "fa": "pes",
+     "uz": "uzn", "mn": "khk", "mg": "plt", "az": "azj", "sq": "als", "yi": "ydd", "ku": "kmr", "ps": "pbt",
+     "gn": "gug",
      "ay": "ayr", "om": "gaz", "ff": "fuv", "kr": "knc", "qu": "quy", "fil": "tgl", "sh": "hbs", "fa-AF": "prs"}
 )  # fmt: skip
 # The scripts of letters that a tag's script code stands for.
 _LETTERS = MappingProxyType(
-    {"Hans": ("Han",), "Hant": ("Han",), "Hani": ("Han",), "Jpan": ("Han", "Hiragana", "Katakana"), "Kore": ("Hangul", "Han"),
+    {"Hans": ("Han",), "Hant": ("Han",), "Hani": ("Han",), "Jpan": ("Han", "Hiragana", "Katakana"), "Kore": ("Hangul",
+    "Han"),
      "Hrkt": ("Hiragana", "Katakana"), "Aran": ("Arabic",)}
 )  # fmt: skip
 _SCRIPT_NAMES = MappingProxyType(
     {"Latn": "Latin", "Cyrl": "Cyrillic", "Arab": "Arabic", "Deva": "Devanagari", "Beng": "Bengali", "Grek": "Greek",
-     "Hebr": "Hebrew", "Thai": "Thai", "Laoo": "Lao", "Khmr": "Khmer", "Mymr": "Myanmar", "Taml": "Tamil", "Telu": "Telugu",
+     "Hebr": "Hebrew", "Thai": "Thai", "Laoo": "Lao", "Khmr": "Khmer", "Mymr": "Myanmar", "Taml": "Tamil",
+     "Telu": "Telugu",
      "Knda": "Kannada", "Mlym": "Malayalam", "Gujr": "Gujarati", "Guru": "Gurmukhi", "Orya": "Oriya", "Sinh": "Sinhala",
-     "Ethi": "Ethiopic", "Geor": "Georgian", "Armn": "Armenian", "Tibt": "Tibetan", "Hang": "Hangul", "Hira": "Hiragana",
-     "Kana": "Katakana", "Mong": "Mongolian", "Tfng": "Tifinagh", "Thaa": "Thaana", "Cher": "Cherokee", "Syrc": "Syriac",
-     "Nkoo": "Nko", "Olck": "Ol_Chiki", "Mtei": "Meetei_Mayek", "Bali": "Balinese", "Java": "Javanese", "Sund": "Sundanese",
+     "Ethi": "Ethiopic", "Geor": "Georgian", "Armn": "Armenian", "Tibt": "Tibetan", "Hang": "Hangul",
+     "Hira": "Hiragana",
+     "Kana": "Katakana", "Mong": "Mongolian", "Tfng": "Tifinagh", "Thaa": "Thaana", "Cher": "Cherokee",
+     "Syrc": "Syriac",
+     "Nkoo": "Nko", "Olck": "Ol_Chiki", "Mtei": "Meetei_Mayek", "Bali": "Balinese", "Java": "Javanese",
+     "Sund": "Sundanese",
      "Cans": "Canadian_Aboriginal", "Vaii": "Vai", "Yiii": "Yi", "Goth": "Gothic", "Copt": "Coptic", "Adlm": "Adlam",
      "Bugi": "Buginese", "Tale": "Tai_Le", "Talu": "New_Tai_Lue", "Lana": "Tai_Tham", "Cham": "Cham", "Limb": "Limbu",
      "Lepc": "Lepcha", "Rohg": "Hanifi_Rohingya", "Hmnp": "Nyiakeng_Puachue_Hmong", "Osge": "Osage", "Bopo": "Bopomofo",
@@ -113,9 +125,11 @@ def _usual_script(base: str, territory: str | None) -> str | None:
     return langcodes.Language.make(language=base, territory=territory).maximize().script
 
 
-# What translators write around a language in their vocabularies: M2M-100, MADLAD, OPUS-MT; and mBART's en_XX, NLLB's eng_Latn.
+# What translators write around a language in their vocabularies: M2M-100, MADLAD, OPUS-MT; and mBART's en_XX, NLLB's
+# eng_Latn.
 _TOKENS = re.compile(
-    r"__([a-z]{2,3})__|<2([A-Za-z_]{2,16})>|>>([a-z]{2,3}(?:_[A-Za-z]{2,4})?)<<|([a-z]{2})_[A-Z]{2}|([a-z]{3}_[A-Z][a-z]{3})"
+    r"__([a-z]{2,3})__|<2([A-Za-z_]{2,16})>|>>([a-z]{2,3}(?:_[A-Za-z]{2,4})?)<<|([a-z]{2})_[A-Z]{2}|"
+    r"([a-z]{3}_[A-Z][a-z]{3})"
 )
 # Codes of one translator that are no registered language, or another one.
 _TRANSLATORS = MappingProxyType({"__ns__": "nso", ">>pob<<": "pt-BR", ">>cmn<<": "zh", "fa_IR": "fa", "zh_CN": "zh"})

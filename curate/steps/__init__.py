@@ -1,4 +1,6 @@
-"""What sources, steps, models and outputs are made of: the contracts to write one against, and the registry of installed ones."""
+"""What sources, steps, models and outputs are made of: the contracts to write one against, and the registry of
+installed ones.
+"""
 
 from curate.errors import SourceError, StepError
 from curate.steps.base import (

@@ -1,5 +1,5 @@
-"""A source makes rows from the outside, a row step makes rows from rows, a score step scores rows and says which to keep,
-a global step decides over all rows at once: four contracts, each one unit of work on one shard.
+"""A source makes rows from the outside, a row step makes rows from rows, a score step scores rows and says which to
+keep, a global step decides over all rows at once: four contracts, each one unit of work on one shard.
 
 A step is its parameters: a frozen pydantic model with the work as methods. It never touches the store, other shards or
 the catalog; what it needs from the world comes in through :class:`Context`. Raise ``version`` when the same parameters
@@ -25,7 +25,7 @@ from curate.steps.models import Model
 from curate.unused import Unused
 
 
-# -------------------------------------------------------------------------------------------------------------- contracts
+# ----------------------------------------------------------------------------------------------------------- contracts
 @dataclass(frozen=True)
 class Rows:
     """Some rows of one kind, in the schema of :func:`curate.rows.schema`."""
@@ -77,10 +77,12 @@ class Context(Protocol):
     scratch: Path
     """A folder for temporary files; it is removed afterwards."""
     seed: int
-    """The dataset's seed: everything random comes from it and from the row. 0 in ``score`` and ``summarize``, whose results are
-    shared by datasets of different seeds."""
+    """The dataset's seed: everything random comes from it and from the row. 0 in ``score`` and ``summarize``, whose
+    results are shared by datasets of different seeds."""
     draw: int
-    """How often these very rows were seen before in this dataset (``target:`` asks again for more): other samples, please."""
+    """How often these very rows were seen before in this dataset (``target:`` asks again for more): other samples,
+    please.
+    """
 
     def model(self, name: str) -> Any:
         """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""
@@ -99,7 +101,9 @@ class Context(Protocol):
         ...
 
     def wants(self, language: str) -> bool:
-        """Whether rows in this language are still wanted (a ``target:`` may be reached in some languages before others)."""
+        """Whether rows in this language are still wanted (a ``target:`` may be reached in some languages before
+        others).
+        """
         ...
 
     def tick(self, rows: int) -> None:
@@ -148,8 +152,8 @@ class Step(Params):
     summary: ClassVar[str] = ""
     """One line for lists and documentation."""
     assesses: ClassVar[str] = ""
-    """The score that is null where a row could not be assessed (it has no parent, its language is not supported, …). Such rows
-    are counted in the funnel, and a language none of whose rows was assessed is warned of."""
+    """The score that is null where a row could not be assessed (it has no parent, its language is not supported, …).
+    Such rows are counted in the funnel, and a language none of whose rows was assessed is warned of."""
     compares: ClassVar[bool] = False
     """Whether it compares rows with their parents, so that rows without one are not missed."""
 
@@ -158,7 +162,8 @@ class Step(Params):
         return []
 
     def check_models(self, facts: CatalogFacts) -> list[str]:
-        """What the models that the parameters name cannot do, as far as that is known before they are loaded; empty if nothing.
+        """What the models that the parameters name cannot do, as far as that is known before they are loaded; empty if
+        nothing.
 
         A language that a model does not know is a problem for a step that is ``strict``, else a note.
 
@@ -231,8 +236,10 @@ class ScoreStep(Step):
         trusted), for manifest, card and report.
 
         Returns:
-            One object a figure: ``subject`` (a model's name in the catalog), ``model`` (name@revision), ``language``, ``figure`` (its
-            name), ``value``, ``low`` and ``high`` (95 % interval) as numbers or None, ``rows`` (of how many), ``limit`` and ``refused``
+            One object a figure: ``subject`` (a model's name in the catalog), ``model`` (name@revision), ``language``,
+                ``figure`` (its
+            name), ``value``, ``low`` and ``high`` (95 % interval) as numbers or None, ``rows`` (of how many), ``limit``
+                and ``refused``
             (where there is one), ``note``.
         """
         return []
@@ -248,8 +255,8 @@ class BadRow:
     raw: str
     """The raw text (of a file, of a model's answer), cut to 2,000 characters."""
     transient: bool = False
-    """Whether it is for want of a server that it could not be made, so that the next build tries again. Steps that ask models through
-    :func:`curate.generation.common.requests.ask` need not say it."""
+    """Whether it is for want of a server that it could not be made, so that the next build tries again. Steps that ask
+    models through :func:`curate.generation.common.requests.ask` need not say it."""
 
 
 @dataclass(frozen=True)
@@ -320,13 +327,16 @@ class GlobalStep(Step):
     def reads(self) -> tuple[str, ...]:
         """Names of scores and attributes whose values the decision needs.
 
-        ``summarize`` returns the row's own columns ``scores`` and ``attributes`` with the summary; what earlier steps of the
-        dataset found under these names is added to them before ``decide`` sees them, and so comes last in the lists.
+        ``summarize`` returns the row's own columns ``scores`` and ``attributes`` with the summary; what earlier steps
+        of the dataset found under these names is added to them before ``decide`` sees them, and so comes last in the
+        lists.
         """
         return ()
 
     def assigns(self) -> Mapping[str, float] | None:
-        """Split → share, if the step says in its attribute column ``split`` to which split of the dataset each row belongs."""
+        """Split → share, if the step says in its attribute column ``split`` to which split of the dataset each row
+        belongs.
+        """
         return None
 
     @abstractmethod
@@ -338,10 +348,12 @@ class GlobalStep(Step):
         """
 
 
-# ---------------------------------------------------------------------------------------------------------------- sources
+# ------------------------------------------------------------------------------------------------------------- sources
 @dataclass(frozen=True)
 class Unit:
-    """The smallest part of a source that is read as a whole and cached on its own: a file, a pair of files, a Hub split."""
+    """The smallest part of a source that is read as a whole and cached on its own: a file, a pair of files, a Hub
+    split.
+    """
 
     name: str
     """As shown in lineage and errors; no absolute path."""

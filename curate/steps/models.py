@@ -1,7 +1,8 @@
-"""A model is parameters in the catalog until it is loaded; a loaded model is what it can be asked to do, and nothing else.
+"""A model is parameters in the catalog until it is loaded; a loaded model is what it can be asked to do, and nothing
+else.
 
-Steps know these contracts only: an encoder, a language identifier, a generator of text, a translator, an aligner, a reward model. Which
-server, file or library stands behind one is the catalog's affair.
+Steps know these contracts only: an encoder, a language identifier, a generator of text, a translator, an aligner, a
+reward model. Which server, file or library stands behind one is the catalog's affair.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Encoder(Protocol):
 
     dimensions: int
     absolute: bool
-    """Whether a cosine means the same in every language and against other encoders' usual thresholds; if not, it has to be
-    taken as a margin or calibrated, and no threshold may be shared."""
+    """Whether a cosine means the same in every language and against other encoders' usual thresholds; if not, it has to
+    be taken as a margin or calibrated, and no threshold may be shared."""
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit-length vectors, shape (len(texts), dimensions); equal texts give equal vectors.
@@ -61,7 +62,7 @@ class LanguageIdentifier(Protocol):
         ...
 
 
-# -------------------------------------------------------------------------------------------------------- text generation
+# --------------------------------------------------------------------------------------------------- text generation
 class Sampling(Params):
     """How a generator chooses its words; what is left out is the model's own default (``temperature``: 0)."""
 
@@ -128,8 +129,8 @@ class Answer:
 
     text: str
     finish: Finish
-    """``stop``: it ended by itself; ``length``: it was cut off; ``filtered``: the server withheld it; ``invalid``: it is not what the
-    schema asks for; ``failed``: there is no answer."""
+    """``stop``: it ended by itself; ``length``: it was cut off; ``filtered``: the server withheld it; ``invalid``: it
+    is not what the schema asks for; ``failed``: there is no answer."""
     value: Any = None
     """The JSON value, where a schema was given and holds."""
     problem: str = ""
@@ -142,7 +143,8 @@ class Answer:
     cached: bool = False
     """Whether it was kept from before; then nothing was spent."""
     transient: bool = False
-    """Whether the next build should ask again if this answer is of no use: the server failed, or said nothing at all."""
+    """Whether the next build should ask again if this answer is of no use: the server failed, or said nothing at all.
+    """
     error: str = ""
     """For ``failed`` and ``filtered``, the name of the class in :mod:`curate.errors` that says what happened."""
     served: str = ""
@@ -161,7 +163,9 @@ class Answer:
 
 
 def signed(name: str, served: str) -> str:
-    """``name@revision`` as it stands in lineage; where another model answered by the server's own word, that name behind a ``+``."""
+    """``name@revision`` as it stands in lineage; where another model answered by the server's own word, that name
+    behind a ``+``.
+    """
     return f"{name}+{served.replace('@', '-')}" if served else name
 
 
@@ -191,7 +195,7 @@ class Generator(Protocol):
         ...
 
 
-# ------------------------------------------------------------------------------------------------------------ translation
+# --------------------------------------------------------------------------------------------------------- translation
 @runtime_checkable
 class Translator(Protocol):
     """A loaded translator of sentences."""
@@ -228,7 +232,7 @@ class LanguagePairs(Protocol):
         ...
 
 
-# -------------------------------------------------------------------------------------------------------------- alignment
+# ----------------------------------------------------------------------------------------------------------- alignment
 @dataclass(frozen=True)
 class Alignment:
     """Which units of two sides of a pair go together."""
@@ -252,7 +256,7 @@ class Aligner(Protocol):
         ...
 
 
-# ----------------------------------------------------------------------------------------------------------------- reward
+# -------------------------------------------------------------------------------------------------------------- reward
 @runtime_checkable
 class RewardModel(Protocol):
     """A loaded model that says how good the last answer of a conversation is."""
@@ -279,7 +283,7 @@ class RewardModel(Protocol):
         ...
 
 
-# ----------------------------------------------------------------------------------------------------------------- ledger
+# -------------------------------------------------------------------------------------------------------------- ledger
 class Ledger(Protocol):
     """Who counts what is spent and says when it is enough; thread-safe."""
 
@@ -296,7 +300,7 @@ class Ledger(Protocol):
         ...
 
 
-# ------------------------------------------------------------------------------------------------------------------ models
+# -------------------------------------------------------------------------------------------------------------- models
 class Model(Params):
     """A model in the catalog's ``models:``: parameters now, weights on :meth:`load`."""
 
@@ -310,8 +314,8 @@ class Model(Params):
     """Raised by hand when the same weights give other answers because our code changed."""
 
     terms: Runtime[str | None] = None
-    """Under which terms its answers may be passed on: an entry of the list of licences and terms (``openai-terms`` …), or ``none``. Counts when a
-    dataset is published; where it is left out, the name of the model decides."""
+    """Under which terms its answers may be passed on: an entry of the list of licences and terms (``openai-terms`` …),
+    or ``none``. Counts when a dataset is published; where it is left out, the name of the model decides."""
 
     @abstractmethod
     def name_and_revision(self) -> str:
@@ -358,8 +362,8 @@ class Model(Params):
     def makers(self) -> tuple[str, ...]:
         """How the names begin under which its answers stand in rows' lineage: by default its own.
 
-        A name there is one of these, or one of these with more behind a ``+``. A model that is made of others and lets them answer
-        has none: its rows name those.
+        A name there is one of these, or one of these with more behind a ``+``. A model that is made of others and lets
+        them answer has none: its rows name those.
         """
         return (self.name_and_revision(),)
 
@@ -392,8 +396,8 @@ class Model(Params):
 def told(models: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
     """What a version's manifest tells of models and of those they are made of, by their names in the catalog.
 
-    Beside the identity: ``makers``, where rows name it otherwise than ``model``; ``members``, where others answer in its place; ``terms``, where
-    the catalog (or what it is shipped with) says them.
+    Beside the identity: ``makers``, where rows name it otherwise than ``model``; ``members``, where others answer in
+    its place; ``terms``, where the catalog (or what it is shipped with) says them.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, model in models.items():

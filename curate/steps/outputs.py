@@ -1,7 +1,8 @@
-"""An output writes a finished version in the form that somebody outside reads; it changes no row, and tells each that would get lost.
+"""An output writes a finished version in the form that somebody outside reads; it changes no row, and tells each that
+would get lost.
 
-A version is read batch by batch from its files. What a trainer would skip or misread is counted by reason and named by row
-id, so that nobody finds out from a loss curve.
+A version is read batch by batch from its files. What a trainer would skip or misread is counted by reason and named by
+row id, so that nobody finds out from a loss curve.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.m
 
 
 def _checkout() -> dict[str, dict[str, str]]:
-    """The entry points in the ``pyproject.toml`` of a checkout, by group: a new part of ours is found without installing anew."""
+    """The entry points in the ``pyproject.toml`` of a checkout, by group: a new part of ours is found without
+    installing anew.
+    """
     import tomllib
 
     file = Path(__file__).parents[2] / "pyproject.toml"
@@ -40,7 +42,8 @@ def _announced() -> dict[str, dict[str, EntryPoint]]:
             other = found.get(point.name)
             if other is not None and other.value != point.value:
                 raise StepError(
-                    f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value}; uninstall one"
+                    f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value};"
+                    " uninstall one"
                 )
             found[point.name] = point
     return points
@@ -48,7 +51,9 @@ def _announced() -> dict[str, dict[str, EntryPoint]]:
 
 @dataclass
 class Registry:
-    """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when named."""
+    """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when
+    named.
+    """
 
     _points: dict[str, dict[str, EntryPoint]] = field(default_factory=dict)
     _loaded: dict[tuple[str, str], type[Params]] = field(default_factory=dict)

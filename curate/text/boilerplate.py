@@ -1,7 +1,8 @@
-"""Talk about a translation, or a refusal to make one, where the translation should be: phrases in 37 languages (``data/commentary.yaml``).
+"""Talk about a translation, or a refusal to make one, where the translation should be: phrases in 37 languages
+(``data/commentary.yaml``).
 
-Phrases are looked for in every language whatever the target's, since models fall back on English. Only what the original does not say
-itself counts.
+Phrases are looked for in every language whatever the target's, since models fall back on English. Only what the
+original does not say itself counts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ _HEADING = r"^[^\n]{3,120}[:：]\s*\n"
 
 
 def commentary(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
-    """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the words found."""
+    """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the
+    words found.
+    """
     opens, refuses, excuses, ends = _phrases()
     excused = {refuses: f"{refuses}|{excuses}", _HEADING: r"[:：]\s*\n"}
     found: list[str | None] = [None] * len(source)
@@ -65,7 +68,7 @@ def commentary(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str |
     return np.asarray([0.0 if one is None else 1.0 for one in found]), found
 
 
-# ---------------------------------------------------------------------------------------------------------------- asides
+# -------------------------------------------------------------------------------------------------------------- asides
 @cache
 def _asides() -> regex.Pattern[str]:
     return regex.compile(r"\s*[(（](?:" + "|".join(COMMENTARY.yaml()["asides"]) + r")[)）]", regex.IGNORECASE)
@@ -76,14 +79,16 @@ _BRACKET = regex.compile(r"[(\[{）（［｛【〔「『《〈)\]}］｝】〕�
 
 
 def aside(source: str, target: str) -> str | None:
-    """What a translation says of a name in brackets, that it is foreign (``Jane Doe (em inglês)``), where the original has no brackets."""
+    """What a translation says of a name in brackets, that it is foreign (``Jane Doe (em inglês)``), where the original
+    has no brackets.
+    """
     found = None if "(" in source else _asides().search(target)
     return None if found is None else found[0].strip()
 
 
 def without_asides(source: str, target: str) -> str:
-    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``, ``Tteokbokki (o)``), if the
-    original has no brackets."""
+    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``, ``Tteokbokki (o)``), if
+    the original has no brackets."""
     if "(" not in target or _BRACKET.search(source):
         return target
     left = _ADDED.sub("", _asides().sub("", target))

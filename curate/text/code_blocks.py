@@ -1,4 +1,6 @@
-"""Program text within a text is found by its fences first, by the look of its lines otherwise; what is found stays as it is."""
+"""Program text within a text is found by its fences first, by the look of its lines otherwise; what is found stays as
+it is.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _LANGUAGE = regex.compile(r"[A-Za-z][\w+#.-]{0,20}\s*")
 _FURTHER = 64
 _ELEMENT = regex.compile(r"[ \t]*<(pre|script|style)\b", regex.IGNORECASE)
 _PROMPT_LINE = regex.compile(
-    r"[ \t]*(?:>>> |\.\.\. |In \[\d+\]:|Out\[\d+\]:|\$ [a-z][\w-]* ?(?:[-\w./]|$)|#!/|<\?(?:php|xml)|from [\w.]+ import \w|import [\w.]+(?: as \w+)?;?$|(?:def|function|func|fn) [\w$]+ ?\([^()]*\)|(?:val|var|let|const|local|my) +[\w$@]+ *[:=]|\x22[\w $-]{1,60}\x22\s*:\s)"
+    r"[ \t]*(?:>>> |\.\.\. |In \[\d+\]:|Out\[\d+\]:|\$ [a-z][\w-]* ?(?:[-\w./]|$)|#!/|<\?(?:php|xml)|from [\w.]+ import"
+    r" \w|import [\w.]+(?: as \w+)?;?$|(?:def|function|func|fn) [\w$]+ ?\([^()]*\)|(?:val|var|let|const|local|my)"
+    r" +[\w$@]+ *[:=]|\x22[\w $-]{1,60}\x22\s*:\s)"
 )
 _IMPORT = regex.compile(r"[ \t]*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?;?$)")
 _COMMENT = regex.compile(r"[ \t]*(?:#|//|--[ \t]|/\*|\*/?[ \t]|\x22\x22\x22|\x27\x27\x27)")
@@ -34,12 +38,13 @@ _LONGEST_BLOCK = 400
 
 
 def code_blocks(texts: Sequence[str]) -> list[list[Interval]]:
-    """Begin and end of each stretch of program text, for each text: whole lines, but where a fence stands beside other words.
+    """Begin and end of each stretch of program text, for each text: whole lines, but where a fence stands beside other
+    words.
 
     Fenced blocks (an unclosed fence runs to the end), whole texts that are a JSON object or an array of objects, and
     runs of lines that look like program text: those the filters' ``code`` mask knows, and what is indented below a
-    line that opens a block. A fence after other words (``answer: ```py``) opens a block if a language is named behind it
-    or a fence closes it; one that closes a block may stand behind its last words (``}``` ``) or before other ones.
+    line that opens a block. A fence after other words (``answer: ```py``) opens a block if a language is named behind
+    it or a fence closes it; one that closes a block may stand behind its last words (``}``` ``) or before other ones.
     """
     candidates: list[str] = []
     split: list[list[str]] = []
@@ -170,9 +175,17 @@ def _fences_in(line: str, number: int, position: int) -> Iterator[_Fence]:
         names = last and _LANGUAGE.fullmatch(line, end) is not None
         opens = line.find(sign, end) < 0 if first else last and sign == "`" and (bare or names)
         yield _Fence(
-            number, sign, len(match[0]), position + (0 if first else match.start()), position + (len(line) if bare else end),
-            first, bare, names, line[end : end + 1].isspace(), opens,
-        )  # fmt: skip
+            number,
+            sign,
+            len(match[0]),
+            position + (0 if first else match.start()),
+            position + (len(line) if bare else end),
+            first,
+            bare,
+            names,
+            line[end : end + 1].isspace(),
+            opens,
+        )
 
 
 def _closing(tokens: Sequence[_Fence], start: int, fence: _Fence) -> int | None:
@@ -215,7 +228,9 @@ def _is_json(text: str) -> bool:
 
 
 def _settled(lines: Sequence[str], state: list[str]) -> list[bool]:
-    """Which lines are code: strong ones, what is indented below a block's opening, and weak ones and comments beside code."""
+    """Which lines are code: strong ones, what is indented below a block's opening, and weak ones and comments beside
+    code.
+    """
     code = [one in ("code", "strong") for one in state]
     index = 0
     while index < len(lines):
@@ -245,7 +260,9 @@ def _settled(lines: Sequence[str], state: list[str]) -> list[bool]:
 
 
 def _held(lines: Sequence[str], first: int) -> int:
-    """The last line of what a line opens (``create table x (``, ``def f(x) =``); ``first`` itself where it opens nothing."""
+    """The last line of what a line opens (``create table x (``, ``def f(x) =``); ``first`` itself where it opens
+    nothing.
+    """
     opened = lines[first].rstrip()
     if not _HOLDS.search(opened):
         return first

@@ -1,8 +1,8 @@
-"""The layout of a text (indents, list marks, headings, tables, blank lines, program text) is taken off before it is translated
-and put back unchanged: what is left to translate are bodies of lines, or paragraphs.
+"""The layout of a text (indents, list marks, headings, tables, blank lines, program text) is taken off before it is
+translated and put back unchanged: what is left to translate are bodies of lines, or paragraphs.
 
-:func:`by_line` is for translators of sentences, which know nothing of lines; :func:`by_paragraph` for language models, which
-translate better what they see together. Both give pieces that joined are the text.
+:func:`by_line` is for translators of sentences, which know nothing of lines; :func:`by_paragraph` for language models,
+which translate better what they see together. Both give pieces that joined are the text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from curate.text.sentences import Interval, chop, split
 
 _PREFIX = regex.compile(
     r"[\s\p{Zs}]*+(?:>[ \t]?)*+(?:#{1,6}[ \t]+)?"
-    r"(?:(?:[-*+•‣◦▪▸►●○·–—✓✔✗☐☑→»]|\p{So})[ \t]+|[-•]\s?(?=\p{L})|\(?\p{Nd}{1,3}(?:\.\p{Nd}{1,2})*(?:[.):]|\.\))[ \t]+|\(?[A-Za-z][.)][ \t]+"
+    r"(?:(?:[-*+•‣◦▪▸►●○·–—✓✔✗☐☑→»]|\p{So})[ \t]+|[-•]\s?(?=\p{L})|\(?\p{Nd}{1,3}(?:\.\p{Nd}{1,2})*(?:[.):]|\.\))["
+    r" \t]+|\(?[A-Za-z][.)][ \t]+"
     r"|[①-⑳⓪-⓿]\s*|\p{Nd}{1,3}[、．）]\s*|[（(]\p{Nd}{1,3}[）)]\s*|[一二三四五六七八九十]{1,3}、)*+(?:\[[ xX]\][ \t]+)?"
 )
 _ANY_LETTER = regex.compile(r"\p{L}")
@@ -43,7 +44,9 @@ class Piece:
 
     @property
     def source(self) -> str:
-        """The text to translate: without the breaks of hard-wrapped lines. Never with a line break, from :func:`by_line`."""
+        """The text to translate: without the breaks of hard-wrapped lines. Never with a line break, from
+        :func:`by_line`.
+        """
         if not self.breaks:
             return self.text
         return regex.sub(r"[ \t]*(?:\r\n|\n|\r)[ \t]*", " ", self.text)
@@ -77,7 +80,8 @@ def by_line(
     Args:
         blocks: begin and end of what stays whole (program text), in order.
         keep: begin and end of stretches in which ``|`` is no border of a table's cell.
-        unwrap: join lines that a sentence was broken over (50 characters or more, and the next one goes on in lower case).
+        unwrap: join lines that a sentence was broken over (50 characters or more, and the next one goes on in lower
+            case).
     """
     pieces: list[Piece] = []
     for start, end, kept in _regions(len(text), blocks):

@@ -1,4 +1,6 @@
-"""How many letters a language needs for what English says with one (``data/lengths.yaml``, measured on texts that say the same)."""
+"""How many letters a language needs for what English says with one (``data/lengths.yaml``, measured on texts that say
+the same).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ LENGTHS = DataFile("curate.text", "data/lengths.yaml")
 
 @lru_cache(maxsize=4096)
 def usual_length(language: str) -> float | None:
-    """Latin letters' worth (:func:`curate.text.segmentation.letter_weights`) over English's; None where it was not measured."""
+    """Latin letters' worth (:func:`curate.text.segmentation.letter_weights`) over English's; None where it was not
+    measured.
+    """
     known, tag = LENGTHS.yaml()["lengths"], language
     while tag:
         if tag in known:

@@ -1,8 +1,8 @@
-"""A mark is a stretch of a text that is in no human language and means the same on both sides: placeholders, markup, code, addresses,
-formulas, symbols.
+"""A mark is a stretch of a text that is in no human language and means the same on both sides: placeholders, markup,
+code, addresses, formulas, symbols.
 
-Everything is found by expressions that cost no more than the text's length, whatever the text. Blocks of program text are found line by
-line, and not here: see :mod:`curate.text.code_blocks`.
+Everything is found by expressions that cost no more than the text's length, whatever the text. Blocks of program text
+are found line by line, and not here: see :mod:`curate.text.code_blocks`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,15 @@ from curate.rows import languages
 Floats = npt.NDArray[np.float64]
 Protectable = Literal["code", "inline_code", "url", "email", "latex", "markup", "placeholder", "symbol"]
 PROTECTABLE: tuple[Protectable, ...] = (
-    "code", "inline_code", "url", "email", "latex", "markup", "placeholder", "symbol",
-)  # fmt: skip
+    "code",
+    "inline_code",
+    "url",
+    "email",
+    "latex",
+    "markup",
+    "placeholder",
+    "symbol",
+)
 # Scripts without blanks follow an address at once.
 _END = r"\s<>\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x22'（）【】「」『』《》，。、！？；：।؟，۔"
 _PATTERNS: MappingProxyType[str, str] = MappingProxyType(
@@ -34,23 +41,33 @@ _PATTERNS: MappingProxyType[str, str] = MappingProxyType(
         "backticks": r"(?<!`)```++[^`\n][^\n]{0,2000}?```++|``[^\n]{1,2000}?``|`[^`\n]+`",
         # Objects within a line.
         "json": r"\{\s*\x22[\w $.-]{1,60}\x22\s*:[^{}\n]{0,2000}(?:\{[^{}\n]{0,1000}\}[^{}\n]{0,1000}){0,8}\}",
-        "url": rf"(?<![A-Za-z0-9])(?:https?|ftp|file)://[^{_END}]+|\b(?:mailto|tel|data|magnet):[^{_END}]{{3,}}|(?<![A-Za-z0-9])www\.[^{_END}]+"
-               rf"|(?<![\w.-])(?:[A-Za-z0-9-]{{1,63}}+\.){{1,8}}(?:com|org|net|edu|gov|io|info|ai|dev|app|co|uk|de|fr|cn|jp|ru|br|in)\b(?:/[^{_END}]*)?"
+        "url": rf"(?<![A-Za-z0-9])(?:https?|ftp|file)://[^{_END}]+|\b(?:mailto|tel|data|magnet):[^{_END}]{{3,}}|"
+               rf"(?<![A-Za-z0-9])www\.[^{_END}]+"
+               rf"|(?<![\w.-])(?:[A-Za-z0-9-]{{1,63}}+\.){{1,8}}(?:com|org|net|edu|gov|io|info|ai|dev|app|co|uk|de|fr"
+               rf"|cn|jp|ru|br|in)\b(?:/[^{_END}]*)?"
                r"|(?<![\w/.])(?:~|\.{1,2})?/(?:[\w.-]++/)+[\w.-]*+",
         "email": r"(?<![A-Za-z0-9_.%+-])[A-Za-z0-9_.%+-]{1,64}+@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}",
-        "latex": r"\$\$[^$]{1,4000}\$\$|(?s:\\\[.{1,2000}?\\\])|(?s:\\\(.{1,2000}?\\\))|\$[^\s$][^$\n]{0,300}?[\\^_=][^$\n]{0,300}\$"
-                 r"|(?s:\\begin\{(?:equation|align|gather|math|matrix|pmatrix|bmatrix|cases|array)\*?\}.{1,4000}?\\end\{\w{1,20}\*?\})"
+        "latex": r"\$\$[^$]{1,4000}\$\$|(?s:\\\[.{1,2000}?\\\])|(?s:\\\(.{1,2000}?\\\))"
+                 r"|\$[^\s$][^$\n]{0,300}?[\\^_=][^$\n]{0,300}\$"
+                 r"|(?s:\\begin\{(?:equation|align|gather|math|matrix|pmatrix|bmatrix|cases"
+                 r"|array)\*?\}.{1,4000}?\\end\{\w{1,20}\*?\})"
                  r"|\\[A-Za-z]{2,20}(?:\{[^{}\n]{0,200}\}){0,3}",
-        "markup": r"!?\[(?=[^\[\]\n]{1,300}\]\([^()\s]{1,2000}\))|\]\([^()\s]{1,2000}\)|(?s:<!--.{0,2000}?-->)|</?[A-Za-z][A-Za-z0-9:-]{0,40}(?:\s[^<>\n]{0,2000})?/?>|&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});",
-        "placeholder": r"\{\{[^{}\n]{1,200}\}\}|\{%[^{}\n]{1,200}%\}|\$\{[^{}\n]{1,200}\}|\{[\w.:!-]{0,60}\}|%\([A-Za-z_]\w{0,60}\)[sdifrgex]|%(?:\d{1,2}\$)?[-+0#]?\d{0,3}(?:\.\d{0,3})?(?:ll?|hh?|z)?[sdifux](?![A-Za-z0-9_])|%%"
-                       r"|<[A-Z][A-Z0-9_]{1,60}>|<\|[^|<>\n]{1,60}\|>(?:(?:system|user|assistant|tool)(?!\w))?|\[/?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\]|(?<!\w)%X\d+|\bPLACEHOLDER_\d+|\\[nrt](?!\w)",
+        "markup": r"!?\[(?=[^\[\]\n]{1,300}\]\([^()\s]{1,2000}\))|\]\([^()\s]{1,2000}\)|(?s:<!--.{0,2000}?-->)"
+                  r"|</?[A-Za-z][A-Za-z0-9:-]{0,40}(?:\s[^<>\n]{0,2000})?/?>|&(?:[A-Za-z]{2,10}|#[0-9]{1,7}"
+                  r"|#[xX][0-9A-Fa-f]{1,6});",
+        "placeholder": r"\{\{[^{}\n]{1,200}\}\}|\{%[^{}\n]{1,200}%\}|\$\{[^{}\n]{1,200}\}|\{[\w.:!-]{0,60}\}"
+                       r"|%\([A-Za-z_]\w{0,60}\)[sdifrgex]|%(?:\d{1,2}\$)?[-+0#]?\d{0,3}(?:\.\d{0,3})?(?:ll?|hh?"
+                       r"|z)?[sdifux](?![A-Za-z0-9_])|%%"
+                       r"|<[A-Z][A-Z0-9_]{1,60}>|<\|[^|<>\n]{1,60}\|>(?:(?:system|user|assistant|tool)(?!\w))?"
+                       r"|\[/?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*\]|(?<!\w)%X\d+|\bPLACEHOLDER_\d+|\\[nrt](?!\w)",
     }
 )  # fmt: skip
 # Signs that small translators have no word for: pictures, arrows, operators, dingbats, boxes. With a letter, digit or
 # bracket beside them they are part of a token (x^2, C#, #tag, @name, user_name, a→b), which goes as a whole.
 _BESIDE = r"[A-Za-z0-9_\[\]().,:+*/=-]"
 _SYMBOL = (
-    r"(?<![\w@#])[@#][\p{L}_][\w.-]*+|(?<!\w)[A-Za-z][A-Za-z0-9]*+(?:_++[A-Za-z0-9]++)++(?!\w)|(?<!\w)_++[A-Za-z]\w*+|\b[A-Za-z]#(?!\w)"
+    r"(?<![\w@#])[@#][\p{L}_][\w.-]*+|(?<!\w)[A-Za-z][A-Za-z0-9]*+(?:_++[A-Za-z0-9]++)++(?!\w)|(?<!\w)_++[A-Za-z]\w*+"
+    r"|\b[A-Za-z]#(?!\w)"
     r"|(?<!\w)[A-Za-z_][\w.]{0,60}+\(\)"
     rf"|(?:(?<!{_BESIDE}){_BESIDE}{{1,40}})?[\^~\\{{}}×÷±≤≥≠≈∞√∑∏∫∂∇πΔ←→↑↓⇒⇔∈∉∪∩∀∃²³]+(?:{_BESIDE}{{1,40}}(?<![.,:]))?"
     r"|[<>]=?|&&|::+|[\p{So}\p{Co}\p{Extended_Pictographic}\u200d\ufe0f\U0001F3FB-\U0001F3FF--[0-9*#©®™°]]+"
@@ -59,8 +76,10 @@ _SYMBOL = (
 _SIGNS = {
     name: regex.compile(f"(?V1){pattern}")
     for name, pattern in (
-        ("backticks", "`"), ("json", r"\{\s*\x22"), ("latex", r"[$\\]"), ("url", r"\w\.\w|://|\w:\w|/\w"), ("email", "@"), ("markup", r"[<&]|\]\("), ("placeholder", r"[{%<\[\\]|PLACEHOLDER"),
-        ("symbol", r"&&|::|[@#_<>\^~\\{}×÷±≤≥≠≈∞√∑∏∫∂∇πΔ←→↑↓⇒⇔∈∉∪∩∀∃²³]|\(\)|[\p{So}\p{Co}\p{Extended_Pictographic}--[0-9*#©®™°]]"),
+        ("backticks", "`"), ("json", r"\{\s*\x22"), ("latex", r"[$\\]"), ("url", r"\w\.\w|://|\w:\w|/\w"), ("email",
+        "@"), ("markup", r"[<&]|\]\("), ("placeholder", r"[{%<\[\\]|PLACEHOLDER"),
+        ("symbol", r"&&|::|[@#_<>\^~\\{}×÷±≤≥≠≈∞√∑∏∫∂∇πΔ←→↑↓⇒⇔∈∉∪∩∀∃²³]|\(\)"
+                   r"|[\p{So}\p{Co}\p{Extended_Pictographic}--[0-9*#©®™°]]"),
     )
 }  # fmt: skip
 _LOOSE = frozenset(".,;:!?'\"»”’)]")
@@ -81,7 +100,7 @@ class Span:
     """What stands there in the translation, where that is not the text itself (a glossary's term)."""
 
 
-# ----------------------------------------------------------------------------------------------------------------- inline
+# -------------------------------------------------------------------------------------------------------------- inline
 @lru_cache(maxsize=256)
 def _expression(what: tuple[str, ...]) -> regex.Pattern[str] | None:
     known = {**_PATTERNS, "symbol": _SYMBOL}
@@ -105,7 +124,8 @@ def spans(text: str, what: Collection[str] = PROTECTABLE, language: str = langua
     """The protected stretches inside a text, in order, none touching the inside of another.
 
     Args:
-        what: kinds of :data:`PROTECTABLE` (``inline_code`` is ``backticks`` and ``json``, which may be asked for alone); ``code`` means blocks, which :func:`curate.text.code_blocks.code_blocks` finds.
+        what: kinds of :data:`PROTECTABLE` (``inline_code`` is ``backticks`` and ``json``, which may be asked for
+            alone); ``code`` means blocks, which :func:`curate.text.code_blocks.code_blocks` finds.
         language: of the text; letters of a script foreign to it (not Latin ones) are protected too if ``symbol`` is.
     """
     wanted = {*what, "backticks", "json"} if "inline_code" in what else set(what)
@@ -143,7 +163,9 @@ def _windows(text: str) -> Iterator[Interval]:
 
 
 def _tight(text: str, start: int, end: int) -> int:
-    """Where an address or token ends, without what ends the sentence; a closing bracket that was opened inside belongs to it."""
+    """Where an address or token ends, without what ends the sentence; a closing bracket that was opened inside belongs
+    to it.
+    """
     while end - start > 1 and text[end - 1] in _LOOSE:
         if text[end - 1] in ")]":
             opening = "(" if text[end - 1] == ")" else "["
@@ -159,7 +181,7 @@ def is_free(taken: Sequence[Interval], start: int, end: int) -> bool:
     return (place == 0 or taken[place - 1][1] <= start) and (place == len(taken) or taken[place][0] >= end)
 
 
-# ------------------------------------------------------------------------------------------------------------------ kept
+# ---------------------------------------------------------------------------------------------------------------- kept
 _FENCED = regex.compile(r"```[^`]*+```")
 _KEPT = ("backticks", "latex", "url", "email", "markup", "placeholder")
 # Looked for first; nothing of the above can be without one of these.
@@ -167,7 +189,9 @@ _SIGN = r"[`@{}<>$\\%&]|://|www\.|PLACEHOLDER|\[/?[A-Z]|\]\(|\w\.\w|\w:\w|/\w"
 
 
 def kept(source: pl.Series, target: pl.Series) -> Floats:
-    """Share (0 to 1) of placeholders, markup, code, formulas and addresses of either side that the other has as well; nan where neither has any."""
+    """Share (0 to 1) of placeholders, markup, code, formulas and addresses of either side that the other has as well;
+    nan where neither has any.
+    """
     result = np.full(len(source), np.nan)
     look = (source.str.contains(_SIGN) | target.str.contains(_SIGN)).fill_null(False)
     at = np.flatnonzero(look.to_numpy())

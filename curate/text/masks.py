@@ -16,17 +16,28 @@ _LINE = r"(?m)^[ \t]*(?:{})[^\n]*$"
 # ASCII classes on purpose: ten times the speed of \w, and program text is what they look for.
 _CODE_LINES = "|".join(
     [
-        r"(?:async )?def [A-Za-z0-9_]+\(", r"class [A-Za-z0-9_]+[^\n]*[:{][ \t]*$", r"import [A-Za-z0-9_.{*]+[^\n]*$", r"from [A-Za-z0-9_.]+ import ", r"#include\b", r"package [A-Za-z0-9_.]+;",
-        r"(?:public|private|protected|static|const|let|var|final|void|int|float|double|char|bool|string|String) [^\n]*[;{=(]",
-        r"return\b[^\n]*(?:;|\)|\]|[0-9]|True|False|None)[ \t]*$", r"print(?:ln|f)?\(", r"console\.[A-Za-z0-9_]+\(", r"System\.[A-Za-z0-9_]+", r"(?:for|while|if|elif|switch|catch) ?\([^\n]*[{)][ \t]*$",
-        r"(?:for [A-Za-z0-9_]+(?:, ?[A-Za-z0-9_]+)? in|while|if|elif|else|try|except|with) ?[^\n。！？]*:[ \t]*$", r"function\b[^\n]*\(", r"[A-Za-z0-9_.\[\]]+ ?[-+*/]?= ?[\x20-\x7e]*$",
-        r"[A-Za-z0-9_.]+\([^\n()]*\);?[ \t]*$", r"[{}()\[\];,]+[ \t]*$", r"(?:SELECT\b|ON [A-Za-z0-9_.]+ ?=|AND [A-Za-z0-9_.]+ ?[=<>]|SET [A-Za-z0-9_.]+ ?=|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE|DROP TABLE) ", r"(?:FROM|WHERE|GROUP BY|ORDER BY|HAVING|LIMIT|INNER JOIN|LEFT JOIN|JOIN|VALUES) [A-Za-z0-9_(]",
-        r"(?:[.#]?[A-Za-z0-9_-]+) ?\{[ \t]*$", r"[a-z-]+: ?[^\s;]+(?: [^\s;]+){0,3};[ \t]*$", r"[^\n]*[)\]}0-9\x22'] ?[;{][ \t]*$", r"\$ [a-z]+",
+        r"(?:async )?def [A-Za-z0-9_]+\(", r"class [A-Za-z0-9_]+[^\n]*[:{][ \t]*$", r"import [A-Za-z0-9_.{*]+[^\n]*$",
+        r"from [A-Za-z0-9_.]+ import ", r"#include\b", r"package [A-Za-z0-9_.]+;",
+        r"(?:public|private|protected|static|const|let|var|final|void|int|float|double|char|bool|string|String) "
+        r"[^\n]*[;{=(]",
+        r"return\b[^\n]*(?:;|\)|\]|[0-9]|True|False|None)[ \t]*$", r"print(?:ln|f)?\(", r"console\.[A-Za-z0-9_]+\(",
+        r"System\.[A-Za-z0-9_]+", r"(?:for|while|if|elif|switch|catch) ?\([^\n]*[{)][ \t]*$",
+        r"(?:for [A-Za-z0-9_]+(?:, ?[A-Za-z0-9_]+)? in|while|if|elif|else|try|except|with) ?[^\n。！？]*:[ \t]*$",
+        r"function\b[^\n]*\(", r"[A-Za-z0-9_.\[\]]+ ?[-+*/]?= ?[\x20-\x7e]*$",
+        r"[A-Za-z0-9_.]+\([^\n()]*\);?[ \t]*$", r"[{}()\[\];,]+[ \t]*$",
+        r"(?:SELECT\b|ON [A-Za-z0-9_.]+ ?=|AND [A-Za-z0-9_.]+ ?[=<>]|SET [A-Za-z0-9_.]+ ?=|INSERT INTO|UPDATE|DELETE "
+        r"FROM|CREATE TABLE|ALTER TABLE|DROP TABLE) ",
+        r"(?:FROM|WHERE|GROUP BY|ORDER BY|HAVING|LIMIT|INNER JOIN|LEFT JOIN|JOIN|VALUES) [A-Za-z0-9_(]",
+        r"(?:[.#]?[A-Za-z0-9_-]+) ?\{[ \t]*$", r"[a-z-]+: ?[^\s;]+(?: [^\s;]+){0,3};[ \t]*$",
+        r"[^\n]*[)\]}0-9\x22'] ?[;{][ \t]*$", r"\$ [a-z]+",
     ]
 )  # fmt: skip
 # A line that opens an indented block, with the block (docstrings and comments in it are no language of the row either).
-_BLOCK = (r"(?m)^[ \t]*(?:(?:async )?def [A-Za-z0-9_]+\(|class [A-Za-z0-9_]+[(:]|(?:for [A-Za-z0-9_]+(?:, ?[A-Za-z0-9_]+)? in|while|if|try|with) ?[^\n。！？]*:[ \t]*$)"
-          r"[^\n]*\n(?:(?:[ \t]+[^\n]*|[ \t]*)(?:\n|\z))*")  # fmt: skip
+_BLOCK = (
+    r"(?m)^[ \t]*(?:(?:async )?def [A-Za-z0-9_]+\(|class [A-Za-z0-9_]+[(:]|(?:for [A-Za-z0-9_]+(?:, ?[A-Za-z0-9_]+)?"
+    r" in|while|if|try|with) ?[^\n。！？]*:[ \t]*$)"
+    r"[^\n]*\n(?:(?:[ \t]+[^\n]*|[ \t]*)(?:\n|\z))*"
+)
 # Only where there is other program text: elsewhere these are headings and list items.
 _COMMENTS = (
     r"(?s)\x22\x22\x22.*?(?:\x22\x22\x22|\z)",
@@ -37,17 +48,23 @@ _COMMENTS = (
 )
 _MASKS: MappingProxyType[Maskable, tuple[str, ...]] = MappingProxyType(
     {
-        "code": (r"(?s)```.*?(?:```|\z)", r"(?s)~~~.*?(?:~~~|\z)", r"(?si)<(?:pre|code|script|style)\b[^>]*>.*?</(?:pre|code|script|style)>",
+        "code": (r"(?s)```.*?(?:```|\z)", r"(?s)~~~.*?(?:~~~|\z)",
+        r"(?si)<(?:pre|code|script|style)\b[^>]*>.*?</(?:pre|code|script|style)>",
                  _BLOCK, _LINE.format(_CODE_LINES)),
         "inline_code": (r"``[^\n]+?``", r"`[^`\n]+`"),
         "url": (r"\]\([^()\s]+\)",
                 r"(?i)(?:(?:https?|ftp|file)://|\b(?:mailto|tel|data|magnet):|www\.)[^\s<>\x22'（）【】「」『』《》，。、！？；：]+",
-                r"(?i)\b(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|info|de|fr|cn|jp|ru|uk|co|ai|dev|app)\b(?:/[^\s<>\x22'（）【】「」『』《》，。、！？；：]*)?"),
+                r"(?i)\b(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|info|de|fr|cn|jp|ru|uk|co|ai|dev|app)\b"
+                r"(?:/[^\s<>\x22'（）【】「」『』《》，。、！？；：]*)?"),
         "email": (r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+",),
-        "markup": (r"(?s)<!--.*?-->", r"</?[A-Za-z][A-Za-z0-9:-]*(?:\s[^<>\n]*)?/?>", r"&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"),
-        "latex": (r"\$\$[^$]+\$\$", r"(?s)\\\[.+?\\\]", r"(?s)\\\(.+?\\\)", r"\$[^\s$][^$\n\p{Han}\p{Hiragana}\p{Thai}]*[\\^_=][^$\n]*\$",
-                  r"(?s)\\begin\{(?:equation|align|gather|math|matrix|pmatrix|bmatrix|cases|array)\*?\}.+?\\end\{\w+\*?\}", r"\\[A-Za-z]{2,20}\b"),
-        "placeholder": (r"\{\{[^{}\n]+\}\}", r"\$\{[^{}\n]+\}", r"\{[\w.]*\}", r"%\([A-Za-z_]+\)[sdifr]", r"%[sdif]\b", r"<[A-Z_]+>|(?i:<no ?input>)", r"\[[A-Z][A-Z_ ]+\]"),
+        "markup": (r"(?s)<!--.*?-->", r"</?[A-Za-z][A-Za-z0-9:-]*(?:\s[^<>\n]*)?/?>",
+        r"&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"),
+        "latex": (r"\$\$[^$]+\$\$", r"(?s)\\\[.+?\\\]", r"(?s)\\\(.+?\\\)",
+        r"\$[^\s$][^$\n\p{Han}\p{Hiragana}\p{Thai}]*[\\^_=][^$\n]*\$",
+                  r"(?s)\\begin\{(?:equation|align|gather|math|matrix|pmatrix|bmatrix|cases"
+                  r"|array)\*?\}.+?\\end\{\w+\*?\}", r"\\[A-Za-z]{2,20}\b"),
+        "placeholder": (r"\{\{[^{}\n]+\}\}", r"\$\{[^{}\n]+\}", r"\{[\w.]*\}", r"%\([A-Za-z_]+\)[sdifr]", r"%[sdif]\b",
+        r"<[A-Z_]+>|(?i:<no ?input>)", r"\[[A-Z][A-Z_ ]+\]"),
     }
 )  # fmt: skip
 MASKABLE: tuple[Maskable, ...] = tuple(_MASKS)
@@ -90,6 +107,7 @@ def _without_comments(before: pl.Series, after: pl.Series) -> pl.Series:
 
 
 _SIGNS: MappingProxyType[Maskable, str] = MappingProxyType(
-    {"code": r"```|~~~|[;{}()\[\]=]|(?m)^(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|import|else)\b|:[ \t]*(?m:$)", "inline_code": "`",
+    {"code": r"```|~~~|[;{}()\[\]=]|(?m)^(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|import|else)\b|:[ "
+             r"\t]*(?m:$)", "inline_code": "`",
      "url": r"[.:/]", "email": "@", "markup": "[<&]", "latex": r"[$\\]", "placeholder": r"[{%<\[]"}
 )  # fmt: skip

@@ -1,5 +1,5 @@
-"""Words that turn a sentence round, in 50 languages: those that a translation must have as well, and those that tell two texts of one
-language apart.
+"""Words that turn a sentence round, in 50 languages: those that a translation must have as well, and those that tell
+two texts of one language apart.
 
 Negations come from lists (``data/negation.yaml``); a language without one is not assessed.
 """
@@ -31,7 +31,7 @@ def _list(language: str) -> Mapping[str, Any] | None:
     return found
 
 
-# --------------------------------------------------------------------------------------------------- within one language
+# ----------------------------------------------------------------------------------------------- within one language
 def stands_alone(language: str) -> bool:
     """Whether negating words of this language stand between blanks."""
     return languages.base(language) not in _INSIDE and not (_list(language) or {}).get("joined")
@@ -51,7 +51,9 @@ def _plain(language: str) -> regex.Pattern[str] | None:
 
 @cache
 def _worth_a_look(language: str) -> str:
-    """A Rust expression without which a text has none of the words: most texts have none, and this is told ten times faster."""
+    """A Rust expression without which a text has none of the words: most texts have none, and this is told ten times
+    faster.
+    """
     given = _list(language) or {}
     words = {*given.get("also", ()), *(word for word in given.get("words", ()) if regex.escape(word) == word)}
     return "(?i)" + "|".join(regex.escape(word).replace("'", "['’]") for word in sorted(words))
@@ -82,11 +84,11 @@ def negators(words: Sequence[str], language: str) -> list[str]:
     return sorted(word for word in words if pattern is not None and pattern.fullmatch(word))
 
 
-# ------------------------------------------------------------------------------------------------------ between languages
+# ------------------------------------------------------------------------------------------------- between languages
 @cache
 def _patterns(language: str) -> tuple[str, str, str, str] | None:
-    """What only looks like a negation, what negates nothing, what negates, and what may, as Rust expressions; None for a language
-    without a list."""
+    """What only looks like a negation, what negates nothing, what negates, and what may, as Rust expressions; None for
+    a language without a list."""
     given = _list(language)
     if given is None or "words" not in given:
         return None
@@ -111,8 +113,8 @@ def is_listed(language: str) -> bool:
 
 
 def turned(sides: tuple[pl.Series, pl.Series], tags: tuple[Sequence[str], Sequence[str]]) -> Floats:
-    """How many of each pair's sentences are turned round: negated on one side, with nothing on the other that could be a negation
-    (half a one where something could, but goes with the like of it). nan for a language without a list.
+    """How many of each pair's sentences are turned round: negated on one side, with nothing on the other that could be
+    a negation (half a one where something could, but goes with the like of it). nan for a language without a list.
 
     Args:
         sides: for each pair what goes together, as two lists of equal length.
@@ -128,7 +130,8 @@ def turned(sides: tuple[pl.Series, pl.Series], tags: tuple[Sequence[str], Sequen
         frame = frame.explode("part").with_columns(pl.col("part").fill_null(""))
         frames.append(frame.with_columns(_signs(frame["part"], frame["tag"])))
     (surely, maybe), (there, excuses) = ((frame["surely"].to_numpy(), frame["maybe"].to_numpy()) for frame in frames)
-    # What may be a negation goes with what may be one on the other side; only what is left of it excuses a negation that is sure.
+    # What may be a negation goes with what may be one on the other side; only what is left of it excuses a negation
+    # that is sure.
     some, other = surely & ~there, ~surely & there
     flipped = (some & (maybe >= excuses)) | (other & (excuses >= maybe))
     plainly = (some & (excuses == 0)) | (other & (maybe == 0))

@@ -1,7 +1,7 @@
 """A number said on one side is said on the other: two sides agree as far as the values of their numbers do.
 
-What may rightly be said without digits (an article for 1, a word for a small number where no list of number words is there, a month's name
-for its number) counts neither for nor against.
+What may rightly be said without digits (an article for 1, a word for a small number where no list of number words is
+there, a month's name for its number) counts neither for nor against.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 _CLOCK = regex.compile(r"\p{Nd}:\p{Nd}{2}|時|点|點|시 ")
 _SMALL = 12
 _AFTERNOON = regex.compile(
-    r"(?i)\b(?:p\.? ?m\b|in the (?:afternoon|evening)|noon|at night)|午後|下午|晚上|오후|오전|午前|上午|de la (?:tarde|noche)|du soir|après-midi|uhr|μ\.?μ|مساء|शाम|दोपहर|रात|вечера|дня|บ่าย|ทุ่ม|chiều|tối"
+    r"(?i)\b(?:p\.? ?m\b|in the (?:afternoon|evening)|noon|at night)|午後|下午|晚上|오후|오전|午前|上午|de la"
+    r" (?:tarde|noche)|du soir|après-midi|uhr|μ\.?μ|مساء|शाम|दोपहर|रात|вечера|дня|บ่าย|ทุ่ม|chiều|tối"
 )
 
 
@@ -89,8 +90,9 @@ def compare(
 ) -> Compared | None:
     """How the numbers of two texts go together; None where neither has any.
 
-    A repeated number needs to be said once only, and some need not be said with digits at all: translations rightly say «it» or «half» for
-    them. But where one side says a number that the other has not, such a number is the one that it stands for.
+    A repeated number needs to be said once only, and some need not be said with digits at all: translations rightly say
+    «it» or «half» for them. But where one side says a number that the other has not, such a number is the one that it
+    stands for.
     """
     left = mentions(source, source_language, bare=number_words(target_language) is None)
     right = mentions(target, target_language, bare=number_words(source_language) is None)
@@ -134,13 +136,25 @@ def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[
     missing: dict[str, None] = {}
     excused: dict[str, None] = {}
     for each in one.mentions:
-        if not each.values.isdisjoint(other.values) or (timed and each.hours and each.hours <= other.values) or (loose and _scaled(each, other.values)):  # fmt: skip
+        if (
+            not each.values.isdisjoint(other.values)
+            or (timed and each.hours and each.hours <= other.values)
+            or (loose and _scaled(each, other.values))
+        ):
             continue
         said = _otherwise(each, other.text, other.language, other.values, timed)
         if said is False:
             missing[each.text] = None
         # An article says 1, whatever it is there for.
-        elif said is None and not each.month and (each.small is None or each.small < 2 or not spelled(each.small, other.text, number_words(other.language))):  # fmt: skip
+        elif (
+            said is None
+            and not each.month
+            and (
+                each.small is None
+                or each.small < 2
+                or not spelled(each.small, other.text, number_words(other.language))
+            )
+        ):
             excused[each.text] = None
     return tuple(missing), tuple(excused)
 

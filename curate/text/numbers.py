@@ -1,7 +1,8 @@
-"""A number in a text is the set of values it may have: ``1.234`` is 1234 or 1.234, in any digits, with any separators, counted in thousands,
-myriads or lakhs.
+"""A number in a text is the set of values it may have: ``1.234`` is 1234 or 1.234, in any digits, with any separators,
+counted in thousands, myriads or lakhs.
 
-Number words and scales are data (``data/number_words.yaml``). Which numbers agree is the affair of :mod:`curate.text.number_match`.
+Number words and scales are data (``data/number_words.yaml``). Which numbers agree is the affair of
+:mod:`curate.text.number_match`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from curate.rows import languages
 NUMBER_WORDS = DataFile("curate.text", "data/number_words.yaml")
 # .5 is 0.5; the figures of m² and O₂ written on the line are no numbers.
 _SEPARATED = regex.compile(
-    r"(?<![0-9.,\p{L}])\.[0-9]+(?![0-9.])|(?<!\b[kcm]?m(?=[23]\b))(?<!\b[CH]?O(?=2\b))[0-9]+(?:(?:[.,'’٫٬·]|，(?=[0-9]{3}(?![0-9]))|[  \u00a0\u202f\u2009](?=[0-9]{3}(?![0-9])))[0-9]+)*"
+    r"(?<![0-9.,\p{L}])\.[0-9]+(?![0-9.])|(?<!\b[kcm]?m(?=[23]\b))(?<!\b[CH]?O(?=2\b))[0-9]+(?:(?:[.,'’٫٬·]|，"
+    r"(?=[0-9]{3}(?![0-9]))|[  \u00a0\u202f\u2009](?=[0-9]{3}(?![0-9])))[0-9]+)*"
 )
 _ALONE = regex.compile(r"[0-9]+")
-HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2, "叁": 3, "肆": 4, "伍": 5,
+HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2,
+"叁": 3, "肆": 4, "伍": 5,
                "陆": 6, "柒": 7, "捌": 8, "玖": 9, "廿": 20, "卅": 30}  # fmt: skip
 HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "拾": 10, "佰": 100, "仟": 1000}
 HAN_MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
@@ -178,8 +181,8 @@ def mentions(text: str, language: str = languages.UNKNOWN, bare: bool = False) -
     """Every number of a text that is written with digits or with two Han numerals or more, in order.
 
     Args:
-        bare: whether a number before a word for thousands or millions may also stand for itself, since what the other language says
-            for them is not known.
+        bare: whether a number before a word for thousands or millions may also stand for itself, since what the other
+            language says for them is not known.
     """
     known = number_words(language)
     plain = plain_digits(text)

@@ -1,4 +1,5 @@
-"""A protected span is a stretch of a text that is in no human language and must come out of every translation as it went in.
+"""A protected span is a stretch of a text that is in no human language and must come out of every translation as it
+went in.
 
 Spans are found once, on the source; whoever translates either never sees them (markers in their place) or is held to
 them afterwards (:func:`differences`). Blocks of program text are found line by line, with the same patterns as the
@@ -46,7 +47,7 @@ def has_term(text: str, term: str) -> bool:
     return _term(term).search(text) is not None
 
 
-# ---------------------------------------------------------------------------------------------------------------- markers
+# ------------------------------------------------------------------------------------------------------------- markers
 # Of 20 forms tried on real text this one survives the packaged neural models best: see docs/translate.md.
 MARKER = "%X{}"
 _MARKER = regex.compile(r"%\s?[Xx]\s?(\d+)")

@@ -1,7 +1,8 @@
 """What a text is made of, the same for every script: letters and their scripts, units, segments and countable units.
 
 Everything works on whole columns: splits are Rust regular expressions (linear time on any input), counts are table
-look-ups over code points. What is no language at all is taken out by :mod:`curate.text.masks`. No rule here splits at blanks and calls the result words without asking the script first.
+look-ups over code points. What is no language at all is taken out by :mod:`curate.text.masks`. No rule here splits at
+blanks and calls the result words without asking the script first.
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ from curate.rows import languages
 # Scripts written without blanks between words, and Hangul, whose blanks stand every two or three syllables: there a
 # character, not a word, is the unit of counting.
 UNSPACED = ("Han", "Hiragana", "Katakana", "Bopomofo", "Hangul", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Yi",
-            "Javanese", "Balinese", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Cuneiform", "Egyptian_Hieroglyphs")  # fmt: skip
-# How many Latin letters a letter of these scripts says as much as (translations of one text: Chinese needs about a third
+            "Javanese", "Balinese", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Cuneiform",
+            "Egyptian_Hieroglyphs")  # fmt: skip
+# How many Latin letters a letter of these scripts says as much as (translations of one text: Chinese needs about a
+# third
 # of the letters of English, Japanese and Korean about half, Ethiopic about half).
 _WEIGHTS = MappingProxyType(
-    {"Han": 3, "Hiragana": 2, "Katakana": 2, "Hangul": 2, "Ethiopic": 2, "Yi": 3, "Cuneiform": 3, "Egyptian_Hieroglyphs": 3,
+    {"Han": 3, "Hiragana": 2, "Katakana": 2, "Hangul": 2, "Ethiopic": 2, "Yi": 3, "Cuneiform": 3,
+    "Egyptian_Hieroglyphs": 3,
      "Canadian_Aboriginal": 2, "Vai": 2, "Cherokee": 2,
      # vowels of the Indic family are marks and are not counted as letters
-     **dict.fromkeys(("Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala",
+     **dict.fromkeys(("Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada",
+     "Malayalam", "Sinhala",
                       "Khmer", "Myanmar", "Tibetan", "Thaana"), 2)}
 )  # fmt: skip
 # One writing system each: a change inside is no change of script.
@@ -39,7 +44,8 @@ _BATCH = 2_000_000
 
 # Vowel signs and cantillation that most Arabic and Hebrew text leaves out, and the tatweel, which is a stretched line.
 _MARKS = r"[\x{0610}-\x{061A}\x{064B}-\x{065F}\x{0670}\x{06D6}-\x{06DC}\x{06DF}-\x{06E8}\x{06EA}-\x{06ED}\x{08D3}-\x{08FF}\x{0640}\x{0591}-\x{05BD}\x{05BF}\x{05C1}\x{05C2}\x{05C4}\x{05C5}\x{05C7}]"
-# Signs that are neither seen nor spoken. The joiners U+200C and U+200D are not among them: Persian and Indic spelling need them.
+# Signs that are neither seen nor spoken. The joiners U+200C and U+200D are not among them: Persian and Indic spelling
+# need them.
 INVISIBLE = r"[\x{00AD}\x{061C}\x{180E}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}\x{FFF9}-\x{FFFB}\x{E0000}-\x{E007F}]"
 _EMPTY = (
     r"^[\s\p{Z}\p{Cc}\p{Cf}\p{Variation_Selector}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{2800}\x{3164}\x{FFA0}]*$"
@@ -61,7 +67,7 @@ def graphemes(text: str) -> list[str]:
     return regex.findall(r"\X", text)
 
 
-# ---------------------------------------------------------------------------------------------------------------- letters
+# ------------------------------------------------------------------------------------------------------------- letters
 @cache
 def _all_letters() -> tuple[str, npt.NDArray[np.int64]]:
     everything = "".join(map(chr, (*range(0xD800), *range(0xE000, _CODE_POINTS))))
@@ -150,7 +156,8 @@ def letter_weights(
     Returns:
         ``letters``: the letters in each text, counted in Latin letters (a Han character counts 3, kana and Hangul 2);
         ``share``: the part (0 to 1) of them in the scripts of ``expected``, null where there are none or the script of
-        that language is not known. For Chinese the characters that only simplified or only traditional spelling has count too.
+        that language is not known. For Chinese the characters that only simplified or only traditional spelling has
+            count too.
     """
     counts = script_counts(texts) if counts is None else counts
     weighted = counts * _weights()[: counts.shape[1]]
@@ -173,8 +180,8 @@ def letter_weights(
 def writing(counts: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
     """The scripts that a tenth or more of each text's letters belong to, from its :func:`script_counts`.
 
-    Unicode names of scripts. Han letters are ``Han`` if there is no kana at all, ``Japanese`` if kana is a fifth or more
-    of them, and both between; kana is never named by itself.
+    Unicode names of scripts. Han letters are ``Han`` if there is no kana at all, ``Japanese`` if kana is a fifth or
+    more of them, and both between; kana is never named by itself.
     """
     names = ("", "", *languages.script_names())
     han, kana = _numbers(("Han",))[0], _numbers(("Hiragana", "Katakana"))
@@ -200,7 +207,8 @@ def writing(counts: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
 def chinese_variants() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Code points that only simplified, and that only traditional Chinese uses.
 
-    The national character sets are the lists: what GB 2312 (1980) has and Big5 has not is simplified, and the other way round.
+    The national character sets are the lists: what GB 2312 (1980) has and Big5 has not is simplified, and the other way
+    round.
     """
     sides = (np.zeros(_CODE_POINTS, bool), np.zeros(_CODE_POINTS, bool))
     for point in range(0x4E00, 0x9FA6):
@@ -221,7 +229,7 @@ def _variant_share(texts: pl.Series, *, traditional: bool) -> npt.NDArray[np.flo
     return np.concatenate(parts)
 
 
-# --------------------------------------------------------------------------------------------------------------- segments
+# ------------------------------------------------------------------------------------------------------------ segments
 # An ASCII stop ends a sentence only before a blank (3.14, e.g.com); the others always do.
 _ENDS = (r"([.!?…]+[\x22'”’»)\]]*)[\s\p{Z}]+", r"([。！？｡।॥።؟۔։᙮။៕៖༎᠃᠉]+[”’」』）】\x22']*)")
 _CLAUSES = (
@@ -259,7 +267,8 @@ def _runs() -> str:
 
 
 def segments(texts: pl.Series, least: float = 20.0) -> pl.DataFrame:
-    """The texts cut at sentence and clause marks and where the script changes: the pieces that are in one language each.
+    """The texts cut at sentence and clause marks and where the script changes: the pieces that are in one language
+    each.
 
     Neighbouring clauses of one sentence and script are joined until they hold about ``least`` letters.
 
@@ -303,7 +312,7 @@ def _leading_script(texts: pl.Series) -> pl.Series:
     return pl.Series("script", names[numbers].tolist(), dtype=pl.String)
 
 
-# ------------------------------------------------------------------------------------------------------------------ units
+# --------------------------------------------------------------------------------------------------------------- units
 @dataclass(frozen=True)
 class Units:
     """The countable units of many texts: words of spaced scripts, single characters of the others."""

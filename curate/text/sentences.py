@@ -50,7 +50,8 @@ _INITIAL = regex.compile(r"(?:\p{Lu}\p{M}*\.)*\p{Lu}\p{M}*")
 _ACRONYM = regex.compile(r"(?:\p{L}\p{M}*\.)+\p{L}\p{M}*")
 _NUMBER = regex.compile(r"\p{Nd}{1,2}")
 # "am 3. Mai": a number with a full stop is an ordinal there.
-_ORDINALS = frozenset({"de", "gsw", "lb", "nds", "da", "nb", "nn", "fo", "is", "fi", "et", "lv", "lt", "pl", "cs", "sk", "sl", "hr", "bs", "sr", "hu", "tr", "eu", "hsb", "dsb", "se"})  # fmt: skip
+_ORDINALS = frozenset({"de", "gsw", "lb", "nds", "da", "nb", "nn", "fo", "is", "fi", "et", "lv", "lt", "pl", "cs", "sk",
+"sl", "hr", "bs", "sr", "hu", "tr", "eu", "hsb", "dsb", "se"})  # fmt: skip
 _BY_BLANKS = frozenset({"Thai", "Laoo", "Lana", "Tavt", "Talu"})
 _PHRASE = 60
 # Full stops that are other languages' semicolons and colons.
@@ -168,12 +169,13 @@ def _abbreviated(text: str, dot: int, start: int, following: int, language: str)
     return bool(_ACRONYM.fullmatch(word)) and "." in word and not capital
 
 
-# ------------------------------------------------------------------------------------------------------------ long pieces
+# ------------------------------------------------------------------------------------------------------- long pieces
 _CLAUSE = regex.compile(r"[,;:–—](?=[\s\p{Z}])|[，、；：،؛၊፣፤፥·]|(?<=[\p{L}\p{M}])(?=[\s\p{Z}][(\[«“])")
 
 
 def chop(text: str, longest: int, keep: Sequence[Interval] = ()) -> list[Sentence]:
-    """A sentence in pieces of at most ``longest`` characters: cut after a clause, else at a blank, else between characters.
+    """A sentence in pieces of at most ``longest`` characters: cut after a clause, else at a blank, else between
+    characters.
 
     Never inside a user-perceived character, nor inside a stretch of ``keep`` (which may make a piece longer).
     """
@@ -225,7 +227,7 @@ def _character(text: str, start: int, high: int, keep: Sequence[Interval]) -> in
     return last if last > start else high
 
 
-# ----------------------------------------------------------------------------------------------------------------- joining
+# ------------------------------------------------------------------------------------------------------------- joining
 _CJK = frozenset({"Hans", "Hant", "Hani", "Jpan", "Hira", "Kana", "Bopo"})
 _UNSPACED_ENDS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}。！？，、；：」』）】”’…]$")
 _CLOSED = regex.compile(r"[.!?…,;:。！？।॥؟۔።።།，、；：][\x22'”’»」』）)\]*_]*$")
@@ -234,8 +236,8 @@ _CLOSED = regex.compile(r"[.!?…,;:。！？।॥؟۔።።།，、；：][\x
 def between(gap: str, before: str, after: str, source: str, target: str) -> str:
     """What stands between two translated sentences where ``gap`` stood between the originals.
 
-    A line break, a tab, or several blanks stay. One blank goes where the target writes none (Chinese, Japanese), and comes
-    where the source wrote none and the target does.
+    A line break, a tab, or several blanks stay. One blank goes where the target writes none (Chinese, Japanese), and
+    comes where the source wrote none and the target does.
     """
     if not before or not after or (gap and gap not in (" ", "\u00a0", "\u3000")):
         return gap

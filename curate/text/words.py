@@ -26,7 +26,8 @@ which is of no language."""
 Span = tuple[int, int, int]
 """Begin, end (code points) and kind."""
 
-# Hangul counts by syllables elsewhere, but its words stand between blanks; Tibetan syllables end in a mark of their own.
+# Hangul counts by syllables elsewhere, but its words stand between blanks; Tibetan syllables end in a mark of their
+# own.
 _RUNNING = tuple(name for name in UNSPACED if name not in ("Hangul", "Tibetan"))
 _OWN = "".join(rf"\p{{Script={name}}}" for name in _RUNNING)
 _IN_RUN = rf"[[{_OWN}]&&[\p{{L}}\p{{M}}\p{{Nl}}]]ー々〆〇\u3099\u309A\uFF70"
@@ -59,7 +60,8 @@ _UNWRITTEN = regex.compile(
 )
 _DOTTED = frozenset({"tr", "az", "crh", "gag", "tt-Latn", "kk-Latn"})
 _TURKIC = str.maketrans({"I": "ı", "İ": "i"})
-# No word ends before, and none begins after, these: vowels that Thai and Lao write behind or before their consonant, and
+# No word ends before, and none begins after, these: vowels that Thai and Lao write behind or before their consonant,
+# and
 # the signs that stack Khmer and Burmese consonants.
 _NOT_BEFORE = frozenset("ะาำๅๆฯະາຳໆຯ")
 _NOT_AFTER = frozenset("เแโใไເແໂໃໄ\u17d2\u1039")
@@ -202,7 +204,8 @@ def is_run(text: str) -> bool:
 
 
 def tokens(text: str, language: str = languages.UNKNOWN, lexicon: Lexicon | None = None) -> list[Span]:
-    """The words of a text, runs cut by the lexicon; a piece that it does not know keeps the kind ``RUN``, a known one is a ``WORD``.
+    """The words of a text, runs cut by the lexicon; a piece that it does not know keeps the kind ``RUN``, a known one
+    is a ``WORD``.
 
     Without a lexicon runs are cut into user-perceived characters.
     """

@@ -1,8 +1,9 @@
-"""The k nearest texts of the other side, both ways at once: exactly, block by block, or by a navigable graph where that would take hours.
+"""The k nearest texts of the other side, both ways at once: exactly, block by block, or by a navigable graph where that
+would take hours.
 
-Exact search multiplies blocks of vectors and keeps the best k of each row and of each column; vectors may lie on disk, and
-what is held in memory is one block and the neighbours found. Approximate search is faiss' HNSW (Malkov and Yashunin 2018),
-built by one thread so that equal vectors give an equal graph.
+Exact search multiplies blocks of vectors and keeps the best k of each row and of each column; vectors may lie on disk,
+and what is held in memory is one block and the neighbours found. Approximate search is faiss' HNSW (Malkov and Yashunin
+2018), built by one thread so that equal vectors give an equal graph.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def choose(left: int, right: int) -> str:
     return "approximate" if left * right > _MANY else "exact"
 
 
-# ------------------------------------------------------------------------------------------------------------------ exact
+# --------------------------------------------------------------------------------------------------------------- exact
 class _Best:
     """The best k so far of every row; ties go to the lower place, so the order of work does not show."""
 
@@ -144,7 +145,7 @@ def _one_thread_each() -> AbstractContextManager[object]:
     return limits
 
 
-# ------------------------------------------------------------------------------------------------------------ approximate
+# --------------------------------------------------------------------------------------------------------- approximate
 def approximate(
     left: Vectors,
     right: Vectors,
@@ -153,7 +154,8 @@ def approximate(
     threads: int = 1,
     done: Callable[[float], None] | None = None,
 ) -> tuple[Nearest, Nearest]:
-    """Nearly the k nearest, as :func:`exact` gives them; a graph over each side takes about 2.4 GB a million vectors of 512.
+    """Nearly the k nearest, as :func:`exact` gives them; a graph over each side takes about 2.4 GB a million vectors of
+    512.
 
     Raises:
         StepError: faiss is not installed.

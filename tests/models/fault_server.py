@@ -1,8 +1,8 @@
 """An OpenAI-compatible server on loopback that misbehaves on order and writes down every call it gets.
 
-In a test: ``with FaultServer(script) as server``, where ``script(body, times)`` says what the ``times``-th call with that very
-body is answered. As a program (``python fault_server.py [SECONDS]``) it answers at once, prints its address, and tells at
-``/calls`` how often each prompt was asked.
+In a test: ``with FaultServer(script) as server``, where ``script(body, times)`` says what the ``times``-th call with
+that very body is answered. As a program (``python fault_server.py [SECONDS]``) it answers at once, prints its address,
+and tells at ``/calls`` how often each prompt was asked.
 """
 
 from __future__ import annotations

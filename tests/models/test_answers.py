@@ -37,7 +37,12 @@ def test_any_number_of_keys_is_looked_up(tmp_path):
     assert len(cache.get(str(number).encode() for number in range(5_000))) == 3_000
 
 
-@given(st.recursive(st.none() | st.integers(-(2**53), 2**53) | st.text(st.characters()), lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.integers(-(2**53), 2**53) | st.text(st.characters()),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+    )
+)
 def test_equal_questions_have_equal_keys(question):
     assert question_key(question) == question_key(question)
     assert question_key(question) != question_key([question])

@@ -1,4 +1,6 @@
-"""The driver with real processes of the test's own, modes of a tree of the test's own, and Apertium itself where there is one."""
+"""The driver with real processes of the test's own, modes of a tree of the test's own, and Apertium itself where there
+is one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from curate.models.translation.apertium import Apertium, _Engine
 from curate.models.translation.apertium_pipeline import Pipeline, PipelineError, escape, unescape
 from curate.models.translation.base import SentenceTranslator
 
-# A stage that answers NUL by NUL, as Apertium's programs do with -z: letters are raised, "die" ends it, "hang" stops it.
+# A stage that answers NUL by NUL, as Apertium's programs do with -z: letters are raised, "die" ends it, "hang" stops
+# it.
 STAGE = """#!{python}
 import os, sys, time
 assert sys.argv[1] == "-z", sys.argv
@@ -152,7 +155,7 @@ def test_escaping_is_undone(text: str) -> None:
     assert "\0" not in escape(text)
 
 
-# -------------------------------------------------------------------------------------------------------- a tree of our own
+# ------------------------------------------------------------------------------------------------- a tree of our own
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A tree as ``dpkg -x`` leaves it, with one program that makes one letter of another."""
@@ -248,7 +251,7 @@ def test_a_program_that_never_works_stops_the_build(tree: Path) -> None:
         load(tree).translate([f"die {number} x" for number in "abcdef"], "en", "es")
 
 
-# -------------------------------------------------------------------------------------------------------------- Apertium
+# ------------------------------------------------------------------------------------------------------------ Apertium
 def _real() -> Apertium | None:
     for path in (os.environ.get("CURATE_APERTIUM"), None):
         model = Apertium(path=Path(path) if path else None)
@@ -278,8 +281,14 @@ HOSTILE = (
     "...",
     "{a} <b> @c #d *e /f",
 )
-SENTENCES = {"en": "The house is red.", "es": "La casa es roja.", "pt": "A casa é vermelha.", "ca": "La casa és vermella.", "fr": "La maison est rouge.",
-             "it": "La casa è rossa."}  # fmt: skip
+SENTENCES = {
+    "en": "The house is red.",
+    "es": "La casa es roja.",
+    "pt": "A casa é vermelha.",
+    "ca": "La casa és vermella.",
+    "fr": "La maison est rouge.",
+    "it": "La casa è rossa.",
+}
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_another_pair_is_refused_with_what_there_is(translator: SentenceTranslat
         translator.translate(["x"], "en", "es")
 
 
-# ------------------------------------------------------------------------------------------------------------------ folders
+# ------------------------------------------------------------------------------------------------------------- folders
 def _copy(tmp_path: Path, *without: str) -> Path:
     folder = tmp_path / "model"
     shutil.copytree(_packaged()["en", "pt"].path, folder, ignore=shutil.ignore_patterns(*without))

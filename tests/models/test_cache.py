@@ -72,8 +72,9 @@ def test_another_model_has_another_file(tmp_path: Path) -> None:
     encoder(toy, tmp_path, model="acme/toy@2").encode(["a"])
     assert toy.asked == [["a"], ["a"]]
     assert [file.identity["model"] for file in statistics(tmp_path)] in (
-        ["acme/toy@1", "acme/toy@2"], ["acme/toy@2", "acme/toy@1"],
-    )  # fmt: skip
+        ["acme/toy@1", "acme/toy@2"],
+        ["acme/toy@2", "acme/toy@1"],
+    )
 
 
 def test_rounding_costs_less_than_a_ten_thousandth_of_a_cosine() -> None:

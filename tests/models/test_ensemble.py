@@ -137,7 +137,7 @@ def voters(*says: dict[str, Any], known: Sequence[tuple[str, ...]] = (), **given
     return LanguageIdEnsemble(members=tuple(models), **given).with_models(models).load(cache=None, threads=1)
 
 
-# ---------------------------------------------------------------------------------------------------------------- the real
+# ---------------------------------------------------------------------------------------------------------- the real
 def test_it_names_languages_in_all_scripts(vote: Voters) -> None:
     assert isinstance(vote, LanguageIdentifier)
     found = vote.identify(list(GOLDEN.values()))
@@ -200,7 +200,7 @@ def test_with_a_choice_of_languages_two_words_do(vote: Voters) -> None:
     assert few.identify([GOLDEN["th"]]).languages == [[]]
 
 
-# ---------------------------------------------------------------------------------------------------------------- weighing
+# ------------------------------------------------------------------------------------------------------------ weighing
 def test_a_script_of_one_language_decides_without_asking() -> None:
     held = voters({}, {})
     assert held.identify([GOLDEN["th"], GOLDEN["ko"]]).languages == [["th"], ["ko"]]
@@ -244,7 +244,7 @@ def test_telling_words_speak_for_a_language() -> None:
     assert voters(said, said).identify([text]).languages == [["nn"]]
 
 
-# --------------------------------------------------------------------------------------------------------------- agreement
+# ----------------------------------------------------------------------------------------------------------- agreement
 def test_agreement_is_of_all_that_know_the_language() -> None:
     first = {"a b": (("de", 0.9), ("en", 0.1)), "c d": (("de", 0.9),), "e f": (("nn", 0.7),)}
     second = {"a b": (("de", 0.6), ("da", 0.4)), "c d": (("en", 0.9),), "e f": (("da", 0.9),)}
@@ -262,7 +262,7 @@ def test_who_does_not_know_a_language_is_not_asked_about_it() -> None:
     assert voters(*said, known=known, mode="agreement", quorum=3).identify(["x y"]).languages == [["sw"]]
 
 
-# ---------------------------------------------------------------------------------------------------------------- identity
+# ------------------------------------------------------------------------------------------------------------ identity
 def test_it_is_its_members_and_its_data() -> None:
     one, two = Scripting(name="one", says={}), Scripting(name="two", says={})
     held = LanguageIdEnsemble(members=("a", "b")).with_models({"a": one, "b": two, "c": one})
@@ -279,7 +279,8 @@ def test_it_is_its_members_and_its_data() -> None:
 def test_weights_of_one_s_own_count_by_content(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(
-        '{"weights": {"languages": ["de", "en"], "usual": {"w": 1.0, "s": 0, "c": 0}, "temperature": {"default": [0, 0]}}}',
+        '{"weights": {"languages": ["de", "en"], "usual": {"w": 1.0, "s": 0, "c": 0}, "temperature": {"default": [0,'
+        " 0]}}}",
         encoding="utf-8",
     )
     members = {"m": Scripting(name="m", says={"a b": (("de", 0.8), ("en", 0.2))})}
@@ -321,7 +322,7 @@ class _NoIdentifier(Scripting):
         return object()
 
 
-# -------------------------------------------------------------------------------------------------------------------- data
+# ---------------------------------------------------------------------------------------------------------------- data
 def test_the_data_name_registered_languages() -> None:
     for group in data.groups():
         assert languages.normalize(group.tag) == group.tag

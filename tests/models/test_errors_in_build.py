@@ -1,4 +1,6 @@
-"""What goes wrong with a model server reaches whoever calls ``curate.build`` as a class of its own, also out of a worker process."""
+"""What goes wrong with a model server reaches whoever calls ``curate.build`` as a class of its own, also out of a
+worker process.
+"""
 
 from __future__ import annotations
 

@@ -110,11 +110,21 @@ def test_labels_with_scripts_are_taken_at_their_word() -> None:
 @pytest.mark.parametrize(
     ("label", "tags"),
     [
-        ("arb_Arab", ["ar"]), ("cmn_Hani", ["zh"]), ("zho_Hant", ["zh-Hant"]), ("yue_Hani", ["yue"]), ("kor_Hang", ["ko"]), ("srp_Latn", ["sr-Latn"]),
-        ("als_Latn", ["sq"]), ("swh_Latn", ["sw"]), ("azj_Cyrl", ["az-Cyrl"]), ("hin_Latn", ["hi-Latn"]), ("other", ["und"]),
-        ("tam_Tamil", ["und"]), ("zxx_Zzzz", ["und"]),
+        ("arb_Arab", ["ar"]),
+        ("cmn_Hani", ["zh"]),
+        ("zho_Hant", ["zh-Hant"]),
+        ("yue_Hani", ["yue"]),
+        ("kor_Hang", ["ko"]),
+        ("srp_Latn", ["sr-Latn"]),
+        ("als_Latn", ["sq"]),
+        ("swh_Latn", ["sw"]),
+        ("azj_Cyrl", ["az-Cyrl"]),
+        ("hin_Latn", ["hi-Latn"]),
+        ("other", ["und"]),
+        ("tam_Tamil", ["und"]),
+        ("zxx_Zzzz", ["und"]),
     ],
-)  # fmt: skip
+)
 def test_labels_of_glotlid_openlid_indiclid_and_lid_176_are_known(label: str, tags: list[str]) -> None:
     assert _identifier((0.9, f"__label__{label}")).identify(["漢字 abc"]).languages == [tags]
 

@@ -26,7 +26,7 @@ TEXTS = {
     "ja": "港の灯りがなぜ消えたのか、だれも知らなかった。",
     "zh": "没有人知道港口的灯为什么熄灭了。",
     "tr": "Limandaki lambanın neden söndüğünü kimse bilmiyordu.",
-}  # fmt: skip
+}
 
 
 def _model(name: str) -> WheelIdentifier:
@@ -122,11 +122,24 @@ def test_scores_become_shares() -> None:
 
 def test_labels_are_mapped_by_the_language_module() -> None:
     assert [tag_of(label) for label in ("iw", "no", "cmn", "bh", "zxx", "tlh", "nonsense!", "fil", "tl")] == [
-        "he", "nb", "zh", "bho", "und", "und", "und", "fil", "fil",
-    ]  # fmt: skip
+        "he",
+        "nb",
+        "zh",
+        "bho",
+        "und",
+        "und",
+        "und",
+        "fil",
+        "fil",
+    ]
     assert in_script("sr", "Latin") == "sr-Latn"
     assert find_scripts(["abc", "абв", "漢字文章", "漢字の文", "", "12"]) == [
-        ("Latin", False), ("Cyrillic", False), ("Han", True), ("Han", False), ("Latin", False), ("Latin", False),
-    ]  # fmt: skip
+        ("Latin", False),
+        ("Cyrillic", False),
+        ("Han", True),
+        ("Han", False),
+        ("Latin", False),
+        ("Latin", False),
+    ]
     assert read_line("BREAKING\n NEWS") == "breaking news"
     assert read_line("A\tline") == "A line"

@@ -138,8 +138,12 @@ def test_it_answers_and_known_answers_start_no_server(model, smollm2):
 
 
 def test_json_keeps_to_its_schema(model):
-    schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "integer", "minimum": 1, "maximum": 3}},
-              "required": ["colour", "n"], "additionalProperties": False}  # fmt: skip
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "integer", "minimum": 1, "maximum": 3}},
+        "required": ["colour", "n"],
+        "additionalProperties": False,
+    }
     (answer,) = model.generate(
         [ask("A colour and a number in JSON, please.", sampling=Sampling(max_tokens=60), schema=schema)]
     )
@@ -215,7 +219,7 @@ def test_only_who_has_the_key_is_served(model):
     assert caught.value.code == 401
 
 
-# ------------------------------------------------------------------------------------------------------------ the server
+# -------------------------------------------------------------------------------------------------------- the server
 def test_a_server_that_dies_is_told_and_started_anew(smollm2):
     model = LlamaCpp(path=smollm2, context=256, slots=1, threads=1).load(cache=None, threads=1)
     try:

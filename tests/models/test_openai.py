@@ -72,8 +72,21 @@ def test_the_key_travels_to_workers_and_shows_nowhere():
 
 def test_where_and_how_patiently_is_no_part_of_what_the_model_is():
     one = OpenAI(url="http://a", model="m", revision="1")
-    other = OpenAI(url="http://b/v1", model="m", revision="1", api_key=KEY, concurrency=3, timeout=5, retries=0, served_as="x",
-                   price={"input": 1, "output": 2}, headers={"a": "b"}, logprobs=True, context_length=100, max_failed=1)  # fmt: skip
+    other = OpenAI(
+        url="http://b/v1",
+        model="m",
+        revision="1",
+        api_key=KEY,
+        concurrency=3,
+        timeout=5,
+        retries=0,
+        served_as="x",
+        price={"input": 1, "output": 2},
+        headers={"a": "b"},
+        logprobs=True,
+        context_length=100,
+        max_failed=1,
+    )
     assert (
         one.model_identity() == other.model_identity() == {"use": "openai", "version": OpenAI.version, "model": "m@1"}
     )
@@ -92,9 +105,20 @@ def test_where_and_how_patiently_is_no_part_of_what_the_model_is():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"extra_body": {"messages": []}}, {"extra_body": {"stream": True}}, {"headers": {"a\r\nb": "c"}}, {"headers": {"a": "b\nc"}}, {"api_key": "one\ntwo"},
-     {"structured": "xml"}, {"concurrency": 0}, {"timeout": 0}, {"price": {"input": -1}}, {"languages": ["notalanguage!"]}, {"key": "x"}],
-)  # fmt: skip
+    [
+        {"extra_body": {"messages": []}},
+        {"extra_body": {"stream": True}},
+        {"headers": {"a\r\nb": "c"}},
+        {"headers": {"a": "b\nc"}},
+        {"api_key": "one\ntwo"},
+        {"structured": "xml"},
+        {"concurrency": 0},
+        {"timeout": 0},
+        {"price": {"input": -1}},
+        {"languages": ["notalanguage!"]},
+        {"key": "x"},
+    ],
+)
 def test_senseless_parameters_are_refused(wrong):
     with pytest.raises(ValidationError):
         OpenAI(url="http://a", model="m", **wrong)
@@ -234,7 +258,7 @@ def test_prompt_logprobs_are_asked_of_the_completions_endpoint_with_the_servers_
         assert model.generate([request])[0].cached
 
 
-# ------------------------------------------------------------------------------------------------- what is kept, and how
+# --------------------------------------------------------------------------------------------- what is kept, and how
 def test_an_edited_reader_reads_again_without_asking(tmp_path):
     with FaultServer(lambda body, times: Reply('<think>hm</think>{"a": 1}')) as server:
         first = load(server, tmp_path).generate([ask("x", schema=SCHEMA)])[0]
@@ -319,7 +343,7 @@ def test_a_killed_run_asks_again_only_what_was_under_way(tmp_path):
     assert cached == before - len(repeated)
 
 
-# ------------------------------------------------------------------------------------------------------------ the budget
+# -------------------------------------------------------------------------------------------------------- the budget
 class Purse:
     """A ledger of calls, tokens and money."""
 

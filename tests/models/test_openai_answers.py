@@ -1,4 +1,6 @@
-"""What servers answer that is no plain answer: told for what it is, never taken for one, and asked again where that may help."""
+"""What servers answer that is no plain answer: told for what it is, never taken for one, and asked again where that may
+help.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,7 @@ def test_failures_are_told_apart_by_name(reply, error, hurry):
         assert answer.problem.startswith("the context is too long: HTTP ")
 
 
-# --------------------------------------------------------------------------------------------------- bodies that are no JSON
+# ------------------------------------------------------------------------------------------- bodies that are no JSON
 def test_a_stream_of_events_is_named(hurry):
     stream = Reply(
         headers={"Content-Type": "text/event-stream"},
@@ -151,7 +153,7 @@ def test_an_html_page_is_named(kind, hurry):
     assert (answer.finish, answer.transient, calls) == ("failed", True, 3)
 
 
-# ------------------------------------------------------------------------------------------------------------------- endings
+# ------------------------------------------------------------------------------------------------------------- endings
 @pytest.mark.parametrize("reason", ["", "eos2", "DONE", "<|im_end|>", None])
 def test_an_unusual_end_of_a_whole_answer_is_a_remark(reason, tmp_path):
     answer, _ = one(Reply("Ja, das stimmt.", finish=reason), tmp_path)
@@ -190,7 +192,7 @@ def test_a_tool_call_is_no_answer(finish):
     assert (answer.finish, answer.transient) == ("failed", False) and "calls a tool (farbe)" in answer.problem
 
 
-# ------------------------------------------------------------------------------------------------------------- whose answer
+# ------------------------------------------------------------------------------------------------------ whose answer
 @pytest.mark.parametrize(
     ("told", "served"),
     [("other/tiny.Q2_K.gguf", "other/tiny.Q2_K.gguf"), ("m-2026-01-01", ""), ("/srv/models/m.gguf", "")],
@@ -206,7 +208,7 @@ def test_the_name_by_which_a_server_knows_a_model_is_no_other_model():
     assert one(Reply(model="m"), served_as="served-name")[0].served == ""
 
 
-# ----------------------------------------------------------------------------------------------------------------- thoughts
+# ------------------------------------------------------------------------------------------------------------ thoughts
 @pytest.mark.parametrize(
     "reply",
     [
@@ -247,7 +249,7 @@ def test_json_with_marks_in_its_texts_stays_whole():
     assert answer.value == {"a": "<think>x</think>y"} and answer.reasoning == "[1]"
 
 
-# -------------------------------------------------------------------------------------------------------------- temperature
+# --------------------------------------------------------------------------------------------------------- temperature
 def test_a_model_that_refuses_a_temperature_is_sent_none(tmp_path):
     def script(body, times):
         return (
@@ -274,7 +276,7 @@ def test_no_temperature_is_another_question_and_another_model(tmp_path):
         assert "seed" in server.calls[1] or "seed" in server.calls[2], "without a temperature answers are drawn"
 
 
-# ------------------------------------------------------------------------------------------------------------------- memory
+# -------------------------------------------------------------------------------------------------------------- memory
 def test_an_endless_body_is_left_before_it_fills_the_memory(hurry):
     with FaultServer(lambda body, times: Reply(endless=True)) as server:
         answers = load(server, retries=5).generate([ask(str(n), sampling=Sampling(max_tokens=100)) for n in range(4)])
@@ -304,7 +306,7 @@ def test_many_tokens_and_log_probabilities_need_more():
     assert answer.text == text
 
 
-# ------------------------------------------------------------------------------------------------------------------ proxies
+# ------------------------------------------------------------------------------------------------------------- proxies
 @pytest.mark.parametrize(
     "proxy", ["socks5://user:geheim99@127.0.0.1:9", "socks4://127.0.0.1:9", "odd://user:geheim99@127.0.0.1:9"]
 )

@@ -1,4 +1,6 @@
-"""Whatever a server does, each question ends: in an answer, in a failure of its own, or in the end of the line; and soon."""
+"""Whatever a server does, each question ends: in an answer, in a failure of its own, or in the end of the line; and
+soon.
+"""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required"
 
 
 def chat(content, finish="stop", **more):
-    return {"choices": [{"message": {"role": "assistant", "content": content, **more}, "finish_reason": finish}],
-            "usage": {"prompt_tokens": 7, "completion_tokens": 3}}  # fmt: skip
+    return {
+        "choices": [{"message": {"role": "assistant", "content": content, **more}, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3},
+    }
 
 
 def read(raw, request=None, manner=VLLM):
@@ -48,8 +50,17 @@ def test_the_plain_body_is_the_protocol_and_nothing_more():
 
 
 def test_every_sampling_parameter_goes_by_the_name_its_server_knows():
-    sampling = Sampling(temperature=0.7, top_p=0.9, top_k=40, min_p=0.05, max_tokens=5, stop=("\n",), presence_penalty=0.1,
-                        frequency_penalty=0.2, repetition_penalty=1.1)  # fmt: skip
+    sampling = Sampling(
+        temperature=0.7,
+        top_p=0.9,
+        top_k=40,
+        min_p=0.05,
+        max_tokens=5,
+        stop=("\n",),
+        presence_penalty=0.1,
+        frequency_penalty=0.2,
+        repetition_penalty=1.1,
+    )
     request = Request(HELLO, sampling)
     vllm = dict(question_of(request, VLLM).body)
     llamacpp = dict(question_of(request, Manner("m", dialect="llamacpp")).body)
@@ -103,7 +114,10 @@ def test_the_key_is_all_that_is_asked_but_the_servers_name_for_the_model():
 
 def test_a_schema_is_asked_for_in_the_way_the_catalog_says():
     request = Request((("system", "s"), ("user", "u")), schema=SCHEMA)
-    formats = {way: question_of(request, Manner("m", structured=way)).body for way in ("json_schema", "json_object", "prompt", "none")}  # fmt: skip
+    formats = {
+        way: question_of(request, Manner("m", structured=way)).body
+        for way in ("json_schema", "json_object", "prompt", "none")
+    }
     assert formats["json_schema"]["response_format"]["json_schema"]["schema"] == SCHEMA
     assert formats["json_object"]["response_format"] == {"type": "json_object"}
     assert "response_format" not in formats["prompt"] and "response_format" not in formats["none"]
@@ -224,8 +238,16 @@ def test_thoughts_stay_where_the_catalog_says_so():
 def test_logprobs_of_both_forms():
     request = Request(HELLO, top_logprobs=2)
     raw = chat("Yes")
-    raw["choices"][0]["logprobs"] = {"content": [{"token": "Yes", "logprob": -0.1, "top_logprobs": [
-        {"token": "No", "logprob": -3.0}, {"token": "Yes", "logprob": -0.1}]}, {"token": "", "logprob": None}]}  # fmt: skip
+    raw["choices"][0]["logprobs"] = {
+        "content": [
+            {
+                "token": "Yes",
+                "logprob": -0.1,
+                "top_logprobs": [{"token": "No", "logprob": -3.0}, {"token": "Yes", "logprob": -0.1}],
+            },
+            {"token": "", "logprob": None},
+        ]
+    }
     first, second = read(raw, request).logprobs
     assert first.top == (("Yes", -0.1), ("No", -3.0))
     assert second.logprob == LEAST_LOGPROB
@@ -240,19 +262,52 @@ def test_logprobs_of_both_forms():
 
 @pytest.mark.parametrize(
     "raw",
-    [None, [], "x", 5, {}, {"choices": []}, {"choices": [5]}, {"choices": [{}]}, {"choices": [{"message": "x"}]},
-     {"choices": [{"message": {"content": 5}}]}, {"choices": [{"message": {"content": "x"}, "finish_reason": 3}]},
-     {"choices": [{"message": {"content": "x"}, "finish_reason": "abort"}]}, {"choices": [{"message": {"content": "x"}}], "usage": 3}],
-)  # fmt: skip
+    [
+        None,
+        [],
+        "x",
+        5,
+        {},
+        {"choices": []},
+        {"choices": [5]},
+        {"choices": [{}]},
+        {"choices": [{"message": "x"}]},
+        {"choices": [{"message": {"content": 5}}]},
+        {"choices": [{"message": {"content": "x"}, "finish_reason": 3}]},
+        {"choices": [{"message": {"content": "x"}, "finish_reason": "abort"}]},
+        {"choices": [{"message": {"content": "x"}}], "usage": 3},
+    ],
+)
 def test_other_shapes_are_malformed(raw):
     with pytest.raises(MalformedAnswer):
         check_shape("chat", raw)
 
 
-LOOSE = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-                     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(
-                         ["choices", "message", "content", "finish_reason", "usage", "logprobs", "text", "top_logprobs", "token", "prompt_tokens"]),
-                         inner, max_size=4), max_leaves=15)  # fmt: skip
+LOOSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "choices",
+                    "message",
+                    "content",
+                    "finish_reason",
+                    "usage",
+                    "logprobs",
+                    "text",
+                    "top_logprobs",
+                    "token",
+                    "prompt_tokens",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=15,
+)
 
 
 @given(LOOSE, LOOSE, LOOSE)
@@ -270,8 +325,13 @@ def test_prompt_logprobs_are_those_of_the_last_turn():
     request = Request((("user", "Say"), ("assistant", "a cat")), prompt_logprobs=True)
     question = question_of(request, VLLM)
     assert question.kind == "score"
-    choice = {"text": "", "logprobs": {"tokens": ["<s>", "Say", "\n", "a", " cat", "!"],
-              "token_logprobs": [None, -1.0, -2.0, -3.0, -4.0, -5.0]}}  # fmt: skip
+    choice = {
+        "text": "",
+        "logprobs": {
+            "tokens": ["<s>", "Say", "\n", "a", " cat", "!"],
+            "token_logprobs": [None, -1.0, -2.0, -3.0, -4.0, -5.0],
+        },
+    }
     raw = {"scored": {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}, "start": 3}
     answer = parse(question, raw, request, VLLM)
     assert [(one.token, one.logprob) for one in answer.logprobs] == [("a", -3.0), (" cat", -4.0)]

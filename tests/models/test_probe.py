@@ -65,8 +65,16 @@ def answers(structured='{"colour": "red", "number": 3}', logprobs=True):
         if "prompt" in body:
             tokens = [chr(token) for token in body["prompt"]]
             values = [None, *[-1.0] * (len(tokens) - 1)]
-            return Reply("", choice={"logprobs": {"tokens": ["The sun" if one == "T" else one for one in tokens], "token_logprobs": values}},
-                         usage={"prompt_tokens": len(tokens), "completion_tokens": 0})  # fmt: skip
+            return Reply(
+                "",
+                choice={
+                    "logprobs": {
+                        "tokens": ["The sun" if one == "T" else one for one in tokens],
+                        "token_logprobs": values,
+                    }
+                },
+                usage={"prompt_tokens": len(tokens), "completion_tokens": 0},
+            )
         if "response_format" in body:
             return Reply(structured)
         told = {"content": [{"token": "Y", "logprob": -0.1, "top_logprobs": [{"token": "Y", "logprob": -0.1}]}]}
@@ -101,7 +109,12 @@ def test_one_that_fails_keeps_no_other_from_being_tried():
             tell=told.append,
         )
     assert [(one.model, one.check, one.ok) for one in findings] == [
-        ("bad", "load", True), ("bad", "answer", False), ("worse", "load", False), ("lid", "load", True), ("lid", "identify", True)]  # fmt: skip
+        ("bad", "load", True),
+        ("bad", "answer", False),
+        ("worse", "load", False),
+        ("lid", "load", True),
+        ("lid", "identify", True),
+    ]
     assert "refuses the key" in findings[1].message and findings == told
 
 

@@ -1,4 +1,6 @@
-"""Reward models: what stands for one, what it says without its packages, and the real library with a tiny random network."""
+"""Reward models: what stands for one, what it says without its packages, and the real library with a tiny random
+network.
+"""
 
 from __future__ import annotations
 
@@ -78,12 +80,27 @@ def save(
     raw = Tokenizer(models.WordLevel({name: at for at, name in enumerate(names)}, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     raw.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-                                                     **({"pad_token": "[PAD]"} if pad else {}), model_max_length=64, padding_side="left")  # fmt: skip
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        **({"pad_token": "[PAD]"} if pad else {}),
+        model_max_length=64,
+        padding_side="left",
+    )
     tokenizer.chat_template = template
     torch.manual_seed(3)
-    size = {"vocab_size": len(names), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-            "max_position_embeddings": 64, "num_labels": labels, "pad_token_id": None}  # fmt: skip
+    size = {
+        "vocab_size": len(names),
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 64,
+        "num_labels": labels,
+        "pad_token_id": None,
+    }
     if kind == "bert":
         network = transformers.BertForSequenceClassification(transformers.BertConfig(**{**size, "pad_token_id": 0}))
     else:

@@ -144,7 +144,7 @@ def test_problems_of_a_hop_are_told_with_the_hop_and_done_counts_once() -> None:
     assert sum(told) == 2
 
 
-# ---------------------------------------------------------------------------------------------------------------- identity
+# ------------------------------------------------------------------------------------------------------------ identity
 def _bound(through: dict[str, Model], **more: Any) -> Route:
     return Route(through=tuple(through), **more).with_models({"another": NEURAL, **through})
 
@@ -201,10 +201,15 @@ def test_what_does_not_translate_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({"through": ()}, "at least 1"), ({"through": ("a", "a")}, "twice"), ({"through": ("bergamot",), "edges": {"bergamo": {}}}, "bergamot"),
-     ({"through": ("a",), "edges": {"a": {"english": {}}}}, "arrow"), ({"through": ("a",), "max_hops": 9}, "less than"),
-     ({"through": ("a",), "edges": {"a": {"en-pt": {"quality": 2}}}}, "less than")],
-)  # fmt: skip
+    [
+        ({"through": ()}, "at least 1"),
+        ({"through": ("a", "a")}, "twice"),
+        ({"through": ("bergamot",), "edges": {"bergamo": {}}}, "bergamot"),
+        ({"through": ("a",), "edges": {"a": {"english": {}}}}, "arrow"),
+        ({"through": ("a",), "max_hops": 9}, "less than"),
+        ({"through": ("a",), "edges": {"a": {"en-pt": {"quality": 2}}}}, "less than"),
+    ],
+)
 def test_parameters_are_checked(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Route(**given)
@@ -238,7 +243,7 @@ def test_no_other_way_is_better(ways: list[tuple[str, str]], qualities: list[flo
                 assert (quality_of(found) if prefer == "quality" else cost_of(found)) == pytest.approx(best)
 
 
-# ------------------------------------------------------------------------------------------------------- what is shipped
+# --------------------------------------------------------------------------------------------------- what is shipped
 def test_the_shipped_figures_are_sound_and_choose_portuguese_on_the_way_to_spanish() -> None:
     for pairs in shipped().values():
         for values in pairs.values():

@@ -90,9 +90,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(raw)
     torch.manual_seed(7)
     config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
         max_position_embeddings=64,
-    )  # fmt: skip
+    )
     BertModel(config).save_pretrained(raw)
     transformer = Transformer(str(raw))
     SentenceTransformer(modules=[transformer, Pooling(16)]).save(str(folder))

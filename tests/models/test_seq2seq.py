@@ -35,13 +35,32 @@ HOSTILE = [
 ]
 
 
-# ------------------------------------------------------------------------------------------------------- families and codes
+# ------------------------------------------------------------------------------------------------ families and codes
 @pytest.mark.parametrize(
     ("token", "tag"),
-    [("swh_Latn", "sw"), ("zho_Hant", "zh-Hant"), ("ary_Arab", "ary"), ("kas_Deva", "ks-Deva"), ("__sw__", "sw"), ("__no__", "nb"), ("__tl__", "fil"),
-     ("__ns__", "nso"), ("<2sw>", "sw"), ("<2zh_Latn>", "zh-Latn"), (">>swh<<", "sw"), (">>cmn_Hans<<", "zh"), (">>pob<<", "pt-BR"), ("sw_KE", "sw"),
-     ("zh_CN", "zh"), ("es_XX", "es"), ("</s>", None), ("▁house", None), ("<2qx>", None), ("madeupword1", None)],
-)  # fmt: skip
+    [
+        ("swh_Latn", "sw"),
+        ("zho_Hant", "zh-Hant"),
+        ("ary_Arab", "ary"),
+        ("kas_Deva", "ks-Deva"),
+        ("__sw__", "sw"),
+        ("__no__", "nb"),
+        ("__tl__", "fil"),
+        ("__ns__", "nso"),
+        ("<2sw>", "sw"),
+        ("<2zh_Latn>", "zh-Latn"),
+        (">>swh<<", "sw"),
+        (">>cmn_Hans<<", "zh"),
+        (">>pob<<", "pt-BR"),
+        ("sw_KE", "sw"),
+        ("zh_CN", "zh"),
+        ("es_XX", "es"),
+        ("</s>", None),
+        ("▁house", None),
+        ("<2qx>", None),
+        ("madeupword1", None),
+    ],
+)
 def test_a_language_token_of_any_family_is_read(token: str, tag: str | None) -> None:
     assert languages.from_translator(token) == tag
 
@@ -115,7 +134,7 @@ def test_parameters_are_checked() -> None:
         Seq2Seq(model="a/b", beam_size=0)
 
 
-# ------------------------------------------------------------------------------------------------------------ CTranslate2
+# --------------------------------------------------------------------------------------------------------- CTranslate2
 @pytest.fixture(scope="module")
 def ct2(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     pytest.importorskip("ctranslate2")
@@ -146,8 +165,14 @@ def test_every_family_translates_in_order_whatever_it_is_given(ct2: dict[str, Pa
 
 
 @pytest.mark.parametrize(
-    ("family", "first", "last"), [("nllb", "eng_Latn", "</s>"), ("m2m100", "__en__", "</s>"), ("madlad", "<2sw>", "</s>"), ("opus", ">>swh<<", "</s>")]
-)  # fmt: skip
+    ("family", "first", "last"),
+    [
+        ("nllb", "eng_Latn", "</s>"),
+        ("m2m100", "__en__", "</s>"),
+        ("madlad", "<2sw>", "</s>"),
+        ("opus", ">>swh<<", "</s>"),
+    ],
+)
 def test_a_sentence_is_written_as_its_family_wants_it_and_cannot_give_orders(
     ct2: dict[str, Path], family: str, first: str, last: str
 ) -> None:
@@ -256,7 +281,7 @@ def test_a_folder_without_vocabulary_says_where_to_give_one(ct2: dict[str, Path]
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- transformers
+# -------------------------------------------------------------------------------------------------------- transformers
 @pytest.fixture(scope="module")
 def hf(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     pytest.importorskip("torch")

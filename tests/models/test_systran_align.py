@@ -25,8 +25,18 @@ WORDS = {
     "and": "y",
     "white": "blanco",
 }
-ENGLISH = ["the cat sleeps", "the dog eats", "the cat eats here", "the dog sleeps here", "the white cat sleeps and the dog eats",
-           "the cat and the dog", "the white dog", "the dog and the white cat", "here sleeps the cat", "the white cat eats"]  # fmt: skip
+ENGLISH = [
+    "the cat sleeps",
+    "the dog eats",
+    "the cat eats here",
+    "the dog sleeps here",
+    "the white cat sleeps and the dog eats",
+    "the cat and the dog",
+    "the white dog",
+    "the dog and the white cat",
+    "here sleeps the cat",
+    "the white cat eats",
+]
 LEFT = [line.split() for line in ENGLISH] * 6
 RIGHT = [[WORDS[word] for word in line] for line in LEFT]
 
@@ -119,7 +129,7 @@ def test_ten_thousand_pairs_do_not_take_long() -> None:
     assert time.process_time() - start < 20
 
 
-# ----------------------------------------------------------------------------------------------------------------- symmetry
+# ------------------------------------------------------------------------------------------------------------ symmetry
 LINKS = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=16)
 ORDER = ("intersection", "grow-diag", "grow-diag-final-and", "grow-diag-final", "union")
 

@@ -57,8 +57,13 @@ def test_letters_are_counted_by_script() -> None:
     counts, names = count_scripts(["Hallo мир 12", "नमस्ते", "漢字とカナ", "", "Ｗｉｄｅ", "😀\ud800"])
     found = [{names[i]: int(n) for i, n in enumerate(row) if n and i} for row in counts]
     assert found == [
-        {"Latin": 5, "Cyrillic": 3}, {"Devanagari": 4}, {"Han": 2, "Hiragana": 1, "Katakana": 2}, {}, {"Latin": 4}, {},
-    ]  # fmt: skip
+        {"Latin": 5, "Cyrillic": 3},
+        {"Devanagari": 4},
+        {"Han": 2, "Hiragana": 1, "Katakana": 2},
+        {},
+        {"Latin": 4},
+        {},
+    ]
 
 
 def test_pieces_are_averaged_by_length_and_blank_texts_are_zero() -> None:

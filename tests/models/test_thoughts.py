@@ -1,4 +1,6 @@
-"""What a model thinks aloud never passes for its answer, whatever marks it stands between; what only looks like a mark stays."""
+"""What a model thinks aloud never passes for its answer, whatever marks it stands between; what only looks like a mark
+stays.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ def test_thoughts_are_taken_off_wherever_they_stand(opening, closing):
         ("<|channel|>analysis<|message|>T<|end|><|start|>assistant<|channel|>final<|message|>A<|return|>", "A"),
         ("T<|end|><|start|>assistant<|channel|>final<|message|>A", "A"),
         (
-            "<|channel|>commentary to=f <|constrain|>json<|message|>T<|call|><|start|>assistant<|channel|>final<|message|>A",
+            (
+                "<|channel|>commentary to=f"
+                " <|constrain|>json<|message|>T<|call|><|start|>assistant<|channel|>final<|message|>A"
+            ),
             "A",
         ),
         ("<|channel|>analysis<|message|>T", ""),

@@ -36,11 +36,12 @@ def build(engine: Shouting, folder: Path | None = None, **more: object) -> Sente
     return SentenceTranslator(
         engine,
         name="shouting",
-        pairs=more.pop("pairs", None) or Pairs([("en", "de"), ("de", "fr"), ("ja", "en"), ("en", "ja"), ("en", "pt-BR"), ("en", "pt")]),
+        pairs=more.pop("pairs", None)
+        or Pairs([("en", "de"), ("de", "fr"), ("ja", "en"), ("en", "ja"), ("en", "pt-BR"), ("en", "pt")]),
         revision=more.pop("revision", lambda source, target: f"shout-{source}-{target}@1"),
         cache=AnswerCache(folder, "shout", {"use": "shout"}),
         **{"longest": 40, **more},
-    )  # fmt: skip
+    )
 
 
 def test_it_is_a_translator() -> None:
@@ -175,7 +176,7 @@ def test_any_text_is_safe_and_a_sentence_never_touches_its_neighbours(texts: lis
         assert translated.count("\n") == text.count("\n")
 
 
-# ---------------------------------------------------------------------------------------------------------------- spelling
+# ------------------------------------------------------------------------------------------------------------ spelling
 @pytest.fixture
 def plain() -> Spelling:
     """A vocabulary of ASCII and a few small letters."""
@@ -212,11 +213,17 @@ def test_runs_together_are_the_text_and_what_is_spelt_is_covered(text: str) -> N
             assert plain.spell(run)[0].isascii()
 
 
-# ------------------------------------------------------------------------------------------------------------------- pairs
+# --------------------------------------------------------------------------------------------------------------- pairs
 @pytest.mark.parametrize(
     ("text", "pair"),
-    [("en-pt", ("en", "pt")), ("zh-Hant-en", ("zh-Hant", "en")), ("pt-BR→es", ("pt-BR", "es")), ("pt_BR -> es", ("pt-BR", "es")), ("eng>spa", ("en", "es"))],
-)  # fmt: skip
+    [
+        ("en-pt", ("en", "pt")),
+        ("zh-Hant-en", ("zh-Hant", "en")),
+        ("pt-BR→es", ("pt-BR", "es")),
+        ("pt_BR -> es", ("pt-BR", "es")),
+        ("eng>spa", ("en", "es")),
+    ],
+)
 def test_a_pair_is_read(text: str, pair: tuple[str, str]) -> None:
     assert parse_pair(text) == pair
 

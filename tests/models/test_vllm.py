@@ -1,5 +1,5 @@
-"""``use: vllm`` in a catalog: what identifies the model, what cannot be said, and what is read from an answer. No engine here:
-see tests/vllm."""
+"""``use: vllm`` in a catalog: what identifies the model, what cannot be said, and what is read from an answer. No
+engine here: see tests/vllm."""
 
 from __future__ import annotations
 
@@ -54,19 +54,33 @@ def test_a_hub_model_counts_by_its_commit():
 def test_what_says_how_to_work_changes_no_identity(folder):
     plain = Vllm(path=folder).model_identity()
     moved = Vllm(
-        path=folder, tensor_parallel_size=4, gpu_memory_utilization=0.5, max_num_seqs=7, enforce_eager=True, separate_process=True,
+        path=folder,
+        tensor_parallel_size=4,
+        gpu_memory_utilization=0.5,
+        max_num_seqs=7,
+        enforce_eager=True,
+        separate_process=True,
         options={"max_num_batched_tokens": 4096, "enable_prefix_caching": False, "download_dir": "/elsewhere"},
-    )  # fmt: skip
+    )
     assert moved.model_identity() == plain
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"dtype": "bfloat16"}, {"quantization": "fp8"}, {"max_model_len": 64}, {"chat_template": "{{ messages }}"}, {"seed": 1},
-     {"chat_template_kwargs": {"enable_thinking": False}}, {"options": {"kv_cache_dtype": "fp8"}}, {"batch_invariant": True},
-     {"reasoning": "keep"}, {"options": {"something_new": 1}}],
+    [
+        {"dtype": "bfloat16"},
+        {"quantization": "fp8"},
+        {"max_model_len": 64},
+        {"chat_template": "{{ messages }}"},
+        {"seed": 1},
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        {"options": {"kv_cache_dtype": "fp8"}},
+        {"batch_invariant": True},
+        {"reasoning": "keep"},
+        {"options": {"something_new": 1}},
+    ],
     ids=lambda changed: next(iter(changed)),
-)  # fmt: skip
+)
 def test_what_may_change_answers_changes_identity(folder, changed):
     assert Vllm(path=folder, **changed).model_identity() != Vllm(path=folder).model_identity()
 
@@ -85,19 +99,21 @@ def test_a_template_counts_by_its_text(folder, tmp_path):
 # ------------------------------------------------------------------------------------------------------------- mistakes
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({}, "give 'model'"),
-     ({"model": "a/b", "options": {"trust_remote_code": True}}, "run code"),
-     ({"model": "a/b", "options": {"worker_cls": "os.system"}}, "run code"),
-     ({"model": "a/b", "options": {"dtype": "float16"}}, "parameter of its own"),
-     ({"model": "a/b", "options": {"hf_token": "x"}}, "HF_TOKEN"),
-     ({"model": "a/b", "options": {"--max-num-batched-tokens": 1}}, "write 'max_num_batched_tokens'"),
-     ({"model": "a/b", "options": {"distributed_executor_backend": "my.Executor"}}, "mp, ray or uni"),
-     ({"model": "a/b", "options": {"tokenizer_mode": "mistral"}}, "auto or hf"),
-     ({"path": "/a", "revision": "main"}, "belongs to a model on the Hub"),
-     ({"model": "a/b", "trust_remote_code": True}, "Extra inputs"),
-     ({"model": "a/b", "tensor_parallel_size": 0}, "greater than or equal to 1"),
-     ({"model": "a/b", "gpu_memory_utilization": 1.5}, "less than or equal to 1")],
-)  # fmt: skip
+    [
+        ({}, "give 'model'"),
+        ({"model": "a/b", "options": {"trust_remote_code": True}}, "run code"),
+        ({"model": "a/b", "options": {"worker_cls": "os.system"}}, "run code"),
+        ({"model": "a/b", "options": {"dtype": "float16"}}, "parameter of its own"),
+        ({"model": "a/b", "options": {"hf_token": "x"}}, "HF_TOKEN"),
+        ({"model": "a/b", "options": {"--max-num-batched-tokens": 1}}, "write 'max_num_batched_tokens'"),
+        ({"model": "a/b", "options": {"distributed_executor_backend": "my.Executor"}}, "mp, ray or uni"),
+        ({"model": "a/b", "options": {"tokenizer_mode": "mistral"}}, "auto or hf"),
+        ({"path": "/a", "revision": "main"}, "belongs to a model on the Hub"),
+        ({"model": "a/b", "trust_remote_code": True}, "Extra inputs"),
+        ({"model": "a/b", "tensor_parallel_size": 0}, "greater than or equal to 1"),
+        ({"model": "a/b", "gpu_memory_utilization": 1.5}, "less than or equal to 1"),
+    ],
+)
 def test_mistakes_are_told_when_the_catalog_is_read(given, said):
     with pytest.raises(ValidationError, match=said):
         Vllm(**given)
@@ -125,7 +141,7 @@ def test_it_serves_the_whole_build_alone(folder):
     assert Vllm(path=folder).exclusive
 
 
-# --------------------------------------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------------------------------------- answers
 def test_thoughts_are_told_apart_unless_they_are_to_be_kept():
     text = "<think>\nhm\n</think>\n\n42"
     split = read(raw(text), ASKED, split=True, cached=False)
@@ -154,18 +170,39 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 SCHEMAS = st.recursive(
-    st.sampled_from([True, {"type": "string"}, {"type": "integer", "minimum": 0}, {"enum": ["a", 1]}, {"const": None}, {"uniqueItems": True},
-                     {"not": {"type": "string"}}, {"pattern": "^a"}, {"minProperties": 1}]),
+    st.sampled_from(
+        [
+            True,
+            {"type": "string"},
+            {"type": "integer", "minimum": 0},
+            {"enum": ["a", 1]},
+            {"const": None},
+            {"uniqueItems": True},
+            {"not": {"type": "string"}},
+            {"pattern": "^a"},
+            {"minProperties": 1},
+        ]
+    ),
     lambda inner: st.one_of(
         st.builds(lambda one: {"type": "array", "items": one, "uniqueItems": True}, inner),
         st.builds(lambda one, other: {"anyOf": [one, other]}, inner, inner),
-        st.builds(lambda one, other: {"allOf": [one, other], "additionalProperties": False, "properties": {"a": one}}, inner, inner),
-        st.builds(lambda one: {"type": "object", "properties": {"a": one}, "additionalProperties": False, "required": ["a"]}, inner),
-        st.builds(lambda one: {"patternProperties": {"^x": one}, "additionalProperties": False, "properties": {"b": one}}, inner),
+        st.builds(
+            lambda one, other: {"allOf": [one, other], "additionalProperties": False, "properties": {"a": one}},
+            inner,
+            inner,
+        ),
+        st.builds(
+            lambda one: {"type": "object", "properties": {"a": one}, "additionalProperties": False, "required": ["a"]},
+            inner,
+        ),
+        st.builds(
+            lambda one: {"patternProperties": {"^x": one}, "additionalProperties": False, "properties": {"b": one}},
+            inner,
+        ),
         st.builds(lambda one: {"if": one, "then": {"type": "integer"}, "prefixItems": [one]}, inner),
     ),
     max_leaves=4,
-)  # fmt: skip
+)
 
 
 @given(SCHEMAS, VALUES)
@@ -175,5 +212,14 @@ def test_a_loosened_schema_allows_all_that_the_schema_allows(schema, value):
 
 
 def test_a_loosened_schema_keeps_what_a_grammar_can_say():
-    schema = {"type": "object", "properties": {"pattern": {"type": "string", "pattern": "a", "format": "date"}}, "required": ["pattern"], "minProperties": 1}  # fmt: skip
-    assert loosened(schema) == {"type": "object", "properties": {"pattern": {"type": "string"}}, "required": ["pattern"]}  # fmt: skip
+    schema = {
+        "type": "object",
+        "properties": {"pattern": {"type": "string", "pattern": "a", "format": "date"}},
+        "required": ["pattern"],
+        "minProperties": 1,
+    }
+    assert loosened(schema) == {
+        "type": "object",
+        "properties": {"pattern": {"type": "string"}},
+        "required": ["pattern"],
+    }

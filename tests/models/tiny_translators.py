@@ -1,4 +1,6 @@
-"""Tiny random encoder-decoder models, as transformers saves them and as CTranslate2 reads them, made without any download."""
+"""Tiny random encoder-decoder models, as transformers saves them and as CTranslate2 reads them, made without any
+download.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,16 @@ def pieces(folder: Path, name: str, *, family: str, symbols: tuple[str, ...] = (
     corpus.write_text("\n".join(TEXT * 30))
     ids = {"unk_id": 1, "eos_id": 0, "bos_id": -1} if family == "opus" else {"unk_id": 0, "bos_id": 1, "eos_id": 2}
     sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus), model_prefix=str(folder / "made"), vocab_size=130, hard_vocab_limit=False, minloglevel=2, pad_id=-1,
-        user_defined_symbols=list(symbols), character_coverage=1.0, **ids,
-    )  # fmt: skip
+        input=str(corpus),
+        model_prefix=str(folder / "made"),
+        vocab_size=130,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        pad_id=-1,
+        user_defined_symbols=list(symbols),
+        character_coverage=1.0,
+        **ids,
+    )
     (folder / "made.model").rename(folder / name)
     (folder / "made.vocab").unlink()
     corpus.unlink()
@@ -61,7 +70,7 @@ def vocabulary_of(folder: Path, family: str) -> list[str]:
     return tokens
 
 
-# ------------------------------------------------------------------------------------------------------------ CTranslate2
+# --------------------------------------------------------------------------------------------------------- CTranslate2
 def converted(folder: Path, family: str, *, ends: bool = True, seed: int = 3) -> Path:
     """A random model as CTranslate2 reads it.
 
@@ -123,7 +132,7 @@ def converted(folder: Path, family: str, *, ends: bool = True, seed: int = 3) ->
     return folder
 
 
-# ----------------------------------------------------------------------------------------------------------- transformers
+# -------------------------------------------------------------------------------------------------------- transformers
 def saved(folder: Path, family: str) -> Path:
     """A random model as transformers saves it."""
     import torch
@@ -140,9 +149,16 @@ def saved(folder: Path, family: str) -> Path:
     folder.mkdir()
     vocabulary_of(folder, family)
     common: dict[str, Any] = {
-        "d_model": DIMENSIONS, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": HEADS, "decoder_attention_heads": HEADS,
-        "encoder_ffn_dim": INNER, "decoder_ffn_dim": INNER, "max_position_embeddings": 128, "forced_eos_token_id": None,
-    }  # fmt: skip
+        "d_model": DIMENSIONS,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": HEADS,
+        "decoder_attention_heads": HEADS,
+        "encoder_ffn_dim": INNER,
+        "decoder_ffn_dim": INNER,
+        "max_position_embeddings": 128,
+        "forced_eos_token_id": None,
+    }
     config: Any
     if family == "opus":
         config, network = MarianConfig(**common), MarianMTModel

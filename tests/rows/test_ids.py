@@ -16,19 +16,42 @@ MESSAGES = st.lists(
     st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXT}), max_size=4
 )
 LINEAGE = st.fixed_dictionaries(
-    {"source": TEXT, "source_id": TEXT, "license": TEXT, "parents": st.lists(TEXT, max_size=2),
-     "makers": st.lists(st.fixed_dictionaries(dict.fromkeys(("step", "model", "prompt_hash", "key"), TEXT)), max_size=2)}
-)  # fmt: skip
-VALUES = {"messages": MESSAGES, "prompt": MESSAGES, "chosen": MESSAGES, "rejected": MESSAGES, "completion": MESSAGES, "label": st.booleans(),
-          "source_language": st.sampled_from(["en", "sw"]), "source": TEXT, "target": TEXT, "text": TEXT}  # fmt: skip
+    {
+        "source": TEXT,
+        "source_id": TEXT,
+        "license": TEXT,
+        "parents": st.lists(TEXT, max_size=2),
+        "makers": st.lists(
+            st.fixed_dictionaries(dict.fromkeys(("step", "model", "prompt_hash", "key"), TEXT)), max_size=2
+        ),
+    }
+)
+VALUES = {
+    "messages": MESSAGES,
+    "prompt": MESSAGES,
+    "chosen": MESSAGES,
+    "rejected": MESSAGES,
+    "completion": MESSAGES,
+    "label": st.booleans(),
+    "source_language": st.sampled_from(["en", "sw"]),
+    "source": TEXT,
+    "target": TEXT,
+    "text": TEXT,
+}
 
 
 def rows(kind: Kind) -> st.SearchStrategy[list[dict]]:
     fields = {name: VALUES[name] for name in payload(kind)}
     scores = st.lists(st.fixed_dictionaries({"name": TEXT, "value": st.floats(allow_nan=False)}), max_size=2)
     attributes = st.lists(st.fixed_dictionaries({"name": TEXT, "value": TEXT}), max_size=2)
-    fields |= {"id": st.just(""), "language": st.sampled_from(["en", "ar", "zh-Hant"]), "group_id": TEXT, "scores": scores, "attributes": attributes,
-               "lineage": LINEAGE}  # fmt: skip
+    fields |= {
+        "id": st.just(""),
+        "language": st.sampled_from(["en", "ar", "zh-Hant"]),
+        "group_id": TEXT,
+        "scores": scores,
+        "attributes": attributes,
+        "lineage": LINEAGE,
+    }
     return st.lists(st.fixed_dictionaries(fields), max_size=6)
 
 
@@ -65,9 +88,21 @@ def test_digests_do_not_see_chunks_slices_or_files(tmp_path_factory, given_rows,
 
 
 def base(**change) -> pa.Table:
-    row = {"id": "", "text": "habari", "language": "sw", "group_id": "g", "scores": [{"name": "a", "value": 0.5}], "attributes": [],
-           "lineage": {"source": "s", "source_id": "f:1", "license": "mit", "parents": [],
-                       "makers": [{"step": "m", "model": "x@1", "prompt_hash": "", "key": "k"}]}}  # fmt: skip
+    row = {
+        "id": "",
+        "text": "habari",
+        "language": "sw",
+        "group_id": "g",
+        "scores": [{"name": "a", "value": 0.5}],
+        "attributes": [],
+        "lineage": {
+            "source": "s",
+            "source_id": "f:1",
+            "license": "mit",
+            "parents": [],
+            "makers": [{"step": "m", "model": "x@1", "prompt_hash": "", "key": "k"}],
+        },
+    }
     row.update(change)
     return with_ids(Kind.DOCUMENT, pa.Table.from_pylist([row], schema(Kind.DOCUMENT)))
 
@@ -75,8 +110,16 @@ def base(**change) -> pa.Table:
 def test_everything_a_step_can_read_moves_the_digest_and_places_and_keys_do_not():
     first = content_digest(base())
     lineage = base()["lineage"][0].as_py()
-    for change in ({"text": "Habari"}, {"language": "en"}, {"group_id": "h"}, {"scores": []}, {"scores": [{"name": "a", "value": 0.25}]},
-                   {"attributes": [{"name": "n", "value": "v"}]}, {"lineage": {**lineage, "license": "cc0"}}, {"lineage": {**lineage, "parents": ["p"]}}):  # fmt: skip
+    for change in (
+        {"text": "Habari"},
+        {"language": "en"},
+        {"group_id": "h"},
+        {"scores": []},
+        {"scores": [{"name": "a", "value": 0.25}]},
+        {"attributes": [{"name": "n", "value": "v"}]},
+        {"lineage": {**lineage, "license": "cc0"}},
+        {"lineage": {**lineage, "parents": ["p"]}},
+    ):
         assert content_digest(base(**change)) != first, change
     moved = {"lineage": {**lineage, "source_id": "f:2"}}
     assert content_digest(base(**moved)) == first
@@ -102,8 +145,14 @@ def test_datasets_and_duckdb_read_every_kind(tmp_path):
 
     for kind in Kind:
         path = tmp_path / f"{kind}.parquet"
-        item = {"id": "", "language": "sw", "group_id": "", "scores": [{"name": "a", "value": 1.0}], "attributes": [],
-                "lineage": {"source": "s", "source_id": "1", "license": "mit", "parents": [], "makers": []}}  # fmt: skip
+        item = {
+            "id": "",
+            "language": "sw",
+            "group_id": "",
+            "scores": [{"name": "a", "value": 1.0}],
+            "attributes": [],
+            "lineage": {"source": "s", "source_id": "1", "license": "mit", "parents": [], "makers": []},
+        }
         examples = {"messages": [{"role": "user", "content": "سلام"}], "label": True, "source_language": "en"}
         item |= {
             name: examples.get(name, examples["messages"] if pa.types.is_list(dtype) else "neno")

@@ -12,13 +12,40 @@ from curate.rows.languages import InvalidLanguage, accepts, flores, from_fasttex
 @pytest.mark.parametrize(
     ("code", "tag"),
     [
-        ("en", "en"), ("EN-us", "en-US"), ("eng", "en"), ("eng_Latn", "en"), ("zho_Hans", "zh"), ("cmn_Hani", "zh"), ("zho_Hant", "zh-Hant"),
-        ("zh-TW", "zh-Hant"), ("zh-CN", "zh-CN"), ("arb_Arab", "ar"), ("swh", "sw"), ("npi_Deva", "ne"), ("hin_Latn", "hi-Latn"), ("hi-Deva", "hi"),
-        ("srp_Cyrl", "sr"), ("sr-Latn", "sr-Latn"), ("nob", "nb"), ("no", "nb"), ("iw", "he"), ("ekk_Latn", "et"), ("prs_Arab", "fa-AF"),
-        ("yue_Hant", "yue"), ("pt_BR", "pt-BR"), ("jpn_Jpan", "ja"), ("tl", "fil"), ("uzn_Cyrl", "uz-Cyrl"), ("kas_Deva", "ks-Deva"), ("und", "und"),
-        ("taq_Tfng", "taq-Tfng"), ("ydd_Hebr", "yi"), ("lvs", "lv"), ("__label__deu_Latn", "de"),
+        ("en", "en"),
+        ("EN-us", "en-US"),
+        ("eng", "en"),
+        ("eng_Latn", "en"),
+        ("zho_Hans", "zh"),
+        ("cmn_Hani", "zh"),
+        ("zho_Hant", "zh-Hant"),
+        ("zh-TW", "zh-Hant"),
+        ("zh-CN", "zh-CN"),
+        ("arb_Arab", "ar"),
+        ("swh", "sw"),
+        ("npi_Deva", "ne"),
+        ("hin_Latn", "hi-Latn"),
+        ("hi-Deva", "hi"),
+        ("srp_Cyrl", "sr"),
+        ("sr-Latn", "sr-Latn"),
+        ("nob", "nb"),
+        ("no", "nb"),
+        ("iw", "he"),
+        ("ekk_Latn", "et"),
+        ("prs_Arab", "fa-AF"),
+        ("yue_Hant", "yue"),
+        ("pt_BR", "pt-BR"),
+        ("jpn_Jpan", "ja"),
+        ("tl", "fil"),
+        ("uzn_Cyrl", "uz-Cyrl"),
+        ("kas_Deva", "ks-Deva"),
+        ("und", "und"),
+        ("taq_Tfng", "taq-Tfng"),
+        ("ydd_Hebr", "yi"),
+        ("lvs", "lv"),
+        ("__label__deu_Latn", "de"),
     ],
-)  # fmt: skip
+)
 def test_one_language_has_one_tag(code, tag):
     assert normalize(code) == tag
     assert normalize(tag) == tag
@@ -49,7 +76,16 @@ def test_lid_176_labels_that_mean_something_else_in_iso():
 
 def test_scripts_and_codes_out():
     assert [script(tag) for tag in ("sw", "hi-Latn", "zh", "zh-Hant", "ja", "ko", "sr", "ur", "und")] == [
-        "Latn", "Latn", "Hans", "Hant", "Jpan", "Kore", "Cyrl", "Arab", "Zyyy"]  # fmt: skip
+        "Latn",
+        "Latn",
+        "Hans",
+        "Hant",
+        "Jpan",
+        "Kore",
+        "Cyrl",
+        "Arab",
+        "Zyyy",
+    ]
     assert letters("und") == ()
     assert letters("ja") == ("Han", "Hiragana", "Katakana") and letters("am") == ("Ethiopic",)
     assert [flores(tag) for tag in ("sw", "zh", "zh-Hant", "ar", "hi-Latn")] == [
@@ -62,8 +98,21 @@ def test_scripts_and_codes_out():
     assert [iso639_3(tag) for tag in ("sw", "zh", "de", "yue", "fa-AF")] == ["swh", "cmn", "deu", "yue", "prs"]
 
 
-@pytest.mark.parametrize(("expected", "found", "same"), [
-    ("pt-BR", "pt", True), ("zh-Hant", "zh", True), ("zh", "zh-Hant", False), ("hi", "hi-Latn", False), ("nb", "nn", True), ("hr", "sr", True),
-    ("hr", "sr-Latn", True), ("id", "ms", False), ("sw", "en", False), ("zh", "yue", False), ("sr", "sr-Latn", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("expected", "found", "same"),
+    [
+        ("pt-BR", "pt", True),
+        ("zh-Hant", "zh", True),
+        ("zh", "zh-Hant", False),
+        ("hi", "hi-Latn", False),
+        ("nb", "nn", True),
+        ("hr", "sr", True),
+        ("hr", "sr-Latn", True),
+        ("id", "ms", False),
+        ("sw", "en", False),
+        ("zh", "yue", False),
+        ("sr", "sr-Latn", False),
+    ],
+)
 def test_what_counts_as_the_expected_language(expected, found, same):
     assert accepts(expected, found) is same

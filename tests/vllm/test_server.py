@@ -12,10 +12,13 @@ from curate.steps.models import Sampling
 
 PERSON = {
     "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 0, "maximum": 120}},
+    "properties": {
+        "name": {"type": "string", "maxLength": 20},
+        "age": {"type": "integer", "minimum": 0, "maximum": 120},
+    },
     "required": ["name", "age"],
     "additionalProperties": False,
-}  # fmt: skip
+}
 SHORT = Sampling(max_tokens=10)
 ASKED = [
     "user: What is the capital of France?",
@@ -61,7 +64,10 @@ def test_what_was_answered_is_not_asked_again(remote, server):
 
 
 def test_answers_keep_to_a_schema(remote):
-    asked = [ask("user: Invent a person.", schema=PERSON, sampling=Sampling(max_tokens=60, temperature=1.0), sample=number) for number in range(3)]  # fmt: skip
+    asked = [
+        ask("user: Invent a person.", schema=PERSON, sampling=Sampling(max_tokens=60, temperature=1.0), sample=number)
+        for number in range(3)
+    ]
     for answer in remote.generate(asked):
         assert answer.finish == "stop" and answer.value == json.loads(answer.text)
         assert set(answer.value) == {"name", "age"}
@@ -70,7 +76,9 @@ def test_answers_keep_to_a_schema(remote):
 def test_probabilities_are_the_same_on_both_ways(remote, fresh):
     asked = ask(ASKED[0], sampling=SHORT, top_logprobs=3)
     (there,), (here,) = remote.generate([asked]), fresh.generate([asked])
-    assert [one.token for one in there.logprobs if one.token] == [one.token for one in here.logprobs][: len(there.logprobs)]  # fmt: skip
+    assert [one.token for one in there.logprobs if one.token] == [one.token for one in here.logprobs][
+        : len(there.logprobs)
+    ]
     for far, near in zip(there.logprobs, here.logprobs, strict=True):
         assert far.logprob == pytest.approx(near.logprob, abs=2e-3)
         assert [value for _, value in far.top] == pytest.approx([value for _, value in near.top], abs=2e-3)

@@ -1,8 +1,9 @@
-"""``simalign``: words go together whose vectors in a multilingual language model are near; nothing is learned, so one pair is enough.
+"""``simalign``: words go together whose vectors in a multilingual language model are near; nothing is learned, so one
+pair is enough.
 
-The method of Jalili Sabet et al. (2020, SimAlign): contextual vectors of one layer, cosines of all subwords of both sides,
-links by mutual best (``argmax``), repeated (``itermax``), or by the best matching (``match``). Needs the extra ``torch``.
-Code from the Hub is never run.
+The method of Jalili Sabet et al. (2020, SimAlign): contextual vectors of one layer, cosines of all subwords of both
+sides, links by mutual best (``argmax``), repeated (``itermax``), or by the best matching (``match``). Needs the extra
+``torch``. Code from the Hub is never run.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ class SimAlign(OnDevice, Weights):
     summary: ClassVar[str] = "word aligner by contextual vectors of a multilingual model (SimAlign); learns nothing"
 
     model: Annotated[str, Field(min_length=1)]
-    """A local folder with a transformers model (it counts by its files' contents), or ``organisation/name`` on the Hub, such as
-    ``google-bert/bert-base-multilingual-cased``."""
+    """A local folder with a transformers model (it counts by its files' contents), or ``organisation/name`` on the Hub,
+    such as ``google-bert/bert-base-multilingual-cased``."""
     revision: str | None = None
     """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
     method: Literal["argmax", "itermax", "match"] = "argmax"
-    """``argmax``: links that are best from both sides, the most precise; ``itermax``: the same again for what is left, up to
-    ``rounds`` times; ``match``: the matching with the greatest sum, the most complete."""
+    """``argmax``: links that are best from both sides, the most precise; ``itermax``: the same again for what is left,
+    up to ``rounds`` times; ``match``: the matching with the greatest sum, the most complete."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 2
     """Rounds of ``itermax``."""
     layer: Annotated[int, Field(ge=0)] = 8
@@ -117,8 +118,14 @@ class _ByVectors:
         made: list[tuple[Grid, list[int]]] = [(np.zeros((0, 1)), []) for _ in lists]
         if not full:
             return made
-        encoded = self.tokenizer([lists[place] for place in full], is_split_into_words=True, padding=True, truncation=True,
-                                 max_length=self.longest, return_tensors="pt")  # fmt: skip
+        encoded = self.tokenizer(
+            [lists[place] for place in full],
+            is_split_into_words=True,
+            padding=True,
+            truncation=True,
+            max_length=self.longest,
+            return_tensors="pt",
+        )
         with torch.inference_mode():
             states = self.network(**encoded.to(self.device), output_hidden_states=True).hidden_states[self.given.layer]
         array = states.float().cpu().numpy().astype(np.float64)

@@ -1,8 +1,10 @@
-"""``systran-align``: words of the two sides of a pair that go together, learned from the very pairs that are to be aligned.
+"""``systran-align``: words of the two sides of a pair that go together, learned from the very pairs that are to be
+aligned.
 
-fast_align (Dyer, Chahuneau and Smith 2013: IBM model 2 with a prior for the diagonal) learns how likely each word is given
-each word of the other side; the wheel ``systran-align`` does that, and here the likeliest links are taken and the two
-directions joined. No language is built in: whatever can be cut into units can be aligned, from about a thousand pairs on.
+fast_align (Dyer, Chahuneau and Smith 2013: IBM model 2 with a prior for the diagonal) learns how likely each word is
+given each word of the other side; the wheel ``systran-align`` does that, and here the likeliest links are taken and the
+two directions joined. No language is built in: whatever can be cut into units can be aligned, from about a thousand
+pairs on.
 """
 
 from __future__ import annotations
@@ -35,7 +37,11 @@ _NULL = 0.08
 _UNSEEN = 1e-9
 _NOTHING = float("nan")
 # One thread: the sums of several come out in another order each time, and the tables with them.
-_TRAIN = "import sys, systran_align as s; s.generate_alignment_probabilities(sys.argv[1], sys.argv[2], sys.argv[3], iterations=int(sys.argv[4]), favor_diagonal=sys.argv[5] == '1', diagonal_tension=float(sys.argv[6]), optimize_tension=sys.argv[7] == '1', variational_bayes=sys.argv[8] == '1', alpha=float(sys.argv[9]))"
+_TRAIN = (
+    "import sys, systran_align as s; s.generate_alignment_probabilities(sys.argv[1], sys.argv[2], sys.argv[3],"
+    " iterations=int(sys.argv[4]), favor_diagonal=sys.argv[5] == '1', diagonal_tension=float(sys.argv[6]),"
+    " optimize_tension=sys.argv[7] == '1', variational_bayes=sys.argv[8] == '1', alpha=float(sys.argv[9]))"
+)
 
 
 class SystranAlign(Model):
@@ -81,7 +87,8 @@ class SystranAlign(Model):
         """
         if find_spec("systran_align") is None:
             raise ModelError(
-                "the model systran-align needs a package: pip install 'polycurate[align]' (Linux wheels for Python 3.11)"
+                "the model systran-align needs a package: pip install 'polycurate[align]' (Linux wheels for Python"
+                " 3.11)"
             )
         return _FastAlign(self)
 
@@ -128,8 +135,14 @@ class _FastAlign:
                     there = " ".join(f"t{number}" for number in right.get(place))
                     file.write(f"{here} ||| {there}\n")
         given = self.given
-        numbers = (given.iterations, int(given.favor_diagonal), given.tension, int(given.optimize_tension),
-                   int(given.variational_bayes), given.alpha)  # fmt: skip
+        numbers = (
+            given.iterations,
+            int(given.favor_diagonal),
+            given.tension,
+            int(given.optimize_tension),
+            int(given.variational_bayes),
+            given.alpha,
+        )
         command = [sys.executable, "-P", "-c", _TRAIN, str(text), str(forward), str(backward), *map(str, numbers)]
         try:
             done = subprocess.run(
@@ -141,7 +154,8 @@ class _FastAlign:
             )
         except subprocess.TimeoutExpired:
             raise ModelError(
-                f"fast_align did not learn {sum(fit):,} pairs in {given.timeout:g} s; give it fewer pairs or a longer 'timeout'"
+                f"fast_align did not learn {sum(fit):,} pairs in {given.timeout:g} s; give it fewer pairs or a longer"
+                " 'timeout'"
             ) from None
         if done.returncode or not forward.is_file() or not backward.is_file():
             said = " ".join((done.stderr or done.stdout).split())[-500:]
@@ -209,8 +223,8 @@ class _Table:
             numbers = np.frombuffer(data, np.uint32, offset=place + 4, count=(len(data) - place - 4) // 4)
         except (struct.error, ValueError, UnicodeDecodeError) as error:
             raise ModelError(
-                f"the tables of this systran-align cannot be read ({error}); install the version this release was made for: "
-                "pip install 'polycurate[align]'"
+                f"the tables of this systran-align cannot be read ({error}); install the version this release was made"
+                " for: pip install 'polycurate[align]'"
             ) from error
         # Word n of the file (from 1): its number on the side it is of; -1 for the null word.
         own = np.full(count + 1, -2, np.int64)
@@ -234,9 +248,12 @@ class _Table:
         order = np.argsort(key, kind="stable")
         self._keys, self._values = key[order], np.concatenate([*found, np.empty(0, np.float32)])[order]
 
-    def best(self, given: npt.NDArray[np.int32], made: npt.NDArray[np.int32], prior: npt.NDArray[np.float64] | None
-             ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], float]:  # fmt: skip
-        """For each word made: the place of the likeliest given word (-1: none), the posterior of each, and the mean log-probability."""
+    def best(
+        self, given: npt.NDArray[np.int32], made: npt.NDArray[np.int32], prior: npt.NDArray[np.float64] | None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], float]:
+        """For each word made: the place of the likeliest given word (-1: none), the posterior of each, and the mean
+        log-probability.
+        """
         rows = np.concatenate([[0], given.astype(np.int64) + 1]) * self._width
         wanted = rows[None, :] + made.astype(np.int64)[:, None]
         if len(self._keys):
@@ -252,7 +269,9 @@ class _Table:
 
 
 def _diagonal(made: int, given: int, tension: float) -> npt.NDArray[np.float64]:
-    """The prior of fast_align: for each place of the side made, how likely each place of the other one is; rows sum to 1."""
+    """The prior of fast_align: for each place of the side made, how likely each place of the other one is; rows sum to
+    1.
+    """
     here, there = (np.arange(made) + 1) / made, (np.arange(given) + 1) / given
     weights = np.exp(-tension * np.abs(here[:, None] - there[None, :]))
     normal: npt.NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)

@@ -1,8 +1,10 @@
-"""A vector is kept under the digest of its text, in one SQLite file per model identity, so that no text is encoded twice.
+"""A vector is kept under the digest of its text, in one SQLite file per model identity, so that no text is encoded
+twice.
 
-Vectors are kept, and given out, at half precision and unit length: a cold run, a warm run and a run without a cache give
-the same numbers (two encodings that differ by a rounding error nearly always round to the same half), at a cost of less
-than 1e-4 in a cosine. Several processes may use one file at once, on one machine (:mod:`curate.caches`). A cache that cannot be used is a warning, never a failure.
+Vectors are kept, and given out, at half precision and unit length: a cold run, a warm run and a run without a cache
+give the same numbers (two encodings that differ by a rounding error nearly always round to the same half), at a cost of
+less than 1e-4 in a cosine. Several processes may use one file at once, on one machine (:mod:`curate.caches`). A cache
+that cannot be used is a warning, never a failure.
 """
 
 from __future__ import annotations
@@ -114,7 +116,9 @@ class EmbeddingCache:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Turns what SQLite or the file system refuses into one warning, after which the cache is left alone; a damaged file is moved aside."""
+        """Turns what SQLite or the file system refuses into one warning, after which the cache is left alone; a damaged
+        file is moved aside.
+        """
         with self._lock:
             try:
                 yield
@@ -127,8 +131,8 @@ class EmbeddingCache:
                     if mine in (None, _inode(self.path)):
                         with suppress(FileNotFoundError):
                             warnings.warn(
-                                f"the embedding cache {self.path} is damaged ({error}); it was moved to {move_aside(self.path).name}: its vectors "
-                                "are computed again",
+                                f"the embedding cache {self.path} is damaged ({error}); it was moved to"
+                                f" {move_aside(self.path).name}: its vectors are computed again",
                                 RuntimeWarning,
                                 stacklevel=4,
                             )
@@ -137,8 +141,8 @@ class EmbeddingCache:
                 busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
                 advice = "another process holds it" if busy else "delete the file if this comes again"
                 warnings.warn(
-                    f"the embedding cache {self.path.name} in {self.path.parent} cannot be used ({error}); going on without "
-                    f"it, {advice}",
+                    f"the embedding cache {self.path.name} in {self.path.parent} cannot be used ({error}); going on"
+                    f" without it, {advice}",
                     RuntimeWarning,
                     stacklevel=4,
                 )
@@ -214,15 +218,16 @@ class EmbeddingCache:
                 with _transaction(connection):
                     # What another process kept meanwhile stays; what is damaged was not found, and makes room.
                     connection.execute(
-                        "DELETE FROM vectors WHERE id IN (SELECT v.id FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
-                        " WHERE length(v.vector) != ? OR v.crc != crc32(v.vector))",
+                        "DELETE FROM vectors WHERE id IN (SELECT v.id FROM wanted w CROSS JOIN vectors v ON v.key ="
+                        " w.key WHERE length(v.vector) != ? OR v.crc != crc32(v.vector))",
                         (size,),
                     )
                     connection.execute(
                         "INSERT OR IGNORE INTO vectors (key, vector, crc) SELECT key, vector, crc FROM wanted"
                     )
                     connection.execute(
-                        "INSERT OR REPLACE INTO used SELECT v.id, ? FROM wanted w CROSS JOIN vectors v ON v.key = w.key",
+                        "INSERT OR REPLACE INTO used SELECT v.id, ? FROM wanted w CROSS JOIN vectors v ON v.key ="
+                        " w.key",
                         (today,),
                     )
 

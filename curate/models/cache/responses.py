@@ -1,9 +1,10 @@
-"""An answer is kept by what was asked, of whom, before anybody reads it: whatever happens afterwards, it is not paid for twice.
+"""An answer is kept by what was asked, of whom, before anybody reads it: whatever happens afterwards, it is not paid
+for twice.
 
-One SQLite file (WAL) a model identity below ``cache/answers/``; values are JSON, never pickles. Several processes may use
-one file at once, on one machine (see :mod:`curate.caches` for several). What is put is on disk for every later process when :meth:`AnswerCache.put` returns, even if this one
-is killed the next moment. Failures are never put. :class:`AnswerWriter` puts what arrives from somewhere else a few
-milliseconds later, many answers in one commit.
+One SQLite file (WAL) a model identity below ``cache/answers/``; values are JSON, never pickles. Several processes may
+use one file at once, on one machine (see :mod:`curate.caches` for several). What is put is on disk for every later
+process when :meth:`AnswerCache.put` returns, even if this one is killed the next moment. Failures are never put.
+:class:`AnswerWriter` puts what arrives from somewhere else a few milliseconds later, many answers in one commit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _GATHER = 0.002
 
 
 def question_key(question: Any) -> bytes:
-    """16 bytes that stand for a question: BLAKE2b of its JSON with sorted keys. Lone surrogates are escaped, not refused."""
+    """16 bytes that stand for a question: BLAKE2b of its JSON with sorted keys. Lone surrogates are escaped, not
+    refused.
+    """
     try:
         data = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # orjson refuses lone surrogates
@@ -71,7 +74,8 @@ class AnswerCache:
     def _open(file: Path) -> sqlite3.Connection:
         def set_up(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
-            # A killed process loses nothing in WAL mode; only a power cut may lose the last answers, which are then asked again.
+            # A killed process loses nothing in WAL mode; only a power cut may lose the last answers, which are then
+            # asked again.
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(ANSWERS)
             add_checks(connection, "answers")
@@ -102,7 +106,9 @@ class AnswerCache:
         return found
 
     def _look_up(self, wanted: Sequence[bytes], own: bool) -> dict[bytes, Any]:
-        """What one of the two files holds; an answer that is not what was written is none, and makes room for a new one."""
+        """What one of the two files holds; an answer that is not what was written is none, and makes room for a new
+        one.
+        """
         connection = self._connection if own else self._base
         found: dict[bytes, Any] = {}
         damaged: list[tuple[bytes]] = []

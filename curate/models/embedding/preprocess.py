@@ -1,4 +1,5 @@
-"""What a model gets to see of a text: characters it cannot digest replaced, long texts cut where a reader would cut them.
+"""What a model gets to see of a text: characters it cannot digest replaced, long texts cut where a reader would cut
+them.
 
 Nothing here knows a model; every function is pure and keeps the order of what it is given.
 """
@@ -104,7 +105,7 @@ def normalize_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return unit
 
 
-# ---------------------------------------------------------------------------------------------------------------- scripts
+# ------------------------------------------------------------------------------------------------------------- scripts
 @cache
 def _script_table() -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
     """Code point → index of its script among the names; 0 for all that is no letter or of a script unknown here."""

@@ -1,7 +1,8 @@
-"""``sentence-transformers``: any encoder of that library, LaBSE by default, from the Hub at one commit or a local folder.
+"""``sentence-transformers``: any encoder of that library, LaBSE by default, from the Hub at one commit or a local
+folder.
 
-LaBSE (Feng et al. 2022, Apache-2.0): 109 languages, 768 dimensions, cosines that mean the same in all of them. Needs the
-extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
+LaBSE (Feng et al. 2022, Apache-2.0): 109 languages, 768 dimensions, cosines that mean the same in all of them. Needs
+the extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
 """
 
 from __future__ import annotations
@@ -44,19 +45,21 @@ class SentenceTransformers(OnDevice, Model):
     model: Annotated[str, Field(min_length=1)] = LABSE
     """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents)."""
     revision: str | None = None
-    """Commit of the Hub repository. A branch, tag or abbreviated commit, or none (``main``), is resolved by the local Hub
-    cache, else by the Hub."""
+    """Commit of the Hub repository. A branch, tag or abbreviated commit, or none (``main``), is resolved by the local
+    Hub cache, else by the Hub."""
     prompt: str = ""
     """Put before every text, such as ``"query: "`` for models trained with one."""
     max_length: Annotated[int, Field(ge=8)] | None = None
     """Tokens after which the model cuts a piece off; by default the model's own figure (LaBSE: 256)."""
     max_chars: Annotated[int, Field(ge=64)] | None = 512
-    """Longer texts are cut at ends of sentences into pieces of at most so many characters, whose vectors are averaged by
-    length; ``null`` leaves them whole, and ``max_length`` cuts their ends off."""
+    """Longer texts are cut at ends of sentences into pieces of at most so many characters, whose vectors are averaged
+    by length; ``null`` leaves them whole, and ``max_length`` cuts their ends off."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     """Number format to compute in; by default that of the weights."""
     languages: tuple[LanguageTag, ...] | None = None
-    """The languages it is good for. By default LaBSE's own for LaBSE; any other model is taken at its word, with a warning."""
+    """The languages it is good for. By default LaBSE's own for LaBSE; any other model is taken at its word, with a
+    warning.
+    """
     absolute: bool | None = None
     """Whether a cosine means the same in every language; by default yes, but not for models of the E5 family."""
     device: Runtime[str | None] = None
@@ -71,12 +74,15 @@ class SentenceTransformers(OnDevice, Model):
             return folder
         if folder.is_dir() or folder.is_absolute() or self.model.startswith((".", "~")) or self.model.count("/") != 1:
             raise StepError(
-                f"'{self.model}' is neither a folder with a model (modules.json or config.json) nor organisation/name on the Hub"
+                f"'{self.model}' is neither a folder with a model (modules.json or config.json) nor organisation/name"
+                " on the Hub"
             )
         return None
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for ``model`` and ``revision``: :meth:`name_and_revision` stands for those, a path does not."""
+        """The parameters but for ``model`` and ``revision``: :meth:`name_and_revision` stands for those, a path does
+        not.
+        """
         given = super().identity(decisions=decisions)
         given = {name: value for name, value in given.items() if name not in ("model", "revision")}
         # What the name lets us assume (see ``languages`` and ``absolute``) is part of what the model does.
@@ -176,7 +182,8 @@ class SentenceTransformers(OnDevice, Model):
         if self._is_labse():
             return Supported(LABSE_LANGUAGES).__contains__
         warnings.warn(
-            f"the model {self.model} does not say which languages it is good for; every language is assessed. Give 'languages:'",
+            f"the model {self.model} does not say which languages it is good for; every language is assessed. Give"
+            " 'languages:'",
             UserWarning,
             stacklevel=3,
         )

@@ -1,5 +1,5 @@
-"""The forward pass of the Universal Sentence Encoder, 1.7 times as fast as its package: what depends on one token only is
-computed once for that token, not once for each of its occurrences.
+"""The forward pass of the Universal Sentence Encoder, 1.7 times as fast as its package: what depends on one token only
+is computed once for that token, not once for each of its occurrences.
 
 Up to the first convolution the network sees one token at a time, and text repeats its tokens (64,000 tokens of
 instruction data have under 10,000 different ones): the projection and the first convolution's products, 60 % of all
@@ -68,7 +68,8 @@ class Forward:
         from threadpoolctl import threadpool_limits
 
         vectors = np.empty((len(sentences), DIMENSIONS), np.float32)
-        # Blocks in parallel beat a parallel BLAS (the rest of the work is shared too), which would also round by threads.
+        # Blocks in parallel beat a parallel BLAS (the rest of the work is shared too), which would also round by
+        # threads.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self._threads) as pool:
             for start, end in _groups(sentences, _TOKENS):
                 group = sentences[start:end]
@@ -190,8 +191,9 @@ def _lay_out(kind: Indices) -> tuple[Indices, Indices]:
     """Where to put the rows of a matrix product so that a row's result depends on that row only.
 
     Two things in OpenBLAS depend on a row's place: what does not fill a kernel goes through another one, and the AVX2
-    kernel sums the second six of twelve rows in another order than the first six. So rows are of two kinds, by something
-    that belongs to the row (its place in its own sentence): kind 0 goes to first halves, kind 1 to second halves.
+    kernel sums the second six of twelve rows in another order than the first six. So rows are of two kinds, by
+    something that belongs to the row (its place in its own sentence): kind 0 goes to first halves, kind 1 to second
+    halves.
 
     Args:
         kind: 0 or 1 for each of the n rows.

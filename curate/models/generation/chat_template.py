@@ -1,7 +1,7 @@
 """A chat becomes tokens by the model's own template, and what stands in a turn can never become a mark of the template.
 
-Templates are written as if nobody ever typed ``<|im_end|>``. Where a turn holds the text of one of the tokenizer's special
-tokens, the turns are tokenized by themselves, so that the text stays text.
+Templates are written as if nobody ever typed ``<|im_end|>``. Where a turn holds the text of one of the tokenizer's
+special tokens, the turns are tokenized by themselves, so that the text stays text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Prompt:
 
     tokens: list[int]
     start: int
-    """The place of the first token that has a character of the last turn; where an answer is asked for, their number."""
+    """The place of the first token that has a character of the last turn; where an answer is asked for, their number.
+    """
 
 
 class ChatTemplate:

@@ -45,8 +45,8 @@ _BARE = regex.compile(r"\s*analysis(?=[^\p{Ll}\s])(.*?)assistantfinal(.*)\Z", re
 def split_thoughts(text: str, *, cut: bool = False) -> tuple[str, str]:
     """An answer without its thoughts, and the thoughts.
 
-    They may stand at the beginning (opened by the model or by its chat template), later, or have no end. Marks in code are
-    text, and so is a tag that is a word of a sentence.
+    They may stand at the beginning (opened by the model or by its chat template), later, or have no end. Marks in code
+    are text, and so is a tag that is a word of a sentence.
 
     Args:
         cut: whether the answer was cut off, so that a mark without its other is no wonder.

@@ -1,4 +1,5 @@
-"""The seed of an answer comes from what is asked and from the sample's number, never from when or beside whom it was asked.
+"""The seed of an answer comes from what is asked and from the sample's number, never from when or beside whom it was
+asked.
 
 Every generator derives it here, so that a question has the same seed whichever back end answers it.
 """

@@ -1,6 +1,8 @@
-"""An answer that must be JSON is JSON only once it was read and checked against its schema here, whatever a server promised.
+"""An answer that must be JSON is JSON only once it was read and checked against its schema here, whatever a server
+promised.
 
-The check is JSON Schema 2020-12 (or the draft that ``$schema`` names); a reference to another document is an error, never a download.
+The check is JSON Schema 2020-12 (or the draft that ``$schema`` names); a reference to another document is an error,
+never a download.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class Schema:
     def read(self, text: str) -> tuple[Any, str]:
         """The value in an answer and what is wrong with it (empty if nothing).
 
-        The whole answer, else what stands in a code fence, else the first JSON object or list inside that satisfies the schema.
+        The whole answer, else what stands in a code fence, else the first JSON object or list inside that satisfies the
+        schema.
         """
         first = ""
         for found, value in _candidates(text):

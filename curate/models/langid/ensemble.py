@@ -1,8 +1,10 @@
-"""``ensemble``: a language identifier made of others, which are asked all and believed each as far as it was found to be right.
+"""``ensemble``: a language identifier made of others, which are asked all and believed each as far as it was found to
+be right.
 
 Scripts that one language is written in decide alone. Else, with ``mode: weighted``, the identifiers' probabilities are
-combined log-linearly (:mod:`curate.models.langid.ensemble_scoring`); with ``mode: agreement`` a language is named only if all that know it name
-it, and enough of them do. Where that is too uncertain the vote abstains, or names the group of close languages.
+combined log-linearly (:mod:`curate.models.langid.ensemble_scoring`); with ``mode: agreement`` a language is named only
+if all that know it name it, and enough of them do. Where that is too uncertain the vote abstains, or names the group of
+close languages.
 """
 
 from __future__ import annotations
@@ -56,21 +58,25 @@ class LanguageIdEnsemble(Model):
     summary: ClassVar[str] = "several identifiers as one: weighted or agreed, with scripts, groups and abstention"
 
     members: Annotated[tuple[IdentifierName, ...], Field(min_length=1)] = ("fasttext", "eld", "cld2")
-    """Names of other models that identify languages; one that the catalog does not describe is the installed one of that name."""
+    """Names of other models that identify languages; one that the catalog does not describe is the installed one of
+    that name.
+    """
     mode: Literal["weighted", "agreement"] = "weighted"
     """``weighted``: by measured weights; ``agreement``: only what all say that know the language."""
     quorum: Annotated[int, Field(ge=1)] = 2
     """How many must name a language for ``agreement``; where fewer know it, all of those but at least one."""
     languages: tuple[LanguageTag, ...] | None = None
-    """Only these are ever found: say here what a corpus may hold, and few words are enough to tell them; by default all."""
+    """Only these are ever found: say here what a corpus may hold, and few words are enough to tell them; by default
+    all.
+    """
     rarity: Annotated[float, Field(ge=0, le=10)] = 2.0
-    """How much less likely, in natural logarithms, a language that little is written in is than one that much is written in;
-    0 for a corpus where all are alike. Without effect on languages that are named in ``languages``."""
+    """How much less likely, in natural logarithms, a language that little is written in is than one that much is
+    written in; 0 for a corpus where all are alike. Without effect on languages that are named in ``languages``."""
     abstain: Share = 0.3
     """Below this probability of the best language (or group) the vote says nothing."""
     groups: Literal["split", "name"] = "split"
-    """``split``: always one language; ``name``: where no member of a close group (Norwegian and Danish, Malay and Indonesian, …)
-    reaches ``sure`` but they do together, the answer is the group's tag (``gmq``, ``poz``, …)."""
+    """``split``: always one language; ``name``: where no member of a close group (Norwegian and Danish, Malay and
+    Indonesian, …) reaches ``sure`` but they do together, the answer is the group's tag (``gmq``, ``poz``, …)."""
     sure: Share = 0.6
     """From this probability on a language is named within its group (with ``groups: name``)."""
     scripts: bool = True
@@ -78,7 +84,9 @@ class LanguageIdEnsemble(Model):
     weights: dict[str, dict[str, Annotated[float, Field(ge=0, le=10)]]] = Field(default_factory=dict)
     """What you know better: member → language (or ``default``) → a factor of its measured weight; 0 leaves it out."""
     calibration: Runtime[Path | None] = None
-    """A file of weights in place of the shipped ones, as ``benchmarks/language_id.py fit`` writes it; it counts by its content."""
+    """A file of weights in place of the shipped ones, as ``benchmarks/language_id.py fit`` writes it; it counts by its
+    content.
+    """
     max_chars: Annotated[int, Field(ge=16)] = 4000
     """Only so many characters from the start of a text are looked at."""
 
@@ -201,8 +209,8 @@ class Voters:
 
     # ------------------------------------------------------------------------------------------------------- contract
     def supports(self, language: str) -> bool:
-        """Whether one of its members supports the language and the vote was found to be right about it, or its script decides;
-        and it is among those allowed.
+        """Whether one of its members supports the language and the vote was found to be right about it, or its script
+        decides; and it is among those allowed.
 
         What a member that was never measured supports is believed.
         """
@@ -323,7 +331,8 @@ class Voters:
     def _answer(self, shares: Floats, text: str, script: str, k: int) -> tuple[list[str], list[float]]:
         romanised = find_romanised(text) if script == "Latin" and self._vote.scripts else None
         if romanised is not None and (self._allowed is None or romanised[0] in self._allowed):
-            # Half of the words telling is as good as certain; no identifier without the label can say anything against it.
+            # Half of the words telling is as good as certain; no identifier without the label can say anything against
+            # it.
             certain = min(0.98, 0.4 + romanised[1])
             shares = shares * (1.0 - certain)
         some = np.flatnonzero(shares)

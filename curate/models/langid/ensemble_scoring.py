@@ -1,4 +1,5 @@
-"""A language's score is what each identifier says of it, weighed by how far that identifier is right about it, plus what letters and words say.
+"""A language's score is what each identifier says of it, weighed by how far that identifier is right about it, plus
+what letters and words say.
 
 The score of language l for a text x of n letters, over the identifiers i that were asked, is log-linear:
 
@@ -7,10 +8,11 @@ The score of language l for a text x of n letters, over the identifiers i that w
                      + Σ (g(i) + h(i)·t) · log P(i says its best label | l)
                      + m · words(l,x) − f · letters(l,x),             t = log(n / 25), cut off at ±1.5
 
-P is how often the identifier says that label of texts in l, right or wrong: Asturian, which it may not know, it calls Spanish or
-Portuguese and hardly ever Catalan. The probabilities are the softmax of the scores over all languages that some identifier named
-and that are written in the script of the text, divided by a temperature that depends on n and on which identifiers there are. All
-parameters were fitted and the temperatures calibrated on texts kept apart (``benchmarks/language_id.py fit``); they are data.
+P is how often the identifier says that label of texts in l, right or wrong: Asturian, which it may not know, it calls
+Spanish or Portuguese and hardly ever Catalan. The probabilities are the softmax of the scores over all languages that
+some identifier named and that are written in the script of the text, divided by a temperature that depends on n and on
+which identifiers there are. All parameters were fitted and the temperatures calibrated on texts kept apart
+(``benchmarks/language_id.py fit``); they are data.
 """
 
 from __future__ import annotations
@@ -107,8 +109,10 @@ class Languages:
         if letter not in self._letters:
             known = data.alphabets()
             script = _script_of(letter)
-            lacks = [letter in _telling() and tag in known and letter not in known[tag] and script in languages.letters(tag)
-                     for tag in self.tags]  # fmt: skip
+            lacks = [
+                letter in _telling() and tag in known and letter not in known[tag] and script in languages.letters(tag)
+                for tag in self.tags
+            ]
             self._letters[letter] = np.asarray(lacks, bool)
         return self._letters[letter]
 
@@ -133,9 +137,14 @@ def is_written(tag: str) -> bool:
     )
 
 
-# ----------------------------------------------------------------------------------------------------------------- evidence
-def gather(known: Languages, texts: Sequence[str], said: Sequence[Identified], covers: Sequence[Mapping[str, tuple[str, ...]]],
-           scripts: Sequence[tuple[str, bool]]) -> Evidence:  # fmt: skip
+# ------------------------------------------------------------------------------------------------------------ evidence
+def gather(
+    known: Languages,
+    texts: Sequence[str],
+    said: Sequence[Identified],
+    covers: Sequence[Mapping[str, tuple[str, ...]]],
+    scripts: Sequence[tuple[str, bool]],
+) -> Evidence:
     """What the identifiers said of the texts, and what their letters and words say.
 
     Args:
@@ -194,7 +203,9 @@ def gather(known: Languages, texts: Sequence[str], said: Sequence[Identified], c
 def _tell_chinese(
     known: Languages, one: str, logs: Floats, named: npt.NDArray[np.bool_], possible: npt.NDArray[np.bool_]
 ) -> None:
-    """Kana makes it Japanese; else the characters that only one spelling has say whether it is simplified or traditional."""
+    """Kana makes it Japanese; else the characters that only one spelling has say whether it is simplified or
+    traditional.
+    """
     ja, plain, traditional = known.find("ja"), known.find("zh"), known.find("zh-Hant")
     if _KANA.search(one):
         if ja >= 0:
@@ -238,7 +249,7 @@ def find_romanised(one: str) -> tuple[str, float] | None:
     return best
 
 
-# ------------------------------------------------------------------------------------------------------------------- scores
+# -------------------------------------------------------------------------------------------------------------- scores
 @dataclass
 class Weights:
     """The parameters of the score, for M identifiers and L languages."""
@@ -295,7 +306,9 @@ def softmax(scores: Floats) -> Floats:
 def weights_for(
     known: Languages, names: Sequence[str], members: Sequence[LanguageIdentifier], measured: Mapping[str, Any]
 ) -> Weights:
-    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); one that was never measured is believed as it says."""
+    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); one that was never measured is believed as
+    it says.
+    """
     each = measured.get("identifiers", {})
     usual = dict.fromkeys(_SCALARS, 0.0) | {"w": 1.0, "s": 0.1, "c": -1.0} | measured.get("usual", {})
     columns = {

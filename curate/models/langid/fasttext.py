@@ -1,8 +1,9 @@
-"""``fasttext``: the language of a text by a fastText classifier: the packaged lid.176, or GlotLID, OpenLID, NLLB's, your own.
+"""``fasttext``: the language of a text by a fastText classifier: the packaged lid.176, or GlotLID, OpenLID, NLLB's,
+your own.
 
 lid.176 (Joulin et al. 2016) knows 176 languages of Wikipedia and is licensed CC BY-SA 3.0. It names a language and no
-script; where a text is mainly in another script than the language's usual one, the script is added (``sr`` → ``sr-Latn``).
-Texts without letters are not identified: any classifier calls them something.
+script; where a text is mainly in another script than the language's usual one, the script is added (``sr`` →
+``sr-Latn``). Texts without letters are not identified: any classifier calls them something.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class FastText(Model):
     model: str | None = None
     """A name to show for the file, such as ``glotlid``."""
     path: Runtime[Path | None] = None
-    """A fastText classifier (``.bin`` or ``.ftz``) with labels such as ``__label__de``, ``__label__deu_Latn``; it counts by
-    its content."""
+    """A fastText classifier (``.bin`` or ``.ftz``) with labels such as ``__label__de``, ``__label__deu_Latn``; it
+    counts by its content."""
     repository: str | None = None
     """A Hub repository to take the file from, such as ``cis-lmu/glotlid``."""
     revision: str | None = None
@@ -120,10 +121,12 @@ class FastText(Model):
         )
 
 
-# Languages of lid.176 that it recognises in fewer than three of five UDHR paragraphs of 60 to 300 characters (most, like
+# Languages of lid.176 that it recognises in fewer than three of five UDHR paragraphs of 60 to 300 characters (most,
+# like
 # Somali with .12 or Yoruba with .15, in far fewer): a verdict on them would be a verdict on the classifier.
 WEAK = frozenset(
-    {"war", "am", "ast", "azb", "bho", "co", "gn", "gv", "hsb", "ht", "ia", "io", "mai", "min", "mwl", "oc", "os", "pam", "qu", "rm",
+    {"war", "am", "ast", "azb", "bho", "co", "gn", "gv", "hsb", "ht", "ia", "io", "mai", "min", "mwl", "oc", "os",
+    "pam", "qu", "rm",
      "sa", "sc", "sco", "so", "tyv", "vec", "vep", "wa", "wuu", "yo", "yue"}
 )  # fmt: skip
 # Where lid.176 recognises a language in its other script as well, by the same measure.
@@ -175,7 +178,8 @@ class FastTextIdentifier:
                     several = self._tags[label]
                     for tag in several:
                         if label not in self._scripted:
-                            # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for it.
+                            # Japanese without a single kana is Chinese: lid.176 takes one Chinese answer in sixteen for
+                            # it.
                             tag = in_script("zh" if tag == "ja" and no_kana else tag, script)
                         # The languages of a mixture have equal shares in it.
                         probabilities[tag] = probabilities.get(tag, 0.0) + probability / len(several)

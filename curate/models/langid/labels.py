@@ -1,4 +1,5 @@
-"""An identifier without scripts names a language; the writing of the text says in which script, and sometimes that it cannot be.
+"""An identifier without scripts names a language; the writing of the text says in which script, and sometimes that it
+cannot be.
 
 Shared by all language identifiers: what they get to read of a text, and which tag their label stands for.
 """

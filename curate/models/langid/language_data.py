@@ -1,6 +1,8 @@
-"""What is known of languages beside what identifiers say: close groups, scripts, telling letters and words, measured weights.
+"""What is known of languages beside what identifiers say: close groups, scripts, telling letters and words, measured
+weights.
 
-All of it is data (``curate/models/langid/data/languages_*``), our own and CC0-1.0; each file says who keeps it, and its version.
+All of it is data (``curate/models/langid/data/languages_*``), our own and CC0-1.0; each file says who keeps it, and its
+version.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def data_digest() -> str:
     return hashlib.blake2b("\0".join(file.text() for file in DATA).encode(), digest_size=16).hexdigest()
 
 
-# ----------------------------------------------------------------------------------------------------------------- groups
+# -------------------------------------------------------------------------------------------------------------- groups
 @cache
 def groups() -> tuple[Group, ...]:
     """The close groups, dialect groups too; a language is in one at most."""
@@ -102,7 +104,7 @@ def romanised_words() -> Mapping[str, tuple[frozenset[str], frozenset[str]]]:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------- letters
+# ------------------------------------------------------------------------------------------------------------- letters
 @cache
 def other_scripts() -> frozenset[str]:
     """Tags of languages in a script that is not their usual one but is really used (``sr-Latn``)."""
@@ -127,7 +129,7 @@ def alphabets() -> Mapping[str, frozenset[str]]:
     return {tag: frozenset("".join(str(letters).split())) for tag, letters in _file("letters")["letters"].items()}
 
 
-# ---------------------------------------------------------------------------------------------------------------- weights
+# ------------------------------------------------------------------------------------------------------------- weights
 @cache
 def weak_languages(identifier: str) -> frozenset[str]:
     """Languages that an identifier has a label for but recognises in fewer than three of five sentences."""

@@ -1,6 +1,7 @@
 """An identifier out of a wheel is its package and version: the weights come with it, and nothing is fetched.
 
-What ``eld``, ``cld2``, ``lingua`` and ``heliport`` have in common. Each is an adapter of a page; none is imported before it is loaded.
+What ``eld``, ``cld2``, ``lingua`` and ``heliport`` have in common. Each is an adapter of a page; none is imported
+before it is loaded.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``llamacpp``: a GGUF file served by llama.cpp in a child process, started when first asked and gone when we are.
 
-The packaged SmolLM2 (135 million parameters, English) runs the machinery anywhere in seconds; what it says is of no use for data.
-Answers are kept by the file's content, not by llama.cpp's version: another build may break ties of greedy decoding otherwise, and
-answers that are kept stay as they are.
+The packaged SmolLM2 (135 million parameters, English) runs the machinery anywhere in seconds; what it says is of no use
+for data. Answers are kept by the file's content, not by llama.cpp's version: another build may break ties of greedy
+decoding otherwise, and answers that are kept stay as they are.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class LlamaCpp(Model):
     packaged: Literal["smollm2", "gemma3-270m"] = "smollm2"
     """Which of the models that come from the package index, where no ``path`` is given."""
     accept_license: Runtime[bool] = False
-    """That you read and accept the licence of a packaged model that asks for it (``gemma3-270m``: Gemma Terms of Use)."""
+    """That you read and accept the licence of a packaged model that asks for it (``gemma3-270m``: Gemma Terms of Use).
+    """
     model: str | None = None
     """A name to show for the file, in place of its own."""
     languages: tuple[LanguageTag, ...] | None = None
@@ -63,8 +64,8 @@ class LlamaCpp(Model):
     structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
     """How a JSON Schema is asked for; ``json_schema`` constrains what the model can say."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the answer; ``keep``
-    leaves them in."""
+    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the
+    answer; ``keep`` leaves them in."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """More of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
     slots: Runtime[Annotated[int, Field(ge=1, le=256)]] = 4
@@ -226,7 +227,8 @@ class LlamaCppGenerator(OpenAIGenerator):
         _RUNNING.add(self)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
-        """As every OpenAI-compatible generator; a server that died is told with its last lines, and started anew by the next call.
+        """As every OpenAI-compatible generator; a server that died is told with its last lines, and started anew by the
+        next call.
 
         Raises:
             ModelError, BudgetError: as :class:`curate.steps.models.Generator` says.

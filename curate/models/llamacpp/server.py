@@ -1,8 +1,10 @@
-"""The llama.cpp server lives in a child process exactly as long as somebody holds the other end of the child's standard input.
+"""The llama.cpp server lives in a child process exactly as long as somebody holds the other end of the child's standard
+input.
 
-Started with one line of JSON on that pipe, it answers with one line: where it listens. When the pipe closes, because its owner is
-done or was killed, it ends; so there are no orphans, whatever happens. It listens on 127.0.0.1 only, at a port the system
-chose, and wants a key made for the occasion. Run as ``python -m curate.models.llamacpp.server`` by :class:`ServerProcess`.
+Started with one line of JSON on that pipe, it answers with one line: where it listens. When the pipe closes, because
+its owner is done or was killed, it ends; so there are no orphans, whatever happens. It listens on 127.0.0.1 only, at a
+port the system chose, and wants a key made for the occasion. Run as ``python -m curate.models.llamacpp.server`` by
+:class:`ServerProcess`.
 """
 
 from __future__ import annotations
@@ -201,7 +203,9 @@ def _serve() -> int:
 
 
 def _end_with_owner(owner: int) -> None:
-    """Ends this process at once when the pipe closes, or (should a fork of the owner hold it open) when the owner is gone."""
+    """Ends this process at once when the pipe closes, or (should a fork of the owner hold it open) when the owner is
+    gone.
+    """
     while True:
         ready = select.select([sys.stdin.fileno()], [], [], 1.0)[0]
         if (ready and not os.read(sys.stdin.fileno(), 1)) or os.getppid() != owner:

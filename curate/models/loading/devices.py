@@ -1,4 +1,5 @@
-"""Whether a model takes a device is seen from the system, before anything heavy is imported: it decides how many copies there are.
+"""Whether a model takes a device is seen from the system, before anything heavy is imported: it decides how many copies
+there are.
 
 On a CPU every worker has a copy of its own; a GPU has one owner, the process for models that run ``exclusive``.
 """
@@ -14,7 +15,9 @@ from curate.errors import ModelError
 
 
 class OnDevice:
-    """Beside :class:`Model`: a model that runs in the build's own process, on a GPU or on the CPU as its ``device`` says."""
+    """Beside :class:`Model`: a model that runs in the build's own process, on a GPU or on the CPU as its ``device``
+    says.
+    """
 
     device: str | None
 
@@ -30,7 +33,9 @@ class OnDevice:
 
 
 def takes_device(device: str | None) -> bool:
-    """Whether a model with this ``device:`` runs on a GPU (or the like); where it is left open, if this machine has one."""
+    """Whether a model with this ``device:`` runs on a GPU (or the like); where it is left open, if this machine has
+    one.
+    """
     if device is not None:
         return not device.startswith("cpu")
     if sys.platform == "darwin":

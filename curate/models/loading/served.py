@@ -1,4 +1,6 @@
-"""Whether the model that a server names in its answers is the one that was asked for, under any of the names servers give it."""
+"""Whether the model that a server names in its answers is the one that was asked for, under any of the names servers
+give it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import regex
 
 _END = regex.compile(r"\.(?:gguf|bin|safetensors)\Z", regex.IGNORECASE)
 _PARTS = regex.compile(r"[^\p{L}\p{N}]+")
-# Behind a name these make another model of it; anything else (a date, a commit, a quantization) is a version of the same.
+# Behind a name these make another model of it; anything else (a date, a commit, a quantization) is a version of the
+# same.
 _OTHER = frozenset(
     (
         "mini",
@@ -46,10 +49,12 @@ _OTHER = frozenset(
 
 
 def other_model(told: object, asked: Iterable[str]) -> str:
-    """The name that a server told, if it is none of those that were asked for; empty if it is one of them, or none was told.
+    """The name that a server told, if it is none of those that were asked for; empty if it is one of them, or none was
+    told.
 
     A path before the name, an ending of model files, capitals, and a date or version behind it make no difference:
-    ``gpt-4o-2024-08-06`` is ``gpt-4o``, ``/models/qwen3-8b-q4_k_m.gguf`` is ``Qwen/Qwen3-8B``, ``gpt-4o-mini`` is another.
+    ``gpt-4o-2024-08-06`` is ``gpt-4o``, ``/models/qwen3-8b-q4_k_m.gguf`` is ``Qwen/Qwen3-8B``, ``gpt-4o-mini`` is
+    another.
     """
     if not isinstance(told, str) or not (name := _plain(told)):
         return ""

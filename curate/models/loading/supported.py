@@ -1,4 +1,6 @@
-"""A model supports a language in a script: ``pt-BR`` where it supports ``pt``, but not ``hi-Latn`` where it supports ``hi``."""
+"""A model supports a language in a script: ``pt-BR`` where it supports ``pt``, but not ``hi-Latn`` where it supports
+``hi``.
+"""
 
 from __future__ import annotations
 

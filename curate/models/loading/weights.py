@@ -1,4 +1,6 @@
-"""Weights lie in a folder, where their content is their name, or on the Hub at one commit: the same for every model that transformers loads."""
+"""Weights lie in a folder, where their content is their name, or on the Hub at one commit: the same for every model
+that transformers loads.
+"""
 
 from __future__ import annotations
 

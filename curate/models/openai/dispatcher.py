@@ -1,7 +1,8 @@
-"""Many questions go to one endpoint side by side, as many at once as it bears; each comes back once, and trouble for all ends the line.
+"""Many questions go to one endpoint side by side, as many at once as it bears; each comes back once, and trouble for
+all ends the line.
 
-The work on the event loop behind a batch of questions: places, attempts, pauses, the budget, the storm rule. It knows questions
-and raw answers, and nothing of rows.
+The work on the event loop behind a batch of questions: places, attempts, pauses, the budget, the storm rule. It knows
+questions and raw answers, and nothing of rows.
 """
 
 from __future__ import annotations
@@ -281,7 +282,9 @@ class Asker:
                 self._settled.set()
 
     async def _written(self) -> None:
-        """Waits while a slow disk has so much left to write that a kill would lose more than twice ``concurrency`` calls."""
+        """Waits while a slow disk has so much left to write that a kill would lose more than twice ``concurrency``
+        calls.
+        """
         while self._writer.backlog + self._under_way >= 2 * self.endpoint.concurrency and not self._writer.failed:
             await asyncio.sleep(0.001)
 

@@ -1,4 +1,6 @@
-"""What a server says in place of an answer becomes one of the errors in :mod:`curate.errors`, with the server's own words."""
+"""What a server says in place of an answer becomes one of the errors in :mod:`curate.errors`, with the server's own
+words.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +132,8 @@ def not_json(headers: Mapping[str, str], body: bytes, place: str, redact: Redact
     kind = headers.get("content-type", "").lower()
     if "text/event-stream" in kind or regex.match(r"(?:data|event|id|retry): ?", text):
         return ServerError(
-            f"{place} sent a stream of events, which was not asked for (a proxy that sets 'stream'?): it begins {first!r}",
+            f"{place} sent a stream of events, which was not asked for (a proxy that sets 'stream'?): it begins"
+            f" {first!r}",
             load=False,
             again=False,
         )

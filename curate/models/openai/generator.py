@@ -1,7 +1,8 @@
-"""A batch of requests is looked up, the rest asked, and everything read: the :class:`curate.steps.models.Generator` of every OpenAI-compatible server.
+"""A batch of requests is looked up, the rest asked, and everything read: the :class:`curate.steps.models.Generator` of
+every OpenAI-compatible server.
 
-Batch-first outside, for callers in any thread; side by side on the process's event loop inside. Raw answers are kept before they
-are read, so reading them again, after a crash or with other eyes, asks nobody.
+Batch-first outside, for callers in any thread; side by side on the process's event loop inside. Raw answers are kept
+before they are read, so reading them again, after a crash or with other eyes, asks nobody.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from curate.steps.models import Answer, Done, Finish, Ledger, Request
 _LOOK = 1.0
 """Seconds after which a waiting caller looks whether the work behind is still alive."""
 _GATHER = 0.01
-"""Seconds a caller lets outcomes gather before it reads them: to be woken for each costs the loop more than the reading."""
+"""Seconds a caller lets outcomes gather before it reads them: to be woken for each costs the loop more than the
+reading.
+"""
 
 
 class Claims(dict[str, bool]):
@@ -93,8 +96,8 @@ class OpenAIGenerator:
         """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         Raises:
-            ModelError: the server is away, the key is refused, failures come in a storm, a request asks for what the catalog
-                does not claim (``logprobs``, ``prompt_logprobs``).
+            ModelError: the server is away, the key is refused, failures come in a storm, a request asks for what the
+                catalog does not claim (``logprobs``, ``prompt_logprobs``).
             BudgetError: the budget is spent; calls under way were still waited for, and their answers are kept.
         """
         tell = done or (lambda count: None)
@@ -135,7 +138,10 @@ class OpenAIGenerator:
                 f"{self.name} is not known to give log-probabilities; if its server does, say 'logprobs: true'"
             )
         if request.prompt_logprobs and not self.claims_prompt_logprobs:
-            raise ModelError(f"{self.name} is not known to give log-probabilities of a prompt; if its server does (vLLM), say 'prompt_logprobs: true'")  # fmt: skip
+            raise ModelError(
+                f"{self.name} is not known to give log-probabilities of a prompt; if its server does (vLLM), say"
+                " 'prompt_logprobs: true'"
+            )
         if request.schema is not None:
             compile_schema(request.schema)
         return question_of(request, self._manner)

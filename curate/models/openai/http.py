@@ -1,8 +1,10 @@
-"""One question to one endpoint ends in a raw answer, in a failure of that question alone, or in the end of the line; never in waiting.
+"""One question to one endpoint ends in a raw answer, in a failure of that question alone, or in the end of the line;
+never in waiting.
 
-Trouble that passes (no connection, a cut one, no answer in time, 408/409/425/429/5xx, garbled bodies) is tried again after a
-jittered pause; what concerns every question alike (the key, the quota, a model that is not there) stops the line; any other
-refusal is this question's own failure. All HTTP of the process runs on one event loop in a thread of its own.
+Trouble that passes (no connection, a cut one, no answer in time, 408/409/425/429/5xx, garbled bodies) is tried again
+after a jittered pause; what concerns every question alike (the key, the quota, a model that is not there) stops the
+line; any other refusal is this question's own failure. All HTTP of the process runs on one event loop in a thread of
+its own.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 _LOOPBACK = regex.compile(r"^(localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$")
 
 
-# --------------------------------------------------------------------------------------------------------------- the loop
+# ---------------------------------------------------------------------------------------------------------- the loop
 class _Loop:
     """The event loop of this process, in a thread that lives as long as the process."""
 
@@ -79,7 +81,7 @@ PACES: dict[str, Pace] = {}
 LOOP = _Loop()
 
 
-# ----------------------------------------------------------------------------------------------------------- the endpoint
+# ------------------------------------------------------------------------------------------------------ the endpoint
 @dataclass(frozen=True)
 class Endpoint:
     """Where to ask, and with how much deadline."""
@@ -111,7 +113,8 @@ class Endpoint:
 
 
 def base_address(url: str) -> str:
-    """The address below which ``/chat/completions`` is, from what a user gives: with or without ``/v1``, or the whole path.
+    """The address below which ``/chat/completions`` is, from what a user gives: with or without ``/v1``, or the whole
+    path.
 
     Raises:
         ModelError: it is no HTTP address.
@@ -174,11 +177,12 @@ def open_client(endpoint: Endpoint) -> httpx2.AsyncClient:
             else redact(_named(error))
         )
         raise ModelError(
-            f"the proxy that the environment names cannot be used ({shown}): {needed}; or leave it out for this server with NO_PROXY={host}"
+            f"the proxy that the environment names cannot be used ({shown}): {needed}; or leave it out for this server"
+            f" with NO_PROXY={host}"
         ) from None
 
 
-# --------------------------------------------------------------------------------------------------------------- an attempt
+# -------------------------------------------------------------------------------------------------------- an attempt
 class Line:
     """The way to one endpoint: a client, the pace, and single attempts. Lives on the loop."""
 
@@ -248,7 +252,9 @@ class Line:
         return raw, kept
 
     async def _score(self, body: Mapping[str, Any], most: int) -> dict[str, Any]:
-        """The prompt repeated with log-probabilities; for chats the server's own tokens and template are asked for first."""
+        """The prompt repeated with log-probabilities; for chats the server's own tokens and template are asked for
+        first.
+        """
         extra = dict(body["extra"])
         template = {name: extra.pop(name) for name in ("chat_template", "chat_template_kwargs") if name in extra}
         start: int | None = None
@@ -279,8 +285,10 @@ class Line:
                 raise ModelError(f"{public(address)} tells no tokens of a chat: prompt_logprobs need vLLM's /tokenize")
             lists.append(tokens)
         whole, probe = lists
-        return whole, next((place for place, pair in enumerate(zip(whole, probe, strict=False)) if pair[0] != pair[1]),
-                           min(len(whole), len(probe)))  # fmt: skip
+        return whole, next(
+            (place for place, pair in enumerate(zip(whole, probe, strict=False)) if pair[0] != pair[1]),
+            min(len(whole), len(probe)),
+        )
 
 
 async def _read(response: httpx2.Response, most: int, place: str) -> bytes:
@@ -297,7 +305,8 @@ async def _read(response: httpx2.Response, most: int, place: str) -> bytes:
                 break
     if size > most:
         raise AnswerTooLargeError(
-            f"an answer of more than {most / (1 << 20):.3g} MiB from {place}: more than the tokens that were asked for can have"
+            f"an answer of more than {most / (1 << 20):.3g} MiB from {place}: more than the tokens that were asked for"
+            " can have"
         )
     return b"".join(parts)
 

@@ -1,7 +1,7 @@
 """``openai``: any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, Ollama, hosted ones.
 
-What is asked is in the question, how it is asked in these parameters, and where in those marked as runtime: moving a model to
-another server, or asking it with more deadline, changes no row and pays for nothing twice.
+What is asked is in the question, how it is asked in these parameters, and where in those marked as runtime: moving a
+model to another server, or asking it with more deadline, changes no row and pays for nothing twice.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ class OpenAI(Model):
     endpoint: Literal["chat", "completions"] = "chat"
     """``completions`` for base models: turns are put together with blank lines and no chat template."""
     dialect: Literal["vllm", "llamacpp", "openai"] = "vllm"
-    """Whose additions to the protocol the server knows: ``top_k``, ``min_p``, repetition penalties and continued assistant
-    turns go by other names or not at all. ``vllm`` also suits SGLang."""
+    """Whose additions to the protocol the server knows: ``top_k``, ``min_p``, repetition penalties and continued
+    assistant turns go by other names or not at all. ``vllm`` also suits SGLang."""
     structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
-    """How a JSON Schema is asked for: as ``response_format`` with or without the schema, by words in the prompt, or not. Answers
-    are checked against it in any case."""
+    """How a JSON Schema is asked for: as ``response_format`` with or without the schema, by words in the prompt, or
+    not. Answers are checked against it in any case."""
     system_role: bool = True
     """Whether the chat template knows a system role; if not, system turns go before the next user turn."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the answer; ``keep``
-    leaves them in."""
+    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the
+    answer; ``keep`` leaves them in."""
     temperature: Annotated[float, Field(ge=0, le=5)] | Literal["sampling"] | None = "sampling"
-    """In place of the temperature that a step's ``sampling`` says: ``null`` sends none, for models that refuse it; a number is sent
-    always, for models that take one only."""
+    """In place of the temperature that a step's ``sampling`` says: ``null`` sends none, for models that refuse it; a
+    number is sent always, for models that take one only."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the longest answer is called; OpenAI's reasoning models want the second."""
     seeds: bool = True
@@ -72,7 +72,9 @@ class OpenAI(Model):
     logprobs: Runtime[bool] = False
     """Whether the server gives log-probabilities of its answers (vLLM and llama.cpp do)."""
     prompt_logprobs: Runtime[bool] = False
-    """Whether its completions endpoint repeats the prompt with log-probabilities (``echo``: vLLM does, llama.cpp does not)."""
+    """Whether its completions endpoint repeats the prompt with log-probabilities (``echo``: vLLM does, llama.cpp does
+    not).
+    """
     price: Runtime[Price | None] = None
     """What its tokens cost."""
     concurrency: Runtime[Annotated[int, Field(ge=1, le=4096)]] = 64
@@ -82,7 +84,8 @@ class OpenAI(Model):
     timeout: Runtime[Annotated[float, Field(gt=0, le=86_400)]] = 300.0
     """Seconds for one attempt, until the last byte."""
     retries: Runtime[Annotated[int, Field(ge=0, le=100)]] = 6
-    """How often a question is asked again after trouble that may pass; being told to come later (429) does not count."""
+    """How often a question is asked again after trouble that may pass; being told to come later (429) does not count.
+    """
     deadline: Runtime[Annotated[float, Field(gt=0, le=604_800)]] = 1800.0
     """Seconds for all attempts at one question."""
     max_failed: Runtime[Annotated[float, Field(ge=0, le=1)]] = 0.5

@@ -1,7 +1,8 @@
 """What a call may cost at most is reckoned before it is made, what it did cost afterwards; both in tokens and in money.
 
-Before the first answers nothing is known of a server's tokens, so each byte of UTF-8 counts as one (there cannot be more, but for
-the template's marks); afterwards the dearest answer so far says how many tokens a byte may be, with half as much again to spare.
+Before the first answers nothing is known of a server's tokens, so each byte of UTF-8 counts as one (there cannot be
+more, but for the template's marks); afterwards the dearest answer so far says how many tokens a byte may be, with half
+as much again to spare.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""How many questions an endpoint gets at once is what it bears: fewer at once when it complains, slowly more while it does not.
+"""How many questions an endpoint gets at once is what it bears: fewer at once when it complains, slowly more while it
+does not.
 
-Additive increase, multiplicative decrease, as TCP does (Chiu and Jain 1989): before the first complaint one more for every
-answer, afterwards one more for every round of answers; a complaint halves, once for all questions that were under way when
-it came. ``Retry-After`` holds everybody back. One :class:`Pace` an endpoint, shared by all who ask it in this process; it
-belongs to one event loop and needs no lock.
+Additive increase, multiplicative decrease, as TCP does (Chiu and Jain 1989): before the first complaint one more for
+every answer, afterwards one more for every round of answers; a complaint halves, once for all questions that were under
+way when it came. ``Retry-After`` holds everybody back. One :class:`Pace` an endpoint, shared by all who ask it in this
+process; it belongs to one event loop and needs no lock.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Pace:
         """Gives the place back.
 
         Args:
-            trouble: whether the endpoint complained (429, 5xx, no answer in time); None if that says nothing about its load.
+            trouble: whether the endpoint complained (429, 5xx, no answer in time); None if that says nothing about its
+                load.
         """
         if trouble and ticket == self.cuts:
             self.cuts += 1
@@ -87,7 +89,9 @@ class Pace:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """The seconds that a ``Retry-After`` header asks to wait (RFC 9110: seconds or an HTTP date); None if it says nothing."""
+    """The seconds that a ``Retry-After`` header asks to wait (RFC 9110: seconds or an HTTP date); None if it says
+    nothing.
+    """
     if not value:
         return None
     text = value.strip()
@@ -104,6 +108,8 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 
 def backoff(tries: int, first: float, most: float = 60.0) -> float:
-    """Seconds to wait before trying again for the ``tries``-th time: doubled each time, between half and the whole of it by chance."""
+    """Seconds to wait before trying again for the ``tries``-th time: doubled each time, between half and the whole of
+    it by chance.
+    """
     whole: float = min(most, first * 2 ** min(tries - 1, 16))
     return whole * random.uniform(0.5, 1.0)

@@ -1,8 +1,9 @@
-"""A question becomes exactly one JSON body, and that body is its name in the answer cache; a raw answer becomes an :class:`Answer`.
+"""A question becomes exactly one JSON body, and that body is its name in the answer cache; a raw answer becomes an
+:class:`Answer`.
 
 Pure functions, no network: what is asked (:func:`question_of`), whether an answer has the shape the protocol promises
-(:func:`check_shape`), whether it may be kept (:func:`may_keep`), and what it says (:func:`parse`). Because raw answers are kept
-and read again, everything in :func:`parse` may change without asking anybody twice.
+(:func:`check_shape`), whether it may be kept (:func:`may_keep`), and what it says (:func:`parse`). Because raw answers
+are kept and read again, everything in :func:`parse` may change without asking anybody twice.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ Structured = Literal["json_schema", "json_object", "prompt", "none"]
 
 _FINISH: Mapping[str, Finish] = {
     "stop": "stop", "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "end_turn": "stop", "length": "length",
-    "max_tokens": "length", "model_length": "length", "max_output_tokens": "length", "model_context_window_exceeded": "length",
-    "content_filter": "filtered", "safety": "filtered", "refusal": "filtered", "recitation": "filtered", "blocklist": "filtered",
+    "max_tokens": "length", "model_length": "length", "max_output_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "content_filter": "filtered", "safety": "filtered", "refusal": "filtered", "recitation": "filtered",
+    "blocklist": "filtered",
     "prohibited_content": "filtered", "spii": "filtered", "sensitive": "filtered", "guardrail_intervened": "filtered",
 }  # fmt: skip
 _GAVE_UP = frozenset(
@@ -42,7 +45,9 @@ _LEAST_BYTES = 1 << 20
 _TOKEN_BYTES = 64
 """Of JSON for each token: more than any script needs, escaped as it may be."""
 _LOGPROB_BYTES = 512
-_OWN_KEYS = frozenset({"messages", "prompt", "model", "stream", "n", "best_of", "response_format", "logprobs", "top_logprobs", "echo"})  # fmt: skip
+_OWN_KEYS = frozenset(
+    {"messages", "prompt", "model", "stream", "n", "best_of", "response_format", "logprobs", "top_logprobs", "echo"}
+)
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,10 @@ def _key(kind: str, body: Mapping[str, Any], sample: int) -> bytes:
 
 def _with_schema(turns: list[tuple[str, str]], schema: Mapping[str, Any]) -> list[tuple[str, str]]:
     text = fit_for_wire(orjson.dumps(schema).decode())
-    told = "Answer with one JSON value and nothing else: no explanation, no code fence. It must satisfy this JSON Schema:\n"
+    told = (
+        "Answer with one JSON value and nothing else: no explanation, no code fence. It must satisfy this JSON"
+        " Schema:\n"
+    )
     last = max((index for index, (role, _) in enumerate(turns) if role == "user"), default=None)
     if last is None:
         return [("system", told + text), *turns]
@@ -170,7 +178,8 @@ def _with_schema(turns: list[tuple[str, str]], schema: Mapping[str, Any]) -> lis
 def _continuation(manner: Manner) -> dict[str, Any]:
     if manner.dialect == "openai":
         raise ModelError(
-            "this server continues no assistant turn ('dialect: openai'); where it does, say 'dialect: vllm' or 'llamacpp'"
+            "this server continues no assistant turn ('dialect: openai'); where it does, say 'dialect: vllm' or"
+            " 'llamacpp'"
         )
     return {"add_generation_prompt": False, "continue_final_message": True} if manner.dialect == "vllm" else {}
 
@@ -186,7 +195,8 @@ def _sampling(request: Request, sampling: Sampling, manner: Manner) -> dict[str,
             continue
         if manner.dialect == "openai":
             raise ModelError(
-                f"'{name}' is unknown to servers of 'dialect: openai'; leave it out, or say 'dialect: vllm' or 'llamacpp'"
+                f"'{name}' is unknown to servers of 'dialect: openai'; leave it out, or say 'dialect: vllm' or"
+                " 'llamacpp'"
             )
         renamed = manner.dialect == "llamacpp" and name == "repetition_penalty"
         body["repeat_penalty" if renamed else name] = value

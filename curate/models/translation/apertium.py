@@ -1,4 +1,5 @@
-"""``apertium``: rule-based translators of Debian's packages: no weights, no GPU, a thousand sentences a second on one core.
+"""``apertium``: rule-based translators of Debian's packages: no weights, no GPU, a thousand sentences a second on one
+core.
 
 Good between related languages (Spanish, Portuguese, Catalan, French, Italian), and as the second half of a route.
 Words it does not know stay as they are. The programs are GPL-2/3 and run as processes of their own.
@@ -36,9 +37,12 @@ from curate.steps import Model
 
 # The translators in Debian 12, by their packages' names.
 DEBIAN = (
-    "afr-nld", "arg-cat", "bel-rus", "br-fr", "cat-ita", "cat-srd", "dan-nor", "en-gl", "eng-cat", "eng-spa", "eo-ca", "eo-en", "eo-es",
-    "eo-fr", "es-gl", "es-pt", "es-ro", "eu-en", "eu-es", "fr-es", "fra-cat", "fra-frp", "hbs-eng", "hbs-mkd", "hbs-slv", "ind-zlm",
-    "is-sv", "isl-eng", "mk-bg", "mkd-bul", "mkd-eng", "nno-nob", "oc-ca", "oc-es", "oci-fra", "pol-szl", "por-cat", "pt-gl", "rus-ukr",
+    "afr-nld", "arg-cat", "bel-rus", "br-fr", "cat-ita", "cat-srd", "dan-nor", "en-gl", "eng-cat", "eng-spa", "eo-ca",
+    "eo-en", "eo-es",
+    "eo-fr", "es-gl", "es-pt", "es-ro", "eu-en", "eu-es", "fr-es", "fra-cat", "fra-frp", "hbs-eng", "hbs-mkd",
+    "hbs-slv", "ind-zlm",
+    "is-sv", "isl-eng", "mk-bg", "mkd-bul", "mkd-eng", "nno-nob", "oc-ca", "oc-es", "oci-fra", "pol-szl", "por-cat",
+    "pt-gl", "rus-ukr",
     "spa-arg", "spa-ast", "spa-cat", "spa-ita", "srd-ita", "swe-dan", "swe-nor", "urd-hin",
 )  # fmt: skip
 _MODE = regex.compile(r"([a-z]{2,3})-([a-z]{2,3})((?:_[A-Za-z0-9]+)*)")
@@ -78,16 +82,16 @@ class Apertium(Model):
     summary: ClassVar[str] = "Debian's rule-based translators, very fast; best between related languages"
 
     pairs: tuple[Annotated[str, Field(min_length=3)], ...] | None = None
-    """Only these directions (``en-es``, ``pt-BR→es``); by default all that are installed. With it, another package that is installed
-    later changes nothing here."""
+    """Only these directions (``en-es``, ``pt-BR→es``); by default all that are installed. With it, another package that
+    is installed later changes nothing here."""
     modes: dict[str, str] = Field(default_factory=dict)
-    """Another mode for a direction, such as ``{en-ca: eng-cat_iec2017}``. Modes named ``xxx-yyy``, with a country or ``valencia`` behind,
-    are found by themselves."""
+    """Another mode for a direction, such as ``{en-ca: eng-cat_iec2017}``. Modes named ``xxx-yyy``, with a country or
+    ``valencia`` behind, are found by themselves."""
     mark_unknown: bool = False
     """Whether a ``*`` stands before each word that the dictionary lacks."""
     path: Runtime[Path | None] = None
-    """A tree into which the packages were unpacked (``apt-get download …; dpkg -x … tree``), for machines without root. It counts by the
-    packages' versions, as installed ones do."""
+    """A tree into which the packages were unpacked (``apt-get download …; dpkg -x … tree``), for machines without root.
+    It counts by the packages' versions, as installed ones do."""
     timeout: Runtime[Annotated[float, Field(gt=0)]] = 60.0
     """Seconds that one sentence may take; then the programs are ended and started anew."""
     longest: Annotated[int, Field(ge=40, le=20_000)] = 2_000
@@ -241,7 +245,7 @@ class _Engine:
         return [found[place] for place in range(len(pieces))]
 
 
-# ------------------------------------------------------------------------------------------------------------------- modes
+# --------------------------------------------------------------------------------------------------------------- modes
 def _pair_of(name: str) -> Pair | None:
     """The pair of a mode's name; None for variants that have no tag and for modes that are not translators."""
     match = _MODE.fullmatch(name)

@@ -1,9 +1,9 @@
 """A pipeline of Apertium programs that stays alive: one sentence in, a NUL, one sentence out, a NUL.
 
-Every program of a mode is started with ``-z``, which makes it pass on what it has when it meets a NUL. (``apertium -z`` itself
-does not work so: its deformatter waits for the end of the input.) The programs form one process group and are started anew when
-one of them dies. When this process is gone, their input closes and they end; one that is stuck in a sentence would not, so a
-shell waits beside them for that moment and kills the group.
+Every program of a mode is started with ``-z``, which makes it pass on what it has when it meets a NUL. (``apertium -z``
+itself does not work so: its deformatter waits for the end of the input.) The programs form one process group and are
+started anew when one of them dies. When this process is gone, their input closes and they end; one that is stuck in a
+sentence would not, so a shell waits beside them for that moment and kills the group.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Every translator is the same machine around another engine: sentences in, pieces that an engine can take, answers kept for ever.
+"""Every translator is the same machine around another engine: sentences in, pieces that an engine can take, answers
+kept for ever.
 
 A sentence is cut at line breaks, at what the engine's vocabulary cannot spell, and where it is longer than the engine
 can bear; blanks and what has no letters are never asked. Each piece is asked once, ever, by any process that
@@ -75,7 +76,8 @@ class SentenceTranslator:
     ) -> None:
         """
         Args:
-            ask: translates pieces without line breaks or outer blanks, each with a letter, of at most ``longest`` characters.
+            ask: translates pieces without line breaks or outer blanks, each with a letter, of at most ``longest``
+                characters.
             name: as it is called in errors.
             revision: ``name@revision`` of what translates one of its own pairs.
             longest: characters that a piece may have.
@@ -144,9 +146,14 @@ class SentenceTranslator:
         return [joined[sentence] for sentence in sentences]
 
     def _missing(
-        self, missing: list[str], keys: dict[str, bytes], answers: dict[str, Translated], pair: tuple[str, str],
-        sentences: Sequence[str], parts: dict[str, list[_Part]],
-    ) -> Iterator[int]:  # fmt: skip
+        self,
+        missing: list[str],
+        keys: dict[str, bytes],
+        answers: dict[str, Translated],
+        pair: tuple[str, str],
+        sentences: Sequence[str],
+        parts: dict[str, list[_Part]],
+    ) -> Iterator[int]:
         """Asks for what is missing, chunk by chunk; gives the number of sentences that each chunk finishes."""
         place = {spelt: index for index, spelt in enumerate(missing)}
         last = sorted(
@@ -174,7 +181,7 @@ class SentenceTranslator:
         return pair
 
 
-# ------------------------------------------------------------------------------------------------------------------ pieces
+# -------------------------------------------------------------------------------------------------------------- pieces
 def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part]:
     """The runs of a sentence, which together are the sentence (but for NUL and lone surrogates, which become blanks)."""
     text = make_fit(sentence)
@@ -292,7 +299,7 @@ def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pai
     return Translated(text, "; ".join(dict.fromkeys(problems)))
 
 
-# ------------------------------------------------------------------------------------------------------------------- cache
+# --------------------------------------------------------------------------------------------------------------- cache
 def open_cache(folder: Path | None, model: Model, identity: dict[str, Any]) -> AnswerCache:
     """The kept translations of a model.
 

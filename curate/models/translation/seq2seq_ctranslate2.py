@@ -103,6 +103,6 @@ def _words(words: Path, folder: Path) -> Words:
 
             return TokenizerWords(place)
     raise ModelError(
-        f"{folder} has no vocabulary (sentencepiece.bpe.model, source.spm and target.spm, …); convert again with --copy_files, or say "
-        "where it is with 'tokenizer:'"
+        f"{folder} has no vocabulary (sentencepiece.bpe.model, source.spm and target.spm, …); convert again with"
+        " --copy_files, or say where it is with 'tokenizer:'"
     )

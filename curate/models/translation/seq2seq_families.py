@@ -1,4 +1,5 @@
-"""A family of translators is a way to write a sentence and two languages as tokens; which one a model is of, its own files say.
+"""A family of translators is a way to write a sentence and two languages as tokens; which one a model is of, its own
+files say.
 
 nllb      eng_Latn ▁The ▁house </s>     answer begins with swh_Latn      (NLLB team 2022)
 m2m100    __en__ ▁The ▁house </s>       answer begins with __sw__        (Fan et al. 2021)
@@ -25,8 +26,10 @@ END = "</s>"
 _LARGEST = 200_000_000
 # Groups of languages in the names of OPUS-MT models.
 _GROUPS = frozenset(
-    {"mul", "roa", "itc", "gem", "gmw", "gmq", "sla", "zle", "zls", "zlw", "ine", "inc", "iir", "trk", "dra", "fiu", "urj", "afa", "sem", "cel",
-     "bat", "map", "poz", "pqw", "pqe", "bnt", "nic", "alv", "aav", "sit", "tut", "cau", "cpp", "cpf", "art", "euq", "grk", "sal", "cus", "mkh",
+    {"mul", "roa", "itc", "gem", "gmw", "gmq", "sla", "zle", "zls", "zlw", "ine", "inc", "iir", "trk", "dra", "fiu",
+    "urj", "afa", "sem", "cel",
+     "bat", "map", "poz", "pqw", "pqe", "bnt", "nic", "alv", "aav", "sit", "tut", "cau", "cpp", "cpf", "art", "euq",
+     "grk", "sal", "cus", "mkh",
      "run", "phi", "wa", "synthetic", "romance", "celtic", "scandinavia", "north_eu", "nordic", "caenes"}
 )  # fmt: skip
 # The languages of M2M-100, which its tokeniser knows by heart and its files need not list.
@@ -95,7 +98,7 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-# ----------------------------------------------------------------------------------------------------------- what files say
+# ---------------------------------------------------------------------------------------------------- what files say
 def _json(file: Path) -> dict[str, Any]:
     try:
         value = orjson.loads(file.read_bytes())
@@ -156,7 +159,8 @@ def detect_family(folder: Path, words: Path, name: str) -> str:
                 return family
     what = f"a model of type '{kind}'" if kind else "a model that does not say what it is"
     raise ModelError(
-        f"{name} is {what}; known families are {', '.join(FAMILIES)}: say which with 'family:', and where its vocabulary is with 'tokenizer:'"
+        f"{name} is {what}; known families are {', '.join(FAMILIES)}: say which with 'family:', and where its"
+        " vocabulary is with 'tokenizer:'"
     )
 
 
@@ -223,7 +227,7 @@ def _opus_pair(words: Path, name: str) -> tuple[str | None, str | None]:
     return sides[0], sides[1]
 
 
-# -------------------------------------------------------------------------------------------------------------- vocabulary
+# ---------------------------------------------------------------------------------------------------------- vocabulary
 def processor_of(file: Path) -> Any:
     """A SentencePiece file, loaded.
 

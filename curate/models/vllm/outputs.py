@@ -14,14 +14,17 @@ from curate.steps.models import Answer, Request, TokenLogprob
 
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}
 _KEPT = frozenset(
-    ("$defs", "$ref", "additionalProperties", "anyOf", "const", "definitions", "enum", "items", "maxItems", "minItems", "prefixItems",
+    ("$defs", "$ref", "additionalProperties", "anyOf", "const", "definitions", "enum", "items", "maxItems", "minItems",
+    "prefixItems",
      "properties", "required", "type")
 )  # fmt: skip
 _NAMED = frozenset(("$defs", "definitions", "properties"))
 
 
 def loosened(schema: Any) -> Any:
-    """A schema with nothing in it but what every grammar compiler knows; whatever satisfies the schema satisfies it too."""
+    """A schema with nothing in it but what every grammar compiler knows; whatever satisfies the schema satisfies it
+    too.
+    """
     if isinstance(schema, list):
         return [loosened(one) for one in schema]
     if not isinstance(schema, Mapping):
