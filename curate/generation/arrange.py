@@ -133,8 +133,12 @@ def _made(folder: Path) -> Path:
 def _sorted(folder: Path, target: pa.Schema, context: Context) -> Iterator[pa.Table]:
     import duckdb
 
-    config: dict[str, Any] = {"memory_limit": f"{max(context.memory, 128 << 20) // 1024}KiB", "temp_directory": str(folder / "tmp"),
-                              "threads": context.threads, "autoinstall_known_extensions": False}  # fmt: skip
+    config: dict[str, Any] = {
+        "memory_limit": f"{max(context.memory, 128 << 20) // 1024}KiB",
+        "temp_directory": str(folder / "tmp"),
+        "threads": context.threads,
+        "autoinstall_known_extensions": False,
+    }
     query = "SELECT * EXCLUDE (arrange_place, id) FROM read_parquet(?) ORDER BY arrange_place"
     with duckdb.connect(":memory:", config=config) as database:
         found = database.sql(query, params=[str(folder / "rows.parquet")])

@@ -72,8 +72,14 @@ class LanguageImbalance(GatherStep):
             )
         pairs: list[Two] = []
         for language, entries in seen.prompts(most=64):
-            rule = Rule("all" if self.by is None else "best_worst", self.by is not None, self.min_margin[language] or 0.0, most=None,
-                        max_ratio=None if self.max_length_ratio is None else self.max_length_ratio[language], reuse=True)  # fmt: skip
+            rule = Rule(
+                "all" if self.by is None else "best_worst",
+                self.by is not None,
+                self.min_margin[language] or 0.0,
+                most=None,
+                max_ratio=None if self.max_length_ratio is None else self.max_length_ratio[language],
+                reuse=True,
+            )
             good = [
                 pair
                 for pair in rule.pairs(entries)
@@ -132,9 +138,18 @@ class LanguageImbalance(GatherStep):
             "chosen": [[{"role": "assistant", "content": every[one.chosen].answer}] for one in pairs],
             "rejected": [[{"role": "assistant", "content": every[one.rejected].answer}] for one in pairs],
         }
-        return new_rows(Kind.PREFERENCE, part, [one.chosen for one in pairs], values, [str(part.language[one.chosen]) for one in pairs],
-                        step=self.tag, more_parents=[[ids[one.rejected]] for one in pairs], scores=scores, attributes=attributes,
-                        licenses=[all_licenses(licenses[one.chosen], licenses[one.rejected]) for one in pairs])  # fmt: skip
+        return new_rows(
+            Kind.PREFERENCE,
+            part,
+            [one.chosen for one in pairs],
+            values,
+            [str(part.language[one.chosen]) for one in pairs],
+            step=self.tag,
+            more_parents=[[ids[one.rejected]] for one in pairs],
+            scores=scores,
+            attributes=attributes,
+            licenses=[all_licenses(licenses[one.chosen], licenses[one.rejected]) for one in pairs],
+        )
 
 
 def _origins(rows: Iterable[Rows]) -> tuple[dict[str, str], list[str]]:

@@ -120,8 +120,12 @@ class Reward(ScoreStep):
         if rows.kind is Kind.PREFERENCE:
             values["score"] = values["chosen"] - values["rejected"]
         # Four digits: the rest depends on which conversations were in a batch together.
-        frame = pl.DataFrame({name: pl.Series(np.where(np.isnan(one), np.nan, one), nan_to_null=True, dtype=pl.Float64).round(_DIGITS)
-                              for name, one in values.items()})  # fmt: skip
+        frame = pl.DataFrame(
+            {
+                name: pl.Series(np.where(np.isnan(one), np.nan, one), nan_to_null=True, dtype=pl.Float64).round(_DIGITS)
+                for name, one in values.items()
+            }
+        )
         texts = {"unassessed": pl.Series(why, dtype=pl.String), "translated": pl.Series(by, dtype=pl.String)}
         return frame.with_columns(**texts).select([*self.columns(rows.kind)])
 

@@ -65,8 +65,23 @@ def test_no_role_marker_is_left_and_a_blank_is_all_that_changes(text):
     assert harmless.replace(" ", "") == text.replace(" ", "")
 
 
-@pytest.mark.parametrize("marker", ["<|im_start|>", "<|eot_id|>", "<|im_", "<start_of_turn>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<｜User｜>",
-                                    "<|START_OF_TURN_TOKEN|>", "<eos>", "[TOOL_CALLS]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "<|im_start|>",
+        "<|eot_id|>",
+        "<|im_",
+        "<start_of_turn>",
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "</s>",
+        "<｜User｜>",
+        "<|START_OF_TURN_TOKEN|>",
+        "<eos>",
+        "[TOOL_CALLS]",
+    ],
+)
 def test_markers_of_common_chat_templates_are_disarmed(marker):
     assert marker not in disarm(f"x{marker}y") and marker not in fence(marker)
 

@@ -76,8 +76,16 @@ class Work:
         self.tables: Mapping[str, Table] = {}
         present = {tag for tags in self.matrices for tag in tags if step.matrix is None or tag == step.matrix}
         if step.table is not None and present:
-            self.tables = load_tables(context, step.table, present, self.to, score=step.score, min_score=step.min_score,
-                                      same_script=step.same_script, whole=self.sentences)  # fmt: skip
+            self.tables = load_tables(
+                context,
+                step.table,
+                present,
+                self.to,
+                score=step.score,
+                min_score=step.min_score,
+                same_script=step.same_script,
+                whole=self.sentences,
+            )
         self.siblings: Siblings | None = None
         if step.siblings is not None and present:
             self.siblings = Siblings(context, step.siblings, rows, self.fields, self.to)
@@ -325,8 +333,17 @@ class Work:
             self._language(tag, one, [values[turn.column][at] for turn in one[1]])
             for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
         ]
-        return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, scores=[one for one, _ in told],
-                        attributes=[one for _, one in told], more_parents=[one.parents for _, _, one in made])  # fmt: skip
+        return new_rows(
+            kind,
+            self.rows,
+            places,
+            values,
+            languages,
+            step=self.step.tag,
+            scores=[one for one, _ in told],
+            attributes=[one for _, one in told],
+            more_parents=[one.parents for _, _, one in made],
+        )
 
     def _language(self, tag: str, made: tuple[int, list[_Turn], _Made], columns: Sequence[Any]) -> str:
         """The language of a row: that of most words of its answer, if the answer was switched; a tie is the old one's.
@@ -369,8 +386,18 @@ class Work:
                     values["source_language"].append(languages[-1])
                     values["source"].append(text)
                     values["target"].append(turn.text)
-        return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, prompt_hash=prompt.hash if prompt else "",
-                        scores=[one for one, _ in told], attributes=[one for _, one in told], more_parents=parents)  # fmt: skip
+        return new_rows(
+            kind,
+            self.rows,
+            places,
+            values,
+            languages,
+            step=self.step.tag,
+            prompt_hash=prompt.hash if prompt else "",
+            scores=[one for one, _ in told],
+            attributes=[one for _, one in told],
+            more_parents=parents,
+        )
 
 
 def _fenced(text: str, what: Collection[str]) -> Iterator[tuple[int, int]]:

@@ -62,8 +62,17 @@ class Shelf:
 class Examples:
     """Pools of examples by language."""
 
-    def __init__(self, batches: Iterable[Rows], seed: int, pool: int, encoder: Encoder | None = None, *, longest: int = 1_000_000, first: bool = False,
-                 answered: Callable[[Rows], list[tuple[str, str] | None]] = question_and_answer) -> None:  # fmt: skip
+    def __init__(
+        self,
+        batches: Iterable[Rows],
+        seed: int,
+        pool: int,
+        encoder: Encoder | None = None,
+        *,
+        longest: int = 1_000_000,
+        first: bool = False,
+        answered: Callable[[Rows], list[tuple[str, str] | None]] = question_and_answer,
+    ) -> None:
         """Keeps for each language the ``pool`` examples that the seed likes best, so that memory is bounded and order is nothing.
 
         Args:
@@ -119,8 +128,18 @@ class Examples:
             return [None] * len(texts)
         return list(self._encoder.encode(texts))
 
-    def draw(self, k: int, choice: Choice, *, language: str, text: str, row_id: str, group_id: str, seed: int,
-             vector: npt.NDArray[np.float32] | None = None) -> list[Example]:  # fmt: skip
+    def draw(
+        self,
+        k: int,
+        choice: Choice,
+        *,
+        language: str,
+        text: str,
+        row_id: str,
+        group_id: str,
+        seed: int,
+        vector: npt.NDArray[np.float32] | None = None,
+    ) -> list[Example]:
         """Up to ``k`` examples in a language for a row that asks ``text``; the nearest one last, next to the question.
 
         Random ones are those whose id goes best with the row's, so that one more example in the pool changes few draws.

@@ -83,8 +83,10 @@ class Prompts:
         """
         found = self.variants[language]
         if found is None:
-            raise StepError(f"prompt '{self.name}' has no text for '{language}' and no default; "
-                            f"it has {', '.join(self.variants) or 'none'}")  # fmt: skip
+            raise StepError(
+                f"prompt '{self.name}' has no text for '{language}' and no default; "
+                f"it has {', '.join(self.variants) or 'none'}"
+            )
         return found
 
     def __iter__(self) -> Any:
@@ -166,8 +168,10 @@ def own_prompt(name: str, given: str | Iterable[Mapping[str, Any]]) -> Prompt:
             )
         for match in _PART.finditer(text):
             if match[0] in ("{", "}"):
-                raise StepError(f"prompt '{name}': a single '{match[0]}' near '{text[max(0, match.start() - 20) : match.end() + 20]}'; "
-                                "write {{ and }} for braces, {name} for a value")  # fmt: skip
+                raise StepError(
+                    f"prompt '{name}': a single '{match[0]}' near '{text[max(0, match.start() - 20) : match.end() + 20]}'; "
+                    "write {{ and }} for braces, {name} for a value"
+                )
     return Prompt(name, tuple((role, text.rstrip("\r\n")) for role, text in turns))
 
 
@@ -182,8 +186,9 @@ def own_prompts(name: str, given: PerLanguage[Any]) -> Prompts:
     return Prompts(name, PerLanguage(default, variants))
 
 
-def prompt_problems(name: str, given: PerLanguage[Any], known: Iterable[str], prefixes: Iterable[str] = (),
-                    needed: Sequence[str] = ()) -> list[str]:  # fmt: skip
+def prompt_problems(
+    name: str, given: PerLanguage[Any], known: Iterable[str], prefixes: Iterable[str] = (), needed: Sequence[str] = ()
+) -> list[str]:
     """What is wrong with a user's prompt: braces, roles, holes that nothing fills, holes that are missing.
 
     Args:
@@ -226,8 +231,10 @@ def _fill(name: str, text: str, values: Mapping[str, str]) -> str:
     def put(match: regex.Match[str]) -> str:
         if match[1]:
             if match[1] not in values:
-                raise StepError(f"prompt '{name}' asks for '{{{match[1]}}}', which nobody gives{nearest(match[1], values)}; "
-                                f"there are {', '.join(values)}")  # fmt: skip
+                raise StepError(
+                    f"prompt '{name}' asks for '{{{match[1]}}}', which nobody gives{nearest(match[1], values)}; "
+                    f"there are {', '.join(values)}"
+                )
             return values[match[1]]
         return str(match[0][0])
 

@@ -140,8 +140,11 @@ def whole(answer: Answer, *, cut: bool = False) -> None:
     if answer.finish == "invalid":
         raise Broken(answer.problem or "it is not what the schema asks for")
     if answer.finish == "length" and not cut:
-        raise Broken(f"cut off after {answer.completion_tokens} tokens" if answer.completion_tokens else "cut off",
-                     again=False, trouble="length")  # fmt: skip
+        raise Broken(
+            f"cut off after {answer.completion_tokens} tokens" if answer.completion_tokens else "cut off",
+            again=False,
+            trouble="length",
+        )
 
 
 def clean(text: str) -> str:

@@ -131,8 +131,12 @@ class _Table:
         self.seen = (np.zeros(0), np.zeros(0))
         self.longest = step.max_words or (1 if self.aligned else 3)
         if step.dictionary is not None:
-            self._list([left for _, left, _ in entries], [right for _, _, right in entries], [-1 - place for place, _, _ in entries],
-                       [step.dictionary_weight] * len(entries))  # fmt: skip
+            self._list(
+                [left for _, left, _ in entries],
+                [right for _, _, right in entries],
+                [-1 - place for place, _, _ in entries],
+                [step.dictionary_weight] * len(entries),
+            )
 
     # -------------------------------------------------------------------------------------------------------- dictionaries
     def _entries(self) -> Iterator[tuple[int, str, str]]:
@@ -338,8 +342,12 @@ class _Table:
             of_s=pl.Series(self.seen[0][frame["s"].to_numpy()] if len(frame) else np.zeros(0)),
             of_t=pl.Series(self.seen[1][frame["t"].to_numpy()] if len(frame) else np.zeros(0)),
         ).filter((pl.col("count") > 0) & (pl.col("of_s") > 0) & (pl.col("of_t") > 0))
-        measures = {"dice": 2 * pl.col("count") / (pl.col("of_s") + pl.col("of_t")), "geometric": (forward * backward).sqrt(),
-                    "forward": forward, "backward": backward}  # fmt: skip
+        measures = {
+            "dice": 2 * pl.col("count") / (pl.col("of_s") + pl.col("of_t")),
+            "geometric": (forward * backward).sqrt(),
+            "forward": forward,
+            "backward": backward,
+        }
         frame = frame.with_columns(
             # A word may be linked to several at once, a dictionary may be asked twice: shares end at 1.
             score=measures[step.measure].clip(upper_bound=1.0),

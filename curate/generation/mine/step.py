@@ -355,17 +355,27 @@ class _Writer:
         licenses = [all_licenses(*(heap.license[row] for row in (*a, *b))) for a, b in zip(near, far, strict=True)]
         sources = [(heap.source[a[0]], heap.source[b[0]]) for a, b in zip(near, far, strict=True)]
         table = new_rows(
-            Kind.PARALLEL, batch, [a[0] - start for a in near],
-            {"source_language": [heap.language[a[0]] for a in near], "source": said,
-             "target": [side.texts(np.asarray([one], np.int64))[0] for side, one in zip(targets, rights, strict=True)]},
+            Kind.PARALLEL,
+            batch,
+            [a[0] - start for a in near],
+            {
+                "source_language": [heap.language[a[0]] for a in near],
+                "source": said,
+                "target": [
+                    side.texts(np.asarray([one], np.int64))[0] for side, one in zip(targets, rights, strict=True)
+                ],
+            },
             [heap.language[b[0]] for b in far],
-            step=self._step.tag, model=self._model,
-            more_parents=[[heap.id(row) for row in (a[0], b[0], *a[1:], *b[1:])] for a, b in zip(near, far, strict=True)],
+            step=self._step.tag,
+            model=self._model,
+            more_parents=[
+                [heap.id(row) for row in (a[0], b[0], *a[1:], *b[1:])] for a, b in zip(near, far, strict=True)
+            ],
             # A sentence cut out of a text is an item of its own.
             group_id=None if self._step.split == "none" else [hash_of(self._step.source_language, one) for one in said],
             scores=[self._scores(side, at) for side, at in chosen],
             attributes=[{"target_source": b} if a != b else {} for a, b in sources],
-        )  # fmt: skip
+        )
         return with_licenses(table, licenses)
 
     def _scores(self, side: int, at: int) -> dict[str, Any]:

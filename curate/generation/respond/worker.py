@@ -74,8 +74,14 @@ class Work:
         key = (name, step.examples_pool, step.examples_chars, step.examples_choice, step.examples_encoder)
         if key not in pools:
             encoder = None if step.examples_encoder is None else self.context.model(step.examples_encoder)
-            pools[key] = Examples(self.context.rows(name), self.context.seed, step.examples_pool, encoder, longest=step.examples_chars,
-                                  first=step.examples_choice == "first")  # fmt: skip
+            pools[key] = Examples(
+                self.context.rows(name),
+                self.context.seed,
+                step.examples_pool,
+                encoder,
+                longest=step.examples_chars,
+                first=step.examples_choice == "first",
+            )
             if not len(pools[key]):
                 self.context.warn(f"respond: '{name}' has no answered rows to take examples from")
         return pools[key]
@@ -121,8 +127,14 @@ class Work:
                     generator = self.context.model(name)
                     for number in range(self.step.n):
                         sample = number + self.context.draw * self.step.n
-                        request = Request(messages, self.step.sampling, sample, self.step.response_format,
-                                          top_logprobs=int(self.step.logprob), row=str(self.rows.ids[place]))  # fmt: skip
+                        request = Request(
+                            messages,
+                            self.step.sampling,
+                            sample,
+                            self.step.response_format,
+                            top_logprobs=int(self.step.logprob),
+                            row=str(self.rows.ids[place]),
+                        )
                         slot = _Slot(
                             place, conversation, language, name, sample, prefix, system, tuple(examples), told, said
                         )
@@ -141,12 +153,21 @@ class Work:
         if self.examples is None:
             return []
         wanted = language if self.step.examples_language == "answer" else row_language
-        found = self.examples.draw(self.step.examples_count, self.step.examples_choice, language=wanted, text=conversation.last,
-                                   row_id=str(self.rows.ids[place]), group_id=group, seed=self.context.seed,
-                                   vector=None if vectors is None else vectors[place])  # fmt: skip
+        found = self.examples.draw(
+            self.step.examples_count,
+            self.step.examples_choice,
+            language=wanted,
+            text=conversation.last,
+            row_id=str(self.rows.ids[place]),
+            group_id=group,
+            seed=self.context.seed,
+            vector=None if vectors is None else vectors[place],
+        )
         if len(found) < self.step.examples_count and len(self.examples):
-            self.context.warn(f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{wanted}' for some rows; "
-                              f"it has {', '.join(self.examples.languages)}")  # fmt: skip
+            self.context.warn(
+                f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{wanted}' for some rows; "
+                f"it has {', '.join(self.examples.languages)}"
+            )
         return found
 
     def _messages(

@@ -166,15 +166,28 @@ class Romanise(RowStep):
             Kind.PARALLEL, rows, [one for one, _, _ in each], scores, values, [latin_tag(tag) for tag in tags]
         )
 
-    def _new(self, kind: Kind, rows: Rows, made: Sequence[_Work], scores: Sequence[Mapping[str, float]],
-             values: Mapping[str, Sequence[Any]], tags: Sequence[str]) -> pa.Table:  # fmt: skip
+    def _new(
+        self,
+        kind: Kind,
+        rows: Rows,
+        made: Sequence[_Work],
+        scores: Sequence[Mapping[str, float]],
+        values: Mapping[str, Sequence[Any]],
+        tags: Sequence[str],
+    ) -> pa.Table:
         used = [one.schemes(self.scheme) for one in made]
         return new_rows(
-            kind, rows, [one.place for one in made], values, tags, step=self.tag,
+            kind,
+            rows,
+            [one.place for one in made],
+            values,
+            tags,
+            step=self.tag,
             model=[" + ".join(filter(None, map(_maker, names))) for names in used],
             prompt_hash=self._prompt().hash if self.form == "prompt-both" else "",
-            scores=scores, attributes=[{"scheme": "+".join(names)} for names in used],
-        )  # fmt: skip
+            scores=scores,
+            attributes=[{"scheme": "+".join(names)} for names in used],
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------------- rows
@@ -231,8 +244,14 @@ class _Work:
         if scheme != "auto":
             return [scheme]
         all_of = self.made.values()
-        return [name for name, there in (("iso15919", any(one.native for one in all_of)),
-                                         ("uroman", any(one.universal for one in all_of))) if there]  # fmt: skip
+        return [
+            name
+            for name, there in (
+                ("iso15919", any(one.native for one in all_of)),
+                ("uroman", any(one.universal for one in all_of)),
+            )
+            if there
+        ]
 
 
 def _romanise_all(step: Romanise, rows: Sequence[_Work]) -> None:

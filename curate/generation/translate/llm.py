@@ -23,8 +23,20 @@ from curate.text.placeholders import Span, has_term, spans
 
 PROMPT = "translate/segments"
 FORMALITY = "translate/formality"
-HOLES = ("source", "source_name", "target", "target_name", "target_own_name", "segments", "count", "context", "glossary", "examples", "formality",
-         "instructions")  # fmt: skip
+HOLES = (
+    "source",
+    "source_name",
+    "target",
+    "target_name",
+    "target_own_name",
+    "segments",
+    "count",
+    "context",
+    "glossary",
+    "examples",
+    "formality",
+    "instructions",
+)
 _CONTEXT = 600
 _SEGMENTS = 40
 _TERMS = 60
@@ -194,9 +206,15 @@ class Chat:
 
     # -------------------------------------------------------------------------------------------------------- asking
     def _asked(
-        self, jobs: Sequence[Job], chunks: Sequence[_Chunk], said: dict[tuple[int, int, int], str], mended: dict[tuple[int, int], str],
-        retries: int, tick: Callable[[int], None] | None, lines: dict[tuple[int, int, int, int], str] | None = None,
-    ) -> Iterator[Outcome[_Chunk, list[str]]]:  # fmt: skip
+        self,
+        jobs: Sequence[Job],
+        chunks: Sequence[_Chunk],
+        said: dict[tuple[int, int, int], str],
+        mended: dict[tuple[int, int], str],
+        retries: int,
+        tick: Callable[[int], None] | None,
+        lines: dict[tuple[int, int, int, int], str] | None = None,
+    ) -> Iterator[Outcome[_Chunk, list[str]]]:
         """Keeps what is said and gives the chunks that came to nothing."""
         questions = (Question(chunk, self._request(jobs[chunk.job], chunk), self._generator) for chunk in chunks)
 
@@ -278,8 +296,10 @@ class Chat:
             text = _armed(clean(text), segment)
             laid = same_lines(segment.source, text)
             if laid is None and "layout" in limits.checks:
-                complaints.append(f"string {number}: layout: the original has {segment.source.count(chr(10)) + 1} lines, "
-                                  f"the translation {text.strip().count(chr(10)) + 1}, or list marks or cells are missing")  # fmt: skip
+                complaints.append(
+                    f"string {number}: layout: the original has {segment.source.count(chr(10)) + 1} lines, "
+                    f"the translation {text.strip().count(chr(10)) + 1}, or list marks or cells are missing"
+                )
             translations.append(text if laid is None else laid)
         pairs = [
             Pair(
@@ -316,9 +336,13 @@ class Chat:
 
     @staticmethod
     def _made(
-        job: int, text: int, pieces: Sequence[Piece], said: Mapping[tuple[int, int, int], str], trouble: Mapping[tuple[int, int], tuple[str, str]],
+        job: int,
+        text: int,
+        pieces: Sequence[Piece],
+        said: Mapping[tuple[int, int, int], str],
+        trouble: Mapping[tuple[int, int], tuple[str, str]],
         mended: Mapping[tuple[int, int], str],
-    ) -> Made:  # fmt: skip
+    ) -> Made:
         made = Made("")
         problem, raw = trouble.get((job, text), ("", ""))
         parts = []

@@ -19,12 +19,50 @@ from curate.steps.models import Sampling
 
 _MARGIN = {"pairwise": 0.5, "direct": 0.5, "reference": 0.02}
 """Of a pair, unless 'min_margin' says: half the scale of verdicts, half a level, two hundredths of a cosine."""
-_HOLES = ("prompt", "criteria", "reference", "form", "language", "language_name", "language_own_name", "source_language",
-          "source_language_name", "source_language_own_name")  # fmt: skip
-_FOR_MODELS = ("rubric", "prompt", "sampling", "samples", "scoring", "explain", "constrain", "ties", "apart", "retries", "instructions", "probes", "allow_self")  # fmt: skip
+_HOLES = (
+    "prompt",
+    "criteria",
+    "reference",
+    "form",
+    "language",
+    "language_name",
+    "language_own_name",
+    "source_language",
+    "source_language_name",
+    "source_language_own_name",
+)
+_FOR_MODELS = (
+    "rubric",
+    "prompt",
+    "sampling",
+    "samples",
+    "scoring",
+    "explain",
+    "constrain",
+    "ties",
+    "apart",
+    "retries",
+    "instructions",
+    "probes",
+    "allow_self",
+)
 
-RESERVED = frozenset({"score", "chosen", "rejected", "judges", "spread", "consistency", "first_wins", "unjudged", "verdicts",
-                      "reasons", "problem", "prompt_hash"})  # fmt: skip
+RESERVED = frozenset(
+    {
+        "score",
+        "chosen",
+        "rejected",
+        "judges",
+        "spread",
+        "consistency",
+        "first_wins",
+        "unjudged",
+        "verdicts",
+        "reasons",
+        "problem",
+        "prompt_hash",
+    }
+)
 
 
 class JudgeParams(Prompting, ScoreStep):
@@ -205,9 +243,17 @@ class JudgeParams(Prompting, ScoreStep):
         if self.method == "reference":
             return ()
         templates = ("judge/pairwise",) if self.method == "pairwise" else ("judge/direct", "judge/translation")
-        return (PARTS, *(templates if self.prompt is None else ()),
-                *((RUBRICS,) if isinstance(self.rubric, str) and (self.method == "direct" or self.rubric != "auto") else ()),
-                *((asking.RETRY,) if self.retries else ()), *((PROBES,) if self.probes and self.audit_rows else ()))  # fmt: skip
+        return (
+            PARTS,
+            *(templates if self.prompt is None else ()),
+            *(
+                (RUBRICS,)
+                if isinstance(self.rubric, str) and (self.method == "direct" or self.rubric != "auto")
+                else ()
+            ),
+            *((asking.RETRY,) if self.retries else ()),
+            *((PROBES,) if self.probes and self.audit_rows else ()),
+        )
 
     def model_roles(self, parameter: str) -> frozenset[Role]:
         """``reference`` compares by an encoder; else language models judge."""

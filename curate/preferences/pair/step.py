@@ -197,9 +197,15 @@ class Pair(Prompting, GatherStep):
     def _rule(self, language: str) -> Rule:
         single = self.choose in ("best_worst", "best_random", "threshold")
         return Rule(
-            self.choose, not self._both_ways, self.min_margin[language] or 0.0, _of(self.good, language), _of(self.bad, language),
-            self.per_prompt or (1 if single else None), _of(self.max_length_ratio, language), self.translated,
-        )  # fmt: skip
+            self.choose,
+            not self._both_ways,
+            self.min_margin[language] or 0.0,
+            _of(self.good, language),
+            _of(self.bad, language),
+            self.per_prompt or (1 if single else None),
+            _of(self.max_length_ratio, language),
+            self.translated,
+        )
 
     def _preferences(self, part: Rows, pairs: Sequence[Placed]) -> pa.Table:
         every = candidates(part)
@@ -216,14 +222,21 @@ class Pair(Prompting, GatherStep):
                 }
             scores.append(told)
         return new_rows(
-            Kind.PREFERENCE, part, [one.chosen for one in pairs],
-            {"prompt": [list(every[one.chosen].prompt) for one in pairs],
-             "chosen": [[_said(every[one.chosen].answer)] for one in pairs],
-             "rejected": [[_said(every[one.rejected].answer)] for one in pairs]},
-            [str(part.language[one.chosen]) for one in pairs], step=self.tag, more_parents=[[ids[one.rejected]] for one in pairs], scores=scores,
+            Kind.PREFERENCE,
+            part,
+            [one.chosen for one in pairs],
+            {
+                "prompt": [list(every[one.chosen].prompt) for one in pairs],
+                "chosen": [[_said(every[one.chosen].answer)] for one in pairs],
+                "rejected": [[_said(every[one.rejected].answer)] for one in pairs],
+            },
+            [str(part.language[one.chosen]) for one in pairs],
+            step=self.tag,
+            more_parents=[[ids[one.rejected]] for one in pairs],
+            scores=scores,
             attributes=[{"chosen_by": makers[one.chosen], "rejected_by": makers[one.rejected]} for one in pairs],
             licenses=[all_licenses(licenses[one.chosen], licenses[one.rejected]) for one in pairs],
-        )  # fmt: skip
+        )
 
     # ----------------------------------------------------------------------------------------------------- other makings
     def _turned(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table]:
@@ -240,14 +253,18 @@ class Pair(Prompting, GatherStep):
             turn = [0, 1] * len(differ)
             languages = [str(part.language[place]) for place in places]
             if self.make == "unpaired":
-                values: dict[str, Any] = {"prompt": [prompts[place] for place in places],
-                                          "completion": [sides[side][place] for place, side in zip(places, turn, strict=True)],
-                                          "label": [side == 0 for side in turn]}  # fmt: skip
+                values: dict[str, Any] = {
+                    "prompt": [prompts[place] for place in places],
+                    "completion": [sides[side][place] for place, side in zip(places, turn, strict=True)],
+                    "label": [side == 0 for side in turn],
+                }
                 yield new_rows(Kind.UNPAIRED, part, places, values, languages, step=self.tag)
             else:
-                values = {"prompt": [prompts[place] for place in places],
-                          "chosen": [sides[side][place] for place, side in zip(places, turn, strict=True)],
-                          "rejected": [sides[1 - side][place] for place, side in zip(places, turn, strict=True)]}  # fmt: skip
+                values = {
+                    "prompt": [prompts[place] for place in places],
+                    "chosen": [sides[side][place] for place, side in zip(places, turn, strict=True)],
+                    "rejected": [sides[1 - side][place] for place, side in zip(places, turn, strict=True)],
+                }
                 told = [{"turned": "yes" if side else "no"} for side in turn]
                 yield new_rows(Kind.PREFERENCE, part, places, values, languages, step=self.tag, attributes=told)
             context.tick(len(part))
@@ -286,8 +303,16 @@ class Pair(Prompting, GatherStep):
                 places.append(place)
                 messages.append([*({"role": role, "content": text} for role, text in told), _said(put[0][1])])
             scores = [{} if np.isnan(score[place]) else {"score": float(score[place])} for place in places]
-            yield new_rows(Kind.SFT, part, places, {"messages": messages}, [str(part.language[place]) for place in places], step=self.tag,
-                           prompt_hash=hash_of(prompts.hash), scores=scores)  # fmt: skip
+            yield new_rows(
+                Kind.SFT,
+                part,
+                places,
+                {"messages": messages},
+                [str(part.language[place]) for place in places],
+                step=self.tag,
+                prompt_hash=hash_of(prompts.hash),
+                scores=scores,
+            )
 
     def _written(self, part: Rows) -> list[str | None]:
         """The written judgment of each row, without the names that judges have in somebody's catalog."""
@@ -367,8 +392,10 @@ def _tell_lengths(pairs: Sequence[Two], languages: Sequence[str], context: Conte
         if count >= _TOLD and abs(share - 0.5) > 1.5 / count**0.5:
             far[language] = f"{language} {share:.0%} of {count:,}"
     if far:
-        context.warn(f"pair: the longer answer is the chosen one in {', '.join(far.values())} pairs; a trainer may learn length from that: "
-                     "see max_length_ratio and balance_length")  # fmt: skip
+        context.warn(
+            f"pair: the longer answer is the chosen one in {', '.join(far.values())} pairs; a trainer may learn length from that: "
+            "see max_length_ratio and balance_length"
+        )
 
 
 def _of(given: PerLanguage[float] | None, language: str) -> float | None:

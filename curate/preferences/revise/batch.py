@@ -47,8 +47,15 @@ class Batch:
         prompt = prompts[case.language if name in self.step.templates else self._spoken(case.language)]
         return prompt.fill({**language_values(case.language), **values})
 
-    def question(self, key: Key, case: Case, name: Asked, values: Mapping[str, str], schema: Mapping[str, Any] | None,
-                  part: int = 0) -> Question[Key]:  # fmt: skip
+    def question(
+        self,
+        key: Key,
+        case: Case,
+        name: Asked,
+        values: Mapping[str, str],
+        schema: Mapping[str, Any] | None,
+        part: int = 0,
+    ) -> Question[Key]:
         sample = self._sample * self.step.n + part
         request = Request(self._filled(name, case, values), self.step.sampling, sample, schema, row=self._id(case))
         return Question(key, request, self.context.model(key.who))

@@ -38,7 +38,13 @@ class Work(Batch):
         step = self.step
         self.check.refuse_self(self.rows)
         languages = [tag for tag in dict.fromkeys(self.rows.language) if tag is not None]
-        asked = dict.fromkeys([*((step.model,) if step.model and step.asked() else ()), *(step.everyone if step.mode != "inject" else ()), *step.judges])  # fmt: skip
+        asked = dict.fromkeys(
+            [
+                *((step.model,) if step.model and step.asked() else ()),
+                *(step.everyone if step.mode != "inject" else ()),
+                *step.judges,
+            ]
+        )
         check_languages(self.context, step.tag, asked, languages, strict=step.strict)
         if self.context.draw and step.asked() and step.sampling.temperature == 0:
             self.context.warn("revise: more rows are wanted, but at temperature 0 an answer has one correction only")
@@ -93,8 +99,12 @@ class Work(Batch):
                     told = said("better", self._spoken(case.language))
                     reference = f"{told}\n{fence(case.good or '', 'reference')}\n\n"
                 for part, view in enumerate(self.step.perspectives):
-                    values = {"perspective": perspective(view, self._spoken(case.language)), "request": shown(case.prompt),
-                              "reference": reference, "answer": fence(case.current, "answer")}  # fmt: skip
+                    values = {
+                        "perspective": perspective(view, self._spoken(case.language)),
+                        "request": shown(case.prompt),
+                        "reference": reference,
+                        "answer": fence(case.current, "answer"),
+                    }
                     for who in self.step.everyone:
                         yield self.question(Key(at, who, part), case, "critique", values, _CRITIQUE)
 
@@ -166,7 +176,11 @@ class Work(Batch):
                 spoken = self._spoken(case.language)
                 for part, view in enumerate(self.step.perspectives):
                     told = self._filled("solve", case, {"perspective": perspective(view, spoken)})
-                    turns = [(turn["role"], disarm(turn["content"])) for turn in case.prompt if turn["role"] in ("system", "user", "assistant")]  # fmt: skip
+                    turns = [
+                        (turn["role"], disarm(turn["content"]))
+                        for turn in case.prompt
+                        if turn["role"] in ("system", "user", "assistant")
+                    ]
                     system = "\n\n".join([*(text for role, text in (*turns[:1], *told) if role == "system")])
                     rest = turns[1:] if turns and turns[0][0] == "system" else turns
                     messages = (("system", system), *(one for one in told if one[0] != "system"), *rest)
@@ -192,7 +206,9 @@ class Work(Batch):
                         self._settle(case, "")
                     continue
                 answers = "\n".join(fence(text, f"answer_{number}") for number, text in enumerate(texts, 1))
-                yield self.question(Key(at, model), case, "contrast", {"request": shown(case.prompt), "answers": answers}, _CONTRAST)  # fmt: skip
+                yield self.question(
+                    Key(at, model), case, "contrast", {"request": shown(case.prompt), "answers": answers}, _CONTRAST
+                )
 
         notes = {}
         for listed in self.ask(contrast(), self._checklist):

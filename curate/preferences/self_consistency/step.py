@@ -117,13 +117,24 @@ class SelfConsistency(GlobalStep):
         return {**dict.fromkeys(names, pa.float64()), "answer": pa.string()}
 
     def _reader(self) -> Reader:
-        return Reader(self.answer, self.field, not self.announced, self.markers, self.decimal, self.percent, self.digits, self.max_chars)  # fmt: skip
+        return Reader(
+            self.answer,
+            self.field,
+            not self.announced,
+            self.markers,
+            self.decimal,
+            self.percent,
+            self.digits,
+            self.max_chars,
+        )
 
     # ------------------------------------------------------------------------------------------------------------ summary
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         reader = self._reader()
-        found = [reader.find(one.answer, language, _asked(one)) if one.answer else None
-                 for one, language in zip(candidates(rows), rows.language.to_list(), strict=True)]  # fmt: skip
+        found = [
+            reader.find(one.answer, language, _asked(one)) if one.answer else None
+            for one, language in zip(candidates(rows), rows.language.to_list(), strict=True)
+        ]
         return pa.table(
             {
                 "prompt": pa.array(prompt_keys(rows), pa.binary(16)),
@@ -134,9 +145,12 @@ class SelfConsistency(GlobalStep):
                 "scores": self._named(rows, "scores", SCORES),
                 "attributes": self._named(rows, "attributes", ATTRIBUTES),
                 # The options of a prompt say what a reference means.
-                "asked": pa.array([_asked(one) for one in candidates(rows)] if self.answer == "option" else [None] * len(rows), pa.string()),
+                "asked": pa.array(
+                    [_asked(one) for one in candidates(rows)] if self.answer == "option" else [None] * len(rows),
+                    pa.string(),
+                ),
             }
-        )  # fmt: skip
+        )
 
     def _named(self, rows: Rows, name: str, dtype: pa.DataType) -> pa.Array:
         """Of a row's own scores or attributes, those that the decision reads."""
@@ -168,8 +182,18 @@ class SelfConsistency(GlobalStep):
             start += size
 
     def _empty(self) -> pl.DataFrame:
-        return pl.DataFrame(schema={"group": pl.Binary, "item": pl.Binary, "language": pl.String, "answer": pl.String, "other": pl.String,
-                                    "weight": pl.Float64, "gold": pl.String, "asked": pl.String})  # fmt: skip
+        return pl.DataFrame(
+            schema={
+                "group": pl.Binary,
+                "item": pl.Binary,
+                "language": pl.String,
+                "answer": pl.String,
+                "other": pl.String,
+                "weight": pl.Float64,
+                "gold": pl.String,
+                "asked": pl.String,
+            }
+        )
 
     def _read(self, path: Path, context: Context) -> pl.DataFrame:
         table = pl.read_parquet(path)
@@ -181,11 +205,14 @@ class SelfConsistency(GlobalStep):
         weight = latest_value(table["scores"], self.weights).cast(pl.Float64) if self.weights is not None else None
         return table.select(
             pl.col("item" if self.across == "group" else "prompt").alias("group"),
-            "item", "language", "answer", "other",
+            "item",
+            "language",
+            "answer",
+            "other",
             pl.lit(1.0).alias("weight") if weight is None else weight.alias("weight"),
             pl.lit(None, pl.String).alias("gold") if gold is None else gold.alias("gold"),
             "asked",
-        )  # fmt: skip
+        )
 
     def _tell(self, frame: pl.DataFrame, context: Context) -> None:
         if not len(frame):
@@ -195,10 +222,14 @@ class SelfConsistency(GlobalStep):
         )
         for language, rows, none in missing.iter_rows():
             if rows >= 10 and none > rows / 2:
-                context.warn(f"self_consistency: {none:,} of {rows:,} rows in {language} have no final answer of the form '{self.answer}'; look at "
-                             "'answer', 'markers' and 'announced'")  # fmt: skip
+                context.warn(
+                    f"self_consistency: {none:,} of {rows:,} rows in {language} have no final answer of the form '{self.answer}'; look at "
+                    "'answer', 'markers' and 'announced'"
+                )
         if self.weights is not None and not (frame["weight"].fill_null(0.0) > 0).any():
-            raise StepError(f"self_consistency: no row has a score '{self.weights}' above 0, so nobody has a vote; is the step that gives it before this one?")  # fmt: skip
+            raise StepError(
+                f"self_consistency: no row has a score '{self.weights}' above 0, so nobody has a vote; is the step that gives it before this one?"
+            )
         if self.across == "group" and self.answer == "text" and frame["language"].n_unique() > 1:
             context.warn(
                 "self_consistency: texts in several languages are hardly ever equal; 'across: group' is for numbers, options and formulas"
@@ -207,8 +238,11 @@ class SelfConsistency(GlobalStep):
     def _voted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Score, agreement, margin and votes of each row, in order; answers with two readings settled."""
         frame = _settled(frame).with_columns(
-            pl.when(pl.col("answer").is_null()).then(0.0).otherwise(pl.col("weight").fill_null(0.0).fill_nan(0.0).clip(0.0, None)).alias("weight")
-        )  # fmt: skip
+            pl.when(pl.col("answer").is_null())
+            .then(0.0)
+            .otherwise(pl.col("weight").fill_null(0.0).fill_nan(0.0).clip(0.0, None))
+            .alias("weight")
+        )
         most = pl.col("weight").max().over("group")
         counted = frame.with_columns(
             pl.when(most > 0)
@@ -280,11 +314,16 @@ class SelfConsistency(GlobalStep):
                 right = known[key] if gold is not None else None
                 found.append(_is_right(answer, other, [right] if right else []))
             if voted.height and not any(known.values()):
-                context.warn(f"self_consistency: no row has an attribute '{self.gold_attribute}' with an answer of the form '{self.answer}'; nothing is known to be right")  # fmt: skip
+                context.warn(
+                    f"self_consistency: no row has an attribute '{self.gold_attribute}' with an answer of the form '{self.answer}'; nothing is known to be right"
+                )
             return found
         rights = self._rights(context, reader)
         columns = voted.select("item", "language", "answer", "read").iter_rows()
-        return [_is_right(answer, other, rights.get((item, language)) or rights.get((item, "")) or []) for item, language, answer, other in columns]  # fmt: skip
+        return [
+            _is_right(answer, other, rights.get((item, language)) or rights.get((item, "")) or [])
+            for item, language, answer, other in columns
+        ]
 
     def _rights(self, context: Context, reader: Reader) -> dict[tuple[bytes, str], list[Found]]:
         """The right answers of an item: in a language, and (under the empty tag) in any."""
@@ -317,8 +356,10 @@ class SelfConsistency(GlobalStep):
             asked = [_asked(one) for one in candidates(rows)] if rows.kind in self.kinds else [""] * len(rows)
             return named, asked
         if rows.kind not in self.kinds:
-            raise StepError(f"self_consistency: the right answers '{self.gold}' are {rows.kind} rows, which have no final answer; name the attribute that "
-                            "holds it ('gold_attribute'), or take sft rows")  # fmt: skip
+            raise StepError(
+                f"self_consistency: the right answers '{self.gold}' are {rows.kind} rows, which have no final answer; name the attribute that "
+                "holds it ('gold_attribute'), or take sft rows"
+            )
         given = candidates(rows)
         return [one.answer or None for one in given], [_asked(one) for one in given]
 
