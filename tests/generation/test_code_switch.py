@@ -620,10 +620,10 @@ def test_the_table_is_read_once_for_the_same_content_and_anew_for_another(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"to": "hi"}, "give 'table'"), ({"to": [], "table": "w"}, "names no language"), ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
-        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share first"), ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
+        ({"to": "hi"}, "'table' is missing"), ({"to": [], "table": "w"}, "names no language"), ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
+        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share comes first"), ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
         ({"to": "hi", "table": "w", "instruction": "{text}"}, "restore: true"), ({"to": "hi", "table": "w", "restore": True, "instruction": "x"}, "must have {text}"),
-        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "no place"), ({"to": "qqq-x", "table": "w"}, "language"),
+        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "unchanged rows"), ({"to": "qqq-x", "table": "w"}, "language"),
         ({"to": "hi", "level": "sentence"}, r"or 'siblings'"),
     ],
 )  # fmt: skip

@@ -440,7 +440,7 @@ def test_parameters_that_contradict_each_other_are_refused(given):
 
 
 def test_mistakes_are_told_before_anything_runs():
-    assert "give 'seeds_from'" in Instruct(model="m", total=1).check(Kind.DOCUMENT)[0]
+    assert "set 'seeds_from'" in Instruct(model="m", total=1).check(Kind.DOCUMENT)[0]
     assert (
         "did you mean 'passage'"
         in Instruct(model="m", method="passages", prompt="{pasage} {form}").check(Kind.DOCUMENT)[0]

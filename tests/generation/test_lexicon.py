@@ -235,7 +235,7 @@ def test_without_a_dictionary_characters_are_joined_by_their_links_and_a_warning
     aligner.align = lambda left, right: [Alignment(((0, 0), (0, 1), (1, 2)), (1.0,) * 3, 0.0, 0.0) for _ in left]  # type: ignore[method-assign]
     made, context = table(LexiconStep(), rows, aligner=aligner)
     assert {(row["source"], row["target"]) for row in made} == {("tea", "茶叶"), ("good", "好")}
-    assert "zh is written without blanks and no 'dictionary'" in context.warnings[0]
+    assert "zh is written without spaces and no 'dictionary'" in context.warnings[0]
 
 
 def test_phrases_are_entries_where_asked_for(make: Make, table: Any) -> None:
@@ -319,7 +319,7 @@ def test_entries_count_by_a_score_where_asked(make: Make, table: Any) -> None:
 def test_nothing_gives_nothing_and_says_so(make: Make, table: Any) -> None:
     made, context = table(LexiconStep(), pairs(make, ("one", "eins")))
     assert made == []
-    assert "nothing is left for en-de" in context.warnings[0]
+    assert "no entries for en-de" in context.warnings[0]
     made, context = table(LexiconStep(), pairs(make, ("...", "???")))
     assert made == []
     assert any("1 pairs of en-de have no word on one side" in warning for warning in context.warnings)
@@ -327,7 +327,7 @@ def test_nothing_gives_nothing_and_says_so(make: Make, table: Any) -> None:
 
 
 def test_wrong_parts_are_refused(make: Make, table: Any, bench: Any) -> None:
-    with pytest.raises(StepError, match="aligns no words"):
+    with pytest.raises(StepError, match="is not a word aligner"):
         list(LexiconStep().gather([pairs(make, ("a", "b"))], bench(models={"systran-align": object()})))
     documents = make(Kind.DOCUMENT, [{"text": "a", "language": "en"}])
     with pytest.raises(StepError, match="'words' has document rows"):

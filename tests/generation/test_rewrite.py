@@ -285,7 +285,7 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
     ("document", {"prompt": "{prompt}"}, "prompt: nothing fills '{prompt}'"),
     ("sft", {"prompt": "x", "field": "text"}, "field: there is no 'text'"),
     ("sft", {"prompt": "x", "into": {"respons": "answer"}}, "into: there is no 'respons'; did you mean 'response'?"),
-    ("sft", {"prompt": "x", "into": {"response": "anwser"}}, "into.response: 'anwser' begins with none of answer, row, item; did you mean 'answer'?"),
+    ("sft", {"prompt": "x", "into": {"response": "anwser"}}, "into.response: 'anwser' does not begin with answer, row or item; did you mean 'answer'?"),
     ("sft", {"prompt": "x", "into": {"response": "answer.text"}}, "into.response: the answer has parts only with 'response_format'"),
     ("sft", {"prompt": "x", "into": {"response": "answer.anser"}, "response_format": QA}, "there is no 'anser'; did you mean 'answer'?"),
     ("sft", {"prompt": "x", "into": {"response": "row.promt"}}, "into.response: there is no 'promt'; did you mean 'prompt'?"),

@@ -359,7 +359,7 @@ def test_no_row_depends_on_its_neighbours(bench, make, gathered):
     ("kind", "given", "said"),
     [
         (Kind.SFT, {"fields": ("text",)}, "no field 'text'"),
-        (Kind.SFT, {"fields": ()}, "names no field"),
+        (Kind.SFT, {"fields": ()}, "is empty"),
         (Kind.SFT, {"form": "pair", "keep_original": True}, "keep_original"),
         (Kind.DOCUMENT, {"form": "prompt-both"}, "have no prompt"),
         (Kind.SFT, {"form": "prompt-both", "fields": ("response",)}, "about the prompt"),

@@ -561,11 +561,11 @@ def test_hostile_text_neither_crashes_nor_is_lost(bench, make, gathered, text):
     [
         ({"to": []}, "at least 1"),
         ({"to": ["pt", "pt"]}, "twice"),
-        ({"to": ["und"]}, "no language to translate into"),
+        ({"to": ["und"]}, "not a language to translate into"),
         ({"to": ["nonsense-language"]}, "language"),
         ({"to": ["pt"], "back_model": "x"}, "back_translation: score"),
         ({"to": ["pt"], "lid": "x", "checks": ["copy"]}, "language"),
-        ({"to": ["pt"], "fields": []}, "names none"),
+        ({"to": ["pt"], "fields": []}, "is empty"),
         ({"to": ["pt"], "protect": ["urls"]}, "protect"),
     ],
 )

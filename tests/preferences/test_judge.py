@@ -265,9 +265,9 @@ def test_logprobs_tell_how_much_better(bench, scripted, make):
     [
         ({"method": "pairwise", "samples": 3}, "at temperature 0"),
         ({"method": "reference"}, "method: reference needs 'reference'"),
-        ({"method": "reference", "reference": "r", "ties": False}, "an encoder asks nothing: 'ties'"),
+        ({"method": "reference", "reference": "r", "ties": False}, "method: reference uses an encoder; 'ties'"),
         ({"method": "direct", "reference_language": "en"}, "'reference_language' is for 'reference'"),
-        ({"method": "direct", "model": ("j", "j")}, "each once"),
+        ({"method": "direct", "model": ("j", "j")}, "anything twice"),
         ({"method": "direct", "rubric": {**CLEAR, "levels": {1: "x"}}}, "at least two"),
         ({"method": "direct", "rubric": (CLEAR, {**TRUE, "levels": {1: "x", 9: "y"}})}, "same lowest and highest"),
         ({"method": "direct", "rubric": {**CLEAR, "levels": {1: "x", 10: "y"}}, "scoring": "logprobs"}, "one digit"),

@@ -268,7 +268,7 @@ def test_wrong_parameters_are_told(make):
     assert "single answers" in Pair(make="judgments").check(Kind.PREFERENCE)[0]
     with pytest.raises(ValueError, match="needs 'good' or 'bad'"):
         Pair(by="x", choose="threshold")
-    with pytest.raises(ValueError, match="are for 'choose: threshold'"):
+    with pytest.raises(ValueError, match="need 'choose: threshold'"):
         Pair(by="x", good=1)
     with pytest.raises(ValueError, match="both 'good' and 'bad'"):
         Pair(by="x", make="unpaired", good=1)

@@ -56,7 +56,7 @@ class _Made:
     parents: tuple[str, ...]
 
 
-class Work:
+class CodeSwitchBatch:
     """A batch of rows being switched."""
 
     def __init__(self, step: CodeSwitchParams, rows: Rows, context: Context) -> None:

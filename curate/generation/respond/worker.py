@@ -51,7 +51,7 @@ class _Read:
     reasoning: str
 
 
-class Work:
+class RespondBatch:
     """One call of ``make``."""
 
     def __init__(self, step: RespondParams, rows: Rows, context: Context) -> None:

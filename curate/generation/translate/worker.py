@@ -40,7 +40,7 @@ class _Known:
 _KNOWN: WeakKeyDictionary[Context, list[tuple[TranslateParams, _Known]]] = WeakKeyDictionary()
 
 
-class Work:
+class TranslateBatch:
     """One call of ``make``."""
 
     def __init__(self, step: TranslateParams, kind: Kind, context: Context) -> None:
