@@ -14,7 +14,7 @@ from pydantic import field_validator
 
 from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import as_they_are, new_rows
+from curate.generation.common.derived_rows import derive_rows, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.pii import detect as private
 from curate.pii.detect import PHONES
@@ -94,8 +94,8 @@ class Redact(RowStep):
             rows, names, [place for place, hit in enumerate(touched) if hit]
         )
         # The order of the rows stays: runs of untouched rows, and the changed ones between them.
-        new = new_rows(rows.kind, rows, changed, values, tags, step=self.tag, scores=scores, attributes=attributes)
-        as_before, at = as_they_are(rows), 0
+        new = derive_rows(rows.kind, rows, changed, values, tags, step=self.tag, scores=scores, attributes=attributes)
+        as_before, at = unchanged_rows(rows), 0
         for number, place in enumerate(changed):
             if place > at:
                 yield as_before.slice(at, place - at)

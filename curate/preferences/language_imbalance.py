@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt
 
 from curate.catalog.params import LanguageTag, PerLanguage
-from curate.generation.common.derived_rows import all_licenses, new_rows
+from curate.generation.common.derived_rows import all_licenses, derive_rows
 from curate.preferences.pair.candidates import TRANSLATE, candidates, last_step
 from curate.preferences.pair.merge import Look, Placed, Seen, both
 from curate.preferences.pair.rules import Pair as Two
@@ -138,7 +138,7 @@ class LanguageImbalance(GatherStep):
             "chosen": [[{"role": "assistant", "content": every[one.chosen].answer}] for one in pairs],
             "rejected": [[{"role": "assistant", "content": every[one.rejected].answer}] for one in pairs],
         }
-        return new_rows(
+        return derive_rows(
             Kind.PREFERENCE,
             part,
             [one.chosen for one in pairs],

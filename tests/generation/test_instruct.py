@@ -446,7 +446,7 @@ def test_mistakes_are_told_before_anything_runs():
         in Instruct(model="m", method="passages", prompt="{pasage} {form}").check(Kind.DOCUMENT)[0]
     )
     assert Instruct(model="m", method="passages", prompt="{passage}").check(Kind.DOCUMENT) == [
-        "prompt: it must ask for {form}"
+        "prompt: it must have {form}"
     ]
     assert (
         Instruct(model="m", total=1).makes(Kind.SFT) is Kind.PROMPT

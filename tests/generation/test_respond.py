@@ -196,9 +196,9 @@ def test_a_prefix_begins_the_answer(prompts, bench, scripted, gathered):
 
 def test_mistakes_in_the_parameters_are_told_before_anything_runs():
     assert Respond(model="m", prompt="{promt}").check(Kind.PROMPT) == [
-        "prompt: nothing fills '{promt}'; did you mean 'prompt'?; there are language, language_name, language_own_name, prompt, "
+        "prompt: unknown placeholder '{promt}'; did you mean 'prompt'?; there are language, language_name, language_own_name, prompt, "
         "row_language, row_language_name, row_language_own_name",
-        "prompt: it must ask for {prompt}",
+        "prompt: it must have {prompt}",
     ]
     assert "single '{'" in Respond(model="m", system={"sw": "Use {braces"}).check(Kind.PROMPT)[0]
     for wrong in (
@@ -381,8 +381,8 @@ def test_a_language_the_model_does_not_know_is_warned_of_or_refused(prompts, ben
     rows, _ = respond(Respond(model="m"), prompts, context, gathered)
     assert len(rows) == 4
     assert [warning.split(";")[0] for warning in context.warnings] == [
-        "respond: the model 'm' is not said to know Arabic (ar)",
-        "respond: the model 'm' is not said to know Thai (th)",
+        "respond: the model 'm' is not known to support Arabic (ar)",
+        "respond: the model 'm' is not known to support Thai (th)",
     ]
     with pytest.raises(StepError, match="Arabic"):
         respond(Respond(model="m", strict=True), prompts, context, gathered)

@@ -101,7 +101,7 @@ def test_a_row_without_the_attribute_asked_for_is_kept_apart(talks, bench, scrip
         bench({"m": scripted(lambda request: "x")}),
         gathered,
     )
-    assert not made and "'{attribute.topik}', which nobody gives; did you mean 'attribute.topic'" in bad[0].reason
+    assert not made and "no value for '{attribute.topik}'; did you mean 'attribute.topic'" in bad[0].reason
     assert bad[1].where == talks.ids[1]
 
 
@@ -281,8 +281,8 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
 
 
 @pytest.mark.parametrize(("kind", "given", "said"), [
-    ("sft", {"prompt": "{respone}"}, "prompt: nothing fills '{respone}'; did you mean 'response'?"),
-    ("document", {"prompt": "{prompt}"}, "prompt: nothing fills '{prompt}'"),
+    ("sft", {"prompt": "{respone}"}, "prompt: unknown placeholder '{respone}'; did you mean 'response'?"),
+    ("document", {"prompt": "{prompt}"}, "prompt: unknown placeholder '{prompt}'"),
     ("sft", {"prompt": "x", "field": "text"}, "field: there is no 'text'"),
     ("sft", {"prompt": "x", "into": {"respons": "answer"}}, "into: there is no 'respons'; did you mean 'response'?"),
     ("sft", {"prompt": "x", "into": {"response": "anwser"}}, "into.response: 'anwser' does not begin with answer, row or item; did you mean 'answer'?"),
@@ -294,7 +294,7 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
     ("document", {"prompt": "x", "kind": "sft", "keep_original": True, "into": {"prompt": "answer", "response": "answer"}}, "keep_original"),
     ("document", {"prompt": "x", "source_language": "en"}, "source_language: it is for new parallel rows"),
     ("document", {"prompt": "a { b"}, "a single '{'"),
-    ("document", {"prompt": "x", "response_format": {"type": "objekt"}, "into": {"text": "answer"}}, "response_format: no JSON Schema"),
+    ("document", {"prompt": "x", "response_format": {"type": "objekt"}, "into": {"text": "answer"}}, "response_format: not a JSON Schema"),
 ])  # fmt: skip
 def test_mistakes_are_told_before_anything_runs(kind, given, said):
     assert any(said in problem for problem in Rewrite(model="m", **given).check(Kind(kind)))

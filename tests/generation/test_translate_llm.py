@@ -280,7 +280,7 @@ def test_languages_the_model_is_not_said_to_know(bench, scripted, chat, gathered
     context = bench({"lm": scripted(upper, languages=["en", "pt"])})
     made, _ = run(step(to=["pt", "sw"]), chat, context, gathered)
     assert [row["language"] for row in made] == ["pt"] and "sw" in context.warnings[0]
-    with pytest.raises(StepError, match="not said to know sw"):
+    with pytest.raises(StepError, match="not known to support sw"):
         run(step(to=["sw"], strict=True), chat, context, gathered)
 
 

@@ -317,7 +317,7 @@ def test_a_language_the_judge_is_not_said_to_know_is_told_or_refused_before_anyt
     model = scripted(lambda request: good(request.messages), languages=["en"])
     context = bench({"j": model})
     assert decided(Judge(model="j", method="pairwise", audit_rows=0), rows, context)[1] == [None] * 4
-    assert "the model 'j' is not said to know Amharic (am)" in context.warnings[0]
+    assert "the model 'j' is not known to support Amharic (am)" in context.warnings[0]
     model.asked.clear()
     with pytest.raises(StepError, match="Amharic"):
         decided(Judge(model="j", method="pairwise", strict=True), rows, context)

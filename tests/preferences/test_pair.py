@@ -360,9 +360,10 @@ def test_the_form_of_a_judgment_can_be_said(pairs):
     rows = [judged("j: Sawa.", {"j": 4}), judged("j: Fine.", {"j": 4}, "en")]
     made, _, _ = pairs(rows, make="judgments", by="judge", judgment_form=form)
     assert [row["messages"][-1]["content"] for row in made] == ["Sawa. Alama: 4.", "Fine.\nScore: 4"]
-    assert "it must ask for {judgment}" in Pair(make="judgments", judgment_form="well done").check(Kind.SFT)[0]
+    assert "it must have {judgment}" in Pair(make="judgments", judgment_form="well done").check(Kind.SFT)[0]
     assert (
-        "nothing fills '{jugment}'" in Pair(make="judgments", judgment_form="{jugment} {judgment}").check(Kind.SFT)[0]
+        "unknown placeholder '{jugment}'"
+        in Pair(make="judgments", judgment_form="{jugment} {judgment}").check(Kind.SFT)[0]
     )
 
 

@@ -15,7 +15,7 @@ from curate.generation.code_switch.candidates import Element, Entry, Table, can,
 from curate.generation.code_switch.params import CodeSwitchParams
 from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose, how_many, pick, rewrite
 from curate.generation.code_switch.tables import Siblings, beside, load_tables
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows, random_numbers
+from curate.generation.common.derived_rows import derive_rows, failed, random_numbers, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.rows import Kind, payload
 from curate.rows.fields import answer_field, field_place
@@ -156,7 +156,7 @@ class CodeSwitchBatch:
             elif step.unswitched == "keep" and not step.keep_original:
                 kept.append(place)
         if kept:
-            yield as_they_are(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
+            yield unchanged_rows(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
         table = self._restoring(made) if step.restore else self._switched(made)
         yield NewRows(table, tuple(bad))
 
@@ -333,7 +333,7 @@ class CodeSwitchBatch:
             self._language(tag, one, [values[turn.column][at] for turn in one[1]])
             for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
         ]
-        return new_rows(
+        return derive_rows(
             kind,
             self.rows,
             places,
@@ -386,7 +386,7 @@ class CodeSwitchBatch:
                     values["source_language"].append(languages[-1])
                     values["source"].append(text)
                     values["target"].append(turn.text)
-        return new_rows(
+        return derive_rows(
             kind,
             self.rows,
             places,

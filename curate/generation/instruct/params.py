@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from curate.catalog.params import Decision, GeneratorName, LanguageTag, PerLanguage, RowsName
-from curate.generation.common import requests as asking
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
+from curate.generation.common.requests import RETRY
 from curate.generation.instruct.seeds import PEOPLE
 from curate.rows import Kind
 from curate.steps import GatherStep
@@ -126,7 +126,7 @@ class InstructParams(Prompting, GatherStep):
     def shipped(self) -> Iterable[str]:
         names = [
             PARTS,
-            *([asking.RETRY] if self.retries else []),
+            *([RETRY] if self.retries else []),
             *([f"instruct/{self.method}"] if self.prompt is None else []),
         ]
         return [*names, PEOPLE] if self.method == "personas" and self.personas is None else names

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from curate.catalog.params import AlignerName, RowsName
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import new_rows
+from curate.generation.common.derived_rows import derive_rows
 from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabulary, components
 from curate.rows import Kind
 from curate.rows.fields import latest_value
@@ -282,7 +282,7 @@ class _Table:
         model = self.context.model_name(self.step.model) if self.aligned else ""
         for part in frame.with_columns(place=pl.Series(index)).iter_slices(_SLICE):
             numbers = part.select("score", "forward", "backward", "count").rows(named=True)
-            yield new_rows(
+            yield derive_rows(
                 Kind.PARALLEL,
                 rows,
                 part["place"].to_list(),

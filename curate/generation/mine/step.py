@@ -21,7 +21,7 @@ from pydantic import Field, PositiveInt
 from curate.catalog.params import EncoderName, LanguageTag, PerLanguage
 from curate.data_files import DataFile
 from curate.errors import StepError
-from curate.generation.common.derived_rows import all_licenses, hash_of, new_rows
+from curate.generation.common.derived_rows import all_licenses, derive_rows, hash_of
 from curate.generation.mine.margins import Candidates, Direction, Pairs, Score
 from curate.generation.mine.sentences import Numbers, Sentences
 from curate.rows import Kind, languages, unknown_fields
@@ -359,7 +359,7 @@ class _Writer:
         items = (
             None if self._step.split == "none" else [hash_of(self._step.source_language, one) for one in source_texts]
         )
-        table = new_rows(
+        table = derive_rows(
             Kind.PARALLEL,
             batch,
             [left[0] - start for left in source_rows],

@@ -8,11 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from curate.catalog.params import EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
-from curate.generation.common import requests as asking
 from curate.generation.common.conversations import CHATS
 from curate.generation.common.few_shot import Choice
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
-from curate.generation.common.requests import schema_problems
+from curate.generation.common.requests import RETRY, schema_problems
 from curate.rows import Kind
 from curate.steps import RowStep
 from curate.steps.models import Sampling
@@ -120,7 +119,7 @@ class RespondParams(Prompting, RowStep):
         return Kind.SFT
 
     def shipped(self) -> Iterable[str]:
-        names = [asking.RETRY] if self.retries else []
+        names = [RETRY] if self.retries else []
         return names if self.instruct_language == "never" else [*names, ANSWER_IN]
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:

@@ -10,10 +10,19 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from curate.generation.common.conversations import PROMPT_COLUMN, Open, open_conversation, split_reasoning
-from curate.generation.common.derived_rows import failed, hash_of, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, hash_of
 from curate.generation.common.few_shot import Example, Examples
 from curate.generation.common.prompts import Prompt, Prompts, disarm, language_values, load_prompts, own_prompts
-from curate.generation.common.requests import Broken, Outcome, Question, Ticks, ask, check_languages, clean, whole
+from curate.generation.common.requests import (
+    InvalidResponse,
+    LLMRequest,
+    RequestResult,
+    RowProgress,
+    ask,
+    check_languages,
+    clean,
+    ensure_complete,
+)
 from curate.generation.respond.params import ANSWER_IN, RespondParams
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
@@ -94,7 +103,7 @@ class RespondBatch:
         per_row = self.step.n * len(self.step.models) * len(self.given or (1,))
         answered = False
         for outcomes in ask(
-            self._questions(), self._read, retries=self.step.retries, tick=Ticks(self.context, per_row)
+            self._questions(), self._read, retries=self.step.retries, tick=RowProgress(self.context, per_row)
         ):
             answered = True
             yield self._rows(outcomes)
@@ -106,7 +115,7 @@ class RespondBatch:
             )
 
     # -------------------------------------------------------------------------------------------------------- asking
-    def _questions(self) -> Iterator[Question[_Slot]]:
+    def _questions(self) -> Iterator[LLMRequest[_Slot]]:
         kind = self.rows.kind
         rows = zip(
             self.rows.table[PROMPT_COLUMN[kind]], self.rows.language.to_list(), self.rows.table["group_id"], strict=True
@@ -138,7 +147,7 @@ class RespondBatch:
                         slot = _Slot(
                             place, conversation, language, name, sample, prefix, system, tuple(examples), told, said
                         )
-                        yield Question(slot, request, generator)
+                        yield LLMRequest(slot, request, generator)
 
     def _vectors(self) -> Any:
         if self.examples is None or self.step.examples_encoder is None:
@@ -236,7 +245,7 @@ class RespondBatch:
 
     # ------------------------------------------------------------------------------------------------------- reading
     def _read(self, slot: _Slot, answer: Answer) -> _Read:
-        whole(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
+        ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
             return _Read(clean(orjson.dumps(answer.value).decode()), clean(answer.reasoning))
         thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
@@ -246,15 +255,15 @@ class RespondBatch:
         if self.step.strip:
             text = text.strip()
         if not text.strip():
-            raise Broken("it is empty")
+            raise InvalidResponse("it is empty")
         if thoughts and self.step.reasoning == "inline":
             text = f"{self.step.reasoning_tags[0]}\n{thoughts.strip()}\n{self.step.reasoning_tags[1]}\n\n{text}"
         return _Read(text, thoughts)
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, outcomes: list[Outcome[_Slot, _Read]]) -> NewRows:
+    def _rows(self, outcomes: list[RequestResult[_Slot, _Read]]) -> NewRows:
         bad, self.bad = self.bad, []
-        good: list[Outcome[_Slot, _Read]] = []
+        good: list[RequestResult[_Slot, _Read]] = []
         for one in outcomes:
             if one.value is not None:
                 good.append(one)
@@ -269,7 +278,7 @@ class RespondBatch:
                 bad.append(
                     failed(self.rows, one.key.place, f"{one.problem}{who}", one.answer.text or one.answer.reasoning)
                 )
-        table = new_rows(
+        table = derive_rows(
             Kind.SFT,
             self.rows,
             [one.key.place for one in good],
@@ -284,7 +293,7 @@ class RespondBatch:
         return NewRows(table, tuple(bad))
 
     @staticmethod
-    def _turns(one: Outcome[_Slot, _Read]) -> list[dict[str, str]]:
+    def _turns(one: RequestResult[_Slot, _Read]) -> list[dict[str, str]]:
         assert one.value is not None
         turns = list(one.key.conversation.turns)
         if one.key.system is not None:
@@ -300,7 +309,7 @@ class RespondBatch:
             scores["logprob"] = sum(token.logprob for token in answer.logprobs) / len(answer.logprobs)
         return scores
 
-    def _attributes(self, one: Outcome[_Slot, _Read]) -> dict[str, str]:
+    def _attributes(self, one: RequestResult[_Slot, _Read]) -> dict[str, str]:
         assert one.value is not None
         found = {
             "finish": one.answer.finish,

@@ -16,9 +16,8 @@ from pydantic import Field, model_validator
 from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
 from curate.catalog.suggestions import nearest
 from curate.errors import StepError
-from curate.generation.common import requests as asking
 from curate.generation.common.conversations import split_reasoning
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.generation.common.prompts import (
     Prompting,
     Template,
@@ -29,16 +28,17 @@ from curate.generation.common.prompts import (
     prompt_problems,
 )
 from curate.generation.common.requests import (
-    Broken,
-    Outcome,
-    Question,
-    Ticks,
+    RETRY,
+    InvalidResponse,
+    LLMRequest,
+    RequestResult,
+    RowProgress,
     ask,
     check_languages,
     clean,
+    ensure_complete,
     schema_problems,
     unknown_keys,
-    whole,
 )
 from curate.generation.rewrite.fields import (
     PREFIXES,
@@ -142,7 +142,7 @@ class Rewrite(Prompting, RowStep):
         return self.kind or kind
 
     def shipped(self) -> Iterable[str]:
-        return [asking.RETRY] if self.retries else []
+        return [RETRY] if self.retries else []
 
     def holes(self, kind: Kind) -> tuple[str, ...]:
         """The placeholders for rows of this kind, besides attributes and scores."""
@@ -195,7 +195,7 @@ class Rewrite(Prompting, RowStep):
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         if self.keep_original and context.draw == 0:
-            yield as_they_are(rows)
+            yield unchanged_rows(rows)
         yield from _RewriteBatch(self, rows, context).run()
 
 
@@ -235,7 +235,9 @@ class _RewriteBatch:
         check_languages(self.context, step.tag, [step.model], languages, strict=step.strict)
         if self.context.draw and step.sampling.temperature == 0:
             self.context.warn("rewrite: more rows are needed, but at temperature 0 a row has one answer only")
-        for outcomes in ask(self._questions(), self._read, retries=step.retries, tick=Ticks(self.context, step.n)):
+        for outcomes in ask(
+            self._questions(), self._read, retries=step.retries, tick=RowProgress(self.context, step.n)
+        ):
             yield self._rows(outcomes)
         if self.bad:
             yield self._rows([])
@@ -245,7 +247,7 @@ class _RewriteBatch:
             )
 
     # -------------------------------------------------------------------------------------------------------- asking
-    def _questions(self) -> Iterator[Question[_RequestKey]]:
+    def _questions(self) -> Iterator[LLMRequest[_RequestKey]]:
         step, generator = self.step, self.context.model(self.step.model)
         names = texts_of_kind(self.rows.kind)
         sources = self.rows.table["source_language"].to_pylist() if self.rows.kind is Kind.PARALLEL else None
@@ -272,7 +274,7 @@ class _RewriteBatch:
                 key = _RequestKey(place, sample, item, {**texts, **values}, language, prompt.hash)
                 row = str(self.rows.ids[place])
                 request = Request(messages, step.sampling, sample, step.response_format, row=row)
-                yield Question(key, request, generator)
+                yield LLMRequest(key, request, generator)
 
     def _shown(self, texts: Mapping[str, str], holes: frozenset[str]) -> dict[str, str]:
         """The texts as they appear in the prompt: fenced or disarmed, except scores, which are our own numbers."""
@@ -286,28 +288,28 @@ class _RewriteBatch:
 
     # ------------------------------------------------------------------------------------------------------- reading
     def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
-        whole(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
+        ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
             value, thoughts = answer.value, ""
         else:
             thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
             value = text.strip() if self.step.strip else text
             if not value.strip():
-                raise Broken("it is empty")
+                raise InvalidResponse("it is empty")
         thoughts = clean(answer.reasoning) or thoughts
         if self.step.each is None:
             return _ParsedAnswer((self._item(key, value, None),), (), thoughts)
         entries = follow(value, split_path(self.step.each)[1:], self.step.each)
         if not isinstance(entries, list):
-            raise Broken(f"'{self.step.each}' is no list")
+            raise InvalidResponse(f"'{self.step.each}' is no list")
         items, problems = [], []
         for entry in entries:
             try:
                 items.append(self._item(key, value, entry))
-            except Broken as broken:
+            except InvalidResponse as broken:
                 problems.append((str(broken), repr(entry)))
         if not items:
-            raise Broken(problems[0][0] if problems else f"'{self.step.each}' is an empty list")
+            raise InvalidResponse(problems[0][0] if problems else f"'{self.step.each}' is an empty list")
         return _ParsedAnswer(tuple(items), tuple(problems), thoughts)
 
     def _item(self, key: _RequestKey, value: Any, entry: Any) -> Item:
@@ -316,7 +318,7 @@ class _RewriteBatch:
             if first == "row":
                 name = ".".join(rest)
                 if name not in key.values:
-                    raise Broken(f"the row has no '{name}'", again=False)
+                    raise InvalidResponse(f"the row has no '{name}'", again=False)
                 item.put(target, key.values[name])
             else:
                 item.put(target, follow(entry if first == "item" else value, rest, ".".join([first, *rest])))
@@ -326,13 +328,13 @@ class _RewriteBatch:
             and self.made is self.rows.kind
             and columns == key.row.as_kind(self.made).payload()
         ):
-            raise Broken("it says exactly what stood there before")
+            raise InvalidResponse("it says exactly what stood there before")
         return item
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, outcomes: list[Outcome[_RequestKey, _ParsedAnswer]]) -> NewRows:
+    def _rows(self, outcomes: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> NewRows:
         bad, self.bad = self.bad, []
-        made: list[tuple[Outcome[_RequestKey, _ParsedAnswer], int, Item]] = []
+        made: list[tuple[RequestResult[_RequestKey, _ParsedAnswer], int, Item]] = []
         for one in outcomes:
             if one.value is not None:
                 made += [(one, number, item) for number, item in enumerate(one.value.items)]
@@ -348,7 +350,7 @@ class _RewriteBatch:
         values: dict[str, list[Any]] = {name: [one.get(name) for one in columns] for name in payload(self.made)}
         if self.made is Kind.PARALLEL:
             values["source_language"] = [self._source_language(one.key.place) for one, _, _ in made]
-        table = new_rows(
+        table = derive_rows(
             self.made,
             self.rows,
             [one.key.place for one, _, _ in made],
@@ -373,7 +375,7 @@ class _RewriteBatch:
     def _scores(answer: Answer, item: Item) -> dict[str, float]:
         return {**({"tokens": float(answer.completion_tokens)} if answer.completion_tokens else {}), **item.scores}
 
-    def _attributes(self, one: Outcome[_RequestKey, _ParsedAnswer], number: int, item: Item) -> dict[str, str]:
+    def _attributes(self, one: RequestResult[_RequestKey, _ParsedAnswer], number: int, item: Item) -> dict[str, str]:
         attributes: dict[str, str] = {"finish": one.answer.finish}
         if self.step.n > 1 or one.key.sample:
             attributes["sample"] = str(one.key.sample)

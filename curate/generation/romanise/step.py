@@ -16,7 +16,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag
 from curate.errors import StepError
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.generation.common.prompts import Prompt, own_prompt
 from curate.generation.romanise.latin import Digits, Romanised, Scheme, foreign, has_han, romanise
 from curate.rows import Kind, answer_field, languages, main_fields, unknown_fields
@@ -107,9 +107,9 @@ class Romanise(RowStep):
         bad = {one.place: problem for one in changed if (problem := one.problem(self))}
         good = [one for one in changed if one.place not in bad]
         if self._keeps:
-            yield as_they_are(rows)
+            yield unchanged_rows(rows)
         elif self.form != "pair":
-            yield as_they_are(rows.take([not one.changed for one in done]))
+            yield unchanged_rows(rows.take([not one.changed for one in done]))
         new = self._pairs(rows, good) if self.form == "pair" else self._rows(rows, good)
         yield NewRows(new, tuple(failed(rows, place, reason, done[place].raw()) for place, reason in bad.items()))
 
@@ -178,7 +178,7 @@ class Romanise(RowStep):
         tags: Sequence[str],
     ) -> pa.Table:
         used = [one.schemes(self.scheme) for one in made]
-        return new_rows(
+        return derive_rows(
             kind,
             rows,
             [one.place for one in made],

@@ -19,9 +19,9 @@ from curate.catalog.params import (
 )
 from curate.catalog.params import Role as ModelRole
 from curate.data_files import DataFile
-from curate.generation.common import requests as asking
 from curate.generation.common.few_shot import Choice
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
+from curate.generation.common.requests import RETRY
 from curate.generation.translate.checks import CHECKS, Check
 from curate.generation.translate.llm import FORMALITY, HOLES, PROMPT
 from curate.generation.translate.rows import same_language, wrong_fields
@@ -192,7 +192,7 @@ class TranslateParams(Prompting, RowStep):
         return problems
 
     def shipped(self) -> Iterable[str]:
-        names = [asking.RETRY] if self.retries else []
+        names = [RETRY] if self.retries else []
         return [
             *names,
             *([PROMPT] if self.prompt is None else []),

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import pyarrow as pa
 
 from curate.errors import StepError
-from curate.generation.common.derived_rows import as_they_are, failed, hash_of, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, hash_of, unchanged_rows
 from curate.generation.common.few_shot import Examples
 from curate.generation.common.prompts import load_prompt, own_prompts
 from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wrong_language
@@ -117,7 +117,7 @@ class TranslateBatch:
             known = [one for one in (tag, target) if one != UNKNOWN and not self.model.supports(one)]
             if not known:
                 return True
-            said = f"translate: the model '{self.step.model}' is not said to know {' nor '.join(known)}"
+            said = f"translate: the model '{self.step.model}' is not known to support {' nor '.join(known)}"
         elif tag != UNKNOWN and self.model.supports(tag, target):
             return True
         else:
@@ -315,7 +315,7 @@ class TranslateBatch:
             else:
                 good.append(job)
         values = [self.selection.payload(plain[job.place], job) for job in good]
-        table = new_rows(
+        table = derive_rows(
             self.kind,
             rows,
             [job.place for job in good],
@@ -328,7 +328,7 @@ class TranslateBatch:
             attributes=[self._attributes(job, backs.get(id(job))) for job in good],
         )
         if any(stay):
-            table = _in_order(as_they_are(rows), stay, table, [job.place for job in good])
+            table = _in_order(unchanged_rows(rows), stay, table, [job.place for job in good])
         return NewRows(table, tuple(bad))
 
     def _maker(self, job: Job) -> str:

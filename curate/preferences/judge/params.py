@@ -10,8 +10,8 @@ import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from curate.catalog.params import Amount, Decision, LanguageTag, ModelName, PerLanguage, Role, RowsName, Share
-from curate.generation.common import requests as asking
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
+from curate.generation.common.requests import RETRY
 from curate.preferences.judge.rubric import PARTS, PROBES, RUBRICS, Criterion, Rubric, Shipped, shipped_rubric
 from curate.rows import Kind
 from curate.steps import Context, ScoreStep
@@ -213,7 +213,7 @@ class JudgeParams(Prompting, ScoreStep):
             PARTS,
             *(templates if self.prompt is None else ()),
             *((RUBRICS,) if uses_rubrics else ()),
-            *((asking.RETRY,) if self.retries else ()),
+            *((RETRY,) if self.retries else ()),
             *((PROBES,) if self.probes and self.audit_rows else ()),
         )
 

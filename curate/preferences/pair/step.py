@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import Field, PositiveInt, model_validator
 
 from curate.catalog.params import ModelName, PerLanguage
-from curate.generation.common.derived_rows import all_licenses, hash_of, new_rows, random_numbers
+from curate.generation.common.derived_rows import all_licenses, derive_rows, hash_of, random_numbers
 from curate.generation.common.prompts import Prompting, fence, load_prompts, own_prompts, prompt_problems
 from curate.preferences.pair.candidates import (
     attribute_column,
@@ -223,7 +223,7 @@ class Pair(Prompting, GatherStep):
                     "rejected": one.two.rejected.score,
                 }
             scores.append(row_scores)
-        return new_rows(
+        return derive_rows(
             Kind.PREFERENCE,
             part,
             [one.chosen for one in pairs],
@@ -258,7 +258,7 @@ class Pair(Prompting, GatherStep):
                     "completion": [sides[side][place] for place, side in zip(places, turn, strict=True)],
                     "label": [side == 0 for side in turn],
                 }
-                yield new_rows(Kind.UNPAIRED, part, places, values, languages, step=self.tag)
+                yield derive_rows(Kind.UNPAIRED, part, places, values, languages, step=self.tag)
             else:
                 values = {
                     "prompt": [prompts[place] for place in places],
@@ -266,7 +266,9 @@ class Pair(Prompting, GatherStep):
                     "rejected": [sides[1 - side][place] for place, side in zip(places, turn, strict=True)],
                 }
                 attributes = [{"turned": "yes" if side else "no"} for side in turn]
-                yield new_rows(Kind.PREFERENCE, part, places, values, languages, step=self.tag, attributes=attributes)
+                yield derive_rows(
+                    Kind.PREFERENCE, part, places, values, languages, step=self.tag, attributes=attributes
+                )
             context.tick(len(part))
 
     def _labelled(self, rows: Iterable[Rows]) -> Iterator[pa.Table]:
@@ -304,7 +306,7 @@ class Pair(Prompting, GatherStep):
                 places.append(place)
                 messages.append([*({"role": role, "content": text} for role, text in question), _assistant(answer)])
             scores = [{} if np.isnan(score[place]) else {"score": float(score[place])} for place in places]
-            yield new_rows(
+            yield derive_rows(
                 Kind.SFT,
                 part,
                 places,
@@ -368,7 +370,7 @@ def _unpaired(
         "completion": [answers[place] for place in places],
         "label": list(labels),
     }
-    return new_rows(
+    return derive_rows(
         Kind.UNPAIRED,
         part,
         places,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from curate.generation.common.derived_rows import new_rows
+from curate.generation.common.derived_rows import derive_rows
 from curate.preferences.revise.check import Checked
 from curate.preferences.revise.error_injection_rules import joined, steps_of
 from curate.preferences.revise.prompts import blank, said
@@ -48,7 +48,7 @@ def made_rows(batch: Batch, made: Sequence[Made]) -> pa.Table:
     else:
         values = {"messages": [[*one.case.prompt, *trajectory(step, one.case)] for one in made]}
     by = _makers(batch)
-    return new_rows(
+    return derive_rows(
         kind,
         rows,
         [one.case.place for one in made],

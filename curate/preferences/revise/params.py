@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.catalog.params import Amount, EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.data_files import DataFile
-from curate.generation.common import requests as asking
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
+from curate.generation.common.requests import RETRY
 from curate.preferences.revise.error_injection_rules import RULES, TURNS, Rule
 from curate.preferences.revise.prompts import HOLES, JUDGING, NEEDED, PERSPECTIVES, TEXTS, Asked, known_perspectives
 from curate.preferences.self_consistency.answer_phrases import ANSWERS
@@ -117,7 +117,7 @@ class ReviseParams(Prompting, RowStep):
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     """How often an answer that cannot be used is asked for again, with the complaint."""
     strict: bool = False
-    """Whether a language that a model is not said to know stops the build; if not, it is warned of."""
+    """Whether a language that is not in a model's ``languages`` stops the build. Otherwise it is a warning."""
 
     @field_validator("critics", "judge", "perspectives", "errors")
     @classmethod
@@ -206,7 +206,7 @@ class ReviseParams(Prompting, RowStep):
 
     def shipped(self) -> Iterable[str]:
         used = [f"revise/{name}" for name in self.asked() if name not in self.templates]
-        used += [asking.RETRY] if self.retries and (self.asked() or self.judges) else []
+        used += [RETRY] if self.retries and (self.asked() or self.judges) else []
         used += [PERSPECTIVES] if self.mode != "inject" else [TURNS] if "negation" in self.errors else []
         return [*used, TEXTS, *(JUDGING if self.judges else ())]
 
