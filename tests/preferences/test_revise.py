@@ -543,7 +543,7 @@ def test_mistakes_in_texts_are_told_before_anything_runs():
     told = "\n".join(step.check(Kind.SFT))
     assert "'fcts', did you mean 'facts'" in told or "facts" in told
     assert "unknown placeholder '{anser}'" in told and "it must have {answer}" in told
-    assert "templates.inject: nothing asks with it" in told and "needs 'reference'" in told
+    assert "templates.inject: not used" in told and "needs 'reference'" in told
     assert Revise(model="m", by="none", sampling=Sampling(temperature=0.5)).check(Kind.SFT) == []
 
 

@@ -183,9 +183,9 @@ def test_what_does_not_fit_is_refused(bench, sft):
     assert Reward(model="rm", min_margin=1.0).check(Kind.SFT) and not Reward(model="rm", min_margin=1.0).check(
         Kind.PREFERENCE
     )
-    with pytest.raises(StepError, match="'mt' is no reward model"):
+    with pytest.raises(StepError, match="'mt' is not a reward model"):
         Reward(model="mt").score(sft(("en", "user: a", "assistant: b")), bench({"mt": Upper()}), None)
-    with pytest.raises(StepError, match="'rm' is no translator of sentences"):
+    with pytest.raises(StepError, match="'rm' is not a translator"):
         Reward(model="rm", translator="rm", translate_to="en").score(
             sft(("de", "user: a", "assistant: b")), bench({"rm": Lengths()}), None
         )
