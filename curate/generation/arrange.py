@@ -1,7 +1,7 @@
-"""A trainer's batch is a run of neighbouring rows: this step says who are neighbours.
+"""``arrange``: orders rows so that each batch of a trainer, a run of neighbouring rows, has one language, source or item.
 
-The rows come out as they are, each once, in another order, and a version keeps the order of its rows within each split. Where a row
-goes is decided from a few bytes of each; the rows themselves are sorted on disk.
+The rows are unchanged, each once, in another order; a version keeps the order of its rows within each split. The place of a
+row is decided from a few bytes of each; the rows themselves are sorted on disk.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _WRITTEN = 4096
 
 
 class Arrange(GatherStep):
-    """Puts rows in an order in which each run of ``batch`` rows is of one language, source, or item.
+    """Orders rows so that each run of ``batch`` rows has one language, source, or item.
 
-    Rows keep their ids, scores and lineage. Shuffling is by seed and row, so the same rows come in the same order
-    whatever the shards.
+    Rows keep their ids, scores and lineage. Shuffling depends on seed and row, so the same rows get the same order whatever
+    the shards.
     """
 
     tag: ClassVar[str] = "arrange"
     summary: ClassVar[str] = (
-        "Rows in an order for trainers: batches of one language, source or item, shuffled or by turns."
+        "rows in an order for trainers: batches of one language, source or item, shuffled or in turns"
     )
 
     by: Literal["language", "source", "item", "nothing"] = "language"
-    """What a batch holds one of. ``item``: all rows of an item (``group_id``) are neighbours, and ``batch`` does not count.
-    ``nothing``: rows are shuffled, or kept, one by one."""
+    """What a batch has one of. ``item``: all rows of an item (``group_id``) are neighbours, and ``batch`` is ignored. ``nothing``:
+    rows are shuffled, or kept, one by one."""
     batch: PositiveInt = 64
-    """Rows in a batch of the trainer (over all devices). What is left over of a language comes last, in mixed batches."""
+    """Rows per batch of the trainer (over all devices). Incomplete batches of a language come last, as mixed batches."""
     order: Literal["shuffle", "turns", "keep"] = "shuffle"
-    """Of the batches (or items): ``shuffle`` by the seed; ``turns``: one of each language or source after the other, as long as they
-    last; ``keep``: that of their first rows."""
+    """The order of the batches (or items). ``shuffle``: by the seed. ``turns``: one of each language or source in turn, while they
+    last. ``keep``: that of their first rows."""
     within: Literal["shuffle", "keep"] = "shuffle"
-    """Which rows of a language become neighbours: shuffled, or as they come. Rows of an item stay as they come."""
+    """How rows of a language become neighbours: shuffled, or in their order. Rows of an item keep their order."""
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
         return languages
@@ -83,8 +83,8 @@ class Arrange(GatherStep):
         if self.by == "language":
             return part.language.to_list()
         if self.by == "item":
-            found: list[str] = part.table["group_id"].to_pylist()
-            return found
+            items: list[str] = part.table["group_id"].to_pylist()
+            return items
         sources: list[str] = part.table["lineage"].combine_chunks().field("source").to_pylist()
         return sources
 
@@ -104,7 +104,7 @@ class Arrange(GatherStep):
         else:
             number = rank // size
             whole = (number + 1) * size <= sizes[mine]
-        # One key for each batch: that of its first row.
+        # The key of a batch is that of its first row.
         first = np.ones(count, bool)
         first[1:] = (mine[1:] != mine[:-1]) | (number[1:] != number[:-1])
         batch = np.cumsum(first) - 1
@@ -117,7 +117,7 @@ class Arrange(GatherStep):
             least = np.full(len(heads), count)
             np.minimum.at(least, batch, order)
             keys = (least,)
-        # What is left over comes last.
+        # Incomplete batches come last.
         turn = np.empty(len(heads), np.int64)
         turn[np.lexsort((*keys, ~whole[first]))] = np.arange(len(heads))
         place = np.empty(count, np.int64)
@@ -133,11 +133,15 @@ def _made(folder: Path) -> Path:
 def _sorted(folder: Path, target: pa.Schema, context: Context) -> Iterator[pa.Table]:
     import duckdb
 
-    config: dict[str, Any] = {"memory_limit": f"{max(context.memory, 128 << 20) // 1024}KiB", "temp_directory": str(folder / "tmp"),
-                              "threads": context.threads, "autoinstall_known_extensions": False}  # fmt: skip
+    config: dict[str, Any] = {
+        "memory_limit": f"{max(context.memory, 128 << 20) // 1024}KiB",
+        "temp_directory": str(folder / "tmp"),
+        "threads": context.threads,
+        "autoinstall_known_extensions": False,
+    }
     query = "SELECT * EXCLUDE (arrange_place, id) FROM read_parquet(?) ORDER BY arrange_place"
     with duckdb.connect(":memory:", config=config) as database:
-        found = database.sql(query, params=[str(folder / "rows.parquet")])
+        result = database.sql(query, params=[str(folder / "rows.parquet")])
         bare = pa.schema([field for field in target if field.name != "id"])
-        for batch in found.to_arrow_reader(_WRITTEN):
+        for batch in result.to_arrow_reader(_WRITTEN):
             yield pa.Table.from_batches([batch]).cast(bare)

@@ -1,6 +1,6 @@
-"""``redact``: what points at a person or opens a door is replaced by a word for what it was; the same thing by the same word throughout a row.
+"""``redact``: replaces personal data and secrets by typed placeholders, the same value by the same placeholder within a row.
 
-What is found, and what is left alone, is that of :mod:`curate.pii.detect`; the filter ``quality`` counts the same without touching a row.
+:mod:`curate.pii.detect` finds them; the filter ``quality`` counts the same findings without changing a row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import field_validator
 
 from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import as_they_are, new_rows
+from curate.generation.common.derived_rows import derive_rows, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.pii import detect as private
 from curate.pii.detect import PHONES
@@ -39,47 +39,47 @@ _ALL: tuple[Kinds, ...] = (
 
 
 class Redact(RowStep):
-    """Replaces private text by typed placeholders; rows without any go on as they are.
+    """Replaces personal data and secrets by typed placeholders; other rows are unchanged.
 
-    The same address gets the same number in all fields of a row, however it is written there, so that a question and its answer
-    still speak of one thing. Score of a changed row: ``redact``, how many places were replaced. Attribute: ``redact.kinds``
-    (``email:2 phone:1``).
+    The same address gets the same number in all fields of a row, in any notation, so that a question and its answer still match.
+    Score of a changed row: ``redact``, the number of replacements. Attribute: ``redact.kinds`` (``email:2 phone:1``).
     """
 
     tag: ClassVar[str] = "redact"
     package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
-    summary: ClassVar[str] = "Private text (addresses, numbers with a check digit, keys) becomes typed placeholders."
+    summary: ClassVar[str] = "personal data (addresses, numbers with a check digit) and keys become typed placeholders"
 
     what: tuple[Kinds, ...] = _ALL
-    """What is replaced."""
+    """The kinds of data to replace."""
     fields: tuple[str, ...] | None = None
-    """Where; unless given, in every field of the kind."""
+    """The fields to redact; by default all."""
     template: str = "[{kind}_{number}]"
-    """What stands there instead: ``{kind}`` is the label, ``{number}`` counts the different ones of a kind within the row from 1. May do without either."""
+    """The replacement: ``{kind}`` is the label, ``{number}`` counts the different values of a kind within the row from 1. Both are
+    optional."""
     labels: dict[Kinds, str] = {}  # noqa: RUF012 (pydantic copies it)
-    """What ``{kind}`` says: ``{email: CORREO}``; unless given, the kind in capitals."""
+    """The value of ``{kind}``: ``{email: CORREO}``; by default the kind in capitals."""
 
     @field_validator("template")
     @classmethod
-    def _holes(cls, given: str) -> str:
+    def _holes(cls, template: str) -> str:
         try:
-            holes = own_prompt("redact", given).holes
+            holes = own_prompt("redact", template).holes
         except StepError as error:
             raise ValueError(str(error)) from error
         for hole in holes - {"kind", "number"}:
             raise ValueError(f"there is no '{{{hole}}}'{nearest(hole, ['kind', 'number'])}")
-        return given
+        return template
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
         return languages
 
     def check(self, kind: Kind) -> list[str]:
-        wrong = unknown_fields(kind, self.fields)
+        problems = unknown_fields(kind, self.fields)
         if self.fields == ():
-            wrong.append("fields: names no field; leave it out for all")
+            problems.append("fields: is empty; leave it out for all")
         if not self.what:
-            wrong.append("what: names none; leave it out for all")
-        return wrong
+            problems.append("what: is empty; leave it out for all")
+        return problems
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         if not len(rows):
@@ -88,14 +88,14 @@ class Redact(RowStep):
         touched = [False] * len(rows)
         for name in names:
             turns = field_turns(rows.kind, rows.table, name)
-            for place, found in enumerate(private.find_all(turns.list.join("\n\n"), self.what)):
-                touched[place] |= bool(found)
+            for place, findings in enumerate(private.find_all(turns.list.join("\n\n"), self.what)):
+                touched[place] |= bool(findings)
         changed, values, scores, attributes, tags = self._changed(
             rows, names, [place for place, hit in enumerate(touched) if hit]
         )
-        # The order of the rows stays: runs of untouched rows, and the changed ones between them.
-        new = new_rows(rows.kind, rows, changed, values, tags, step=self.tag, scores=scores, attributes=attributes)
-        as_before, at = as_they_are(rows), 0
+        # Keeps the order of the rows: runs of unchanged rows, with the changed ones between them.
+        new = derive_rows(rows.kind, rows, changed, values, tags, step=self.tag, scores=scores, attributes=attributes)
+        as_before, at = unchanged_rows(rows), 0
         for number, place in enumerate(changed):
             if place > at:
                 yield as_before.slice(at, place - at)
@@ -135,7 +135,7 @@ class Redact(RowStep):
 
 
 class _Row:
-    """The placeholders given so far in one row."""
+    """The placeholders used so far in one row."""
 
     def __init__(self, step: Redact) -> None:
         self._step = step

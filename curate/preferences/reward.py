@@ -1,8 +1,8 @@
-"""A reward model gives each answer a number; where it knows another language only, prompt and answer are translated for it first.
+"""``reward``: scores answers by a reward model, after translation if the model does not know their language.
 
-Answers in a language X may be put to a reward model as they are (multilingual base models carry some of what was learnt from English
-preferences over to other languages), or after translation into its language (reward transfer). Which is better is a matter of the language; both
-are one parameter apart. What the model does not know and nothing translates is not assessed, never given a number that means nothing.
+Answers in a language X may be scored directly (multilingual base models transfer some of what was learnt from English
+preferences to other languages), or after translation into the model's language (reward transfer). Which is better depends on
+the language; a parameter selects it. What the model does not know and nothing translates is not assessed.
 """
 
 from __future__ import annotations
@@ -45,55 +45,55 @@ _DIGITS = 4
 class Reward(ScoreStep):
     """Scores the last answer of each row by a reward model.
 
-    Scores: ``score``; of preference rows ``chosen`` and ``rejected``, and ``score`` is by how much the chosen is ahead. Attributes: ``unassessed``
-    (why there is no score: ``language``, ``translation``, ``no answer``, ``turns`` of other roles, ``too long``) and ``translated`` (who translated
-    what the model saw).
+    Scores: ``score``; for preference rows ``chosen`` and ``rejected``, and ``score`` is their difference. Attributes:
+    ``unassessed`` (why there is no score: ``language``, ``translation``, ``no answer``, ``turns`` of other roles, ``too long``)
+    and ``translated`` (the translator of what the model saw).
     """
 
     tag: ClassVar[str] = "reward"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, COMMENTARY, LENGTHS, NUMBER_WORDS)
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset(_SIDES)
-    summary: ClassVar[str] = "scores of a reward model, on answers as they are or translated into its language"
+    summary: ClassVar[str] = (
+        "scores of a reward model, for answers in their own language or translated into its language"
+    )
 
     model: RewardModelName
     """The reward model."""
     translator: TranslatorName | None = None
-    """A translator of sentences, for ``translate_to``."""
+    """A translator, for ``translate_to``."""
     translate_to: LanguageTag | None = None
-    """The language that prompt and answer are translated into before the model sees them."""
+    """The language that prompt and answer are translated into before they are scored."""
     translate: Literal["always", "unsupported"] = "always"
-    """With ``translate_to``: all rows that are not in that language, or only those in languages that the reward model does not know."""
+    """For ``translate_to``: translate all rows in other languages, or only those in languages that the reward model does not
+    know."""
     max_chars: PositiveInt = 100_000
-    """Longer conversations are not assessed (``too long``)."""
+    """Maximum length of a conversation in characters; longer ones are not assessed (``too long``)."""
     strict: bool = False
-    """Stop where a language can neither be judged nor translated, instead of a warning and no score."""
+    """Whether a language that can neither be scored nor translated stops the build. Otherwise it is a warning, and no score."""
     min: Decision[PerLanguage[float]] = PerLanguage[float]()
-    """Least score of an answer (of a preference row: of the chosen one), by language. Scores of two models, or of two languages, are not on one
-    scale."""
+    """Minimum score of an answer (for preference rows: of the chosen one), by language. Scores of two models, or of two
+    languages, are not on one scale."""
     max: Decision[PerLanguage[float]] = PerLanguage[float]()
-    """Greatest score of an answer, or of the chosen one."""
+    """Maximum score of an answer, or of the chosen one."""
     min_margin: Decision[PerLanguage[Amount]] = PerLanguage[float]()
-    """Of preference rows: by how much the chosen must be ahead."""
+    """For preference rows: minimum lead of the chosen answer."""
     reversed: Decision[Literal["drop", "keep"]] = "drop"
-    """Preference rows whose rejected answer has the greater score."""
+    """What to do with preference rows whose rejected answer has the higher score."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
-    """What happens to rows without a score."""
+    """What to do with rows without a score."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Reward:
-        if (self.translator is None) != (self.translate_to is None):
-            missing, given = (
-                ("translate_to", "translator") if self.translate_to is None else ("translator", "translate_to")
-            )
-            raise ValueError(f"{given} needs '{missing}' beside it")
+        if self.translator is not None and self.translate_to is None:
+            raise ValueError("translator needs 'translate_to' beside it")
+        if self.translate_to is not None and self.translator is None:
+            raise ValueError("translate_to needs 'translator' beside it")
         return self
 
     def check(self, kind: Kind) -> list[str]:
         if self.min_margin != PerLanguage[float]() and kind is not Kind.PREFERENCE:
-            return [
-                f"min_margin: {kind} rows have one answer; the margin is that of preference rows ('min' is for one answer)"
-            ]
+            return [f"min_margin: {kind} rows have one answer; it is for preference rows ('min' is for one answer)"]
         return []
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
@@ -105,14 +105,15 @@ class Reward(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         model: RewardModel = context.model(self.model)
         if not isinstance(model, RewardModel):
-            raise StepError(f"reward: the model '{self.model}' is no reward model; take one with 'use: reward'")
+            raise StepError(f"reward: the model '{self.model}' is not a reward model; use one with 'use: reward'")
         sides = _SIDES[rows.kind]
         why: list[str | None] = [None] * len(rows)
-        given = [self._conversations(rows, prompt, answer, why) for _, prompt, answer in sides]
-        whom = self._languages(rows, model, why, context)
-        by = self._translated(rows, given, whom, why, context)
+        conversations = [self._conversations(rows, prompt, answer, why) for _, prompt, answer in sides]
+        sources = self._sources(rows, model, why, context)
+        by = self._translated(rows, conversations, sources, why, context)
         values = {
-            name: self._scores(model, turns, why, context) for (name, _, _), turns in zip(sides, given, strict=True)
+            name: self._scores(model, turns, why, context)
+            for (name, _, _), turns in zip(sides, conversations, strict=True)
         }
         for place, total in enumerate(np.sum([*values.values()], axis=0)):
             if why[place] is None and np.isnan(total):
@@ -120,52 +121,55 @@ class Reward(ScoreStep):
         if rows.kind is Kind.PREFERENCE:
             values["score"] = values["chosen"] - values["rejected"]
         # Four digits: the rest depends on which conversations were in a batch together.
-        frame = pl.DataFrame({name: pl.Series(np.where(np.isnan(one), np.nan, one), nan_to_null=True, dtype=pl.Float64).round(_DIGITS)
-                              for name, one in values.items()})  # fmt: skip
+        frame = pl.DataFrame(
+            {
+                name: pl.Series(np.where(np.isnan(one), np.nan, one), nan_to_null=True, dtype=pl.Float64).round(_DIGITS)
+                for name, one in values.items()
+            }
+        )
         texts = {"unassessed": pl.Series(why, dtype=pl.String), "translated": pl.Series(by, dtype=pl.String)}
         return frame.with_columns(**texts).select([*self.columns(rows.kind)])
 
     @staticmethod
     def _conversations(rows: Rows, prompt: str, answer: str | None, why: list[str | None]) -> list[Turns]:
-        """What the model is asked about, one a row."""
-        given = rows.table[prompt].to_pylist()
-        answers: list[Any] = rows.table[answer].to_pylist() if answer else [[] for _ in given]
-        found: list[Turns] = []
-        for place, (turns, more) in enumerate(zip(given, answers, strict=True)):
-            whole: Turns = tuple((turn["role"], turn["content"]) for turn in [*turns, *more])
-            if not whole or whole[-1][0] != "assistant" or not whole[-1][1].strip() or len(whole) < 2:
+        """The conversation to score, one per row."""
+        starts = rows.table[prompt].to_pylist()
+        answers: list[Any] = rows.table[answer].to_pylist() if answer else [[] for _ in starts]
+        conversations: list[Turns] = []
+        for place, (turns, more) in enumerate(zip(starts, answers, strict=True)):
+            conversation: Turns = tuple((turn["role"], turn["content"]) for turn in [*turns, *more])
+            is_answered = len(conversation) > 1 and conversation[-1][0] == "assistant" and conversation[-1][1].strip()
+            if not is_answered:
                 why[place] = why[place] or "no answer"
-            elif any(role not in _ROLES for role, _ in whole):
+            elif any(role not in _ROLES for role, _ in conversation):
                 why[place] = why[place] or "turns"
-            found.append(whole)
-        return found
+            conversations.append(conversation)
+        return conversations
 
-    def _languages(self, rows: Rows, model: RewardModel, why: list[str | None], context: Context) -> list[str]:
-        """The language each row is translated from; empty where it is judged as it is."""
-        told: dict[str, str | None] = {}
+    def _sources(self, rows: Rows, model: RewardModel, why: list[str | None], context: Context) -> list[str]:
+        """The language each row is translated from; empty for rows that are scored directly."""
+        known: dict[str, str | None] = {}
         lost: Counter[str] = Counter()
-        whom: list[str] = []
+        sources: list[str] = []
         for place, language in enumerate(rows.language.to_list()):
-            if language not in told:
-                told[language] = self._way(language, model, context)
-            way = told[language]
-            if way is None and why[place] is None:
+            if language not in known:
+                known[language] = self._source(language, model, context)
+            source = known[language]
+            if source is None and why[place] is None:
                 why[place] = "language"
                 lost[language] += 1
-            whom.append(way or "")
+            sources.append(source or "")
         for language, count in sorted(lost.items()):
-            what = f"'{self.model}' does not know {language}"
+            message = f"reward: '{self.model}' does not know {language}"
             if self.translator is not None:
-                what += f" and '{self.translator}' does not translate it into {self.translate_to}"
+                message += f" and '{self.translator}' does not translate it into {self.translate_to}"
             if self.strict:
-                raise StepError(
-                    f"reward: {what}; take other models, or write 'strict: false' to leave such rows unscored"
-                )
-            context.warn(f"reward: {what}: {count:,} rows not assessed")
-        return whom
+                raise StepError(f"{message}; use other models, or write 'strict: false' to leave such rows unscored")
+            context.warn(f"{message}: {count:,} rows not assessed")
+        return sources
 
-    def _way(self, language: str, model: RewardModel, context: Context) -> str | None:
-        """The language to translate from, or empty, for as it is; None for neither."""
+    def _source(self, language: str, model: RewardModel, context: Context) -> str | None:
+        """The language to translate from; empty to score directly, None if neither is possible."""
         known = model.supports(language)
         if self.translate_to is None or self.translator is None:
             return "" if known else None
@@ -174,33 +178,34 @@ class Reward(ScoreStep):
         translator = context.model(self.translator)
         if not isinstance(translator, Translator):
             raise StepError(
-                f"reward: '{self.translator}' is no translator of sentences; take one, or make translated rows with the step 'translate' before"
+                f"reward: '{self.translator}' is not a translator; use one, or translate rows with the step 'translate' first"
             )
         return language if translator.supports(language, self.translate_to) else None
 
     def _translated(
-        self, rows: Rows, given: list[list[Turns]], whom: Sequence[str], why: list[str | None], context: Context
+        self,
+        rows: Rows,
+        conversations: list[list[Turns]],
+        sources: Sequence[str],
+        why: list[str | None],
+        context: Context,
     ) -> list[str | None]:
-        """Puts translations in the place of what the model cannot read; says for each row who made them."""
+        """Replaces what the model cannot read by translations; returns the translator of each row."""
         by: list[str | None] = [None] * len(rows)
-        for source in sorted({one for one, problem in zip(whom, why, strict=True) if one and problem is None}):
+        for source in sorted({one for one, problem in zip(sources, why, strict=True) if one and problem is None}):
             assert self.translator is not None and self.translate_to is not None
             translator: Translator = context.model(self.translator)
             engine = Sentences(
                 translator, source, self.translate_to, protect=PROTECTABLE, limits=Limits(frozenset(), None, None)
             )
-            places = [place for place, one in enumerate(whom) if one == source and why[place] is None]
-            slots = [
-                (side, place, turn)
-                for side in range(len(given))
-                for place in places
-                for turn in range(len(given[side][place]))
-            ]
-            texts = list(dict.fromkeys(given[side][place][turn][1] for side, place, turn in slots))
+            places = [place for place, one in enumerate(sources) if one == source and why[place] is None]
+            texts = list(
+                dict.fromkeys(content for side in conversations for place in places for _, content in side[place])
+            )
             made = dict(zip(texts, engine.translate(prepare(texts, PROTECTABLE, [source] * len(texts))), strict=True))
             for place in places:
                 by[place] = translator.maker(source, self.translate_to)
-                for side in given:
+                for side in conversations:
                     if any(made[content].problems for _, content in side[place]):
                         why[place] = "translation"
                     side[place] = tuple((role, made[content].text) for role, content in side[place])
@@ -209,17 +214,16 @@ class Reward(ScoreStep):
     def _scores(
         self, model: RewardModel, turns: Sequence[Turns], why: list[str | None], context: Context
     ) -> npt.NDArray[np.float64]:
-        """One number a row; NaN where it is not assessed."""
+        """One number per row; NaN if it is not assessed."""
         for place, one in enumerate(turns):
             if why[place] is None and sum(len(content) for _, content in one) > self.max_chars:
                 why[place] = "too long"
         places = [place for place, problem in enumerate(why) if problem is None]
-        found = np.full(len(turns), np.nan)
+        scores = np.full(len(turns), np.nan)
         if places:
-            # A row must not be able to speak in another's turn.
-            asked = [[(role, disarm(content)) for role, content in turns[place]] for place in places]
-            found[places] = model.score(asked)
-        return found
+            # Text of a row must not be read as a role marker.
+            scores[places] = model.score([[(role, disarm(text)) for role, text in turns[place]] for place in places])
+        return scores
 
     # ---------------------------------------------------------------------------------------------------------- verdicts
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:

@@ -11,7 +11,7 @@ from house import text
 
 from curate.engine.store.gc import verify_version
 from curate.errors import BuildError
-from curate.generation.common.derived_rows import failed, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed
 from curate.rows import Kind
 from curate.steps import NewRows, RowStep
 
@@ -26,7 +26,7 @@ class Flaky(RowStep):
         texts = rows.text("text").to_list()
         odd = [place for place, text in enumerate(texts) if len(text) % 2 and not self.flag.exists()]
         good = [place for place in range(len(rows)) if place not in odd]
-        table = new_rows(
+        table = derive_rows(
             Kind.DOCUMENT, rows, good, {"text": [texts[place] for place in good]}, ["en"] * len(good), step="flaky"
         )
         yield NewRows(table, tuple(replace(failed(rows, place, "away"), transient=True) for place in odd))

@@ -26,8 +26,17 @@ class Bench:
     threads = 1
     memory = 256 * 1024 * 1024
 
-    def __init__(self, scratch: Path, models: dict[str, Any] | None = None, rows: dict[str, list[Rows]] | None = None, *,
-                 seed: int = 0, draw: int = 0, parents: Sequence[Rows] = (), wanted: Sequence[str] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        scratch: Path,
+        models: dict[str, Any] | None = None,
+        rows: dict[str, list[Rows]] | None = None,
+        *,
+        seed: int = 0,
+        draw: int = 0,
+        parents: Sequence[Rows] = (),
+        wanted: Sequence[str] | None = None,
+    ) -> None:
         self.scratch, self.seed, self.draw = scratch, seed, draw
         self.warnings: list[str] = []
         self.ticks = 0

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.generation.common.requests import Broken, Question, Ticks, ask, clean, whole
+from curate.generation.common.requests import InvalidResponse, LLMRequest, RowProgress, ask, clean, ensure_complete
 from curate.steps.models import Answer, Request
 from curate.unanswered import Unanswered, noting
 
 
 def questions(generator, count, text="q", **more):
-    return [Question(number, Request((("user", f"{text}{number}"),), **more), generator) for number in range(count)]
+    return [LLMRequest(number, Request((("user", f"{text}{number}"),), **more), generator) for number in range(count)]
 
 
 def number_in(key, answer):
-    whole(answer)
+    ensure_complete(answer)
     if not answer.text.isdigit():
-        raise Broken(f"'{answer.text}' is no number")
+        raise InvalidResponse(f"'{answer.text}' is no number")
     return int(answer.text)
 
 
@@ -85,7 +85,7 @@ def test_an_empty_answer_leaves_no_empty_turn_in_the_second_question(scripted):
 def test_an_answer_that_was_begun_is_begun_again(scripted):
     model = scripted(lambda request: "x" if len(request.messages) == 2 else "3")
     request = Request((("user", "q"), ("assistant", "It is ")))
-    assert flat(ask([Question(0, request, model)], number_in))[0].value == 3
+    assert flat(ask([LLMRequest(0, request, model)], number_in))[0].value == 3
     assert [role for role, _ in model.asked[1].messages] == ["user", "assistant", "user", "assistant"]
     assert model.asked[1].messages[1] == ("assistant", "It is x") and model.asked[1].messages[3] == (
         "assistant",
@@ -115,7 +115,7 @@ def test_only_what_was_broken_is_asked_again_and_ticks_count_rows_once(scripted,
     model = scripted(
         lambda request: "x" if len(request.messages) == 1 and request.messages[0][1] in ("q1", "q3") else "5"
     )
-    outcomes = flat(ask(questions(model, 6), number_in, tick=Ticks(context, 2)))
+    outcomes = flat(ask(questions(model, 6), number_in, tick=RowProgress(context, 2)))
     assert [outcome.tries for outcome in outcomes] == [1, 2, 1, 2, 1, 1]
     assert model.batches == [6, 2] and context.ticks == 3
 
@@ -153,7 +153,7 @@ def test_the_complaint_cannot_smuggle_in_a_role(scripted):
 def test_a_clean_text_can_always_be_stored(text):
     try:
         kept = clean(text)
-    except Broken:
+    except InvalidResponse:
         assert "\0" in text or any("\ud800" <= each <= "\udfff" for each in text)
     else:
         assert kept == text and kept.encode().decode() == text
@@ -178,7 +178,7 @@ def noted(model, count, **about):
     unanswered = Unanswered(**about)
     with noting(unanswered):
         outcomes = flat(
-            ask([Question(n, Request((("user", f"q{n}"),), row=f"r{n}"), model) for n in range(count)], number_in)
+            ask([LLMRequest(n, Request((("user", f"q{n}"),), row=f"r{n}"), model) for n in range(count)], number_in)
         )
     return outcomes, unanswered
 

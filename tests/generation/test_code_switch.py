@@ -23,8 +23,22 @@ from curate.rows import Kind
 from curate.steps import Rows, StepError
 
 Make = Callable[..., Rows]
-HINDI = {"water": "पानी", "house": "घर", "big": "बड़ा", "small": "छोटा", "red": "लाल", "book": "किताब", "good": "अच्छा", "day": "दिन",
-         "rice": "चावल", "write": "लिखो", "good day": "शुभ दिन", "taj mahal": "ताज महल", "agra": "आगरा", "i": "मैं"}  # fmt: skip
+HINDI = {
+    "water": "पानी",
+    "house": "घर",
+    "big": "बड़ा",
+    "small": "छोटा",
+    "red": "लाल",
+    "book": "किताब",
+    "good": "अच्छा",
+    "day": "दिन",
+    "rice": "चावल",
+    "write": "लिखो",
+    "good day": "शुभ दिन",
+    "taj mahal": "ताज महल",
+    "agra": "आगरा",
+    "i": "मैं",
+}
 SPANISH = {"water": "agua", "house": "casa", "book": "libro", "big": "grande", "red": "rojo", "day": "día"}
 
 
@@ -125,8 +139,26 @@ def test_the_longest_entry_wins_and_phrases_do_not_cross_lines(make: Make, switc
     assert said(made) == ["शुभ दिन", "अच्छा\nदिन", "शुभ दिन", "अच्छा, दिन"]
 
 
-PROTECTED = ["\n```\nbig house\n```\n", "`big house`", "https://big.house/red?book=good", "big@house.com", "$big_house = red$", "<big>", "\n~~~\nred\n~~~\n", "```red house```", "{big}",
-             "{{ house }}", "%(big)s", "#house", "@house", "big_house", "3 big5 2red", "big-house", "$x^{big}$", "\\frac{big}{red}"]  # fmt: skip
+PROTECTED = [
+    "\n```\nbig house\n```\n",
+    "`big house`",
+    "https://big.house/red?book=good",
+    "big@house.com",
+    "$big_house = red$",
+    "<big>",
+    "\n~~~\nred\n~~~\n",
+    "```red house```",
+    "{big}",
+    "{{ house }}",
+    "%(big)s",
+    "#house",
+    "@house",
+    "big_house",
+    "3 big5 2red",
+    "big-house",
+    "$x^{big}$",
+    "\\frac{big}{red}",
+]
 
 
 @pytest.mark.parametrize("text", PROTECTED)
@@ -298,10 +330,19 @@ def test_every_language_or_several_at_once(make: Make, switch: Any) -> None:
 
 def test_a_table_serves_both_directions_each_by_its_score(make: Make, switch: Any) -> None:
     scores = [[("lexicon", 0.9), ("lexicon.backward", 0.1)], [("lexicon", 0.2), ("lexicon.backward", 0.8)]]
-    table = make(Kind.PARALLEL, [
-        {"source_language": "en", "language": "hi", "source": source, "target": "घर", "scores": [{"name": name, "value": value} for name, value in given]}
-        for source, given in zip(("house", "home"), scores, strict=True)
-    ])  # fmt: skip
+    table = make(
+        Kind.PARALLEL,
+        [
+            {
+                "source_language": "en",
+                "language": "hi",
+                "source": source,
+                "target": "घर",
+                "scores": [{"name": name, "value": value} for name, value in given],
+            }
+            for source, given in zip(("house", "home"), scores, strict=True)
+        ],
+    )
     made, _, _ = switch(prompts(make, "घर", language="hi"), table, to="en", ratio=1.0)
     assert said(made) == ["home"]
     made, _, _ = switch(prompts(make, "house home"), table, ratio=1.0, min_score=0.5)
@@ -309,10 +350,19 @@ def test_a_table_serves_both_directions_each_by_its_score(make: Make, switch: An
 
 
 def test_the_best_translation_or_one_by_weight(make: Make, switch: Any) -> None:
-    table = make(Kind.PARALLEL, [
-        {"source_language": "en", "language": "hi", "source": "red", "target": target, "scores": [{"name": "lexicon", "value": value}]}
-        for target, value in (("लाल", 0.75), ("रक्त", 0.25))
-    ])  # fmt: skip
+    table = make(
+        Kind.PARALLEL,
+        [
+            {
+                "source_language": "en",
+                "language": "hi",
+                "source": "red",
+                "target": target,
+                "scores": [{"name": "lexicon", "value": value}],
+            }
+            for target, value in (("लाल", 0.75), ("रक्त", 0.25))
+        ],
+    )
     rows = prompts(make, *[f"red {number}" for number in range(300)])
     assert {text.split()[0] for text in said(switch(rows, table, ratio=1.0)[0])} == {"लाल"}
     drawn = [text.split()[0] for text in said(switch(rows, table, ratio=1.0, choice="sample")[0])]
@@ -338,9 +388,24 @@ def test_rows_in_other_languages_are_left_out_kept_or_switched_all_the_same(make
 
 # --------------------------------------------------------------------------------------------------------------- rows, kinds
 def chat(make: Make, turns: Any) -> Rows:
-    return make(Kind.SFT, [{"messages": turns("system: red rules", "user: red house", "assistant: big house", "user: small book", "assistant: good"),
-                            "language": "en", "group_id": "g", "attributes": [{"name": "topic", "value": "home"}],
-                            "scores": [{"name": "language", "value": 1.0}]}])  # fmt: skip
+    return make(
+        Kind.SFT,
+        [
+            {
+                "messages": turns(
+                    "system: red rules",
+                    "user: red house",
+                    "assistant: big house",
+                    "user: small book",
+                    "assistant: good",
+                ),
+                "language": "en",
+                "group_id": "g",
+                "attributes": [{"name": "topic", "value": "home"}],
+                "scores": [{"name": "language", "value": 1.0}],
+            }
+        ],
+    )
 
 
 def test_only_the_input_side_is_switched_unless_told_otherwise(make: Make, switch: Any, turns: Any) -> None:
@@ -423,8 +488,9 @@ def test_pairs_for_the_way_back(make: Make, switch: Any, turns: Any) -> None:
     rows = chat(make, turns)
     made, _, _ = switch(rows, words(make, HINDI), ratio=1.0, restore=True)
     assert [(row["source_language"], row["source"], row["language"], row["target"]) for row in made] == [
-        ("en", "लाल घर", "en", "red house"), ("en", "छोटा किताब", "en", "small book"),
-    ]  # fmt: skip
+        ("en", "लाल घर", "en", "red house"),
+        ("en", "छोटा किताब", "en", "small book"),
+    ]
     made, _, _ = switch(rows, words(make, HINDI), ratio=1.0, restore=True, instruction="Say it in English: {text}")
     assert made[0]["messages"] == turns("user: Say it in English: लाल घर", "assistant: red house")
     assert made[0]["lineage"]["makers"][-1]["prompt_hash"]
@@ -433,11 +499,18 @@ def test_pairs_for_the_way_back(make: Make, switch: Any, turns: Any) -> None:
 # ---------------------------------------------------------------------------------------------------------------- sentences
 def test_sentences_come_from_the_same_row_in_another_language(make: Make, switch: Any) -> None:
     rows = prompts(make, "Where is it?\n\nI do not know. Tell me!", group_id="a")
-    siblings = make(Kind.PROMPT, [
-        {"prompt": [{"role": "user", "content": "यह कहाँ है?\nमुझे नहीं पता। मुझे बताओ!"}], "language": "hi", "group_id": "a"},
-        {"prompt": [{"role": "user", "content": "¿Dónde?"}], "language": "es", "group_id": "a"},
-        {"prompt": [{"role": "user", "content": "कुछ और"}], "language": "hi", "group_id": "b"},
-    ])  # fmt: skip
+    siblings = make(
+        Kind.PROMPT,
+        [
+            {
+                "prompt": [{"role": "user", "content": "यह कहाँ है?\nमुझे नहीं पता। मुझे बताओ!"}],
+                "language": "hi",
+                "group_id": "a",
+            },
+            {"prompt": [{"role": "user", "content": "¿Dónde?"}], "language": "es", "group_id": "a"},
+            {"prompt": [{"role": "user", "content": "कुछ और"}], "language": "hi", "group_id": "b"},
+        ],
+    )
     made, _, _ = switch(rows, beside=siblings, level="sentence", ratio=1.0, to=["hi", "es"])
     assert said(made) == ["यह कहाँ है?\n\nमुझे नहीं पता। मुझे बताओ!"]
     assert made[0]["lineage"]["parents"] == [rows.ids[0], siblings.ids[0]]
@@ -547,10 +620,10 @@ def test_the_table_is_read_once_for_the_same_content_and_anew_for_another(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"to": "hi"}, "give 'table'"), ({"to": [], "table": "w"}, "names no language"), ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
-        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share first"), ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
+        ({"to": "hi"}, "'table' is missing"), ({"to": [], "table": "w"}, "names no language"), ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
+        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share comes first"), ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
         ({"to": "hi", "table": "w", "instruction": "{text}"}, "restore: true"), ({"to": "hi", "table": "w", "restore": True, "instruction": "x"}, "must have {text}"),
-        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "no place"), ({"to": "qqq-x", "table": "w"}, "language"),
+        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "unchanged rows"), ({"to": "qqq-x", "table": "w"}, "language"),
         ({"to": "hi", "level": "sentence"}, r"or 'siblings'"),
     ],
 )  # fmt: skip

@@ -15,25 +15,48 @@ from curate.generation.instruct.step import Instruct
 from curate.rows import Kind
 from curate.steps.models import Answer
 
-ENGLISH = ["Plan a picnic for six people with little money.", "Explain why leaves change colour in autumn.", "Write a toast for a cousin's wedding.",
-           "Turn these notes into a polite e-mail.", "List three ways to keep bread fresh.", "Give feedback on a short speech about trees."]  # fmt: skip
+ENGLISH = [
+    "Plan a picnic for six people with little money.",
+    "Explain why leaves change colour in autumn.",
+    "Write a toast for a cousin's wedding.",
+    "Turn these notes into a polite e-mail.",
+    "List three ways to keep bread fresh.",
+    "Give feedback on a short speech about trees.",
+]
 THAI = ["เขียนคำอวยพรวันเกิดให้คุณยาย", "อธิบายว่าทำไมท้องฟ้าจึงเป็นสีฟ้า", "วางแผนมื้อเย็นสำหรับสี่คน"]
 
 
 @pytest.fixture
 def seeds(make, turns):
     rows = [("en", text) for text in ENGLISH] + [("th", text) for text in THAI]
-    return make(Kind.PROMPT, [{"prompt": turns(f"user: {text}"), "language": tag, "lineage": {"source": f"seeds-{tag}"},
-                               "attributes": [{"name": "level", "value": "easy"}]} for tag, text in rows])  # fmt: skip
+    return make(
+        Kind.PROMPT,
+        [
+            {
+                "prompt": turns(f"user: {text}"),
+                "language": tag,
+                "lineage": {"source": f"seeds-{tag}"},
+                "attributes": [{"name": "level", "value": "easy"}],
+            }
+            for tag, text in rows
+        ],
+    )
 
 
 @pytest.fixture
 def passages(make):
-    return make(Kind.DOCUMENT, [
-        {"text": "Ugali hupikwa kwa unga wa mahindi. Huliwa na sukuma wiki.", "language": "sw", "group_id": "ugali",
-         "attributes": [{"name": "title", "value": "Ugali"}]},
-        {"text": "สงกรานต์เป็นวันขึ้นปีใหม่ไทย ตรงกับเดือนเมษายน", "language": "th", "group_id": "songkran"},
-    ])  # fmt: skip
+    return make(
+        Kind.DOCUMENT,
+        [
+            {
+                "text": "Ugali hupikwa kwa unga wa mahindi. Huliwa na sukuma wiki.",
+                "language": "sw",
+                "group_id": "ugali",
+                "attributes": [{"name": "title", "value": "Ugali"}],
+            },
+            {"text": "สงกรานต์เป็นวันขึ้นปีใหม่ไทย ตรงกับเดือนเมษายน", "language": "th", "group_id": "songkran"},
+        ],
+    )
 
 
 def unlike(number: int, language: str = "en") -> str:
@@ -218,7 +241,9 @@ def test_passages_become_questions_with_answers_that_they_prove(passages, turns,
     model = scripted(answer)
     rows, bad = instruct(Instruct(model="m", method="passages", evidence=True), passages, bench({"m": model}), gathered)
     assert [row["messages"] for row in rows] == [
-        turns("user: Ugali hupikwa kwa kutumia nini?", "assistant: Kwa unga wa mahindi."), turns("user: ปีใหม่ไทยตรงกับเดือนอะไร", "assistant: เมษายน")]  # fmt: skip
+        turns("user: Ugali hupikwa kwa kutumia nini?", "assistant: Kwa unga wa mahindi."),
+        turns("user: ปีใหม่ไทยตรงกับเดือนอะไร", "assistant: เมษายน"),
+    ]
     assert [(one.where, one.reason) for one in bad] == [(passages.ids[0], "its evidence is not in the passage")]
     assert rows[0]["lineage"]["parents"] == [passages.ids[0]] and rows[0]["attributes"]["title"] == "Ugali"
     assert rows[0]["attributes"]["instruct.evidence"] == "hupikwa kwa unga  wa MAHINDI"
@@ -368,7 +393,9 @@ def test_input_goes_below_the_instruction_and_answers_make_conversations(seeds, 
     step = Instruct(model="m", total=2, answers=True, with_input=True, languages=("en",))
     rows, _ = instruct(step, seeds, bench({"m": model}), gathered)
     assert [row["messages"] for row in rows] == [
-        turns("user: Shorten this text please.\n\nIt is very long.", "assistant: Long."), turns("user: Say something about maps.", "assistant: Flat.")]  # fmt: skip
+        turns("user: Shorten this text please.\n\nIt is very long.", "assistant: Long."),
+        turns("user: Say something about maps.", "assistant: Flat."),
+    ]
     assert '"instruction", "input", "output"'.replace('"', "") in ", ".join(
         model.asked[0].schema["properties"]["items"]["items"]["required"]
     )
@@ -395,21 +422,31 @@ def test_blocked_short_and_long_instructions_are_refused_with_the_reason(seeds, 
 
 
 # ------------------------------------------------------------------------------------------------------------ parameters
-@pytest.mark.parametrize("given", [{}, {"total": 1, "seeds": 0}, {"total": 1, "evidence": True}, {"total": 1, "personas": "p"}, {"total": 1, "languages": ()},
-                                   {"method": "passages", "evidence": True, "answers": False}, {"total": 1, "languages": ("en", "en")}])  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"total": 1, "seeds": 0},
+        {"total": 1, "evidence": True},
+        {"total": 1, "personas": "p"},
+        {"total": 1, "languages": ()},
+        {"method": "passages", "evidence": True, "answers": False},
+        {"total": 1, "languages": ("en", "en")},
+    ],
+)
 def test_parameters_that_contradict_each_other_are_refused(given):
     with pytest.raises(ValidationError):
         Instruct(model="m", **given)
 
 
 def test_mistakes_are_told_before_anything_runs():
-    assert "give 'seeds_from'" in Instruct(model="m", total=1).check(Kind.DOCUMENT)[0]
+    assert "set 'seeds_from'" in Instruct(model="m", total=1).check(Kind.DOCUMENT)[0]
     assert (
         "did you mean 'passage'"
         in Instruct(model="m", method="passages", prompt="{pasage} {form}").check(Kind.DOCUMENT)[0]
     )
     assert Instruct(model="m", method="passages", prompt="{passage}").check(Kind.DOCUMENT) == [
-        "prompt: it must ask for {form}"
+        "prompt: it must have {form}"
     ]
     assert (
         Instruct(model="m", total=1).makes(Kind.SFT) is Kind.PROMPT

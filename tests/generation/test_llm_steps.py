@@ -36,11 +36,28 @@ def house(tmp_path):
             "version": 1,
             "models": {"writer": model},
             "sources": {
-                "prompts": {"use": "jsonl", "path": "prompts.jsonl", "kind": "prompt", "language": "{lang}", "license": "CC0-1.0", "columns": {"prompt": "{prompt}"}},
-                "texts": {"use": "jsonl", "path": "texts.jsonl", "kind": "document", "language": "en", "license": "CC0-1.0", "columns": {"text": "{text}"}},
+                "prompts": {
+                    "use": "jsonl",
+                    "path": "prompts.jsonl",
+                    "kind": "prompt",
+                    "language": "{lang}",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{prompt}"},
+                },
+                "texts": {
+                    "use": "jsonl",
+                    "path": "texts.jsonl",
+                    "kind": "document",
+                    "language": "en",
+                    "license": "CC0-1.0",
+                    "columns": {"text": "{text}"},
+                },
             },
-            "datasets": {name: {"from": given.pop("from", "prompts"), "steps": [{given.pop("step"): given}]} for name, given in steps.items()},
-        }  # fmt: skip
+            "datasets": {
+                name: {"from": given.pop("from", "prompts"), "steps": [{given.pop("step"): given}]}
+                for name, given in steps.items()
+            },
+        }
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
         return tmp_path / "catalog.yaml"
 
@@ -116,12 +133,35 @@ def test_the_embedded_model_answers_rewrites_and_instructs(house):
     }
     catalog = house(
         {"use": "llamacpp", "context": 1024, "slots": 2},
-        answers={"step": "respond", "model": "writer", "n": 2, "sampling": {"temperature": 0.8, "max_tokens": 8}, "on_length": "keep", "max_error_rate": 1},
-        graded={"from": "texts", "step": "rewrite", "model": "writer", "prompt": "How good is this text, from 1 to 5?\n{text}", "response_format": graded,
-                "into": {"text": "row.text", "score.grade": "answer.grade"}, "sampling": {"max_tokens": 24}},
-        asked={"from": "texts", "step": "instruct", "method": "passages", "model": "writer", "answers": False, "per_request": 1, "max_failed": 1, "retries": 0,
-               "sampling": {"max_tokens": 80, "repetition_penalty": 1.2}},
-    )  # fmt: skip
+        answers={
+            "step": "respond",
+            "model": "writer",
+            "n": 2,
+            "sampling": {"temperature": 0.8, "max_tokens": 8},
+            "on_length": "keep",
+            "max_error_rate": 1,
+        },
+        graded={
+            "from": "texts",
+            "step": "rewrite",
+            "model": "writer",
+            "prompt": "How good is this text, from 1 to 5?\n{text}",
+            "response_format": graded,
+            "into": {"text": "row.text", "score.grade": "answer.grade"},
+            "sampling": {"max_tokens": 24},
+        },
+        asked={
+            "from": "texts",
+            "step": "instruct",
+            "method": "passages",
+            "model": "writer",
+            "answers": False,
+            "per_request": 1,
+            "max_failed": 1,
+            "retries": 0,
+            "sampling": {"max_tokens": 80, "repetition_penalty": 1.2},
+        },
+    )
     _built(catalog)
     answers = curate.query("SELECT messages, lineage, scores FROM answers", catalog=catalog)
     assert len(answers) == 12

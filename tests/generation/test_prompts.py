@@ -65,8 +65,23 @@ def test_no_role_marker_is_left_and_a_blank_is_all_that_changes(text):
     assert harmless.replace(" ", "") == text.replace(" ", "")
 
 
-@pytest.mark.parametrize("marker", ["<|im_start|>", "<|eot_id|>", "<|im_", "<start_of_turn>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<｜User｜>",
-                                    "<|START_OF_TURN_TOKEN|>", "<eos>", "[TOOL_CALLS]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "<|im_start|>",
+        "<|eot_id|>",
+        "<|im_",
+        "<start_of_turn>",
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "</s>",
+        "<｜User｜>",
+        "<|START_OF_TURN_TOKEN|>",
+        "<eos>",
+        "[TOOL_CALLS]",
+    ],
+)
 def test_markers_of_common_chat_templates_are_disarmed(marker):
     assert marker not in disarm(f"x{marker}y") and marker not in fence(marker)
 
@@ -123,16 +138,16 @@ def test_mistakes_in_a_template_are_told_with_their_place(given, said):
 
 
 def test_a_missing_value_names_the_nearest():
-    with pytest.raises(StepError, match=r"prompt .p. asks for '{txt}., which nobody gives; did you mean 'text'"):
+    with pytest.raises(StepError, match=r"prompt .p.: no value for '{txt}.; did you mean 'text'"):
         own_prompt("p", "{txt}").fill({"text": "x"})
 
 
 def test_problems_of_a_prompt_are_found_in_each_variant():
     given = PerLanguage("{text}", {"de": "{texst} {attribute.x}", "sw": "hakuna"})
     assert prompt_problems("prompt", given, ["text"], ["attribute."], needed=["text"]) == [
-        "prompt.de: nothing fills '{texst}'; did you mean 'text'?; there are text, attribute.…",
-        "prompt.de: it must ask for {text}",
-        "prompt.sw: it must ask for {text}",
+        "prompt.de: unknown placeholder '{texst}'; did you mean 'text'?; there are text, attribute.…",
+        "prompt.de: it must have {text}",
+        "prompt.sw: it must have {text}",
     ]
 
 
@@ -154,7 +169,7 @@ def test_a_hash_stands_for_the_text_and_nothing_else():
 def test_shipped_prompts_are_found_by_name():
     assert load_prompt("asking/retry").holes == {"problem"}
     assert load_prompts("respond/answer_in")["sw"].turns == (("user", "Jibu kwa Kiswahili."),)
-    with pytest.raises(StepError, match="no prompt is called 'respond/nothing'"):
+    with pytest.raises(StepError, match="there is no prompt 'respond/nothing'"):
         load_prompt("respond/nothing")
 
 

@@ -228,7 +228,43 @@ def test_lines_of_a_paragraph_keep_their_marks():
     assert same_lines("a | b", "c") is None
 
 
-@pytest.mark.parametrize("unit", ["`", "<a ", "a.b.", "$x", "{", "(", "\\(", "<!--", "a@", "x^", "_a", "/a", "😀", "猫, ", "%(", "a_", "[](", " ", "a:", "- ", "| a", '{"a":', "```", "``` ", "```a", "x ```\n", "x ```py\n", "```py\n", "}```\n", "::", "\n", ">"])  # fmt: skip
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "`",
+        "<a ",
+        "a.b.",
+        "$x",
+        "{",
+        "(",
+        "\\(",
+        "<!--",
+        "a@",
+        "x^",
+        "_a",
+        "/a",
+        "😀",
+        "猫, ",
+        "%(",
+        "a_",
+        "[](",
+        " ",
+        "a:",
+        "- ",
+        "| a",
+        '{"a":',
+        "```",
+        "``` ",
+        "```a",
+        "x ```\n",
+        "x ```py\n",
+        "```py\n",
+        "}```\n",
+        "::",
+        "\n",
+        ">",
+    ],
+)
 def test_hostile_texts_cost_no_more_than_their_length(unit):
     text = unit * (200_000 // len(unit))
     began = time.monotonic()

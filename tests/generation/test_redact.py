@@ -57,8 +57,10 @@ def test_one_thing_has_one_word_in_question_and_answer_however_it_is_written() -
     )
     found = made(rows)
     assert [turn["content"] for turn in found[0]["messages"]] == [
-        "Mail is [EMAIL_1]", "Is it [EMAIL_1] or [EMAIL_2]?", "[EMAIL_1]; ring [PHONE_1]",
-    ]  # fmt: skip
+        "Mail is [EMAIL_1]",
+        "Is it [EMAIL_1] or [EMAIL_2]?",
+        "[EMAIL_1]; ring [PHONE_1]",
+    ]
     assert found[1]["messages"] == chat("user: Hi", "assistant: Hello") and found[1]["lineage"] == LINEAGE
     assert found[2]["messages"][0]["content"] == "Wer ist [EMAIL_1]?"
     assert found[0]["scores"] == [{"name": "redact", "value": 5.0}]
@@ -110,8 +112,9 @@ def test_it_runs_in_a_catalog(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "Write to ana@posteo.de."}\n{"text": "Nothing here."}\n', "utf-8")
     (tmp_path / "catalog.yaml").write_text(
         "version: 1\nsources:\n  notes: {use: jsonl, path: rows.jsonl, kind: document, language: en, license: CC0-1.0}\n"
-        "datasets:\n  clean: {from: notes, steps: [redact, quality]}\n", "utf-8"
-    )  # fmt: skip
+        "datasets:\n  clean: {from: notes, steps: [redact, quality]}\n",
+        "utf-8",
+    )
     [built] = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 2
     texts = curate.query("select text from clean order by text", store=tmp_path / ".curate")["text"].to_list()

@@ -35,12 +35,34 @@ def house(tmp_path):
     def write(url: str, **changes) -> Path:
         catalog = {
             "version": 1,
-            "models": {"writer": {"use": "openai", "url": url, "model": "tests/echo", "revision": "1", "concurrency": CONCURRENCY}},
-            "sources": {"prompts": {"use": "jsonl", "path": "prompts.jsonl", "kind": "prompt", "language": "und", "license": "CC0-1.0",
-                                    "columns": {"prompt": "{prompt}"}, "max_error_rate": 0.1}},
-            "datasets": {"answers": {"from": "prompts", "steps": [{"respond": {"model": "writer", "max_error_rate": 0.9, **changes.get("respond", {})}}]}},
+            "models": {
+                "writer": {
+                    "use": "openai",
+                    "url": url,
+                    "model": "tests/echo",
+                    "revision": "1",
+                    "concurrency": CONCURRENCY,
+                }
+            },
+            "sources": {
+                "prompts": {
+                    "use": "jsonl",
+                    "path": "prompts.jsonl",
+                    "kind": "prompt",
+                    "language": "und",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{prompt}"},
+                    "max_error_rate": 0.1,
+                }
+            },
+            "datasets": {
+                "answers": {
+                    "from": "prompts",
+                    "steps": [{"respond": {"model": "writer", "max_error_rate": 0.9, **changes.get("respond", {})}}],
+                }
+            },
             "run": {"workers": changes.get("workers", 2)},
-        }  # fmt: skip
+        }
         catalog["datasets"] |= changes.get("datasets", {})
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
         return tmp_path / "catalog.yaml"
@@ -49,8 +71,13 @@ def house(tmp_path):
 
 
 def build(catalog: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "curate.cli", "build", "-c", str(catalog)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, start_new_session=True)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "curate.cli", "build", "-c", str(catalog)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def rows(catalog: Path) -> list[tuple[str, str]]:

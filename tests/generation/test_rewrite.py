@@ -18,11 +18,21 @@ QA = {
 
 @pytest.fixture
 def talks(make, turns):
-    return make(Kind.SFT, [
-        {"messages": turns("system: Be kind.", "user: Hi.", "assistant: Hello.", "user: मौसम कैसा है?", "assistant: अच्छा।"), "language": "hi",
-         "group_id": "g1", "attributes": [{"name": "topic", "value": "मौसम {prompt}"}], "scores": [{"name": "quality", "value": 0.25}]},
-        {"messages": turns("user: 天气怎么样？", "assistant: 很好。"), "language": "zh", "group_id": "g2"},
-    ])  # fmt: skip
+    return make(
+        Kind.SFT,
+        [
+            {
+                "messages": turns(
+                    "system: Be kind.", "user: Hi.", "assistant: Hello.", "user: मौसम कैसा है?", "assistant: अच्छा।"
+                ),
+                "language": "hi",
+                "group_id": "g1",
+                "attributes": [{"name": "topic", "value": "मौसम {prompt}"}],
+                "scores": [{"name": "quality", "value": 0.25}],
+            },
+            {"messages": turns("user: 天气怎么样？", "assistant: 很好。"), "language": "zh", "group_id": "g2"},
+        ],
+    )
 
 
 @pytest.fixture
@@ -79,7 +89,8 @@ def test_templates_go_by_the_language_of_the_row_and_see_attributes_and_scores(t
     model = scripted(lambda request: "x")
     rewrite(Rewrite(model="m", prompt=prompt, fenced=False), talks, bench({"m": model}), gathered)
     assert model.asked[0].messages == (
-        ("user", "मौसम {prompt}|0.25|user: Hi.\n\nassistant: Hello.\n\nuser: मौसम कैसा है?\n\nassistant: अच्छा।"),)  # fmt: skip
+        ("user", "मौसम {prompt}|0.25|user: Hi.\n\nassistant: Hello.\n\nuser: मौसम कैसा है?\n\nassistant: अच्छा।"),
+    )
     assert model.asked[1].messages == (("system", "中文"), ("user", "很好。"))
 
 
@@ -90,7 +101,7 @@ def test_a_row_without_the_attribute_asked_for_is_kept_apart(talks, bench, scrip
         bench({"m": scripted(lambda request: "x")}),
         gathered,
     )
-    assert not made and "'{attribute.topik}', which nobody gives; did you mean 'attribute.topic'" in bad[0].reason
+    assert not made and "no value for '{attribute.topik}'; did you mean 'attribute.topic'" in bad[0].reason
     assert bad[1].where == talks.ids[1]
 
 
@@ -102,8 +113,14 @@ def test_a_document_becomes_a_question_and_its_answer(texts, turns, bench, scrip
             else {"question": "อะไร", "answer": "สงขลา"}
         )
     )
-    step = Rewrite(model="m", prompt="Ask in {language_own_name}.\n{text}", kind="sft", response_format=QA, group="own",
-                   into={"prompt": "answer.question", "response": "answer/answer", "attribute.passage": "row.text"})  # fmt: skip
+    step = Rewrite(
+        model="m",
+        prompt="Ask in {language_own_name}.\n{text}",
+        kind="sft",
+        response_format=QA,
+        group="own",
+        into={"prompt": "answer.question", "response": "answer/answer", "attribute.passage": "row.text"},
+    )
     made, bad = rewrite(step, texts, bench({"m": model}), gathered)
     assert not bad and [row["messages"] for row in made] == [
         turns("user: Ni lipi?", "assistant: Viktoria."),
@@ -135,7 +152,9 @@ def test_a_pair_is_made_of_a_document_and_its_rewriting(texts, bench, scripted, 
     )
     made, _ = rewrite(step, texts, bench({"m": scripted(lambda request: "lake")}), gathered)
     assert [(row["source_language"], row["source"], row["language"], row["target"]) for row in made] == [
-        ("sw", "Ziwa Viktoria ni ziwa kubwa.", "en", "lake"), ("th", "ทะเลสาบสงขลา", "en", "lake")]  # fmt: skip
+        ("sw", "Ziwa Viktoria ni ziwa kubwa.", "en", "lake"),
+        ("th", "ทะเลสาบสงขลา", "en", "lake"),
+    ]
 
 
 def test_every_entry_of_a_list_becomes_a_row_and_a_bad_one_loses_no_other(texts, bench, scripted, gathered):
@@ -233,8 +252,9 @@ def test_several_answers_and_thoughts(texts, bench, scripted, gathered):
         bench({"m": scripted(lambda r: f"<think>hm</think>v{r.sample}")}, draw=1),
         gathered,
     )
-    assert [(row["text"], row["attributes"]["rewrite.sample"], row["attributes"]["rewrite.reasoning"]) for row in made] == [
-        ("v2", "2", "hm"), ("v3", "3", "hm")]  # fmt: skip
+    assert [
+        (row["text"], row["attributes"]["rewrite.sample"], row["attributes"]["rewrite.reasoning"]) for row in made
+    ] == [("v2", "2", "hm"), ("v3", "3", "hm")]
 
 
 def test_cut_off_and_withheld_answers_are_told_apart(texts, bench, scripted, gathered):
@@ -261,11 +281,11 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
 
 
 @pytest.mark.parametrize(("kind", "given", "said"), [
-    ("sft", {"prompt": "{respone}"}, "prompt: nothing fills '{respone}'; did you mean 'response'?"),
-    ("document", {"prompt": "{prompt}"}, "prompt: nothing fills '{prompt}'"),
+    ("sft", {"prompt": "{respone}"}, "prompt: unknown placeholder '{respone}'; did you mean 'response'?"),
+    ("document", {"prompt": "{prompt}"}, "prompt: unknown placeholder '{prompt}'"),
     ("sft", {"prompt": "x", "field": "text"}, "field: there is no 'text'"),
     ("sft", {"prompt": "x", "into": {"respons": "answer"}}, "into: there is no 'respons'; did you mean 'response'?"),
-    ("sft", {"prompt": "x", "into": {"response": "anwser"}}, "into.response: 'anwser' begins with none of answer, row, item; did you mean 'answer'?"),
+    ("sft", {"prompt": "x", "into": {"response": "anwser"}}, "into.response: 'anwser' does not begin with answer, row or item; did you mean 'answer'?"),
     ("sft", {"prompt": "x", "into": {"response": "answer.text"}}, "into.response: the answer has parts only with 'response_format'"),
     ("sft", {"prompt": "x", "into": {"response": "answer.anser"}, "response_format": QA}, "there is no 'anser'; did you mean 'answer'?"),
     ("sft", {"prompt": "x", "into": {"response": "row.promt"}}, "into.response: there is no 'promt'; did you mean 'prompt'?"),
@@ -274,7 +294,7 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
     ("document", {"prompt": "x", "kind": "sft", "keep_original": True, "into": {"prompt": "answer", "response": "answer"}}, "keep_original"),
     ("document", {"prompt": "x", "source_language": "en"}, "source_language: it is for new parallel rows"),
     ("document", {"prompt": "a { b"}, "a single '{'"),
-    ("document", {"prompt": "x", "response_format": {"type": "objekt"}, "into": {"text": "answer"}}, "response_format: no JSON Schema"),
+    ("document", {"prompt": "x", "response_format": {"type": "objekt"}, "into": {"text": "answer"}}, "response_format: not a JSON Schema"),
 ])  # fmt: skip
 def test_mistakes_are_told_before_anything_runs(kind, given, said):
     assert any(said in problem for problem in Rewrite(model="m", **given).check(Kind(kind)))
@@ -303,8 +323,12 @@ def test_what_every_kind_can_replace_is_what_it_says(make, turns, bench, scripte
         Kind.PARALLEL: {"source_language": "en", "source": "s", "target": "t"},
         Kind.PROMPT: {"prompt": turns("user: p")},
     }
-    expected = {Kind.PREFERENCE: {"chosen": turns("assistant: NEW")}, Kind.UNPAIRED: {"completion": turns("assistant: NEW")},
-                Kind.PARALLEL: {"target": "NEW"}, Kind.PROMPT: {"prompt": turns("user: NEW")}}  # fmt: skip
+    expected = {
+        Kind.PREFERENCE: {"chosen": turns("assistant: NEW")},
+        Kind.UNPAIRED: {"completion": turns("assistant: NEW")},
+        Kind.PARALLEL: {"target": "NEW"},
+        Kind.PROMPT: {"prompt": turns("user: NEW")},
+    }
     for kind, row in rows.items():
         made, bad = rewrite(
             Rewrite(model="m", prompt="x"),

@@ -87,8 +87,17 @@ def test_assamese_has_an_r_of_its_own():
     assert indic.from_latin("rāti", "Bengali", "iso15919", "bn") == "রাতি"
 
 
-@pytest.mark.parametrize(("scheme", "written"), [("iast", "saṃskṛta"), ("itrans", "saMskRRita"), ("hk", "saMskRta"), ("slp1", "saMskfta"),
-                                                 ("velthuis", "sa.msk.rta"), ("wx", "saMskqwa")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scheme", "written"),
+    [
+        ("iast", "saṃskṛta"),
+        ("itrans", "saMskRRita"),
+        ("hk", "saMskRta"),
+        ("slp1", "saMskfta"),
+        ("velthuis", "sa.msk.rta"),
+        ("wx", "saMskqwa"),
+    ],
+)
 def test_other_schemes_are_to_be_had(scheme, written):
     assert indic.to_latin("संस्कृत", "Devanagari", scheme) == written
     assert indic.from_latin(written, "Devanagari", scheme) == "संस्कृत"
@@ -123,8 +132,37 @@ def test_native_digits_stay_if_asked():
     assert text("٢٣ كتاب", "ar", "uroman", digits="native") == "٢٣ ktab"
 
 
-WORDS = ["мир", "Їжак", "κόσμος", "שלום", "سلام", "می‌روم", "नमस्ते", "বাংলা", "தமிழ்", "สวัสดี", "ประเทศ", "ລາວ", "ខ្មែរ", "မြန်မာ", "བོད་སྐད་",
-         "ሰላም", "ქართული", "հայերեն", "한국어", "ދިވެހި", "cat", "ʻokina", "don't", "(", "»", "—", "...", "እንዴት፣", "ᓄᓇᕗᑦ"]  # fmt: skip
+WORDS = [
+    "мир",
+    "Їжак",
+    "κόσμος",
+    "שלום",
+    "سلام",
+    "می‌روم",
+    "नमस्ते",
+    "বাংলা",
+    "தமிழ்",
+    "สวัสดี",
+    "ประเทศ",
+    "ລາວ",
+    "ខ្មែរ",
+    "မြန်မာ",
+    "བོད་སྐད་",
+    "ሰላም",
+    "ქართული",
+    "հայերեն",
+    "한국어",
+    "ދިވެހި",
+    "cat",
+    "ʻokina",
+    "don't",
+    "(",
+    "»",
+    "—",
+    "...",
+    "እንዴት፣",
+    "ᓄᓇᕗᑦ",
+]
 
 
 @settings(deadline=None, max_examples=60)
@@ -212,10 +250,13 @@ def test_the_sides_of_a_pair_have_languages_of_their_own(bench, make, gathered):
 
 
 def test_pairs_of_native_and_latin_text(bench, make, gathered, turns):
-    rows = make(Kind.SFT, [
-        {"messages": turns("user: नमस्ते", "assistant: कैसे हो?"), "language": "hi"},
-        {"messages": turns("user: hello", "assistant: hi"), "language": "en"},
-    ])  # fmt: skip
+    rows = make(
+        Kind.SFT,
+        [
+            {"messages": turns("user: नमस्ते", "assistant: कैसे हो?"), "language": "hi"},
+            {"messages": turns("user: hello", "assistant: hi"), "language": "en"},
+        ],
+    )
     made, bad = gathered(Kind.PARALLEL, Romanise(form="pair").make(rows, bench()))
     assert bad == []
     assert [(row["source"], row["target"]) for row in made] == [("नमस्ते", "namastē"), ("कैसे हो?", "kaisē hō?")]
@@ -224,8 +265,13 @@ def test_pairs_of_native_and_latin_text(bench, make, gathered, turns):
 
 
 def test_a_prompt_in_both_scripts_keeps_its_answer(bench, make, gathered, turns):
-    rows = make(Kind.SFT, [{"messages": turns("user: {x} नमस्ते", "assistant: हाँ"), "language": "hi"},
-                           {"messages": turns("user: hello", "assistant: hi"), "language": "en"}])  # fmt: skip
+    rows = make(
+        Kind.SFT,
+        [
+            {"messages": turns("user: {x} नमस्ते", "assistant: हाँ"), "language": "hi"},
+            {"messages": turns("user: hello", "assistant: hi"), "language": "en"},
+        ],
+    )
     made, _ = gathered(Kind.SFT, Romanise(form="prompt-both", template="{native} ({latin})").make(rows, bench()))
     assert [row["messages"][0]["content"] for row in made] == ["hello", "{x} नमस्ते ({x} namastē)"]
     assert made[1]["messages"][1]["content"] == "हाँ"
@@ -233,11 +279,14 @@ def test_a_prompt_in_both_scripts_keeps_its_answer(bench, make, gathered, turns)
 
 
 def test_what_is_in_latin_letters_already_is_passed_over(bench, make, gathered):
-    rows = make(Kind.DOCUMENT, [
-        {"text": "Was heißt «мир» auf Deutsch, bitte sehr?", "language": "de"},
-        {"text": "OK 42", "language": "ru"},
-        {"text": "Здравствуйте, как дела?", "language": "de"},
-    ])  # fmt: skip
+    rows = make(
+        Kind.DOCUMENT,
+        [
+            {"text": "Was heißt «мир» auf Deutsch, bitte sehr?", "language": "de"},
+            {"text": "OK 42", "language": "ru"},
+            {"text": "Здравствуйте, как дела?", "language": "de"},
+        ],
+    )
     made, bad = gathered(Kind.DOCUMENT, Romanise(keep_original=False).make(rows, bench()))
     assert bad == []
     assert [row["text"] for row in made] == [rows.table["text"][0].as_py(), "OK 42", "Zdravstvuite, kak dela?"]
@@ -310,7 +359,7 @@ def test_no_row_depends_on_its_neighbours(bench, make, gathered):
     ("kind", "given", "said"),
     [
         (Kind.SFT, {"fields": ("text",)}, "no field 'text'"),
-        (Kind.SFT, {"fields": ()}, "names no field"),
+        (Kind.SFT, {"fields": ()}, "is empty"),
         (Kind.SFT, {"form": "pair", "keep_original": True}, "keep_original"),
         (Kind.DOCUMENT, {"form": "prompt-both"}, "have no prompt"),
         (Kind.SFT, {"form": "prompt-both", "fields": ("response",)}, "about the prompt"),

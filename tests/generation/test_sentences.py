@@ -70,7 +70,15 @@ def test_line_breaks_end_sentences_and_are_gaps():
 
 
 # Letters and marks of many scripts, controls, joiners, emoji, surrogate-free anything.
-ANY = st.text(st.one_of(st.sampled_from(".!?…。！？।॥؟۔։።།၊ \t\n\r\u2028\u00a0\u3000\"'”)»*_;:,-0123abcDEÄßяЖабв中文かなกขคاب\u0301\u200d😀\U0001f469"), st.characters(codec="utf-8")), max_size=200)  # fmt: skip
+ANY = st.text(
+    st.one_of(
+        st.sampled_from(
+            ".!?…。！？।॥؟۔։።།၊ \t\n\r\u2028\u00a0\u3000\"'”)»*_;:,-0123abcDEÄßяЖабв中文かなกขคاب\u0301\u200d😀\U0001f469"
+        ),
+        st.characters(codec="utf-8"),
+    ),
+    max_size=200,
+)
 LANGUAGES = st.sampled_from(["en", "de", "el", "hy", "th", "lo", "zh", "ja", "ar", "hi", "bo", "und", "sr-Latn"])
 
 

@@ -60,10 +60,22 @@ ANSWER = f"Use this function:\n\n{CODE}\n\n1. Open https://example.org/docs firs
 
 
 def test_a_conversation_is_translated_turn_by_turn(bench, make, turns, gathered, bergamot):
-    rows = make(Kind.SFT, [
-        {"messages": turns("system: You are a helpful teacher.", "user: How do I add two numbers?", f"assistant: {ANSWER}", "user: Thank you very much!",
-                           "assistant: You are welcome."), "language": "en", "group_id": "g1"},
-    ])  # fmt: skip
+    rows = make(
+        Kind.SFT,
+        [
+            {
+                "messages": turns(
+                    "system: You are a helpful teacher.",
+                    "user: How do I add two numbers?",
+                    f"assistant: {ANSWER}",
+                    "user: Thank you very much!",
+                    "assistant: You are welcome.",
+                ),
+                "language": "en",
+                "group_id": "g1",
+            },
+        ],
+    )
     context = bench({"mt": bergamot})
     made, bad = run(Translate(to=["pt"], model="mt"), rows, context, gathered)
     assert not bad
@@ -549,11 +561,11 @@ def test_hostile_text_neither_crashes_nor_is_lost(bench, make, gathered, text):
     [
         ({"to": []}, "at least 1"),
         ({"to": ["pt", "pt"]}, "twice"),
-        ({"to": ["und"]}, "no language to translate into"),
+        ({"to": ["und"]}, "not a language to translate into"),
         ({"to": ["nonsense-language"]}, "language"),
         ({"to": ["pt"], "back_model": "x"}, "back_translation: score"),
         ({"to": ["pt"], "lid": "x", "checks": ["copy"]}, "language"),
-        ({"to": ["pt"], "fields": []}, "names none"),
+        ({"to": ["pt"], "fields": []}, "is empty"),
         ({"to": ["pt"], "protect": ["urls"]}, "protect"),
     ],
 )

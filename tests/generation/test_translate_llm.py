@@ -226,14 +226,27 @@ def test_role_markers_come_back_as_the_row_has_them(bench, scripted, make, gathe
 
 
 def test_glossary_formality_instructions_and_examples_are_told(bench, scripted, make, gathered, chat):
-    pairs = make(Kind.PARALLEL, [
-        {"source_language": "en", "source": source, "target": target, "language": "pt"}
-        for source, target in (("How old are you?", "Quantos anos você tem?"), ("The train is late.", "O trem está atrasado."), ("How are you?", "Como vai você?"))
-    ])  # fmt: skip
+    pairs = make(
+        Kind.PARALLEL,
+        [
+            {"source_language": "en", "source": source, "target": target, "language": "pt"}
+            for source, target in (
+                ("How old are you?", "Quantos anos você tem?"),
+                ("The train is late.", "O trem está atrasado."),
+                ("How are you?", "Como vai você?"),
+            )
+        ],
+    )
     model = scripted(upper)
     context = bench({"lm": model}, {"pairs": [pairs]})
-    given = step(glossary={"pt": {"morning": "manhã", "evening": "noite"}}, formality="formal", instructions={"pt": "Write as in Brazil.", "default": "x"}, examples="pairs",
-                 examples_count=1, sampling=Sampling(temperature=0.3, max_tokens=99))  # fmt: skip
+    given = step(
+        glossary={"pt": {"morning": "manhã", "evening": "noite"}},
+        formality="formal",
+        instructions={"pt": "Write as in Brazil.", "default": "x"},
+        examples="pairs",
+        examples_count=1,
+        sampling=Sampling(temperature=0.3, max_tokens=99),
+    )
     run(given, chat, context, gathered)
     text = model.asked[0].messages[-1][1]
     assert '"morning": "manhã"' in text and "evening" not in text
@@ -267,7 +280,7 @@ def test_languages_the_model_is_not_said_to_know(bench, scripted, chat, gathered
     context = bench({"lm": scripted(upper, languages=["en", "pt"])})
     made, _ = run(step(to=["pt", "sw"]), chat, context, gathered)
     assert [row["language"] for row in made] == ["pt"] and "sw" in context.warnings[0]
-    with pytest.raises(StepError, match="not said to know sw"):
+    with pytest.raises(StepError, match="not known to support sw"):
         run(step(to=["sw"], strict=True), chat, context, gathered)
 
 

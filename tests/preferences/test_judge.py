@@ -29,7 +29,7 @@ from judging import (
     verdict,
 )
 
-from curate.generation.common.requests import Broken
+from curate.generation.common.requests import InvalidResponse
 from curate.preferences.judge.parsing import of_orders, probabilities, read_label, read_level
 from curate.preferences.judge.rubric import spoken_languages
 from curate.preferences.judge.step import Judge
@@ -184,16 +184,16 @@ def test_a_label_alone_is_read_strictly(judge):
     }.items():
         assert read_label(text, ("A", "B", "tie")) == label
     for text in ("", "A or B", "A B", "Answer A is better than answer B", "C", "tied", "verdict: A\nverdict: B"):
-        with pytest.raises(Broken, match="A, B or tie"):
+        with pytest.raises(InvalidResponse, match="A, B or tie"):
             read_label(text, ("A", "B", "tie"))
-    with pytest.raises(Broken):
+    with pytest.raises(InvalidResponse):
         read_label("tie", ("A", "B"))
 
 
 @given(st.text(max_size=60))
 def test_reading_never_fails_otherwise(text):
     for read in (lambda: read_label(text, ("A", "B", "tie")), lambda: read_level(text, (1, 2, 3, 4, 5))):
-        with contextlib.suppress(Broken):
+        with contextlib.suppress(InvalidResponse):
             assert read() in ("A", "B", "tie", 1, 2, 3, 4, 5)
 
 
@@ -211,7 +211,7 @@ def test_a_level_is_read_in_any_digits():
     }.items():
         assert read_level(text, (1, 2, 3, 4, 5)) == level, text
     for text in ("6", "4/10", "4.5", "3 or 4", "between", "-1", ""):
-        with pytest.raises(Broken, match="one of 1, 2, 3, 4, 5"):
+        with pytest.raises(InvalidResponse, match="one of 1, 2, 3, 4, 5"):
             read_level(text, (1, 2, 3, 4, 5))
 
 
@@ -238,7 +238,7 @@ def test_probabilities_are_those_of_the_labels_alone():
         {"A": 0.75, "B": 0.25}
     )
     for logprobs in ((), tokens(("So", {"So": 0.9}))):
-        with pytest.raises(Broken):
+        with pytest.raises(InvalidResponse):
             probabilities(Answer("A", "stop", logprobs=logprobs), ("A", "B"), None)
 
 
@@ -265,9 +265,9 @@ def test_logprobs_tell_how_much_better(bench, scripted, make):
     [
         ({"method": "pairwise", "samples": 3}, "at temperature 0"),
         ({"method": "reference"}, "method: reference needs 'reference'"),
-        ({"method": "reference", "reference": "r", "ties": False}, "an encoder asks nothing: 'ties'"),
+        ({"method": "reference", "reference": "r", "ties": False}, "method: reference uses an encoder; 'ties'"),
         ({"method": "direct", "reference_language": "en"}, "'reference_language' is for 'reference'"),
-        ({"method": "direct", "model": ("j", "j")}, "each once"),
+        ({"method": "direct", "model": ("j", "j")}, "anything twice"),
         ({"method": "direct", "rubric": {**CLEAR, "levels": {1: "x"}}}, "at least two"),
         ({"method": "direct", "rubric": (CLEAR, {**TRUE, "levels": {1: "x", 9: "y"}})}, "same lowest and highest"),
         ({"method": "direct", "rubric": {**CLEAR, "levels": {1: "x", 10: "y"}}, "scoring": "logprobs"}, "one digit"),
@@ -282,8 +282,11 @@ def test_contradictions_are_told(params, said):
 def test_a_kind_or_a_template_that_does_not_fit_is_told():
     assert "put 'pair: {choose: all}' before" in Judge(model="j", method="pairwise").check(Kind.SFT)[0]
     assert Judge(model="j", method="pairwise", prompt="{first} {second} {form}").check(Kind.PREFERENCE) == []
-    assert "must ask for {second}" in Judge(model="j", method="pairwise", prompt="{first}").check(Kind.PREFERENCE)[0]
-    assert "nothing fills '{anser}'" in Judge(model="j", method="direct", prompt="{anser} {answer}").check(Kind.SFT)[0]
+    assert "must have {second}" in Judge(model="j", method="pairwise", prompt="{first}").check(Kind.PREFERENCE)[0]
+    assert (
+        "unknown placeholder '{anser}'"
+        in Judge(model="j", method="direct", prompt="{anser} {answer}").check(Kind.SFT)[0]
+    )
     taken = (CLEAR, {**TRUE, "name": "spread"})
     assert "cannot be called 'spread'" in Judge(model="j", method="direct", rubric=taken).check(Kind.SFT)[0]
 

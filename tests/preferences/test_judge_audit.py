@@ -51,7 +51,18 @@ def test_a_good_judge_passes_and_its_figures_say_why(audit):
     for language, n in (("en", 30), ("ar", 24)):
         assert figure(step, fitted, "consistency", language)["value"] == 1
         assert figure(step, fitted, "position_bias", language) == {
-            "subject": "j", "model": "j@test", "language": language, "figure": "position_bias", "value": 0.5, "low": 0.5, "high": 0.5, "rows": n, "limit": 0.9, "refused": False, "note": "limit 0.9"}  # fmt: skip
+            "subject": "j",
+            "model": "j@test",
+            "language": language,
+            "figure": "position_bias",
+            "value": 0.5,
+            "low": 0.5,
+            "high": 0.5,
+            "rows": n,
+            "limit": 0.9,
+            "refused": False,
+            "note": "limit 0.9",
+        }
         assert figure(step, fitted, "length_bias", language)["value"] == 0.5
         assert (
             figure(step, fitted, "tie_rate", language)["value"] == 0
@@ -122,8 +133,11 @@ def test_an_injected_verdict_wins_nothing_even_with_a_judge_that_echoes(audit):
 
 
 def test_agreement_with_people_decides_where_it_is_asked_to(audit, make):
-    gold = make(Kind.PREFERENCE, [preference("en", f"g{n}?", f"right {n} {MARK}", f"wrong {n}") for n in range(12)]
-                + [preference("th", f"g{n}?", f"ถูก {n}", f"ผิด {n} {MARK}") for n in range(12)])  # fmt: skip
+    gold = make(
+        Kind.PREFERENCE,
+        [preference("en", f"g{n}?", f"right {n} {MARK}", f"wrong {n}") for n in range(12)]
+        + [preference("th", f"g{n}?", f"ถูก {n}", f"ผิด {n} {MARK}") for n in range(12)],
+    )
     rows = made_pairs("en", 3) + made_pairs("th", 3) + made_pairs("zh", 3)
     step, _, reasons, fitted, _, context = audit(rows, good, tables={"gold": [gold]}, gold="gold", min_agreement=0.4)
     assert figure(step, fitted, "accuracy")["value"] == 1 and figure(step, fitted, "kappa")["value"] == 1
@@ -135,7 +149,13 @@ def test_agreement_with_people_decides_where_it_is_asked_to(audit, make):
 
 def test_gold_labels_may_say_tie_or_the_other_one(audit, make):
     told = [1.0, 1.0, -1.0, 0.0]
-    gold = make(Kind.PREFERENCE, [preference("en", f"g{n}?", f"a {MARK}", "b", scores=[{"name": "people", "value": one}]) for n, one in enumerate(told)])  # fmt: skip
+    gold = make(
+        Kind.PREFERENCE,
+        [
+            preference("en", f"g{n}?", f"a {MARK}", "b", scores=[{"name": "people", "value": one}])
+            for n, one in enumerate(told)
+        ],
+    )
     step, _, _, fitted, *_ = audit(
         made_pairs("en", 2), good, tables={"gold": [gold]}, gold="gold", gold_score="people", agreement="accuracy"
     )
@@ -246,16 +266,27 @@ def test_kin_are_told_by_name_and_their_preference_is_measured(audit):
     assert (
         figure(step, fitted, "self_preference")["value"] == 1 and figure(step, fitted, "self_preference")["rows"] == 8
     )
-    names = {"Qwen/Qwen3-8B@x": "qwen", "meta-llama/Llama-3.1-8B-Instruct@1": "llama", "gpt-4o@unknown": "gpt", "SmolLM2-135M-Instruct@f": "smollm",
-             "mistralai/Mixtral-8x7B-v0.1@1": "mixtral", "deepseek-r1@1": "deepseek", "org/7b@1": "7b"}  # fmt: skip
+    names = {
+        "Qwen/Qwen3-8B@x": "qwen",
+        "meta-llama/Llama-3.1-8B-Instruct@1": "llama",
+        "gpt-4o@unknown": "gpt",
+        "SmolLM2-135M-Instruct@f": "smollm",
+        "mistralai/Mixtral-8x7B-v0.1@1": "mixtral",
+        "deepseek-r1@1": "deepseek",
+        "org/7b@1": "7b",
+    }
     assert {one: family(one, {}) for one in names} == names
     assert plain_name("Org/Name-1@rev") == plain_name("mirror/name-1@other") == "name-1"
 
 
 # ---------------------------------------------------------------------------------------------------------------- sampling
 def test_the_sample_does_not_depend_on_shards_and_mirrors_count_once(audit, make, bench, scripted):
-    rows = make(Kind.PREFERENCE, made_pairs("en", 40) + made_pairs("hi", 10) + [
-        {**one, "chosen": one["rejected"], "rejected": one["chosen"]} for one in made_pairs("en", 40)])  # fmt: skip
+    rows = make(
+        Kind.PREFERENCE,
+        made_pairs("en", 40)
+        + made_pairs("hi", 10)
+        + [{**one, "chosen": one["rejected"], "rejected": one["chosen"]} for one in made_pairs("en", 40)],
+    )
     step = Judge(model="j", method="pairwise", audit_rows=15, probes=3)
     context = bench({"j": scripted(lambda request: good(request.messages))})
     whole = step.fit([step.sample(rows, context)], context)
@@ -286,7 +317,7 @@ def test_a_language_the_judge_is_not_said_to_know_is_told_or_refused_before_anyt
     model = scripted(lambda request: good(request.messages), languages=["en"])
     context = bench({"j": model})
     assert decided(Judge(model="j", method="pairwise", audit_rows=0), rows, context)[1] == [None] * 4
-    assert "the model 'j' is not said to know Amharic (am)" in context.warnings[0]
+    assert "the model 'j' is not known to support Amharic (am)" in context.warnings[0]
     model.asked.clear()
     with pytest.raises(StepError, match="Amharic"):
         decided(Judge(model="j", method="pairwise", strict=True), rows, context)

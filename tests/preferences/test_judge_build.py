@@ -31,8 +31,10 @@ def pairs(count: int) -> list[dict[str, str]]:
     for number in range(count):
         for language, prompt, right, wrong in PAIRS:
             one, two = f"{right} {number} {MARK}", f"{wrong} {number}" + f" {prompt}" * 3 * (number % 2)
-            rows += [{"language": language, "prompt": f"{prompt} {number}", "chosen": one, "rejected": two},
-                     {"language": language, "prompt": f"{prompt} {number}", "chosen": two, "rejected": one}]  # fmt: skip
+            rows += [
+                {"language": language, "prompt": f"{prompt} {number}", "chosen": one, "rejected": two},
+                {"language": language, "prompt": f"{prompt} {number}", "chosen": two, "rejected": one},
+            ]
     return rows
 
 
@@ -50,11 +52,22 @@ def house(tmp_path):
         catalog = {
             "version": 1,
             "models": {name: {**one, **(model or {})} for name, one in judges.items()},
-            "sources": {"pairs": {"use": "jsonl", "path": "pairs.jsonl", "kind": "preference", "language": "{language}", "license": "CC0-1.0",
-                                  "columns": {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}"}}},
-            "datasets": {"judged": {"from": "pairs", "steps": [{"judge": {"model": "j", "method": "pairwise", **judge}}]}, **(datasets or {})},
+            "sources": {
+                "pairs": {
+                    "use": "jsonl",
+                    "path": "pairs.jsonl",
+                    "kind": "preference",
+                    "language": "{language}",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}"},
+                }
+            },
+            "datasets": {
+                "judged": {"from": "pairs", "steps": [{"judge": {"model": "j", "method": "pairwise", **judge}}]},
+                **(datasets or {}),
+            },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
         (tmp_path / "catalog.yaml").write_text(
             yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False), encoding="utf-8"
         )
@@ -172,7 +185,12 @@ def test_a_killed_build_goes_on_without_a_repeated_call(house):
         catalog = house(server.url, pairs(8), {"concurrency": 4, "start_concurrency": 4})
         kills = 0
         for wanted in (20, 60):
-            process = subprocess.Popen([sys.executable, "-m", "curate.cli", "build", "-c", str(catalog)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(
+                [sys.executable, "-m", "curate.cli", "build", "-c", str(catalog)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
             deadline = time.monotonic() + 600
             while len(server.calls) < wanted and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.005)

@@ -95,7 +95,7 @@ def test_a_reference_in_english_serves_an_answer_in_another_language(judge, make
     )
     assert frame["reasons"].to_list() == ["j: Nairobi.", "j: Nairobi ndio.", None]
     assert frame["unjudged"].to_list() == [None, None, "reference"] and reasons == [None, None, "unjudged"]
-    assert any("1 rows have no answer in 'refs'" in one for one in context.warnings)
+    assert any("1 rows have no reference in 'refs'" in one for one in context.warnings)
     english = judge(
         rows[1:2],
         rule,

@@ -28,7 +28,9 @@ def texts(make):
 
 def reasons(step, rows, context):
     frame = step.score(rows, context, None)
-    assert {name: {pl.Float64: "double", pl.String: "string"}[dtype] for name, dtype in frame.schema.items()} == {name: str(dtype) for name, dtype in step.columns(rows.kind).items()}  # fmt: skip
+    assert {name: {pl.Float64: "double", pl.String: "string"}[dtype] for name, dtype in frame.schema.items()} == {
+        name: str(dtype) for name, dtype in step.columns(rows.kind).items()
+    }
     table = frame.with_columns(rows.language.alias("language"))
     first = pl.lit(None, pl.String)
     for reason, test in reversed(list(step.verdicts(rows.kind).items())):
@@ -39,12 +41,19 @@ def reasons(step, rows, context):
 @pytest.fixture
 def labelled(texts, tmp_path):
     ids = texts.ids.to_list()
-    write_labels(tmp_path / "labels.jsonl", [
-        Label(ids[0], "ann", "good", rating=5.0), Label(ids[0], "bob", "good", rating=4.0),
-        Label(ids[1], "ann", "bad", comment="ليس دقيقًا"), Label(ids[1], "bob", "bad", correction="الضباب سحاب منخفض."),
-        Label(ids[2], "ann", "good"), Label(ids[2], "bob", "bad"),
-        Label(ids[3], "ann", None, comment="?"), Label("f" * 32, "ann", "good"),
-    ])  # fmt: skip
+    write_labels(
+        tmp_path / "labels.jsonl",
+        [
+            Label(ids[0], "ann", "good", rating=5.0),
+            Label(ids[0], "bob", "good", rating=4.0),
+            Label(ids[1], "ann", "bad", comment="ليس دقيقًا"),
+            Label(ids[1], "bob", "bad", correction="الضباب سحاب منخفض."),
+            Label(ids[2], "ann", "good"),
+            Label(ids[2], "bob", "bad"),
+            Label(ids[3], "ann", None, comment="?"),
+            Label("f" * 32, "ann", "good"),
+        ],
+    )
     return tmp_path / "labels.jsonl"
 
 
@@ -79,7 +88,18 @@ def test_only_named_people_count(texts, labelled, bench):
 
 
 def test_a_choice_says_whether_the_pair_is_the_right_way_round(make, turns, tmp_path, bench):
-    rows = make(Kind.PREFERENCE, [{"language": "sw", "prompt": turns("user: ?"), "chosen": turns(f"assistant: a{n}"), "rejected": turns("assistant: b")} for n in range(3)])  # fmt: skip
+    rows = make(
+        Kind.PREFERENCE,
+        [
+            {
+                "language": "sw",
+                "prompt": turns("user: ?"),
+                "chosen": turns(f"assistant: a{n}"),
+                "rejected": turns("assistant: b"),
+            }
+            for n in range(3)
+        ],
+    )
     write_labels(
         tmp_path / "l.parquet",
         [Label(one, "ann", choice=said) for one, said in zip(rows.ids, ("chosen", "rejected", "tie"), strict=True)],
@@ -135,9 +155,18 @@ def test_a_build_drops_what_people_called_bad_and_scores_nothing_again_for_anoth
     )
     catalog = {
         "version": 1,
-        "sources": {"texts": {"use": "jsonl", "path": "texts.jsonl", "kind": "document", "language": "{lang}", "license": "CC0-1.0", "columns": {"text": "{text}"}}},
+        "sources": {
+            "texts": {
+                "use": "jsonl",
+                "path": "texts.jsonl",
+                "kind": "document",
+                "language": "{lang}",
+                "license": "CC0-1.0",
+                "columns": {"text": "{text}"},
+            }
+        },
         "datasets": {"good": {"from": "texts"}},
-    }  # fmt: skip
+    }
 
     def built():
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))

@@ -16,7 +16,13 @@ def answer(group, language, prompt, text, *steps, parents=(), model="m@1", score
     makers = [{**MAKER, "step": step, "model": "t@1" if step == "translate" else model} for step in steps]
     scores = [] if score is None else [{"name": "similarity", "value": score}]
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
-    return {"group_id": group, "language": language, "messages": messages, "scores": scores, "lineage": {"makers": makers, "parents": list(parents)}}  # fmt: skip
+    return {
+        "group_id": group,
+        "language": language,
+        "messages": messages,
+        "scores": scores,
+        "lineage": {"makers": makers, "parents": list(parents)},
+    }
 
 
 @pytest.fixture
@@ -26,10 +32,18 @@ def language_imbalance(bench, make, gathered):
         above = make(Kind.SFT, direct)
         ids = above.ids.to_list()
         more = [
-            answer(direct[place]["group_id"], language, direct[place]["messages"][0]["content"], text, "respond", "translate",
-                   parents=[ids[place]], model=direct[place]["lineage"]["makers"][-1]["model"])
+            answer(
+                direct[place]["group_id"],
+                language,
+                direct[place]["messages"][0]["content"],
+                text,
+                "respond",
+                "translate",
+                parents=[ids[place]],
+                model=direct[place]["lineage"]["makers"][-1]["model"],
+            )
             for place, language, text in translated
-        ]  # fmt: skip
+        ]
         context = bench(seed=seed)
         made, bad = gathered(
             Kind.PREFERENCE, LanguageImbalance(**params).gather([above, make(Kind.SFT, more)], context)
@@ -134,18 +148,40 @@ def test_a_build_from_prompts_over_a_real_translator_to_preferences(tmp_path):
         {"id": 2, "lang": "en", "q": "When does the boat leave?", "a": "The boat leaves at noon."},
         {"id": 2, "lang": "pt", "q": "Quando parte o barco?", "a": "Talvez hoje."},
     ]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     catalog = {
         "version": 1,
         "models": {"t": {"use": "bergamot"}},
-        "sources": {"s": {"use": "jsonl", "path": "rows.jsonl", "kind": "sft", "language": "{lang}", "license": "CC0-1.0", "key": "{id}",
-                          "columns": {"prompt": "{q}", "response": "{a}"}}},
-        "datasets": {"p": {"from": "s", "steps": [{"translate": {"to": ["pt", "en"], "model": "t", "fields": ["response"]}}, "language_imbalance"]}},
-    }  # fmt: skip
+        "sources": {
+            "s": {
+                "use": "jsonl",
+                "path": "rows.jsonl",
+                "kind": "sft",
+                "language": "{lang}",
+                "license": "CC0-1.0",
+                "key": "{id}",
+                "columns": {"prompt": "{q}", "response": "{a}"},
+            }
+        },
+        "datasets": {
+            "p": {
+                "from": "s",
+                "steps": [
+                    {"translate": {"to": ["pt", "en"], "model": "t", "fields": ["response"]}},
+                    "language_imbalance",
+                ],
+            }
+        },
+    }
     path = tmp_path / "catalog.yaml"
     path.write_text(yaml.safe_dump(catalog))
     (built,) = curate.build(path)
-    found = curate.query("SELECT language, prompt[1].content AS q, chosen[1].content AS c, rejected[1].content AS r FROM p ORDER BY ALL", catalog=path)  # fmt: skip
+    found = curate.query(
+        "SELECT language, prompt[1].content AS q, chosen[1].content AS c, rejected[1].content AS r FROM p ORDER BY ALL",
+        catalog=path,
+    )
     assert built.rows == 4
     by_prompt = {row["q"]: row for row in found.to_dicts()}
     assert by_prompt["Onde fica a ponte?"]["r"] == "Não sei." and "mercado" in by_prompt["Onde fica a ponte?"]["c"]

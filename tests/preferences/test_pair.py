@@ -28,8 +28,13 @@ def answer(
     makers = [{**MODEL, "step": step, "model": model} for step in steps] if model else []
     scores = [] if score is None else [{"name": "judge", "value": score}]
     messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
-    return {"language": language, "messages": messages, "scores": scores,
-            "lineage": {"makers": makers, "source": source, "license": license}, **more}  # fmt: skip
+    return {
+        "language": language,
+        "messages": messages,
+        "scores": scores,
+        "lineage": {"makers": makers, "source": source, "license": license},
+        **more,
+    }
 
 
 @pytest.fixture
@@ -67,7 +72,12 @@ def test_the_best_and_the_worst_answer_to_a_prompt_become_a_row_with_margin_make
     first = made[0]
     ids = given[0].ids.to_list()
     assert first["prompt"] == [{"role": "user", "content": QUESTION}]
-    assert first["scores"] == {"pair.length_ratio": pytest.approx(8 / 6, abs=1e-4), "pair.margin": 3, "pair.chosen": 4, "pair.rejected": 1}  # fmt: skip
+    assert first["scores"] == {
+        "pair.length_ratio": pytest.approx(8 / 6, abs=1e-4),
+        "pair.margin": 3,
+        "pair.chosen": 4,
+        "pair.rejected": 1,
+    }
     assert first["attributes"] == {"pair.chosen_by": "a@test", "pair.rejected_by": "b@test"}
     assert first["lineage"]["parents"] == [ids[0], ids[2]]
     assert first["lineage"]["license"] == "CC0-1.0 AND CC-BY-4.0"
@@ -84,13 +94,18 @@ def test_rows_do_not_depend_on_how_answers_are_spread_over_shards(pairs, parts):
 
 def test_ties_low_margins_equal_answers_and_single_answers_make_nothing(pairs):
     rows = [
-        answer("A", "x", 1.0), answer("A", "y", 1.0),
-        answer("B", "x", 1.0), answer("B", "y", 1.4),
-        answer("C", "Ｓａｍｅ  text", 1.0), answer("C", "same text", 5.0),
+        answer("A", "x", 1.0),
+        answer("A", "y", 1.0),
+        answer("B", "x", 1.0),
+        answer("B", "y", 1.4),
+        answer("C", "Ｓａｍｅ  text", 1.0),
+        answer("C", "same text", 5.0),
         answer("D", "alone", 1.0),
-        answer("E", "one", 5.0, "sw"), answer("E", "two", 1.0, "en"),
-        answer("F", "", 1.0), answer("F", "words", 5.0),
-    ]  # fmt: skip
+        answer("E", "one", 5.0, "sw"),
+        answer("E", "two", 1.0, "en"),
+        answer("F", "", 1.0),
+        answer("F", "words", 5.0),
+    ]
     assert pairs(rows, by="judge", min_margin=0.5)[0] == []
     assert [texts(row) for row in pairs(rows, by="judge", min_margin={"default": 0.5, "sw": 0.4})[0]] == [("y", "x")]
 
@@ -109,30 +124,51 @@ def test_a_score_that_no_row_has_is_an_error_with_the_nearest_name(pairs):
 
 
 def test_on_and_off_policy(pairs):
-    rows = [answer("A", "mine", 2.0), answer("A", "mine too", 1.0), answer("A", "theirs", 5.0, model="b@test"),
-            answer("A", "a person's", 4.0, model="", steps=(), source="people")]  # fmt: skip
+    rows = [
+        answer("A", "mine", 2.0),
+        answer("A", "mine too", 1.0),
+        answer("A", "theirs", 5.0, model="b@test"),
+        answer("A", "a person's", 4.0, model="", steps=(), source="people"),
+    ]
     assert [texts(row) for row in pairs(rows, by="judge", chosen_models=["a"])[0]] == [("mine", "mine too")]
-    assert [texts(row) for row in pairs(rows, by="judge", chosen_models=["b"], rejected_models=["a"])[0]] == [("theirs", "mine too")]  # fmt: skip
+    assert [texts(row) for row in pairs(rows, by="judge", chosen_models=["b"], rejected_models=["a"])[0]] == [
+        ("theirs", "mine too")
+    ]
     assert [texts(row) for row in pairs(rows, by="judge", chosen_sources=["people"])[0]] == [("a person's", "mine too")]
     assert [texts(row) for row in pairs(rows, by="judge", same_model="only")[0]] == [("mine", "mine too")]
-    assert all(row["attributes"]["pair.chosen_by"] != row["attributes"]["pair.rejected_by"] for row in pairs(rows, by="judge", choose="all", same_model="never")[0])  # fmt: skip
+    assert all(
+        row["attributes"]["pair.chosen_by"] != row["attributes"]["pair.rejected_by"]
+        for row in pairs(rows, by="judge", choose="all", same_model="never")[0]
+    )
 
 
 def test_a_translated_answer_is_not_chosen_over_a_native_one_where_that_is_asked_for(pairs):
-    rows = [answer("A", "translated", 5.0, steps=("respond", "translate")), answer("A", "native", 4.0), answer("A", "poor", 1.0)]  # fmt: skip
+    rows = [
+        answer("A", "translated", 5.0, steps=("respond", "translate")),
+        answer("A", "native", 4.0),
+        answer("A", "poor", 1.0),
+    ]
     assert texts(pairs(rows, by="judge")[0][0]) == ("translated", "poor")
     assert texts(pairs(rows, by="judge", translated="never_chosen")[0][0]) == ("native", "poor")
     assert texts(pairs(rows, by="judge", translated="same")[0][0]) == ("native", "poor")
 
 
 def test_length_is_limited_told_and_balanced(pairs):
-    rows = [one for n in range(40) for one in (answer(f"Q{n}", "long " * 20 + str(n), 2.0), answer(f"Q{n}", f"short {n}", 1.0))]  # fmt: skip
+    rows = [
+        one
+        for n in range(40)
+        for one in (answer(f"Q{n}", "long " * 20 + str(n), 2.0), answer(f"Q{n}", f"short {n}", 1.0))
+    ]
     made, warnings, _ = pairs(rows, by="judge")
     assert len(made) == 40
     assert any("sw 100% of 40" in one for one in warnings)
     assert pairs(rows, by="judge", max_length_ratio=2)[0] == []
     assert pairs(rows, by="judge", balance_length=True)[0] == []
-    turned = [answer(f"R{n}", text, score) for n in range(10) for text, score in (("long " * 20 + str(n), 1.0), (f"short {n}", 2.0))]  # fmt: skip
+    turned = [
+        answer(f"R{n}", text, score)
+        for n in range(10)
+        for text, score in (("long " * 20 + str(n), 1.0), (f"short {n}", 2.0))
+    ]
     both, warnings, _ = pairs([*rows, *turned], by="judge", balance_length=True)
     assert len(both) == 20 and sum(row["scores"]["pair.length_ratio"] > 1 for row in both) == 10
     assert not warnings
@@ -152,8 +188,12 @@ def test_all_without_a_score_turns_every_two_answers_both_ways(pairs):
 
 
 def test_preference_rows_are_turned_both_ways_for_a_new_judgment(pairs):
-    row = {"language": "zh", "prompt": [{"role": "user", "content": "问"}], "chosen": [{"role": "assistant", "content": "好"}],
-           "rejected": [{"role": "assistant", "content": "坏"}]}  # fmt: skip
+    row = {
+        "language": "zh",
+        "prompt": [{"role": "user", "content": "问"}],
+        "chosen": [{"role": "assistant", "content": "好"}],
+        "rejected": [{"role": "assistant", "content": "坏"}],
+    }
     made, _, _ = pairs([row], Kind.PREFERENCE, choose="all")
     assert [(texts(one), one["attributes"]["pair.turned"]) for one in made] == [
         (("好", "坏"), "no"),
@@ -164,19 +204,34 @@ def test_preference_rows_are_turned_both_ways_for_a_new_judgment(pairs):
 
 def test_unpaired_rows_by_thresholds_out_of_pairs_and_out_of_preferences(pairs):
     made, _, _ = pairs(THREE, by="judge", make="unpaired", good=4, bad=1)
-    assert [(row["completion"][0]["content"], row["label"]) for row in made] == [("Ni Nile.", True), ("Kongo.", False), ("ถามทาง", True)]  # fmt: skip
+    assert [(row["completion"][0]["content"], row["label"]) for row in made] == [
+        ("Ni Nile.", True),
+        ("Kongo.", False),
+        ("ถามทาง", True),
+    ]
     made, _, _ = pairs(THREE, by="judge", make="unpaired")
-    assert [(row["completion"][0]["content"], row["label"]) for row in made] == [("Ni Nile.", True), ("Kongo.", False), ("ถามทาง", True), ("ไม่รู้", False)]  # fmt: skip
-    row = {"language": "en", "prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assistant", "content": "yes"}],
-           "rejected": [{"role": "assistant", "content": "no"}]}  # fmt: skip
+    assert [(row["completion"][0]["content"], row["label"]) for row in made] == [
+        ("Ni Nile.", True),
+        ("Kongo.", False),
+        ("ถามทาง", True),
+        ("ไม่รู้", False),
+    ]
+    row = {
+        "language": "en",
+        "prompt": [{"role": "user", "content": "q"}],
+        "chosen": [{"role": "assistant", "content": "yes"}],
+        "rejected": [{"role": "assistant", "content": "no"}],
+    }
     made, _, _ = pairs([row], Kind.PREFERENCE, make="unpaired")
     assert [(one["completion"][0]["content"], one["label"]) for one in made] == [("yes", True), ("no", False)]
 
 
 def test_thumbs_become_pairs(pairs):
     row = {"language": "hi", "prompt": [{"role": "user", "content": "नमस्ते"}]}
-    rows = [{**row, "completion": [{"role": "assistant", "content": text}], "label": label}
-            for text, label in (("नमस्ते!", True), ("क्या?", False), ("जी?", False))]  # fmt: skip
+    rows = [
+        {**row, "completion": [{"role": "assistant", "content": text}], "label": label}
+        for text, label in (("नमस्ते!", True), ("क्या?", False), ("जी?", False))
+    ]
     made, _, _ = pairs(rows, Kind.UNPAIRED, choose="best_rest")
     assert {texts(one) for one in made} == {("नमस्ते!", "क्या?"), ("नमस्ते!", "जी?")}
 
@@ -197,7 +252,10 @@ def test_judgments_ask_in_the_language_of_the_row_and_cannot_be_closed_by_the_an
 
 def test_candidates_know_their_prompt_with_all_turns_before(make):
     turns = [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
-    rows = make(Kind.SFT, [{"language": "en", "messages": [{"role": r, "content": t} for r, t in turns[:cut]]} for cut in (5, 4, 3)])  # fmt: skip
+    rows = make(
+        Kind.SFT,
+        [{"language": "en", "messages": [{"role": r, "content": t} for r, t in turns[:cut]]} for cut in (5, 4, 3)],
+    )
     found = candidates(rows)
     assert [one.answer for one in found] == ["d", "", "b"]
     assert len(found[0].prompt) == 4
@@ -210,17 +268,28 @@ def test_wrong_parameters_are_told(make):
     assert "single answers" in Pair(make="judgments").check(Kind.PREFERENCE)[0]
     with pytest.raises(ValueError, match="needs 'good' or 'bad'"):
         Pair(by="x", choose="threshold")
-    with pytest.raises(ValueError, match="are for 'choose: threshold'"):
+    with pytest.raises(ValueError, match="need 'choose: threshold'"):
         Pair(by="x", good=1)
     with pytest.raises(ValueError, match="both 'good' and 'bad'"):
         Pair(by="x", make="unpaired", good=1)
 
 
 def test_a_build_from_scored_files_to_preferences_and_back_with_a_changed_margin(tmp_path):
-    rows = [{"q": f"Swali {n}", "a": text, "score": score + n / 10} for n in range(12) for text, score in (("ndiyo", 1), ("hapana", 3), ("labda", 2))]  # fmt: skip
+    rows = [
+        {"q": f"Swali {n}", "a": text, "score": score + n / 10}
+        for n in range(12)
+        for text, score in (("ndiyo", 1), ("hapana", 3), ("labda", 2))
+    ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    source = {"use": "jsonl", "path": "rows.jsonl", "kind": "sft", "language": "sw", "license": "CC0-1.0",
-              "columns": {"prompt": "{q}", "response": "{a}"}, "scores": {"judge": "{score}"}}  # fmt: skip
+    source = {
+        "use": "jsonl",
+        "path": "rows.jsonl",
+        "kind": "sft",
+        "language": "sw",
+        "license": "CC0-1.0",
+        "columns": {"prompt": "{q}", "response": "{a}"},
+        "scores": {"judge": "{score}"},
+    }
     catalog = {
         "version": 1,
         "sources": {"s": source},
@@ -291,9 +360,10 @@ def test_the_form_of_a_judgment_can_be_said(pairs):
     rows = [judged("j: Sawa.", {"j": 4}), judged("j: Fine.", {"j": 4}, "en")]
     made, _, _ = pairs(rows, make="judgments", by="judge", judgment_form=form)
     assert [row["messages"][-1]["content"] for row in made] == ["Sawa. Alama: 4.", "Fine.\nScore: 4"]
-    assert "it must ask for {judgment}" in Pair(make="judgments", judgment_form="well done").check(Kind.SFT)[0]
+    assert "it must have {judgment}" in Pair(make="judgments", judgment_form="well done").check(Kind.SFT)[0]
     assert (
-        "nothing fills '{jugment}'" in Pair(make="judgments", judgment_form="{jugment} {judgment}").check(Kind.SFT)[0]
+        "unknown placeholder '{jugment}'"
+        in Pair(make="judgments", judgment_form="{jugment} {judgment}").check(Kind.SFT)[0]
     )
 
 

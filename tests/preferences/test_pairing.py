@@ -31,7 +31,12 @@ def entry(place, score, *, text=None, length=10, chance=0, **more):
 
 
 @pytest.mark.parametrize("choose", CHOOSE)
-@given(entries=ENTRIES, margin=st.sampled_from([0.0, 0.5, 1.5]), ratio=st.sampled_from([None, 2.0]), translated=st.sampled_from(["any", "same", "never_chosen"]))  # fmt: skip
+@given(
+    entries=ENTRIES,
+    margin=st.sampled_from([0.0, 0.5, 1.5]),
+    ratio=st.sampled_from([None, 2.0]),
+    translated=st.sampled_from(["any", "same", "never_chosen"]),
+)
 def test_no_pair_is_undecided_equal_or_forbidden_whatever_the_choice(choose, entries, margin, ratio, translated):
     rule = Rule(choose, True, margin, good=1.0, bad=2.0, max_ratio=ratio, translated=translated)
     pairs = rule.pairs(entries)

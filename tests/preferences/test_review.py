@@ -39,12 +39,14 @@ def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("house")
     chats = [
         {"prompt": f"{text} {number}", "response": answer if number % 5 else "", "lang": tag}
-        for tag, (text, answer) in TEXTS.items() for number in range(12 if tag == "en" else 6)
-    ]  # fmt: skip
+        for tag, (text, answer) in TEXTS.items()
+        for number in range(12 if tag == "en" else 6)
+    ]
     pairs = [
         {"prompt": f"{text} {number}", "chosen": f"good {tag} {number}", "rejected": f"bad {tag} {number}", "lang": tag}
-        for tag, (text, _) in TEXTS.items() for number in range(5)
-    ]  # fmt: skip
+        for tag, (text, _) in TEXTS.items()
+        for number in range(5)
+    ]
     for name, rows in (("chats", chats), ("pairs", pairs)):
         (folder / f"{name}.jsonl").write_text(
             "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8"
@@ -53,11 +55,21 @@ def house(tmp_path_factory):
     catalog = {
         "version": 1,
         "sources": {
-            "chats": {**common, "path": "chats.jsonl", "kind": "sft", "columns": {"prompt": "{prompt}", "response": "{response}"}},
-            "pairs": {**common, "path": "pairs.jsonl", "kind": "preference", "columns": {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}"}},
+            "chats": {
+                **common,
+                "path": "chats.jsonl",
+                "kind": "sft",
+                "columns": {"prompt": "{prompt}", "response": "{response}"},
+            },
+            "pairs": {
+                **common,
+                "path": "pairs.jsonl",
+                "kind": "preference",
+                "columns": {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}"},
+            },
         },
         "datasets": {"talk": {"from": "chats", "steps": [{"shape": {}}]}, "better": {"from": "pairs"}},
-    }  # fmt: skip
+    }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog, sort_keys=False))
     curate.build(folder / "catalog.yaml")
     return folder
@@ -109,7 +121,11 @@ def test_rejected_rows_come_on_request_with_the_step_that_dropped_them_only_if_a
     assert Counter(row["reason"] for row in sheet_rows(tmp_path / "b.csv")) == {"": 21, "empty": 9}
 
 
-@given(st.dictionaries(st.tuples(st.text(max_size=2)), st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 200), st.sampled_from(["equal", "proportional"]))  # fmt: skip
+@given(
+    st.dictionaries(st.tuples(st.text(max_size=2)), st.integers(1, 50), min_size=1, max_size=8),
+    st.integers(1, 200),
+    st.sampled_from(["equal", "proportional"]),
+)
 def test_shares_add_up_and_no_stratum_gives_more_than_it_has(sizes, size, share):
     wanted = shares(sizes, size, share)
     assert sum(wanted.values()) == min(size, sum(sizes.values()))
@@ -178,7 +194,14 @@ def test_texts_that_xlsx_cannot_hold_are_mended_and_counted(tmp_path):
 # ---------------------------------------------------------------------------------------------------------- there and back
 def test_pairs_are_blind_and_a_choice_comes_back_as_chosen_or_rejected(catalog, tmp_path):
     review_export("better", tmp_path / "mary.csv", sample=None, catalog=catalog)
-    rows = fill(tmp_path / "mary.csv", lambda number, row: {"choice": " a " if row["answer_a"].startswith("good") else "B"} if number else {"choice": "TIE", "comment": "hm"})  # fmt: skip
+    rows = fill(
+        tmp_path / "mary.csv",
+        lambda number, row: (
+            {"choice": " a " if row["answer_a"].startswith("good") else "B"}
+            if number
+            else {"choice": "TIE", "comment": "hm"}
+        ),
+    )
     first = Counter(row["answer_a"].split()[0] for row in rows)
     assert len(rows) == 20 and min(first.values()) >= 4, "which answer is A differs from row to row"
     found = review_import(
@@ -297,11 +320,21 @@ def _label_studio(path, folder):
     kinds = {"verdict": "choices", "rating": "rating"}
     for number, task in enumerate(tasks):
         task["annotations"] = [
-            {"completed_by": {"id": 1, "email": who}, "was_cancelled": False, "result": [
-                {"from_name": name, "to_name": "response", "type": kinds.get(name, "textarea"),
-                 "value": {kinds.get(name, "text"): int(text) if name == "rating" else [text]}} for name, text in said.items()]}
+            {
+                "completed_by": {"id": 1, "email": who},
+                "was_cancelled": False,
+                "result": [
+                    {
+                        "from_name": name,
+                        "to_name": "response",
+                        "type": kinds.get(name, "textarea"),
+                        "value": {kinds.get(name, "text"): int(text) if name == "rating" else [text]},
+                    }
+                    for name, text in said.items()
+                ],
+            }
             for who, said in _answers(number)
-        ]  # fmt: skip
+        ]
     path.write_text(json.dumps(tasks))
     return path
 
@@ -394,8 +427,15 @@ def test_gold_rows_have_the_better_answer_first_and_feed_a_catalog(catalog, hous
     review_import(
         tmp_path / "a.csv", tmp_path / "labels.jsonl", of="better", gold=tmp_path / "gold.jsonl", catalog=catalog
     )
-    source = {"use": "jsonl", "path": "gold.jsonl", "kind": "preference", "language": "{language}", "license": "CC0-1.0",
-              "columns": {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}"}, "scores": {"gold": "{gold}"}}  # fmt: skip
+    source = {
+        "use": "jsonl",
+        "path": "gold.jsonl",
+        "kind": "preference",
+        "language": "{language}",
+        "license": "CC0-1.0",
+        "columns": {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}"},
+        "scores": {"gold": "{gold}"},
+    }
     (tmp_path / "catalog.yaml").write_text(
         yaml.safe_dump({"version": 1, "sources": {"people": source}, "datasets": {"gold": {"from": "people"}}})
     )
@@ -409,8 +449,13 @@ def test_gold_rows_have_the_better_answer_first_and_feed_a_catalog(catalog, hous
 
 # ------------------------------------------------------------------------------------------------------------- other forms
 def test_the_labelling_configuration_names_every_text_and_question():
-    row = {"id": "b" * 32, "language": "fa", "prompt": [{"role": "user", "content": "؟"}], "chosen": [{"role": "assistant", "content": "آ"}],
-           "rejected": [{"role": "assistant", "content": "ب"}]}  # fmt: skip
+    row = {
+        "id": "b" * 32,
+        "language": "fa",
+        "prompt": [{"role": "user", "content": "؟"}],
+        "chosen": [{"role": "assistant", "content": "آ"}],
+        "rejected": [{"role": "assistant", "content": "ب"}],
+    }
     sheet = Sheet("x", Kind.PREFERENCE, [entry_of(Kind.PREFERENCE, row, 0)], 'Say "A" & <B>')
     root = ElementTree.fromstring(label_studio_config(sheet))
     names = [one.get("name") for one in root.iter() if one.get("name")]

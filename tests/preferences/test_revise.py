@@ -33,14 +33,24 @@ SUMS = {
 
 @pytest.fixture
 def sums(make, turns):
-    return make(Kind.SFT, [{"language": tag, "group_id": f"sum-{tag}", "messages": turns(f"user: {asked}", f"assistant: {wrong}")}
-                           for tag, (asked, wrong, _) in SUMS.items()])  # fmt: skip
+    return make(
+        Kind.SFT,
+        [
+            {"language": tag, "group_id": f"sum-{tag}", "messages": turns(f"user: {asked}", f"assistant: {wrong}")}
+            for tag, (asked, wrong, _) in SUMS.items()
+        ],
+    )
 
 
 @pytest.fixture
 def golds(make, turns):
-    return make(Kind.SFT, [{"language": tag, "group_id": f"sum-{tag}", "messages": turns(f"user: {asked}", f"assistant: {right}")}
-                           for tag, (asked, _, right) in SUMS.items()])  # fmt: skip
+    return make(
+        Kind.SFT,
+        [
+            {"language": tag, "group_id": f"sum-{tag}", "messages": turns(f"user: {asked}", f"assistant: {right}")}
+            for tag, (asked, _, right) in SUMS.items()
+        ],
+    )
 
 
 def corrects(request):
@@ -65,8 +75,11 @@ def test_first_answer_critique_and_correction_become_a_conversation(sums, golds,
     assert [row["language"] for row in rows] == list(SUMS)
     for row, (asked, wrong, right) in zip(rows, SUMS.values(), strict=True):
         assert [(turn["role"], turn["content"]) for turn in row["messages"]] == [
-            ("user", asked), ("assistant", wrong), ("user", "The sum is wrong."), ("assistant", right),
-        ]  # fmt: skip
+            ("user", asked),
+            ("assistant", wrong),
+            ("user", "The sum is wrong."),
+            ("assistant", right),
+        ]
         assert row["scores"] == {"revise.first": 0, "revise.corrected": 1, "revise.margin": 1}
         assert (
             row["attributes"]["revise.verdict"] == "better"
@@ -77,7 +90,9 @@ def test_first_answer_critique_and_correction_become_a_conversation(sums, golds,
 
 
 @pytest.mark.parametrize("layout", ["self", "inline"])
-def test_other_layouts_ask_for_a_second_look_in_the_language_of_the_row_or_put_a_marker(layout, sums, golds, bench, scripted, gathered):  # fmt: skip
+def test_other_layouts_ask_for_a_second_look_in_the_language_of_the_row_or_put_a_marker(
+    layout, sums, golds, bench, scripted, gathered
+):
     context = bench({"m": scripted(corrects)}, {"golds": [golds]})
     step = Revise(model="m", by="answer", reference="golds", layout=layout)
     rows, _ = made(step, sums, context, gathered)
@@ -107,7 +122,9 @@ def test_a_pair_has_the_correction_over_the_first_answer_and_an_answer_stands_al
 ):
     context = bench({"m": scripted(corrects)}, {"golds": [golds]})
     pairs, _ = made(Revise(model="m", by="answer", reference="golds", into="preference"), sums, context, gathered)
-    assert [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in pairs] == [(right, wrong) for _, wrong, right in SUMS.values()]  # fmt: skip
+    assert [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in pairs] == [
+        (right, wrong) for _, wrong, right in SUMS.values()
+    ]
     alone, _ = made(Revise(model="m", by="answer", reference="golds", into="answer"), sums, context, gathered)
     assert [row["messages"][-1]["content"] for row in alone] == [right for _, _, right in SUMS.values()]
 
@@ -142,7 +159,11 @@ def test_an_answer_in_which_nothing_is_wrong_is_dropped_or_stayed_with_if_it_is_
     step = {"model": "m", "by": "answer", "reference": "golds"}
     assert made(Revise(**step), golds, context, gathered) == ([], [])
     rows, _ = made(Revise(**step, unchanged="keep"), golds, context, gathered)
-    assert [turn["content"] for turn in rows[0]["messages"]][1:] == [SUMS["en"][2], "Please check your answer and correct whatever is wrong in it.", "Nothing is wrong."]  # fmt: skip
+    assert [turn["content"] for turn in rows[0]["messages"]][1:] == [
+        SUMS["en"][2],
+        "Please check your answer and correct whatever is wrong in it.",
+        "Nothing is wrong.",
+    ]
     # To stay with a wrong answer is no virtue.
     assert made(Revise(**step, unchanged="keep"), sums, context, gathered)[0] == []
 
@@ -158,14 +179,26 @@ def test_rounds_end_when_nothing_is_wrong_and_all_turns_are_in_the_row(make, tur
     rows = make(Kind.SFT, [{"language": "sw", "messages": turns("user: Andika barua.", "assistant: draft 0")}])
     model = scripted(drafts)
     found, _ = made(Revise(model="m", by="none", rounds=5), rows, bench({"m": model}), gathered)
-    assert [turn["content"] for turn in found[0]["messages"]] == ["Andika barua.", "draft 0", "0 is rough", "draft 1", "1 is rough", "draft 2"]  # fmt: skip
+    assert [turn["content"] for turn in found[0]["messages"]] == [
+        "Andika barua.",
+        "draft 0",
+        "0 is rough",
+        "draft 1",
+        "1 is rough",
+        "draft 2",
+    ]
     assert found[0]["attributes"]["revise.rounds"] == "2" and len(model.asked) == 5
 
 
 def test_several_critics_and_points_of_view_each_have_their_say_in_the_language_of_the_row(
     sums, bench, scripted, gathered
 ):
-    critics = {name: scripted(lambda request, name=name: {"critique": f"{name}: {request.messages[0][1][-400:]}", "flawed": name == "a"}) for name in "ab"}  # fmt: skip
+    critics = {
+        name: scripted(
+            lambda request, name=name: {"critique": f"{name}: {request.messages[0][1][-400:]}", "flawed": name == "a"}
+        )
+        for name in "ab"
+    }
     critics["m"] = scripted(lambda request: "42")
     step = Revise(model="m", critics=("a", "b"), perspectives=("facts", "Think of children."), by="none")
     _, bad = made(step, sums, bench(critics), gathered)
@@ -177,8 +210,15 @@ def test_several_critics_and_points_of_view_each_have_their_say_in_the_language_
     assert notes.count("a: ") == 2 and "b: " not in notes
 
 
-def test_the_chosen_answer_of_a_pair_can_be_the_correction_and_only_the_critic_sees_it_named_so(make, turns, bench, scripted, gathered):  # fmt: skip
-    row = {"language": "es", "prompt": turns("user: ¿Cuál es el río más largo de España?"), "chosen": turns("assistant: El Tajo."), "rejected": turns("assistant: El Ebro.")}  # fmt: skip
+def test_the_chosen_answer_of_a_pair_can_be_the_correction_and_only_the_critic_sees_it_named_so(
+    make, turns, bench, scripted, gathered
+):
+    row = {
+        "language": "es",
+        "prompt": turns("user: ¿Cuál es el río más largo de España?"),
+        "chosen": turns("assistant: El Tajo."),
+        "rejected": turns("assistant: El Ebro."),
+    }
     model = scripted(lambda request: {"critique": "El Ebro no es el más largo.", "flawed": True})
     rows, _ = made(Revise(model="m", correct="chosen"), make(Kind.PREFERENCE, [row]), bench({"m": model}), gathered)
     assert [turn["content"] for turn in rows[0]["messages"]][1:] == [
@@ -220,7 +260,10 @@ def test_a_judge_is_asked_in_both_orders_and_one_that_always_names_the_first_mak
 
 
 def test_a_judge_that_says_garbage_leaves_the_row_in_quarantine(sums, bench, scripted, gathered):
-    models = {"m": scripted(corrects), "j": scripted(lambda request: "mumble" if "verdict" in str(request.schema) else corrects(request))}  # fmt: skip
+    models = {
+        "m": scripted(corrects),
+        "j": scripted(lambda request: "mumble" if "verdict" in str(request.schema) else corrects(request)),
+    }
     rows, bad = made(Revise(model="m", by="judge", judge="j"), sums, bench(models), gathered)
     assert rows == [] and len(bad) == 5 and bad[0].reason.startswith("no verdict: not what the schema asks for")
 
@@ -250,7 +293,9 @@ class Letters:
         return language in ("en", "zh")
 
 
-def test_nearness_to_a_reference_decides_and_what_the_encoder_does_not_know_is_not_assessed(sums, golds, bench, scripted, gathered):  # fmt: skip
+def test_nearness_to_a_reference_decides_and_what_the_encoder_does_not_know_is_not_assessed(
+    sums, golds, bench, scripted, gathered
+):
     context = bench({"m": scripted(corrects), "e": Letters()}, {"golds": [golds]})
     step = Revise(model="m", by="reference", encoder="e", reference="golds", min_margin=0.001)
     rows, bad = made(step, sums, context, gathered)
@@ -307,7 +352,11 @@ def test_code_addresses_list_numbers_and_names_keep_their_numbers():
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(alphabet=st.sampled_from("ab 1٣४五十+*=<>.。!\n\n-`~:/是不is not"), max_size=80), st.integers(0, 9), st.sampled_from(["en", "zh", "ar", "th"]))  # fmt: skip
+@given(
+    st.text(alphabet=st.sampled_from("ab 1٣४五十+*=<>.。!\n\n-`~:/是不is not"), max_size=80),
+    st.integers(0, 9),
+    st.sampled_from(["en", "zh", "ar", "th"]),
+)
 def test_steps_are_the_text_and_a_fault_is_another_text_with_one_step_changed(text, seed, language):
     steps = steps_of(text, language)
     assert joined(steps) == text
@@ -344,7 +393,11 @@ def test_a_step_that_was_left_out_is_said_to_be_missing_and_comes_back(make, tur
         == "1. Wasser kochen.\n3. Warten.\nMoment, das stimmt nicht.\n2. Tee hinein.\n3. Warten."
     )
     spoken, _ = made(Revise(mode="inject", errors=("drop",)), rows, bench(), gathered)
-    assert [turn["content"] for turn in spoken[0]["messages"]][1:] == ["1. Wasser kochen.\n3. Warten.", "Ein Schritt fehlt: 2. Tee hinein.", "1. Wasser kochen.\n2. Tee hinein.\n3. Warten."]  # fmt: skip
+    assert [turn["content"] for turn in spoken[0]["messages"]][1:] == [
+        "1. Wasser kochen.\n3. Warten.",
+        "Ein Schritt fehlt: 2. Tee hinein.",
+        "1. Wasser kochen.\n2. Tee hinein.\n3. Warten.",
+    ]
 
 
 def test_a_row_into_which_no_error_fits_is_counted_not_failed(make, turns, bench, gathered):
@@ -370,7 +423,10 @@ def test_the_model_may_think_of_the_error_and_nonsense_is_asked_for_again(make, 
         Revise(mode="inject", model="m", errors=("model",), layout="inline"), rows, bench({"m": model}), gathered
     )
     assert not bad and len(tries) == 2 and "1 to 2" in tries[1].messages[-1][1]
-    assert found[0]["messages"][-1]["content"] == "पृथ्वी घूमती है।\nसूर्य पश्चिम में उगता है।\nरुकिए, यह सही नहीं है। दिशा ग़लत है।\nसूर्य पूर्व में उगता है।"  # fmt: skip
+    assert (
+        found[0]["messages"][-1]["content"]
+        == "पृथ्वी घूमती है।\nसूर्य पश्चिम में उगता है।\nरुकिए, यह सही नहीं है। दिशा ग़लत है।\nसूर्य पूर्व में उगता है।"
+    )
     assert found[0]["lineage"]["makers"][-1]["model"] == "m@test"
 
 
@@ -380,7 +436,11 @@ def test_errors_come_from_seed_and_row_alone(make, turns, bench, gathered):
     )
     step = Revise(mode="inject", n=3)
     whole, _ = made(step, rows, bench(seed=4), gathered)
-    apart = [row for place in range(len(rows)) for row in made(step, rows.take([at == place for at in range(len(rows))]), bench(seed=4), gathered)[0]]  # fmt: skip
+    apart = [
+        row
+        for place in range(len(rows))
+        for row in made(step, rows.take([at == place for at in range(len(rows))]), bench(seed=4), gathered)[0]
+    ]
     assert [row["id"] for row in whole] == [row["id"] for row in apart]
     assert [row["id"] for row in whole] != [row["id"] for row in made(step, rows, bench(seed=5), gathered)[0]]
 
@@ -430,11 +490,14 @@ def test_what_a_row_says_stays_inside_its_fence(make, turns, bench, scripted, ga
 
 
 def test_rows_that_cannot_be_revised_and_answers_that_fail_go_to_quarantine(make, turns, bench, scripted, gathered):
-    rows = make(Kind.SFT, [
-        {"language": "en", "messages": turns("user: hello")},
-        {"language": "en", "messages": turns("user: a", "assistant: b")},
-        {"language": "en", "messages": turns("user: c", "assistant: d")},
-    ])  # fmt: skip
+    rows = make(
+        Kind.SFT,
+        [
+            {"language": "en", "messages": turns("user: hello")},
+            {"language": "en", "messages": turns("user: a", "assistant: b")},
+            {"language": "en", "messages": turns("user: c", "assistant: d")},
+        ],
+    )
 
     def answers(request):
         if request.schema is not None:
@@ -479,8 +542,8 @@ def test_mistakes_in_texts_are_told_before_anything_runs():
     )
     told = "\n".join(step.check(Kind.SFT))
     assert "'fcts', did you mean 'facts'" in told or "facts" in told
-    assert "nothing fills '{anser}'" in told and "it must ask for {answer}" in told
-    assert "templates.inject: nothing asks with it" in told and "needs 'reference'" in told
+    assert "unknown placeholder '{anser}'" in told and "it must have {answer}" in told
+    assert "templates.inject: not used" in told and "needs 'reference'" in told
     assert Revise(model="m", by="none", sampling=Sampling(temperature=0.5)).check(Kind.SFT) == []
 
 
@@ -503,18 +566,33 @@ def test_a_build_against_a_server_asks_each_question_once(tmp_path):
         )
 
     with FaultServer(answers) as server:
-        source = {"use": "jsonl", "kind": "sft", "language": "{lang}", "license": "CC0-1.0", "key": "{item}", "columns": {"prompt": "{prompt}", "response": "{response}"}}  # fmt: skip
+        source = {
+            "use": "jsonl",
+            "kind": "sft",
+            "language": "{lang}",
+            "license": "CC0-1.0",
+            "key": "{item}",
+            "columns": {"prompt": "{prompt}", "response": "{response}"},
+        }
         catalog = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/corrector"}},
-            "sources": {"golds": {**source, "path": "golds.jsonl"}, "first": {**source, "path": "first.jsonl", "translation_of": "golds"}},
-            "datasets": {"better": {"from": "first", "steps": [{"revise": {"model": "m", "by": "answer", "reference": "golds"}}]}},
-        }  # fmt: skip
+            "sources": {
+                "golds": {**source, "path": "golds.jsonl"},
+                "first": {**source, "path": "first.jsonl", "translation_of": "golds"},
+            },
+            "datasets": {
+                "better": {"from": "first", "steps": [{"revise": {"model": "m", "by": "answer", "reference": "golds"}}]}
+            },
+        }
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
         built = curate.build(tmp_path / "catalog.yaml")[0]
         assert built.rows == 4 and len(server.calls) == 10 == len(server.asked)
         assert any("1 same (th)" in message for message in built.warnings)
-        found = curate.query("SELECT language, messages[4].content AS said, score(scores, 'revise.margin') AS margin FROM better ORDER BY language", catalog=tmp_path / "catalog.yaml")  # fmt: skip
+        found = curate.query(
+            "SELECT language, messages[4].content AS said, score(scores, 'revise.margin') AS margin FROM better ORDER BY language",
+            catalog=tmp_path / "catalog.yaml",
+        )
         assert found.rows() == [(tag, SUMS[tag][2], 1.0) for tag in sorted(set(SUMS) - {"th"})]
         # Another layout reads the kept answers again.
         catalog["datasets"]["better"]["steps"][0]["revise"]["layout"] = "inline"

@@ -117,8 +117,15 @@ def test_unpaired_answers_are_scored_as_well(bench, make, turns):
 
 
 def test_what_cannot_be_scored_says_why(bench, sft):
-    rows = sft(("en", "user: hi"), ("en", "user: hi", "assistant:  "), ("en", "user: hi", "tool: {}", "assistant: yes"), ("sw", "user: hi", "assistant: ndiyo"),
-               ("en", "user: hi", "assistant: endless"), ("en", "user: hi", "assistant: " + "x" * 200), ("en", "user: hi", "assistant: good"))  # fmt: skip
+    rows = sft(
+        ("en", "user: hi"),
+        ("en", "user: hi", "assistant:  "),
+        ("en", "user: hi", "tool: {}", "assistant: yes"),
+        ("sw", "user: hi", "assistant: ndiyo"),
+        ("en", "user: hi", "assistant: endless"),
+        ("en", "user: hi", "assistant: " + "x" * 200),
+        ("en", "user: hi", "assistant: good"),
+    )
     context = bench({"rm": Lengths("en")})
     frame = Reward(model="rm", max_chars=100).score(rows, context, None)
     assert frame["unassessed"].to_list() == [
@@ -176,9 +183,9 @@ def test_what_does_not_fit_is_refused(bench, sft):
     assert Reward(model="rm", min_margin=1.0).check(Kind.SFT) and not Reward(model="rm", min_margin=1.0).check(
         Kind.PREFERENCE
     )
-    with pytest.raises(StepError, match="'mt' is no reward model"):
+    with pytest.raises(StepError, match="'mt' is not a reward model"):
         Reward(model="mt").score(sft(("en", "user: a", "assistant: b")), bench({"mt": Upper()}), None)
-    with pytest.raises(StepError, match="'rm' is no translator of sentences"):
+    with pytest.raises(StepError, match="'rm' is not a translator"):
         Reward(model="rm", translator="rm", translate_to="en").score(
             sft(("de", "user: a", "assistant: b")), bench({"rm": Lengths()}), None
         )
@@ -193,9 +200,20 @@ def test_no_rows_have_no_scores(bench, make):
 # ------------------------------------------------------------------------------------------------------------- whole build
 def catalog_with(folder: Path, model: Path) -> Path:
     lines = [("hello", "good cat", "en"), ("hello", "bad", "en"), ("नमस्ते", "水", "hi"), ("नमस्ते", "سلام", "hi")]
-    (folder / "samples.jsonl").write_text("".join(json.dumps(
-        {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}], "language": language}, ensure_ascii=False) + "\n"
-        for prompt, text, language in lines), "utf-8")  # fmt: skip
+    (folder / "samples.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}],
+                    "language": language,
+                },
+                ensure_ascii=False,
+            )
+            + "\n"
+            for prompt, text, language in lines
+        ),
+        "utf-8",
+    )
     catalog = {
         "version": 1,
         "models": {"rm": {"use": "reward", "model": str(model), "device": "cpu", "languages": ["en", "hi"]}},

@@ -31,8 +31,10 @@ def vote(bench, make, turns, tmp_path):
     number = iter(range(100_000))
 
     def run(rows, step=None, *, cut=1_000, context=None, tables=None, **params):
-        full = [{"messages": turns(f"user: {prompt}", f"assistant: {answer}"), "language": language, **more}
-                for prompt, answer, language, more in rows]  # fmt: skip
+        full = [
+            {"messages": turns(f"user: {prompt}", f"assistant: {answer}"), "language": language, **more}
+            for prompt, answer, language, more in rows
+        ]
         whole = make(Kind.SFT, full)
         shards = [Rows(Kind.SFT, whole.table.slice(start, cut)) for start in range(0, max(1, len(whole)), cut)]
         context = context or bench(rows=tables or {})
@@ -46,8 +48,16 @@ def row(prompt, answer, language="en", **more):
 
 
 def test_each_row_has_the_share_of_its_answer(vote):
-    told = vote([row("six by three?", "The answer is 18."), row("six by three?", "= 18"), row("six by three?", "I say 12"), row("six by three?", "no idea"),
-                 row("two by two?", "4"), row("two by two?", "Four: 4.0")])  # fmt: skip
+    told = vote(
+        [
+            row("six by three?", "The answer is 18."),
+            row("six by three?", "= 18"),
+            row("six by three?", "I say 12"),
+            row("six by three?", "no idea"),
+            row("two by two?", "4"),
+            row("two by two?", "Four: 4.0"),
+        ]
+    )
     assert [one["score"] for one in told] == [2 / 3, 2 / 3, 1 / 3, None, 1.0, 1.0]
     assert [one["answer"] for one in told] == ["18", "18", "12", None, "4", "4"]
     assert {one["agreement"] for one in told[:4]} == {2 / 3} and {one["margin"] for one in told[:4]} == {1 / 3}
@@ -57,8 +67,13 @@ def test_each_row_has_the_share_of_its_answer(vote):
 
 
 def test_one_prompt_in_two_languages_is_two_prompts_unless_items_vote_together(vote):
-    rows = [row("?", "18", "en", group_id="a"), row("?", "answer: 18", "en", group_id="a"), row("？", "十八", "zh", group_id="a"),
-            row("؟", "الجواب: ١٩", "ar", group_id="a"), row("?", "7", "en", group_id="b")]  # fmt: skip
+    rows = [
+        row("?", "18", "en", group_id="a"),
+        row("?", "answer: 18", "en", group_id="a"),
+        row("？", "十八", "zh", group_id="a"),
+        row("؟", "الجواب: ١٩", "ar", group_id="a"),
+        row("?", "7", "en", group_id="b"),
+    ]
     alone = vote(rows, min_votes=1)
     assert [one["score"] for one in alone] == [2 / 3, 2 / 3, 1.0, 1.0, 1 / 3]
     together = vote(rows, across="group", min_votes=1)
@@ -114,8 +129,13 @@ def test_right_answers_come_from_an_attribute_or_from_other_rows(vote, make, tur
     )
     assert [one["correct"] for one in told] == [1.0, 0.0, None]
     assert [one["reason"] for one in told] == [None, "wrong answer", "no answer"]
-    gold = make(Kind.SFT, [{"messages": turns("user: ?", "assistant: Answer: 18"), "language": "en", "group_id": "i"},
-                           {"messages": turns("user: ？", "assistant: 答案是19。"), "language": "zh", "group_id": "i"}])  # fmt: skip
+    gold = make(
+        Kind.SFT,
+        [
+            {"messages": turns("user: ?", "assistant: Answer: 18"), "language": "en", "group_id": "i"},
+            {"messages": turns("user: ？", "assistant: 答案是19。"), "language": "zh", "group_id": "i"},
+        ],
+    )
     rows = [
         row("?", "18", "en", group_id="i"),
         row("？", "18", "zh", group_id="i"),
@@ -135,8 +155,15 @@ def test_what_is_missing_is_told(vote, bench):
     assert any("no row has an attribute 'solution'" in said for said in context.warnings)
 
 
-@pytest.mark.parametrize(("params", "said"), [
-    ({"field": "value"}, "answer: json"), ({"count": "languages"}, "across: group"), ({"wrong": "drop"}, "gold"), ({"min_agreement": 1.5}, "less than or equal")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"field": "value"}, "answer: json"),
+        ({"count": "languages"}, "across: group"),
+        ({"wrong": "drop"}, "gold"),
+        ({"min_agreement": 1.5}, "less than or equal"),
+    ],
+)
 def test_parameters_that_do_not_fit_together_are_refused(params, said):
     with pytest.raises(ValueError, match=said):
         SelfConsistency(**params)
@@ -219,10 +246,19 @@ def test_the_shares_of_a_prompts_answers_add_up_to_one_with_any_weights(vote):
 
 # ------------------------------------------------------------------------------------------------------------- whole build
 def test_a_catalog_with_votes_builds_and_the_dropped_can_be_asked_for(tmp_path):
-    samples = [("Was ist 3 mal 6?", "de", ["Antwort: 18", "Das ist 18.", "Es sind 9."]), ("3かける6は？", "ja", ["答えは１８です。", "十八", "答え：12"]),
-               ("2 + 2?", "en", ["4", "5", "6"])]  # fmt: skip
-    lines = [{"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}], "language": language}
-             for prompt, language, texts in samples for text in texts]  # fmt: skip
+    samples = [
+        ("Was ist 3 mal 6?", "de", ["Antwort: 18", "Das ist 18.", "Es sind 9."]),
+        ("3かける6は？", "ja", ["答えは１８です。", "十八", "答え：12"]),
+        ("2 + 2?", "en", ["4", "5", "6"]),
+    ]
+    lines = [
+        {
+            "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}],
+            "language": language,
+        }
+        for prompt, language, texts in samples
+        for text in texts
+    ]
     (tmp_path / "samples.jsonl").write_text(
         "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8"
     )
@@ -242,9 +278,17 @@ def test_a_catalog_with_votes_builds_and_the_dropped_can_be_asked_for(tmp_path):
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True), "utf-8")
     [built] = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 6
-    kept = curate.query("SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes, 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
-                        catalog=tmp_path / "catalog.yaml")  # fmt: skip
+    kept = curate.query(
+        "SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes, 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
+        catalog=tmp_path / "catalog.yaml",
+    )
     assert [(language, round(share, 3), answer) for language, share, answer in kept.rows()] == [
-        ("de", 0.333, "9"), ("de", 0.667, "18"), ("de", 0.667, "18"), ("ja", 0.333, "12"), ("ja", 0.667, "18"), ("ja", 0.667, "18")]  # fmt: skip
+        ("de", 0.333, "9"),
+        ("de", 0.667, "18"),
+        ("de", 0.667, "18"),
+        ("ja", 0.333, "12"),
+        ("ja", 0.667, "18"),
+        ("ja", 0.667, "18"),
+    ]
     left = curate.query("SELECT reason, count(*) FROM voted.rejected GROUP BY 1", catalog=tmp_path / "catalog.yaml")
     assert left.rows() == [("self_consistency: low agreement", 3)] or left.rows() == [("low agreement", 3)]

@@ -162,7 +162,11 @@ def test_han_numerals_say_what_digits_say(value):
     assert answer(f"答案是{said(value)}。", "zh") == str(value)
 
 
-@given(st.text(max_size=300), st.sampled_from(["en", "zh", "ar", "th", "und"]), st.sampled_from(["number", "option", "boxed", "text", "json"]))  # fmt: skip
+@given(
+    st.text(max_size=300),
+    st.sampled_from(["en", "zh", "ar", "th", "und"]),
+    st.sampled_from(["number", "option", "boxed", "text", "json"]),
+)
 def test_no_text_is_too_strange(text, language, form):
     found = Reader(form).find(text, language, text)
     assert found is None or (found.answer and isinstance(found.answer, str))

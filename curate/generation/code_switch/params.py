@@ -22,82 +22,82 @@ _INPUTS = {Kind.PARALLEL: ("source",), Kind.DOCUMENT: ("text",)}
 
 
 class CodeSwitchParams(RowStep):
-    """Makes code-switched rows by a word table, or by the same rows in other languages."""
+    """Parameters of ``code_switch``."""
 
     tag: ClassVar[str] = "code_switch"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 4
     summary: ClassVar[str] = (
-        "code-switched rows: words, phrases or sentences replaced by their translations, by ratio and seed"
+        "code-switched rows: words, phrases or sentences replaced by translations from a word table"
     )
     batch: ClassVar[int] = 65_536
 
     to: LanguageTag | tuple[LanguageTag, ...] | dict[LanguageTag, Annotated[float, Field(gt=0)]]
-    """The language to switch to, or several, from which one is drawn for each row: evenly, or by the weights of a mapping."""
+    """The language to switch to, or several. One is drawn for each row: evenly, or by the weights of a mapping."""
     table: RowsName | None = None
-    """Parallel rows to take translations from (a dictionary, what ``lexicon`` made; sentence pairs for ``level: sentence``), in
-    either direction."""
+    """Parallel rows with the translations, in either direction: a dictionary, the output of ``lexicon``, or sentence pairs
+    for ``level: sentence``."""
     siblings: RowsName | None = None
-    """``level: sentence``: rows of the same kind among which the translations of a row are found by ``group_id``."""
+    """For ``level: sentence``: rows of the same kind that have the translation of a row under the same ``group_id``."""
     level: Literal["word", "phrase", "sentence"] = "word"
-    """What is switched: single entries of the table, runs of neighbouring entries, or whole sentences."""
+    """The unit that is switched: single table entries, runs of neighbouring entries, or whole sentences."""
     ratio: Share | tuple[Share, Share] = 0.3
-    """Which share of what can be switched is; a pair is a range from which each row draws."""
+    """The share of switchable units to switch. A pair is a range; each row draws its share from it."""
     of: Literal["switchable", "words"] = "switchable"
-    """What ``ratio`` is a share of: what could be switched, or all words (as far as they can be). At the sentence level: sentences."""
+    """What ``ratio`` is a share of: switchable words only, or all words. With ``level: sentence``: sentences."""
     least: Annotated[int, Field(ge=0)] = 1
-    """In each row at least so much is switched, if it can be."""
+    """Minimum number of switches per row, where possible."""
     longest: Annotated[int, Field(ge=2)] = 4
-    """``level: phrase``: at most so many neighbours are switched together."""
+    """For ``level: phrase``: maximum number of neighbouring entries switched together."""
     fields: tuple[Annotated[str, Field(min_length=1)], ...] | Literal["input", "all"] = "input"
-    """The fields to switch: by name, ``input`` (the prompt, the source side, a document's text) or ``all``."""
+    """The fields to switch: names, ``input`` (the prompt, the source side, a document's text) or ``all``."""
     matrix: LanguageTag | None = None
-    """The language that is switched from; by default each row's own."""
+    """The matrix language, which is switched from; by default each row's own language."""
     others: Literal["drop", "keep", "switch"] = "drop"
-    """What becomes of rows whose language is not ``matrix``: they are left out, stay as they are, or are switched as if it were
-    (a prompt in the matrix language whose answer is in another)."""
+    """What to do with rows whose language is not ``matrix``: drop them, keep them unchanged, or switch them as if they were in
+    it (a prompt in the matrix language whose answer is in another)."""
     each: bool = False
-    """Whether every row is made once for each language of ``to``, in place of a draw."""
+    """Whether to make one row for each language of ``to`` instead of drawing one language per row."""
     mix: bool = False
-    """Whether the language is drawn for each word anew, so that one row may mix several."""
+    """Whether to draw a language for each word, so that one row may mix several."""
     variants: Annotated[int, Field(ge=1, le=1000)] = 1
-    """So many rows are made of each, by different draws; equal ones come once."""
+    """Number of rows made from each row, by different draws; equal ones are made once."""
     choice: Literal["best", "sample"] = "best"
-    """Which of several translations is taken: the one with the best score (of equals the table's first), or one drawn by score."""
+    """Which of several translations to use: the one with the best score (of equals the first in the table), or one drawn by score."""
     score: str | None = None
-    """Name of the table's score; by default ``lexicon`` where it has one, else all entries are equal."""
+    """Name of the table's score; by default ``lexicon``. Without that score all entries are equal."""
     min_score: Annotated[float, Field(ge=0)] = 0.0
-    """Entries with a lower score are not used; without a score an entry has 1."""
+    """Minimum score of an entry; an entry without a score counts as 1."""
     same_script: bool = True
-    """Whether only translations count that have a letter of their language's script; dictionaries hold others."""
+    """Whether a translation must have at least one letter of its language's script (dictionaries hold others too)."""
     never: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Words that are left alone, such as ``the``."""
+    """Words that are never switched, such as ``the``."""
     names: bool = False
-    """Whether words that look like names may be switched: with a capital in mid-sentence (in languages that write nouns small),
-    or capitals inside. Scripts without capitals show no names."""
+    """Whether to switch words that look like names: words with a capital in mid-sentence (except in languages that
+    capitalise nouns) or with capitals inside. In scripts without capitals names are not detected."""
     protect: tuple[Protectable, ...] = PROTECTABLE
-    """What is never touched, nor anything inside."""
+    """Spans that are never changed."""
     capitals: bool = True
-    """Whether capitals are carried over to the translation, where its script has them."""
+    """Whether to carry capitals over to the translation, where its script has them."""
     whitespace: bool | None = None
-    """Whether a blank parts words of spaced scripts from letters of unspaced ones; by default in Thai, Lao, Khmer, Burmese and the
-    like, which set foreign words off, and not in Chinese and Japanese. Words that would run together are always parted."""
+    """Whether to put a space between words of spaced scripts and letters of unspaced ones. By default yes in Thai, Lao, Khmer,
+    Burmese and the like, and no in Chinese and Japanese. Words that would run together always get a space."""
     isolates: bool = False
-    """Whether a word of the other writing direction is put between isolating marks (U+2068, U+2069), for display; the order of the
-    letters is the logical one either way."""
+    """Whether to put words of the other writing direction between isolating marks (U+2068, U+2069) for display. The letters are
+    in logical order in either case."""
     unswitched: Literal["drop", "keep", "quarantine"] = "drop"
-    """What becomes of rows in which nothing could be switched: they are left out and counted in a warning, stay as they are
-    (without scores of this step), or are kept apart as failures."""
+    """What to do with rows in which nothing could be switched: drop them (counted in a warning), keep them unchanged and
+    without scores of this step, or quarantine them."""
     keep_original: bool = False
-    """Whether the rows themselves go on too."""
+    """Whether to keep the original rows too."""
     record: bool = False
-    """Whether the attribute ``code_switch.switched`` says what was switched: a JSON list of
-    ``[field, turn, start, from, to]``, the start in code points of the new text."""
+    """Whether to list the switches in the attribute ``code_switch.switched``, a JSON list of ``[field, turn, start, from, to]``
+    with the start in code points of the new text."""
     restore: bool = False
-    """Whether pairs for learning the way back are made in place of rows, one for each switched text: parallel rows (switched →
-    original), or, with ``instruction``, conversations that ask for it."""
+    """Whether to make pairs for learning the reverse direction instead of switched rows, one for each switched text: parallel
+    rows (switched → original), or conversations if ``instruction`` is set."""
     instruction: str | None = None
-    """``restore``: the user's turn, with ``{text}`` where the switched text goes; the original is the answer."""
+    """For ``restore``: the user turn, with ``{text}`` for the switched text. The original text is the answer."""
 
     @model_validator(mode="after")
     def _fitting(self) -> CodeSwitchParams:
@@ -108,20 +108,20 @@ class CodeSwitchParams(RowStep):
             raise wrong("'to' names no language")
         if self.table is None and (self.level != "sentence" or self.siblings is None):
             raise wrong(
-                "give 'table', parallel rows to take translations from"
+                "'table' is missing: parallel rows to take translations from"
                 + (" (or 'siblings')" if self.level == "sentence" else "")
             )
         if self.siblings is not None and self.level != "sentence":
             raise wrong("'siblings' is for 'level: sentence'")
         if self.instruction is not None:
             if not self.restore:
-                raise wrong("'instruction' is for 'restore: true'")
+                raise wrong("'instruction' needs 'restore: true'")
             if own_prompt("instruction", self.instruction).holes != {"text"}:
-                raise wrong("'instruction' must have {text}, where the switched text goes, and no other hole")
+                raise wrong("'instruction' must have {text}, where the switched text goes, and no other placeholder")
         if isinstance(self.ratio, tuple) and self.ratio[0] > self.ratio[1]:
-            raise wrong("'ratio' is a range: the lower share first")
+            raise wrong("'ratio' is a range: the lower share comes first")
         if self.restore and (self.keep_original or self.unswitched == "keep" or self.others == "keep"):
-            raise wrong("'restore: true' makes pairs, among which rows that stay as they are have no place")
+            raise wrong("'restore: true' makes pairs; it cannot keep unchanged rows too")
         return self
 
     @property

@@ -140,8 +140,16 @@ Switch = tuple[int, str, str]
 """Where it begins in the new text, what was there, what is there now."""
 
 
-def rewrite(text: str, elements: Sequence[Element], chosen: Mapping[int, tuple[int, str]], matrix: str, to: Sequence[str],
-            style: Style, *, sentences: bool = False) -> tuple[str, list[Switch], Mixture]:  # fmt: skip
+def rewrite(
+    text: str,
+    elements: Sequence[Element],
+    chosen: Mapping[int, tuple[int, str]],
+    matrix: str,
+    to: Sequence[str],
+    style: Style,
+    *,
+    sentences: bool = False,
+) -> tuple[str, list[Switch], Mixture]:
     """The text with the chosen elements (place → language and translation) switched, the switches, and the mixture.
 
     Everything between the elements stays as it is; a blank is put in only where two words would otherwise run together.

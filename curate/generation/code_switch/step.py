@@ -1,8 +1,8 @@
-"""``code_switch``: rows whose input mixes languages: words, phrases or sentences give way to their translations, so many as asked.
+"""``code_switch``: replaces words, phrases or sentences of a row by their translations, up to a given ratio.
 
-The language of a row is that of its answer: where the answer is switched, that of most of its words. What was mixed, and how
-much, is told by scores and attributes. Word
-forms are not adapted to the sentence around them (no agreement, no articles): that is what a word table can do.
+The language of a row is that of its answer: where the answer is switched, that of most of its words. Scores and attributes
+say what was mixed and how much. Word forms are not adapted to the sentence (no agreement, no articles): a word table
+has no such information.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _SLICE = 2_048
 
 
 class CodeSwitch(CodeSwitchParams):
-    """Makes code-switched rows by a word table, or by the same rows in other languages."""
+    """Makes code-switched rows from a word table, or from the same rows in other languages."""
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
-        """The switched rows, in the order of the rows (variants and languages of one row together).
+        """Yields the switched rows in the order of the input (variants and languages of one row together).
 
         Raises:
-            StepError: the table's rows are of another kind, or lack the score that is asked for.
+            StepError: the table's rows are of the wrong kind, or lack the requested score.
         """
-        from curate.generation.code_switch.worker import Work
+        from curate.generation.code_switch.worker import CodeSwitchBatch
 
-        work = Work(self, rows, context)
+        work = CodeSwitchBatch(self, rows, context)
         for start in range(0, len(rows), _SLICE):
             yield from work.slice(start, min(start + _SLICE, len(rows)))
             context.tick(min(_SLICE, len(rows) - start))

@@ -44,8 +44,17 @@ def _digest(context: Context, name: str) -> str:
     return known[name]
 
 
-def load_tables(context: Context, name: str, matrices: Iterable[str], to: Sequence[str], *, score: str | None, min_score: float,
-                same_script: bool, whole: bool) -> Mapping[str, Table]:  # fmt: skip
+def load_tables(
+    context: Context,
+    name: str,
+    matrices: Iterable[str],
+    to: Sequence[str],
+    *,
+    score: str | None,
+    min_score: float,
+    same_script: bool,
+    whole: bool,
+) -> Mapping[str, Table]:
     """For each matrix language the table of what its words are in the languages ``to``.
 
     Entries count in both directions. Weights are the score of that name; by default ``lexicon`` (turned round:
@@ -64,8 +73,16 @@ def load_tables(context: Context, name: str, matrices: Iterable[str], to: Sequen
     return _KEPT[key]
 
 
-def _read(context: Context, name: str, matrices: tuple[str, ...], to: Sequence[str], score: str | None, min_score: float,
-          same_script: bool, whole: bool) -> dict[str, Table]:  # fmt: skip
+def _read(
+    context: Context,
+    name: str,
+    matrices: tuple[str, ...],
+    to: Sequence[str],
+    score: str | None,
+    min_score: float,
+    same_script: bool,
+    whole: bool,
+) -> dict[str, Table]:
     tables = {matrix: Table(matrix, to, whole=whole) for matrix in matrices}
     number = {language: place for place, language in enumerate(to)}
     scored = rows_seen = 0

@@ -15,7 +15,7 @@ from curate.generation.code_switch.candidates import Element, Entry, Table, can,
 from curate.generation.code_switch.params import CodeSwitchParams
 from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose, how_many, pick, rewrite
 from curate.generation.code_switch.tables import Siblings, beside, load_tables
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows, random_numbers
+from curate.generation.common.derived_rows import derive_rows, failed, random_numbers, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.rows import Kind, payload
 from curate.rows.fields import answer_field, field_place
@@ -56,7 +56,7 @@ class _Made:
     parents: tuple[str, ...]
 
 
-class Work:
+class CodeSwitchBatch:
     """A batch of rows being switched."""
 
     def __init__(self, step: CodeSwitchParams, rows: Rows, context: Context) -> None:
@@ -76,8 +76,16 @@ class Work:
         self.tables: Mapping[str, Table] = {}
         present = {tag for tags in self.matrices for tag in tags if step.matrix is None or tag == step.matrix}
         if step.table is not None and present:
-            self.tables = load_tables(context, step.table, present, self.to, score=step.score, min_score=step.min_score,
-                                      same_script=step.same_script, whole=self.sentences)  # fmt: skip
+            self.tables = load_tables(
+                context,
+                step.table,
+                present,
+                self.to,
+                score=step.score,
+                min_score=step.min_score,
+                same_script=step.same_script,
+                whole=self.sentences,
+            )
         self.siblings: Siblings | None = None
         if step.siblings is not None and present:
             self.siblings = Siblings(context, step.siblings, rows, self.fields, self.to)
@@ -148,7 +156,7 @@ class Work:
             elif step.unswitched == "keep" and not step.keep_original:
                 kept.append(place)
         if kept:
-            yield as_they_are(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
+            yield unchanged_rows(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
         table = self._restoring(made) if step.restore else self._switched(made)
         yield NewRows(table, tuple(bad))
 
@@ -325,8 +333,17 @@ class Work:
             self._language(tag, one, [values[turn.column][at] for turn in one[1]])
             for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
         ]
-        return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, scores=[one for one, _ in told],
-                        attributes=[one for _, one in told], more_parents=[one.parents for _, _, one in made])  # fmt: skip
+        return derive_rows(
+            kind,
+            self.rows,
+            places,
+            values,
+            languages,
+            step=self.step.tag,
+            scores=[one for one, _ in told],
+            attributes=[one for _, one in told],
+            more_parents=[one.parents for _, _, one in made],
+        )
 
     def _language(self, tag: str, made: tuple[int, list[_Turn], _Made], columns: Sequence[Any]) -> str:
         """The language of a row: that of most words of its answer, if the answer was switched; a tie is the old one's.
@@ -369,8 +386,18 @@ class Work:
                     values["source_language"].append(languages[-1])
                     values["source"].append(text)
                     values["target"].append(turn.text)
-        return new_rows(kind, self.rows, places, values, languages, step=self.step.tag, prompt_hash=prompt.hash if prompt else "",
-                        scores=[one for one, _ in told], attributes=[one for _, one in told], more_parents=parents)  # fmt: skip
+        return derive_rows(
+            kind,
+            self.rows,
+            places,
+            values,
+            languages,
+            step=self.step.tag,
+            prompt_hash=prompt.hash if prompt else "",
+            scores=[one for one, _ in told],
+            attributes=[one for _, one in told],
+            more_parents=parents,
+        )
 
 
 def _fenced(text: str, what: Collection[str]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What a row asks and what it answers, as turns: the same for every kind of conversation."""
+"""Questions and answers of a row as turns, the same for every kind of conversation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.generation.common.prompts import disarm
-from curate.generation.common.requests import Broken
+from curate.generation.common.requests import InvalidResponse
 from curate.rows import Kind
 from curate.steps import Rows
 
@@ -25,11 +25,11 @@ class Open:
     turns: tuple[Turn, ...]
     """Up to the last user turn."""
     begun: str = ""
-    """The beginning of the answer, where the prompt itself gives one."""
+    """The beginning of the answer, if the prompt has one."""
 
     @property
     def last(self) -> str:
-        """What is asked."""
+        """The text of the last user turn."""
         return self.turns[-1]["content"]
 
     @property
@@ -43,10 +43,10 @@ class Open:
 
 
 def open_conversation(kind: Kind, turns: Sequence[Turn]) -> Open:
-    """The conversation, its last answer taken off.
+    """The conversation without its last answer.
 
     Raises:
-        ValueError: nothing is asked, or by a turn that cannot be asked again; the message says which.
+        ValueError: there is no user turn to answer, or one that cannot be asked again; the message says which.
     """
     left = [dict(turn) for turn in turns]
     begun = ""
@@ -65,18 +65,18 @@ def open_conversation(kind: Kind, turns: Sequence[Turn]) -> Open:
 
 
 def question_and_answer(rows: Rows) -> list[tuple[str, str] | None]:
-    """The last user turn and its answer, for each row; None where there is not both. Thumbs-down answers are none."""
+    """The last user turn and its answer of each row; None where one is missing. Answers labelled as bad count as missing."""
     if rows.kind not in (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED):
         return [None] * len(rows)
     prompts = rows.table[PROMPT_COLUMN[rows.kind]].to_pylist()
     answers: list[Any] = rows.table[ANSWER_COLUMN[rows.kind]].to_pylist() if rows.kind in ANSWER_COLUMN else prompts
     good = rows.table["label"].to_pylist() if rows.kind is Kind.UNPAIRED else [True] * len(rows)
-    found: list[tuple[str, str] | None] = []
-    for prompt, answer, is_good in zip(prompts, answers, good, strict=True):
-        asked = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
-        said = answer[-1]["content"] if answer and answer[-1]["role"] == "assistant" else ""
-        found.append((asked, said) if is_good and asked.strip() and said.strip() else None)
-    return found
+    pairs: list[tuple[str, str] | None] = []
+    for prompt, turns, is_good in zip(prompts, answers, good, strict=True):
+        question = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
+        answer = turns[-1]["content"] if turns and turns[-1]["role"] == "assistant" else ""
+        pairs.append((question, answer) if is_good and question.strip() and answer.strip() else None)
+    return pairs
 
 
 def last_prompts(rows: Rows) -> list[str]:
@@ -92,19 +92,19 @@ def last_prompts(rows: Rows) -> list[str]:
 
 
 def split_reasoning(text: str, tags: tuple[str, str]) -> tuple[str, str]:
-    """What was thought aloud at the start of an answer, and the answer.
+    """The reasoning at the start of an answer, and the answer.
 
-    A chat template may have opened the thoughts already: then only the closing tag is there.
+    The chat template may already have opened the reasoning: then there is only the closing tag.
 
     Raises:
-        Broken: the thoughts have no end, so there is no answer.
+        InvalidResponse: the reasoning has no end, so there is no answer.
     """
     opening, closing = tags
-    found = re.match(rf"\s*(?:{re.escape(opening)})", text)
-    rest = text[found.end() :] if found else text
+    opened = re.match(rf"\s*(?:{re.escape(opening)})", text)
+    rest = text[opened.end() :] if opened else text
     thoughts, closed, answer = rest.partition(closing)
-    if closed and (found or opening not in thoughts):
+    if closed and (opened or opening not in thoughts):
         return thoughts.strip(), answer.lstrip("\r\n ")
-    if found:
-        raise Broken(f"it ends before its thoughts do: there is no {closing}, and no answer after it")
+    if opened:
+        raise InvalidResponse(f"it ends before its thoughts do: there is no {closing}, and no answer after it")
     return "", text

@@ -1,7 +1,7 @@
-"""A made row is its parent's item in a new form: it inherits group and provenance, names its parent, and says who made it.
+"""Makes rows that are derived from other rows, with their lineage.
 
-Steps give payloads and the place of the parent; the columns every row has (``group_id``, ``lineage`` …) come from here,
-so that no step can forget one.
+A derived row is its parent's item in a new form: it inherits group and provenance, names its parent and its maker. Steps give
+payloads and the place of the parent; the columns that every row has (``group_id``, ``lineage`` …) are filled here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from curate.steps import BadRow, Rows
 RAW_LENGTH = 2_000
 
 
-def new_rows(
+def derive_rows(
     kind: Kind,
     parents: Rows,
     places: Sequence[int],
@@ -44,22 +44,22 @@ def new_rows(
 
     Args:
         places: for each new row the place of its first parent in ``parents``.
-        values: payload column → one value a row; messages are lists of ``{"role", "content"}``.
+        values: payload column → one value per row; messages are lists of ``{"role", "content"}``.
         language: the language of each new row's answer.
         step: the step's tag.
-        model: who made it (``name@revision``), for all or for each; empty if no model had a hand in it.
+        model: the model that made it (``name@revision``), for all or for each; empty if none did.
         prompt_hash: digest of the prompt template, for all or for each.
         more_parents: ids of further rows that went into each new one.
-        group_id: where a new row is a new item; by default it is its parent's item.
-        scores: names are put under the step's name (``cmi`` → ``code_switch.cmi``, ``score`` → ``code_switch``).
-        attributes: names likewise.
-        inherit: whether the parent's attributes stay. Its scores never do: they were given to another text.
+        group_id: for new rows that are new items; by default a new row belongs to its parent's item.
+        scores: names get the step's name in front (``cmi`` → ``code_switch.cmi``, ``score`` → ``code_switch``).
+        attributes: the same.
+        inherit: whether to keep the parent's attributes. Its scores are never kept: they are about another text.
         licenses: of each new row, where it is not the first parent's alone (see :func:`all_licenses`).
     """
     count = len(places)
-    for name, given in {**values, "language": language}.items():
-        if len(given) != count:
-            raise ValueError(f"{step}: {len(given)} values of '{name}' for {count} rows")
+    for name, column in {**values, "language": language}.items():
+        if len(column) != count:
+            raise ValueError(f"{step}: {len(column)} values of '{name}' for {count} rows")
     index = pa.array(list(places), pa.int64())
     above = parents.table.select(["id", "group_id", "attributes", "lineage"]).take(index)
     ids = above["id"].to_pylist()
@@ -73,33 +73,33 @@ def new_rows(
         lineage.append({**new, "license": licenses[place]} if licenses else new)
     kept = above["attributes"].to_pylist() if inherit else [[] for _ in range(count)]
     named = [_named(step, one) for one in attributes] if attributes else [[] for _ in range(count)]
-    whole = schema(kind)
+    fields = schema(kind)
     arrays = {name: pa.array(list(values[name]), dtype) for name, dtype in payload(kind).items()}
     arrays["language"] = pa.array(list(language), pa.string())
     arrays["group_id"] = (
         pa.array(list(group_id), pa.string()) if group_id is not None else above["group_id"].combine_chunks()
     )
     arrays["scores"] = pa.array(
-        [_named(step, one) for one in scores] if scores else [[] for _ in range(count)], whole.field("scores").type
+        [_named(step, one) for one in scores] if scores else [[] for _ in range(count)], fields.field("scores").type
     )
     arrays["attributes"] = pa.array(
-        [_merged(old, new) for old, new in zip(kept, named, strict=True)], whole.field("attributes").type
+        [_merged(old, new) for old, new in zip(kept, named, strict=True)], fields.field("attributes").type
     )
     arrays["lineage"] = pa.array(lineage, LINEAGE)
-    target = pa.schema([field for field in whole if field.name != "id"])
+    target = pa.schema([field for field in fields if field.name != "id"])
     return pa.Table.from_arrays([arrays[name] for name in target.names], schema=target)
 
 
-def all_licenses(*given: str) -> str:
-    """The licence of what was made of several things: an SPDX expression that asks for all of theirs."""
-    if len(set(given)) == 1 and " OR " in given[0].upper():
-        return given[0]
-    return " AND ".join(dict.fromkeys(part for one in given for part in _all_of(one)))
+def all_licenses(*licenses: str) -> str:
+    """The licence of a work derived from several: an SPDX expression that requires all of theirs."""
+    if len(set(licenses)) == 1 and " OR " in licenses[0].upper():
+        return licenses[0]
+    return " AND ".join(dict.fromkeys(part for one in licenses for part in _all_of(one)))
 
 
 @lru_cache(4096)
 def _all_of(expression: str) -> tuple[str, ...]:
-    """The parts of an expression that all hold; a choice (``OR``) is one part and stands in brackets."""
+    """The parts of an expression that all apply; a choice (``OR``) is one part, in brackets."""
     pieces, depth = [""], 0
     for word in re.split(r"([()]|\s+)", expression.strip()):
         depth += {"(": 1, ")": -1}.get(word, 0)
@@ -114,23 +114,23 @@ def _all_of(expression: str) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in pieces) if depth == 0 and all(map(str.strip, pieces)) else (expression,)
 
 
-def as_they_are(rows: Rows) -> pa.Table:
-    """The rows themselves, to go on beside what was made of them."""
+def unchanged_rows(rows: Rows) -> pa.Table:
+    """The original rows, to keep beside those derived from them."""
     return rows.table.drop_columns(["id"])
 
 
 def failed(rows: Rows, place: int, reason: str, raw: str = "") -> BadRow:
-    """A row that nothing could be made of, with the raw answer it failed by."""
+    """A row that could not be made, with the raw answer."""
     return BadRow(str(rows.ids[place]), reason, raw[:RAW_LENGTH])
 
 
 def hash_of(*parts: Any) -> str:
-    """16 hexadecimal digits that stand for a prompt or whatever else decides how a row is made."""
+    """16 hexadecimal digits of a prompt or anything else that decides how a row is made."""
     return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
 def random_numbers(seed: int, ids: Sequence[str] | pl.Series, *more: Any) -> list[int]:
-    """A 64-bit number for each id, from the seed, the id and whatever else is named, on nothing else."""
+    """A 64-bit number for each id, from the seed, the id and the other arguments only."""
     start = hashlib.blake2b(orjson.dumps([seed, *more]), digest_size=8)
     numbers = []
     for one in ids:
@@ -140,8 +140,8 @@ def random_numbers(seed: int, ids: Sequence[str] | pl.Series, *more: Any) -> lis
     return numbers
 
 
-def _named(step: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"name": step if name == "score" else f"{step}.{name}", "value": value} for name, value in given.items()]
+def _named(step: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": step if name == "score" else f"{step}.{name}", "value": value} for name, value in values.items()]
 
 
 def _merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:

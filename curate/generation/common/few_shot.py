@@ -1,5 +1,8 @@
-"""Few-shot examples for a row are drawn from a pool of answered rows: never the row itself or its translations, always in a
-language that was asked for, and the same ones whatever else is in the batch."""
+"""Chooses few-shot examples for a row from a pool of answered rows.
+
+An example is never the row itself or its translation, it is in the requested language, and the choice does not depend on the
+other rows of the batch.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ExamplePool:
     """The examples in one language."""
 
     examples: Sequence[Example]
@@ -55,21 +58,30 @@ class Shelf:
         return Overlaps([grams(one.prompt) for one in self.examples])
 
     def near(self, text: str, vector: npt.NDArray[np.float32] | None) -> npt.NDArray[np.floating]:
-        """How near each example's question is: by cosine where there is an encoder, else by shared n-grams."""
+        """How close each example's question is: by cosine with an encoder, else by shared n-grams."""
         return self._overlaps.dice(grams(text)) if vector is None else np.asarray(self._vectors @ vector)
 
 
 class Examples:
     """Pools of examples by language."""
 
-    def __init__(self, batches: Iterable[Rows], seed: int, pool: int, encoder: Encoder | None = None, *, longest: int = 1_000_000, first: bool = False,
-                 answered: Callable[[Rows], list[tuple[str, str] | None]] = question_and_answer) -> None:  # fmt: skip
-        """Keeps for each language the ``pool`` examples that the seed likes best, so that memory is bounded and order is nothing.
+    def __init__(
+        self,
+        batches: Iterable[Rows],
+        seed: int,
+        pool: int,
+        encoder: Encoder | None = None,
+        *,
+        longest: int = 1_000_000,
+        first: bool = False,
+        answered: Callable[[Rows], list[tuple[str, str] | None]] = question_and_answer,
+    ) -> None:
+        """Keeps ``pool`` examples of each language, chosen by the seed and independent of the order of rows.
 
         Args:
-            longest: how many characters question and answer may have together.
+            longest: maximum length of question and answer together, in characters.
             first: keep the first ones instead.
-            answered: (question, answer) of each row, None where a row is no example.
+            answered: (question, answer) of each row, None if a row is not an example.
         """
         self._encoder = encoder
         heaps: dict[str, list[tuple[int, int, Example]]] = {}
@@ -78,64 +90,74 @@ class Examples:
             if not len(rows):
                 continue
             languages, groups = rows.language.to_list(), rows.table["group_id"].to_pylist()
-            liking = random_numbers(seed, rows.ids, "examples")
+            priority = random_numbers(seed, rows.ids, "examples")
             for index, pair in enumerate(answered(rows)):
                 if pair is None or len(pair[0]) + len(pair[1]) > longest:
                     continue
                 place += 1
                 example = Example(str(rows.ids[index]), groups[index], languages[index], *pair)
                 heap = heaps.setdefault(languages[index], [])
-                entry = (0 if first else -liking[index], -place, example)
+                entry = (0 if first else -priority[index], -place, example)
                 if len(heap) < pool:
                     heapq.heappush(heap, entry)
                 elif entry > heap[0]:
                     heapq.heapreplace(heap, entry)
-        # In the order of the rows they came in.
-        self._shelves: Mapping[str, Shelf] = {
-            language: Shelf([one for _, _, one in sorted(heap, key=lambda entry: -entry[1])], encoder)
+        # In the order of their rows.
+        self._pools: Mapping[str, ExamplePool] = {
+            language: ExamplePool([one for _, _, one in sorted(heap, key=lambda entry: -entry[1])], encoder)
             for language, heap in sorted(heaps.items())
         }
 
     def __len__(self) -> int:
-        return sum(len(shelf.examples) for shelf in self._shelves.values())
+        return sum(len(pool.examples) for pool in self._pools.values())
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages there are examples in."""
-        return tuple(self._shelves)
+        """The languages that have examples."""
+        return tuple(self._pools)
 
     def of(self, language: str) -> Sequence[Example]:
-        """The examples in a language, in the order of the rows they came in."""
-        shelf = self._shelves.get(language)
-        return shelf.examples if shelf is not None else ()
+        """The examples in a language, in the order of their rows."""
+        pool = self._pools.get(language)
+        return pool.examples if pool is not None else ()
 
     def shuffled(self, language: str, number: int) -> npt.NDArray[np.int64]:
-        """The places of the examples in a language, in an order that a 64-bit number and their ids decide."""
-        return np.argsort(scramble(self._shelves[language].bits ^ np.uint64(number)), kind="stable")
+        """The places of the examples in a language, in an order that depends on a 64-bit number and their ids."""
+        return np.argsort(scramble(self._pools[language].bits ^ np.uint64(number)), kind="stable")
 
     def vectors(self, texts: Sequence[str], choice: Choice) -> Sequence[npt.NDArray[np.float32] | None]:
-        """What ``draw`` needs to know of texts, encoded together."""
+        """The vectors of texts for ``draw``, encoded together."""
         if choice != "nearest" or self._encoder is None:
             return [None] * len(texts)
         return list(self._encoder.encode(texts))
 
-    def draw(self, k: int, choice: Choice, *, language: str, text: str, row_id: str, group_id: str, seed: int,
-             vector: npt.NDArray[np.float32] | None = None) -> list[Example]:  # fmt: skip
+    def draw(
+        self,
+        k: int,
+        choice: Choice,
+        *,
+        language: str,
+        text: str,
+        row_id: str,
+        group_id: str,
+        seed: int,
+        vector: npt.NDArray[np.float32] | None = None,
+    ) -> list[Example]:
         """Up to ``k`` examples in a language for a row that asks ``text``; the nearest one last, next to the question.
 
-        Random ones are those whose id goes best with the row's, so that one more example in the pool changes few draws.
+        Random examples depend on the row's id and the example's, so a new example in the pool changes few draws.
         """
-        shelf = self._shelves.get(language)
-        if shelf is None or k == 0:
+        pool = self._pools.get(language)
+        if pool is None or k == 0:
             return []
-        order: Sequence[int] | npt.NDArray[np.int64] = range(len(shelf.examples))
+        order: Sequence[int] | npt.NDArray[np.int64] = range(len(pool.examples))
         if choice == "nearest":
-            order = np.argsort(-np.round(shelf.near(text, vector), 6), kind="stable")
+            order = np.argsort(-np.round(pool.near(text, vector), 6), kind="stable")
         elif choice == "random":
             order = self.shuffled(language, random_numbers(seed, [row_id], "draw")[0])
         found: list[Example] = []
         for place in order:
-            one = shelf.examples[place]
+            one = pool.examples[place]
             if one.id != row_id and one.prompt != text and not (group_id and one.group_id == group_id):
                 found.append(one)
                 if len(found) == k:

@@ -1,8 +1,8 @@
-"""A prompt is a template filled in one pass: what comes from a row is data inside fences, and can never become template or role.
+"""Prompt templates, filled in one pass: text from a row is fenced data and can never become template or role.
 
-Templates are data (YAML beside this module, or the user's own text in a catalog) with ``{name}`` as the only syntax
-(``{{`` and ``}}`` for braces). A value is put in once and not looked at again, so braces in it mean nothing. A shipped
-template counts by its text wherever it is used: its hash is in the lineage of every row and in the identity of the step.
+Templates are data (YAML files beside this module, or the user's own text in a catalog) with ``{name}`` as the only syntax
+(``{{`` and ``}}`` for braces). A value is put in once and not scanned again, so braces in it mean nothing. The text of the
+package's templates counts wherever they are used: its hash is in the lineage of every row and in the identity of the step.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ Template = str | tuple[dict[str, str], ...]
 _PART = regex.compile(r"\{\{|\}\}|\{(\p{L}[\w.-]*)\}|[{}]")
 _NOT_SEEN = regex.compile(r"\p{Cf}")
 _OPENS = re.compile("[<＜﹤]")
-# What chat templates and tokenisers of common models read as a change of role, a turn's end or the text's end.
+# What chat templates and tokenisers of common models read as a role change, end of turn or end of text.
 _MARKERS = re.compile(
-    r"<(?=\|[^<>|\s]{1,60}\|>|\|(?:im_|turn|channel)|｜[^<>｜]{1,60}｜>|/?(?:start|end)_of_turn>|</?SYS>>|/?s>|(?:bos|eos|pad|unk|sep|cls)>)"
+    r"<(?=\|[^<>|\s]{1,60}\|>|\|(?:im_|turn|channel)|｜[^<>｜]{1,60}｜>|/?(?:start|end)_of_turn>|</?SYS>>|/?s>"
+    r"|(?:bos|eos|pad|unk|sep|cls)>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK)\])",
     re.IGNORECASE,
 )
@@ -43,14 +44,14 @@ _MARKERS = re.compile(
 # ------------------------------------------------------------------------------------------------------------- templates
 @dataclass(frozen=True)
 class Prompt:
-    """Turns with holes: ((role, text), …)."""
+    """A template of turns with placeholders: ((role, text), …)."""
 
     name: str
     turns: tuple[tuple[str, str], ...]
 
     @property
     def holes(self) -> frozenset[str]:
-        """The names that must be given."""
+        """The names of the placeholders."""
         return frozenset(name for _, text in self.turns for name in _holes(text))
 
     @property
@@ -59,10 +60,10 @@ class Prompt:
         return hash_of(self.turns)
 
     def fill(self, values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """The messages. Turns that are blank once filled are left out (an optional system turn).
+        """Returns the messages. Turns that are empty once filled are left out (an optional system turn).
 
         Raises:
-            StepError: a hole has no value.
+            StepError: a placeholder has no value.
         """
         filled = [(role, _fill(self.name, text, values)) for role, text in self.turns]
         return tuple((role, text) for role, text in filled if text.strip())
@@ -81,11 +82,13 @@ class Prompts:
         Raises:
             StepError: there is neither.
         """
-        found = self.variants[language]
-        if found is None:
-            raise StepError(f"prompt '{self.name}' has no text for '{language}' and no default; "
-                            f"it has {', '.join(self.variants) or 'none'}")  # fmt: skip
-        return found
+        prompt = self.variants[language]
+        if prompt is None:
+            raise StepError(
+                f"prompt '{self.name}' has no text for '{language}' and no default; "
+                f"it has {', '.join(self.variants) or 'none'}"
+            )
+        return prompt
 
     def __iter__(self) -> Any:
         default = [] if self.variants.default is None else [self.variants.default]
@@ -93,7 +96,7 @@ class Prompts:
 
     @property
     def holes(self) -> frozenset[str]:
-        """The names that some variant asks for."""
+        """The placeholders of all variants."""
         return frozenset().union(*(one.holes for one in self))
 
     @property
@@ -112,51 +115,50 @@ class Prompts:
 
 
 def load_prompt(name: str, language: str | None = None) -> Prompt:
-    """A shipped prompt, by its name (``respond/persona``), in the variant for a language where it has variants.
+    """A prompt of the package by name (``respond/persona``), in the variant for a language if it has variants.
 
     Raises:
         StepError: there is none of that name.
     """
-    found = load_prompts(name)
-    return found[UNKNOWN if language is None else language]
+    return load_prompts(name)[UNKNOWN if language is None else language]
 
 
 @cache
 def load_prompts(name: str) -> Prompts:
-    """A shipped prompt in all its variants; a file that is a list of turns has one for all languages.
+    """A prompt of the package in all its variants; a file that is a list of turns has one for all languages.
 
     Raises:
         StepError: there is none of that name.
     """
-    given = load_data(name)
-    if not isinstance(given, Mapping):
-        return Prompts(name, PerLanguage(own_prompt(name, given)))
-    made = {tag: own_prompt(name, one) for tag, one in given.items()}
-    return Prompts(name, PerLanguage(made.pop("default", None), made))
+    data = load_data(name)
+    if not isinstance(data, Mapping):
+        return Prompts(name, PerLanguage(own_prompt(name, data)))
+    variants = {tag: own_prompt(name, one) for tag, one in data.items()}
+    return Prompts(name, PerLanguage(variants.pop("default", None), variants))
 
 
 @cache
 def load_data(name: str) -> Any:
-    """What a YAML file in ``prompts_data`` says.
+    """The content of a YAML file in ``prompts_data``.
 
     Raises:
         StepError: there is none of that name.
     """
     path = files("curate.generation.common").joinpath("prompts_data", f"{name}.yaml")
     if not path.is_file():
-        raise StepError(f"no prompt is called '{name}'")
+        raise StepError(f"there is no prompt '{name}'")
     return yaml.safe_load(path.read_text("utf-8"))
 
 
-def own_prompt(name: str, given: str | Iterable[Mapping[str, Any]]) -> Prompt:
+def own_prompt(name: str, template: str | Iterable[Mapping[str, Any]]) -> Prompt:
     """A prompt from a text (one user turn) or a list of ``{role: text}`` or ``{role, content}``.
 
     Line breaks at the end of a turn are dropped: they come from the YAML, not from the author.
 
     Raises:
-        StepError: a role is unknown, or a brace stands alone; the message shows where.
+        StepError: a role is unknown, or a brace is unpaired; the message shows where.
     """
-    turns = [("user", given)] if isinstance(given, str) else [_turn(name, one) for one in given]
+    turns = [("user", template)] if isinstance(template, str) else [_turn(name, one) for one in template]
     if not turns:
         raise StepError(f"prompt '{name}' has no turns")
     for role, text in turns:
@@ -166,47 +168,55 @@ def own_prompt(name: str, given: str | Iterable[Mapping[str, Any]]) -> Prompt:
             )
         for match in _PART.finditer(text):
             if match[0] in ("{", "}"):
-                raise StepError(f"prompt '{name}': a single '{match[0]}' near '{text[max(0, match.start() - 20) : match.end() + 20]}'; "
-                                "write {{ and }} for braces, {name} for a value")  # fmt: skip
+                near = text[max(0, match.start() - 20) : match.end() + 20]
+                raise StepError(
+                    f"prompt '{name}': a single '{match[0]}' near '{near}'; "
+                    "write {{ and }} for braces, {name} for a value"
+                )
     return Prompt(name, tuple((role, text.rstrip("\r\n")) for role, text in turns))
 
 
-def own_prompts(name: str, given: PerLanguage[Any]) -> Prompts:
-    """The user's own prompt, for all languages or for each its own.
+def own_prompts(name: str, templates: PerLanguage[Any]) -> Prompts:
+    """The user's own prompt, one for all languages or one for each.
 
     Raises:
         StepError: as for :func:`own_prompt`, with the language in the name.
     """
-    default = None if given.default is None else own_prompt(name, given.default)
-    variants = {tag: None if one is None else own_prompt(f"{name}.{tag}", one) for tag, one in given.values.items()}
+    default = None if templates.default is None else own_prompt(name, templates.default)
+    variants = {tag: None if one is None else own_prompt(f"{name}.{tag}", one) for tag, one in templates.values.items()}
     return Prompts(name, PerLanguage(default, variants))
 
 
-def prompt_problems(name: str, given: PerLanguage[Any], known: Iterable[str], prefixes: Iterable[str] = (),
-                    needed: Sequence[str] = ()) -> list[str]:  # fmt: skip
-    """What is wrong with a user's prompt: braces, roles, holes that nothing fills, holes that are missing.
+def prompt_problems(
+    name: str,
+    templates: PerLanguage[Any],
+    known: Iterable[str],
+    prefixes: Iterable[str] = (),
+    needed: Sequence[str] = (),
+) -> list[str]:
+    """Problems with a user's prompt: braces, roles, unknown placeholders, missing placeholders.
 
     Args:
-        known: the names that will be given.
-        prefixes: names that begin so (``attribute.``) may be given, which only the row can tell.
-        needed: of these, at least one must be asked for in every variant.
+        known: the placeholders that get a value.
+        prefixes: names with these prefixes (``attribute.``) may have a value, depending on the row.
+        needed: every variant must have at least one of these.
     """
     try:
-        prompts = own_prompts(name, given)
+        prompts = own_prompts(name, templates)
     except StepError as error:
         return [str(error)]
-    known = sorted(known)
-    found = []
+    known, prefixes = sorted(known), tuple(prefixes)
+    listed = ", ".join([*known, *(f"{prefix}…" for prefix in prefixes)])
+    problems = []
     for one in prompts:
-        found += [
-            f"{one.name}: nothing fills '{{{hole}}}'{nearest(hole, known)}; there are {', '.join(known)}"
-            + "".join(f", {prefix}…" for prefix in prefixes)
+        problems += [
+            f"{one.name}: unknown placeholder '{{{hole}}}'{nearest(hole, known)}; there are {listed}"
             for hole in sorted(one.holes)
-            if hole not in known and not hole.startswith(tuple(prefixes))
+            if hole not in known and not hole.startswith(prefixes)
         ]
         if needed and not one.holes & set(needed):
-            found.append(f"{one.name}: it must ask for {' or '.join(f'{{{hole}}}' for hole in needed)}")
-    return found
+            problems.append(f"{one.name}: it must have {' or '.join(f'{{{hole}}}' for hole in needed)}")
+    return problems
 
 
 def _turn(name: str, one: Mapping[str, Any]) -> tuple[str, str]:
@@ -226,8 +236,10 @@ def _fill(name: str, text: str, values: Mapping[str, str]) -> str:
     def put(match: regex.Match[str]) -> str:
         if match[1]:
             if match[1] not in values:
-                raise StepError(f"prompt '{name}' asks for '{{{match[1]}}}', which nobody gives{nearest(match[1], values)}; "
-                                f"there are {', '.join(values)}")  # fmt: skip
+                raise StepError(
+                    f"prompt '{name}': no value for '{{{match[1]}}}'{nearest(match[1], values)}; "
+                    f"there are {', '.join(values)}"
+                )
             return values[match[1]]
         return str(match[0][0])
 
@@ -236,12 +248,12 @@ def _fill(name: str, text: str, values: Mapping[str, str]) -> str:
 
 # ------------------------------------------------------------------------------------------------------- untrusted text
 def fence(text: str, name: str = "text") -> str:
-    """The text between ``<name …>`` and ``</name …>`` lines that cannot stand in it, so it cannot end itself.
+    """Puts the text between ``<name …>`` and ``</name …>`` lines with a name that does not occur in it.
 
-    Role markers in it are disarmed. The mark depends on the text alone: equal texts make equal prompts.
+    Role markers in the text are disarmed. The name depends on the text alone: equal texts make equal prompts.
     """
     text = disarm(text)
-    # A model also reads a full-width or zero-width-split mark as the mark.
+    # A model also reads a full-width mark, or one with zero-width characters in it, as the mark.
     plain = _NOT_SEEN.sub("", unicodedata.normalize("NFKC", text)) if _OPENS.search(text) else ""
     mark = name
     number = 0
@@ -253,15 +265,15 @@ def fence(text: str, name: str = "text") -> str:
 
 
 def _has_mark(text: str, mark: str) -> bool:
-    # Possessive quantifiers: a megabyte of blanks after a '<' costs a megabyte, not its square.
+    # Possessive quantifiers: linear, not quadratic, time for a megabyte of whitespace after a '<'.
     return re.search(rf"<\s*+/?\s*+{re.escape(mark)}\b", text, re.IGNORECASE) is not None
 
 
 def disarm(text: str) -> str:
-    """The text with a blank put into what servers read as role markers (``<|im_start|>``, ``[INST]``, ``</s>`` …).
+    """Puts a space into what servers read as role markers (``<|im_start|>``, ``[INST]``, ``</s>`` …).
 
-    A server renders messages into one text and cuts that into tokens; such a marker inside a message would end the turn.
-    Only what is asked changes: rows keep their text.
+    A server renders messages into one text and tokenises that; such a marker inside a message would end the turn. Only
+    requests are changed; rows keep their text.
     """
     return _MARKERS.sub(lambda match: match[0] + " ", text)
 
@@ -269,9 +281,9 @@ def disarm(text: str) -> str:
 # -------------------------------------------------------------------------------------------------------- language names
 @lru_cache(maxsize=4096)
 def language_name(tag: str, spoken: Literal["english", "own"] = "english") -> str:
-    """What a language is called in English (``Chinese (Traditional)``) or by itself (``Kiswahili``), as CLDR has it.
+    """The name of a language in English (``Chinese (Traditional)``) or in itself (``Kiswahili``), from CLDR.
 
-    Empty for ``und``; the tag itself where CLDR has no name.
+    Empty for ``und``; the tag itself if CLDR has no name.
     """
     if tag == UNKNOWN:
         return ""
@@ -293,14 +305,14 @@ def language_values(tag: str, name: str = "language") -> dict[str, str]:
 
 # --------------------------------------------------------------------------------------------------------------- identity
 class Prompting(Step):
-    """A step whose rows depend on shipped prompts: their text is part of what it is, so an edited prompt runs again."""
+    """A step whose rows depend on prompts of the package: their text is part of its identity."""
 
     def shipped(self) -> Iterable[str]:
-        """The names of the shipped prompts and data that these parameters use."""
+        """The names of the package's prompts and data that these parameters use."""
         return ()
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters, and the hash of each shipped prompt in use."""
-        given = super().identity(decisions=decisions)
-        used = {name: hash_of(load_data(name)) for name in self.shipped()}
-        return {**given, "prompts": used} if used else given
+        """The parameters, and the hash of each of the package's prompts in use."""
+        parameters = super().identity(decisions=decisions)
+        hashes = {name: hash_of(load_data(name)) for name in self.shipped()}
+        return {**parameters, "prompts": hashes} if hashes else parameters

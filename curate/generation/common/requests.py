@@ -1,8 +1,10 @@
-"""Asking is the same for every step: many questions under way at once, each answer read against its contract, one more try with
-the complaint told, and what still cannot be used kept apart with the raw answer.
+"""Sends requests to language models and parses the answers; used by every step that calls one.
 
-A step says what to ask (:class:`Question`) and how to read an answer (a function that returns a value or raises
-:class:`Broken`). Reading comes after the answers are kept by the model, so an edited reader asks nothing again.
+Many requests run at once. Each answer is parsed against its contract. An invalid answer is requested again with the
+complaint; if it stays invalid, the row is quarantined with the raw answer.
+
+A step gives the requests (:class:`LLMRequest`) and a function that parses an answer, which returns a value or raises
+:class:`InvalidResponse`. The model caches raw answers before they are parsed, so a changed parser needs no new request.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ _SHOWN = 4_000
 _COMPLAINT = 500
 
 
-class Broken(Exception):
-    """An answer that cannot be used; the message is the complaint, written for the model and for the user alike.
+class InvalidResponse(Exception):
+    """An answer that cannot be used. The message is the complaint, for the model and the user.
 
     Args:
-        again: whether asking once more, with the complaint, may help.
+        again: whether a second request, with the complaint, may help.
     """
 
     def __init__(self, complaint: str, *, again: bool = True, trouble: Trouble = "broken") -> None:
@@ -48,123 +50,125 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[K]):
-    """A request, whom it goes to, and what it is about."""
+class LLMRequest(Generic[K]):
+    """A request, the model that gets it, and a key for the result."""
 
     key: K
-    """Comes back with the outcome; never looked at."""
+    """Returned with the result; may be anything."""
     request: Request
     generator: Generator
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[K, V]):
-    """What came of a question."""
+class RequestResult(Generic[K, V]):
+    """The last answer to a request, and what was parsed from it."""
 
     key: K
     answer: Answer
-    """The last one."""
+    """The last answer."""
     value: V | None
-    """What was read; None if there is trouble."""
+    """The parsed value; None if there is a problem."""
     problem: str = ""
-    """Why nothing could be read: the reason under which the row is kept apart."""
+    """Why nothing could be parsed: the reason under which the row is quarantined."""
     trouble: Trouble = ""
-    """``broken``: it breaks the contract, the second answer too; ``length``: cut off; ``filtered``: withheld by the server;
-    ``failed``: no answer at all."""
+    """``broken``: the last answer breaks the contract. ``length``: cut off. ``filtered``: withheld by the server. ``failed``: no
+    answer."""
     tries: int = 1
-    """How often it was asked."""
+    """Number of requests made."""
     transient: bool = False
-    """Whether the trouble is the server's, so that the next build asks again."""
+    """Whether the server failed, so that the next build asks again."""
 
 
 def ask(
-    questions: Iterable[Question[K]],
+    requests: Iterable[LLMRequest[K]],
     read: Callable[[K, Answer], V],
     *,
     retries: int = 1,
     tick: Callable[[int], None] | None = None,
     most: int = _MOST,
     characters: int = _CHARACTERS,
-) -> Iterator[list[Outcome[K, V]]]:
-    """The outcome of each question, in order, a window at a time.
+) -> Iterator[list[RequestResult[K, V]]]:
+    """Yields the result of each request, in order, one window at a time.
 
-    A window is ``most`` questions or ``characters`` characters of prompts, whichever is reached first: enough to keep a
-    server busy, and no more than that in memory. Several generators are asked at the same time. What ends in trouble is noted
-    (:mod:`curate.unanswered`), so that the next build asks again for what was lost because a server was in trouble.
+    A window ends at ``most`` requests or ``characters`` characters of prompts, whichever comes first: enough to keep a server
+    busy, and a bound on memory. Requests to several models run at the same time. Failures are recorded in
+    :mod:`curate.unanswered`, so that the next build asks again where a server failed.
 
     Args:
-        read: the value of an answer that is ``stop``, ``length`` or ``invalid``; raises :class:`Broken` (see :func:`whole`).
-        retries: how often a broken answer is asked for again, with the complaint.
-        tick: told how many questions were just finished, from any thread.
+        read: parses an answer that is ``stop``, ``length`` or ``invalid``; raises :class:`InvalidResponse` (see
+            :func:`ensure_complete`).
+        retries: how often an invalid answer is requested again, with the complaint.
+        tick: called with the number of requests just finished, from any thread.
 
     Raises:
-        ModelError: a generator cannot go on.
+        ModelError: a model cannot go on.
     """
-    retry, noted = load_prompt(RETRY), current()
-    for window in _windows(questions, most, characters):
-        answers = _answers(window, tick, noted)
-        outcomes = [_read(read, question.key, answer) for question, answer in zip(window, answers, strict=True)]
-        if noted.retry:
-            _afresh(window, outcomes, read, noted)
-        asked = window
+    retry, unanswered = load_prompt(RETRY), current()
+    for window in _windows(requests, most, characters):
+        answers = _answers(window, tick, unanswered)
+        results = [_read(read, request.key, answer) for request, answer in zip(window, answers, strict=True)]
+        if unanswered.retry:
+            _ask_afresh(window, results, read, unanswered)
+        latest = list(window)
         for tries in range(2, retries + 2):
-            again = [place for place, (_, again) in enumerate(outcomes) if again]
+            again = [place for place, (_, again) in enumerate(results) if again]
             if not again:
                 break
-            asked = list(asked)
             for place in again:
-                outcome = outcomes[place][0]
-                asked[place] = replace(
-                    asked[place], request=_with_complaint(window[place].request, outcome.answer, outcome.problem, retry)
-                )
-            answers = _answers([asked[place] for place in again], None, noted)
+                result = results[place][0]
+                repeated = _with_complaint(window[place].request, result.answer, result.problem, retry)
+                latest[place] = replace(latest[place], request=repeated)
+            answers = _answers([latest[place] for place in again], None, unanswered)
             for place, answer in zip(again, answers, strict=True):
-                outcome, more = _read(read, window[place].key, answer)
-                # The first answer, not the lack of a second one, is what is wrong.
-                if outcome.trouble == "failed":
-                    outcome, more = replace(outcomes[place][0], transient=outcome.transient), False
-                outcomes[place] = (replace(outcome, tries=tries), more)
-        for question, (outcome, _) in zip(window, outcomes, strict=True):
-            noted.remarks |= dict.fromkeys(outcome.answer.remarks)
-            if outcome.trouble:
-                noted.note(question.request.row, transient=outcome.transient, error=outcome.answer.error)
-        yield [outcome for outcome, _ in outcomes]
+                result, more = _read(read, window[place].key, answer)
+                # The problem is the first answer, not the lack of a second one.
+                if result.trouble == "failed":
+                    result, more = replace(results[place][0], transient=result.transient), False
+                results[place] = (replace(result, tries=tries), more)
+        for request, (result, _) in zip(window, results, strict=True):
+            unanswered.remarks |= dict.fromkeys(result.answer.remarks)
+            if result.trouble:
+                unanswered.note(request.request.row, transient=result.transient, error=result.answer.error)
+        yield [result for result, _ in results]
 
 
-def whole(answer: Answer, *, cut: bool = False) -> None:
-    """Refuses an answer that is not what the schema asks for, or (unless ``cut``) one that was cut off.
+def ensure_complete(answer: Answer, *, cut: bool = False) -> None:
+    """Refuses an answer that does not satisfy the schema, or (unless ``cut``) one that was cut off.
 
     Raises:
-        Broken: so it is.
+        InvalidResponse: the answer is incomplete or invalid.
     """
     if answer.finish == "invalid":
-        raise Broken(answer.problem or "it is not what the schema asks for")
+        raise InvalidResponse(answer.problem or "it is not what the schema asks for")
     if answer.finish == "length" and not cut:
-        raise Broken(f"cut off after {answer.completion_tokens} tokens" if answer.completion_tokens else "cut off",
-                     again=False, trouble="length")  # fmt: skip
+        raise InvalidResponse(
+            f"cut off after {answer.completion_tokens} tokens" if answer.completion_tokens else "cut off",
+            again=False,
+            trouble="length",
+        )
 
 
 def clean(text: str) -> str:
-    """The text, if it can be stored.
+    """Returns the text, if it can be stored.
 
     Raises:
-        Broken: it holds half a surrogate pair or a NUL, which no text in a row may.
+        InvalidResponse: it has half a surrogate pair or a NUL, which no text in a row may have.
     """
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Broken("it contains half a surrogate pair, which is no character") from None
+        raise InvalidResponse("it contains half a surrogate pair, which is no character") from None
     if "\0" in text:
-        raise Broken("it contains a NUL character")
+        raise InvalidResponse("it contains a NUL character")
     return text
 
 
-def _windows(questions: Iterable[Question[K]], most: int, characters: int) -> Iterator[list[Question[K]]]:
-    window: list[Question[K]] = []
+def _windows(requests: Iterable[LLMRequest[K]], most: int, characters: int) -> Iterator[list[LLMRequest[K]]]:
+    window: list[LLMRequest[K]] = []
     size = 0
-    for question in questions:
-        window.append(question)
-        size += sum(len(text) for _, text in question.request.messages)
+    for request in requests:
+        window.append(request)
+        size += sum(len(text) for _, text in request.request.messages)
         if len(window) >= most or size >= characters:
             yield window
             window, size = [], 0
@@ -172,39 +176,41 @@ def _windows(questions: Iterable[Question[K]], most: int, characters: int) -> It
         yield window
 
 
-def _afresh(
-    window: list[Question[K]],
-    outcomes: list[tuple[Outcome[K, V], bool]],
+def _ask_afresh(
+    window: list[LLMRequest[K]],
+    results: list[tuple[RequestResult[K, V], bool]],
     read: Callable[[K, Answer], V],
-    noted: Unanswered,
+    unanswered: Unanswered,
 ) -> None:
-    """Asks again for answers that were kept and are of no use."""
-    places = [place for place, (outcome, _) in enumerate(outcomes) if outcome.trouble and outcome.answer.cached]
+    """Asks again for cached answers that cannot be used."""
+    places = [place for place, (result, _) in enumerate(results) if result.trouble and result.answer.cached]
     for place in places:
         window[place] = replace(window[place], request=replace(window[place].request, fresh=True))
-    answers = _answers([window[place] for place in places], None, noted) if places else []
+    answers = _answers([window[place] for place in places], None, unanswered) if places else []
     for place, answer in zip(places, answers, strict=True):
-        outcomes[place] = _read(read, window[place].key, answer)
+        results[place] = _read(read, window[place].key, answer)
 
 
-def _answers(window: Sequence[Question[Any]], tick: Callable[[int], None] | None, noted: Unanswered) -> list[Answer]:
+def _answers(
+    window: Sequence[LLMRequest[Any]], tick: Callable[[int], None] | None, unanswered: Unanswered
+) -> list[Answer]:
     groups: dict[Hashable, list[int]] = {}
     answers: list[Answer | None] = [None] * len(window)
-    for place, question in enumerate(window):
-        if noted.known:
-            answers[place] = noted.recall(_digest(question.generator, question.request))
+    for place, request in enumerate(window):
+        if unanswered.known:
+            answers[place] = unanswered.recall(_digest(request.generator, request.request))
         if answers[place] is None:
-            groups.setdefault(id(question.generator), []).append(place)
+            groups.setdefault(id(request.generator), []).append(place)
         elif tick is not None:
             tick(1)
 
     def run(places: list[int]) -> None:
         generator = window[places[0]].generator
-        found = generator.generate([window[place].request for place in places], tick)
-        for place, answer in zip(places, found, strict=True):
+        new = generator.generate([window[place].request for place in places], tick)
+        for place, answer in zip(places, new, strict=True):
             answers[place] = answer
             if answer.finish in ("failed", "filtered") and not answer.transient:
-                noted.refuse(_digest(generator, window[place].request), answer)
+                unanswered.refuse(_digest(generator, window[place].request), answer)
 
     if len(groups) == 1:
         run(next(iter(groups.values())))
@@ -216,91 +222,94 @@ def _answers(window: Sequence[Question[Any]], tick: Callable[[int], None] | None
 
 
 def _digest(generator: Generator, request: Request) -> str:
-    """32 hexadecimal digits that stand for a question to a model."""
+    """32 hexadecimal digits that identify a request to a model."""
     turns, schema = [list(turn) for turn in request.messages], None if request.schema is None else dict(request.schema)
-    asked = [turns, request.sampling.model_dump(mode="json"), request.sample, schema]
-    return question_key([getattr(generator, "name", ""), *asked, request.top_logprobs, request.prompt_logprobs]).hex()
+    content = [turns, request.sampling.model_dump(mode="json"), request.sample, schema]
+    return question_key([getattr(generator, "name", ""), *content, request.top_logprobs, request.prompt_logprobs]).hex()
 
 
-def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[Outcome[K, V], bool]:
-    """What an answer comes to, and whether it is worth asking again."""
+def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[RequestResult[K, V], bool]:
+    """The parsed result, and whether a retry may help."""
     if answer.finish in ("failed", "filtered"):
-        said = "no answer" if answer.finish == "failed" else "withheld by the server"
-        problem = f"{said}: {answer.problem}" if answer.problem else said
+        problem = "no answer" if answer.finish == "failed" else "withheld by the server"
+        if answer.problem:
+            problem = f"{problem}: {answer.problem}"
         trouble: Trouble = "failed" if answer.finish == "failed" else "filtered"
-        return Outcome(key, answer, None, problem, trouble, transient=answer.transient), False
+        return RequestResult(key, answer, None, problem, trouble, transient=answer.transient), False
     try:
-        return Outcome(key, answer, read(key, answer)), False
-    except Broken as broken:
-        told = str(broken)[:_COMPLAINT]
-        return Outcome(key, answer, None, told, broken.trouble, transient=answer.transient), broken.again
+        return RequestResult(key, answer, read(key, answer)), False
+    except InvalidResponse as invalid:
+        problem = str(invalid)[:_COMPLAINT]
+        return RequestResult(key, answer, None, problem, invalid.trouble, transient=answer.transient), invalid.again
 
 
 def _with_complaint(request: Request, answer: Answer, problem: str, retry: Prompt) -> Request:
-    """The request, the answer it got, and what is wrong with it. A beginning that was to be continued begins that answer."""
+    """The request with the answer it got and the complaint. A prefix that the answer had to continue starts that answer."""
     messages = list(request.messages)
-    begun = messages.pop()[1] if messages and messages[-1][0] == "assistant" else ""
-    said = disarm(begun + answer.text)[:_SHOWN].encode("utf-8", "replace").decode()
+    prefix = messages.pop()[1] if messages and messages[-1][0] == "assistant" else ""
+    response = disarm(prefix + answer.text)[:_SHOWN].encode("utf-8", "replace").decode()
     complaint = retry.fill({"problem": disarm(problem)})
-    if said.strip():
-        messages += [("assistant", said), *complaint]
+    if response.strip():
+        messages += [("assistant", response), *complaint]
     elif messages and messages[-1][0] == "user":  # two user turns in a row are refused by many chat templates
         messages[-1] = ("user", messages[-1][1] + "\n\n" + "\n\n".join(text for _, text in complaint))
     else:
         messages += complaint
-    if begun:
-        messages.append(("assistant", begun))
+    if prefix:
+        messages.append(("assistant", prefix))
     return replace(request, messages=tuple(messages))
 
 
-class Ticks:
-    """Rows done, out of questions done: several questions make one row."""
+class RowProgress:
+    """Reports finished rows, given finished requests: several requests make one row."""
 
     def __init__(self, context: Context, per_row: int) -> None:
         self._context, self._per_row = context, max(1, per_row)
-        self._questions = self._told = 0
+        self._requests = self._reported = 0
         self._lock = threading.Lock()
 
-    def __call__(self, questions: int) -> None:
+    def __call__(self, requests: int) -> None:
         with self._lock:
-            self._questions += questions
-            rows = self._questions // self._per_row - self._told
+            self._requests += requests
+            rows = self._requests // self._per_row - self._reported
             if rows > 0:
-                self._told += rows
+                self._reported += rows
                 self._context.tick(rows)
 
 
-def check_languages(context: Context, step: str, named: Iterable[str], wanted: Iterable[str], *, strict: bool) -> None:
-    """Warns (or, with ``strict``, stops) where a model is asked for a language that the catalog says it does not know.
+def check_languages(
+    context: Context, step: str, models: Iterable[str], languages: Iterable[str], *, strict: bool
+) -> None:
+    """Warns (or, with ``strict``, stops) if a model is asked for a language that it is not known to support.
 
     Raises:
         StepError: ``strict``, and there is one.
     """
-    for name in named:
+    for name in models:
         generator = context.model(name)
-        for language in sorted(set(wanted)):
+        for language in sorted(set(languages)):
             if language == UNKNOWN or generator.supports(language):
                 continue
-            said = f"{step}: the model '{name}' is not said to know {language_name(language)} ({language})"
+            message = f"{step}: the model '{name}' is not known to support {language_name(language)} ({language})"
             if strict:
                 raise StepError(
-                    f"{said}; choose another model, add the language to its 'languages', or set strict: false"
+                    f"{message}; use another model, add the language to its 'languages', or set strict: false"
                 )
-            context.warn(f"{said}; its answers are made all the same")
+            context.warn(f"{message}; it is asked anyway")
 
 
-def unknown_keys(where: str, given: Iterable[str], known: Iterable[str]) -> list[str]:
-    """What to say of names that are not among those known."""
+def unknown_keys(where: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Problems with names that are not among the known ones."""
     known = list(known)
     return [
         f"{where}: there is no '{name}'{nearest(name, known)}; there are {', '.join(known)}"
-        for name in given
+        for name in names
         if name not in known
     ]
 
 
 def schema_problems(where: str, schema: Mapping[str, Any] | None) -> list[str]:
-    """What is wrong with a JSON Schema that answers shall satisfy."""
+    """Problems with a JSON Schema for answers."""
     if schema is None:
         return []
     import jsonschema
@@ -310,5 +319,5 @@ def schema_problems(where: str, schema: Mapping[str, Any] | None) -> list[str]:
         validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
     except jsonschema.SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "its top"
-        return [f"{where}: no JSON Schema (at {place}): {error.message}"]
+        return [f"{where}: not a JSON Schema (at {place}): {error.message}"]
     return []

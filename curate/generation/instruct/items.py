@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 import regex
 
-from curate.generation.common.requests import Broken, clean
+from curate.generation.common.requests import InvalidResponse, clean
 from curate.generation.instruct.diversity import normalized
 from curate.steps.models import Answer
 from curate.text.segmentation import UNSPACED, letter_weights
@@ -82,15 +82,15 @@ class Contract:
         """The items of an answer, good and bad, in order; a cut-off or invalid one still gives those that are whole.
 
         Raises:
-            Broken: there is not one that can be used.
+            InvalidResponse: there is not one that can be used.
         """
         found = [self._item(entry, passage) for entry in find_items(answer)]
         if any(isinstance(one, NewItem) for one in found):
             return found
         if answer.finish == "length":
-            raise Broken("cut off before one item was whole", again=False, trouble="length")
+            raise InvalidResponse("cut off before one item was whole", again=False, trouble="length")
         told = next((one.reason for one in found if isinstance(one, Refused)), "")
-        raise Broken(told or answer.problem or 'it holds no items: a JSON object {"items": […]} was asked for')
+        raise InvalidResponse(told or answer.problem or 'it holds no items: a JSON object {"items": […]} was asked for')
 
     def _item(self, entry: Any, passage: str) -> NewItem | Refused:
         raw = (
@@ -111,7 +111,7 @@ class Contract:
                 return Refused(f"'{name}' is no text", raw)
             try:
                 texts[name] = clean(value).strip()
-            except Broken as broken:
+            except InvalidResponse as broken:
                 return Refused(f"'{name}': {broken}", raw)
             if not texts[name] and name != "input":
                 return Refused(f"'{name}' is missing or empty", raw)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from curate.errors import StepError
 from curate.generation.common.conversations import last_prompts
-from curate.generation.common.derived_rows import hash_of, new_rows, random_numbers
+from curate.generation.common.derived_rows import derive_rows, hash_of, random_numbers
 from curate.generation.common.few_shot import Example
 from curate.generation.common.prompts import (
     Prompts,
@@ -25,7 +25,7 @@ from curate.generation.common.prompts import (
     own_prompt,
     own_prompts,
 )
-from curate.generation.common.requests import Outcome, Question, ask
+from curate.generation.common.requests import LLMRequest, RequestResult, ask
 from curate.generation.instruct.diversity import Known
 from curate.generation.instruct.items import Contract, NewItem, Refused
 from curate.generation.instruct.params import PARTS, InstructParams
@@ -269,7 +269,7 @@ class Rounds:
             blocked,
         )
 
-    def _questions(self, plans: list[_Plan]) -> Iterator[Question[_Plan]]:
+    def _questions(self, plans: list[_Plan]) -> Iterator[LLMRequest[_Plan]]:
         generator = self.context.model(self.step.model)
         for plan in plans:
             contract = self._contract(plan.language)
@@ -287,7 +287,7 @@ class Rounds:
             values["passage"] = fence(plan.root.text, "passage") if self.step.method == "passages" else ""
             messages = self.prompts[plan.language].fill(values)
             sample = plan.sample + self.context.draw * _MOST_SAMPLES
-            yield Question(
+            yield LLMRequest(
                 plan, Request(messages, self.step.sampling, sample, contract.schema(), row=plan.root.id), generator
             )
 
@@ -307,7 +307,7 @@ class Rounds:
         return self._contract(plan.language).read(answer, plan.root.text)
 
     # ---------------------------------------------------------------------------------------------------------- taking
-    def _take(self, outcomes: list[Outcome[_Plan, list[NewItem | Refused]]]) -> NewRows:
+    def _take(self, outcomes: list[RequestResult[_Plan, list[NewItem | Refused]]]) -> NewRows:
         bad: list[BadRow] = []
         taken: list[tuple[_Plan, NewItem, Answer]] = []
         for one in outcomes:
@@ -371,7 +371,7 @@ class Rounds:
             )
             for plan, _, _ in taken
         }
-        return new_rows(
+        return derive_rows(
             self.made,
             parents,
             [places[plan.root.id] for plan, _, _ in taken],

@@ -98,10 +98,22 @@ def shipped_people(languages: Sequence[str]) -> Iterator[Root]:
 
 def _documents(tag: str, texts: Sequence[str]) -> pa.Table:
     rows: list[dict[str, Any]] = [
-        {"text": text, "language": tag, "group_id": "", "scores": [], "attributes": [],
-         "lineage": {"source": "curate personas", "source_id": f"{tag}#{place}", "license": "CC0-1.0", "parents": [], "makers": []}}
+        {
+            "text": text,
+            "language": tag,
+            "group_id": "",
+            "scores": [],
+            "attributes": [],
+            "lineage": {
+                "source": "curate personas",
+                "source_id": f"{tag}#{place}",
+                "license": "CC0-1.0",
+                "parents": [],
+                "makers": [],
+            },
+        }
         for place, text in enumerate(texts)
-    ]  # fmt: skip
+    ]
     return with_ids(
         Kind.DOCUMENT, pa.Table.from_pylist(rows, pa.schema([one for one in schema(Kind.DOCUMENT) if one.name != "id"]))
     )

@@ -1,9 +1,9 @@
-"""``instruct``: new instructions out of old ones, out of people, or out of passages, each unlike all that there are.
+"""``instruct``: writes new instructions from old ones, personas or passages, without near-duplicates.
 
-It gathers, since each new instruction is compared with every other: the rows it grows from are walked first, then requests go out
-in rounds, and each answer's items are taken in order if they are unlike what is there by then. A request depends on the seed, its
-number and the rows only (with ``own``: on the rounds before), never on its neighbours' answers, so all of a round go out
-at once, and after a crash the kept answers bring a build back to where it was without one call.
+It is a dataset-level step because each new instruction is compared with every other. It reads all rows first, then sends
+requests in rounds, and accepts the items of each answer in order if they differ from everything accepted so far. A request
+depends on the seed, its number and the rows only (with ``own``, also on the rounds before), never on other answers of its
+round. So the requests of a round go out together, and after a crash the cached answers restore the state without a call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from curate.steps import Context, NewRows, Rows
 
 
 class Instruct(InstructParams):
-    """New instructions from seeds, personas or passages."""
+    """Writes new instructions from seeds, personas or passages, and refuses near-duplicates."""
 
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
         work = Rounds(self, rows, context)

@@ -1,9 +1,9 @@
-"""``lexicon``: a bilingual word table, with how far each entry can be trusted, from sentence pairs or from a dictionary.
+"""``lexicon``: makes a scored bilingual word table from sentence pairs or from a dictionary.
 
-From sentence pairs: words that an aligner links are counted; from a dictionary: its entries are. Either way, with
-c(s, t) for how often s and t go together and c(s), c(t) for how often they occur,
-forward p(t|s) = c(s, t) / c(s), backward p(s|t) = c(s, t) / c(t), Dice = 2 c(s, t) / (c(s) + c(t)), and the geometric mean of the
-first two. Each language pair is a table of its own.
+From sentence pairs, the words that an aligner links are counted; from a dictionary, its entries. With c(s, t) for how often s
+and t go together and c(s), c(t) for how often they occur, the scores are
+forward p(t|s) = c(s, t) / c(s), backward p(s|t) = c(s, t) / c(t), Dice = 2 c(s, t) / (c(s) + c(t)), and the geometric mean of
+the first two. Each language pair is a table of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import Field
 
 from curate.catalog.params import AlignerName, RowsName
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import new_rows
+from curate.generation.common.derived_rows import derive_rows
 from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabulary, components
 from curate.rows import Kind
 from curate.rows.fields import latest_value
@@ -36,113 +36,101 @@ Pair = tuple[str, str]
 
 
 class LexiconStep(GatherStep):
-    """Makes a word table of parallel rows: pairs of words with scores."""
+    """Makes a bilingual word table from parallel rows: pairs of words with scores."""
 
     tag: ClassVar[str] = "lexicon"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (
-        "a scored bilingual word table, induced from sentence pairs by a word aligner or made of a dictionary"
+        "a scored bilingual word table, induced from sentence pairs by a word aligner or taken from a dictionary"
     )
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.PARALLEL})
 
     method: Literal["align", "dictionary"] = "align"
-    """What the rows are: sentence pairs, whose words are to be aligned, or entries of a dictionary."""
+    """What the rows are: sentence pairs whose words are to be aligned, or entries of a dictionary."""
     model: AlignerName = "systran-align"
     """The word aligner (method ``align``)."""
     dictionary: RowsName | None = None
-    """Parallel rows whose entries (in either direction) count as pairs too; for languages without blanks they also say
-    what the words are, without which only characters could be aligned."""
+    """Parallel rows whose entries (in either direction) are counted too. For languages written without spaces they also define
+    the words; without them only characters could be aligned."""
     dictionary_weight: Annotated[float, Field(ge=0)] = 1.0
-    """How often an entry of ``dictionary`` counts; 0 takes it for cutting words only."""
+    """The count of an entry of ``dictionary``; 0 uses the dictionary for word segmentation only."""
     confirmed: bool = False
-    """Whether only pairs stay that were aligned and are in ``dictionary`` too."""
+    """Whether to keep only pairs that were aligned and are in ``dictionary`` too."""
     weight: str | None = None
-    """Method ``dictionary``: name of the score by which an entry counts, where the source gives one; else each counts 1."""
+    """For ``method: dictionary``: name of the score used as an entry's count; by default each entry counts 1."""
     measure: Literal["dice", "geometric", "forward", "backward"] = "dice"
-    """What the score ``lexicon`` is, by which translations are ranked."""
+    """The measure that becomes the score ``lexicon`` and ranks translations."""
     min_count: Annotated[float, Field(ge=0)] | None = None
-    """Pairs that go together less often are left out, unless ``dictionary`` has them. Default: 2 for ``align``, none for
-    ``dictionary``."""
+    """Minimum count of a pair, unless it is in ``dictionary``. By default 2 for ``align``, none for ``dictionary``."""
     min_score: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Pairs with a lower score are left out. Default: 0.1 for ``align``, none for ``dictionary``."""
+    """Minimum score of a pair. By default 0.1 for ``align``, none for ``dictionary``."""
     top: Annotated[int, Field(ge=1)] | None = 5
-    """At most so many translations of a word, the best ones; ``null`` keeps all."""
+    """Maximum number of translations of a word, best first; ``null`` keeps all."""
     max_words: Annotated[int, Field(ge=1)] | None = None
-    """Longer phrases (in words, on either side) are left out. Default: 1 for ``align``, 3 for ``dictionary``. Phrases are
-    found by aligners that link words to several others (``symmetrize: grow-diag-final-and``)."""
+    """Maximum length of a phrase in words, on either side. By default 1 for ``align``, 3 for ``dictionary``. Aligners that link a
+    word to several others (``symmetrize: grow-diag-final-and``) give phrases."""
     drop_identical: bool = True
-    """Whether words that are the same on both sides (case aside) are left out."""
+    """Whether to drop words that are the same on both sides (ignoring case)."""
     chunk: Annotated[int, Field(ge=1)] = 500_000
-    """So many sentence pairs are aligned at a time; a statistical aligner learns from each lot by itself."""
+    """Number of sentence pairs aligned at a time. A statistical aligner learns from each chunk separately."""
 
     def check(self, kind: Kind) -> list[str]:
         problems = []
         if self.confirmed and self.dictionary is None:
-            problems.append("confirmed: needs a 'dictionary' to confirm the pairs by")
+            problems.append("confirmed: it needs a 'dictionary' to confirm the pairs")
         if self.method == "dictionary" and self.dictionary is not None:
             problems.append(
                 "dictionary: the rows themselves are the dictionary (method: dictionary); put both in 'from'"
             )
         if self.method == "align" and self.weight is not None:
-            problems.append("weight: is for 'method: dictionary'")
+            problems.append("weight: it is for 'method: dictionary'")
         return problems
 
     def makes(self, kind: Kind) -> Kind:
         return Kind.PARALLEL
 
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
-        """The tables of all language pairs, one after another; by word, best translation first.
+        """Yields the tables of all language pairs, one after another, sorted by word, best translation first.
 
         Raises:
             StepError: the dictionary has rows of another kind, or ``weight`` names a score that no row has.
         """
-        found: dict[Pair, None] = {}
+        pairs: set[Pair] = set()
         for batch in rows:
-            table = (
-                batch.table.select(["source_language", "language"])
-                .group_by(["source_language", "language"], use_threads=False)
-                .aggregate([])
-            )
-            found.update(
-                dict.fromkeys(zip(*(table[name].to_pylist() for name in ("source_language", "language")), strict=True))
-            )
-        for pair in sorted(found):
+            pairs.update(pl.DataFrame(batch.table.select(["source_language", "language"])).unique().iter_rows())
+        for pair in sorted(pairs):
             if pair[0] == pair[1]:
-                context.warn(f"rows with {pair[0]} on both sides make no word table and were passed over")
+                context.warn(f"rows with {pair[0]} on both sides make no word table and were skipped")
                 continue
             yield from _Table(self, pair, rows, context).made()
 
 
 class _Table:
-    """The work on one language pair."""
+    """The word table of one language pair."""
 
     def __init__(self, step: LexiconStep, pair: Pair, rows: Iterable[Rows], context: Context) -> None:
         self.step, self.pair, self.rows, self.context = step, pair, rows, context
         self.aligned = step.method == "align"
         entries = list(self._entries()) if step.dictionary is not None else []
-        words: tuple[Sequence[str], Sequence[str]] = (
-            [left for _, left, _ in entries],
-            [right for _, _, right in entries],
-        )
-        lexicons = [Lexicon(side) for side in words]
-        self.left, self.right = (Vocabulary(tag, lexicon) for tag, lexicon in zip(pair, lexicons, strict=True))
+        lefts, rights = [left for _, left, _ in entries], [right for _, _, right in entries]
+        self.left, self.right = Vocabulary(pair[0], Lexicon(lefts)), Vocabulary(pair[1], Lexicon(rights))
         self.counts, self.listed = Counts(), Counts()
         self.seen = (np.zeros(0), np.zeros(0))
         self.longest = step.max_words or (1 if self.aligned else 3)
         if step.dictionary is not None:
-            self._list([left for _, left, _ in entries], [right for _, _, right in entries], [-1 - place for place, _, _ in entries],
-                       [step.dictionary_weight] * len(entries))  # fmt: skip
+            places = [-1 - place for place, _, _ in entries]
+            self._list(lefts, rights, places, [step.dictionary_weight] * len(entries))
 
     # -------------------------------------------------------------------------------------------------------- dictionaries
     def _entries(self) -> Iterator[tuple[int, str, str]]:
-        """Place, source and target of the dictionary's entries of this language pair, turned round where needed."""
+        """Place, source and target of the dictionary's entries of this language pair, swapped where needed."""
         assert self.step.dictionary is not None
         place = 0
         for batch in self.context.rows(self.step.dictionary):
             if batch.kind is not Kind.PARALLEL:
                 raise StepError(
-                    f"lexicon: '{self.step.dictionary}' has {batch.kind} rows; a dictionary is of parallel rows"
+                    f"lexicon: '{self.step.dictionary}' has {batch.kind} rows; a dictionary needs parallel rows"
                 )
             columns = [batch.table[name].to_pylist() for name in ("source_language", "language", "source", "target")]
             for here, there, source, target in zip(*columns, strict=True):
@@ -155,7 +143,7 @@ class _Table:
     def _list(
         self, sources: Sequence[str], targets: Sequence[str], places: Sequence[int], weights: Sequence[float]
     ) -> None:
-        """Counts entries of a dictionary, each a pair by itself."""
+        """Counts entries of a dictionary, each as one pair."""
         kept: list[tuple[int, int, int, float]] = []
         for source, target, place, weight in zip(sources, targets, places, weights, strict=True):
             source, target = " ".join(source.split()), " ".join(target.split())
@@ -182,20 +170,15 @@ class _Table:
 
     # ----------------------------------------------------------------------------------------------------------- alignment
     def _read(self) -> Iterator[tuple[int, pa.Table]]:
-        """The rows of this language pair: number of each row among all, and its batch."""
+        """The rows of this language pair: the number of the batch's first row, and the rows with their place among all."""
         start = 0
         for batch in self.rows:
             table = batch.table
-            wanted = np.asarray(pl.Series(table["source_language"]) == self.pair[0]) & np.asarray(
-                pl.Series(table["language"]) == self.pair[1]
-            )
-            if wanted.any():
-                yield (
-                    start,
-                    table.append_column("place", pa.array(np.arange(start, start + table.num_rows))).filter(
-                        pa.array(wanted)
-                    ),
-                )
+            source, target = (pl.Series(table[name]) for name in ("source_language", "language"))
+            mask = np.asarray((source == self.pair[0]) & (target == self.pair[1]))
+            if mask.any():
+                places = pa.array(np.arange(start, start + table.num_rows))
+                yield start, table.append_column("place", places).filter(pa.array(mask))
             start += table.num_rows
 
     def _count_entries(self) -> None:
@@ -203,13 +186,13 @@ class _Table:
         for _, table in self._read():
             weights = [1.0] * table.num_rows
             if self.step.weight is not None:
-                given = score_of(table, self.step.weight)
-                unweighted += given.null_count()
-                if given.null_count() == len(given):
+                counts = score_of(table, self.step.weight)
+                unweighted += counts.null_count()
+                if counts.null_count() == len(counts):
                     raise StepError(
                         f"lexicon: no row of {'-'.join(self.pair)} has the score '{self.step.weight}'{_scores(table)}"
                     )
-                weights = given.fill_null(0.0).to_list()
+                weights = counts.fill_null(0.0).to_list()
             self._list(table["source"].to_pylist(), table["target"].to_pylist(), table["place"].to_pylist(), weights)
         if unweighted:
             self.context.warn(
@@ -220,13 +203,14 @@ class _Table:
         aligner = self.context.model(self.step.model)
         if not isinstance(aligner, Aligner):
             raise StepError(
-                f"lexicon: the model '{self.step.model}' aligns no words; give a word aligner such as systran-align"
+                f"lexicon: the model '{self.step.model}' is not a word aligner; use one such as systran-align"
             )
         for vocabulary in (self.left, self.right):
             if vocabulary.by_character:
                 self.context.warn(
-                    f"lexicon: {vocabulary.language} is written without blanks and no 'dictionary' says what its words are, so single "
-                    "characters were aligned; give one, or an aligner with 'symmetrize: grow-diag-final-and', which joins them"
+                    f"lexicon: {vocabulary.language} is written without spaces and no 'dictionary' defines its words, so "
+                    "single characters were aligned; set one, or use an aligner with 'symmetrize: grow-diag-final-and', "
+                    "which joins them"
                 )
         here, there, places, empty = Side(self.left), Side(self.right), list[int](), 0
         for _, table in self._read():
@@ -247,7 +231,7 @@ class _Table:
             self._count_chunk(aligner, here, there, places)
         if empty:
             self.context.warn(
-                f"lexicon: {empty:,} pairs of {'-'.join(self.pair)} have no word on one side and were passed over"
+                f"lexicon: {empty:,} pairs of {'-'.join(self.pair)} have no word on one side and were skipped"
             )
 
     def _count_chunk(self, aligner: Aligner, here: Side, there: Side, places: Sequence[int]) -> None:
@@ -283,7 +267,7 @@ class _Table:
 
     # -------------------------------------------------------------------------------------------------------------- result
     def made(self) -> Iterator[pa.Table]:
-        """The table's rows."""
+        """Yields the table's rows."""
         if self.aligned:
             self._count_links()
         else:
@@ -291,14 +275,14 @@ class _Table:
         frame = self._scored()
         if not len(frame):
             self.context.warn(
-                f"lexicon: nothing is left for {'-'.join(self.pair)}; lower 'min_count' or 'min_score', or give more pairs"
+                f"lexicon: no entries for {'-'.join(self.pair)}; lower 'min_count' or 'min_score', or add more pairs"
             )
             return
         rows, index = self._parents(frame["first"].to_numpy())
         model = self.context.model_name(self.step.model) if self.aligned else ""
         for part in frame.with_columns(place=pl.Series(index)).iter_slices(_SLICE):
             numbers = part.select("score", "forward", "backward", "count").rows(named=True)
-            yield new_rows(
+            yield derive_rows(
                 Kind.PARALLEL,
                 rows,
                 part["place"].to_list(),
@@ -317,7 +301,7 @@ class _Table:
             )
 
     def _scored(self) -> pl.DataFrame:
-        """All that is good enough, sorted: source, target, score, forward, backward, count, origin, first."""
+        """The entries above the thresholds, sorted: source, target, score, forward, backward, count, origin, first."""
         step = self.step
         links, listed = self.counts.frame(), self.listed.frame()
         if self.aligned:
@@ -332,16 +316,20 @@ class _Table:
                 frame = frame.filter(pl.col("origin") != 1)
         else:
             frame = links.with_columns(origin=pl.lit(1))
-        spelled = (self.left.written(), self.right.written())
+        spellings = (self.left.written(), self.right.written())
         forward, backward = pl.col("count") / pl.col("of_s"), pl.col("count") / pl.col("of_t")
         frame = frame.with_columns(
             of_s=pl.Series(self.seen[0][frame["s"].to_numpy()] if len(frame) else np.zeros(0)),
             of_t=pl.Series(self.seen[1][frame["t"].to_numpy()] if len(frame) else np.zeros(0)),
         ).filter((pl.col("count") > 0) & (pl.col("of_s") > 0) & (pl.col("of_t") > 0))
-        measures = {"dice": 2 * pl.col("count") / (pl.col("of_s") + pl.col("of_t")), "geometric": (forward * backward).sqrt(),
-                    "forward": forward, "backward": backward}  # fmt: skip
+        measures = {
+            "dice": 2 * pl.col("count") / (pl.col("of_s") + pl.col("of_t")),
+            "geometric": (forward * backward).sqrt(),
+            "forward": forward,
+            "backward": backward,
+        }
         frame = frame.with_columns(
-            # A word may be linked to several at once, a dictionary may be asked twice: shares end at 1.
+            # A word may be linked to several at once, a dictionary may have an entry twice: shares end at 1.
             score=measures[step.measure].clip(upper_bound=1.0),
             forward=forward.clip(upper_bound=1.0),
             backward=backward.clip(upper_bound=1.0),
@@ -352,8 +340,8 @@ class _Table:
         if step.confirmed:
             frame = frame.filter(pl.col("origin") == 2)
         frame = frame.with_columns(
-            source=pl.Series([spelled[0][number] for number in frame["s"]], dtype=pl.String),
-            target=pl.Series([spelled[1][number] for number in frame["t"]], dtype=pl.String),
+            source=pl.Series([spellings[0][number] for number in frame["s"]], dtype=pl.String),
+            target=pl.Series([spellings[1][number] for number in frame["t"]], dtype=pl.String),
             key=pl.Series([self.left.keys[number] for number in frame["s"]], dtype=pl.String),
             same=pl.Series(
                 [self.left.keys[s] == self.right.keys[t] for s, t in zip(frame["s"], frame["t"], strict=True)],
@@ -361,15 +349,9 @@ class _Table:
             ),
             origin=pl.Series([_ORIGINS[number] for number in frame["origin"]], dtype=pl.String),
         )
-        frame = frame.filter(
-            pl.Series(
-                [
-                    _usable(source) and _usable(target)
-                    for source, target in zip(frame["source"], frame["target"], strict=True)
-                ],
-                dtype=pl.Boolean,
-            )
-        )
+        entries = zip(frame["source"], frame["target"], strict=True)
+        usable = [_usable(source) and _usable(target) for source, target in entries]
+        frame = frame.filter(pl.Series(usable, dtype=pl.Boolean))
         if step.drop_identical:
             frame = frame.filter(~pl.col("same"))
         frame = frame.sort(["key", "score", "count", "target"], descending=[False, True, True, False])
@@ -378,28 +360,26 @@ class _Table:
         return frame.select("source", "target", "score", "forward", "backward", "count", "origin", "first")
 
     def _parents(self, first: Any) -> tuple[Rows, Any]:
-        """The rows in which the pairs were first seen, and for each pair the place of its own among them."""
-        wanted, index = np.unique(first, return_inverse=True)
+        """The rows in which the pairs were first seen, and for each pair the place of its row among them."""
+        numbers, index = np.unique(first, return_inverse=True)
         tables: list[pa.Table] = []
-        if len(wanted) and wanted[0] < 0:
+        if len(numbers) and numbers[0] < 0:
             assert self.step.dictionary is not None
             # Entries of the dictionary count downwards from -1.
-            tables = [
-                _taken(self.context.rows(self.step.dictionary), np.sort(-1 - wanted[wanted < 0])).take(
-                    np.arange((wanted < 0).sum())[::-1]
-                )
-            ]
-        tables.append(_taken(self.rows, wanted[wanted >= 0]))
+            listed = -1 - numbers[numbers < 0]
+            table = _taken(self.context.rows(self.step.dictionary), np.sort(listed))
+            tables = [table.take(np.arange(len(listed))[::-1])]
+        tables.append(_taken(self.rows, numbers[numbers >= 0]))
         return Rows(Kind.PARALLEL, pa.concat_tables([table for table in tables if table.num_rows])), index
 
 
 def _usable(text: str) -> bool:
-    """Whether it is a word: letters, and no digits (which may well be Han)."""
+    """Whether a text is a word: letters, and no digits (Han characters may be digits)."""
     return bool(_LETTERS.search(text)) and not (_DIGIT.search(text) and not is_run(text))
 
 
 def _taken(batches: Iterable[Rows], places: Any) -> pa.Table:
-    """The rows with these numbers (ascending) among all batches."""
+    """The rows with these (ascending) numbers among all batches."""
     start, parts = 0, list[pa.Table]()
     empty: pa.Table | None = None
     for batch in batches:
@@ -413,7 +393,7 @@ def _taken(batches: Iterable[Rows], places: Any) -> pa.Table:
 
 
 def score_of(table: pa.Table, name: str) -> pl.Series:
-    """The latest score of that name of each row, null where there is none."""
+    """The latest score of that name of each row, or null."""
     return latest_value(pl.Series("scores", pl.from_arrow(table["scores"])), name).cast(pl.Float64)
 
 

@@ -1,7 +1,7 @@
-"""``mine``: two heaps of text in two languages become parallel pairs: those sentences that are each other's nearest by far.
+"""``mine``: finds translation pairs in monolingual text of several languages (bitext mining).
 
-Every distinct sentence of either side is encoded once; a pair is scored by the margin between its own cosine and that of
-its neighbours (:mod:`curate.generation.mine.margins`), which is what tells a translation from a sentence on the same subject.
+Every distinct sentence is encoded once. A pair is scored by the margin between its own cosine and the cosines of its
+neighbours (:mod:`curate.generation.mine.margins`), which tells a translation from a sentence on the same subject.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import Field, PositiveInt
 from curate.catalog.params import EncoderName, LanguageTag, PerLanguage
 from curate.data_files import DataFile
 from curate.errors import StepError
-from curate.generation.common.derived_rows import all_licenses, hash_of, new_rows
+from curate.generation.common.derived_rows import all_licenses, derive_rows, hash_of
 from curate.generation.mine.margins import Candidates, Direction, Pairs, Score
 from curate.generation.mine.sentences import Numbers, Sentences
 from curate.rows import Kind, languages, unknown_fields
@@ -33,8 +33,8 @@ from curate.text import sentences
 from curate.text.sentences import ABBREVIATIONS
 from curate.vectors import knn as neighbours
 
-# Where no threshold is given, near the best F1 of the embedded encoders on real data (docs/mine.md): for encoders whose
-# cosines are spread from 0 to 1 (LaBSE too), and for those that crowd them together (e5).
+# Defaults of ``min``, near the best F1 of the embedded encoders on real data (docs/mining.md): for encoders whose cosines
+# are spread from 0 to 1 (LaBSE too), and for those whose cosines are close together (e5).
 _LEAST: dict[bool, dict[Score, float]] = {
     True: {"ratio": 1.15, "distance": 0.08, "absolute": 0.6},
     False: {"ratio": 1.015, "distance": 0.013, "absolute": 1.0},
@@ -44,66 +44,66 @@ _PARENTS = 1000
 
 
 class Mine(GatherStep):
-    """Finds sentences of other languages that say the same as one of the source language.
+    """Mines sentence pairs of the source language and other languages.
 
     Pairs are ``parallel`` rows, in the order of their source sentences. Scores: ``mine`` (the margin), ``mine.cosine``,
-    ``mine.rank`` (1 for the best pair of its two languages). Parents are all rows in which either sentence stands (1,000
-    at most); attribute ``mine.target_source`` names the source of the target side where it is another. Where the two sides have
+    ``mine.rank`` (1 for the best pair of its two languages). Parents are all rows that contain either sentence (at most 1,000);
+    attribute ``mine.target_source`` names the source of the target side if it is another one. If the two sides have
     different licences, the pair has both (``CC0-1.0 AND CC-BY-2.0``).
     """
 
     tag: ClassVar[str] = "mine"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Parallel pairs mined from text in several languages, by margin."
+    summary: ClassVar[str] = "parallel pairs mined from text in several languages, by margin"
     kinds: ClassVar[frozenset[Kind]] = frozenset(Kind) - {Kind.PARALLEL}
 
     source_language: LanguageTag = "en"
-    """The language that all others are paired with; it becomes the source side."""
+    """The language that all others are paired with. It becomes the source side."""
     to: tuple[LanguageTag, ...] | None = None
-    """The languages to pair with it; unless given, all others that there are."""
+    """The languages to pair with it; by default all others in the rows."""
     model: EncoderName = "use-multilingual"
-    """The sentence encoder. Languages it does not support are not mined."""
+    """The sentence encoder. Languages that it does not support are not mined."""
     field: str | None = None
-    """The field that is mined; unless given, ``text`` of documents and ``prompt`` of everything else."""
+    """The field to mine; by default ``text`` of documents and ``prompt`` of other kinds."""
     split: Literal["none", "line", "sentence"] = "none"
-    """``none``: a text is one sentence already. ``line``: its lines are. ``sentence``: it is cut, by the rules of its language."""
+    """How texts are split: not at all (each text is one sentence), into lines, or into sentences by the rules of the language."""
     score: Score = "ratio"
-    """``ratio`` or ``distance`` of the cosine to the mean cosine of the neighbours, or the cosine itself (``absolute``)."""
+    """The score: ``ratio`` or ``distance`` of the cosine to the mean cosine of the neighbours, or the cosine (``absolute``)."""
     min: PerLanguage[float] = PerLanguage[float]()
-    """Least score, by target language. Unless given, 1.15 for ``ratio``, 0.08 for ``distance``, 0.6 for ``absolute``; for encoders
-    whose cosines crowd together (the e5 family), 1.015 and 0.013. The right one depends on the encoder and on how much of the
-    text has a partner: look at pairs around it."""
+    """Minimum score, by target language. By default 1.15 for ``ratio``, 0.08 for ``distance``, 0.6 for ``absolute``; for encoders
+    whose cosines are close together (the e5 family), 1.015 and 0.013. The right value depends on the encoder and on the
+    share of sentences that have a partner: look at pairs around it."""
     k: Annotated[int, Field(ge=1, le=100)] = 4
-    """How many nearest neighbours a margin looks at, and how many candidates each sentence has."""
+    """Number of nearest neighbours in a margin, and of candidates of each sentence."""
     direction: Direction = "max"
-    """``forward``: the best target of each source sentence; ``backward``: the best source of each target; ``both``: what
-    either finds; ``intersection``: what both find; ``max``: what either finds, best first, each sentence in one pair only."""
+    """``forward``: the best target of each source sentence. ``backward``: the best source of each target. ``both``: the union.
+    ``intersection``: pairs found in both directions. ``max``: the union, best first, each sentence in one pair only."""
     most: PerLanguage[PositiveInt] = PerLanguage[PositiveInt]()
-    """At most so many pairs for a target language, the best ones."""
+    """Maximum number of pairs per target language, best first."""
     neighbours: Literal["auto", "exact", "approximate"] = "auto"
-    """``approximate`` misses a few in a thousand; ``auto`` takes it where the two sides multiply to more than 20 thousand million."""
+    """``approximate`` misses a few in a thousand; ``auto`` uses it above 20 thousand million comparisons."""
     min_letters: Annotated[float, Field(ge=0)] = 5
-    """Shorter sentences are not mined (in Latin letters; a Han character counts three)."""
+    """Minimum length of a sentence in Latin letters (a Han character counts three)."""
     max_chars: PositiveInt = 1000
-    """Longer sentences are not mined; warned of."""
+    """Maximum length of a sentence in characters. Longer ones are skipped with a warning."""
     max_length_ratio: Annotated[float, Field(ge=1)] = 3.0
-    """The longer side may have so many times the letters of the shorter (in Latin letters, ten added to both)."""
+    """Maximum ratio of the lengths of the two sides (in Latin letters, ten added to both)."""
     copies: Literal["drop", "keep"] = "drop"
-    """Whether a sentence may be paired with itself: equal but for case, blanks and punctuation."""
+    """Whether a sentence may be paired with itself (equal except for case, whitespace and punctuation)."""
     strict: bool = False
-    """Stop where the encoder does not support a language, instead of a warning."""
+    """Whether an unsupported language stops the build. Otherwise it is a warning."""
 
     # ---------------------------------------------------------------------------------------------------------- contract
     def check(self, kind: Kind) -> list[str]:
-        wrong = unknown_fields(kind, [self.field] if self.field else None, "field")
+        problems = unknown_fields(kind, [self.field] if self.field else None, "field")
         if self.to is not None and not self.to:
-            wrong.append("to: names no language; leave it out for all there are")
+            problems.append("to: is empty; leave it out for all languages")
         if self.source_language in (self.to or ()):
-            wrong.append(f"to: {self.source_language} is the source language")
+            problems.append(f"to: {self.source_language} is the source language")
         if len(set(self.to or ())) != len(self.to or ()):
-            wrong.append("to: names a language twice")
-        return wrong
+            problems.append("to: lists a language twice")
+        return problems
 
     def makes(self, kind: Kind) -> Kind:
         return Kind.PARALLEL
@@ -111,46 +111,46 @@ class Mine(GatherStep):
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
         encoder: Encoder = context.model(self.model)
         self._check_scale(encoder)
-        heap = _Heap(self, context)
+        corpus = _Corpus(self, context)
         for batch in rows:
-            heap.add(batch)
-        heap.close()
-        targets = self._targets(heap, encoder, context)
+            corpus.add(batch)
+        corpus.close()
+        targets = self._targets(corpus, encoder, context)
         if not targets:
             return
-        source = heap.sides[self.source_language]
-        told = _Told(context, heap.count, len(source) + sum(len(heap.sides[tag]) for tag in targets))
-        source.encode(encoder, told)
-        found = {}
+        source = corpus.sides[self.source_language]
+        progress = _Progress(context, corpus.count, len(source) + sum(len(corpus.sides[tag]) for tag in targets))
+        source.encode(encoder, progress)
+        pairs = {}
         for tag in targets:
-            heap.sides[tag].encode(encoder, told)
-            found[tag] = self._search(source, heap.sides[tag], _spread(encoder), context)
-        yield from _Writer(self, heap, found, context).write(rows)
+            corpus.sides[tag].encode(encoder, progress)
+            pairs[tag] = self._search(source, corpus.sides[tag], _spread(encoder), context)
+        yield from _Writer(self, corpus, pairs, context).write(rows)
 
     # ------------------------------------------------------------------------------------------------------------- parts
     def _check_scale(self, encoder: Encoder) -> None:
-        given = self.min.default is not None or self.min.values
-        if self.score == "absolute" and not given and not _spread(encoder):
+        has_threshold = self.min.default is not None or self.min.values
+        if self.score == "absolute" and not has_threshold and not _spread(encoder):
             raise StepError(
                 f"mine: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 and more); "
-                "write 'score: ratio', or give 'min'"
+                "write 'score: ratio', or set 'min'"
             )
 
-    def _targets(self, heap: _Heap, encoder: Encoder, context: Context) -> list[str]:
-        """The languages that can be mined, in order; a warning for each that cannot."""
-        there = {tag: len(side) for tag, side in heap.sides.items()}
-        if not there.get(self.source_language):
-            context.warn(f"mine: there is no sentence in the source language {self.source_language}; nothing was mined")
+    def _targets(self, corpus: _Corpus, encoder: Encoder, context: Context) -> list[str]:
+        """The languages that can be mined, in order. Warns about each that cannot."""
+        counts = {tag: len(side) for tag, side in corpus.sides.items()}
+        if not counts.get(self.source_language):
+            context.warn(f"mine: no sentences in the source language {self.source_language}; nothing was mined")
             return []
-        wanted = self.to if self.to is not None else sorted(set(there) - {self.source_language})
+        candidates = self.to if self.to is not None else sorted(set(counts) - {self.source_language})
         targets = []
-        for tag in (self.source_language, *wanted):
-            if not there.get(tag):
-                context.warn(f"mine: there is no sentence in {tag}; nothing was mined for it")
+        for tag in (self.source_language, *candidates):
+            if not counts.get(tag):
+                context.warn(f"mine: no sentences in {tag}; nothing was mined for it")
             elif not encoder.supports(tag):
-                message = f"mine: model '{self.model}' does not support '{tag}': {there[tag]} sentences not mined"
+                message = f"mine: model '{self.model}' does not support '{tag}': {counts[tag]} sentences not mined"
                 if self.strict:
-                    raise StepError(f"{message}; take another model, or write 'strict: false'")
+                    raise StepError(f"{message}; use another model, or write 'strict: false'")
                 context.warn(message)
                 if tag == self.source_language:
                     return []
@@ -170,7 +170,7 @@ class Mine(GatherStep):
             near = neighbours.approximate(source.vectors, target.vectors, self.k, threads=context.threads)
         if min(len(source), len(target)) < 2 * self.k and self.score != "absolute":
             context.warn(
-                f"mine: {len(source)} and {len(target)} sentences in {source.language} and {target.language} are few: "
+                f"mine: only {len(source)} and {len(target)} sentences in {source.language} and {target.language}: "
                 f"margins over {self.k} neighbours say little"
             )
         candidates = Candidates(*near, self.score)
@@ -203,8 +203,8 @@ def _spread(encoder: Encoder) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------------- reading
 @dataclass
-class _Told:
-    """Rows told to be done as sentences are encoded, which is what takes the time."""
+class _Progress:
+    """Reports rows as done while sentences are encoded, which takes most of the time."""
 
     context: Context
     rows: int
@@ -219,7 +219,7 @@ class _Told:
 
 @dataclass
 class _Codes:
-    """Texts by number: there are few of them, and many rows."""
+    """A column with few distinct values, stored as numbers."""
 
     names: list[str] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -239,8 +239,8 @@ class _Codes:
         return self.names[int(self._column[0][row])]
 
 
-class _Heap:
-    """The sentences of every language, and of each row what a pair must know of it."""
+class _Corpus:
+    """The sentences of every language, and the columns of each row that a pair needs."""
 
     def __init__(self, step: Mine, context: Context) -> None:
         self._step, self._context = step, context
@@ -286,17 +286,17 @@ class _Heap:
         side.add(parts.filter(pl.Series(keep)), rows[places][keep], letters[keep])
 
     def _side(self, tag: str) -> str | None:
-        """The language of the catalog that rows of this tag count as: itself, or the one it is a regional form of."""
+        """The catalog language that rows of this tag count as: itself, or the language it is a regional form of."""
         if tag not in self._tags:
-            wanted = None if self._step.to is None else (self._step.source_language, *self._step.to)
-            home = (self._step.source_language,) if wanted is None else wanted
+            listed = None if self._step.to is None else (self._step.source_language, *self._step.to)
+            known = (self._step.source_language,) if listed is None else listed
             near = (
                 one
-                for one in home
+                for one in known
                 if languages.base(one) == languages.base(tag) and languages.script(one) == languages.script(tag)
             )
             self._tags[tag] = (
-                tag if tag in home else next(near, tag if wanted is None and tag != languages.UNKNOWN else None)
+                tag if tag in known else next(near, tag if listed is None and tag != languages.UNKNOWN else None)
             )
         return self._tags[tag]
 
@@ -309,10 +309,10 @@ class _Heap:
         for tag, count in sorted(self._long.items()):
             if count:
                 self._context.warn(
-                    f"mine: {count} sentences in {tag} have more than {self._step.max_chars} characters and were not mined"
+                    f"mine: {count} sentences in {tag} are longer than {self._step.max_chars} characters and were skipped"
                 )
         for tag, count in sorted(self._other.items()):
-            self._context.warn(f"mine: {count} rows in {tag} are in none of the languages asked for")
+            self._context.warn(f"mine: {count} rows in {tag} are in none of the languages to mine")
 
     def id(self, row: int) -> str:
         assert isinstance(self.ids, bytes)
@@ -321,19 +321,19 @@ class _Heap:
 
 # ---------------------------------------------------------------------------------------------------------------- writing
 class _Writer:
-    """Pairs as rows, in the order of the rows that their source sentences come from."""
+    """Writes pairs as rows, in the order of the rows that their source sentences come from."""
 
-    def __init__(self, step: Mine, heap: _Heap, found: Mapping[str, Pairs], context: Context) -> None:
-        self._step, self._heap, self._found = step, heap, found
+    def __init__(self, step: Mine, corpus: _Corpus, pairs: Mapping[str, Pairs], context: Context) -> None:
+        self._step, self._corpus = step, corpus
         self._model = context.model_name(step.model)
-        self._source = heap.sides[step.source_language]
-        ranks = {tag: pairs.ranks() for tag, pairs in found.items()}
-        order = [(number, at) for number, pairs in enumerate(found.values()) for at in range(len(pairs))]
-        keys = np.concatenate([np.zeros(0, np.int64), *(pairs.left for pairs in found.values())])
+        self._source = corpus.sides[step.source_language]
+        order = [(number, at) for number, some in enumerate(pairs.values()) for at in range(len(some))]
+        keys = np.concatenate([np.zeros(0, np.int64), *(some.left for some in pairs.values())])
         # Stable: one sentence's pairs stay in the order of the languages, then of the scores.
         self._order = [order[place] for place in np.argsort(keys, kind="stable")]
         self._rows = self._source.first_row[np.sort(keys)] if len(keys) else keys
-        self._tags, self._pairs, self._ranks = list(found), list(found.values()), list(ranks.values())
+        self._tags, self._pairs = list(pairs), list(pairs.values())
+        self._ranks = [some.ranks() for some in pairs.values()]
 
     def write(self, rows: Iterable[Rows]) -> Iterator[pa.Table]:
         start = done = 0
@@ -344,28 +344,41 @@ class _Writer:
             start, done = start + len(batch), end
 
     def _table(self, batch: Rows, start: int, which: Sequence[int]) -> pa.Table:
-        heap, source = self._heap, self._source
+        corpus, source = self._corpus, self._source
         chosen = [self._order[one] for one in which]
         lefts = [int(self._pairs[side].left[at]) for side, at in chosen]
         rights = [int(self._pairs[side].right[at]) for side, at in chosen]
-        targets = [heap.sides[self._tags[side]] for side, _ in chosen]
-        near = [source.rows(one)[:_PARENTS].tolist() for one in lefts]
-        far = [side.rows(one)[:_PARENTS].tolist() for side, one in zip(targets, rights, strict=True)]
-        said = source.texts(np.asarray(lefts, np.int64))
-        licenses = [all_licenses(*(heap.license[row] for row in (*a, *b))) for a, b in zip(near, far, strict=True)]
-        sources = [(heap.source[a[0]], heap.source[b[0]]) for a, b in zip(near, far, strict=True)]
-        table = new_rows(
-            Kind.PARALLEL, batch, [a[0] - start for a in near],
-            {"source_language": [heap.language[a[0]] for a in near], "source": said,
-             "target": [side.texts(np.asarray([one], np.int64))[0] for side, one in zip(targets, rights, strict=True)]},
-            [heap.language[b[0]] for b in far],
-            step=self._step.tag, model=self._model,
-            more_parents=[[heap.id(row) for row in (a[0], b[0], *a[1:], *b[1:])] for a, b in zip(near, far, strict=True)],
-            # A sentence cut out of a text is an item of its own.
-            group_id=None if self._step.split == "none" else [hash_of(self._step.source_language, one) for one in said],
+        targets = [corpus.sides[self._tags[side]] for side, _ in chosen]
+        source_rows = [source.rows(one)[:_PARENTS].tolist() for one in lefts]
+        target_rows = [side.rows(one)[:_PARENTS].tolist() for side, one in zip(targets, rights, strict=True)]
+        both = list(zip(source_rows, target_rows, strict=True))
+        source_texts = source.texts(np.asarray(lefts, np.int64))
+        target_texts = [side.texts(np.asarray([one], np.int64))[0] for side, one in zip(targets, rights, strict=True)]
+        sources = [(corpus.source[left[0]], corpus.source[right[0]]) for left, right in both]
+        # A sentence cut out of a text is an item of its own.
+        items = (
+            None if self._step.split == "none" else [hash_of(self._step.source_language, one) for one in source_texts]
+        )
+        table = derive_rows(
+            Kind.PARALLEL,
+            batch,
+            [left[0] - start for left in source_rows],
+            {
+                "source_language": [corpus.language[left[0]] for left in source_rows],
+                "source": source_texts,
+                "target": target_texts,
+            },
+            [corpus.language[right[0]] for right in target_rows],
+            step=self._step.tag,
+            model=self._model,
+            more_parents=[
+                [corpus.id(row) for row in (left[0], right[0], *left[1:], *right[1:])] for left, right in both
+            ],
+            group_id=items,
             scores=[self._scores(side, at) for side, at in chosen],
-            attributes=[{"target_source": b} if a != b else {} for a, b in sources],
-        )  # fmt: skip
+            attributes=[{"target_source": right} if left != right else {} for left, right in sources],
+        )
+        licenses = [all_licenses(*(corpus.license[row] for row in (*left, *right))) for left, right in both]
         return with_licenses(table, licenses)
 
     def _scores(self, side: int, at: int) -> dict[str, Any]:
@@ -378,7 +391,7 @@ class _Writer:
 
 
 def with_licenses(table: pa.Table, licenses: Sequence[str]) -> pa.Table:
-    """The rows with these licences in their lineage."""
+    """Sets the licences in the lineage of the rows."""
     lineage = table["lineage"].combine_chunks()
     parts = {part.name: lineage.field(part.name) for part in LINEAGE}
     parts["license"] = pa.array(licenses, pa.string())

@@ -10,10 +10,19 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from curate.generation.common.conversations import PROMPT_COLUMN, Open, open_conversation, split_reasoning
-from curate.generation.common.derived_rows import failed, hash_of, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, hash_of
 from curate.generation.common.few_shot import Example, Examples
 from curate.generation.common.prompts import Prompt, Prompts, disarm, language_values, load_prompts, own_prompts
-from curate.generation.common.requests import Broken, Outcome, Question, Ticks, ask, check_languages, clean, whole
+from curate.generation.common.requests import (
+    InvalidResponse,
+    LLMRequest,
+    RequestResult,
+    RowProgress,
+    ask,
+    check_languages,
+    clean,
+    ensure_complete,
+)
 from curate.generation.respond.params import ANSWER_IN, RespondParams
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
@@ -51,7 +60,7 @@ class _Read:
     reasoning: str
 
 
-class Work:
+class RespondBatch:
     """One call of ``make``."""
 
     def __init__(self, step: RespondParams, rows: Rows, context: Context) -> None:
@@ -74,8 +83,14 @@ class Work:
         key = (name, step.examples_pool, step.examples_chars, step.examples_choice, step.examples_encoder)
         if key not in pools:
             encoder = None if step.examples_encoder is None else self.context.model(step.examples_encoder)
-            pools[key] = Examples(self.context.rows(name), self.context.seed, step.examples_pool, encoder, longest=step.examples_chars,
-                                  first=step.examples_choice == "first")  # fmt: skip
+            pools[key] = Examples(
+                self.context.rows(name),
+                self.context.seed,
+                step.examples_pool,
+                encoder,
+                longest=step.examples_chars,
+                first=step.examples_choice == "first",
+            )
             if not len(pools[key]):
                 self.context.warn(f"respond: '{name}' has no answered rows to take examples from")
         return pools[key]
@@ -88,7 +103,7 @@ class Work:
         per_row = self.step.n * len(self.step.models) * len(self.given or (1,))
         answered = False
         for outcomes in ask(
-            self._questions(), self._read, retries=self.step.retries, tick=Ticks(self.context, per_row)
+            self._questions(), self._read, retries=self.step.retries, tick=RowProgress(self.context, per_row)
         ):
             answered = True
             yield self._rows(outcomes)
@@ -100,7 +115,7 @@ class Work:
             )
 
     # -------------------------------------------------------------------------------------------------------- asking
-    def _questions(self) -> Iterator[Question[_Slot]]:
+    def _questions(self) -> Iterator[LLMRequest[_Slot]]:
         kind = self.rows.kind
         rows = zip(
             self.rows.table[PROMPT_COLUMN[kind]], self.rows.language.to_list(), self.rows.table["group_id"], strict=True
@@ -121,12 +136,18 @@ class Work:
                     generator = self.context.model(name)
                     for number in range(self.step.n):
                         sample = number + self.context.draw * self.step.n
-                        request = Request(messages, self.step.sampling, sample, self.step.response_format,
-                                          top_logprobs=int(self.step.logprob), row=str(self.rows.ids[place]))  # fmt: skip
+                        request = Request(
+                            messages,
+                            self.step.sampling,
+                            sample,
+                            self.step.response_format,
+                            top_logprobs=int(self.step.logprob),
+                            row=str(self.rows.ids[place]),
+                        )
                         slot = _Slot(
                             place, conversation, language, name, sample, prefix, system, tuple(examples), told, said
                         )
-                        yield Question(slot, request, generator)
+                        yield LLMRequest(slot, request, generator)
 
     def _vectors(self) -> Any:
         if self.examples is None or self.step.examples_encoder is None:
@@ -141,12 +162,21 @@ class Work:
         if self.examples is None:
             return []
         wanted = language if self.step.examples_language == "answer" else row_language
-        found = self.examples.draw(self.step.examples_count, self.step.examples_choice, language=wanted, text=conversation.last,
-                                   row_id=str(self.rows.ids[place]), group_id=group, seed=self.context.seed,
-                                   vector=None if vectors is None else vectors[place])  # fmt: skip
+        found = self.examples.draw(
+            self.step.examples_count,
+            self.step.examples_choice,
+            language=wanted,
+            text=conversation.last,
+            row_id=str(self.rows.ids[place]),
+            group_id=group,
+            seed=self.context.seed,
+            vector=None if vectors is None else vectors[place],
+        )
         if len(found) < self.step.examples_count and len(self.examples):
-            self.context.warn(f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{wanted}' for some rows; "
-                              f"it has {', '.join(self.examples.languages)}")  # fmt: skip
+            self.context.warn(
+                f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{wanted}' for some rows; "
+                f"it has {', '.join(self.examples.languages)}"
+            )
         return found
 
     def _messages(
@@ -215,7 +245,7 @@ class Work:
 
     # ------------------------------------------------------------------------------------------------------- reading
     def _read(self, slot: _Slot, answer: Answer) -> _Read:
-        whole(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
+        ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
             return _Read(clean(orjson.dumps(answer.value).decode()), clean(answer.reasoning))
         thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
@@ -225,15 +255,15 @@ class Work:
         if self.step.strip:
             text = text.strip()
         if not text.strip():
-            raise Broken("it is empty")
+            raise InvalidResponse("it is empty")
         if thoughts and self.step.reasoning == "inline":
             text = f"{self.step.reasoning_tags[0]}\n{thoughts.strip()}\n{self.step.reasoning_tags[1]}\n\n{text}"
         return _Read(text, thoughts)
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, outcomes: list[Outcome[_Slot, _Read]]) -> NewRows:
+    def _rows(self, outcomes: list[RequestResult[_Slot, _Read]]) -> NewRows:
         bad, self.bad = self.bad, []
-        good: list[Outcome[_Slot, _Read]] = []
+        good: list[RequestResult[_Slot, _Read]] = []
         for one in outcomes:
             if one.value is not None:
                 good.append(one)
@@ -248,7 +278,7 @@ class Work:
                 bad.append(
                     failed(self.rows, one.key.place, f"{one.problem}{who}", one.answer.text or one.answer.reasoning)
                 )
-        table = new_rows(
+        table = derive_rows(
             Kind.SFT,
             self.rows,
             [one.key.place for one in good],
@@ -263,7 +293,7 @@ class Work:
         return NewRows(table, tuple(bad))
 
     @staticmethod
-    def _turns(one: Outcome[_Slot, _Read]) -> list[dict[str, str]]:
+    def _turns(one: RequestResult[_Slot, _Read]) -> list[dict[str, str]]:
         assert one.value is not None
         turns = list(one.key.conversation.turns)
         if one.key.system is not None:
@@ -279,7 +309,7 @@ class Work:
             scores["logprob"] = sum(token.logprob for token in answer.logprobs) / len(answer.logprobs)
         return scores
 
-    def _attributes(self, one: Outcome[_Slot, _Read]) -> dict[str, str]:
+    def _attributes(self, one: RequestResult[_Slot, _Read]) -> dict[str, str]:
         assert one.value is not None
         found = {
             "finish": one.answer.finish,

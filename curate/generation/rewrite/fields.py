@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from curate.generation.common.conversations import CHATS, PROMPT_COLUMN, Turn
-from curate.generation.common.requests import Broken, clean
+from curate.generation.common.requests import InvalidResponse, clean
 from curate.rows import Kind
 from curate.rows.kinds import ROLES
 from curate.steps import Rows
@@ -118,7 +118,7 @@ class Item:
         """Sets a text, the label, the messages, an attribute or a score.
 
         Raises:
-            Broken: the value is nothing that can stand there.
+            InvalidResponse: the value is nothing that can stand there.
         """
         if name.startswith("attribute."):
             self.attributes[name.removeprefix("attribute.")] = clean(
@@ -126,11 +126,11 @@ class Item:
             )
         elif name.startswith("score."):
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise Broken(f"'{name}' must be a number, not {_short(value)}")
+                raise InvalidResponse(f"'{name}' must be a number, not {_short(value)}")
             self.scores[name.removeprefix("score.")] = float(value)
         elif name == "label":
             if not isinstance(value, bool):
-                raise Broken(f"'label' must be true or false, not {_short(value)}")
+                raise InvalidResponse(f"'label' must be true or false, not {_short(value)}")
             self.label = value
         elif name == "messages":
             self._put_messages(value)
@@ -153,16 +153,16 @@ class Item:
 
     def _put_messages(self, value: Any) -> None:
         if not isinstance(value, list) or not value:
-            raise Broken(f"'messages' must be a list of turns, not {_short(value)}")
+            raise InvalidResponse(f"'messages' must be a list of turns, not {_short(value)}")
         turns = []
         for turn in value:
             if not isinstance(turn, Mapping) or turn.get("role") not in ROLES or "content" not in turn:
-                raise Broken(
+                raise InvalidResponse(
                     f'a turn must be {{"role": …, "content": …}} with a role of {", ".join(ROLES)}, not {_short(turn)}'
                 )
             turns.append({"role": str(turn["role"]), "content": _text("content", turn["content"])})
         if all(turn["role"] != "user" for turn in turns) or turns[-1]["role"] != "assistant":
-            raise Broken("'messages' must have a user turn and end with an assistant turn")
+            raise InvalidResponse("'messages' must have a user turn and end with an assistant turn")
         whole = take_apart(Kind.SFT, {"messages": turns})
         self.system, self.earlier, self.prompt, self.answers = whole.system, whole.earlier, whole.prompt, whole.answers
 
@@ -170,14 +170,14 @@ class Item:
         """The columns of the row.
 
         Raises:
-            Broken: something is missing or empty.
+            InvalidResponse: something is missing or empty.
         """
         for name in needed_by_kind(self.kind):
             if name == "label":
                 if self.label is None:
-                    raise Broken("there is no 'label'")
+                    raise InvalidResponse("there is no 'label'")
             elif not self.text(name).strip():
-                raise Broken(f"'{name}' is empty")
+                raise InvalidResponse(f"'{name}' is empty")
         if self.kind in _PLAIN:
             return dict(self.plain)
         head = [
@@ -234,7 +234,7 @@ def follow(value: Any, parts: Sequence[str], shown: str) -> Any:
     """What stands at the end of a path in a JSON value.
 
     Raises:
-        Broken: nothing does.
+        InvalidResponse: nothing does.
     """
     for part in parts:
         if isinstance(value, Mapping) and part in value:
@@ -242,13 +242,13 @@ def follow(value: Any, parts: Sequence[str], shown: str) -> Any:
         elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
         else:
-            raise Broken(f"there is no '{part}' in it, where '{shown}' should be")
+            raise InvalidResponse(f"there is no '{part}' in it, where '{shown}' should be")
     return value
 
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, bool) or value is None or isinstance(value, list | Mapping):
-        raise Broken(f"'{name}' must be a text, not {_short(value)}")
+        raise InvalidResponse(f"'{name}' must be a text, not {_short(value)}")
     return clean(value if isinstance(value, str) else orjson.dumps(value).decode())
 
 

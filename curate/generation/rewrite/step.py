@@ -1,7 +1,7 @@
-"""``rewrite``: a row said anew by a prompt of the user's: one text of it replaced, or several, or a row of another kind made of it.
+"""``rewrite``: rewrites texts of a row, or makes a row of another kind from it, with the user's own prompt.
 
-The template is the user's own, with the row's texts, attributes and scores as holes; each goes in as data between fences. A
-structured answer (``response_format``) is put into fields by ``into``; ``each`` makes a row of every entry of a list in it.
+The template has the row's texts, attributes and scores as placeholders; each is filled in as fenced data. ``into`` maps the
+parts of a structured answer (``response_format``) to fields; ``each`` makes a row of every entry of a list in it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from pydantic import Field, model_validator
 from curate.catalog.params import GeneratorName, LanguageTag, PerLanguage
 from curate.catalog.suggestions import nearest
 from curate.errors import StepError
-from curate.generation.common import requests as asking
 from curate.generation.common.conversations import split_reasoning
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.generation.common.prompts import (
     Prompting,
     Template,
@@ -29,16 +28,17 @@ from curate.generation.common.prompts import (
     prompt_problems,
 )
 from curate.generation.common.requests import (
-    Broken,
-    Outcome,
-    Question,
-    Ticks,
+    RETRY,
+    InvalidResponse,
+    LLMRequest,
+    RequestResult,
+    RowProgress,
     ask,
     check_languages,
     clean,
+    ensure_complete,
     schema_problems,
     unknown_keys,
-    whole,
 )
 from curate.generation.rewrite.fields import (
     PREFIXES,
@@ -69,58 +69,60 @@ _SOURCE = ("source_language", "source_language_name", "source_language_own_name"
 
 
 class Rewrite(Prompting, RowStep):
-    """A row said anew by a prompt of the user's."""
+    """Rewrites texts of a row, or makes another kind of row from it, with your own prompt."""
 
     tag: ClassVar[str] = "rewrite"
     batch: ClassVar[int] = 4_096
-    summary: ClassVar[str] = "texts of a row replaced, or another kind of row made of it, by a prompt of yours"
+    summary: ClassVar[str] = "texts of a row replaced, or another kind of row made from it, with your own prompt"
 
     model: GeneratorName
-    """Who rewrites."""
+    """The language model."""
     prompt: PerLanguage[Template]
-    """What is asked: a text or a list of turns, for all rows or by the row's language. Holes are the row's texts (``{prompt}``, ``{response}``,
-    ``{text}``, ``{source}`` …, ``{conversation}``), ``{attribute.NAME}``, ``{score.NAME}``, ``{language}``, ``{language_name}``, ``{language_own_name}``
-    (of the new row) and ``{row_language}`` …"""
+    """The prompt: a text or a list of turns, for all rows or by the row's language. Placeholders are the row's texts
+    (``{prompt}``, ``{response}``, ``{text}``, ``{source}`` …, ``{conversation}``), ``{attribute.NAME}``, ``{score.NAME}``,
+    ``{language}``, ``{language_name}``, ``{language_own_name}`` (of the new row) and ``{row_language}`` …"""
     fenced: bool = True
-    """Whether texts of the row stand between marks of their own (``<response>`` … ``</response>``); without, the template has to tell where they end."""
+    """Whether to put texts of the row between fences (``<response>`` … ``</response>``). Without them the template has to show
+    where a text ends."""
     field: str | None = None
-    """Which text of the row the answer replaces; by default the one whose language is the row's (``response``, ``target``, ``text`` …)."""
+    """The text of the row that the answer replaces; by default the one in the row's language (``response``, ``target``, ``text`` …)."""
     response_format: dict[str, Any] | None = None
     """A JSON Schema that answers must satisfy."""
     into: dict[str, str] = Field(default_factory=dict)
-    """What of the answer goes where: ``{response: answer.text, attribute.topic: answer.topic, chosen: row.response}``. Left: ``prompt``, ``response``, ``system``
-    …, ``messages``, ``attribute.NAME``, ``score.NAME``. Right: ``answer`` with the keys that lead to the value (with slashes, a JSON pointer), ``row``
-    with a hole's name, or ``item`` with keys where ``each`` is given."""
+    """Where the parts of the answer go: ``{response: answer.text, attribute.topic: answer.topic, chosen: row.response}``.
+    Left: ``prompt``, ``response``, ``system`` …, ``messages``, ``attribute.NAME``, ``score.NAME``. Right: ``answer`` with the keys
+    that lead to the value (with slashes, a JSON pointer), ``row`` with a placeholder's name, or ``item`` with keys where
+    ``each`` is set."""
     each: str | None = None
-    """A list in the answer (``answer.items``), of whose every entry (``item``) a row is made."""
+    """A list in the answer (``answer.items``). Each of its entries (``item``) becomes a row."""
     kind: Kind | None = None
-    """The kind of the new rows; that of the old ones if left out. What both kinds call the same is taken over."""
+    """The kind of the new rows; by default that of the old ones. Fields with the same name in both kinds are copied."""
     language: LanguageTag | None = None
-    """The language of the new rows; that of the row if left out."""
+    """The language of the new rows; by default that of the row."""
     source_language: LanguageTag | None = None
-    """For new ``parallel`` rows: the language of their source side; that of the row if left out."""
+    """For new ``parallel`` rows: the language of their source side; by default that of the row."""
     n: Annotated[int, Field(ge=1, le=1024)] = 1
-    """How many answers for each row."""
+    """Number of answers for each row."""
     sampling: Sampling = Sampling()
-    """How the model chooses its words."""
+    """Sampling parameters."""
     keep_original: bool = False
-    """Whether the rows themselves go on too, before the new ones."""
+    """Whether to keep the original rows too, before the new ones."""
     group: Literal["parent", "own"] = "parent"
-    """Whether a new row is the same item as its row (and on its side of a split), or an item of its own."""
+    """Whether a new row belongs to the item of its row (and to its side of a split), or is an item of its own."""
     unchanged: Literal["keep", "quarantine"] = "keep"
-    """What becomes of a new row that says exactly what the old one says."""
+    """What to do with a new row that equals the old one."""
     on_length: Literal["quarantine", "keep", "drop"] = "quarantine"
-    """What becomes of an answer that was cut off at ``sampling.max_tokens`` (a structured one is never kept)."""
+    """What to do with an answer cut off at ``sampling.max_tokens`` (a structured one is never kept)."""
     reasoning: Literal["drop", "attribute"] = "drop"
-    """What becomes of thoughts before the answer: left out, or kept as the attribute ``rewrite.reasoning``."""
+    """Whether reasoning before the answer is dropped, or kept as the attribute ``rewrite.reasoning``."""
     reasoning_tags: tuple[str, str] = ("<think>", "</think>")
-    """How thoughts begin and end where the server does not tell them apart."""
+    """The tags around the reasoning, for servers that do not return it separately."""
     strip: bool = True
-    """Whether blanks around an answer are taken off."""
+    """Whether to strip whitespace around an answer."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
-    """How often an answer that cannot be used is asked for again, with the complaint."""
+    """How often an unusable answer is requested again, with the complaint."""
     strict: bool = False
-    """Whether a language that the model is not said to know stops the build; if not, it is warned of."""
+    """Whether a language that is not in the model's ``languages`` stops the build. Otherwise it is a warning."""
 
     @model_validator(mode="after")
     def _together(self) -> Rewrite:
@@ -128,52 +130,52 @@ class Rewrite(Prompting, RowStep):
             raise ValueError(f"{self.n} answers at temperature 0 would all be the same; set sampling.temperature")
         if self.field is not None and self.into:
             raise ValueError(
-                "give 'field' (one text is replaced) or 'into' (the parts of an answer are told where to go), not both"
+                "set 'field' (one text is replaced) or 'into' (the parts of an answer are mapped to fields), not both"
             )
         if self.each is not None and not self.into:
-            raise ValueError("'each' makes a row of every entry, so 'into' must say what of it goes where")
+            raise ValueError("'each' makes a row of every entry, so 'into' must map the parts of an entry to fields")
         if self.response_format is not None and not self.into:
-            raise ValueError("with 'response_format' the answer has parts, so 'into' must say what of it goes where")
+            raise ValueError("with 'response_format' the answer has parts, so 'into' must map them to fields")
         return self
 
     def makes(self, kind: Kind) -> Kind:
         return self.kind or kind
 
     def shipped(self) -> Iterable[str]:
-        return [asking.RETRY] if self.retries else []
+        return [RETRY] if self.retries else []
 
     def holes(self, kind: Kind) -> tuple[str, ...]:
-        """The names that a template for rows of this kind can ask for, besides attributes and scores."""
+        """The placeholders for rows of this kind, besides attributes and scores."""
         return (*texts_of_kind(kind), *_LANGUAGES, *(_SOURCE if kind is Kind.PARALLEL else ()))
 
     def mapping(self, kind: Kind) -> dict[str, str]:
-        """``into``, written out."""
+        """``into``, or what ``field`` stands for."""
         return self.into or {self.field or answer_field(kind): "answer"}
 
     def check(self, kind: Kind) -> list[str]:
         made, mapping = self.makes(kind), self.mapping(kind)
-        found = prompt_problems("prompt", self.prompt, self.holes(kind), PREFIXES)
-        found += schema_problems("response_format", self.response_format)
+        problems = prompt_problems("prompt", self.prompt, self.holes(kind), PREFIXES)
+        problems += schema_problems("response_format", self.response_format)
         if self.keep_original and made is not kind:
-            found.append(f"keep_original: {kind} rows and new {made} rows cannot stand in one dataset")
+            problems.append(f"keep_original: {kind} rows and new {made} rows cannot be in one dataset")
         if self.source_language is not None and made is not Kind.PARALLEL:
-            found.append("source_language: it is for new parallel rows")
+            problems.append("source_language: it is for new parallel rows")
         where = "into" if self.into else "field"
         targets = targets_of_kind(made)
-        found += unknown_keys(where, [name for name in mapping if not name.startswith(PREFIXES)], targets)
+        problems += unknown_keys(where, [name for name in mapping if not name.startswith(PREFIXES)], targets)
         missing = set(needed_by_kind(made)) - set(mapping) - carried(kind, made)
         if missing and not (made is Kind.SFT and "messages" in mapping):
-            found.append(f"into: new {made} rows need {', '.join(sorted(missing))}")
+            problems.append(f"into: new {made} rows need {', '.join(sorted(missing))}")
         for target, path in {**mapping, **({"each": self.each} if self.each else {})}.items():
-            found += self._path_problems(kind, target, path)
-        return found
+            problems += self._path_problems(kind, target, path)
+        return problems
 
     def _path_problems(self, kind: Kind, target: str, path: str) -> list[str]:
         first, *rest = split_path(path)
         where = "each" if target == "each" else f"into.{target}"
         if first not in ("answer", "row", "item"):
             return [
-                f"{where}: '{path}' begins with none of answer, row, item{nearest(first, ('answer', 'row', 'item'))}"
+                f"{where}: '{path}' does not begin with answer, row or item{nearest(first, ('answer', 'row', 'item'))}"
             ]
         if first == "row":
             name = path[len("row.") :]
@@ -193,31 +195,31 @@ class Rewrite(Prompting, RowStep):
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         if self.keep_original and context.draw == 0:
-            yield as_they_are(rows)
-        yield from _Work(self, rows, context).run()
+            yield unchanged_rows(rows)
+        yield from _RewriteBatch(self, rows, context).run()
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class _RequestKey:
     place: int
     sample: int
     row: Item
     values: Mapping[str, str]
-    """All holes, as they are in the row."""
+    """All placeholders with the row's values."""
     language: str
     prompt_hash: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _ParsedAnswer:
     items: tuple[Item, ...]
     problems: tuple[tuple[str, str], ...]
-    """(reason, raw) of entries that could not be used."""
+    """(reason, raw text) of entries that could not be used."""
     reasoning: str
 
 
-class _Work:
-    """One call of ``make``."""
+class _RewriteBatch:
+    """One call of ``make``: asks the model, parses the answers and makes the rows."""
 
     def __init__(self, step: Rewrite, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
@@ -232,8 +234,10 @@ class _Work:
         languages = [step.language] if step.language else [one for one in self.rows.language.unique().to_list() if one]
         check_languages(self.context, step.tag, [step.model], languages, strict=step.strict)
         if self.context.draw and step.sampling.temperature == 0:
-            self.context.warn("rewrite: more rows are wanted, but at temperature 0 a row has one answer only")
-        for outcomes in ask(self._questions(), self._read, retries=step.retries, tick=Ticks(self.context, step.n)):
+            self.context.warn("rewrite: more rows are needed, but at temperature 0 a row has one answer only")
+        for outcomes in ask(
+            self._questions(), self._read, retries=step.retries, tick=RowProgress(self.context, step.n)
+        ):
             yield self._rows(outcomes)
         if self.bad:
             yield self._rows([])
@@ -243,7 +247,7 @@ class _Work:
             )
 
     # -------------------------------------------------------------------------------------------------------- asking
-    def _questions(self) -> Iterator[Question[_Slot]]:
+    def _questions(self) -> Iterator[LLMRequest[_RequestKey]]:
         step, generator = self.step, self.context.model(self.step.model)
         names = texts_of_kind(self.rows.kind)
         sources = self.rows.table["source_language"].to_pylist() if self.rows.kind is Kind.PARALLEL else None
@@ -254,85 +258,83 @@ class _Work:
             if not self.context.wants(language):
                 continue
             texts = {name: item.text(name) for name in names} | beside
-            told = {**language_values(language), **language_values(row_language, "row_language")}
+            values = {**language_values(language), **language_values(row_language, "row_language")}
             if sources is not None:
-                told |= language_values(sources[place], "source_language")
+                values |= language_values(sources[place], "source_language")
             try:
                 prompt = self.prompts[row_language]
-                messages = prompt.fill({**self._shown(texts, prompt.holes), **told})
+                messages = prompt.fill({**self._shown(texts, prompt.holes), **values})
                 if not messages:
                     raise StepError("the prompt is empty for this row")
-            except StepError as error:  # an attribute that this row has not, a language without a template
+            except StepError as error:  # the row lacks an attribute, or the language lacks a template
                 self.bad.append(failed(self.rows, place, str(error)))
                 continue
             for number in range(step.n):
                 sample = number + self.context.draw * step.n
-                slot = _Slot(place, sample, item, {**texts, **told}, language, prompt.hash)
-                yield Question(
-                    slot,
-                    Request(messages, step.sampling, sample, step.response_format, row=str(self.rows.ids[place])),
-                    generator,
-                )
+                key = _RequestKey(place, sample, item, {**texts, **values}, language, prompt.hash)
+                row = str(self.rows.ids[place])
+                request = Request(messages, step.sampling, sample, step.response_format, row=row)
+                yield LLMRequest(key, request, generator)
 
     def _shown(self, texts: Mapping[str, str], holes: frozenset[str]) -> dict[str, str]:
-        """The texts as they stand in the prompt; scores are numbers of ours."""
+        """The texts as they appear in the prompt: fenced or disarmed, except scores, which are our own numbers."""
         shown = {}
-        for name in texts:
+        for name, text in texts.items():
             if name.startswith("score.") or name not in holes:
-                shown[name] = texts[name]
+                shown[name] = text
             else:
-                shown[name] = fence(texts[name], _mark(name)) if self.step.fenced else disarm(texts[name])
+                shown[name] = fence(text, _mark(name)) if self.step.fenced else disarm(text)
         return shown
 
     # ------------------------------------------------------------------------------------------------------- reading
-    def _read(self, slot: _Slot, answer: Answer) -> _Made:
-        whole(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
+    def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
+        ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
             value, thoughts = answer.value, ""
         else:
             thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
             value = text.strip() if self.step.strip else text
             if not value.strip():
-                raise Broken("it is empty")
+                raise InvalidResponse("it is empty")
         thoughts = clean(answer.reasoning) or thoughts
         if self.step.each is None:
-            return _Made((self._item(slot, value, None),), (), thoughts)
+            return _ParsedAnswer((self._item(key, value, None),), (), thoughts)
         entries = follow(value, split_path(self.step.each)[1:], self.step.each)
         if not isinstance(entries, list):
-            raise Broken(f"'{self.step.each}' is no list")
+            raise InvalidResponse(f"'{self.step.each}' is no list")
         items, problems = [], []
         for entry in entries:
             try:
-                items.append(self._item(slot, value, entry))
-            except Broken as broken:
+                items.append(self._item(key, value, entry))
+            except InvalidResponse as broken:
                 problems.append((str(broken), repr(entry)))
         if not items:
-            raise Broken(problems[0][0] if problems else f"'{self.step.each}' is an empty list")
-        return _Made(tuple(items), tuple(problems), thoughts)
+            raise InvalidResponse(problems[0][0] if problems else f"'{self.step.each}' is an empty list")
+        return _ParsedAnswer(tuple(items), tuple(problems), thoughts)
 
-    def _item(self, slot: _Slot, value: Any, entry: Any) -> Item:
-        item = slot.row.as_kind(self.made)
+    def _item(self, key: _RequestKey, value: Any, entry: Any) -> Item:
+        item = key.row.as_kind(self.made)
         for target, (first, *rest) in self.mapping.items():
             if first == "row":
                 name = ".".join(rest)
-                if name not in slot.values:
-                    raise Broken(f"the row has no '{name}'", again=False)
-                item.put(target, slot.values[name])
+                if name not in key.values:
+                    raise InvalidResponse(f"the row has no '{name}'", again=False)
+                item.put(target, key.values[name])
             else:
                 item.put(target, follow(entry if first == "item" else value, rest, ".".join([first, *rest])))
         columns = item.payload()
         if (
             self.step.unchanged == "quarantine"
             and self.made is self.rows.kind
-            and columns == slot.row.as_kind(self.made).payload()
+            and columns == key.row.as_kind(self.made).payload()
         ):
-            raise Broken("it says exactly what stood there before")
+            raise InvalidResponse("it says exactly what stood there before")
         return item
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, outcomes: list[Outcome[_Slot, _Made]]) -> NewRows:
+    def _rows(self, outcomes: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> NewRows:
         bad, self.bad = self.bad, []
-        made: list[tuple[Outcome[_Slot, _Made], int, Item]] = []
+        made: list[tuple[RequestResult[_RequestKey, _ParsedAnswer], int, Item]] = []
         for one in outcomes:
             if one.value is not None:
                 made += [(one, number, item) for number, item in enumerate(one.value.items)]
@@ -348,7 +350,7 @@ class _Work:
         values: dict[str, list[Any]] = {name: [one.get(name) for one in columns] for name in payload(self.made)}
         if self.made is Kind.PARALLEL:
             values["source_language"] = [self._source_language(one.key.place) for one, _, _ in made]
-        table = new_rows(
+        table = derive_rows(
             self.made,
             self.rows,
             [one.key.place for one, _, _ in made],
@@ -373,20 +375,20 @@ class _Work:
     def _scores(answer: Answer, item: Item) -> dict[str, float]:
         return {**({"tokens": float(answer.completion_tokens)} if answer.completion_tokens else {}), **item.scores}
 
-    def _attributes(self, one: Outcome[_Slot, _Made], number: int, item: Item) -> dict[str, str]:
-        found: dict[str, str] = {"finish": one.answer.finish}
+    def _attributes(self, one: RequestResult[_RequestKey, _ParsedAnswer], number: int, item: Item) -> dict[str, str]:
+        attributes: dict[str, str] = {"finish": one.answer.finish}
         if self.step.n > 1 or one.key.sample:
-            found["sample"] = str(one.key.sample)
+            attributes["sample"] = str(one.key.sample)
         if self.step.each is not None:
-            found["item"] = str(number)
+            attributes["item"] = str(number)
         if one.tries > 1:
-            found["tries"] = str(one.tries)
+            attributes["tries"] = str(one.tries)
         if one.value is not None and one.value.reasoning and self.step.reasoning == "attribute":
-            found["reasoning"] = one.value.reasoning
-        return {**found, **item.attributes}
+            attributes["reasoning"] = one.value.reasoning
+        return {**attributes, **item.attributes}
 
 
 def _mark(name: str) -> str:
-    """The fence's name of a hole: ``attribute.a b`` → ``a-b``."""
+    """The fence name of a placeholder: ``attribute.a b`` → ``a-b``."""
     kept = "".join(letter if letter.isalnum() else "-" for letter in name.removeprefix("attribute.")).strip("-")
     return kept or "text"

@@ -96,9 +96,12 @@ class _Table:
 
     def close(self) -> _Table:
         self.native = {
-            "C": _turned(self.consonants), "V": _turned(self.vowels), "S": _turned(self.signs), "M": _turned(self.marks),
+            "C": _turned(self.consonants),
+            "V": _turned(self.vowels),
+            "S": _turned(self.signs),
+            "M": _turned(self.marks),
             "D": _turned(self.dead),
-        }  # fmt: skip
+        }
         spellings = {
             *self.consonants.values(),
             *self.vowels.values(),

@@ -1,7 +1,7 @@
-"""``romanise``: rows in their own script become rows in Latin letters, beside them, as pairs, or both in one prompt.
+"""``romanise``: writes rows in Latin letters, as new rows, as pairs, or both scripts in one prompt.
 
-Indic scripts are spelled so that they come back (ISO 15919), and each row is checked for it; all others go through uroman,
-which does not come back. What is no language (code, addresses, placeholders) stays as it is.
+Indic scripts are transliterated reversibly (ISO 15919), and each row is checked for it. All other scripts go through uroman,
+which cannot be reversed. Code, addresses and placeholders stay unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from curate.catalog.params import LanguageTag
 from curate.errors import StepError
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.generation.common.prompts import Prompt, own_prompt
 from curate.generation.romanise.latin import Digits, Romanised, Scheme, foreign, has_han, romanise
 from curate.rows import Kind, answer_field, languages, main_fields, unknown_fields
@@ -30,84 +30,86 @@ _FENCE = re.compile(r"[ \t>*+.)\d-]{0,12}(?:```|~~~|<)")
 _JAPANESE = frozenset({"ja", "ryu", "ain", "ojp"})
 Interval = tuple[int, int]
 Place = tuple[str, int | None]
-"""Column of a row, and the turn in it (None: the column is plain text)."""
+"""Column of a row, and the index of the turn in it (None: the column is plain text)."""
 
 
 class Romanise(RowStep):
-    """Writes rows in Latin letters; their language becomes ``xx-Latn``.
+    """Writes rows in Latin letters. Their language becomes ``xx-Latn``.
 
-    A field that is in Latin letters already is passed over. Scores: ``romanise.round_trip``, the share of the characters
-    of Indic words that are the same when the Latin is written back (joiners left out); ``romanise.left``, the share of letters
-    that are not Latin afterwards. Attribute ``romanise.scheme`` names the scheme.
+    A field that is already in Latin letters is skipped. Scores: ``romanise.round_trip``, the share of characters of Indic
+    words that are the same after converting the Latin text back (joiners left out); ``romanise.left``, the share of letters that
+    are not Latin afterwards. Attribute ``romanise.scheme`` names the scheme.
     """
 
     tag: ClassVar[str] = "romanise"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Rows in Latin letters: beside the native ones, as pairs, or both in one prompt."
+    summary: ClassVar[str] = "rows in Latin letters: as new rows, as pairs, or both scripts in one prompt"
 
     scheme: Scheme = "auto"
-    """``uroman`` for every script; ``iso15919``, ``iast``, ``itrans``, ``hk``, ``slp1``, ``velthuis`` or ``wx`` for Indic ones.
-    ``auto`` is ``iso15919`` where it can be had, else ``uroman``."""
+    """The transliteration scheme: ``uroman`` for every script; ``iso15919``, ``iast``, ``itrans``, ``hk``, ``slp1``, ``velthuis`` or
+    ``wx`` for Indic ones. ``auto`` is ``iso15919`` for Indic scripts, else ``uroman``."""
     form: Literal["row", "pair", "prompt-both"] = "row"
     """``row``: the row in Latin letters. ``pair``: a ``parallel`` row (native, Latin) for each turn or text. ``prompt-both``: the
-    row, its prompt in both scripts."""
+    row, with its prompt in both scripts."""
     fields: tuple[str, ...] | None = None
-    """What is romanised; unless given, the main fields of the kind."""
+    """The fields to romanise; by default the main fields of the kind."""
     only: tuple[LanguageTag, ...] | None = None
-    """The languages whose rows are romanised; unless given, all. Other rows go on as they are (and make no pairs)."""
+    """The languages whose rows are romanised; by default all. Other rows are kept unchanged (and make no pairs)."""
     keep_original: bool | None = None
-    """Whether the native rows go on beside the new ones; unless given, yes for ``form: row``."""
+    """Whether to keep the native rows beside the new ones; by default only for ``form: row``."""
     template: str = "{native}\n\n{latin}"
-    """How ``prompt-both`` puts a turn together."""
+    """The template of a ``prompt-both`` turn."""
     digits: Digits = "latin"
     """``latin`` writes the digits of other scripts as 0 to 9, ``native`` leaves them."""
     protect: tuple[Protectable, ...] = _PROTECTED
-    """What stays as it is."""
+    """Spans that are never changed."""
     kanji: Literal["refuse", "chinese"] = "refuse"
-    """uroman reads every Han character as Mandarin: 東京 becomes ``dongjing``. ``refuse`` stops at a Japanese row that has
-    one; ``chinese`` lets it through."""
+    """What to do with Japanese rows that have kanji, since uroman reads every Han character as Mandarin (東京 becomes
+    ``dongjing``): ``refuse`` stops the build, ``chinese`` accepts that reading."""
     min_round_trip: Annotated[float, Field(ge=0, le=1)] = 0.95
-    """Least ``round_trip``; a row below it is kept apart as failed."""
+    """Minimum ``round_trip``; rows below it are quarantined."""
     max_left: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Greatest share of letters that may be left in another script; a row above it is kept apart as failed."""
+    """Maximum share of letters left in another script; rows above it are quarantined."""
 
     # ---------------------------------------------------------------------------------------------------------- contract
     def check(self, kind: Kind) -> list[str]:
-        wrong = unknown_fields(kind, self.fields)
+        problems = unknown_fields(kind, self.fields)
         if self.fields == ():
-            wrong.append("fields: names no field; leave it out for the main ones")
+            problems.append("fields: is empty; leave it out for the main fields")
         if self.form == "pair" and self.keep_original:
-            wrong.append("keep_original: pairs are rows of another kind; the native text is their source side already")
+            problems.append(
+                "keep_original: pairs are rows of another kind; the native text is already their source side"
+            )
         if self.form == "prompt-both":
             if kind in (Kind.PARALLEL, Kind.DOCUMENT):
-                wrong.append(f"form: {kind} rows have no prompt; write 'row' or 'pair'")
+                problems.append(f"form: {kind} rows have no prompt; write 'row' or 'pair'")
             if self.fields not in (None, ("prompt",)):
-                wrong.append("fields: prompt-both is about the prompt; leave it out")
+                problems.append("fields: prompt-both is about the prompt; leave it out")
             try:
-                missing = {"native", "latin"} ^ self._prompt().holes
+                mismatch = {"native", "latin"} ^ self._prompt().holes
             except StepError as error:
-                wrong.append(f"template: {error}")
+                problems.append(f"template: {error}")
             else:
-                if missing:
-                    wrong.append(
-                        f"template: it has to say {{native}} and {{latin}}, and nothing else ({', '.join(sorted(missing))})"
+                if mismatch:
+                    problems.append(
+                        "template: it must have {native} and {latin}, and no other placeholder "
+                        f"({', '.join(sorted(mismatch))})"
                     )
-        return wrong
+        return problems
 
     def makes(self, kind: Kind) -> Kind:
         return Kind.PARALLEL if self.form == "pair" else kind
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
-        done = [_Work(self, rows, place) for place in range(len(rows))]
+        done = [_RomanisedRow(self, rows, place) for place in range(len(rows))]
         _romanise_all(self, done)
         changed = [one for one in done if one.changed]
         bad = {one.place: problem for one in changed if (problem := one.problem(self))}
         good = [one for one in changed if one.place not in bad]
         if self._keeps:
-            yield as_they_are(rows)
+            yield unchanged_rows(rows)
         elif self.form != "pair":
-            passed = {one.place for one in done if not one.changed}
-            yield as_they_are(rows.take([place in passed for place in range(len(rows))]))
+            yield unchanged_rows(rows.take([not one.changed for one in done]))
         new = self._pairs(rows, good) if self.form == "pair" else self._rows(rows, good)
         yield NewRows(new, tuple(failed(rows, place, reason, done[place].raw()) for place, reason in bad.items()))
 
@@ -120,14 +122,14 @@ class Romanise(RowStep):
         return own_prompt("romanise", self.template)
 
     def names(self, kind: Kind) -> tuple[str, ...]:
-        """The fields that are romanised."""
+        """The fields to romanise."""
         return ("prompt",) if self.form == "prompt-both" else self.fields or main_fields(kind)
 
     def wants(self, tag: str) -> bool:
         """Whether rows in this language are romanised."""
         return self.only is None or any(tag == one or tag.startswith(f"{one}-") for one in self.only)
 
-    def _rows(self, rows: Rows, good: Sequence[_Work]) -> pa.Table:
+    def _rows(self, rows: Rows, good: Sequence[_RomanisedRow]) -> pa.Table:
         prompt = self._prompt()
         values: dict[str, list[Any]] = {name: [] for name in payload(rows.kind)}
         for one in good:
@@ -153,7 +155,7 @@ class Romanise(RowStep):
             tags = [latin_tag(one.tag) if says and not is_latin(one.tag) else one.tag for one in good]
         return self._new(rows.kind, rows, good, [one.scores() for one in good], values, tags)
 
-    def _pairs(self, rows: Rows, good: Sequence[_Work]) -> pa.Table:
+    def _pairs(self, rows: Rows, good: Sequence[_RomanisedRow]) -> pa.Table:
         each = [(one, where, romanised) for one in good for where, romanised in one.made.items()]
         tags = [one.tag_of(where[0]) for one, where, _ in each]
         values = {
@@ -166,20 +168,33 @@ class Romanise(RowStep):
             Kind.PARALLEL, rows, [one for one, _, _ in each], scores, values, [latin_tag(tag) for tag in tags]
         )
 
-    def _new(self, kind: Kind, rows: Rows, made: Sequence[_Work], scores: Sequence[Mapping[str, float]],
-             values: Mapping[str, Sequence[Any]], tags: Sequence[str]) -> pa.Table:  # fmt: skip
+    def _new(
+        self,
+        kind: Kind,
+        rows: Rows,
+        made: Sequence[_RomanisedRow],
+        scores: Sequence[Mapping[str, float]],
+        values: Mapping[str, Sequence[Any]],
+        tags: Sequence[str],
+    ) -> pa.Table:
         used = [one.schemes(self.scheme) for one in made]
-        return new_rows(
-            kind, rows, [one.place for one in made], values, tags, step=self.tag,
+        return derive_rows(
+            kind,
+            rows,
+            [one.place for one in made],
+            values,
+            tags,
+            step=self.tag,
             model=[" + ".join(filter(None, map(_maker, names))) for names in used],
             prompt_hash=self._prompt().hash if self.form == "prompt-both" else "",
-            scores=scores, attributes=[{"scheme": "+".join(names)} for names in used],
-        )  # fmt: skip
+            scores=scores,
+            attributes=[{"scheme": "+".join(names)} for names in used],
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------------- rows
-class _Work:
-    """A row and what was made of its texts."""
+class _RomanisedRow:
+    """A row and the romanised versions of its texts."""
 
     def __init__(self, step: Romanise, rows: Rows, place: int) -> None:
         self.place = place
@@ -189,32 +204,32 @@ class _Work:
         self.places: list[Place] = []
         for name in step.names(rows.kind):
             column, roles = field_place(rows.kind, name)
-            given = self.row[column]
-            if isinstance(given, str):
+            value = self.row[column]
+            if isinstance(value, str):
                 self.places.append((column, None))
             else:
-                self.places += [(column, at) for at, turn in enumerate(given) if roles is None or turn["role"] in roles]
+                self.places += [(column, at) for at, turn in enumerate(value) if roles is None or turn["role"] in roles]
         self.places = [where for where in dict.fromkeys(self.places) if step.wants(self.tag_of(where[0]))]
 
     def tag_of(self, column: str) -> str:
-        """The language that a text is expected to be in."""
+        """The language that a text should be in."""
         return str(self.row["source_language"]) if column == "source" else self.tag
 
     def text(self, column: str, turn: int | None) -> str:
-        """The text as it was."""
-        given = self.row[column]
-        return str(given if turn is None else given[turn]["content"])
+        """The original text."""
+        value = self.row[column]
+        return str(value if turn is None else value[turn]["content"])
 
     @property
     def changed(self) -> bool:
         return bool(self.made)
 
     def scores(self) -> dict[str, float]:
-        """The scores of all that was romanised together."""
+        """The scores of all romanised texts together."""
         return _scores(list(self.made.values()))
 
     def problem(self, step: Romanise) -> str:
-        """Why the row cannot be used; empty if it can."""
+        """The reason why the row cannot be used; empty if it can."""
         scores = self.scores()
         if scores["left"] > step.max_left:
             return f"{scores['left']:.0%} of the letters are not Latin (scheme {step.scheme})"
@@ -223,29 +238,31 @@ class _Work:
         return ""
 
     def raw(self) -> str:
-        """What was made, to be looked at."""
+        """The romanised texts, for the quarantine table."""
         return "\n\n".join(one.text for one in self.made.values())
 
     def schemes(self, scheme: Scheme) -> list[str]:
-        """The schemes that were really used."""
+        """The schemes that were used."""
         if scheme != "auto":
             return [scheme]
-        all_of = self.made.values()
-        return [name for name, there in (("iso15919", any(one.native for one in all_of)),
-                                         ("uroman", any(one.universal for one in all_of))) if there]  # fmt: skip
+        used = {
+            "iso15919": any(one.native for one in self.made.values()),
+            "uroman": any(one.universal for one in self.made.values()),
+        }
+        return [name for name, is_used in used.items() if is_used]
 
 
-def _romanise_all(step: Romanise, rows: Sequence[_Work]) -> None:
-    wanted = [(one, where, one.text(*where)) for one in rows for where in one.places]
-    wanted = [each for each in wanted if not each[2].isascii()]
-    texts = [text for _, _, text in wanted]
+def _romanise_all(step: Romanise, rows: Sequence[_RomanisedRow]) -> None:
+    pending = [(one, where, one.text(*where)) for one in rows for where in one.places]
+    pending = [each for each in pending if not each[2].isascii()]
+    texts = [text for _, _, text in pending]
     blocks = code_blocks(texts) if "code" in step.protect else [[] for _ in texts]
     inline = tuple(name for name in step.protect if name != "code")
-    for (one, where, text), code in zip(wanted, blocks, strict=True):
+    for (one, where, text), code in zip(pending, blocks, strict=True):
         kept = _protected(text, [block for block in code if _is_code(text[slice(*block)])], inline)
         tag = one.tag_of(where[0])
         count = foreign(text, kept)
-        # A foreign word in a text in Latin letters is left alone; a text that is not in the language of its tag is not.
+        # A foreign word in a Latin-script text stays; a text that is not in the script of its language tag does not.
         if not count or (is_latin(tag) and 2 * count <= sum(letter.isalpha() for letter in text)):
             continue
         if (
@@ -255,8 +272,8 @@ def _romanise_all(step: Romanise, rows: Sequence[_Work]) -> None:
             and has_han(text, kept)
         ):
             raise StepError(
-                "romanise: uroman reads kanji as Chinese (東京 becomes 'dongjing'), and there are Japanese rows with kanji; leave them out "
-                "with 'only: […]', or write 'kanji: chinese' to have them so"
+                "romanise: uroman reads kanji as Chinese (東京 becomes 'dongjing'), and some rows are Japanese with kanji; "
+                "exclude them with 'only: […]', or accept that reading with 'kanji: chinese'"
             )
         made = romanise(text, languages.UNKNOWN if is_latin(tag) else tag, step.scheme, step.digits, kept)
         if made.changed or made.left:
@@ -264,15 +281,15 @@ def _romanise_all(step: Romanise, rows: Sequence[_Work]) -> None:
 
 
 def _is_code(block: str) -> bool:
-    """Whether lines that look like program text are some: a Greek question ends in what looks like a semicolon."""
+    """Whether lines that look like program code are code: a Greek question ends in what looks like a semicolon."""
     return bool(_FENCE.match(block)) or 2 * foreign(block) <= sum(char.isalpha() for char in block)
 
 
 def _protected(text: str, code: Sequence[Interval], what: tuple[Protectable, ...]) -> list[Interval]:
-    """Where nothing is touched: blocks of program text, and spans outside them; in order, none inside another."""
-    found = [*code, *((span.start, span.end) for span in spans(text, what))] if what else list(code)
+    """The protected intervals: code blocks, and spans outside them; in order, none inside another."""
+    intervals = [*code, *((span.start, span.end) for span in spans(text, what))] if what else list(code)
     kept: list[Interval] = []
-    for start, end in sorted(found):
+    for start, end in sorted(intervals):
         if kept and start < kept[-1][1]:
             kept[-1] = (kept[-1][0], max(end, kept[-1][1]))
         else:
@@ -301,7 +318,7 @@ def _maker(scheme: str) -> str:
 
 # -------------------------------------------------------------------------------------------------------------- languages
 def is_latin(tag: str) -> bool:
-    """Whether a language is written in Latin letters, as its tag says."""
+    """Whether a language tag says that the language is written in Latin letters."""
     return languages.script(tag) == "Latn"
 
 

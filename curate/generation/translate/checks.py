@@ -40,8 +40,20 @@ Check = Literal[
     "brackets",
 ]
 CHECKS: tuple[Check, ...] = (
-    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "language", "repetition", "commentary", "layout", "glossary", "brackets",
-)  # fmt: skip
+    "text",
+    "spans",
+    "omission",
+    "runaway",
+    "copy",
+    "numbers",
+    "script",
+    "language",
+    "repetition",
+    "commentary",
+    "layout",
+    "glossary",
+    "brackets",
+)
 
 _LEAST_LETTERS = 20.0
 _SMOOTHING = 10.0
@@ -103,9 +115,15 @@ def verdicts(pairs: Sequence[Pair], source: str, target: str, limits: Limits) ->
 
 
 def _verdict(
-    pair: Pair, plain: tuple[str, str], sizes: tuple[float, float], shares: tuple[float | None, float | None], usual: float,
-    said: str | None, languages_: tuple[str, str], limits: Limits,
-) -> Verdict:  # fmt: skip
+    pair: Pair,
+    plain: tuple[str, str],
+    sizes: tuple[float, float],
+    shares: tuple[float | None, float | None],
+    usual: float,
+    said: str | None,
+    languages_: tuple[str, str],
+    limits: Limits,
+) -> Verdict:
     source, target = languages_
     checks = limits.checks
     problems: list[str] = []

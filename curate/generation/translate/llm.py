@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from curate.generation.common.prompts import Prompt, disarm, fence, language_name, load_data
-from curate.generation.common.requests import Broken, Outcome, Question, ask, clean, whole
+from curate.generation.common.requests import InvalidResponse, LLMRequest, RequestResult, ask, clean, ensure_complete
 from curate.generation.translate.checks import Limits, Pair, verdicts
 from curate.generation.translate.rows import Job, Made
 from curate.steps.models import Answer, Generator, Request, Sampling
@@ -23,8 +23,20 @@ from curate.text.placeholders import Span, has_term, spans
 
 PROMPT = "translate/segments"
 FORMALITY = "translate/formality"
-HOLES = ("source", "source_name", "target", "target_name", "target_own_name", "segments", "count", "context", "glossary", "examples", "formality",
-         "instructions")  # fmt: skip
+HOLES = (
+    "source",
+    "source_name",
+    "target",
+    "target_name",
+    "target_own_name",
+    "segments",
+    "count",
+    "context",
+    "glossary",
+    "examples",
+    "formality",
+    "instructions",
+)
 _CONTEXT = 600
 _SEGMENTS = 40
 _TERMS = 60
@@ -168,13 +180,13 @@ class Chat:
         ]
         return _Chunk(at, tuple(segments), context, tuple(terms[:_TERMS]))
 
-    def _can_be_cut(self, outcome: Outcome[_Chunk, Any]) -> bool:
+    def _can_be_cut(self, outcome: RequestResult[_Chunk, Any]) -> bool:
         if outcome.trouble not in ("broken", "length"):
             return False
         segments = outcome.key.segments
         return len(segments) > 1 or "\n" in segments[0].source
 
-    def _finer(self, jobs: Sequence[Job], outcome: Outcome[_Chunk, Any]) -> Iterator[_Chunk]:
+    def _finer(self, jobs: Sequence[Job], outcome: RequestResult[_Chunk, Any]) -> Iterator[_Chunk]:
         """A chunk that failed, in smaller ones: its paragraphs one by one, or the lines of its only one."""
         if not self._can_be_cut(outcome):
             return
@@ -194,11 +206,17 @@ class Chat:
 
     # -------------------------------------------------------------------------------------------------------- asking
     def _asked(
-        self, jobs: Sequence[Job], chunks: Sequence[_Chunk], said: dict[tuple[int, int, int], str], mended: dict[tuple[int, int], str],
-        retries: int, tick: Callable[[int], None] | None, lines: dict[tuple[int, int, int, int], str] | None = None,
-    ) -> Iterator[Outcome[_Chunk, list[str]]]:  # fmt: skip
+        self,
+        jobs: Sequence[Job],
+        chunks: Sequence[_Chunk],
+        said: dict[tuple[int, int, int], str],
+        mended: dict[tuple[int, int], str],
+        retries: int,
+        tick: Callable[[int], None] | None,
+        lines: dict[tuple[int, int, int, int], str] | None = None,
+    ) -> Iterator[RequestResult[_Chunk, list[str]]]:
         """Keeps what is said and gives the chunks that came to nothing."""
-        questions = (Question(chunk, self._request(jobs[chunk.job], chunk), self._generator) for chunk in chunks)
+        questions = (LLMRequest(chunk, self._request(jobs[chunk.job], chunk), self._generator) for chunk in chunks)
 
         def read(chunk: _Chunk, answer: Answer) -> list[str]:
             return self._read(jobs[chunk.job], chunk, answer)
@@ -261,9 +279,9 @@ class Chat:
         """The translations of a chunk's segments.
 
         Raises:
-            Broken: something speaks against one of them.
+            InvalidResponse: something speaks against one of them.
         """
-        whole(answer)
+        ensure_complete(answer)
         limits = self._limits[job.target]
         value = answer.value
         given = value.get("translations") if isinstance(value, dict) else None
@@ -272,14 +290,18 @@ class Chat:
             or len(given) != len(chunk.segments)
             or not all(isinstance(one, str) for one in given)
         ):
-            raise Broken(f"it is not a JSON object with 'translations', an array of {len(chunk.segments)} strings")
+            raise InvalidResponse(
+                f"it is not a JSON object with 'translations', an array of {len(chunk.segments)} strings"
+            )
         translations, complaints = [], []
         for number, (segment, text) in enumerate(zip(chunk.segments, given, strict=True), 1):
             text = _armed(clean(text), segment)
             laid = same_lines(segment.source, text)
             if laid is None and "layout" in limits.checks:
-                complaints.append(f"string {number}: layout: the original has {segment.source.count(chr(10)) + 1} lines, "
-                                  f"the translation {text.strip().count(chr(10)) + 1}, or list marks or cells are missing")  # fmt: skip
+                complaints.append(
+                    f"string {number}: layout: the original has {segment.source.count(chr(10)) + 1} lines, "
+                    f"the translation {text.strip().count(chr(10)) + 1}, or list marks or cells are missing"
+                )
             translations.append(text if laid is None else laid)
         pairs = [
             Pair(
@@ -293,7 +315,7 @@ class Chat:
         for number, verdict in enumerate(verdicts(pairs, job.source, job.target, limits), 1):
             complaints += [f"string {number}: {problem}" for problem in verdict.problems]
         if complaints:
-            raise Broken("; ".join(complaints[:4]))
+            raise InvalidResponse("; ".join(complaints[:4]))
         return translations
 
     # ------------------------------------------------------------------------------------------------------- joining
@@ -316,9 +338,13 @@ class Chat:
 
     @staticmethod
     def _made(
-        job: int, text: int, pieces: Sequence[Piece], said: Mapping[tuple[int, int, int], str], trouble: Mapping[tuple[int, int], tuple[str, str]],
+        job: int,
+        text: int,
+        pieces: Sequence[Piece],
+        said: Mapping[tuple[int, int, int], str],
+        trouble: Mapping[tuple[int, int], tuple[str, str]],
         mended: Mapping[tuple[int, int], str],
-    ) -> Made:  # fmt: skip
+    ) -> Made:
         made = Made("")
         problem, raw = trouble.get((job, text), ("", ""))
         parts = []

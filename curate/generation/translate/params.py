@@ -19,9 +19,9 @@ from curate.catalog.params import (
 )
 from curate.catalog.params import Role as ModelRole
 from curate.data_files import DataFile
-from curate.generation.common import requests as asking
 from curate.generation.common.few_shot import Choice
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
+from curate.generation.common.requests import RETRY
 from curate.generation.translate.checks import CHECKS, Check
 from curate.generation.translate.llm import FORMALITY, HOLES, PROMPT
 from curate.generation.translate.rows import same_language, wrong_fields
@@ -40,91 +40,89 @@ _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 
 
 def _one_or_several(schema: dict[str, Any]) -> None:
-    """An editor may take one language for a list of one, as the step does."""
+    """Changes the JSON schema of a list so that it also accepts a single value."""
     several = {name: schema.pop(name) for name in ("type", "items", "minItems")}
     schema["anyOf"] = [several["items"], several]
 
 
 class TranslateParams(Prompting, RowStep):
-    """Rows in other languages.
-
-    Scores: ``length_ratio`` (letters of the translation over what is usual for the pair; 1 is usual), ``back`` (see
-    ``back_translation``). Attributes: ``problem`` (what spoke against a part, mended by a second try or too little to lose the row for), ``same`` (``nothing
-    to translate``: numbers, code or the like only), ``fields`` and ``to`` (where only a part of the row was translated),
-    ``back`` (the back-translation).
-    """
+    """Parameters of ``translate``."""
 
     tag: ClassVar[str] = "translate"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, COMMENTARY, LENGTHS, NUMBER_WORDS)
     version: ClassVar[int] = 3
     batch: ClassVar[int] = 4_096
-    summary: ClassVar[str] = "rows in other languages, by a translator or a language model, checked"
+    summary: ClassVar[str] = "rows translated by a translator or a language model, and checked"
 
     to: Annotated[tuple[LanguageTag, ...], Field(min_length=1, json_schema_extra=_one_or_several)]
-    """The languages to translate into. Rows that are in one of them already are passed over for it, and kept."""
+    """The target languages. Rows that are already in a target language are kept and not translated into it."""
     model: Annotated[str, Reference.MODEL, ModelRole.TRANSLATOR, ModelRole.GENERATOR]
-    """A translator, or a language model."""
+    """A translator or a language model."""
     source: LanguageTag | None = None
-    """The language the rows are in, whatever they say."""
+    """The language of the rows, overriding the language they are labelled with."""
     keep_original: bool = True
-    """Whether the original rows go on beside their translations."""
+    """Whether to keep the original rows beside their translations."""
     fields: tuple[str, ...] | None = None
-    """The fields to translate (``[prompt]`` for answers left in the original language, which the new row is then said to be
-    in); all unless given. Of a parallel row: ``source`` (then the translation becomes the target) or ``target`` (then the
-    translation becomes the source and the target stays as people wrote it: back-translation); ``source`` unless given."""
+    """The fields to translate; all by default. With ``[prompt]`` the answers stay in the original language, and so does the
+    row's language. For a parallel row, ``source`` (the default) makes the translation the new target; ``target`` makes the
+    translation the new source and keeps the human-written target (back-translation)."""
     roles: tuple[Role, ...] = _ROLES
-    """The turns to translate; what tools say stays as it is."""
+    """The roles whose turns are translated. Tool turns are never translated."""
     protect: tuple[Protectable, ...] = PROTECTABLE
-    """What stays as it is: ``code`` (blocks), ``inline_code``, ``url`` (and paths), ``email``, ``latex``, ``markup`` (tags), ``placeholder``
-    (``{name}``, ``%s``, ``${x}`` …), ``symbol`` (emoji, operators, ``snake_case``, letters of foreign scripts)."""
+    """What stays untranslated: ``code`` (blocks), ``inline_code``, ``url`` (and paths), ``email``, ``latex``, ``markup``
+    (tags), ``placeholder`` (``{name}``, ``%s``, ``${x}`` …), ``symbol`` (emoji, operators, ``snake_case``, letters of foreign
+    scripts)."""
     unwrap: bool = True
-    """Whether a sentence that is broken over several lines is translated as one (and broken again about there)."""
+    """Whether a sentence broken over several lines is translated as one and then broken again at about the same places."""
     glossary: dict[LanguageTag, dict[str, str]] = {}  # noqa: RUF012 (pydantic copies it)
-    """For each target language how terms are to be said: ``{pt: {machine learning: aprendizado de máquina}}``."""
+    """Translations of terms, by target language: ``{pt: {machine learning: aprendizado de máquina}}``."""
     glossary_from: RowsName | None = None
-    """Parallel rows that are such terms, source and target."""
+    """Parallel rows used as glossary entries (source and target)."""
     checks: tuple[Check, ...] = CHECKS
-    """What a translation is held to: ``text`` (broken characters), ``spans`` (protected spans lost or doubled), ``omission``, ``runaway``,
-    ``copy`` (left untranslated), ``numbers``, ``script``, ``language`` (needs ``lid``), ``repetition``, ``commentary`` (*Here is the translation*),
-    ``layout`` (lines and list marks; of language models), ``glossary`` (likewise), ``brackets`` (and quotation marks that do not match)."""
+    """The checks on each translation: ``text`` (broken characters), ``spans`` (protected spans lost or doubled),
+    ``omission``, ``runaway``, ``copy`` (left untranslated), ``numbers``, ``script``, ``language`` (needs ``lid``),
+    ``repetition``, ``commentary`` (*Here is the translation*), ``layout`` (lines and list marks; language models only),
+    ``glossary`` (language models only), ``brackets`` (unmatched brackets and quotation marks)."""
     min_ratio: PerLanguage[Amount] = PerLanguage(0.5)
-    """Least length of a translation over what is usual for the pair, by target language. Null: no limit."""
+    """Minimum length of a translation divided by the usual length for the language pair, by target language. Null: no limit."""
     max_ratio: PerLanguage[Annotated[float, Field(gt=0)]] = PerLanguage(2.0)
-    """Greatest length, likewise."""
+    """Maximum length of a translation divided by the usual length, by target language."""
     lid: IdentifierName | None = None
-    """A language identifier, for the check ``language``."""
+    """A language identifier for the check ``language``."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
-    """How often what fails a check is asked again: of a language model with the complaint, then in smaller pieces; of a
-    sentence translator in another cut, once."""
+    """How often a translation that fails a check is requested again. A language model gets the complaint, then smaller
+    pieces; a translator gets a different segmentation, once."""
     back_translation: Literal["none", "score", "column"] = "none"
-    """Whether each translation is translated back and compared with its original (score ``back``), and kept (attribute ``back``)."""
+    """``score`` translates each translation back and compares it with the original (score ``back``); ``column`` also keeps it
+    (attribute ``back``)."""
     back_model: Annotated[str, Reference.MODEL, ModelRole.TRANSLATOR, ModelRole.GENERATOR] | None = None
-    """Who translates back; the same model unless given."""
+    """The model for back-translation; by default ``model``."""
     back_encoder: EncoderName | None = None
-    """Compare by cosine of this encoder; by chrF (0 to 1) unless given."""
+    """An encoder to compare original and back-translation by cosine. By default they are compared by chrF (0 to 1)."""
     sampling: Sampling = Sampling(max_tokens=4096)
-    """How a language model chooses its words."""
+    """Sampling parameters of a language model."""
     prompt: PerLanguage[Template] | None = None
-    """A prompt of your own for a language model, by target language, with ``{segments}`` and what else it needs of ``{source}``,
-    ``{source_name}``, ``{target}``, ``{target_name}``, ``{target_own_name}``, ``{count}``, ``{context}``, ``{glossary}``, ``{examples}``, ``{formality}``, ``{instructions}``."""
+    """Your own prompt for a language model, by target language. It must have ``{segments}`` and may have ``{source}``,
+    ``{source_name}``, ``{target}``, ``{target_name}``, ``{target_own_name}``, ``{count}``, ``{context}``, ``{glossary}``,
+    ``{examples}``, ``{formality}``, ``{instructions}``."""
     instructions: PerLanguage[str] | None = None
-    """More for a language model to heed, by target language."""
+    """Additional instructions for a language model, by target language."""
     formality: PerLanguage[Literal["formal", "informal"]] | None = None
-    """How a language model addresses the reader, by target language."""
+    """The form of address a language model uses, by target language."""
     examples: RowsName | None = None
-    """Parallel rows from which a language model is shown some to go by."""
+    """Parallel rows that a language model is shown as few-shot examples."""
     examples_count: Annotated[int, Field(ge=1, le=64)] = 3
-    """How many."""
+    """Number of examples."""
     examples_choice: Choice = "nearest"
-    """Which: the ``nearest`` by shared character n-grams, ``random`` by the seed, or the ``first``."""
+    """How examples are chosen: the ``nearest`` by shared character n-grams, ``random`` by the seed, or the ``first``."""
     examples_pool: Annotated[int, Field(ge=1)] = 2_000
-    """Of at most so many a language they are chosen, taken at random by the seed."""
+    """Maximum number of candidate examples per language, sampled by the seed."""
     max_chars: Annotated[int, Field(ge=100, le=200_000)] = 3_000
-    """Characters of text in one request to a language model, about; longer rows are asked in several."""
+    """Approximate maximum of characters in one request to a language model; longer rows are split over several requests."""
     strict: bool = False
-    """Whether a pair of languages that the model does not know stops the build; if not, such rows are left out with a warning."""
+    """Whether a language pair that the model does not support stops the build. Otherwise such rows are skipped with a warning."""
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
-    """The share of rows that may fail (0 to 1); above it the build stops."""
+    """Maximum share of rows that may fail (0 to 1); above it the build stops."""
 
     @field_validator("to", mode="before")
     @classmethod
@@ -135,9 +133,9 @@ class TranslateParams(Prompting, RowStep):
     @classmethod
     def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("a language is named twice")
+            raise ValueError("a language is listed twice")
         if UNKNOWN in value:
-            raise ValueError("'und' is no language to translate into")
+            raise ValueError("'und' is not a language to translate into")
         return value
 
     @model_validator(mode="after")
@@ -147,11 +145,11 @@ class TranslateParams(Prompting, RowStep):
                 "'back_model' and 'back_encoder' are for back-translation: write 'back_translation: score' with them"
             )
         if self.fields is not None and not self.fields:
-            raise ValueError("'fields' names none; leave it out for all")
+            raise ValueError("'fields' is empty; leave it out to translate all fields")
         if not self.roles:
-            raise ValueError("'roles' names none")
+            raise ValueError("'roles' is empty")
         if self.lid is not None and "language" not in self.checks:
-            raise ValueError("'lid' is for the check 'language', which 'checks' leaves out")
+            raise ValueError("'lid' is used by the check 'language', which is not in 'checks'")
         return self
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
@@ -160,37 +158,41 @@ class TranslateParams(Prompting, RowStep):
         return frozenset(self.to) | (languages or frozenset() if self.keep_original else frozenset())
 
     def check_models(self, facts: CatalogFacts) -> list[str]:
-        """A target into which nothing can be translated is a problem, a pair among others that can is one where ``strict``."""
+        """Reports targets that the model cannot translate into; with ``strict``, also single unsupported language pairs."""
         problems = super().check_models(facts)
-        unknown = [tag for tag in self.to if facts.model(self.model).knows_language(tag) is False]
+        model = facts.model(self.model)
+        unknown = [tag for tag in self.to if model.knows_language(tag) is False]
         if unknown:
-            said = f"the model '{self.model}' does not know {', '.join(unknown)}"
-            problems += [said] if self.strict else []
-            facts.note(f"translate: {said}; it is asked all the same")
-        pairs = facts.model(self.model).language_pairs()
-        given = frozenset({self.source}) if self.source is not None else facts.languages
-        if pairs is None or given is None or facts.kind is Kind.PARALLEL:
+            message = f"the model '{self.model}' does not know {', '.join(unknown)}"
+            problems += [message] if self.strict else []
+            facts.note(f"translate: {message}; it is asked anyway")
+        pairs = model.language_pairs()
+        row_languages = frozenset({self.source}) if self.source is not None else facts.languages
+        if pairs is None or row_languages is None or facts.kind is Kind.PARALLEL:
             return problems
         for target in self.to:
-            wanted = sorted(tag for tag in given if tag != UNKNOWN and not same_language(tag, target))
-            lacking = [tag for tag in wanted if pairs.find(tag, target) is None]
-            if not lacking:
+            origins = sorted(tag for tag in row_languages if tag != UNKNOWN and not same_language(tag, target))
+            unsupported = [tag for tag in origins if pairs.find(tag, target) is None]
+            if not unsupported:
                 continue
-            said = f"the model '{self.model}' does not translate {', '.join(lacking)} → {target} (it has {pairs.describe()}); {facts.instead(lacking[0], target)}"
-            if self.strict or len(lacking) == len(wanted):
-                problems.append(said)
+            message = (
+                f"the model '{self.model}' does not translate {', '.join(unsupported)} → {target} "
+                f"(it has {pairs.describe()}); {facts.instead(unsupported[0], target)}"
+            )
+            if self.strict or len(unsupported) == len(origins):
+                problems.append(message)
             else:
-                facts.note(f"translate: {said}; these rows have no translation into {target}")
+                facts.note(f"translate: {message}; these rows have no translation into {target}")
         return problems
 
     def check(self, kind: Kind) -> list[str]:
-        found = wrong_fields(kind, self.fields)
+        problems = wrong_fields(kind, self.fields)
         if self.prompt is not None:
-            found += prompt_problems("prompt", self.prompt, HOLES, needed=["segments"])
-        return found
+            problems += prompt_problems("prompt", self.prompt, HOLES, needed=["segments"])
+        return problems
 
     def shipped(self) -> Iterable[str]:
-        names = [asking.RETRY] if self.retries else []
+        names = [RETRY] if self.retries else []
         return [
             *names,
             *([PROMPT] if self.prompt is None else []),

@@ -14,8 +14,18 @@ from curate.text.placeholders import Span, spans
 from curate.text.sentences import Interval
 
 _ROLE_FIELDS = {"prompt": "user", "response": "assistant", "system": "system"}
-_ANSWERS = {Kind.SFT: ("messages", "assistant"), Kind.PREFERENCE: ("chosen", "assistant"), Kind.UNPAIRED: ("completion", "assistant"), Kind.PROMPT: ("prompt", "user")}  # fmt: skip
-_CHAT_COLUMNS = {Kind.SFT: ("messages",), Kind.PREFERENCE: ("prompt", "chosen", "rejected"), Kind.UNPAIRED: ("prompt", "completion"), Kind.PROMPT: ("prompt",)}  # fmt: skip
+_ANSWERS = {
+    Kind.SFT: ("messages", "assistant"),
+    Kind.PREFERENCE: ("chosen", "assistant"),
+    Kind.UNPAIRED: ("completion", "assistant"),
+    Kind.PROMPT: ("prompt", "user"),
+}
+_CHAT_COLUMNS = {
+    Kind.SFT: ("messages",),
+    Kind.PREFERENCE: ("prompt", "chosen", "rejected"),
+    Kind.UNPAIRED: ("prompt", "completion"),
+    Kind.PROMPT: ("prompt",),
+}
 _WHOLE = ("messages", "history", "chosen", "rejected", "completion")
 
 

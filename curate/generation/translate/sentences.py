@@ -102,9 +102,17 @@ class Sentences:
     """A translator of sentences for whole texts, in one direction."""
 
     def __init__(
-        self, translator: Translator, source: str, target: str, *, protect: Sequence[str], limits: Limits,
-        terms: Callable[[str], Sequence[tuple[str, str]]] = lambda text: (), retry: bool = True, unwrap: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        translator: Translator,
+        source: str,
+        target: str,
+        *,
+        protect: Sequence[str],
+        limits: Limits,
+        terms: Callable[[str], Sequence[tuple[str, str]]] = lambda text: (),
+        retry: bool = True,
+        unwrap: bool = True,
+    ) -> None:
         """
         Args:
             protect: what stays as it is.
@@ -295,8 +303,11 @@ def _identity(unit: _Unit) -> tuple[str, tuple[Span, ...], str]:
 
 def _shifted(found: Sequence[Span], start: int, end: int) -> list[Span]:
     """The spans of a part, counted from its beginning."""
-    return [Span(max(span.start, start) - start, min(span.end, end) - start, span.kind, span.said) for span in found
-            if span.start < end and start < span.end]  # fmt: skip
+    return [
+        Span(max(span.start, start) - start, min(span.end, end) - start, span.kind, span.said)
+        for span in found
+        if span.start < end and start < span.end
+    ]
 
 
 def _speaks(text: str, found: Sequence[Span]) -> bool:

@@ -1,8 +1,8 @@
-"""``translate``: each row once more in other languages, whole: every turn in its place, every line, mark and protected span as it was.
+"""``translate``: translates rows as a whole and keeps their turns, lines, marks and protected spans.
 
-A sentence translator is given sentences, a language model whole rows; what neither may touch (program text, addresses,
-formulas, placeholders) is kept out of their hands or checked afterwards. What fails its checks is asked again; what fails
-twice is no row: it is kept apart with the reason and the raw answer.
+A translator gets single sentences, a language model whole rows. What must not change (program code, addresses, formulas,
+placeholders) is masked before, or checked after, the translation. A translation that fails its checks is requested again;
+one that fails twice is quarantined with the reason and the raw answer.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from curate.generation.translate.params import TranslateParams
-from curate.generation.translate.worker import Work, slices
+from curate.generation.translate.worker import TranslateBatch, slices
 from curate.steps import Context, NewRows, Rows
 
 
 class Translate(TranslateParams):
-    """Rows in other languages.
+    """Translates rows into other languages.
 
-    Scores: ``length_ratio`` (letters of the translation over what is usual for the pair; 1 is usual), ``back`` (see
-    ``back_translation``). Attributes: ``problem`` (what spoke against a part, mended by a second try or too little to lose the row for), ``same`` (``nothing
-    to translate``: numbers, code or the like only), ``fields`` and ``to`` (where only a part of the row was translated),
-    ``back`` (the back-translation).
+    Scores: ``length_ratio`` (letters of the translation divided by the usual length for the language pair; 1 is usual),
+    ``back`` (see ``back_translation``). Attributes: ``problem`` (what a check reported about a part of the row, either fixed
+    by a second attempt or too small to quarantine the row), ``same`` (``nothing to translate``: the row has only numbers, code
+    or the like), ``fields`` and ``to`` (where only a part of the row was translated), ``back`` (the back-translation).
     """
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
-        work = Work(self, rows.kind, context)
+        work = TranslateBatch(self, rows.kind, context)
         for part in slices(rows):
             yield work.made(part)

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import pyarrow as pa
 
 from curate.errors import StepError
-from curate.generation.common.derived_rows import as_they_are, failed, hash_of, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, hash_of, unchanged_rows
 from curate.generation.common.few_shot import Examples
 from curate.generation.common.prompts import load_prompt, own_prompts
 from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wrong_language
@@ -40,7 +40,7 @@ class _Known:
 _KNOWN: WeakKeyDictionary[Context, list[tuple[TranslateParams, _Known]]] = WeakKeyDictionary()
 
 
-class Work:
+class TranslateBatch:
     """One call of ``make``."""
 
     def __init__(self, step: TranslateParams, kind: Kind, context: Context) -> None:
@@ -117,7 +117,7 @@ class Work:
             known = [one for one in (tag, target) if one != UNKNOWN and not self.model.supports(one)]
             if not known:
                 return True
-            said = f"translate: the model '{self.step.model}' is not said to know {' nor '.join(known)}"
+            said = f"translate: the model '{self.step.model}' is not known to support {' nor '.join(known)}"
         elif tag != UNKNOWN and self.model.supports(tag, target):
             return True
         else:
@@ -149,8 +149,16 @@ class Work:
         self, model: Translator, source: str, target: str, jobs: Sequence[Job], progress: _Progress, of: int
     ) -> None:
         terms = self.known.glossary.of(source, target)
-        engine = Sentences(model, source, target, protect=self.step.protect, limits=self._limits(target), terms=terms.within,
-                           retry=self.step.retries > 0, unwrap=self.step.unwrap)  # fmt: skip
+        engine = Sentences(
+            model,
+            source,
+            target,
+            protect=self.step.protect,
+            limits=self._limits(target),
+            terms=terms.within,
+            retry=self.step.retries > 0,
+            unwrap=self.step.unwrap,
+        )
         texts = [text for job in jobs for text in job.texts]
         share = len(jobs) / max(1, of)
         made = iter(engine.translate(texts, lambda done, all_: progress.add(done * share, all_)))
@@ -167,12 +175,18 @@ class Work:
         step = self.step
         prompt = own_prompts("prompt", step.prompt)[target] if step.prompt is not None else load_prompt(PROMPT)
         return Setting(
-            prompt=prompt, sampling=step.sampling, sample=self.context.draw, retries=step.retries, longest=step.max_chars,
-            protect=step.protect, limits=self._limits(target), formality=None if step.formality is None else step.formality[target],
+            prompt=prompt,
+            sampling=step.sampling,
+            sample=self.context.draw,
+            retries=step.retries,
+            longest=step.max_chars,
+            protect=step.protect,
+            limits=self._limits(target),
+            formality=None if step.formality is None else step.formality[target],
             instructions=(None if step.instructions is None else step.instructions[target]) or "",
             terms=lambda text, source, into: self.known.glossary.of(source, into).within(text),
             examples=self._examples,
-        )  # fmt: skip
+        )
 
     def _examples(self, job: Job) -> Sequence[tuple[str, str]]:
         step = self.step
@@ -190,8 +204,15 @@ class Work:
                 self.context.warn(f"translate: '{step.examples}' has no parallel rows from {job.source}")
         text = "\n\n".join(one.text for one in job.texts)[:4_000]
         count, nearest = step.examples_count, step.examples_choice == "nearest"
-        drawn = self.known.examples[job.source].draw(count + _SPARE, step.examples_choice, language=job.target, text=text, row_id=job.row_id,
-                                                     group_id=job.group_id, seed=self.context.seed)  # fmt: skip
+        drawn = self.known.examples[job.source].draw(
+            count + _SPARE,
+            step.examples_choice,
+            language=job.target,
+            text=text,
+            row_id=job.row_id,
+            group_id=job.group_id,
+            seed=self.context.seed,
+        )
         # A row's own reference would be no example but the answer.
         shown = [(one.prompt, one.response) for one in drawn if one.prompt.strip() not in text]
         return shown[-count:] if nearest else shown[:count]
@@ -277,9 +298,13 @@ class Work:
 
     # ------------------------------------------------------------------------------------------------------ new rows
     def _new(
-        self, rows: Rows, plain: Sequence[Mapping[str, Any]], jobs: Sequence[Job], stay: Sequence[bool],
+        self,
+        rows: Rows,
+        plain: Sequence[Mapping[str, Any]],
+        jobs: Sequence[Job],
+        stay: Sequence[bool],
         backs: Mapping[int, tuple[float | None, str]],
-    ) -> NewRows:  # fmt: skip
+    ) -> NewRows:
         bad: list[BadRow] = []
         good: list[Job] = []
         for job in jobs:
@@ -290,7 +315,7 @@ class Work:
             else:
                 good.append(job)
         values = [self.selection.payload(plain[job.place], job) for job in good]
-        table = new_rows(
+        table = derive_rows(
             self.kind,
             rows,
             [job.place for job in good],
@@ -303,7 +328,7 @@ class Work:
             attributes=[self._attributes(job, backs.get(id(job))) for job in good],
         )
         if any(stay):
-            table = _in_order(as_they_are(rows), stay, table, [job.place for job in good])
+            table = _in_order(unchanged_rows(rows), stay, table, [job.place for job in good])
         return NewRows(table, tuple(bad))
 
     def _maker(self, job: Job) -> str:
@@ -369,9 +394,11 @@ def _pairs(rows: Rows, source: str) -> list[tuple[str, str] | None]:
 def _in_order(originals: pa.Table, stay: Sequence[bool], made: pa.Table, places: Sequence[int]) -> pa.Table:
     """Each original that stays, followed by what was made of it."""
     order = sorted(
-        [*((place, 0, place) for place, kept in enumerate(stay) if kept),
-         *((place, 1, len(stay) + at) for at, place in enumerate(places))]
-    )  # fmt: skip
+        [
+            *((place, 0, place) for place, kept in enumerate(stay) if kept),
+            *((place, 1, len(stay) + at) for at, place in enumerate(places)),
+        ]
+    )
     whole = pa.concat_tables([originals.cast(made.schema), made])
     return whole.take(pa.array([index for _, _, index in order], pa.int64()))
 

@@ -24,9 +24,19 @@ from curate.preferences.judge.self_preference import Authors, family
 from curate.text.segmentation import graphemes
 
 FITTED = pa.schema(
-    [("judge", pa.string()), ("model", pa.string()), ("language", pa.string()), ("figure", pa.string()), ("value", pa.float64()),
-     ("low", pa.float64()), ("high", pa.float64()), ("n", pa.int64()), ("limit", pa.float64()), ("refused", pa.bool_())]
-)  # fmt: skip
+    [
+        ("judge", pa.string()),
+        ("model", pa.string()),
+        ("language", pa.string()),
+        ("figure", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int64()),
+        ("limit", pa.float64()),
+        ("refused", pa.bool_()),
+    ]
+)
 LEAST_PROBES = 5
 _DECIMALS = 6
 
@@ -129,7 +139,10 @@ def record(
     lengths = [{side: len(graphemes(text)) for side, text in item.answers.items()} for item in items]
     for name, model in judges.items():
         kin = family(model, step.families)
-        own = [{side: any(family(hand, step.families) == kin for hand in hands) for side, hands in one.items()} for one in authors or ()]  # fmt: skip
+        own = [
+            {side: any(family(hand, step.families) == kin for hand in hands) for side, hands in one.items()}
+            for one in authors or ()
+        ]
         together: dict[bytes, list[int]] = {}
         for at, item in enumerate(items):
             verdict = judged.get((at, name))
@@ -144,9 +157,17 @@ def record(
             if "chosen" in item.answers:
                 said = None if gold is None or grade is None else _sign(grade)
                 into.trials.append(
-                    Trial(prompts[at], _sign(verdict.score), _sign(lengths[at]["chosen"] - lengths[at]["rejected"]),
-                          own[at]["chosen"] - own[at]["rejected"] if own else 0, verdict.consistent, verdict.first, verdict.decided, said)
-                )  # fmt: skip
+                    Trial(
+                        prompts[at],
+                        _sign(verdict.score),
+                        _sign(lengths[at]["chosen"] - lengths[at]["rejected"]),
+                        own[at]["chosen"] - own[at]["rejected"] if own else 0,
+                        verdict.consistent,
+                        verdict.first,
+                        verdict.decided,
+                        said,
+                    )
+                )
             else:
                 into.graded.append(Graded(prompts[at], verdict.score, lengths[at]["answer"], grade))
                 together.setdefault(prompts[at], []).append(at)
@@ -154,11 +175,20 @@ def record(
             into = records[name, items[places[0]].language]
             for one, two in combinations(places, 2):
                 difference = (judged[one, name].score or 0.0) - (judged[two, name].score or 0.0)
-                said = _sign((gold[one] or 0.0) - (gold[two] or 0.0)) if gold and gold[one] is not None and gold[two] is not None else None  # fmt: skip
+                said = (
+                    _sign((gold[one] or 0.0) - (gold[two] or 0.0))
+                    if gold and gold[one] is not None and gold[two] is not None
+                    else None
+                )
                 into.trials.append(
-                    Trial(prompt, _sign(difference), _sign(lengths[one]["answer"] - lengths[two]["answer"]),
-                          own[one]["answer"] - own[two]["answer"] if own else 0, gold=said)
-                )  # fmt: skip
+                    Trial(
+                        prompt,
+                        _sign(difference),
+                        _sign(lengths[one]["answer"] - lengths[two]["answer"]),
+                        own[one]["answer"] - own[two]["answer"] if own else 0,
+                        gold=said,
+                    )
+                )
 
 
 def _sign(value: float) -> int:
@@ -250,7 +280,9 @@ def table(step: JudgeParams, judges: Mapping[str, str], records: Records, seed: 
             numbers = [None if np.isnan(one) else round(one, _DECIMALS) for one in (found.value, found.low, found.high)]
             rows.append([name, judges[name], language, figure, *numbers, found.n, limit, refused])
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in FITTED]
-    return pa.Table.from_arrays([pa.array(column, one.type) for column, one in zip(columns, FITTED, strict=True)], schema=FITTED)  # fmt: skip
+    return pa.Table.from_arrays(
+        [pa.array(column, one.type) for column, one in zip(columns, FITTED, strict=True)], schema=FITTED
+    )
 
 
 def refused(fitted: pa.Table | None) -> frozenset[tuple[str, str]]:

@@ -23,8 +23,10 @@ from curate.steps import Context, Rows
 
 def sample(step: JudgeParams, rows: Rows, context: Context) -> pa.Table:
     """Up to ``audit_rows`` rows a language, with who answered them (JSON in the column ``authors``)."""
-    keyed = [(language, audit.pair_key(language, prompt, answers), str(one))
-             for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)]  # fmt: skip
+    keyed = [
+        (language, audit.pair_key(language, prompt, answers), str(one))
+        for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)
+    ]
     places = audit.chosen_places(keyed, step.audit_rows, pairs=rows.kind is Kind.PREFERENCE)
     some = Rows(rows.kind, rows.table.take(pa.array(places, pa.int64())))
     authors = [orjson.dumps(one).decode() for one in authors_of(some, context)]
@@ -39,8 +41,10 @@ def fit(step: JudgeParams, samples: Sequence[pa.Table], context: Context) -> pa.
     if table is not None and table.num_rows:
         kind = kind_of(table.column_names)
         rows = Rows(kind, table.select(schema(kind).names))
-        keyed = [(language, audit.pair_key(language, prompt, answers), str(one))
-                 for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)]  # fmt: skip
+        keyed = [
+            (language, audit.pair_key(language, prompt, answers), str(one))
+            for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)
+        ]
         places = pa.array(audit.chosen_places(keyed, step.audit_rows, pairs=kind is Kind.PREFERENCE), pa.int64())
         rows = Rows(kind, rows.table.take(places))
         authors: list[Authors] = [orjson.loads(one) for one in table["authors"].take(places).to_pylist()]
@@ -82,8 +86,15 @@ def _compare(step: JudgeParams, records: Records, judges: Mapping[str, str], con
         context.warn(f"{step.tag}: '{step.gold}' has nothing to go by: gold rows are {wanted}")
 
 
-def _probe(step: JudgeParams, records: Records, judges: Sequence[str], items: Sequence[Item], judged: Mapping[tuple[int, str], Verdict],
-           kind: Kind, context: Context) -> None:  # fmt: skip
+def _probe(
+    step: JudgeParams,
+    records: Records,
+    judges: Sequence[str],
+    items: Sequence[Item],
+    judged: Mapping[tuple[int, str], Verdict],
+    kind: Kind,
+    context: Context,
+) -> None:
     """Plants a note into the answer that a judge did not prefer, and looks whether it now does."""
     count: dict[str, int] = {}
     some = []
@@ -124,11 +135,15 @@ def _tell(step: JudgeParams, judges: Mapping[str, str], found: pa.Table, context
     rows = found.to_pylist()
     for row in rows:
         if row["refused"]:
-            context.warn(f"{step.tag}: '{row['judge']}' is not asked about '{row['language']}' any further: {row['figure']} {row['value']:.2f} "
-                         f"is beyond the limit of {row['limit']:g} ({row['n']:,} observations)")  # fmt: skip
+            context.warn(
+                f"{step.tag}: '{row['judge']}' is not asked about '{row['language']}' any further: {row['figure']} {row['value']:.2f} "
+                f"is beyond the limit of {row['limit']:g} ({row['n']:,} observations)"
+            )
     told = {
         (row["judge"], row["language"]) for row in rows if row["figure"] == step.agreement and row["value"] is not None
     }
     for judge, language in sorted({(row["judge"], row["language"]) for row in rows} - told):
         if step.min_agreement[language] is not None:
-            context.warn(f"{step.tag}: '{judge}' is not checked against people for '{language}': there are no gold rows to tell '{step.agreement}'")  # fmt: skip
+            context.warn(
+                f"{step.tag}: '{judge}' is not checked against people for '{language}': there are no gold rows to tell '{step.agreement}'"
+            )

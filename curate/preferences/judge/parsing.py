@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import regex
 
-from curate.generation.common.requests import Broken
+from curate.generation.common.requests import InvalidResponse
 from curate.steps.models import Answer, TokenLogprob
 
 PAIR = {"A": 1.0, "B": -1.0, "tie": 0.0}
@@ -68,7 +68,7 @@ def read_label(text: str, labels: Sequence[str]) -> str:
     """The one label that the text says.
 
     Raises:
-        Broken: it says none, or several, or tells a story.
+        InvalidResponse: it says none, or several, or tells a story.
     """
     plain = unicodedata.normalize("NFKC", text).strip()
     bare = _MARKS.sub("", plain).casefold()
@@ -81,23 +81,23 @@ def read_label(text: str, labels: Sequence[str]) -> str:
         for label in labels:
             if said == label.casefold():
                 return label
-    raise Broken(f"it must be {_either(labels)} and nothing else")
+    raise InvalidResponse(f"it must be {_either(labels)} and nothing else")
 
 
 def read_level(text: str, levels: Sequence[int]) -> int:
     """The one level that the text says, in any digits; ``4``, ``**4**``, ``Score: 4``, ``4/5``.
 
     Raises:
-        Broken: it says none, or several.
+        InvalidResponse: it says none, or several.
     """
     plain = unicodedata.normalize("NFKC", text).replace("−", "-").strip()[-_LONGEST:]
     found = set()
     for match in _NUMBER.finditer(plain):
         if "." in match[0] or "," in match[0] or (match[2] and int(match[2]) != max(levels)):
-            raise Broken(f"it must be one of {', '.join(map(str, levels))} and nothing else")
+            raise InvalidResponse(f"it must be one of {', '.join(map(str, levels))} and nothing else")
         found.add(int(match[1]))
     if len(found) != 1 or not found <= set(levels):
-        raise Broken(f"it must be one of {', '.join(map(str, levels))} and nothing else")
+        raise InvalidResponse(f"it must be one of {', '.join(map(str, levels))} and nothing else")
     return found.pop()
 
 
@@ -113,11 +113,11 @@ def probabilities(answer: Answer, labels: Sequence[str], key: str | None) -> dic
         key: the JSON key whose value is the label; None where the answer is the label alone.
 
     Raises:
-        Broken: the model tells no likely tokens, or none of them begins a label.
+        InvalidResponse: the model tells no likely tokens, or none of them begins a label.
     """
     token = _token(answer, labels, key)
     if token is None or not (token.top or token.token):
-        raise Broken("the model tells no log-probabilities where its verdict stands", again=False)
+        raise InvalidResponse("the model tells no log-probabilities where its verdict stands", again=False)
     mass = dict.fromkeys(labels, 0.0)
     for text, logprob in dict([(token.token, token.logprob), *token.top]).items():
         label = _begun(text, labels)
@@ -125,7 +125,7 @@ def probabilities(answer: Answer, labels: Sequence[str], key: str | None) -> dic
             mass[label] += math.exp(min(0.0, logprob))
     whole = sum(mass.values())
     if whole <= 0:
-        raise Broken(f"none of the likeliest tokens is {_either(labels)}", again=False)
+        raise InvalidResponse(f"none of the likeliest tokens is {_either(labels)}", again=False)
     return {label: one / whole for label, one in mass.items()}
 
 

@@ -82,7 +82,9 @@ def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
             why_not = "reference" if reference is None or not reference.strip() else ""
         found.append(Item(place, str(rows.ids[place]), language, source, turns, ready, reference, tag, why_not))
     if cut:
-        context.warn(f"{step.tag}: {cut:,} rows have texts longer than {step.max_chars:,} characters; the judge sees them cut ('max_chars')")  # fmt: skip
+        context.warn(
+            f"{step.tag}: {cut:,} rows have texts longer than {step.max_chars:,} characters; the judge sees them cut ('max_chars')"
+        )
     return found
 
 
@@ -150,8 +152,10 @@ def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, s
     languages = table["language"].to_pylist()
     if kind is Kind.PARALLEL:
         columns = (table[name].to_pylist() for name in ("source", "target", "source_language"))
-        return [((("user", source),), {"answer": target}, language, from_)
-                for source, target, from_, language in zip(*columns, languages, strict=True)]  # fmt: skip
+        return [
+            ((("user", source),), {"answer": target}, language, from_)
+            for source, target, from_, language in zip(*columns, languages, strict=True)
+        ]
     if kind is Kind.DOCUMENT:
         return [
             ((), {"answer": text}, tag, tag) for text, tag in zip(table["text"].to_pylist(), languages, strict=True)
@@ -162,7 +166,10 @@ def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, s
             (_turns(one.prompt), {"answer": one.answer}, tag, tag) for one, tag in zip(split, languages, strict=True)
         ]
     if kind is Kind.PROMPT:
-        return [(_turns(turns), {"answer": ""}, tag, tag) for turns, tag in zip(table["prompt"].to_pylist(), languages, strict=True)]  # fmt: skip
+        return [
+            (_turns(turns), {"answer": ""}, tag, tag)
+            for turns, tag in zip(table["prompt"].to_pylist(), languages, strict=True)
+        ]
     sides = ("chosen", "rejected") if kind is Kind.PREFERENCE else ("completion",)
     names = sides if kind is Kind.PREFERENCE else ("answer",)
     given = [table[name].to_pylist() for name in sides]

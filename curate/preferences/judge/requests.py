@@ -10,7 +10,7 @@ import orjson
 
 from curate.generation.common.derived_rows import hash_of
 from curate.generation.common.prompts import Prompt, fence, language_values, load_prompts, own_prompts
-from curate.generation.common.requests import Outcome, Question, ask, clean, whole
+from curate.generation.common.requests import LLMRequest, RequestResult, ask, clean, ensure_complete
 from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.parsing import PAIR, Verdict, of_orders, probabilities, read_label, read_level
 from curate.preferences.judge.rendering import Item
@@ -78,7 +78,7 @@ class Asking:
         Args:
             judges: who is asked about an item.
         """
-        found: dict[tuple[int, str], dict[str, list[Outcome[_Key, _Read]]]] = {}
+        found: dict[tuple[int, str], dict[str, list[RequestResult[_Key, _Read]]]] = {}
         for outcomes in ask(self._questions(items, judges), self._read, retries=self.step.retries):
             for one in outcomes:
                 found.setdefault((one.key.at, one.key.judge), {}).setdefault(one.key.part, []).append(one)
@@ -89,7 +89,7 @@ class Asking:
                 told |= {(at, name): Verdict(0.0) for name in judges(item)}
         return told
 
-    def _questions(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Iterator[Question[_Key]]:
+    def _questions(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Iterator[LLMRequest[_Key]]:
         apart = not self.pairwise and (self.step.apart or not self.step.explain)
         alone = range(len(self.rubric)) if apart else [-1]
         for at, item in enumerate(items):
@@ -105,7 +105,7 @@ class Asking:
                             request = Request(
                                 messages, self.step.sampling, sample, schema, top_logprobs=top, row=item.id
                             )
-                            yield Question(_Key(at, name, part_name, criterion, sample), request, generator)
+                            yield LLMRequest(_Key(at, name, part_name, criterion, sample), request, generator)
 
     def _messages(
         self, item: Item, part_name: str, criterion: int
@@ -169,7 +169,7 @@ class Asking:
 
     # ------------------------------------------------------------------------------------------------------- reading
     def _read(self, key: _Key, answer: Answer) -> _Read:
-        whole(answer)
+        ensure_complete(answer)
         reason = ""
         if self.step.explain:
             reason = clean(str(answer.value["reason"]))[:_REASON]
@@ -188,7 +188,7 @@ class Asking:
         return _Read(0.0, found, "", reason)
 
     @staticmethod
-    def _of_pair(parts: Mapping[str, Sequence[Outcome[_Key, _Read]]]) -> Verdict:
+    def _of_pair(parts: Mapping[str, Sequence[RequestResult[_Key, _Read]]]) -> Verdict:
         """Both orders' answers as one verdict; without a usable answer in each there is none."""
         values, said, reasons = [], [], []
         first = decided = 0
@@ -213,7 +213,7 @@ class Asking:
             problem=problem,
         )
 
-    def _of_levels(self, parts: Mapping[str, Sequence[Outcome[_Key, _Read]]]) -> Verdict:
+    def _of_levels(self, parts: Mapping[str, Sequence[RequestResult[_Key, _Read]]]) -> Verdict:
         """The weighted mean over criteria of each answer; without all criteria of all answers there is no verdict."""
         sides: dict[str, float] = {}
         criteria: dict[str, dict[str, float]] = {}

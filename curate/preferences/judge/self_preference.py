@@ -28,8 +28,14 @@ def authors_of(rows: Rows, context: Context) -> list[Authors]:
         return [{"answer": hands} for hands in own]
     parents = _parents(lineages, context)
     found: list[Authors] = []
-    columns = zip(lineages, own, rows.table["chosen"].to_pylist(), rows.table["rejected"].to_pylist(),
-                  rows.table["attributes"].to_pylist(), strict=True)  # fmt: skip
+    columns = zip(
+        lineages,
+        own,
+        rows.table["chosen"].to_pylist(),
+        rows.table["rejected"].to_pylist(),
+        rows.table["attributes"].to_pylist(),
+        strict=True,
+    )
     for lineage, hands, chosen, rejected, attributes in columns:
         told = {one["name"].rpartition(".")[2]: one["value"] for one in attributes}
         sides: dict[str, tuple[str, ...]] = {}

@@ -1,9 +1,9 @@
-"""``judge``: which of two answers is better, or how good one is, by language models that are judged themselves first.
+"""``judge``: language models say which of two answers is better, or how good an answer is; the judges are audited first.
 
-*Pairwise* asks about both orders of every pair and calls it a tie where they disagree; *direct* goes by a rubric with levels;
-*reference* compares with a known good answer by an encoder, without any language model. Before a verdict counts, the audit
-looks on a sample (and on gold rows, where there are some) how far each judge follows order, length, kin or a note in the text
-instead of the matter; over a limit it is asked nothing more about that language. Nothing that is undecided becomes a row.
+*Pairwise* asks about both orders of every pair and calls it a tie where they disagree. *Direct* uses a rubric with levels.
+*Reference* compares with a known good answer by an encoder, without a language model. Before a verdict counts, the audit
+measures on a sample (and on gold rows, if there are any) how far each judge follows order, length, model family or a planted
+note instead of content. A judge over a limit is not used for that language. Undecided pairs become no rows.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from curate.steps import Context, Rows
 class Judge(JudgeParams):
     """Judges pairs or single answers.
 
-    Scores: ``score`` (pairwise: -1 to 1, above 0 where ``chosen`` is better, the mean over judges; direct: the weighted mean level
-    over criteria and judges; reference: the cosine with the reference; of a pair, ``chosen`` minus ``rejected``, which are
-    scores too), ``judges`` (how many gave a usable verdict), ``spread`` (greatest difference between two judges); pairwise
-    also ``consistency`` (share of judges whose two orders agree) and ``first_wins`` (share of the answers for one side
-    that named the one shown first); direct, with several criteria, one score each. Attributes: ``unjudged`` says
-    why there is no score (``refused``: by the audit, ``failed``, ``empty``, ``reference``: there is none), ``verdicts`` what
-    each judge said, ``reasons`` why, ``problem`` what was wrong with its answers, ``prompt_hash`` what it was told.
+    Scores: ``score`` (pairwise: the mean over judges, -1 to 1, above 0 if ``chosen`` is better; direct: the weighted mean level
+    over criteria and judges; reference: the cosine with the reference; for pairs not judged pairwise, ``chosen`` minus
+    ``rejected``, which are scores too), ``judges`` (number of usable verdicts), ``spread`` (largest difference between two
+    judges). Pairwise also ``consistency`` (share of judges whose two orders agree) and ``first_wins`` (share of the answers
+    for one side that named the one shown first). Direct, with several criteria, also one score each.
+    Attributes: ``unjudged`` (why there is no score: ``refused`` by the audit, ``failed``, ``empty``, ``reference``: there is
+    none), ``verdicts`` (of each judge), ``reasons``, ``problem`` (what was wrong with a judge's answers), ``prompt_hash``.
     """
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
@@ -49,41 +49,44 @@ class Judge(JudgeParams):
         return judge_fit.fit(self, samples, context)
 
     def audits(self, fitted: pa.Table) -> list[dict[str, Any]]:
-        found = []
+        diagnostics = []
         for row in fitted.to_pylist():
             limit = row["limit"]
-            note = (
-                ""
-                if limit is None
-                else f"beyond the limit of {limit:g}: not asked any further"
-                if row["refused"]
-                else f"limit {limit:g}"
+            note = "" if limit is None else f"limit {limit:g}"
+            if row["refused"] and limit is not None:
+                note = f"beyond the limit of {limit:g}: not used for this language"
+            diagnostics.append(
+                {
+                    "subject": row["judge"],
+                    "model": row["model"],
+                    "language": row["language"],
+                    "figure": row["figure"],
+                    "value": row["value"],
+                    "low": row["low"],
+                    "high": row["high"],
+                    "rows": row["n"],
+                    "limit": limit,
+                    "refused": row["refused"],
+                    "note": note,
+                }
             )
-            about = {
-                "subject": row["judge"],
-                "model": row["model"],
-                "language": row["language"],
-                "figure": row["figure"],
-            }
-            numbers = {"value": row["value"], "low": row["low"], "high": row["high"], "rows": row["n"], "limit": limit}
-            found.append({**about, **numbers, "refused": row["refused"], "note": note})
-        return found
+        return diagnostics
 
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         self._refuse_self(rows, context)
         self._check_languages(rows, context)
-        away = judge_audit.refused(fitted)
+        rejected = judge_audit.refused(fitted)
 
         def judges(item: Item) -> list[str]:
-            return [name for name in self.names if (name, item.language) not in away]
+            return [name for name in self.names if (name, item.language) not in rejected]
 
         items = items_of(self, rows, context)
         judged = judge_items(self, items, rows.kind, judges, context)
-        self._complain(items, judged, context)
+        self._warn(items, judged, context)
         hashes = None
         if self.method != "reference":
-            told = Asking(self, rows.kind, context)
-            hashes = [told.hash(item.language) for item in items]
+            requests = Asking(self, rows.kind, context)
+            hashes = [requests.hash(item.language) for item in items]
         return judge_columns.frame(self, rows.kind, items, judged, judges, hashes)
 
     def _refuse_self(self, rows: Rows, context: Context) -> None:
@@ -95,16 +98,15 @@ class Judge(JudgeParams):
             languages = {tag for tag in rows.language if tag != UNKNOWN}
             check_languages(context, self.tag, self.names, languages, strict=self.strict)
 
-    def _complain(self, items: Sequence[Item], judged: Judged, context: Context) -> None:
+    def _warn(self, items: Sequence[Item], judged: Judged, context: Context) -> None:
         for name in self.names if self.method != "reference" else ():
-            asked = [one for (_, judge), one in judged.items() if judge == name]
-            failed = [one for one in asked if one.score is None]
+            verdicts = [one for (_, judge), one in judged.items() if judge == name]
+            failed = [one for one in verdicts if one.score is None]
             if failed:
                 context.warn(
-                    f"{self.tag}: '{name}' gave no usable verdict on {len(failed):,} of {len(asked):,} rows: {failed[0].problem}"
+                    f"{self.tag}: '{name}' gave no usable verdict on {len(failed):,} of {len(verdicts):,} rows: "
+                    f"{failed[0].problem}"
                 )
         without = sum(item.why_not == "reference" for item in items)
         if without:
-            context.warn(
-                f"{self.tag}: {without:,} rows have no answer in '{self.reference}' to go by and are not judged"
-            )
+            context.warn(f"{self.tag}: {without:,} rows have no reference in '{self.reference}' and are not judged")

@@ -92,8 +92,10 @@ class Seen:
                 languages[key] = str(part.language[place])
             start += len(part)
         if look.by is not None and start and missing == start and look.by not in names:
-            raise StepError(f"{look.step}: no row has a score '{look.by}'{nearest(look.by, sorted(names))}; there are {', '.join(sorted(names)) or 'none'}; "
-                            "a step before this one must give it")  # fmt: skip
+            raise StepError(
+                f"{look.step}: no row has a score '{look.by}'{nearest(look.by, sorted(names))}; there are {', '.join(sorted(names)) or 'none'}; "
+                "a step before this one must give it"
+            )
         if missing:
             context.warn(f"{look.step}: {missing:,} of {start:,} answers have no score '{look.by}' and take no part")
         return cls(keys, languages, makers)

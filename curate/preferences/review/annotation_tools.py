@@ -45,8 +45,10 @@ def format_of(path: Path, asked: str | None) -> Format:
             return one
     known = ", ".join(FORMATS)
     raise StepError(
-        f"review: '{asked}' is no format; there are {known}" if asked else f"review: {path.name} does not tell its format; name it .csv, .tsv, .jsonl or .xlsx, or say --format ({known})"
-    )  # fmt: skip
+        f"review: '{asked}' is no format; there are {known}"
+        if asked
+        else f"review: {path.name} does not tell its format; name it .csv, .tsv, .jsonl or .xlsx, or say --format ({known})"
+    )
 
 
 def targets(path: Path, form: Format) -> list[Path]:
@@ -132,24 +134,50 @@ def _write_argilla(sheet: Sheet, path: Path) -> int:
     files = targets(path, "argilla")
     name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in sheet.name) or "review"
     fields = [
-        {"name": column, "title": TITLES[column], "required": at == 0, "type": "text", "settings": {"type": "text", "use_markdown": False}}
+        {
+            "name": column,
+            "title": TITLES[column],
+            "required": at == 0,
+            "type": "text",
+            "settings": {"type": "text", "use_markdown": False},
+        }
         for at, column in enumerate(sheet.columns)
-    ]  # fmt: skip
+    ]
     shown = [name for name in sheet.shown if name != "scores"]
     metadata = [
-        {"name": one, "title": one, "visible_for_annotators": one not in ("key", "version"), "settings": {"type": "terms", "values": None, "visible_for_annotators": one not in ("key", "version")}}
+        {
+            "name": one,
+            "title": one,
+            "visible_for_annotators": one not in ("key", "version"),
+            "settings": {"type": "terms", "values": None, "visible_for_annotators": one not in ("key", "version")},
+        }
         for one in ("key", "language", *shown)
-    ]  # fmt: skip
+    ]
     settings = {
-        "guidelines": sheet.instructions, "questions": [_argilla_question(one) for one in sheet.questions], "fields": fields, "vectors": [],
-        "metadata": metadata, "allow_extra_metadata": True, "distribution": {"strategy": "overlap", "min_submitted": 1}, "mapping": None,
-    }  # fmt: skip
+        "guidelines": sheet.instructions,
+        "questions": [_argilla_question(one) for one in sheet.questions],
+        "fields": fields,
+        "vectors": [],
+        "metadata": metadata,
+        "allow_extra_metadata": True,
+        "distribution": {"strategy": "overlap", "min_submitted": 1},
+        "mapping": None,
+    }
     records = [
-        {"id": one.id, "fields": {column: text for column, text in one.texts.items() if text or column == sheet.columns[0]},
-         "metadata": {"key": one.key, "language": one.language, **{name: one.shown[name] for name in shown if one.shown.get(name)}},
-         "suggestions": {}, "responses": {}, "vectors": {}}
+        {
+            "id": one.id,
+            "fields": {column: text for column, text in one.texts.items() if text or column == sheet.columns[0]},
+            "metadata": {
+                "key": one.key,
+                "language": one.language,
+                **{name: one.shown[name] for name in shown if one.shown.get(name)},
+            },
+            "suggestions": {},
+            "responses": {},
+            "vectors": {},
+        }
         for one in sheet.entries
-    ]  # fmt: skip
+    ]
     about = {"name": name, "guidelines": sheet.instructions, "allow_extra_metadata": True}
     for file, content in zip(files, (about, settings, records), strict=True):
         write_atomically(file, orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -165,7 +193,14 @@ def _argilla_question(one: Asked) -> dict[str, Any]:
     else:
         options = [{"value": option, "text": option, "description": None} for option in one.options]
         settings = {"type": "label_selection", "options": options, "visible_options": None}
-    return {"name": one.name, "title": one.title, "description": None, "required": one.required, "settings": settings, "type": settings["type"]}  # fmt: skip
+    return {
+        "name": one.name,
+        "title": one.title,
+        "description": None,
+        "required": one.required,
+        "settings": settings,
+        "type": settings["type"],
+    }
 
 
 def _of_argilla(record: Mapping[str, Any], place: str) -> Iterator[Found]:
@@ -190,10 +225,17 @@ def _of_argilla(record: Mapping[str, Any], place: str) -> Iterator[Found]:
 # ------------------------------------------------------------------------------------------------------------ Label Studio
 def _write_label_studio(sheet: Sheet, path: Path) -> int:
     tasks = [
-        {"data": {"id": one.id, "key": one.key, "language": one.language, **{column: one.texts.get(column, "") for column in sheet.columns},
-                  **{name: one.shown.get(name, "") for name in sheet.shown}}}
+        {
+            "data": {
+                "id": one.id,
+                "key": one.key,
+                "language": one.language,
+                **{column: one.texts.get(column, "") for column in sheet.columns},
+                **{name: one.shown.get(name, "") for name in sheet.shown},
+            }
+        }
         for one in sheet.entries
-    ]  # fmt: skip
+    ]
     files = targets(path, "label-studio")
     write_atomically(files[0], orjson.dumps(tasks, option=orjson.OPT_INDENT_2))
     write_atomically(files[1], label_studio_config(sheet).encode())

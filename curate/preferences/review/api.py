@@ -75,9 +75,21 @@ class Imported:
 
 
 # ----------------------------------------------------------------------------------------------------------------- export
-def export(store: Store, name: str, to: str | Path, *, sample: int | None = 200, by: Sequence[str] = ("language",), share: Share = "equal",
-           format: str | None = None, rejected: bool = False, blind: bool = True, seed: int = 0, instructions: str | None = None,
-           overwrite: bool = False) -> Exported:  # fmt: skip
+def export(
+    store: Store,
+    name: str,
+    to: str | Path,
+    *,
+    sample: int | None = 200,
+    by: Sequence[str] = ("language",),
+    share: Share = "equal",
+    format: str | None = None,
+    rejected: bool = False,
+    blind: bool = True,
+    seed: int = 0,
+    instructions: str | None = None,
+    overwrite: bool = False,
+) -> Exported:
     """Writes a sample of a version for people to look at.
 
     Args:
@@ -103,7 +115,9 @@ def export(store: Store, name: str, to: str | Path, *, sample: int | None = 200,
         raise StepError(f"review: a sample has at least one row, not {sample}")
     there = [one for one in targets(path, form) if one.exists()]
     if there and not overwrite:
-        raise StepError(f"{there[0]} is there already, and may hold what people filled in; take another name, or say --overwrite")  # fmt: skip
+        raise StepError(
+            f"{there[0]} is there already, and may hold what people filled in; take another name, or say --overwrite"
+        )
     version = Version.open(store, name, rejected=rejected)
     chosen = sample_of(version, sample, tuple(by), share, seed)
     if not chosen.rows:
@@ -118,8 +132,16 @@ def export(store: Store, name: str, to: str | Path, *, sample: int | None = 200,
 
 
 # ----------------------------------------------------------------------------------------------------------------- import
-def import_(files: Iterable[str | Path], into: str | Path, *, of: str | None = None, store: Store | None = None, annotator: str | None = None,
-            gold: str | Path | None = None, pairs: str | Path | None = None) -> Imported:  # fmt: skip
+def import_(
+    files: Iterable[str | Path],
+    into: str | Path,
+    *,
+    of: str | None = None,
+    store: Store | None = None,
+    annotator: str | None = None,
+    gold: str | Path | None = None,
+    pairs: str | Path | None = None,
+) -> Imported:
     """Reads what people filled in, and merges it into a file of labels.
 
     Args:
@@ -153,7 +175,9 @@ def import_(files: Iterable[str | Path], into: str | Path, *, of: str | None = N
             else:
                 before = read_now.get(label.key)
                 if before is not None and before.content != label.content:
-                    found.problems.append(f"{file.name}, {place}: {label.annotator or 'the same person'} says something else of row {label.id} than in {before.seen}; this one counts")  # fmt: skip
+                    found.problems.append(
+                        f"{file.name}, {place}: {label.annotator or 'the same person'} says something else of row {label.id} than in {before.seen}; this one counts"
+                    )
                 read_now[label.key] = label
     if not lines:
         raise StepError("review: there are no rows in these files")
@@ -200,8 +224,18 @@ def _label(given: Mapping[str, str], place: str, annotator: str) -> tuple[Label 
         text = given.get(name, "").replace("\r\n", "\n").strip()
         said[name] = text or None
     kind = "" if side == "row" else Kind.PREFERENCE.value
-    label = Label(row, who, said.get("verdict"), said.get("choice"), said.get("rating"), said["correction"], said["comment"], kind,
-                  given.get("language", "").strip(), place)  # fmt: skip
+    label = Label(
+        row,
+        who,
+        said.get("verdict"),
+        said.get("choice"),
+        said.get("rating"),
+        said["correction"],
+        said["comment"],
+        kind,
+        given.get("language", "").strip(),
+        place,
+    )
     return (label if label.says else None), ""
 
 
@@ -211,7 +245,11 @@ def _read(name: str, text: str, side: str) -> tuple[Any, str]:
     if name == "rating":
         digits = _NUMBER.fullmatch(plain)
         value = float(digits[0].replace(",", ".")) if digits else 0.0
-        return (value, "") if RATINGS[0] <= value <= RATINGS[1] else (None, f"rating '{text}' is no number from {RATINGS[0]} to {RATINGS[1]}")  # fmt: skip
+        return (
+            (value, "")
+            if RATINGS[0] <= value <= RATINGS[1]
+            else (None, f"rating '{text}' is no number from {RATINGS[0]} to {RATINGS[1]}")
+        )
     if name == "verdict":
         known: Sequence[str] = VERDICTS
         verdict: Verdict | None = next((one for one in VERDICTS if one == plain), None)
@@ -290,8 +328,17 @@ def _pairs(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Labe
             continue
         if answer.strip() != one.correction:
             said = [[{"role": "assistant", "content": text}] for text in (one.correction, answer)]
-            made.append({"prompt": prompt, "chosen": said[0], "rejected": said[1], "language": row["language"], "group_id": row["group_id"],
-                         "annotator": one.annotator, "row": one.id})  # fmt: skip
+            made.append(
+                {
+                    "prompt": prompt,
+                    "chosen": said[0],
+                    "rejected": said[1],
+                    "language": row["language"],
+                    "group_id": row["group_id"],
+                    "annotator": one.annotator,
+                    "row": one.id,
+                }
+            )
     return made
 
 
@@ -319,7 +366,10 @@ def told(found: Imported) -> str:
         kinds = Counter(
             " / ".join(sorted({one.rpartition(": ")[2] for one in said})) for said in found.disagreements.values()
         )
-        lines.append(f"{len(found.disagreements):,} rows on which people differ: " + ", ".join(f"{count:,} {name}" for name, count in kinds.most_common()))  # fmt: skip
+        lines.append(
+            f"{len(found.disagreements):,} rows on which people differ: "
+            + ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())
+        )
     lines += [f"{found.gold:,} gold rows"] * bool(found.gold) + [f"{found.pairs:,} corrections as pairs"] * bool(
         found.pairs
     )

@@ -159,7 +159,9 @@ def _label(given: Any, place: str) -> Label:
     known = [field.name for field in fields(Label)]
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise StepError(f"labels: {place}: there is no field '{unknown[0]}'{nearest(str(unknown[0]), known)}; there are {', '.join(known)}")  # fmt: skip
+        raise StepError(
+            f"labels: {place}: there is no field '{unknown[0]}'{nearest(str(unknown[0]), known)}; there are {', '.join(known)}"
+        )
     row = given.get("id")
     if not isinstance(row, str) or not is_id(row):
         raise StepError(f"labels: {place}: 'id' must be a row's id, 32 hexadecimal digits, not {row!r}")
@@ -167,13 +169,22 @@ def _label(given: Any, place: str) -> Label:
         if given.get(name) is not None and given[name] not in allowed:
             raise StepError(f"labels: {place}: '{name}' must be one of {', '.join(allowed)}, not {given[name]!r}")
     rating = given.get("rating")
-    if rating is not None and (isinstance(rating, bool) or not isinstance(rating, int | float) or not RATINGS[0] <= rating <= RATINGS[1]):  # fmt: skip
+    if rating is not None and (
+        isinstance(rating, bool) or not isinstance(rating, int | float) or not RATINGS[0] <= rating <= RATINGS[1]
+    ):
         raise StepError(f"labels: {place}: 'rating' must be a number from {RATINGS[0]} to {RATINGS[1]}, not {rating!r}")
     for name in ("annotator", "correction", "comment", "kind", "language", "seen"):
         if not isinstance(given.get(name, ""), str | None):
             raise StepError(f"labels: {place}: '{name}' must be a text, not {given[name]!r}")
     return Label(
-        row, given.get("annotator") or "", cast(Verdict | None, given.get("verdict")), cast(Choice | None, given.get("choice")),
-        None if rating is None else float(rating), given.get("correction"), given.get("comment"), given.get("kind") or "",
-        given.get("language") or "", given.get("seen") or "",
-    )  # fmt: skip
+        row,
+        given.get("annotator") or "",
+        cast(Verdict | None, given.get("verdict")),
+        cast(Choice | None, given.get("choice")),
+        None if rating is None else float(rating),
+        given.get("correction"),
+        given.get("comment"),
+        given.get("kind") or "",
+        given.get("language") or "",
+        given.get("seen") or "",
+    )

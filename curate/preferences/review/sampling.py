@@ -104,7 +104,9 @@ def sample_of(version: Version, size: int | None, by: Sequence[str], share: Shar
     """
     wrong = [name for name in by if name not in BY and not name.startswith("attribute.")]
     if wrong:
-        raise StepError(f"review: rows cannot be taken by '{wrong[0]}'{nearest(wrong[0], BY)}; there are {', '.join(BY)} and attribute.NAME")  # fmt: skip
+        raise StepError(
+            f"review: rows cannot be taken by '{wrong[0]}'{nearest(wrong[0], BY)}; there are {', '.join(BY)} and attribute.NAME"
+        )
     if share not in ("equal", "proportional"):
         raise StepError(f"review: the share of a stratum is equal or proportional, not '{share}'")
     strata: dict[tuple[str, ...], list[tuple[bytes, int, int]]] = {}

@@ -25,7 +25,7 @@ INSTRUCTIONS: Mapping[bool, str] = {
     "cannot judge.",
     False: "For each row say whether it is good, bad or unsure: would it make good training data as it stands? Rate it from 1 (useless) to 5 (excellent) if you "
     "like. If you can mend it, write the whole text as it should be into 'correction'. Leave the verdict empty where you cannot judge.",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,11 @@ def entry_of(kind: Kind, row: Mapping[str, Any], seed: int, *, shown: Mapping[st
     elif kind is Kind.PREFERENCE:
         side = ("chosen", "rejected")[blake2b(f"{seed}:{row['id']}".encode(), digest_size=1).digest()[0] % 2]
         other = "rejected" if side == "chosen" else "chosen"
-        texts = {"prompt": conversation(row["prompt"]), "answer_a": conversation(row[side]), "answer_b": conversation(row[other])}  # fmt: skip
+        texts = {
+            "prompt": conversation(row["prompt"]),
+            "answer_a": conversation(row[side]),
+            "answer_b": conversation(row[other]),
+        }
         if shown is not None:
             shown = {**shown, "chosen": "A" if side == "chosen" else "B"}
     elif kind is Kind.UNPAIRED:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from curate.generation.common.conversations import split_reasoning
 from curate.generation.common.derived_rows import hash_of
 from curate.generation.common.prompts import Prompts, language_values
-from curate.generation.common.requests import Broken, Outcome, Question, ask, clean, whole
+from curate.generation.common.requests import InvalidResponse, LLMRequest, RequestResult, ask, clean, ensure_complete
 from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.check import Check
 from curate.preferences.revise.params import ReviseParams
@@ -47,21 +47,30 @@ class Batch:
         prompt = prompts[case.language if name in self.step.templates else self._spoken(case.language)]
         return prompt.fill({**language_values(case.language), **values})
 
-    def question(self, key: Key, case: Case, name: Asked, values: Mapping[str, str], schema: Mapping[str, Any] | None,
-                  part: int = 0) -> Question[Key]:  # fmt: skip
+    def question(
+        self,
+        key: Key,
+        case: Case,
+        name: Asked,
+        values: Mapping[str, str],
+        schema: Mapping[str, Any] | None,
+        part: int = 0,
+    ) -> LLMRequest[Key]:
         sample = self._sample * self.step.n + part
         request = Request(self._filled(name, case, values), self.step.sampling, sample, schema, row=self._id(case))
-        return Question(key, request, self.context.model(key.who))
+        return LLMRequest(key, request, self.context.model(key.who))
 
-    def ask(self, questions: Iterable[Question[Key]], read: Callable[[Key, Answer], V]) -> Iterator[Outcome[Key, V]]:
+    def ask(
+        self, questions: Iterable[LLMRequest[Key]], read: Callable[[Key, Answer], V]
+    ) -> Iterator[RequestResult[Key, V]]:
         for outcomes in ask(questions, read, retries=self.step.retries):
             yield from outcomes
 
     def _text(self, key: Key, answer: Answer) -> str:
-        whole(answer)
+        ensure_complete(answer)
         text = split_reasoning(clean(answer.text), self.step.reasoning_tags)[1].strip()
         if not text:
-            raise Broken("it is empty")
+            raise InvalidResponse("it is empty")
         return text
 
     def hash(self, language: str) -> str:

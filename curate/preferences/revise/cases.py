@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.generation.common.requests import Outcome
+from curate.generation.common.requests import RequestResult
 from curate.preferences.revise.error_injection_rules import Fault
 
 
@@ -38,7 +38,7 @@ class Case:
         """Whether there is something left to ask."""
         return not self.settled and not self.problem
 
-    def fails(self, one: Outcome[Any, Any]) -> None:
+    def fails(self, one: RequestResult[Any, Any]) -> None:
         """Nothing can be made of it any more."""
         self.problem = one.problem
         self.raw = one.answer.text or one.answer.reasoning

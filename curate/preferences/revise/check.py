@@ -69,7 +69,9 @@ class Check:
         correctors = {} if step.model is None else {plain_name(self.context.model_name(step.model)): step.model}
         for name, model in names.items():
             if plain_name(model) in correctors:
-                raise StepError(f"revise: '{name}' would judge its own corrections ({model}); name another judge, or write 'allow_self: true'")  # fmt: skip
+                raise StepError(
+                    f"revise: '{name}' would judge its own corrections ({model}); name another judge, or write 'allow_self: true'"
+                )
         refuse_self(rows, names, self.context, self.step.tag)
 
     def of(self, given: Sequence[Two]) -> list[Checked]:

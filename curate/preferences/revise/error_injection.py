@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from curate.generation.common.derived_rows import random_numbers
 from curate.generation.common.prompts import fence
-from curate.generation.common.requests import Broken, Question, clean, whole
+from curate.generation.common.requests import InvalidResponse, LLMRequest, clean, ensure_complete
 from curate.preferences.pair.candidates import plain
 from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.error_injection_rules import RULES, Fault, faults, replaced, steps_of
@@ -61,7 +61,7 @@ def _thought(batch: Batch, cases: Sequence[Case]) -> dict[int, list[Fault]]:
     only = batch.step.errors == ("model",)
     steps = [steps_of(case.first, case.language) for case in cases]
 
-    def questions() -> Iterator[Question[Key]]:
+    def questions() -> Iterator[LLMRequest[Key]]:
         for at, case in enumerate(cases):
             numbered = "\n".join(f"{number}. {one.text.strip()}" for number, one in enumerate(steps[at], 1))
             values = {"request": shown(case.prompt), "steps": fence(numbered, "answer")}
@@ -69,17 +69,17 @@ def _thought(batch: Batch, cases: Sequence[Case]) -> dict[int, list[Fault]]:
                 yield batch.question(Key(at, model, part), case, "inject", values, _ERROR, part)
 
     def read(key: Key, answer: Answer) -> Fault:
-        whole(answer)
+        ensure_complete(answer)
         own, number = steps[key.case], int(answer.value["step"])
         wrong = clean(str(answer.value["wrong"])).strip()
         if not 1 <= number <= len(own):
-            raise Broken(f"'step' must be a number from 1 to {len(own)}")
+            raise InvalidResponse(f"'step' must be a number from 1 to {len(own)}")
         right = own[number - 1].text
         wrong = wrong.removeprefix(f"{number}. ") if not right.lstrip().startswith(f"{number}. ") else wrong
         if not wrong or plain(wrong) == plain(right):
-            raise Broken("'wrong' says what stood there before; it must be wrong")
+            raise InvalidResponse("'wrong' says what stood there before; it must be wrong")
         if "\n" in wrong and "\n" not in right:
-            raise Broken("'wrong' must be that one step, in one line")
+            raise InvalidResponse("'wrong' must be that one step, in one line")
         lead = right[: len(right) - len(right.lstrip())]
         return replaced(own, number - 1, lead + wrong, "model", clean(str(answer.value["error"])).strip())
 

@@ -40,7 +40,23 @@ _HAN_PLAIN = "一二三四五六七八九"
 _HAN_WORDS = frozenset(
     {"万一", "萬一", "千万", "千萬", "十分", "百万", "百萬", "千百", "万千", "一一", "万亿", "一千零一", "三三", "百十"}
 )
-_OPERATORS = {"+": "-", "-": "+", "−": "+", "×": "÷", "÷": "×", "*": "/", "/": "*", "<": ">", ">": "<", "≤": "≥", "≥": "≤", "＋": "－", "－": "＋", "＜": "＞", "＞": "＜"}  # fmt: skip
+_OPERATORS = {
+    "+": "-",
+    "-": "+",
+    "−": "+",
+    "×": "÷",
+    "÷": "×",
+    "*": "/",
+    "/": "*",
+    "<": ">",
+    ">": "<",
+    "≤": "≥",
+    "≥": "≤",
+    "＋": "－",
+    "－": "＋",
+    "＜": "＞",
+    "＞": "＜",
+}
 _OPERATOR = regex.compile(
     r"(?<=[\p{Nd})\]}])(?P<left>[ \t]?)(?P<sign>[+\-−×÷*/<>≤≥＋－＜＞])(?P<right>[ \t]?)(?=[\p{Nd}(\[{])"
 )
@@ -147,7 +163,11 @@ def replaced(steps: Sequence[Step], at: int, wrong: str, rule: str, note: str = 
 def _stream(steps: Sequence[Step], language: str, rule: Rule, chance: random.Random) -> Iterator[Fault]:
     if rule == "drop":
         # The first and the last step are not missed as a step between two is.
-        places = [place for place in range(1, len(steps) - 1) if len(steps[place].text.strip()) > 1 and not _KEPT.fullmatch(steps[place].text.strip())]  # fmt: skip
+        places = [
+            place
+            for place in range(1, len(steps) - 1)
+            if len(steps[place].text.strip()) > 1 and not _KEPT.fullmatch(steps[place].text.strip())
+        ]
         chance.shuffle(places)
         for place in places:
             left = [*steps[:place], *steps[place + 1 :]]
@@ -237,8 +257,11 @@ def _negation(text: str, language: str, chance: random.Random) -> str | None:
 
 
 _CHANGES: Mapping[Rule, Callable[[str, str, random.Random], str | None]] = {
-    "number": _number, "swap": _swap, "operator": _operator, "negation": _negation,
-}  # fmt: skip
+    "number": _number,
+    "swap": _swap,
+    "operator": _operator,
+    "negation": _negation,
+}
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from curate.generation.common.derived_rows import new_rows
+from curate.generation.common.derived_rows import derive_rows
 from curate.preferences.revise.check import Checked
 from curate.preferences.revise.error_injection_rules import joined, steps_of
 from curate.preferences.revise.prompts import blank, said
@@ -38,18 +38,28 @@ def made_rows(batch: Batch, made: Sequence[Made]) -> pa.Table:
     values: dict[str, list[Any]]
     if kind is Kind.PREFERENCE:
         sides = [_sides(step, one) for one in made]
-        values = {"prompt": [list(one.case.prompt) for one in made], "chosen": [[_answer(chosen)] for chosen, _ in sides],
-                  "rejected": [[_answer(rejected)] for _, rejected in sides]}  # fmt: skip
+        values = {
+            "prompt": [list(one.case.prompt) for one in made],
+            "chosen": [[_answer(chosen)] for chosen, _ in sides],
+            "rejected": [[_answer(rejected)] for _, rejected in sides],
+        }
     elif step.into == "answer":
         values = {"messages": [[*one.case.prompt, _answer(_corrected(one.case))] for one in made]}
     else:
         values = {"messages": [[*one.case.prompt, *trajectory(step, one.case)] for one in made]}
     by = _makers(batch)
-    return new_rows(
-        kind, rows, [one.case.place for one in made], values, [one.case.language for one in made], step=step.tag,
-        model=[_model(step, one.case, by) for one in made], prompt_hash=[batch.hash(one.case.language) if _asked(step, one.case) else "" for one in made],
-        scores=[_scores(one.checked) for one in made], attributes=[_attributes(step, one, by) for one in made],
-    )  # fmt: skip
+    return derive_rows(
+        kind,
+        rows,
+        [one.case.place for one in made],
+        values,
+        [one.case.language for one in made],
+        step=step.tag,
+        model=[_model(step, one.case, by) for one in made],
+        prompt_hash=[batch.hash(one.case.language) if _asked(step, one.case) else "" for one in made],
+        scores=[_scores(one.checked) for one in made],
+        attributes=[_attributes(step, one, by) for one in made],
+    )
 
 
 def trajectory(step: ReviseParams, case: Case) -> list[Turn]:

@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.catalog.params import Amount, EncoderName, GeneratorName, LanguageTag, PerLanguage, RowsName
 from curate.data_files import DataFile
-from curate.generation.common import requests as asking
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
+from curate.generation.common.requests import RETRY
 from curate.preferences.revise.error_injection_rules import RULES, TURNS, Rule
 from curate.preferences.revise.prompts import HOLES, JUDGING, NEEDED, PERSPECTIVES, TEXTS, Asked, known_perspectives
 from curate.preferences.self_consistency.answer_phrases import ANSWERS
@@ -26,104 +26,98 @@ _WARM = "would all be the same at temperature 0; set sampling.temperature"
 
 
 class ReviseParams(Prompting, RowStep):
-    """Answers and their corrections.
-
-    Of an ``sft`` row the last answer is revised. Of a ``preference`` row ``critique`` and ``contrast`` revise the rejected answer, and
-    ``inject`` puts errors into the chosen one.
-
-    Scores: ``first``, ``corrected`` and ``margin`` by the check. Attributes: ``verdict`` (``better``, ``worse``, ``same``: not better by
-    ``min_margin``, ``unchanged``, ``unassessed``, ``unchecked``), ``mode``, ``rounds``, ``critique`` (what was found wrong),
-    ``error`` (which error was put in), ``step`` (where, from 1), ``by`` (who criticised), ``reason`` (the judges' words).
-    """
+    """Parameters of ``revise``."""
 
     tag: ClassVar[str] = "revise"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS, NUMBER_WORDS, ANSWERS)
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.PREFERENCE})
     batch: ClassVar[int] = 1_024
     summary: ClassVar[str] = (
-        "first answer, what is wrong with it, corrected answer; kept where a check says it is better"
+        "a first answer, a critique and a corrected answer; kept if a check says the correction is better"
     )
 
     mode: Literal["critique", "inject", "contrast"] = "critique"
-    """How an answer comes to its correction."""
+    """How a correction is made."""
     into: Literal["trajectory", "preference", "answer"] = "trajectory"
-    """``trajectory``: a conversation with the first answer, the critique and the correction; ``preference``: the corrected answer over the
-    first; ``answer``: the corrected answer alone."""
-    # ----------------------------------------------------------------------------------------------------- who and how
+    """``trajectory``: a conversation with the first answer, the critique and the correction. ``preference``: the corrected answer
+    chosen over the first. ``answer``: the corrected answer alone."""
+    # ---------------------------------------------------------------------------------------------- models and method
     model: GeneratorName | None = None
-    """Who corrects, and who does whatever else is not given to others; ``inject`` by rules needs none."""
+    """The model that corrects, and does everything that no other model is set for. Not needed for ``inject`` by rules."""
     critics: Names | None = None
-    """Who criticises (for ``contrast``, who else answers); ``model`` if left out."""
+    """The models that criticise (for ``contrast``, that answer too); by default ``model``."""
     perspectives: tuple[Annotated[str, Field(min_length=1)], ...] = ("general",)
-    """Points of view, each with a review (for ``contrast``, an answer) of its own: ``general``, ``facts``, ``reasoning``, ``instructions``, ``language``,
-    or a sentence of your own."""
+    """Points of view, each with its own critique (for ``contrast``, its own answer): ``general``, ``facts``, ``reasoning``,
+    ``instructions``, ``language``, or a sentence of your own."""
     correct: Literal["model", "chosen"] = "model"
-    """``chosen``: the correction of a preference row is its chosen answer; the critic sees it and says what the rejected one lacks."""
+    """``chosen``: the chosen answer of a preference row is the correction; the critic sees it and says what the rejected one lacks."""
     rounds: Annotated[int, Field(ge=1, le=8)] = 1
-    """How often an answer is criticised and corrected, unless nothing is found wrong any more."""
+    """Maximum number of critiques and corrections; it ends earlier if nothing is found wrong."""
     errors: tuple[Rule | Literal["model"], ...] = RULES
-    """What ``inject`` may put in: another ``number``, two numbers in a ``swap``, a turned ``operator``, an opposite word (``negation``, in languages with
-    a list), a step left out (``drop``), or an error that the ``model`` thinks of."""
+    """The errors that ``inject`` may insert: another ``number``, a ``swap`` of two numbers, the opposite ``operator``, an opposite
+    word (``negation``, in languages with a list), an omitted step (``drop``), or an error that the ``model`` invents."""
     n: Annotated[int, Field(ge=1, le=64)] = 1
-    """How many wrong versions ``inject`` makes of each answer, each another error (that of the model first)."""
+    """For ``inject``: number of wrong versions of each answer, each with another error (the model's first)."""
     sampling: Sampling = Sampling()
-    """How models choose their words; temperature 0 corrects best (Liu et al. 2024)."""
+    """Sampling parameters; temperature 0 corrects best (Liu et al. 2024)."""
     templates: dict[Asked, PerLanguage[Template]] = Field(default_factory=dict)
-    """Your own prompts in place of the shipped ``critique``, ``correct``, ``inject``, ``solve`` or ``contrast``."""
+    """Your own prompts instead of the package's ``critique``, ``correct``, ``inject``, ``solve`` or ``contrast``."""
     instructions: Literal["own", "english"] = "own"
-    """Whether models are spoken to in the row's language, where there is a shipped text for it, or in English."""
+    """Whether models are prompted in the row's language, where the package has a text for it, or in English."""
     # -------------------------------------------------------------------------------------------------------- the row
     layout: Literal["user", "self", "inline"] = "user"
-    """Of a trajectory. ``user``: the critique is a user turn, the correction the next answer; ``self``: the user asks for a second look, and
-    critique and correction are one answer; ``inline``: all is one answer, with a marker between (for ``inject`` right behind the wrong step)."""
+    """The layout of a trajectory. ``user``: the critique is a user turn and the correction the next answer. ``self``: the user
+    asks for a second look; critique and correction are one answer. ``inline``: all is one answer with a marker before the
+    correction (for ``inject`` right after the wrong step)."""
     marker: PerLanguage[str] | None = None
-    """What stands before a correction in an ``inline`` trajectory; shipped for 29 languages, else English."""
+    """The text before a correction in an ``inline`` trajectory; by default the package's, in 29 languages, else English."""
     question: PerLanguage[str] | None = None
-    """How the user asks for a second look in a ``self`` trajectory; shipped likewise."""
+    """The user's request for a second look in a ``self`` trajectory; by default the package's, as for ``marker``."""
     tell: bool = True
-    """Whether what is wrong is said in trajectories of ``inline`` layout, or the marker alone stands there."""
+    """Whether an ``inline`` trajectory says what is wrong, or has the marker only."""
     # ------------------------------------------------------------------------------------------------------ the check
     by: Literal["judge", "reference", "answer", "none"] | None = None
-    """How a correction is known to be better: by ``judge`` (each asked in both orders), by nearness to a ``reference`` answer (``encoder``), by
-    its final ``answer`` being that of the reference, or not at all. To be said, but where the right answer is known (``inject``, ``correct: chosen``)."""
+    """How a correction is checked: by a ``judge`` (each asked in both orders), by similarity to a ``reference`` answer
+    (``encoder``), by whether its final ``answer`` is the reference's, or not at all. Required unless the right answer is known
+    (``inject``, ``correct: chosen``)."""
     judge: Names | None = None
-    """Who judges; not the model that corrects."""
+    """The judges; not the model that corrects."""
     encoder: EncoderName | None = None
-    """The sentence encoder for ``reference``."""
+    """The sentence encoder for ``by: reference``."""
     reference: RowsName | None = None
-    """Rows with the right answers, found by ``group_id``; of preference rows the chosen answer is the reference if left out."""
+    """Rows with the right answers, found by ``group_id``; by default, for preference rows, the chosen answer."""
     reference_language: LanguageTag | None = None
     """The language of the references; by default the row's own, else English."""
     answer: Form = "number"
-    """What a final answer is, for ``by: answer``: see ``self_consistency``."""
+    """For ``by: answer``: the form of a final answer, see ``self_consistency``."""
     min_margin: PerLanguage[Amount] = PerLanguage[float]()
-    """Least margin by which a correction is better. Unless given, 0.5 for ``judge`` (-1 to 1), 0.02 for ``reference`` (a cosine); above 0 in any case."""
+    """Minimum margin of a better correction. By default 0.5 for ``judge`` (-1 to 1), 0.02 for ``reference`` (a cosine); always above 0."""
     allow_self: bool = False
     """Whether a model may judge its own corrections."""
-    # ------------------------------------------------------------------------------------------------ what becomes of it
+    # ------------------------------------------------------------------------------------------------------- decisions
     worse: Literal["drop", "keep", "turn"] = "drop"
-    """What becomes of corrections that are not better: left out (counted in a warning), kept with their verdict, or (``turn``, preference
-    rows only) where the check calls them worse, the first answer is chosen over them."""
+    """What to do with corrections that are not better: drop them (counted in a warning), keep them with their verdict, or
+    (``turn``, preference rows only) choose the first answer over those that the check calls worse."""
     unchanged: Literal["drop", "keep"] = "drop"
-    """What becomes of answers in which nothing was found wrong: ``keep`` makes trajectories that stay with their answer (with ``by: answer`` only
-    right ones), against needless corrections."""
+    """What to do with answers in which nothing was found wrong. ``keep`` makes trajectories that keep their answer (with
+    ``by: answer`` only right ones), against needless corrections."""
     unassessed: Literal["drop", "keep"] = "drop"
-    """What becomes of corrections that the check could not look at: no reference, a language that the encoder does not know."""
-    # ------------------------------------------------------------------------------------------------------- the asking
+    """What to do with corrections that could not be checked: no reference, or a language that the encoder does not support."""
+    # -------------------------------------------------------------------------------------------------------- requests
     on_length: Literal["quarantine", "drop"] = "quarantine"
-    """What becomes of a row whose correction was cut off at ``sampling.max_tokens``."""
+    """What to do with a row whose correction was cut off at ``sampling.max_tokens``."""
     reasoning_tags: tuple[str, str] = ("<think>", "</think>")
-    """How thoughts begin and end where the server does not tell them apart; they are left out."""
+    """The tags around the reasoning, for servers that do not return it separately. Reasoning is dropped."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
-    """How often an answer that cannot be used is asked for again, with the complaint."""
+    """How often an unusable answer is requested again, with the complaint."""
     strict: bool = False
-    """Whether a language that a model is not said to know stops the build; if not, it is warned of."""
+    """Whether a language that is not in a model's ``languages`` stops the build. Otherwise it is a warning."""
 
     @field_validator("critics", "judge", "perspectives", "errors")
     @classmethod
     def _some(cls, value: Any) -> Any:
         if isinstance(value, tuple) and (not value or len(set(value)) < len(value)):
-            raise ValueError("a list must have entries, each once")
+            raise ValueError("a list must not be empty or name anything twice")
         return value
 
     @model_validator(mode="after")
@@ -131,11 +125,11 @@ class ReviseParams(Prompting, RowStep):
         if self.mode == "inject":
             self._sound_inject()
         elif self.n > 1:
-            raise ValueError("'n' is for 'inject'; of other modes, 'rounds' and 'perspectives' say how much is asked")
+            raise ValueError("'n' is for 'inject'; for other modes set 'rounds' or 'perspectives'")
         elif self.model is None and not (self.correct == "chosen" and self.critics is not None):
             raise ValueError(f"mode: {self.mode} needs 'model'")
         if self.correct == "chosen" and (self.mode != "critique" or self.rounds > 1):
-            raise ValueError("correct: chosen is for 'critique' in one round: the correction is there already")
+            raise ValueError("correct: chosen is for 'critique' in one round: the correction already exists")
         if self.mode == "contrast" and self.rounds > 1:
             raise ValueError("'rounds' is for 'critique'")
         if (
@@ -147,26 +141,24 @@ class ReviseParams(Prompting, RowStep):
         if self.worse == "turn" and self.into != "preference":
             raise ValueError("worse: turn is for 'into: preference'")
         if self.unchanged == "keep" and self.into != "trajectory":
-            raise ValueError("unchanged: keep is for 'into: trajectory'; anything else would be the row as it is")
+            raise ValueError("unchanged: keep is for 'into: trajectory'; otherwise it would be the row itself")
         self._sound_check()
         return self
 
     def _sound_inject(self) -> None:
         if "model" in self.errors and self.model is None:
-            raise ValueError("errors: model needs 'model', who thinks of them")
+            raise ValueError("errors: model needs 'model', which invents them")
         if self.into == "answer":
-            raise ValueError(
-                "inject: the corrected answer alone is the row as it is; make a trajectory or a preference"
-            )
+            raise ValueError("inject: the corrected answer alone is the row itself; make a trajectory or a preference")
         if self.errors == ("model",) and self.n > 1 and self.sampling.temperature == 0:
             raise ValueError(f"{self.n} errors of the model {_WARM}")
-        given = [name for name in ("critics", "rounds", "perspectives", "correct") if name in self.model_fields_set]
-        if given:
-            raise ValueError(f"'{given[0]}' is not for 'inject'")
+        unused = [name for name in ("critics", "rounds", "perspectives", "correct") if name in self.model_fields_set]
+        if unused:
+            raise ValueError(f"'{unused[0]}' is not for 'inject'")
 
     def _sound_check(self) -> None:
         if self.by is None and self.mode != "inject" and self.correct != "chosen":
-            raise ValueError("say how a correction is known to be better: 'by: judge', 'reference', 'answer' or 'none'")
+            raise ValueError("say how a correction is checked: 'by: judge', 'reference', 'answer' or 'none'")
         needs = {"judge": "judge", "reference": "encoder"}
         if self.by in needs and getattr(self, needs[self.by]) is None:
             raise ValueError(f"by: {self.by} needs '{needs[self.by]}'")
@@ -181,13 +173,13 @@ class ReviseParams(Prompting, RowStep):
     # -------------------------------------------------------------------------------------------------------- what it is
     @property
     def everyone(self) -> tuple[str, ...]:
-        """Who criticises, or answers."""
-        given = self.critics or self.model
-        return () if given is None else (given,) if isinstance(given, str) else given
+        """The models that criticise or answer."""
+        names = self.critics or self.model
+        return () if names is None else (names,) if isinstance(names, str) else names
 
     @property
     def judges(self) -> tuple[str, ...]:
-        """Who judges."""
+        """The judges."""
         return () if self.judge is None else (self.judge,) if isinstance(self.judge, str) else self.judge
 
     def makes(self, kind: Kind) -> Kind:
@@ -206,26 +198,26 @@ class ReviseParams(Prompting, RowStep):
 
     def shipped(self) -> Iterable[str]:
         used = [f"revise/{name}" for name in self.asked() if name not in self.templates]
-        used += [asking.RETRY] if self.retries and (self.asked() or self.judges) else []
+        used += [RETRY] if self.retries and (self.asked() or self.judges) else []
         used += [PERSPECTIVES] if self.mode != "inject" else [TURNS] if "negation" in self.errors else []
         return [*used, TEXTS, *(JUDGING if self.judges else ())]
 
     def check(self, kind: Kind) -> list[str]:
-        found = self._text_problems()
+        problems = self._text_problems()
         if self.correct == "chosen" and kind is not Kind.PREFERENCE:
-            found.append(f"correct: chosen needs preference rows, and these are {kind} rows")
+            problems.append(f"correct: chosen needs preference rows, but these are {kind} rows")
         needs = self.by in ("reference", "answer") and self.reference is None
         if needs and (kind is not Kind.PREFERENCE or self.mode == "inject"):
-            found.append(f"by: {self.by} needs 'reference': rows with the right answers, found by group_id")
-        return found
+            problems.append(f"by: {self.by} needs 'reference': rows with the right answers, found by group_id")
+        return problems
 
     def _text_problems(self) -> list[str]:
-        """What is wrong with texts of the user's own."""
-        found = []
-        for name, given in self.templates.items():
+        """Problems with the user's own texts."""
+        problems = []
+        for name, templates in self.templates.items():
             if name not in self.asked():
-                found.append(f"templates.{name}: nothing asks with it; in use {', '.join(self.asked()) or 'is none'}")
-            found += prompt_problems(f"templates.{name}", given, HOLES[name], needed=NEEDED[name])
-        for text, given_text in (("marker", self.marker), ("question", self.question)):
-            found += [] if given_text is None else prompt_problems(text, given_text, ())
-        return found + known_perspectives(self.perspectives)
+                problems.append(f"templates.{name}: not used; in use {', '.join(self.asked()) or 'is none'}")
+            problems += prompt_problems(f"templates.{name}", templates, HOLES[name], needed=NEEDED[name])
+        for name, texts in (("marker", self.marker), ("question", self.question)):
+            problems += [] if texts is None else prompt_problems(name, texts, ())
+        return problems + known_perspectives(self.perspectives)

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from curate.generation.common.derived_rows import failed
 from curate.generation.common.prompts import disarm, fence
-from curate.generation.common.requests import Broken, Outcome, Question, check_languages, clean, whole
+from curate.generation.common.requests import (
+    InvalidResponse,
+    LLMRequest,
+    RequestResult,
+    check_languages,
+    clean,
+    ensure_complete,
+)
 from curate.preferences.pair.candidates import plain, split_turns
 from curate.preferences.revise.batch import Batch
 from curate.preferences.revise.cases import Case, Key
@@ -38,7 +45,13 @@ class Work(Batch):
         step = self.step
         self.check.refuse_self(self.rows)
         languages = [tag for tag in dict.fromkeys(self.rows.language) if tag is not None]
-        asked = dict.fromkeys([*((step.model,) if step.model and step.asked() else ()), *(step.everyone if step.mode != "inject" else ()), *step.judges])  # fmt: skip
+        asked = dict.fromkeys(
+            [
+                *((step.model,) if step.model and step.asked() else ()),
+                *(step.everyone if step.mode != "inject" else ()),
+                *step.judges,
+            ]
+        )
         check_languages(self.context, step.tag, asked, languages, strict=step.strict)
         if self.context.draw and step.asked() and step.sampling.temperature == 0:
             self.context.warn("revise: more rows are wanted, but at temperature 0 an answer has one correction only")
@@ -84,7 +97,7 @@ class Work(Batch):
     def _reviews(self, cases: Sequence[Case]) -> dict[int, str]:
         """What is wrong with each answer, by all critics together; an answer with which nothing is wrong is settled."""
 
-        def questions() -> Iterator[Question[Key]]:
+        def questions() -> Iterator[LLMRequest[Key]]:
             for at, case in enumerate(cases):
                 if not case.live:
                     continue
@@ -93,12 +106,16 @@ class Work(Batch):
                     told = said("better", self._spoken(case.language))
                     reference = f"{told}\n{fence(case.good or '', 'reference')}\n\n"
                 for part, view in enumerate(self.step.perspectives):
-                    values = {"perspective": perspective(view, self._spoken(case.language)), "request": shown(case.prompt),
-                              "reference": reference, "answer": fence(case.current, "answer")}  # fmt: skip
+                    values = {
+                        "perspective": perspective(view, self._spoken(case.language)),
+                        "request": shown(case.prompt),
+                        "reference": reference,
+                        "answer": fence(case.current, "answer"),
+                    }
                     for who in self.step.everyone:
                         yield self.question(Key(at, who, part), case, "critique", values, _CRITIQUE)
 
-        found: dict[int, list[Outcome[Key, tuple[str, bool]]]] = {}
+        found: dict[int, list[RequestResult[Key, tuple[str, bool]]]] = {}
         for one in self.ask(questions(), self._critique):
             found.setdefault(one.key.case, []).append(one)
         notes = {}
@@ -123,10 +140,10 @@ class Work(Batch):
 
     @staticmethod
     def _critique(key: Key, answer: Answer) -> tuple[str, bool]:
-        whole(answer)
+        ensure_complete(answer)
         text = clean(str(answer.value["critique"])).strip()
         if answer.value["flawed"] and not text:
-            raise Broken("it says that the answer is flawed, but not what is wrong")
+            raise InvalidResponse("it says that the answer is flawed, but not what is wrong")
         return text, bool(answer.value["flawed"])
 
     def _correct(self, cases: Sequence[Case], notes: Mapping[int, str], number: int) -> None:
@@ -134,7 +151,7 @@ class Work(Batch):
         model = self.step.model
         assert model is not None
 
-        def questions() -> Iterator[Question[Key]]:
+        def questions() -> Iterator[LLMRequest[Key]]:
             for at, told in notes.items():
                 case = cases[at]
                 values = {
@@ -159,20 +176,24 @@ class Work(Batch):
     # -------------------------------------------------------------------------------------------------------- contrast
     def _contrasted(self, cases: Sequence[Case]) -> None:
         others: dict[int, list[str]] = {at: [] if case.good is None else [case.good] for at, case in enumerate(cases)}
-        problems: dict[int, Outcome[Key, str]] = {}
+        problems: dict[int, RequestResult[Key, str]] = {}
 
-        def solve() -> Iterator[Question[Key]]:
+        def solve() -> Iterator[LLMRequest[Key]]:
             for at, case in enumerate(cases):
                 spoken = self._spoken(case.language)
                 for part, view in enumerate(self.step.perspectives):
                     told = self._filled("solve", case, {"perspective": perspective(view, spoken)})
-                    turns = [(turn["role"], disarm(turn["content"])) for turn in case.prompt if turn["role"] in ("system", "user", "assistant")]  # fmt: skip
+                    turns = [
+                        (turn["role"], disarm(turn["content"]))
+                        for turn in case.prompt
+                        if turn["role"] in ("system", "user", "assistant")
+                    ]
                     system = "\n\n".join([*(text for role, text in (*turns[:1], *told) if role == "system")])
                     rest = turns[1:] if turns and turns[0][0] == "system" else turns
                     messages = (("system", system), *(one for one in told if one[0] != "system"), *rest)
                     for who in self.step.everyone:
                         request = Request(messages, self.step.sampling, self._sample, row=self._id(case))
-                        yield Question(Key(at, who, part), request, self.context.model(who))
+                        yield LLMRequest(Key(at, who, part), request, self.context.model(who))
 
         for one in self.ask(solve(), self._text):
             if one.value is None:
@@ -180,7 +201,7 @@ class Work(Batch):
             else:
                 others[one.key.case].append(one.value)
 
-        def contrast() -> Iterator[Question[Key]]:
+        def contrast() -> Iterator[LLMRequest[Key]]:
             model = self.step.model
             assert model is not None
             for at, case in enumerate(cases):
@@ -192,7 +213,9 @@ class Work(Batch):
                         self._settle(case, "")
                     continue
                 answers = "\n".join(fence(text, f"answer_{number}") for number, text in enumerate(texts, 1))
-                yield self.question(Key(at, model), case, "contrast", {"request": shown(case.prompt), "answers": answers}, _CONTRAST)  # fmt: skip
+                yield self.question(
+                    Key(at, model), case, "contrast", {"request": shown(case.prompt), "answers": answers}, _CONTRAST
+                )
 
         notes = {}
         for listed in self.ask(contrast(), self._checklist):
@@ -208,7 +231,7 @@ class Work(Batch):
     @staticmethod
     def _checklist(key: Key, answer: Answer) -> list[str]:
         """What is to be checked; where only differences are named, these."""
-        whole(answer)
+        ensure_complete(answer)
         for name in ("checklist", "differences"):
             items = [clean(" ".join(str(item).split()).lstrip("-•* ")) for item in answer.value[name]]
             if found := list(dict.fromkeys(item for item in items if item)):

@@ -61,7 +61,10 @@ def options_of(prompt: str, language: str) -> Options:
     latin = _sequences()["latin"]
     if best:
         ends = [start for start, _ in best[1:]] + [len(text)]
-        texts = tuple(normal(text[end:stop].split("\n")[0] if at == len(best) - 1 else text[end:stop], language) for at, ((_, end), stop) in enumerate(zip(best, ends, strict=True)))  # fmt: skip
+        texts = tuple(
+            normal(text[end:stop].split("\n")[0] if at == len(best) - 1 else text[end:stop], language)
+            for at, ((_, end), stop) in enumerate(zip(best, ends, strict=True))
+        )
         own = [(label, place) for place, label in enumerate(chosen[: len(best)])]
         if chosen[0] != chosen[0].upper():
             own += [(label.upper(), place) for label, place in own]

@@ -222,8 +222,12 @@ class Reader:
             yield line[ends[-1].end() :] if ends else line
 
     _finders = {  # noqa: RUF012 (a table of methods)
-        "number": _number, "option": _option, "boxed": _boxed, "text": _text, "json": _json,
-    }  # fmt: skip
+        "number": _number,
+        "option": _option,
+        "boxed": _boxed,
+        "text": _text,
+        "json": _json,
+    }
 
 
 def last_box(text: str) -> str | None:

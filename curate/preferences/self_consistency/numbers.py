@@ -315,8 +315,14 @@ def _scales(language: str) -> tuple[regex.Pattern[str], dict[str, int]]:
     return regex.compile(pattern), {word.casefold(): size for word, size in sizes.items()}
 
 
-def _scaled(text: str, end: int, values: list[Fraction], scale: tuple[regex.Pattern[str], dict[str, int]], decimal: Sign,
-            blanks: bool) -> tuple[int, list[Fraction]]:  # fmt: skip
+def _scaled(
+    text: str,
+    end: int,
+    values: list[Fraction],
+    scale: tuple[regex.Pattern[str], dict[str, int]],
+    decimal: Sign,
+    blanks: bool,
+) -> tuple[int, list[Fraction]]:
     """Thousands and more, and what is counted beyond them: 1億2000万, 2 लाख 50 हज़ार, 3万2千."""
     pattern, sizes = scale
     match = pattern.match(text, end)

@@ -1,8 +1,9 @@
-"""An answer is as good as the share of samples that come to it: of many answers to one prompt, each votes for what it says in the end.
+"""``self_consistency``: scores answers by how many samples for the same prompt come to the same final answer.
 
-Self-consistency (Wang et al. 2023), here for preference rows: the score ``self_consistency`` of a row is the share of its final answer, ``pair`` makes
-the most voted chosen and the least voted rejected, and prompts that no answer wins clearly are dropped. With ``across: group`` the answers in
-all languages of one item vote together (cross-lingual consistency): a language's answers are measured by what is said in the others.
+Self-consistency (Wang et al. 2023), here for preference rows: the score ``self_consistency`` of a row is the share of votes
+for its final answer, ``pair`` makes the most voted one chosen and the least voted one rejected, and prompts without a clear
+winner are dropped. With ``across: group`` the answers in all languages of an item vote together (cross-lingual consistency):
+the answers in one language are measured by those in the others.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ from curate.text.numbers import NUMBER_WORDS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _WHOLE = 1 << 30
-"""A whole vote. Votes are counted in integers, so that no order of rows can change a sum."""
+"""One vote. Votes are counted in integers, so that the order of rows cannot change a sum."""
 _NEARLY = 1e-9
 
 
 class SelfConsistency(GlobalStep):
-    """Counts, over all answers to a prompt, how many come to each final answer.
+    """Scores each answer by the share of answers to the same prompt with the same final answer.
 
-    Scores: ``score`` (the share of the votes that this row's answer has; null where the row has no answer), and for its prompt
-    ``agreement`` (the share of the most voted answer), ``margin`` (over the second) and ``votes`` (how many rows have an answer); with a
-    reference ``correct`` (1 or 0). Attribute ``answer``: the final answer in the form in which answers are compared.
+    Scores: ``score`` (the share of votes for this row's answer; null if the row has no answer), and for its prompt ``agreement``
+    (the share of the most voted answer), ``margin`` (over the second) and ``votes`` (number of rows with an answer); with a
+    reference also ``correct`` (1 or 0). Attribute ``answer``: the final answer in the form in which answers are compared.
     """
 
     tag: ClassVar[str] = "self_consistency"
@@ -47,60 +48,60 @@ class SelfConsistency(GlobalStep):
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.UNPAIRED})
     summary: ClassVar[str] = (
-        "self-consistency: final answers of several samples vote, within a language or across all of an item's"
+        "self-consistency: final answers of several samples vote, within a language or across all languages of an item"
     )
 
     answer: Form = "number"
-    """What a final answer is. ``number``: in any digits, with the language's signs, units left out; ``option``: one of the prompt's choices, by
-    label or text; ``boxed``: what stands in the last ``\\\\boxed{}``; ``text``: a short text; ``json``: the value of ``field``."""
+    """The form of a final answer. ``number``: in any digits and the language's notation, without units. ``option``: one of the
+    prompt's choices, by label or text. ``boxed``: the content of the last ``\\\\boxed{}``. ``text``: a short text. ``json``: the
+    value of ``field``."""
     field: Annotated[str, Field(min_length=1)] = "answer"
-    """With ``answer: json``, the name of the value, or the way to it (``result.value``)."""
+    """For ``answer: json``: the name of the value, or the path to it (``result.value``)."""
     announced: bool = False
-    """Whether only answers count that are announced (*The answer is*, ``####``, ``\\\\boxed``); if not, what is said last counts else."""
+    """Whether only announced answers count (*The answer is*, ``####``, ``\\\\boxed``). By default the last candidate counts if none
+    is announced."""
     markers: PerLanguage[tuple[Annotated[str, Field(min_length=1)], ...]] = PerLanguage[tuple[str, ...]]()
-    """Texts that announce an answer in your data, by language; instead of those that are known for the language."""
+    """Texts that announce an answer in your data, by language, instead of the known ones."""
     decimal: PerLanguage[Sign] = PerLanguage[Sign]()
-    """The sign before decimals, ``.`` or ``,``, by language; instead of the usual one."""
+    """The decimal sign, ``.`` or ``,``, by language, instead of the usual one."""
     percent: Percent = "unit"
-    """``unit``: 50 % is 50; ``share``: it is 0.5."""
+    """Whether 50 % is 50 (``unit``) or 0.5 (``share``)."""
     digits: Annotated[int, Field(ge=0, le=30)] | None = None
-    """Decimals that numbers are rounded to before they are compared; unless given, none."""
+    """Decimals that numbers are rounded to before they are compared; by default they are not rounded."""
     max_chars: PositiveInt = 200
-    """A longer text is no short answer."""
+    """Maximum length of a short text answer, in characters."""
     gold_attribute: str | None = None
-    """Name of the attribute that holds the right answer."""
+    """Name of the attribute with the right answer."""
     gold: RowsName | None = None
-    """A source or dataset with the right answers, found by item (``group_id``), in the row's language before others: in its attribute
-    ``gold_attribute``, or, unless that is given, as the final answers of its rows."""
+    """A source or dataset with the right answers, found by item (``group_id``), preferably in the row's language: in its
+    attribute ``gold_attribute``, or else as the final answers of its rows."""
     across: Decision[Literal["language", "group"]] = "language"
-    """Who votes together: answers to one prompt in one ``language``, or all answers of an item (``group_id``), whatever their language."""
+    """Which answers vote together: those to one prompt in one ``language``, or all of an item (``group_id``), in any language."""
     count: Decision[Literal["rows", "languages"]] = "rows"
-    """With ``across: group``: each row has a vote, or each language has one, which its rows share."""
+    """For ``across: group``: whether each row has one vote, or each language has one, shared by its rows."""
     weights: str | None = None
-    """Name of a score by which rows have more or less of a vote, such as ``reward`` or ``respond.logprob``; below 0 or null: none."""
+    """Name of a score that weights the votes, such as ``reward`` or ``respond.logprob``. Below 0 or null: no vote."""
     min_votes: Decision[PositiveInt] = 2
-    """Rows with an answer that a prompt must have."""
+    """Minimum number of rows with an answer per prompt."""
     min_agreement: Decision[PerLanguage[Share]] = PerLanguage(0.0)
-    """Share of the votes that the most voted answer must have; rows of other prompts are dropped."""
+    """Minimum share of the votes for the most voted answer; rows of other prompts are dropped."""
     min_margin: Decision[PerLanguage[Share]] = PerLanguage(0.0)
-    """By how much it must be ahead of the second."""
+    """Minimum lead of the most voted answer over the second."""
     no_answer: Decision[Literal["drop", "keep"]] = "drop"
-    """What happens to rows without a final answer. They have no vote either way."""
+    """What to do with rows without a final answer. They have no vote either way."""
     losers: Decision[Literal["keep", "drop"]] = "keep"
-    """Whether rows whose answer is not the one with most votes stay (for pairs) or go (for training on what is agreed on)."""
+    """Whether to keep rows whose answer is not the most voted one (for pairs), or to drop them (for training on consensus)."""
     wrong: Decision[Literal["keep", "drop"]] = "keep"
-    """Whether rows stay whose answer is not that of the reference."""
+    """Whether to keep rows whose answer is not that of the reference."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> SelfConsistency:
         if self.field != "answer" and self.answer != "json":
-            raise ValueError("field: it is the name of a value in JSON; write 'answer: json' with it")
+            raise ValueError("field: it is the name of a value in JSON and needs 'answer: json'")
         if self.count == "languages" and self.across == "language":
-            raise ValueError(
-                "count: languages needs several languages that vote together; write 'across: group' with it"
-            )
+            raise ValueError("count: languages needs several languages that vote together; set 'across: group' too")
         if self.wrong == "drop" and not self._has_gold:
-            raise ValueError("wrong: drop needs the right answers; give 'gold_attribute' or 'gold'")
+            raise ValueError("wrong: drop needs the right answers; set 'gold_attribute' or 'gold'")
         return self
 
     @property
@@ -117,34 +118,51 @@ class SelfConsistency(GlobalStep):
         return {**dict.fromkeys(names, pa.float64()), "answer": pa.string()}
 
     def _reader(self) -> Reader:
-        return Reader(self.answer, self.field, not self.announced, self.markers, self.decimal, self.percent, self.digits, self.max_chars)  # fmt: skip
+        return Reader(
+            self.answer,
+            self.field,
+            not self.announced,
+            self.markers,
+            self.decimal,
+            self.percent,
+            self.digits,
+            self.max_chars,
+        )
 
     # ------------------------------------------------------------------------------------------------------------ summary
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         reader = self._reader()
-        found = [reader.find(one.answer, language, _asked(one)) if one.answer else None
-                 for one, language in zip(candidates(rows), rows.language.to_list(), strict=True)]  # fmt: skip
+        answers = [
+            reader.find(one.answer, language, _question(one)) if one.answer else None
+            for one, language in zip(candidates(rows), rows.language.to_list(), strict=True)
+        ]
         return pa.table(
             {
                 "prompt": pa.array(prompt_keys(rows), pa.binary(16)),
                 "item": pa.array(prompt_keys(rows, across=True), pa.binary(16)),
                 "language": pa.array(rows.language.to_list(), pa.string()),
-                "answer": pa.array([one.answer if one else None for one in found], pa.string()),
-                "other": pa.array([(one.other or None) if one else None for one in found], pa.string()),
+                "answer": pa.array([one.answer if one else None for one in answers], pa.string()),
+                "other": pa.array([(one.other or None) if one else None for one in answers], pa.string()),
                 "scores": self._named(rows, "scores", SCORES),
                 "attributes": self._named(rows, "attributes", ATTRIBUTES),
-                # The options of a prompt say what a reference means.
-                "asked": pa.array([_asked(one) for one in candidates(rows)] if self.answer == "option" else [None] * len(rows), pa.string()),
+                # The options in a prompt say what a reference means.
+                "asked": pa.array(
+                    [_question(one) for one in candidates(rows)] if self.answer == "option" else [None] * len(rows),
+                    pa.string(),
+                ),
             }
-        )  # fmt: skip
+        )
 
     def _named(self, rows: Rows, name: str, dtype: pa.DataType) -> pa.Array:
-        """Of a row's own scores or attributes, those that the decision reads."""
+        """The row's scores or attributes that the decision reads."""
         if not len(rows):
             return pa.array([], dtype)
-        read = self.reads
+        names = self.reads
         return pa.array(
-            [[one for one in given if one["name"] in read] if read else [] for given in rows.table[name].to_pylist()],
+            [
+                [one for one in values if one["name"] in names] if names else []
+                for values in rows.table[name].to_pylist()
+            ],
             dtype,
         )
 
@@ -152,24 +170,32 @@ class SelfConsistency(GlobalStep):
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
         frame = pl.concat([self._read(path, context) for path in summaries]) if summaries else self._empty()
-        self._tell(frame, context)
+        self._warn(frame, context)
         voted = self._voted(frame)
         if self._has_gold:
             voted = voted.with_columns(correct=pl.Series(self._correct(voted, context), dtype=pl.Float64))
-        reason = self._reason()
-        told = voted.with_columns(reason=reason).select(
+        decisions = voted.with_columns(reason=self._reason()).select(
             pl.col("reason").is_null().alias("keep"), "reason", *self.columns(Kind.SFT)
         )
+        target = pa.schema([("keep", pa.bool_()), ("reason", pa.string()), *self.columns(Kind.SFT).items()])
         start = 0
         for size in sizes:
-            part = told.slice(start, size).to_arrow()
-            target = pa.schema([("keep", pa.bool_()), ("reason", pa.string()), *self.columns(Kind.SFT).items()])
-            yield part.cast(target)
+            yield decisions.slice(start, size).to_arrow().cast(target)
             start += size
 
     def _empty(self) -> pl.DataFrame:
-        return pl.DataFrame(schema={"group": pl.Binary, "item": pl.Binary, "language": pl.String, "answer": pl.String, "other": pl.String,
-                                    "weight": pl.Float64, "gold": pl.String, "asked": pl.String})  # fmt: skip
+        return pl.DataFrame(
+            schema={
+                "group": pl.Binary,
+                "item": pl.Binary,
+                "language": pl.String,
+                "answer": pl.String,
+                "other": pl.String,
+                "weight": pl.Float64,
+                "gold": pl.String,
+                "asked": pl.String,
+            }
+        )
 
     def _read(self, path: Path, context: Context) -> pl.DataFrame:
         table = pl.read_parquet(path)
@@ -181,13 +207,16 @@ class SelfConsistency(GlobalStep):
         weight = latest_value(table["scores"], self.weights).cast(pl.Float64) if self.weights is not None else None
         return table.select(
             pl.col("item" if self.across == "group" else "prompt").alias("group"),
-            "item", "language", "answer", "other",
+            "item",
+            "language",
+            "answer",
+            "other",
             pl.lit(1.0).alias("weight") if weight is None else weight.alias("weight"),
             pl.lit(None, pl.String).alias("gold") if gold is None else gold.alias("gold"),
             "asked",
-        )  # fmt: skip
+        )
 
-    def _tell(self, frame: pl.DataFrame, context: Context) -> None:
+    def _warn(self, frame: pl.DataFrame, context: Context) -> None:
         if not len(frame):
             return
         missing = (
@@ -195,20 +224,29 @@ class SelfConsistency(GlobalStep):
         )
         for language, rows, none in missing.iter_rows():
             if rows >= 10 and none > rows / 2:
-                context.warn(f"self_consistency: {none:,} of {rows:,} rows in {language} have no final answer of the form '{self.answer}'; look at "
-                             "'answer', 'markers' and 'announced'")  # fmt: skip
+                context.warn(
+                    f"self_consistency: {none:,} of {rows:,} rows in {language} have no final answer of the form "
+                    f"'{self.answer}'; see 'answer', 'markers' and 'announced'"
+                )
         if self.weights is not None and not (frame["weight"].fill_null(0.0) > 0).any():
-            raise StepError(f"self_consistency: no row has a score '{self.weights}' above 0, so nobody has a vote; is the step that gives it before this one?")  # fmt: skip
+            raise StepError(
+                f"self_consistency: no row has a score '{self.weights}' above 0, so there are no votes; "
+                "does the step that gives it come before this one?"
+            )
         if self.across == "group" and self.answer == "text" and frame["language"].n_unique() > 1:
             context.warn(
-                "self_consistency: texts in several languages are hardly ever equal; 'across: group' is for numbers, options and formulas"
+                "self_consistency: texts in several languages are hardly ever equal; 'across: group' is for numbers, "
+                "options and formulas"
             )
 
     def _voted(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Score, agreement, margin and votes of each row, in order; answers with two readings settled."""
-        frame = _settled(frame).with_columns(
-            pl.when(pl.col("answer").is_null()).then(0.0).otherwise(pl.col("weight").fill_null(0.0).fill_nan(0.0).clip(0.0, None)).alias("weight")
-        )  # fmt: skip
+        """Score, agreement, margin and votes of each row, in order; ambiguous answers resolved."""
+        frame = _disambiguated(frame).with_columns(
+            pl.when(pl.col("answer").is_null())
+            .then(0.0)
+            .otherwise(pl.col("weight").fill_null(0.0).fill_nan(0.0).clip(0.0, None))
+            .alias("weight")
+        )
         most = pl.col("weight").max().over("group")
         counted = frame.with_columns(
             pl.when(most > 0)
@@ -266,79 +304,83 @@ class SelfConsistency(GlobalStep):
 
     # ---------------------------------------------------------------------------------------------------------- reference
     def _correct(self, voted: pl.DataFrame, context: Context) -> list[float | None]:
-        """1.0 where a row's answer, in either of its readings, is a right one; None where there is no answer or no reference."""
+        """1.0 if a row's answer, in either reading, is right, 0.0 if not; None without an answer or a reference."""
         reader = self._reader()
         if self.gold is None:
             known: dict[tuple[str, str, str], Found | None] = {}
-            found: list[float | None] = []
-            for answer, other, gold, language, asked in voted.select(
+            correct: list[float | None] = []
+            for answer, other, gold, language, question in voted.select(
                 "answer", "read", "gold", "language", "asked"
             ).iter_rows():
-                key = (gold or "", language, asked or "")
+                key = (gold or "", language, question or "")
                 if gold is not None and key not in known:
                     known[key] = reader.gold(*key)
                 right = known[key] if gold is not None else None
-                found.append(_is_right(answer, other, [right] if right else []))
+                correct.append(_is_right(answer, other, [right] if right else []))
             if voted.height and not any(known.values()):
-                context.warn(f"self_consistency: no row has an attribute '{self.gold_attribute}' with an answer of the form '{self.answer}'; nothing is known to be right")  # fmt: skip
-            return found
+                context.warn(
+                    f"self_consistency: no row has an attribute '{self.gold_attribute}' with an answer of the form "
+                    f"'{self.answer}'; no answer can be checked"
+                )
+            return correct
         rights = self._rights(context, reader)
         columns = voted.select("item", "language", "answer", "read").iter_rows()
-        return [_is_right(answer, other, rights.get((item, language)) or rights.get((item, "")) or []) for item, language, answer, other in columns]  # fmt: skip
+        return [
+            _is_right(answer, other, rights.get((item, language)) or rights.get((item, "")) or [])
+            for item, language, answer, other in columns
+        ]
 
     def _rights(self, context: Context, reader: Reader) -> dict[tuple[bytes, str], list[Found]]:
-        """The right answers of an item: in a language, and (under the empty tag) in any."""
+        """The right answers of an item: by language, and under the empty tag in any language."""
         assert self.gold is not None
-        found: dict[tuple[bytes, str], list[Found]] = {}
+        rights: dict[tuple[bytes, str], list[Found]] = {}
         for rows in context.rows(self.gold):
             texts, prompts = self._gold_texts(rows)
             for item, language, text, prompt in zip(
                 prompt_keys(rows, across=True), rows.language.to_list(), texts, prompts, strict=True
             ):
-                right = (
-                    None
-                    if text is None
-                    else (reader.gold if self.gold_attribute else reader.find)(text, language, prompt)
-                )
+                read = reader.gold if self.gold_attribute else reader.find
+                right = None if text is None else read(text, language, prompt)
                 if right is not None:
-                    found.setdefault((item, language), []).append(right)
-                    found.setdefault((item, ""), []).append(right)
-        if not found:
+                    rights.setdefault((item, language), []).append(right)
+                    rights.setdefault((item, ""), []).append(right)
+        if not rights:
             context.warn(
-                f"self_consistency: '{self.gold}' has no answers of the form '{self.answer}'; nothing is known to be right"
+                f"self_consistency: '{self.gold}' has no answers of the form '{self.answer}'; no answer can be checked"
             )
-        return found
+        return rights
 
     def _gold_texts(self, rows: Rows) -> tuple[list[str | None], list[str]]:
         if self.gold_attribute is not None:
-            named: list[str | None] = latest_value(
-                pl.Series(pl.from_arrow(rows.table["attributes"])), self.gold_attribute
-            ).to_list()
-            asked = [_asked(one) for one in candidates(rows)] if rows.kind in self.kinds else [""] * len(rows)
-            return named, asked
+            attributes = pl.Series(pl.from_arrow(rows.table["attributes"]))
+            named: list[str | None] = latest_value(attributes, self.gold_attribute).to_list()
+            questions = [_question(one) for one in candidates(rows)] if rows.kind in self.kinds else [""] * len(rows)
+            return named, questions
         if rows.kind not in self.kinds:
-            raise StepError(f"self_consistency: the right answers '{self.gold}' are {rows.kind} rows, which have no final answer; name the attribute that "
-                            "holds it ('gold_attribute'), or take sft rows")  # fmt: skip
-        given = candidates(rows)
-        return [one.answer or None for one in given], [_asked(one) for one in given]
+            raise StepError(
+                f"self_consistency: '{self.gold}' has {rows.kind} rows, which have no final answer; set 'gold_attribute' to "
+                "the attribute with the answer, or use sft rows"
+            )
+        answers = candidates(rows)
+        return [one.answer or None for one in answers], [_question(one) for one in answers]
 
 
-def _asked(one: Candidate) -> str:
+def _question(one: Candidate) -> str:
     return next((turn["content"] for turn in reversed(one.prompt) if turn["role"] == "user"), "")
 
 
 def _is_right(answer: str | None, other: str | None, rights: Sequence[Found]) -> float | None:
-    """An answer that may be read in two ways is right if either is: nobody is right by a factor of a thousand by chance."""
+    """Whether an answer is right in one of its readings: being right by a factor of a thousand by chance is unlikely."""
     if answer is None or not rights:
         return None
     ours = {answer, other} - {None, ""}
     return float(any(not ours.isdisjoint({one.answer, one.other} - {""}) for one in rights))
 
 
-def _settled(frame: pl.DataFrame) -> pl.DataFrame:
-    """Answers that may be read in two ways (1,234) are read as more of those say that cannot, else as the language does.
+def _disambiguated(frame: pl.DataFrame) -> pl.DataFrame:
+    """Resolves answers with two readings (1,234): by the majority of the unambiguous answers, else by the language.
 
-    The reading that was not taken is left in the column ``read``.
+    The other reading is left in the column ``read``.
     """
     doubtful = frame.filter(pl.col("other").is_not_null())
     if not len(doubtful):

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 
 from curate.catalog import ModelName, RowsName, Runtime
 from curate.errors import ModelError
-from curate.generation.common.derived_rows import as_they_are, failed, new_rows
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.rows import Kind
 from curate.steps import Context, GatherStep, Model, NewRows, Rows, RowStep
 from curate_letters import note
@@ -103,8 +103,8 @@ class Reply(RowStep):
         answers = context.model(self.model).ask([texts[place] for place in places], context.draw)
         context.tick(len(places))
         if self.keep_original:
-            yield as_they_are(rows)
-        yield NewRows(new_rows(Kind.DOCUMENT, rows, places, {"text": answers}, [languages[place] for place in places], step="reply",
+            yield unchanged_rows(rows)
+        yield NewRows(derive_rows(Kind.DOCUMENT, rows, places, {"text": answers}, [languages[place] for place in places], step="reply",
                                model=context.model_name(self.model), scores=[{"score": float(context.seed)} for _ in places]), bad)  # fmt: skip
 
 
@@ -121,7 +121,7 @@ class Lexicon(GatherStep):
                     counts[word] = counts.get(word, 0) + 1
         first = next(iter(rows))
         often = sorted(word for word, count in counts.items() if count > 1)
-        table = new_rows(Kind.DOCUMENT, first, [0] * len(often), {"text": often}, ["en"] * len(often), step="lexicon",
+        table = derive_rows(Kind.DOCUMENT, first, [0] * len(often), {"text": often}, ["en"] * len(often), step="lexicon",
                          group_id=[f"word:{word}" for word in often], scores=[{"count": float(counts[word])} for word in often])  # fmt: skip
         yield NewRows(table)
 
@@ -135,4 +135,6 @@ class Marked(RowStep):
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table]:
         known = {word for batch in context.rows(self.table) for word in batch.text("text").to_list()}
         texts = [" ".join(f"*{word}" if word in known else word for word in text.split()) for text in rows.text("text")]
-        yield new_rows(Kind.DOCUMENT, rows, range(len(rows)), {"text": texts}, rows.language.to_list(), step="marked")
+        yield derive_rows(
+            Kind.DOCUMENT, rows, range(len(rows)), {"text": texts}, rows.language.to_list(), step="marked"
+        )
