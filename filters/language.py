@@ -1,4 +1,5 @@
-"""A row is kept when the text is in the language it claims to be in, as far as an identifier can tell; where it cannot, it says so.
+"""A row is kept when the text is in the language it claims to be in, as far as an identifier can tell; where it cannot,
+it says so.
 
 What is not language (code, addresses, markup, formulas) is masked first. Three answers are kept apart: *wrong* (a low
 probability, or the wrong script), *too little to tell*, and *a language the identifier does not know*; only the first
@@ -34,13 +35,15 @@ _STANDARDS = ("nb", "nn", "sr", "hr", "bs", "sh", "fil")
 
 
 class Language(ScoreStep):
-    """Checks each field against the language it should be in: probability, script, and optionally the mixture of languages.
+    """Checks each field against the language it should be in: probability, script, and optionally the mixture of
+    languages.
 
-    Scores: ``score`` (probability that the worst field is in its language: the identifier's eight best labels, those that
-    are the expected language summed), ``other`` (probability of the likeliest other language there), ``script`` (least share of letters in the expected script), ``letters`` (all
-    letters left after masking, in Latin letters' worth). Attributes: ``found`` (the worst field's best label),
-    ``abstained`` (``letters``, ``unclear`` or ``unsupported``, where there is no score), ``mixture``. For a pair each side is held to
-    its own language; thresholds are looked up by the row's language.
+    Scores: ``score`` (probability that the worst field is in its language: the identifier's eight best labels, those
+    that are the expected language summed), ``other`` (probability of the likeliest other language there), ``script``
+    (least share of letters in the expected script), ``letters`` (all letters left after masking, in Latin letters'
+    worth). Attributes: ``found`` (the worst field's best label), ``abstained`` (``letters``, ``unclear`` or
+    ``unsupported``, where there is no score), ``mixture``. For a pair each side is held to its own language; thresholds
+    are looked up by the row's language.
     """
 
     tag: ClassVar[str] = "language"
@@ -62,7 +65,8 @@ class Language(ScoreStep):
     """Least share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
     traditional characters as the tag says. Null: no limit for that language."""
     min_letters: Count = 20
-    """Fewer letters than this and the filter abstains; a Han character counts as 3, kana, Hangul and Indic letters as 2."""
+    """Fewer letters than this and the filter abstains; a Han character counts as 3, kana, Hangul and Indic letters as
+    2."""
     sure: Decision[PerLanguage[Share]] = PerLanguage(0.5)
     """A row is dropped for its language only if some other language has at least this probability (0 to 1): a list of
     names or nouns is no language, and no label fits it well."""
@@ -80,8 +84,8 @@ class Language(ScoreStep):
     model that can tell them apart."""
     mixture: bool = False
     """Also identify sentence by sentence (clause by clause, script by script) and attach the languages found as
-    ``mixture``, the greatest share first (``hi-Latn+en``), and the share in the expected language as ``expected_share``.
-    Costs two to five times as much in all."""
+    ``mixture``, the greatest share first (``hi-Latn+en``), and the share in the expected language as
+    ``expected_share``. Costs two to five times as much in all."""
     mixture_share: Share = 0.1
     """Least share (0 to 1) of the identified letters that makes a language part of the mixture."""
     mixture_probability: Share = 0.5
@@ -89,8 +93,8 @@ class Language(ScoreStep):
     min_expected_share: Decision[PerLanguage[Share]] = PerLanguage[float]()
     """Least share (0 to 1) of a row's identified letters in the expected language (needs ``mixture``)."""
     allow_mixture: Decision[tuple[tuple[LanguageTag, ...], ...]] = ()
-    """Mixtures that are meant, such as ``[[hi-Latn, en]]``: a row whose mixture has two languages or more, all of them in
-    one of these sets, is not dropped for its language or script (needs ``mixture``)."""
+    """Mixtures that are meant, such as ``[[hi-Latn, en]]``: a row whose mixture has two languages or more, all of them
+    in one of these sets, is not dropped for its language or script (needs ``mixture``)."""
 
     @model_validator(mode="after")
     def _need_mixture(self) -> Language:
@@ -102,8 +106,14 @@ class Language(ScoreStep):
         return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        columns = {"score": pa.float64(), "other": pa.float64(), "script": pa.float64(), "letters": pa.float64(), "found": pa.string(),
-                   "abstained": pa.string()}  # fmt: skip
+        columns = {
+            "score": pa.float64(),
+            "other": pa.float64(),
+            "script": pa.float64(),
+            "letters": pa.float64(),
+            "found": pa.string(),
+            "abstained": pa.string(),
+        }
         return columns | ({"mixture": pa.string(), "expected_share": pa.float64()} if self.mixture else {})
 
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
@@ -225,7 +235,8 @@ class Language(ScoreStep):
 
 
 def _plain(texts: pl.Series) -> pl.Series:
-    """The texts as an identifier has seen them: without vowel points, and in lower case where most of it is capitals."""
+    """The texts as an identifier has seen them: without vowel points, and in lower case where most of it is
+    capitals."""
     texts = text.strip_marks(texts)
     shouted = texts.str.count_matches(r"\p{Lu}") > texts.str.count_matches(r"\p{Ll}")
     return texts.scatter(shouted.arg_true(), texts.filter(shouted).str.to_lowercase()) if shouted.any() else texts
@@ -315,8 +326,8 @@ class _Known:
         """Whether the label means the expected language: in its script (``exact``), or whatever the script.
 
         A whole text is held to its script by counting letters, so there the script of a label, which may be a guess of
-        the identifier's, is left aside: Chinese full of English names is not called romanised Chinese. The name of a group
-        of close languages, which ``vote`` gives where it cannot tell them apart, means each of them.
+        the identifier's, is left aside: Chinese full of English names is not called romanised Chinese. The name of a
+        group of close languages, which ``vote`` gives where it cannot tell them apart, means each of them.
         """
         key = (expected, found, exact)
         if key not in self._accepted:

@@ -1,10 +1,11 @@
-"""Two files that were joined line by line misalignment apart where one has a line too many: from there on each source stands beside a neighbour's
-target, and it is told once, with the shift and the rows, not row by row.
+"""Two files that were joined line by line misalignment apart where one has a line too many: from there on each source
+stands beside a neighbour's target, and it is told once, with the shift and the rows, not row by row.
 
-Seen from any one row such a pair is just wrong; seen over many rows, each target fits the source k rows further on, always the same k. What
-fits is told by lengths, by numbers and names that stand on both sides, and by an encoder if there is one. The path through the shifts that explains all rows
-best is found by the Viterbi algorithm (states: the shifts; a change costs as much as :attr:`Misalignment.change` says), as lengths alone were
-used to align sentences by Gale and Church 1993.
+Seen from any one row such a pair is just wrong; seen over many rows, each target fits the source k rows further on,
+always the same k. What fits is told by lengths, by numbers and names that stand on both sides, and by an encoder if
+there is one. The path through the shifts that explains all rows best is found by the Viterbi algorithm (states: the
+shifts; a change costs as much as :attr:`Misalignment.change` says), as lengths alone were used to align sentences by
+Gale and Church 1993.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ _LEAST_SPREAD, _MOST_SPREAD = 0.15, 0.6
 """Between these lies the standard deviation of the logarithm of the ratio of lengths of true pairs."""
 _MOST = np.float32(4.0)
 _LEAST_DISORDER = 0.75
-"""Rows are out of order only if their own sources fit them worse than chance by so many nats a row; free translations do not."""
+"""Rows are out of order only if their own sources fit them worse than chance by so many nats a row; free translations
+do not."""
 _WARNINGS = 20
 
 
@@ -59,9 +61,11 @@ class _Range:
 class Misalignment(GlobalStep):
     """Finds stretches of rows whose targets belong to sources a constant number of rows away.
 
-    Score ``shift``: 0 where a row stands beside its own other side, k where its target belongs to the source of the row k
-    further on (in the order of its source, each source and pair of languages by itself; null: fewer than ``min_rows`` rows, or nothing
-    to compare with). Attribute ``state``: ``shifted``, or ``disordered`` in stretches where nothing near fits. A warning tells each stretch. Put it before steps that drop rows: afterwards neighbours are not neighbours any more.
+    Score ``shift``: 0 where a row stands beside its own other side, k where its target belongs to the source of the row
+    k further on (in the order of its source, each source and pair of languages by itself; null: fewer than ``min_rows``
+    rows, or nothing to compare with). Attribute ``state``: ``shifted``, or ``disordered`` in stretches where nothing
+    near fits. A warning tells each stretch. Put it before steps that drop rows: afterwards neighbours are not
+    neighbours any more.
     """
 
     tag: ClassVar[str] = "misalignment"
@@ -101,7 +105,7 @@ class Misalignment(GlobalStep):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {"shift": pa.float64(), "state": pa.string()}
 
-    # ---------------------------------------------------------------------------------------------------------- summaries
+    # -------------------------------------------------------------------------------------------------------- summaries
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         own = compares_own(rows.kind, self.between)
         origin = pl.Series(
@@ -147,7 +151,7 @@ class Misalignment(GlobalStep):
             types |= dict.fromkeys(("left_vector", "right_vector"), pa.list_(pa.float16(), _DIMENSIONS))
         return pa.table({name: pa.array(columns[name], kind) for name, kind in types.items()})
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         counts = [pq.read_metadata(path).num_rows for path in summaries]
         whole = pa.concat_tables([pq.read_table(path) for path in summaries]) if summaries else None
@@ -213,13 +217,15 @@ class Misalignment(GlobalStep):
             )
             if each.shift is None:
                 context.warn(
-                    f"{where} are out of order: no target fits a source within {self.max_shift} rows ({each.gain:.1f} nats a row against their own); look at "
+                    f"{where} are out of order: no target fits a source within {self.max_shift} rows ({each.gain:.1f} "
+                    "nats a row against their own); look at "
                     "them, or raise 'max_shift'"
                 )
                 continue
             context.warn(
                 f"{where} are shifted by {each.shift:+d}: the target of a row "
-                f"belongs to the source {abs(each.shift)} rows {'further on' if each.shift > 0 else 'before'} ({each.gain:.1f} nats a row); look for a line too many or too few "
+                f"belongs to the source {abs(each.shift)} rows {'further on' if each.shift > 0 else 'before'} "
+                f"({each.gain:.1f} nats a row); look for a line too many or too few "
                 f"near row {each.first + 1:,}"
             )
 
@@ -267,12 +273,14 @@ def _project(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
 
 
 def _fits(table: pa.Table, reach: int) -> Floats:
-    """How well each row's target fits the source k rows further on, in nats over chance: shape (2 * reach + 1, rows)."""
+    """How well each row's target fits the source k rows further on, in nats over chance: shape (2 * reach + 1,
+    rows)."""
     left, right = (table[f"{side}_size"].to_numpy().astype(np.float32) for side in ("left", "right"))
     rows = len(left)
     fits = np.zeros((2 * reach + 1, rows), np.float32)
     usual = float(np.median(right - left))
-    # How far true pairs scatter, from the pairs as they stand: most of them are in step, and the median does not see the others.
+    # How far true pairs scatter, from the pairs as they stand: most of them are in step, and the median does not see
+    # the others.
     scatter = float(np.clip(1.5 * np.median(np.abs(right - left - usual)), _LEAST_SPREAD, _MOST_SPREAD))
     spread = max(float(np.std(right)), 0.05)
     chance = ((right - right.mean()) / spread) ** 2 / 2 + np.log(spread)

@@ -1,11 +1,12 @@
 """A mixture is a number of rows for each language (or source), and the rows that come first in an order drawn by item.
 
-The order is drawn once for each item (``group_id``) from the seed, the same in all languages. So equal numbers are the same items
-in every language, and what is in a mixture of some size is also in every larger one of the same seed: mixtures are nested.
+The order is drawn once for each item (``group_id``) from the seed, the same in all languages. So equal numbers are the
+same items in every language, and what is in a mixture of some size is also in every larger one of the same seed:
+mixtures are nested.
 
 The numbers are found by filling: every language's number grows in proportion to its weight until it meets its limit
-(:func:`allot`). That is UniMax (Chung et al. 2023) where weights are equal and the limit is the rows times the repeats allowed,
-and temperature sampling (weights n^(1/T), as for multilingual BERT) where they follow the numbers n of rows.
+(:func:`allot`). That is UniMax (Chung et al. 2023) where weights are equal and the limit is the rows times the repeats
+allowed, and temperature sampling (weights n^(1/T), as for multilingual BERT) where they follow the numbers n of rows.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Replace(BaseModel):
 class Mix(GlobalStep):
     """Keeps so many rows of each language, or source, that the mixture has the shares asked for.
 
-    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row, since rows are never written twice.
-    Warns where a language has too few rows for its share.
+    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row, since rows are never
+    written twice. Warns where a language has too few rows for its share.
     """
 
     tag: ClassVar[str] = "mix"
@@ -72,13 +73,15 @@ class Mix(GlobalStep):
     by: Decision[Literal["language", "source"]] = "language"
     """What the shares are of."""
     rows: Decision[PositiveInt | None] = None
-    """Rows in all (repeats counted); unless given, as many as there are, and with ``weights`` as many as keep the shares."""
+    """Rows in all (repeats counted); unless given, as many as there are, and with ``weights`` as many as keep the
+    shares."""
     weights: Decision[dict[str, Weight] | None] = None
-    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` is for those not named, else they are left out. Language tags
-    also answer for their special forms (``zh`` for ``zh-Hant``)."""
+    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` is for those not named, else they are left
+    out. Language tags also answer for their special forms (``zh`` for ``zh-Hant``)."""
     balance: Decision[Literal["weights", "natural", "temperature", "uniform"] | None] = None
-    """``natural``: in proportion to the rows there are; ``temperature``: to the power of 1/``temperature`` of that; ``uniform``:
-    equal shares (UniMax, where some have too few); unless given, ``weights`` if there are any, else ``natural``."""
+    """``natural``: in proportion to the rows there are; ``temperature``: to the power of 1/``temperature`` of that;
+    ``uniform``: equal shares (UniMax, where some have too few); unless given, ``weights`` if there are any, else
+    ``natural``."""
     temperature: Decision[Annotated[float, Field(ge=1)]] = 3.3
     """1 is natural, 100 nearly uniform."""
     only: Decision[tuple[str, ...] | None] = None
@@ -88,11 +91,11 @@ class Mix(GlobalStep):
     max_repeats: Decision[Annotated[float, Field(ge=1)]] = 1.0
     """How often a row may be counted where a share is larger than what there is."""
     shortage: Decision[Literal["fill", "shrink", "short", "error"]] = "fill"
-    """Where there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the whole smaller and keeps the
-    shares, ``short`` leaves that one short, ``error`` stops."""
+    """Where there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the whole
+    smaller and keeps the shares, ``short`` leaves that one short, ``error`` stops."""
     items: Decision[Literal["any", "once"]] = "any"
-    """``once``: of each item (``group_id``) one row at most, in one of its languages; the shares are of the items there are, and the
-    scarcest language chooses first."""
+    """``once``: of each item (``group_id``) one row at most, in one of its languages; the shares are of the items there
+    are, and the scarcest language chooses first."""
     choose: Decision[str] = "random"
     """``random`` by item and seed, ``first`` in order, or the name of a score, greatest first."""
     replace: Decision[Replace | None] = None
@@ -134,7 +137,7 @@ class Mix(GlobalStep):
             }
         )
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
         item = np.zeros(sum(sizes), np.uint64)
@@ -192,8 +195,14 @@ class Mix(GlobalStep):
         power = 1 / self.temperature if self.balance == "temperature" else 1.0
         return math.pow(rows, power)
 
-    def _shared(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int],
-                rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+    def _shared(
+        self,
+        item: npt.NDArray[np.uint64],
+        kind: npt.NDArray[np.int32],
+        names: Mapping[str, int],
+        rank: Counts,
+        context: Context,
+    ) -> tuple[Counts, Counts]:
         there = np.bincount(kind, minlength=len(names))
         weights = np.array([self._weight(name, int(there[at])) for name, at in names.items()])
         caps = np.array([np.inf if (cap := self.caps[name]) is None else cap for name in names])
@@ -211,9 +220,18 @@ class Mix(GlobalStep):
             repeats[rows[:rest]] += 1
         return repeats, reason
 
-    def _once(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int], rank: Counts,
-              weights: npt.NDArray[np.float64], caps: npt.NDArray[np.float64], context: Context) -> tuple[Counts, Counts]:  # fmt: skip
-        """Each item in one language at most: the shares are of items, and what a language finds taken goes to the others."""
+    def _once(
+        self,
+        item: npt.NDArray[np.uint64],
+        kind: npt.NDArray[np.int32],
+        names: Mapping[str, int],
+        rank: Counts,
+        weights: npt.NDArray[np.float64],
+        caps: npt.NDArray[np.float64],
+        context: Context,
+    ) -> tuple[Counts, Counts]:
+        """Each item in one language at most: the shares are of items, and what a language finds taken goes to the
+        others."""
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
         reason[weights[kind] == 0] = 3
         numbers, places = np.unique(item, return_inverse=True)
@@ -244,7 +262,8 @@ class Mix(GlobalStep):
         for name, place in names.items():
             if got[place] < wanted[place]:
                 context.warn(
-                    f"mix: only {got[place]} of {wanted[place]} rows of '{name}' are items that no other language has taken"
+                    f"mix: only {got[place]} of {wanted[place]} rows of '{name}' are items that no other language has "
+                    "taken"
                 )
         reason[(chosen >= 0)[places] & (weights[kind] > 0)] = 2
         return repeats, reason
@@ -274,18 +293,32 @@ class Mix(GlobalStep):
             share, got = weights[at] / weights.sum(), wanted[at] / total
             if weights[at] and got < share * 0.98 - 1 / total and self.balance != "uniform":
                 if self.shortage == "error":
-                    raise StepError(f"mix: '{name}' has {there[at]} rows, too few for its share of {share:.1%} in {self.rows or total} rows; "
-                                    "lower 'rows' or its weight, raise 'max_repeats', or choose another 'shortage'")  # fmt: skip
+                    raise StepError(
+                        f"mix: '{name}' has {there[at]} rows, too few for its share of {share:.1%} in "
+                        f"{self.rows or total} rows; "
+                        "lower 'rows' or its weight, raise 'max_repeats', or choose another 'shortage'"
+                    )
                 context.warn(f"mix: '{name}' has {got:.1%} of the rows instead of {share:.1%}: it has only {there[at]}")
 
-    def _replaced(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int],
-                  rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+    def _replaced(
+        self,
+        item: npt.NDArray[np.uint64],
+        kind: npt.NDArray[np.int32],
+        names: Mapping[str, int],
+        rank: Counts,
+        context: Context,
+    ) -> tuple[Counts, Counts]:
         assert self.replace is not None
         order = np.argsort(rank, kind="stable")
         listed = list(names)
         base = {at for name, at in names.items() if _answers(name, (self.replace.language,))}
-        others = [at for name, at in names.items() if at not in base and (self.only is None or _answers(name, self.only))
-                  and (self.replace.by is None or _answers(name, self.replace.by))]  # fmt: skip
+        others = [
+            at
+            for name, at in names.items()
+            if at not in base
+            and (self.only is None or _answers(name, self.only))
+            and (self.replace.by is None or _answers(name, self.replace.by))
+        ]
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 3, np.int64)
         mine = [row for row in order.tolist() if int(kind[row]) in base]
         if self.rows is not None:
@@ -317,7 +350,8 @@ class Mix(GlobalStep):
             free = [number for number in free if found[number]]
         if done < self.replace.rows:
             context.warn(
-                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation to be replaced by"
+                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation to be "
+                "replaced by"
             )
         return repeats, reason
 
@@ -366,7 +400,8 @@ def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, sh
         rows: in all; None: as many as there are.
         weights: ≥ 0.
         limits: the most of each.
-        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the whole becomes so small that all
+        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the whole becomes so
+            small that all
             shares are met; ``short``, ``error``: parts that cannot take theirs stay short.
 
     Returns:

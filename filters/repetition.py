@@ -1,7 +1,9 @@
-"""A text repeats itself when long pieces of it return; whether a piece is long depends on the script, so pieces are counted in units.
+"""A text repeats itself when long pieces of it return; whether a piece is long depends on the script, so pieces are
+counted in units.
 
-A unit is a word where words are written apart, and one character in Han, kana, Hangul, Thai, Lao, Khmer, Myanmar and the
-other scripts of :data:`curate.text.segmentation.UNSPACED`. Numbers count as words, punctuation does not count, case is ignored.
+A unit is a word where words are written apart, and one character in Han, kana, Hangul, Thai, Lao, Khmer, Myanmar and
+the other scripts of :data:`curate.text.segmentation.UNSPACED`. Numbers count as words, punctuation does not count, case
+is ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from curate.text import segmentation as text
 
 _PRIME = np.uint64(0x100000001B3)
 WORDS, CHARACTERS = 8, 16
-"""Length of a long piece in units, for texts of words and for texts of characters (8 English words are about 15 Han characters)."""
+"""Length of a long piece in units, for texts of words and for texts of characters (8 English words are about 15 Han
+characters)."""
 LETTERS = 24
 """A long piece of words has at least this many letters, so that notes, digits and regular expressions are none."""
 SHORTEST = 4
@@ -34,14 +37,14 @@ def repetition(texts: pl.Series) -> pl.DataFrame:
 
     ``repetition``: with n = 8 units for texts that are mostly words and 16 for texts that are mostly single characters,
     the units that lie in a window of n units (of 24 letters at least, where they are words) which already began further
-    up in the same text, divided by all units: the share of the text that would be gone if every long piece were said once.
-    A text said twice has 0.5, ten times 0.9; a song with a refrain 0.3 to 0.45. Texts under 4·n units have 0. The idea of
-    measuring text in repeated n-grams is that of Rae et al. 2021 (*Gopher*, table A1), where n is 5 to 10 words in every
-    language and the first occurrence counts as well.
+    up in the same text, divided by all units: the share of the text that would be gone if every long piece were said
+    once. A text said twice has 0.5, ten times 0.9; a song with a refrain 0.3 to 0.45. Texts under 4·n units have 0. The
+    idea of measuring text in repeated n-grams is that of Rae et al. 2021 (*Gopher*, table A1), where n is 5 to 10 words
+    in every language and the first occurrence counts as well.
 
-    ``loop``: how many times in a row the most repeated piece of 1 to 100 units stands there, 1 if nothing is repeated at
-    once: ``ha ha ha ha ha`` has 5, a sentence given four times running 4. A piece has two letters at least, so eight zeros
-    have 4; and less than four repeated units (``bye bye``) are nothing.
+    ``loop``: how many times in a row the most repeated piece of 1 to 100 units stands there, 1 if nothing is repeated
+    at once: ``ha ha ha ha ha`` has 5, a sentence given four times running 4. A piece has two letters at least, so eight
+    zeros have 4; and less than four repeated units (``bye bye``) are nothing.
     """
     parts = [pl.DataFrame(schema={"repetition": pl.Float64, "loop": pl.Float64})]
     for batch in text.batches(texts):
@@ -102,7 +105,8 @@ def _repeated_share(units: text.Units) -> npt.NDArray[np.float64]:
 def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
     counts = np.diff(units.offsets)
     rows = np.repeat(np.arange(len(counts)), counts)
-    # A loop repeats every window of four units at a short distance, so only rows with such a window are looked at closely.
+    # A loop repeats every window of four units at a short distance, so only rows with such a window are looked at
+    # closely.
     keys = text.scramble(_windows(units.hashes, LEAST) ^ text.scramble(rows.astype(np.uint64) + np.uint64(1)))
     order = np.argsort(keys, kind="stable")
     near = (keys[order[1:]] == keys[order[:-1]]) & (order[1:] - order[:-1] <= PERIODS)
@@ -130,11 +134,12 @@ def _runs(
     return begins[lasting >= LEAST], lasting[lasting >= LEAST]
 
 
-# ---------------------------------------------------------------------------------------------------- one long text by itself
+# ---------------------------------------------------------------------------------------------- one long text by itself
 def _repeats(
     keys: npt.NDArray[np.uint64], among: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """The places of keys that stand there already, each with the nearest one before it; a part of all keys at a time."""
+    """The places of keys that stand there already, each with the nearest one before it; a part of all keys at a
+    time."""
     parts = min(-(-len(keys) // _MANY), 2**16)
     part_of = np.zeros(len(keys), np.uint16)
     for start in range(0, len(keys), _MANY):

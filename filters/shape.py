@@ -1,7 +1,8 @@
-"""A row has the right shape when a trainer would take it without repair: turns in order, nothing empty, sane lengths, no loops.
+"""A row has the right shape when a trainer would take it without repair: turns in order, nothing empty, sane lengths,
+no loops.
 
-Needs no model and no language but for the limits, which may differ by language. Every finding is a number of its own, so
-that a changed limit scores nothing again.
+Needs no model and no language but for the limits, which may differ by language. Every finding is a number of its own,
+so that a changed limit scores nothing again.
 """
 
 from __future__ import annotations
@@ -28,13 +29,31 @@ _CHATS: Mapping[Kind, Mapping[str, str]] = {
 }
 # Checked in this order; a sequence with none of them is right (tests prove it against the grammar).
 _DEFECTS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "conversation": (("no_turns", "^$"), ("system_position", "[uats]s"), ("starts_with", "^(?:s?[at]|s$)"), ("tool_position", "[su]t|tu"),
-                     ("alternation", "uu|aa"), ("ends_with", "[^a]$")),
-    "prompt": (("no_turns", "^$"), ("system_position", "[uats]s"), ("starts_with", "^(?:s?[at]|s$)"), ("tool_position", "[su]t|tu"),
-               ("alternation", "uu|aa"), ("ends_with", "[^u]$")),
-    "answer": (("no_turns", "^$"), ("system_position", "s"), ("starts_with", "^[ut]"), ("tool_position", "ut|tu"), ("alternation", "uu|aa"),
-               ("ends_with", "[^a]$")),
-}  # fmt: skip
+    "conversation": (
+        ("no_turns", "^$"),
+        ("system_position", "[uats]s"),
+        ("starts_with", "^(?:s?[at]|s$)"),
+        ("tool_position", "[su]t|tu"),
+        ("alternation", "uu|aa"),
+        ("ends_with", "[^a]$"),
+    ),
+    "prompt": (
+        ("no_turns", "^$"),
+        ("system_position", "[uats]s"),
+        ("starts_with", "^(?:s?[at]|s$)"),
+        ("tool_position", "[su]t|tu"),
+        ("alternation", "uu|aa"),
+        ("ends_with", "[^u]$"),
+    ),
+    "answer": (
+        ("no_turns", "^$"),
+        ("system_position", "s"),
+        ("starts_with", "^[ut]"),
+        ("tool_position", "ut|tu"),
+        ("alternation", "uu|aa"),
+        ("ends_with", "[^a]$"),
+    ),
+}
 ROLE_DEFECTS = ("no_turns", "system_position", "starts_with", "tool_position", "alternation", "ends_with")
 _SIDES: Mapping[Kind, tuple[str, str]] = {Kind.PREFERENCE: ("chosen", "rejected"), Kind.PARALLEL: ("source", "target")}
 Limit = Decision[PerLanguage[Count]]
@@ -91,8 +110,8 @@ class Shape(ScoreStep):
     max_controls: Limit = PerLanguage(0)
     """How many control characters besides tab and line breaks a row may hold."""
     repetition_in: tuple[str, ...] | None = None
-    """The fields whose repetition and loops count; unless given, the answer (for preferences both answers): a prompt may
-    repeat itself with good reason."""
+    """The fields whose repetition and loops count; unless given, the answer (for preferences both answers): a prompt
+    may repeat itself with good reason."""
 
     def check(self, kind: Kind) -> list[str]:
         return unknown_fields(kind, self.repetition_in, "repetition_in")
@@ -119,9 +138,12 @@ class Shape(ScoreStep):
             return _empty(columns)
         parts = _parts(rows)
         whole = pl.DataFrame(parts)
-        sums = {"chars": pl.element().str.len_chars().sum(), "empty": text.is_empty(pl.element()).sum(),
-                "replacement": pl.element().str.count_matches(r"[\x{FFFD}\p{Noncharacter_Code_Point}]").sum(),
-                "controls": pl.element().str.count_matches(r"[\p{Cc}--[\t\n\r\x{85}]]").sum()}  # fmt: skip
+        sums = {
+            "chars": pl.element().str.len_chars().sum(),
+            "empty": text.is_empty(pl.element()).sum(),
+            "replacement": pl.element().str.count_matches(r"[\x{FFFD}\p{Noncharacter_Code_Point}]").sum(),
+            "controls": pl.element().str.count_matches(r"[\p{Cc}--[\t\n\r\x{85}]]").sum(),
+        }
         found: dict[str, pl.Series] = {
             name: whole.select(pl.sum_horizontal(pl.all().list.eval(each).list.first())).to_series()
             for name, each in sums.items()

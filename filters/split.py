@@ -1,7 +1,9 @@
-"""Whatever must not be learnt in training and asked in the test hangs together, and all that hangs together goes into one split.
+"""Whatever must not be learnt in training and asked in the test hangs together, and all that hangs together goes into
+one split.
 
-Rows are one piece when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on one
-passage), or the value of an attribute (a document, a cluster of duplicates); and so on along the chain, in all languages.
+Rows are one piece when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on
+one passage), or the value of an attribute (a document, a cluster of duplicates); and so on along the chain, in all
+languages.
 """
 
 from __future__ import annotations
@@ -29,18 +31,25 @@ from filters.duplicates.normalize import Sameness
 Hashes = npt.NDArray[np.uint64]
 Tie = Literal["prompt", "parent"]
 _SAME = Sameness(
-    "nfkc", "fold", whitespace="remove", punctuation="ignore", digits="fold", diacritics="ignore", quotes="fold",
-    joiners="ignore", html="strip",
-)  # fmt: skip
+    "nfkc",
+    "fold",
+    whitespace="remove",
+    punctuation="ignore",
+    digits="fold",
+    diacritics="ignore",
+    quotes="fold",
+    joiners="ignore",
+    html="strip",
+)
 _LARGE = 0.05
 
 
 class Split(GlobalStep):
     """Assigns each row to a split of the dataset, so that nothing that hangs together is divided.
 
-    Attribute ``split``: the name of the split. A piece's split is that of its smallest item by a digest of the seed, so shares are
-    met on average, and a new row moves no other unless it ties two pieces together. Warns of a piece that holds more than 5 % of
-    the rows. Stands behind all steps that make rows; the dataset's own ``splits`` is left out.
+    Attribute ``split``: the name of the split. A piece's split is that of its smallest item by a digest of the seed, so
+    shares are met on average, and a new row moves no other unless it ties two pieces together. Warns of a piece that
+    holds more than 5 % of the rows. Stands behind all steps that make rows; the dataset's own ``splits`` is left out.
     """
 
     tag: ClassVar[str] = "split"
@@ -56,11 +65,12 @@ class Split(GlobalStep):
     ]
     """Split → share; they add up to 1. As in ``{train: 0.98, test: 0.02}``."""
     together: Decision[tuple[Tie, ...]] = ("prompt", "parent")
-    """What ties rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either side) but for case,
-    blanks, punctuation and the like, in whatever language. ``parent``: a common parent row, or being one's parent."""
+    """What ties rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either side)
+    but for case, blanks, punctuation and the like, in whatever language. ``parent``: a common parent row, or being
+    one's parent."""
     attributes: Decision[tuple[str, ...]] = ()
-    """Attributes of which rows with the same value stay together: ``duplicates.cluster_id`` of an earlier step with ``action: mark``,
-    or one that came from the source, such as ``document``."""
+    """Attributes of which rows with the same value stay together: ``duplicates.cluster_id`` of an earlier step with
+    ``action: mark``, or one that came from the source, such as ``document``."""
 
     @field_validator("shares")
     @classmethod
@@ -120,8 +130,13 @@ class Split(GlobalStep):
         start = 0
         for size in sizes:
             mine = names[place[start : start + size]]
-            yield pa.table({"keep": pa.array([True] * size, pa.bool_()), "reason": pa.nulls(size, pa.string()),
-                            "split": pa.array(mine.tolist(), pa.string())})  # fmt: skip
+            yield pa.table(
+                {
+                    "keep": pa.array([True] * size, pa.bool_()),
+                    "reason": pa.nulls(size, pa.string()),
+                    "split": pa.array(mine.tolist(), pa.string()),
+                }
+            )
             start += size
 
     def _places(self, piece: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
@@ -142,8 +157,10 @@ class Split(GlobalStep):
         _, counts = np.unique(piece, return_counts=True)
         largest = int(counts.max())
         if largest > max(_LARGE * len(piece), 20) and len(counts) > 1:
-            context.warn(f"{largest} of {len(piece)} rows hang together and go into one split; tie them by less "
-                         "('together', 'attributes') if the shares matter")  # fmt: skip
+            context.warn(
+                f"{largest} of {len(piece)} rows hang together and go into one split; tie them by less "
+                "('together', 'attributes') if the shares matter"
+            )
 
 
 def _asked(kind: Kind) -> tuple[str, ...]:

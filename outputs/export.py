@@ -1,7 +1,7 @@
 """An export is a folder for one reader, whole or not at all: its data, its configuration, and an account of every row.
 
-``export.json`` beside the data says which version it was made of, by which output, how many rows went in and came out, and which
-were left out and why.
+``export.json`` beside the data says which version it was made of, by which output, how many rows went in and came out,
+and which were left out and why.
 """
 
 from __future__ import annotations

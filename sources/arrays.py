@@ -252,7 +252,8 @@ def json_array(
             progress.at = number
         if cursor.peek():
             raise cursor.error(
-                "more text follows the end of the JSON; files that were joined must be given one by one, and if every line is an "
+                "more text follows the end of the JSON; files that were joined must be given one by one, and if every "
+                "line is an "
                 "object, say 'use: jsonl'"
             )
         if number < 0 and steps and not set(steps) - {"[]", "*"} <= set(seen):
@@ -299,7 +300,8 @@ def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
     if len(keys) > 1 and all(inner == "{" for inner in keys.values()):
         shown = ", ".join(f"'{key}'" for key in list(keys)[:3])
         raise SourceError(
-            f"{name} is one object whose values are objects ({shown} …): if each is a row, say \"rows: '*'\" (its key is then the column '{KEY}')"
+            f"{name} is one object whose values are objects ({shown} …): if each is a row, say \"rows: '*'\" (its key "
+            f"is then the column '{KEY}')"
         )
     raise SourceError(f"{name} is one object without an array; say where its rows are, for instance 'rows: data'")
 

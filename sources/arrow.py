@@ -1,4 +1,5 @@
-"""Arrow batches (parquet, datasets of the Hub) become records: labels by their names, odd cells and rows one bad row each."""
+"""Arrow batches (parquet, datasets of the Hub) become records: labels by their names, odd cells and rows one bad row
+each."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def batch_records(
 
 
 def _parts(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.RecordBatch | None]]:
-    """A batch in pieces that have no row beyond the limit, each with its first row; None for a row that is beyond it."""
+    """A batch in pieces that have no row beyond the limit, each with its first row; None for a row that is beyond
+    it."""
     waiting = [(0, batch)] if batch.num_rows else []
     while waiting:
         start, part = waiting.pop()
@@ -97,7 +99,7 @@ def _row(batch: pa.RecordBatch, index: int) -> dict[str, Any] | str:
     return row
 
 
-# ------------------------------------------------------------------------------------------------------------ class labels
+# --------------------------------------------------------------------------------------------------------- class labels
 def decoders_of(features: Any) -> dict[str, Decode]:
     """For each column with class labels in it a function that puts their names in place of their numbers.
 

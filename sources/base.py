@@ -1,4 +1,5 @@
-"""What every source can be told: licence, language, keys that join languages, ids, what to carry along, which rows to take."""
+"""What every source can be told: licence, language, keys that join languages, ids, what to carry along, which rows to
+take."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ class Common(Source):
     """What makes rows of several languages the same item, such as ``"{alpaca_id}"``; ``{@row}`` and ``{@line}`` are the
     row's place in its file (from 0 and from 1). Rows where it is null or empty stand alone."""
     group: Annotated[str, Field(pattern="^[^:]+$")] | None = None
-    """Name space of the keys: sources with the same one join. The default is ``translation_of``, else the source's name."""
+    """Name space of the keys: sources with the same one join. The default is ``translation_of``, else the source's
+    name."""
     translation_of: SourceName | None = None
     """The source whose rows of the same key these are translations of; they become the parents."""
     id: TemplateText | None = None
@@ -80,13 +82,15 @@ class Common(Source):
     )
     """Name → template of what to carry along as text (lists and objects as JSON), or a list of columns."""
     empty: list[str] = Field([])
-    """Texts that stand for nothing, such as ``<noinput>``; compared with a column's whole text, blanks at its ends aside."""
+    """Texts that stand for nothing, such as ``<noinput>``; compared with a column's whole text, blanks at its ends
+    aside."""
     normalize: Literal["nfc", "none"] = "nfc"
     """Unicode normal form of all texts."""
     strip: bool = True
     """Whether blanks at the ends of texts are taken off."""
     only: dict[str, Scalar | list[Scalar]] = Field({})
-    """Column → the value, or values, that a row must have; other rows are passed over. Compared as text; null is empty."""
+    """Column → the value, or values, that a row must have; other rows are passed over. Compared as text; null is
+    empty."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Read only so many rows of each file (or split) that ``only`` lets through, unreadable ones included."""
     max_row_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = MAX_ROW
@@ -153,11 +157,22 @@ class Common(Source):
             for column, wanted in self.only.items()
         }
         return Spec(
-            form=form, language=language, source_language=source_language, license=self.license,
-            group=self.group or self.translation_of or name, key=self.key, id=self.id, scores=dict(sorted(self.scores.items())), attributes=dict(sorted(attributes.items())),
-            empty=frozenset(text.strip() for text in self.empty), nfc=self.normalize == "nfc", strip=self.strip, only=only,
-            limit=self.limit, padded=self.padded,
-        )  # fmt: skip
+            form=form,
+            language=language,
+            source_language=source_language,
+            license=self.license,
+            group=self.group or self.translation_of or name,
+            key=self.key,
+            id=self.id,
+            scores=dict(sorted(self.scores.items())),
+            attributes=dict(sorted(attributes.items())),
+            empty=frozenset(text.strip() for text in self.empty),
+            nfc=self.normalize == "nfc",
+            strip=self.strip,
+            only=only,
+            limit=self.limit,
+            padded=self.padded,
+        )
 
     def taken(self, row: Row) -> Sequence[str]:
         """The columns of a row that are used under another name."""
@@ -213,7 +228,8 @@ class Tabular(Common):
     kind: Kind | None = None
     """The kind of rows to make; told from ``columns``, else from the data, where it is not given."""
     language: LanguageText
-    """Language of the answer (of the target side, of the text): a BCP-47 tag, or ``"{column}"`` where each row says its own."""
+    """Language of the answer (of the target side, of the text): a BCP-47 tag, or ``"{column}"`` where each row says its
+    own."""
     source_language: LanguageText | None = None
     """For parallel rows: the language of the source side, a tag or ``"{column}"``."""
     columns: dict[str, TemplateText] = Field({})
@@ -239,7 +255,8 @@ class Tabular(Common):
             raise _wrong(f"'source_language' is for parallel rows, and these are of kind {kind}")
         if kind is Kind.PARALLEL and complete(Kind.PARALLEL, list(self.columns)) and self._no_source_language():
             raise _wrong(
-                "parallel rows need the language of their source side; say 'source_language: en' (a tag or \"{column}\")"
+                "parallel rows need the language of their source side; say 'source_language: en' (a tag or "
+                '"{column}")'
             )
         return self
 

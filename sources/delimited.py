@@ -92,7 +92,10 @@ def _records(
                     continue
                 names += [str(i) for i in range(len(cells))]
             if len(cells) != len(names):
-                reason = f"{len(cells)} cells where {'the header has' if dialect.header else 'the first line has'} {len(names)}"
+                reason = (
+                    f"{len(cells)} cells where "
+                    f"{'the header has' if dialect.header else 'the first line has'} {len(names)}"
+                )
                 raw = dialect.delimiter.join(cells)
                 yield BadRow(f"line {line}", reason + _advice(cells, raw, dialect, len(names)), raw_text(raw))
             elif cells == names and dialect.header is True:
@@ -117,7 +120,8 @@ def _checked(cells: Sequence[str], progress: Progress, other: str) -> list[str]:
     """The names of a header.
 
     Raises:
-        SourceError: they are not in the file's encoding, are one name that another delimiter would divide, or occur twice.
+        SourceError: they are not in the file's encoding, are one name that another delimiter would divide, or occur
+            twice.
     """
     for cell in cells:
         try:
@@ -125,7 +129,8 @@ def _checked(cells: Sequence[str], progress: Progress, other: str) -> list[str]:
         except UnicodeEncodeError:
             shown = raw_text(cell)[:60]
             raise SourceError(
-                f"{progress.name}: the header's '{shown}' is in another encoding; say 'encoding: …', such as cp1252, cp1251 or gb18030"
+                f"{progress.name}: the header's '{shown}' is in another encoding; say 'encoding: …', such as cp1252, "
+                "cp1251 or gb18030"
             ) from None
     names = [cell.strip() or f"column_{i}" for i, cell in enumerate(cells)]
     if len(names) == 1 and other:
@@ -216,7 +221,8 @@ def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iter
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise SourceError(
-                    f"{progress.name}, line {begin}: a quote is opened and never closed; say 'quoting: none' if quotes are text"
+                    f"{progress.name}, line {begin}: a quote is opened and never closed; say 'quoting: none' if "
+                    "quotes are text"
                 ) from None
             reason = f"wrong quoting: {error}; say 'quoting: none' if quotes are text"
             yield begin, BadRow(f"line {begin}", too_long(limit) if record.long else reason, "")

@@ -1,4 +1,5 @@
-"""Which of the known forms a file has is told from its columns and what is in them; if two forms fit, the user decides."""
+"""Which of the known forms a file has is told from its columns and what is in them; if two forms fit, the user
+decides."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ class Form:
         return f"kind: {self.kind}\n      columns: {{{columns}}}"
 
 
-# ------------------------------------------------------------------------------------------------------- from the catalog
+# ----------------------------------------------------------------------------------------------------- from the catalog
 def complete(kind: Kind, targets: Sequence[str]) -> bool:
     """Whether these targets are enough to make rows of the kind."""
     return any(needed <= set(targets) for needed in _REQUIRED[kind])
@@ -104,7 +105,7 @@ def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
     return problems
 
 
-# ----------------------------------------------------------------------------------------------------------- from the data
+# -------------------------------------------------------------------------------------------------------- from the data
 def _parsed(value: Any) -> Any:
     if isinstance(value, str) and value[:64].lstrip()[:1] in ("[", "{"):
         try:
@@ -161,44 +162,126 @@ def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
     for out in ("output", "response", "completion", "answer"):
         needs = {"instruction": _text, out: _text}
         forms += [
-            ("Alpaca", Kind.SFT, needs, {"prompt": _ASK, "response": f"{{{out}}}", **_EXTRA}, ("input", "system", "history")),
-            ("Alpaca with context", Kind.SFT, {**needs, "context": _text},
-             {"prompt": "{instruction}\n\n{context}", "response": f"{{{out}}}", "system": "{system?}"}, ("system",)),
-            ("Alpaca with a verdict", Kind.UNPAIRED, {**needs, "kto_tag": _flag},
-             {"prompt": _ASK, "completion": f"{{{out}}}", "label": "{kto_tag}", **_EXTRA}, ("input", "system", "history")),
-        ]  # fmt: skip
+            (
+                "Alpaca",
+                Kind.SFT,
+                needs,
+                {"prompt": _ASK, "response": f"{{{out}}}", **_EXTRA},
+                ("input", "system", "history"),
+            ),
+            (
+                "Alpaca with context",
+                Kind.SFT,
+                {**needs, "context": _text},
+                {"prompt": "{instruction}\n\n{context}", "response": f"{{{out}}}", "system": "{system?}"},
+                ("system",),
+            ),
+            (
+                "Alpaca with a verdict",
+                Kind.UNPAIRED,
+                {**needs, "kto_tag": _flag},
+                {"prompt": _ASK, "completion": f"{{{out}}}", "label": "{kto_tag}", **_EXTRA},
+                ("input", "system", "history"),
+            ),
+        ]
         for ask in ("prompt", "question", "query"):
             if ask == "prompt" or out in ("answer", "response", "output"):
-                forms.append((f"{ask} and {out}", Kind.SFT, {ask: chat, out: answer},
-                              {"prompt": f"{{{ask}}}", "response": f"{{{out}}}", **_EXTRA}, ("system", "history")))  # fmt: skip
+                forms.append(
+                    (
+                        f"{ask} and {out}",
+                        Kind.SFT,
+                        {ask: chat, out: answer},
+                        {"prompt": f"{{{ask}}}", "response": f"{{{out}}}", **_EXTRA},
+                        ("system", "history"),
+                    )
+                )
     forms += [
-        ("Alpaca ranking", Kind.PREFERENCE, {"instruction": _text, "chosen": answer, "rejected": answer},
-         {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("input", "system", "history")),
-        ("chosen and rejected conversations", Kind.PREFERENCE, {"chosen": _talk, "rejected": _talk},
-         {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"}, ("system",)),
-        ("chosen and rejected messages", Kind.PREFERENCE, {"chosen_messages": _messages, "rejected_messages": _messages},
-         {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"}, ("system",)),
-        ("prompt and verdict", Kind.UNPAIRED, {"prompt": chat, "completion": answer, "label": _flag},
-         {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"}, ("system",)),
-        ("source and target", Kind.PARALLEL, {"source": _text, "target": _text}, {"source": "{source}", "target": "{target}"}, ()),
+        (
+            "Alpaca ranking",
+            Kind.PREFERENCE,
+            {"instruction": _text, "chosen": answer, "rejected": answer},
+            {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA},
+            ("input", "system", "history"),
+        ),
+        (
+            "chosen and rejected conversations",
+            Kind.PREFERENCE,
+            {"chosen": _talk, "rejected": _talk},
+            {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "chosen and rejected messages",
+            Kind.PREFERENCE,
+            {"chosen_messages": _messages, "rejected_messages": _messages},
+            {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "prompt and verdict",
+            Kind.UNPAIRED,
+            {"prompt": chat, "completion": answer, "label": _flag},
+            {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "source and target",
+            Kind.PARALLEL,
+            {"source": _text, "target": _text},
+            {"source": "{source}", "target": "{target}"},
+            (),
+        ),
         ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
         (_TRANSCRIPT, Kind.SFT, {"text": _transcript}, {"messages": "{text}", "system": "{system?}"}, ("system",)),
         ("text", Kind.DOCUMENT, {"text": _text}, {"text": "{text}"}, ()),
         ("prompt alone", Kind.PROMPT, {"prompt": chat}, {"prompt": "{prompt}", "system": "{system?}"}, ("system",)),
-        ("instruction alone", Kind.PROMPT, {"instruction": _text}, {"prompt": _ASK, "system": "{system?}"}, ("input", "system")),
-        ("question alone", Kind.PROMPT, {"question": _text}, {"prompt": "{question}", "system": "{system?}"}, ("system",)),
-    ]  # fmt: skip
+        (
+            "instruction alone",
+            Kind.PROMPT,
+            {"instruction": _text},
+            {"prompt": _ASK, "system": "{system?}"},
+            ("input", "system"),
+        ),
+        (
+            "question alone",
+            Kind.PROMPT,
+            {"question": _text},
+            {"prompt": "{question}", "system": "{system?}"},
+            ("system",),
+        ),
+    ]
     for ask in ("prompt", "question"):
-        forms.append((f"{ask}, chosen, rejected", Kind.PREFERENCE, {ask: chat, "chosen": answer, "rejected": answer},
-                      {"prompt": f"{{{ask}}}", "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("system", "history")))  # fmt: skip
+        forms.append(
+            (
+                f"{ask}, chosen, rejected",
+                Kind.PREFERENCE,
+                {ask: chat, "chosen": answer, "rejected": answer},
+                {"prompt": f"{{{ask}}}", "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA},
+                ("system", "history"),
+            )
+        )
     for chats, name in (("conversations", "ShareGPT"), ("conversation", "ShareGPT"), ("messages", "messages")):
         one, extra = {chats: _messages}, {"system": "{system?}"}
         forms.append((name, Kind.SFT, one, {"messages": f"{{{chats}}}", **extra}, ("system", "tools")))
-        forms.append((f"{name} with chosen and rejected", Kind.PREFERENCE, {**one, "chosen": answer, "rejected": answer},
-                      {"prompt": f"{{{chats}}}", "chosen": "{chosen}", "rejected": "{rejected}", **extra}, ("system", "tools")))  # fmt: skip
+        forms.append(
+            (
+                f"{name} with chosen and rejected",
+                Kind.PREFERENCE,
+                {**one, "chosen": answer, "rejected": answer},
+                {"prompt": f"{{{chats}}}", "chosen": "{chosen}", "rejected": "{rejected}", **extra},
+                ("system", "tools"),
+            )
+        )
         for verdict in ("label", "kto_tag"):
-            forms.append((f"{name} with a verdict", Kind.UNPAIRED, {**one, verdict: _flag},
-                          {"completion": f"{{{chats}}}", "label": f"{{{verdict}}}", **extra}, ("system", "tools")))  # fmt: skip
+            forms.append(
+                (
+                    f"{name} with a verdict",
+                    Kind.UNPAIRED,
+                    {**one, verdict: _flag},
+                    {"completion": f"{{{chats}}}", "label": f"{{{verdict}}}", **extra},
+                    ("system", "tools"),
+                )
+            )
     return forms
 
 
@@ -288,9 +371,13 @@ def _translation(keys: list[str], language: str, source_language: str) -> Form |
 
 
 def detect(
-    rows: Sequence[Row], where: str, kind: Kind | None = None, language: str = "", source_language: str = "",
+    rows: Sequence[Row],
+    where: str,
+    kind: Kind | None = None,
+    language: str = "",
+    source_language: str = "",
     names: Sequence[str] = (),
-) -> Form:  # fmt: skip
+) -> Form:
     """The form of these rows.
 
     Args:
@@ -314,10 +401,13 @@ def detect(
     if not found:
         of = f"of kind {kind} " if kind is not None else ""
         raise SourceError(
-            f"{where} has no form {of}known here: its columns are {known}{_nearly(rows, kind)}. Say how they make rows, for instance\n"
+            f"{where} has no form {of}known here: its columns are {known}{_nearly(rows, kind)}. Say how they make "
+            "rows, for instance\n"
             f"      kind: {kind or 'sft'}\n      columns: {_example(kind or Kind.SFT)}\n"
-            "    known without being told: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), prompt with "
-            "response or completion, question with answer, chosen and rejected, completion or messages with label, source and target, "
+            "    known without being told: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI "
+            "(messages), prompt with "
+            "response or completion, question with answer, chosen and rejected, completion or messages with label, "
+            "source and target, "
             "translation, text, prompt"
         )
     choices = "\n".join(f"    {form.name} ({form.kind}):\n      {form.lines()}" for form in found)
@@ -351,7 +441,8 @@ def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
             if odd is not None:
                 count = sum(not test(value) for _, value in values[column])
                 return (
-                    f". They are those of the form '{name}', but '{column}' is something else in {count} of {len(values[column])} rows "
+                    f". They are those of the form '{name}', but '{column}' is something else in {count} of "
+                    f"{len(values[column])} rows "
                     f"(the first of them is number {odd[0] + 1}: {shown(odd[1])})"
                 )
     return ""

@@ -1,4 +1,5 @@
-"""A dictd dictionary is an index (headword, offset, length in base-64 digits) into one text, an entry being a few lines of prose.
+"""A dictd dictionary is an index (headword, offset, length in base-64 digits) into one text, an entry being a few lines
+of prose.
 
 What those lines mean is custom, not format: this is the custom of FreeDict's dictionaries. The first line is the
 headword with pronunciation and part of speech; then come senses, numbered or not, whose translations stand between
@@ -80,8 +81,9 @@ def text_of(index: Path) -> Path:
     raise SourceError(f"{index.name} has no text beside it: {index.name.removesuffix('.index')}.dict.dz (or .dict)")
 
 
-def read_entries(index: Path, text: Path, name: str, glosses: bool | None, limit: int, warn: Callable[[str], None] | None
-                 ) -> Iterator[tuple[int, str, Entry] | BadRow]:  # fmt: skip
+def read_entries(
+    index: Path, text: Path, name: str, glosses: bool | None, limit: int, warn: Callable[[str], None] | None
+) -> Iterator[tuple[int, str, Entry] | BadRow]:
     """Line in the index, headword there, and entry; an entry that several headwords share comes once.
 
     Args:
@@ -139,7 +141,8 @@ def read_entries(index: Path, text: Path, name: str, glosses: bool | None, limit
             yield place, cells[-1] if len(cells) == 4 else cells[0], entry
     if empty and warn is not None:
         warn(
-            f"{name}: {empty:,} of {good:,} entries give no translation (they refer to others or explain) and were passed over"
+            f"{name}: {empty:,} of {good:,} entries give no translation (they refer to others or explain) and were "
+            "passed over"
         )
 
 

@@ -39,7 +39,10 @@ class Words(Pairs):
 
     def _told(self, name: str, dropped: int, seen: int, context: Context | None) -> None:
         if dropped and context is not None:
-            context.warn(f"{name}: {dropped:,} of {seen:,} pairs ({dropped / seen:.0%}) have the same word on both sides and were passed over")  # fmt: skip
+            context.warn(
+                f"{name}: {dropped:,} of {seen:,} pairs ({dropped / seen:.0%}) have the same word on both sides and "
+                "were passed over"
+            )
 
     def _same(self, source: str, target: str) -> bool:
         return self.drop_identical and _bare(source) == _bare(target)
@@ -49,7 +52,7 @@ def _bare(word: str) -> str:
     return unicodedata.normalize("NFC", word.strip()).casefold()
 
 
-# --------------------------------------------------------------------------------------------------------------- word lists
+# ----------------------------------------------------------------------------------------------------------- word lists
 class Dictionary(Words):
     """Word lists: a word and its translation on each line, between a tab, blanks or another separator.
 
@@ -64,8 +67,8 @@ class Dictionary(Words):
     path: Runtime[str | list[str]]
     """A file, a folder (its .txt, .tsv, .tab and .dic files at any depth), a pattern, or a list."""
     separator: Annotated[str, Field(min_length=1)] = "auto"
-    """What stands between the columns: ``tab``, ``blank`` (any number of them; no side may then have two words), another
-    text such as ``|||``, or ``auto``: a tab if most lines of the file's beginning have one, else blanks."""
+    """What stands between the columns: ``tab``, ``blank`` (any number of them; no side may then have two words),
+    another text such as ``|||``, or ``auto``: a tab if most lines of the file's beginning have one, else blanks."""
     source: Annotated[int, Field(ge=0)] = 0
     """The column of the source word, from 0."""
     target: Annotated[int, Field(ge=0)] = 1
@@ -73,7 +76,8 @@ class Dictionary(Words):
     width: Annotated[int, Field(ge=2)] | None = None
     """How many columns a line has; the default is what most lines of the file's beginning have."""
     alternatives: Annotated[str, Field(min_length=1)] | None = None
-    """What stands between several translations in one cell, such as ``;``: each makes a row (on the source side too)."""
+    """What stands between several translations in one cell, such as ``;``: each makes a row (on the source side
+    too)."""
     comment: Annotated[str, Field(min_length=1)] | None = None
     """Lines that begin so are passed over, as are blank ones."""
     skip: Annotated[int, Field(ge=0)] = 0
@@ -148,7 +152,8 @@ class Dictionary(Words):
         need = max(self.source, self.target) + 1
         if counts and width < need:
             raise SourceError(
-                f"{unit.name}: most lines have {width} column{'s' if width > 1 else ''}, so none of number {need - 1} (from 0); "
+                f"{unit.name}: most lines have {width} column{'s' if width > 1 else ''}, so none of number {need - 1} "
+                "(from 0); "
                 f"the first is {raw_text(first[0])[:120]!r}; say the right 'separator', 'source' and 'target'"
             )
         return separator, width
@@ -158,13 +163,13 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return line.split() if separator is None else line.split(separator)
 
 
-# -------------------------------------------------------------------------------------------------------------------- dictd
+# ---------------------------------------------------------------------------------------------------------------- dictd
 class Dictd(Words):
     """FreeDict dictionaries as dictd has them: an ``.index`` beside a ``.dict.dz`` (or ``.dict``).
 
     Packages of a distribution are to be unpacked first (``apt-get install dict-freedict-eng-hin`` puts the files in
-    ``/usr/share/dictd``). Further columns: ``word_class``, ``sense`` (a number, from 1), ``headword`` (as in the index) and
-    ``example`` (``true`` for phrases).
+    ``/usr/share/dictd``). Further columns: ``word_class``, ``sense`` (a number, from 1), ``headword`` (as in the index)
+    and ``example`` (``true`` for phrases).
     """
 
     tag: ClassVar[str] = "dictd"
@@ -174,10 +179,11 @@ class Dictd(Words):
     path: Runtime[str | list[str]]
     """An ``.index`` file (or its ``.dict.dz``), a folder (its .index files at any depth), a pattern, or a list."""
     take: Literal["words", "examples", "both"] = "words"
-    """What makes rows: words with their translations, the phrases that some dictionaries give as translated examples, or both."""
+    """What makes rows: words with their translations, the phrases that some dictionaries give as translated examples,
+    or both."""
     glosses: bool | None = None
-    """Whether the line after the translations of a sense explains them in the source language, and is to be passed over;
-    by default this is so in the dictionaries that name WikDict as their origin."""
+    """Whether the line after the translations of a sense explains them in the source language, and is to be passed
+    over; by default this is so in the dictionaries that name WikDict as their origin."""
     max_words: Annotated[int, Field(ge=1)] | None = 6
     """Words beyond which a translation counts as an explanation and is passed over; ``null`` takes all."""
 
@@ -222,7 +228,8 @@ class Dictd(Words):
                     yield place, row, len(source) + len(target)
         if long and warn is not None:
             warn(
-                f"{unit.name}: {long:,} of {seen:,} translations have more than {self.max_words} words and were passed over"
+                f"{unit.name}: {long:,} of {seen:,} translations have more than {self.max_words} words and were "
+                "passed over"
             )
         self._told(unit.name, dropped, seen, context)
 

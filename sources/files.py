@@ -46,7 +46,8 @@ class Files(Tabular):
     """A source of files."""
 
     path: Runtime[str | list[str]]
-    """A file, a folder (its files of the right suffix at any depth), a pattern such as ``data/*.jsonl.gz``, or a list."""
+    """A file, a folder (its files of the right suffix at any depth), a pattern such as ``data/*.jsonl.gz``, or a
+    list."""
 
     suffixes: ClassVar[tuple[str, ...]]
 
@@ -95,8 +96,8 @@ class JsonArray(TextFiles):
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
 
     rows: Annotated[str, Field(min_length=1)] | None = None
-    """Where the array is, if not at the top: ``data``, ``results.items``, or ``data[].paragraphs`` for the arrays inside
-    the elements of another. ``*`` takes every value of an object for a row; its key is the column ``@key``."""
+    """Where the array is, if not at the top: ``data``, ``results.items``, or ``data[].paragraphs`` for the arrays
+    inside the elements of another. ``*`` takes every value of an object for a row; its key is the column ``@key``."""
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
@@ -155,7 +156,8 @@ class Csv(Delimited):
     delimiter: Character = ","
     """The character between cells."""
     quoting: Literal["standard", "none"] = "standard"
-    """``standard``: quoted cells may hold delimiters and line ends; ``none``: a quote is text and each line is a row."""
+    """``standard``: quoted cells may hold delimiters and line ends; ``none``: a quote is text and each line is a
+    row."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Csv:
@@ -199,8 +201,13 @@ class Parquet(Files):
                 raise SourceError(f"{unit.name} has more than one column called {', '.join(sorted(twice))}")
             whole = lacks(columns, names)
             about: Any = file.metadata
-            heaviest = max((about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows) for i in range(about.num_row_groups)),
-                           default=1.0)  # fmt: skip
+            heaviest = max(
+                (
+                    about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows)
+                    for i in range(about.num_row_groups)
+                ),
+                default=1.0,
+            )
             size = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, int(heaviest)))))
             decoders = decoders_of(features_of(file.schema_arrow))
             for batch in file.iter_batches(size):

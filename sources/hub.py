@@ -1,4 +1,5 @@
-"""A dataset of the Hugging Face Hub, or a folder laid out like one, becomes rows; each split is read at one known commit.
+"""A dataset of the Hugging Face Hub, or a folder laid out like one, becomes rows; each split is read at one known
+commit.
 
 Repositories are read through the ``datasets`` library, which runs no code of theirs.
 """
@@ -41,7 +42,8 @@ class Hub(Tabular):
 
     # The state of a unit says which repository, commit or files it is; the address may change without changing rows.
     dataset: Runtime[Annotated[str, Field(min_length=1)]]
-    """A repository such as ``tatsu-lab/alpaca``, or a folder: an absolute path, or one that begins with ``./`` or ``../``."""
+    """A repository such as ``tatsu-lab/alpaca``, or a folder: an absolute path, or one that begins with ``./`` or
+    ``../``."""
     config: str | None = None
     """The configuration (subset) of the dataset."""
     split: str | list[str] = "train"
@@ -77,7 +79,7 @@ class Hub(Tabular):
             )
         return name
 
-    # ------------------------------------------------------------------------------------------------------------- where
+    # ------------------------------------------------------------------------------------------------------------ where
     @cached_property
     def folder(self) -> Path | None:
         """The local folder; None for a repository."""
@@ -150,7 +152,7 @@ class Hub(Tabular):
             return SourceError(f"{where}: the Hub cannot be reached ({_short(error)}){advice}{cached}")
         return SourceError(f"{where}: {_short(error)}")
 
-    # ------------------------------------------------------------------------------------------------------------- units
+    # ------------------------------------------------------------------------------------------------------------ units
     def units(self) -> Sequence[Unit]:
         splits = [self.split] if isinstance(self.split, str) else self.split
         folder = self.folder
@@ -173,9 +175,11 @@ class Hub(Tabular):
     def _local_files(self, folder: Path) -> dict[str, list[Path]]:
         """Split → the files it is read from."""
         if self._saved(folder):
-            parts = {"train": folder} if (folder / "state.json").is_file() else {
-                inner.name: inner for inner in sorted(folder.iterdir()) if (inner / "state.json").is_file()
-            }  # fmt: skip
+            parts = (
+                {"train": folder}
+                if (folder / "state.json").is_file()
+                else {inner.name: inner for inner in sorted(folder.iterdir()) if (inner / "state.json").is_file()}
+            )
             return {split: sorted(file for file in part.iterdir() if file.is_file()) for split, part in parts.items()}
         import datasets
 
@@ -190,7 +194,7 @@ class Hub(Tabular):
             found[str(split)] = [Path(str(file).split("::")[-1].removeprefix("file://")) for file in files]
         return found
 
-    # ------------------------------------------------------------------------------------------------------------ records
+    # ---------------------------------------------------------------------------------------------------------- records
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
@@ -246,9 +250,15 @@ class Hub(Tabular):
         if self.streaming or not is_offline_mode():
             self._ask(commit)  # fails in seconds where the library would try again for minutes
         return datasets.load_dataset(
-            self.dataset, self.config, split=split, revision=commit, data_files=self.data_files, data_dir=self.data_dir,
-            streaming=self.streaming, token=self._token(),
-        )  # fmt: skip
+            self.dataset,
+            self.config,
+            split=split,
+            revision=commit,
+            data_files=self.data_files,
+            data_dir=self.data_dir,
+            streaming=self.streaming,
+            token=self._token(),
+        )
 
 
 def _short(error: BaseException) -> str:

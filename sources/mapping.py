@@ -77,7 +77,7 @@ def raw_text(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:RAW]
 
 
-# ------------------------------------------------------------------------------------------------------------ Arrow columns
+# -------------------------------------------------------------------------------------------------------- Arrow columns
 class _Lists:
     """A list column, filled row by row as flat lists of its two fields."""
 
@@ -145,8 +145,16 @@ class Mapper:
         hint: what else to say where a column is missing, from the first rows.
     """
 
-    def __init__(self, spec: Spec, name: str, unit: Unit, *, lines: bool, taken: Callable[[Row], Collection[str]] = lambda row: (),
-                 hint: Callable[[Sequence[Row]], str] = lambda rows: "") -> None:  # fmt: skip
+    def __init__(
+        self,
+        spec: Spec,
+        name: str,
+        unit: Unit,
+        *,
+        lines: bool,
+        taken: Callable[[Row], Collection[str]] = lambda row: (),
+        hint: Callable[[Sequence[Row]], str] = lambda rows: "",
+    ) -> None:
         self.spec, self.name, self.unit, self.lines, self.taken, self.hint = spec, name, unit, lines, taken, hint
         form = spec.form
         columns = {target: parse(text) for target, text in form.columns.items()}
@@ -199,7 +207,7 @@ class Mapper:
             self.payload = payloads.build(form.kind, lambda row: spoken)
         self._beside: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
 
-    # ------------------------------------------------------------------------------------------------------------ batches
+    # ---------------------------------------------------------------------------------------------------------- batches
     def run(self, records: Iterator[Record | BadRow]) -> Iterator[NewRows]:
         """The rows of a unit in batches of at most 2,000 rows or 16 MiB of text.
 
@@ -375,11 +383,13 @@ class Mapper:
             if name in _MEDIA:
                 if isinstance(value, list):
                     raise BadValue(
-                        f"the row has {name}, and rows keep text only; carry the column along in 'attributes' to keep what text there is"
+                        f"the row has {name}, and rows keep text only; carry the column along in 'attributes' to keep "
+                        "what text there is"
                     )
             elif _is_schema(value):
                 raise BadValue(
-                    f"the conversation has {'tools' if name in _TOOLS[:2] else 'calls of tools'} (column '{name}'), which rows do not keep yet; carry the column along in "
+                    f"the conversation has {'tools' if name in _TOOLS[:2] else 'calls of tools'} (column '{name}'), "
+                    "which rows do not keep yet; carry the column along in "
                     "'attributes' to keep the row without them, if it calls none"
                 )
 

@@ -1,8 +1,9 @@
 """Every way of writing a conversation becomes one: a list of (role, content) with our four roles.
 
-ShareGPT (``from``/``value``), OpenAI (``role``/``content``, content as text or as parts), LangChain (``type``/``content``),
-an object of two lists, transcripts and pairs of a history are read. What a row cannot keep and would be trained on
-otherwise (calls of tools, pictures, turns left out of training) makes it a bad row; what is lost besides is counted.
+ShareGPT (``from``/``value``), OpenAI (``role``/``content``, content as text or as parts), LangChain
+(``type``/``content``), an object of two lists, transcripts and pairs of a history are read. What a row cannot keep and
+would be trained on otherwise (calls of tools, pictures, turns left out of training) makes it a bad row; what is lost
+besides is counted.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Excluded(Turn):
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {"user": "user", "human": "user", "prompter": "user",
-     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant", "ai": "assistant",
+     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
+     "ai": "assistant",
      "system": "system", "developer": "system",
      "tool": "tool", "function": "tool", "observation": "tool", "tool_response": "tool", "function_response": "tool"}
 )  # fmt: skip
@@ -64,7 +66,7 @@ def is_excluded(message: Mapping[str, Any]) -> str | None:
     return None
 
 
-# -------------------------------------------------------------------------------------------------------------- transcripts
+# ---------------------------------------------------------------------------------------------------------- transcripts
 _TRANSCRIPTS = (
     (re.compile(r"\s*Human:"), re.compile(r"(?:^\s*|\n\n)(Human|Assistant):")),
     (re.compile(r"\s*### Human:"), re.compile(r"### (Human|Assistant):")),
@@ -114,8 +116,14 @@ class Reader:
         text: the text of a value that is no text.
     """
 
-    def __init__(self, clean: Callable[[str], str], *, skip_parts: bool = False, roles: Mapping[str, str] | None = None,
-                 text: Callable[[Any], str] = strict_text) -> None:  # fmt: skip
+    def __init__(
+        self,
+        clean: Callable[[str], str],
+        *,
+        skip_parts: bool = False,
+        roles: Mapping[str, str] | None = None,
+        text: Callable[[Any], str] = strict_text,
+    ) -> None:
         self.clean = clean
         self.skip_parts = skip_parts
         self.own = {name.strip().lower(): role for name, role in (roles or {}).items()}
@@ -278,7 +286,8 @@ class Reader:
             near = get_close_matches(name, self.roles, n=1)
             hint = f" (did you mean '{near[0]}'?)" if near else ""
             raise BadValue(
-                f"{where} has the unknown role '{role[:60]}'{hint}; say what it is, such as 'roles: {{{role[:60]}: assistant}}' "
+                f"{where} has the unknown role '{role[:60]}'{hint}; say what it is, such as 'roles: {{{role[:60]}: "
+                f"assistant}}' "
                 f"(known are {', '.join(ROLES)})"
             )
         return key, ours
@@ -336,7 +345,8 @@ class Reader:
         elif self.skip_parts and kind != "refusal":
             return ""
         raise BadValue(
-            f"{where} is of type '{str(kind)[:60]}', which has no text; carry the column along in 'attributes' to skip such parts"
+            f"{where} is of type '{str(kind)[:60]}', which has no text; carry the column along in 'attributes' to "
+            "skip such parts"
         )
 
     def history(self, value: Any, target: str) -> Turns:

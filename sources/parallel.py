@@ -80,7 +80,7 @@ class Pairs(Common):
                 yield place, {**row, "source": row["target"], "target": row["source"], **back}, size
 
 
-# -------------------------------------------------------------------------------------------------------------------- Moses
+# ---------------------------------------------------------------------------------------------------------------- Moses
 class Moses(Pairs):
     """Aligned text files: line n of one is the translation of line n of the other."""
 
@@ -176,14 +176,15 @@ def _side(prefix: str, language: str) -> Path:
             continue
     if len(found) > 1:
         raise SourceError(
-            f"both {found[0].name} and {found[1].name} could be the {language} side; say which by 'source_path' and 'target_path'"
+            f"both {found[0].name} and {found[1].name} could be the {language} side; say which by 'source_path' and "
+            "'target_path'"
         )
     if not found:
         raise SourceError(f"there is no file {prefix}.{language}; beginning so are {', '.join(seen) or 'none'}")
     return found[0]
 
 
-# ---------------------------------------------------------------------------------------------------------------------- TMX
+# ------------------------------------------------------------------------------------------------------------------ TMX
 class Tmx(Pairs):
     """Translation memories (TMX 1.1 to 1.4b), read unit by unit.
 
@@ -207,7 +208,7 @@ class Tmx(Pairs):
         )
 
 
-# ---------------------------------------------------------------------------------------------------------------------- TSV
+# ------------------------------------------------------------------------------------------------------------------ TSV
 Place = Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
 
 

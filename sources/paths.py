@@ -58,7 +58,8 @@ def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
         if not files:
             others = sorted(entry.name for entry in place.iterdir() if not entry.name.startswith("."))[:8]
             raise SourceError(
-                f"the folder {path} has no file ending in {', '.join(suffixes)} (or one of them and {', '.join(COMPRESSED)}); "
+                f"the folder {path} has no file ending in {', '.join(suffixes)} (or one of them and "
+                f"{', '.join(COMPRESSED)}); "
                 f"it has {', '.join(others) or 'nothing'}"
             )
         return files

@@ -1,4 +1,5 @@
-"""What is in a row becomes the payload of its kind: texts cleaned, conversations in one form, verdicts and numbers strict."""
+"""What is in a row becomes the payload of its kind: texts cleaned, conversations in one form, verdicts and numbers
+strict."""
 
 from __future__ import annotations
 
@@ -17,9 +18,40 @@ Payload = Callable[[Row], tuple[Any, ...]]
 _OPENERS = frozenset("[{ \t\n\r")
 """How a text begins that may be messages, written as JSON, as Python or as a transcript."""
 _VERDICTS = {
-    **dict.fromkeys(("true", "1", "yes", "accepted", "accept", "chosen", "good", "desirable", "liked", "like", "thumbs_up", "upvote"), True),
-    **dict.fromkeys(("false", "0", "no", "rejected", "reject", "bad", "undesirable", "disliked", "dislike", "thumbs_down", "downvote"), False),
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "true",
+            "1",
+            "yes",
+            "accepted",
+            "accept",
+            "chosen",
+            "good",
+            "desirable",
+            "liked",
+            "like",
+            "thumbs_up",
+            "upvote",
+        ),
+        True,
+    ),
+    **dict.fromkeys(
+        (
+            "false",
+            "0",
+            "no",
+            "rejected",
+            "reject",
+            "bad",
+            "undesirable",
+            "disliked",
+            "dislike",
+            "thumbs_down",
+            "downvote",
+        ),
+        False,
+    ),
+}
 
 
 def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
@@ -33,7 +65,8 @@ def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
                 code = ord(text[error.start])
                 if 0xDC80 <= code <= 0xDCFF:
                     raise BadValue(
-                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start}); if the file is "
+                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start}); "
+                        "if the file is "
                         "not UTF-8, say its 'encoding', such as cp1252, cp1251 or gb18030"
                     ) from None
                 raise BadValue(f"half of a surrogate pair (U+{code:04X}, character {error.start})") from None
@@ -67,7 +100,8 @@ def raw(value: Any) -> str:
 
 
 def verdict_of(value: Any) -> bool | None:
-    """The verdict of a value: true/false, 1/0, yes/no, accepted/rejected and the like, in any case; None for anything else."""
+    """The verdict of a value: true/false, 1/0, yes/no, accepted/rejected and the like, in any case; None for anything
+    else."""
     if isinstance(value, bool):
         return value
     if not isinstance(value, (str, int, float)):
@@ -114,7 +148,7 @@ def number_of(value: Any, name: str) -> float | None:
     return number
 
 
-# ----------------------------------------------------------------------------------------------------------------- payloads
+# ------------------------------------------------------------------------------------------------------------- payloads
 class Payloads:
     """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`.
 
@@ -130,7 +164,8 @@ class Payloads:
         self.system_columns = [column.root for column in columns["system"].columns] if "system" in columns else []
 
     def _plain(self, value: Any) -> str:
-        """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for as JSON."""
+        """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for
+        as JSON."""
         if isinstance(value, (list, dict)):
             raise BadValue(f"{'a list' if isinstance(value, list) else 'an object'} where text was expected")
         return self.reader.text(value)

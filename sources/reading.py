@@ -1,4 +1,5 @@
-"""Bytes of a file become text, lines and records; whatever the compression or encoding, an end that comes too early is an error.
+"""Bytes of a file become text, lines and records; whatever the compression or encoding, an end that comes too early is
+an error.
 
 A row that cannot be read is one :class:`~curate.steps.BadRow`; a file that cannot be read on is a
 :class:`~curate.steps.SourceError` that says how far it was read. Memory stays at one row of bounded size, whatever the
@@ -212,7 +213,8 @@ def lines(
 ) -> Iterator[str | BadRow]:
     """The lines of a text without their ends (U+2028 and the like are text).
 
-    A line of more than ``limit`` characters is a bad row; it is passed over piece by piece, and ``passed`` is told each.
+    A line of more than ``limit`` characters is a bad row; it is passed over piece by piece, and ``passed`` is told
+    each.
     """
     while line := file.readline(limit + 2):
         progress.at += 1
@@ -229,7 +231,7 @@ def lines(
         yield line.removesuffix("\n").removesuffix("\r")
 
 
-# --------------------------------------------------------------------------------------------------------------- JSON lines
+# ----------------------------------------------------------------------------------------------------------- JSON lines
 def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record | BadRow:
     """The record of a value, which must be an object."""
     if isinstance(value, dict):
@@ -261,8 +263,10 @@ def json_lines(
             if first or opened:
                 if opened and line[:1] in _INSIDE:
                     raise SourceError(
-                        f"{name}: its first line begins an object that goes on over several lines, and JSON Lines has one on each; "
-                        "say 'use: json', which reads such objects one after the other (with 'rows: …' where one holds the rows)"
+                        f"{name}: its first line begins an object that goes on over several lines, and JSON Lines has "
+                        "one on each; "
+                        "say 'use: json', which reads such objects one after the other (with 'rows: …' where one "
+                        "holds the rows)"
                     )
                 opened = first and line.lstrip()[:1] in ("{", b"{")
                 if first and line.lstrip()[:1] in ("[", b"["):

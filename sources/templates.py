@@ -1,8 +1,9 @@
-"""A template is text with ``{column}`` in it; a template that is one column and nothing else passes that column's value as it is.
+"""A template is text with ``{column}`` in it; a template that is one column and nothing else passes that column's value
+as it is.
 
-``{metadata.score}`` looks inside an object, ``{turns.0}`` inside a list (``-1`` is its last element), ``{{`` and ``}}`` are
-braces, and ``{input?}`` is a column that a file may lack. Text without any brace is the name of one column. Values are put
-in as they are: a brace inside a value means nothing.
+``{metadata.score}`` looks inside an object, ``{turns.0}`` inside a list (``-1`` is its last element), ``{{`` and ``}}``
+are braces, and ``{input?}`` is a column that a file may lack. Text without any brace is the name of one column. Values
+are put in as they are: a brace inside a value means nothing.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ class Template:
     def getter(self, empty: frozenset[str] = frozenset(), text: Callable[[Any], str] = as_text) -> Get:
         """A function giving the value for a row.
 
-        For a single column the value as it is (MISSING if the row lacks it); otherwise a text in which null, lacking and
-        ``empty`` values leave nothing, or MISSING if the row lacks all of the columns.
+        For a single column the value as it is (MISSING if the row lacks it); otherwise a text in which null, lacking
+        and ``empty`` values leave nothing, or MISSING if the row lacks all of the columns.
 
         Args:
             text: the text of a value that is no text, where it becomes part of one.

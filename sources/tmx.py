@@ -38,8 +38,9 @@ _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']
 _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def read_units(path: Path, name: str, source_language: str, target_language: str, limit: int,
-               warn: Callable[[str], None] | None) -> Iterator[Record | BadRow]:  # fmt: skip
+def read_units(
+    path: Path, name: str, source_language: str, target_language: str, limit: int, warn: Callable[[str], None] | None
+) -> Iterator[Record | BadRow]:
     """The pairs of a translation memory; the place is the number of the unit, from 0.
 
     Units that lack one of the languages are passed over and, if there are any, counted in a warning.
@@ -70,7 +71,8 @@ def read_units(path: Path, name: str, source_language: str, target_language: str
         )
     if lacking and warn is not None:
         warn(
-            f"{name}: {lacking:,} of {found + lacking:,} units lack {source_language} or {target_language} and were passed over"
+            f"{name}: {lacking:,} of {found + lacking:,} units lack {source_language} or {target_language} and were "
+            "passed over"
         )
 
 
@@ -139,7 +141,8 @@ class _Document:
             raise self.broken(error.position[0], error.position[1] + 1, error.msg) from error
         except DefusedXmlException as error:
             raise SourceError(
-                f"{self.name}: the document declares entities ({type(error).__name__}), which are refused; replace them by text"
+                f"{self.name}: the document declares entities ({type(error).__name__}), which are refused; replace "
+                "them by text"
             ) from error
 
     def broken(self, line: int, column: int, what: str) -> SourceError:
@@ -190,7 +193,7 @@ class _Cutter:
             return str(error).partition(":")[0]
         return found[0] if len(found) == 1 else "the unit is not closed"
 
-    # ------------------------------------------------------------------------------------------------------------ window
+    # ----------------------------------------------------------------------------------------------------------- window
     def _more(self) -> bool:
         """Reads on; false at the end of the file."""
         if self.done:
@@ -306,7 +309,10 @@ def _unit(
     if not sources or not targets:
         return [], codes
     if len(sources) > MAX_VARIANTS or len(targets) > MAX_VARIANTS:
-        reason = f"{len(sources)} variants in {source_language} and {len(targets)} in {target_language}, more than {MAX_VARIANTS}"
+        reason = (
+            f"{len(sources)} variants in {source_language} and {len(targets)} in {target_language}, more "
+            f"than {MAX_VARIANTS}"
+        )
         return [BadRow(f"row {number}", reason, raw_text([text for _, text in variants]))], codes
     pairs = dict.fromkeys(product(sources, targets))
     return [(number, {**row, "source": left, "target": right}, len(left) + len(right)) for left, right in pairs], codes
@@ -323,7 +329,8 @@ def _text(element: Element) -> Iterator[str]:
 
 
 def _matching(variants: list[tuple[str, str]], wanted: str) -> list[str]:
-    """The texts in a language: those of exactly this tag, else those that differ only by a region one side leaves open."""
+    """The texts in a language: those of exactly this tag, else those that differ only by a region one side leaves
+    open."""
     tags: list[tuple[str, str]] = []
     for code, text in variants:
         try:

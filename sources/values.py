@@ -90,7 +90,8 @@ def strict_text(value: Any) -> str:
 
 
 def as_key(value: Any) -> str:
-    """The text of a value that joins rows: as :func:`as_text`, stripped, and 12.0 is 12 (readers make whole numbers real).
+    """The text of a value that joins rows: as :func:`as_text`, stripped, and 12.0 is 12 (readers make whole numbers
+    real).
 
     Raises:
         BadValue: the value has no text, or is a float that may have been another whole number before it became one.

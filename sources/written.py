@@ -101,7 +101,7 @@ def _float_inside(value: Any) -> bool:
     return False
 
 
-# --------------------------------------------------------------------------------------------------- lists written as text
+# ------------------------------------------------------------------------------------------------ lists written as text
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*")"""
     r"""|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)(?![\w.])|(?P<word>None|True|False)\b|(?P<mark>[\[\]{}(),:]))\s*"""
@@ -114,7 +114,8 @@ _PYTHON = re.compile(r"[\[{(,:]\s*(?:[a-z]{0,2}'|None\b|True\b|False\b|\w+\()")
 
 
 def load_text(text: str) -> Any:
-    """The list or object that a text holds: JSON, or what ``str()`` makes of one in Python, numpy's arrays of objects included.
+    """The list or object that a text holds: JSON, or what ``str()`` makes of one in Python, numpy's arrays of objects
+    included.
 
     Raises:
         ValueError: it is neither; the message says why.

@@ -1,8 +1,8 @@
 """Anchors are sentences that mean the same in several languages: a key, and a text for each language that has it.
 
-The shipped set is in ``data/anchors``, a file a language. Other people's sets are read in the forms they come in: a file of
-lines for each language (FLORES), pairs of such files (Tatoeba, Moses), a table with a column for each language, TMX, and the
-Universal Declaration of Human Rights as JSON lines, whose paragraphs are aligned article by article.
+The shipped set is in ``data/anchors``, a file a language. Other people's sets are read in the forms they come in: a
+file of lines for each language (FLORES), pairs of such files (Tatoeba, Moses), a table with a column for each language,
+TMX, and the Universal Declaration of Human Rights as JSON lines, whose paragraphs are aligned article by article.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from curate.rows import languages
 SHIPPED = "shipped"
 ANCHORS = DataFile("filters.calibration", "anchors")
 Texts = dict[str, dict[str, str]]
-_PAIR = regex.compile(r"^(?P<stem>.*\.)?(?P<left>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)-(?P<right>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)\.(?P<side>[A-Za-z_]+)$")  # fmt: skip
+_PAIR = regex.compile(
+    r"^(?P<stem>.*\.)?(?P<left>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)-(?P<right>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)\.(?P<side>[A-Za-z_]+)$"
+)
 _HEADER = regex.compile(r"^#\s*(\w+):\s*(.*)$")
 _LETTER = regex.compile(r"\p{L}")
 _NUMBER = regex.compile(r"\p{Nd}+|[一二三四五六七八九十]+")
@@ -118,15 +120,21 @@ def read_anchors(paths: Sequence[Path], license: str = "unknown", name: str | No
             raise StepError(f"there are no anchors at {path}")
     found.texts = {language: texts for language, texts in found.texts.items() if texts}
     if len(found.texts) < 2:
-        raise StepError(f"{', '.join(map(str, paths))}: anchors in two languages at least are needed, and there are {listed(found.texts)}; "
-                        "files are FLORES-like (one a language, a sentence a line), X-Y.X with X-Y.Y, TMX, or TSV, CSV or JSON lines with "
-                        "a column for each language")  # fmt: skip
+        raise StepError(
+            f"{', '.join(map(str, paths))}: anchors in two languages at least are needed, and there are "
+            f"{listed(found.texts)}; "
+            "files are FLORES-like (one a language, a sentence a line), X-Y.X with X-Y.Y, TMX, or TSV, CSV or JSON "
+            "lines with "
+            "a column for each language"
+        )
     return found
 
 
-# ---------------------------------------------------------------------------------------------------------------- folders
+# -------------------------------------------------------------------------------------------------------------- folders
 def _read_folder(found: Anchors, folder: Path, before: str) -> None:
-    inside = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file() and not path.name.startswith("."))  # fmt: skip
+    inside = sorted(
+        path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file() and not path.name.startswith(".")
+    )
     splits: dict[str, dict[str, list[str]]] = {}
     for path in inside:
         name = path.name.removesuffix(".gz")
@@ -152,12 +160,15 @@ def _read_folder(found: Anchors, folder: Path, before: str) -> None:
         if len(set(counts.values())) > 1:
             usual = max(counts.values(), key=list(counts.values()).count)
             odd = {tag: count for tag, count in counts.items() if count != usual}
-            raise StepError(f"{folder}: line for line the same sentence is expected, but {_counted(odd)} where the others have {usual:,} lines")  # fmt: skip
+            raise StepError(
+                f"{folder}: line for line the same sentence is expected, but {_counted(odd)} where the others have "
+                f"{usual:,} lines"
+            )
         for tag, lines in by_language.items():
             _add(found.texts, tag, ((f"{before}{place}:{number}", line) for number, line in enumerate(lines)))
 
 
-# ------------------------------------------------------------------------------------------------------------------ files
+# ---------------------------------------------------------------------------------------------------------------- files
 def _read_file(found: Anchors, path: Path, before: str) -> None:
     name = path.name.removesuffix(".gz")
     pair = _PAIR.match(name)
@@ -228,8 +239,15 @@ def _read_table(found: Anchors, path: Path, rows: Sequence[Mapping[str, object]]
     if len(set(tags.values())) != len(tags):
         raise StepError(f"{path}: two columns are in one language ({listed(tags.values())})")
     for name, tag in tags.items():
-        _add(found.texts, tag, ((f"{before}{row[key] if key else number}", text) for number, row in enumerate(rows)
-                                if isinstance(text := row.get(name), str)))  # fmt: skip
+        _add(
+            found.texts,
+            tag,
+            (
+                (f"{before}{row[key] if key else number}", text)
+                for number, row in enumerate(rows)
+                if isinstance(text := row.get(name), str)
+            ),
+        )
 
 
 def _read_tmx(found: Anchors, path: Path, before: str) -> None:
@@ -254,9 +272,11 @@ def _read_tmx(found: Anchors, path: Path, before: str) -> None:
 
 
 def _read_udhr(found: Anchors, rows: Sequence[Mapping[str, object]], before: str) -> None:
-    """Lines with ``bcp47`` and ``paragraphs``: the paragraphs of each article of which two languages have the same number.
+    """Lines with ``bcp47`` and ``paragraphs``: the paragraphs of each article of which two languages have the same
+    number.
 
-    Where a language's articles cannot be told by their numbers, it is left out; so is its second orthography or edition.
+    Where a language's articles cannot be told by their numbers, it is left out; so is its second orthography or
+    edition.
     """
     editions = []
     for row in rows:
@@ -274,14 +294,24 @@ def _read_udhr(found: Anchors, rows: Sequence[Mapping[str, object]], before: str
             left_out.append(tag)
             continue
         # The number of paragraphs is in the key: where two languages cut an article otherwise, its keys do not meet.
-        _add(found.texts, tag, ((f"{before}{article}.{place}/{len(texts)}", text) for article, texts in articles.items()
-                                for place, text in enumerate(texts)))  # fmt: skip
+        _add(
+            found.texts,
+            tag,
+            (
+                (f"{before}{article}.{place}/{len(texts)}", text)
+                for article, texts in articles.items()
+                for place, text in enumerate(texts)
+            ),
+        )
     if left_out:
-        found.notes.append(f"{len(left_out)} languages left out, whose articles are not told by numbers: {listed(sorted(left_out))}")  # fmt: skip
+        found.notes.append(
+            f"{len(left_out)} languages left out, whose articles are not told by numbers: {listed(sorted(left_out))}"
+        )
 
 
 def _articles(paragraphs: Sequence[str]) -> dict[int, list[str]] | None:
-    """The paragraphs below each of the 30 headings, and before the first as article 0; None if not all are found in order."""
+    """The paragraphs below each of the 30 headings, and before the first as article 0; None if not all are found in
+    order."""
     articles: dict[int, list[str]] = {0: []}
     for text in paragraphs:
         numbers = [_number(one) for one in _NUMBER.findall(text)] if len(text) <= 30 else []
@@ -302,7 +332,7 @@ def _number(text: str) -> int:
     return (_HAN.get(tens, 0) or 1) * 10 * bool(ten) + _HAN.get(ones, 0) if ten else _HAN.get(text, -1)
 
 
-# ------------------------------------------------------------------------------------------------------------------ parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 def _keyed(texts: Texts, text: str, tag: str, before: str) -> dict[str, str]:
     """Lines of key, tab, sentence; what the header says comes back."""
     pairs = (line.partition("\t") for line in text.split("\n") if line and not line.startswith("#"))

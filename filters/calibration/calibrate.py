@@ -1,9 +1,9 @@
 """Whether an encoder can be trusted is measured on sentences whose translations are known, for each pair of languages.
 
-A pair is **trusted** if nine of ten true pairs reach the threshold that keeps the wanted precision against the nearest wrong
-sentences (in 97.5 % of resamples four of five), and partners are found at first try in 95 of 100 cases; **weak** if half of them reach it;
-else the encoder **cannot judge** it. Where the model does not support a language, or there are too few anchors, the pair is
-**not checked**. The figures are those of :mod:`filters.calibration.metrics`.
+A pair is **trusted** if nine of ten true pairs reach the threshold that keeps the wanted precision against the nearest
+wrong sentences (in 97.5 % of resamples four of five), and partners are found at first try in 95 of 100 cases; **weak**
+if half of them reach it; else the encoder **cannot judge** it. Where the model does not support a language, or there
+are too few anchors, the pair is **not checked**. The figures are those of :mod:`filters.calibration.metrics`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,17 @@ WEAK_RECALL = 0.5
 PIVOT = "en"
 
 
-def calibrate(encoder: Encoder, model: str, anchors: Anchors | None = None, *, pairs: Sequence[str] = (), pivot: str = PIVOT,
-              asked: Asked | None = None, unsupported: bool = False, tell: Callable[[str, PairCalibration], None] | None = None) -> Calibration:  # fmt: skip
+def calibrate(
+    encoder: Encoder,
+    model: str,
+    anchors: Anchors | None = None,
+    *,
+    pairs: Sequence[str] = (),
+    pivot: str = PIVOT,
+    asked: Asked | None = None,
+    unsupported: bool = False,
+    tell: Callable[[str, PairCalibration], None] | None = None,
+) -> Calibration:
     """Measures an encoder on anchors.
 
     Args:
@@ -67,13 +76,29 @@ def calibrate(encoder: Encoder, model: str, anchors: Anchors | None = None, *, p
             found[name] = _checked(anchors.pair(left, right, asked.most), vectors, asked, supported=not missing)
         if tell is not None:
             tell(name, found[name])
-    used = AnchorsUsed(name=anchors.name, license=anchors.license, version=anchors.version, digest=anchors.digest(),
-                       languages=len(anchors.languages), sentences=anchors.sentences)  # fmt: skip
+    used = AnchorsUsed(
+        name=anchors.name,
+        license=anchors.license,
+        version=anchors.version,
+        digest=anchors.digest(),
+        languages=len(anchors.languages),
+        sentences=anchors.sentences,
+    )
     return Calibration(model=model, anchors=used, asked=asked, pairs=found)
 
 
-def calibrate_model(params: Model, name: str, asked: Mapping[str, float], *, anchors: Sequence[Path] = (), license: str = "unknown",
-                    pairs: Sequence[str] = (), pivot: str = PIVOT, unsupported: bool = False, cache: Path | None = None) -> Calibration:  # fmt: skip
+def calibrate_model(
+    params: Model,
+    name: str,
+    asked: Mapping[str, float],
+    *,
+    anchors: Sequence[Path] = (),
+    license: str = "unknown",
+    pairs: Sequence[str] = (),
+    pivot: str = PIVOT,
+    unsupported: bool = False,
+    cache: Path | None = None,
+) -> Calibration:
     """:func:`calibrate` for a model that is not loaded yet.
 
     Args:
@@ -151,7 +176,7 @@ def judge(figures: Figures) -> tuple[Verdict, str]:
     return ("weak", "; ".join(against)) if against else ("trusted", "")
 
 
-# ------------------------------------------------------------------------------------------------------------------ parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 class _Vectors:
     """Each text is encoded once, whatever the pairs it is in."""
 

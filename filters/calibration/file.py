@@ -1,7 +1,7 @@
 """A calibration is a small file that says, for one encoder, which language pairs it can judge and from which cosine on.
 
-``curate calibrate`` writes it, a catalog names it (``similarity: {calibration: …, min: calibrated}``). It counts by what it says,
-never by where it lies: its thresholds are decisions, so other thresholds score nothing again.
+``curate calibrate`` writes it, a catalog names it (``similarity: {calibration: …, min: calibrated}``). It counts by
+what it says, never by where it lies: its thresholds are decisions, so other thresholds score nothing again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ from curate.rows import languages
 
 Verdict = Literal["trusted", "weak", "cannot judge", "not checked"]
 Interval = tuple[float, float]
-_HEAD = "# Written by `curate calibrate`; a catalog refers to it: similarity: {model: …, calibration: THIS FILE, min: calibrated}\n"
-# Where a tag ends and the next begins: scripts have four letters, regions capitals or digits, variants five letters and more.
+_HEAD = (
+    "# Written by `curate calibrate`; a catalog refers to it: similarity: {model: …, calibration: THIS FILE, "
+    "min: calibrated}\n"
+)
+# Where a tag ends and the next begins: scripts have four letters, regions capitals or digits, variants five letters and
+# more.
 _BETWEEN = regex.compile(r"(?:(?<=.)-(?=[a-z]{2,3}(?:[-_]|$)))|[:→>]")
 
 
@@ -156,11 +160,12 @@ def read_calibration(path: Path) -> Calibration:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise StepError(
-            f"{path} is no calibration ({place + ': ' if place else ''}{first['msg']}); 'curate calibrate MODEL --out FILE' writes one"
+            f"{path} is no calibration ({place + ': ' if place else ''}{first['msg']}); 'curate calibrate MODEL --out "
+            "FILE' writes one"
         ) from None
 
 
-# ---------------------------------------------------------------------------------------------------------- what decides
+# --------------------------------------------------------------------------------------------------------- what decides
 class PairThreshold(_Part):
     """What decides about rows of one language pair."""
 
@@ -188,7 +193,8 @@ class Thresholds(_Part):
         return found
 
     def find(self, left: str, right: str) -> tuple[str, PairThreshold] | None:
-        """The entry for two languages, whichever comes first; ``pt`` answers for ``pt-BR``, but not ``hi`` for ``hi-Latn``."""
+        """The entry for two languages, whichever comes first; ``pt`` answers for ``pt-BR``, but not ``hi`` for
+        ``hi-Latn``."""
         for name in (f"{left}-{right}", f"{right}-{left}"):
             if name in self.pairs:
                 return name, self.pairs[name]

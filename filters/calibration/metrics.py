@@ -1,18 +1,24 @@
-"""How well an encoder tells the true pairs of two languages from the nearest wrong ones, in figures that do not depend on how many anchors there were.
+"""How well an encoder tells the true pairs of two languages from the nearest wrong ones, in figures that do not depend
+on how many anchors there were.
 
-With n pairs of sentences and S the cosines of all left with all right ones, S_ii is *true* and all else of row and column i
-is *wrong*. The hard negative of a sentence is the nearest of ``among`` wrong ones: the figures are expectations over all
-ways to choose them, computed exactly. With N wrong ones, m of which reach a value, one of h chosen ones reaches it with
-probability 1 - C(N-m, h) / C(N, h). So 52 anchors and 1,000 give figures that can be compared.
+With n pairs of sentences and S the cosines of all left with all right ones, S_ii is *true* and all else of row and
+column i is *wrong*. The hard negative of a sentence is the nearest of ``among`` wrong ones: the figures are
+expectations over all ways to choose them, computed exactly. With N wrong ones, m of which reach a value, one of h
+chosen ones reaches it with probability 1 - C(N-m, h) / C(N, h). So 52 anchors and 1,000 give figures that can be
+compared.
 
 * ``retrieval``: a sentence's true partner is nearer than each of ``among`` wrong ones (mean, one way and the other).
-* ``xsim``: error rate of retrieval among *all* anchors by the ratio margin with k = 4 (Artetxe and Schwenk 2019, *Margin-based
+* ``xsim``: error rate of retrieval among *all* anchors by the ratio margin with k = 4 (Artetxe and Schwenk 2019,
+*Margin-based
   parallel corpus mining*; as LASER's xsim measures on FLORES), and by plain cosine.
-* ``mexa``: share of pairs with S_ii above all else in row and column i (Kargaran et al. 2024, *MEXA: Multilingual Evaluation of
+* ``mexa``: share of pairs with S_ii above all else in row and column i (Kargaran et al. 2024, *MEXA: Multilingual
+Evaluation of
   English-Centric LLMs via Cross-Lingual Alignment*).
-* ``cka``: linear centred kernel alignment (Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*). With
-  fewer sentences than dimensions it is near 1 whatever the encoder, so ``cka_unbiased`` puts the unbiased estimator of HSIC in its
-  place (Song et al. 2012; Nguyen et al. 2021, *Do Wide and Deep Networks Learn the Same Things?*): 0 for what is unrelated.
+* ``cka``: linear centred kernel alignment (Kornblith et al. 2019, *Similarity of Neural Network Representations
+Revisited*). With
+  fewer sentences than dimensions it is near 1 whatever the encoder, so ``cka_unbiased`` puts the unbiased estimator of
+  HSIC in its place (Song et al. 2012; Nguyen et al. 2021, *Do Wide and Deep Networks Learn the Same Things?*): 0 for
+  what is unrelated.
 * ``auc``: a true pair has the greater cosine than a wrong one, of hard negatives or of random ones; ties count half.
 
 Intervals are 95 % percentile bootstraps over sentences with a fixed seed.
@@ -135,7 +141,8 @@ class Cosines:
         self._reach = reach(self.n - 1, among)
 
     def _passed(self, at: Floats, *, strictly: bool = False) -> Floats:
-        """For each sentence pair and each value, the probability that its hard negative reaches it; shape (n, len(at))."""
+        """For each sentence pair and each value, the probability that its hard negative reaches it; shape (n,
+        len(at))."""
         side = "right" if strictly else "left"
         reached = np.stack([self.n - 1 - np.searchsorted(row, at, side=side) for row in self._wrong])  # type: ignore[call-overload]
         passed = self._reach[reached]
@@ -148,7 +155,8 @@ class Cosines:
         return wins
 
     def found(self) -> Floats:
-        """For each left (row 0) and right (row 1) sentence, the probability that its partner is nearer than ``among`` others."""
+        """For each left (row 0) and right (row 1) sentence, the probability that its partner is nearer than ``among``
+        others."""
         twice = np.concatenate([self.true, self.true])[:, None]
         found: Floats = (1 - self._reach[(self._wrong >= twice).sum(axis=1)]).reshape(2, self.n)
         return found
@@ -179,7 +187,7 @@ class Cosines:
         below = np.searchsorted(every, self.true, side="left") + np.searchsorted(every, self.true, side="right")
         return float(below.mean() / 2 / len(every))
 
-    # --------------------------------------------------------------------------------------------------------- threshold
+    # -------------------------------------------------------------------------------------------------------- threshold
     def precision(self, recall: Floats | float, passed: Floats | float, bad: float) -> Floats:
         """Share of good pairs among those kept, where ``bad`` of all are as bad as a hard negative.
 
@@ -195,7 +203,8 @@ class Cosines:
         return bool(self.precision(1.0, 0.0, bad) >= precision)
 
     def threshold(self, precision: float, bad: float) -> Threshold | None:
-        """The lowest threshold with that precision; between the values at which recall changes it is found by bisection."""
+        """The lowest threshold with that precision; between the values at which recall changes it is found by
+        bisection."""
         values = np.unique(self.true)
         recalls = (self.true[:, None] >= values).mean(axis=0)
         enough = np.flatnonzero(self.precision(recalls, self._passed(values).mean(axis=0), bad) >= precision)
@@ -229,7 +238,8 @@ class Cosines:
 
 
 def reach(wrong: int, among: int) -> Floats:
-    """For m = 0 … ``wrong``: the probability that one of ``among`` chosen from ``wrong`` is one of m; shape (wrong + 1,)."""
+    """For m = 0 … ``wrong``: the probability that one of ``among`` chosen from ``wrong`` is one of m; shape (wrong +
+    1,)."""
     missed = np.zeros(wrong + 1)
     missed[0] = 1.0
     for m in range(min(wrong, wrong - among)):

@@ -1,8 +1,8 @@
 """An item is a candidate for a row when enough of its rare shingles stand in the row; everything common is passed over.
 
-The shingles of all items are one sorted table with a bit map before it, so that a row's shingles, of which hardly any is an
-item's, cost a look into the bit map each. What most items share (*how many*, *which of the following*) is left out, and
-long texts are known by a fixed sample of their shingles.
+The shingles of all items are one sorted table with a bit map before it, so that a row's shingles, of which hardly any
+is an item's, cost a look into the bit map each. What most items share (*how many*, *which of the following*) is left
+out, and long texts are known by a fixed sample of their shingles.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class Candidates:
 
     def joined(self, others: Sequence[Candidates]) -> Candidates:
         """All of these together, each pair once."""
-        rows, items, shares = (np.concatenate([getattr(one, name) for one in (self, *others)]) for name in ("rows", "items", "shares"))  # fmt: skip
+        rows, items, shares = (
+            np.concatenate([getattr(one, name) for one in (self, *others)]) for name in ("rows", "items", "shares")
+        )
         _, first = np.unique((rows << 32) | items, return_index=True)
         return Candidates(rows[first], items[first], shares[first])
 
@@ -111,7 +113,8 @@ class Index:
     """What is needed to find items in rows.
 
     Args:
-        items: ``benchmark, item, language, part, text, support, shared`` as of :func:`filters.contamination.items.make_table`.
+        items: ``benchmark, item, language, part, text, support, shared`` as of
+            :func:`filters.contamination.items.make_table`.
         short: how many words an item must have, or only equality counts.
     """
 
@@ -161,7 +164,9 @@ class Index:
         # Even an item of common phrases keeps its rarest shingles.
         by_df = np.lexsort((hashes, df, owner))
         rank = np.empty(len(owner), np.int64)
-        rank[by_df] = np.arange(len(owner)) - np.searchsorted(owner, np.arange(self.count))[owner[by_df]] if len(owner) else 0  # fmt: skip
+        rank[by_df] = (
+            np.arange(len(owner)) - np.searchsorted(owner, np.arange(self.count))[owner[by_df]] if len(owner) else 0
+        )
         kept = (df <= limit) | ((rank < _FEW) & (df <= 16 * limit))
         owner, inverse, df = owner[kept], inverse[kept], df[kept]
         weight = np.log1p(len(sizes) + self.count) - np.log(df)
@@ -174,7 +179,7 @@ class Index:
         self._bits = np.zeros(1 << _BITS, bool)
         self._bits[self._table >> np.uint64(64 - _BITS)] = True
 
-    # -------------------------------------------------------------------------------------------------------- candidates
+    # ------------------------------------------------------------------------------------------------------- candidates
     def candidates(self, normal: pl.Series, least: float = LEAST) -> Candidates:
         """The items that may stand in some texts.
 
@@ -194,8 +199,8 @@ class Index:
         items, rows, at = self._postings[which], np.repeat(rows, many), np.repeat(at, many)
         weights = self._weights[which] / self._total[items]
         pairs = (rows << 32) | items
-        # Most pairs have one or two shingles in common by chance: away with them before anything is sorted. Pairs that fall
-        # into one cell are added up, so that no good one is lost.
+        # Most pairs have one or two shingles in common by chance: away with them before anything is sorted. Pairs that
+        # fall into one cell are added up, so that no good one is lost.
         cell = ((pairs * _SPREAD) >> 40) & (_CELLS - 1)
         enough = np.bincount(cell, weights, minlength=_CELLS)[cell] >= np.where(self.short[items], 0.9, least)
         pairs, at, weights, shingle = pairs[enough], at[enough], weights[enough], which[enough]
@@ -214,7 +219,12 @@ class Index:
         lines = frame.explode("line").drop_nulls("line").with_columns(pl.col("line").str.split("\n")).explode("line")
         lines = lines.filter(pl.col("line").str.len_chars().is_between(1, _LINE))
         bare = SAME.normalize(lines["line"], lines["language"]).str.replace_all(r"\s+", "")
-        hits = lines.select("row").with_columns(bare=bare).filter(pl.col("bare").is_in(list(self.tiny))).unique(maintain_order=True)  # fmt: skip
+        hits = (
+            lines.select("row")
+            .with_columns(bare=bare)
+            .filter(pl.col("bare").is_in(list(self.tiny)))
+            .unique(maintain_order=True)
+        )
         pairs = [(row, item) for row, one in hits.rows() for item in self.tiny[one]]
         rows, items = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
         return Candidates(rows, items, np.ones(len(pairs)))
@@ -247,11 +257,14 @@ class Index:
         return Candidates(rows[good], items[good], np.minimum(1.0, whole[good])), first[good]
 
     def _like(self, near: Candidates, place: Places, normal: pl.Series, counts: Places) -> Candidates:
-        """The pairs whose signs are alike there, most of the item being in the row apart: a look that costs microseconds."""
+        """The pairs whose signs are alike there, most of the item being in the row apart: a look that costs
+        microseconds."""
         known: dict[int, str] = {}
         mine, theirs = [], []
         doubtful = (near.shares < _SURE) & (self._signs[near.items] <= _LONG)
-        for row, item, at in zip(near.rows[doubtful].tolist(), near.items[doubtful].tolist(), place[doubtful].tolist(), strict=True):  # fmt: skip
+        for row, item, at in zip(
+            near.rows[doubtful].tolist(), near.items[doubtful].tolist(), place[doubtful].tolist(), strict=True
+        ):
             if row not in known:
                 known[row] = "".join(normal[row].split())
             bare, size = known[row], len(self._bare[item])
@@ -261,10 +274,17 @@ class Index:
             theirs.append(bare[max(0, middle - size - 8) : middle + 2 * size + 8])
         alike = ~doubtful
         if mine:
-            # A subsequence takes one pass, the best window many: only what has enough of the item in order is looked at so.
+            # A subsequence takes one pass, the best window many: only what has enough of the item in order is looked at
+            # so.
             common = process.cpdist(mine, theirs, scorer=LCSseq.similarity) / np.array([len(one) for one in mine])
             likely = np.flatnonzero(common >= _IN_ORDER)
-            ratio = process.cpdist([mine[one] for one in likely], [theirs[one] for one in likely], scorer=fuzz.partial_ratio) if len(likely) else np.zeros(0)  # fmt: skip
+            ratio = (
+                process.cpdist(
+                    [mine[one] for one in likely], [theirs[one] for one in likely], scorer=fuzz.partial_ratio
+                )
+                if len(likely)
+                else np.zeros(0)
+            )
             alike[np.flatnonzero(doubtful)[likely[ratio >= _ALIKE]]] = True
         return Candidates(near.rows[alike], near.items[alike], near.shares[alike])
 
@@ -277,7 +297,16 @@ class Index:
             often, size = self._often.get(language, ({}, 1))
             rarity = partial(_rarity, often, size)
             weights = np.array([rarity(word) for word in signs.words])
-            found = Needle(number, signs, weights, bool(self.short[number]), rarity, self._context(number), self.items["text"][number], language)  # fmt: skip
+            found = Needle(
+                number,
+                signs,
+                weights,
+                bool(self.short[number]),
+                rarity,
+                self._context(number),
+                self.items["text"][number],
+                language,
+            )
             if len(self._needles) > 20_000:
                 self._needles.clear()
             self._needles[number] = found

@@ -1,4 +1,5 @@
-"""All items that rows are compared with are one table, made once: what is looked for, in which language, of which benchmark.
+"""All items that rows are compared with are one table, made once: what is looked for, in which language, of which
+benchmark.
 
 A question is an item; a context is kept once, however many questions are about it. A question that several items ask
 (*What is the passage about?*) counts only together with what tells them apart.
@@ -35,8 +36,9 @@ SCHEMA = pa.schema(
         ("vector", pa.list_(pa.float16())),
     ]
 )
-"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be had; ``digest`` is the same in all
-rows and stands for the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null where nothing is compared by meaning."""
+"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be had; ``digest`` is the same
+in all rows and stands for the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null
+where nothing is compared by meaning."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Item:
     answer: str = ""
 
 
-# ---------------------------------------------------------------------------------------------------------------- benchmarks
+# ----------------------------------------------------------------------------------------------------------- benchmarks
 def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[Item]:
     """The items of a benchmark, from local files where there are some, else from the Hub.
 
@@ -76,16 +78,29 @@ def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Seq
             if question.strip():
                 key = _join(record, (entry.id,)) if entry.id else ""
                 prefix = f"{unit.rpartition('/')[2]}#" if len(entry.splits) > 1 and place is None else ""
-                yield Item(name, key or f"{prefix}{number}", tag, question, _join(record, entry.context),
-                           _join(record, entry.options), _join(record, entry.answer))  # fmt: skip
+                yield Item(
+                    name,
+                    key or f"{prefix}{number}",
+                    tag,
+                    question,
+                    _join(record, entry.context),
+                    _join(record, entry.options),
+                    _join(record, entry.answer),
+                )
         if number < 0:
             raise from_files.Unreachable(f"{unit} is empty")
 
 
-def _tables(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:  # fmt: skip
+def _tables(
+    name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None
+) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:
     """(language or None, name, records) of each table."""
     if place is not None:
-        places = place.items() if isinstance(place, Mapping) else [(None, one) for one in ([place] if isinstance(place, str) else place)]  # fmt: skip
+        places = (
+            place.items()
+            if isinstance(place, Mapping)
+            else [(None, one) for one in ([place] if isinstance(place, str) else place)]
+        )
         for given, one in places:
             for path in from_files.find_files(one):
                 if path.is_dir():
@@ -102,7 +117,9 @@ def _tables(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[s
     yield from _hub(entry.hub, entry, wanted, None)
 
 
-def _hub(where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str | None) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:  # fmt: skip
+def _hub(
+    where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str | None
+) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:
     asked: dict[str | None, str | None] = {}
     for tag in [given] if given else entry.languages or ("und",):
         if wanted is None or tag in wanted or entry.language_field:
@@ -112,7 +129,13 @@ def _hub(where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str 
         for split in entry.splits:
             data = entry.data_files and entry.data_files.replace("{config}", config or "").replace("{split}", split)
             unit = "/".join(part for part in (Path(where).name if local else where, config, split) if part)
-            yield language, unit, from_files.read_hub(where, config=config, split=split, revision=None if local else entry.revision, data_files=data)  # fmt: skip
+            yield (
+                language,
+                unit,
+                from_files.read_hub(
+                    where, config=config, split=split, revision=None if local else entry.revision, data_files=data
+                ),
+            )
 
 
 def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequence[str] | None) -> list[str]:
@@ -154,7 +177,8 @@ def _check(name: str, entry: Benchmark, record: from_files.Record, unit: str) ->
     missing = [field for field in entry.question if _value(record, field) is None]
     if missing:
         raise StepError(
-            f"contamination: {name}: {unit} has no field '{missing[0]}'{nearest(missing[0], record)} (it has {', '.join(map(str, record))}); "
+            f"contamination: {name}: {unit} has no field '{missing[0]}'{nearest(missing[0], record)} (it has "
+            f"{', '.join(map(str, record))}); "
             "give the benchmark as files with these fields, or as a source of the catalog"
         )
 
@@ -171,8 +195,8 @@ def _language_of_record(entry: Benchmark, record: from_files.Record) -> str | No
 
 
 def _value(record: Any, field: str) -> Any:
-    """The value at ``a.b``; a key that holds the dots itself counts first. Of ``a|b`` the first that there is: files that a benchmark's
-    makers publish and its copy on the Hub may have other names for the same."""
+    """The value at ``a.b``; a key that holds the dots itself counts first. Of ``a|b`` the first that there is: files
+    that a benchmark's makers publish and its copy on the Hub may have other names for the same."""
     if "|" in field:
         return next((value for one in field.split("|") if (value := _value(record, one)) is not None), None)
     if isinstance(record, Mapping) and field in record:
@@ -202,11 +226,19 @@ def _told(value: Any) -> list[str]:
 def state_of(place: Place) -> str:
     """What stands for local files in a key: the digest of their names and contents; ``absent`` where there are none."""
     whole = blake2b(digest_size=16)
-    pairs = place.items() if isinstance(place, Mapping) else [("", one) for one in ([place] if isinstance(place, str) else place)]  # fmt: skip
+    pairs = (
+        place.items()
+        if isinstance(place, Mapping)
+        else [("", one) for one in ([place] if isinstance(place, str) else place)]
+    )
     try:
         for key, one in pairs:
             for path in from_files.find_files(one):
-                inside = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))  # fmt: skip
+                inside = (
+                    [path]
+                    if path.is_file()
+                    else sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+                )
                 for file in inside:
                     whole.update(f"{key}\0{file.name}\0{digest_files([file])}\0".encode())
     except StepError:
@@ -214,7 +246,7 @@ def state_of(place: Place) -> str:
     return whole.hexdigest()
 
 
-# ------------------------------------------------------------------------------------------------------------------- catalog
+# -------------------------------------------------------------------------------------------------------------- catalog
 def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | None) -> Iterator[Item]:
     """The rows of a source or dataset as items: what is asked, or the whole text; of a pair, each side."""
     for rows in batches:
@@ -235,7 +267,7 @@ def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | No
                     yield Item(name, group or own, tag, one)
 
 
-# --------------------------------------------------------------------------------------------------------------------- table
+# ---------------------------------------------------------------------------------------------------------------- table
 def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
     """The table of some items, in :data:`SCHEMA`, without vectors.
 
@@ -255,14 +287,45 @@ def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
         key = (one.benchmark, one.language, one.context)
         if one.context.strip() and key not in contexts:
             contexts[key] = len(rows)
-            rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "context", "text": one.context,
-                         "support": "", "shared": False, "about": None})  # fmt: skip
+            rows.append(
+                {
+                    "benchmark": one.benchmark,
+                    "item": one.name,
+                    "language": one.language,
+                    "part": "context",
+                    "text": one.context,
+                    "support": "",
+                    "shared": False,
+                    "about": None,
+                }
+            )
         support = one.options or one.context
         shared = bool(support) and len(kinds[one.benchmark, one.language, form]) > 1
-        rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "question", "text": one.question,
-                     "support": support if shared else "", "shared": shared, "about": contexts.get(key)})  # fmt: skip
-    rows += [{"benchmark": name, "item": "", "language": "und", "part": "missing", "text": "", "support": "", "shared": False, "about": None}
-             for name in missing]  # fmt: skip
+        rows.append(
+            {
+                "benchmark": one.benchmark,
+                "item": one.name,
+                "language": one.language,
+                "part": "question",
+                "text": one.question,
+                "support": support if shared else "",
+                "shared": shared,
+                "about": contexts.get(key),
+            }
+        )
+    rows += [
+        {
+            "benchmark": name,
+            "item": "",
+            "language": "und",
+            "part": "missing",
+            "text": "",
+            "support": "",
+            "shared": False,
+            "about": None,
+        }
+        for name in missing
+    ]
     whole = blake2b(digest_size=16)
     for row in rows:
         for name in _TEXTS[:-1]:
@@ -281,7 +344,8 @@ def add_vectors(table: pa.Table, encoder: Encoder, max_chars: int, preferred: Se
     """The table with a vector for each question in one language.
 
     Args:
-        preferred: the languages to encode an item in, the first of them that it has and the encoder supports; after them
+        preferred: the languages to encode an item in, the first of them that it has and the encoder supports; after
+            them
             any that is supported.
     """
     parts, tags = table["part"].to_pylist(), table["language"].to_pylist()

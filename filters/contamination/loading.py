@@ -1,7 +1,8 @@
-"""The items of a benchmark come from local files or from the Hub, as records of plain values; what they mean is the registry's affair.
+"""The items of a benchmark come from local files or from the Hub, as records of plain values; what they mean is the
+registry's affair.
 
-JSON lines, JSON arrays, SQuAD's nested JSON, parquet, CSV and TSV (with a header or without), each compressed or not, and
-folders in the layouts that the ``datasets`` library knows. No code of a repository is run.
+JSON lines, JSON arrays, SQuAD's nested JSON, parquet, CSV and TSV (with a header or without), each compressed or not,
+and folders in the layouts that the ``datasets`` library knows. No code of a repository is run.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def read_file(path: Path, columns: Sequence[str] = ()) -> Iterator[Record]:
     """The records of a file.
 
     Args:
-        columns: names for a table without a header; a table whose first row has one of them among its names has a header.
+        columns: names for a table without a header; a table whose first row has one of them among its names has a
+            header.
 
     Raises:
         Unreachable: it cannot be read.
@@ -163,7 +165,9 @@ def read_hub(
             saved = datasets.load_from_disk(str(folder))
             loaded = saved[split] if isinstance(saved, datasets.DatasetDict) else saved
         elif data_files is not None:
-            loaded = datasets.load_dataset(where, data_files={split: data_files}, split=split, revision=revision, streaming=True)  # fmt: skip
+            loaded = datasets.load_dataset(
+                where, data_files={split: data_files}, split=split, revision=revision, streaming=True
+            )
         else:
             loaded = datasets.load_dataset(where, config, split=split, revision=revision, streaming=True)
         for batch in loaded.with_format("arrow").iter(batch_size=_BATCH):
@@ -175,7 +179,7 @@ def read_hub(
         raise Unreachable(f"{label}: {(lines[0] if lines else type(error).__name__)[:200]}") from error
 
 
-# ---------------------------------------------------------------------------------------------------------------- languages
+# ------------------------------------------------------------------------------------------------------------ languages
 _FLORES = regex.compile(r"(?<![A-Za-z])[a-z]{3}_[A-Z][a-z]{3}(?![A-Za-z])")
 
 
@@ -186,7 +190,11 @@ def language_of(name: str, known: Sequence[str]) -> str | None:
         known: the languages it may be; empty for any.
     """
     stem = regex.sub(r"\.(json|jsonl|ndjson|parquet|csv|tsv|gz|zst|bz2|xz)\b", "", name)
-    words = [*_FLORES.findall(stem), *regex.findall(r"(?<![A-Za-z])[a-z]{2,3}-[A-Z][a-z]{3}(?![A-Za-z])", stem), *reversed(regex.split(r"[^\p{L}]+", stem))]  # fmt: skip
+    words = [
+        *_FLORES.findall(stem),
+        *regex.findall(r"(?<![A-Za-z])[a-z]{2,3}-[A-Z][a-z]{3}(?![A-Za-z])", stem),
+        *reversed(regex.split(r"[^\p{L}]+", stem)),
+    ]
     for word in words:
         tag = _tag(word)
         if tag is not None and (not known or tag in known):

@@ -1,8 +1,9 @@
-"""An item stands in a row when its units do, in order and near each other, with every number of it and no other between them.
+"""An item stands in a row when its units do, in order and near each other, with every number of it and no other between
+them.
 
-The item is laid beside the place in the row where most of its short pieces are; what is not found there is looked for once
-more elsewhere (an item told in two turns). What is compared is signs without blanks and punctuation, what is counted is
-units, rare ones more.
+The item is laid beside the place in the row where most of its short pieces are; what is not found there is looked for
+once more elsewhere (an item told in two turns). What is compared is signs without blanks and punctuation, what is
+counted is units, rare ones more.
 """
 
 from __future__ import annotations
@@ -63,11 +64,14 @@ class _Piece:
     window: tuple[int, int]
 
 
-def match(needle: Needle, signs: Signs, text: str, language: str, share: float = 1.0, *, distinct: bool = True) -> Match | None:  # fmt: skip
+def match(
+    needle: Needle, signs: Signs, text: str, language: str, share: float = 1.0, *, distinct: bool = True
+) -> Match | None:
     """The place of an item in a text; None where it is not there, or with other numbers.
 
     Args:
-        share: the share of the item's shingles known to be in the text; a second place is looked for only from a half on.
+        share: the share of the item's shingles known to be in the text; a second place is looked for only from a half
+            on.
         distinct: whether an item with other numbers is another item.
     """
     item = needle.signs
@@ -107,7 +111,12 @@ def match(needle: Needle, signs: Signs, text: str, language: str, share: float =
         return None
     spans = _spans(signs, links, blocks, dense)
     split = len(spans) > 1 and _apart(links, blocks)
-    if not split and containment < 1 and len(item.bounds) <= _BRIEF and _asks_other(needle, signs, text, language, links, blocks):  # fmt: skip
+    if (
+        not split
+        and containment < 1
+        and len(item.bounds) <= _BRIEF
+        and _asks_other(needle, signs, text, language, links, blocks)
+    ):
         return None
     if not split and len(item.bounds) <= _BRIEF and _turned(item, needle, text, spans, language):
         return None
@@ -118,7 +127,7 @@ def _whole(item: Signs, signs: Signs) -> Hit:
     return "verbatim" if 2 * len(item) >= len(signs) else "embedded"
 
 
-# ---------------------------------------------------------------------------------------------------------------- equality
+# ------------------------------------------------------------------------------------------------------------- equality
 def _equal(item: Signs, signs: Signs, text: str) -> Match | None:
     """A short item counts where it stands alone: a whole text, line or sentence."""
     at = signs.letters.find(item.letters)
@@ -149,7 +158,7 @@ def _same_units(item: Signs, signs: Signs, at: int) -> bool:
     return bool((mine == theirs)[beside].all())
 
 
-# --------------------------------------------------------------------------------------------------------------- alignment
+# ------------------------------------------------------------------------------------------------------------ alignment
 def _lay(a: str, b: str, dense: bool, taken: Flags | None = None) -> _Piece | None:
     """The item, or a part of it, beside that window of the text where most of its short pieces are."""
     size = min(_PIECE[dense], len(a))
@@ -221,10 +230,11 @@ def _credit(needle: Needle, links: Places) -> npt.NDArray[np.float64]:
     return np.where(share >= 0.5, share, 0.0)
 
 
-# ------------------------------------------------------------------------------------------------------- what tells apart
+# ----------------------------------------------------------------------------------------------------- what tells apart
 def _foreign(needle: Needle, signs: Signs, text: str, links: Places, blocks: list[tuple[int, int]]) -> float:
-    """How much, in weights of units, stands at the item's place in the text that the item has nowhere: another question about the
-    same thing. What stands before or after it in the sentence counts as far as the item misses something there."""
+    """How much, in weights of units, stands at the item's place in the text that the item has nowhere: another question
+    about the same thing. What stands before or after it in the sentence counts as far as the item misses something
+    there."""
     item, known = needle.signs, set(needle.signs.words)
     strong = [block for block in blocks if block[1] - block[0] >= 3] or blocks
     linked = np.zeros(len(signs), bool)
@@ -265,8 +275,11 @@ def _foreign(needle: Needle, signs: Signs, text: str, links: Places, blocks: lis
     missing = np.where(_credit(needle, links) > 0, 0.0, needle.weights)
     before, after = item.units[strong[0][0]] - item.units[0], item.units[strong[-1][1] - 1] - item.units[0] + 1
     first, last = int(links[strong[0][0]]), int(links[strong[-1][1] - 1])
-    return total + min(float(missing[:before].sum()), weigh(_sentence(signs, text, first, -1), first - 1)) + min(
-        float(missing[after:].sum()), weigh(last + 1, _sentence(signs, text, last, 1)))  # fmt: skip
+    return (
+        total
+        + min(float(missing[:before].sum()), weigh(_sentence(signs, text, first, -1), first - 1))
+        + min(float(missing[after:].sum()), weigh(last + 1, _sentence(signs, text, last, 1)))
+    )
 
 
 def _sentence(signs: Signs, text: str, at: int, step: int) -> int:
@@ -318,10 +331,16 @@ def _other_numbers(item: Signs, signs: Signs, links: Places, blocks: list[tuple[
     return False
 
 
-def _same_figures(item: Signs, signs: Signs, links: Places, blocks: list[tuple[int, int]], first: int, last: int) -> bool:  # fmt: skip
-    """Whether the numbers and operators are the same in the same order, however words around them were moved: the ends of the
-    place may be some units further out than what was found of it."""
-    mine = [item.letters[start:end] for start, end in pairwise(item.bounds.tolist()) if item.figures[start] and first <= start and end <= last]  # fmt: skip
+def _same_figures(
+    item: Signs, signs: Signs, links: Places, blocks: list[tuple[int, int]], first: int, last: int
+) -> bool:
+    """Whether the numbers and operators are the same in the same order, however words around them were moved: the ends
+    of the place may be some units further out than what was found of it."""
+    mine = [
+        item.letters[start:end]
+        for start, end in pairwise(item.bounds.tolist())
+        if item.figures[start] and first <= start and end <= last
+    ]
     if not mine:
         return False
     low, high = (int(signs.units[links[place]]) for place in (blocks[0][0], blocks[-1][1] - 1))
@@ -329,7 +348,11 @@ def _same_figures(item: Signs, signs: Signs, links: Places, blocks: list[tuple[i
         return False
     bounds = signs.bounds.tolist()
     outer = max(0, low - _BESIDE), min(len(bounds) - 2, high + _BESIDE)
-    theirs = [(unit, signs.letters[bounds[unit] : bounds[unit + 1]]) for unit in range(outer[0], outer[1] + 1) if signs.figures[bounds[unit]]]  # fmt: skip
+    theirs = [
+        (unit, signs.letters[bounds[unit] : bounds[unit + 1]])
+        for unit in range(outer[0], outer[1] + 1)
+        if signs.figures[bounds[unit]]
+    ]
     inside = [number for number, (unit, _) in enumerate(theirs) if low <= unit <= high]
     for start in range(inside[0] + 1 if inside else len(theirs)):
         end = start + len(mine)
@@ -338,7 +361,9 @@ def _same_figures(item: Signs, signs: Signs, links: Places, blocks: list[tuple[i
     return False
 
 
-def _asks_other(needle: Needle, signs: Signs, text: str, language: str, links: Places, blocks: list[tuple[int, int]]) -> bool:  # fmt: skip
+def _asks_other(
+    needle: Needle, signs: Signs, text: str, language: str, links: Places, blocks: list[tuple[int, int]]
+) -> bool:
     """Whether the sentence at the place asks for another thing than the item (*when* for *who*)."""
     if not needle.asked or base(language) != base(needle.language):
         return False
@@ -361,7 +386,7 @@ def _turned(item: Signs, needle: Needle, text: str, spans: tuple[tuple[int, int]
     return bool(set(theirs) - set(mine))
 
 
-# ------------------------------------------------------------------------------------------------------------------ places
+# --------------------------------------------------------------------------------------------------------------- places
 def _span(signs: Signs, first: int, last: int) -> tuple[int, int]:
     return int(signs.starts[first]), int(signs.ends[last])
 

@@ -1,8 +1,10 @@
-"""A text is compared sign by sign without blanks and punctuation, and every sign knows which characters of the text it came from.
+"""A text is compared sign by sign without blanks and punctuation, and every sign knows which characters of the text it
+came from.
 
-Signs are folded grapheme by grapheme with the rules of :mod:`filters.duplicates.normalize`, so that a hit in full-width, upper-case or
-vocalised writing is found, and is told as a place in the text as it stands. Words, single characters of scripts without
-blanks, numbers and operators are *units*: what is matched or not, and what may not be exchanged.
+Signs are folded grapheme by grapheme with the rules of :mod:`filters.duplicates.normalize`, so that a hit in
+full-width, upper-case or vocalised writing is found, and is told as a place in the text as it stands. Words, single
+characters of scripts without blanks, numbers and operators are *units*: what is matched or not, and what may not be
+exchanged.
 """
 
 from __future__ import annotations
@@ -167,12 +169,18 @@ def make_signs(one: str, language: str) -> Signs:
             units.append(unit)
             figures.append(sort in (_DIGIT, _SIGN) or sign in _NUMERALS)
             before, cut = sort, False
-    return Signs("".join(letters), np.array(starts, np.int64), np.array(ends, np.int64), np.array(units, np.int64), np.array(figures, bool))  # fmt: skip
+    return Signs(
+        "".join(letters),
+        np.array(starts, np.int64),
+        np.array(ends, np.int64),
+        np.array(units, np.int64),
+        np.array(figures, bool),
+    )
 
 
 def word_count(texts: pl.Series) -> npt.NDArray[np.float64]:
-    """How many words each text has; in scripts without blanks, how many of five Latin letters it says as much as (a Chinese
-    character as much as three). A number is a word."""
+    """How many words each text has; in scripts without blanks, how many of five Latin letters it says as much as (a
+    Chinese character as much as three). A number is a word."""
     letters = units_of_text.letter_weights(texts)["letters"].to_numpy() / 5
     figures = texts.str.count_matches(r"\p{Nd}+").to_numpy()
     units = units_of_text.units(texts)

@@ -1,7 +1,8 @@
 """What a question asks for, a person, a time, a place, a reason or an amount, is told by a few words of each language.
 
-Two questions about one thing share nearly all of their words and most of their meaning; *when* in place of *who* makes them
-two. The words are data (``data/asked.yaml``); of a language without any, or a question that has none of them, nothing is said.
+Two questions about one thing share nearly all of their words and most of their meaning; *when* in place of *who* makes
+them two. The words are data (``data/asked.yaml``); of a language without any, or a question that has none of them,
+nothing is said.
 """
 
 from __future__ import annotations

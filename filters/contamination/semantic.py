@@ -1,8 +1,9 @@
-"""A translation or paraphrase of an item is near it in meaning, nearer than other items are, and as long, with the same numbers.
+"""A translation or paraphrase of an item is near it in meaning, nearer than other items are, and as long, with the same
+numbers.
 
-The cosine alone brings together whatever is asked in one manner about one subject. A small logistic model weighs it with
-the ratio margin (Artetxe and Schwenk 2019), the lengths, the numbers and the rare words that both have; numbers that one
-has in place of the other's rule a hit out.
+The cosine alone brings together whatever is asked in one manner about one subject. A small logistic model weighs it
+with the ratio margin (Artetxe and Schwenk 2019), the lengths, the numbers and the rare words that both have; numbers
+that one has in place of the other's rule a hit out.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class Meant:
 
 
 def passages(row: int, field: str, language: str, one: str, most: int) -> list[Passage]:
-    """The parts of a text that may be an item: the whole, its lines, and in them the questions; no more than ``most``."""
+    """The parts of a text that may be an item: the whole, its lines, and in them the questions; no more than
+    ``most``."""
     found: dict[tuple[int, int], None] = {}
     ends = _trimmed(one, 0, len(one))
     if ends is None:
@@ -176,8 +178,16 @@ class Meanings:
         pairs = [(one.text, self.texts[item]) for one, item, _ in told]
         return np.hstack([np.stack([features for _, _, features in told]), compare(pairs, self.rarity, encoder.encode)])
 
-    def _features(self, row: Vectors, best: npt.NDArray[np.int64], item: int, length: float, digits: Counter[str],
-                  words: frozenset[str], language: str) -> Floats:  # fmt: skip
+    def _features(
+        self,
+        row: Vectors,
+        best: npt.NDArray[np.int64],
+        item: int,
+        length: float,
+        digits: Counter[str],
+        words: frozenset[str],
+        language: str,
+    ) -> Floats:
         others = best[best != item]
         # The same question in another benchmark is no neighbour to be told apart from.
         others = others[self.vectors[others] @ self.vectors[item] < _SAME][: _NEAREST - 5]
@@ -187,10 +197,18 @@ class Meanings:
         # In one language all words are alike; across two, only names and loans.
         shared = frozenset[str]() if base(self.languages[item]) == base(language) else self.words[item] & words
         rare = sum(min(7.0, float(np.log((len(self) + 1) / self._often[word]))) for word in shared)
-        return np.array([
-            row[item], min(2.5, float(row[item]) / max(0.05, around)), abs(float(np.log(length / self.lengths[item]))),
-            min(3, len(mine & digits)), min(3, len(long[0] - set(digits))), min(3, len(long[1] - set(mine))), min(15.0, rare) / 5,
-        ], np.float64)  # fmt: skip
+        return np.array(
+            [
+                row[item],
+                min(2.5, float(row[item]) / max(0.05, around)),
+                abs(float(np.log(length / self.lengths[item]))),
+                min(3, len(mine & digits)),
+                min(3, len(long[0] - set(digits))),
+                min(3, len(long[1] - set(mine))),
+                min(15.0, rare) / 5,
+            ],
+            np.float64,
+        )
 
     def best(self, found: Sequence[Passage], encoder: Encoder, *, distinct: bool) -> dict[int, Meant]:
         """The likeliest item of each row that comes near one.
@@ -198,7 +216,11 @@ class Meanings:
         Args:
             distinct: rule out items with other numbers.
         """
-        told = [one for one in self.candidates(found, encoder) if not other_asked(self.asked[one[1]], asked(one[0].text, one[0].language))]  # fmt: skip
+        told = [
+            one
+            for one in self.candidates(found, encoder)
+            if not other_asked(self.asked[one[1]], asked(one[0].text, one[0].language))
+        ]
         if distinct:
             # A part of a text is no item that a larger part is nearer to and differs from in numbers.
             out: dict[tuple[int, int], float] = {}
@@ -211,7 +233,11 @@ class Meanings:
             return {}
         chances = np.round(likelihood(np.stack([features for _, _, features, _ in told])), 4)
         # Of a text in the item's language its words are compared by signs.
-        near = [at for at, (one, item, _, _) in enumerate(told) if chances[at] >= DOUBTFUL and base(one.language) != base(self.languages[item])]  # fmt: skip
+        near = [
+            at
+            for at, (one, item, _, _) in enumerate(told)
+            if chances[at] >= DOUBTFUL and base(one.language) != base(self.languages[item])
+        ]
         if near:
             closer = self.word_by_word([told[at][:3] for at in near], encoder)
             chances[near] = np.round(likelihood(closer, "words"), 4)
@@ -251,8 +277,9 @@ def _numbers(texts: Sequence[str]) -> list[Counter[str]]:
 
 
 def _differ(mine: Counter[str], theirs: Counter[str], spelled: Counter[str] | None) -> bool:
-    """Whether one has numbers in place of the other's, or only the item has some. A translation may write with letters what the item writes with digits,
-    and the other way round; where it is known what the item spells out, no other number may come in either."""
+    """Whether one has numbers in place of the other's, or only the item has some. A translation may write with letters
+    what the item writes with digits, and the other way round; where it is known what the item spells out, no other
+    number may come in either."""
     other = theirs - mine
     if bool(mine - theirs) and (bool(other) or (not theirs and mine.total() > 1)):
         return True
@@ -261,11 +288,61 @@ def _differ(mine: Counter[str], theirs: Counter[str], spelled: Counter[str] | No
 
 # What English sums spell out; half and twice are often a 2 elsewhere.
 _SPELLED = {
-    **{word: str(number) for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"])},
-    **{word: str(10 * number) for number, word in enumerate(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 3)},
-    "half": "2", "twice": "2", "double": "2", "pair": "2", "pairs": "2", "couple": "2", "both": "2", "third": "3", "thirds": "3", "triple": "3", "thrice": "3",
-    "quarter": "4", "quarters": "4", "fourth": "4", "fifth": "5", "dozen": "12", "week": "7", "year": "12", "hour": "60", "minute": "60",
-}  # fmt: skip
+    **{
+        word: str(number)
+        for number, word in enumerate(
+            [
+                "zero",
+                "one",
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+                "thirteen",
+                "fourteen",
+                "fifteen",
+                "sixteen",
+                "seventeen",
+                "eighteen",
+                "nineteen",
+                "twenty",
+            ]
+        )
+    },
+    **{
+        word: str(10 * number)
+        for number, word in enumerate(
+            ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 3
+        )
+    },
+    "half": "2",
+    "twice": "2",
+    "double": "2",
+    "pair": "2",
+    "pairs": "2",
+    "couple": "2",
+    "both": "2",
+    "third": "3",
+    "thirds": "3",
+    "triple": "3",
+    "thrice": "3",
+    "quarter": "4",
+    "quarters": "4",
+    "fourth": "4",
+    "fifth": "5",
+    "dozen": "12",
+    "week": "7",
+    "year": "12",
+    "hour": "60",
+    "minute": "60",
+}
 
 
 def _spelled(one: str, language: str) -> Counter[str] | None:

@@ -1,8 +1,9 @@
-"""An item cut in two, each half in a row of its own, is told by both halves: one row has what comes before a cut, another what comes after.
+"""An item cut in two, each half in a row of its own, is told by both halves: one row has what comes before a cut,
+another what comes after.
 
-Half a question says little by itself. That one row has a line which is word for word its beginning, and another row a line
-which is the very rest, is no chance. Of all lines digests are kept for each shard (``sample``); where the items are made
-(``fit``) the halves of each item are looked up among them.
+Half a question says little by itself. That one row has a line which is word for word its beginning, and another row a
+line which is the very rest, is no chance. Of all lines digests are kept for each shard (``sample``); where the items
+are made (``fit``) the halves of each item are looked up among them.
 """
 
 from __future__ import annotations
@@ -43,8 +44,16 @@ def lines_of(ids: pl.Series, turns: Sequence[pl.Series], languages: Sequence[pl.
     for field, tags in zip(turns, languages, strict=True):
         frame = pl.DataFrame({"id": ids, "line": field, "language": tags}).explode("line").drop_nulls("line")
         split = pl.col("line").str.split("\n")
-        ends = pl.when(split.list.len() <= 2 * _ENDS).then(split).otherwise(pl.concat_list(split.list.head(_ENDS), split.list.tail(_ENDS)))  # fmt: skip
-        frames.append(frame.with_columns(ends.alias("line")).explode("line").filter(pl.col("line").str.len_chars().is_between(2, _LONGEST)))  # fmt: skip
+        ends = (
+            pl.when(split.list.len() <= 2 * _ENDS)
+            .then(split)
+            .otherwise(pl.concat_list(split.list.head(_ENDS), split.list.tail(_ENDS)))
+        )
+        frames.append(
+            frame.with_columns(ends.alias("line"))
+            .explode("line")
+            .filter(pl.col("line").str.len_chars().is_between(2, _LONGEST))
+        )
     every = pl.concat(frames) if frames else pl.DataFrame({"id": [], "line": [], "language": []})
     bare = _bare(every["line"], every["language"])
     told = pl.DataFrame({"id": every["id"], "line": bare}).filter(pl.col("line") != "").unique(maintain_order=True)
@@ -59,7 +68,11 @@ def cuts(normal: str) -> list[tuple[str, str]]:
     for match in regex.finditer(r"\S+", normal):
         word, start = match.group(), match.start()
         places = [one.start() for one in regex.finditer(r"\X", word)] if _UNSPACED.search(word) else [0]
-        found += [(normal[: start + at].strip(), normal[start + at :]) for at in places if _LEAST * size <= before + at <= (1 - _LEAST) * size]  # fmt: skip
+        found += [
+            (normal[: start + at].strip(), normal[start + at :])
+            for at in places
+            if _LEAST * size <= before + at <= (1 - _LEAST) * size
+        ]
         before += len(word)
     return found
 
@@ -67,11 +80,19 @@ def cuts(normal: str) -> list[tuple[str, str]]:
 def find(items: pa.Table, samples: Sequence[pa.Table]) -> list[tuple[int, str, str]]:
     """(row of the table of items, id of the row with the first half, id of the row with the second), in order."""
     lines = [one for one in samples if one.schema.equals(SCHEMA) and one.num_rows]
-    chosen = [number for number, (part, shared) in enumerate(zip(items["part"].to_pylist(), items["shared"].to_pylist(), strict=True)) if part == "question" and not shared]  # fmt: skip
+    chosen = [
+        number
+        for number, (part, shared) in enumerate(
+            zip(items["part"].to_pylist(), items["shared"].to_pylist(), strict=True)
+        )
+        if part == "question" and not shared
+    ]
     if not lines or not chosen:
         return []
     some = items.select(["text", "language"]).take(pa.array(chosen))
-    normal = SAME.normalize(pl.Series(some["text"].to_pylist(), dtype=pl.String), pl.Series(some["language"].to_pylist(), dtype=pl.String)).to_list()  # fmt: skip
+    normal = SAME.normalize(
+        pl.Series(some["text"].to_pylist(), dtype=pl.String), pl.Series(some["language"].to_pylist(), dtype=pl.String)
+    ).to_list()
     halves: dict[bytes, list[tuple[int, int, int]]] = defaultdict(list)
     for number, form in zip(chosen, normal, strict=True):
         for cut, both in enumerate(cuts(form)):
@@ -98,8 +119,8 @@ def find(items: pa.Table, samples: Sequence[pa.Table]) -> list[tuple[int, str, s
 
 
 def add_halves(items: pa.Table, found: Sequence[tuple[int, str, str]]) -> pa.Table:
-    """The table of items with a row of the part ``half`` for each row of the data that has one: ``text`` is its id, ``support``
-    the other's, ``about`` the item."""
+    """The table of items with a row of the part ``half`` for each row of the data that has one: ``text`` is its id,
+    ``support`` the other's, ``about`` the item."""
     pairs = [(item, *both) for item, one, other in found for both in ((one, other), (other, one))]
     if not pairs:
         return items
@@ -110,7 +131,8 @@ def add_halves(items: pa.Table, found: Sequence[tuple[int, str, str]]) -> pa.Tab
 
 
 def split(table: pa.Table) -> tuple[pa.Table, dict[str, list[tuple[int, str]]]]:
-    """The items by themselves; and for each row of the data that has a half of one: (item, id of the row with the other half)."""
+    """The items by themselves; and for each row of the data that has a half of one: (item, id of the row with the other
+    half)."""
     parts = np.asarray(table["part"].to_pylist(), dtype=object)
     halves = table.filter(pa.array(parts == PART))
     told: dict[str, list[tuple[int, str]]] = defaultdict(list)

@@ -1,7 +1,8 @@
 """A row is contaminated when an item of a benchmark stands in it: word for word, with changes, in parts, or translated.
 
-What is looked for is the item, that is its question: the same paragraph with another question, or the same sum with other
-numbers, is not the item. The items are one table, made once for a dataset (``fit``); rows are compared one by one.
+What is looked for is the item, that is its question: the same paragraph with another question, or the same sum with
+other numbers, is not the item. The items are one table, made once for a dataset (``fit``); rows are compared one by
+one.
 """
 
 from __future__ import annotations
@@ -67,16 +68,16 @@ class Contamination(ScoreStep):
 
     Scores: ``score``, the share (0 to 1) of the item of which most is there, rare words counting more; ``run``, its
     longest verbatim run in words of five Latin letters; ``context``, the share of a benchmark's context; and of the
-    likeliest translation or paraphrase ``similarity`` (cosine), ``margin``, and as ``translation`` or, where item and row are
-    in one language, ``paraphrase`` how likely it is one (0 to 1). 0 is nothing found, null is not assessed.
+    likeliest translation or paraphrase ``similarity`` (cosine), ``margin``, and as ``translation`` or, where item and
+    row are in one language, ``paraphrase`` how likely it is one (0 to 1). 0 is nothing found, null is not assessed.
 
     Attributes, where something was found: ``benchmark``, ``item``, ``item_language``; ``hit``, one of ``verbatim`` (the
     item is half of the row or more), ``embedded`` (word for word in a longer row), ``edited``, ``split`` (in several
-    places), ``part`` (too little of it to be ``edited``), ``translated``, ``paraphrased`` (by meaning, in its own language),
-    ``context``; ``spans``, the places as JSON (``[["prompt", 12, 58]]``: field, first and last code point, end not included);
-    ``others``, further hits as JSON (of an item cut in two over two rows, ``row``, the id of the other). ``unassessed`` says
-    what was not: ``language`` (the encoder does not support the row's, so that translations were not looked for),
-    ``benchmark:<name>`` (with ``missing: skip``).
+    places), ``part`` (too little of it to be ``edited``), ``translated``, ``paraphrased`` (by meaning, in its own
+    language), ``context``; ``spans``, the places as JSON (``[["prompt", 12, 58]]``: field, first and last code point,
+    end not included); ``others``, further hits as JSON (of an item cut in two over two rows, ``row``, the id of the
+    other). ``unassessed`` says what was not: ``language`` (the encoder does not support the row's, so that translations
+    were not looked for), ``benchmark:<name>`` (with ``missing: skip``).
     """
 
     tag: ClassVar[str] = "contamination"
@@ -86,14 +87,14 @@ class Contamination(ScoreStep):
     summary: ClassVar[str] = "Rows that hold items of benchmarks: verbatim, edited, split, embedded, translated."
 
     against: tuple[RowsName, ...] = Field(min_length=1)
-    """Names of the registry (``xquad``, ``mgsm``, …), or sources and datasets of the catalog, whose prompts, texts or sides
-    are items then. A name of the registry means the registry."""
+    """Names of the registry (``xquad``, ``mgsm``, …), or sources and datasets of the catalog, whose prompts, texts or
+    sides are items then. A name of the registry means the registry."""
     files: Runtime[dict[str, Place]] = Field(default_factory=dict)
-    """Local files to take a benchmark from in place of the Hub: a path, a pattern, several, or one for each language. They
-    count by content."""
+    """Local files to take a benchmark from in place of the Hub: a path, a pattern, several, or one for each language.
+    They count by content."""
     missing: Literal["error", "skip"] = "error"
-    """What happens when a benchmark cannot be had: stop, or go on and call it *not checked*. What was skipped is not tried
-    again before the rows or something else about this step change."""
+    """What happens when a benchmark cannot be had: stop, or go on and call it *not checked*. What was skipped is not
+    tried again before the rows or something else about this step change."""
     revisions: dict[str, str] = Field(default_factory=dict)
     """The commit of a benchmark's repository, where it should not be the registry's."""
     languages: tuple[LanguageTag, ...] | None = None
@@ -109,30 +110,32 @@ class Contamination(ScoreStep):
     """The language in which items are compared by meaning, the first that an item has; after these any that the encoder
     supports."""
     meaning_in: tuple[str, ...] | None = None
-    """The fields in which translations are looked for; unless given, what is asked: the prompt of a conversation, the main
-    fields of other kinds."""
+    """The fields in which translations are looked for; unless given, what is asked: the prompt of a conversation, the
+    main fields of other kinds."""
     passages: PositiveInt = 6
     """How many parts of a text are compared by meaning: the whole, its lines, the questions among its sentences."""
     max_chars: PositiveInt = 1000
     """A longer text is cut there before it is encoded."""
     numbers: Literal["distinct", "ignore"] = "distinct"
-    """``distinct``: an item with other numbers is another item. It is of the scoring, for what is compared depends on it."""
+    """``distinct``: an item with other numbers is another item. It is of the scoring, for what is compared depends on
+    it."""
     halves: bool = True
-    """Whether items are looked for that were cut in two, each half, word for word, a line in a row of its own. What is found so
-    depends on the other rows."""
+    """Whether items are looked for that were cut in two, each half, word for word, a line in a row of its own. What is
+    found so depends on the other rows."""
     strict: bool = False
     """Stop where the encoder does not support a row's language, instead of a warning and no assessment."""
 
     containment: Decision[PerLanguage[Share]] = PerLanguage(0.6)
     """Least share of an item that makes a row contaminated."""
     beside: Decision[PerLanguage[Share]] = PerLanguage(0.85)
-    """The same for rows that have a benchmark's context as well (``context_share``): other questions about a paragraph share much
-    with the item, and stand beside it with good reason."""
+    """The same for rows that have a benchmark's context as well (``context_share``): other questions about a paragraph
+    share much with the item, and stand beside it with good reason."""
     part: Decision[PerLanguage[Amount]] = PerLanguage(13.0)
-    """Least verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it has the
-    context. Null: none does."""
+    """Least verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it
+    has the context. Null: none does."""
     translation: Decision[PerLanguage[Share]] = PerLanguage(0.5, {"ar": 0.3, "th": 0.35, "tr": 0.35, "zh": 0.35})
-    """Least likelihood of a translation, by the row's language: lower where the embedded encoder is weaker. Null: none is dropped."""
+    """Least likelihood of a translation, by the row's language: lower where the embedded encoder is weaker. Null: none
+    is dropped."""
     paraphrase: Decision[PerLanguage[Share]] = PerLanguage(0.99)
     """Least likelihood of a paraphrase, in the item's own language. Null: none is dropped."""
     context: Decision[Literal["keep", "drop"]] = "keep"
@@ -176,7 +179,11 @@ class Contamination(ScoreStep):
                 entry = blake2b(
                     registry()[name].model_dump_json(exclude={"title", "note", "license"}).encode(), digest_size=12
                 )
-                told[name] = f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}" if name in self.files else entry.hexdigest()  # fmt: skip
+                told[name] = (
+                    f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}"
+                    if name in self.files
+                    else entry.hexdigest()
+                )
         return {**given, "benchmarks": told}
 
     def also_named(self, kind: Reference) -> tuple[str, ...]:
@@ -195,7 +202,7 @@ class Contamination(ScoreStep):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {**dict.fromkeys(_FLOATS, pa.float64()), **dict.fromkeys(_STRINGS, pa.string())}
 
-    # ----------------------------------------------------------------------------------------------------------- the items
+    # -------------------------------------------------------------------------------------------------------- the items
     @property
     def fits(self) -> bool:
         return True
@@ -233,13 +240,14 @@ class Contamination(ScoreStep):
             except Unreachable as error:
                 if self.missing == "error":
                     raise StepError(
-                        f"contamination: the benchmark '{name}' cannot be had: {error}; give local files (files: {{{name}: path}}), "
+                        f"contamination: the benchmark '{name}' cannot be had: {error}; give local files (files: "
+                        f"{{{name}: path}}), "
                         "or write 'missing: skip' to go on without it"
                     ) from error
                 context.warn(f"contamination: the benchmark '{name}' was not checked: {error}")
                 missing.append(name)
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         if fitted is None:
             raise StepError("contamination: there is no table of items; 'fit' makes it")
@@ -247,7 +255,13 @@ class Contamination(ScoreStep):
         index = index_of(fitted, self.short)
         found = self._lexical(rows, index)
         meant, assessed = self._meant(rows, context, fitted)
-        absent = sorted({name for name, part in zip(index.items["benchmark"], index.items["part"], strict=True) if part == "missing"})  # fmt: skip
+        absent = sorted(
+            {
+                name
+                for name, part in zip(index.items["benchmark"], index.items["part"], strict=True)
+                if part == "missing"
+            }
+        )
         told: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*_FLOATS, *_STRINGS)}
         told["score"] = [0.0] * len(rows)
         told["context"] = [0.0] * len(rows)
@@ -291,7 +305,10 @@ class Contamination(ScoreStep):
             # Parts are many where an item is asked in many ways; the best are enough.
             at = at[np.argsort(-candidates.shares[at], kind="stable")][:_MOST_CANDIDATES]
             # Contexts first: what stands in one is its own text, and no question about it.
-            pairs = sorted(zip(candidates.items[at].tolist(), candidates.shares[at].tolist(), strict=True), key=lambda pair: parts[pair[0]])  # fmt: skip
+            pairs = sorted(
+                zip(candidates.items[at].tolist(), candidates.shares[at].tolist(), strict=True),
+                key=lambda pair: parts[pair[0]],
+            )
             one, tag = joined[row], tags[-1][row]
             bare = signs = make_signs(one, tag)
             edges = _edges([turn[row].to_list() for turn in turns])
@@ -340,8 +357,16 @@ class Contamination(ScoreStep):
         cut = [part for part in parts if len(part.text) <= self.max_chars]
         return _meanings(fitted).best(cut, encoder, distinct=self.numbers == "distinct"), assessed
 
-    def _tell(self, told: dict[str, list[Any]], row: int, language: str, found: list[tuple[int, Match, list[list[Any]]]],
-              meant: Meant | None, index: Index, cut: Sequence[tuple[int, str]]) -> None:  # fmt: skip
+    def _tell(
+        self,
+        told: dict[str, list[Any]],
+        row: int,
+        language: str,
+        found: list[tuple[int, Match, list[list[Any]]]],
+        meant: Meant | None,
+        index: Index,
+        cut: Sequence[tuple[int, str]],
+    ) -> None:
         """Puts what was found in a row into the columns."""
         parts, hits = index.items["part"], []
         places_of = {item: places for item, _, places in found}
@@ -413,7 +438,8 @@ def _meanings(items: pa.Table) -> Meanings:
 
 
 def _supported(index: Index, item: int, signs: Signs) -> bool:
-    """Whether what tells an item from others with the same question is there too: half of its options, or of its context."""
+    """Whether what tells an item from others with the same question is there too: half of its options, or of its
+    context."""
     if not index.items["shared"][item]:
         return True
     support = make_signs(index.items["support"][item], index.items["language"][item]).letters

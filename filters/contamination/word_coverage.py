@@ -1,8 +1,10 @@
-"""A translation has a counterpart for each word of the item; another question about the same thing lacks that of one or two.
+"""A translation has a counterpart for each word of the item; another question about the same thing lacks that of one or
+two.
 
-Sentence vectors of both are near each other. So what comes near as a whole is compared word by word with the same encoder:
-each word of the item with the word of the text that is nearest to it, rare words counting more (the recall of BERTScore,
-Zhang et al. 2020, with vectors of words by themselves). Where no blanks part words, runs of some signs stand for them.
+Sentence vectors of both are near each other. So what comes near as a whole is compared word by word with the same
+encoder: each word of the item with the word of the text that is nearest to it, rare words counting more (the recall of
+BERTScore, Zhang et al. 2020, with vectors of words by themselves). Where no blanks part words, runs of some signs stand
+for them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ Floats = npt.NDArray[np.float64]
 Encode = Callable[[list[str]], Any]
 FEATURES = ("words", "least words", "words back")
 _TOKEN = regex.compile(r"\p{Nd}+|[\p{L}\p{M}]+")
-_WINDOWS = ((regex.compile(r"\p{Han}|\p{Hiragana}|\p{Katakana}"), (2, 3, 4)), (regex.compile(r"\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}"), (3, 4, 5, 6, 8)))  # fmt: skip
+_WINDOWS = (
+    (regex.compile(r"\p{Han}|\p{Hiragana}|\p{Katakana}"), (2, 3, 4)),
+    (regex.compile(r"\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}"), (3, 4, 5, 6, 8)),
+)
 _MOST = 400
 _LEAST = 3
 
@@ -41,8 +46,8 @@ def tokens(text: str) -> tuple[list[str], bool]:
 
 
 def compare(pairs: Sequence[tuple[str, str]], rarity: Callable[[str], float], encode: Encode) -> Floats:
-    """:data:`FEATURES` of each pair (text, item): the mean of the item's words by rarity; the mean of the three that have least;
-    how well the text's words are in the item, of runs the best third.
+    """:data:`FEATURES` of each pair (text, item): the mean of the item's words by rarity; the mean of the three that
+    have least; how well the text's words are in the item, of runs the best third.
 
     Args:
         rarity: of a word of the items, 0 to 1.

@@ -1,7 +1,9 @@
-"""Of rows that are alike one stays: which, is said by an order; who belongs together, by the pairs found and a rule of linkage.
+"""Of rows that are alike one stays: which, is said by an order; who belongs together, by the pairs found and a rule of
+linkage.
 
-``star``: a row goes only for one that it is itself like. ``connected``: whatever hangs together, however long the chain.
-Both are walks over the pairs in the order of who stays first: neither the order of the pairs nor the cut of the shards enters.
+``star``: a row goes only for one that it is itself like. ``connected``: whatever hangs together, however long the
+chain. Both are walks over the pairs in the order of who stays first: neither the order of the pairs nor the cut of the
+shards enters.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ Places = npt.NDArray[np.int64]
 Linkage = Literal["star", "connected"]
 
 
-# ------------------------------------------------------------------------------------------------------------- who stays
+# ------------------------------------------------------------------------------------------------------------ who stays
 class ByScore(BaseModel):
     """``{score: grade, order: greatest}``: a score of an earlier step, or one that rows carry from their source."""
 
@@ -88,7 +90,7 @@ def ranks(facts: Facts, criteria: Sequence[Criterion]) -> Places:
     return rank
 
 
-# --------------------------------------------------------------------------------------------------------------- linkage
+# -------------------------------------------------------------------------------------------------------------- linkage
 def components(count: int, left: Places, right: Places) -> Places:
     """For each of ``count`` things the least number that it hangs together with (itself, if alone)."""
     label = np.arange(count)
@@ -144,7 +146,8 @@ def _stars(rank: Places, left: Places, right: Places, fixed: npt.NDArray[np.bool
     first, second = first[by].tolist(), second[by].tolist()
     gone: dict[int, int] = {}
     never = set(np.flatnonzero(fixed).tolist()) if fixed is not None else frozenset()
-    # All pairs of one row come together, after all pairs of the rows before it: its first centre is the first that stays.
+    # All pairs of one row come together, after all pairs of the rows before it: its first centre is the first that
+    # stays.
     for one, other in zip(first, second, strict=True):
         if one not in gone and other not in gone and other not in never:
             gone[other] = one
@@ -153,14 +156,21 @@ def _stars(rank: Places, left: Places, right: Places, fixed: npt.NDArray[np.bool
     return stays
 
 
-# ---------------------------------------------------------------------------------------------------------------- verdict
+# -------------------------------------------------------------------------------------------------------------- verdict
 def names(ids: list[str]) -> pa.Array:
     """Ids as a column of texts."""
     return pa.array(ids, pa.string())
 
 
-def verdict(rows: int, at: Places, cluster: list[str], original: list[str | None], similarity: npt.NDArray[np.float64],
-            size: Places, drop: bool) -> dict[str, pa.Array]:  # fmt: skip
+def verdict(
+    rows: int,
+    at: Places,
+    cluster: list[str],
+    original: list[str | None],
+    similarity: npt.NDArray[np.float64],
+    size: Places,
+    drop: bool,
+) -> dict[str, pa.Array]:
     """The decision for a shard of so many rows, given those of them (at these places) that are in groups.
 
     Args:

@@ -16,8 +16,18 @@ from filters.duplicates.near import Distinct, Gathered
 _TURNS: Mapping[Measure, int] = {"jaccard": 1, "edits": 4}
 
 
-def pairs(found: Gathered, things: Distinct, similarity: float, measure: Measure, sizes: Mapping[str, int],
-          bands: tuple[int, int] | None, memory: int, *, words: bool, negation: bool) -> Pairs:  # fmt: skip
+def pairs(
+    found: Gathered,
+    things: Distinct,
+    similarity: float,
+    measure: Measure,
+    sizes: Mapping[str, int],
+    bands: tuple[int, int] | None,
+    memory: int,
+    *,
+    words: bool,
+    negation: bool,
+) -> Pairs:
     """The pairs of different texts in one block that are alike in every field.
 
     Args:

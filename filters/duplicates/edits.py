@@ -1,8 +1,9 @@
 """Two texts are one with typing errors when few signs have to be changed, and when these are letters here and there.
 
-The distance counts replaced, missing, added and exchanged signs (optimal string alignment); signs are graphemes, so that a
-letter with its marks counts once. A changed word is another matter: "a dog" and "a cat" are three letters apart, "is" and
-"is not" four, and no count of letters tells that from carelessness. So words are looked at too, where they can be told.
+The distance counts replaced, missing, added and exchanged signs (optimal string alignment); signs are graphemes, so
+that a letter with its marks counts once. A changed word is another matter: "a dog" and "a cat" are three letters apart,
+"is" and "is not" four, and no count of letters tells that from carelessness. So words are looked at too, where they can
+be told.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ Flags = npt.NDArray[np.bool_]
 _UNSPACED = "".join(rf"\p{{Script={name}}}" for name in text.UNSPACED if name != "Hangul")
 # Words of scripts that have blanks between them.
 _WORDS = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}']--[{_UNSPACED}]]+")
-# A word is another one, not a mistyped one, if half of its letters or more are changed; and mistyping does not explain it
-# if most of all changes are in such words (ten signs in a hundred changed at random hit one short word twice now and then).
+# A word is another one, not a mistyped one, if half of its letters or more are changed; and mistyping does not explain
+# it if most of all changes are in such words (ten signs in a hundred changed at random hit one short word twice now and
+# then).
 _MISTYPED, _MOST, _SHORTEST = 0.5, 0.75, 3
 _LONGEST_WORDS = 400
 

@@ -1,4 +1,5 @@
-"""Rows with one digest are one group: DuckDB puts them together on disk, so that memory is bounded by the limit, not by the data."""
+"""Rows with one digest are one group: DuckDB puts them together on disk, so that memory is bounded by the limit, not by
+the data."""
 
 from __future__ import annotations
 
@@ -67,22 +68,28 @@ def _group(database: Any, summaries: Sequence[Summary], rules: Rules, memory: in
     expressions, values = _rank(rules.criteria)
     ranked = "".join(f", r{number} DOUBLE" for number in range(len(expressions)))
     database.execute(
-        "CREATE TABLE places (high UBIGINT, low UBIGINT, block UBIGINT, id_high UBIGINT, id_low UBIGINT, moves BOOLEAN, shard UINTEGER, row UBIGINT"
+        "CREATE TABLE places (high UBIGINT, low UBIGINT, block UBIGINT, id_high UBIGINT, id_low UBIGINT, moves "
+        "BOOLEAN, shard UINTEGER, row UBIGINT"
         f"{ranked})"
     )
-    apart = [*(["language"] if rules.across == "language" else []), *(["source"] if rules.scope == "source" else []),
-             *(['"group"'] if rules.scope == "group" else [])]  # fmt: skip
+    apart = [
+        *(["language"] if rules.across == "language" else []),
+        *(["source"] if rules.scope == "source" else []),
+        *(['"group"'] if rules.scope == "group" else []),
+    ]
     # Sixty-four bits are enough to tell languages and sources apart within one digest.
     block = f"hash({', '.join(apart)})" if apart else "0"
     for number, summary in enumerate(summaries):
         database.execute(
-            f"INSERT INTO places SELECT high, low, {block}, id_high, id_low, {not summary.fixed}, {number}, file_row_number"
+            f"INSERT INTO places SELECT high, low, {block}, id_high, id_low, {not summary.fixed}, {number}, "
+            "file_row_number"
             + "".join(f", {one}" for one in expressions)
             + " FROM read_parquet(?, file_row_number = true) WHERE high IS NOT NULL",
             [*values, str(summary.path)],
         )
     database.execute(
-        "CREATE TABLE found (shard UINTEGER, row UBIGINT, kept BOOLEAN, size UBIGINT, smallest_high UBIGINT, smallest_low UBIGINT, "
+        "CREATE TABLE found (shard UINTEGER, row UBIGINT, kept BOOLEAN, size UBIGINT, smallest_high UBIGINT, "
+        "smallest_low UBIGINT, "
         "stays_high UBIGINT, stays_low UBIGINT)"
     )
     # Digests are uniform, so a slice of their values is a slice of the rows that fits in memory and cuts no group.
@@ -93,9 +100,11 @@ def _group(database: Any, summaries: Sequence[Summary], rules: Rules, memory: in
     for part in range(slices):
         database.execute(
             "INSERT INTO found WITH part AS (SELECT * FROM places WHERE high % ? = ?), "
-            f"best AS (SELECT high, low, block, count(*) AS size, min(row({order}, id_high, id_low)) AS first, min(row(id_high, id_low)) AS smallest "
+            f"best AS (SELECT high, low, block, count(*) AS size, min(row({order}, id_high, id_low)) AS first, "
+            "min(row(id_high, id_low)) AS smallest "
             "FROM part GROUP BY high, low, block HAVING count(*) > 1) "
-            f"SELECT part.shard, part.row, (part.shard = best.first[{last}] AND part.row = best.first[{last + 1}]) OR NOT part.moves, best.size, "
+            f"SELECT part.shard, part.row, (part.shard = best.first[{last}] AND part.row = best.first[{last + 1}]) OR "
+            "NOT part.moves, best.size, "
             f"best.smallest[1], best.smallest[2], best.first[{last + 2}], best.first[{last + 3}] "
             "FROM part JOIN best USING (high, low, block)",
             [slices, part],
@@ -109,5 +118,12 @@ def _told(rows: int, found: pa.Table, rules: Rules) -> dict[str, pa.Array]:
     kept = found["kept"].to_pylist()
     original = [None if stays else name for stays, name in zip(kept, found["stays"].to_pylist(), strict=True)]
     similarity = np.where(np.array(kept, bool), np.nan, 1.0)
-    return verdict(rows, found["row"].to_numpy().astype(np.int64), found["cluster"].to_pylist(), original, similarity,
-                   found["size"].to_numpy(), rules.drop)  # fmt: skip
+    return verdict(
+        rows,
+        found["row"].to_numpy().astype(np.int64),
+        found["cluster"].to_pylist(),
+        original,
+        similarity,
+        found["size"].to_numpy(),
+        rules.drop,
+    )

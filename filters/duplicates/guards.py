@@ -1,8 +1,8 @@
 """Two texts that differ in a number or in a "not" do not say the same, however alike they are in everything else.
 
-What is compared is a digest of all numbers of a text in their order (with signs, operators and currencies), and one of its
-negating words. Both are equalities, so that rows with other numbers are never even looked at together: a thousand sums
-made from one template cost nothing.
+What is compared is a digest of all numbers of a text in their order (with signs, operators and currencies), and one of
+its negating words. Both are equalities, so that rows with other numbers are never even looked at together: a thousand
+sums made from one template cost nothing.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _HAS_DIGITS = regex.compile(r"\p{Nd}[\p{Nd}.,:'’٫٬\u00a0\u202f]*")
 
 
 def numbers(texts: pl.Series) -> list[str]:
-    """The figures of each text in order, separated by blanks; digits of all scripts are the same, and so is ``1,000`` to
-    ``1000``. Operators, currencies and per cent signs are figures too: 3 + 4 is not 3 - 4, $5 not €5."""
+    """The figures of each text in order, separated by blanks; digits of all scripts are the same, and so is ``1,000``
+    to ``1000``. Operators, currencies and per cent signs are figures too: 3 + 4 is not 3 - 4, $5 not €5."""
     worth = texts.str.contains(_WORTH_A_LOOK).fill_null(False).to_list()
     return [_figures(one) if look else "" for one, look in zip(texts.to_list(), worth, strict=True)]
 
@@ -66,8 +66,8 @@ def digests(found: list[list[str]]) -> Digests:
 
 
 def digits(texts: pl.Series) -> list[str]:
-    """The digits of each text, number by number, sorted and without any sign inside (3.5 = 3,5 = 35): what a translation
-    keeps whatever its language writes between thousands or before decimals."""
+    """The digits of each text, number by number, sorted and without any sign inside (3.5 = 3,5 = 35): what a
+    translation keeps whatever its language writes between thousands or before decimals."""
     worth = texts.str.contains(r"\p{Nd}").fill_null(False).to_list()
     found = []
     for one, look in zip(texts.to_list(), worth, strict=True):

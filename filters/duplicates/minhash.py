@@ -1,9 +1,10 @@
-"""Rows whose signatures agree in one band of several are compared; what counts is the exact similarity, never the estimate.
+"""Rows whose signatures agree in one band of several are compared; what counts is the exact similarity, never the
+estimate.
 
-A signature (MinHash, Broder 1997) is a few hundred numbers, two of which agree about as often as the shingles of two texts
-do. Bands of r numbers (Leskovec et al., *Mining of Massive Datasets*, ch. 3) put together the rows worth comparing: two of
-Jaccard similarity s meet with probability 1 - (1 - s^r)^b. Signatures, keys and texts lie in files that are mapped, not
-read: what is held in memory is one band's keys and the pairs found.
+A signature (MinHash, Broder 1997) is a few hundred numbers, two of which agree about as often as the shingles of two
+texts do. Bands of r numbers (Leskovec et al., *Mining of Massive Datasets*, ch. 3) put together the rows worth
+comparing: two of Jaccard similarity s meet with probability 1 - (1 - s^r)^b. Signatures, keys and texts lie in files
+that are mapped, not read: what is held in memory is one band's keys and the pairs found.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def band_keys(part: Signatures, block: Hashes) -> Hashes:
     return keys
 
 
-# ------------------------------------------------------------------------------------------------------------- candidates
+# ----------------------------------------------------------------------------------------------------------- candidates
 @dataclass(frozen=True)
 class Board:
     """All things to be compared, by number: what lies on disk of each."""
@@ -232,7 +233,7 @@ def _kept(left: Places, right: Places, board: Board) -> Iterator[tuple[Places, P
         yield np.minimum(left, right), np.maximum(left, right)
 
 
-# ----------------------------------------------------------------------------------------------------------- verification
+# --------------------------------------------------------------------------------------------------------- verification
 Veto = Callable[[Places, Places], npt.NDArray[np.bool_]]
 
 
@@ -283,8 +284,9 @@ def _promising(board: Board, band: int, left: Places, right: Places, least: floa
     return new
 
 
-def _verify(board: Board, held: list[Places], similarity: float, measure: Measure, sizes: Mapping[str, int],
-            veto: Veto | None) -> Pairs:  # fmt: skip
+def _verify(
+    board: Board, held: list[Places], similarity: float, measure: Measure, sizes: Mapping[str, int], veto: Veto | None
+) -> Pairs:
     if not held:
         return Pairs.joined([])
     pairs = np.concatenate(held, axis=1)
@@ -298,8 +300,14 @@ def _verify(board: Board, held: list[Places], similarity: float, measure: Measur
     return Pairs(left[good], right[good], found[good])
 
 
-def least(texts: Sequence[pa.Array], left: Places, right: Places, measure: Measure, sizes: Mapping[str, int],
-          enough: float = 0.0) -> npt.NDArray[np.float64]:  # fmt: skip
+def least(
+    texts: Sequence[pa.Array],
+    left: Places,
+    right: Places,
+    measure: Measure,
+    sizes: Mapping[str, int],
+    enough: float = 0.0,
+) -> npt.NDArray[np.float64]:
     """How alike the rows of each pair are in the field in which they are least alike; fields after one that is below
     ``enough`` are not looked at."""
     found = np.ones(len(left))

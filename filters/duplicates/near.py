@@ -1,7 +1,8 @@
-"""The way from summaries to verdicts that all near-duplicate methods share: gather, collapse equal texts, pair, link, tell.
+"""The way from summaries to verdicts that all near-duplicate methods share: gather, collapse equal texts, pair, link,
+tell.
 
-Rows with one normal form are one thing from the start, so that a text copied a million times is compared once. What is held
-in memory of each row is about a hundred bytes; signatures, vectors and texts lie in mapped files.
+Rows with one normal form are one thing from the start, so that a text copied a million times is compared once. What is
+held in memory of each row is about a hundred bytes; signatures, vectors and texts lie in mapped files.
 """
 
 from __future__ import annotations
@@ -149,9 +150,23 @@ def gather(
     facts = Facts(chars, coded["source"], tuple(codes["source"]), values, fixed)
     block = _block(rules, coded, numeric)
     return Gathered(
-        numeric["high"], numeric["low"], there, assessed, numeric["id_high"], numeric["id_low"], block, _own(rules, coded, numeric), numeric["group"],
-        coded["language"], tuple(codes["language"]), numeric["digits"], numeric["negation"], facts, data, tuple(one.done() for one in texts),
-    )  # fmt: skip
+        numeric["high"],
+        numeric["low"],
+        there,
+        assessed,
+        numeric["id_high"],
+        numeric["id_low"],
+        block,
+        _own(rules, coded, numeric),
+        numeric["group"],
+        coded["language"],
+        tuple(codes["language"]),
+        numeric["digits"],
+        numeric["negation"],
+        facts,
+        data,
+        tuple(one.done() for one in texts),
+    )
 
 
 def _block(rules: Rules, coded: dict[str, npt.NDArray[np.int32]], numeric: dict[str, Hashes]) -> Hashes:
@@ -192,7 +207,7 @@ def score_of(scores: pa.Array, name: str) -> npt.NDArray[np.float64]:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- collapsing
+# ----------------------------------------------------------------------------------------------------------- collapsing
 @dataclass(frozen=True)
 class Distinct:
     """The different texts among the rows: things to compare."""
@@ -225,8 +240,13 @@ def distinct(found: Gathered) -> Distinct:
     return Distinct(np.sort(firsts), of)
 
 
-def settle(found: Gathered, rules: Rules, pair: Callable[[Distinct], Pairs],
-           measure: Callable[[Places, Places], npt.NDArray[np.float64]], summaries: Sequence[Summary]) -> Iterator[dict[str, pa.Array]]:  # fmt: skip
+def settle(
+    found: Gathered,
+    rules: Rules,
+    pair: Callable[[Distinct], Pairs],
+    measure: Callable[[Places, Places], npt.NDArray[np.float64]],
+    summaries: Sequence[Summary],
+) -> Iterator[dict[str, pa.Array]]:
     """The verdict for each summary that is not fixed, in order.
 
     Args:
@@ -252,8 +272,14 @@ def settle(found: Gathered, rules: Rules, pair: Callable[[Distinct], Pairs],
     yield from _verdicts(found, things, target, measure, rules, summaries)
 
 
-def _verdicts(found: Gathered, things: Distinct, target: Places, measure: Callable[[Places, Places], npt.NDArray[np.float64]],
-              rules: Rules, summaries: Sequence[Summary]) -> Iterator[dict[str, pa.Array]]:  # fmt: skip
+def _verdicts(
+    found: Gathered,
+    things: Distinct,
+    target: Places,
+    measure: Callable[[Places, Places], npt.NDArray[np.float64]],
+    rules: Rules,
+    summaries: Sequence[Summary],
+) -> Iterator[dict[str, pa.Array]]:
     gone = np.flatnonzero(target != np.arange(len(target)))
     size = np.bincount(target, minlength=len(target)) if len(target) else np.zeros(0, np.int64)
     similarity = np.full(len(target), np.nan)

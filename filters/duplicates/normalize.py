@@ -1,7 +1,8 @@
 """Texts are the same when their normal forms are equal; each step towards the normal form can be switched.
 
-The order is fixed: markup, invisible signs, Unicode form, joiners, case, digits, marks, quotes, punctuation, Unicode form again (folding can
-undo it), blanks. What is said here about case is by language, because it is not the same in Turkish.
+The order is fixed: markup, invisible signs, Unicode form, joiners, case, digits, marks, quotes, punctuation, Unicode
+form again (folding can undo it), blanks. What is said here about case is by language, because it is not the same in
+Turkish.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _QUOTES = (
     ("[\u201c\u201d\u201e\u201f\u00ab\u00bb\u300c\u300d\u300e\u300f\u301d-\u301f\u2033\uff02\u05f4]|''", '"'),
     ("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]", "-"),
 )
-_TOUCHED_BY_QUOTES = "[\u0060\u00ab\u00b4\u00bb\u02b9-\u02bc\u05f3\u05f4\u2010-\u201f\u2032\u2033\u2039\u203a\u2212\u300c-\u300f\u301d-\u301f\ufe58\ufe63\uff02\uff07\uff0d]|''"
+_TOUCHED_BY_QUOTES = (
+    "[\u0060\u00ab\u00b4\u00bb\u02b9-\u02bc\u05f3\u05f4\u2010-\u201f\u2032\u2033\u2039\u203a\u2212"
+    "\u300c-\u300f\u301d-\u301f\ufe58\ufe63\uff02\uff07\uff0d]|''"
+)
 # Joiners and variation selectors: noise in most scripts, spelling in Persian and the Indic ones.
 _JOINERS = "[\u034f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 # A tag is formatting where it comes as a pair around something, or stands for a break; a single <b> is spoken about.
@@ -54,7 +58,8 @@ def _digits() -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Sameness:
-    """What does not count when two texts are compared; see :class:`filters.duplicates.step.Duplicates` for the meanings."""
+    """What does not count when two texts are compared; see :class:`filters.duplicates.step.Duplicates` for the
+    meanings."""
 
     unicode: Literal["nfkc", "nfc", "none"] = "nfkc"
     case: Literal["fold", "keep"] = "fold"
@@ -83,9 +88,10 @@ class Sameness:
             texts = self._folded(texts, language)
         if self.digits == "fold":
             texts = _only(
-                texts, r"[\p{Nd}--[0-9]]",
+                texts,
+                r"[\p{Nd}--[0-9]]",
                 lambda part: pl.Series([one.translate(_digits()) for one in part], dtype=pl.String),
-            )  # fmt: skip
+            )
         if self.diacritics == "ignore":
             texts = text.strip_marks(texts)
         if self.quotes == "fold":

@@ -1,8 +1,8 @@
 """Rows are alike in meaning when an encoder puts them together and nothing that an encoder overlooks tells them apart.
 
 Within a language every pair of a block (same numbers, same negations) is compared; across languages each row with its
-nearest of the other language, by the cosine and by the ratio margin (Artetxe and Schwenk 2019), which asks whether the two
-are nearer to each other than to the rest, and whether each is the other's nearest.
+nearest of the other language, by the cosine and by the ratio margin (Artetxe and Schwenk 2019), which asks whether the
+two are nearer to each other than to the rest, and whether each is the other's nearest.
 """
 
 from __future__ import annotations
@@ -49,8 +49,15 @@ def cosines(found: Gathered, left: Places, right: Places, fields: int) -> npt.ND
     return least
 
 
-def within(found: Gathered, things: Distinct, fields: int, threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
-           least: float, search: Search, threads: int) -> Pairs:  # fmt: skip
+def within(
+    found: Gathered,
+    things: Distinct,
+    fields: int,
+    threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
+    least: float,
+    search: Search,
+    threads: int,
+) -> Pairs:
     """All pairs in one block whose cosine is at least the threshold in every field."""
     rows = things.rows
     usable = np.flatnonzero(found.assessed[rows])
@@ -107,8 +114,14 @@ def _graph(found: Gathered, rows: Places, fields: int, least: float, threads: in
     yield packed >> 32, packed & 0xFFFFFFFF
 
 
-def _checked(found: Gathered, things: Distinct, left: Places, right: Places, fields: int,
-             threshold: Callable[[Places, Places], npt.NDArray[np.float64]]) -> Pairs:  # fmt: skip
+def _checked(
+    found: Gathered,
+    things: Distinct,
+    left: Places,
+    right: Places,
+    fields: int,
+    threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
+) -> Pairs:
     """Those pairs that reach their threshold."""
     if not len(left):
         return Pairs.joined([])
@@ -121,8 +134,21 @@ def _checked(found: Gathered, things: Distinct, left: Places, right: Places, fie
     return Pairs(left[good], right[good], cosine[good])
 
 
-def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[[Places, Places], npt.NDArray[np.float64]], *,
-            margin: float, k: int, siblings: bool, numbers: bool, search: Search, threads: int, memory: int, mutual: bool = True) -> Pairs:  # fmt: skip
+def between(
+    found: Gathered,
+    things: Distinct,
+    fields: int,
+    threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
+    *,
+    margin: float,
+    k: int,
+    siblings: bool,
+    numbers: bool,
+    search: Search,
+    threads: int,
+    memory: int,
+    mutual: bool = True,
+) -> Pairs:
     """All pairs of different languages that are near enough, and nearer than their neighbours.
 
     Args:
@@ -172,7 +198,9 @@ def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[
     return Pairs.joined(parts)
 
 
-def _nearest(left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts: int, rights: int) -> npt.NDArray[np.bool_]:  # fmt: skip
+def _nearest(
+    left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts: int, rights: int
+) -> npt.NDArray[np.bool_]:
     """The pairs of which each side is the other's nearest, or as near."""
     near = np.ones(len(left), bool)
     for side, count in ((left, lefts), (right, rights)):
@@ -182,8 +210,9 @@ def _nearest(left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts
     return near
 
 
-def _rest(nearest: neighbours.Nearest, mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64], k: int,
-          siblings: bool) -> npt.NDArray[np.float64]:  # fmt: skip
+def _rest(
+    nearest: neighbours.Nearest, mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64], k: int, siblings: bool
+) -> npt.NDArray[np.float64]:
     """The mean cosine of each row to its k nearest of the other language, its siblings left out."""
     there = nearest.places >= 0
     if not siblings:

@@ -1,8 +1,9 @@
-"""A shingle is a few signs that stand together, as a reader sees signs: a letter with all its marks is one, in every script.
+"""A shingle is a few signs that stand together, as a reader sees signs: a letter with all its marks is one, in every
+script.
 
 How many make a shingle depends on the script of the first: a Chinese character says as much as a word of three letters.
-Blanks count for nothing, so nothing here asks where a word ends. A text has as many shingles as signs: those at its end are
-shorter, and a text of one sign has one. Everything is done on whole columns.
+Blanks count for nothing, so nothing here asks where a word ends. A text has as many shingles as signs: those at its end
+are shorter, and a text of one sign has one. Everything is done on whole columns.
 """
 
 from __future__ import annotations
@@ -27,11 +28,43 @@ Places = npt.NDArray[np.int64]
 ALPHABETIC = 5
 # Fewer signs where each says more (syllables, words); Thai and its kin write words of two to four signs with marks.
 SIZES: Mapping[str, int] = MappingProxyType(
-    {"Han": 3, "Hiragana": 3, "Katakana": 3, "Bopomofo": 3, "Hangul": 3, "Yi": 3, "Ethiopic": 3, "Vai": 3, "Cherokee": 3,
-     "Canadian_Aboriginal": 3, "Cuneiform": 3, "Egyptian_Hieroglyphs": 3,
-     **dict.fromkeys(("Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya",
-                      "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala", "Javanese", "Balinese"), 4)}
-)  # fmt: skip
+    {
+        "Han": 3,
+        "Hiragana": 3,
+        "Katakana": 3,
+        "Bopomofo": 3,
+        "Hangul": 3,
+        "Yi": 3,
+        "Ethiopic": 3,
+        "Vai": 3,
+        "Cherokee": 3,
+        "Canadian_Aboriginal": 3,
+        "Cuneiform": 3,
+        "Egyptian_Hieroglyphs": 3,
+        **dict.fromkeys(
+            (
+                "Thai",
+                "Lao",
+                "Khmer",
+                "Myanmar",
+                "Tibetan",
+                "Devanagari",
+                "Bengali",
+                "Gurmukhi",
+                "Gujarati",
+                "Oriya",
+                "Tamil",
+                "Telugu",
+                "Kannada",
+                "Malayalam",
+                "Sinhala",
+                "Javanese",
+                "Balinese",
+            ),
+            4,
+        ),
+    }
+)
 _LONGEST = 8
 _CODE_POINTS = sys.maxunicode + 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -99,9 +132,17 @@ def check_sizes(given: Mapping[str, int]) -> list[str]:
     """What is wrong with sizes by script."""
     known = {*languages.script_names(), "default"}
     return [
-        *(f"shingle: no script is called '{name}'; write its Unicode name, such as Latin or Han, or default" for name in given if name not in known),
-        *(f"shingle: {name}: {size} is not between 1 and {_LONGEST}" for name, size in given.items() if not 1 <= size <= _LONGEST),
-    ]  # fmt: skip
+        *(
+            f"shingle: no script is called '{name}'; write its Unicode name, such as Latin or Han, or default"
+            for name in given
+            if name not in known
+        ),
+        *(
+            f"shingle: {name}: {size} is not between 1 and {_LONGEST}"
+            for name, size in given.items()
+            if not 1 <= size <= _LONGEST
+        ),
+    ]
 
 
 def shingles(texts: pl.Series, sizes: Mapping[str, int] = MappingProxyType({})) -> Shingles:

@@ -1,8 +1,8 @@
 """Rows that say the same are one cluster, of which one row stays; what "the same" is, is the choice of a method.
 
 Each shard is summarised once: digests, signatures, vectors, whatever the method compares, and nothing of what decides
-(thresholds, order, scope). The decision over all summaries works from files and spills to disk. The outcome depends on the
-rows and their order, never on how they were cut into shards.
+(thresholds, order, scope). The decision over all summaries works from files and spills to disk. The outcome depends on
+the rows and their order, never on how they were cut into shards.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class Duplicates(GlobalStep):
     """Drops all but one row of each cluster of rows that say the same.
 
     Attributes of every row in a cluster of two or more: ``cluster_id`` (the smallest id in it) and, of those dropped,
-    ``duplicate_of`` (the id of the row that stays). Scores: ``similarity`` of a dropped row to the row that stays, ``size``
-    (rows in the cluster, 1 for single rows). Attribute ``unassessed`` (``semantic``, ``cross_lingual``): ``language``, where
-    the encoder does not support the row's. A row whose chosen fields are all empty is the duplicate of none. Labels,
-    scores and lineage do not enter.
+    ``duplicate_of`` (the id of the row that stays). Scores: ``similarity`` of a dropped row to the row that stays,
+    ``size`` (rows in the cluster, 1 for single rows). Attribute ``unassessed`` (``semantic``, ``cross_lingual``):
+    ``language``, where the encoder does not support the row's. A row whose chosen fields are all empty is the duplicate
+    of none. Labels, scores and lineage do not enter.
     """
 
     tag: ClassVar[str] = "duplicates"
@@ -76,8 +76,8 @@ class Duplicates(GlobalStep):
     summary: ClassVar[str] = "One row of each cluster of equal, near-equal or equivalent rows stays."
 
     method: Method = "exact"
-    """``exact``: equal after the normalisations below. ``minhash``: alike in their signs (case, punctuation, typing errors).
-    ``semantic``: alike in meaning, within a language. ``cross_lingual``: translations of each other."""
+    """``exact``: equal after the normalisations below. ``minhash``: alike in their signs (case, punctuation, typing
+    errors). ``semantic``: alike in meaning, within a language. ``cross_lingual``: translations of each other."""
     fields: tuple[str, ...] | None = None
     """The fields that must be alike, all of them; unless given, the main fields of the kind. ``[prompt]`` keeps one
     answer to each prompt."""
@@ -88,7 +88,7 @@ class Duplicates(GlobalStep):
     """Whether duplicates are looked for among all rows, within each source, or within each item (``group_id``: several
     answers or translations of one thing)."""
 
-    # ----------------------------------------------------------------------------------------------- what does not count
+    # ---------------------------------------------------------------------------------------------- what does not count
     unicode: Literal["nfkc", "nfc", "none"] = "nfkc"
     """``nfkc`` makes full-width and half-width forms, ligatures and presentation forms equal (and also x² and x2);
     ``nfc`` only different encodings of the same character."""
@@ -96,101 +96,108 @@ class Duplicates(GlobalStep):
     """``fold``: case does not count (full Unicode folding, ß = ss; in Turkish, Azerbaijani, Gagauz and Crimean Tatar
     I = ı and İ = i)."""
     whitespace: Literal["collapse", "remove", "keep"] | None = None
-    """``collapse``: any run of blanks and line breaks is one blank, none at the ends, invisible signs (zero-width space,
-    direction marks, soft hyphen) nothing; ``remove``: blanks do not count at all, which joins 你好 世界 and 你好世界.
+    """``collapse``: any run of blanks and line breaks is one blank, none at the ends, invisible signs (zero-width
+    space, direction marks, soft hyphen) nothing; ``remove``: blanks do not count at all, which joins
+    你好 世界 and 你好世界.
     Unless given, ``collapse``; blanks never count for the other methods than ``exact``."""
     punctuation: Literal["keep", "ignore"] | None = None
-    """``ignore``: characters of category P do not count, but for ``# @ % & * / \\`` and for one that stands before a digit
-    (3.5, -4, 10:30); symbols (+ = < $ € emoji …) always count, so C++, C# and C stay three. A text of punctuation only
-    is compared as it is. Unless given, ``keep`` for ``exact``, else ``ignore``."""
+    """``ignore``: characters of category P do not count, but for ``# @ % & * / \\`` and for one that stands before a
+    digit (3.5, -4, 10:30); symbols (+ = < $ € emoji …) always count, so C++, C# and C stay three. A text of punctuation
+    only is compared as it is. Unless given, ``keep`` for ``exact``, else ``ignore``."""
     digits: Literal["keep", "fold"] | None = None
-    """``fold``: the digits of all scripts are the same (٣ = ३ = 3). Unless given, ``keep`` for ``exact``, else ``fold``."""
+    """``fold``: the digits of all scripts are the same (٣ = ३ = 3). Unless given, ``keep`` for ``exact``, else
+    ``fold``."""
     diacritics: Literal["keep", "ignore"] | None = None
     """``ignore``: Arabic tashkeel and tatweel and Hebrew points do not count; marks of other scripts always do. Unless
     given, ``keep`` for ``exact``, else ``ignore``."""
     quotes: Literal["keep", "fold"] | None = None
-    """``fold``: quotation marks, apostrophes and dashes of all shapes are the same. Unless given, ``keep`` for ``exact``,
-    else ``fold``."""
+    """``fold``: quotation marks, apostrophes and dashes of all shapes are the same. Unless given, ``keep`` for
+    ``exact``, else ``fold``."""
     joiners: Literal["keep", "ignore"] | None = None
-    """``ignore``: zero-width joiners, non-joiners and variation selectors do not count; they are spelling in Persian and
-    Indic scripts, noise elsewhere. Unless given, ``keep`` for ``exact``, else ``ignore``."""
+    """``ignore``: zero-width joiners, non-joiners and variation selectors do not count; they are spelling in Persian
+    and Indic scripts, noise elsewhere. Unless given, ``keep`` for ``exact``, else ``ignore``."""
     html: Literal["keep", "strip"] | None = None
-    """``strip``: entities are decoded, tags that come in pairs or stand for breaks do not count; a single ``<b>`` is what a
-    text speaks of and does. Unless given, ``keep`` for ``exact``, else ``strip``."""
+    """``strip``: entities are decoded, tags that come in pairs or stand for breaks do not count; a single ``<b>`` is
+    what a text speaks of and does. Unless given, ``keep`` for ``exact``, else ``strip``."""
 
-    # --------------------------------------------------------------------------------------------------------- near copies
+    # ------------------------------------------------------------------------------------------------------ near copies
     similarity: Decision[PerLanguage[Share] | None] = None
     """Least similarity (0 to 1) in every field: Jaccard or edits for ``minhash`` (unless given, 0.8), cosine for
     ``semantic`` (0.92) and ``cross_lingual`` (0.6). Of two languages the higher one counts."""
     measure: Decision[Literal["jaccard", "edits"]] = "jaccard"
-    """For ``minhash``: ``jaccard``, the share of shingles that two texts have in common, which forgives moved and replaced
-    passages; or ``edits``, the share of signs that need no change, which forgives typing errors all over a text (0.85 finds
-    those with one sign in ten changed) and looks at many more pairs."""
+    """For ``minhash``: ``jaccard``, the share of shingles that two texts have in common, which forgives moved and
+    replaced passages; or ``edits``, the share of signs that need no change, which forgives typing errors all over a
+    text (0.85 finds those with one sign in ten changed) and looks at many more pairs."""
     shingle: dict[str, PositiveInt] | PositiveInt | None = None
-    """How many signs (graphemes) make a shingle, one number or by Unicode script (``{default: 5, Han: 3}``). Unless given,
-    5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the Indic scripts."""
+    """How many signs (graphemes) make a shingle, one number or by Unicode script (``{default: 5, Han: 3}``). Unless
+    given, 5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the
+    Indic scripts."""
     num_perm: Annotated[int, Field(ge=16, le=1024)] = 128
     """Numbers in a signature; 256 bytes a row with 128."""
     bands: Decision[tuple[PositiveInt, PositiveInt] | None] = None
-    """Bands and numbers a band. Unless given, chosen so that two rows at the threshold are compared 94 times in 100 (above
-    it nearly always): 16 × 8 for 0.8."""
+    """Bands and numbers a band. Unless given, chosen so that two rows at the threshold are compared 94 times in 100
+    (above it nearly always): 16 × 8 for 0.8."""
     numbers: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """``distinct``: rows whose numbers, operators or currencies differ are no duplicates however alike (``cross_lingual``:
-    only where both have digits). ``exact`` has no need of it."""
+    """``distinct``: rows whose numbers, operators or currencies differ are no duplicates however alike
+    (``cross_lingual``: only where both have digits). ``exact`` has no need of it."""
     negation: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """``distinct``: rows that differ in a negating word are no duplicates, in the languages that have a list of them; not
-    for ``exact`` and ``cross_lingual``."""
+    """``distinct``: rows that differ in a negating word are no duplicates, in the languages that have a list of them;
+    not for ``exact`` and ``cross_lingual``."""
     words: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """For ``measure: edits``: ``distinct``, rows of which one has another word where the other has its own (dog and cat) are
-    no duplicates, however few letters that is; in scripts with blanks between words."""
+    """For ``measure: edits``: ``distinct``, rows of which one has another word where the other has its own (dog and
+    cat) are no duplicates, however few letters that is; in scripts with blanks between words."""
     linkage: Decision[Linkage] = "star"
     """``star``: a row is dropped only for one that it is itself like. ``connected``: whatever hangs together is one
     cluster, so that the first and the last of a chain may have little in common."""
 
-    # ------------------------------------------------------------------------------------------------------------- meaning
+    # ---------------------------------------------------------------------------------------------------------- meaning
     model: EncoderName | None = None
     """The encoder for ``semantic`` and ``cross_lingual``; unless given, ``use-multilingual``."""
     max_chars: PositiveInt = 2000
     """A longer text is cut there before it is encoded."""
     margin: Decision[Annotated[float, Field(ge=0)]] = 1.2
-    """For ``cross_lingual``: least ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in the
-    other language. 0 turns it off."""
+    """For ``cross_lingual``: least ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in
+    the other language. 0 turns it off."""
     mutual: Decision[bool] = True
-    """For ``cross_lingual``: whether each of the two must be the other's nearest (but for a cosine of 0.02) of all that may be its
-    duplicates. Of many translations of one text only the nearest go then."""
+    """For ``cross_lingual``: whether each of the two must be the other's nearest (but for a cosine of 0.02) of all that
+    may be its duplicates. Of many translations of one text only the nearest go then."""
     neighbours: Decision[PositiveInt] = 4
     """How many nearest neighbours the margin looks at, and each row is compared with across languages."""
     pairs: Decision[dict[str, Share]] = Field(default_factory=dict)
-    """For ``cross_lingual``: the least cosine of a language pair, such as ``{en/zh: 0.55}``; counts before ``similarity``."""
+    """For ``cross_lingual``: the least cosine of a language pair, such as ``{en/zh: 0.55}``; counts before
+    ``similarity``."""
     calibration: Decision[CalibrationFile | None] = None
-    """For ``cross_lingual``: a file that ``curate calibrate`` wrote for this very model; its cosine of a language pair counts before
-    ``similarity``, and pairs that it does not trust have no duplicates, which is told."""
+    """For ``cross_lingual``: a file that ``curate calibrate`` wrote for this very model; its cosine of a language pair
+    counts before ``similarity``, and pairs that it does not trust have no duplicates, which is told."""
     trust: Decision[Literal["weak", "trusted"]] = "weak"
     """The least that the calibration must say of a language pair for its rows to be compared."""
     groups: Decision[Literal["exclude", "include"]] = "exclude"
-    """For ``cross_lingual``: whether rows of one item (``group_id``), which are meant to be translations of each other, are
-    duplicates too (``include``)."""
+    """For ``cross_lingual``: whether rows of one item (``group_id``), which are meant to be translations of each other,
+    are duplicates too (``include``)."""
     lexical: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.0
     """For ``semantic``: least share of shingles (Jaccard) that the two must have in common as well."""
     search: Decision[near_semantic.Search] = "auto"
-    """``exact`` compares all, ``approximate`` searches a graph (``pip install 'polycurate[mine]'``); ``auto`` takes the graph
-    for more than 150,000 texts of one language."""
+    """``exact`` compares all, ``approximate`` searches a graph (``pip install 'polycurate[mine]'``); ``auto`` takes the
+    graph for more than 150,000 texts of one language."""
     strict: bool = False
     """Stop where the encoder does not support a language, instead of a warning and no assessment."""
     allow_uncalibrated: Decision[bool] = False
     """Compare cosines even of an encoder whose cosines have no absolute meaning (the e5 family)."""
 
-    # ----------------------------------------------------------------------------------------------------------- who stays
+    # -------------------------------------------------------------------------------------------------------- who stays
     keep: Decision[Criterion | tuple[Criterion, ...]] = "first"
     """Which row of a cluster stays: ``first`` in order, ``longest``, ``shortest``, ``{score: name, order: greatest}``,
-    ``{sources: [most trusted, …]}``, ``best`` (the greatest score ``by``), or a list of them, of which each decides where
-    those before it leave a tie; at last the first in order. Scores are those of earlier steps, and those that rows carry."""
+    ``{sources: [most trusted, …]}``, ``best`` (the greatest score ``by``), or a list of them, of which each decides
+    where those before it leave a tie; at last the first in order. Scores are those of earlier steps, and those that
+    rows carry."""
     by: Decision[str | None] = None
     """The name of the score by which the ``best`` is chosen. A row without it comes last."""
     source_order: Decision[tuple[str, ...]] = ()
-    """Sources whose rows stay before others', the most trusted first; sources not named come last. Counts before ``keep``."""
+    """Sources whose rows stay before others', the most trusted first; sources not named come last. Counts before
+    ``keep``."""
     against: Decision[RowsName | None] = None
-    """A source or dataset whose rows count as earlier ones: rows that duplicate one of them go, they themselves stay."""
+    """A source or dataset whose rows count as earlier ones: rows that duplicate one of them go, they themselves
+    stay."""
     action: Decision[Literal["drop", "mark"]] = "drop"
     """``mark`` keeps all rows and only tells clusters, for a later step or a look at them."""
 
@@ -256,7 +263,7 @@ class Duplicates(GlobalStep):
             return dict.fromkeys(("default", *SIZES), self.shingle)
         return self.shingle
 
-    # ---------------------------------------------------------------------------------------------------------- summaries
+    # -------------------------------------------------------------------------------------------------------- summaries
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         return self._summarizer().summarize(rows, context)
 
@@ -264,11 +271,17 @@ class Duplicates(GlobalStep):
         usual = _EXACT if self.method == "exact" else _NEAR
         chosen: dict[str, Any] = {name: getattr(self, name) or value for name, value in usual.items()}
         return Summarizer(
-            self.method, self.fields, Sameness(self.unicode, self.case, **chosen), self._shingle, self.num_perm,
-            self.model or "", self.max_chars, self.strict,
-        )  # fmt: skip
+            self.method,
+            self.fields,
+            Sameness(self.unicode, self.case, **chosen),
+            self._shingle,
+            self.num_perm,
+            self.model or "",
+            self.max_chars,
+            self.strict,
+        )
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         if not summaries:
             return
@@ -282,10 +295,15 @@ class Duplicates(GlobalStep):
     def _rules(self) -> Rules:
         crossing = self.method == "cross_lingual"
         return Rules(
-            "all" if crossing else self.across, self.scope, self.numbers == "distinct" and not crossing,
-            self.negation == "distinct" and self.method == "semantic", self.linkage, self._criteria(), self.action == "drop",
+            "all" if crossing else self.across,
+            self.scope,
+            self.numbers == "distinct" and not crossing,
+            self.negation == "distinct" and self.method == "semantic",
+            self.linkage,
+            self._criteria(),
+            self.action == "drop",
             ("language", *(("group",) if self.groups == "exclude" else ())) if crossing else (),
-        )  # fmt: skip
+        )
 
     def _criteria(self) -> tuple[Criterion, ...]:
         listed = self.keep if isinstance(self.keep, tuple) else (self.keep,)
@@ -350,9 +368,16 @@ class Duplicates(GlobalStep):
     def _sign_pairs(self, found: near.Gathered, memory: int, things: near.Distinct) -> minhash.Pairs:
         least = self._least()
         pairs = near_signs.pairs(
-            found, things, least.lowest(found), self.measure, self._shingle, self.bands, memory // 4,
-            words=self.words == "distinct", negation=self.negation == "distinct",
-        )  # fmt: skip
+            found,
+            things,
+            least.lowest(found),
+            self.measure,
+            self._shingle,
+            self.bands,
+            memory // 4,
+            words=self.words == "distinct",
+            negation=self.negation == "distinct",
+        )
         rows = things.rows
         good = pairs.similarity >= least.each(found, rows[pairs.left], rows[pairs.right])
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
@@ -360,7 +385,8 @@ class Duplicates(GlobalStep):
     def _check_encoder(self, context: Context) -> None:
         if self.similarity is None and not self.allow_uncalibrated and not context.model(self.model or "").absolute:
             raise StepError(
-                f"duplicates: the cosines of '{self.model}' have no absolute meaning, so there is no usual threshold for "
+                f"duplicates: the cosines of '{self.model}' have no absolute meaning, so there is no usual threshold "
+                "for "
                 "them; give 'similarity', or write 'allow_uncalibrated: true'"
             )
 
@@ -372,10 +398,19 @@ class Duplicates(GlobalStep):
         if self.method == "cross_lingual":
             least.check(context.model_name(self.model or ""), found, context.warn, strict=self.strict)
             return near_semantic.between(
-                found, things, fields, threshold, margin=self.margin, k=self.neighbours, siblings=self.groups == "include",
-                numbers=self.numbers == "distinct", search=self.search, threads=context.threads, memory=context.memory,
+                found,
+                things,
+                fields,
+                threshold,
+                margin=self.margin,
+                k=self.neighbours,
+                siblings=self.groups == "include",
+                numbers=self.numbers == "distinct",
+                search=self.search,
+                threads=context.threads,
+                memory=context.memory,
                 mutual=self.mutual,
-            )  # fmt: skip
+            )
         pairs = near_semantic.within(
             found, things, fields, threshold, least.lowest(found), self.search, context.threads
         )

@@ -1,8 +1,10 @@
-"""A summary holds of each row what its method compares and what may decide who stays, and nothing that a threshold changes.
+"""A summary holds of each row what its method compares and what may decide who stays, and nothing that a threshold
+changes.
 
 Columns of all: the digest of the normal forms (``high``, ``low``; null where there is no text), the id as two numbers,
-language, source, a digest of the item (``group``), the length and the scores. ``minhash`` adds the normal forms, signatures
-and digests of the numbers and negations; the methods by meaning add vectors at half precision in place of signatures.
+language, source, a digest of the item (``group``), the length and the scores. ``minhash`` adds the normal forms,
+signatures and digests of the numbers and negations; the methods by meaning add vectors at half precision in place of
+signatures.
 """
 
 from __future__ import annotations
@@ -85,8 +87,9 @@ class Summarizer:
             "scores": rows.table["scores"].combine_chunks() if len(rows) else pa.array([], SCORES),
         }
 
-    def _vectors(self, texts: list[pl.Series], languages: list[pl.Series], normal: list[pl.Series],
-                 context: Context) -> dict[str, Any]:  # fmt: skip
+    def _vectors(
+        self, texts: list[pl.Series], languages: list[pl.Series], normal: list[pl.Series], context: Context
+    ) -> dict[str, Any]:
         encoder: Encoder = context.model(self.model)
         assessed = np.ones(len(texts[0]), bool)
         missing: Counter[str] = Counter()

@@ -1,4 +1,5 @@
-"""From which cosine or similarity on two rows are alike is said for all, for a language, for a pair of languages, or by a calibration."""
+"""From which cosine or similarity on two rows are alike is said for all, for a language, for a pair of languages, or by
+a calibration."""
 
 from __future__ import annotations
 
@@ -87,7 +88,10 @@ class Least:
                 continue
             known = self.calibration.find(left, right)
             said = f"says '{known[1].verdict}' of" if known is not None else "says nothing of"
-            message = f"duplicates: the calibration {said} {left}-{right}: {rows[one] + rows[other]} rows not compared across them"
+            message = (
+                f"duplicates: the calibration {said} {left}-{right}: {rows[one] + rows[other]} rows not "
+                "compared across them"
+            )
             if strict:
                 raise StepError(f"{message}; calibrate that pair, give it in 'pairs', or write 'strict: false'")
             warn(message)

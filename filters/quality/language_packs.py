@@ -1,15 +1,18 @@
-"""A pack is what one language's text is held against: its commonest words, how it refuses, how a machine says that it is one.
+"""A pack is what one language's text is held against: its commonest words, how it refuses, how a machine says that it
+is one.
 
-Packs are data (``data/quality/<language>.yaml``) with owner, licence and version; a user's pack adds to the shipped one of its language, or takes
-its place. Phrases are written in a small grammar that every one can read, and become expressions whose cost is linear in the text:
+Packs are data (``data/quality/<language>.yaml``) with owner, licence and version; a user's pack adds to the shipped one
+of its language, or takes its place. Phrases are written in a small grammar that every one can read, and become
+expressions whose cost is linear in the text:
 
 - letters stand for themselves, in lower case; a blank for any white space; ``'`` for every apostrophe;
 - ``(a|b|)`` is one of several, the last one nothing; ``x?`` an ``x`` or nothing;
 - ``…`` is anything within the sentence;
 - ``\\`` before one of these signs makes it stand for itself.
 
-A phrase begins where a word begins, and may end inside one (``restrict`` finds ``restricted``), but in the list ``assistant``, where it ends
-with a word (``as an ai`` is not ``as an aid``). A pack that says ``joined`` (scripts without blanks) finds them anywhere.
+A phrase begins where a word begins, and may end inside one (``restrict`` finds ``restricted``), but in the list
+``assistant``, where it ends with a word (``as an ai`` is not ``as an aid``). A pack that says ``joined`` (scripts
+without blanks) finds them anywhere.
 """
 
 from __future__ import annotations
@@ -85,7 +88,7 @@ class Pack(BaseModel):
         return given
 
 
-# ---------------------------------------------------------------------------------------------------------------- grammar
+# -------------------------------------------------------------------------------------------------------------- grammar
 _SPECIAL = set("()|?…\\ ")
 _JOINERS = regex.compile("[\u200c\u200d]")
 _LETTER = r"\p{L}\p{M}\p{N}"
@@ -166,7 +169,7 @@ def lowered(texts: pl.Series) -> pl.Series:
     return texts.scatter(odd.arg_true(), part)
 
 
-# ---------------------------------------------------------------------------------------------------------------- loading
+# -------------------------------------------------------------------------------------------------------------- loading
 @dataclass(frozen=True)
 class Packs:
     """All packs in force, by language."""

@@ -1,6 +1,8 @@
-"""What a text says that gives it away, in its language and in English: that it declines, that a machine wrote it, that it commands its reader.
+"""What a text says that gives it away, in its language and in English: that it declines, that a machine wrote it, that
+it commands its reader.
 
-English phrases are looked for in every language, for models fall back on it; a text in a language without a pack is *not assessed* unless one is found.
+English phrases are looked for in every language, for models fall back on it; a text in a language without a pack is
+*not assessed* unless one is found.
 """
 
 from __future__ import annotations
@@ -80,13 +82,14 @@ def said(
     return Said(score, words)
 
 
-# ------------------------------------------------------------------------------------------------------------------ blind
+# ---------------------------------------------------------------------------------------------------------------- blind
 def names(texts: pl.Series, packs: Packs) -> tuple[Floats, list[str | None]]:
     """How many names of models and makers each text has, and the first."""
     phrases = packs.blind("names")
     if not phrases:
         return np.zeros(len(texts)), [None] * len(texts)
-    # Han, kana and Thai run on after a name without a blank: only letters of its own kind would make another word of it.
+    # Han, kana and Thai run on after a name without a blank: only letters of its own kind would make another word of
+    # it.
     return _counted(texts, "|".join(expression(phrase) for phrase in phrases), "a-z0-9а-я_")
 
 
@@ -110,7 +113,10 @@ def _around(inner: str, edge: str) -> regex.Pattern[str]:
 
 
 # Where an answer begins in prompts of models without a template of their own.
-_ROLES = r"(?m)^(?:#{2,4} ?(?:instruction|response|system|human|assistant)s?:|\[system\]|\(system\)|system prompt:|begin system message)"
+_ROLES = (
+    r"(?m)^(?:#{2,4} ?(?:instruction|response|system|human|assistant)s?:|\[system\]|\(system\)|system "
+    r"prompt:|begin system message)"
+)
 
 
 def template(texts: pl.Series, packs: Packs) -> tuple[Floats, list[str | None]]:
@@ -135,10 +141,10 @@ def template(texts: pl.Series, packs: Packs) -> tuple[Floats, list[str | None]]:
     return count, first
 
 
-# --------------------------------------------------------------------------------------------------------- function words
+# ------------------------------------------------------------------------------------------------------- function words
 def function_words(texts: pl.Series, tags: Sequence[str], packs: Packs, *, raw: bool = False) -> Floats:
-    """How much of each text its language's commonest words make, 1 being as much as in a usual text of it; nan where there is no list
-    or too little text.
+    """How much of each text its language's commonest words make, 1 being as much as in a usual text of it; nan where
+    there is no list or too little text.
 
     Args:
         texts: as :func:`filters.quality.language_packs.lowered` makes them.
@@ -189,7 +195,7 @@ def _joined_share(texts: pl.Series, listed: tuple[str, ...]) -> Floats:
     return np.asarray(np.divide(covered, letters, out=np.full(len(texts), np.nan), where=letters >= LEAST_LETTERS))
 
 
-# ------------------------------------------------------------------------------------------------------------------ lists
+# ---------------------------------------------------------------------------------------------------------------- lists
 def read_list(path: str) -> tuple[str, ...]:
     """A user's list: one word or phrase a line, ``#`` before remarks.
 
@@ -215,7 +221,8 @@ def read_list(path: str) -> tuple[str, ...]:
 def listed(
     texts: pl.Series, tags: Sequence[str], lists: Mapping[str, tuple[str, ...]], unspaced: Sequence[str]
 ) -> tuple[Floats, list[str | None]]:
-    """How many places of each text a user's list of its language (or of all, ``und``) has; nan where there is no list."""
+    """How many places of each text a user's list of its language (or of all, ``und``) has; nan where there is no
+    list."""
     count = np.full(len(texts), np.nan)
     first: list[str | None] = [None] * len(texts)
     every = np.asarray(tags, dtype=object)

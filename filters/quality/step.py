@@ -1,8 +1,9 @@
-"""A row is fit to train on when its text is text: clean of refusals, machine talk, debris, private data, hidden orders; each found by itself, each its own score.
+"""A row is fit to train on when its text is text: clean of refusals, machine talk, debris, private data, hidden orders;
+each found by itself, each its own score.
 
-What depends on a language comes from packs (:mod:`filters.quality.language_packs`); what does not runs on every row. A language without
-a pack is *not assessed*, said once with the number of its rows, and never held against a row. Loops and long repetitions are
-counted by ``shape``, the language by ``language``: neither is done again here.
+What depends on a language comes from packs (:mod:`filters.quality.language_packs`); what does not runs on every row. A
+language without a pack is *not assessed*, said once with the number of its rows, and never held against a row. Loops
+and long repetitions are counted by ``shape``, the language by ``language``: neither is done again here.
 """
 
 from __future__ import annotations
@@ -43,14 +44,34 @@ Check = Literal[
     "lists",
 ]
 CHECKS: tuple[Check, ...] = (
-    "ratios", "function_words", "refusals", "identity", "boilerplate", "markup", "encoding", "private", "secrets", "injection", "hidden", "lists",
-)  # fmt: skip
+    "ratios",
+    "function_words",
+    "refusals",
+    "identity",
+    "boilerplate",
+    "markup",
+    "encoding",
+    "private",
+    "secrets",
+    "injection",
+    "hidden",
+    "lists",
+)
 _RATIOS = ("symbols", "digits", "bullets", "ellipses", "line_repeats", "run")
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "ratios": _RATIOS, "function_words": ("function_words",), "refusals": ("refusal",), "identity": ("assistant", "cutoff", "names"), "boilerplate": ("boilerplate",),
-    "markup": ("markup",), "encoding": ("mojibake",), "private": ("private",), "secrets": ("secrets",), "injection": ("injection", "template"), "hidden": ("hidden", "encoded"),
+    "ratios": _RATIOS,
+    "function_words": ("function_words",),
+    "refusals": ("refusal",),
+    "identity": ("assistant", "cutoff", "names"),
+    "boilerplate": ("boilerplate",),
+    "markup": ("markup",),
+    "encoding": ("mojibake",),
+    "private": ("private",),
+    "secrets": ("secrets",),
+    "injection": ("injection", "template"),
+    "hidden": ("hidden", "encoded"),
     "lists": ("listed",),
-}  # fmt: skip
+}
 _WITH_PACKS = frozenset({"function_words", "refusals", "identity", "boilerplate", "injection"})
 _EVERYWHERE = frozenset({"private", "secrets", "injection", "hidden", "lists"})
 _MOST_SPANS = 64
@@ -62,16 +83,17 @@ Shares = Decision[PerLanguage[Share]]
 class Quality(ScoreStep):
     """Drops rows whose text gives itself away; scores are null where nothing could be assessed.
 
-    Scores, of several fields the worst:
-    ``symbols``, ``digits``, ``bullets``, ``ellipses``, ``line_repeats`` (shares, 0 to 1) and ``run`` (how long one sign runs on);
-    ``function_words`` (1: as many of its language's commonest words as a usual text); ``refusal`` and ``assistant`` (1: opens the
-    text, 0.5: further down), ``cutoff`` (1 or 0), ``names`` (of models and their makers); ``boilerplate``, ``markup``, ``mojibake`` (places);
-    ``private`` and ``secrets`` (places); ``injection`` (1 or 0), ``template`` (tokens of chat templates), ``hidden`` (places),
-    ``encoded`` (characters); ``listed`` (hits of your own lists).
+    Scores, of several fields the worst: ``symbols``, ``digits``, ``bullets``, ``ellipses``, ``line_repeats`` (shares, 0
+    to 1) and ``run`` (how long one sign runs on); ``function_words`` (1: as many of its language's commonest words as a
+    usual text); ``refusal`` and ``assistant`` (1: opens the text, 0.5: further down), ``cutoff`` (1 or 0), ``names``
+    (of models and their makers); ``boilerplate``, ``markup``, ``mojibake`` (places); ``private`` and ``secrets``
+    (places); ``injection`` (1 or 0), ``template`` (tokens of chat templates), ``hidden`` (places), ``encoded``
+    (characters); ``listed`` (hits of your own lists).
 
-    Attributes, where something was found: ``evidence`` (``refusal: i can't help``), ``kinds`` (``email:2 phone:1``), ``spans``, the private
-    places as JSON (``[["response", "email", 12, 30]]``: field, kind, first and last code point, end not included; never the text itself, 64 at most).
-    ``unassessed``: ``language`` where a check needs a pack and the language has none.
+    Attributes, where something was found: ``evidence`` (``refusal: i can't help``), ``kinds`` (``email:2 phone:1``),
+    ``spans``, the private places as JSON (``[["response", "email", 12, 30]]``: field, kind, first and last code point,
+    end not included; never the text itself, 64 at most). ``unassessed``: ``language`` where a check needs a pack and
+    the language has none.
     """
 
     tag: ClassVar[str] = "quality"
@@ -83,13 +105,14 @@ class Quality(ScoreStep):
     checks: tuple[Check, ...] = CHECKS
     """What is looked at; a check that is left out costs nothing."""
     fields: dict[Check, tuple[str, ...]] = {}  # noqa: RUF012 (pydantic copies it)
-    """Where a check looks: ``{refusals: [response, prompt]}``. Unless given, in the answer; ``private``, ``secrets``, ``injection``, ``hidden`` and
-    ``lists`` in all main fields."""
+    """Where a check looks: ``{refusals: [response, prompt]}``. Unless given, in the answer; ``private``, ``secrets``,
+    ``injection``, ``hidden`` and ``lists`` in all main fields."""
     packs: Runtime[tuple[str, ...]] = ()
-    """Files of your own packs; they add to the shipped ones of their languages, or, with ``replaces: true``, take their place. They
-    count by content."""
+    """Files of your own packs; they add to the shipped ones of their languages, or, with ``replaces: true``, take their
+    place. They count by content."""
     lists: Runtime[dict[LanguageTag, str]] = {}  # noqa: RUF012
-    """Files of words and phrases that you do not want, one a line, by language (``und``: every language). None are shipped. They count by content."""
+    """Files of words and phrases that you do not want, one a line, by language (``und``: every language). None are
+    shipped. They count by content."""
     private_kinds: tuple[str, ...] = private.PRIVATE
     """What counts as private: ``email``, ``phone``, ``iban``, ``card``, ``ip``, ``national_id``."""
 
@@ -106,7 +129,8 @@ class Quality(ScoreStep):
     max_run: Limit = PerLanguage(60.0)
     """How often one letter or sign may stand there without anything between."""
     min_function_words: Limit = PerLanguage[float]()
-    """Least share of the language's commonest words, 1 being a usual text. Lists and names have few: 0.2 drops more than debris."""
+    """Least share of the language's commonest words, 1 being a usual text. Lists and names have few: 0.2 drops more
+    than debris."""
     max_refusal: Shares = PerLanguage(0.5)
     """0.5 drops answers that open with a refusal, 0 also those with one further down."""
     max_assistant: Shares = PerLanguage(0.5)
@@ -116,7 +140,8 @@ class Quality(ScoreStep):
     max_names: Limit = PerLanguage[float]()
     """How many names of models and their makers may be there; a text about them has many for a reason."""
     max_boilerplate: Limit = PerLanguage(1.0)
-    """How much of what stands around texts on web pages (cookie notices, newsletters) may be there; one phrase is often what a text is about."""
+    """How much of what stands around texts on web pages (cookie notices, newsletters) may be there; one phrase is often
+    what a text is about."""
     max_markup: Limit = PerLanguage(2.0)
     """How many tags and entities may be left."""
     max_mojibake: Limit = PerLanguage(0.0)
@@ -146,7 +171,7 @@ class Quality(ScoreStep):
                 raise ValueError(f"no private text is called '{kind}'; there are {', '.join(private.PRIVATE)}")
         return given
 
-    # ---------------------------------------------------------------------------------------------------------- contract
+    # --------------------------------------------------------------------------------------------------------- contract
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """As of :class:`Params`, with what packs and lists say."""
         given = super().identity(decisions=decisions)
@@ -221,10 +246,11 @@ class Quality(ScoreStep):
     def _warn(counts: Mapping[str, int], context: Context) -> None:
         for tag, count in sorted(counts.items()):
             context.warn(
-                f"quality: there is no pack for '{tag}': phrases and function words are not assessed in {count:,} rows (give one with 'packs: [file.yaml]')"
+                f"quality: there is no pack for '{tag}': phrases and function words are not assessed in {count:,} "
+                "rows (give one with 'packs: [file.yaml]')"
             )
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         if fitted is None and self._with_packs:
             self._warn(self._without(rows), context)
@@ -244,8 +270,26 @@ class Quality(ScoreStep):
         for name in ("secrets", "private"):
             if name in have and getattr(self, name) == "drop":
                 reasons[name] = pl.col(name) > 0
-        order = ("hidden", "encoded", "template", "injection", "refusal", "assistant", "cutoff", "names", "boilerplate", "mojibake", "markup", "listed",
-                 "run", "symbols", "digits", "ellipses", "line_repeats", "bullets")  # fmt: skip
+        order = (
+            "hidden",
+            "encoded",
+            "template",
+            "injection",
+            "refusal",
+            "assistant",
+            "cutoff",
+            "names",
+            "boilerplate",
+            "mojibake",
+            "markup",
+            "listed",
+            "run",
+            "symbols",
+            "digits",
+            "ellipses",
+            "line_repeats",
+            "bullets",
+        )
         for name in order:
             limit: PerLanguage[float] = getattr(self, f"max_{name}")
             if name in have and limit != PerLanguage[float]():

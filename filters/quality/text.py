@@ -1,7 +1,8 @@
-"""What is wrong with a text whatever its language: leftovers of markup, characters read in a wrong encoding, signs that nobody sees, disorder.
+"""What is wrong with a text whatever its language: leftovers of markup, characters read in a wrong encoding, signs that
+nobody sees, disorder.
 
-A suspicion is raised by one cheap expression over a whole column, and proved text by text: characters count as read in a wrong
-encoding when writing them back in it gives valid UTF-8, a blob as encoded text when it decodes to text.
+A suspicion is raised by one cheap expression over a whole column, and proved text by text: characters count as read in
+a wrong encoding when writing them back in it gives valid UTF-8, a blob as encoded text when it decodes to text.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _per_row(texts: pl.Series, gate: str, count: Callable[[str], float]) -> Floa
     return found
 
 
-# ----------------------------------------------------------------------------------------------------------------- ratios
+# --------------------------------------------------------------------------------------------------------------- ratios
 # Rulers, table borders and blanks to fill in are long runs for a reason.
 _RULERS = np.zeros(0x110000, bool)
 _RULERS[[ord(sign) for sign in "-=_*#.~+|/\\<>:^ \t\r\n0123456789─━═—–…·•│"]] = True
@@ -40,9 +41,10 @@ _LEAST_LINES = 4
 def ratios(texts: pl.Series) -> dict[str, Floats]:
     """Shares (0 to 1) of what can be seen, of text without program code; nan where there is too little of it.
 
-    ``symbols``: characters that are punctuation or symbols (a mark that every sentence has included); ``digits``: decimal digits of any script;
-    ``bullets``: lines that begin as items of a list; ``ellipses``: lines that break off with dots; ``line_repeats``: lines that stood there
-    before; and ``run``: how often the most repeated letter or sign stands there without anything between (0 below four; rulers and digits aside).
+    ``symbols``: characters that are punctuation or symbols (a mark that every sentence has included); ``digits``:
+    decimal digits of any script; ``bullets``: lines that begin as items of a list; ``ellipses``: lines that break off
+    with dots; ``line_repeats``: lines that stood there before; and ``run``: how often the most repeated letter or sign
+    stands there without anything between (0 below four; rulers and digits aside).
     """
     bare = mask(texts.fill_null(""), ("code", "inline_code", "url", "latex"))
     frame = pl.DataFrame({"text": bare}).with_columns(
@@ -68,9 +70,13 @@ def ratios(texts: pl.Series) -> dict[str, Floats]:
         return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole >= least))
 
     return {
-        "symbols": share("symbols", visible, 20), "digits": share("digits", visible, 20), "bullets": share("bullets", lines, _LEAST_LINES).clip(max=1),
-        "ellipses": share("ellipses", lines, _LEAST_LINES).clip(max=1), "line_repeats": 1 - share("different", lines, _LEAST_LINES), "run": _runs(bare),
-    }  # fmt: skip
+        "symbols": share("symbols", visible, 20),
+        "digits": share("digits", visible, 20),
+        "bullets": share("bullets", lines, _LEAST_LINES).clip(max=1),
+        "ellipses": share("ellipses", lines, _LEAST_LINES).clip(max=1),
+        "line_repeats": 1 - share("different", lines, _LEAST_LINES),
+        "run": _runs(bare),
+    }
 
 
 def _runs(texts: pl.Series) -> Floats:
@@ -92,7 +98,7 @@ def _runs(texts: pl.Series) -> Floats:
     return np.concatenate(parts)
 
 
-# ----------------------------------------------------------------------------------------------------------------- markup
+# --------------------------------------------------------------------------------------------------------------- markup
 _TAGS = regex.compile(
     r"</?(?:p|br|div|span|font|td|tr|th|table|tbody|li|ul|ol|dl|dt|dd|h[1-6]|b|i|u|em|strong|small|sup|sub|a|img|hr|blockquote|center|script|style|iframe|form|input|section|article|nav|footer|header|figure|ref|nowiki|gallery)(?:\s[^<>\n]{0,400})?/?>",
     regex.I,
@@ -110,7 +116,8 @@ _MEANT = r"(?i)html|xml|svg|css|jsx|javascript|markup|bbcode|wikitext|php|web ?p
 
 
 def markup(texts: pl.Series, asked: pl.Series | None) -> Floats:
-    """How many tags, entities and comments stand outside program code; 0 where the text or what was asked is about markup.
+    """How many tags, entities and comments stand outside program code; 0 where the text or what was asked is about
+    markup.
 
     Args:
         asked: the prompt, where the text is an answer.
@@ -135,9 +142,12 @@ def mask_code(texts: pl.Series) -> pl.Series:
     return mask(texts, ("code", "inline_code"))
 
 
-# --------------------------------------------------------------------------------------------------------------- encoding
+# ------------------------------------------------------------------------------------------------------------- encoding
 # Signs that a lead byte of UTF-8 becomes, before one that a continuation byte becomes.
-_CP1252 = "\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178"
+_CP1252 = (
+    "\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039"
+    "\u0152\u017d\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178"
+)
 _BESIDE = 3
 """Characters before and after a stretch that tell whether it stands among others of its kind."""
 _WESTERN = regex.compile(f"[\u00c2-\u00f4][\u0080-\u00bf{_CP1252}]{{1,3}}")
@@ -145,12 +155,16 @@ _CYRILLIC = regex.compile("(?:[РС][\u0080-\u00ff\u0400-\u045f\u0490\u0491\u201
 _HAN = regex.compile(r"\p{Han}[^\x00-\x7f]{2,}")
 _KANA = regex.compile(r"[縺繧繝][\p{Han}\p{Hiragana}\p{Katakana}\uff61-\uff9f\x00-\x7f。、・「」]")
 _LITERAL = regex.compile(r"(?:\\u[0-9a-fA-F]{4}){2,}|(?:\\x[0-9a-fA-F]{2}){2,}|锟斤拷|烫烫烫|屯屯屯|ï»¿")
-_ENCODING_GATE = f"[\u00c2-\u00f4][\u0080-\u00bf{_CP1252}]|(?:[РС][^\\x00-\\x7fа-яА-ЯёЁ].?){{1}}|(?:[РС][\\x{{80}}-\\x{{45f}}]){{3}}|[锟烫屯縺繧繝鐨鍦鏄涓浜鎴绗鍙瀛浠鏂鐢鍒鎬鍚]|\\\\[ux][0-9a-fA-F]{{2}}"
+_ENCODING_GATE = (
+    f"[\u00c2-\u00f4][\u0080-\u00bf{_CP1252}]|(?:[РС][^\\x00-\\x7fа-яА-ЯёЁ].?){{1}}|"
+    f"(?:[РС][\\x{{80}}-\\x{{45f}}]){{3}}|[锟烫屯縺繧繝鐨鍦鏄涓浜鎴绗鍙瀛浠鏂鐢鍒鎬鍚]|\\\\[ux][0-9a-fA-F]{{2}}"
+)
 
 
 def mojibake(texts: pl.Series) -> Floats:
-    """How many stretches were decoded in a wrong encoding (Windows-1252, Latin-1, Windows-1251, GBK or Shift JIS in place of UTF-8), or are
-    escapes that nobody resolved; program code does not count. U+FFFD and controls are counted by ``shape``."""
+    """How many stretches were decoded in a wrong encoding (Windows-1252, Latin-1, Windows-1251, GBK or Shift JIS in
+    place of UTF-8), or are escapes that nobody resolved; program code does not count. U+FFFD and controls are counted
+    by ``shape``."""
     return _per_row(texts, _ENCODING_GATE, _mojibake)
 
 
@@ -166,10 +180,12 @@ def _mojibake(one: str) -> float:
 
 
 def _misread(one: str, start: int, end: int) -> bool:
-    """Whether a stretch is UTF-8 that was read as Windows-1252: its bytes are whole characters, and no language writes it so.
+    """Whether a stretch is UTF-8 that was read as Windows-1252: its bytes are whole characters, and no language writes
+    it so.
 
-    The first alone is not enough: a letter before a no-break space, a quote, a dash or an ellipsis (``é\u00a0»``, ``ß\u00a0``, ``É…``) is
-    valid UTF-8 as well. What no language writes, ftfy's list of unlikely neighbours says (Speer, *ftfy*, 2019).
+    The first alone is not enough: a letter before a no-break space, a quote, a dash or an ellipsis (``é\u00a0»``,
+    ``ß\u00a0``, ``É…``) is valid UTF-8 as well. What no language writes, ftfy's list of unlikely neighbours says
+    (Speer, *ftfy*, 2019).
     """
     from ftfy.badness import BADNESS_RE
 
@@ -214,7 +230,7 @@ def _gbk(part: str) -> bool:
     return len(told) > 2 and all(ord(sign) > 0x2000 and sign != "\ufffd" for sign in told[:3])
 
 
-# ----------------------------------------------------------------------------------------------------------------- hidden
+# --------------------------------------------------------------------------------------------------------------- hidden
 _FLAG = regex.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,12}\U000e007f")
 _HIDDEN = regex.compile(
     "[\U000e0000-\U000e007f]+|[\u200b-\u200d\u2060-\u2064\ufeff\u180e]{3,}|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}|[\u202d\u202e]"
@@ -225,8 +241,9 @@ _HIDDEN_GATE = (
 
 
 def hidden(texts: pl.Series) -> Floats:
-    """How many stretches nobody can see, or that show another order than they have: tag characters (flags aside), three zero-width signs or
-    two variation selectors running, bidirectional overrides, and embeddings or isolates that are not closed."""
+    """How many stretches nobody can see, or that show another order than they have: tag characters (flags aside), three
+    zero-width signs or two variation selectors running, bidirectional overrides, and embeddings or isolates that are
+    not closed."""
     return _per_row(texts, _HIDDEN_GATE, _hidden)
 
 

@@ -1,7 +1,8 @@
-"""The ratio margin: how much nearer two texts are to each other than each is to its nearest neighbours in the other's language.
+"""The ratio margin: how much nearer two texts are to each other than each is to its nearest neighbours in the other's
+language.
 
-Artetxe and Schwenk 2019 (*Margin-based parallel corpus mining*, ACL): with NN_k(x) the k nearest texts to x among those of
-the other language, margin(x, y) = cos(x, y) / (Σ_{z ∈ NN_k(x)} cos(x, z) + Σ_{z ∈ NN_k(y)} cos(y, z)) · 2k. Here the
+Artetxe and Schwenk 2019 (*Margin-based parallel corpus mining*, ACL): with NN_k(x) the k nearest texts to x among those
+of the other language, margin(x, y) = cos(x, y) / (Σ_{z ∈ NN_k(x)} cos(x, z) + Σ_{z ∈ NN_k(y)} cos(y, z)) · 2k. Here the
 neighbours come from a fixed sample (the pool) of the data's own pairs, the pair itself and its copies left out.
 """
 
@@ -29,9 +30,16 @@ def pool_schema(dimensions: int) -> pa.Schema:
     """Columns of a sample: field, language pair (``en<tab>zh``), row id, digests and vectors of both texts."""
     vector = pa.list_(pa.float32(), dimensions)
     return pa.schema(
-        [("field", pa.string()), ("pair", pa.string()), ("id", pa.string()), ("left_digest", pa.binary(16)),
-         ("right_digest", pa.binary(16)), ("left", vector), ("right", vector)]
-    )  # fmt: skip
+        [
+            ("field", pa.string()),
+            ("pair", pa.string()),
+            ("id", pa.string()),
+            ("left_digest", pa.binary(16)),
+            ("right_digest", pa.binary(16)),
+            ("left", vector),
+            ("right", vector),
+        ]
+    )
 
 
 def smallest(parts: Sequence[pl.DataFrame], size: int) -> pl.DataFrame:
@@ -109,13 +117,18 @@ class Pools:
         self._k = neighbours
         self._pools: dict[tuple[str, str], _Pool] = {}
         self._whole = fitted
-        keys = pl.DataFrame({"field": fitted["field"].to_pylist(), "pair": fitted["pair"].to_pylist()},
-                            schema={"field": pl.String, "pair": pl.String}).with_row_index("at")  # fmt: skip
+        keys = pl.DataFrame(
+            {"field": fitted["field"].to_pylist(), "pair": fitted["pair"].to_pylist()},
+            schema={"field": pl.String, "pair": pl.String},
+        ).with_row_index("at")
         for (field, pair), part in keys.group_by("field", "pair", maintain_order=True):
             rows = fitted.take(pa.array(part["at"].to_list(), pa.int64())).combine_chunks()
             self._pools[str(field), str(pair)] = _Pool(
-                _matrix(rows["left"]), _matrix(rows["right"]), _digests(rows["left_digest"].to_pylist()), _digests(rows["right_digest"].to_pylist())
-            )  # fmt: skip
+                _matrix(rows["left"]),
+                _matrix(rows["right"]),
+                _digests(rows["left_digest"].to_pylist()),
+                _digests(rows["right_digest"].to_pylist()),
+            )
 
     def margins(
         self,

@@ -1,4 +1,5 @@
-"""The two sides of a row are two texts and two languages, wherever they come from: a pair's own sides, or a row and its first parent.
+"""The two sides of a row are two texts and two languages, wherever they come from: a pair's own sides, or a row and its
+first parent.
 
 A row without a parent has nothing to be compared with, and a field that the parent does
 not have is no text, which is not the same as an empty one.
@@ -35,7 +36,8 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
     """The rows' sides, some thousands at a time.
 
     Args:
-        own: whether the sides are the row's own (``source`` and ``target`` of a pair), rather than its first parent's and its.
+        own: whether the sides are the row's own (``source`` and ``target`` of a pair), rather than its first parent's
+            and its.
         fields: the fields to be compared with the parent's; of a pair there is one, whatever it is called.
         max_chars: longer texts are cut there.
     """

@@ -1,8 +1,9 @@
-"""A translation is kept when a cross-lingual encoder puts it near its original; what the encoder cannot read is not assessed.
+"""A translation is kept when a cross-lingual encoder puts it near its original; what the encoder cannot read is not
+assessed.
 
-The two sides of a pair, or a row and its parent field by field, are encoded and compared by cosine, or by the ratio margin
-that says how much nearer the two are to each other than to their neighbours. Languages that the encoder was not trained
-for, and language pairs that its calibration says it cannot judge, get no score, never a low one.
+The two sides of a pair, or a row and its parent field by field, are encoded and compared by cosine, or by the ratio
+margin that says how much nearer the two are to each other than to their neighbours. Languages that the encoder was not
+trained for, and language pairs that its calibration says it cannot judge, get no score, never a low one.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ class Similarity(ScoreStep):
     """Compares each row with its parent, or the two sides of a pair, across languages.
 
     Scores: ``score`` over all fields, and one for each field. Attribute ``unassessed`` says why there is none:
-    ``language`` (the encoder does not support one of the two), ``pool`` (too few neighbours for a margin), ``encoder`` (the
-    calibration says that the encoder cannot judge this pair of languages, or says nothing of it). With a calibration the
-    attribute ``pair`` says which languages were compared (``en-sw``). A row without a parent has neither and is kept. A field
-    that is empty on one side has 0; on both sides, it does not count.
+    ``language`` (the encoder does not support one of the two), ``pool`` (too few neighbours for a margin), ``encoder``
+    (the calibration says that the encoder cannot judge this pair of languages, or says nothing of it). With a
+    calibration the attribute ``pair`` says which languages were compared (``en-sw``). A row without a parent has
+    neither and is kept. A field that is empty on one side has 0; on both sides, it does not count.
     """
 
     tag: ClassVar[str] = "similarity"
@@ -63,30 +64,30 @@ class Similarity(ScoreStep):
     """How fields make the score: mean weighted by length (of both texts), or the least."""
     measure: Literal["cosine", "margin"] = "cosine"
     """``cosine`` (-1 to 1), or ``margin``: the cosine divided by the mean cosine of both texts to their ``neighbours``
-    nearest neighbours in the other language (ratio margin of Artetxe and Schwenk 2019), whose scale is the same for every
-    encoder: about 1 for what is no pair."""
+    nearest neighbours in the other language (ratio margin of Artetxe and Schwenk 2019), whose scale is the same for
+    every encoder: about 1 for what is no pair."""
     neighbours: PositiveInt = 4
     """How many nearest neighbours the margin looks at."""
     pool: PositiveInt = 2000
-    """How many rows of each language pair the neighbours are looked for in: those with the smallest ids, which is a fair
-    sample, the same on every run."""
+    """How many rows of each language pair the neighbours are looked for in: those with the smallest ids, which is a
+    fair sample, the same on every run."""
     max_chars: PositiveInt = 2000
     """A longer text is cut there before it is encoded."""
     min: Decision[PerLanguage[Least]] = PerLanguage[Least]()
-    """Least similarity. Unless given, 0.5 for ``cosine`` and 1.05 for ``margin``; 0 turns it off. ``calibrated``: the cosine that
-    the calibration found for the pair of languages."""
+    """Least similarity. Unless given, 0.5 for ``cosine`` and 1.05 for ``margin``; 0 turns it off. ``calibrated``: the
+    cosine that the calibration found for the pair of languages."""
     max: Decision[PerLanguage[Cosine]] = PerLanguage[float]()
     """Greatest similarity: above it the text was copied rather than translated. For cosines, 0.99 or so."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
     """What happens to rows that have something to be compared with but could not be."""
     calibration: Decision[CalibrationFile | None] = None
-    """A file that ``curate calibrate`` wrote for this very model, for ``min: calibrated``. It counts by what it says: with other
-    thresholds nothing is scored again."""
+    """A file that ``curate calibrate`` wrote for this very model, for ``min: calibrated``. It counts by what it says:
+    with other thresholds nothing is scored again."""
     trust: Literal["weak", "trusted"] = "weak"
     """The least that the calibration must say of a language pair for its rows to be judged."""
     strict: bool = False
-    """Stop where the encoder does not support a language, or cannot judge a pair of languages, instead of a warning and no
-    score."""
+    """Stop where the encoder does not support a language, or cannot judge a pair of languages, instead of a warning and
+    no score."""
     allow_uncalibrated: bool = False
     """Compare cosines even of an encoder whose cosines have no absolute meaning (the e5 family)."""
 
@@ -102,12 +103,17 @@ class Similarity(ScoreStep):
         return self
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """As of :class:`Params`; of the calibration that decides which pairs are scored at all, without the thresholds."""
+        """As of :class:`Params`; of the calibration that decides which pairs are scored at all, without the
+        thresholds."""
         given = super().identity(decisions=decisions)
         if self.calibration is not None:
             judged = [name for name, one in sorted(self.calibration.pairs.items()) if self._trusts(one)]
             by = {tag: value == _CALIBRATED for tag, value in self.min.values.items()}
-            given["calibrated"] = {"model": self.calibration.model, "pairs": judged, "by": {"default": self.min.default == _CALIBRATED, **by}}  # fmt: skip
+            given["calibrated"] = {
+                "model": self.calibration.model,
+                "pairs": judged,
+                "by": {"default": self.min.default == _CALIBRATED, **by},
+            }
         return given
 
     def _trusts(self, one: PairThreshold) -> bool:
@@ -140,7 +146,7 @@ class Similarity(ScoreStep):
     def fits(self) -> bool:
         return self.measure == "margin"
 
-    # ------------------------------------------------------------------------------------------------------------ margin
+    # ----------------------------------------------------------------------------------------------------------- margin
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
         if not self.fits:
             return None
@@ -162,7 +168,7 @@ class Similarity(ScoreStep):
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         return merge_samples(samples, self.pool)
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         encoder = self._encoder(context)
         pools = Pools(fitted, self.neighbours) if self.fits else None
@@ -188,7 +194,9 @@ class Similarity(ScoreStep):
             total[np.isinf(total)] = np.nan
         else:
             summed = weight.sum(axis=0)
-            total = np.divide((np.nan_to_num(every) * weight).sum(axis=0), summed, out=np.full(len(rows), np.nan), where=summed > 0)  # fmt: skip
+            total = np.divide(
+                (np.nan_to_num(every) * weight).sum(axis=0), summed, out=np.full(len(rows), np.nan), where=summed > 0
+            )
         why = np.full(len(rows), None, dtype=object)
         why[short & np.isnan(total)] = "pool"
         for pair in set(pairs[~assessed & languages[0].is_not_null().to_numpy()].tolist()):
@@ -232,19 +240,26 @@ class Similarity(ScoreStep):
         calibrated = PerLanguage(default == _CALIBRATED, by).expr(dtype=pl.Boolean)
         return pl.when(calibrated).then(thresholds).otherwise(numbers)
 
-    # ------------------------------------------------------------------------------------------------------------- parts
+    # ------------------------------------------------------------------------------------------------------------ parts
     def _encoder(self, context: Context) -> Encoder:
         encoder: Encoder = context.model(self.model)
         # A number for a language is somebody's own measurement; a default that is none is shared with all encoders.
         calibrated = self.calibration is not None and self.min.default is not None
-        if self.measure == "cosine" and not getattr(encoder, "absolute", True) and not (self.allow_uncalibrated or calibrated):  # fmt: skip
+        if (
+            self.measure == "cosine"
+            and not getattr(encoder, "absolute", True)
+            and not (self.allow_uncalibrated or calibrated)
+        ):
             raise StepError(
-                f"similarity: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 and more); "
-                "write 'measure: margin', calibrate it ('min: calibrated'), or 'allow_uncalibrated: true' to compare them nevertheless"
+                f"similarity: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 "
+                "and more); "
+                "write 'measure: margin', calibrate it ('min: calibrated'), or 'allow_uncalibrated: true' to compare "
+                "them nevertheless"
             )
         if self.calibration is not None and self.calibration.model != context.model_name(self.model):
             raise StepError(
-                f"similarity: the calibration is of {self.calibration.model}, and model '{self.model}' is {context.model_name(self.model)}; "
+                f"similarity: the calibration is of {self.calibration.model}, and model '{self.model}' is "
+                f"{context.model_name(self.model)}; "
                 f"write one for it: curate calibrate {self.model} --out FILE"
             )
         return encoder
@@ -293,15 +308,24 @@ class Similarity(ScoreStep):
         found = self.calibration.find(left, right)
         if found is None or not self._trusts(found[1]):
             verdict = found[1].verdict if found else "not checked"
-            message = f"similarity: by its calibration model '{self.model}' is {verdict} for {left}-{right}: {count} rows not assessed"
+            message = (
+                f"similarity: by its calibration model '{self.model}' is {verdict} for {left}-{right}: "
+                f"{count} rows not assessed"
+            )
             if verdict == "cannot judge":
-                message = f"similarity: by its calibration model '{self.model}' cannot judge {left}-{right}: {count} rows not assessed"
+                message = (
+                    f"similarity: by its calibration model '{self.model}' cannot judge {left}-{right}: "
+                    f"{count} rows not assessed"
+                )
             if self.strict:
                 raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
             context.warn(message)
         elif found[1].verdict == "weak":
             lost = 1 - (found[1].recall or 0)
-            context.warn(f"similarity: by its calibration model '{self.model}' is weak for {found[0]}: about {lost:.0%} of good pairs are dropped")  # fmt: skip
+            context.warn(
+                f"similarity: by its calibration model '{self.model}' is weak for {found[0]}: about {lost:.0%} of "
+                "good pairs are dropped"
+            )
 
     def _texts(self, rows: Rows, context: Context) -> Iterator[tuple[slice, dict[str, tuple[pl.Series, pl.Series]]]]:
         """Both sides of every field, some thousands of rows at a time; null where the parent has no such field."""

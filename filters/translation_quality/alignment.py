@@ -1,11 +1,12 @@
 """How much of one side's words the other side explains, by word translations learnt from the data's own pairs.
 
-A statistical aligner sees a sample of the pairs (those with the smallest ids, the same on every run), in two halves that never
-meet: a row is judged by what was learnt from the half it is not in, so that no wrong pair can vouch for itself and no row's score depends
-on its neighbours. With p(t|s) = links(s, t) / count(s) and q(t) the share of t among all units, a target unit t is explained by
-the best source unit as far as log(p/q) goes, in proportion to the best that any source unit could do; the mean of both
-directions, weighted by that best and drawn to the middle where there are few words, is between 0 (as by chance) and 1. The idea of filtering by lexical translation
-probabilities is that of Zipporah (Xu and Koehn 2017) and of IBM model 1 scores in general.
+A statistical aligner sees a sample of the pairs (those with the smallest ids, the same on every run), in two halves
+that never meet: a row is judged by what was learnt from the half it is not in, so that no wrong pair can vouch for
+itself and no row's score depends on its neighbours. With p(t|s) = links(s, t) / count(s) and q(t) the share of t among
+all units, a target unit t is explained by the best source unit as far as log(p/q) goes, in proportion to the best that
+any source unit could do; the mean of both directions, weighted by that best and drawn to the middle where there are few
+words, is between 0 (as by chance) and 1. The idea of filtering by lexical translation probabilities is that of Zipporah
+(Xu and Koehn 2017) and of IBM model 1 scores in general.
 """
 
 from __future__ import annotations
@@ -69,9 +70,10 @@ def half(row: str) -> int:
     return blake2b(row.encode(), digest_size=1, person=b"curate-half").digest()[0] & 1
 
 
-# -------------------------------------------------------------------------------------------------------------------- fit
+# ------------------------------------------------------------------------------------------------------------------ fit
 def sample(parts: Iterable[tuple[pl.Series, pl.Series, pl.Series, pl.Series, pl.Series]], size: int) -> pa.Table:
-    """The ``size`` pairs with the smallest ids of each pair of languages, turned round where need be: the tags in alphabetical order.
+    """The ``size`` pairs with the smallest ids of each pair of languages, turned round where need be: the tags in
+    alphabetical order.
 
     Args:
         parts: ids, source and target languages, source and target texts.
@@ -127,7 +129,8 @@ def fit(
         if aligner is None or len(part) < least:
             if aligner is not None:
                 context.warn(
-                    f"translation_quality: {len(part)} rows of {name.replace(chr(9), '→')} are too few to learn word translations from: no alignment score"
+                    f"translation_quality: {len(part)} rows of {name.replace(chr(9), '→')} are too few to learn word "
+                    "translations from: no alignment score"
                 )
             continue
         for number in (0, 1):
@@ -135,7 +138,17 @@ def fit(
             found += _learn(name, number, mine["source"].to_list(), mine["target"].to_list(), aligner)
     if table is not None:
         found += _listed(table)
-    return pa.Table.from_arrays([pa.array(list(column), field.type) for column, field in zip(zip(*found, strict=True), FITTED, strict=True)], schema=FITTED) if found else FITTED.empty_table()  # fmt: skip
+    return (
+        pa.Table.from_arrays(
+            [
+                pa.array(list(column), field.type)
+                for column, field in zip(zip(*found, strict=True), FITTED, strict=True)
+            ],
+            schema=FITTED,
+        )
+        if found
+        else FITTED.empty_table()
+    )
 
 
 def _usual(part: pl.DataFrame) -> float:
@@ -192,7 +205,8 @@ def _listed(table: Iterator[Rows]) -> list[tuple[str, int, bool, str, str, float
     for rows in table:
         if rows.kind is not Kind.PARALLEL:
             raise StepError(
-                f"translation_quality: table: {rows.kind} rows are no word table; name the rows that 'lexicon' or a dictionary makes"
+                f"translation_quality: table: {rows.kind} rows are no word table; name the rows that 'lexicon' or a "
+                "dictionary makes"
             )
         columns = [
             rows.table[name].to_pylist() for name in ("source_language", "language", "source", "target", "scores")
@@ -214,7 +228,7 @@ def _listed(table: Iterator[Rows]) -> list[tuple[str, int, bool, str, str, float
     return found
 
 
-# ------------------------------------------------------------------------------------------------------------------ score
+# ---------------------------------------------------------------------------------------------------------------- score
 class Lexicon:
     """What was fitted, ready to judge pairs."""
 

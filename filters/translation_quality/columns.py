@@ -1,4 +1,5 @@
-"""What was found about pairs becomes the step's columns: a number for each check, the worst of several fields, and a few words that say why."""
+"""What was found about pairs becomes the step's columns: a number for each check, the worst of several fields, and a
+few words that say why."""
 
 from __future__ import annotations
 
@@ -15,19 +16,51 @@ from filters.translation_quality.features import Findings
 Floats = npt.NDArray[np.float64]
 # Column → which end is the bad one. `length` is bad at both.
 WORST: Mapping[str, Literal["min", "max"]] = {
-    "score": "min", "sentences": "min", "missing_sentence": "max", "ending": "min", "copied": "max", "left": "max", "script": "min", "identified": "min", "loop": "max",
-    "repetition": "max", "numbers": "max", "names": "max", "placeholders": "min", "negation": "max", "encoding": "max", "commentary": "max",
-    "alignment": "min", "similarity": "min", "name_similarity": "min", "coverage": "min",
-}  # fmt: skip
+    "score": "min",
+    "sentences": "min",
+    "missing_sentence": "max",
+    "ending": "min",
+    "copied": "max",
+    "left": "max",
+    "script": "min",
+    "identified": "min",
+    "loop": "max",
+    "repetition": "max",
+    "numbers": "max",
+    "names": "max",
+    "placeholders": "min",
+    "negation": "max",
+    "encoding": "max",
+    "commentary": "max",
+    "alignment": "min",
+    "similarity": "min",
+    "name_similarity": "min",
+    "coverage": "min",
+}
 COLUMNS = ("score", "length", *(name for name in WORST if name != "score"))
 ABOUT = {"identified": "language"}
 """Columns that are not called as their check: ``language`` is the row's."""
 _ANY = float("inf")
 _SPEAKS: Mapping[str, tuple[float, float]] = {
-    "length": (0.6, 1.8), "sentences": (0.75, _ANY), "missing_sentence": (0, 2.5), "ending": (1, _ANY), "copied": (0, 0.3), "script": (0.6, _ANY), "identified": (0.3, _ANY), "loop": (0, 2.9),
-    "placeholders": (1, _ANY), "negation": (0, 0), "encoding": (0, 0), "numbers": (0, 0), "names": (0, 0), "commentary": (0, 0), "alignment": (0.25, _ANY),
-    "similarity": (0.5, _ANY), "name_similarity": (0.42, _ANY), "coverage": (0.4, _ANY),
-}  # fmt: skip
+    "length": (0.6, 1.8),
+    "sentences": (0.75, _ANY),
+    "missing_sentence": (0, 2.5),
+    "ending": (1, _ANY),
+    "copied": (0, 0.3),
+    "script": (0.6, _ANY),
+    "identified": (0.3, _ANY),
+    "loop": (0, 2.9),
+    "placeholders": (1, _ANY),
+    "negation": (0, 0),
+    "encoding": (0, 0),
+    "numbers": (0, 0),
+    "names": (0, 0),
+    "commentary": (0, 0),
+    "alignment": (0.25, _ANY),
+    "similarity": (0.5, _ANY),
+    "name_similarity": (0.42, _ANY),
+    "coverage": (0.4, _ANY),
+}
 """What is told as evidence: values below the first or above the second."""
 
 

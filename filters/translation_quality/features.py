@@ -1,4 +1,5 @@
-"""Everything that is looked at about two texts, gathered in one place: a number for each finding and each pair, nan where it was not made."""
+"""Everything that is looked at about two texts, gathered in one place: a number for each finding and each pair, nan
+where it was not made."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from filters.translation_quality import text as pair_text
 
 Floats = npt.NDArray[np.float64]
 Check = Literal[
-    "length", "sentences", "ending", "copied", "script", "language", "repetition", "numbers", "names", "placeholders", "negation", "encoding",
+    "length", "sentences", "ending", "copied", "script", "language", "repetition", "numbers", "names", "placeholders",
+    "negation", "encoding",
     "commentary", "alignment", "similarity",
 ]  # fmt: skip
 CHECKS: tuple[Check, ...] = get_args(Check)
@@ -124,7 +126,8 @@ def find(
 
 
 def identified(target: pl.Series, tags: tuple[Sequence[str], Sequence[str]], identifier: LanguageIdentifier) -> Floats:
-    """The probability that each target is in its language rather than in another; nan where it is short or the identifier does not know the language."""
+    """The probability that each target is in its language rather than in another; nan where it is short or the
+    identifier does not know the language."""
     result = np.full(len(target), np.nan)
     plain = mask(target.clone(), _MASKED)
     letters = text.letter_weights(plain)["letters"].to_numpy()
@@ -154,9 +157,11 @@ def encoded(
     names: pair_names.Unmatched | None,
     encoder: Encoder,
 ) -> dict[str, Floats]:
-    """What an encoder says, nan where not assessed: ``similarity``, the cosine of both sides; ``coverage``, the least, over all their
-    sentences, of the greatest cosine with a sentence of the other side (or two that follow one another), nan where both have one
-    sentence; the ``missing_sentence`` (:mod:`filters.translation_quality.sentence_alignment`); and the ``name_similarity`` of names without a counterpart (:func:`filters.translation_quality.names.name_similarity`)."""
+    """What an encoder says, nan where not assessed: ``similarity``, the cosine of both sides; ``coverage``, the least,
+    over all their sentences, of the greatest cosine with a sentence of the other side (or two that follow one another),
+    nan where both have one sentence; the ``missing_sentence`` (:mod:`filters.translation_quality.sentence_alignment`);
+    and the ``name_similarity`` of names without a counterpart
+    (:func:`filters.translation_quality.names.name_similarity`)."""
     name_similarity = np.full(len(source), np.nan)
     if names is not None:
         latin = [np.asarray([pair_names.is_latin(tag) for tag in side], bool) for side in tags]

@@ -1,7 +1,9 @@
-"""Names: words that a reader notices when they are lost, and that can be looked for without a dictionary of all the others.
+"""Names: words that a reader notices when they are lost, and that can be looked for without a dictionary of all the
+others.
 
-A name is a word in Latin letters that keeps its shape: an acronym, a word with digits or capitals inside, a capital letter in the
-middle of a sentence. It is compared where both sides are written in Latin letters, or where the other script keeps it as it is.
+A name is a word in Latin letters that keeps its shape: an acronym, a word with digits or capitals inside, a capital
+letter in the middle of a sentence. It is compared where both sides are written in Latin letters, or where the other
+script keeps it as it is.
 """
 
 from __future__ import annotations
@@ -22,16 +24,24 @@ from curate.steps import Encoder
 Floats = npt.NDArray[np.float64]
 
 # COVID-19, iPhone, B2B, NASA, U.S. …
-_SHAPED = r"\b(?:[A-Z][A-Z0-9]*[-&][A-Z0-9]{1,8}\b|[A-Z]{2,}[0-9]*\b|[A-Za-z]+[0-9]+[A-Za-z0-9]*\b|[a-z]+[A-Z][A-Za-z]*\b|[A-Z][a-z]+[A-Z][A-Za-z]*\b)"
+_SHAPED = (
+    r"\b(?:[A-Z][A-Z0-9]*[-&][A-Z0-9]{1,8}\b|[A-Z]{2,}[0-9]*\b|[A-Za-z]+[0-9]+[A-Za-z0-9]*\b|"
+    r"[a-z]+[A-Z][A-Za-z]*\b|[A-Z][a-z]+[A-Z][A-Za-z]*\b)"
+)
 # A capital letter after a small word, a comma or another name: no beginning of a sentence.
-_CAPITAL = r"[\p{Ll}\p{Nd},;’'-][ \u00a0](?:[\x22“«(]?)((?:\p{Lu}[\p{Ll}\p{M}'’.-]*\p{Ll}(?:[ \u00a0-](?:d[eaio]s?|von|van|der|of|the|el|al|la|bin|und|y|e|i)?[ \u00a0]?\p{Lu}[\p{Ll}\p{M}'’-]*\p{Ll})*))"
+_CAPITAL = (
+    r"[\p{Ll}\p{Nd},;’'-][ \u00a0](?:[\x22“«(]?)((?:\p{Lu}[\p{Ll}\p{M}'’.-]*\p{Ll}(?:[ "
+    r"\u00a0-](?:d[eaio]s?|von|van|der|of|the|el|al|la|bin|und|y|e|i)?[ \u00a0]?\p{Lu}[\p{Ll}\p{M}'’-]*\p{Ll})*))"
+)
 _ANY_LATIN = r"\b\p{Latin}[\p{Latin}\p{M}0-9'’-]*\p{Latin}"
 # Languages that write all nouns (or nearly all words of a title, or no capitals at all) so that a capital says nothing.
 _CAPITALS_SAY_NOTHING = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl"})
 # What English writes with a capital and others translate: days, months, the first person.
 _NO_NAMES = frozenset(
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
-     "mr", "mrs", "ms", "dr", "sir", "god", "lord", "king", "queen", "president", "prime", "minister", "north", "south", "east", "west", "northern", "southern", "eastern", "western"]
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march",
+     "april", "may", "june", "july", "august", "september", "october", "november", "december",
+     "mr", "mrs", "ms", "dr", "sir", "god", "lord", "king", "queen", "president", "prime", "minister",
+     "north", "south", "east", "west", "northern", "southern", "eastern", "western"]
 )  # fmt: skip
 _LEAST_LIKE = 0.7
 
@@ -43,7 +53,8 @@ def is_latin(tag: str) -> bool:
 
 @dataclass
 class Unmatched:
-    """Names without a counterpart on the other side, for each pair; None where the scripts do not allow to say, or there are no names at all."""
+    """Names without a counterpart on the other side, for each pair; None where the scripts do not allow to say, or
+    there are no names at all."""
 
     lost: list[list[str] | None]
     """Those of the source."""
@@ -67,7 +78,11 @@ def names(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Seque
     """The names of both sides that have no counterpart."""
     found = Unmatched([None] * len(source), [None] * len(source))
     latin = [np.asarray([is_latin(tag) for tag in side], bool) for side in tags]
-    worth = (latin[0] & latin[1]) | (target.str.contains(r"[A-Za-z]{2}").fill_null(False).to_numpy() & (latin[0] | latin[1])) | (source.str.contains(r"[A-Za-z]{2}").fill_null(False).to_numpy() & latin[1])  # fmt: skip
+    worth = (
+        (latin[0] & latin[1])
+        | (target.str.contains(r"[A-Za-z]{2}").fill_null(False).to_numpy() & (latin[0] | latin[1]))
+        | (source.str.contains(r"[A-Za-z]{2}").fill_null(False).to_numpy() & latin[1])
+    )
     at = np.flatnonzero(worth)
     if not len(at):
         return found
@@ -118,8 +133,8 @@ _MOST_NAMES, _MOST_WORDS = 12, 250
 def name_similarity(
     unmatched: Unmatched, source: pl.Series, target: pl.Series, at: npt.NDArray[np.int64], encoder: Encoder
 ) -> Floats:
-    """The least, over the names without a counterpart, of the greatest cosine with a word of the other side: an encoder knows that Venedig is
-    Venice, and that it is not Genghis. nan where there are no such names.
+    """The least, over the names without a counterpart, of the greatest cosine with a word of the other side: an encoder
+    knows that Venedig is Venice, and that it is not Genghis. nan where there are no such names.
 
     Args:
         at: the pairs that are looked at; both sides in Latin letters.
@@ -140,7 +155,10 @@ def name_similarity(
                 asked.append((row, known[:_MOST_NAMES], words))
     if not asked:
         return result
-    distinct = {one: number for number, one in enumerate(dict.fromkeys(one for _, *sides in asked for side in sides for one in side))}  # fmt: skip
+    distinct = {
+        one: number
+        for number, one in enumerate(dict.fromkeys(one for _, *sides in asked for side in sides for one in side))
+    }
     vectors = encoder.encode(list(distinct))
     for row, known, words in asked:
         left, right = (vectors[[distinct[one] for one in side]] for side in (known, words))
@@ -163,8 +181,9 @@ def _latin_words(words: Sequence[str]) -> list[str]:
 
 
 def _missing(names_: Sequence[str], other: str, language: str) -> list[str]:
-    """The names of one language that do not stand in a text of another: neither as they are, nor inflected, nor in a like spelling (Johann,
-    Johannes; Moskva, Moskau), nor with their letters in another order (NATO, OTAN). Countries have names in every language."""
+    """The names of one language that do not stand in a text of another: neither as they are, nor inflected, nor in a
+    like spelling (Johann, Johannes; Moskva, Moskau), nor with their letters in another order (NATO, OTAN). Countries
+    have names in every language."""
     if not names_:
         return []
     folded = _plain(other)

@@ -1,8 +1,9 @@
 """Which sentence of one side has no counterpart on the other is told by laying both sides beside each other, in order.
 
-The cheapest way to do so is looked for twice, by dynamic programming: with sentences left over, and without any. Two sentences that follow
-one another may stand for one, or three, or two for two. The lengths of Gale and Church (1993) and, where there is an encoder, the cosines say how well pieces go
-together; what it costs more to have no sentence left over is the gap, in nats.
+The cheapest way to do so is looked for twice, by dynamic programming: with sentences left over, and without any. Two
+sentences that follow one another may stand for one, or three, or two for two. The lengths of Gale and Church (1993)
+and, where there is an encoder, the cosines say how well pieces go together; what it costs more to have no sentence left
+over is the gap, in nats.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Laid:
     """Two sides' sentences beside each other."""
 
     gap: float
-    """How much dearer (nats, 0 to 12) it is to lay all sentences beside each other than to leave some over, which is taken to be as
-    likely; nan where there are too many."""
+    """How much dearer (nats, 0 to 12) it is to lay all sentences beside each other than to leave some over, which is
+    taken to be as likely; nan where there are too many."""
     beads: tuple[Bead, ...] = ()
     """What goes together, in order, with none left over; empty where that is not known."""
 
@@ -80,13 +81,17 @@ def lay(
     """Each pair's sentences beside each other.
 
     Args:
-        usual: for each pair, letters of the target for one of the source; nan where that is not known, and nothing is laid.
+        usual: for each pair, letters of the target for one of the source; nan where that is not known, and nothing is
+            laid.
         vectors: unit vectors of all sentences.
     """
     found = [Laid(float("nan"))] * len(usual)
     rows = [row for row, sides in enumerate(zip(*pieces, strict=True)) if all(sides) and not np.isnan(usual[row])]
     several = [row for row in rows if len(pieces[0][row]) + len(pieces[1][row]) > 2]
-    distinct = {one: number for number, one in enumerate(dict.fromkeys(one for row in several for side in pieces for one in side[row]))}  # fmt: skip
+    distinct = {
+        one: number
+        for number, one in enumerate(dict.fromkeys(one for row in several for side in pieces for one in side[row]))
+    }
     letters = text.letter_weights(pl.Series(list(distinct), dtype=pl.String))["letters"].to_numpy().astype(np.float64)
     for row in rows:
         found[row] = Laid(0.0, ((1, 1),))

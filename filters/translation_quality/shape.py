@@ -1,6 +1,8 @@
-"""Lengths, scripts, copies and repetition of two texts beside each other, counted on whole columns and in every script alike.
+"""Lengths, scripts, copies and repetition of two texts beside each other, counted on whole columns and in every script
+alike.
 
-Lengths are in Latin letters' worth over what the two languages usually need (:mod:`curate.text.length_ratio`), so that 1 is as long as expected for every pair.
+Lengths are in Latin letters' worth over what the two languages usually need (:mod:`curate.text.length_ratio`), so that
+1 is as long as expected for every pair.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def lengths(
     size = np.maximum((wanted + second) / 2, 1.0)
     deviation = np.log(ratio) / np.sqrt(_FLOOR + _PER_LETTER / size)
     share = after["share"].to_numpy().copy()
-    # Simplified or traditional is the step `language`'s affair; here a translation into Chinese is one in Han characters.
+    # Simplified or traditional is the step `language`'s affair; here a translation into Chinese is one in Han
+    # characters.
     chinese = (
         tags[1]
         .is_in([tag for tag in tags[1].unique().to_list() if tag is not None and languages.letters(tag) == ("Han",)])
@@ -78,7 +81,8 @@ def lengths(
 
 
 def expected(pair: tuple[str | None, str | None], own: Mapping[tuple[str, str], float]) -> float:
-    """Letters of the second language for one of the first: as measured, or as found in the data itself; nan without a language."""
+    """Letters of the second language for one of the first: as measured, or as found in the data itself; nan without a
+    language."""
     if pair[0] is None or pair[1] is None:
         return np.nan
     here, there = usual_length(pair[0]), usual_length(pair[1])
@@ -101,13 +105,15 @@ def sentence_counts(split: tuple[pl.Series, pl.Series], marks: Flags) -> tuple[F
     return found[0], found[1]
 
 
-# ------------------------------------------------------------------------------------------------------------------ copies
+# --------------------------------------------------------------------------------------------------------------- copies
 def copied(source: pl.Series, target: pl.Series, comparable: Flags) -> tuple[Floats, Floats]:
-    """The share (0 to 1) of the target's units that stand in the source in the same order, and of the source's in the target.
+    """The share (0 to 1) of the target's units that stand in the source in the same order, and of the source's in the
+    target.
 
-    Units are words (characters in unspaced scripts); a stretch of three words, or eight characters, that is the same on both sides
-    is copied. A text of fewer units counts as one stretch if it has two words. Numbers count nothing, and a source of nothing but names
-    (no word of four small letters and no three of two, in scripts that have them) is rightly copied: nan, as where the languages are not comparable.
+    Units are words (characters in unspaced scripts); a stretch of three words, or eight characters, that is the same on
+    both sides is copied. A text of fewer units counts as one stretch if it has two words. Numbers count nothing, and a
+    source of nothing but names (no word of four small letters and no three of two, in scripts that have them) is
+    rightly copied: nan, as where the languages are not comparable.
     """
     shares = [np.full(len(source), np.nan), np.full(len(source), np.nan)]
     at = np.flatnonzero(comparable & source.str.contains(_SAYS_SOMETHING).fill_null(False).to_numpy())
@@ -153,16 +159,23 @@ def are_comparable(tags: tuple[Sequence[str | None], Sequence[str | None]]) -> F
     known: dict[tuple[str | None, str | None], bool] = {}
     for pair in set(zip(*tags, strict=True)):
         one, other = pair
-        known[pair] = one is not None and other is not None and languages.UNKNOWN not in pair and not (
-            languages.base(one) == languages.base(other) or languages.accepts(one, other) or {languages.base(one), languages.base(other)} <= {"zh", "yue", "wuu", "lzh"}
-        )  # fmt: skip
+        known[pair] = (
+            one is not None
+            and other is not None
+            and languages.UNKNOWN not in pair
+            and not (
+                languages.base(one) == languages.base(other)
+                or languages.accepts(one, other)
+                or {languages.base(one), languages.base(other)} <= {"zh", "yue", "wuu", "lzh"}
+            )
+        )
     return np.asarray([known[pair] for pair in zip(*tags, strict=True)], bool)
 
 
-# ------------------------------------------------------------------------------------------------------------------- loops
+# ---------------------------------------------------------------------------------------------------------------- loops
 def loops(source: pl.Series, target: pl.Series) -> tuple[Floats, Floats]:
-    """How many times in a row the target says one piece, over what the source does (1 if it does no more); and the share of it that
-    only repeats, less the source's."""
+    """How many times in a row the target says one piece, over what the source does (1 if it does no more); and the
+    share of it that only repeats, less the source's."""
     before, after = repetition(source.fill_null("")), repetition(target.fill_null(""))
     times = after["loop"].to_numpy() / np.maximum(before["loop"].to_numpy(), 1.0)
     share = after["repetition"].to_numpy() - before["repetition"].to_numpy()

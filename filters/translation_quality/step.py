@@ -1,9 +1,10 @@
-"""A translation is kept when nothing speaks against it: each check looks for one way in which translations fail, and all of them together
-make one probability.
+"""A translation is kept when nothing speaks against it: each check looks for one way in which translations fail, and
+all of them together make one probability.
 
-The two sides of a pair, or a row and its parent field by field, are compared by what needs no model (lengths, scripts, copies, numbers,
-names, negations, markup, broken characters, talk about the translation, loops, ends in the air) and, where the catalog names them, by a word
-aligner, an encoder and a language identifier. What a language has no list or model for is not assessed and not held against it.
+The two sides of a pair, or a row and its parent field by field, are compared by what needs no model (lengths, scripts,
+copies, numbers, names, negations, markup, broken characters, talk about the translation, loops, ends in the air) and,
+where the catalog names them, by a word aligner, an encoder and a language identifier. What a language has no list or
+model for is not assessed and not held against it.
 """
 
 from __future__ import annotations
@@ -52,15 +53,17 @@ class TranslationQuality(ScoreStep):
     """Compares each row with its parent, or the two sides of a pair, in everything that a bad translation gives away.
 
     Scores (null: not assessed; of several fields the worst): ``score``, the probability (0 to 1) that the row is a good
-    translation, all findings together; ``length`` (target over source over what is usual for the languages), ``sentences``
-    (target's over source's), ``missing_sentence`` (nats that speak for a sentence with no counterpart, 0 to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
-    copied from the source, and of the source left in the target), ``script`` and ``identified`` (share of letters in the right script,
-    probability of the right language), ``loop`` and ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many
-    have no counterpart, of the side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences turned round),
-    ``encoding`` (broken places), ``commentary`` (1: it talks about the translation or refuses), ``alignment`` (share explained by
-    word translations), ``similarity``, ``coverage`` and ``name_similarity`` (cosine of the whole, of the sentence with the least counterpart, and of
-    the name with none to the word nearest to it).
-    Attributes: ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
+    translation, all findings together; ``length`` (target over source over what is usual for the languages),
+    ``sentences`` (target's over source's), ``missing_sentence`` (nats that speak for a sentence with no counterpart, 0
+    to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the
+    target copied from the source, and of the source left in the target), ``script`` and ``identified`` (share of
+    letters in the right script, probability of the right language), ``loop`` and ``repetition`` (the target's beyond
+    the source's), ``numbers`` and ``names`` (how many have no counterpart, of the side with more of them),
+    ``placeholders`` (share kept), ``negation`` (share of sentences turned round), ``encoding`` (broken places),
+    ``commentary`` (1: it talks about the translation or refuses), ``alignment`` (share explained by word translations),
+    ``similarity``, ``coverage`` and ``name_similarity`` (cosine of the whole, of the sentence with the least
+    counterpart, and of the name with none to the word nearest to it). Attributes: ``evidence``, what was found;
+    ``unassessed``, the checks that the languages did not allow.
     """
 
     tag: ClassVar[str] = "translation_quality"
@@ -72,9 +75,10 @@ class TranslationQuality(ScoreStep):
         "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, commentary, alignment."
     )
 
-    # ------------------------------------------------------------------------------------------------- what is looked at
+    # ------------------------------------------------------------------------------------------------ what is looked at
     checks: tuple[Check, ...] = CHECKS
-    """The checks that are made; each has a score of its own, and a check that is left out has none and counts nothing."""
+    """The checks that are made; each has a score of its own, and a check that is left out has none and counts
+    nothing."""
     between: Literal["parents", "sides"] | None = None
     """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,
     parents for all others."""
@@ -83,11 +87,14 @@ class TranslationQuality(ScoreStep):
     max_chars: PositiveInt = 20_000
     """A longer text is cut there."""
     aligner: AlignerName | None = None
-    """A word aligner for ``alignment`` (``systran-align``). It learns from a sample of the rows, once; any pair of languages."""
+    """A word aligner for ``alignment`` (``systran-align``). It learns from a sample of the rows, once; any pair of
+    languages."""
     table: RowsName | None = None
-    """A word table (as ``lexicon`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of an aligner."""
+    """A word table (as ``lexicon`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of
+    an aligner."""
     pool: Annotated[int, Field(ge=100)] = 20_000
-    """How many pairs of each two languages the aligner learns from: those with the smallest ids, the same on every run."""
+    """How many pairs of each two languages the aligner learns from: those with the smallest ids, the same on every
+    run."""
     min_pool: Annotated[int, Field(ge=20)] = 1_000
     """With fewer pairs of two languages nothing is learnt, and there is no ``alignment``."""
     encoder: EncoderName | None = None
@@ -95,7 +102,7 @@ class TranslationQuality(ScoreStep):
     identifier: IdentifierName | None = None
     """A language identifier (``fasttext``) for ``identified``."""
 
-    # ------------------------------------------------------------------------------------------------------- what is dropped
+    # -------------------------------------------------------------------------------------------------- what is dropped
     min: Limit = PerLanguage(0.5)
     """Least ``score``."""
     min_length: Limit = PerLanguage(0.3)
@@ -127,7 +134,8 @@ class TranslationQuality(ScoreStep):
     min_placeholders: Limit = _OFF
     """Least ``placeholders``: 1 drops whatever lost or gained one."""
     max_negation: Limit = PerLanguage(0.08)
-    """Greatest ``negation``: 0.08 lets one sentence in thirteen pass, for in long texts one is mostly said another way."""
+    """Greatest ``negation``: 0.08 lets one sentence in thirteen pass, for in long texts one is mostly said another
+    way."""
     max_encoding: Limit = PerLanguage(0.0)
     """Greatest ``encoding``."""
     max_commentary: Limit = PerLanguage(0.0)
@@ -139,8 +147,8 @@ class TranslationQuality(ScoreStep):
     min_coverage: Limit = _OFF
     """Least ``coverage``."""
     min_name_similarity: Limit = PerLanguage(0.4, {"tr": 0.32})
-    """Least ``name_similarity``: below it a name most likely is another one. Cosines of single words, by ``use-multilingual``, which knows those of
-    Turkish less well."""
+    """Least ``name_similarity``: below it a name most likely is another one. Cosines of single words, by
+    ``use-multilingual``, which knows those of Turkish less well."""
     require: Decision[tuple[Check, ...]] = ()
     """Rows for which one of these checks could not be made because of their languages are dropped (``unassessed``)."""
     strict: bool = False
@@ -200,7 +208,7 @@ class TranslationQuality(ScoreStep):
             reasons["unassessed"] = pl.col("unassessed").str.contains(rf"\b(?:{'|'.join(self.require)})\b")
         return reasons
 
-    # ------------------------------------------------------------------------------------------------------------- fitting
+    # ---------------------------------------------------------------------------------------------------------- fitting
     @property
     def fits(self) -> bool:
         return self.aligner is not None or self.table is not None
@@ -222,7 +230,7 @@ class TranslationQuality(ScoreStep):
         table = context.rows(self.table) if self.table is not None else None
         return pair_align.fit(samples, self.pool, self.min_pool, aligner, table, context)
 
-    # ------------------------------------------------------------------------------------------------------------- scoring
+    # ---------------------------------------------------------------------------------------------------------- scoring
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         lexicon = _lexicon(fitted) if self.fits and fitted is not None else None
         frames = [self._frame([], 0)]
@@ -250,8 +258,16 @@ class TranslationQuality(ScoreStep):
     def _own(self, kind: Kind) -> bool:
         return compares_own(kind, self.between)
 
-    def _field(self, part: Sides, left: pl.Series, right: pl.Series, ids: pl.Series, lexicon: pair_align.Lexicon | None, context: Context,
-               untold: Counter[tuple[str, str]]) -> Findings:  # fmt: skip
+    def _field(
+        self,
+        part: Sides,
+        left: pl.Series,
+        right: pl.Series,
+        ids: pl.Series,
+        lexicon: pair_align.Lexicon | None,
+        context: Context,
+        untold: Counter[tuple[str, str]],
+    ) -> Findings:
         """The columns of one field's texts, all rows."""
         given = left.is_not_null() & right.is_not_null() & part.source_language.is_not_null()
         at = np.flatnonzero(given.to_numpy())
@@ -291,8 +307,16 @@ class TranslationQuality(ScoreStep):
                     missing[row].append("alignment")
         return spread(told(found, source, target, missing), at, len(left))
 
-    def _untold(self, both: tuple[Sequence[str], Sequence[str]], supports: Any, check: str, who: str, missing: list[list[str]],
-                untold: Counter[tuple[str, str]], rows: int) -> npt.NDArray[np.bool_]:  # fmt: skip
+    def _untold(
+        self,
+        both: tuple[Sequence[str], Sequence[str]],
+        supports: Any,
+        check: str,
+        who: str,
+        missing: list[list[str]],
+        untold: Counter[tuple[str, str]],
+        rows: int,
+    ) -> npt.NDArray[np.bool_]:
         """Where both languages are supported; notes where not."""
         known = {tag: bool(supports(tag)) for tag in {*both[0], *both[1]}}
         result = np.ones(rows, bool)
@@ -306,7 +330,8 @@ class TranslationQuality(ScoreStep):
         if self.strict and not result.all() and check != "negation":
             tag = min(tag for tag, ok in known.items() if not ok)
             raise StepError(
-                f"translation_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' to leave such rows unscored"
+                f"translation_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' "
+                "to leave such rows unscored"
             )
         return result
 
@@ -314,7 +339,8 @@ class TranslationQuality(ScoreStep):
         encoder: Encoder = context.model(self.encoder or "")
         if not getattr(encoder, "absolute", True):
             raise StepError(
-                f"translation_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another encoder here, and that one in the step "
+                f"translation_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another "
+                "encoder here, and that one in the step "
                 "'similarity' with 'measure: margin'"
             )
         return encoder

@@ -1,7 +1,7 @@
 """What must not be there at all: broken characters, an end in the middle of a sentence.
 
-All of it is counted with Rust regular expressions on whole columns; a search for one tell-tale sign comes first, for most texts
-have none.
+All of it is counted with Rust regular expressions on whole columns; a search for one tell-tale sign comes first, for
+most texts have none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from curate.rows import languages
 
 Floats = npt.NDArray[np.float64]
 
-# ----------------------------------------------------------------------------------------------------------------- encoding
+# ------------------------------------------------------------------------------------------------------------- encoding
 # What a decoder leaves for bytes that it could not read, what stands for no character, and halves of surrogate pairs
 # that survived as escapes or were decoded byte by byte.
 _BROKEN = (
@@ -38,16 +38,25 @@ _BROKEN = (
     r"(?:ì|í|ë|ê)[\x{80}-\x{BF}\x{2018}-\x{2122}\x{0152}-\x{0192}][\x{80}-\x{BF}\x{2018}-\x{2122}\x{0152}-\x{0192}]",
 )  # fmt: skip
 # Tags and entities that belong to no text: they only count where the original has none.
-_DEBRIS = r"(?i)&amp;(?:[a-z]{2,8}|#[0-9]{2,6});|&(?:nbsp|quot|amp|lt|gt|apos|#[0-9]{2,6}|#x[0-9a-f]{2,6});|</?(?:p|br|div|span|font|td|tr|table|li|ul|ol|h[1-6]|b|i|strong|em|a|img|script|style)(?:\s[^<>\n]*)?/?>|\[\[|\]\]|\x{0000}"
-# Signs of another script inside words, from two-byte letters read as Windows-1251 or GBK: none in languages of those scripts.
-_CYRILLIC = r"[ВГДЕИКРСвд][\x{A0}-\x{BF}\x{0402}-\x{040F}\x{0452}-\x{045F}\x{0490}\x{0491}\x{2018}-\x{2022}\x{2026}\x{2030}\x{2039}\x{203A}\x{20AC}\x{2116}\x{2122}\x{201A}\x{201E}\x{2020}\x{2021}]|\p{Latin}\p{Cyrillic}\p{Latin}|\p{Cyrillic}[\x{A1}-\x{A9}\x{AB}-\x{BF}\x{2020}-\x{2022}\x{2026}\x{2030}\x{20AC}\x{2116}\x{2122}]\p{Cyrillic}"
+_DEBRIS = (
+    r"(?i)&amp;(?:[a-z]{2,8}|#[0-9]{2,6});|&(?:nbsp|quot|amp|lt|gt|apos|#[0-9]{2,6}|#x[0-9a-f]{2,6});|"
+    r"</?(?:p|br|div|span|font|td|tr|table|li|ul|ol|h[1-6]|b|i|strong|em|a|img|script|style)(?:\s[^<>\n]*)?/?>|"
+    r"\[\[|\]\]|\x{0000}"
+)
+# Signs of another script inside words, from two-byte letters read as Windows-1251 or GBK: none in languages of those
+# scripts.
+_CYRILLIC = (
+    r"[ВГДЕИКРСвд][\x{A0}-\x{BF}\x{0402}-\x{040F}\x{0452}-\x{045F}\x{0490}\x{0491}"
+    r"\x{2018}-\x{2022}\x{2026}\x{2030}\x{2039}\x{203A}\x{20AC}\x{2116}\x{2122}\x{201A}\x{201E}\x{2020}\x{2021}]|"
+    r"\p{Latin}\p{Cyrillic}\p{Latin}|\p{Cyrillic}[\x{A1}-\x{A9}\x{AB}-\x{BF}\x{2020}-\x{2022}\x{2026}\x{2030}\x{20AC}\x{2116}\x{2122}]\p{Cyrillic}"
+)
 _HAN = r"\p{Latin}\p{Han}{1,2}(?:\p{Latin}|\b)|[驴隆鈥]\p{Latin}"
 _ASCII_ONLY = r"^[\x00-\x7f]*$"
 
 
 def damage(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequence[str]]) -> Floats:
-    """How many broken places both sides have: characters read in a wrong encoding (wherever they are), and tags and entities in the target
-    beyond those of the source."""
+    """How many broken places both sides have: characters read in a wrong encoding (wherever they are), and tags and
+    entities in the target beyond those of the source."""
     found = np.zeros(len(source))
     for side, own in zip((source, target), tags, strict=True):
         look = (~side.str.contains(_ASCII_ONLY) | side.str.contains(r"\\[ux]")).fill_null(False).to_numpy()
@@ -74,7 +83,7 @@ def damage(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequ
     return found
 
 
-# ------------------------------------------------------------------------------------------------------------------- ending
+# --------------------------------------------------------------------------------------------------------------- ending
 _TERMINAL = r"[.!?…。．！？｡।॥؟۔։።៕。:;；：)\]}”’»」』）】\x22'›*_`>~|]\s*$"
 _HANGING = r"[,،，、\-–—(（«“„\[]\s*$"
 _STRONG_END = r"[.!?…。．！？｡।॥؟۔։።][\s\x22'”’»」』)）\]*_]*$"
@@ -82,8 +91,8 @@ _OPENING, _CLOSING = r"[(（\[【「『《«“„]", r"[)）\]】」』》»”
 
 
 def endings(source: pl.Series, target: pl.Series, marks: npt.NDArray[np.bool_]) -> Floats:
-    """1 where both end alike, 0 where the source ends with a mark and the target in the air, or leaves a bracket open that the
-    source closes; nan where the source ends without a mark.
+    """1 where both end alike, 0 where the source ends with a mark and the target in the air, or leaves a bracket open
+    that the source closes; nan where the source ends without a mark.
 
     Args:
         marks: whether the target's language ends sentences with marks at all.

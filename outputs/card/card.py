@@ -1,4 +1,5 @@
-"""A dataset card is computed: everything in it comes from the manifest, the rows and the licences of one version, nothing from memory.
+"""A dataset card is computed: everything in it comes from the manifest, the rows and the licences of one version,
+nothing from memory.
 
 The same version, layout and place give the same card, byte for byte, so that publishing twice changes nothing.
 """
@@ -35,7 +36,8 @@ _MOST_CELLS = 200
 
 
 def about(store: Store, name: str) -> Version:
-    """A version by ``name`` or ``name@ref``, told as the ref was built last: the same rows may come from another recipe.
+    """A version by ``name`` or ``name@ref``, told as the ref was built last: the same rows may come from another
+    recipe.
 
     Raises:
         StoreError: there is none.
@@ -49,8 +51,16 @@ def about(store: Store, name: str) -> Version:
     return replace(version, manifest=dict(version.manifest) | newer)
 
 
-def card(version: Version, *, layout: Layout | None = None, verdict: Verdict | None = None, place: Shown | None = None, override: str = "",
-         book: Book | None = None, registry: Registry | None = None) -> str:  # fmt: skip
+def card(
+    version: Version,
+    *,
+    layout: Layout | None = None,
+    verdict: Verdict | None = None,
+    place: Shown | None = None,
+    override: str = "",
+    book: Book | None = None,
+    registry: Registry | None = None,
+) -> str:
     """The card of a version, as ``README.md`` holds it.
 
     Args:
@@ -92,13 +102,15 @@ def card(version: Version, *, layout: Layout | None = None, verdict: Verdict | N
     return dump(header(version, layout, verdict, book, sides)) + "\n" + "\n".join(body).rstrip() + "\n"
 
 
-# --------------------------------------------------------------------------------------------------------------- sections
+# ------------------------------------------------------------------------------------------------------------- sections
 def _facts(version: Version, verdict: Verdict) -> list[str]:
     manifest = version.manifest
     splits = ", ".join(f"{code(split)} {about['rows']:,}" for split, about in manifest["splits"].items())
     return [
-        f"{manifest['rows']:,} rows ({splits}) in {len(manifest['languages']):,} {_plural(len(manifest['languages']), 'language')}: {_KINDS[version.kind]}. "
-        f"Version {code(version.version)}, a digest of its rows, built {manifest['created_at'][:10]} with curate {manifest['software']['curate']}. "
+        f"{manifest['rows']:,} rows ({splits}) in {len(manifest['languages']):,} "
+        f"{_plural(len(manifest['languages']), 'language')}: {_KINDS[version.kind]}. "
+        f"Version {code(version.version)}, a digest of its rows, built {manifest['created_at'][:10]} with curate "
+        f"{manifest['software']['curate']}. "
         f"Licence: {prose(verdict.joined.expression)}."
     ]
 
@@ -144,7 +156,8 @@ def _load(version: Version, layout: Layout, place: Shown) -> list[str]:
     sql = [f"SELECT language, count(*) FROM '{files}/{whole.pattern(split)}' GROUP BY ALL;"]
     several = len(layout.configs) > 1
     names = (
-        f"One configuration for each of {len(layout.configs) - 1:,} {'pairs of languages' if version.kind is Kind.PARALLEL else 'languages'}, and {code(DEFAULT)} with all."
+        f"One configuration for each of {len(layout.configs) - 1:,} "
+        f"{'pairs of languages' if version.kind is Kind.PARALLEL else 'languages'}, and {code(DEFAULT)} with all."
         if several
         else ""
     )
@@ -201,11 +214,13 @@ def _license(verdict: Verdict, override: str) -> list[str]:
     said: list[str] = []
     if whole.result is not None:
         said.append(
-            f"The data set as a whole: {_linked(whole.result)}. Each row says under which licence it came (`lineage.license`)."
+            f"The data set as a whole: {_linked(whole.result)}. Each row says under which licence it came "
+            "(`lineage.license`)."
         )
     elif whole.parts:
         said.append(
-            "No one licence covers all rows: each is under its own (`lineage.license`), and whoever uses all has to keep to all of these."
+            "No one licence covers all rows: each is under its own (`lineage.license`), and whoever uses all has to "
+            "keep to all of these."
         )
     rows = []
     counts: dict[str, int] = {}
@@ -215,10 +230,17 @@ def _license(verdict: Verdict, override: str) -> list[str]:
         rows.append([prose(license_, 120), f"{count:,}"])
     said += ["", *table(["licence of rows", "rows"], rows, (1,)), *_more(len(counts)), ""]
     asks = [
-        [_linked(part), _yes(part.redistribute), _yes(part.commercial if part.redistribute else None), _yes(part.modifications if part.redistribute else None),
-         "yes" if part.attribution else "no", "yes" if part.share_alike else "no", prose(part.remark)]
+        [
+            _linked(part),
+            _yes(part.redistribute),
+            _yes(part.commercial if part.redistribute else None),
+            _yes(part.modifications if part.redistribute else None),
+            "yes" if part.attribution else "no",
+            "yes" if part.share_alike else "no",
+            prose(part.remark),
+        ]
         for part in verdict.parts[:_MOST_CELLS]
-    ]  # fmt: skip
+    ]
     said += table(["terms", "copies", "for money", "changed", "name the makers", "same terms", "remarks"], asks)
     said += _more(len(verdict.parts))
     if any(part.attribution for part in verdict.parts):
@@ -268,7 +290,8 @@ def _cite(version: Version, place: Shown) -> list[str]:
         "year": year,
         "version": f"v-{version.version}",
         "url": address,
-        "note": f"{version.manifest['rows']} rows, {len(version.manifest['languages'])} {_plural(len(version.manifest['languages']), 'language')}",
+        "note": f"{version.manifest['rows']} rows, {len(version.manifest['languages'])} "
+        f"{_plural(len(version.manifest['languages']), 'language')}",
     }
     inner = ",\n".join(f"  {name} = {{{text}}}" for name, text in fields.items() if text)
     return block(f"@misc{{{key}{year},\n{inner}\n}}", "bibtex")
@@ -284,8 +307,10 @@ def _again(manifest: Mapping[str, Any]) -> list[str]:
     seed = manifest["recipe"].get("seed")
     packages = ", ".join(f"{code(name)} {prose(number)}" for name, number in manifest["software"]["packages"].items())
     return [
-        f"`manifest.json` beside this card holds the whole recipe (steps, parameters, models, digests of prompts, states of sources{'' if seed is None else f', seed {seed}'}) "
-        f"and the SHA-256 of every file. It was built on Python {prose(manifest['software']['python'])} with {packages}.",
+        "`manifest.json` beside this card holds the whole recipe (steps, parameters, models, digests of prompts, "
+        f"states of sources{'' if seed is None else f', seed {seed}'}) "
+        f"and the SHA-256 of every file. It was built on Python {prose(manifest['software']['python'])} with "
+        f"{packages}.",
     ]
 
 

@@ -1,4 +1,5 @@
-"""The header of a card is YAML that the Hub and ``datasets`` read: languages, licence, size, tasks, configurations; all of it computed.
+"""The header of a card is YAML that the Hub and ``datasets`` read: languages, licence, size, tasks, configurations; all
+of it computed.
 
 :func:`check` applies the Hub's rules before anything is sent.
 """
@@ -35,8 +36,18 @@ _TAGS: Mapping[Kind, tuple[str, ...]] = {
     Kind.DOCUMENT: ("pretraining",),
     Kind.PROMPT: ("prompts", "conversational"),
 }
-_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"), (10**8, "10M<n<100M"),
-          (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"), (10**12, "100B<n<1T"))  # fmt: skip
+_SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"),
+    (10**9, "100M<n<1B"),
+    (10**10, "1B<n<10B"),
+    (10**11, "10B<n<100B"),
+    (10**12, "100B<n<1T"),
+)
 _BAD_IN_CONFIG = re.compile(r"[<>:/\\|?*\x00-\x1f]")
 
 

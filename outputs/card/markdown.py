@@ -1,7 +1,8 @@
-"""Text out of data becomes Markdown that says exactly that text: no markup, no links, no broken tables, no turned-over lines.
+"""Text out of data becomes Markdown that says exactly that text: no markup, no links, no broken tables, no turned-over
+lines.
 
-Text with right-to-left letters stands between isolates (U+2068 … U+2069), so that it cannot reorder what is around it; signs that
-would do so on their own are taken out.
+Text with right-to-left letters stands between isolates (U+2068 … U+2069), so that it cannot reorder what is around it;
+signs that would do so on their own are taken out.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ _LONGEST = 600
 
 def plain(text: Any, most: int = _LONGEST) -> str:
     """A text on one line, without control and direction signs, cut to ``most`` characters."""
-    known = (" " if (sort := unicodedata.category(sign)) == "Cc" else "" if sort in ("Cs", "Cn", "Co") else sign
-             for sign in str(text).translate(_DIRECTION))  # fmt: skip
+    known = (
+        " " if (sort := unicodedata.category(sign)) == "Cc" else "" if sort in ("Cs", "Cn", "Co") else sign
+        for sign in str(text).translate(_DIRECTION)
+    )
     flat = " ".join("".join(known).split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 

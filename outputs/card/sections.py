@@ -1,4 +1,5 @@
-"""What each step did, who made what, and what is not known of a version, as sections of Markdown out of its manifest."""
+"""What each step did, who made what, and what is not known of a version, as sections of Markdown out of its
+manifest."""
 
 from __future__ import annotations
 
@@ -136,7 +137,8 @@ def funnel(manifest: Mapping[str, Any]) -> list[str]:
     found = Funnel.from_json(manifest["funnel"])
     head, rows = render(found)
     return [
-        "`−` rows that a step dropped, `=` rows that it made in place of what it was given; the share is of what there was last.",
+        "`−` rows that a step dropped, `=` rows that it made in place of what it was given; the share is of what "
+        "there was last.",
         "",
         *table([prose(cell) for cell in head], [[prose(cell) for cell in row] for row in rows], range(1, len(head))),
     ]
@@ -148,8 +150,18 @@ def audits(manifest: Mapping[str, Any]) -> list[str]:
     for step, listed in (manifest.get("audits") or {}).items():
         for one in listed:
             interval = f"{_number(one.get('low'))} – {_number(one.get('high'))}" if one.get("low") is not None else ""
-            rows.append([prose(step), prose(one.get("subject", "")), prose(one.get("language", "")), prose(one.get("figure", "")),
-                         _number(one.get("value")), interval, f"{one['rows']:,}" if one.get("rows") is not None else "", prose(one.get("note", ""))])  # fmt: skip
+            rows.append(
+                [
+                    prose(step),
+                    prose(one.get("subject", "")),
+                    prose(one.get("language", "")),
+                    prose(one.get("figure", "")),
+                    _number(one.get("value")),
+                    interval,
+                    f"{one['rows']:,}" if one.get("rows") is not None else "",
+                    prose(one.get("note", "")),
+                ]
+            )
     head = ["step", "subject", "language", "figure", "value", "95 % interval", "rows", "note"]
     return _cut(table(head, rows, (4, 6))) if rows else []
 
@@ -170,8 +182,17 @@ def sources(manifest: Mapping[str, Any], shares: Iterable[Share], book: Book) ->
         units = one.get("units", [])
         read = sum(unit.get("rows", 0) for unit in units)
         places = sorted({str(unit["state"]) for unit in units if isinstance(unit.get("state"), str) and unit["state"]})
-        rows.append([prose(name), code(one.get("use", "")), ", ".join(code(place) for place in places[:3]), _license(license_, book),
-                     f"{read:,}" if units else "", f"{sum(unit.get('bad', 0) for unit in units):,}" if units else "", f"{count:,}"])  # fmt: skip
+        rows.append(
+            [
+                prose(name),
+                code(one.get("use", "")),
+                ", ".join(code(place) for place in places[:3]),
+                _license(license_, book),
+                f"{read:,}" if units else "",
+                f"{sum(unit.get('bad', 0) for unit in units):,}" if units else "",
+                f"{count:,}",
+            ]
+        )
     for name, one in about.items():
         if not any(name == source for source, _ in here):
             read = sum(unit.get("rows", 0) for unit in one.get("units", []))
@@ -256,18 +277,21 @@ def limits(version: Version, verdict: Verdict) -> list[str]:
         told = ", ".join(f"{prose(language)} {rows:,}" for language, rows in list(counts.items())[:40])
         more = f" and {len(counts) - 40} more languages" if len(counts) > 40 else ""
         lines.append(
-            f"- *{prose(label)}* could not assess {sum(counts.values()):,} rows, which are here all the same: {told}{more}"
+            f"- *{prose(label)}* could not assess {sum(counts.values()):,} rows, which are here all the same: "
+            f"{told}{more}"
         )
     lines += [f"- {prose(note)}" for note in verdict.notes]
     if manifest["quarantined"]:
         one = manifest["quarantined"] == 1
         lines.append(
-            f"- {manifest['quarantined']:,} {'row' if one else 'rows'} could not be read or made, and {'is' if one else 'are'} not here"
+            f"- {manifest['quarantined']:,} {'row' if one else 'rows'} could not be read or made, and "
+            f"{'is' if one else 'are'} not here"
         )
     made = sum(share.rows for share in verdict.shares if share.models)
     if made:
         lines.append(
-            f"- {made:,} of {verdict.rows:,} rows ({made / verdict.rows:.0%}) were written or rewritten by models and checked by nobody but the steps above"
+            f"- {made:,} of {verdict.rows:,} rows ({made / verdict.rows:.0%}) were written or rewritten by models and "
+            "checked by nobody but the steps above"
         )
     return lines or ["Nothing was reported."]
 

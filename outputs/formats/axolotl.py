@@ -1,5 +1,5 @@
-"""Axolotl reads each kind of rows by a strategy that its YAML names: conversations for SFT and DPO, rendered text for KTO, three strings
-for reward models.
+"""Axolotl reads each kind of rows by a strategy that its YAML names: conversations for SFT and DPO, rendered text for
+KTO, three strings for reward models.
 
 After ``docs/`` and ``src/axolotl/prompt_strategies/`` of 0.19.
 """
@@ -46,8 +46,9 @@ _DUMMY: Turn = {"role": "user", "content": "[[dummy_message]]"}
 
 
 class Axolotl(RenderedForm):
-    """Data for Axolotl: ``messages`` (SFT), ``prompt``, ``chosen``, ``rejected`` (DPO), rendered ``prompt`` and ``completion`` with
-    ``label`` (KTO), ``system``, ``input``, ``chosen``, ``rejected`` (reward models), ``text`` (completion); and the YAML part that reads it.
+    """Data for Axolotl: ``messages`` (SFT), ``prompt``, ``chosen``, ``rejected`` (DPO), rendered ``prompt`` and
+    ``completion`` with ``label`` (KTO), ``system``, ``input``, ``chosen``, ``rejected`` (reward models), ``text``
+    (completion); and the YAML part that reads it.
     """
 
     tag: ClassVar[str] = "axolotl"
@@ -58,10 +59,12 @@ class Axolotl(RenderedForm):
     reader: ClassVar[str] = "Axolotl"
 
     task: Task | None = None
-    """What for: by default ``sft``, ``dpo`` (preferences; or ``reward``), ``kto`` (unpaired), ``completion`` (documents)."""
+    """What for: by default ``sft``, ``dpo`` (preferences; or ``reward``), ``kto`` (unpaired), ``completion``
+    (documents)."""
     template_file: str | None = None
-    """The chat template that KTO's text is rendered with, and in which the answers of DPO must be found: a Jinja file, a
-    ``tokenizer_config.json``, or a model's folder. ChatML unless given. Axolotl's own setting stays ``tokenizer_default``."""
+    """The chat template that KTO's text is rendered with, and in which the answers of DPO must be found: a Jinja file,
+    a ``tokenizer_config.json``, or a model's folder. ChatML unless given. Axolotl's own setting stays
+    ``tokenizer_default``."""
     _systems: dict[bool, int] = PrivateAttr(default_factory=dict)
 
     def begin(self) -> None:
@@ -107,11 +110,16 @@ class Axolotl(RenderedForm):
         if len(turns) != 1:
             raise Misread(MULTI)
         self._systems[system is not None] += 1
-        return {"system": system or "", "input": turns[0]["content"],
-                "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}  # fmt: skip
+        return {
+            "system": system or "",
+            "input": turns[0]["content"],
+            "chosen": row["chosen"][0]["content"],
+            "rejected": row["rejected"][0]["content"],
+        }
 
     def _need_findable(self, answer: Turn) -> None:
-        """Its DPO strategy takes all from where the answer's text first stands; not found, that is the last character."""
+        """Its DPO strategy takes all from where the answer's text first stands; not found, that is the last
+        character."""
         content = answer["content"]
         if content != content.strip() and self.template_file is None:
             raise Misread(UNFINDABLE)  # many templates trim, and then it is not there
@@ -126,11 +134,16 @@ class Axolotl(RenderedForm):
         train, test = self.train_and_test(version, written)
         strategies: dict[Task, dict[str, Any]] = {
             "sft": {"type": "chat_template", "field_messages": "messages", "roles_to_train": ["assistant"]},
-            "dpo": {"type": "chat_template.default", "field_messages": "prompt", "field_chosen": "chosen", "field_rejected": "rejected"},
+            "dpo": {
+                "type": "chat_template.default",
+                "field_messages": "prompt",
+                "field_chosen": "chosen",
+                "field_rejected": "rejected",
+            },
             "kto": {"type": {"field_prompt": "prompt", "field_completion": "completion", "field_label": "label"}},
             "reward": {"type": "bradley_terry.chat_template"},
             "completion": {"type": "completion", "field": "text"},
-        }  # fmt: skip
+        }
         strategy = strategies[task]
         if task == "reward":
             strategy |= self._systemless(written)
@@ -154,20 +167,31 @@ class Axolotl(RenderedForm):
             "Put this part into your configuration; the paths are relative to this folder.",
         )
         run = "axolotl train axolotl.yaml --base-model MODEL"
-        return Guide([config], [("From this folder, with your model for MODEL (and all else of a training in `axolotl.yaml`):", "sh", run)])  # fmt: skip
+        return Guide(
+            [config],
+            [
+                (
+                    "From this folder, with your model for MODEL (and all else of a training in `axolotl.yaml`):",
+                    "sh",
+                    run,
+                )
+            ],
+        )
 
     def _systemless(self, written: Written) -> dict[str, Any]:
-        """Its reward models' strategy puts an empty system message before a conversation that has none, unless all are dropped."""
+        """Its reward models' strategy puts an empty system message before a conversation that has none, unless all are
+        dropped."""
         if self._systems[True] and self._systems[False]:
             written.notes.append(
-                f"{self._systems[False]:,} rows have no system message and {self._systems[True]:,} have one: Axolotl gives those without "
+                f"{self._systems[False]:,} rows have no system message and {self._systems[True]:,} have one: Axolotl "
+                "gives those without "
                 "an empty one; write system: merge, system: drop, or add_system"
             )
         return {} if self._systems[True] else {"drop_system_message": True}
 
     def _place(self, split: str, written: Written) -> dict[str, Any]:
-        """Where a split is. Of several files the folder alone: for DPO and KTO Axolotl forgets ``ds_type``, and would read
-        ``data_files`` of Parquet as JSON."""
+        """Where a split is. Of several files the folder alone: for DPO and KTO Axolotl forgets ``ds_type``, and would
+        read ``data_files`` of Parquet as JSON."""
         place = self.place(split, written)
         kind = {} if place.endswith(f"/{split}") else {"ds_type": "parquet" if self.format == "parquet" else "json"}
         return {"path": place, **kind, "split": "train"}

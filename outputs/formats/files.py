@@ -1,7 +1,7 @@
 """A split goes into one file, or into a folder of files of equal length, each written as it comes and never held whole.
 
-Parquet is what trainers read without guessing. JSON has no types: a reader that infers them takes a field whose every text looks
-like a date for dates (Arrow's JSON reader, and so ``datasets``); such fields are told of.
+Parquet is what trainers read without guessing. JSON has no types: a reader that infers them takes a field whose every
+text looks like a date for dates (Arrow's JSON reader, and so ``datasets``); such fields are told of.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _DATE = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?(?:Z|[
 
 
 def dump_line(value: Any) -> bytes:
-    """A value as one line of JSON in UTF-8, every letter as it is; only what some readers take for a line's end is escaped."""
+    """A value as one line of JSON in UTF-8, every letter as it is; only what some readers take for a line's end is
+    escaped."""
     line = orjson.dumps(value)
     if b"\xc2\x85" in line or b"\xe2\x80\xa8" in line or b"\xe2\x80\xa9" in line:
         line = _BREAK.sub(lambda match: _BREAKS[match[0]], line.decode()).encode()
@@ -35,15 +36,24 @@ def dump_line(value: Any) -> bytes:
 
 
 class SplitFiles:
-    """The files of one split below ``folder``: ``<split>.<ending>``, or ``<split>/00000.<ending>`` … if they are several.
+    """The files of one split below ``folder``: ``<split>.<ending>``, or ``<split>/00000.<ending>`` … if they are
+    several.
 
     Args:
         rows_per_file: a new file begins after so many rows; None: all rows in one.
         keep_empty: write a file even if there are no rows (``datasets`` cannot read one, so by default there is none).
     """
 
-    def __init__(self, folder: Path, split: str, schema: pa.Schema, format: Format, compression: Compression | None, rows_per_file: int | None,
-                 keep_empty: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        schema: pa.Schema,
+        format: Format,
+        compression: Compression | None,
+        rows_per_file: int | None,
+        keep_empty: bool = False,
+    ) -> None:
         self.rows = 0
         self.dates: dict[str, bool] = {}
         """Field → whether each of its texts so far looked like a date."""

@@ -1,6 +1,8 @@
-"""A form is what one trainer reads: rows turned one by one, refused with a reason or written whole, and all else in one column, ``meta``.
+"""A form is what one trainer reads: rows turned one by one, refused with a reason or written whole, and all else in one
+column, ``meta``.
 
-What all forms share: the files, ``meta``, the treatment of system messages, the account of what was left out, the README.
+What all forms share: the files, ``meta``, the treatment of system messages, the account of what was left out, the
+README.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ SPLIT, INDEX = "_split", "_index"
 """What :meth:`Form.render` is told besides the row: its split, and its place among the rows written there."""
 _BATCH = 4_096
 _STRING = pa.string()
-_META: Mapping[str, pa.DataType] = dict.fromkeys(("id", "language", "group_id", "source", "source_id", "license", "version"), _STRING) | {
-    "parents": pa.list_(pa.field("element", _STRING, nullable=False))
-}  # fmt: skip
+_META: Mapping[str, pa.DataType] = dict.fromkeys(
+    ("id", "language", "group_id", "source", "source_id", "license", "version"), _STRING
+) | {"parents": pa.list_(pa.field("element", _STRING, nullable=False))}
 _SCORES = pa.list_(pa.struct([("name", _STRING), ("value", pa.float64())]))
 _ATTRIBUTES = pa.list_(pa.struct([("name", _STRING), ("value", _STRING)]))
 _CHATS = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
@@ -56,17 +58,18 @@ class Form(Output):
     rows_per_file: PositiveInt | None = 250_000
     """A new file begins after so many rows; null: each split is one file."""
     meta: tuple[MetaField, ...] = ("id", "language", "source", "source_id", "license", "version")
-    """What the column ``meta`` tells of a row; with an empty list, and no scores and attributes, there is no such column."""
+    """What the column ``meta`` tells of a row; with an empty list, and no scores and attributes, there is no such
+    column."""
     meta_in: Literal["column", "file"] = "column"
-    """``column``: ``meta`` beside each row. ``file``: ``rows/<split>.jsonl``, line by line as the data, for readers that refuse a
-    column they do not know."""
+    """``column``: ``meta`` beside each row. ``file``: ``rows/<split>.jsonl``, line by line as the data, for readers
+    that refuse a column they do not know."""
     scores: tuple[str, ...] = ()
     """Scores that go into ``meta``, by name (``similarity.score``); a ``*`` at the end takes all that begin so."""
     attributes: tuple[str, ...] = ()
     """Attributes that go into ``meta``, by name; a ``*`` at the end takes all that begin so."""
     system: System = "keep"
-    """System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user turn that follows (for models whose
-    template has no place for them)."""
+    """System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user turn that follows (for models
+    whose template has no place for them)."""
     add_system: str | None = None
     """The system message of conversations that have none; unless given, they stay without."""
 
@@ -77,8 +80,8 @@ class Form(Output):
 
     @abstractmethod
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
-        """A row as the reader takes it. ``row`` has the payload's columns (the system messages treated as asked) and what
-        :meth:`needs` names.
+        """A row as the reader takes it. ``row`` has the payload's columns (the system messages treated as asked) and
+        what :meth:`needs` names.
 
         Raises:
             Misread: the reader would skip or misread it.
@@ -163,8 +166,8 @@ class Form(Output):
         return files[0] if len(files) == 1 else f"{DATA}/{split}"
 
     def train_and_test(self, version: Version, written: Written) -> tuple[str, str | None]:
-        """The split to train on and, if there is one, that to test on: ``train`` and ``validation`` or ``test`` where they are called
-        so, else the first two that have rows."""
+        """The split to train on and, if there is one, that to test on: ``train`` and ``validation`` or ``test`` where
+        they are called so, else the first two that have rows."""
         full = [split for split in version.splits if written.rows[split]]
         train = "train" if "train" in full else full[0]
         others = [split for split in full if split != train]

@@ -1,7 +1,7 @@
 """LLaMA-Factory reads what ``dataset_info.json`` describes, and skips with a line in its log what is not just so.
 
-After ``src/llamafactory/data/{parser,converter,loader}.py`` and ``processor/`` of 0.9.5: roles alternate strictly; preferences are
-single objects; ``kto_tag`` is a boolean and the label is found again by which side is empty.
+After ``src/llamafactory/data/{parser,converter,loader}.py`` and ``processor/`` of 0.9.5: roles alternate strictly;
+preferences are single objects; ``kto_tag`` is a boolean and the label is found again by which side is empty.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def said(turn: Turn) -> dict[str, str]:
 
 
 class LlamaFactory(Form):
-    """Data for LLaMA-Factory: ``conversations`` of ``{from, value}``, with ``chosen`` and ``rejected`` objects for preferences and
-    ``kto_tag`` for KTO, ``text`` for pre-training; ``dataset_info.json`` describes each split."""
+    """Data for LLaMA-Factory: ``conversations`` of ``{from, value}``, with ``chosen`` and ``rejected`` objects for
+    preferences and ``kto_tag`` for KTO, ``text`` for pre-training; ``dataset_info.json`` describes each split."""
 
     tag: ClassVar[str] = "llama-factory"
     version: ClassVar[int] = 1
@@ -64,9 +64,11 @@ class LlamaFactory(Form):
     reader: ClassVar[str] = "LLaMA-Factory"
 
     stage: Stage | None = None
-    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences; or ``rm``), ``kto`` (unpaired), ``pt`` (documents)."""
+    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences; or ``rm``), ``kto`` (unpaired), ``pt``
+    (documents)."""
     template: str | None = None
-    """LLaMA-Factory's name of the model's template (``qwen3``, ``llama3`` …), for the configuration; unless given, you write it there."""
+    """LLaMA-Factory's name of the model's template (``qwen3``, ``llama3`` …), for the configuration; unless given, you
+    write it there."""
     _placeholders: int = PrivateAttr(default=0)
 
     def check(self, kind: Kind) -> list[str]:
@@ -123,9 +125,16 @@ class LlamaFactory(Form):
             "formatting": "sharegpt",
             **({"ranking": True} if kind is Kind.PREFERENCE else {}),
             "columns": columns,
-            "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
-                     "observation_tag": "observation", "function_tag": "function_call", "system_tag": "system"},
-        }  # fmt: skip
+            "tags": {
+                "role_tag": "from",
+                "content_tag": "value",
+                "user_tag": "human",
+                "assistant_tag": "gpt",
+                "observation_tag": "observation",
+                "function_tag": "function_call",
+                "system_tag": "system",
+            },
+        }
 
     def configure(self, version: Version, folder: Path, written: Written) -> Guide:
         kind = version.kind
@@ -153,7 +162,19 @@ class LlamaFactory(Form):
         run = f"llamafactory-cli train llama_factory.yaml model_name_or_path=MODEL{missing} finetuning_type=lora"
         if self._placeholders:
             written.notes.append(
-                f"{self._placeholders:,} rows have {', '.join(_PLACEHOLDERS)} in a text; with a multimodal template LLaMA-Factory "
+                f"{self._placeholders:,} rows have {', '.join(_PLACEHOLDERS)} in a text; with a multimodal template "
+                "LLaMA-Factory "
                 "takes it for pictures and sounds that are not there, and stops"
             )
-        return Guide([info, config], [("From this folder, with your model for MODEL" + (" and LLaMA-Factory's name of its template for TEMPLATE" if missing else "") + ":", "sh", run)])  # fmt: skip
+        return Guide(
+            [info, config],
+            [
+                (
+                    "From this folder, with your model for MODEL"
+                    + (" and LLaMA-Factory's name of its template for TEMPLATE" if missing else "")
+                    + ":",
+                    "sh",
+                    run,
+                )
+            ],
+        )

@@ -18,8 +18,8 @@ from outputs.formats.readme import Guide, write_readme
 class Parquet(Form):
     """Parquet files of any kind of rows, every row of the version.
 
-    ``native`` has all columns of :doc:`rows`, which names some (``language``, ``scores`` …) that no trainer gives a meaning to;
-    ``payload`` has the columns that trainers read and ``meta``.
+    ``native`` has all columns of :doc:`rows`, which names some (``language``, ``scores`` …) that no trainer gives a
+    meaning to; ``payload`` has the columns that trainers read and ``meta``.
     """
 
     tag: ClassVar[str] = "parquet"
@@ -29,7 +29,8 @@ class Parquet(Form):
     reader: ClassVar[str] = "readers of Parquet"
 
     layout: Literal["native", "payload"] = "native"
-    """All columns as they are (``system``, ``meta``, ``scores`` and ``attributes`` mean nothing then), or payload and ``meta``."""
+    """All columns as they are (``system``, ``meta``, ``scores`` and ``attributes`` mean nothing then), or payload and
+    ``meta``."""
 
     def check(self, kind: Kind) -> list[str]:
         found = super().check(kind)
@@ -55,7 +56,15 @@ class Parquet(Form):
             return super().write(version, folder)
         written = Written()
         for split in version.splits:
-            files = SplitFiles(folder / DATA, split, schema(version.kind), "parquet", self.compression, self.rows_per_file, keep_empty=True)  # fmt: skip
+            files = SplitFiles(
+                folder / DATA,
+                split,
+                schema(version.kind),
+                "parquet",
+                self.compression,
+                self.rows_per_file,
+                keep_empty=True,
+            )
             try:
                 for rows in version.rows(split):
                     files.write(rows.table)
@@ -76,7 +85,16 @@ class Parquet(Form):
         split = next((split for split in version.splits if written.rows[split]), version.splits[0])
         return Guide(
             steps=[
-                ("In Python:", "python", f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{split}")'),
-                ("In SQL, with DuckDB:", "sql", f"SELECT count(*) FROM 'data/{split}{'/*' if len(self.spread(split, written)) > 1 else ''}.parquet'"),
+                (
+                    "In Python:",
+                    "python",
+                    f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{split}")',
+                ),
+                (
+                    "In SQL, with DuckDB:",
+                    "sql",
+                    "SELECT count(*) FROM "
+                    f"'data/{split}{'/*' if len(self.spread(split, written)) > 1 else ''}.parquet'",
+                ),
             ]
-        )  # fmt: skip
+        )

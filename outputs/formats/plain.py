@@ -38,7 +38,8 @@ class OpenAIFineTuning(Form):
     """Files for OpenAI's fine-tuning and servers that take the same: ``messages``, or for preferences ``input``,
     ``preferred_output`` and ``non_preferred_output``.
 
-    A line has nothing else, since the server need not take what it does not know; row ids are in ``rows/<split>.jsonl``, line by line.
+    A line has nothing else, since the server need not take what it does not know; row ids are in
+    ``rows/<split>.jsonl``, line by line.
     """
 
     tag: ClassVar[str] = "openai"
@@ -54,13 +55,17 @@ class OpenAIFineTuning(Form):
     rows_per_file: PositiveInt | None = None
     """A new file begins after so many rows; null: each split is one file."""
     meta_in: Literal["column", "file"] = "file"
-    """``file``: ``rows/<split>.jsonl``, line by line as the data. ``column``: ``meta`` beside each row, for servers that take it."""
+    """``file``: ``rows/<split>.jsonl``, line by line as the data. ``column``: ``meta`` beside each row, for servers
+    that take it."""
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
             return {"messages": MESSAGES}
-        return {"input": pa.struct([pa.field("messages", MESSAGES, nullable=False)]), "preferred_output": MESSAGES,
-                "non_preferred_output": MESSAGES}  # fmt: skip
+        return {
+            "input": pa.struct([pa.field("messages", MESSAGES, nullable=False)]),
+            "preferred_output": MESSAGES,
+            "non_preferred_output": MESSAGES,
+        }
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.SFT:
@@ -97,7 +102,8 @@ class OpenAIFineTuning(Form):
 
 
 class ShareGpt(Form):
-    """``conversations`` of ``{from: system | human | gpt | observation, value}``; preferences with ``chosen`` and ``rejected`` objects."""
+    """``conversations`` of ``{from: system | human | gpt | observation, value}``; preferences with ``chosen`` and
+    ``rejected`` objects."""
 
     tag: ClassVar[str] = "sharegpt"
     version: ClassVar[int] = 1
@@ -133,8 +139,8 @@ class ShareGpt(Form):
 
 
 class Alpaca(Form):
-    """``instruction``, ``input`` (empty: the whole request is in ``instruction``), ``output``, ``system``, ``history`` of earlier turns;
-    preferences with ``chosen`` and ``rejected``."""
+    """``instruction``, ``input`` (empty: the whole request is in ``instruction``), ``output``, ``system``, ``history``
+    of earlier turns; preferences with ``chosen`` and ``rejected``."""
 
     tag: ClassVar[str] = "alpaca"
     version: ClassVar[int] = 1
@@ -147,10 +153,11 @@ class Alpaca(Form):
     rows_per_file: PositiveInt | None = None
     """A new file begins after so many rows; null: each split is one file."""
     history: bool = True
-    """Write earlier turns into ``history`` (pairs of request and answer). If false, there is no such column, and conversations of
-    several turns are left out."""
+    """Write earlier turns into ``history`` (pairs of request and answer). If false, there is no such column, and
+    conversations of several turns are left out."""
     system_column: bool = True
-    """Write system messages into ``system``. If false, there is no such column, and rows with one are left out (or see ``system``)."""
+    """Write system messages into ``system``. If false, there is no such column, and rows with one are left out (or see
+    ``system``)."""
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         answers = ("output",) if kind is Kind.SFT else ("chosen", "rejected")

@@ -1,4 +1,5 @@
-"""The README of an export is computed: what is in the folder, what was left out, and the command that starts the training."""
+"""The README of an export is computed: what is in the folder, what was left out, and the command that starts the
+training."""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ def write_yaml(path: Path, values: Mapping[str, Any], *remarks: str) -> Path:
 def configs(form: Described, version: Version, written: Written, below: str = "") -> dict[str, Any]:
     """The head of a README by which ``datasets.load_dataset`` finds the splits, from the folder ``below``.
 
-    ``datasets`` caches a folder by its last name and this head alone: without the digest in it, it would give the rows of an earlier
-    export for those of a later one, of whatever dataset.
+    ``datasets`` caches a folder by its last name and this head alone: without the digest in it, it would give the rows
+    of an earlier export for those of a later one, of whatever dataset.
     """
     files = {split: form.spread(split, written) for split in version.splits}
     return {
@@ -67,7 +68,8 @@ def configs(form: Described, version: Version, written: Written, below: str = ""
 
 
 def write_readme(form: Described, version: Version, folder: Path, written: Written, guide: Guide) -> list[Path]:
-    """``README.md``, and for ``load_dataset`` of the data's folder alone the same head there; returns all files that were not data."""
+    """``README.md``, and for ``load_dataset`` of the data's folder alone the same head there; returns all files that
+    were not data."""
     total, left = sum(written.rows.values()), sum(written.skipped.values())
     languages = ", ".join(f"{tag} {count:,}" for tag, count in version.manifest["languages"].items())
     licenses = ", ".join(f"{name} {count:,}" for name, count in version.manifest["licenses"].items())
@@ -89,7 +91,13 @@ def write_readme(form: Described, version: Version, folder: Path, written: Writt
     for sentence, language, code in guide.steps:
         lines += ["", sentence, "", f"```{language}", code.strip("\n"), "```"]
     if written.skipped:
-        lines += ["", f"## Left out, because {form.reader} would skip or misread them", "", "| reason | rows | for example |", "|---|---|---|"]  # fmt: skip
+        lines += [
+            "",
+            f"## Left out, because {form.reader} would skip or misread them",
+            "",
+            "| reason | rows | for example |",
+            "|---|---|---|",
+        ]
         for reason, count in sorted(written.skipped.items(), key=lambda item: -item[1]):
             told = " ".join(reason.replace("|", "\\|").split())
             lines.append(f"| {told} | {count:,} | {', '.join(f'`{row}`' for row in written.examples[reason][:3])} |")
@@ -102,7 +110,8 @@ def write_readme(form: Described, version: Version, folder: Path, written: Writt
 
 
 def data_readme(form: Described, version: Version, folder: Path, written: Written) -> Path:
-    """A README in the data's folder that says which file is which split, for readers that are given that folder's name."""
+    """A README in the data's folder that says which file is which split, for readers that are given that folder's
+    name."""
     path = folder / "data" / "README.md"
     path.write_text(f"---\n{dump_yaml(configs(form, version, written, 'data/'))}---\n", encoding="utf-8")
     return path

@@ -16,8 +16,8 @@ class RenderedForm(Form):
     path_fields: ClassVar[frozenset[str]] = frozenset({"template_file"})
 
     template_file: str | None = None
-    """The chat template for what the trainer takes as text: a Jinja file, a ``tokenizer_config.json``, or a model's folder that holds
-    one of them. ChatML unless given."""
+    """The chat template for what the trainer takes as text: a Jinja file, a ``tokenizer_config.json``, or a model's
+    folder that holds one of them. ChatML unless given."""
     _template: Template | None = PrivateAttr(default=None)
 
     def begin(self) -> None:

@@ -1,8 +1,8 @@
 """Some trainers take a conversation as text: a chat template makes it so, and no template is ever guessed.
 
-ChatML is built in. A file is a Jinja template as models ship it (``chat_template.jinja``), or a ``tokenizer_config.json`` that
-holds one. It is rendered as ``transformers`` renders it, in Jinja's sandbox; but a template learns no date (``strftime_now`` is
-undefined), so that the same version gives the same export on any day.
+ChatML is built in. A file is a Jinja template as models ship it (``chat_template.jinja``), or a
+``tokenizer_config.json`` that holds one. It is rendered as ``transformers`` renders it, in Jinja's sandbox; but a
+template learns no date (``strftime_now`` is undefined), so that the same version gives the same export on any day.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Template:
     def pair(self, prompt: Sequence[Turn], answer: Sequence[Turn]) -> tuple[str, str]:
         """A prompt and its answer; together they are the whole conversation but for blanks at the end.
 
-        Where a template writes the prompt otherwise once an answer follows, the answer begins where they part (as in TRL).
+        Where a template writes the prompt otherwise once an answer follows, the answer begins where they part (as in
+        TRL).
 
         Raises:
             Misread: text holds marks of the template, or gets lost in it.
@@ -111,8 +112,15 @@ class JinjaTemplate(Template):
 
     def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
         try:
-            return str(self._template.render(messages=[dict(turn) for turn in turns], tools=None, documents=None,
-                                             add_generation_prompt=answer, **self._tokens))  # fmt: skip
+            return str(
+                self._template.render(
+                    messages=[dict(turn) for turn in turns],
+                    tools=None,
+                    documents=None,
+                    add_generation_prompt=answer,
+                    **self._tokens,
+                )
+            )
         except _template_error() as error:
             raise Misread(f"the chat template refuses it: {error}") from None
         except (TypeError, KeyError, ValueError, IndexError) as error:

@@ -1,4 +1,5 @@
-"""torchtune reads conversations whole, with or without an answer that was rejected, and raises an error at the first bad one.
+"""torchtune reads conversations whole, with or without an answer that was rejected, and raises an error at the first
+bad one.
 
 After ``torchtune/datasets/{_chat,_preference}.py`` and ``torchtune/data/_messages.py`` of 0.6.
 """
@@ -27,7 +28,8 @@ from outputs.formats.turns import (
 
 
 class Torchtune(Form):
-    """Data for torchtune: ``messages`` (chat), ``chosen`` and ``rejected`` conversations (preference), ``text`` (completion)."""
+    """Data for torchtune: ``messages`` (chat), ``chosen`` and ``rejected`` conversations (preference), ``text``
+    (completion)."""
 
     tag: ClassVar[str] = "torchtune"
     version: ClassVar[int] = 1
@@ -63,12 +65,22 @@ class Torchtune(Form):
         source = "parquet" if self.format == "parquet" else "json"
         train, test = self.train_and_test(version, written)
         values = {
-            key: {"_component_": f"torchtune.datasets.{component}", "source": source, **more,
-                  "data_files": self.spread(split, written), "split": "train"}
-            for key, split in (("dataset", train), ("dataset_val", test)) if split
-        }  # fmt: skip
-        config = write_yaml(folder / "torchtune.yaml", values, "Put this part into your recipe's configuration; the paths are relative to this folder.",
-                            *(["torchtune 0.6 has no recipe that reads dataset_val."] if test else []))  # fmt: skip
+            key: {
+                "_component_": f"torchtune.datasets.{component}",
+                "source": source,
+                **more,
+                "data_files": self.spread(split, written),
+                "split": "train",
+            }
+            for key, split in (("dataset", train), ("dataset_val", test))
+            if split
+        }
+        config = write_yaml(
+            folder / "torchtune.yaml",
+            values,
+            "Put this part into your recipe's configuration; the paths are relative to this folder.",
+            *(["torchtune 0.6 has no recipe that reads dataset_val."] if test else []),
+        )
         run = "tune run RECIPE --config CONFIG   # with this part in CONFIG"
         return Guide([config], [("From this folder, with `torchtune.yaml` in your recipe's configuration:", "sh", run)])
 

@@ -1,4 +1,5 @@
-"""TRL reads conversations as they are, and tells trainers' data apart by the names of columns, so there are no others but ``meta``.
+"""TRL reads conversations as they are, and tells trainers' data apart by the names of columns, so there are no others
+but ``meta``.
 
 After ``docs/source/dataset_formats.md`` and the trainers of TRL 1.16.
 """
@@ -37,8 +38,8 @@ _TRAINERS: Mapping[Kind, tuple[Trainer, ...]] = {
 
 
 class Trl(Form):
-    """Data for TRL's trainers: SFT (``messages``, ``prompt`` and ``completion``, or ``text``), DPO and Reward (``prompt``, ``chosen``,
-    ``rejected``), KTO (``prompt``, ``completion``, ``label``), GRPO and RLOO (``prompt``).
+    """Data for TRL's trainers: SFT (``messages``, ``prompt`` and ``completion``, or ``text``), DPO and Reward
+    (``prompt``, ``chosen``, ``rejected``), KTO (``prompt``, ``completion``, ``label``), GRPO and RLOO (``prompt``).
 
     Messages are lists of ``{role, content}``; TRL applies the model's own chat template.
     """
@@ -50,15 +51,16 @@ class Trl(Form):
     reader: ClassVar[str] = "TRL"
 
     trainer: Trainer | None = None
-    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences), ``kto`` (unpaired), ``grpo`` (prompts). The rows of
-    preferences are the same for ``dpo``, ``reward`` and ``kto`` (which takes pairs apart by itself)."""
+    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences), ``kto`` (unpaired), ``grpo`` (prompts).
+    The rows of preferences are the same for ``dpo``, ``reward`` and ``kto`` (which takes pairs apart by itself)."""
     messages: Literal["messages", "prompt_completion"] = "messages"
-    """SFT rows as whole conversations, or as ``prompt`` (all before the last answer) and ``completion`` (only that is trained on)."""
+    """SFT rows as whole conversations, or as ``prompt`` (all before the last answer) and ``completion`` (only that is
+    trained on)."""
     prompt: Literal["explicit", "implicit"] = "explicit"
     """Preferences with the prompt in a column of its own, or as the beginning of both conversations."""
     margin: str | None = None
-    """The score that becomes the column ``margin``, which the Reward trainer's loss takes in (``pair.margin``); unless given
-    there is no such column. Rows without this score are left out."""
+    """The score that becomes the column ``margin``, which the Reward trainer's loss takes in (``pair.margin``); unless
+    given there is no such column. Rows without this score are left out."""
 
     def check(self, kind: Kind) -> list[str]:
         found = [*super().check(kind), *unfit("trainer", self.trainer, kind, _TRAINERS)]
@@ -135,8 +137,11 @@ class Trl(Form):
         values["output_dir"] = f"{version.name}-{trainer}"
         remarks = ["From this folder; see README.md."]
         if trainer == "sft" and "messages" in self.columns(kind):
-            remarks += ["Trains on every turn; with 'assistant_only_loss: true' only on the assistant's, if the model's chat template",
-                        "marks them."]  # fmt: skip
+            remarks += [
+                "Trains on every turn; with 'assistant_only_loss: true' only on the assistant's, if the model's chat "
+                "template",
+                "marks them.",
+            ]
         config = write_yaml(folder / "trl.yaml", values, *remarks)
         run = f"trl {trainer} --config trl.yaml --model_name_or_path MODEL"
         if trainer in ("grpo", "rloo"):
@@ -144,5 +149,8 @@ class Trl(Form):
         load = f'from datasets import load_dataset\n\ntrain = load_dataset("data", split="{train}")'
         return Guide(
             [config, data_readme(self, version, folder, written)],
-            [("From this folder, with your model for MODEL:", "sh", run), ("Or in Python, for a trainer of your own making:", "python", load)],
-        )  # fmt: skip
+            [
+                ("From this folder, with your model for MODEL:", "sh", run),
+                ("Or in Python, for a trainer of your own making:", "python", load),
+            ],
+        )

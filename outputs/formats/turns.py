@@ -1,4 +1,5 @@
-"""A reader takes a conversation only in the order that it knows; what it would skip or misread is refused here, with the reason."""
+"""A reader takes a conversation only in the order that it knows; what it would skip or misread is refused here, with
+the reason."""
 
 from __future__ import annotations
 

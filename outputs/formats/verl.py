@@ -1,4 +1,5 @@
-"""verl reads Parquet: conversations for SFT, prompts with what the reward needs for RL, rendered text for reward models.
+"""verl reads Parquet: conversations for SFT, prompts with what the reward needs for RL, rendered text for reward
+models.
 
 After ``verl/utils/dataset/`` and ``verl/trainer/config/`` of 0.9.
 """
@@ -33,8 +34,8 @@ def _struct(**fields: pa.DataType) -> pa.DataType:
 
 
 class Verl(RenderedForm):
-    """Data for verl: ``messages`` (multi-turn SFT); ``data_source``, ``prompt``, ``ability``, ``reward_model``, ``extra_info`` (RL);
-    rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
+    """Data for verl: ``messages`` (multi-turn SFT); ``data_source``, ``prompt``, ``ability``, ``reward_model``,
+    ``extra_info`` (RL); rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
 
     tag: ClassVar[str] = "verl"
     version: ClassVar[int] = 1
@@ -46,12 +47,13 @@ class Verl(RenderedForm):
     task: Task | None = None
     """What for: by default ``sft``, ``rl`` (prompts; SFT rows too, if asked), ``reward`` (preferences)."""
     ground_truth: str | None = None
-    """RL: what the reward compares an answer with: ``response`` (the last answer of an SFT row) or the name of an attribute. Rows
-    without it are left out."""
+    """RL: what the reward compares an answer with: ``response`` (the last answer of an SFT row) or the name of an
+    attribute. Rows without it are left out."""
     reward_style: Literal["rule", "model"] = "rule"
     """RL: who rewards: a ``rule``, which needs ``ground_truth``, or a ``model``, which may do without."""
     data_source: str | None = None
-    """RL: the name by which verl chooses the reward function (``openai/gsm8k`` …); the source of the row unless given."""
+    """RL: the name by which verl chooses the reward function (``openai/gsm8k`` …); the source of the row unless
+    given."""
     ability: str = ""
     """RL: what is exercised (``math`` …); verl hands it on."""
 
@@ -139,15 +141,23 @@ class Verl(RenderedForm):
             written.notes.append(
                 f"the text is rendered with {name}, ends of turns included: verl's RMDataset needs add_eos=False"
             )
-            code = ("from verl.utils.dataset.rm_dataset import RMDataset\n\n"
-                    f"train = RMDataset({files['train_files']!r}, \"MODEL\", max_length=1024, add_eos=False)")  # fmt: skip
+            code = (
+                "from verl.utils.dataset.rm_dataset import RMDataset\n\n"
+                f'train = RMDataset({files["train_files"]!r}, "MODEL", max_length=1024, add_eos=False)'
+            )
             return Guide([], [("From this folder, with your model for MODEL:", "python", code)])
         if task == "sft":
             base, key = "sft_trainer_engine", {"messages_key": "messages"}
-            run = "torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer --config-path=$PWD --config-name=verl model.path=MODEL"
+            run = (
+                "torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer --config-path=$PWD "
+                "--config-name=verl model.path=MODEL"
+            )
         else:
             base, key = "ppo_trainer", {"prompt_key": "prompt", "reward_fn_key": "data_source"}
-            run = "python3 -m verl.trainer.main_ppo --config-path=$PWD --config-name=verl actor_rollout_ref.model.path=MODEL"
+            run = (
+                "python3 -m verl.trainer.main_ppo --config-path=$PWD --config-name=verl "
+                "actor_rollout_ref.model.path=MODEL"
+            )
             written.notes.append(
                 "verl has reward functions for the data sources it knows by name only; for others give "
                 "reward.custom_reward_function.path"
@@ -156,7 +166,8 @@ class Verl(RenderedForm):
                 files["val_files"] = files["train_files"]
                 more = {"trainer": {"val_before_train": False, "test_freq": -1}}
                 written.notes.append(
-                    "there are no prompts to test on: verl.yaml names those to train on, which verl wants, and turns testing off"
+                    "there are no prompts to test on: verl.yaml names those to train on, which verl wants, and turns "
+                    "testing off"
                 )
         values = {
             "hydra": {"searchpath": ["pkg://verl.trainer.config"]},

@@ -1,7 +1,7 @@
 """A version may be published if every row may be passed on as it is now, and all rows can lie together in one data set.
 
-Rows are counted by source, licence and the models that had a hand in them; licences and terms of answers are joined row by row
-and then over the whole. What stands against publishing is told in numbers of rows, with the two ways out.
+Rows are counted by source, licence and the models that had a hand in them; licences and terms of answers are joined row
+by row and then over the whole. What stands against publishing is told in numbers of rows, with the two ways out.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Verdict:
     notes: tuple[str, ...]
     """What binds whoever uses it, and what is not known of models."""
     terms: Mapping[str, tuple[Terms, ...]]
-    """Model → terms its answers come under, empty if there are none; models that are not known are not in it. Of a chain of translators
-    each is named."""
+    """Model → terms its answers come under, empty if there are none; models that are not known are not in it. Of a
+    chain of translators each is named."""
     parts: tuple[Terms, ...]
     """Every licence that some row is under."""
 
@@ -101,7 +101,8 @@ class Verdict:
         return sum(share.rows for share in {share for problem in self.problems for share in problem.shares})
 
     def hub(self, book: Book) -> dict[str, str | list[str]]:
-        """The licence as the header of a card says it: the Hub's name, several names, or ``other`` with name and place."""
+        """The licence as the header of a card says it: the Hub's name, several names, or ``other`` with name and
+        place."""
         whole = [self.joined.result] if self.joined.result else list(self.joined.parts)
         names = [terms.hub for terms in whole]
         if whole and all(names) and not self.joined.clashes:
@@ -254,7 +255,7 @@ def _between(clashes: Sequence[Clash], sound: Mapping[Share, tuple[Terms, ...]])
     return problems
 
 
-# --------------------------------------------------------------------------------------------------------------- telling
+# -------------------------------------------------------------------------------------------------------------- telling
 def lines(verdict: Verdict) -> list[str]:
     """The problems as a person reads them, a line for each source and licence."""
     told = []
@@ -295,12 +296,14 @@ def refusal(name: str, verdict: Verdict, book: Book) -> PublishError:
     for part in strange[:_SHOWN]:
         close = nearest(part.id, [*book.licenses, *book.hub_names])
         hints.append(
-            f"'{plain(part.id)}' is no licence that curate knows{close}; a list of your own is given with --licenses FILE"
+            f"'{plain(part.id)}' is no licence that curate knows{close}; a list of your own is given with --licenses "
+            "FILE"
         )
     return PublishError(
         "\n".join(
             [
-                f"'{name}' may not be published: its licences stand against it for {verdict.blocked:,} of {verdict.rows:,} rows",
+                f"'{name}' may not be published: its licences stand against it for {verdict.blocked:,} of "
+                f"{verdict.rows:,} rows",
                 *lines(verdict),
                 *hints,
                 f"either build a dataset without these rows: take {named} out of its 'from:'{one_side}",

@@ -1,7 +1,8 @@
-"""A licence is a few yes-or-no questions and a list of what it goes together with; that is data, and this module reads it.
+"""A licence is a few yes-or-no questions and a list of what it goes together with; that is data, and this module reads
+it.
 
-``data/licenses.yaml`` holds SPDX identifiers, the Hub's names for them, the terms of models' answers, and which share-alike
-licences may become which. It is a reading by engineers that stops plain mistakes, and no legal advice.
+``data/licenses.yaml`` holds SPDX identifiers, the Hub's names for them, the terms of models' answers, and which
+share-alike licences may become which. It is a reading by engineers that stops plain mistakes, and no legal advice.
 """
 
 from __future__ import annotations
@@ -143,8 +144,8 @@ class Book:
     def alternatives(self, expression: str) -> tuple[tuple[Terms, ...], ...]:
         """The ways to keep to an SPDX expression: each is a set of licences that all hold, in order of writing.
 
-        ``A AND (B OR C)`` gives (A, B) and (A, C). A ``WITH`` exception only loosens and is left aside. What is no expression is
-        one licence of that name. At most 64 ways are given.
+        ``A AND (B OR C)`` gives (A, B) and (A, C). A ``WITH`` exception only loosens and is left aside. What is no
+        expression is one licence of that name. At most 64 ways are given.
         """
         if self.known(expression):
             return ((self.find(expression),),)
@@ -166,13 +167,14 @@ class Book:
                 return (self.find(terms) if terms else None), note
         return None
 
-    # ----------------------------------------------------------------------------------------------------------- joining
+    # ---------------------------------------------------------------------------------------------------------- joining
     def join(self, parts: Iterable[Terms]) -> Joined:
         """What things under all of these licences can be published under, together.
 
-        Share-alike licences must all be able to become one, which then is the licence of the whole, and which everything else
-        must fit into: what may not be sold, may not be changed, or carries further limits does not fit into a licence that says
-        otherwise. Licences without share-alike lie side by side, less those that another one covers.
+        Share-alike licences must all be able to become one, which then is the licence of the whole, and which
+        everything else must fit into: what may not be sold, may not be changed, or carries further limits does not fit
+        into a licence that says otherwise. Licences without share-alike lie side by side, less those that another one
+        covers.
         """
         every = tuple(sorted(dict.fromkeys(parts), key=lambda one: one.id))
         alike = [one for one in every if one.share_alike]

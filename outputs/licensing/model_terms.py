@@ -1,7 +1,9 @@
-"""Every model that had a hand in a row leads to the terms its answers come under: what the catalog said, else what its name tells.
+"""Every model that had a hand in a row leads to the terms its answers come under: what the catalog said, else what its
+name tells.
 
-A row names who made it (``lineage.makers[].model``); a manifest tells under which names its models stand there, which models are made of
-others, and what the catalog said of their terms. Rows of a dataset that was built on another are looked up in that one's manifest too.
+A row names who made it (``lineage.makers[].model``); a manifest tells under which names its models stand there, which
+models are made of others, and what the catalog said of their terms. Rows of a dataset that was built on another are
+looked up in that one's manifest too.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def _begins(hop: str, makers: Sequence[str]) -> bool:
 
 
 def known_models(version: Version) -> tuple[Known, ...]:
-    """All models that a version's manifest tells of, and those of the versions it was built on, as far as the store has them."""
+    """All models that a version's manifest tells of, and those of the versions it was built on, as far as the store has
+    them."""
     return tuple(dict.fromkeys(one for models in _manifests(version) for one in _of(models)))
 
 
@@ -100,8 +103,8 @@ def _inside(about: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -
 def answers(hop: str, book: Book, known: Sequence[Known]) -> tuple[tuple[Terms, ...], str] | None:
     """The terms that answers of one model come under, and a remark; None if nobody knows.
 
-    What the catalog says of the model comes first, then what it says of a model that is made of it, then what the list says of its name
-    in lineage, and of its own. Where the catalog says several things of the same model, all hold.
+    What the catalog says of the model comes first, then what it says of a model that is made of it, then what the list
+    says of its name in lineage, and of its own. Where the catalog says several things of the same model, all hold.
     """
     mine = [one for one in known if _begins(hop, one.makers)]
     said = {one.terms for one in mine if one.terms} or {terms for one in mine for terms in one.outer}

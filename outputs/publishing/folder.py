@@ -1,4 +1,5 @@
-"""A folder on this machine is replaced whole: the new one is made beside it, with what others put there, and takes its name."""
+"""A folder on this machine is replaced whole: the new one is made beside it, with what others put there, and takes its
+name."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Any file system that fsspec knows takes the files one by one, each whole, the card and the manifest last; a journal says how far it came.
+"""Any file system that fsspec knows takes the files one by one, each whole, the card and the manifest last; a journal
+says how far it came.
 
-Such stores have no renames and no digests of their own: what is there is known from the last manifest and from the journal of
-an upload that was cut off, as long as the sizes agree. The journal also says which files are of the version before, for its manifest may be
-gone already. While the journal is there, the folder is between two versions.
+Such stores have no renames and no digests of their own: what is there is known from the last manifest and from the
+journal of an upload that was cut off, as long as the sizes agree. The journal also says which files are of the version
+before, for its manifest may be gone already. While the journal is there, the folder is between two versions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from outputs.publishing.layout import Item
 from outputs.publishing.targets import MANIFEST, README, Known, Place, State, read_manifest, shown
 
 JOURNAL = ".publishing.json"
-# Stores without folders: to "make" the first part of a path there is to make a bucket, and a slip of the pen must not do that.
+# Stores without folders: to "make" the first part of a path there is to make a bucket, and a slip of the pen must not
+# do that.
 _FLAT = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "cos", "obs", "tos"))
 
 
@@ -27,7 +29,8 @@ _FLAT = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"
 _NOTED_FILES = 16
 _NOTED_BYTES = 64 * 1024 * 1024
 _HINTS: Mapping[type[BaseException], str] = {
-    NotImplementedError: "; files of this kind of place cannot be written and taken away: publish to a folder, and bring it there by other means",
+    NotImplementedError: "; files of this kind of place cannot be written and taken away: publish to a folder, and "
+    "bring it there by other means",
     PermissionError: "; its credentials do not allow that",
     FileNotFoundError: "; is there such a bucket (share, host)? curate makes none",
 }
@@ -75,8 +78,12 @@ class Remote(Place):
             listed = self.system.find(self.root, detail=True) if self.system.exists(self.root) else {}
             if not listed:
                 return State(exists=False)
-            sizes = {str(name)[len(self.root) :].lstrip("/") if str(name).startswith(self.root) else str(name).lstrip("/")[len(self.root.lstrip("/")) :].lstrip("/"):
-                     int(about.get("size") or 0) for name, about in listed.items()}  # fmt: skip
+            sizes = {
+                str(name)[len(self.root) :].lstrip("/")
+                if str(name).startswith(self.root)
+                else str(name).lstrip("/")[len(self.root.lstrip("/")) :].lstrip("/"): int(about.get("size") or 0)
+                for name, about in listed.items()
+            }
             manifest = read_manifest(self._read(MANIFEST)) if MANIFEST in sizes else {}
             card = self._read(README) if README in sizes else b""
             journal = self._journal() if JOURNAL in sizes else None

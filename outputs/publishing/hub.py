@@ -1,7 +1,8 @@
-"""A dataset of the Hugging Face Hub gets all its changes in one commit on a known parent; what was uploaded before is not sent again.
+"""A dataset of the Hugging Face Hub gets all its changes in one commit on a known parent; what was uploaded before is
+not sent again.
 
-Files go up by content first (LFS or Xet), so that an upload that is cut off goes on where it stopped; then one commit names
-them all. Being told to come later (429) and trouble of the server (5xx) are waited out.
+Files go up by content first (LFS or Xet), so that an upload that is cut off goes on where it stopped; then one commit
+names them all. Being told to come later (429) and trouble of the server (5xx) are waited out.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Hub(Place):
             )
         return token
 
-    # ------------------------------------------------------------------------------------------------------------- asking
+    # ----------------------------------------------------------------------------------------------------------- asking
     def _call(self, what: str, call: Callable[[], T], *, sure: bool = True) -> T:
         """Calls the Hub, waiting where it says so.
 
@@ -93,7 +94,10 @@ class Hub(Place):
                         raise Unsure(f"{what}: the Hub answered {status}") from None
                     problem, wait = f"the Hub answered {status}", _wait(error.response.headers, pause)
                 except OfflineModeIsEnabled:
-                    raise PublishError(f"{self.address}: {what}: HF_HUB_OFFLINE is set, so the Hub is not asked; unset it and publish again") from None  # fmt: skip
+                    raise PublishError(
+                        f"{self.address}: {what}: HF_HUB_OFFLINE is set, so the Hub is not asked; unset it and "
+                        "publish again"
+                    ) from None
                 except (httpx2.TransportError, ConnectionError, TimeoutError) as error:
                     if not sure:
                         raise Unsure(f"{what}: the answer was lost ({type(error).__name__})") from None
@@ -104,7 +108,8 @@ class Hub(Place):
                     raise self._failed(what, error) from None
             if time.monotonic() + wait > ends:
                 raise PublishError(
-                    f"{self.address}: {what}: {problem}, and would have to be waited for longer than {ends - begun:.0f} s; publish again later, what was uploaded stays"
+                    f"{self.address}: {what}: {problem}, and would have to be waited for longer than "
+                    f"{ends - begun:.0f} s; publish again later, what was uploaded stays"
                 )
             self.tell(f"{what}: {problem}; again in {wait:.0f} s")
             time.sleep(wait)
@@ -128,7 +133,7 @@ class Hub(Place):
             said = f"this token may not do that: it needs the right to write to {self.address}"
         return PublishError(f"{self.address}: {what}: {said}")
 
-    # -------------------------------------------------------------------------------------------------------------- state
+    # ------------------------------------------------------------------------------------------------------------ state
     def state(self) -> State:
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
@@ -172,13 +177,14 @@ class Hub(Place):
             )
             return Path(found).read_bytes()
 
-    # ------------------------------------------------------------------------------------------------------------ changes
+    # ---------------------------------------------------------------------------------------------------------- changes
     def apply(self, items: Sequence[Item], remove: Sequence[str], state: State, message: str) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         if not self._token:
             raise PublishError(
-                f"{self.address}: publishing needs a token: put one with the right to write into {self._named or 'HF_TOKEN'}, or log in with 'hf auth login'"
+                f"{self.address}: publishing needs a token: put one with the right to write into "
+                f"{self._named or 'HF_TOKEN'}, or log in with 'hf auth login'"
             )
         head = state.head
         if not state.exists:
@@ -201,7 +207,8 @@ class Hub(Place):
         for operation, item in zip(operations, add, strict=True):
             if operation.upload_info.is_hashed and operation.upload_info.sha256.hex() != item.sha256:
                 raise PublishError(
-                    f"{item.content if isinstance(item.content, Path) else item.path} changed while it was uploaded; see 'curate verify'"
+                    f"{item.content if isinstance(item.content, Path) else item.path} changed while it was uploaded; "
+                    "see 'curate verify'"
                 )
         summary, _, description = message.partition("\n")
 
@@ -210,9 +217,13 @@ class Hub(Place):
 
             try:
                 done = self._api.create_commit(
-                    self.address, [*operations, *(CommitOperationDelete(path) for path in remove)], repo_type="dataset",
-                    commit_message=summary, commit_description=description.strip(), parent_commit=head,
-                )  # fmt: skip
+                    self.address,
+                    [*operations, *(CommitOperationDelete(path) for path in remove)],
+                    repo_type="dataset",
+                    commit_message=summary,
+                    commit_description=description.strip(),
+                    parent_commit=head,
+                )
             except HfHubHTTPError as error:
                 if error.response.status_code in (409, 412):
                     raise Conflict from None
@@ -261,7 +272,8 @@ def _short(error: BaseException, token: str | None) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the library from logging addresses (those of uploads are signed) and drawing bars; it says all in its exceptions."""
+    """Keeps the library from logging addresses (those of uploads are signed) and drawing bars; it says all in its
+    exceptions."""
     from huggingface_hub.utils import logging
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

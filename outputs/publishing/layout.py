@@ -1,7 +1,8 @@
-"""What goes out is a folder of parquet files: one folder for each language, one run of files for each split, named so that globs find them.
+"""What goes out is a folder of parquet files: one folder for each language, one run of files for each split, named so
+that globs find them.
 
-Rows come as they are in the store, all columns, in order. With one language, or where that is asked for, the files are the
-version's own; otherwise they are written anew, the same bytes every time, so that an upload can be taken up again.
+Rows come as they are in the store, all columns, in order. With one language, or where that is asked for, the files are
+the version's own; otherwise they are written anew, the same bytes every time, so that an upload can be taken up again.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def lay_out(version: Version, per_language: bool | None = None) -> Layout:
     """How a version is laid out; reads its language columns only.
 
     Args:
-        per_language: a configuration for each language (for parallel rows each pair, ``en-sw``); unless said, where there are several.
+        per_language: a configuration for each language (for parallel rows each pair, ``en-sw``); unless said, where
+            there are several.
 
     Raises:
         PublishError: it has no rows, or a split cannot be called what it is.
@@ -105,7 +107,8 @@ def lay_out(version: Version, per_language: bool | None = None) -> Layout:
     for split in about:
         if not _SPLIT.fullmatch(split):
             raise PublishError(
-                f"a split called '{split}' cannot be loaded by 'datasets': letters, digits and '_' only; rename it in the catalog"
+                f"a split called '{split}' cannot be loaded by 'datasets': letters, digits and '_' only; rename it in "
+                "the catalog"
             )
     totals = {split: int(one["rows"]) for split, one in about.items()}
     places: dict[str, dict[str, int]] = {}
@@ -148,7 +151,7 @@ def source_languages(version: Version) -> list[str]:
     return sorted(found)
 
 
-# ----------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 def files(version: Version, layout: Layout, folder: Path) -> list[Item]:
     """The data files of a version in this layout, in order.
 
@@ -177,7 +180,8 @@ def digest(path: Path) -> str:
 
 
 class _Writer:
-    """The files of one language and split, a new one when the last is full; a row group is written when enough rows have come."""
+    """The files of one language and split, a new one when the last is full; a row group is written when enough rows
+    have come."""
 
     def __init__(self, folder: Path, inner: str, target: pa.Schema) -> None:
         self.folder, self.inner, self.target = folder, inner, target
@@ -243,7 +247,8 @@ def header(layout: Layout, about: str) -> list[dict[str, Any]]:
     """The ``configs`` of a card's header.
 
     Args:
-        about: what the rows are and no others: ``datasets`` caches a folder by its last name and this header, and would give the rows of an
+        about: what the rows are and no others: ``datasets`` caches a folder by its last name and this header, and would
+            give the rows of an
             earlier version for those of a later one.
     """
     return [

@@ -17,14 +17,22 @@ from outputs.publishing.targets import Place
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 
 
-def place_of(to: str, *, private: bool | None = None, token_env: str | None = None, deadline: float = 600.0,
-             options: Mapping[str, Any] | None = None) -> Place:  # fmt: skip
+def place_of(
+    to: str,
+    *,
+    private: bool | None = None,
+    token_env: str | None = None,
+    deadline: float = 600.0,
+    options: Mapping[str, Any] | None = None,
+) -> Place:
     """The place that a text names.
 
     Args:
-        to: ``org/name`` (the Hub), a folder (absolute, ``./…``, ``../…``, ``~/…``) or a URL that fsspec knows (``s3://…``, ``memory://…``).
+        to: ``org/name`` (the Hub), a folder (absolute, ``./…``, ``../…``, ``~/…``) or a URL that fsspec knows
+            (``s3://…``, ``memory://…``).
         private: who may read it, on the Hub; new ones are private unless said, others stay as they are.
-        token_env: the *name* of the environment variable with the token for the Hub; unset, the library's own login is used.
+        token_env: the *name* of the environment variable with the token for the Hub; unset, the library's own login is
+            used.
         deadline: seconds to wait altogether while the Hub is busy.
         options: for fsspec (credentials and the like); kept nowhere.
 
@@ -53,5 +61,6 @@ def place_of(to: str, *, private: bool | None = None, token_env: str | None = No
             f"'{to}' is no place: a repository of the Hub is called owner/name, a folder is written ./{to}"
         )
     raise PublishError(
-        f"'{to}' is no place: write owner/name for the Hub (letters, digits, '-', '_', '.', at most 96 each, no '--' or '..'), ./folder, or a URL such as s3://bucket/folder"
+        f"'{to}' is no place: write owner/name for the Hub (letters, digits, '-', '_', '.', at most 96 each, no '--' "
+        "or '..'), ./folder, or a URL such as s3://bucket/folder"
     )

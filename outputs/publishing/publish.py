@@ -1,7 +1,9 @@
-"""Publishing makes a place hold exactly one version: worked out first, refused if licences forbid it, then changed at one stroke.
+"""Publishing makes a place hold exactly one version: worked out first, refused if licences forbid it, then changed at
+one stroke.
 
-The version in the store is the truth. What is there already, byte for byte, is not sent; if all of it is there, nothing happens.
-Every change is recorded in the store (``publish/<dataset>/*.json``), with the reason if a licence was overridden.
+The version in the store is the truth. What is there already, byte for byte, is not sent; if all of it is there, nothing
+happens. Every change is recorded in the store (``publish/<dataset>/*.json``), with the reason if a licence was
+overridden.
 """
 
 from __future__ import annotations
@@ -46,8 +48,27 @@ from outputs.publishing.targets import (
 )
 
 _TRIES = 6
-_KEPT = ("format", "dataset", "description", "version", "kind", "created_at", "rows", "languages", "licenses", "rejected", "quarantined", "recipe",
-         "sources", "models", "funnel", "audits", "alarms", "warnings", "software")  # fmt: skip
+_KEPT = (
+    "format",
+    "dataset",
+    "description",
+    "version",
+    "kind",
+    "created_at",
+    "rows",
+    "languages",
+    "licenses",
+    "rejected",
+    "quarantined",
+    "recipe",
+    "sources",
+    "models",
+    "funnel",
+    "audits",
+    "alarms",
+    "warnings",
+    "software",
+)
 
 
 @dataclass(frozen=True)
@@ -81,9 +102,21 @@ class Publication:
         return sum(change.action == action for change in self.changes)
 
 
-def publish(store: Store, name: str, to: str | Place, *, private: bool | None = None, dry_run: bool = False, override: str = "",
-            per_language: bool | None = None, replace_others: bool = False, token_env: str | None = None, licenses: Sequence[Path] = (),
-            deadline: float = 600.0, tell: Callable[[str], None] = lambda _: None) -> Publication:  # fmt: skip
+def publish(
+    store: Store,
+    name: str,
+    to: str | Place,
+    *,
+    private: bool | None = None,
+    dry_run: bool = False,
+    override: str = "",
+    per_language: bool | None = None,
+    replace_others: bool = False,
+    token_env: str | None = None,
+    licenses: Sequence[Path] = (),
+    deadline: float = 600.0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Publication:
     """Publishes a finished version.
 
     Args:
@@ -167,18 +200,38 @@ def _publish(
     if not dry_run:
         more = [*more, *place.settle(state)]
     done = Publication(
-        version.name, version.version, place.address, place.form, tuple(changes), _diff(state.card, items[-1].read().decode()), verdict.joined.expression,
-        reason, (*notes, *more), dry_run, any(change.action != "same" for change in changes), commit,
+        version.name,
+        version.version,
+        place.address,
+        place.form,
+        tuple(changes),
+        _diff(state.card, items[-1].read().decode()),
+        verdict.joined.expression,
+        reason,
+        (*notes, *more),
+        dry_run,
+        any(change.action != "same" for change in changes),
+        commit,
         tag if tagged or (dry_run and place.form == "hub") else "",
-        (private if private is not None else True if not state.exists else state.private) if place.form == "hub" else None,
-    )  # fmt: skip
+        (private if private is not None else True if not state.exists else state.private)
+        if place.form == "hub"
+        else None,
+    )
     if not dry_run and (done.fresh or more or (tagged and tag not in state.tags)):
         _record(store, done, verdict, items)
     return done
 
 
-def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Version, *, dry_run: bool, replace_others: bool,
-            tell: Callable[[str], None]) -> tuple[State, list[Change], str, list[str]]:  # fmt: skip
+def _settle(
+    place: Place,
+    items: Sequence[Item],
+    layout: Layout,
+    version: Version,
+    *,
+    dry_run: bool,
+    replace_others: bool,
+    tell: Callable[[str], None],
+) -> tuple[State, list[Change], str, list[str]]:
     """Looks, compares and changes until the place is as wanted: (what was there first, changes, commit, notes)."""
     patterns = [config.pattern(split) for config in layout.configs for split in config.splits]
     first = state = place.state()
@@ -191,8 +244,11 @@ def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Versio
         others = in_the_way(items, patterns, state)
         if others and not replace_others:
             if not dry_run:
-                raise PublishError(f"{place.address} holds what curate did not put there, and it would be lost: {'; '.join(others[:10])}; "
-                                   "look at it with --dry-run, and write --replace to go on all the same")  # fmt: skip
+                raise PublishError(
+                    f"{place.address} holds what curate did not put there, and it would be lost: "
+                    f"{'; '.join(others[:10])}; "
+                    "look at it with --dry-run, and write --replace to go on all the same"
+                )
             notes = [f"{other}; --replace would be needed" for other in others]
         if dry_run:
             return first, changes, "", notes
@@ -212,7 +268,8 @@ def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Versio
             mine = theirs is not None and any(item.path == MANIFEST and theirs.same(item) for item in items)
             if again.version and again.manifest != first.manifest and not mine:
                 raise PublishError(
-                    f"{place.address}: somebody else published version {again.version} there meanwhile; look at it, and publish again if this one is to stand"
+                    f"{place.address}: somebody else published version {again.version} there meanwhile; look at it, "
+                    "and publish again if this one is to stand"
                 ) from None
             state = again
         except Unsure as lost:
@@ -220,7 +277,8 @@ def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Versio
             time.sleep(min(30, 2**number))
             state = place.state()
     raise PublishError(
-        f"{place.address} is changed by others all the time; {_TRIES} attempts came too late. Publish again later: what was uploaded stays"
+        f"{place.address} is changed by others all the time; {_TRIES} attempts came too late. Publish again later: "
+        "what was uploaded stays"
     )
 
 
@@ -230,11 +288,14 @@ def _wanted(items: Sequence[Item]) -> str:
 
 def _message(version: Version, changes: Sequence[Change]) -> str:
     counts = {action: sum(change.action == action for change in changes) for action in ("add", "change", "remove")}
-    return (f"{version.name} {version.version}: {version.manifest['rows']:,} rows\n"
-            f"{counts['add']} files added, {counts['change']} changed, {counts['remove']} removed; published with curate {__version__}")  # fmt: skip
+    return (
+        f"{version.name} {version.version}: {version.manifest['rows']:,} rows\n"
+        f"{counts['add']} files added, {counts['change']} changed, {counts['remove']} removed; published with curate "
+        f"{__version__}"
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 def _items(
     version: Version, layout: Layout, verdict: Verdict, place: Place, override: str, book: Book, folder: Path
 ) -> list[Item]:
@@ -324,15 +385,26 @@ def _diff(old: str, new: str) -> str:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------- records
+# -------------------------------------------------------------------------------------------------------------- records
 def _record(store: Store, done: Publication, verdict: Verdict, items: Sequence[Item]) -> None:
     now = datetime.now(UTC)
     about: dict[str, Any] = {
-        "dataset": done.dataset, "version": done.version, "to": done.to, "form": done.form, "at": now.isoformat(timespec="seconds"), "commit": done.commit,
-        "tag": done.tag, "private": done.private, "manifest": _wanted(items), "bytes": sum(item.size for item in items),
-        "files": {action: done.count(action) for action in ("add", "change", "same", "remove")}, "license": done.license,
-        "override": {"reason": done.override, "against": lines(verdict)} if done.override else None, "notes": list(done.notes), "curate": __version__,
-    }  # fmt: skip
+        "dataset": done.dataset,
+        "version": done.version,
+        "to": done.to,
+        "form": done.form,
+        "at": now.isoformat(timespec="seconds"),
+        "commit": done.commit,
+        "tag": done.tag,
+        "private": done.private,
+        "manifest": _wanted(items),
+        "bytes": sum(item.size for item in items),
+        "files": {action: done.count(action) for action in ("add", "change", "same", "remove")},
+        "license": done.license,
+        "override": {"reason": done.override, "against": lines(verdict)} if done.override else None,
+        "notes": list(done.notes),
+        "curate": __version__,
+    }
     name = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}.json"
     data = _clean(orjson.dumps(about, option=orjson.OPT_INDENT_2).decode())
     write_atomically(store.root / "publish" / done.dataset / name, seal(orjson.loads(data)))

@@ -1,6 +1,8 @@
-"""A place is where a version is published to; whatever stands behind it, it can say what is there and take all changes at once.
+"""A place is where a version is published to; whatever stands behind it, it can say what is there and take all changes
+at once.
 
-This module has the contract and the comparison; :mod:`outputs.publishing.hub`, :mod:`outputs.publishing.folder` and :mod:`outputs.publishing.fsspec` have the places.
+This module has the contract and the comparison; :mod:`outputs.publishing.hub`, :mod:`outputs.publishing.folder` and
+:mod:`outputs.publishing.fsspec` have the places.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A report is one HTML file for people: what a build did to every language, why, and rows to look at; it needs nothing beside it."""
+"""A report is one HTML file for people: what a build did to every language, why, and rows to look at; it needs nothing
+beside it."""
 
 from __future__ import annotations
 
@@ -49,8 +50,17 @@ class Reported:
     """What is not in it, and why."""
 
 
-def report(store: Store, name: str, to: Path | None = None, *, rows: Sequence[str] = (), sample: int = SAMPLE, seed: int = 0, book: Book | None = None,
-           registry: Registry | None = None) -> Reported:  # fmt: skip
+def report(
+    store: Store,
+    name: str,
+    to: Path | None = None,
+    *,
+    rows: Sequence[str] = (),
+    sample: int = SAMPLE,
+    seed: int = 0,
+    book: Book | None = None,
+    registry: Registry | None = None,
+) -> Reported:
     """Writes the report of a version.
 
     Args:
@@ -113,8 +123,17 @@ def _limits(version: Version, survey: Survey, registry: Registry) -> list[Limit]
     return limits(version.manifest["recipe"]["steps"], asked, ranges, kinds, registry)
 
 
-def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit], languages: Sequence[str], name: str, seed: int, book: Book,
-          registry: Registry) -> tuple[str, tuple[int, int], list[str]]:  # fmt: skip
+def _page(
+    store: Store,
+    version: Version,
+    survey: Survey,
+    found: Sequence[Limit],
+    languages: Sequence[str],
+    name: str,
+    seed: int,
+    book: Book,
+    registry: Registry,
+) -> tuple[str, tuple[int, int], list[str]]:
     places = [survey.sample, survey.asked, survey.hits, survey.borders, *(one["members"] for one in survey.clusters)]
     wanted = list(
         dict.fromkeys(place for frame in places if not frame.is_empty() for place in frame.select("file", "row").rows())
@@ -165,7 +184,10 @@ def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit]
         if charts.available()
         else ["No charts: Matplotlib is not installed (pip install 'polycurate[report]'); the tables say the same."]
     )
-    lead = f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version {version.version}."
+    lead = (
+        f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version "
+        f"{version.version}."
+    )
     shown = [(key, title, content) for key, title, content in parts if content is not None]
     sources = sorted({source for source, _ in survey.sources})
     section = rows_section(survey.strata, names, sources, drawn, name, seed)

@@ -22,8 +22,17 @@ def licenses(version: Version, verdict: Verdict) -> Html:
         units = one.get("units", [])
         here = sum(part.rows for part in verdict.shares if part.source == one["name"])
         own = sorted({part.license for part in verdict.shares if part.source == one["name"]})
-        rows.append([one["name"], one.get("use", ""), ", ".join(own) or one.get("license", ""), count(sum(unit.get("rows", 0) for unit in units)) if units else "",
-                     count(sum(unit.get("bad", 0) for unit in units)) if units else "", count(here), _units(units)])  # fmt: skip
+        rows.append(
+            [
+                one["name"],
+                one.get("use", ""),
+                ", ".join(own) or one.get("license", ""),
+                count(sum(unit.get("rows", 0) for unit in units)) if units else "",
+                count(sum(unit.get("bad", 0) for unit in units)) if units else "",
+                count(here),
+                _units(units),
+            ]
+        )
     shares: dict[tuple[str, str], int] = {}
     for part in verdict.shares:
         shares[part.license, ", ".join(part.models)] = shares.get((part.license, ", ".join(part.models)), 0) + part.rows
@@ -40,9 +49,25 @@ def licenses(version: Version, verdict: Verdict) -> Html:
             tag("ul", [tag("li", one.strip()) for one in lines(verdict)]),
         ]
     shown, more = cut(by_license)
-    return section("licences", "Licences and sources", told, tag("ul", [tag("li", note) for note in verdict.notes]) if verdict.notes else None,
-                   table("Sources", ["source", "kind", "licence", "read", "unreadable", "rows here", "units and their state"], rows, numbers=(3, 4, 5)),
-                   table("Rows by licence and by the models that had a hand in them", ["licence", "models", "rows"], shown, numbers=(2,)), more)  # fmt: skip
+    return section(
+        "licences",
+        "Licences and sources",
+        told,
+        tag("ul", [tag("li", note) for note in verdict.notes]) if verdict.notes else None,
+        table(
+            "Sources",
+            ["source", "kind", "licence", "read", "unreadable", "rows here", "units and their state"],
+            rows,
+            numbers=(3, 4, 5),
+        ),
+        table(
+            "Rows by licence and by the models that had a hand in them",
+            ["licence", "models", "rows"],
+            shown,
+            numbers=(2,),
+        ),
+        more,
+    )
 
 
 def _units(units: Sequence[Mapping[str, Any]]) -> Html | None:
@@ -65,8 +90,20 @@ def audits(version: Version) -> Html | None:
         for one in listed:
             refused = bool(one.get("refused"))
             low, high, value = one.get("low"), one.get("high"), one.get("value")
-            rows.append([step, one.get("subject", ""), one.get("language", ""), one.get("figure", ""), _figure(value), _interval(low, high, value),
-                         count(one.get("rows")), _figure(one.get("limit")), tag("strong", "refused", class_="bad") if refused else "", one.get("note", "")])  # fmt: skip
+            rows.append(
+                [
+                    step,
+                    one.get("subject", ""),
+                    one.get("language", ""),
+                    one.get("figure", ""),
+                    _figure(value),
+                    _interval(low, high, value),
+                    count(one.get("rows")),
+                    _figure(one.get("limit")),
+                    tag("strong", "refused", class_="bad") if refused else "",
+                    one.get("note", ""),
+                ]
+            )
     if not rows:
         return None
     shown, more = cut(rows)
@@ -76,9 +113,18 @@ def audits(version: Version) -> Html | None:
         if away
         else "No judge was refused."
     )
-    return section("judges", "Judges and their audits", tag("p", told),
-                   table("What was measured, with 95 % intervals", ["step", "subject", "language", "figure", "value", "95 % interval", "rows", "limit", "", "note"],
-                         shown, numbers=(4, 6, 7)), more)  # fmt: skip
+    return section(
+        "judges",
+        "Judges and their audits",
+        tag("p", told),
+        table(
+            "What was measured, with 95 % intervals",
+            ["step", "subject", "language", "figure", "value", "95 % interval", "rows", "limit", "", "note"],
+            shown,
+            numbers=(4, 6, 7),
+        ),
+        more,
+    )
 
 
 def _figure(given: Any) -> str:
@@ -102,10 +148,27 @@ def cost(version: Version, estimate: Mapping[str, Any] | None, names: Mapping[st
     rows: list[list[object]] = []
     for one in spent:
         guess = told.pop(f"{one['stage']}: {one['model']}", None)
-        rows.append([one["stage"], tag("code", one["model"]), count(one["calls"]), count(one["prompt_tokens"]), count(one["completion_tokens"]), _money(one["money"]),
-                     *_guess(guess)])  # fmt: skip
+        rows.append(
+            [
+                one["stage"],
+                tag("code", one["model"]),
+                count(one["calls"]),
+                count(one["prompt_tokens"]),
+                count(one["completion_tokens"]),
+                _money(one["money"]),
+                *_guess(guess),
+            ]
+        )
     rows += [[name, "", "", "", "", "", *_guess(guess)] for name, guess in told.items()]
-    sums = ["all", "", *(count(sum(one[key] for one in spent)) for key in ("calls", "prompt_tokens", "completion_tokens")), _money(sum(one["money"] for one in spent)), "", "", ""]  # fmt: skip
+    sums = [
+        "all",
+        "",
+        *(count(sum(one[key] for one in spent)) for key in ("calls", "prompt_tokens", "completion_tokens")),
+        _money(sum(one["money"] for one in spent)),
+        "",
+        "",
+        "",
+    ]
     head = [
         "stage",
         "model",
@@ -119,8 +182,18 @@ def cost(version: Version, estimate: Mapping[str, Any] | None, names: Mapping[st
     ]
     if estimate is None:
         head, rows, sums = head[:6], [row[:6] for row in rows], sums[:6]
-    body = table("Calls of models in the build that made this version; answers that were kept from before cost nothing and are not counted", head, rows,
-                 numbers=range(2, len(head)), foot=sums) if rows else tag("p", "No model was paid or called: nothing was spent, or every answer was kept from before.")  # fmt: skip
+    body = (
+        table(
+            "Calls of models in the build that made this version; answers that were kept from before cost nothing and "
+            "are not counted",
+            head,
+            rows,
+            numbers=range(2, len(head)),
+            foot=sums,
+        )
+        if rows
+        else tag("p", "No model was paid or called: nothing was spent, or every answer was kept from before.")
+    )
     return section("cost", "Cost", body, _estimated(version, estimate, names) if estimate else None)
 
 
@@ -146,10 +219,20 @@ def _money(given: float) -> str:
 
 
 def _estimated(version: Version, estimate: Mapping[str, Any], names: Mapping[str, str]) -> Html:
-    rows = [["all" if language == "*" else language_cell(language, names), _spread(figure_), count(version.manifest["rows"] if language == "*" else version.manifest["languages"].get(language, 0))]
-            for language, figure_ in sorted((estimate.get("rows") or {}).items(), key=lambda pair: pair[0] != "*")]  # fmt: skip
-    return table(f"Rows, as estimated from {estimate.get('sampled', 0):,} of {estimate.get('rows_in', 0):,}, and as they are", ["language", "estimated (95 % interval)", "there are"],
-                 rows[:MOST], numbers=(1, 2))  # fmt: skip
+    rows = [
+        [
+            "all" if language == "*" else language_cell(language, names),
+            _spread(figure_),
+            count(version.manifest["rows"] if language == "*" else version.manifest["languages"].get(language, 0)),
+        ]
+        for language, figure_ in sorted((estimate.get("rows") or {}).items(), key=lambda pair: pair[0] != "*")
+    ]
+    return table(
+        f"Rows, as estimated from {estimate.get('sampled', 0):,} of {estimate.get('rows_in', 0):,}, and as they are",
+        ["language", "estimated (95 % interval)", "there are"],
+        rows[:MOST],
+        numbers=(1, 2),
+    )
 
 
 def recipe(version: Version, about: Mapping[str, str]) -> Html:
@@ -181,9 +264,14 @@ def recipe(version: Version, about: Mapping[str, str]) -> Html:
     software = version.manifest["software"]
     built = ", ".join(f"{name} {number}" for name, number in software["packages"].items())
     whole = orjson.dumps({"recipe": given, "models": version.manifest["models"]}, option=orjson.OPT_INDENT_2).decode()
-    return section("recipe", "Recipe", tag("p", f"From {', '.join(given['from'])}; seed {given.get('seed')}."), tag("ol", steps) if steps else tag("p", "No steps."),
-                   tag("p", f"Built on Python {software['python']} with {built}.", class_="note"),
-                   tag("details", tag("summary", "All of it as JSON"), tag("pre", whole, tabindex="0")))  # fmt: skip
+    return section(
+        "recipe",
+        "Recipe",
+        tag("p", f"From {', '.join(given['from'])}; seed {given.get('seed')}."),
+        tag("ol", steps) if steps else tag("p", "No steps."),
+        tag("p", f"Built on Python {software['python']} with {built}.", class_="note"),
+        tag("details", tag("summary", "All of it as JSON"), tag("pre", whole, tabindex="0")),
+    )
 
 
 def _json(value: Any) -> str:

@@ -1,7 +1,8 @@
 """What a report shows of a version is gathered in two passes over its files, a batch at a time, whatever its size.
 
-The first pass counts, finds the range of each score and draws the sample; the second fills histograms and finds the rows at the
-borders, in the largest clusters and among those asked for. What is kept in memory is bounded by what is shown.
+The first pass counts, finds the range of each score and draws the sample; the second fills histograms and finds the
+rows at the borders, in the largest clusters and among those asked for. What is kept in memory is bounded by what is
+shown.
 """
 
 from __future__ import annotations
@@ -137,15 +138,33 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
         rows: ids of rows, or beginnings of them, that are wanted whatever the draw.
     """
     files = files_of(version)
-    drawn = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "id": pl.String, "language": pl.String, "step": pl.String,
-                                 "reason": pl.String, "h": pl.UInt64})  # fmt: skip
+    drawn = pl.DataFrame(
+        schema={
+            "file": pl.Int64,
+            "row": pl.Int64,
+            "id": pl.String,
+            "language": pl.String,
+            "step": pl.String,
+            "reason": pl.String,
+            "h": pl.UInt64,
+        }
+    )
     strata: dict[tuple[str, str, str], int] = {}
     sources: dict[tuple[str, str], list[int]] = {}
     ranges: dict[str, list[float]] = {}
     seen_clusters = pl.DataFrame(schema={"label": pl.String, "cluster": pl.String, "size": pl.Float64, "h": pl.UInt64})
     sizes: dict[str, dict[int, int]] = {}
-    hits = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "label": pl.String, "benchmark": pl.String, "hit": pl.String,
-                                "dropped": pl.Boolean, "h": pl.UInt64})  # fmt: skip
+    hits = pl.DataFrame(
+        schema={
+            "file": pl.Int64,
+            "row": pl.Int64,
+            "label": pl.String,
+            "benchmark": pl.String,
+            "hit": pl.String,
+            "dropped": pl.Boolean,
+            "h": pl.UInt64,
+        }
+    )
     hit_counts: dict[tuple[str, str, str, str], list[int]] = {}
     asked = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "id": pl.String, "key": pl.String})
     for _, _, frame in _batches(files, ["id", "language", "scores", "attributes", "lineage.source"]):
@@ -157,10 +176,18 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
         of_each = max(sample, TRIED) if len(strata) <= _STRATA else max(TRIED, _STRATA * sample // len(strata))
         drawn = _least(pl.concat([drawn, frame.select(drawn.columns)]), _STRATUM, of_each)
         flat = _flat(frame.select("scores"), "scores")
-        for name, count, low, high, near, far, whole in flat.group_by("name").agg(
-            pl.len(), pl.col("value").min().alias("low"), pl.col("value").max().alias("high"),
-            pl.col("value").quantile(0.005).alias("near"), pl.col("value").quantile(0.995).alias("far"), (pl.col("value") % 1 == 0).all().alias("whole"),
-        ).rows():  # fmt: skip
+        for name, count, low, high, near, far, whole in (
+            flat.group_by("name")
+            .agg(
+                pl.len(),
+                pl.col("value").min().alias("low"),
+                pl.col("value").max().alias("high"),
+                pl.col("value").quantile(0.005).alias("near"),
+                pl.col("value").quantile(0.995).alias("far"),
+                (pl.col("value") % 1 == 0).all().alias("whole"),
+            )
+            .rows()
+        ):
             mine = ranges.setdefault(name, [0, low, high, near, far, 1])
             for place, (old, new) in enumerate(zip(mine, (count, low, high, near, far, whole), strict=True)):
                 mine[place] = (old + new, min(old, new), max(old, new), min(old, new), max(old, new), old * new)[place]
@@ -178,10 +205,30 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
     order = {label: at for at, label in enumerate(labels)}
     # As the steps come, so that two runs tell the same.
     strata = {key: strata[key] for key in sorted(strata, key=lambda key: (order.get(key[1], len(order)), key))}
-    clusters = [{"label": label, "id": cluster, "size": int(size), "members": pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64})}
-                for label, cluster, size, _ in seen_clusters.sort(["size", "cluster"], descending=[True, False]).rows()]  # fmt: skip
-    return Survey(files, _shared_out(drawn, sample), _least(drawn, _STRATUM, TRIED).head(_MOST_TRIED), strata, sources, scores, max(0, len(ordered) - _MOST_SCORES), clusters, sizes,
-                  hits.sort(["label", "benchmark", "hit", "h"]), hit_counts, asked, pl.DataFrame())  # fmt: skip
+    clusters = [
+        {
+            "label": label,
+            "id": cluster,
+            "size": int(size),
+            "members": pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64}),
+        }
+        for label, cluster, size, _ in seen_clusters.sort(["size", "cluster"], descending=[True, False]).rows()
+    ]
+    return Survey(
+        files,
+        _shared_out(drawn, sample),
+        _least(drawn, _STRATUM, TRIED).head(_MOST_TRIED),
+        strata,
+        sources,
+        scores,
+        max(0, len(ordered) - _MOST_SCORES),
+        clusters,
+        sizes,
+        hits.sort(["label", "benchmark", "hit", "h"]),
+        hit_counts,
+        asked,
+        pl.DataFrame(),
+    )
 
 
 def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str]) -> None:
@@ -195,8 +242,16 @@ def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str
             # A line to be drawn must be on the axis.
             score.shown = (min(score.shown[0], limit.value), max(score.shown[1], limit.value))
     wanted = {one["id"]: one for one in survey.clusters}
-    borders = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "limit": pl.Int64, "value": pl.Float64, "dropped": pl.Boolean,
-                                   "away": pl.Float64})  # fmt: skip
+    borders = pl.DataFrame(
+        schema={
+            "file": pl.Int64,
+            "row": pl.Int64,
+            "limit": pl.Int64,
+            "value": pl.Float64,
+            "dropped": pl.Boolean,
+            "away": pl.Float64,
+        }
+    )
     edges = {name: score.edges for name, score in survey.scores.items()}
     for _, _, frame in _batches(survey.files, ["id", "language", "scores", "attributes"]):
         if wanted:
@@ -207,8 +262,13 @@ def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str
             if score is None:
                 continue
             state = part.select(
-                pl.when(pl.col("step") == "").then(0).when(pl.lit(score.step is None) | (pl.col("step") == (score.step or ""))).then(1)
-                .otherwise(2).alias("state"))["state"].to_numpy()  # fmt: skip
+                pl.when(pl.col("step") == "")
+                .then(0)
+                .when(pl.lit(score.step is None) | (pl.col("step") == (score.step or "")))
+                .then(1)
+                .otherwise(2)
+                .alias("state")
+            )["state"].to_numpy()
             ends = edges[score.name]
             values = part["value"].to_numpy()
             place = np.clip(np.searchsorted(ends, values, side="right") - 1, 0, len(ends) - 2)
@@ -222,9 +282,10 @@ def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str
     survey.borders = borders.sort(["limit", "dropped", "away", *_KEY])
 
 
-# ------------------------------------------------------------------------------------------------------------------- parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 def _flat(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """A row for each score (or attribute) of each row, as ``name`` and ``value``; numbers that are none are left out."""
+    """A row for each score (or attribute) of each row, as ``name`` and ``value``; numbers that are none are left
+    out."""
     flat = frame.filter(pl.col(column).list.len() > 0).explode(column).unnest(column)
     return flat.filter(pl.col("value").is_finite()) if column == "scores" else flat
 
@@ -254,7 +315,8 @@ def _count(
 
 
 def _shared_out(drawn: pl.DataFrame, most: int) -> pl.DataFrame:
-    """``most`` kept and ``most`` dropped rows: each stratum gets the same, and what small ones leave goes to the others."""
+    """``most`` kept and ``most`` dropped rows: each stratum gets the same, and what small ones leave goes to the
+    others."""
     sizes = {(language, step, reason): count for language, step, reason, count in drawn.group_by(_STRATUM).len().rows()}
     shares: dict[tuple[str, str, str], int] = {}
     for kept in (True, False):
@@ -266,8 +328,11 @@ def _shared_out(drawn: pl.DataFrame, most: int) -> pl.DataFrame:
                 share[key] += min(sizes[key] - share[key], max(1, left // len(open_)))
             left = most - sum(share.values())
         shares |= share
-    table = pl.DataFrame([(*key, share) for key, share in shares.items()],
-                         schema={"language": pl.String, "step": pl.String, "reason": pl.String, "share": pl.Int64}, orient="row")  # fmt: skip
+    table = pl.DataFrame(
+        [(*key, share) for key, share in shares.items()],
+        schema={"language": pl.String, "step": pl.String, "reason": pl.String, "share": pl.Int64},
+        orient="row",
+    )
     ordered = drawn.sort(["h", *_KEY]).with_columns(pl.int_range(pl.len()).over(_STRATUM).alias("at"))
     return (
         ordered.join(table, on=_STRATUM).filter(pl.col("at") < pl.col("share")).sort(["h", *_KEY]).select(drawn.columns)
@@ -289,7 +354,12 @@ def _clusters(
         mine = sizes.setdefault(label, {})
         mine[int(large)] = mine.get(int(large), 0) + count
     whole = pl.concat([seen, both.select(seen.columns)]).unique(["label", "cluster"], keep="first", maintain_order=True)
-    return whole.sort(["size", "cluster"], descending=[True, False]).group_by("label", maintain_order=True).head(CLUSTERS).select(seen.columns)  # fmt: skip
+    return (
+        whole.sort(["size", "cluster"], descending=[True, False])
+        .group_by("label", maintain_order=True)
+        .head(CLUSTERS)
+        .select(seen.columns)
+    )
 
 
 def _members(frame: pl.DataFrame, wanted: Mapping[str, dict[str, Any]]) -> None:
@@ -308,9 +378,16 @@ def _hits(hits: pl.DataFrame, given: pl.DataFrame, counts: dict[tuple[str, str, 
     if found.is_empty():
         return hits
     kinds = given.filter(pl.col("name").str.ends_with(".hit")).select(
-        *_KEY, pl.col("name").str.strip_suffix(".hit").alias("label"), pl.col("value").alias("hit"))  # fmt: skip
-    both = found.select(*_KEY, pl.col("name").str.strip_suffix(".benchmark").alias("label"), pl.col("value").alias("benchmark"), "language", "h",
-                        "step").join(kinds, on=[*_KEY, "label"])  # fmt: skip
+        *_KEY, pl.col("name").str.strip_suffix(".hit").alias("label"), pl.col("value").alias("hit")
+    )
+    both = found.select(
+        *_KEY,
+        pl.col("name").str.strip_suffix(".benchmark").alias("label"),
+        pl.col("value").alias("benchmark"),
+        "language",
+        "h",
+        "step",
+    ).join(kinds, on=[*_KEY, "label"])
     both = both.with_columns((pl.col("step") == pl.col("label")).alias("dropped"))
     for label, benchmark, hit, language, gone, count in (
         both.group_by("label", "benchmark", "hit", "language", "dropped").len().rows()
@@ -344,10 +421,28 @@ def _borders(
             continue
         gone = pl.col("step") == (score.step or "")
         beyond = pl.col("value") < limit.value if limit.side == "below" else pl.col("value") > limit.value
-        told = mine.select(*_KEY, pl.lit(number, pl.Int64).alias("limit"), "value", gone.alias("dropped"), (pl.col("value") - limit.value).abs().alias("away"),
-                           beyond.alias("beyond"))  # fmt: skip
-        near.append(told.filter(~pl.col("dropped") | pl.col("beyond") | (pl.col("away") == 0)).drop("beyond").sort(["away", *_KEY])
-                    .group_by("dropped", maintain_order=True).head(_BORDER).select(borders.columns))  # fmt: skip
+        told = mine.select(
+            *_KEY,
+            pl.lit(number, pl.Int64).alias("limit"),
+            "value",
+            gone.alias("dropped"),
+            (pl.col("value") - limit.value).abs().alias("away"),
+            beyond.alias("beyond"),
+        )
+        near.append(
+            told.filter(~pl.col("dropped") | pl.col("beyond") | (pl.col("away") == 0))
+            .drop("beyond")
+            .sort(["away", *_KEY])
+            .group_by("dropped", maintain_order=True)
+            .head(_BORDER)
+            .select(borders.columns)
+        )
     if not near:
         return borders
-    return pl.concat([borders, *near]).sort(["away", *_KEY]).group_by("limit", "dropped", maintain_order=True).head(_BORDER).select(borders.columns)  # fmt: skip
+    return (
+        pl.concat([borders, *near])
+        .sort(["away", *_KEY])
+        .group_by("limit", "dropped", maintain_order=True)
+        .head(_BORDER)
+        .select(borders.columns)
+    )

@@ -1,4 +1,5 @@
-"""The parts of a report that show rows among figures: scores with their borders, clusters of duplicates, contamination."""
+"""The parts of a report that show rows among figures: scores with their borders, clusters of duplicates,
+contamination."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def link(row: Mapping[str, Any], most: int = _SHORT) -> Html:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ scores
+# --------------------------------------------------------------------------------------------------------------- scores
 def scores(
     survey: Survey, limits: Sequence[Limit], languages: Sequence[str], names: Mapping[str, str], rows: Rows
 ) -> Html | None:
@@ -82,10 +83,25 @@ def scores(
     notes = [f"{survey.left_out:,} more scores are not shown."] if survey.left_out else []
     if len(chosen) > len(own):
         notes.append(f"Charts of their own have the {len(own)} largest of {len(chosen)} languages.")
-    legend = tag("p", tag("span", "kept", class_="key kept"), tag("span", "dropped by this step", class_="key dropped"), tag("span", "dropped by another step", class_="key other"),
-                 tag("span", "threshold", class_="key line"))  # fmt: skip
-    return section("scores", "Scores and thresholds", tag("p", "Thresholds were asked of the steps themselves. The outermost bars also hold what lies beyond them. ", " ".join(notes)),
-                   legend, choice, tag("div", blocks, class_="scores"))  # fmt: skip
+    legend = tag(
+        "p",
+        tag("span", "kept", class_="key kept"),
+        tag("span", "dropped by this step", class_="key dropped"),
+        tag("span", "dropped by another step", class_="key other"),
+        tag("span", "threshold", class_="key line"),
+    )
+    return section(
+        "scores",
+        "Scores and thresholds",
+        tag(
+            "p",
+            "Thresholds were asked of the steps themselves. The outermost bars also hold what lies beyond them. ",
+            " ".join(notes),
+        ),
+        legend,
+        choice,
+        tag("div", blocks, class_="scores"),
+    )
 
 
 def _reached(limit: Limit, score: Score) -> bool:
@@ -186,7 +202,7 @@ def _borders(
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- duplicates
+# ----------------------------------------------------------------------------------------------------------- duplicates
 def duplicates(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html | None:
     """The largest clusters with their members, and how many clusters there are of each size."""
     if not survey.clusters:
@@ -196,8 +212,22 @@ def duplicates(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html | N
         found = sorted(sizes.items())
         clusters = sum(round(members / size) for size, members in found)
         told, more = cut([[count(size), count(round(members / size)), count(members)] for size, members in found], 40)
-        parts += [tag("h3", label), tag("p", f"{sum(sizes.values()):,} rows lie in {clusters:,} {'cluster' if clusters == 1 else 'clusters'} of two or more."),
-                  tag("details", tag("summary", "Sizes of clusters"), table(f"Clusters of {label} by size", ["rows in the cluster", "clusters", "rows"], told, numbers=(0, 1, 2)), more)]  # fmt: skip
+        parts += [
+            tag("h3", label),
+            tag(
+                "p",
+                f"{sum(sizes.values()):,} rows lie in {clusters:,} {'cluster' if clusters == 1 else 'clusters'} of "
+                "two or more.",
+            ),
+            tag(
+                "details",
+                tag("summary", "Sizes of clusters"),
+                table(
+                    f"Clusters of {label} by size", ["rows in the cluster", "clusters", "rows"], told, numbers=(0, 1, 2)
+                ),
+                more,
+            ),
+        ]
         for one in survey.clusters:
             if one["label"] == label:
                 parts.append(_cluster(one, names, rows))
@@ -234,7 +264,7 @@ def _cluster(one: Mapping[str, Any], names: Mapping[str, str], rows: Rows) -> Ht
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- contamination
+# -------------------------------------------------------------------------------------------------------- contamination
 def contamination(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html | None:
     """How much of which benchmark was found, and some of the rows with the place marked."""
     if not survey.hit_counts:
@@ -256,9 +286,24 @@ def contamination(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html 
             examples.append(_hit(rows[file, row], label, names))
     gone = sum(pair[1] for pair in survey.hit_counts.values())
     whole = sum(sum(pair) for pair in survey.hit_counts.values())
-    return section("contamination", "Contamination", tag("p", f"Something of a benchmark was found in {whole:,} {'row' if whole == 1 else 'rows'}; dropped for it: {gone:,} ({share(gone, whole)})."),
-                   table("Rows with something of a benchmark", ["benchmark", "how", "language", "dropped", "kept", "step"], shown, numbers=(3, 4)), more,
-                   tag("h3", "Some of them, the place marked"), examples)  # fmt: skip
+    return section(
+        "contamination",
+        "Contamination",
+        tag(
+            "p",
+            f"Something of a benchmark was found in {whole:,} {'row' if whole == 1 else 'rows'}; dropped for it: "
+            f"{gone:,} ({share(gone, whole)}).",
+        ),
+        table(
+            "Rows with something of a benchmark",
+            ["benchmark", "how", "language", "dropped", "kept", "step"],
+            shown,
+            numbers=(3, 4),
+        ),
+        more,
+        tag("h3", "Some of them, the place marked"),
+        examples,
+    )
 
 
 def _hit(row: Mapping[str, Any], label: str, names: Mapping[str, str]) -> Html:
@@ -268,7 +313,10 @@ def _hit(row: Mapping[str, Any], label: str, names: Mapping[str, str]) -> Html:
         if one["name"].startswith(f"{label}.")
     }
     gone = row.get("step") == label
-    told = f"{given.get('benchmark', '')} · {given.get('item', '')} · {given.get('hit', '')} · {names.get(row['language'], row['language'])}"
+    told = (
+        f"{given.get('benchmark', '')} · {given.get('item', '')} · {given.get('hit', '')} · "
+        f"{names.get(row['language'], row['language'])}"
+    )
     score = next((one["value"] for one in row["scores"] if one["name"] == label), None)
     state = tag("span", "dropped" if gone else "kept", class_="state dropped" if gone else "state kept")
     marked = [_marked(row, name, spans) for name, spans in _spans(given.get("spans", "")).items()]

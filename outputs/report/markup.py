@@ -1,7 +1,7 @@
 """HTML is built out of elements, and whatever is not an element is text: nothing from the rows can become markup.
 
-Signs that nobody sees but that turn text around, hide it or break a line are written out by their code points, here and in
-``report.js`` by the same list, so that a page shows what a row holds.
+Signs that nobody sees but that turn text around, hide it or break a line are written out by their code points, here and
+in ``report.js`` by the same list, so that a page shows what a row holds.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
 
     Args:
         children: elements, texts (which are escaped), iterables of both; None and ``""`` are left out.
-        attributes: ``class_`` is ``class``, ``data_id`` is ``data-id``; None and False leave one out, True gives it no value.
+        attributes: ``class_`` is ``class``, ``data_id`` is ``data-id``; None and False leave one out, True gives it no
+            value.
     """
     given = []
     for key, value in attributes.items():
@@ -89,7 +90,7 @@ def joined(*children: object) -> Html:
     return Html("".join(parts))
 
 
-# ---------------------------------------------------------------------------------------------------------------- language
+# ------------------------------------------------------------------------------------------------------------- language
 @lru_cache(maxsize=4096)
 def html_language(language: str) -> str | None:
     """What ``lang`` says for a row's language, which chooses glyphs and hyphenation; None if it is not known."""
@@ -136,9 +137,16 @@ def words(said: str, language: str, most: int = 400, name: str = "div", *, tell:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ tables
-def table(caption: object, head: Iterable[object], rows: Iterable[Iterable[object]], *, numbers: Iterable[int] = (), class_: str = "",
-          foot: Iterable[object] | None = None) -> Html:  # fmt: skip
+# --------------------------------------------------------------------------------------------------------------- tables
+def table(
+    caption: object,
+    head: Iterable[object],
+    rows: Iterable[Iterable[object]],
+    *,
+    numbers: Iterable[int] = (),
+    class_: str = "",
+    foot: Iterable[object] | None = None,
+) -> Html:
     """A table whose first column names its rows.
 
     Args:
@@ -168,10 +176,18 @@ def table(caption: object, head: Iterable[object], rows: Iterable[Iterable[objec
     return tag(
         "div",
         tag(
-            "table", tag("caption", caption), tag("thead", tag("tr", columns)), tag("tbody", body), ends, class_=class_ or None
+            "table",
+            tag("caption", caption),
+            tag("thead", tag("tr", columns)),
+            tag("tbody", body),
+            ends,
+            class_=class_ or None,
         ),
-        class_="scroll", tabindex="0" if len(columns) > _WIDE else None, role="group", aria_label=_plain(caption),
-    )  # fmt: skip
+        class_="scroll",
+        tabindex="0" if len(columns) > _WIDE else None,
+        role="group",
+        aria_label=_plain(caption),
+    )
 
 
 def _plain(given: object) -> str:

@@ -1,4 +1,5 @@
-"""A row in the report is small, plain data: its texts with their languages and directions, where it comes from, what was found.
+"""A row in the report is small, plain data: its texts with their languages and directions, where it comes from, what
+was found.
 
 What it was made of is looked up in the results that the version stands on, as far as the store still has them.
 """
@@ -52,7 +53,10 @@ def fetch(files: Sequence[File], places: Iterable[tuple[int, int]]) -> dict[tupl
                         mine = sorted(row for row in rows if at <= row < at + batch.num_rows)
                         if mine:
                             taken = batch.take(pa.array([row - at for row in mine])).to_pylist()
-                            found |= {(number, row): {**one, "kind": file.kind, "split": file.split} for row, one in zip(mine, taken, strict=True)}  # fmt: skip
+                            found |= {
+                                (number, row): {**one, "kind": file.kind, "split": file.split}
+                                for row, one in zip(mine, taken, strict=True)
+                            }
                         at += batch.num_rows
                 start += size
     return found
@@ -118,7 +122,7 @@ def _attribute(name: str, value: str) -> list[str]:
     return [name, value if len(value) <= _ATTRIBUTE else f"{value[:_ATTRIBUTE]}…"]
 
 
-# --------------------------------------------------------------------------------------------------------------- relatives
+# ------------------------------------------------------------------------------------------------------------ relatives
 def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The ids of what these rows were made of or dropped for, once each."""
     found: dict[str, None] = {}
@@ -129,7 +133,8 @@ def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def look_up(store: Store, version: Version, files: Sequence[File], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Rows by id, and the rows these were made of, three generations up: among the version's own, else among its results."""
+    """Rows by id, and the rows these were made of, three generations up: among the version's own, else among its
+    results."""
     found: dict[str, dict[str, Any]] = {}
     missing = set(ids)
     paths = list(dict.fromkeys([*(file.path for file in files), *_results(store, version.manifest, set())]))

@@ -57,7 +57,7 @@ def cut(rows: Sequence[Any], most: int = MOST) -> tuple[Sequence[Any], Html | No
     return rows[:most], tag("p", f"… and {more:,} more, in the manifest.", class_="note") if more > 0 else None
 
 
-# ----------------------------------------------------------------------------------------------------------------- summary
+# -------------------------------------------------------------------------------------------------------------- summary
 def summary(
     version: Version, verdict: Verdict, unassessed: Mapping[str, Mapping[str, int]], names: Mapping[str, str]
 ) -> Html:
@@ -93,14 +93,16 @@ def summary(
         "ul", [tag("li", tag("strong", f"{word}: "), text, class_=sort) for sort, word, text in shown], class_="told"
     )
     return section(
-        "summary", "Summary",
+        "summary",
+        "Summary",
         tag("p", manifest["description"], class_="about") if manifest.get("description") else None,
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts"),
-        said if told else tag("p", "The build reported nothing."), more,
-    )  # fmt: skip
+        said if told else tag("p", "The build reported nothing."),
+        more,
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------ funnel
+# --------------------------------------------------------------------------------------------------------------- funnel
 def funnel(version: Version, names: Mapping[str, str]) -> Html:
     """What each step did to each language: one table over all steps, and one for each step with its reasons."""
     found = Funnel.from_json(version.manifest["funnel"])
@@ -114,9 +116,23 @@ def funnel(version: Version, names: Mapping[str, str]) -> Html:
             for language in languages:
                 cells[language].append(f"= {found.made[label].get(language, 0):,}")
             alive = {language: found.made[label].get(language, 0) for language in languages}
-            details.append(tag("details", tag("summary", f"{label}: made {sum(alive.values()):,} rows out of {sum(levels[-1][1].values()):,}"),
-                               table(f"Rows that {label} was given and made", ["language", "given", "made"],
-                                     [[names[language], count(levels[-1][1][language]), count(alive[language])] for language in languages[:MOST]], numbers=(1, 2))))  # fmt: skip
+            details.append(
+                tag(
+                    "details",
+                    tag(
+                        "summary", f"{label}: made {sum(alive.values()):,} rows out of {sum(levels[-1][1].values()):,}"
+                    ),
+                    table(
+                        f"Rows that {label} was given and made",
+                        ["language", "given", "made"],
+                        [
+                            [names[language], count(levels[-1][1][language]), count(alive[language])]
+                            for language in languages[:MOST]
+                        ],
+                        numbers=(1, 2),
+                    ),
+                )
+            )
         else:
             reasons = sorted({reason for by in counts.values() for reason in by} - {"kept"})
             for language in languages:
@@ -137,10 +153,21 @@ def funnel(version: Version, names: Mapping[str, str]) -> Html:
     ]
     shown, more = cut(rows)
     head = ["language", "read", *(label for label, _ in found.steps), "kept", "of those read"]
-    lead = "What each step dropped (−) or made (=) in each language; the stronger the colour, the larger the share. A number leads to rows that were dropped there."
-    return section("funnel", "Funnel", figure(_levels(levels, names), "Rows left after each step, by language.", _levels_table(levels, names, languages)),
-                   table(lead, head, shown, numbers=range(1, len(head)), class_="funnel"), more,
-                   tag("h3", "By step and reason"), details or tag("p", "There are no steps."))  # fmt: skip
+    lead = (
+        "What each step dropped (−) or made (=) in each language; the stronger the colour, the larger the "
+        "share. A number leads to rows that were dropped there."
+    )
+    return section(
+        "funnel",
+        "Funnel",
+        figure(
+            _levels(levels, names), "Rows left after each step, by language.", _levels_table(levels, names, languages)
+        ),
+        table(lead, head, shown, numbers=range(1, len(head)), class_="funnel"),
+        more,
+        tag("h3", "By step and reason"),
+        details or tag("p", "There are no steps."),
+    )
 
 
 def language_cell(tag_: str, names: Mapping[str, str]) -> Html:
@@ -177,12 +204,31 @@ def _reasons(
         cells: list[object] = []
         for reason in reasons:
             gone = by.get(reason, 0)
-            cells.append(to_rows(f"{gone:,}", f"show {names.get(language, language)} rows dropped by {label} for {reason}", state="dropped", language=language,
-                                 step=label, reason=reason) if gone else "·")  # fmt: skip
+            cells.append(
+                to_rows(
+                    f"{gone:,}",
+                    f"show {names.get(language, language)} rows dropped by {label} for {reason}",
+                    state="dropped",
+                    language=language,
+                    step=label,
+                    reason=reason,
+                )
+                if gone
+                else "·"
+            )
         body.append([language_cell(language, names), count(sum(by.values())), *cells, count(by.get("kept", 0))])
     shown, more = cut(body)
-    return tag("details", tag("summary", title), table(f"Rows that {label} was given, dropped by reason, and kept", ["language", "given", *reasons, "kept"], shown,
-                                                       numbers=range(1, len(reasons) + 3)), more)  # fmt: skip
+    return tag(
+        "details",
+        tag("summary", title),
+        table(
+            f"Rows that {label} was given, dropped by reason, and kept",
+            ["language", "given", *reasons, "kept"],
+            shown,
+            numbers=range(1, len(reasons) + 3),
+        ),
+        more,
+    )
 
 
 def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str, str]) -> Html | None:
@@ -214,8 +260,14 @@ def _levels_table(
 # ----------------------------------------------------------------------------------------------------- sources
 def sources(survey: Survey, names: Mapping[str, str]) -> Html:
     """Languages × sources: rows here, and how many were dropped on the way."""
-    known = sorted({source for source, _ in survey.sources}, key=lambda one: (-sum(c[0] for (s, _), c in survey.sources.items() if s == one), one))  # fmt: skip
-    languages = sorted({language for _, language in survey.sources}, key=lambda one: (-sum(c[0] for (_, lang), c in survey.sources.items() if lang == one), one))  # fmt: skip
+    known = sorted(
+        {source for source, _ in survey.sources},
+        key=lambda one: (-sum(c[0] for (s, _), c in survey.sources.items() if s == one), one),
+    )
+    languages = sorted(
+        {language for _, language in survey.sources},
+        key=lambda one: (-sum(c[0] for (_, lang), c in survey.sources.items() if lang == one), one),
+    )
     most = max((kept for kept, _ in survey.sources.values()), default=0) or 1
     rows = []
     for language in languages:
@@ -258,9 +310,19 @@ def sources(survey: Survey, names: Mapping[str, str]) -> Html:
         if len(known) > _UNITS
         else None
     )
-    return section("sources", "Languages and sources",
-                   table("Rows of each source in each language; − is what was dropped of them", ["language", *known[:_UNITS], "rows"], shown,
-                         numbers=range(1, len(known[:_UNITS]) + 2), foot=total), more, note)  # fmt: skip
+    return section(
+        "sources",
+        "Languages and sources",
+        table(
+            "Rows of each source in each language; − is what was dropped of them",
+            ["language", *known[:_UNITS], "rows"],
+            shown,
+            numbers=range(1, len(known[:_UNITS]) + 2),
+            foot=total,
+        ),
+        more,
+        note,
+    )
 
 
 def listed(parts: Iterable[tuple[str, str]]) -> Html:

@@ -1,7 +1,8 @@
-"""Where a step's rules draw the line is asked of the step itself: one score of a real row is moved until the verdict turns.
+"""Where a step's rules draw the line is asked of the step itself: one score of a real row is moved until the verdict
+turns.
 
-So the lines in the charts are those that decided, by language and whatever the rule looks like; nothing is guessed from the
-names of parameters, but for steps that decide over all rows at once and have no rules to ask.
+So the lines in the charts are those that decided, by language and whatever the rule looks like; nothing is guessed from
+the names of parameters, but for steps that decide over all rows at once and have no rules to ask.
 """
 
 from __future__ import annotations
@@ -58,8 +59,13 @@ def owner(score: str, labels: Sequence[str]) -> str | None:
     return max(fits, key=len) if fits else None
 
 
-def limits(recipe: Sequence[Mapping[str, Any]], rows: Sequence[Asked], ranges: Mapping[str, tuple[float, float]], kinds: Sequence[Kind],
-           registry: Registry) -> list[Limit]:  # fmt: skip
+def limits(
+    recipe: Sequence[Mapping[str, Any]],
+    rows: Sequence[Asked],
+    ranges: Mapping[str, tuple[float, float]],
+    kinds: Sequence[Kind],
+    registry: Registry,
+) -> list[Limit]:
     """Every threshold of a version's steps, by score and language.
 
     Args:
@@ -88,7 +94,8 @@ def limits(recipe: Sequence[Mapping[str, Any]], rows: Sequence[Asked], ranges: M
 
 
 def _restored(step: Mapping[str, Any], registry: Registry) -> Any:
-    """The step with the parameters of the recipe; None if it is not installed or cannot be had without what it names."""
+    """The step with the parameters of the recipe; None if it is not installed or cannot be had without what it
+    names."""
     try:
         cls = registry.get("step", step["step"])
     except (KeyError, CurateError):
@@ -121,7 +128,8 @@ def _swept(
             continue
         grid = _grid(ranges[name], hints)
         for reason, rule in rules.items():
-            # Any rows of a language, and those that this rule has dropped: where it looks at several scores, only they turn.
+            # Any rows of a language, and those that this rule has dropped: where it looks at several scores, only they
+            # turn.
             some: list[Asked] = []
             taken: Counter[tuple[str, bool]] = Counter()
             for row in rows:
@@ -142,9 +150,16 @@ def _swept(
                 yield Limit(name, language, reason, side, value, found[language, side, value])
 
 
-def _turns(rule: pl.Expr, columns: Mapping[str, pa.DataType], label: str, column: str, rows: Sequence[Asked],
-           grid: np.ndarray[Any, Any]) -> Iterator[tuple[int, Literal["below", "above"], float]]:  # fmt: skip
-    """Where the verdict on each of these rows turns while one column moves: place of the row, which side goes, value."""
+def _turns(
+    rule: pl.Expr,
+    columns: Mapping[str, pa.DataType],
+    label: str,
+    column: str,
+    rows: Sequence[Asked],
+    grid: np.ndarray[Any, Any],
+) -> Iterator[tuple[int, Literal["below", "above"], float]]:
+    """Where the verdict on each of these rows turns while one column moves: place of the row, which side goes,
+    value."""
 
     def dropped(values: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Of each value, for the row at that place."""

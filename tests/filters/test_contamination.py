@@ -55,9 +55,12 @@ FILLER = (
 MANY = [
     Item("mine", f"q{number}", "en", f"Who taught the {animal} of the {place} to count in {metal} coins?")
     for number, (animal, place, metal) in enumerate(
-        (a, p, m) for a in ("heron", "badger", "otter", "lynx") for p in ("Marrow fen", "Tilling hill", "Oster quay") for m in ("copper", "silver", "nickel")
+        (a, p, m)
+        for a in ("heron", "badger", "otter", "lynx")
+        for p in ("Marrow fen", "Tilling hill", "Oster quay")
+        for m in ("copper", "silver", "nickel")
     )
-]  # fmt: skip
+]
 
 
 def write(path: Any, rows: list[dict[str, Any]]) -> str:
@@ -112,7 +115,7 @@ def chat(language: str, *said: str) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------------------------------------------------------- found
+# ---------------------------------------------------------------------------------------------------------------- found
 @pytest.mark.parametrize("language", QUESTIONS)
 def test_an_item_is_found_verbatim_embedded_and_over_two_turns_in_every_script(bench, language):
     question = QUESTIONS[language]
@@ -167,7 +170,10 @@ def test_edits_are_found_in_every_script(bench, share):
 
 
 def test_half_an_item_in_a_row_of_its_own_is_a_part_when_the_run_is_long(bench):
-    long = "The lighthouse keeper counted every crate of lemons twice before the storm carried the northern pier away and then wrote a letter to the harbour master about it."
+    long = (
+        "The lighthouse keeper counted every crate of lemons twice before the storm carried the northern pier "
+        "away and then wrote a letter to the harbour master about it."
+    )
     half = long[: len(long) // 2 + 10]
     frame, reasons = bench.judge(bench.step({"en": long}), row(half, FILLER), row(half[:30], FILLER))
     assert reasons == ["part", None]
@@ -176,7 +182,7 @@ def test_half_an_item_in_a_row_of_its_own_is_a_part_when_the_run_is_long(bench):
     assert reasons == [None]
 
 
-# --------------------------------------------------------------------------------------------------------------- not found
+# ------------------------------------------------------------------------------------------------------------ not found
 def test_other_numbers_or_operators_are_another_item(bench):
     step = bench.step({"en": SUM, "de": "Berechne bitte sorgfältig den Wert von 17 + 4 mal 3 im Kopf ohne Papier"})
     frame, reasons = bench.judge(
@@ -229,15 +235,19 @@ def test_short_items_count_only_where_they_stand_alone(bench):
 
 
 CONTEXT = (
-    "Ilse Varnholt was a blind cartographer from the island of Hemmersand. In 1871 she left the harbour of Dunkel Bay on board of the "
-    "schooner Petrel, although her brass compass had failed that very morning. She drew the reefs by touch on wet sailcloth. "
+    "Ilse Varnholt was a blind cartographer from the island of Hemmersand. In 1871 she left the harbour of Dunkel Bay "
+    "on board of the "
+    "schooner Petrel, although her brass compass had failed that very morning. She drew the reefs by touch on wet "
+    "sailcloth. "
     "Her maps were printed in Tolmin by the brothers Rasch and used by fishermen for sixty years."
-)  # fmt: skip
+)
 
 
 def test_the_same_paragraph_with_another_question_is_told_and_kept(bench):
-    known = [{"id": "a", "context": CONTEXT, "question": "In which year did she leave the harbour of Dunkel Bay?"},
-             {"id": "b", "context": CONTEXT, "question": "Who printed the maps of Ilse Varnholt in the town of Tolmin?"}]  # fmt: skip
+    known = [
+        {"id": "a", "context": CONTEXT, "question": "In which year did she leave the harbour of Dunkel Bay?"},
+        {"id": "b", "context": CONTEXT, "question": "Who printed the maps of Ilse Varnholt in the town of Tolmin?"},
+    ]
     step = bench.step(contexts=known)
     other = row(f"{CONTEXT}\n\nWhat did fishermen use for sixty years?", "Her maps.")
     frame, reasons = bench.judge(step, other, row(f"{CONTEXT}\n\n{known[1]['question']}", "Rasch"), row(FILLER, FILLER))
@@ -257,7 +267,7 @@ def test_a_question_that_several_items_ask_needs_what_tells_them_apart(bench):
     assert reasons == [None, "embedded"]
 
 
-# --------------------------------------------------------------------------------------------------------------- by meaning
+# ----------------------------------------------------------------------------------------------------------- by meaning
 def test_translations_are_found_and_other_numbers_are_none(bench):
     items = {"en": QUESTIONS["en"]}
     step = bench.step(items, model="use-multilingual")
@@ -268,7 +278,10 @@ def test_translations_are_found_and_other_numbers_are_none(bench):
     assert reasons[-1] is None and sum(one == "translated" for one in reasons[:-1]) >= 5
     assert frame["hit"][0] == "translated" and frame["item_language"][0] == "en"
     assert json.loads(frame["spans"][0]) == [["prompt", 0, len(QUESTIONS["de"])]]
-    german = "Oksana packt je 14 Gläser Pflaumenmarmelade in 6 Kisten und gibt ihrer Nachbarin 9 Gläser. Wie viele Gläser bleiben übrig?"
+    german = (
+        "Oksana packt je 14 Gläser Pflaumenmarmelade in 6 Kisten und gibt ihrer Nachbarin 9 Gläser. Wie "
+        "viele Gläser bleiben übrig?"
+    )
     frame, reasons = bench.judge(
         bench.step({"en": SUM}, model="use-multilingual"),
         row(german, "?", "de"),
@@ -295,7 +308,7 @@ def test_a_language_the_encoder_does_not_know_is_not_assessed(bench):
         )
 
 
-# ------------------------------------------------------------------------------------------------------------ independence
+# --------------------------------------------------------------------------------------------------------- independence
 def test_what_a_row_gets_does_not_depend_on_its_neighbours(bench):
     step = bench.step(
         QUESTIONS, contexts=[{"id": "a", "context": CONTEXT, "question": QUESTIONS["en"]}], model="use-multilingual"
@@ -307,7 +320,7 @@ def test_what_a_row_gets_does_not_depend_on_its_neighbours(bench):
     assert together.equals(apart)
 
 
-# ------------------------------------------------------------------------------------------------------------- brute force
+# ---------------------------------------------------------------------------------------------------------- brute force
 words = st.sampled_from(
     [
         "amber",
@@ -390,12 +403,45 @@ def test_no_text_is_too_strange(text):
         assert hit is None or all(0 <= start < end <= len(one) for start, end in hit.spans)
 
 
-# ------------------------------------------------------------------------------------------------------- files and registry
+# --------------------------------------------------------------------------------------------------- files and registry
 def test_the_registry_is_whole():
     known = registry()
-    assert {"xtreme", "xquad", "mlqa", "xnli", "americasnli", "mgsm", "msvamp", "mmmlu", "eu20", "include", "hkmmlu", "eclektic", "hrm8k", "mmwp", "mela",
-            "ocnli", "belebele", "flores", "xcopa", "scandeval", "oneruler", "multitat", "mtemprreason", "country-facts", "recon", "xgqa", "m3gia",
-            "multi-opthalingua", "mcif", "viexam", "knowrecall", "visrecall", "alignmmbench", "winogrande-african"} <= set(known)  # fmt: skip
+    assert {
+        "xtreme",
+        "xquad",
+        "mlqa",
+        "xnli",
+        "americasnli",
+        "mgsm",
+        "msvamp",
+        "mmmlu",
+        "eu20",
+        "include",
+        "hkmmlu",
+        "eclektic",
+        "hrm8k",
+        "mmwp",
+        "mela",
+        "ocnli",
+        "belebele",
+        "flores",
+        "xcopa",
+        "scandeval",
+        "oneruler",
+        "multitat",
+        "mtemprreason",
+        "country-facts",
+        "recon",
+        "xgqa",
+        "m3gia",
+        "multi-opthalingua",
+        "mcif",
+        "viexam",
+        "knowrecall",
+        "visrecall",
+        "alignmmbench",
+        "winogrande-african",
+    } <= set(known)
     for name, entry in known.items():
         assert entry.license and entry.title, name
         assert all(other in known for other in entry.of)
@@ -410,9 +456,15 @@ def test_the_registry_is_whole():
 
 @pytest.mark.parametrize(
     ("name", "known", "expected"),
-    [("xquad.de.json.gz", ["de", "en"], "de"), ("mgsm_sw.tsv", ["sw"], "sw"), ("questions_Arabic.jsonl", ["ar", "de"], "ar"),
-     ("mHumanEval-zho_Hans-python.json.gz", ["zh", "en"], "zh"), ("test.jsonl", ["ko"], "ko"), ("test.jsonl", ["ko", "ja"], None)],
-)  # fmt: skip
+    [
+        ("xquad.de.json.gz", ["de", "en"], "de"),
+        ("mgsm_sw.tsv", ["sw"], "sw"),
+        ("questions_Arabic.jsonl", ["ar", "de"], "ar"),
+        ("mHumanEval-zho_Hans-python.json.gz", ["zh", "en"], "zh"),
+        ("test.jsonl", ["ko"], "ko"),
+        ("test.jsonl", ["ko", "ja"], None),
+    ],
+)
 def test_the_name_of_a_file_tells_the_language(name, known, expected):
     assert language_of(name, known) == expected
 
@@ -493,7 +545,7 @@ def test_a_file_with_other_fields_is_an_error_that_names_those_it_has(bench, tmp
         Contamination(against=["mgsm"], files={"mgsm": path}, model=None).fit([], bench.context)
 
 
-# -------------------------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 def test_parameters_are_checked():
     with pytest.raises(ValidationError, match="no benchmark is called 'xqaud'; did you mean 'xquad'"):
         Contamination(against=["xquad"], files={"xqaud": "x"})

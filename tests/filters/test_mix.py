@@ -139,7 +139,8 @@ def test_without_a_size_shares_are_of_the_items_there_are(make: Any, mixed: Any,
 
 
 def test_what_a_language_finds_taken_goes_to_the_others(make: Any, mixed: Any, context: Any) -> None:
-    """All Amharic items are Swahili ones too, and half of the Yoruba ones: no item is left over, none is there twice."""
+    """All Amharic items are Swahili ones too, and half of the Yoruba ones: no item is left over, none is there
+    twice."""
     counts, chosen, _ = mixed(
         parallel(make, am=range(60), sw=range(60), yo=range(40, 80)), items="once", balance="uniform"
     )

@@ -1,4 +1,5 @@
-"""Thresholds by language, by pair of languages, by a calibration; and that across languages each must be the other's nearest."""
+"""Thresholds by language, by pair of languages, by a calibration; and that across languages each must be the other's
+nearest."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ from filters.duplicates.thresholds import Least
 
 def calibration(model: str = "some@1", **pairs: tuple[str, float | None]) -> Thresholds:
     used = AnchorsUsed(name="own", license="CC0-1.0", digest="0", languages=2, sentences=50)
-    every = {name.replace("_", "-"): PairCalibration(verdict=verdict, threshold=value) for name, (verdict, value) in pairs.items()}  # type: ignore[arg-type]  # fmt: skip
+    every = {
+        name.replace("_", "-"): PairCalibration(verdict=verdict, threshold=value)
+        for name, (verdict, value) in pairs.items()
+    }  # type: ignore[arg-type]
     return Calibration(model=model, anchors=used, pairs=every).thresholds()
 
 
@@ -76,7 +80,9 @@ cosines = st.lists(
 @settings(max_examples=80, deadline=None)
 @given(cosines)
 def test_the_nearest_of_both_sides_are_those_that_looking_at_all_gives(pairs: list[tuple[int, int, int]]) -> None:
-    left, right, cosine = (np.array([one[place] for one in pairs], kind) for place, kind in ((0, np.int64), (1, np.int64), (2, np.float64)))  # fmt: skip
+    left, right, cosine = (
+        np.array([one[place] for one in pairs], kind) for place, kind in ((0, np.int64), (1, np.int64), (2, np.float64))
+    )
     cosine = cosine / 100
     good = _nearest(left, right, cosine, 5, 5).tolist()
     for number, (a, b, _) in enumerate(pairs):
@@ -87,11 +93,20 @@ def test_the_nearest_of_both_sides_are_those_that_looking_at_all_gives(pairs: li
 def test_of_two_texts_near_one_only_the_nearer_goes(make: Any, context: Any, tmp_path: Path) -> None:
     rows = make(
         Kind.DOCUMENT,
-        [{"language": tag, "text": text, "group_id": f"g{number}"} for number, (tag, text) in enumerate([
-            ("en", "The blacksmith mends the garden gate in the morning."), ("de", "Der Schmied repariert am Morgen das Gartentor."),
-            ("de", "Der Schmied repariert am Abend die Gartenbank."), ("en", "A heavy rain has flooded the cellar."),
-            ("de", "Der Bäcker verkauft warmes Brot."), ("en", "My aunt collects old stamps from Norway.")])],
-    )  # fmt: skip
+        [
+            {"language": tag, "text": text, "group_id": f"g{number}"}
+            for number, (tag, text) in enumerate(
+                [
+                    ("en", "The blacksmith mends the garden gate in the morning."),
+                    ("de", "Der Schmied repariert am Morgen das Gartentor."),
+                    ("de", "Der Schmied repariert am Abend die Gartenbank."),
+                    ("en", "A heavy rain has flooded the cellar."),
+                    ("de", "Der Bäcker verkauft warmes Brot."),
+                    ("en", "My aunt collects old stamps from Norway."),
+                ]
+            )
+        ],
+    )
     loose = Duplicates(method="cross_lingual", similarity=0.4, margin=0, mutual=False)
     found = [one["keep"] for one in settle(loose, [rows], context, tmp_path / "a")]
     assert found[:3] == [True, False, False]
@@ -100,10 +115,18 @@ def test_of_two_texts_near_one_only_the_nearer_goes(make: Any, context: Any, tmp
 
 
 def test_duplicates_take_their_thresholds_from_a_calibration(make: Any, context: Any, tmp_path: Path) -> None:
-    texts = [("en", "Where is the nearest harbour?"), ("de", "Wo ist der nächste Hafen?"), ("fr", "Où est le port le plus proche ?")]  # fmt: skip
+    texts = [
+        ("en", "Where is the nearest harbour?"),
+        ("de", "Wo ist der nächste Hafen?"),
+        ("fr", "Où est le port le plus proche ?"),
+    ]
     rows = make(Kind.DOCUMENT, [{"language": tag, "text": text, "group_id": tag} for tag, text in texts])
     name = context.model_name("use-multilingual")
-    step = Duplicates(method="cross_lingual", margin=0, calibration=calibration(name, de_en=("trusted", 0.5), en_fr=("cannot judge", None)))  # fmt: skip
+    step = Duplicates(
+        method="cross_lingual",
+        margin=0,
+        calibration=calibration(name, de_en=("trusted", 0.5), en_fr=("cannot judge", None)),
+    )
     assert [one["keep"] for one in settle(step, [rows], context, tmp_path / "a")] == [True, False, True]
     assert any("says 'cannot judge' of en-fr" in message for message in context.warnings)
     high = step.model_copy(update={"calibration": calibration(name, de_en=("trusted", 0.99))})

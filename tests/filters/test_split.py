@@ -152,7 +152,8 @@ def test_a_version_has_the_splits_that_the_step_assigned(place: Path) -> None:
     path = catalog(place, {"split": {"shares": {"train": 0.7, "test": 0.3}}})
     built = curate.build(curate.load_catalog(path))[0]
     frame = curate.query(
-        "SELECT messages[1].content AS prompt, attribute(attributes, 'split.split') AS split, count(*) AS rows FROM d GROUP BY ALL",
+        "SELECT messages[1].content AS prompt, attribute(attributes, 'split.split') AS split, count(*) AS rows FROM d "
+        "GROUP BY ALL",
         catalog=path,
     )
     assert frame["rows"].to_list() == [3] * 40 and set(frame["split"]) == {"train", "test"}

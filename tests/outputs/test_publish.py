@@ -65,11 +65,17 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
-# ------------------------------------------------------------------------------------------------------------------- places
-@pytest.mark.parametrize(("to", "form", "address"), [
-    ("mtu/talk", "hub", "mtu/talk"), ("hf://datasets/mtu/talk", "hub", "mtu/talk"), ("./x/y", "folder", "x/y"), ("memory://a/b", "url", "memory://a/b"),
-    ("file:///tmp/some/where", "folder", "/tmp/some/where"),
-])  # fmt: skip
+# --------------------------------------------------------------------------------------------------------------- places
+@pytest.mark.parametrize(
+    ("to", "form", "address"),
+    [
+        ("mtu/talk", "hub", "mtu/talk"),
+        ("hf://datasets/mtu/talk", "hub", "mtu/talk"),
+        ("./x/y", "folder", "x/y"),
+        ("memory://a/b", "url", "memory://a/b"),
+        ("file:///tmp/some/where", "folder", "/tmp/some/where"),
+    ],
+)
 def test_a_place_is_known_by_how_it_is_written(to: str, form: str, address: str) -> None:
     place = place_of(to)
     assert (place.form, place.address) == (form, address)
@@ -127,7 +133,7 @@ def test_a_file_that_is_there_is_known_by_its_digest() -> None:
     assert read_manifest(b"[]") == read_manifest(b"{") == read_manifest(b'{"publication": 1}') == {}
 
 
-# ------------------------------------------------------------------------------------------------------------------- folder
+# --------------------------------------------------------------------------------------------------------------- folder
 def test_a_folder_holds_every_row_as_it_was(built: Shop, tmp_path: Path) -> None:
     to = tmp_path / "out"
     done = publish(built.store, "talk", str(to))
@@ -156,7 +162,8 @@ def test_a_folder_holds_every_row_as_it_was(built: Shop, tmp_path: Path) -> None
 
 
 def test_what_is_loaded_from_a_folder_is_what_was_published_last(shop: Shop, tmp_path: Path) -> None:
-    """``datasets`` caches folders; a version of as many rows in files of the same names must not be taken for the one before."""
+    """``datasets`` caches folders; a version of as many rows in files of the same names must not be taken for the one
+    before."""
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     for seed in (3, 99):
@@ -292,7 +299,7 @@ def test_a_damaged_version_is_not_published(shop: Shop, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-# ------------------------------------------------------------------------------------------------------------- the licences
+# --------------------------------------------------------------------------------------------------------- the licences
 def test_a_version_whose_licences_stand_against_it_stays_in_the_house(built: Shop, tmp_path: Path) -> None:
     for dry_run in (False, True):
         with pytest.raises(PublishError, match=r"may not be published: .* 12 of 27 rows") as caught:
@@ -328,7 +335,7 @@ def test_an_override_is_recorded_in_card_manifest_and_store(built: Shop, tmp_pat
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------- URLs
+# ----------------------------------------------------------------------------------------------------------------- URLs
 def test_a_url_holds_what_a_folder_would(built: Shop, memory: Any) -> None:
     assert publish(built.store, "talk", "memory://shelf/talk").count("add") == 8
     names = {str(name).removeprefix("/shelf/talk/") for name in memory.find("/shelf/talk")}
@@ -376,7 +383,7 @@ def test_an_upload_that_was_cut_off_goes_on(built: Shop, memory: Any, monkeypatc
     )
 
 
-# -------------------------------------------------------------------------------------------------------- the Hub on loopback
+# -------------------------------------------------------------------------------------------------- the Hub on loopback
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     with Hub() as server:
@@ -470,9 +477,17 @@ def test_a_new_version_takes_the_place_of_the_old_one(shop: Shop, hub: Hub, clie
     shop.build("talk")
     second = client.publish(shop.store, "talk", "mtu/versions")
     assert {one["path"]: one["action"] for one in second["changes"]} == {
-        "README.md": "change", "manifest.json": "change", "data/ar/train-00000.parquet": "same", "data/ar/test-00000.parquet": "same",
-        "data/en/train-00000.parquet": "add", "data/en/test-00000.parquet": "add", "data/th/train-00000.parquet": "remove", "data/th/test-00000.parquet": "remove",
-        "data/zh/train-00000.parquet": "remove", "data/zh/test-00000.parquet": "remove"}  # fmt: skip
+        "README.md": "change",
+        "manifest.json": "change",
+        "data/ar/train-00000.parquet": "same",
+        "data/ar/test-00000.parquet": "same",
+        "data/en/train-00000.parquet": "add",
+        "data/en/test-00000.parquet": "add",
+        "data/th/train-00000.parquet": "remove",
+        "data/th/test-00000.parquet": "remove",
+        "data/zh/train-00000.parquet": "remove",
+        "data/zh/test-00000.parquet": "remove",
+    }
     assert "-- th" in second["card_diff"] and "+- en" in second["card_diff"]
     assert {"LICENSE", "docs/figure.txt"} < set(hub.content("mtu/versions")) and not [
         path for path in hub.content("mtu/versions") if path.startswith("data/th")
@@ -639,7 +654,10 @@ def test_an_upload_that_was_killed_goes_on_where_it_stopped(
     hub.puts.clear()
     waiting = Trouble("PUT", "/lfs/", before=hold, status=503)
     hub.troubles.append(waiting)
-    code = f"from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom outputs.publishing.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
+    code = (
+        "from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom "
+        f"outputs.publishing.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env=hub.environment(tmp_path / "home"),
@@ -687,7 +705,7 @@ def test_no_secret_is_in_any_file_record_or_answer(built: Shop, hub: Hub, client
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- command line
+# --------------------------------------------------------------------------------------------------------- command line
 def test_the_command_line_says_what_it_did(built: Shop, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 

@@ -1,4 +1,5 @@
-"""Publishing to S3 as boto and s3fs speak it, to a server on loopback. Run by hand: pip install 'moto[server]' s3fs (see docs/publish.md)."""
+"""Publishing to S3 as boto and s3fs speak it, to a server on loopback. Run by hand: pip install 'moto[server]' s3fs
+(see docs/publish.md)."""
 
 from __future__ import annotations
 

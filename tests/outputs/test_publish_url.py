@@ -34,7 +34,8 @@ def tree(memory: Any, root: str) -> dict[str, bytes]:
 
 
 def die_after(patch: pytest.MonkeyPatch, memory: Any, calls: int) -> None:
-    """Lets so many changes happen; after the last the process is gone, and nothing that it tries in its death throes gets through."""
+    """Lets so many changes happen; after the last the process is gone, and nothing that it tries in its death throes
+    gets through."""
     count = 0
     for name in ("put_file", "pipe_file", "rm_file"):
         real = getattr(type(memory), name)
@@ -135,10 +136,16 @@ def test_an_archive_is_no_place(built: Shop, tmp_path: Path) -> None:
     assert (tmp_path / "a.zip").read_bytes() == data
 
 
-@pytest.mark.parametrize(("url", "seen"), [
-    ("zip://x::s3://key:secret@bucket/a.zip", "zip://x::s3://bucket/a.zip"), ("simplecache::s3://key:secret@bucket/a?token=secret", "simplecache::s3://bucket/a"),
-    ("s3://key:sec/ret@bucket/a", "s3://bucket/a"), ("sftp://me:secret@host:22/a@b", "sftp://host:22/a@b"), ("s3://bucket/a@b", "s3://bucket/a@b"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("zip://x::s3://key:secret@bucket/a.zip", "zip://x::s3://bucket/a.zip"),
+        ("simplecache::s3://key:secret@bucket/a?token=secret", "simplecache::s3://bucket/a"),
+        ("s3://key:sec/ret@bucket/a", "s3://bucket/a"),
+        ("sftp://me:secret@host:22/a@b", "sftp://host:22/a@b"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+    ],
+)
 def test_no_part_of_an_address_shows_a_password(url: str, seen: str) -> None:
     assert shown(url) == seen
 

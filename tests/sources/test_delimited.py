@@ -40,7 +40,7 @@ def pairs(out: Any) -> list[tuple[str, str]]:
     return [(turns[0][1], turns[1][1]) for turns in out.said()]
 
 
-# ------------------------------------------------------------------------------------------------- all of Excel's ways to save
+# ------------------------------------------------------------------------------------------ all of Excel's ways to save
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
 @pytest.mark.parametrize("ends", ["\r\n", "\n", "\r"])
@@ -100,7 +100,7 @@ def test_the_line_that_names_the_separator_is_read(read: Read, tmp_path: Path) -
     ] == ["हाँ"]
 
 
-# ------------------------------------------------------------------------------------------------------------- what to set
+# ---------------------------------------------------------------------------------------------------------- what to set
 @pytest.mark.parametrize(
     ("mark", "name", "shown"), [(";", "semicolon", '";"'), ("\t", "tab", '"\\t"'), ("|", "bar", '"|"')]
 )
@@ -161,7 +161,7 @@ def test_a_column_whose_name_has_a_delimiter_in_it_is_one_column_where_there_are
     assert [row["text"] for row in read(Csv(path=path, columns={"text": "t"}, **GIVEN)).rows] == ["x"]
 
 
-# --------------------------------------------------------------------------------------------------------- files put together
+# --------------------------------------------------------------------------------------------------- files put together
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_header_in_the_middle_is_no_row_and_a_mark_in_the_middle_no_text(
     read: Read, tmp_path: Path, mark: str
@@ -182,12 +182,19 @@ def test_aligned_text_with_a_mark_in_the_middle_stays_aligned_and_clean(read: Re
     assert [(row["source"], row["target"]) for row in out.rows] == [("one", "moja"), ("two", "mbili")]
 
 
-# ------------------------------------------------------------------------------------------------------------------- no rows
+# -------------------------------------------------------------------------------------------------------------- no rows
 @pytest.mark.parametrize(
     ("header", "kind"),
-    [("prompt,response", Kind.SFT), ("instruction,input,output", Kind.SFT), ("messages", Kind.SFT), ("prompt,chosen,rejected", Kind.PREFERENCE),
-     ("prompt,completion,label", Kind.UNPAIRED), ("text,url", Kind.DOCUMENT), ("prompt", Kind.PROMPT)],
-)  # fmt: skip
+    [
+        ("prompt,response", Kind.SFT),
+        ("instruction,input,output", Kind.SFT),
+        ("messages", Kind.SFT),
+        ("prompt,chosen,rejected", Kind.PREFERENCE),
+        ("prompt,completion,label", Kind.UNPAIRED),
+        ("text,url", Kind.DOCUMENT),
+        ("prompt", Kind.PROMPT),
+    ],
+)
 def test_a_header_alone_tells_the_kind(read: Read, tmp_path: Path, header: str, kind: Kind) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -224,7 +231,7 @@ def test_a_file_with_a_header_alone_beside_full_ones_does_not_matter(read: Read,
     assert pairs(read(Csv(path=str(tmp_path / "d"), **GIVEN))) == ROWS
 
 
-# ------------------------------------------------------------------------------------------------------------------ property
+# ------------------------------------------------------------------------------------------------------------- property
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=8) | st.sampled_from(
     ['"', '""', "a\nb", ",;\t|", "'", "sep=;"]
 )

@@ -30,7 +30,7 @@ def put(folder: Path, name: str, text: str | bytes) -> str:
     return str(path)
 
 
-# --------------------------------------------------------------------------------------------------------------- word lists
+# ----------------------------------------------------------------------------------------------------------- word lists
 def test_words_between_tabs_may_have_blanks_and_keep_their_scores(read: Read, tmp_path: Path) -> None:
     path = put(tmp_path, "d.txt.gz", gzip.compress("rice\tचावल\t0.9\ngood day\tशुभ दिन\t0.5\nsalt\tनमक\t\n".encode()))
     source = Dictionary(path=path, scores={"probability": "{2}"}, **EN_HI)
@@ -91,7 +91,7 @@ def test_a_list_without_two_columns_is_an_error_that_shows_it(read: Read, tmp_pa
     assert read(Dictionary(path=put(tmp_path, "e.txt", ""), **EN_HI)).rows == []
 
 
-# -------------------------------------------------------------------------------------------------------------------- dictd
+# ---------------------------------------------------------------------------------------------------------------- dictd
 def digits(value: int) -> str:
     text = DIGITS[value % 64]
     while value >= 64:
@@ -135,13 +135,15 @@ def test_a_dictionary_gives_its_words_with_their_senses(read: Read, tmp_path: Pa
         {"name": "sense", "value": "2"},
     ]
     assert out.warnings == [
-        "freedict-eng-hin.index: 1 of 3 entries give no translation (they refer to others or explain) and were passed over"
+        "freedict-eng-hin.index: 1 of 3 entries give no translation (they refer to others or explain) "
+        "and were passed over"
     ]
 
 
 def test_heads_lose_pronunciation_and_marks_and_each_spelling_counts() -> None:
     entry = parse(
-        " [news1]  [nf15]  縦横 /x y/,  [nf15]  じゅうおう /dʑo/\n1. (noun (common))\nlength and width, length\n2. {経緯}warp\n"
+        " [news1]  [nf15]  縦横 /x y/,  [nf15]  じゅうおう /dʑo/\n"
+        "1. (noun (common))\nlength and width, length\n2. {経緯}warp\n"
     )
     assert entry.heads == ("縦横", "じゅうおう")
     assert entry.senses == ((1, ("length and width", "length")), (2, ("warp",)))
@@ -159,7 +161,10 @@ def test_glosses_in_the_source_language_are_no_translations(read: Read, tmp_path
 
 
 def test_explanations_are_left_out_and_phrases_after_a_full_stop_too(read: Read, tmp_path: Path) -> None:
-    body = "current /x/\n1. cereyan, akım. current of events olayların akışı\n2. suyun ya da havanın belli bir yöne doğru akması\n"
+    body = (
+        "current /x/\n1. cereyan, akım. current of events olayların akışı\n"
+        "2. suyun ya da havanın belli bir yöne doğru akması\n"
+    )
     turkish = {**EN_HI, "target_language": "tr"}
     path = dictd(tmp_path, ("current", body))
     out = read(Dictd(path=path, **turkish))

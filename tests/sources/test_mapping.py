@@ -35,18 +35,31 @@ def test_a_row_carries_where_it_comes_from_and_what_it_was_told_to(read: Read, j
     (row,) = read(source, "swahili").rows
     assert row == {
         "messages": [{"role": "user", "content": "Ni saa ngapi?"}, {"role": "assistant", "content": "Saa mbili."}],
-        "language": "sw", "group_id": "swahili:3", "scores": [{"name": "grade", "value": 4.5}],
+        "language": "sw",
+        "group_id": "swahili:3",
+        "scores": [{"name": "grade", "value": 4.5}],
         "attributes": [{"name": "meta", "value": '{"kata":"ndio","x":[1]}'}],
-        "lineage": {"source": "swahili", "source_id": "rows.jsonl:1", "license": "cc0-1.0", "parents": [], "makers": []},
-    }  # fmt: skip
+        "lineage": {
+            "source": "swahili",
+            "source_id": "rows.jsonl:1",
+            "license": "cc0-1.0",
+            "parents": [],
+            "makers": [],
+        },
+    }
 
 
 def test_two_sources_join_on_a_key_by_group(read: Read, jsonl: Write) -> None:
     english = JsonLines(
         path=jsonl({"q": "a", "a": "b"}, {"q": "c", "a": "d"}, name="en.jsonl"), language="en", key="{@row}", **QA
     )
-    german = JsonLines(path=jsonl({"q": "C", "a": "D", "id": 1.0}, {"q": "X", "a": "Y", "id": None}, name="de.jsonl"), language="de",
-                       key="id", translation_of="english", **QA)  # fmt: skip
+    german = JsonLines(
+        path=jsonl({"q": "C", "a": "D", "id": 1.0}, {"q": "X", "a": "Y", "id": None}, name="de.jsonl"),
+        language="de",
+        key="id",
+        translation_of="english",
+        **QA,
+    )
     assert [row["group_id"] for row in read(english, "english").rows] == ["english:0", "english:1"]
     assert [row["group_id"] for row in read(german, "german").rows] == ["english:1", ""]
     assert german.parent() == "english" and english.parent() is None
@@ -194,9 +207,15 @@ def test_the_texts_of_parts_are_joined_and_a_tools_result_is_kept_behind_a_call_
         {"role": "ASSISTANT", "content": "Las diez."},
     ]
     out = read(JsonLines(path=jsonl({"messages": messages}), language="es", license="x"))
-    assert out.said() == [[
-        ("user", "¿Qué hora es?"), ("assistant", 'reloj(país="Perú")'), ("tool", '{"hora":"10"}'), ("tool", "ok"), ("assistant", "Las diez."),
-    ]]  # fmt: skip
+    assert out.said() == [
+        [
+            ("user", "¿Qué hora es?"),
+            ("assistant", 'reloj(país="Perú")'),
+            ("tool", '{"hora":"10"}'),
+            ("tool", "ok"),
+            ("assistant", "Las diez."),
+        ]
+    ]
 
 
 def test_a_part_without_text_is_passed_over_when_its_column_is_carried_along(read: Read, jsonl: Write) -> None:
