@@ -1,12 +1,12 @@
-"""A mixture is a number of rows for each language (or source), and the rows that come first in an order drawn by item.
+"""Mixtures: how many rows of each language (or source) are kept, and which.
 
-The order is drawn once for each item (``group_id``) from the seed, the same in all languages. So equal numbers are the
-same items in every language, and what is in a mixture of some size is also in every larger one of the same seed:
-mixtures are nested.
+Rows are taken in an order that is drawn once for each item (``group_id``) from the seed, the same in all languages.
+Equal numbers therefore select the same items in every language, and a mixture is contained in every larger one of the
+same seed: mixtures are nested.
 
-The numbers are found by filling: every language's number grows in proportion to its weight until it meets its limit
-(:func:`allot`). That is UniMax (Chung et al. 2023) where weights are equal and the limit is the rows times the repeats
-allowed, and temperature sampling (weights n^(1/T), as for multilingual BERT) where they follow the numbers n of rows.
+The numbers are found by water-filling: every language's number grows in proportion to its weight until it meets its
+limit (:func:`allot`). With equal weights, and the rows times the allowed repeats as the limit, this is UniMax (Chung et
+al. 2023). With weights n^(1/T) of the row counts n it is temperature sampling, as for multilingual BERT.
 """
 
 from __future__ import annotations
@@ -44,62 +44,61 @@ _SHARE, _OTHER, _OUT, _REPLACED = (
 
 
 class Replace(BaseModel):
-    """``{language: en, rows: 40}``: so many items go from one language into others."""
+    """``{language: en, rows: 40}``: replace that many items of one language by their translations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     language: LanguageTag
     """The language whose rows are replaced by their translations."""
     rows: PositiveInt
-    """How many items, spread evenly over the other languages (as far as there are translations)."""
+    """How many items are replaced, spread evenly over the other languages (as far as there are translations)."""
     by: tuple[LanguageTag, ...] | None = None
-    """The languages that replace; unless given, all others."""
+    """The languages that replace. Default: all others."""
 
 
 class Mix(GlobalStep):
-    """Keeps so many rows of each language, or source, that the mixture has the shares asked for.
+    """Samples rows so that languages, or sources, have the requested shares.
 
-    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row, since rows are never
-    written twice. Warns where a language has too few rows for its share.
+    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row; rows are never written
+    twice. Warns where a language has too few rows for its share.
     """
 
     tag: ClassVar[str] = "mix"
     version: ClassVar[int] = 2
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     summary: ClassVar[str] = (
-        "A mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
+        "Mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
     )
 
     by: Decision[Literal["language", "source"]] = "language"
-    """What the shares are of."""
+    """What the shares refer to."""
     rows: Decision[PositiveInt | None] = None
-    """Rows in all (repeats counted); unless given, as many as there are, and with ``weights`` as many as keep the
-    shares."""
+    """Total rows (repeats counted). Default: all rows; with ``weights``, as many as keep the shares."""
     weights: Decision[dict[str, Weight] | None] = None
-    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` is for those not named, else they are left
-    out. Language tags also answer for their special forms (``zh`` for ``zh-Hant``)."""
+    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` applies to those not named, which are
+    otherwise excluded. Language tags also apply to their more specific forms (``zh`` to ``zh-Hant``)."""
     balance: Decision[Literal["weights", "natural", "temperature", "uniform"] | None] = None
-    """``natural``: in proportion to the rows there are; ``temperature``: to the power of 1/``temperature`` of that;
-    ``uniform``: equal shares (UniMax, where some have too few); unless given, ``weights`` if there are any, else
+    """``natural``: in proportion to the available rows; ``temperature``: to the power of 1/``temperature`` of that;
+    ``uniform``: equal shares (UniMax where some have too few). Default: ``weights`` if there are any, else
     ``natural``."""
     temperature: Decision[Annotated[float, Field(ge=1)]] = 3.3
     """1 is natural, 100 nearly uniform."""
     only: Decision[tuple[str, ...] | None] = None
-    """The languages, or sources, that there are in the mixture at all."""
+    """The only languages, or sources, in the mixture."""
     caps: Decision[PerLanguage[Annotated[int, Field(ge=0)]]] = PerLanguage[int]()
-    """Most rows of each language (or source; repeats counted)."""
+    """Maximum rows of each language (or source), repeats counted."""
     max_repeats: Decision[Annotated[float, Field(ge=1)]] = 1.0
-    """How often a row may be counted where a share is larger than what there is."""
+    """How often a row may be repeated where a share is larger than the available rows."""
     shortage: Decision[Literal["fill", "shrink", "short", "error"]] = "fill"
-    """Where there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the whole
-    smaller and keeps the shares, ``short`` leaves that one short, ``error`` stops."""
+    """What to do when there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the
+    mixture smaller and keeps the shares, ``short`` leaves that share unfilled, ``error`` stops."""
     items: Decision[Literal["any", "once"]] = "any"
-    """``once``: of each item (``group_id``) one row at most, in one of its languages; the shares are of the items there
-    are, and the scarcest language chooses first."""
+    """``once``: at most one row of each item (``group_id``), in one of its languages; the shares then refer to items,
+    and the scarcest language chooses first."""
     choose: Decision[str] = "random"
     """``random`` by item and seed, ``first`` in order, or the name of a score, greatest first."""
     replace: Decision[Replace | None] = None
-    """Instead of shares: one language, of which some items are in another one."""
+    """Instead of shares: one language, with some of its items replaced by rows in other languages."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Mix:
@@ -107,13 +106,13 @@ class Mix(GlobalStep):
             raise ValueError("balance: weights needs 'weights'")
         if self.weights is not None:
             if self.balance not in (None, "weights"):
-                raise ValueError(f"weights and 'balance: {self.balance}' are two ways to say the shares; take one")
+                raise ValueError(f"weights and 'balance: {self.balance}' both set the shares; use one")
             if not any(self.weights.values()):
-                raise ValueError("weights: all of them are 0")
+                raise ValueError("weights: all are 0")
         if self.replace is not None and (
             self.weights or self.balance or self.by != "language" or self.items == "once" or self.max_repeats > 1
         ):
-            raise ValueError("replace says which rows there are; it goes with 'rows', 'choose' and 'only' alone")
+            raise ValueError("replace can be combined with 'rows', 'choose' and 'only' only")
         return self
 
     @property
@@ -163,16 +162,16 @@ class Mix(GlobalStep):
         start = 0
         for size in sizes:
             mine, why = repeats[start : start + size], reason[start : start + size]
-            told = {"keep": pa.array(mine > 0), "reason": pa.array(texts[np.where(mine > 0, 0, why)], pa.string())}
+            columns = {"keep": pa.array(mine > 0), "reason": pa.array(texts[np.where(mine > 0, 0, why)], pa.string())}
             if self.max_repeats > 1:
-                told["repeats"] = pa.array(
+                columns["repeats"] = pa.array(
                     np.where(mine > 0, mine, np.nan).astype(np.float64), pa.float64(), from_pandas=True
                 )
-            yield pa.table(told)
+            yield pa.table(columns)
             start += size
 
     def _rank(self, item: npt.NDArray[np.uint64], value: npt.NDArray[np.float64] | None, seed: int) -> Counts:
-        """The place of each row in the order of who comes in first."""
+        """The rank of each row in the order of selection."""
         count = len(item)
         if self.choose == "first":
             return np.arange(count)

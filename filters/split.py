@@ -1,8 +1,7 @@
-"""Whatever must not be learnt in training and asked in the test hangs together, and all that hangs together goes into
-one split.
+"""Leak-free splits: rows that belong together go into the same split.
 
-Rows are one piece when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on
-one passage), or the value of an attribute (a document, a cluster of duplicates); and so on along the chain, in all
+Rows belong together when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on
+one passage), or the value of an attribute (a document, a cluster of duplicates). The relation is transitive and crosses
 languages.
 """
 
@@ -45,16 +44,17 @@ _LARGE = 0.05
 
 
 class Split(GlobalStep):
-    """Assigns each row to a split of the dataset, so that nothing that hangs together is divided.
+    """Assigns each row to a split of the dataset without dividing rows that belong together.
 
-    Attribute ``split``: the name of the split. A piece's split is that of its smallest item by a digest of the seed, so
-    shares are met on average, and a new row moves no other unless it ties two pieces together. Warns of a piece that
-    holds more than 5 % of the rows. Stands behind all steps that make rows; the dataset's own ``splits`` is left out.
+    Attribute ``split``: the name of the split. The split of a connected component is decided by its smallest item under
+    a seeded digest, so shares are met on average, and a new row moves no other row unless it connects two components.
+    Warns of a component with more than 5 % of the rows. Place it after all steps that make rows, and omit the dataset's
+    own ``splits``.
     """
 
     tag: ClassVar[str] = "split"
     summary: ClassVar[str] = (
-        "Splits that leak nothing: items, prompts, passages and clusters stay whole across languages."
+        "Leak-free splits: items, prompts, passages and clusters are never divided, across languages."
     )
 
     shares: Decision[
@@ -63,14 +63,14 @@ class Split(GlobalStep):
             Field(min_length=1),
         ]
     ]
-    """Split → share; they add up to 1. As in ``{train: 0.98, test: 0.02}``."""
+    """Split → share; the shares must add up to 1. Example: ``{train: 0.98, test: 0.02}``."""
     together: Decision[tuple[Tie, ...]] = ("prompt", "parent")
-    """What ties rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either side)
-    but for case, blanks, punctuation and the like, in whatever language. ``parent``: a common parent row, or being
-    one's parent."""
+    """What connects rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either
+    side) except for case, whitespace, punctuation and the like, in any language. ``parent``: a common parent row, or
+    one row being the other's parent."""
     attributes: Decision[tuple[str, ...]] = ()
-    """Attributes of which rows with the same value stay together: ``duplicates.cluster_id`` of an earlier step with
-    ``action: mark``, or one that came from the source, such as ``document``."""
+    """Attributes whose equal values connect rows: ``duplicates.cluster_id`` of an earlier step with ``action: mark``,
+    or an attribute from the source, such as ``document``."""
 
     @field_validator("shares")
     @classmethod
@@ -79,7 +79,7 @@ class Split(GlobalStep):
             raise ValueError(f"the shares add up to {sum(value.values()):g}, not 1")
         for name in ("rejected", "quarantined"):
             if name in value:
-                raise ValueError(f"'{name}' is the name of rows that were left out; call the split otherwise")
+                raise ValueError(f"'{name}' is reserved for rows that are not in the dataset; rename the split")
         return value
 
     @property

@@ -566,8 +566,8 @@ def test_what_does_not_go_together_is_an_error(tmp_path: Path) -> None:
     known = thresholds(en_de=("trusted", 0.5))
     for parameters, message in [
         ({"min": "calibrated"}, "needs 'calibration'"),
-        ({"calibration": known}, "nothing uses it"),
-        ({"calibration": known, "min": 0.4}, "nothing uses it"),
+        ({"calibration": known}, "not used"),
+        ({"calibration": known, "min": 0.4}, "not used"),
         ({"calibration": known, "min": "calibrated", "measure": "margin"}, "is a cosine"),
         ({"calibration": str(tmp_path / "none.yaml"), "min": "calibrated"}, "there is no calibration"),
         ({"min": "calibratd"}, "calibrated"),

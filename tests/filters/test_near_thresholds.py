@@ -68,7 +68,7 @@ def test_pairs_that_the_calibration_does_not_trust_are_told_and_another_model_is
     ]
     with pytest.raises(StepError, match="calibrate that pair, give it in 'pairs'"):
         least.check("some@1", found, told.append, strict=True)
-    with pytest.raises(StepError, match="the calibration is of some@1, and the model is other@2"):
+    with pytest.raises(StepError, match="the calibration was made for some@1, and the model is other@2"):
         least.check("other@2", found, told.append, strict=False)
 
 
@@ -132,5 +132,5 @@ def test_duplicates_take_their_thresholds_from_a_calibration(make: Any, context:
     high = step.model_copy(update={"calibration": calibration(name, de_en=("trusted", 0.99))})
     assert [one["keep"] for one in settle(high, [rows], context, tmp_path / "b")] == [True, True, True]
     assert step.identity(decisions=False) == high.identity(decisions=False)
-    with pytest.raises(ValueError, match="calibration: it is of pairs of languages"):
+    with pytest.raises(ValueError, match="calibration: it holds language pairs"):
         Duplicates(method="minhash", calibration=calibration())

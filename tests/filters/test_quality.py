@@ -136,7 +136,7 @@ def test_the_warning_comes_once_for_all_shards_and_changes_no_score(make: Any, c
     step = Quality()
     fitted = step.fit([step.sample(rows, context) for rows in shards], context)
     assert [message.split(":")[1] for message in context.warnings] == [
-        " there is no pack for 'yo'"
+        " no pack for 'yo'"
     ] and "5 rows" in context.warnings[0]
     step.score(shards[0], context, fitted)
     assert len(context.warnings) == 1 and fitted.num_rows == 0
