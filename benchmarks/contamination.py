@@ -504,12 +504,12 @@ def sentences(data: Path, language: str) -> list[str]:
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
     """The weights of both stages, from half of the items and every second clean row in another language than the items; the
     other half is what ``translated`` and ``clean`` show."""
-    from filters.contamination.question_type import asked, other_asked
-    from filters.contamination.semantic import DOUBTFUL, FEATURES, Meanings, likelihood, passages
+    from filters.contamination.question_type import ask_differently, question_types
+    from filters.contamination.semantic import DOUBTFUL, FEATURES, MeaningIndex, likelihood, passages
     from filters.contamination.word_coverage import FEATURES as WORDS
 
     _, fitted = bench.step(items(arguments.data, "en"))
-    meanings = Meanings(fitted)
+    meanings = MeaningIndex(fitted)
     keys = list(zip(fitted["benchmark"].to_pylist(), fitted["item"].to_pylist(), strict=True))
     twin = twins(arguments.data)
     encoder = bench.world.model("use-multilingual")
@@ -517,7 +517,7 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
     # Of two of three items nothing is known: what is nearest to their translations then is another question about the same.
     third = pa.array([part == "question" and len(name) > 8 and sum(name.encode()) // 2 % 3 == 0 for part, (_, name) in zip(fitted["part"].to_pylist(), keys, strict=True)])  # fmt: skip
     some = fitted.filter(third)
-    apart, others = Meanings(some), some["item"].to_pylist()
+    apart, others = MeaningIndex(some), some["item"].to_pylist()
     for language in ENCODED:
         for one in filter(for_fit, items(arguments.data, language)):
             passage = passages(0, "prompt", language, one.question, 1)
@@ -525,7 +525,7 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
                 if not each[3] and keys[meanings.places[each[1]]] == (one.benchmark, one.name):
                     good.append(each[:3])
             if one.benchmark == "xquad" and one.name not in others:
-                near = [each for each in apart.candidates(passage, encoder) if not each[3] and not twin(others[apart.places[each[1]]], one.name) and not other_asked(apart.asked[each[1]], asked(one.question, language))]  # fmt: skip
+                near = [each for each in apart.candidates(passage, encoder) if not each[3] and not twin(others[apart.places[each[1]]], one.name) and not ask_differently(apart.question_types[each[1]], question_types(one.question, language))]  # fmt: skip
                 close += [each[:3] for each in near[:1]]
     for language in ("zh", "de"):
         for payload in alpaca(arguments.data, language, arguments.rows)[::2]:

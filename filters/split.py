@@ -25,11 +25,11 @@ from curate.rows.kinds import ATTRIBUTES
 from curate.steps import Context, GlobalStep, Rows
 from curate.text.segmentation import salted, scramble
 from filters.duplicates.clusters import components
-from filters.duplicates.normalize import Sameness
+from filters.duplicates.normalize import Normalization
 
 Hashes = npt.NDArray[np.uint64]
 Tie = Literal["prompt", "parent"]
-_SAME = Sameness(
+_SAME = Normalization(
     "nfkc",
     "fold",
     whitespace="remove",

@@ -1,8 +1,7 @@
-"""All items that rows are compared with are one table, made once: what is looked for, in which language, of which
-benchmark.
+"""The item table: what is searched for, in which language, of which benchmark.
 
-A question is an item; a context is kept once, however many questions are about it. A question that several items ask
-(*What is the passage about?*) counts only together with what tells them apart.
+A question is an item; a context is stored once, however many questions refer to it. A question that several items share
+(*What is the passage about?*) matches only together with the text that distinguishes them.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ SCHEMA = pa.schema(
         ("vector", pa.list_(pa.float16())),
     ]
 )
-"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be had; ``digest`` is the same
-in all rows and stands for the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null
+"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be read; ``digest`` is the same
+in all rows and identifies the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null
 where nothing is compared by meaning."""
 
 
@@ -55,24 +54,24 @@ class Item:
 
 
 # ----------------------------------------------------------------------------------------------------------- benchmarks
-def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[Item]:
-    """The items of a benchmark, from local files where there are some, else from the Hub.
+def read_benchmark(name: str, entry: Benchmark, place: Place | None, only: Sequence[str] | None) -> Iterator[Item]:
+    """The items of a benchmark, from local files if there are any, else from the Hub.
 
     Args:
         place: a path, a pattern, several, or one for each language.
-        wanted: only these languages.
+        only: only these languages.
 
     Raises:
-        Unreachable: they cannot be had.
-        StepError: they have not the fields that the registry names.
+        Unreachable: the items cannot be read.
+        StepError: the items lack fields that the registry names.
     """
-    for language, unit, records in _tables(name, entry, place, wanted):
+    for language, unit, records in _tables(name, entry, place, only):
         number = -1
         for number, record in enumerate(records):
             if number == 0:
                 _check(name, entry, record, unit)
             tag = _language(name, entry, record, language, unit)
-            if wanted is not None and tag not in wanted:
+            if only is not None and tag not in only:
                 continue
             question = _join(record, entry.question)
             if question.strip():
@@ -92,7 +91,7 @@ def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Seq
 
 
 def _tables(
-    name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None
+    name: str, entry: Benchmark, place: Place | None, only: Sequence[str] | None
 ) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:
     """(language or None, name, records) of each table."""
     if place is not None:
@@ -101,31 +100,31 @@ def _tables(
             if isinstance(place, Mapping)
             else [(None, one) for one in ([place] if isinstance(place, str) else place)]
         )
-        for given, one in places:
+        for tag, one in places:
             for path in from_files.find_files(one):
                 if path.is_dir():
-                    yield from _hub(str(path), entry, wanted, given)
+                    yield from _hub(str(path), entry, only, tag)
                     continue
-                language = given or from_files.language_of(path.name, entry.languages)
-                if wanted is None or language is None or language in wanted:
+                language = tag or from_files.language_of(path.name, entry.languages)
+                if only is None or language is None or language in only:
                     yield language, path.name, from_files.read_file(path, entry.columns)
         return
     if entry.hub is None:
         raise from_files.Unreachable(
             f"it is not on the Hub in a form that can be read{'; ' + entry.note if entry.note else ''}"
         )
-    yield from _hub(entry.hub, entry, wanted, None)
+    yield from _hub(entry.hub, entry, only, None)
 
 
 def _hub(
-    where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str | None
+    where: str, entry: Benchmark, only: Sequence[str] | None, tag_given: str | None
 ) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:
-    asked: dict[str | None, str | None] = {}
-    for tag in [given] if given else entry.languages or ("und",):
-        if wanted is None or tag in wanted or entry.language_field:
-            asked.setdefault(entry.config_of(tag), None if entry.language_field else tag)
+    configs: dict[str | None, str | None] = {}
+    for tag in [tag_given] if tag_given else entry.languages or ("und",):
+        if only is None or tag in only or entry.language_field:
+            configs.setdefault(entry.config_of(tag), None if entry.language_field else tag)
     local = Path(where).expanduser().is_dir()
-    for config, language in asked.items():
+    for config, language in configs.items():
         for split in entry.splits:
             data = entry.data_files and entry.data_files.replace("{config}", config or "").replace("{split}", split)
             unit = "/".join(part for part in (Path(where).name if local else where, config, split) if part)
@@ -138,8 +137,8 @@ def _hub(
             )
 
 
-def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequence[str] | None) -> list[str]:
-    """What is wrong with local files of a benchmark, by the first item of each; folders are not looked into.
+def problems_of_files(name: str, entry: Benchmark, place: Place, only: Sequence[str] | None) -> list[str]:
+    """What is wrong with a benchmark's local files, judged by the first item of each; folders are not checked.
 
     Raises:
         Unreachable: there is no such file, or it cannot be read.
@@ -150,14 +149,14 @@ def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequenc
         if isinstance(place, Mapping)
         else [(None, one) for one in ([place] if isinstance(place, str) else place)]
     )
-    files = [(given, path) for given, one in places for path in from_files.find_files(one) if not path.is_dir()]
-    for given, path in files:
+    files = [(tag, path) for tag, one in places for path in from_files.find_files(one) if not path.is_dir()]
+    for tag, path in files:
         record = next(iter(from_files.read_file(path, entry.columns)), None)
         if record is None:
             raise from_files.Unreachable(f"{path.name} is empty")
         try:
             _check(name, entry, record, path.name)
-            language = given or from_files.language_of(path.name, entry.languages)
+            language = tag or from_files.language_of(path.name, entry.languages)
             _language(name, entry, record, language, path.name)
         except StepError as error:
             problems.append(str(error).removeprefix("contamination: "))
@@ -168,7 +167,7 @@ def _language(name: str, entry: Benchmark, record: from_files.Record, language: 
     tag = _language_of_record(entry, record) or language
     if tag is None:
         raise StepError(
-            f"contamination: {name}: nothing says the language of {unit}; write files: {{{name}: {{de: {unit}}}}}"
+            f"contamination: {name}: the language of {unit} is unknown; write files: {{{name}: {{de: {unit}}}}}"
         )
     return tag
 
@@ -178,8 +177,7 @@ def _check(name: str, entry: Benchmark, record: from_files.Record, unit: str) ->
     if missing:
         raise StepError(
             f"contamination: {name}: {unit} has no field '{missing[0]}'{nearest(missing[0], record)} (it has "
-            f"{', '.join(map(str, record))}); "
-            "give the benchmark as files with these fields, or as a source of the catalog"
+            f"{', '.join(map(str, record))}); use files with these fields, or a source of the catalog"
         )
 
 
@@ -195,8 +193,10 @@ def _language_of_record(entry: Benchmark, record: from_files.Record) -> str | No
 
 
 def _value(record: Any, field: str) -> Any:
-    """The value at ``a.b``; a key that holds the dots itself counts first. Of ``a|b`` the first that there is: files
-    that a benchmark's makers publish and its copy on the Hub may have other names for the same."""
+    """The value at ``a.b``; a key that itself contains the dot takes precedence.
+
+    ``a|b`` is the first that exists: the makers' files and the copy on the Hub may name a field differently.
+    """
     if "|" in field:
         return next((value for one in field.split("|") if (value := _value(record, one)) is not None), None)
     if isinstance(record, Mapping) and field in record:
@@ -208,23 +208,23 @@ def _value(record: Any, field: str) -> Any:
 
 
 def _join(record: from_files.Record, fields: Iterable[str]) -> str:
-    return "\n".join(one for field in fields for one in _told(_value(record, field)))
+    return "\n".join(one for field in fields for one in _texts(_value(record, field)))
 
 
-def _told(value: Any) -> list[str]:
+def _texts(value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str):
         return [value] if value.strip() else []
     if isinstance(value, Mapping):
-        return [one for key, inner in value.items() if key not in ("label", "answer_start") for one in _told(inner)]
+        return [one for key, inner in value.items() if key not in ("label", "answer_start") for one in _texts(inner)]
     if isinstance(value, list | tuple):
-        return [one for inner in value for one in _told(inner)]
+        return [one for inner in value for one in _texts(inner)]
     return [str(value)]
 
 
 def state_of(place: Place) -> str:
-    """What stands for local files in a key: the digest of their names and contents; ``absent`` where there are none."""
+    """The part of a cache key for local files: the digest of their names and contents; ``absent`` if there are none."""
     whole = blake2b(digest_size=16)
     pairs = (
         place.items()
@@ -247,8 +247,8 @@ def state_of(place: Place) -> str:
 
 
 # -------------------------------------------------------------------------------------------------------------- catalog
-def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | None) -> Iterator[Item]:
-    """The rows of a source or dataset as items: what is asked, or the whole text; of a pair, each side."""
+def items_of_rows(name: str, batches: Iterable[Rows], only: Sequence[str] | None) -> Iterator[Item]:
+    """The rows of a source or dataset as items: the prompt, or the whole text; for a pair, each side."""
     for rows in batches:
         ids = rows.ids.to_list()
         groups = rows.table["group_id"].to_pylist()
@@ -261,18 +261,18 @@ def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | No
         )
         for field in names:
             texts, tags = rows.text(field).to_list(), rows.field_language(field).to_list()
-            # Rows of one group are one item in several languages.
+            # Rows of one group are the same item in several languages.
             for one, tag, own, group in zip(texts, tags, ids, groups, strict=True):
-                if one.strip() and (wanted is None or tag in wanted):
+                if one.strip() and (only is None or tag in only):
                     yield Item(name, group or own, tag, one)
 
 
 # ---------------------------------------------------------------------------------------------------------------- table
 def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
-    """The table of some items, in :data:`SCHEMA`, without vectors.
+    """The item table in :data:`SCHEMA`, without vectors.
 
     Args:
-        missing: benchmarks that could not be had.
+        missing: benchmarks that could not be read.
     """
     every = list({(one.benchmark, one.name, one.language, one.question): one for one in items}.values())
     normal = _normal([one.question for one in every], [one.language for one in every])
@@ -341,12 +341,11 @@ def _normal(texts: list[str], tags: list[str]) -> list[str]:
 
 
 def add_vectors(table: pa.Table, encoder: Encoder, max_chars: int, preferred: Sequence[str]) -> pa.Table:
-    """The table with a vector for each question in one language.
+    """Adds a vector for each question, in one language.
 
     Args:
-        preferred: the languages to encode an item in, the first of them that it has and the encoder supports; after
-            them
-            any that is supported.
+        preferred: the languages to encode an item in: the first that it has and the encoder supports, then any that is
+            supported.
     """
     parts, tags = table["part"].to_pylist(), table["language"].to_pylist()
     keys = list(zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True))

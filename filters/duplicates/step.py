@@ -28,10 +28,10 @@ from filters.calibration.file import CalibrationFile
 from filters.duplicates import edit_distance, exact, minhash, near, semantic
 from filters.duplicates.clusters import ByScore, BySource, Criterion, Linkage
 from filters.duplicates.near import Rules, Summary
-from filters.duplicates.normalize import Sameness
+from filters.duplicates.normalize import Normalization
 from filters.duplicates.shingles import check_sizes
 from filters.duplicates.summaries import Summarizer
-from filters.duplicates.thresholds import Least
+from filters.duplicates.thresholds import MinSimilarity
 
 Method = Literal["exact", "minhash", "semantic", "cross_lingual"]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -270,7 +270,7 @@ class Duplicates(GlobalStep):
         return Summarizer(
             self.method,
             self.fields,
-            Sameness(self.unicode, self.case, **chosen),
+            Normalization(self.unicode, self.case, **chosen),
             self._shingle,
             self.num_perm,
             self.model or "",
@@ -347,9 +347,9 @@ class Duplicates(GlobalStep):
             pair = partial(self._sign_pairs, gathered, context.memory)
 
             def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-                return minhash.least(gathered.texts, left, right, self.measure, self._shingle)
+                return minhash.min_similarity(gathered.texts, left, right, self.measure, self._shingle)
 
-        yield from near.settle(gathered, rules, pair, measure, summaries)
+        yield from near.decide(gathered, rules, pair, measure, summaries)
 
     def _thresholds(self) -> PerLanguage[float]:
         usual = _SIMILARITY[self.method]
@@ -359,16 +359,16 @@ class Duplicates(GlobalStep):
             return PerLanguage(usual, self.similarity.values)
         return self.similarity
 
-    def _least(self) -> Least:
+    def _least(self) -> MinSimilarity:
         crossing = self.method == "cross_lingual"
         pairs = semantic.parse_pairs(self.pairs) if crossing else {}
-        return Least(self._thresholds(), pairs, self.calibration, self.trust)
+        return MinSimilarity(self._thresholds(), pairs, self.calibration, self.trust)
 
-    def _sign_pairs(self, gathered: near.Gathered, memory: int, things: near.Distinct) -> minhash.Pairs:
+    def _sign_pairs(self, gathered: near.SummaryColumns, memory: int, unique: near.UniqueTexts) -> minhash.Pairs:
         least = self._least()
         pairs = edit_distance.pairs(
             gathered,
-            things,
+            unique,
             least.lowest(gathered),
             self.measure,
             self._shingle,
@@ -377,7 +377,7 @@ class Duplicates(GlobalStep):
             words=self.words == "distinct",
             negation=self.negation == "distinct",
         )
-        rows = things.rows
+        rows = unique.rows
         good = pairs.similarity >= least.each(gathered, rows[pairs.left], rows[pairs.right])
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 
@@ -390,7 +390,7 @@ class Duplicates(GlobalStep):
             )
 
     def _meaning_pairs(
-        self, gathered: near.Gathered, fields: int, context: Context, things: near.Distinct
+        self, gathered: near.SummaryColumns, fields: int, context: Context, unique: near.UniqueTexts
     ) -> minhash.Pairs:
         least = self._least()
         threshold = partial(least.each, gathered)
@@ -398,7 +398,7 @@ class Duplicates(GlobalStep):
             least.check(context.model_name(self.model or ""), gathered, context.warn, strict=self.strict)
             return semantic.between(
                 gathered,
-                things,
+                unique,
                 fields,
                 threshold,
                 margin=self.margin,
@@ -411,12 +411,12 @@ class Duplicates(GlobalStep):
                 mutual=self.mutual,
             )
         pairs = semantic.within(
-            gathered, things, fields, threshold, least.lowest(gathered), self.search, context.threads
+            gathered, unique, fields, threshold, least.lowest(gathered), self.search, context.threads
         )
         if self.lexical <= 0 or not len(pairs):
             return pairs
-        rows = things.rows
-        shared = minhash.least(gathered.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
+        rows = unique.rows
+        shared = minhash.min_similarity(gathered.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
         good = shared >= self.lexical
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 

@@ -23,7 +23,7 @@ from filters.contamination.index import Index
 from filters.contamination.items import Item, make_table
 from filters.contamination.loading import Unreachable, find_files, language_of, read_file, read_hub
 from filters.contamination.match import match
-from filters.contamination.normalize import SAME, make_signs
+from filters.contamination.normalize import SAME, characters_of
 from filters.contamination.registry import expanded, registry
 from filters.contamination.step import Contamination
 
@@ -136,7 +136,7 @@ def test_an_item_is_found_verbatim_embedded_and_over_two_turns_in_every_script(b
     [[field, start, end]] = json.loads(frame["spans"][1])
     told = f"{FILLER}{FILLER}\n{question}\n{FILLER}"[start:end]
     assert field == "response"
-    assert make_signs(told, language).letters == make_signs(question, language).letters
+    assert characters_of(told, language).letters == characters_of(question, language).letters
 
 
 def test_case_width_marks_entities_and_other_digits_hide_nothing(bench):
@@ -351,7 +351,7 @@ def test_whatever_stands_word_for_word_in_a_text_is_found_there(item, before, af
     index = Index(table, 4.0)
     found = index.candidates(SAME.normalize(pl.Series([text]), pl.Series(["en"])))
     assert 0 in found.items.tolist()
-    hit = match(index.needle(0), make_signs(text, "en"), text, "en")
+    hit = match(index.item(0), characters_of(text, "en"), text, "en")
     assert hit is not None and hit.containment == 1.0 and hit.hit in ("verbatim", "embedded")
     [(start, end)] = hit.spans
     assert text[start:end] == " ".join(item)
@@ -385,8 +385,8 @@ def index_hashes(text: str) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200))
 def test_signs_of_any_text_know_their_places(text):
-    signs = make_signs(text, "en")
-    assert len(signs.letters) == len(signs.starts) == len(signs.units) == len(signs.figures)
+    signs = characters_of(text, "en")
+    assert len(signs.letters) == len(signs.starts) == len(signs.units) == len(signs.numeric)
     assert (signs.ends > signs.starts).all() and (np.diff(signs.starts) >= 0).all()
     assert (signs.starts >= 0).all() and (signs.ends <= len(text)).all()
     assert "".join(signs.words) == signs.letters
@@ -399,7 +399,7 @@ def test_no_text_is_too_strange(text):
     found = index.candidates(SAME.normalize(pl.Series([text, "", text * 2]), pl.Series(["en", "und", "th"])))
     for number, item in zip(found.rows.tolist(), found.items.tolist(), strict=True):
         one = [text, "", text * 2][number]
-        hit = match(index.needle(item), make_signs(one, "en"), one, "en")
+        hit = match(index.item(item), characters_of(one, "en"), one, "en")
         assert hit is None or all(0 <= start < end <= len(one) for start, end in hit.spans)
 
 
@@ -524,10 +524,10 @@ def test_a_folder_like_a_repository_of_the_hub_is_read(tmp_path, bench):
 
 def test_a_benchmark_that_cannot_be_had_stops_or_is_told(bench, tmp_path):
     with pytest.raises(
-        StepError, match=r"'mgsm' cannot be had: there is no file .*gone.*files: \{mgsm: path\}.*missing: skip"
+        StepError, match=r"'mgsm' cannot be read: there is no file .*gone.*files: \{mgsm: path\}.*missing: skip"
     ):
         Contamination(against=["mgsm"], files={"mgsm": str(tmp_path / "gone.jsonl")}, model=None).fit([], bench.context)
-    with pytest.raises(StepError, match="'hkmmlu' cannot be had: it is not on the Hub"):
+    with pytest.raises(StepError, match="'hkmmlu' cannot be read: it is not on the Hub"):
         Contamination(against=["hkmmlu"], model=None).fit([], bench.context)
     step = bench.step({"en": SUM}).model_copy(update={"against": ("mgsm", "hkmmlu"), "missing": "skip"})
     frame, reasons = bench.judge(step, row(SUM, "?"), row(FILLER, "?"))
@@ -541,13 +541,13 @@ def test_a_file_with_other_fields_is_an_error_that_names_those_it_has(bench, tmp
     with pytest.raises(StepError, match=r"no field 'question'; did you mean 'questions'.*it has questions, answer"):
         Contamination(against=["mgsm"], files={"mgsm": path}, model=None).fit([], bench.context)
     path = write(tmp_path / "some.jsonl", [{"question": "?"}])
-    with pytest.raises(StepError, match=r"nothing says the language of some\.jsonl"):
+    with pytest.raises(StepError, match=r"the language of some\.jsonl is unknown"):
         Contamination(against=["mgsm"], files={"mgsm": path}, model=None).fit([], bench.context)
 
 
 # ----------------------------------------------------------------------------------------------------------- parameters
 def test_parameters_are_checked():
-    with pytest.raises(ValidationError, match="no benchmark is called 'xqaud'; did you mean 'xquad'"):
+    with pytest.raises(ValidationError, match="unknown benchmark 'xqaud'; did you mean 'xquad'"):
         Contamination(against=["xquad"], files={"xqaud": "x"})
     with pytest.raises(ValidationError, match="'mgsm' is not among 'against'"):
         Contamination(against=["xquad"], files={"mgsm": "x"})

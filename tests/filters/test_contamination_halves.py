@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from curate.rows import Kind
 from filters.contamination.items import Item, make_table
 from filters.contamination.normalize import word_count
-from filters.contamination.question_type import asked, other_asked
+from filters.contamination.question_type import ask_differently, question_types
 from filters.contamination.split_items import add_halves, cuts, find, lines_of, split
 from filters.contamination.step import Contamination
 from filters.contamination.word_coverage import compare, tokens
@@ -206,13 +206,14 @@ def test_below_its_paragraph_more_of_a_question_is_asked_for(judged):
     ],
 )
 def test_what_a_question_asks_for_is_known_in_many_languages(language, one, what):
-    assert asked(one, language) == what
+    assert question_types(one, language) == what
 
 
 def test_only_questions_that_both_say_what_they_ask_for_differ():
     person, time, nothing = frozenset({"person"}), frozenset({"time"}), frozenset[str]()
-    assert other_asked(person, time) and not other_asked(person, nothing) and not other_asked(nothing, nothing)
-    assert not other_asked(person | time, time)
+    assert ask_differently(person, time)
+    assert not ask_differently(person, nothing) and not ask_differently(nothing, nothing)
+    assert not ask_differently(person | time, time)
 
 
 # --------------------------------------------------------------------------------------------------------- word by word

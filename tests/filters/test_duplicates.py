@@ -16,7 +16,7 @@ from settling import settle
 
 from curate.catalog.params import Mark
 from curate.rows import Kind
-from filters.duplicates.normalize import Sameness
+from filters.duplicates.normalize import Normalization
 from filters.duplicates.step import Duplicates
 
 
@@ -231,7 +231,7 @@ SIGNS = st.text(st.sampled_from("aAıİIßſσς éＡ１٣3.,!-+#'’\u200b \n\
 def test_the_normal_form_is_that_of_plain_python(
     texts: list[str], language: str, punctuation: Any, whitespace: Any
 ) -> None:
-    same = Sameness(punctuation=punctuation, whitespace=whitespace)
+    same = Normalization(punctuation=punctuation, whitespace=whitespace)
     found = same.normalize(pl.Series(texts, dtype=pl.String), pl.Series([language] * len(texts))).to_list()
 
     def squeeze(text: str) -> str:

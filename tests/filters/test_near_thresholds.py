@@ -19,7 +19,7 @@ from curate.steps import StepError
 from filters.calibration.file import AnchorsUsed, Calibration, PairCalibration, Thresholds
 from filters.duplicates.semantic import _nearest
 from filters.duplicates.step import Duplicates
-from filters.duplicates.thresholds import Least
+from filters.duplicates.thresholds import MinSimilarity
 
 
 def calibration(model: str = "some@1", **pairs: tuple[str, float | None]) -> Thresholds:
@@ -32,7 +32,7 @@ def calibration(model: str = "some@1", **pairs: tuple[str, float | None]) -> Thr
 
 
 def rows_of(*languages: str) -> Any:
-    """What :class:`Least` looks at of gathered rows."""
+    """What :class:`MinSimilarity` looks at of gathered rows."""
     tags = tuple(sorted(set(languages)))
     codes = np.array([tags.index(tag) for tag in languages], np.int32)
     return SimpleNamespace(
@@ -41,7 +41,7 @@ def rows_of(*languages: str) -> Any:
 
 
 def test_a_pair_counts_before_the_calibration_and_that_before_the_language() -> None:
-    least = Least(
+    least = MinSimilarity(
         PerLanguage(0.5, {"de": 0.7, "sw": None}),
         {frozenset(("en", "zh")): 0.4},
         calibration(en_de=("trusted", 0.44), en_zh=("trusted", 0.6), en_fr=("weak", 0.5), en_ja=("cannot judge", None)),
@@ -51,22 +51,22 @@ def test_a_pair_counts_before_the_calibration_and_that_before_the_language() -> 
     told = {tag: float(least.each(found, at["en"], at[tag])[0]) for tag in ("de", "zh", "fr", "ja", "sw", "en")}
     assert told == {"de": 0.44, "zh": 0.4, "fr": 0.5, "ja": np.inf, "sw": np.inf, "en": 0.5}
     assert least.lowest(found) == 0.4
-    strict = Least(least.by_language, least.pairs, least.calibration, "trusted")
+    strict = MinSimilarity(least.by_language, least.pairs, least.calibration, "trusted")
     assert strict.of("en", "fr") == np.inf and strict.of("de", "en") == 0.44
-    plain = Least(least.by_language)
+    plain = MinSimilarity(least.by_language)
     assert [plain.of("en", "de"), plain.of("en", "sw"), plain.of("de", "de")] == [0.7, np.inf, 0.7]
     assert plain.each(rows_of(), np.zeros(0, np.int64), np.zeros(0, np.int64)).tolist() == []
 
 
 def test_pairs_that_the_calibration_does_not_trust_are_told_and_another_model_is_refused() -> None:
     found, told = rows_of("en", "de", "sw"), []
-    least = Least(PerLanguage(0.5), {}, calibration(en_de=("trusted", 0.4), en_sw=("cannot judge", None)))
+    least = MinSimilarity(PerLanguage(0.5), {}, calibration(en_de=("trusted", 0.4), en_sw=("cannot judge", None)))
     least.check("some@1", found, told.append, strict=False)
     assert [message.split(": ", 1)[1] for message in told] == [
-        "the calibration says nothing of de-sw: 2 rows not compared across them",
-        "the calibration says 'cannot judge' of en-sw: 2 rows not compared across them",
+        "the calibration does not cover de-sw: 2 rows not compared across these languages",
+        "the calibration says 'cannot judge' for en-sw: 2 rows not compared across these languages",
     ]
-    with pytest.raises(StepError, match="calibrate that pair, give it in 'pairs'"):
+    with pytest.raises(StepError, match="calibrate that pair, set it in 'pairs'"):
         least.check("some@1", found, told.append, strict=True)
     with pytest.raises(StepError, match="the calibration was made for some@1, and the model is other@2"):
         least.check("other@2", found, told.append, strict=False)
