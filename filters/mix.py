@@ -182,7 +182,7 @@ class Mix(GlobalStep):
         return rank
 
     def _weight(self, name: str, rows: int) -> float:
-        if self.only is not None and not _answers(name, self.only):
+        if self.only is not None and not _matches(name, self.only):
             return 0.0
         if self.weights is not None:
             named = PerLanguage[float](
@@ -208,13 +208,13 @@ class Mix(GlobalStep):
         if self.items == "once":
             return self._once(item, kind, names, rank, weights, caps, context)
         limits = np.minimum(there * self.max_repeats, caps) * (weights > 0)
-        wanted = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
-        self._tell(names, weights, wanted, there, context)
+        quotas = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
+        self._warn_of_shortage(names, weights, quotas, there, context)
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
         reason[weights[kind] == 0] = 3
         for at in range(len(names)):
             rows = _in_order(np.flatnonzero(kind == at), rank)
-            whole, rest = divmod(int(wanted[at]), max(len(rows), 1))
+            whole, rest = divmod(int(quotas[at]), max(len(rows), 1))
             repeats[rows] = whole
             repeats[rows[:rest]] += 1
         return repeats, reason
@@ -229,12 +229,11 @@ class Mix(GlobalStep):
         caps: npt.NDArray[np.float64],
         context: Context,
     ) -> tuple[Counts, Counts]:
-        """Each item in one language at most: the shares are of items, and what a language finds taken goes to the
-        others."""
+        """At most one row of each item: shares refer to items, and what a language cannot get goes to the others."""
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
         reason[weights[kind] == 0] = 3
         numbers, places = np.unique(item, return_inverse=True)
-        # Of each item in each language the first row, in the order of who comes in first; -1 where there is none.
+        # The first row of each item in each language, by rank; -1 where there is none.
         first = np.full((len(numbers), len(names)), -1, np.int32 if len(item) < 2**31 else np.int64)
         for at in np.flatnonzero(weights > 0):
             rows = _in_order(np.flatnonzero(kind == at), rank)[::-1]
@@ -243,13 +242,13 @@ class Mix(GlobalStep):
         there = held.sum(axis=0)
         items = int(held.any(axis=1).sum())
         limits = np.floor(np.minimum(there, caps)).astype(np.int64)
-        wanted = allot(items if self.rows is None else min(self.rows, items), weights, limits, self._when_short)
-        self._tell(names, weights, wanted, there, context)
+        quotas = allot(items if self.rows is None else min(self.rows, items), weights, limits, self._when_short)
+        self._warn_of_shortage(names, weights, quotas, there, context)
         order = np.argsort(np.where(held, rank[first], len(item)).min(axis=1), kind="stable")
-        chosen = _assign(held, order, wanted)
+        chosen = _assign(held, order, quotas)
         if self._when_short == "fill":
-            # What a language could not get, because others have its items, goes to those that still find some.
-            while missing := int(wanted.sum() - (chosen >= 0).sum()):
+            # What a language cannot get, because others took its items, goes to languages that still have some.
+            while missing := int(quotas.sum() - (chosen >= 0).sum()):
                 free = held & (chosen < 0)[:, None]
                 still = np.minimum(free.sum(axis=0), limits - np.bincount(chosen[chosen >= 0], minlength=len(names)))
                 more = _assign(free, order, allot(missing, weights, still))
@@ -259,43 +258,42 @@ class Mix(GlobalStep):
         repeats[first[chosen >= 0, chosen[chosen >= 0]]] = 1
         got = np.bincount(chosen[chosen >= 0], minlength=len(names))
         for name, place in names.items():
-            if got[place] < wanted[place]:
+            if got[place] < quotas[place]:
                 context.warn(
-                    f"mix: only {got[place]} of {wanted[place]} rows of '{name}' are items that no other language has "
-                    "taken"
+                    f"mix: '{name}' gets {got[place]} of {quotas[place]} rows: other languages have taken its items"
                 )
         reason[(chosen >= 0)[places] & (weights[kind] > 0)] = 2
         return repeats, reason
 
     @property
     def _when_short(self) -> str:
-        """Without a size, shares that were given are kept, and others need no keeping."""
+        """Without a total size, given shares are kept; otherwise there is nothing to keep."""
         return "shrink" if self.rows is None and self.weights is not None and self.shortage == "fill" else self.shortage
 
-    def _tell(
+    def _warn_of_shortage(
         self,
         names: Mapping[str, int],
         weights: npt.NDArray[np.float64],
-        wanted: Counts,
+        quotas: Counts,
         there: Counts,
         context: Context,
     ) -> None:
-        total = int(wanted.sum())
+        total = int(quotas.sum())
         for name in [*(self.weights or {}), *(self.only or ())]:
-            if name != "default" and not any(_answers(known, (name,)) for known in names):
-                context.warn(f"mix: there are no rows of '{name}' ({self.by})")
+            if name != "default" and not any(_matches(known, (name,)) for known in names):
+                context.warn(f"mix: no rows of '{name}' ({self.by})")
         if self.rows is not None and total < self.rows:
-            context.warn(f"mix: {total} rows instead of {self.rows}: there are no more to be had")
+            context.warn(f"mix: {total} rows instead of {self.rows}: no more are available")
         if not total or self._when_short == "shrink":
             return
         for name, at in names.items():
-            share, got = weights[at] / weights.sum(), wanted[at] / total
+            share, got = weights[at] / weights.sum(), quotas[at] / total
             if weights[at] and got < share * 0.98 - 1 / total and self.balance != "uniform":
                 if self.shortage == "error":
                     raise StepError(
                         f"mix: '{name}' has {there[at]} rows, too few for its share of {share:.1%} in "
-                        f"{self.rows or total} rows; "
-                        "lower 'rows' or its weight, raise 'max_repeats', or choose another 'shortage'"
+                        f"{self.rows or total} rows; lower 'rows' or its weight, raise 'max_repeats', or choose "
+                        "another 'shortage'"
                     )
                 context.warn(f"mix: '{name}' has {got:.1%} of the rows instead of {share:.1%}: it has only {there[at]}")
 
@@ -310,13 +308,13 @@ class Mix(GlobalStep):
         assert self.replace is not None
         order = np.argsort(rank, kind="stable")
         listed = list(names)
-        base = {at for name, at in names.items() if _answers(name, (self.replace.language,))}
+        base = {at for name, at in names.items() if _matches(name, (self.replace.language,))}
         others = [
             at
             for name, at in names.items()
             if at not in base
-            and (self.only is None or _answers(name, self.only))
-            and (self.replace.by is None or _answers(name, self.replace.by))
+            and (self.only is None or _matches(name, self.only))
+            and (self.replace.by is None or _matches(name, self.replace.by))
         ]
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 3, np.int64)
         mine = [row for row in order.tolist() if int(kind[row]) in base]
@@ -327,30 +325,30 @@ class Mix(GlobalStep):
         own: dict[int, list[int]] = {}
         for row in mine:
             own.setdefault(int(item[row]), []).append(row)
-        found: dict[int, dict[int, int]] = {}
+        options: dict[int, dict[int, int]] = {}
         for row in order.tolist():
             if int(kind[row]) in others and int(item[row]) in own:
                 reason[row] = 2
-                found.setdefault(int(item[row]), {}).setdefault(int(kind[row]), row)
-        # By how many items could each be in that language? Then equal numbers, and the scarcest chooses first.
-        could = np.array([sum(at in choices for choices in found.values()) for at in others], np.int64)
+                options.setdefault(int(item[row]), {}).setdefault(int(kind[row]), row)
+        # Equal numbers for all languages, as far as they have translations; the scarcest chooses first.
+        could = np.array([sum(at in choices for choices in options.values()) for at in others], np.int64)
         quota = allot(self.replace.rows, np.ones(len(others)), could)
-        free = [number for number in own if number in found]
+        free = [number for number in own if number in options]
         done = 0
         for place in [*np.lexsort((np.array(others), could)).tolist(), None]:
             left = self.replace.rows - done if place is None else int(quota[place])
             for number in free:
-                at = min(found[number], key=listed.__getitem__) if place is None else others[place]
-                if left and at in found[number]:
+                at = min(options[number], key=listed.__getitem__) if place is None else others[place]
+                if left and at in options[number]:
                     repeats[own[number]], reason[own[number]] = 0, 4
-                    repeats[found[number][at]] = 1
+                    repeats[options[number][at]] = 1
                     left, done = left - 1, done + 1
-                    found[number] = {}
-            free = [number for number in free if found[number]]
+                    options[number] = {}
+            free = [number for number in free if options[number]]
         if done < self.replace.rows:
             context.warn(
-                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation to be "
-                "replaced by"
+                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation that can "
+                "replace them"
             )
         return repeats, reason
 
@@ -360,17 +358,17 @@ def _in_order(rows: Counts, rank: Counts) -> Counts:
     return rows[np.argsort(rank[rows], kind="stable")]
 
 
-def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Counts:
-    """One language for each item, or -1: as many items for each language as are wanted, so far as there are.
+def _assign(held: npt.NDArray[np.bool_], order: Counts, quotas: Counts) -> Counts:
+    """Assigns each item to one language, or -1: as many items for each language as wanted, if available.
 
-    Items that are in few languages choose first: the others can go elsewhere.
+    Items available in few languages are assigned first, because the others have alternatives.
 
     Args:
         held: which item is in which language, shape (items, languages).
-        order: the items, those first that are to be taken first.
+        order: the items in order of selection.
     """
     chosen = np.full(len(held), -1, np.int64)
-    left = wanted.copy()
+    left = quotas.copy()
     patterns, which = np.unique(np.packbits(held, axis=1), axis=0, return_inverse=True)
     which = which.reshape(-1)[order]
     together = order[np.argsort(which, kind="stable")]
@@ -379,7 +377,7 @@ def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Count
     for number in np.argsort(sets.sum(axis=1), kind="stable").tolist():
         items = together[ends[number - 1] if number else 0 : ends[number]]
         quota = allot(len(items), np.where(sets[number], left, 0).astype(np.float64), np.where(sets[number], left, 0))
-        # Dealt out evenly, so that each language gets of the first and of the last.
+        # Interleaved, so that each language gets early and late items.
         turns = np.concatenate([(np.arange(count) + 0.5) / count for count in quota.tolist() if count] or [np.empty(0)])
         dealt = np.repeat(np.arange(len(quota)), quota)[np.argsort(turns, kind="stable")]
         chosen[items[: len(dealt)]] = dealt
@@ -387,27 +385,26 @@ def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Count
     return chosen
 
 
-def _answers(name: str, given: Sequence[str]) -> bool:
-    """Whether a name is one of those given, or a special form of one."""
-    return PerLanguage[bool](None, dict.fromkeys(given, True))[name] is not None
+def _matches(name: str, listed: Sequence[str]) -> bool:
+    """Whether a name is one of those given, or a more specific form of one."""
+    return PerLanguage[bool](None, dict.fromkeys(listed, True))[name] is not None
 
 
 def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, short: str = "fill") -> Counts:
     """How many rows each part gets.
 
     Args:
-        rows: in all; None: as many as there are.
+        rows: total; None: as many as there are.
         weights: ≥ 0.
-        limits: the most of each.
-        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the whole becomes so
-            small that all
-            shares are met; ``short``, ``error``: parts that cannot take theirs stay short.
+        limits: the maximum of each part.
+        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the total is reduced
+            until all shares are met; ``short``, ``error``: parts that cannot take their share stay short.
 
     Returns:
-        Whole numbers, at most ``limits``; fractions are given by largest remainder, the first of equals.
+        Whole numbers, at most ``limits``; fractions are given by largest remainder, ties to the first.
     """
     count = len(weights)
-    wanted = np.zeros(count)
+    quotas = np.zeros(count)
     weights = weights / (weights.max(initial=0.0) or 1.0)
     live = (weights > 1e-12) & (limits > 0)
     if not live.any():
@@ -415,7 +412,7 @@ def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, sh
     total = float(weights.sum())
     size = float(limits.sum()) if rows is None else float(rows)
     if short == "shrink":
-        # A part that has nothing would make everything nothing; it is told of, and left out.
+        # A part without rows would make the total 0; it is reported and excluded.
         total = float(weights[live].sum())
         with np.errstate(over="ignore"):
             size = min(size, float((limits[live] * total / weights[live]).min()))
@@ -423,16 +420,16 @@ def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, sh
         left = min(size, float(limits.sum()))
         while live.any() and left > 1e-9:
             share = left * (weights / weights[live].sum())
-            full = live & (wanted + share >= limits)
+            full = live & (quotas + share >= limits)
             if not full.any():
-                wanted[live] += share[live]
+                quotas[live] += share[live]
                 break
-            left -= float((limits[full] - wanted[full]).sum())
-            wanted[full] = limits[full]
+            left -= float((limits[full] - quotas[full]).sum())
+            quotas[full] = limits[full]
             live &= ~full
     else:
-        wanted = np.minimum(size * (weights / total), limits) * live
-    return _whole(wanted, limits, short)
+        quotas = np.minimum(size * (weights / total), limits) * live
+    return _whole(quotas, limits, short)
 
 
 def _whole(wanted: npt.NDArray[np.float64], limits: Counts, short: str) -> Counts:

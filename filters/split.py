@@ -95,7 +95,7 @@ class Split(GlobalStep):
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
         parents = lineage.field("parents") if lineage is not None else pa.array([], pa.list_(pa.string()))
-        texts = [_normal(rows, name) for name in _asked(rows.kind)]
+        texts = [_normal(rows, name) for name in _prompt_fields(rows.kind)]
         return pa.table(
             {
                 "id": _hashed(rows.ids.to_list()),
@@ -123,9 +123,9 @@ class Split(GlobalStep):
             ties += [_valued(table["attributes"], start, name) for name in self.attributes]
             start += size
         item = np.concatenate([*items, np.zeros(0, np.uint64)])
-        piece = _pieces(start, ties)
-        self._tell(piece, context)
-        place = self._places(piece, item, context.seed)
+        component = _components(start, ties)
+        self._warn_if_large(component, context)
+        place = self._places(component, item, context.seed)
         names = np.array([*self.shares])
         start = 0
         for size in sizes:
@@ -139,32 +139,32 @@ class Split(GlobalStep):
             )
             start += size
 
-    def _places(self, piece: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
+    def _places(self, component: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
         """The number of each row's split."""
-        count = len(piece)
+        count = len(component)
         least = np.full(count, np.iinfo(np.uint64).max, np.uint64)
-        # The least of mixed digests: which of its items stands for a piece depends on nothing but the seed.
-        np.minimum.at(least, piece, salted(item, "split", seed))
+        # The smallest mixed digest: which item represents a component depends only on the seed.
+        np.minimum.at(least, component, salted(item, "split", seed))
         bounds = np.cumsum([*self.shares.values()])[:-1]
-        # The least of n numbers in [0, 1) is not uniform; mixed once more, it is.
-        drawn = scramble(least[piece]).astype(np.float64) / 2.0**64
-        found: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
-        return found
+        # The minimum of n numbers in [0, 1) is not uniform; mixed once more, it is.
+        drawn = scramble(least[component]).astype(np.float64) / 2.0**64
+        splits: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
+        return splits
 
-    def _tell(self, piece: npt.NDArray[np.int64], context: Context) -> None:
-        if not len(piece):
+    def _warn_if_large(self, component: npt.NDArray[np.int64], context: Context) -> None:
+        if not len(component):
             return
-        _, counts = np.unique(piece, return_counts=True)
+        _, counts = np.unique(component, return_counts=True)
         largest = int(counts.max())
-        if largest > max(_LARGE * len(piece), 20) and len(counts) > 1:
+        if largest > max(_LARGE * len(component), 20) and len(counts) > 1:
             context.warn(
-                f"{largest} of {len(piece)} rows hang together and go into one split; tie them by less "
+                f"{largest} of {len(component)} rows are connected and go into one split; connect them by fewer "
                 "('together', 'attributes') if the shares matter"
             )
 
 
-def _asked(kind: Kind) -> tuple[str, ...]:
-    """The fields that must not be seen in training: prompts, or what there is instead."""
+def _prompt_fields(kind: Kind) -> tuple[str, ...]:
+    """The fields that must not leak from training into test: prompts, or whatever a kind has instead."""
     names = main_fields(kind)
     return ("prompt",) if "prompt" in names else tuple(names)
 
@@ -208,7 +208,7 @@ def _valued(column: pa.ChunkedArray, start: int, name: str) -> tuple[npt.NDArray
     return rows + start, salted(digests, f"attribute:{name}")
 
 
-def _pieces(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:
+def _components(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:
     """The number of the piece that each of ``count`` rows is part of, given (rows, keys): equal keys tie."""
     if not count:
         return np.zeros(0, np.int64)

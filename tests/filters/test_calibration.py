@@ -26,7 +26,7 @@ from curate.rows import Kind, languages
 from curate.steps import Rows, StepError
 from filters.calibration.anchors import Anchors, read_anchors, shipped_anchors
 from filters.calibration.calibrate import calibrate, choose_pairs
-from filters.calibration.file import Asked, Calibration, Thresholds, read_calibration, split_pair
+from filters.calibration.file import Calibration, CalibrationSettings, Thresholds, read_calibration, split_pair
 from filters.calibration.metrics import Cosines, cka, measure, reach
 from filters.similarity.step import Similarity
 
@@ -145,14 +145,14 @@ def test_what_is_no_anchor_is_told(tmp_path: Path) -> None:
 
     for path, message in [
         (tmp_path / "none", "there are no anchors at"),
-        (written("a.doc", "x"), "no form of anchors"),
+        (written("a.doc", "x"), "unknown format of anchors"),
         (written("b.jsonl", "{"), "line 1"),
-        (written("b2.jsonl", "[1]"), "an object is expected"),
-        (written("c.tsv", "name\tage\nx\t3\n"), "two languages at least"),
-        (written("d.tmx", "<tmx><tu>"), "no TMX"),
+        (written("b2.jsonl", "[1]"), "not an object with a field"),
+        (written("c.tsv", "name\tage\nx\t3\n"), "at least two languages"),
+        (written("d.tmx", "<tmx><tu>"), "not valid TMX"),
         (written("e.en-sw.en", "x\n"), "other side, e.en-sw.sw, is missing"),
         (written("f.tsv", "en\teng\nx\ty\n"), "two columns are in one language"),
-        (written("g.tmx", '<!DOCTYPE x [<!ENTITY a "b">]><tmx>&a;</tmx>'), "no TMX"),
+        (written("g.tmx", '<!DOCTYPE x [<!ENTITY a "b">]><tmx>&a;</tmx>'), "not valid TMX"),
     ]:
         with pytest.raises(StepError, match=message):
             read_anchors([path])
@@ -246,7 +246,7 @@ def test_thresholds_and_figures_are_what_brute_force_finds(grid: Any, among: int
     wins = [np.mean([(t > one) + (t == one) / 2 for t in true for one in some]) for some in negatives]
     assert found.hard_wins().mean() == pytest.approx(np.mean(wins))
     half = [hard(i)[: len(negatives[i]) // 2] for i in range(n)]
-    assert found.found()[0] == pytest.approx([np.mean([true[i] > one for one in half[i]]) for i in range(n)])
+    assert found.retrieval()[0] == pytest.approx([np.mean([true[i] > one for one in half[i]]) for i in range(n)])
     wrong = [values[i, j] for i in range(n) for j in range(n) if i != j]
     assert found.auc_random() == pytest.approx(np.mean([(t > w) + (t == w) / 2 for t in true for w in wrong]))
     mutual = [all(true[i] > values[i, j] and true[i] > values[j, i] for j in range(n) if j != i) for i in range(n)]
@@ -369,7 +369,9 @@ def test_too_few_anchors_check_nothing() -> None:
     encoder = Planted(whole, whole.languages)
     one = calibrate(encoder, "n@1", few, pairs=["en-sw"]).pairs["en-sw"]
     assert (one.verdict, one.reason, one.anchors) == ("not checked", "29 anchors, and 30 are needed", 29)
-    strict = calibrate(encoder, "n@1", whole, pairs=["en-sw"], asked=Asked(precision=0.999)).pairs["en-sw"]
+    strict = calibrate(encoder, "n@1", whole, pairs=["en-sw"], asked=CalibrationSettings(precision=0.999)).pairs[
+        "en-sw"
+    ]
     assert strict.verdict == "not checked" and "too few to show a precision of 0.999" in strict.reason
     assert not encoder.encoded
 
@@ -384,7 +386,7 @@ def test_equal_anchors_give_equal_files_whatever_the_order(tmp_path: Path) -> No
     )
     encoder = Planted(anchors, anchors.languages, 1.2)
     one, two = (
-        calibrate(encoder, "n@1", some, pairs=["en-sw", "de-zh", "ka-am"], asked=Asked(most=40))
+        calibrate(encoder, "n@1", some, pairs=["en-sw", "de-zh", "ka-am"], asked=CalibrationSettings(most=40))
         for some in (anchors, turned)
     )
     assert one.to_yaml() == two.to_yaml()
@@ -398,16 +400,16 @@ def test_equal_anchors_give_equal_files_whatever_the_order(tmp_path: Path) -> No
 def test_files_that_are_no_calibration_are_told(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     for text, message in [
-        ("{", "no YAML"),
-        ("a: 1", "no calibration"),
-        ("[]", "no calibration"),
-        ("", "no calibration"),
+        ("{", "not valid YAML"),
+        ("a: 1", "not a calibration"),
+        ("[]", "not a calibration"),
+        ("", "not a calibration"),
     ]:
         path.write_text(text)
         with pytest.raises(StepError, match=message):
             read_calibration(path)
     path.write_bytes(b"\xff")
-    with pytest.raises(StepError, match="no YAML"):
+    with pytest.raises(StepError, match="not valid YAML"):
         read_calibration(path)
     with pytest.raises(StepError, match=r"there is no calibration .*curate calibrate"):
         read_calibration(tmp_path / "none.yaml")
@@ -434,7 +436,7 @@ def test_pairs_are_read_in_every_spelling() -> None:
     }.items():
         assert split_pair(text) == pair
     for text in ("en", "", "en-", "en-xx", "english-german"):
-        with pytest.raises(ValueError, match="no language pair"):
+        with pytest.raises(ValueError, match="not a language pair"):
             split_pair(text)
     anchors = shipped_anchors()
     assert choose_pairs(anchors, ["en-sw", "sw-en", "de-fr"]) == [("en", "sw"), ("de", "fr")]
@@ -442,7 +444,7 @@ def test_pairs_are_read_in_every_spelling() -> None:
         (["en-sv"], "no anchors in 'sv'"),
         (["en-en"], "one language"),
         (["all", "en-de"], "by itself"),
-        (["x"], "no language pair"),
+        (["x"], "not a language pair"),
     ]:
         with pytest.raises(StepError, match=message):
             choose_pairs(anchors, pairs)
@@ -557,7 +559,7 @@ def test_calibrated_cosines_need_no_absolute_meaning_but_the_right_model(make: A
         Similarity(min={"de": "calibrated"}, calibration=known).score(rows, relative, None)
     other = thresholds("another@2", en_de=("trusted", 0.58))
     with pytest.raises(
-        StepError, match=f"calibration is of another@2, and model '{USE}' is {USE}@test; .*curate calibrate {USE}"
+        StepError, match=f"calibration was made for another@2, and model '{USE}' is {USE}@test; .*curate calibrate {USE}"
     ):
         Similarity(min="calibrated", calibration=other).score(rows, relative, None)
 
@@ -672,7 +674,7 @@ def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_ag
     # Another encoder's file.
     data["model"] = "another@1"
     moved.write_text(yaml.safe_dump(data))
-    with pytest.raises(curate.BuildError, match="calibration is of another@1"):
+    with pytest.raises(curate.BuildError, match="calibration was made for another@1"):
         curate.build(catalog)
 
 
@@ -690,7 +692,7 @@ def test_the_command_prints_writes_and_explains(tmp_path: Path, monkeypatch: Any
     told = json.loads(run(USE, "--pairs", "en-de", "--json").stdout)
     assert told["pairs"]["en-de"]["verdict"] == "trusted" and told["anchors"]["license"] == "CC0-1.0"
     assert "did you mean 'use-multilingual'" in run("use-multilingul", code=1).output
-    assert "no sentence encoder" in run("fasttext", code=1).output
+    assert "not a sentence encoder" in run("fasttext", code=1).output
     assert "precision" in run(USE, "--precision", "2", code=1).output
     assert "there are no anchors at" in run(USE, "--anchors", "nowhere", code=1).output
     Path("catalog.yaml").write_text("version: 1\nmodels: {mine: {use: use-multilingual, languages: [ca]}}\n")

@@ -500,7 +500,7 @@ def test_files_of_all_kinds_are_read(tmp_path):
         (tmp_path / "bad.json").write_bytes(content)
         with pytest.raises(Unreachable, match=r"bad\.json"):
             list(read_file(tmp_path / "bad.json"))
-    with pytest.raises(Unreachable, match="kind is not known"):
+    with pytest.raises(Unreachable, match="unknown file type"):
         (tmp_path / "x.exe").write_bytes(b"")
         list(read_file(tmp_path / "x.exe"))
 

@@ -60,7 +60,7 @@ def test_identical_pairs_are_passed_over_and_counted_or_kept(read: Read, tmp_pat
     german = {**EN_HI, "target_language": "de"}
     out = read(Dictionary(path=path, **german))
     assert pairs(out) == [("rice", "Reis")]
-    assert out.warnings == ["d.txt: 2 of 3 pairs (67%) have the same word on both sides and were passed over"]
+    assert out.warnings == ["d.txt: 2 of 3 pairs (67%) have the same word on both sides and were skipped"]
     kept = read(Dictionary(path=path, drop_identical=False, **german))
     assert len(kept.rows) == 3
     assert not kept.warnings
@@ -135,8 +135,8 @@ def test_a_dictionary_gives_its_words_with_their_senses(read: Read, tmp_path: Pa
         {"name": "sense", "value": "2"},
     ]
     assert out.warnings == [
-        "freedict-eng-hin.index: 1 of 3 entries give no translation (they refer to others or explain) "
-        "and were passed over"
+        "freedict-eng-hin.index: 1 of 3 entries have no translation (they refer to others or explain) "
+        "and were skipped"
     ]
 
 

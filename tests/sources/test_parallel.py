@@ -164,7 +164,7 @@ def test_units_without_a_language_are_counted_and_empty_sides_are_bad(read: Read
     out = read(Tmx(path=path, **EN_HI))
     assert sides(out) == [("en", "c", "hi", "ग")]
     assert out.reasons == ["row 1: the target side is empty"]
-    assert out.warnings == ["m.tmx: 1 of 3 units lack en or hi and were passed over"]
+    assert out.warnings == ["m.tmx: 1 of 3 units lack en or hi and were skipped"]
 
 
 @pytest.mark.parametrize(
