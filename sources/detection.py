@@ -1,5 +1,7 @@
-"""Which of the known forms a file has is told from its columns and what is in them; if two forms fit, the user
-decides."""
+"""Schema detection: recognises the known formats of training data by their columns and values.
+
+If several formats fit, the user must choose.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,9 @@ from sources.values import is_nan
 from sources.written import load_text
 
 SAMPLE = 100
-"""How many rows are looked at."""
+"""How many rows are examined."""
 _MOST = 0.8
-"""The share of rows whose values must fit a form; the others become bad rows."""
+"""The share of rows whose values must fit a format; the others become bad rows."""
 
 TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
@@ -49,20 +51,20 @@ _REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Form:
-    """How the columns of a file make rows of one kind."""
+    """A known format: how columns make rows of one kind."""
 
     name: str
     kind: Kind
     columns: Mapping[str, str]
     """Target → template."""
     source_language: str = ""
-    """Language of the source side, where the form's columns tell it."""
+    """Language of the source side, if the format's columns give it."""
     used: frozenset[str] = field(default=frozenset(), compare=False)
     told: bool = False
-    """Whether the catalog says it, and not the data."""
+    """Whether the catalog defines it, instead of the data."""
 
     def lines(self) -> str:
-        """What to write into the catalog to choose it."""
+        """The catalog lines that select it."""
         columns = ", ".join(
             f"{target}: {json.dumps(text, ensure_ascii=False)}" for target, text in self.columns.items()
         )
@@ -76,9 +78,9 @@ def complete(kind: Kind, targets: Sequence[str]) -> bool:
 
 
 def kind_of_targets(targets: Sequence[str]) -> Kind | None:
-    """The kind that these targets are for; None if they do not tell."""
+    """The kind that these targets are for; None if ambiguous."""
     fits = [kind for kind in Kind if set(targets) <= set(TARGETS[kind]) and complete(kind, targets)]
-    # A prompt alone may also become the prompt of any other kind; it is complete only as what it is.
+    # A prompt alone may also be the prompt of another kind; it is complete only as kind prompt.
     return fits[0] if len(fits) == 1 else None
 
 
@@ -96,7 +98,7 @@ def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
         near = get_close_matches(target, known, n=1)
         of = f"rows of kind {kind} are made of" if kind is not None else "rows are made of"
         problems.append(
-            f"'{target}' is no target{f'; did you mean {near[0]!r}?' if near else ''} ({of} {', '.join(known)})"
+            f"'{target}' is not a target{f'; did you mean {near[0]!r}?' if near else ''} ({of} {', '.join(known)})"
         )
     if "messages" in targets and {"prompt", "response", "history"} & set(targets):
         problems.append(
@@ -156,7 +158,7 @@ _EXTRA = {"system": "{system?}", "history": "{history?}"}
 
 
 def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
-    """Name, kind, columns it must have, targets, columns it may have."""
+    """Name, kind, required columns, targets, optional columns."""
     chat, answer = _any(_text, _messages), _any(_text, _messages, _message)
     forms: list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]] = []
     for out in ("output", "response", "completion", "answer"):
@@ -291,20 +293,21 @@ def _fits(
     return Form(name, kind, columns, used=frozenset(needs) | {column for column in may if column in present})
 
 
-def _widest(found: Sequence[Form]) -> list[Form]:
-    """Without the forms whose columns are all among another's."""
-    return [form for form in found if not any(form.used < other.used for other in found)]
+def _widest(forms: Sequence[Form]) -> list[Form]:
+    """Without the formats whose columns are a subset of another's."""
+    return [form for form in forms if not any(form.used < other.used for other in forms)]
 
 
 def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[Form]:
-    """The forms that fit these rows, but for a few odd ones; one whose columns are all among another's is left out.
+    """The formats that fit these rows, except for a few odd ones; without those whose columns are a subset of
+    another's.
 
     Args:
-        language: the source's language if it is one tag; tells the two sides of a ``translation`` column apart.
+        language: the source's language if it is one tag; distinguishes the sides of a ``translation`` column.
         source_language: that of the other side.
     """
     values = _values(rows)
-    found = [
+    forms = [
         _fits(name, kind, needs, columns, may, values)
         for name, kind, needs, columns, may in _forms()
         if all(column in values and _odd(values[column], test) is None for column, test in needs.items())
@@ -313,18 +316,18 @@ def candidates(rows: Sequence[Row], language: str = "", source_language: str = "
         keys = list(dict.fromkeys(key for _, value in values["translation"] if _languages(value) for key in value))
         form = _translation(keys, language, source_language)
         if form is not None:
-            found.append(form)
-    return _widest(found)
+            forms.append(form)
+    return _widest(forms)
 
 
 def candidates_by_name(names: Sequence[str]) -> list[Form]:
-    """The forms that columns of these names make where there is no row to look into."""
-    found = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
-    return _widest(list({(form.kind, *form.columns.items()): form for form in found}.values()))
+    """The formats that columns of these names fit, for a file without rows."""
+    forms = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
+    return _widest(list({(form.kind, *form.columns.items()): form for form in forms}.values()))
 
 
 def _values(rows: Sequence[Row]) -> dict[str, list[tuple[int, Any]]]:
-    """The columns that most rows have and that say something, with their values and the numbers of the rows."""
+    """The columns that most rows have and that are not empty, with their values and row numbers."""
     present: Counter[str] = Counter()
     values: dict[str, list[tuple[int, Any]]] = {}
     for number, row in enumerate(rows):
@@ -336,13 +339,13 @@ def _values(rows: Sequence[Row]) -> dict[str, list[tuple[int, Any]]]:
 
 
 def _odd(column: Sequence[tuple[int, Any]], test: Callable[[Any], bool]) -> tuple[int, Any] | None:
-    """The first value that fails, if more fail than may; None if the column is as it should be."""
+    """The first value that fails, if too many fail; None if the column fits."""
     odd = [one for one in column if not test(one[1])]
     return odd[0] if len(column) - len(odd) < _MOST * len(column) else None
 
 
 def _translation(keys: list[str], language: str, source_language: str) -> Form | None:
-    """The form of a column ``translation: {en: …, de: …}``, if the languages say which side is which."""
+    """The format of a column ``translation: {en: …, de: …}``, if the languages identify the sides."""
 
     def key_of(tag: str) -> str | None:
         tags = {}
@@ -378,60 +381,58 @@ def detect(
     source_language: str = "",
     names: Sequence[str] = (),
 ) -> Form:
-    """The form of these rows.
+    """The format of these rows.
 
     Args:
-        names: the columns of a file without any row.
+        names: the columns of a file without rows.
 
     Raises:
-        SourceError: none fits, or more than one.
+        SourceError: no format fits, or more than one does.
     """
-    found = candidates(rows, language, source_language) if rows else candidates_by_name(names)
+    forms = candidates(rows, language, source_language) if rows else candidates_by_name(names)
     if kind is not None:
-        ours = [form for form in found if form.kind is kind]
+        ours = [form for form in forms if form.kind is kind]
         if not ours:
-            # Another kind's form may have hidden this one (a prompt inside an SFT row).
+            # Another kind's format may have hidden this one (a prompt inside an SFT row).
             ours = candidates_of(rows, names, kind, language, source_language)
-        found = ours
-    elif any(form.name == _TRANSCRIPT for form in found):
-        found = [form for form in found if form.kind is not Kind.DOCUMENT]
-    if len(found) == 1:
-        return found[0]
+        forms = ours
+    elif any(form.name == _TRANSCRIPT for form in forms):
+        forms = [form for form in forms if form.kind is not Kind.DOCUMENT]
+    if len(forms) == 1:
+        return forms[0]
     known = ", ".join(known_names(rows) if rows else names) or "none"
-    if not found:
-        of = f"of kind {kind} " if kind is not None else ""
+    if not forms:
+        of = f" of kind {kind}" if kind is not None else ""
         raise SourceError(
-            f"{where} has no form {of}known here: its columns are {known}{_nearly(rows, kind)}. Say how they make "
-            "rows, for instance\n"
+            f"{where} has no known format{of}: its columns are {known}{_nearly(rows, kind)}. Define how they make "
+            "rows, for example\n"
             f"      kind: {kind or 'sft'}\n      columns: {_example(kind or Kind.SFT)}\n"
-            "    known without being told: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI "
-            "(messages), prompt with "
-            "response or completion, question with answer, chosen and rejected, completion or messages with label, "
-            "source and target, "
-            "translation, text, prompt"
+            "    recognised formats: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), "
+            "prompt with response or completion, question with answer, chosen and rejected, completion or messages "
+            "with label, source and target, translation, text, prompt"
         )
-    choices = "\n".join(f"    {form.name} ({form.kind}):\n      {form.lines()}" for form in found)
-    raise SourceError(f"{where} fits more than one form (its columns are {known}); choose one by writing\n{choices}")
+    choices = "\n".join(f"    {form.name} ({form.kind}):\n      {form.lines()}" for form in forms)
+    raise SourceError(f"{where} fits more than one format (its columns are {known}); choose one by writing\n{choices}")
 
 
 def candidates_of(
     rows: Sequence[Row], names: Sequence[str], kind: Kind, language: str, source_language: str
 ) -> list[Form]:
-    """The forms of one kind that fit, whatever other kinds fit better."""
+    """The formats of one kind that fit, even if other kinds fit better."""
     used = frozenset(name for form in _forms() if form[1] is kind for name in (*form[2], *form[4]))
     if kind is Kind.PARALLEL:
         used |= {"translation"}
     narrowed = [{name: value for name, value in row.items() if name in used} for row in rows]
-    found = (
+    forms = (
         candidates(narrowed, language, source_language)
         if rows
         else candidates_by_name([name for name in names if name in used])
     )
-    return [form for form in found if form.kind is kind]
+    return [form for form in forms if form.kind is kind]
 
 
 def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
-    """What keeps a form from fitting whose columns are all there."""
+    """Why a format does not fit although all its columns are there."""
     values = _values(rows)
     for name, of, needs, _, _ in _forms():
         if kind not in (None, of) or not set(needs) <= set(values):
@@ -441,9 +442,8 @@ def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
             if odd is not None:
                 count = sum(not test(value) for _, value in values[column])
                 return (
-                    f". They are those of the form '{name}', but '{column}' is something else in {count} of "
-                    f"{len(values[column])} rows "
-                    f"(the first of them is number {odd[0] + 1}: {shown(odd[1])})"
+                    f". They are those of the format '{name}', but '{column}' does not fit in {count} of "
+                    f"{len(values[column])} rows (the first is number {odd[0] + 1}: {shown(odd[1])})"
                 )
     return ""
 
@@ -455,7 +455,7 @@ def shown(value: Any) -> str:
 
 
 def empty_form(kind: Kind, columns: Mapping[str, str]) -> Form:
-    """A form for rows of a kind, where there are none."""
+    """A format for a kind, for files without rows."""
     needed = _REQUIRED[kind][0]
     return Form("no rows", kind, {**{target: f"{{{target}?}}" for target in sorted(needed)}, **columns})
 

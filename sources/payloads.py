@@ -1,5 +1,4 @@
-"""What is in a row becomes the payload of its kind: texts cleaned, conversations in one form, verdicts and numbers
-strict."""
+"""Converts a row's values to the payload of its kind: cleaned texts, conversations, verdicts and numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from sources.values import BadValue, as_key, as_text, is_nan
 Payload = Callable[[Row], tuple[Any, ...]]
 
 _OPENERS = frozenset("[{ \t\n\r")
-"""How a text begins that may be messages, written as JSON, as Python or as a transcript."""
+"""The first character of a text that may be messages, as JSON, Python or a transcript."""
 _VERDICTS = {
     **dict.fromkeys(
         (
@@ -55,7 +54,7 @@ _VERDICTS = {
 
 
 def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
-    """What is done to every text. It raises BadValue for text that Unicode does not allow, and for NUL."""
+    """The function applied to every text. It raises BadValue for text that Unicode does not allow, and for NUL."""
 
     def clean(text: str) -> str:
         if not text.isascii():
@@ -66,8 +65,7 @@ def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
                 if 0xDC80 <= code <= 0xDCFF:
                     raise BadValue(
                         f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start}); "
-                        "if the file is "
-                        "not UTF-8, say its 'encoding', such as cp1252, cp1251 or gb18030"
+                        "if the file is not UTF-8, set 'encoding', such as cp1252, cp1251 or gb18030"
                     ) from None
                 raise BadValue(f"half of a surrogate pair (U+{code:04X}, character {error.start})") from None
             if nfc:
@@ -92,7 +90,7 @@ def language_of(value: Any) -> str:
 
 
 def raw(value: Any) -> str:
-    """A value as it is shown in a reason."""
+    """A value as shown in a reason."""
     try:
         return as_text(value)[:40]
     except BadValue as error:
@@ -116,7 +114,7 @@ def label_of(value: Any) -> bool:
     """The verdict of a value.
 
     Raises:
-        BadValue: it is none that :func:`verdict_of` knows.
+        BadValue: :func:`verdict_of` does not recognise it.
     """
     verdict = verdict_of(value)
     if verdict is None:

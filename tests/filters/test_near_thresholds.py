@@ -128,7 +128,7 @@ def test_duplicates_take_their_thresholds_from_a_calibration(make: Any, context:
         calibration=calibration(name, de_en=("trusted", 0.5), en_fr=("cannot judge", None)),
     )
     assert [one["keep"] for one in settle(step, [rows], context, tmp_path / "a")] == [True, False, True]
-    assert any("says 'cannot judge' of en-fr" in message for message in context.warnings)
+    assert any("says 'cannot judge' for en-fr" in message for message in context.warnings)
     high = step.model_copy(update={"calibration": calibration(name, de_en=("trusted", 0.99))})
     assert [one["keep"] for one in settle(high, [rows], context, tmp_path / "b")] == [True, True, True]
     assert step.identity(decisions=False) == high.identity(decisions=False)
