@@ -18,7 +18,7 @@ from curate.rows.kinds import Role
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, NewRows, Source, SourceError, Unit
 from curate.unused import Unused
-from sources.detection import SAMPLE, Form, complete, detect, empty_form, kind_of_targets, wrong_targets
+from sources.detection import SAMPLE, DetectedSchema, complete, detect, empty_form, kind_of_targets, wrong_targets
 from sources.mapping import BATCH_BYTES, Mapper, Need, Record, Spec
 from sources.reading import MAX_ROW
 from sources.templates import Row, parse
@@ -144,7 +144,7 @@ class Common(Source):
     def spec(self, name: str) -> Spec:
         """How records become rows."""
 
-    def _spec(self, form: Form, name: str, language: str, source_language: str) -> Spec:
+    def _spec(self, form: DetectedSchema, name: str, language: str, source_language: str) -> Spec:
         attributes = (
             {one.removesuffix("?"): one for one in self.attributes}
             if isinstance(self.attributes, list)
@@ -270,15 +270,15 @@ class Tabular(Common):
         """
         return self.form.kind
 
-    def _from_catalog(self) -> Form | None:
+    def _from_catalog(self) -> DetectedSchema | None:
         """The schema, if the catalog alone defines it."""
         kind = self.kind or kind_of_targets(list(self.columns))
         if kind is None or not complete(kind, list(self.columns)):
             return None
-        return Form("columns", kind, dict(self.columns), told=True)
+        return DetectedSchema("columns", kind, dict(self.columns), told=True)
 
     @cached_property
-    def form(self) -> Form:
+    def form(self) -> DetectedSchema:
         """How columns become rows: as ``columns`` says, else as detected in the first rows."""
         from_catalog = self._from_catalog()
         if from_catalog is not None:
@@ -304,7 +304,7 @@ class Tabular(Common):
             wrong = wrong_targets(detected.kind, list(self.columns))
             if wrong:
                 raise SourceError(f"{where} has the schema {detected.name}: {'; '.join(wrong)}")
-            detected = Form(
+            detected = DetectedSchema(
                 detected.name, detected.kind, {**detected.columns, **self.columns}, detected.source_language
             )
         if detected.kind is Kind.PARALLEL and not detected.source_language and self._no_source_language():

@@ -50,7 +50,7 @@ _REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Form:
+class DetectedSchema:
     """A known format: how columns make rows of one kind."""
 
     name: str
@@ -289,16 +289,16 @@ def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
 
 def _fits(
     name: str, kind: Kind, needs: Needs, columns: Mapping[str, str], may: Sequence[str], present: Collection[str]
-) -> Form:
-    return Form(name, kind, columns, used=frozenset(needs) | {column for column in may if column in present})
+) -> DetectedSchema:
+    return DetectedSchema(name, kind, columns, used=frozenset(needs) | {column for column in may if column in present})
 
 
-def _widest(forms: Sequence[Form]) -> list[Form]:
+def _widest(forms: Sequence[DetectedSchema]) -> list[DetectedSchema]:
     """Without the formats whose columns are a subset of another's."""
     return [form for form in forms if not any(form.used < other.used for other in forms)]
 
 
-def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[Form]:
+def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[DetectedSchema]:
     """The formats that fit these rows, except for a few odd ones; without those whose columns are a subset of
     another's.
 
@@ -320,7 +320,7 @@ def candidates(rows: Sequence[Row], language: str = "", source_language: str = "
     return _widest(forms)
 
 
-def candidates_by_name(names: Sequence[str]) -> list[Form]:
+def candidates_by_name(names: Sequence[str]) -> list[DetectedSchema]:
     """The formats that columns of these names fit, for a file without rows."""
     forms = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
     return _widest(list({(form.kind, *form.columns.items()): form for form in forms}.values()))
@@ -344,7 +344,7 @@ def _odd(column: Sequence[tuple[int, Any]], test: Callable[[Any], bool]) -> tupl
     return odd[0] if len(column) - len(odd) < _MOST * len(column) else None
 
 
-def _translation(keys: list[str], language: str, source_language: str) -> Form | None:
+def _translation(keys: list[str], language: str, source_language: str) -> DetectedSchema | None:
     """The format of a column ``translation: {en: …, de: …}``, if the languages identify the sides."""
 
     def key_of(tag: str) -> str | None:
@@ -368,7 +368,7 @@ def _translation(keys: list[str], language: str, source_language: str) -> Form |
     if target is None or source is None or target == source:
         return None
     columns = {"source": f"{{translation.{source}}}", "target": f"{{translation.{target}}}"}
-    return Form(
+    return DetectedSchema(
         "translation pairs", Kind.PARALLEL, columns, source_language=source_language, used=frozenset({"translation"})
     )
 
@@ -380,7 +380,7 @@ def detect(
     language: str = "",
     source_language: str = "",
     names: Sequence[str] = (),
-) -> Form:
+) -> DetectedSchema:
     """The format of these rows.
 
     Args:
@@ -417,7 +417,7 @@ def detect(
 
 def candidates_of(
     rows: Sequence[Row], names: Sequence[str], kind: Kind, language: str, source_language: str
-) -> list[Form]:
+) -> list[DetectedSchema]:
     """The formats of one kind that fit, even if other kinds fit better."""
     used = frozenset(name for form in _forms() if form[1] is kind for name in (*form[2], *form[4]))
     if kind is Kind.PARALLEL:
@@ -454,10 +454,10 @@ def shown(value: Any) -> str:
     return f"{kind}, {printable(value)[:60]!r}" if kind in ("text", "a number") else kind
 
 
-def empty_form(kind: Kind, columns: Mapping[str, str]) -> Form:
+def empty_form(kind: Kind, columns: Mapping[str, str]) -> DetectedSchema:
     """A format for a kind, for files without rows."""
     needed = _REQUIRED[kind][0]
-    return Form("no rows", kind, {**{target: f"{{{target}?}}" for target in sorted(needed)}, **columns})
+    return DetectedSchema("no rows", kind, {**{target: f"{{{target}?}}" for target in sorted(needed)}, **columns})
 
 
 def _example(kind: Kind) -> str:

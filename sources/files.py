@@ -84,7 +84,7 @@ class JsonLines(TextFiles):
     def hint(self, rows: Sequence[Row]) -> str:
         values = list(rows[0].values()) if len(rows) == 1 else []
         if len(values) > 1 and all(isinstance(value, dict) for value in values):
-            return ". It is one object of objects: if each is a row, say 'use: json' and \"rows: '*'\""
+            return ". It is one object of objects: if each is a row, set 'use: json' and \"rows: '*'\""
         return ""
 
 

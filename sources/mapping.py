@@ -16,7 +16,7 @@ from curate.rows import Kind, schema
 from curate.rows.kinds import MAKERS
 from curate.steps import BadRow, NewRows, SourceError, Unit
 from curate.unused import Unused
-from sources.detection import Form
+from sources.detection import DetectedSchema
 from sources.messages import Reader, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
 from sources.templates import (
@@ -116,7 +116,7 @@ def _column(dtype: pa.DataType) -> _Lists | _Plain:
 class Spec:
     """Everything needed to convert the columns of a source to rows."""
 
-    form: Form
+    form: DetectedSchema
     language: str
     source_language: str
     license: str

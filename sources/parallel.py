@@ -20,7 +20,7 @@ from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, SourceError, Unit
 from sources.base import Common
 from sources.delimited import Dialect, delimited
-from sources.detection import Form
+from sources.detection import DetectedSchema
 from sources.files import Encoding
 from sources.mapping import Need, Record, Spec, raw_text
 from sources.paths import bare, find, units
@@ -28,7 +28,7 @@ from sources.reading import Progress, guarded, lines, open_text
 from sources.templates import Row
 from sources.tmx import read_units
 
-_FORM = Form(
+_FORM = DetectedSchema(
     "pairs", Kind.PARALLEL, {"source": "{source}", "target": "{target}", "source_language": "{source_language}"}
 )
 

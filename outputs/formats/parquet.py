@@ -1,4 +1,4 @@
-"""Rows as they are in the store, or only what they are for with one column ``meta``: for whoever reads Parquet."""
+"""Parquet files: all columns as in the store, or only the payload and ``meta``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pyarrow as pa
 from curate.rows import Kind, payload, schema
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format, SplitFiles, digest_of, relative
-from outputs.formats.forms import DATA, Form
-from outputs.formats.readme import Guide, write_readme
+from outputs.formats.forms import DATA, ExportFormat
+from outputs.formats.readme import UsageGuide, write_readme
 
 
-class Parquet(Form):
-    """Parquet files of any kind of rows, every row of the version.
+class Parquet(ExportFormat):
+    """Parquet files of any kind of rows, with every row of the version.
 
-    ``native`` has all columns of :doc:`rows`, which names some (``language``, ``scores`` …) that no trainer gives a
-    meaning to; ``payload`` has the columns that trainers read and ``meta``.
+    ``native`` has all columns of :doc:`rows`, some of which (``language``, ``scores`` …) no trainer uses; ``payload``
+    has the columns that trainers read, and ``meta``.
     """
 
     tag: ClassVar[str] = "parquet"
@@ -29,21 +29,21 @@ class Parquet(Form):
     reader: ClassVar[str] = "readers of Parquet"
 
     layout: Literal["native", "payload"] = "native"
-    """All columns as they are (``system``, ``meta``, ``scores`` and ``attributes`` mean nothing then), or payload and
+    """All columns unchanged (``system``, ``meta``, ``scores`` and ``attributes`` are then ignored), or payload and
     ``meta``."""
 
     def check(self, kind: Kind) -> list[str]:
-        found = super().check(kind)
+        problems = super().check(kind)
         if self.layout == "native":
-            defaults = {name: field.default for name, field in Form.model_fields.items()}
+            defaults = {name: field.default for name, field in ExportFormat.model_fields.items()}
             odd = [
                 name
                 for name in ("meta", "scores", "attributes", "system", "add_system")
                 if getattr(self, name) != defaults[name]
             ]
             if odd:
-                found.append(f"{', '.join(odd)}: native rows stay as they are; write layout: payload")
-        return found
+                problems.append(f"{', '.join(odd)}: native rows stay unchanged; use layout: payload")
+        return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return payload(kind)
@@ -74,16 +74,16 @@ class Parquet(Form):
             written.files += relative(files.close(), folder)
             written.rows[split] = files.rows
             if not files.rows:
-                written.notes.append(f"the split '{split}' has no rows: its file has columns only")
+                written.notes.append(f"the split '{split}' has no rows; its file has columns only")
         written.digest = digest_of(written.files, folder)
         written.files += relative(
             write_readme(self, version, folder, written, self.configure(version, folder, written)), folder
         )
         return written
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         split = next((split for split in version.splits if written.rows[split]), version.splits[0])
-        return Guide(
+        return UsageGuide(
             steps=[
                 (
                     "In Python:",

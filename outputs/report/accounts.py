@@ -1,4 +1,4 @@
-"""The parts of a report that give account: licences, judges and their audits, cost, recipe."""
+"""The sections on licences, judges, cost and recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS = 20
 
 
 def licenses(version: Version, verdict: Verdict) -> Html:
-    """Where rows come from and under which licences, and whether they may be passed on together."""
+    """Sources, licences, and whether the dataset may be published."""
     rows = []
     for one in version.manifest["sources"]:
         units = one.get("units", [])
@@ -40,11 +40,11 @@ def licenses(version: Version, verdict: Verdict) -> Html:
         [license_, models or "–", count(number)]
         for (license_, models), number in sorted(shares.items(), key=lambda pair: -pair[1])
     ]
-    told = [tag("p", f"As a whole: {verdict.joined.expression or 'none'}. Nothing stands against publishing it.")]
+    status = [tag("p", f"Combined licence: {verdict.joined.expression or 'none'}. It permits publishing the dataset.")]
     if not verdict.rows:
-        told = [tag("p", "No row is left, so nothing is to be passed on.")]
+        status = [tag("p", "The dataset has no rows, so there is nothing to publish.")]
     if not verdict.free:
-        told = [
+        status = [
             tag("p", tag("strong", f"{verdict.blocked:,} of {verdict.rows:,} rows may not be published:")),
             tag("ul", [tag("li", one.strip()) for one in lines(verdict)]),
         ]
@@ -52,16 +52,16 @@ def licenses(version: Version, verdict: Verdict) -> Html:
     return section(
         "licences",
         "Licences and sources",
-        told,
+        status,
         tag("ul", [tag("li", note) for note in verdict.notes]) if verdict.notes else None,
         table(
             "Sources",
-            ["source", "kind", "licence", "read", "unreadable", "rows here", "units and their state"],
+            ["source", "kind", "licence", "rows read", "unreadable", "rows in dataset", "units and revisions"],
             rows,
             numbers=(3, 4, 5),
         ),
         table(
-            "Rows by licence and by the models that had a hand in them",
+            "Rows by licence and by the models that made or rewrote them",
             ["licence", "models", "rows"],
             shown,
             numbers=(2,),
@@ -79,12 +79,12 @@ def _units(units: Sequence[Mapping[str, Any]]) -> Html | None:
 
 
 def _short(state: Any) -> str:
-    told = state if isinstance(state, str) else orjson.dumps(state).decode()
-    return told if len(told) <= 90 else f"{told[:89]}…"
+    text = state if isinstance(state, str) else orjson.dumps(state).decode()
+    return text if len(text) <= 90 else f"{text[:89]}…"
 
 
 def audits(version: Version) -> Html | None:
-    """How far judges and scores can be trusted, with intervals; who was refused."""
+    """How far judges and scores can be trusted, with intervals; which judges failed."""
     rows = []
     for step, listed in (version.manifest.get("audits") or {}).items():
         for one in listed:
@@ -100,7 +100,7 @@ def audits(version: Version) -> Html | None:
                     _interval(low, high, value),
                     count(one.get("rows")),
                     _figure(one.get("limit")),
-                    tag("strong", "refused", class_="bad") if refused else "",
+                    tag("strong", "failed", class_="bad") if refused else "",
                     one.get("note", ""),
                 ]
             )
@@ -108,18 +108,18 @@ def audits(version: Version) -> Html | None:
         return None
     shown, more = cut(rows)
     away = sum(isinstance(row[8], Html) for row in rows)
-    told = (
-        f"Over their limit: {away:,} of {len(rows):,} figures; in these languages the judge was not asked any further."
+    status = (
+        f"Over the limit: {away:,} of {len(rows):,} metrics; the judge is disabled in these languages."
         if away
-        else "No judge was refused."
+        else "No judge failed its audit."
     )
     return section(
         "judges",
-        "Judges and their audits",
-        tag("p", told),
+        "Judge audits",
+        tag("p", status),
         table(
-            "What was measured, with 95 % intervals",
-            ["step", "subject", "language", "figure", "value", "95 % interval", "rows", "limit", "", "note"],
+            "Metrics with 95 % intervals",
+            ["step", "subject", "language", "metric", "value", "95 % interval", "rows", "limit", "", "note"],
             shown,
             numbers=(4, 6, 7),
         ),
@@ -127,27 +127,27 @@ def audits(version: Version) -> Html | None:
     )
 
 
-def _figure(given: Any) -> str:
-    return f"{given:.3g}" if isinstance(given, int | float) else ""
+def _figure(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, int | float) else ""
 
 
 def _interval(low: Any, high: Any, value: Any) -> object:
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return ""
-    told = f"{low:.3g} – {high:.3g}"
+    text = f"{low:.3g} – {high:.3g}"
     if not (0 <= low <= high <= 1):
-        return told
+        return text
     mark = f"--low:{low:.3f};--high:{high:.3f};--value:{value if isinstance(value, int | float) else low:.3f}"
-    return tag("span", tag("span", class_="interval", style=mark, aria_hidden="true"), told, class_="range")
+    return tag("span", tag("span", class_="interval", style=mark, aria_hidden="true"), text, class_="range")
 
 
 def cost(version: Version, estimate: Mapping[str, Any] | None, names: Mapping[str, str]) -> Html:
-    """Calls, tokens and money of the build that made the version; beside it what was estimated."""
+    """Calls, tokens and money of the build that made the version, next to the estimate."""
     spent = version.manifest.get("spending") or []
-    told = {str(name): figures for name, figures in ((estimate or {}).get("calls") or {}).items()}
+    estimated_calls = {str(name): figures for name, figures in ((estimate or {}).get("calls") or {}).items()}
     rows: list[list[object]] = []
     for one in spent:
-        guess = told.pop(f"{one['stage']}: {one['model']}", None)
+        guess = estimated_calls.pop(f"{one['stage']}: {one['model']}", None)
         rows.append(
             [
                 one["stage"],
@@ -159,7 +159,7 @@ def cost(version: Version, estimate: Mapping[str, Any] | None, names: Mapping[st
                 *_guess(guess),
             ]
         )
-    rows += [[name, "", "", "", "", "", *_guess(guess)] for name, guess in told.items()]
+    rows += [[name, "", "", "", "", "", *_guess(guess)] for name, guess in estimated_calls.items()]
     sums = [
         "all",
         "",
@@ -173,8 +173,8 @@ def cost(version: Version, estimate: Mapping[str, Any] | None, names: Mapping[st
         "stage",
         "model",
         "calls",
-        "tokens asked",
-        "tokens answered",
+        "prompt tokens",
+        "completion tokens",
         "money",
         "calls estimated",
         "tokens estimated",
@@ -184,15 +184,14 @@ def cost(version: Version, estimate: Mapping[str, Any] | None, names: Mapping[st
         head, rows, sums = head[:6], [row[:6] for row in rows], sums[:6]
     body = (
         table(
-            "Calls of models in the build that made this version; answers that were kept from before cost nothing and "
-            "are not counted",
+            "Model calls of the build that made this version; cached responses cost nothing and are not counted",
             head,
             rows,
             numbers=range(2, len(head)),
             foot=sums,
         )
         if rows
-        else tag("p", "No model was paid or called: nothing was spent, or every answer was kept from before.")
+        else tag("p", "No paid model calls: nothing was spent, or all responses were cached.")
     )
     return section("cost", "Cost", body, _estimated(version, estimate, names) if estimate else None)
 
@@ -214,8 +213,8 @@ def _spread(figure_: Any, digits: int = 0) -> str:
     )
 
 
-def _money(given: float) -> str:
-    return f"{given:,.2f}" if given else "0"
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount else "0"
 
 
 def _estimated(version: Version, estimate: Mapping[str, Any], names: Mapping[str, str]) -> Html:
@@ -228,18 +227,18 @@ def _estimated(version: Version, estimate: Mapping[str, Any], names: Mapping[str
         for language, figure_ in sorted((estimate.get("rows") or {}).items(), key=lambda pair: pair[0] != "*")
     ]
     return table(
-        f"Rows, as estimated from {estimate.get('sampled', 0):,} of {estimate.get('rows_in', 0):,}, and as they are",
-        ["language", "estimated (95 % interval)", "there are"],
+        f"Rows: estimated from {estimate.get('sampled', 0):,} of {estimate.get('rows_in', 0):,}, and actual",
+        ["language", "estimated (95 % interval)", "actual"],
         rows[:MOST],
         numbers=(1, 2),
     )
 
 
 def recipe(version: Version, about: Mapping[str, str]) -> Html:
-    """The steps with their parameters, models and prompts, and the software."""
-    given = version.manifest["recipe"]
+    """The steps with their parameters, models and prompts, and the software versions."""
+    built_from = version.manifest["recipe"]
     steps = []
-    for step in given["steps"]:
+    for step in built_from["steps"]:
         label = step["label"] if step["label"] == step["step"] else f"{step['label']} ({step['step']})"
         params = {
             name: value
@@ -263,14 +262,16 @@ def recipe(version: Version, about: Mapping[str, str]) -> Html:
         )
     software = version.manifest["software"]
     built = ", ".join(f"{name} {number}" for name, number in software["packages"].items())
-    whole = orjson.dumps({"recipe": given, "models": version.manifest["models"]}, option=orjson.OPT_INDENT_2).decode()
+    whole = orjson.dumps(
+        {"recipe": built_from, "models": version.manifest["models"]}, option=orjson.OPT_INDENT_2
+    ).decode()
     return section(
         "recipe",
         "Recipe",
-        tag("p", f"From {', '.join(given['from'])}; seed {given.get('seed')}."),
+        tag("p", f"From {', '.join(built_from['from'])}; seed {built_from.get('seed')}."),
         tag("ol", steps) if steps else tag("p", "No steps."),
         tag("p", f"Built on Python {software['python']} with {built}.", class_="note"),
-        tag("details", tag("summary", "All of it as JSON"), tag("pre", whole, tabindex="0")),
+        tag("details", tag("summary", "Complete recipe as JSON"), tag("pre", whole, tabindex="0")),
     )
 
 

@@ -1,9 +1,7 @@
-"""Charts are drawn by Matplotlib while the report is made, as SVG whose texts are texts and whose colours are the
-page's.
+"""Charts of the report, drawn by Matplotlib as SVG with real text and the page's colours.
 
-Each colour is drawn as a number of its own and put down as a variable of the style sheet, so that light and dark come
-out right. Beside every chart the page has the same figures as a table, which is all there is where Matplotlib is not
-installed.
+Each colour is drawn as a placeholder and replaced by a variable of the style sheet, so that light and dark mode work.
+The page has the same data as a table next to every chart; without Matplotlib only the tables are shown.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What a report shows of a version is gathered in two passes over its files, a batch at a time, whatever its size.
+"""Collects the report's data in two passes over a version's files, in batches and with bounded memory.
 
-The first pass counts, finds the range of each score and draws the sample; the second fills histograms and finds the
-rows at the borders, in the largest clusters and among those asked for. What is kept in memory is bounded by what is
-shown.
+The first pass counts rows, finds the range of each score and draws the sample; the second fills histograms and finds
+rows at the thresholds, in the largest clusters and among those requested.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _KEY = ["file", "row"]
 
 @dataclass(frozen=True)
 class File:
-    """A file of rows: of a split, or of what was dropped."""
+    """A file of rows: of a split, or of dropped rows."""
 
     path: Path
     kind: Kind
@@ -48,24 +47,23 @@ class File:
 
 @dataclass
 class Score:
-    """What is known of a score over all rows."""
+    """The distribution of a score over all rows."""
 
     name: str
     step: str | None
     rows: int
     low: float
     high: float
-    """Least and greatest value."""
     shown: tuple[float, float]
-    """What the axis spans: all but the outermost half per cent at each end."""
+    """The range of the axis: without the outermost half per cent at each end."""
     whole: bool
     """Whether all values are whole numbers."""
     counts: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-    """Language (``*``: all) → bins × (kept, dropped by this step, dropped by another one)."""
+    """Language (``*``: all) → bins × (kept, dropped by this step, dropped by another step)."""
 
     @property
     def edges(self) -> np.ndarray[Any, Any]:
-        """Where bins end; the outermost bins also hold what lies beyond."""
+        """The bin edges; the outermost bins include all values beyond."""
         low, high = self.shown
         if self.whole and high - low < BINS:
             return np.arange(low - 0.5, high + 1)
@@ -74,13 +72,13 @@ class Score:
 
 @dataclass
 class Survey:
-    """What was found out about a version."""
+    """The data of a report."""
 
     files: list[File]
     sample: pl.DataFrame
-    """Rows drawn: file, row, id, language, step, reason (both empty if kept), as many as asked for."""
+    """The sample: file, row, id, language, step, reason (both empty if kept)."""
     tried: pl.DataFrame
-    """A few rows of each kind, to ask the steps about."""
+    """A few rows of each kind, for probing the steps."""
     strata: dict[tuple[str, str, str], int]
     """(language, step, reason) → rows in the version; step and reason are empty for rows that were kept."""
     sources: dict[tuple[str, str], list[int]]
@@ -89,7 +87,7 @@ class Survey:
     left_out: int
     """How many scores are not shown."""
     clusters: list[dict[str, Any]]
-    """The largest: label, id, size, and its members' places in ``members``."""
+    """The largest: label, id, size, and their rows in ``members``."""
     cluster_sizes: dict[str, dict[int, int]]
     """Label → rows in a cluster → clusters."""
     hits: pl.DataFrame
@@ -97,30 +95,30 @@ class Survey:
     hit_counts: dict[tuple[str, str, str, str], list[int]]
     """(label, benchmark, hit, language) → rows kept, rows dropped."""
     asked: pl.DataFrame
-    """The rows asked for: file, row, id, key."""
+    """The requested rows: file, row, id, key."""
     borders: pl.DataFrame
-    """Rows at a threshold: file, row, limit (its place in the list), value, dropped."""
+    """Rows at a threshold: file, row, limit (its index), value, dropped."""
 
 
 def files_of(version: Version) -> list[File]:
     """All files of rows, kept and dropped."""
-    found = [
+    files = [
         File(version.folder / path, version.kind, split)
         for split, about in version.manifest["splits"].items()
         for path in about["files"]
     ]
     for one in version.manifest["files"]:
         if one["path"].startswith("rejected/"):
-            found.append(File(version.folder / one["path"], Kind(one["path"].split("/")[1].rsplit("-", 1)[0]), ""))
-    return found
+            files.append(File(version.folder / one["path"], Kind(one["path"].split("/")[1].rsplit("-", 1)[0]), ""))
+    return files
 
 
 def _batches(files: Sequence[File], columns: Sequence[str]) -> Iterator[tuple[int, File, pl.DataFrame]]:
     for number, file in enumerate(files):
-        wanted = [*columns, *(["step", "reason"] if not file.split else [])]
+        needed = [*columns, *(["step", "reason"] if not file.split else [])]
         start = 0
         with pq.ParquetFile(file.path) as opened:
-            for batch in opened.iter_batches(_BATCH, columns=wanted):
+            for batch in opened.iter_batches(_BATCH, columns=needed):
                 frame = pl.DataFrame(pl.from_arrow(batch))
                 if file.split:
                     frame = frame.with_columns(pl.lit("").alias("step"), pl.lit("").alias("reason"))
@@ -130,12 +128,12 @@ def _batches(files: Sequence[File], columns: Sequence[str]) -> Iterator[tuple[in
 
 
 def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: int, rows: Sequence[str]) -> Survey:
-    """Counts, ranges, the sample, the largest clusters, some hits, the rows asked for.
+    """Counts, ranges, the sample, the largest clusters, some contamination hits, the requested rows.
 
     Args:
         labels: of the steps.
-        sample: how many kept and how many dropped rows are drawn.
-        rows: ids of rows, or beginnings of them, that are wanted whatever the draw.
+        sample: how many kept and how many dropped rows to draw.
+        rows: ids, or id prefixes, of rows to include in addition.
     """
     files = files_of(version)
     drawn = pl.DataFrame(
@@ -169,10 +167,10 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
     asked = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "id": pl.String, "key": pl.String})
     for _, _, frame in _batches(files, ["id", "language", "scores", "attributes", "lineage.source"]):
         frame = frame.with_columns(
-            _drawn_by(frame["id"], seed), pl.col("lineage").struct.field("source").alias("source")
+            _random_keys(frame["id"], seed), pl.col("lineage").struct.field("source").alias("source")
         )
         _count(frame, strata, sources)
-        # Where there are very many kinds of rows, few of each are enough.
+        # If there are very many strata, a few rows of each are enough.
         of_each = max(sample, TRIED) if len(strata) <= _STRATA else max(TRIED, _STRATA * sample // len(strata))
         drawn = _least(pl.concat([drawn, frame.select(drawn.columns)]), _STRATUM, of_each)
         flat = _flat(frame.select("scores"), "scores")
@@ -203,7 +201,7 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
         count, low, high, near, far, whole = ranges[name]
         scores[name] = Score(name, owner(name, labels), int(count), low, high, (near, far), bool(whole))
     order = {label: at for at, label in enumerate(labels)}
-    # As the steps come, so that two runs tell the same.
+    # In the order of the steps, so that the output is deterministic.
     strata = {key: strata[key] for key in sorted(strata, key=lambda key: (order.get(key[1], len(order)), key))}
     clusters = [
         {
@@ -232,16 +230,16 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
 
 
 def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str]) -> None:
-    """Histograms for all rows and for these languages; rows at the borders, members of the largest clusters."""
+    """Histograms for all rows and for these languages; rows at the thresholds, rows of the largest clusters."""
     by_score: dict[str, list[tuple[int, Limit]]] = {}
     for number, limit in enumerate(limits):
         if limit.language in languages:
             by_score.setdefault(limit.score, []).append((number, limit))
         score = survey.scores.get(limit.score)
         if score is not None and score.low <= limit.value <= score.high:
-            # A line to be drawn must be on the axis.
+            # The axis must include the threshold.
             score.shown = (min(score.shown[0], limit.value), max(score.shown[1], limit.value))
-    wanted = {one["id"]: one for one in survey.clusters}
+    clusters_by_id = {one["id"]: one for one in survey.clusters}
     borders = pl.DataFrame(
         schema={
             "file": pl.Int64,
@@ -254,8 +252,8 @@ def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str
     )
     edges = {name: score.edges for name, score in survey.scores.items()}
     for _, _, frame in _batches(survey.files, ["id", "language", "scores", "attributes"]):
-        if wanted:
-            _members(frame, wanted)
+        if clusters_by_id:
+            _members(frame, clusters_by_id)
         flat = _flat(frame.select("scores", *_KEY, "language", "step", "reason"), "scores")
         for (name,), part in flat.group_by("name"):
             score = survey.scores.get(str(name))
@@ -284,14 +282,13 @@ def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str
 
 # ---------------------------------------------------------------------------------------------------------------- parts
 def _flat(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """A row for each score (or attribute) of each row, as ``name`` and ``value``; numbers that are none are left
-    out."""
+    """A line for each score (or attribute) of each row, as ``name`` and ``value``; without NaN and infinities."""
     flat = frame.filter(pl.col(column).list.len() > 0).explode(column).unnest(column)
     return flat.filter(pl.col("value").is_finite()) if column == "scores" else flat
 
 
-def _drawn_by(ids: pl.Series, seed: int) -> pl.Series:
-    """A number for each row that depends on its id and the seed, and on nothing else."""
+def _random_keys(ids: pl.Series, seed: int) -> pl.Series:
+    """A random number for each row that depends only on its id and the seed."""
     return pl.Series(
         "h",
         np.frombuffer(b"".join(hash_texts((f"report:{seed}:{one}" for one in ids.to_list()), 8)), ">u8").astype(
@@ -301,7 +298,7 @@ def _drawn_by(ids: pl.Series, seed: int) -> pl.Series:
 
 
 def _least(frame: pl.DataFrame, by: list[str], most: int) -> pl.DataFrame:
-    """Of each group the rows with the smallest hash: a fair draw that does not depend on batches."""
+    """The rows with the smallest hash of each group: a random sample that does not depend on batches."""
     return frame.sort(["h", *_KEY]).group_by(by, maintain_order=True).head(most).select(frame.columns)
 
 
@@ -315,7 +312,7 @@ def _count(
 
 
 def _shared_out(drawn: pl.DataFrame, most: int) -> pl.DataFrame:
-    """``most`` kept and ``most`` dropped rows: each stratum gets the same, and what small ones leave goes to the
+    """``most`` kept and ``most`` dropped rows: equal numbers for each stratum; what small ones leave goes to the
     others."""
     sizes = {(language, step, reason): count for language, step, reason, count in drawn.group_by(_STRATUM).len().rows()}
     shares: dict[tuple[str, str, str], int] = {}

@@ -1,4 +1,4 @@
-"""The page is one file: markup, style, script and data inside, and a policy that lets nothing else in."""
+"""Assembles the page: one file with markup, style, script and data, and a policy that forbids everything else."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from curate.steps.outputs import Version
 from outputs.report.markup import UNSEEN, Html, joined, tag
 from outputs.report.sections import listed, section
 
-# What could end the data's element, end a line or turn one round for who reads the source.
+# Characters that could end the data's element or a line, or reorder the source text.
 _CLOSED = re.compile(f"[<>&]|{UNSEEN}")
 
 
 def page(
     version: Version, parts: Sequence[tuple[str, str, Html]], rows: Html, data: Mapping[str, Any], notes: Iterable[str]
 ) -> str:
-    """The whole file.
+    """The complete file.
 
     Args:
         parts: name, title and content of each section.
-        rows: the section of the rows.
-        data: what the script shows.
-        notes: said below the title.
+        rows: the row browser.
+        data: for the script.
+        notes: shown below the title.
     """
     script, style = _asset("report.js"), _asset("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -57,7 +57,7 @@ def page(
     main = tag("main", *(content for _, _, content in parts), rows, id="main")
     footer = tag(
         "footer",
-        tag("p", "Made by curate out of the version's own files and manifest; this page asks the network for nothing."),
+        tag("p", "Made by curate from the version's files and manifest. This page makes no network requests."),
     )
     body = tag(
         "body",
@@ -73,7 +73,7 @@ def page(
 
 
 def embedded(data: Any) -> str:
-    """JSON that nothing in it can lead out of the element it stands in."""
+    """JSON that cannot break out of the element around it."""
     return _CLOSED.sub(lambda match: f"\\u{ord(match[0]):04x}", orjson.dumps(data).decode())
 
 
@@ -85,7 +85,7 @@ def rows_section(
     name: str,
     seed: int,
 ) -> Html:
-    """The filters and the two lists, which the script fills."""
+    """The filters and the two row lists, which the script fills."""
     languages: dict[str, int] = {}
     steps: dict[str, int] = {}
     reasons: dict[tuple[str, str], int] = {}
@@ -117,7 +117,7 @@ def rows_section(
         chooser("Source", "source", [tag("option", one, value=one) for one in sources]),
         tag(
             "label",
-            "Text, row id or place in the source",
+            "Text, row id or position in the source",
             tag("input", id="filter-text", type="search", autocomplete="off", spellcheck="false", dir="auto"),
             class_="wide",
         ),
@@ -136,16 +136,15 @@ def rows_section(
             tag("button", "Show more", id=f"{state}-more", type="button", hidden=True),
         )
 
-    told = (
-        f"Shown are {drawn[0]:,} of {kept:,} kept and {drawn[1]:,} of {gone:,} dropped rows, drawn evenly over "
-        f"languages, steps and reasons (seed {seed}), "
-        "and those that the parts above point to."
+    caption = (
+        f"A sample of {drawn[0]:,} of {kept:,} kept and {drawn[1]:,} of {gone:,} dropped rows, drawn evenly over "
+        f"languages, steps and reasons (seed {seed}), plus the rows that the sections above link to."
     )
     ask = tag(
         "p",
-        "Nothing fits among the rows of this report. ",
+        "No row of this report matches. ",
         tag("code", "curate report ", name, " --rows ", tag("span", "ID", id="no-rows-id")),
-        " makes one that has a certain row, ",
+        " makes a report with a specific row, ",
         tag("code", "--sample N"),
         " one with more rows.",
         id="no-rows",
@@ -154,7 +153,7 @@ def rows_section(
     )
     chosen = tag(
         "div",
-        tag("h3", "The row you asked for", id="chosen-title", tabindex="-1"),
+        tag("h3", "Selected row", id="chosen-title", tabindex="-1"),
         tag("button", "Close", id="chosen-close", type="button"),
         tag("div", id="chosen-row"),
         id="chosen",
@@ -163,8 +162,8 @@ def rows_section(
     made = section(
         "rows",
         "Rows, kept and dropped",
-        tag("p", told),
-        tag("noscript", tag("p", "The rows are shown by a script inside this page, which does not run here.")),
+        tag("p", caption),
+        tag("noscript", tag("p", "Showing the rows needs JavaScript, which is disabled here.")),
         tag(
             "div",
             chosen,

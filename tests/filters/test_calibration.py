@@ -443,7 +443,7 @@ def test_pairs_are_read_in_every_spelling() -> None:
     for pairs, message in [
         (["en-sv"], "no anchors in 'sv'"),
         (["en-en"], "one language"),
-        (["all", "en-de"], "by itself"),
+        (["all", "en-de"], "cannot be combined"),
         (["x"], "not a language pair"),
     ]:
         with pytest.raises(StepError, match=message):

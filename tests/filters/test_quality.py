@@ -472,8 +472,8 @@ def test_a_pack_of_your_own_adds_or_replaces_and_its_content_is_the_identity(
     ("given", "told"),
     [
         ({"refusal": ["x"]}, "no 'refusal' in a pack; did you mean 'refusals'|refusals"),
-        ({"refusals": ["(a"]}, "bracket is not closed"),
-        ({"refusals": ["a)"]}, "closed that was not opened"),
+        ({"refusals": ["(a"]}, "unmatched opening bracket"),
+        ({"refusals": ["a)"]}, "unmatched closing bracket"),
         ({"refusals": ["?a"]}, "follows nothing"),
         ({"refusals": [""]}, "empty phrase"),
         ({"refusals": ["No Way"]}, "not in lower case"),

@@ -354,7 +354,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(version, written, 
 def test_an_empty_split_has_no_file_and_an_empty_version_is_refused(version, written):
     found = written(version(Kind.SFT, train=sft_rows(), test=[]), "trl")
     assert found.written.rows == {"train": 5, "test": 0} and found.written.notes == [
-        "the split 'test' has no rows: there is no file of it"
+        "the split 'test' has no rows, so it has no file"
     ]
     assert sorted(path.name for path in (found.folder / "data").iterdir()) == ["README.md", "train.parquet"]
     empty = version(Kind.SFT, name="empty", train=[])

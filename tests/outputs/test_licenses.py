@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from curate.errors import PublishError
 from outputs.export import open_version
 from outputs.licensing.gate import Share, Verdict, judge, judge_shares, lines, refusal, tally
-from outputs.licensing.licenses import Book, load_book
-from outputs.licensing.model_terms import Known
+from outputs.licensing.licenses import LicenseDatabase, load_licenses
+from outputs.licensing.model_terms import KnownModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop
 
-BOOK = load_book()
+BOOK = load_licenses()
 NAMES = sorted(BOOK.licenses)
 
 
@@ -212,20 +212,20 @@ def test_licences_that_go_together_have_one_that_covers_all(names: list[str], re
         (["CC-BY-SA-4.0", "GPL-2.0-only"], "neither allows the other's"),
         (["CC-BY-SA-4.0", "ODbL-1.0"], "neither allows the other's"),
         (["CC-BY-SA-4.0", "CC-BY-NC-SA-4.0"], "neither allows the other's"),
-        (["CC-BY-SA-4.0", "CC-BY-NC-4.0"], "sell the whole"),
-        (["CC-BY-SA-4.0", "CC-BY-ND-4.0"], "change the whole"),
-        (["GPL-3.0-only", "LicenseRef-OpenAI-Terms"], "further limits"),
-        (["GPL-2.0-only", "Apache-2.0"], "exclude one another"),
-        (["GPL-3.0-only", "BSD-4-Clause"], "exclude one another"),
-        (["GPL-3.0-only", "CC-BY-3.0"], "exclude one another"),
-        (["ODbL-1.0", "CC-BY-4.0"], "exclude one another"),
+        (["CC-BY-SA-4.0", "CC-BY-NC-4.0"], "permits commercial use of the whole"),
+        (["CC-BY-SA-4.0", "CC-BY-ND-4.0"], "permits modification of the whole"),
+        (["GPL-3.0-only", "LicenseRef-OpenAI-Terms"], "further use restrictions"),
+        (["GPL-2.0-only", "Apache-2.0"], "exclude each other"),
+        (["GPL-3.0-only", "BSD-4-Clause"], "exclude each other"),
+        (["GPL-3.0-only", "CC-BY-3.0"], "exclude each other"),
+        (["ODbL-1.0", "CC-BY-4.0"], "exclude each other"),
         (["CC-BY-SA-3.0", "GFDL-1.3-or-later"], "neither allows the other's"),
         (["CC-BY-SA-1.0", "CC-BY-SA-4.0"], "neither allows the other's"),
         (["CC-BY-NC-SA-1.0", "CC-BY-NC-SA-2.0"], "neither allows the other's"),
         (["GPL-2.0-only", "GPL-3.0-only"], "neither allows the other's"),
         (["CC-BY-SA-4.0", "AGPL-3.0-only"], "neither allows the other's"),
-        (["CC-BY-SA-4.0", "cc"], "nobody knows whether"),
-        (["CC-BY-SA-4.0", "llama3.1"], "further limits"),
+        (["CC-BY-SA-4.0", "cc"], "it is unknown whether"),
+        (["CC-BY-SA-4.0", "llama3.1"], "further use restrictions"),
     ],
 )
 def test_licences_that_clash_are_told_in_pairs(names: list[str], why: str) -> None:
@@ -335,7 +335,7 @@ def test_what_may_not_be_changed_may_be_passed_on_as_it_is() -> None:
 
 def test_a_row_made_of_two_clashing_ones_is_refused_by_itself() -> None:
     verdict = judge_shares([share("CC-BY-SA-3.0 AND GPL-3.0-only", 4), share("MIT", 9)], BOOK)
-    assert told(verdict) == [("incompatible", 4)] and "in one row" in lines(verdict)[0]
+    assert told(verdict) == [("incompatible", 4)] and "within a row" in lines(verdict)[0]
 
 
 def test_rows_that_clash_with_each_other_are_refused_together() -> None:
@@ -368,8 +368,8 @@ def test_terms_of_answers_go_with_the_rows() -> None:
 
 def test_a_model_that_nobody_knows_is_told_but_stops_nothing() -> None:
     verdict = judge_shares([share("MIT", 3, models=("house-model@7",))], BOOK)
-    assert verdict.free and any("house-model@7 may be used for is not known (3 rows)" in note for note in verdict.notes)
-    free, bound = (Known("house-model@7", ("house-model@7",), said) for said in ("none", "Gemma"))
+    assert verdict.free and any("the output terms of house-model@7 are unknown (3 rows)" in note for note in verdict.notes)
+    free, bound = (KnownModel("house-model@7", ("house-model@7",), said) for said in ("none", "Gemma"))
     assert judge_shares([share("MIT", 3, models=("house-model@7",))], BOOK, [free]).notes == ()
     said = judge_shares([share("MIT", 3, models=("house-model@7",))], BOOK, [bound])
     assert said.joined.expression == "LicenseRef-Gemma-Terms AND MIT"
@@ -493,14 +493,14 @@ def test_a_list_of_ones_own_comes_first(tmp_path: Path) -> None:
         "licenses:\n  LicenseRef-Acme: {name: Acme, aliases: [house rules], attribution: true}\nmodels:\n  - {match: "
         "'^house-', terms: LicenseRef-Acme}\n"
     )
-    book: Book = load_book(mine)
+    book: LicenseDatabase = load_licenses(mine)
     assert judge_shares([share("House  Rules", models=("house-model@1",))], book).joined.expression == "LicenseRef-Acme"
     assert book.find("mit").id == "MIT"
     mine.write_text("licenses: {X: {redistribut: true}}")
     with pytest.raises(PublishError, match=r"mine\.yaml is wrong: licenses\.X\.redistribut"):
-        load_book(mine.rename(tmp_path / "again-mine.yaml"))
+        load_licenses(mine.rename(tmp_path / "again-mine.yaml"))
     with pytest.raises(PublishError, match="cannot be read"):
-        load_book(tmp_path / "none.yaml")
+        load_licenses(tmp_path / "none.yaml")
 
 
 def test_a_refusal_says_counts_and_both_ways_out() -> None:

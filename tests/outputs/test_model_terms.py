@@ -18,16 +18,16 @@ from curate.steps.outputs import Version
 from outputs.card import sections as card_words
 from outputs.export import open_version
 from outputs.licensing.gate import Share, judge, judge_shares
-from outputs.licensing.licenses import load_book
-from outputs.licensing.model_terms import Known, answers, claims, hops, known_models
+from outputs.licensing.licenses import load_licenses
+from outputs.licensing.model_terms import KnownModel, answers, claims, hops, known_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop
 
-BOOK = load_book()
+BOOK = load_licenses()
 
 
-def terms(hop: str, *known: Known) -> list[str] | None:
+def terms(hop: str, *known: KnownModel) -> list[str] | None:
     found = answers(hop, BOOK, known)
     return None if found is None else [one.id for one in found[0]]
 
@@ -55,7 +55,7 @@ def test_a_chain_of_translators_is_several_models_and_each_has_its_terms() -> No
         "facebook/nllb-200@2": ["LicenseRef-NLLB-Weights"],
     }
     clash = judge_shares([Share("wiki", "CC-BY-SA-4.0", True, ("house@1 → facebook/nllb-200@2",), 3)], BOOK)
-    assert not clash.free and any("house@1 may be used for is not known (3 rows)" in note for note in clash.notes)
+    assert not clash.free and any("the output terms of house@1 are unknown (3 rows)" in note for note in clash.notes)
 
 
 def test_a_name_in_lineage_is_that_of_the_model_or_begins_with_it() -> None:
@@ -68,23 +68,25 @@ def test_a_name_in_lineage_is_that_of_the_model_or_begins_with_it() -> None:
 
 def test_what_the_catalog_says_comes_before_what_the_name_tells() -> None:
     assert terms("gpt-4o@2024-08") == ["LicenseRef-OpenAI-Terms"] and terms("house@1") is None
-    assert terms("gpt-4o@2024-08", Known("gpt-4o@2024-08", ("gpt-4o@2024-08",), "none")) == []
-    assert terms("gpt-4o@2025", Known("gpt-4o@2024-08", ("gpt-4o@2024-08",), "none")) == ["LicenseRef-OpenAI-Terms"]
-    assert terms("house@1", Known("house@1", ("house@1",), "openai-terms AND gemma")) == [
+    assert terms("gpt-4o@2024-08", KnownModel("gpt-4o@2024-08", ("gpt-4o@2024-08",), "none")) == []
+    assert terms("gpt-4o@2025", KnownModel("gpt-4o@2024-08", ("gpt-4o@2024-08",), "none")) == [
+        "LicenseRef-OpenAI-Terms"
+    ]
+    assert terms("house@1", KnownModel("house@1", ("house@1",), "openai-terms AND gemma")) == [
         "LicenseRef-OpenAI-Terms",
         "LicenseRef-Gemma-Terms",
     ]
     # Two entries of the catalog for the same model: both hold. The model's own name helps where that in lineage is
     # strange.
-    both = [Known("house@1", ("house@1",), said) for said in ("gemma", "none")]
+    both = [KnownModel("house@1", ("house@1",), said) for said in ("gemma", "none")]
     assert terms("house@1", *both) == ["LicenseRef-Gemma-Terms"]
-    assert terms("en-pt@1+x", Known("facebook/nllb@9", ("en-pt@1",))) == ["LicenseRef-NLLB-Weights"]
+    assert terms("en-pt@1+x", KnownModel("facebook/nllb@9", ("en-pt@1",))) == ["LicenseRef-NLLB-Weights"]
 
 
 def test_the_terms_of_a_model_that_answered_in_anothers_place_hold() -> None:
-    known = Known("house@1", ("house@1",))
+    known = KnownModel("house@1", ("house@1",))
     assert terms("house@1+gpt-4o-2024-08-06", known) == ["LicenseRef-OpenAI-Terms"] and terms("house@1", known) is None
-    assert terms("house@1+gpt-4o", Known("house@1", ("house@1",), "gemma")) == ["LicenseRef-Gemma-Terms"]
+    assert terms("house@1+gpt-4o", KnownModel("house@1", ("house@1",), "gemma")) == ["LicenseRef-Gemma-Terms"]
 
 
 def test_terms_said_of_a_model_made_of_others_hold_where_nothing_is_said_of_these(tmp_path: Path) -> None:
@@ -182,12 +184,12 @@ def test_rows_of_a_built_dataset_lead_to_the_terms_in_the_catalog(tmp_path: Path
         assert made.startswith("bergamot-en-pt@") and [one.id for one in verdict.terms[made]] == [
             "LicenseRef-Service-Terms"
         ]
-        assert not verdict.free and "further limits" in verdict.problems[0].why, name
+        assert not verdict.free and "further use restrictions" in verdict.problems[0].why, name
     free = open_version(store, "plain")
     assert judge(free, BOOK).free and judge(free, BOOK).joined.expression == "CC-BY-SA-4.0"
     shown = "\n".join(
         card_words.models(open_version(store, "routed").manifest, judge(open_version(store, "routed"), BOOK))
     )
     assert (
-        "those of near" in shown and "terms of a service that were not read" in shown and "no row names it" not in shown
+        "as near" in shown and "terms of a service that were not read" in shown and "not applicable" not in shown
     )

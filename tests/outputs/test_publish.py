@@ -20,10 +20,10 @@ import pytest
 
 from curate.engine.store.store import Store
 from curate.errors import PublishError, StoreError
-from outputs.publishing.layout import Item, files, lay_out
-from outputs.publishing.open_target import place_of
+from outputs.publishing.layout import Item, files, plan_layout
+from outputs.publishing.open_target import open_target
 from outputs.publishing.publish import publish, records
-from outputs.publishing.targets import Known, State, compare, read_manifest, shown
+from outputs.publishing.targets import RemoteFile, State, compare, read_manifest, shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -77,7 +77,7 @@ def tree(folder: Path) -> dict[str, str]:
     ],
 )
 def test_a_place_is_known_by_how_it_is_written(to: str, form: str, address: str) -> None:
-    place = place_of(to)
+    place = open_target(to)
     assert (place.form, place.address) == (form, address)
 
 
@@ -101,7 +101,7 @@ def test_a_place_is_known_by_how_it_is_written(to: str, form: str, address: str)
 )
 def test_what_is_no_place_is_said(to: str) -> None:
     with pytest.raises(PublishError):
-        place_of(to)
+        open_target(to)
 
 
 def test_addresses_are_shown_without_anything_secret() -> None:
@@ -111,18 +111,24 @@ def test_addresses_are_shown_without_anything_secret() -> None:
 def test_a_token_is_named_and_never_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (WRITER, "not a name", "NO_SUCH_TOKEN"):
         with pytest.raises(PublishError) as caught:
-            place_of("a/b", token_env=name)
+            open_target("a/b", token_env=name)
         assert WRITER not in str(caught.value)
     monkeypatch.setenv("MY_TOKEN", WRITER)
-    place_of("a/b", token_env="MY_TOKEN")
+    open_target("a/b", token_env="MY_TOKEN")
 
 
 def test_a_file_that_is_there_is_known_by_its_digest() -> None:
     item = Item.of("a.txt", b"hello\n")
-    assert Known(6, item.sha256).same(item) and Known(6, blob="ce013625030ba8dba906f756967f9e9ca394464a").same(item)
-    assert not Known(7, item.sha256).same(item) and not Known(6, "0" * 64).same(item) and not Known(6).same(item)
+    assert RemoteFile(6, item.sha256).same(item) and RemoteFile(
+        6, blob="ce013625030ba8dba906f756967f9e9ca394464a"
+    ).same(item)
+    assert (
+        not RemoteFile(7, item.sha256).same(item)
+        and not RemoteFile(6, "0" * 64).same(item)
+        and not RemoteFile(6).same(item)
+    )
     state = State(
-        {"a.txt": Known(6, item.sha256), "old": Known(1), "theirs": Known(1)},
+        {"a.txt": RemoteFile(6, item.sha256), "old": RemoteFile(1), "theirs": RemoteFile(1)},
         manifest={"publication": {"files": [{"path": "old", "sha256": "x"}]}},
     )
     assert [(one.path, one.action) for one in compare([item, Item.of("new", b"")], state)] == [
@@ -220,7 +226,7 @@ def test_files_are_written_the_same_each_time_and_cut_where_they_are_full(
     from outputs.publishing import layout
 
     version = open_version(built.store, "talk")
-    one, two = (files(version, lay_out(version), tmp_path / name) for name in ("one", "two"))
+    one, two = (files(version, plan_layout(version), tmp_path / name) for name in ("one", "two"))
     assert [(item.path, item.sha256, item.rows) for item in one] == [
         (item.path, item.sha256, item.rows) for item in two
     ]
@@ -229,7 +235,7 @@ def test_files_are_written_the_same_each_time_and_cut_where_they_are_full(
     monkeypatch.setattr(layout, "_OPEN_AT_ONCE", 2)
     whole = type(version).rows
     monkeypatch.setattr(type(version), "rows", lambda self, split, batch=2: whole(self, split, batch))
-    cut = files(version, lay_out(version), tmp_path / "cut")
+    cut = files(version, plan_layout(version), tmp_path / "cut")
     names = [item.path for item in cut if item.path.startswith("data/ar/train")]
     assert names[:2] == ["data/ar/train-00000.parquet", "data/ar/train-00001.parquet"] and names == sorted(names)
     rows = pl.read_parquet(tmp_path / "cut" / "data" / "ar" / "train-*.parquet").to_dicts()
@@ -311,7 +317,7 @@ def test_a_version_whose_licences_stand_against_it_stays_in_the_house(built: Sho
         and "3 rows of 'code' under 'GPL-3.0'" in message
     )
     assert not (tmp_path / "out").exists()
-    with pytest.raises(PublishError, match="wants a reason"):
+    with pytest.raises(PublishError, match="needs a reason"):
         publish(built.store, "mixed", str(tmp_path / "out"), override="  ")
 
 
@@ -502,7 +508,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(shop: Shop, hub: Hub, clie
 
 @pytest.mark.parametrize(
     ("token", "said"),
-    [("", "publishing needs a token"), (READER, "needs the right to write"), ("hf_wrong_0123456789abcdefgh", "token")],
+    [("", "publishing needs a token"), (READER, "needs write access"), ("hf_wrong_0123456789abcdefgh", "token")],
 )
 def test_without_the_right_to_write_nothing_happens(
     built: Shop, hub: Hub, client: Client, token: str, said: str
@@ -533,7 +539,7 @@ def test_patience_ends(built: Shop, hub: Hub, client: Client) -> None:
     hub.troubles.append(Trouble("POST", "/commit/", status=429, headers={"Retry-After": "3600"}))
     found = client.publish(built.store, "plain", "mtu/hours", deadline=5)
     assert (
-        "the Hub answered 429, and would have to be waited for longer than 5 s" in found["error"]
+        "the Hub answered 429, and waiting would take longer than 5 s" in found["error"]
         and len(hub.repos["mtu/hours"].commits) == 1
     )
     puts = len(hub.puts)
@@ -561,7 +567,7 @@ def test_a_commit_of_somebody_else_meanwhile_is_kept(built: Shop, hub: Hub, clie
     assert (
         done.get("error") is None
         and 412 in hub.asked("POST", "mtu/race/commit/")
-        and any("looking again" in line for line in done["said"])
+        and any("comparing again" in line for line in done["said"])
     )
     content = hub.content("mtu/race")
     assert (
@@ -580,7 +586,7 @@ def test_a_version_published_by_somebody_else_meanwhile_stands(built: Shop, hub:
 
     hub.troubles.append(Trouble("POST", "/commit/", before=other))
     found = client.publish(built.store, "talk", "mtu/duel")
-    assert "somebody else published version 0123456789 there meanwhile" in found[
+    assert "somebody else published version 0123456789 in the meantime" in found[
         "error"
     ] and "data/train-00000.parquet" in hub.content("mtu/duel")
 
@@ -729,6 +735,6 @@ def test_the_command_line_says_what_it_did(built: Shop, tmp_path: Path) -> None:
     assert "as a whole: CC0-1.0" in run("licenses", "talk") and "12 of 27 rows may not be published" in run(
         "licenses", "mixed", code=1
     )
-    assert "is no place" in run("publish", "talk", "--to", "talk", code=1) and "no dataset 'none'" in run(
+    assert "is not a target" in run("publish", "talk", "--to", "talk", code=1) and "no dataset 'none'" in run(
         "card", "none", code=1
     )

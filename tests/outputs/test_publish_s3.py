@@ -105,7 +105,7 @@ def test_a_bucket_holds_one_version_and_what_others_put_there(built: Shop, bucke
 
 def test_a_bucket_that_is_not_there_is_not_made(built: Shop, bucket: tuple[Any, str]) -> None:
     system, name = bucket
-    with pytest.raises(PublishError, match="is there such a bucket"):
+    with pytest.raises(PublishError, match="does the bucket"):
         publish(built.store, "plain", "s3://no-such-bucket-here/x")
     system.invalidate_cache()
     assert system.ls("") == [name]

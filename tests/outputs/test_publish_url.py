@@ -12,7 +12,7 @@ import pytest
 
 from curate.errors import PublishError
 from outputs.publishing.fsspec import JOURNAL
-from outputs.publishing.open_target import place_of
+from outputs.publishing.open_target import open_target
 from outputs.publishing.publish import publish
 from outputs.publishing.targets import shown
 
@@ -122,7 +122,7 @@ def test_a_place_that_cannot_write_or_take_away_is_left_as_it_is(
         raise NotImplementedError
 
     monkeypatch.setattr(type(memory), missing, refuse)
-    with pytest.raises(PublishError, match="cannot be written and taken away: publish to a folder"):
+    with pytest.raises(PublishError, match="cannot be written and deleted: publish to a folder"):
         publish(built.store, "talk", "memory://shelf/x")
     assert {name: data for name, data in tree(memory, "/shelf/x").items() if name != JOURNAL} == before
 
@@ -151,6 +151,6 @@ def test_no_part_of_an_address_shows_a_password(url: str, seen: str) -> None:
 
 
 def test_a_folder_by_its_url_is_a_folder(built: Shop, tmp_path: Path) -> None:
-    assert place_of(f"file://{tmp_path}/out").form == "folder"
+    assert open_target(f"file://{tmp_path}/out").form == "folder"
     publish(built.store, "plain", f"file://{tmp_path}/out")
     assert (tmp_path / "out" / "README.md").exists() and not (tmp_path / "out" / JOURNAL).exists()

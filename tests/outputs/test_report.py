@@ -202,7 +202,7 @@ def test_dropped_rows_carry_the_threshold_that_dropped_them(data):
 def test_duplicates_contamination_judges_and_cost_are_told(page, read):
     plain = " ".join(text for _, text in read.texts)
     assert "3 rows: " in plain
-    assert "3 rows lie in 1 cluster of two or more" in plain
+    assert "3 rows are in 1 cluster of two or more" in plain
     assert re.search(r"<mark>[^<]*meets the mail boat[^<]*</mark>", page)
     assert EXAM.split(";")[1].strip()[:20] in plain
     assert "refused" in plain
@@ -228,7 +228,7 @@ def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path, plai
     assert (few.kept, few.dropped) == (8, 8)
     page = few.path.read_text()
     given = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
-    assert "Shown are 8 of " in page
+    assert "A sample of 8 of " in page
     drawn = {row["lang"] for row in given["rows"] if not row["step"]}
     assert drawn == set(SAID)
     assert ["max_chars", "above", 600.0, True] in given["limits"]["shape.chars"]["zh"]  # whatever was drawn
@@ -241,7 +241,7 @@ def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path, plain):
     assert wanted in {row["id"] for row in given["rows"]}
     with pytest.raises(ExportError, match="has no row ffffffff"):
         report(store, "sea", tmp_path / "x.html", rows=["ffffffff"])
-    with pytest.raises(ExportError, match="is no row id"):
+    with pytest.raises(ExportError, match="is not a row id"):
         report(store, "sea", tmp_path / "x.html", rows=["'; DROP"])
 
 
@@ -285,7 +285,7 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(store, data, tmp_pat
     assert wanted in to.read_text()
     wrong = CliRunner().invoke(app, ["sea", "--store", str(store.root), "--to", str(to), "--rows", "xyz"])
     assert wrong.exit_code == 1
-    assert "'xyz' is no row id" in wrong.output
+    assert "'xyz' is not a row id" in wrong.output
 
 
 @pytest.fixture(scope="module")

@@ -266,7 +266,7 @@ def test_without_a_script_the_figures_are_all_there(browser, file, opened):
     try:
         browser.get(file.as_uri())
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-        assert "does not run here" in one(browser, "noscript").get_attribute("textContent")
+        assert "needs JavaScript" in one(browser, "noscript").get_attribute("textContent")
         assert not one(browser, "#filters").is_displayed()
         assert one(browser, "table.funnel").is_displayed()
     finally:

@@ -10,7 +10,7 @@ from version_bench import ASKED, data_of, preference_rows, turns, unpaired_rows
 from curate.errors import ExportError
 from curate.rows import Kind
 from outputs.formats.template import ChatML, load_template
-from outputs.formats.turns import Misread
+from outputs.formats.turns import UnsupportedRow
 
 # In the manner of Llama: a mark of beginning, headers, texts trimmed, no system message after the first turn.
 HEADERS = (
@@ -96,30 +96,30 @@ def test_text_that_holds_marks_is_refused(version, written, text):
 def test_marks_of_a_file_are_found_in_it(model):
     template = load_template(str(model))
     for text in ("<|header|>", "<|done|>", "<|begin|>"):
-        with pytest.raises(Misread, match="mark"):
+        with pytest.raises(UnsupportedRow, match="mark"):
             template.prompt([{"role": "user", "content": f"x {text}"}])
     assert "<|im_end|>" in template.prompt(turns("user: <|im_end|> is another's"))
 
 
 def test_a_template_that_refuses_or_forgets_says_so(model, tmp_path):
-    with pytest.raises(Misread, match="refuses it: system comes first"):
+    with pytest.raises(UnsupportedRow, match="refuses it: system comes first"):
         load_template(str(model)).prompt(turns("user: a", "system: b", "user: c"))
     (tmp_path / "f.jinja").write_text(FORGETFUL)
-    with pytest.raises(Misread, match="leaves out or changes text"):
+    with pytest.raises(UnsupportedRow, match="leaves out or changes text"):
         load_template(str(tmp_path / "f.jinja")).prompt(turns("system: be short", "user: q"))
 
 
 def test_a_template_cannot_reach_out_of_its_sandbox(tmp_path):
     (tmp_path / "evil.jinja").write_text("{{ messages.__class__.__mro__[1].__subclasses__() }}")
-    with pytest.raises(Misread, match="refuses it"):
+    with pytest.raises(UnsupportedRow, match="refuses it"):
         load_template(str(tmp_path / "evil.jinja")).prompt(turns("user: q"))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.jinja", "{% if %}", "is no chat template"),
-        ("tokenizer_config.json", "{}", "holds no chat template"),
+        ("x.jinja", "{% if %}", "is not a chat template"),
+        ("tokenizer_config.json", "{}", "has no chat template"),
         ("tokenizer_config.json", "{", "cannot be read"),
     ],
 )

@@ -52,7 +52,7 @@ def test_every_way_a_spreadsheet_saves_is_read_once_it_is_named(
     out = read(Csv(path=path, delimiter=delimiter, **told, **GIVEN))
     assert pairs(out) == ROWS and not out.bad
     if told and encoding != "gb18030":  # a code page is told by nothing; its rows say so, below
-        with pytest.raises(SourceError, match=f"say 'encoding: {encoding}'"):
+        with pytest.raises(SourceError, match=f"set 'encoding: {encoding}'"):
             read(Csv(path=path, delimiter=delimiter, **GIVEN))
     if delimiter != ",":
         with pytest.raises(SourceError, match="say 'delimiter: "):
@@ -77,7 +77,7 @@ def test_a_code_page_is_read_when_named_and_asked_for_when_not(
     out = read(Csv(path=path, **GIVEN))
     assert pairs(out) == [("plain", "ascii")] and "say its 'encoding'" in out.reasons[0]
     named = put(tmp_path, "h.csv", f"{text.partition(',')[0]},response\na,b\n", encoding)
-    with pytest.raises(SourceError, match="in another encoding; say 'encoding"):
+    with pytest.raises(SourceError, match="in another encoding; set 'encoding"):
         read(Csv(path=named, **GIVEN))
 
 
@@ -119,29 +119,29 @@ def test_one_column_that_is_several_names_the_delimiter(
         tab = put(tmp_path, "t.tsv", excel([("Ja?", "Nein.")], delimiter=mark))
         with pytest.raises(SourceError) as error:
             read(Tsv(path=tab, **GIVEN))
-        assert f"say 'use: csv' and 'delimiter: {shown}'" in str(error.value)
+        assert f"use 'use: csv' and 'delimiter: {shown}'" in str(error.value)
         with pytest.raises(SourceError) as error:
             read(ParallelTsv(path=tab, source_language="de", target_language="en", license="x"))
         assert f"say 'delimiter: {shown}'" in str(error.value)
 
 
 def test_commas_in_a_tsv_name_the_other_source_and_quotes_their_parameter(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="if a comma stands between the cells, say 'use: csv'"):
+    with pytest.raises(SourceError, match="if a comma separates the cells, use 'use: csv'"):
         read(Tsv(path=put(tmp_path, "t.tsv", "prompt,response\na,b\n"), **GIVEN))
     out = read(Tsv(path=put(tmp_path, "u.tsv", 'prompt\tresponse\na\tb\n"x\ty"\tz\n'), **GIVEN))
-    assert "say 'quoting: standard'" in out.reasons[0]
+    assert "set 'quoting: standard'" in out.reasons[0]
     out = read(Csv(path=put(tmp_path, "u.csv", 'prompt,response\na,b\nc,"x"y\n'), **GIVEN))
-    assert "say 'quoting: none'" in out.reasons[0]
+    assert "set 'quoting: none'" in out.reasons[0]
 
 
 def test_lines_before_the_header_name_their_parameter(read: Read, tmp_path: Path) -> None:
     path = put(tmp_path, "t.csv", "Export of 3 May\n\nprompt,response\na,b\n")
     out = read(Csv(path=path, columns={"prompt": "Export of 3 May", "response": "Export of 3 May"}, **GIVEN))
-    assert "2 cells where the header has 1; if other lines stand before the header, say 'skip: …'" in out.reasons[0]
+    assert "2 cells where the header has 1; if other lines precede the header, set 'skip: …'" in out.reasons[0]
     assert pairs(read(Csv(path=path, skip=2, **GIVEN))) == [("a", "b")]
     path = put(tmp_path, "t.csv", "Export,\nprompt,response\na,b\n")
     for more in ({}, {"columns": {"prompt": "prompt", "response": "response"}}):
-        with pytest.raises(SourceError, match="say 'skip: …'"):
+        with pytest.raises(SourceError, match="set 'skip: …'"):
             read(Csv(path=path, **more, **GIVEN))
 
 
@@ -169,7 +169,7 @@ def test_a_header_in_the_middle_is_no_row_and_a_mark_in_the_middle_no_text(
     path = put(tmp_path, "t.csv", f"{mark}{excel(ROWS[:1])}{mark}{excel(ROWS[1:])}")
     out = read(Csv(path=path, **GIVEN))
     assert pairs(out) == ROWS
-    assert out.reasons == ["line 3: the header again, as where files were joined"]
+    assert out.reasons == ["line 3: the header again, as in concatenated files"]
     lines = "".join(json.dumps({"prompt": p, "response": r}) + "\n" for p, r in ROWS[:1])
     more = "".join(json.dumps({"prompt": p, "response": r}) + "\n" for p, r in ROWS[1:])
     out = read(JsonLines(path=put(tmp_path, "t.jsonl", f"{mark}{lines}{mark}{more}"), **GIVEN))

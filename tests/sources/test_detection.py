@@ -178,7 +178,7 @@ def test_what_was_detected_belongs_to_the_identity(jsonl: Write) -> None:
 def test_an_empty_file_cannot_tell_and_a_told_one_need_not(read: Read, tmp_path: Any) -> None:
     path = tmp_path / "none.jsonl"
     path.write_text("\n\n")
-    with pytest.raises(SourceError, match="no rows to tell"):
+    with pytest.raises(SourceError, match="no rows to infer"):
         _ = JsonLines(path=str(path), language="en", license="x").makes
     assert read(JsonLines(path=str(path), language="en", license="x", columns={"text": "t"})).rows == []
 

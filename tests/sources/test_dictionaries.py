@@ -46,7 +46,7 @@ def test_words_between_blanks_have_none_themselves(read: Read, tmp_path: Path) -
     path = put(tmp_path, "d.txt", "rice चावल\n  salt   नमक\ngood day शुभ\n\nwater पानी\n")
     out = read(Dictionary(path=path, **EN_HI))
     assert pairs(out) == [("rice", "चावल"), ("salt", "नमक"), ("water", "पानी")]
-    assert out.reasons == ["line 3: 3 columns where most lines have 2; words with blanks need a tab between the sides"]
+    assert out.reasons == ["line 3: 3 columns where most lines have 2; words with spaces need a tab between the sides"]
 
 
 def test_a_file_between_tabs_keeps_lines_without_one_apart(read: Read, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_columns_may_stand_anywhere_and_the_direction_be_turned(read: Read, tmp_
 
 
 def test_a_list_without_two_columns_is_an_error_that_shows_it(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"most lines have 1 column, so none of number 1.*'rice,"):
+    with pytest.raises(SourceError, match=r"most lines have 1 column, so none has number 1.*'rice,"):
         read(Dictionary(path=put(tmp_path, "d.txt", "rice,चावल\nsalt,नमक\n"), **EN_HI))
     with pytest.raises(ValidationError, match="same column"):
         Dictionary(path="x", source=1, target=1, **EN_HI)
@@ -200,7 +200,7 @@ def test_broken_lines_and_entries_are_kept_apart(read: Read, tmp_path: Path) -> 
     assert out.reasons == [
         "line 3: the entry has no headword",
         "line 4: 2 cells where an index has 3 or 4",
-        "line 5: '!' is no base-64 digit",
+        "line 5: '!' is not a base-64 digit",
         f"line 6: it points {64**4 - 1 - size:,} bytes beyond the end of freedict-eng-hin.dict.dz",
     ]
 

@@ -179,7 +179,7 @@ def test_where_most_rows_are_odd_the_error_says_which_column_and_how(jsonl: Writ
     )
     with pytest.raises(
         SourceError,
-        match=r"the form 'ShareGPT', but 'conversations' is something else in 3 of 4 rows \(the first of them is "
+        match=r"the format 'ShareGPT', but 'conversations' does not fit in 3 of 4 rows \(the first is "
         r"number 1: text, 'Text'\)",
     ):
         _ = JsonLines(path=path, **GIVEN).makes
@@ -203,7 +203,7 @@ WANTED = [(row["prompt"], row["response"]) for row in ROWS]
 def test_pretty_printed_objects_are_told_to_jsonl_and_read_by_json(read: Read, tmp_path: Path) -> None:
     for indent in (1, 4, "\t"):
         path = put(tmp_path, "t", "\n".join(json.dumps(row, indent=indent, ensure_ascii=False) for row in ROWS))
-        with pytest.raises(SourceError, match=r"goes on over several lines.*say 'use: json'"):
+        with pytest.raises(SourceError, match=r"continues over several lines.*use 'use: json'"):
             read(JsonLines(path=path, columns={"prompt": "prompt", "response": "response"}, **GIVEN))
         assert said(read(JsonArray(path=path, **GIVEN))) == WANTED
 
@@ -212,11 +212,11 @@ def test_a_pretty_printed_array_or_object_given_to_jsonl_leads_to_json_and_on_to
     read: Read, tmp_path: Path
 ) -> None:
     array = put(tmp_path, "a", json.dumps(ROWS, indent=2))
-    with pytest.raises(SourceError, match="say 'use: json'"):
+    with pytest.raises(SourceError, match="use 'use: json'"):
         read(JsonLines(path=array, **GIVEN))
     assert said(read(JsonArray(path=array, **GIVEN))) == WANTED
     whole = put(tmp_path, "w", json.dumps({"about": {"n": 3}, "rows": ROWS}, indent=2))
-    with pytest.raises(SourceError, match="say 'use: json'"):
+    with pytest.raises(SourceError, match="use 'use: json'"):
         read(JsonLines(path=whole, **GIVEN))
     with pytest.raises(SourceError, match="rows: rows"):
         read(JsonArray(path=whole, **GIVEN))
@@ -245,7 +245,7 @@ def test_an_object_keyed_by_id_is_read_by_a_star(read: Read, tmp_path: Path) -> 
         ]
     deep = put(tmp_path, "d", json.dumps({"data": {"a": {"turns": ROWS[:2]}, "b": {"turns": ROWS[2:]}}, "n": 1}))
     assert said(read(JsonArray(path=deep, rows="data.*.turns", **GIVEN))) == WANTED
-    with pytest.raises(SourceError, match=r"say 'use: json' and \"rows: '\*'\""):
+    with pytest.raises(SourceError, match=r"set 'use: json' and \"rows: '\*'\""):
         read(JsonLines(path=put(tmp_path, "t", json.dumps(keyed)), columns={"text": "prompt"}, **GIVEN))
 
 

@@ -142,7 +142,7 @@ def test_a_quote_that_is_never_closed_is_said_even_beyond_the_limit(read: Read, 
     path = tmp_path / "t.csv"
     for opened in ('"open\n', 'a\n"' + "x" * 5_000 + "\n", '"' + "y\n" * 1_500):
         path.write_text(f"t\nfine\n{opened}" + "more\n" * 3_000)
-        with pytest.raises(SourceError, match=r"line \d: a quote is opened and never closed; say 'quoting: none'"):
+        with pytest.raises(SourceError, match=r"line \d: a quote is opened and never closed; set 'quoting: none'"):
             read(Csv(path=str(path), max_row_bytes=LIMIT, **GIVEN))
 
 

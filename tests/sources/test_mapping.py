@@ -292,7 +292,7 @@ def test_every_record_becomes_a_row_or_a_bad_row(read: Read, jsonl: Write, recor
     ("given", "said"),
     [
         ({"columns": {"promt": "q", "response": "a"}}, "did you mean 'prompt'"),
-        ({"columns": {"chosen": "q", "rejected": "a"}, "kind": "sft"}, "'chosen' is no target"),
+        ({"columns": {"chosen": "q", "rejected": "a"}, "kind": "sft"}, "'chosen' is not a target"),
         ({"columns": {"messages": "m", "prompt": "q"}}, "whole conversation"),
         ({"columns": {"prompt": "{q"}}, "without '}'"),
         ({"language": "klingonish"}, "klingonish"),
@@ -304,7 +304,7 @@ def test_every_record_becomes_a_row_or_a_bad_row(read: Read, jsonl: Write, recor
         ({"columns": {"text": "q"}, "source_language": "en"}, "for parallel rows"),
         ({"max_error_rate": 2}, "less than or equal to 1"),
         ({"limit": 0}, "greater than or equal to 1"),
-        ({"encoding": "utf-9"}, "no text encoding"),
+        ({"encoding": "utf-9"}, "not a text encoding"),
     ],
 )
 def test_wrong_parameters_are_told_before_anything_is_read(given: dict[str, Any], said: str) -> None:
@@ -353,5 +353,5 @@ def test_parquet_columns_are_read_by_need_and_by_type(read: Read, tmp_path: Any)
     with pytest.raises(SourceError, match=r"no column 'mm'.*m, n, d, unused"):
         read(Parquet(path=str(tmp_path / "t.parquet"), language="es", license="x", columns={"messages": "mm"}))
     (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-20])
-    with pytest.raises(SourceError, match="no parquet file, or is cut off"):
+    with pytest.raises(SourceError, match="not a Parquet file, or is truncated"):
         read(source)

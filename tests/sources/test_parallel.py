@@ -228,7 +228,7 @@ def test_two_columns_by_number_or_name(read: Read, tmp_path: Path) -> None:
 
 def test_a_wrong_column_is_an_error_that_shows_the_file(read: Read, tmp_path: Path) -> None:
     path = put(tmp_path, "p.tsv", "en hi\nyes हाँ\n")
-    with pytest.raises(SourceError, match=r"1 columns, so none of number 1.*en hi"):
+    with pytest.raises(SourceError, match=r"1 columns, so none has number 1.*en hi"):
         read(ParallelTsv(path=path, **EN_HI))
     with pytest.raises(SourceError, match=r"no column 'target'; its columns are en hi"):
         read(ParallelTsv(path=path, header=True, source="en hi", target="target", **EN_HI))

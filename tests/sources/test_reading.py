@@ -86,7 +86,7 @@ def test_a_compressed_file_cut_off_anywhere_is_never_silently_short(
 def test_the_error_of_a_cut_off_file_says_how_far_it_was_read(read: Read, tmp_path: Path) -> None:
     data = gzip.compress(lines([f"line {i}" for i in range(50_000)]))
     path = put(tmp_path, "cut.jsonl.gz", data[: len(data) // 2])
-    with pytest.raises(SourceError, match=r"cut\.jsonl\.gz, after line \d{4,5}: the compressed data is cut off"):
+    with pytest.raises(SourceError, match=r"cut\.jsonl\.gz, after line \d{4,5}: the compressed data is truncated"):
         read(JsonLines(path=path, **DOCUMENT))
 
 
@@ -128,7 +128,7 @@ def test_a_bad_byte_spoils_its_row_only(read: Read, tmp_path: Path) -> None:
 
 
 def test_an_empty_file_with_a_compressed_name_and_an_archive_are_errors(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="empty, which no compressed file is"):
+    with pytest.raises(SourceError, match="empty, so it is not a compressed file"):
         read(JsonLines(path=put(tmp_path, "f.jsonl.gz", b""), **DOCUMENT))
     with pytest.raises(SourceError, match="ZIP archive"):
         read(JsonLines(path=put(tmp_path, "f.jsonl.gz", b"PK\x03\x04rest"), **DOCUMENT))
@@ -150,7 +150,7 @@ def test_each_broken_line_is_one_bad_row_with_its_place(read: Read, tmp_path: Pa
         "line 6: a text where an object was expected",
         "line 7: null where an object was expected",
         "line 9: not JSON that can be read: nested too deeply",
-        "line 8: text has NaN, a number that is no text; 'empty: [NaN]' takes it for nothing",
+        "line 8: text has NaN, a number without text; 'empty: [NaN]' treats it as empty",
         "line 11: text is a list where text was expected",
     ]
     assert all(len(row.raw) <= 2000 for _, row in out.bad)
@@ -274,7 +274,7 @@ def test_elements_that_are_no_objects_and_long_numbers_survive(read: Read, tmp_p
     assert texts(out) == ["123456789012345678901234567890"]
     assert out.reasons == [
         "row 1: a number where an object was expected",
-        "row 2: text has NaN, a number that is no text; 'empty: [NaN]' takes it for nothing",
+        "row 2: text has NaN, a number without text; 'empty: [NaN]' treats it as empty",
         "row 3: text has half of a surrogate pair (U+D800, character 0)",
     ]
 
@@ -316,7 +316,7 @@ def test_a_header_may_be_given_or_be_missing(read: Read, tmp_path: Path) -> None
 def test_headers_are_checked(read: Read, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="names t more than once"):
         read(Csv(path=put(tmp_path, "f.csv", b"t,t\n1,2\n"), **DOCUMENT))
-    with pytest.raises(SourceError, match="not even a header"):
+    with pytest.raises(SourceError, match="without a header"):
         read(Csv(path=put(tmp_path, "e.csv", b""), **DOCUMENT))
     out = read(Csv(path=put(tmp_path, "i.csv", b",t\n0,x\n"), id="column_0", **DOCUMENT))
     assert out.rows[0]["lineage"]["source_id"] == "0"

@@ -58,7 +58,7 @@ ODD = {
     "an attribute without quotes": ("<tu tuid=7>" + unit("a")[4:], "no XML"),
     "an unknown name space": (unit("<q:ph>x</q:ph>y"), "unbound prefix"),
     "a unit that is not closed": (unit("a").replace("</tu>", ""), "mismatched tag"),
-    "an end without a beginning": ("</tu>\n", "no beginning"),
+    "an end without a beginning": ("</tu>\n", "without a beginning"),
     "a declaration": (unit("<!DOCTYPE x [<!ENTITY e 'v'>]>"), "no XML"),
     "a comment that is not closed": (unit("a <!-- b"), "no XML"),
 }
@@ -141,7 +141,7 @@ def test_the_encoding_is_that_of_the_mark_or_of_the_declaration(read: Read, tmp_
 
 
 def test_an_encoding_that_nobody_knows_is_named(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="its encoding is 'klingon', which is not known"):
+    with pytest.raises(SourceError, match="declares the unknown encoding 'klingon'"):
         read(Tmx(path=put(tmp_path, HEAD.replace("UTF-8", "klingon") + TAIL), **PAIR))
 
 
