@@ -55,7 +55,7 @@ def test_every_way_a_spreadsheet_saves_is_read_once_it_is_named(
         with pytest.raises(SourceError, match=f"set 'encoding: {encoding}'"):
             read(Csv(path=path, delimiter=delimiter, **GIVEN))
     if delimiter != ",":
-        with pytest.raises(SourceError, match="say 'delimiter: "):
+        with pytest.raises(SourceError, match="use 'delimiter: "):
             read(Csv(path=path, **told, **GIVEN))
 
 
@@ -75,7 +75,7 @@ def test_a_code_page_is_read_when_named_and_asked_for_when_not(
     path = put(tmp_path, "t.csv", f'prompt,response\nid,"{text}"\nplain,ascii\n', encoding)
     assert pairs(read(Csv(path=path, encoding=encoding, **GIVEN))) == [("id", text), ("plain", "ascii")]
     out = read(Csv(path=path, **GIVEN))
-    assert pairs(out) == [("plain", "ascii")] and "say its 'encoding'" in out.reasons[0]
+    assert pairs(out) == [("plain", "ascii")] and "set 'encoding'" in out.reasons[0]
     named = put(tmp_path, "h.csv", f"{text.partition(',')[0]},response\na,b\n", encoding)
     with pytest.raises(SourceError, match="in another encoding; set 'encoding"):
         read(Csv(path=named, **GIVEN))
@@ -108,7 +108,7 @@ def test_one_column_that_is_several_names_the_delimiter(
     read: Read, tmp_path: Path, mark: str, name: str, shown: str
 ) -> None:
     path = put(tmp_path, "t.csv", excel([("Ja?", "Nein.")], delimiter=mark))
-    said = f"if a {name} stands between the cells, say 'delimiter: {shown}'"
+    said = f"if a {name} separates the cells, use 'delimiter: {shown}'"
     with pytest.raises(SourceError) as error:
         read(Csv(path=path, **GIVEN))
     assert said in str(error.value)
@@ -122,7 +122,7 @@ def test_one_column_that_is_several_names_the_delimiter(
         assert f"use 'use: csv' and 'delimiter: {shown}'" in str(error.value)
         with pytest.raises(SourceError) as error:
             read(ParallelTsv(path=tab, source_language="de", target_language="en", license="x"))
-        assert f"say 'delimiter: {shown}'" in str(error.value)
+        assert f"use 'delimiter: {shown}'" in str(error.value)
 
 
 def test_commas_in_a_tsv_name_the_other_source_and_quotes_their_parameter(read: Read, tmp_path: Path) -> None:
@@ -216,11 +216,11 @@ def test_no_rows_are_no_error_where_the_catalog_says_the_kind(read: Read, tmp_pa
                 path=put(tmp_path, name, data), kind=kind, **more, **GIVEN
             )
             if name == "t.csv":
-                with pytest.raises(SourceError, match="no form of kind"):
+                with pytest.raises(SourceError, match="no known format of kind"):
                     _ = source.makes
             else:
                 assert source.makes is kind and read(source).rows == []
-    with pytest.raises(SourceError, match="say 'kind' and 'columns'"):
+    with pytest.raises(SourceError, match="set 'kind' and 'columns'"):
         _ = JsonLines(path=put(tmp_path, "t.jsonl", ""), **GIVEN).makes
 
 

@@ -102,7 +102,7 @@ def test_the_languages_tell_the_sides_of_a_translation_column(read: Read, jsonl:
     assert (row["source_language"], row["source"], row["target"]) == ("en", "bread", "Brot")
     (row,) = read(JsonLines(path=path, language="en", source_language="de", license="x")).rows
     assert (row["source_language"], row["source"], row["target"]) == ("de", "Brot", "bread")
-    with pytest.raises(SourceError, match="no form"):
+    with pytest.raises(SourceError, match="no known format"):
         _ = JsonLines(path=path, language="fr", license="x").makes
 
 

@@ -220,7 +220,7 @@ def test_files_that_are_missing_or_cut_off_are_errors(read: Read, tmp_path: Path
     path = dictd(tmp_path, *((f"w{i}", f"w{i} x\nशब्द{i}\n") for i in range(400)))
     text = tmp_path / "freedict-eng-hin.dict.dz"
     text.write_bytes(text.read_bytes()[:-20])
-    with pytest.raises(SourceError, match=r"dict\.dz.*cut off"):
+    with pytest.raises(SourceError, match=r"dict\.dz.*truncated"):
         read(Dictd(path=path, **EN_HI))
     assert Dictd(path=str(text), **EN_HI).units()[0].files[1] == text
     text.unlink()

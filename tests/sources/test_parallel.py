@@ -47,7 +47,7 @@ def test_a_prefix_finds_both_files_whatever_their_codes(read: Read, tmp_path: Pa
     put(tmp_path, "tatoeba.hin-eng.hin", "हाँ।\n")
     put(tmp_path, "tatoeba.hin-eng.notes", "x\n")
     assert sides(read(Moses(path=str(tmp_path / "tatoeba.hin-eng"), **EN_HI))) == [("en", "Yes.", "hi", "हाँ।")]
-    with pytest.raises(SourceError, match=r"no file .*\.sw; beginning so are tatoeba"):
+    with pytest.raises(SourceError, match=r"no file .*\.sw; files with this prefix: tatoeba"):
         Moses(path=str(tmp_path / "tatoeba.hin-eng"), source_language="en", target_language="sw", license="x").units()
 
 

@@ -314,7 +314,7 @@ def test_a_header_may_be_given_or_be_missing(read: Read, tmp_path: Path) -> None
 
 
 def test_headers_are_checked(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="names t more than once"):
+    with pytest.raises(SourceError, match="has t more than once"):
         read(Csv(path=put(tmp_path, "f.csv", b"t,t\n1,2\n"), **DOCUMENT))
     with pytest.raises(SourceError, match="without a header"):
         read(Csv(path=put(tmp_path, "e.csv", b""), **DOCUMENT))

@@ -50,17 +50,17 @@ ODD = {
     "a reference to a control character": (unit("a&#x1F;b"), "invalid character"),
     "a reference to half a pair": (unit("a&#xD800;b"), "invalid character"),
     "a byte that is no UTF-8": (unit("a\udcffb"), "0xff"),
-    "a lone ampersand": (unit("R&D"), "no XML"),
+    "a lone ampersand": (unit("R&D"), "not XML"),
     "an unknown entity": (unit("a&nbsp;b"), "undefined entity"),
-    "a lone angle bracket": (unit("1 < 2"), "no XML"),
+    "a lone angle bracket": (unit("1 < 2"), "not XML"),
     "a tag that is not closed": (unit("a<b>c"), "mismatched tag"),
     "a tag that is not opened": (unit("a</b>c"), "mismatched tag"),
-    "an attribute without quotes": ("<tu tuid=7>" + unit("a")[4:], "no XML"),
+    "an attribute without quotes": ("<tu tuid=7>" + unit("a")[4:], "not XML"),
     "an unknown name space": (unit("<q:ph>x</q:ph>y"), "unbound prefix"),
     "a unit that is not closed": (unit("a").replace("</tu>", ""), "mismatched tag"),
     "an end without a beginning": ("</tu>\n", "without a beginning"),
-    "a declaration": (unit("<!DOCTYPE x [<!ENTITY e 'v'>]>"), "no XML"),
-    "a comment that is not closed": (unit("a <!-- b"), "no XML"),
+    "a declaration": (unit("<!DOCTYPE x [<!ENTITY e 'v'>]>"), "not XML"),
+    "a comment that is not closed": (unit("a <!-- b"), "not XML"),
 }
 
 
