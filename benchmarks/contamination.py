@@ -585,12 +585,12 @@ def sentences(data: Path, language: str) -> list[str]:
 def fit(bench: Bench, arguments: argparse.Namespace) -> None:
     """The weights of both stages, from half of the items and every second clean row in another language than the items;
     the other half is what ``translated`` and ``clean`` show."""
-    from filters.contamination.question_type import asked, other_asked
-    from filters.contamination.semantic import DOUBTFUL, FEATURES, Meanings, likelihood, passages
+    from filters.contamination.question_type import ask_differently, question_types
+    from filters.contamination.semantic import DOUBTFUL, FEATURES, MeaningIndex, likelihood, passages
     from filters.contamination.word_coverage import FEATURES as WORDS
 
     _, fitted = bench.step(items(arguments.data, "en"))
-    meanings = Meanings(fitted)
+    meanings = MeaningIndex(fitted)
     keys = list(zip(fitted["benchmark"].to_pylist(), fitted["item"].to_pylist(), strict=True))
     twin = twins(arguments.data)
     encoder = bench.world.model("use-multilingual")
@@ -604,7 +604,7 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
         ]
     )
     some = fitted.filter(third)
-    apart, others = Meanings(some), some["item"].to_pylist()
+    apart, others = MeaningIndex(some), some["item"].to_pylist()
     for language in ENCODED:
         for one in filter(for_fit, items(arguments.data, language)):
             passage = passages(0, "prompt", language, one.question, 1)
@@ -617,7 +617,7 @@ def fit(bench: Bench, arguments: argparse.Namespace) -> None:
                     for each in apart.candidates(passage, encoder)
                     if not each[3]
                     and not twin(others[apart.places[each[1]]], one.name)
-                    and not other_asked(apart.asked[each[1]], asked(one.question, language))
+                    and not ask_differently(apart.question_types[each[1]], question_types(one.question, language))
                 ]
                 close += [each[:3] for each in near[:1]]
     for language in ("zh", "de"):

@@ -31,7 +31,7 @@ from curate.rows import Kind, languages  # noqa: E402
 from curate.steps import Rows  # noqa: E402
 from filters.calibration.anchors import Anchors, read_anchors  # noqa: E402
 from filters.calibration.calibrate import calibrate  # noqa: E402
-from filters.calibration.file import Asked, Calibration  # noqa: E402
+from filters.calibration.file import Calibration, CalibrationSettings  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MODELS = ("use-multilingual", "e5-multilingual")
@@ -127,7 +127,7 @@ def agreement(encoder: Any, model: str, use: str, small: Calibration, sets: dict
         most = MOST[use]
         if use == "e5-multilingual" and name == "messages":
             pairs, most = [pair for pair in pairs if set(pair.split("-")) <= set(E5_MESSAGES)], E5_MESSAGES_MOST
-        large = calibrate(encoder, model, anchors, pairs=pairs, asked=Asked(most=most), unsupported=True)
+        large = calibrate(encoder, model, anchors, pairs=pairs, asked=CalibrationSettings(most=most), unsupported=True)
         both = [(pair, small.pairs[pair], one) for pair, one in large.pairs.items() if one.verdict != "not checked"]
         acted = ("trusted", "weak")
         same = sum(one.verdict == other.verdict for _, one, other in both)

@@ -1,4 +1,4 @@
-"""Filters: score steps and global steps that say which rows to keep."""
+"""Filters: score steps and global steps that decide which rows to keep."""
 
 from curate._version import __version__ as __curate_version__
 

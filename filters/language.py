@@ -1,9 +1,9 @@
-"""A row is kept when the text is in the language it claims to be in, as far as an identifier can tell; where it cannot, it says so.
+"""Language identification: checks that each text is in the language it is labelled with.
 
-What is not language (code, addresses, markup, formulas) is masked first. Three answers are kept apart: *wrong* (a low
-probability, or the wrong script), *too little to tell*, and *a language the identifier does not know*; only the first
-drops a row unless asked. A row that switches languages on purpose is allowed by naming the mixture, never by lowering
-the threshold of a single language.
+Code, addresses, markup and formulas are masked first. Three outcomes are distinguished: *wrong* (low probability, or
+the wrong script), *too little text*, and *a language the identifier does not support*; only the first drops a row by
+default. Rows that mix languages on purpose are allowed by naming the mixture, not by lowering the threshold of a
+language.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from curate.text.masks import MASKABLE, Maskable, mask
 
 Policy = Literal["keep", "drop"]
 _LABELS = 8
-# If the labels that the writing contradicts have nearly all the probability, what is left says nothing.
+# Minimum probability left after labels that the script contradicts are removed; with less the rest is noise.
 _LEAST_REST = 0.02
-# What an identifier may call a language that it has under another written standard's name.
+# Names that an identifier may use for a language that it knows under another written standard.
 _STANDARDS = ("nb", "nn", "sr", "hr", "bs", "sh", "fil")
 
 
 class Language(ScoreStep):
-    """Checks each field against the language it should be in: probability, script, and optionally the mixture of languages.
+    """Checks the language of each field: probability, script, and optionally the mixture of languages.
 
-    Scores: ``score`` (probability that the worst field is in its language: the identifier's eight best labels, those that
-    are the expected language summed), ``other`` (probability of the likeliest other language there), ``script`` (least share of letters in the expected script), ``letters`` (all
-    letters left after masking, in Latin letters' worth). Attributes: ``found`` (the worst field's best label),
-    ``abstained`` (``letters``, ``unclear`` or ``unsupported``, where there is no score), ``mixture``. For a pair each side is held to
-    its own language; thresholds are looked up by the row's language.
+    Scores: ``score`` (probability that the worst field is in its language: the sum over those of the identifier's eight
+    best labels that mean the expected language), ``other`` (probability of the likeliest other language there),
+    ``script`` (lowest share of letters in the expected script), ``letters`` (letters left after masking, weighted in
+    Latin letters). Attributes: ``found`` (the worst field's best label), ``abstained`` (``letters``, ``unclear`` or
+    ``unsupported``, where there is no score), ``mixture``. In a pair each side is checked against its own language;
+    thresholds are looked up by the row's language.
     """
 
     tag: ClassVar[str] = "language"
@@ -52,63 +53,69 @@ class Language(ScoreStep):
     model: IdentifierName = "fasttext"
     """The language identifier."""
     fields: tuple[str, ...] | None = None
-    """The fields that must be in their language; unless given, the main fields of the kind (prompt and response, source
-    and target, …)."""
+    """The fields to check. Default: the main fields of the kind (prompt and response, source and target, …)."""
     level: Literal["row", "message"] = "row"
-    """Whether the turns of a field are judged together or each by itself (the worst counts)."""
+    """Whether the messages of a field are judged together or each by itself (the worst counts)."""
     min: Decision[PerLanguage[Share]] = PerLanguage(0.3)
-    """Least probability (0 to 1) of the expected language. Null: no limit for that language."""
+    """Minimum probability (0 to 1) of the expected language. Null: no limit for that language."""
     min_script: Decision[PerLanguage[Share]] = PerLanguage(0.3)
-    """Least share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
+    """Minimum share (0 to 1) of letters in the scripts of the expected language; for Chinese also of simplified or
     traditional characters as the tag says. Null: no limit for that language."""
     min_letters: Count = 20
-    """Fewer letters than this and the filter abstains; a Han character counts as 3, kana, Hangul and Indic letters as 2."""
+    """With fewer letters the step abstains. A Han character counts as 3 letters; kana, Hangul and Indic letters count
+    as 2."""
     sure: Decision[PerLanguage[Share]] = PerLanguage(0.5)
-    """A row is dropped for its language only if some other language has at least this probability (0 to 1): a list of
-    names or nouns is no language, and no label fits it well."""
+    """A row is dropped for its language only if some other language has at least this probability (0 to 1). A list of
+    names or nouns belongs to no language, and no label fits it well."""
     abstain: Decision[Policy] = "keep"
-    """What happens to rows that cannot be told: too few letters (numbers, names, code), or only labels that the script
-    of the text contradicts."""
+    """What to do with rows that cannot be judged: too few letters (numbers, names, code), or only labels that the
+    script of the text contradicts."""
     unsupported: Decision[Policy] = "keep"
-    """What happens to rows whose language the identifier does not know (its script is checked all the same)."""
+    """What to do with rows whose language the identifier does not support (the script is still checked)."""
     mask: tuple[Maskable, ...] = MASKABLE
-    """What is taken out before looking: ``code`` (fenced, or lines that look like program text), ``inline_code``,
+    """What is removed before identification: ``code`` (fenced, or lines that look like program code), ``inline_code``,
     ``url``, ``email``, ``markup``, ``latex``, ``placeholder``."""
     accept: dict[LanguageTag, tuple[LanguageTag, ...]] = {"zh": ("wuu", "yue")}  # noqa: RUF012 (pydantic copies it)
-    """Labels that also count as a language: ``{yue: [zh], sw: [rw]}``; a tag answers for its more special forms. Unless
-    given, Wu and Cantonese count as Chinese, since lid.176 calls much of short Mandarin so; write ``accept: {}`` for a
-    model that can tell them apart."""
+    """Labels that also count as a language: ``{yue: [zh], sw: [rw]}``; a tag also applies to its more specific forms.
+    By default Wu and Cantonese count as Chinese, because lid.176 labels much short Mandarin that way; write ``accept:
+    {}`` for a model that distinguishes them."""
     mixture: bool = False
-    """Also identify sentence by sentence (clause by clause, script by script) and attach the languages found as
-    ``mixture``, the greatest share first (``hi-Latn+en``), and the share in the expected language as ``expected_share``.
-    Costs two to five times as much in all."""
+    """Also identify sentence by sentence (clause by clause, script by script). Adds the attribute ``mixture``, the
+    languages found, largest share first (``hi-Latn+en``), and the score ``expected_share``, the share in the expected
+    language. Takes two to five times as long."""
     mixture_share: Share = 0.1
-    """Least share (0 to 1) of the identified letters that makes a language part of the mixture."""
+    """Minimum share (0 to 1) of the identified letters that makes a language part of the mixture."""
     mixture_probability: Share = 0.5
-    """Least probability of a segment's label; below, the segment counts for no language."""
+    """Minimum probability of a segment's label; below it the segment counts for no language."""
     min_expected_share: Decision[PerLanguage[Share]] = PerLanguage[float]()
-    """Least share (0 to 1) of a row's identified letters in the expected language (needs ``mixture``)."""
+    """Minimum share (0 to 1) of a row's identified letters in the expected language (needs ``mixture``)."""
     allow_mixture: Decision[tuple[tuple[LanguageTag, ...], ...]] = ()
-    """Mixtures that are meant, such as ``[[hi-Latn, en]]``: a row whose mixture has two languages or more, all of them in
-    one of these sets, is not dropped for its language or script (needs ``mixture``)."""
+    """Intended mixtures, such as ``[[hi-Latn, en]]``: a row whose mixture has two or more languages, all of them in one
+    of these sets, is not dropped for its language or script (needs ``mixture``)."""
 
     @model_validator(mode="after")
     def _need_mixture(self) -> Language:
         if not self.mixture and (self.allow_mixture or self.min_expected_share != PerLanguage[float]()):
-            raise ValueError("allow_mixture and min_expected_share look at segments: write 'mixture: true' with them")
+            raise ValueError("allow_mixture and min_expected_share need 'mixture: true'")
         return self
 
     def check(self, kind: Kind) -> list[str]:
         return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        columns = {"score": pa.float64(), "other": pa.float64(), "script": pa.float64(), "letters": pa.float64(), "found": pa.string(),
-                   "abstained": pa.string()}  # fmt: skip
+        columns = {
+            "score": pa.float64(),
+            "other": pa.float64(),
+            "script": pa.float64(),
+            "letters": pa.float64(),
+            "found": pa.string(),
+            "abstained": pa.string(),
+        }
         return columns | ({"mixture": pa.string(), "expected_share": pa.float64()} if self.mixture else {})
 
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         identifier: LanguageIdentifier = context.model(self.model)
-        known = _Known(identifier, self.accept)
+        known = _AcceptedLabels(identifier, self.accept)
         names = self.fields or main_fields(rows.kind)
         judged, masked = [], []
         for name in names:
@@ -125,7 +132,7 @@ class Language(ScoreStep):
             merged = merged.hstack(self._mixtures(pl.concat(masked), len(rows), identifier, known))
         return merged.select(self.columns(rows.kind).keys())
 
-    def _judge(self, frame: pl.DataFrame, identifier: LanguageIdentifier, known: _Known) -> pl.DataFrame:
+    def _judge(self, frame: pl.DataFrame, identifier: LanguageIdentifier, known: _AcceptedLabels) -> pl.DataFrame:
         """``score``, ``script``, ``letters``, ``found`` and ``abstained`` of each text."""
         counts = text.script_counts(frame["text"])
         frame = frame.hstack(text.letter_weights(frame["text"], frame["expected"], counts))
@@ -135,18 +142,18 @@ class Language(ScoreStep):
         supported = np.asarray([known.supports(tag) for tag in tags], bool)
         ask = np.flatnonzero(enough & supported)
         score, other = np.full(len(tags), np.nan), np.full(len(tags), np.nan)
-        found = np.full(len(tags), None, dtype=object)
+        labels = np.full(len(tags), None, dtype=object)
         answer = identifier.identify(frame["text"].gather(ask).to_list(), _LABELS) if len(ask) else None
         for at, row in enumerate(ask.tolist() if answer else ()):
             assert answer is not None
             judged = known.judge(answer.languages[at], answer.probabilities[at], tags[row], systems[row], exact=False)
             if judged is not None:
-                score[row], other[row], found[row] = judged
+                score[row], other[row], labels[row] = judged
         assessed = ~np.isnan(score)
         why = np.where(supported, np.where(enough, "unclear", "letters"), "unsupported").astype(object)
         abstained = why
         abstained[assessed] = None
-        # Nothing to read at all is no lack of support.
+        # Without any letters the reason is "letters", not "unsupported".
         abstained[(frame["letters"] == 0).to_numpy()] = "letters"
         return pl.DataFrame(
             {
@@ -155,12 +162,14 @@ class Language(ScoreStep):
                 "script": frame["share"].set(pl.Series(~enough), None).round(4),
                 "other": pl.Series(other, nan_to_null=True).round(4),
                 "letters": frame["letters"],
-                "found": pl.Series(found.tolist(), dtype=pl.String),
+                "found": pl.Series(labels.tolist(), dtype=pl.String),
                 "abstained": pl.Series(abstained.tolist(), dtype=pl.String),
             }
         )
 
-    def _mixtures(self, frame: pl.DataFrame, count: int, identifier: LanguageIdentifier, known: _Known) -> pl.DataFrame:
+    def _mixtures(
+        self, frame: pl.DataFrame, count: int, identifier: LanguageIdentifier, known: _AcceptedLabels
+    ) -> pl.DataFrame:
         """``mixture`` and ``expected_share`` of each row."""
         pieces = text.segments(frame["text"], self.min_letters).filter(pl.col("letters") >= self.min_letters)
         origin = pieces["row"]
@@ -174,7 +183,7 @@ class Language(ScoreStep):
             judged = known.judge(names, answer.probabilities[at], tag, system, exact=True)
             ours, other, best = judged or (0.0, 0.0, languages.UNKNOWN)
             hit.append(ours >= self.mixture_probability)
-            # Written standards that the identifier splits are one, under the name expected.
+            # Written standards that the identifier distinguishes are merged under the expected name.
             label.append(tag if hit[-1] else best if other >= self.mixture_probability else None)
         pieces = pieces.with_columns(label=pl.Series(label, dtype=pl.String), hit=pl.Series(hit, dtype=pl.Boolean))
         named = pieces.drop_nulls("label")
@@ -225,22 +234,22 @@ class Language(ScoreStep):
 
 
 def _plain(texts: pl.Series) -> pl.Series:
-    """The texts as an identifier has seen them: without vowel points, and in lower case where most of it is capitals."""
+    """Text as identifiers are trained on it: without vowel points, and lower-cased where most letters are capitals."""
     texts = text.strip_marks(texts)
     shouted = texts.str.count_matches(r"\p{Lu}") > texts.str.count_matches(r"\p{Ll}")
     return texts.scatter(shouted.arg_true(), texts.filter(shouted).str.to_lowercase()) if shouted.any() else texts
 
 
-def _is_meant(found: list[str], allowed: tuple[tuple[str, ...], ...]) -> bool:
-    return len(found) > 1 and any(
-        all(any(languages.accepts(tag, label) for tag in mixture) for label in found) for mixture in allowed
+def _is_meant(labels: list[str], allowed: tuple[tuple[str, ...], ...]) -> bool:
+    return len(labels) > 1 and any(
+        all(any(languages.accepts(tag, label) for tag in mixture) for label in labels) for mixture in allowed
     )
 
 
 def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:
-    """One row a row: the text with the lowest score, or one that says why there is none."""
+    """One line per row: the text with the lowest score, or the reason why there is none."""
     scripts = judged.group_by("row").agg(pl.col("script").min(), pl.col("letters").sum())
-    # Unscored texts come after scored ones; of those, an unsupported language says more than a text too short.
+    # Unscored texts sort after scored ones; among them, an unsupported language takes precedence over a short text.
     order = judged.with_columns(blame=pl.col("abstained").fill_null("") != "unsupported")
     first = order.sort("row", "score", "blame", nulls_last=True, maintain_order=True).unique(
         "row", keep="first", maintain_order=True
@@ -257,9 +266,9 @@ def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:
 
 
 def _is_impossible(label: str) -> bool:
-    """Whether a label names a language in a script nobody writes it in (``pt-Hans``).
+    """Whether a label names a language in a script it is never written in (``pt-Hans``).
 
-    That is what an identifier without scripts and the script of the text make together when the first is wrong.
+    Such labels arise when an identifier without scripts is wrong and the script of the text is added to its label.
     """
     written, usual = languages.letters(label), languages.letters(languages.base(label))
     if written == usual or not written or not usual:
@@ -267,8 +276,8 @@ def _is_impossible(label: str) -> bool:
     return "Han" in written or ("Latin" in usual and not {"Cyrillic", "Arabic"} & set(written))
 
 
-class _Known:
-    """Which labels count as which language, each pair worked out once."""
+class _AcceptedLabels:
+    """Which labels count as which language; results are cached."""
 
     def __init__(self, identifier: LanguageIdentifier, also: Mapping[str, tuple[str, ...]]) -> None:
         self._identifier = identifier
@@ -280,8 +289,10 @@ class _Known:
     def judge(
         self, labels: list[str], probabilities: list[float], expected: str, system: tuple[str, ...], *, exact: bool
     ) -> tuple[float, float, str] | None:
-        """The probability of the expected language, that of the likeliest other, and the best label; None if all the
-        labels are contradicted by the writing."""
+        """The probability of the expected language, that of the likeliest other language, and the best label.
+
+        None if the script contradicts all labels.
+        """
         ours, left_out, best = 0.0, 0.0, ""
         others: list[tuple[str, float]] = []
         for label, probability in zip(labels, probabilities, strict=True):
@@ -296,7 +307,7 @@ class _Known:
         rest = 1.0 - left_out
         if not best or rest < _LEAST_REST:
             return None
-        # Serbian under four names is one other language, not four unlikely ones.
+        # Several labels of one language (Serbian has four) are one other language: their probabilities are summed.
         other = sum(value for label, value in others if self.accepts(others[0][0], label, exact))
         return min(1.0, ours / rest), min(1.0, other / rest), best
 
@@ -307,25 +318,26 @@ class _Known:
             # Japanese without any kana and Korean without any Hangul are Chinese.
             needed = {"Japanese"} if "Hiragana" in names else {"Hangul"} if "Hangul" in names else set(names)
             wrong = bool(system and needed) and needed.isdisjoint(system)
-            # A group's name says nothing of a script: its members' do.
+            # The label of a language group has no script of its own.
             self._contradictions[key] = not language_data.is_group(label) and (wrong or _is_impossible(label))
         return self._contradictions[key]
 
-    def accepts(self, expected: str, found: str, exact: bool) -> bool:
-        """Whether the label means the expected language: in its script (``exact``), or whatever the script.
+    def accepts(self, expected: str, label: str, exact: bool) -> bool:
+        """Whether the label means the expected language: with its script (``exact``), or whatever the script.
 
-        A whole text is held to its script by counting letters, so there the script of a label, which may be a guess of
-        the identifier's, is left aside: Chinese full of English names is not called romanised Chinese. The name of a group
-        of close languages, which ``vote`` gives where it cannot tell them apart, means each of them.
+        The script of a whole text is checked by counting letters, so the script of a label, which may be the
+        identifier's guess, is ignored there: Chinese full of English names is not labelled romanised Chinese. The label
+        of a group of close languages, which the model ``ensemble`` gives where it cannot distinguish them, means each
+        of them.
         """
-        key = (expected, found, exact)
+        key = (expected, label, exact)
         if key not in self._accepted:
-            wanted = (expected, *self._also_accepted(expected))
+            tags = (expected, *self._also_accepted(expected))
             self._accepted[key] = any(
-                languages.accepts(tag, found)
-                or (not exact and languages.base(tag) == languages.base(found))
-                or language_data.means(found, tag)
-                for tag in wanted
+                languages.accepts(tag, label)
+                or (not exact and languages.base(tag) == languages.base(label))
+                or language_data.means(label, tag)
+                for tag in tags
             )
         return self._accepted[key]
 
@@ -338,7 +350,7 @@ class _Known:
     def supports(self, expected: str) -> bool:
         """Whether the identifier can name the language, by this or by another accepted name.
 
-        Romanised text of a language is another matter than that language: it needs a label of its own.
+        Romanised text needs a label of its own: support for the language is not enough.
         """
         if expected not in self._supported:
             base = languages.base(expected)
@@ -349,7 +361,7 @@ class _Known:
 
     @staticmethod
     def romanised(label: str, system: tuple[str, ...]) -> str:
-        """The label as it must be called if the letters are Latin: ``hi`` in Latin letters is ``hi-Latn``."""
+        """The label for Latin letters: ``hi`` in Latin letters is ``hi-Latn``."""
         if system != ("Latin",) or label == languages.UNKNOWN or "Latin" in languages.letters(label):
             return label
         return languages.normalize(f"{languages.base(label)}-Latn")

@@ -1,10 +1,11 @@
-"""Two files that were joined line by line misalignment apart where one has a line too many: from there on each source stands beside a neighbour's
-target, and it is told once, with the shift and the rows, not row by row.
+"""Finds shifted stretches in line-aligned data: one file has a line too many, and all later targets belong to a
+neighbour.
 
-Seen from any one row such a pair is just wrong; seen over many rows, each target fits the source k rows further on, always the same k. What
-fits is told by lengths, by numbers and names that stand on both sides, and by an encoder if there is one. The path through the shifts that explains all rows
-best is found by the Viterbi algorithm (states: the shifts; a change costs as much as :attr:`Misalignment.change` says), as lengths alone were
-used to align sentences by Gale and Church 1993.
+Any single row of such a stretch is simply wrong; over many rows, each target fits the source k rows away, always with
+the same k. The fit is measured by lengths, by numbers and names on both sides, and by an encoder if there is one. The
+Viterbi algorithm finds the sequence of shifts that explains all rows best (states: the shifts; a change costs
+:attr:`Misalignment.change`), as Gale and Church 1993 aligned sentences by lengths alone. Each stretch is reported once,
+with its shift and rows.
 """
 
 from __future__ import annotations
@@ -34,34 +35,37 @@ from filters.similarity.sides import compares_own, sides
 Floats = npt.NDArray[np.float32]
 _DIMENSIONS = 64
 _TOKENS = 24
-# Signs that stand for the same in every script: numbers, and words in Latin letters that may be names.
+# Tokens that are the same in every script: numbers, and words in Latin letters that may be names.
 _LATIN = r"\b\p{Latin}[\p{Latin}\p{Nd}-]{3,}"
 _LEAST_SPREAD, _MOST_SPREAD = 0.15, 0.6
-"""Between these lies the standard deviation of the logarithm of the ratio of lengths of true pairs."""
+"""Bounds of the standard deviation of the log length ratio of true pairs."""
 _MOST = np.float32(4.0)
 _LEAST_DISORDER = 0.75
-"""Rows are out of order only if their own sources fit them worse than chance by so many nats a row; free translations do not."""
+"""Rows count as out of order only if their own sources fit worse than chance by this many nats a row, which free
+translations do not."""
 _WARNINGS = 20
 
 
 @dataclass(frozen=True)
 class _Range:
-    """Rows that are shifted alike."""
+    """Consecutive rows with the same shift."""
 
     first: int
     last: int
     shift: int | None
-    """None: nothing near fits."""
+    """None: no nearby source fits."""
     gain: float
-    """How much better each row fits so, in nats."""
+    """How much better each row fits with the shift, in nats."""
 
 
 class Misalignment(GlobalStep):
     """Finds stretches of rows whose targets belong to sources a constant number of rows away.
 
-    Score ``shift``: 0 where a row stands beside its own other side, k where its target belongs to the source of the row k
-    further on (in the order of its source, each source and pair of languages by itself; null: fewer than ``min_rows`` rows, or nothing
-    to compare with). Attribute ``state``: ``shifted``, or ``disordered`` in stretches where nothing near fits. A warning tells each stretch. Put it before steps that drop rows: afterwards neighbours are not neighbours any more.
+    Score ``shift``: 0 where a row's target belongs to its own source, k where it belongs to the source of the row k
+    further on (in the order of the source, for each source and language pair separately; null: fewer than ``min_rows``
+    rows, or nothing to compare with). Attribute ``state``: ``shifted``, or ``disordered`` in stretches where no nearby
+    source fits. A warning reports each stretch. Place it before steps that drop rows: afterwards neighbours are no
+    longer neighbours.
     """
 
     tag: ClassVar[str] = "misalignment"
@@ -69,25 +73,23 @@ class Misalignment(GlobalStep):
     compares: ClassVar[bool] = True
     package_data: ClassVar[tuple[DataFile, ...]] = (NUMBER_WORDS,)
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = (
-        "Detects that two sides, or rows and their parents, are shifted against each other by some rows."
-    )
+    summary: ClassVar[str] = "Detects rows shifted against their translations or parents by a constant number of lines."
 
     between: Literal["parents", "sides"] | None = None
-    """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,
-    parents for all others."""
+    """What is compared: a row with its first parent, or source with target. Default: sides for parallel rows, parents
+    for all others."""
     fields: tuple[str, ...] | None = None
-    """The fields that are compared, together; unless given, the main fields of the kind."""
+    """The fields to compare, together. Default: the main fields of the kind."""
     max_chars: Annotated[int, Field(ge=20)] = 2_000
-    """Longer texts are cut there."""
+    """Longer texts are cut to this length."""
     encoder: EncoderName | None = None
-    """A sentence encoder, for texts that have neither numbers nor names and are all of one length."""
+    """A sentence encoder, for texts without numbers and names that are all of similar length."""
     max_shift: Decision[Annotated[int, Field(ge=1, le=200)]] = 10
-    """The greatest shift that is looked for, either way."""
+    """The largest shift to search for, in either direction."""
     min_rows: Decision[Annotated[int, Field(ge=5)]] = 20
-    """Shorter stretches are not told."""
+    """Shorter stretches are not reported."""
     change: Decision[Annotated[float, Field(gt=0)]] = 15.0
-    """What a change of shift costs, in nats: higher finds less and is surer."""
+    """The cost of a change of shift, in nats: a higher value finds less, with more certainty."""
     action: Decision[Literal["report", "drop"]] = "report"
     """``report`` warns and keeps all rows; ``drop`` also drops the rows of the stretches (``misalignment``)."""
 
@@ -95,13 +97,13 @@ class Misalignment(GlobalStep):
         if self.between == "sides" and kind is not Kind.PARALLEL:
             return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]
         if compares_own(kind, self.between):
-            return [] if self.fields is None else ["fields: a pair has no choice of fields; leave it out"]
+            return [] if self.fields is None else ["fields: does not apply to pairs; remove it"]
         return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {"shift": pa.float64(), "state": pa.string()}
 
-    # ---------------------------------------------------------------------------------------------------------- summaries
+    # -------------------------------------------------------------------------------------------------------- summaries
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         own = compares_own(rows.kind, self.between)
         origin = pl.Series(
@@ -133,7 +135,7 @@ class Misalignment(GlobalStep):
                 columns[f"{side}_size"] += (
                     np.log1p(text.letter_weights(texts)["letters"].to_numpy()).astype(np.float32).tolist()
                 )
-                columns[f"{side}_signs"] += _signs(texts, tags.to_list())
+                columns[f"{side}_signs"] += _tokens(texts, tags.to_list())
                 if encoder is not None:
                     columns[f"{side}_vector"] += list(_project(encoder.encode(texts.to_list())))
         types = {
@@ -147,7 +149,7 @@ class Misalignment(GlobalStep):
             types |= dict.fromkeys(("left_vector", "right_vector"), pa.list_(pa.float16(), _DIMENSIONS))
         return pa.table({name: pa.array(columns[name], kind) for name, kind in types.items()})
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         counts = [pq.read_metadata(path).num_rows for path in summaries]
         whole = pa.concat_tables([pq.read_table(path) for path in summaries]) if summaries else None
@@ -158,8 +160,8 @@ class Misalignment(GlobalStep):
             for name in groups.drop_nulls().unique(maintain_order=True).to_list():
                 at = np.flatnonzero((groups == name).fill_null(False).to_numpy())
                 if len(at) >= self.min_rows:
-                    shifts[at], lost[at], found = self._path(whole.take(pa.array(at)))
-                    self._tell(name, found, len(at), context)
+                    shifts[at], lost[at], ranges = self._path(whole.take(pa.array(at)))
+                    self._warn(name, ranges, len(at), context)
         start = 0
         for count in counts:
             part, disordered = shifts[start : start + count], lost[start : start + count]
@@ -180,15 +182,15 @@ class Misalignment(GlobalStep):
             )
 
     def _path(self, table: pa.Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], list[_Range]]:
-        """The shift of each row of one group, whether nothing near fits it, and the stretches."""
+        """The shift of each row of one group, whether no nearby source fits it, and the stretches."""
         fits = _fits(table, min(self.max_shift, table.num_rows - 1))
         reach = (len(fits) - 1) // 2
-        # One state more: nothing fits better than chance.
+        # One more state: nothing fits better than chance.
         fits = np.concatenate([fits, np.zeros((1, fits.shape[1]), np.float32)])
         states = _viterbi(fits, np.float32(self.change), reach)
         result = np.zeros(table.num_rows)
         lost = np.zeros(table.num_rows, bool)
-        found: list[_Range] = []
+        ranges: list[_Range] = []
         edges = np.flatnonzero(np.diff(states)) + 1
         for first, end in zip([0, *edges.tolist()], [*edges.tolist(), len(states)], strict=True):
             shift: int | None = int(states[first]) - reach if states[first] < len(fits) - 1 else None
@@ -197,15 +199,15 @@ class Misalignment(GlobalStep):
                 continue
             result[first:end] = np.nan if shift is None else shift
             lost[first:end] = shift is None
-            found.append(_Range(first, end - 1, shift, gain))
-        return result, lost, found
+            ranges.append(_Range(first, end - 1, shift, gain))
+        return result, lost, ranges
 
-    def _tell(self, name: str, found: Sequence[_Range], rows: int, context: Context) -> None:
+    def _warn(self, name: str, ranges: Sequence[_Range], rows: int, context: Context) -> None:
         source, one, other = name.split("\t")
-        for number, each in enumerate(found):
+        for number, each in enumerate(ranges):
             if number == _WARNINGS:
                 context.warn(
-                    f"misalignment: '{source}' ({one}→{other}): {len(found) - number} more stretches are shifted"
+                    f"misalignment: '{source}' ({one}→{other}): {len(ranges) - number} more stretches are shifted"
                 )
                 break
             where = (
@@ -213,14 +215,14 @@ class Misalignment(GlobalStep):
             )
             if each.shift is None:
                 context.warn(
-                    f"{where} are out of order: no target fits a source within {self.max_shift} rows ({each.gain:.1f} nats a row against their own); look at "
-                    "them, or raise 'max_shift'"
+                    f"{where} are out of order: no target fits a source within {self.max_shift} rows ({each.gain:.1f} "
+                    "nats a row against their own); check them, or raise 'max_shift'"
                 )
                 continue
             context.warn(
                 f"{where} are shifted by {each.shift:+d}: the target of a row "
-                f"belongs to the source {abs(each.shift)} rows {'further on' if each.shift > 0 else 'before'} ({each.gain:.1f} nats a row); look for a line too many or too few "
-                f"near row {each.first + 1:,}"
+                f"belongs to the source {abs(each.shift)} rows {'further on' if each.shift > 0 else 'before'} "
+                f"({each.gain:.1f} nats a row); check for a missing or extra line near row {each.first + 1:,}"
             )
 
 
@@ -232,30 +234,30 @@ def _joined(texts: Mapping[str, tuple[pl.Series, pl.Series]]) -> tuple[pl.Series
     return sides_[0], sides_[1]
 
 
-def _signs(texts: pl.Series, tags: Sequence[str | None]) -> list[list[int]]:
-    """What may stand on both sides as it is: values of numbers, words in Latin letters, as 32-bit digests."""
+def _tokens(texts: pl.Series, tags: Sequence[str | None]) -> list[list[int]]:
+    """Tokens that may be the same on both sides: values of numbers, words in Latin letters, as 32-bit digests."""
     words = texts.str.extract_all(_LATIN).to_list()
     numbers = texts.str.contains(WORTH_A_LOOK).to_list()
-    found = []
+    digests = []
     for one, tag, latin, look in zip(texts.to_list(), tags, words, numbers, strict=True):
-        signs = {word.casefold() for word in latin}
+        tokens = {word.casefold() for word in latin}
         if look:
-            signs |= {
+            tokens |= {
                 f"{value:g}" if isinstance(value, float) else value
                 for mention in mentions(one, tag or "und")
                 for value in mention.values
             }
-        found.append(
+        digests.append(
             sorted(
                 int.from_bytes(blake2b(sign.encode(), digest_size=4).digest(), "big")
-                for sign in sorted(signs)[:_TOKENS]
+                for sign in sorted(tokens)[:_TOKENS]
             )
         )
-    return found
+    return digests
 
 
 def _project(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Vectors in few dimensions, by random directions that are always the same; cosines stay within about 0.1."""
+    """Vectors in few dimensions, by fixed random directions; cosines stay within about 0.1."""
     if vectors.shape[1] <= _DIMENSIONS:
         small = np.zeros((len(vectors), _DIMENSIONS), np.float32)
         small[:, : vectors.shape[1]] = vectors
@@ -267,12 +269,13 @@ def _project(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
 
 
 def _fits(table: pa.Table, reach: int) -> Floats:
-    """How well each row's target fits the source k rows further on, in nats over chance: shape (2 * reach + 1, rows)."""
+    """How well each row's target fits the source k rows further on, in nats over chance: shape (2 * reach + 1,
+    rows)."""
     left, right = (table[f"{side}_size"].to_numpy().astype(np.float32) for side in ("left", "right"))
     rows = len(left)
     fits = np.zeros((2 * reach + 1, rows), np.float32)
     usual = float(np.median(right - left))
-    # How far true pairs scatter, from the pairs as they stand: most of them are in step, and the median does not see the others.
+    # How far true pairs scatter, from the pairs as they are: most are aligned, and the median ignores the others.
     scatter = float(np.clip(1.5 * np.median(np.abs(right - left - usual)), _LEAST_SPREAD, _MOST_SPREAD))
     spread = max(float(np.std(right)), 0.05)
     chance = ((right - right.mean()) / spread) ** 2 / 2 + np.log(spread)
@@ -292,12 +295,12 @@ def _fits(table: pa.Table, reach: int) -> Floats:
             fits[shift + reach, here] += np.clip((cosine - 0.35) * 8, -_MOST, _MOST)
     signs = [table[f"{side}_signs"].to_pylist() for side in ("left", "right")]
     places: dict[int, list[int]] = {}
-    for row, given in enumerate(signs[0]):
-        for sign in given:
+    for row, row_tokens in enumerate(signs[0]):
+        for sign in row_tokens:
             places.setdefault(sign, []).append(row)
     shared = np.zeros_like(fits)
-    for row, given in enumerate(signs[1]):
-        for sign in given:
+    for row, row_tokens in enumerate(signs[1]):
+        for sign in row_tokens:
             known = places.get(sign)
             if known is None:
                 continue
@@ -310,7 +313,7 @@ def _fits(table: pa.Table, reach: int) -> Floats:
 
 
 def _viterbi(fits: Floats, change: np.float32, middle: int) -> npt.NDArray[np.int64]:
-    """The path of states with the greatest sum of fits less the cost of changes."""
+    """The sequence of states with the greatest sum of fits minus the cost of changes."""
     states, rows = fits.shape
     best = np.full(states, -change, np.float32)
     best[middle] = 0

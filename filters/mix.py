@@ -1,11 +1,12 @@
-"""A mixture is a number of rows for each language (or source), and the rows that come first in an order drawn by item.
+"""Mixtures: how many rows of each language (or source) are kept, and which.
 
-The order is drawn once for each item (``group_id``) from the seed, the same in all languages. So equal numbers are the same items
-in every language, and what is in a mixture of some size is also in every larger one of the same seed: mixtures are nested.
+Rows are taken in an order that is drawn once for each item (``group_id``) from the seed, the same in all languages.
+Equal numbers therefore select the same items in every language, and a mixture is contained in every larger one of the
+same seed: mixtures are nested.
 
-The numbers are found by filling: every language's number grows in proportion to its weight until it meets its limit
-(:func:`allot`). That is UniMax (Chung et al. 2023) where weights are equal and the limit is the rows times the repeats allowed,
-and temperature sampling (weights n^(1/T), as for multilingual BERT) where they follow the numbers n of rows.
+The numbers are found by water-filling: every language's number grows in proportion to its weight until it meets its
+limit (:func:`allot`). With equal weights, and the rows times the allowed repeats as the limit, this is UniMax (Chung et
+al. 2023). With weights n^(1/T) of the row counts n it is temperature sampling, as for multilingual BERT.
 """
 
 from __future__ import annotations
@@ -43,60 +44,61 @@ _SHARE, _OTHER, _OUT, _REPLACED = (
 
 
 class Replace(BaseModel):
-    """``{language: en, rows: 40}``: so many items go from one language into others."""
+    """``{language: en, rows: 40}``: replace that many items of one language by their translations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     language: LanguageTag
     """The language whose rows are replaced by their translations."""
     rows: PositiveInt
-    """How many items, spread evenly over the other languages (as far as there are translations)."""
+    """How many items are replaced, spread evenly over the other languages (as far as there are translations)."""
     by: tuple[LanguageTag, ...] | None = None
-    """The languages that replace; unless given, all others."""
+    """The languages that replace. Default: all others."""
 
 
 class Mix(GlobalStep):
-    """Keeps so many rows of each language, or source, that the mixture has the shares asked for.
+    """Samples rows so that languages, or sources, have the requested shares.
 
-    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row, since rows are never written twice.
-    Warns where a language has too few rows for its share.
+    Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row; rows are never written
+    twice. Warns where a language has too few rows for its share.
     """
 
     tag: ClassVar[str] = "mix"
     version: ClassVar[int] = 2
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     summary: ClassVar[str] = (
-        "A mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
+        "Mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
     )
 
     by: Decision[Literal["language", "source"]] = "language"
-    """What the shares are of."""
+    """What the shares refer to."""
     rows: Decision[PositiveInt | None] = None
-    """Rows in all (repeats counted); unless given, as many as there are, and with ``weights`` as many as keep the shares."""
+    """Total rows (repeats counted). Default: all rows; with ``weights``, as many as keep the shares."""
     weights: Decision[dict[str, Weight] | None] = None
-    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` is for those not named, else they are left out. Language tags
-    also answer for their special forms (``zh`` for ``zh-Hant``)."""
+    """Share of each, in any unit (``{en: 90, default: 2}``); ``default`` applies to those not named, which are
+    otherwise excluded. Language tags also apply to their more specific forms (``zh`` to ``zh-Hant``)."""
     balance: Decision[Literal["weights", "natural", "temperature", "uniform"] | None] = None
-    """``natural``: in proportion to the rows there are; ``temperature``: to the power of 1/``temperature`` of that; ``uniform``:
-    equal shares (UniMax, where some have too few); unless given, ``weights`` if there are any, else ``natural``."""
+    """``natural``: in proportion to the available rows; ``temperature``: to the power of 1/``temperature`` of that;
+    ``uniform``: equal shares (UniMax where some have too few). Default: ``weights`` if there are any, else
+    ``natural``."""
     temperature: Decision[Annotated[float, Field(ge=1)]] = 3.3
     """1 is natural, 100 nearly uniform."""
     only: Decision[tuple[str, ...] | None] = None
-    """The languages, or sources, that there are in the mixture at all."""
+    """The only languages, or sources, in the mixture."""
     caps: Decision[PerLanguage[Annotated[int, Field(ge=0)]]] = PerLanguage[int]()
-    """Most rows of each language (or source; repeats counted)."""
+    """Maximum rows of each language (or source), repeats counted."""
     max_repeats: Decision[Annotated[float, Field(ge=1)]] = 1.0
-    """How often a row may be counted where a share is larger than what there is."""
+    """How often a row may be repeated where a share is larger than the available rows."""
     shortage: Decision[Literal["fill", "shrink", "short", "error"]] = "fill"
-    """Where there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the whole smaller and keeps the
-    shares, ``short`` leaves that one short, ``error`` stops."""
+    """What to do when there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the
+    mixture smaller and keeps the shares, ``short`` leaves that share unfilled, ``error`` stops."""
     items: Decision[Literal["any", "once"]] = "any"
-    """``once``: of each item (``group_id``) one row at most, in one of its languages; the shares are of the items there are, and the
-    scarcest language chooses first."""
+    """``once``: at most one row of each item (``group_id``), in one of its languages; the shares then refer to items,
+    and the scarcest language chooses first."""
     choose: Decision[str] = "random"
     """``random`` by item and seed, ``first`` in order, or the name of a score, greatest first."""
     replace: Decision[Replace | None] = None
-    """Instead of shares: one language, of which some items are in another one."""
+    """Instead of shares: one language, with some of its items replaced by rows in other languages."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Mix:
@@ -104,13 +106,13 @@ class Mix(GlobalStep):
             raise ValueError("balance: weights needs 'weights'")
         if self.weights is not None:
             if self.balance not in (None, "weights"):
-                raise ValueError(f"weights and 'balance: {self.balance}' are two ways to say the shares; take one")
+                raise ValueError(f"weights and 'balance: {self.balance}' both set the shares; use one")
             if not any(self.weights.values()):
-                raise ValueError("weights: all of them are 0")
+                raise ValueError("weights: all are 0")
         if self.replace is not None and (
             self.weights or self.balance or self.by != "language" or self.items == "once" or self.max_repeats > 1
         ):
-            raise ValueError("replace says which rows there are; it goes with 'rows', 'choose' and 'only' alone")
+            raise ValueError("replace can be combined with 'rows', 'choose' and 'only' only")
         return self
 
     @property
@@ -134,7 +136,7 @@ class Mix(GlobalStep):
             }
         )
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
         item = np.zeros(sum(sizes), np.uint64)
@@ -160,16 +162,16 @@ class Mix(GlobalStep):
         start = 0
         for size in sizes:
             mine, why = repeats[start : start + size], reason[start : start + size]
-            told = {"keep": pa.array(mine > 0), "reason": pa.array(texts[np.where(mine > 0, 0, why)], pa.string())}
+            columns = {"keep": pa.array(mine > 0), "reason": pa.array(texts[np.where(mine > 0, 0, why)], pa.string())}
             if self.max_repeats > 1:
-                told["repeats"] = pa.array(
+                columns["repeats"] = pa.array(
                     np.where(mine > 0, mine, np.nan).astype(np.float64), pa.float64(), from_pandas=True
                 )
-            yield pa.table(told)
+            yield pa.table(columns)
             start += size
 
     def _rank(self, item: npt.NDArray[np.uint64], value: npt.NDArray[np.float64] | None, seed: int) -> Counts:
-        """The place of each row in the order of who comes in first."""
+        """The rank of each row in the order of selection."""
         count = len(item)
         if self.choose == "first":
             return np.arange(count)
@@ -180,7 +182,7 @@ class Mix(GlobalStep):
         return rank
 
     def _weight(self, name: str, rows: int) -> float:
-        if self.only is not None and not _answers(name, self.only):
+        if self.only is not None and not _matches(name, self.only):
             return 0.0
         if self.weights is not None:
             named = PerLanguage[float](
@@ -192,32 +194,46 @@ class Mix(GlobalStep):
         power = 1 / self.temperature if self.balance == "temperature" else 1.0
         return math.pow(rows, power)
 
-    def _shared(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int],
-                rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+    def _shared(
+        self,
+        item: npt.NDArray[np.uint64],
+        kind: npt.NDArray[np.int32],
+        names: Mapping[str, int],
+        rank: Counts,
+        context: Context,
+    ) -> tuple[Counts, Counts]:
         there = np.bincount(kind, minlength=len(names))
         weights = np.array([self._weight(name, int(there[at])) for name, at in names.items()])
         caps = np.array([np.inf if (cap := self.caps[name]) is None else cap for name in names])
         if self.items == "once":
             return self._once(item, kind, names, rank, weights, caps, context)
         limits = np.minimum(there * self.max_repeats, caps) * (weights > 0)
-        wanted = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
-        self._tell(names, weights, wanted, there, context)
+        quotas = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
+        self._warn_of_shortage(names, weights, quotas, there, context)
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
         reason[weights[kind] == 0] = 3
         for at in range(len(names)):
             rows = _in_order(np.flatnonzero(kind == at), rank)
-            whole, rest = divmod(int(wanted[at]), max(len(rows), 1))
+            whole, rest = divmod(int(quotas[at]), max(len(rows), 1))
             repeats[rows] = whole
             repeats[rows[:rest]] += 1
         return repeats, reason
 
-    def _once(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int], rank: Counts,
-              weights: npt.NDArray[np.float64], caps: npt.NDArray[np.float64], context: Context) -> tuple[Counts, Counts]:  # fmt: skip
-        """Each item in one language at most: the shares are of items, and what a language finds taken goes to the others."""
+    def _once(
+        self,
+        item: npt.NDArray[np.uint64],
+        kind: npt.NDArray[np.int32],
+        names: Mapping[str, int],
+        rank: Counts,
+        weights: npt.NDArray[np.float64],
+        caps: npt.NDArray[np.float64],
+        context: Context,
+    ) -> tuple[Counts, Counts]:
+        """At most one row of each item: shares refer to items, and what a language cannot get goes to the others."""
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
         reason[weights[kind] == 0] = 3
         numbers, places = np.unique(item, return_inverse=True)
-        # Of each item in each language the first row, in the order of who comes in first; -1 where there is none.
+        # The first row of each item in each language, by rank; -1 where there is none.
         first = np.full((len(numbers), len(names)), -1, np.int32 if len(item) < 2**31 else np.int64)
         for at in np.flatnonzero(weights > 0):
             rows = _in_order(np.flatnonzero(kind == at), rank)[::-1]
@@ -226,13 +242,13 @@ class Mix(GlobalStep):
         there = held.sum(axis=0)
         items = int(held.any(axis=1).sum())
         limits = np.floor(np.minimum(there, caps)).astype(np.int64)
-        wanted = allot(items if self.rows is None else min(self.rows, items), weights, limits, self._when_short)
-        self._tell(names, weights, wanted, there, context)
+        quotas = allot(items if self.rows is None else min(self.rows, items), weights, limits, self._when_short)
+        self._warn_of_shortage(names, weights, quotas, there, context)
         order = np.argsort(np.where(held, rank[first], len(item)).min(axis=1), kind="stable")
-        chosen = _assign(held, order, wanted)
+        chosen = _assign(held, order, quotas)
         if self._when_short == "fill":
-            # What a language could not get, because others have its items, goes to those that still find some.
-            while missing := int(wanted.sum() - (chosen >= 0).sum()):
+            # What a language cannot get, because others took its items, goes to languages that still have some.
+            while missing := int(quotas.sum() - (chosen >= 0).sum()):
                 free = held & (chosen < 0)[:, None]
                 still = np.minimum(free.sum(axis=0), limits - np.bincount(chosen[chosen >= 0], minlength=len(names)))
                 more = _assign(free, order, allot(missing, weights, still))
@@ -242,50 +258,64 @@ class Mix(GlobalStep):
         repeats[first[chosen >= 0, chosen[chosen >= 0]]] = 1
         got = np.bincount(chosen[chosen >= 0], minlength=len(names))
         for name, place in names.items():
-            if got[place] < wanted[place]:
+            if got[place] < quotas[place]:
                 context.warn(
-                    f"mix: only {got[place]} of {wanted[place]} rows of '{name}' are items that no other language has taken"
+                    f"mix: '{name}' gets {got[place]} of {quotas[place]} rows: other languages have taken its items"
                 )
         reason[(chosen >= 0)[places] & (weights[kind] > 0)] = 2
         return repeats, reason
 
     @property
     def _when_short(self) -> str:
-        """Without a size, shares that were given are kept, and others need no keeping."""
+        """Without a total size, given shares are kept; otherwise there is nothing to keep."""
         return "shrink" if self.rows is None and self.weights is not None and self.shortage == "fill" else self.shortage
 
-    def _tell(
+    def _warn_of_shortage(
         self,
         names: Mapping[str, int],
         weights: npt.NDArray[np.float64],
-        wanted: Counts,
+        quotas: Counts,
         there: Counts,
         context: Context,
     ) -> None:
-        total = int(wanted.sum())
+        total = int(quotas.sum())
         for name in [*(self.weights or {}), *(self.only or ())]:
-            if name != "default" and not any(_answers(known, (name,)) for known in names):
-                context.warn(f"mix: there are no rows of '{name}' ({self.by})")
+            if name != "default" and not any(_matches(known, (name,)) for known in names):
+                context.warn(f"mix: no rows of '{name}' ({self.by})")
         if self.rows is not None and total < self.rows:
-            context.warn(f"mix: {total} rows instead of {self.rows}: there are no more to be had")
+            context.warn(f"mix: {total} rows instead of {self.rows}: no more are available")
         if not total or self._when_short == "shrink":
             return
         for name, at in names.items():
-            share, got = weights[at] / weights.sum(), wanted[at] / total
+            share, got = weights[at] / weights.sum(), quotas[at] / total
             if weights[at] and got < share * 0.98 - 1 / total and self.balance != "uniform":
                 if self.shortage == "error":
-                    raise StepError(f"mix: '{name}' has {there[at]} rows, too few for its share of {share:.1%} in {self.rows or total} rows; "
-                                    "lower 'rows' or its weight, raise 'max_repeats', or choose another 'shortage'")  # fmt: skip
+                    raise StepError(
+                        f"mix: '{name}' has {there[at]} rows, too few for its share of {share:.1%} in "
+                        f"{self.rows or total} rows; lower 'rows' or its weight, raise 'max_repeats', or choose "
+                        "another 'shortage'"
+                    )
                 context.warn(f"mix: '{name}' has {got:.1%} of the rows instead of {share:.1%}: it has only {there[at]}")
 
-    def _replaced(self, item: npt.NDArray[np.uint64], kind: npt.NDArray[np.int32], names: Mapping[str, int],
-                  rank: Counts, context: Context) -> tuple[Counts, Counts]:  # fmt: skip
+    def _replaced(
+        self,
+        item: npt.NDArray[np.uint64],
+        kind: npt.NDArray[np.int32],
+        names: Mapping[str, int],
+        rank: Counts,
+        context: Context,
+    ) -> tuple[Counts, Counts]:
         assert self.replace is not None
         order = np.argsort(rank, kind="stable")
         listed = list(names)
-        base = {at for name, at in names.items() if _answers(name, (self.replace.language,))}
-        others = [at for name, at in names.items() if at not in base and (self.only is None or _answers(name, self.only))
-                  and (self.replace.by is None or _answers(name, self.replace.by))]  # fmt: skip
+        base = {at for name, at in names.items() if _matches(name, (self.replace.language,))}
+        others = [
+            at
+            for name, at in names.items()
+            if at not in base
+            and (self.only is None or _matches(name, self.only))
+            and (self.replace.by is None or _matches(name, self.replace.by))
+        ]
         repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 3, np.int64)
         mine = [row for row in order.tolist() if int(kind[row]) in base]
         if self.rows is not None:
@@ -295,29 +325,30 @@ class Mix(GlobalStep):
         own: dict[int, list[int]] = {}
         for row in mine:
             own.setdefault(int(item[row]), []).append(row)
-        found: dict[int, dict[int, int]] = {}
+        options: dict[int, dict[int, int]] = {}
         for row in order.tolist():
             if int(kind[row]) in others and int(item[row]) in own:
                 reason[row] = 2
-                found.setdefault(int(item[row]), {}).setdefault(int(kind[row]), row)
-        # By how many items could each be in that language? Then equal numbers, and the scarcest chooses first.
-        could = np.array([sum(at in choices for choices in found.values()) for at in others], np.int64)
+                options.setdefault(int(item[row]), {}).setdefault(int(kind[row]), row)
+        # Equal numbers for all languages, as far as they have translations; the scarcest chooses first.
+        could = np.array([sum(at in choices for choices in options.values()) for at in others], np.int64)
         quota = allot(self.replace.rows, np.ones(len(others)), could)
-        free = [number for number in own if number in found]
+        free = [number for number in own if number in options]
         done = 0
         for place in [*np.lexsort((np.array(others), could)).tolist(), None]:
             left = self.replace.rows - done if place is None else int(quota[place])
             for number in free:
-                at = min(found[number], key=listed.__getitem__) if place is None else others[place]
-                if left and at in found[number]:
+                at = min(options[number], key=listed.__getitem__) if place is None else others[place]
+                if left and at in options[number]:
                     repeats[own[number]], reason[own[number]] = 0, 4
-                    repeats[found[number][at]] = 1
+                    repeats[options[number][at]] = 1
                     left, done = left - 1, done + 1
-                    found[number] = {}
-            free = [number for number in free if found[number]]
+                    options[number] = {}
+            free = [number for number in free if options[number]]
         if done < self.replace.rows:
             context.warn(
-                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation to be replaced by"
+                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation that can "
+                "replace them"
             )
         return repeats, reason
 
@@ -327,17 +358,17 @@ def _in_order(rows: Counts, rank: Counts) -> Counts:
     return rows[np.argsort(rank[rows], kind="stable")]
 
 
-def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Counts:
-    """One language for each item, or -1: as many items for each language as are wanted, so far as there are.
+def _assign(held: npt.NDArray[np.bool_], order: Counts, quotas: Counts) -> Counts:
+    """Assigns each item to one language, or -1: as many items for each language as wanted, if available.
 
-    Items that are in few languages choose first: the others can go elsewhere.
+    Items available in few languages are assigned first, because the others have alternatives.
 
     Args:
         held: which item is in which language, shape (items, languages).
-        order: the items, those first that are to be taken first.
+        order: the items in order of selection.
     """
     chosen = np.full(len(held), -1, np.int64)
-    left = wanted.copy()
+    left = quotas.copy()
     patterns, which = np.unique(np.packbits(held, axis=1), axis=0, return_inverse=True)
     which = which.reshape(-1)[order]
     together = order[np.argsort(which, kind="stable")]
@@ -346,7 +377,7 @@ def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Count
     for number in np.argsort(sets.sum(axis=1), kind="stable").tolist():
         items = together[ends[number - 1] if number else 0 : ends[number]]
         quota = allot(len(items), np.where(sets[number], left, 0).astype(np.float64), np.where(sets[number], left, 0))
-        # Dealt out evenly, so that each language gets of the first and of the last.
+        # Interleaved, so that each language gets early and late items.
         turns = np.concatenate([(np.arange(count) + 0.5) / count for count in quota.tolist() if count] or [np.empty(0)])
         dealt = np.repeat(np.arange(len(quota)), quota)[np.argsort(turns, kind="stable")]
         chosen[items[: len(dealt)]] = dealt
@@ -354,26 +385,26 @@ def _assign(held: npt.NDArray[np.bool_], order: Counts, wanted: Counts) -> Count
     return chosen
 
 
-def _answers(name: str, given: Sequence[str]) -> bool:
-    """Whether a name is one of those given, or a special form of one."""
-    return PerLanguage[bool](None, dict.fromkeys(given, True))[name] is not None
+def _matches(name: str, listed: Sequence[str]) -> bool:
+    """Whether a name is one of those given, or a more specific form of one."""
+    return PerLanguage[bool](None, dict.fromkeys(listed, True))[name] is not None
 
 
 def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, short: str = "fill") -> Counts:
     """How many rows each part gets.
 
     Args:
-        rows: in all; None: as many as there are.
+        rows: total; None: as many as there are.
         weights: ≥ 0.
-        limits: the most of each.
-        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the whole becomes so small that all
-            shares are met; ``short``, ``error``: parts that cannot take theirs stay short.
+        limits: the maximum of each part.
+        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the total is reduced
+            until all shares are met; ``short``, ``error``: parts that cannot take their share stay short.
 
     Returns:
-        Whole numbers, at most ``limits``; fractions are given by largest remainder, the first of equals.
+        Whole numbers, at most ``limits``; fractions are given by largest remainder, ties to the first.
     """
     count = len(weights)
-    wanted = np.zeros(count)
+    quotas = np.zeros(count)
     weights = weights / (weights.max(initial=0.0) or 1.0)
     live = (weights > 1e-12) & (limits > 0)
     if not live.any():
@@ -381,7 +412,7 @@ def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, sh
     total = float(weights.sum())
     size = float(limits.sum()) if rows is None else float(rows)
     if short == "shrink":
-        # A part that has nothing would make everything nothing; it is told of, and left out.
+        # A part without rows would make the total 0; it is reported and excluded.
         total = float(weights[live].sum())
         with np.errstate(over="ignore"):
             size = min(size, float((limits[live] * total / weights[live]).min()))
@@ -389,16 +420,16 @@ def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, sh
         left = min(size, float(limits.sum()))
         while live.any() and left > 1e-9:
             share = left * (weights / weights[live].sum())
-            full = live & (wanted + share >= limits)
+            full = live & (quotas + share >= limits)
             if not full.any():
-                wanted[live] += share[live]
+                quotas[live] += share[live]
                 break
-            left -= float((limits[full] - wanted[full]).sum())
-            wanted[full] = limits[full]
+            left -= float((limits[full] - quotas[full]).sum())
+            quotas[full] = limits[full]
             live &= ~full
     else:
-        wanted = np.minimum(size * (weights / total), limits) * live
-    return _whole(wanted, limits, short)
+        quotas = np.minimum(size * (weights / total), limits) * live
+    return _whole(quotas, limits, short)
 
 
 def _whole(wanted: npt.NDArray[np.float64], limits: Counts, short: str) -> Counts:

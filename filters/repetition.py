@@ -1,7 +1,8 @@
-"""A text repeats itself when long pieces of it return; whether a piece is long depends on the script, so pieces are counted in units.
+"""Repetition and loops: how much of a text consists of repeated long pieces.
 
-A unit is a word where words are written apart, and one character in Han, kana, Hangul, Thai, Lao, Khmer, Myanmar and the
-other scripts of :data:`curate.text.segmentation.UNSPACED`. Numbers count as words, punctuation does not count, case is ignored.
+Lengths are counted in units, because they depend on the script. A unit is a word where words are separated, and one
+character in Han, kana, Hangul, Thai, Lao, Khmer, Myanmar and the other scripts of
+:data:`curate.text.segmentation.UNSPACED`. Numbers count as words, punctuation is ignored, and so is case.
 """
 
 from __future__ import annotations
@@ -16,32 +17,33 @@ from curate.text import segmentation as text
 
 _PRIME = np.uint64(0x100000001B3)
 WORDS, CHARACTERS = 8, 16
-"""Length of a long piece in units, for texts of words and for texts of characters (8 English words are about 15 Han characters)."""
+"""Length of a long piece in units, for texts of words and for texts of characters (8 English words are about 15 Han
+characters)."""
 LETTERS = 24
-"""A long piece of words has at least this many letters, so that notes, digits and regular expressions are none."""
+"""A long piece of words has at least this many letters, which excludes notes, digits and regular expressions."""
 SHORTEST = 4
-"""A text of fewer than this many pieces' lengths is never called repetitive."""
+"""A text shorter than this many long pieces is never repetitive."""
 LEAST = 4
-"""So many units must be equal to those one piece before them for a loop."""
+"""A loop needs this many units that equal those one period before."""
 PERIODS = 100
-"""The longest piece, in units, whose repetition in a row is looked for."""
+"""The longest repeated piece, in units, that is searched for loops."""
 _MANY = 250_000
-"""A text of more units than this is looked at by itself, a part at a time."""
+"""Texts with more units are processed by themselves, one part at a time."""
 
 
 def repetition(texts: pl.Series) -> pl.DataFrame:
-    """How much of each text says again what it said before, and how often it says the same thing in a row.
+    """Measures repetition and loops of each text.
 
     ``repetition``: with n = 8 units for texts that are mostly words and 16 for texts that are mostly single characters,
-    the units that lie in a window of n units (of 24 letters at least, where they are words) which already began further
-    up in the same text, divided by all units: the share of the text that would be gone if every long piece were said once.
-    A text said twice has 0.5, ten times 0.9; a song with a refrain 0.3 to 0.45. Texts under 4·n units have 0. The idea of
-    measuring text in repeated n-grams is that of Rae et al. 2021 (*Gopher*, table A1), where n is 5 to 10 words in every
-    language and the first occurrence counts as well.
+    the share of units that lie in a window of n units (of at least 24 letters, for words) which already occurred
+    earlier in the text. It is the share of the text that would disappear if every long piece were said once. A text
+    said twice has 0.5, ten times 0.9; a song with a refrain 0.3 to 0.45. Texts under 4·n units have 0. Measuring
+    repeated n-grams follows Rae et al. 2021 (*Gopher*, table A1), where n is 5 to 10 words in every language and the
+    first occurrence counts as well.
 
-    ``loop``: how many times in a row the most repeated piece of 1 to 100 units stands there, 1 if nothing is repeated at
-    once: ``ha ha ha ha ha`` has 5, a sentence given four times running 4. A piece has two letters at least, so eight zeros
-    have 4; and less than four repeated units (``bye bye``) are nothing.
+    ``loop``: how many times in direct succession the most repeated piece of 1 to 100 units occurs; 1 if nothing is
+    repeated: ``ha ha ha ha ha`` has 5, a sentence given four times running 4. A piece has at least two letters, so
+    eight zeros have 4; fewer than four repeated units (``bye bye``) do not count.
     """
     parts = [pl.DataFrame(schema={"repetition": pl.Float64, "loop": pl.Float64})]
     for batch in text.batches(texts):
@@ -55,7 +57,7 @@ def repetition(texts: pl.Series) -> pl.DataFrame:
 
 
 def _windows(hashes: npt.NDArray[np.uint64], size: npt.NDArray[np.int64] | int) -> npt.NDArray[np.uint64]:
-    """A hash of the ``size`` units from each unit on (past the end: of what is there)."""
+    """A hash of the ``size`` units starting at each unit (at the end: of those left)."""
     longest = int(np.max(size, initial=0))
     mixed = np.zeros(len(hashes), np.uint64)
     for step in range(min(longest, len(hashes))):
@@ -70,7 +72,7 @@ def _windows(hashes: npt.NDArray[np.uint64], size: npt.NDArray[np.int64] | int) 
 
 
 def _seen_before(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    """Whether an equal key stands earlier."""
+    """Whether an equal key occurs earlier."""
     order = np.argsort(keys, kind="stable")
     again = np.zeros(len(keys), bool)
     again[order[1:]] = keys[order[1:]] == keys[order[:-1]]
@@ -102,7 +104,7 @@ def _repeated_share(units: text.Units) -> npt.NDArray[np.float64]:
 def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
     counts = np.diff(units.offsets)
     rows = np.repeat(np.arange(len(counts)), counts)
-    # A loop repeats every window of four units at a short distance, so only rows with such a window are looked at closely.
+    # A loop repeats windows of four units at a short distance, so only rows with such a window are examined further.
     keys = text.scramble(_windows(units.hashes, LEAST) ^ text.scramble(rows.astype(np.uint64) + np.uint64(1)))
     order = np.argsort(keys, kind="stable")
     near = (keys[order[1:]] == keys[order[:-1]]) & (order[1:] - order[:-1] <= PERIODS)
@@ -122,7 +124,7 @@ def _longest_loop(units: text.Units) -> npt.NDArray[np.float64]:
 def _runs(
     same: npt.NDArray[np.bool_], lengths: npt.NDArray[np.uint8], period: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where units begin to be equal to those one period before, and for how long, if for long enough."""
+    """Where units start to equal those one period before, and for how long, if long enough."""
     if period == 1:
         same &= lengths[1:] > 1
     edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).view(np.int8)))
@@ -130,11 +132,11 @@ def _runs(
     return begins[lasting >= LEAST], lasting[lasting >= LEAST]
 
 
-# ---------------------------------------------------------------------------------------------------- one long text by itself
+# ---------------------------------------------------------------------------------------------- one long text by itself
 def _repeats(
     keys: npt.NDArray[np.uint64], among: npt.NDArray[np.bool_]
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """The places of keys that stand there already, each with the nearest one before it; a part of all keys at a time."""
+    """Positions of keys that occurred before, each with its nearest earlier one; one part of all keys at a time."""
     parts = min(-(-len(keys) // _MANY), 2**16)
     part_of = np.zeros(len(keys), np.uint16)
     for start in range(0, len(keys), _MANY):
@@ -148,7 +150,7 @@ def _repeats(
 
 
 def _one_share(units: text.Units) -> npt.NDArray[np.float64]:
-    """What :func:`_repeated_share` says of a single text, in a quarter of the memory."""
+    """:func:`_repeated_share` for a single text, in a quarter of the memory."""
     count = len(units.hashes)
     size = CHARACTERS if units.singles[0] * 2 > count else WORDS
     if count < SHORTEST * size:
@@ -170,7 +172,7 @@ def _one_share(units: text.Units) -> npt.NDArray[np.float64]:
 
 
 def _one_loop(units: text.Units) -> npt.NDArray[np.float64]:
-    """What :func:`_longest_loop` says of a single text, in a quarter of the memory."""
+    """:func:`_longest_loop` for a single text, in a quarter of the memory."""
     hashes, longest = units.hashes, 1.0
     keys = _windows(hashes, LEAST)
     if any((later - earlier <= PERIODS).any() for later, earlier in _repeats(keys, np.ones(len(keys), bool))):

@@ -1,7 +1,7 @@
-"""A row has the right shape when a trainer would take it without repair: turns in order, nothing empty, sane lengths, no loops.
+"""Checks chat structure: role order, empty messages, lengths, repetition and loops, broken characters.
 
-Needs no model and no language but for the limits, which may differ by language. Every finding is a number of its own, so
-that a changed limit scores nothing again.
+Needs no model and no language data; only the limits may differ by language. Every result is a score of its own, so that
+a changed limit scores nothing again.
 """
 
 from __future__ import annotations
@@ -28,71 +28,89 @@ _CHATS: Mapping[Kind, Mapping[str, str]] = {
 }
 # Checked in this order; a sequence with none of them is right (tests prove it against the grammar).
 _DEFECTS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "conversation": (("no_turns", "^$"), ("system_position", "[uats]s"), ("starts_with", "^(?:s?[at]|s$)"), ("tool_position", "[su]t|tu"),
-                     ("alternation", "uu|aa"), ("ends_with", "[^a]$")),
-    "prompt": (("no_turns", "^$"), ("system_position", "[uats]s"), ("starts_with", "^(?:s?[at]|s$)"), ("tool_position", "[su]t|tu"),
-               ("alternation", "uu|aa"), ("ends_with", "[^u]$")),
-    "answer": (("no_turns", "^$"), ("system_position", "s"), ("starts_with", "^[ut]"), ("tool_position", "ut|tu"), ("alternation", "uu|aa"),
-               ("ends_with", "[^a]$")),
-}  # fmt: skip
+    "conversation": (
+        ("no_turns", "^$"),
+        ("system_position", "[uats]s"),
+        ("starts_with", "^(?:s?[at]|s$)"),
+        ("tool_position", "[su]t|tu"),
+        ("alternation", "uu|aa"),
+        ("ends_with", "[^a]$"),
+    ),
+    "prompt": (
+        ("no_turns", "^$"),
+        ("system_position", "[uats]s"),
+        ("starts_with", "^(?:s?[at]|s$)"),
+        ("tool_position", "[su]t|tu"),
+        ("alternation", "uu|aa"),
+        ("ends_with", "[^u]$"),
+    ),
+    "answer": (
+        ("no_turns", "^$"),
+        ("system_position", "s"),
+        ("starts_with", "^[ut]"),
+        ("tool_position", "ut|tu"),
+        ("alternation", "uu|aa"),
+        ("ends_with", "[^a]$"),
+    ),
+}
 ROLE_DEFECTS = ("no_turns", "system_position", "starts_with", "tool_position", "alternation", "ends_with")
 _SIDES: Mapping[Kind, tuple[str, str]] = {Kind.PREFERENCE: ("chosen", "rejected"), Kind.PARALLEL: ("source", "target")}
 Limit = Decision[PerLanguage[Count]]
 
 
 class Shape(ScoreStep):
-    """Drops rows that a trainer would refuse or silently skip, and rows that say the same thing over and over.
+    """Drops rows that a trainer would refuse or silently skip, and rows that repeat themselves.
 
-    Lengths are Unicode code points of the text as it stands (an emoji with a skin tone is two, a Hangul syllable one).
-    A limit that is not given does not apply. Which side is meant by *prompt* and *response*: the user's and the
-    assistant's turns; source and target of a pair; for preferences both answers must keep the response limits. The
-    language of a limit is the row's, also for the source side of a pair.
+    Lengths are Unicode code points of the unmodified text (an emoji with a skin tone is two, a Hangul syllable one). A
+    limit that is not set does not apply. *Prompt* and *response* are the messages of the user and of the assistant, or
+    source and target of a pair; for preferences both answers must keep the response limits. Limits by language use the
+    row's language, also for the source side of a pair.
     """
 
     tag: ClassVar[str] = "shape"
     version: ClassVar[int] = 1
-    summary: ClassVar[str] = "Turns in order, nothing empty, lengths, loops and repetition, broken characters."
+    summary: ClassVar[str] = "Chat structure: role order, empty messages, lengths, repetition, broken characters."
 
     roles: Decision[bool] = True
-    """Drop rows whose turns are out of order: system only first, then user and assistant in turn, tool turns only after
-    an assistant's; a conversation starts with the user and ends with the assistant, a prompt ends with the user, an
-    answer starts and ends with the assistant. The reason names the defect (``roles.alternation``, …)."""
+    """Drop rows whose messages are out of order: system only first, then user and assistant alternating, tool messages
+    only after an assistant's; a conversation starts with the user and ends with the assistant, a prompt ends with the
+    user, an answer starts and ends with the assistant. The reason names the defect (``roles.alternation``, …)."""
     require_system: Decision[bool] = False
     """Drop rows without a system message."""
     allow_system: Decision[bool] = True
-    """If false, drop rows with a system message (Gemma's template, for one, has no place for it)."""
+    """If false, drop rows with a system message (Gemma's chat template, for example, does not support one)."""
     allow_empty: Decision[bool] = False
-    """Keep rows with a message or side of nothing but blanks, controls, zero-width and filler characters."""
+    """Keep rows with a message or side that holds only whitespace, control, zero-width and filler characters."""
     allow_equal: Decision[bool] = False
-    """Keep preferences whose two answers, and pairs whose two sides, are the same but for blanks."""
+    """Keep preferences whose two answers, and pairs whose two sides, are equal except for whitespace."""
     min_chars: Limit = PerLanguage[int]()
-    """Least length of all texts of the row together."""
+    """Minimum length of all texts of the row together."""
     max_chars: Limit = PerLanguage[int]()
-    """Greatest length of all texts of the row together."""
+    """Maximum length of all texts of the row together."""
     min_prompt_chars: Limit = PerLanguage[int]()
-    """Least length of the prompt (of the source side of a pair)."""
+    """Minimum length of the prompt (of the source side of a pair)."""
     max_prompt_chars: Limit = PerLanguage[int]()
-    """Greatest length of the prompt (of the source side of a pair)."""
+    """Maximum length of the prompt (of the source side of a pair)."""
     min_response_chars: Limit = PerLanguage[int]()
-    """Least length of each answer (of the target side, of a document's text)."""
+    """Minimum length of each answer (of the target side, of a document's text)."""
     max_response_chars: Limit = PerLanguage[int]()
-    """Greatest length of each answer (of the target side, of a document's text)."""
+    """Maximum length of each answer (of the target side, of a document's text)."""
     min_turns: Limit = PerLanguage[int]()
-    """Least number of messages besides the system message, the rejected answer not counted."""
+    """Minimum number of messages, without the system message and the rejected answer."""
     max_turns: Limit = PerLanguage[int]()
-    """Greatest number of messages besides the system message, the rejected answer not counted."""
+    """Maximum number of messages, without the system message and the rejected answer."""
     max_repetition: Decision[PerLanguage[Share]] = PerLanguage(0.6)
-    """Greatest share (0 to 1) of a text that only says again, in long pieces, what the same text said before; see
+    """Maximum share (0 to 1) of a text that repeats, in long pieces, what the same text said before; see
     :func:`filters.repetition.repetition`. Null: no limit."""
     max_loop: Limit = PerLanguage(8)
-    """How often one piece (a word, a line, a sentence) may stand there in a row. Null: no limit."""
+    """How often one piece (a word, a line, a sentence) may occur in direct succession. Null: no limit."""
     max_replacement: Limit = PerLanguage(0)
-    """How many U+FFFD (what a decoder leaves for broken bytes) and noncharacters a row may hold."""
+    """Maximum number of U+FFFD (what a decoder writes for broken bytes) and noncharacters in a row."""
     max_controls: Limit = PerLanguage(0)
-    """How many control characters besides tab and line breaks a row may hold."""
+    """Maximum number of control characters, except tab and line breaks, in a row."""
     repetition_in: tuple[str, ...] | None = None
-    """The fields whose repetition and loops count; unless given, the answer (for preferences both answers): a prompt may
-    repeat itself with good reason."""
+    """The fields checked for repetition and loops. Default: the answer (for preferences both answers); a prompt may
+    repeat itself for good reason."""
 
     def check(self, kind: Kind) -> list[str]:
         return unknown_fields(kind, self.repetition_in, "repetition_in")
@@ -119,31 +137,34 @@ class Shape(ScoreStep):
             return _empty(columns)
         parts = _parts(rows)
         whole = pl.DataFrame(parts)
-        sums = {"chars": pl.element().str.len_chars().sum(), "empty": text.is_empty(pl.element()).sum(),
-                "replacement": pl.element().str.count_matches(r"[\x{FFFD}\p{Noncharacter_Code_Point}]").sum(),
-                "controls": pl.element().str.count_matches(r"[\p{Cc}--[\t\n\r\x{85}]]").sum()}  # fmt: skip
-        found: dict[str, pl.Series] = {
+        sums = {
+            "chars": pl.element().str.len_chars().sum(),
+            "empty": text.is_empty(pl.element()).sum(),
+            "replacement": pl.element().str.count_matches(r"[\x{FFFD}\p{Noncharacter_Code_Point}]").sum(),
+            "controls": pl.element().str.count_matches(r"[\p{Cc}--[\t\n\r\x{85}]]").sum(),
+        }
+        scores: dict[str, pl.Series] = {
             name: whole.select(pl.sum_horizontal(pl.all().list.eval(each).list.first())).to_series()
             for name, each in sums.items()
         }
         if kind in _CHATS:
-            found |= _turns(rows)
+            scores |= _turns(rows)
         if kind is not Kind.DOCUMENT:
-            found["prompt_chars"] = _chars(rows, "source" if kind is Kind.PARALLEL else "prompt")
+            scores["prompt_chars"] = _chars(rows, "source" if kind is Kind.PARALLEL else "prompt")
         if kind is not Kind.PROMPT:
-            found["response_chars"] = _chars(rows, answer_field(kind))
+            scores["response_chars"] = _chars(rows, answer_field(kind))
         if kind in _SIDES:
             left, right = (rows.text(name).str.replace_all(r"\s+", " ").str.strip_chars(" ") for name in _SIDES[kind])
-            found["equal"] = (left == right).cast(pl.Float64)
+            scores["equal"] = (left == right).cast(pl.Float64)
         if kind is Kind.PREFERENCE:
-            found["rejected_chars"] = _chars(rows, "rejected")
+            scores["rejected_chars"] = _chars(rows, "rejected")
         default = ("chosen", "rejected") if kind is Kind.PREFERENCE else (answer_field(kind),)
-        # Program text repeats itself by nature; what is left of it after the mask is strings and comments.
+        # Program code repeats itself by nature; after masking, its strings and comments are left.
         repeats = [repetition(mask(rows.text(name), ("code", "markup"))) for name in self.repetition_in or default]
         for name in ("repetition", "loop"):
-            found[name] = pl.select(pl.max_horizontal(each[name] for each in repeats)).to_series()
+            scores[name] = pl.select(pl.max_horizontal(each[name] for each in repeats)).to_series()
         types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in columns.items()}
-        return pl.DataFrame({name: found[name].cast(types[name]) for name in columns})
+        return pl.DataFrame({name: scores[name].cast(types[name]) for name in columns})
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
         have = self.columns(kind)
@@ -190,7 +211,7 @@ def _empty(columns: Mapping[str, pa.DataType]) -> pl.DataFrame:
 
 
 def _parts(rows: Rows) -> dict[str, pl.Series]:
-    """Every text of the rows, a list of strings a row for each column that holds texts."""
+    """Every text of the rows: for each column that holds texts, a list of strings a row."""
     names: Iterable[str] = _CHATS.get(rows.kind) or (
         ("source", "target") if rows.kind is Kind.PARALLEL else (answer_field(rows.kind),)
     )

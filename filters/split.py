@@ -1,7 +1,8 @@
-"""Whatever must not be learnt in training and asked in the test hangs together, and all that hangs together goes into one split.
+"""Leak-free splits: rows that belong together go into the same split.
 
-Rows are one piece when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on one
-passage), or the value of an attribute (a document, a cluster of duplicates); and so on along the chain, in all languages.
+Rows belong together when they share an item (``group_id``: translations of one thing), a prompt, a parent (questions on
+one passage), or the value of an attribute (a document, a cluster of duplicates). The relation is transitive and crosses
+languages.
 """
 
 from __future__ import annotations
@@ -24,28 +25,36 @@ from curate.rows.kinds import ATTRIBUTES
 from curate.steps import Context, GlobalStep, Rows
 from curate.text.segmentation import salted, scramble
 from filters.duplicates.clusters import components
-from filters.duplicates.normalize import Sameness
+from filters.duplicates.normalize import Normalization
 
 Hashes = npt.NDArray[np.uint64]
 Tie = Literal["prompt", "parent"]
-_SAME = Sameness(
-    "nfkc", "fold", whitespace="remove", punctuation="ignore", digits="fold", diacritics="ignore", quotes="fold",
-    joiners="ignore", html="strip",
-)  # fmt: skip
+_SAME = Normalization(
+    "nfkc",
+    "fold",
+    whitespace="remove",
+    punctuation="ignore",
+    digits="fold",
+    diacritics="ignore",
+    quotes="fold",
+    joiners="ignore",
+    html="strip",
+)
 _LARGE = 0.05
 
 
 class Split(GlobalStep):
-    """Assigns each row to a split of the dataset, so that nothing that hangs together is divided.
+    """Assigns each row to a split of the dataset without dividing rows that belong together.
 
-    Attribute ``split``: the name of the split. A piece's split is that of its smallest item by a digest of the seed, so shares are
-    met on average, and a new row moves no other unless it ties two pieces together. Warns of a piece that holds more than 5 % of
-    the rows. Stands behind all steps that make rows; the dataset's own ``splits`` is left out.
+    Attribute ``split``: the name of the split. The split of a connected component is decided by its smallest item under
+    a seeded digest, so shares are met on average, and a new row moves no other row unless it connects two components.
+    Warns of a component with more than 5 % of the rows. Place it after all steps that make rows, and omit the dataset's
+    own ``splits``.
     """
 
     tag: ClassVar[str] = "split"
     summary: ClassVar[str] = (
-        "Splits that leak nothing: items, prompts, passages and clusters stay whole across languages."
+        "Leak-free splits: items, prompts, passages and clusters are never divided, across languages."
     )
 
     shares: Decision[
@@ -54,13 +63,14 @@ class Split(GlobalStep):
             Field(min_length=1),
         ]
     ]
-    """Split → share; they add up to 1. As in ``{train: 0.98, test: 0.02}``."""
+    """Split → share; the shares must add up to 1. Example: ``{train: 0.98, test: 0.02}``."""
     together: Decision[tuple[Tie, ...]] = ("prompt", "parent")
-    """What ties rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either side) but for case,
-    blanks, punctuation and the like, in whatever language. ``parent``: a common parent row, or being one's parent."""
+    """What connects rows besides their item. ``prompt``: the same prompt (for documents the text, for pairs either
+    side) except for case, whitespace, punctuation and the like, in any language. ``parent``: a common parent row, or
+    one row being the other's parent."""
     attributes: Decision[tuple[str, ...]] = ()
-    """Attributes of which rows with the same value stay together: ``duplicates.cluster_id`` of an earlier step with ``action: mark``,
-    or one that came from the source, such as ``document``."""
+    """Attributes whose equal values connect rows: ``duplicates.cluster_id`` of an earlier step with ``action: mark``,
+    or an attribute from the source, such as ``document``."""
 
     @field_validator("shares")
     @classmethod
@@ -69,7 +79,7 @@ class Split(GlobalStep):
             raise ValueError(f"the shares add up to {sum(value.values()):g}, not 1")
         for name in ("rejected", "quarantined"):
             if name in value:
-                raise ValueError(f"'{name}' is the name of rows that were left out; call the split otherwise")
+                raise ValueError(f"'{name}' is reserved for rows that are not in the dataset; rename the split")
         return value
 
     @property
@@ -85,7 +95,7 @@ class Split(GlobalStep):
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
         parents = lineage.field("parents") if lineage is not None else pa.array([], pa.list_(pa.string()))
-        texts = [_normal(rows, name) for name in _asked(rows.kind)]
+        texts = [_normal(rows, name) for name in _prompt_fields(rows.kind)]
         return pa.table(
             {
                 "id": _hashed(rows.ids.to_list()),
@@ -113,41 +123,48 @@ class Split(GlobalStep):
             ties += [_valued(table["attributes"], start, name) for name in self.attributes]
             start += size
         item = np.concatenate([*items, np.zeros(0, np.uint64)])
-        piece = _pieces(start, ties)
-        self._tell(piece, context)
-        place = self._places(piece, item, context.seed)
+        component = _components(start, ties)
+        self._warn_if_large(component, context)
+        place = self._places(component, item, context.seed)
         names = np.array([*self.shares])
         start = 0
         for size in sizes:
             mine = names[place[start : start + size]]
-            yield pa.table({"keep": pa.array([True] * size, pa.bool_()), "reason": pa.nulls(size, pa.string()),
-                            "split": pa.array(mine.tolist(), pa.string())})  # fmt: skip
+            yield pa.table(
+                {
+                    "keep": pa.array([True] * size, pa.bool_()),
+                    "reason": pa.nulls(size, pa.string()),
+                    "split": pa.array(mine.tolist(), pa.string()),
+                }
+            )
             start += size
 
-    def _places(self, piece: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
+    def _places(self, component: npt.NDArray[np.int64], item: Hashes, seed: int) -> npt.NDArray[np.int64]:
         """The number of each row's split."""
-        count = len(piece)
+        count = len(component)
         least = np.full(count, np.iinfo(np.uint64).max, np.uint64)
-        # The least of mixed digests: which of its items stands for a piece depends on nothing but the seed.
-        np.minimum.at(least, piece, salted(item, "split", seed))
+        # The smallest mixed digest: which item represents a component depends only on the seed.
+        np.minimum.at(least, component, salted(item, "split", seed))
         bounds = np.cumsum([*self.shares.values()])[:-1]
-        # The least of n numbers in [0, 1) is not uniform; mixed once more, it is.
-        drawn = scramble(least[piece]).astype(np.float64) / 2.0**64
-        found: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
-        return found
+        # The minimum of n numbers in [0, 1) is not uniform; mixed once more, it is.
+        drawn = scramble(least[component]).astype(np.float64) / 2.0**64
+        splits: npt.NDArray[np.int64] = np.searchsorted(bounds, drawn, side="right")
+        return splits
 
-    def _tell(self, piece: npt.NDArray[np.int64], context: Context) -> None:
-        if not len(piece):
+    def _warn_if_large(self, component: npt.NDArray[np.int64], context: Context) -> None:
+        if not len(component):
             return
-        _, counts = np.unique(piece, return_counts=True)
+        _, counts = np.unique(component, return_counts=True)
         largest = int(counts.max())
-        if largest > max(_LARGE * len(piece), 20) and len(counts) > 1:
-            context.warn(f"{largest} of {len(piece)} rows hang together and go into one split; tie them by less "
-                         "('together', 'attributes') if the shares matter")  # fmt: skip
+        if largest > max(_LARGE * len(component), 20) and len(counts) > 1:
+            context.warn(
+                f"{largest} of {len(component)} rows are connected and go into one split; connect them by fewer "
+                "('together', 'attributes') if the shares matter"
+            )
 
 
-def _asked(kind: Kind) -> tuple[str, ...]:
-    """The fields that must not be seen in training: prompts, or what there is instead."""
+def _prompt_fields(kind: Kind) -> tuple[str, ...]:
+    """The fields that must not leak from training into test: prompts, or whatever a kind has instead."""
     names = main_fields(kind)
     return ("prompt",) if "prompt" in names else tuple(names)
 
@@ -191,7 +208,7 @@ def _valued(column: pa.ChunkedArray, start: int, name: str) -> tuple[npt.NDArray
     return rows + start, salted(digests, f"attribute:{name}")
 
 
-def _pieces(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:
+def _components(count: int, ties: Sequence[tuple[npt.NDArray[np.int64], Hashes]]) -> npt.NDArray[np.int64]:
     """The number of the piece that each of ``count`` rows is part of, given (rows, keys): equal keys tie."""
     if not count:
         return np.zeros(0, np.int64)

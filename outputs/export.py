@@ -1,7 +1,7 @@
-"""An export is a folder for one reader, whole or not at all: its data, its configuration, and an account of every row.
+"""Exports: a version in the format of one trainer, with its configuration, written completely or not at all.
 
-``export.json`` beside the data says which version it was made of, by which output, how many rows went in and came out, and which
-were left out and why.
+``export.json`` next to the data records the version, the output, how many rows went in and out, and which were skipped
+and why.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ REPORT = "export.json"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was exported."""
+    """A finished export."""
 
     dataset: str
     version: str
     output: str
-    """Its label."""
+    """The output's label."""
     folder: Path
     written: Written
 
@@ -42,15 +42,15 @@ class Exported:
 
     @property
     def skipped(self) -> int:
-        """How many were left out."""
+        """How many rows were skipped."""
         return sum(self.written.skipped.values())
 
 
 def open_version(store: Store, name: str) -> Version:
-    """A finished version by ``name`` or ``name@ref``, every file of which is as its manifest says.
+    """A finished version by ``name`` or ``name@ref``, with every file verified against its manifest.
 
     Raises:
-        DamagedError: one is not.
+        DamagedError: a file does not match.
         StoreError: there is no such version.
     """
     dataset, _, ref = name.partition("@")
@@ -61,13 +61,13 @@ def open_version(store: Store, name: str) -> Version:
 
 
 def export(version: Version, uses: Sequence[StepUse], to: Path, *, force: bool = False) -> list[Exported]:
-    """Writes a version in each of these forms, a folder below ``to`` for each.
+    """Writes a version with each of these outputs, into a folder below ``to`` for each.
 
     Args:
-        force: replace a folder that is there already, if it is an export.
+        force: replace an existing folder if it is an export.
 
     Raises:
-        ExportError: a form is not for rows of this kind, or a folder is in the way.
+        ExportError: an output does not support rows of this kind, or a folder is in the way.
     """
     problems = []
     for use in uses:
@@ -78,9 +78,9 @@ def export(version: Version, uses: Sequence[StepUse], to: Path, *, force: bool =
         folder = to / use.label
         if folder.exists() and not (force and (folder / REPORT).is_file()):
             what = (
-                "is there already; write --force to replace it"
+                "already exists; use --force to replace it"
                 if (folder / REPORT).is_file()
-                else "is there and is no export"
+                else "already exists and is not an export"
             )
             problems.append(f"{folder} {what}")
     if problems:

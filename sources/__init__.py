@@ -1,4 +1,4 @@
-"""Sources: files, Hub datasets and parallel text become rows."""
+"""Sources: read files, Hub datasets and parallel text into rows."""
 
 from curate._version import __version__ as __curate_version__
 

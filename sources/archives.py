@@ -1,4 +1,4 @@
-"""An archive is no file of rows: it is told by its first bytes, inside a compression too, and its members are named."""
+"""Detects archives, by their first bytes and inside a compression too, and names their members in the error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 HEAD = 512
-"""How many bytes tell an archive."""
+"""How many bytes are needed to detect an archive."""
 _SHOWN = 5
 _LOOK = 16 * 1024 * 1024
-"""Bytes of an archive that are read to name its members."""
+"""Bytes of an archive that are read to list its members."""
 _MAGIC = (
     (b"PK\x03\x04", "ZIP"),
     (b"PK\x05\x06", "ZIP"),
@@ -24,12 +24,12 @@ _MAGIC = (
 
 
 def archive_error(head: bytes, path: Path, reopen: Callable[[], BinaryIO], *, packed: bool) -> str | None:
-    """What to say of a file whose (uncompressed) beginning is that of an archive; None for any other.
+    """The error message for a file whose (uncompressed) beginning is an archive's; None for any other file.
 
     Args:
-        head: its first 512 bytes, fewer if there are no more.
-        reopen: opens it once more, uncompressed.
-        packed: whether that needs unpacking; of a large archive the members are not looked for then.
+        head: its first 512 bytes, or fewer if there are no more.
+        reopen: opens it again, uncompressed.
+        packed: whether that needs decompression; members of a large archive are then not listed.
     """
     kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
     if kind is None and not _is_tar(head):
@@ -72,5 +72,5 @@ def _tar_members(file: BinaryIO) -> list[str]:
                 if member.offset_data + member.size > _LOOK or len(names) > _SHOWN:
                     break
         except (OSError, EOFError, tarfile.TarError):
-            pass  # the rest is damaged; the names so far tell enough
+            pass  # the rest is damaged; the names so far are enough
     return [name.encode("utf-8", "replace").decode() for name in names]

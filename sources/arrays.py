@@ -1,7 +1,7 @@
-"""A JSON array of any size is read element by element, so that memory stays at one element of bounded size.
+"""Reads a JSON array of any size element by element, in memory bounded by one element of limited size.
 
-The elements are parsed by the standard library's scanner, not by a streaming parser in C: yajl writes ``?`` for half a
-surrogate pair and refuses NaN and long integers, where a bad row with its reason is wanted.
+Elements are parsed by the standard library's scanner instead of a streaming parser in C: yajl writes ``?`` for half a
+surrogate pair and refuses NaN and long integers, where a bad row with its reason is needed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from sources.written import DECODER, Twice
 _BLOCK = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 _LOOK_AHEAD = 64
-"""A parse that fails this near the end of the buffer may only lack the rest of the file."""
+"""A parse error this near the end of the buffer may only be caused by missing input."""
 _NEXT = re.compile(r'["{}\[\]]')
 _STRING_END = re.compile(r'["\\]')
 _SCALAR_END = re.compile(r"[,\]}\s]")
 _IN_STRINGS = ("Invalid control character", "Invalid \\escape", "Invalid \\uXXXX escape")
-"""Errors of one text in an element: where it ends, and so the element, is plain all the same."""
+"""Errors inside one text of an element, whose end is known nevertheless."""
 KEY = "@key"
-"""The column that holds an element's key, where the elements are the values of an object."""
+"""The column with an element's key, if the elements are the values of an object."""
 
 
 class Odd(ValueError):
-    """An element that cannot be read; what follows it can."""
+    """An element that cannot be read; the elements after it can."""
 
 
 class Cursor:
-    """A place in a JSON text of which only a window is in memory.
+    """A position in a JSON text of which only a window is in memory.
 
     Args:
         limit: characters of the longest value that is read.
@@ -47,7 +47,7 @@ class Cursor:
         self.text, self.at, self.done = "", 0, False
 
     def _more(self, size: int = 0) -> bool:
-        """Reads on; false at the end of the file."""
+        """Reads more; false at the end of the file."""
         if self.done:
             return False
         block = self.file.read(size or _BLOCK)
@@ -56,7 +56,7 @@ class Cursor:
         return not self.done
 
     def peek(self) -> str:
-        """The next character that is not blank; empty at the end of the file."""
+        """The next non-whitespace character; empty at the end of the file."""
         while True:
             match = _BLANK.match(self.text, self.at)
             assert match is not None
@@ -66,21 +66,23 @@ class Cursor:
             if not self._more():
                 return ""
 
-    def take(self, wanted: str) -> None:
-        """Passes one character."""
-        found = self.peek()
-        if found != wanted:
+    def take(self, expected: str) -> None:
+        """Consumes one expected character."""
+        character = self.peek()
+        if character != expected:
             raise self.error(
-                f"'{wanted}' was expected, not {found!r}" if found else "the file ends too early; fetch it again"
+                f"'{expected}' was expected, not {character!r}"
+                if character
+                else "the file ends too early; fetch it again"
             )
         self.at += 1
 
     def value(self) -> tuple[Any, int]:
-        """The value at the cursor and how many characters it takes.
+        """The value at the cursor and its length in characters.
 
         Raises:
             Odd: it cannot be read; :meth:`skip` passes it.
-            SourceError: the text is no JSON, or ends.
+            SourceError: the text is not JSON, or ends.
         """
         size = _BLOCK
         self.peek()
@@ -118,7 +120,7 @@ class Cursor:
             return value, length
 
     def element(self) -> tuple[Any, int] | tuple[Odd, str]:
-        """The value at the cursor with its length; or what is wrong with it, and its beginning."""
+        """The value at the cursor with its length; or the error, and the value's beginning."""
         try:
             return self.value()
         except Odd as error:
@@ -130,7 +132,7 @@ class Cursor:
             return error, begin
 
     def skip(self) -> None:
-        """Passes one value without holding it, whatever is in it.
+        """Skips one value of any content without holding it.
 
         Raises:
             SourceError: the file ends before it does.
@@ -160,7 +162,7 @@ class Cursor:
         self.at = match.end()
 
     def _find(self, what: re.Pattern[str]) -> re.Match[str] | None:
-        """The next place where something is found, which becomes the cursor's; what is before it is forgotten."""
+        """Moves the cursor to the next match; the text before it is discarded."""
         while (match := what.search(self.text, self.at)) is None:
             self.at = len(self.text)
             if not self._more():
@@ -180,9 +182,9 @@ def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[Element]:
     """The elements of the array at a path.
 
     Args:
-        path: keys to go down; ``[]`` goes into every element of an array, ``*`` into every value of an object (at the
-            end: these are the elements).
-        seen: keys that were met on the way, for errors.
+        path: keys to descend; ``[]`` descends into every element of an array, ``*`` into every value of an object (at
+            the end: these are the elements).
+        seen: keys met on the way, for errors.
     """
     first = cursor.peek()
     if path and path[0] != "[]":
@@ -225,15 +227,15 @@ def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[Element]:
 def json_array(
     path: Path, name: str, encoding: str | None, rows: str | None, limit: int = MAX_ROW
 ) -> Iterator[Record | BadRow]:
-    """The records of a JSON array, or of objects that follow one another over several lines each.
+    """The records of a JSON array, or of consecutive objects over several lines each.
 
     Args:
-        rows: where the array is: keys with dots between them, ``[]`` after one whose elements are to be gone into,
-            ``*`` for every value of an object.
+        rows: the path of the array: keys separated by dots, ``[]`` after one whose elements are descended into, ``*``
+            for every value of an object.
         limit: characters of the longest element that is read.
 
     Raises:
-        SourceError: there is no array, or the JSON is broken or cut off.
+        SourceError: there is no array, or the JSON is broken or truncated.
     """
     progress = Progress(name, word="row")
     steps = [] if rows is None else [part for key in rows.split(".") for part in _split(key)]
@@ -252,8 +254,8 @@ def json_array(
             progress.at = number
         if cursor.peek():
             raise cursor.error(
-                "more text follows the end of the JSON; files that were joined must be given one by one, and if every line is an "
-                "object, say 'use: jsonl'"
+                "more text follows the end of the JSON; concatenated files must be listed one by one; if every line "
+                "is an object, use 'use: jsonl'"
             )
         if number < 0 and steps and not set(steps) - {"[]", "*"} <= set(seen):
             near = get_close_matches(str(rows), seen, n=1)
@@ -268,7 +270,7 @@ def _split(key: str) -> list[str]:
 
 
 def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
-    """The objects of a text that is several of them, each over several lines.
+    """The objects of a text with several of them, each over several lines.
 
     Raises:
         SourceError: it is one object, or has an object on every line.
@@ -287,7 +289,7 @@ def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
         keys = _keys(cursor)
     if cursor.peek() == "{":
         if "\n" not in begin[:size].rstrip("\n"):
-            raise SourceError(f"{name} is not one JSON array but an object on every line; say 'use: jsonl'")
+            raise SourceError(f"{name} is not one JSON array but an object on every line; use 'use: jsonl'")
         yield first
         while cursor.peek() == "{":
             yield *cursor.element(), None
@@ -295,19 +297,20 @@ def _objects(cursor: Cursor, name: str) -> Iterator[Element]:
     arrays = [key for key, inner in keys.items() if inner == "["]
     if arrays:
         where = " or ".join(f"rows: {key}" for key in arrays[:5])
-        raise SourceError(f"{name} is one object; say which array in it has the rows: {where}")
+        raise SourceError(f"{name} is one object; name the array that has the rows: {where}")
     if len(keys) > 1 and all(inner == "{" for inner in keys.values()):
         shown = ", ".join(f"'{key}'" for key in list(keys)[:3])
         raise SourceError(
-            f"{name} is one object whose values are objects ({shown} …): if each is a row, say \"rows: '*'\" (its key is then the column '{KEY}')"
+            f"{name} is one object whose values are objects ({shown} …): if each is a row, set \"rows: '*'\" (its key "
+            f"becomes the column '{KEY}')"
         )
-    raise SourceError(f"{name} is one object without an array; say where its rows are, for instance 'rows: data'")
+    raise SourceError(f"{name} is one object without an array; set where its rows are, for example 'rows: data'")
 
 
 def _keys(cursor: Cursor) -> dict[str, str]:
-    """The first keys of an object that cannot be read whole, each with the character its value begins with.
+    """The first keys of an object that cannot be read completely, each with the first character of its value.
 
-    The cursor stops at its first array, else behind it.
+    The cursor stops at the first array, or after the object.
     """
     keys: dict[str, str] = {}
     cursor.take("{")

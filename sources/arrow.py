@@ -1,4 +1,5 @@
-"""Arrow batches (parquet, datasets of the Hub) become records: labels by their names, odd cells and rows one bad row each."""
+"""Converts Arrow batches (Parquet, Hub datasets) to records: class labels by name; an unreadable cell or row is one bad
+row."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ Decode = Callable[[Any], Any]
 
 
 def lacks(columns: Mapping[str, Need] | None, names: Collection[str]) -> bool:
-    """Whether a column is missing, so that the first rows must come whole for the error to name what there is."""
-    wanted = [name for name, need in columns.items() if need.required] if columns is not None else []
-    return any(name not in names for name in wanted if not name.startswith("@"))
+    """Whether a column is missing: then the first rows must be complete, so that the error can list the columns."""
+    required = [name for name, need in columns.items() if need.required] if columns is not None else []
+    return any(name not in names for name in required if not name.startswith("@"))
 
 
 def batch_records(
@@ -32,13 +33,13 @@ def batch_records(
 
     Args:
         first: the number of its first row.
-        columns: those whose values are needed; of others it is only said whether there is one. None for all.
-        decoders: as :func:`decoders_of`.
+        columns: those whose values are needed; for others only whether there is a value. None for all.
+        decoders: from :func:`decoders_of`.
         limit: bytes of the longest row that is read.
     """
-    wanted = [name for name in batch.schema.names if columns is None or name in columns]
-    others = [name for name in batch.schema.names if name not in wanted]
-    needed = batch.select(wanted)
+    needed_names = [name for name in batch.schema.names if columns is None or name in columns]
+    others = [name for name in batch.schema.names if name not in needed_names]
+    needed = batch.select(needed_names)
     present = [(name, None if not batch[name].null_count else batch[name].is_valid().to_pylist()) for name in others]
     for start, part in _parts(needed, limit):
         if part is None:
@@ -57,7 +58,7 @@ def batch_records(
 
 
 def _parts(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.RecordBatch | None]]:
-    """A batch in pieces that have no row beyond the limit, each with its first row; None for a row that is beyond it."""
+    """A batch in pieces without rows beyond the limit, each with its first row; None for a row beyond it."""
     waiting = [(0, batch)] if batch.num_rows else []
     while waiting:
         start, part = waiting.pop()
@@ -71,7 +72,7 @@ def _parts(batch: pa.RecordBatch, limit: int) -> Iterator[tuple[int, pa.RecordBa
 
 
 def _rows(batch: pa.RecordBatch, decoders: Mapping[str, Decode]) -> Iterator[dict[str, Any] | str]:
-    """The rows of a batch; for one with a value that Python cannot hold what is wrong with it."""
+    """The rows of a batch; for a row with a value that Python cannot hold, the error message."""
     if not batch.num_columns:
         yield from ({} for _ in range(batch.num_rows))
         return
@@ -97,19 +98,19 @@ def _row(batch: pa.RecordBatch, index: int) -> dict[str, Any] | str:
     return row
 
 
-# ------------------------------------------------------------------------------------------------------------ class labels
+# --------------------------------------------------------------------------------------------------------- class labels
 def decoders_of(features: Any) -> dict[str, Decode]:
-    """For each column with class labels in it a function that puts their names in place of their numbers.
+    """For each column with class labels, a function that replaces their numbers by names.
 
     Args:
-        features: the features of a dataset as ``datasets`` writes them down; anything else has no class labels.
+        features: the features of a dataset as ``datasets`` stores them; anything else has no class labels.
     """
     named = features.items() if isinstance(features, dict) else ()
     return {name: decode for name, one in named if (decode := _decoder(one)) is not None}
 
 
 def features_of(schema: pa.Schema) -> Any:
-    """The features that ``datasets`` put into the metadata of an Arrow or parquet file; None where it did not."""
+    """The features that ``datasets`` wrote to the metadata of an Arrow or Parquet file; None if there are none."""
     try:
         return json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
@@ -133,7 +134,7 @@ def _decoder(feature: Any) -> Decode | None:
 
 
 def _label(value: Any, names: Sequence[Any]) -> Any:
-    """The name of a label; -1 is ``datasets``' own sign for none."""
+    """The name of a label; -1 means no label in ``datasets``."""
     if not isinstance(value, int) or value == -1:
         return None if value == -1 else value
     return names[value] if 0 <= value < len(names) else value

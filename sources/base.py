@@ -1,4 +1,4 @@
-"""What every source can be told: licence, language, keys that join languages, ids, what to carry along, which rows to take."""
+"""Parameters that all sources share: licence, language, keys that join translations, ids, attributes, row selection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from curate.rows.kinds import Role
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, NewRows, Source, SourceError, Unit
 from curate.unused import Unused
-from sources.detection import SAMPLE, Form, complete, detect, empty_form, kind_of_targets, wrong_targets
+from sources.detection import SAMPLE, DetectedSchema, complete, detect, empty_form, kind_of_targets, wrong_targets
 from sources.mapping import BATCH_BYTES, Mapper, Need, Record, Spec
 from sources.reading import MAX_ROW
 from sources.templates import Row, parse
@@ -48,7 +48,7 @@ def _language(text: str) -> str:
 
 def _licence(text: str) -> str:
     if not text.strip():
-        raise _wrong("the licence is empty; write 'unknown' if nobody knows it")
+        raise _wrong("the licence is empty; write 'unknown' if it is not known")
     return _template(text) if "{" in text else text.strip()
 
 
@@ -58,57 +58,59 @@ Scalar = str | int | float | bool | None
 
 
 class Common(Source):
-    """The parameters that all sources share."""
+    """Base class of all sources, with their common parameters."""
 
     license: Annotated[str, AfterValidator(_licence)]
-    """Licence of the data: an SPDX identifier, ``unknown``, or ``"{column}"`` where each row has its own."""
+    """Licence of the data: an SPDX identifier, ``unknown``, or ``"{column}"`` if each row has its own."""
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.01
     """The share of unreadable rows (0 to 1) above which the build stops."""
     key: TemplateText | None = None
-    """What makes rows of several languages the same item, such as ``"{alpaca_id}"``; ``{@row}`` and ``{@line}`` are the
-    row's place in its file (from 0 and from 1). Rows where it is null or empty stand alone."""
+    """What identifies the same item in several languages, such as ``"{alpaca_id}"``; ``{@row}`` and ``{@line}`` are the
+    row's position in its file (from 0 and from 1). Rows with a null or empty key stand alone."""
     group: Annotated[str, Field(pattern="^[^:]+$")] | None = None
-    """Name space of the keys: sources with the same one join. The default is ``translation_of``, else the source's name."""
+    """Namespace of the keys: sources with the same namespace join. Default: ``translation_of``, else the source's
+    name."""
     translation_of: SourceName | None = None
-    """The source whose rows of the same key these are translations of; they become the parents."""
+    """The source whose rows of the same key these rows translate; they become the parents."""
     id: TemplateText | None = None
-    """The row's own identifier, for lineage. The default is its place: ``file:line`` or ``file#row``."""
+    """The row's own identifier, for lineage. Default: its position, ``file:line`` or ``file#row``."""
     scores: dict[Annotated[str, Field(min_length=1)], TemplateText] = Field({})
-    """Name → column with a number; null and empty are no score, anything else makes the row unreadable."""
+    """Name → column with a number; null and empty mean no score, anything else makes the row unreadable."""
     attributes: dict[Annotated[str, Field(min_length=1)], TemplateText] | list[Annotated[str, Field(min_length=1)]] = (
         Field({})
     )
-    """Name → template of what to carry along as text (lists and objects as JSON), or a list of columns."""
+    """Name → template of text to keep with the row (lists and objects as JSON), or a list of columns."""
     empty: list[str] = Field([])
-    """Texts that stand for nothing, such as ``<noinput>``; compared with a column's whole text, blanks at its ends aside."""
+    """Texts that mean empty, such as ``<noinput>``; compared with a column's whole text, without leading and trailing
+    whitespace."""
     normalize: Literal["nfc", "none"] = "nfc"
     """Unicode normal form of all texts."""
     strip: bool = True
-    """Whether blanks at the ends of texts are taken off."""
+    """Whether leading and trailing whitespace is removed from texts."""
     only: dict[str, Scalar | list[Scalar]] = Field({})
-    """Column → the value, or values, that a row must have; other rows are passed over. Compared as text; null is empty."""
+    """Column → the value, or values, that a row must have; other rows are skipped. Compared as text; null is empty."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read only so many rows of each file (or split) that ``only`` lets through, unreadable ones included."""
+    """Read only this many rows of each file (or split), after ``only``, unreadable ones included."""
     max_row_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = MAX_ROW
-    """The size of a row (in bytes; in characters, where text is decoded first) beyond which it is set aside unread."""
+    """Rows larger than this (in bytes; in characters if text is decoded first) are quarantined unread."""
 
     version: ClassVar[int] = 2
     lines: ClassVar[bool] = False
-    """Whether places are lines, counted from 1, and not rows, counted from 0."""
+    """Whether positions are lines, counted from 1, instead of rows, counted from 0."""
     padded: ClassVar[bool] = False
-    """Whether null inside of objects may be nothing but padding (Arrow)."""
+    """Whether nulls inside objects may be mere padding (Arrow)."""
 
     @field_validator("attributes")
     @classmethod
-    def _attributes(cls, given: dict[str, str] | list[str]) -> dict[str, str] | list[str]:
-        for name in given if isinstance(given, list) else ():
+    def _attributes(cls, attributes: dict[str, str] | list[str]) -> dict[str, str] | list[str]:
+        for name in attributes if isinstance(attributes, list) else ():
             _template(name)
-        return given
+        return attributes
 
     @field_validator("only")
     @classmethod
     def _digits(cls, only: dict[str, Scalar | list[Scalar]]) -> dict[str, Scalar | list[Scalar]]:
-        """Integers beyond 64 bits as text: they are compared as text, and no recipe can hold them otherwise."""
+        """Integers beyond 64 bits as text: they are compared as text, and a recipe cannot hold them otherwise."""
 
         def written(value: Any) -> Any:
             long = isinstance(value, int) and not -(2**63) <= value < 2**63
@@ -121,7 +123,7 @@ class Common(Source):
         if self.translation_of is not None and self.key is None:
             raise _wrong("'translation_of' needs a 'key' that is the same in both sources, such as key: \"{id}\"")
         if self.group is not None and self.key is None:
-            raise _wrong("'group' is the name space of keys and needs a 'key', such as key: \"{id}\"")
+            raise _wrong("'group' is the namespace of keys and needs a 'key', such as key: \"{id}\"")
         return self
 
     def parent(self) -> str | None:
@@ -131,72 +133,83 @@ class Common(Source):
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
-        """The records of a unit in order.
+        """The records of a unit, in order.
 
         Args:
-            columns: the columns that are needed, where leaving out others saves work; None for all.
-            context: None while the form is being detected.
+            columns: the columns needed, where skipping others saves work; None for all.
+            context: None during schema detection.
         """
 
     @abstractmethod
     def spec(self, name: str) -> Spec:
         """How records become rows."""
 
-    def _spec(self, form: Form, name: str, language: str, source_language: str) -> Spec:
+    def _spec(self, form: DetectedSchema, name: str, language: str, source_language: str) -> Spec:
         attributes = (
             {one.removesuffix("?"): one for one in self.attributes}
             if isinstance(self.attributes, list)
             else self.attributes
         )
         only = {
-            column: frozenset(as_key(value) for value in (wanted if isinstance(wanted, list) else [wanted]))
-            for column, wanted in self.only.items()
+            column: frozenset(as_key(value) for value in (values if isinstance(values, list) else [values]))
+            for column, values in self.only.items()
         }
         return Spec(
-            form=form, language=language, source_language=source_language, license=self.license,
-            group=self.group or self.translation_of or name, key=self.key, id=self.id, scores=dict(sorted(self.scores.items())), attributes=dict(sorted(attributes.items())),
-            empty=frozenset(text.strip() for text in self.empty), nfc=self.normalize == "nfc", strip=self.strip, only=only,
-            limit=self.limit, padded=self.padded,
-        )  # fmt: skip
+            form=form,
+            language=language,
+            source_language=source_language,
+            license=self.license,
+            group=self.group or self.translation_of or name,
+            key=self.key,
+            id=self.id,
+            scores=dict(sorted(self.scores.items())),
+            attributes=dict(sorted(attributes.items())),
+            empty=frozenset(text.strip() for text in self.empty),
+            nfc=self.normalize == "nfc",
+            strip=self.strip,
+            only=only,
+            limit=self.limit,
+            padded=self.padded,
+        )
 
     def taken(self, row: Row) -> Sequence[str]:
         """The columns of a row that are used under another name."""
         return ()
 
     def hint(self, rows: Sequence[Row]) -> str:
-        """What else to say if these first rows lack a column or have no known form."""
+        """Advice to add if these first rows lack a column or have no known schema."""
         return ""
 
     def _mapper(self, unit: Unit, name: str) -> Mapper:
         return Mapper(self.spec(name), name, unit, lines=self.lines, taken=self.taken, hint=self.hint)
 
     def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
-        """The rows of a unit in its order, at most 2,000 rows or about 16 MiB of text at a time."""
+        """The rows of a unit in order, at most 2,000 rows or about 16 MiB of text at a time."""
         mapper = self._mapper(unit, name)
         yield from mapper.run(self.records(unit, mapper.needed, context))
 
     def first_records(self, unit: Unit) -> list[Record | BadRow]:
-        """The first records of a unit, whole: at most 100, and not much more than 16 MiB."""
-        found: list[Record | BadRow] = []
+        """The first records of a unit, complete: at most 100, and not much more than 16 MiB."""
+        records: list[Record | BadRow] = []
         size = 0
         for record in islice(self.records(unit, None, None), SAMPLE):
-            found.append(record)
+            records.append(record)
             size += 0 if isinstance(record, BadRow) else record[2]
             if size >= BATCH_BYTES:
                 break
-        return found
+        return records
 
     def unused(self, name: str) -> Unused:
         unit, records = self.beginning
-        found = Unused()
+        unused = Unused()
         if unit is not None:
             for batch in self._mapper(unit, name).run(iter(records)):
-                found.add(batch.unused or Unused())
-        return found
+                unused.add(batch.unused or Unused())
+        return unused
 
     @cached_property
     def beginning(self) -> tuple[Unit | None, list[Record | BadRow]]:
-        """The first unit that has a row which can be read, and its first records; else those of the first unit."""
+        """The first unit with a readable row, and its first records; if there is none, those of the first unit."""
         first: tuple[Unit | None, list[Record | BadRow]] = (None, [])
         for unit in self.units():
             records = self.first_records(unit)
@@ -211,9 +224,10 @@ class Tabular(Common):
     """A source whose records have named columns."""
 
     kind: Kind | None = None
-    """The kind of rows to make; told from ``columns``, else from the data, where it is not given."""
+    """The kind of rows to make. Default: inferred from ``columns``, else from the data."""
     language: LanguageText
-    """Language of the answer (of the target side, of the text): a BCP-47 tag, or ``"{column}"`` where each row says its own."""
+    """Language of the answer (of the target side, of the text): a BCP-47 tag, or ``"{column}"`` if each row has its
+    own."""
     source_language: LanguageText | None = None
     """For parallel rows: the language of the source side, a tag or ``"{column}"``."""
     columns: dict[str, TemplateText] = Field({})
@@ -222,7 +236,7 @@ class Tabular(Common):
     source_language (parallel); text (document); prompt, system, history (prompt)."""
 
     roles: dict[str, Role] = Field({})
-    """The data's own names of roles → ``user``, ``assistant``, ``system`` or ``tool``: ``{bing: assistant}``."""
+    """The data's own role names → ``user``, ``assistant``, ``system`` or ``tool``: ``{bing: assistant}``."""
 
     @field_validator("columns")
     @classmethod
@@ -236,10 +250,11 @@ class Tabular(Common):
     def _parallel(self) -> Tabular:
         kind = self.kind or kind_of_targets(list(self.columns))
         if self.source_language is not None and kind not in (None, Kind.PARALLEL):
-            raise _wrong(f"'source_language' is for parallel rows, and these are of kind {kind}")
+            raise _wrong(f"'source_language' is for parallel rows, but these are {kind} rows")
         if kind is Kind.PARALLEL and complete(Kind.PARALLEL, list(self.columns)) and self._no_source_language():
             raise _wrong(
-                "parallel rows need the language of their source side; say 'source_language: en' (a tag or \"{column}\")"
+                "parallel rows need the language of their source side; write 'source_language: en' (a tag or "
+                '"{column}")'
             )
         return self
 
@@ -251,23 +266,23 @@ class Tabular(Common):
         """The kind of its rows.
 
         Raises:
-            SourceError: it has to be told from the data, and cannot.
+            SourceError: it must be inferred from the data, and cannot be.
         """
         return self.form.kind
 
-    def _told(self) -> Form | None:
-        """The form, if the catalog alone says it."""
+    def _from_catalog(self) -> DetectedSchema | None:
+        """The schema, if the catalog alone defines it."""
         kind = self.kind or kind_of_targets(list(self.columns))
         if kind is None or not complete(kind, list(self.columns)):
             return None
-        return Form("columns", kind, dict(self.columns), told=True)
+        return DetectedSchema("columns", kind, dict(self.columns), told=True)
 
     @cached_property
-    def form(self) -> Form:
-        """How the columns make rows: as ``columns`` says, else as the first rows show."""
-        told = self._told()
-        if told is not None:
-            return told
+    def form(self) -> DetectedSchema:
+        """How columns become rows: as ``columns`` says, else as detected in the first rows."""
+        from_catalog = self._from_catalog()
+        if from_catalog is not None:
+            return from_catalog
         unit, records = self.beginning
         rows = [record[1] for record in records if not isinstance(record, BadRow)]
         where = unit.name if unit is not None else "the source"
@@ -277,41 +292,43 @@ class Tabular(Common):
         names = self.column_names(unit) if unit is not None and not rows else []
         if not rows and not names:
             if self.kind is None:
-                raise SourceError(f"{where} has no rows to tell their kind from; say 'kind' and 'columns'")
+                raise SourceError(f"{where} has no rows to infer their kind from; set 'kind' and 'columns'")
             return empty_form(self.kind, self.columns)
         language = "" if "{" in self.language else self.language
-        given = self.source_language or ""
+        declared = self.source_language or ""
         try:
-            found = detect(rows, where, self.kind, language, "" if "{" in given else given, names)
+            detected = detect(rows, where, self.kind, language, "" if "{" in declared else declared, names)
         except SourceError as error:
             raise SourceError(f"{error}{self.hint(rows)}") from None
         if self.columns:
-            wrong = wrong_targets(found.kind, list(self.columns))
+            wrong = wrong_targets(detected.kind, list(self.columns))
             if wrong:
-                raise SourceError(f"{where} has the form {found.name}: {'; '.join(wrong)}")
-            found = Form(found.name, found.kind, {**found.columns, **self.columns}, found.source_language)
-        if found.kind is Kind.PARALLEL and not found.source_language and self._no_source_language():
-            raise SourceError(
-                f"{where} has parallel text; say the language of its source side, for instance 'source_language: en'"
+                raise SourceError(f"{where} has the schema {detected.name}: {'; '.join(wrong)}")
+            detected = DetectedSchema(
+                detected.name, detected.kind, {**detected.columns, **self.columns}, detected.source_language
             )
-        return found
+        if detected.kind is Kind.PARALLEL and not detected.source_language and self._no_source_language():
+            raise SourceError(
+                f"{where} has parallel text; set the language of its source side, for example 'source_language: en'"
+            )
+        return detected
 
     def column_names(self, unit: Unit) -> Sequence[str]:
-        """The columns of a unit without rows, where it names them all the same."""
+        """The columns of a unit without rows, if it names them."""
         return ()
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """As of :class:`Params`, with what was told from the data: it changes the rows of files that did not change."""
-        told = super().identity(decisions=decisions)
-        if self._told() is None:
+        """Adds the detected schema to :meth:`Params.identity`: it changes the rows of files that did not change."""
+        identity = super().identity(decisions=decisions)
+        if self._from_catalog() is None:
             try:
                 form = self.form
             except SourceError:
-                return told  # the same error comes again where the rows are asked for
-            told["detected"] = {"kind": form.kind.value, "columns": dict(form.columns)}
+                return identity  # the same error comes again where the rows are asked for
+            identity["detected"] = {"kind": form.kind.value, "columns": dict(form.columns)}
             if form.source_language:
-                told["detected"]["source_language"] = form.source_language
-        return told
+                identity["detected"]["source_language"] = form.source_language
+        return identity
 
     def row_languages(self) -> frozenset[str] | None:
         return None if "{" in self.language else frozenset({self.language})

@@ -1,6 +1,6 @@
-"""Delimited text becomes records: what spreadsheets and databases write as CSV or TSV, with what each of them adds.
+"""Reads delimited text (CSV, TSV) as spreadsheets and databases write it, with their extensions.
 
-Where a file is not written as the source says, the error names the parameter to set.
+If a file is not written as the source says, the error names the parameter to set.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class Dialect:
     """Whether the source has no parameter ``delimiter`` (``use: tsv``)."""
 
     def other(self, text: str) -> str:
-        """What to say where a text is one cell but would be several with another delimiter; empty if it would not."""
-        found = max(_NAMES, key=text.count)
-        if self.delimiter in text or found not in text:
+        """Advice if a text is one cell but would be several with another delimiter; else empty."""
+        delimiter = max(_NAMES, key=text.count)
+        if self.delimiter in text or delimiter not in text:
             return ""
-        shown = '"\\t"' if found == "\t" else f'"{found}"'
+        shown = '"\\t"' if delimiter == "\t" else f'"{delimiter}"'
         parameter = f"'delimiter: {shown}'"
         if self.fixed:
-            parameter = "'use: csv'" if found == "," else f"'use: csv' and {parameter}"
-        return f"; if a {_NAMES[found]} stands between the cells, say {parameter}"
+            parameter = "'use: csv'" if delimiter == "," else f"'use: csv' and {parameter}"
+        return f"; if a {_NAMES[delimiter]} separates the cells, use {parameter}"
 
 
 def header_of(path: Path, name: str, encoding: str | None, dialect: Dialect, limit: int = MAX_ROW) -> list[str]:
-    """The names of a file's columns, whether or not it has rows; none where only rows could tell."""
+    """The column names of a file, whether or not it has rows; none if only rows could tell."""
     if isinstance(dialect.header, tuple):
         return list(dialect.header)
     if not dialect.header:
@@ -58,13 +58,13 @@ def header_of(path: Path, name: str, encoding: str | None, dialect: Dialect, lim
 def delimited(
     path: Path, name: str, encoding: str | None, dialect: Dialect, limit: int = MAX_ROW
 ) -> Iterator[Record | BadRow]:
-    """The records of a CSV or TSV file, cells as text; the place is the line on which a record begins.
+    """The records of a CSV or TSV file, cells as text; the position is the line on which a record begins.
 
     Args:
         limit: characters of the longest record that is read.
 
     Raises:
-        SourceError: there is no header, a name stands twice in it, a quote is never closed, or the file is damaged.
+        SourceError: there is no header, it has a name twice, a quote is never closed, or the file is damaged.
     """
     return _records(path, name, encoding, dialect, limit, [])
 
@@ -72,7 +72,7 @@ def delimited(
 def _records(
     path: Path, name: str, encoding: str | None, dialect: Dialect, limit: int, names: list[str]
 ) -> Iterator[Record | BadRow]:
-    """As :func:`delimited`; the names of the columns are put into ``names`` before the first record."""
+    """Like :func:`delimited`; adds the column names to ``names`` before the first record."""
     progress = Progress(name)
     with guarded(progress), open_text(path, encoding) as file:
         dialect = _with_separator(path, encoding, dialect)
@@ -92,20 +92,23 @@ def _records(
                     continue
                 names += [str(i) for i in range(len(cells))]
             if len(cells) != len(names):
-                reason = f"{len(cells)} cells where {'the header has' if dialect.header else 'the first line has'} {len(names)}"
+                reason = (
+                    f"{len(cells)} cells where "
+                    f"{'the header has' if dialect.header else 'the first line has'} {len(names)}"
+                )
                 raw = dialect.delimiter.join(cells)
                 yield BadRow(f"line {line}", reason + _advice(cells, raw, dialect, len(names)), raw_text(raw))
             elif cells == names and dialect.header is True:
                 raw = dialect.delimiter.join(cells)
-                yield BadRow(f"line {line}", "the header again, as where files were joined", raw_text(raw))
+                yield BadRow(f"line {line}", "the header again, as in concatenated files", raw_text(raw))
             else:
                 yield line, dict(zip(names, cells, strict=True)), sum(map(len, cells))
         if empty and dialect.header is True:
-            raise SourceError(f"{name} is empty: not even a header; give 'header: [names]' if it has none")
+            raise SourceError(f"{name} is empty, without a header; set 'header: [names]' if it has none")
 
 
 def _with_separator(path: Path, encoding: str | None, dialect: Dialect) -> Dialect:
-    """The dialect, with the delimiter that the file's first line says (``sep=;``), as Excel reads and writes it."""
+    """The dialect with the delimiter from the file's first line (``sep=;``), as Excel reads and writes it."""
     if dialect.skip:
         return dialect
     with open_text(path, encoding) as file:
@@ -117,7 +120,7 @@ def _checked(cells: Sequence[str], progress: Progress, other: str) -> list[str]:
     """The names of a header.
 
     Raises:
-        SourceError: they are not in the file's encoding, are one name that another delimiter would divide, or occur twice.
+        SourceError: they are not in the file's encoding, are one name that another delimiter would split, or repeat.
     """
     for cell in cells:
         try:
@@ -125,7 +128,8 @@ def _checked(cells: Sequence[str], progress: Progress, other: str) -> list[str]:
         except UnicodeEncodeError:
             shown = raw_text(cell)[:60]
             raise SourceError(
-                f"{progress.name}: the header's '{shown}' is in another encoding; say 'encoding: …', such as cp1252, cp1251 or gb18030"
+                f"{progress.name}: the header's '{shown}' is in another encoding; set 'encoding: …', such as cp1252, "
+                "cp1251 or gb18030"
             ) from None
     names = [cell.strip() or f"column_{i}" for i, cell in enumerate(cells)]
     if len(names) == 1 and other:
@@ -133,24 +137,24 @@ def _checked(cells: Sequence[str], progress: Progress, other: str) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SourceError(
-            f"{progress.name}: the header names {', '.join(twice)} more than once; give 'header: [names]' and 'skip: 1'"
+            f"{progress.name}: the header has {', '.join(twice)} more than once; set 'header: [names]' and 'skip: 1'"
         )
     return names
 
 
 def _advice(cells: Sequence[str], raw: str, dialect: Dialect, names: int) -> str:
-    """Which parameter may mend a row with the wrong number of cells."""
+    """Which parameter may fix a row with the wrong number of cells."""
     if len(cells) == 1 and (other := dialect.other(raw)):
         return other
     if names == 1 and dialect.header is True:
-        return "; if other lines stand before the header, say 'skip: …'"
+        return "; if other lines precede the header, set 'skip: …'"
     if dialect.quote is None and any(cell.startswith('"') != cell.endswith('"') for cell in cells):
-        return "; if quotes stand around cells, say 'quoting: standard'"
+        return "; if cells are quoted, set 'quoting: standard'"
     return ""
 
 
 class _Record:
-    """What is known of the record that the csv module is reading."""
+    """State of the record that the csv module is reading."""
 
     def __init__(self, quote: str, limit: int) -> None:
         self.quote, self.limit = quote, limit
@@ -162,11 +166,11 @@ class _Record:
         self.long = False
 
     def quotes(self, text: str) -> None:
-        """Counts the quotes in what the csv module does not see."""
+        """Counts the quotes in text that the csv module does not see."""
         self.passed += text.count(self.quote)
 
     def feed(self, source: Iterator[str | BadRow]) -> Iterator[str]:
-        """The lines for the csv module; of a record that is too long only its beginning and its end."""
+        """The lines for the csv module; of a too long record only its beginning and its end."""
         for line in source:
             if type(line) is str:
                 self.size = self.size + len(line) if self.lines else len(line)
@@ -175,7 +179,7 @@ class _Record:
                     yield f"{line}\n"
                     continue
                 self.quotes(line)
-            self.long = True  # the quotes in a line that was too long by itself are counted already
+            self.long = True  # quotes in a single too long line are counted already
             inside = sum(one.count(self.quote) for one in self.lines)
             while (inside + self.passed) % 2:
                 more = next(source, None)
@@ -188,7 +192,7 @@ class _Record:
 
 
 def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iterator[tuple[int, list[str] | BadRow]]:
-    """Line and cells (or what is wrong with them) of each record that is not blank."""
+    """Line and cells (or the error) of each record that is not blank."""
     if dialect.quote is None:
         for number, line in enumerate(lines(file, progress, limit), 1):
             if number <= dialect.skip:
@@ -203,7 +207,7 @@ def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iter
     for _ in range(dialect.skip):
         next(source, None)
     record.passed = 0
-    # The module's own limit is one for the whole process; ours is larger, so it is only ever raised.
+    # The csv module's limit is global to the process; ours is larger, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), limit + 1))
     reader = csv.reader(record.feed(source), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
     while True:
@@ -216,9 +220,10 @@ def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iter
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise SourceError(
-                    f"{progress.name}, line {begin}: a quote is opened and never closed; say 'quoting: none' if quotes are text"
+                    f"{progress.name}, line {begin}: a quote is opened and never closed; set 'quoting: none' if "
+                    "quotes are text"
                 ) from None
-            reason = f"wrong quoting: {error}; say 'quoting: none' if quotes are text"
+            reason = f"wrong quoting: {error}; set 'quoting: none' if quotes are text"
             yield begin, BadRow(f"line {begin}", too_long(limit) if record.long else reason, "")
             continue
         if record.long:

@@ -1,4 +1,7 @@
-"""Which of the known forms a file has is told from its columns and what is in them; if two forms fit, the user decides."""
+"""Schema detection: recognises the known formats of training data by their columns and values.
+
+If several formats fit, the user must choose.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from sources.values import is_nan
 from sources.written import load_text
 
 SAMPLE = 100
-"""How many rows are looked at."""
+"""How many rows are examined."""
 _MOST = 0.8
-"""The share of rows whose values must fit a form; the others become bad rows."""
+"""The share of rows whose values must fit a format; the others become bad rows."""
 
 TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
@@ -47,37 +50,37 @@ _REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Form:
-    """How the columns of a file make rows of one kind."""
+class DetectedSchema:
+    """A known format: how columns make rows of one kind."""
 
     name: str
     kind: Kind
     columns: Mapping[str, str]
     """Target → template."""
     source_language: str = ""
-    """Language of the source side, where the form's columns tell it."""
+    """Language of the source side, if the format's columns give it."""
     used: frozenset[str] = field(default=frozenset(), compare=False)
     told: bool = False
-    """Whether the catalog says it, and not the data."""
+    """Whether the catalog defines it, instead of the data."""
 
     def lines(self) -> str:
-        """What to write into the catalog to choose it."""
+        """The catalog lines that select it."""
         columns = ", ".join(
             f"{target}: {json.dumps(text, ensure_ascii=False)}" for target, text in self.columns.items()
         )
         return f"kind: {self.kind}\n      columns: {{{columns}}}"
 
 
-# ------------------------------------------------------------------------------------------------------- from the catalog
+# ----------------------------------------------------------------------------------------------------- from the catalog
 def complete(kind: Kind, targets: Sequence[str]) -> bool:
     """Whether these targets are enough to make rows of the kind."""
     return any(needed <= set(targets) for needed in _REQUIRED[kind])
 
 
 def kind_of_targets(targets: Sequence[str]) -> Kind | None:
-    """The kind that these targets are for; None if they do not tell."""
+    """The kind that these targets are for; None if ambiguous."""
     fits = [kind for kind in Kind if set(targets) <= set(TARGETS[kind]) and complete(kind, targets)]
-    # A prompt alone may also become the prompt of any other kind; it is complete only as what it is.
+    # A prompt alone may also be the prompt of another kind; it is complete only as kind prompt.
     return fits[0] if len(fits) == 1 else None
 
 
@@ -95,7 +98,7 @@ def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
         near = get_close_matches(target, known, n=1)
         of = f"rows of kind {kind} are made of" if kind is not None else "rows are made of"
         problems.append(
-            f"'{target}' is no target{f'; did you mean {near[0]!r}?' if near else ''} ({of} {', '.join(known)})"
+            f"'{target}' is not a target{f'; did you mean {near[0]!r}?' if near else ''} ({of} {', '.join(known)})"
         )
     if "messages" in targets and {"prompt", "response", "history"} & set(targets):
         problems.append(
@@ -104,7 +107,7 @@ def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
     return problems
 
 
-# ----------------------------------------------------------------------------------------------------------- from the data
+# -------------------------------------------------------------------------------------------------------- from the data
 def _parsed(value: Any) -> Any:
     if isinstance(value, str) and value[:64].lstrip()[:1] in ("[", "{"):
         try:
@@ -155,73 +158,156 @@ _EXTRA = {"system": "{system?}", "history": "{history?}"}
 
 
 def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
-    """Name, kind, columns it must have, targets, columns it may have."""
+    """Name, kind, required columns, targets, optional columns."""
     chat, answer = _any(_text, _messages), _any(_text, _messages, _message)
     forms: list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]] = []
     for out in ("output", "response", "completion", "answer"):
         needs = {"instruction": _text, out: _text}
         forms += [
-            ("Alpaca", Kind.SFT, needs, {"prompt": _ASK, "response": f"{{{out}}}", **_EXTRA}, ("input", "system", "history")),
-            ("Alpaca with context", Kind.SFT, {**needs, "context": _text},
-             {"prompt": "{instruction}\n\n{context}", "response": f"{{{out}}}", "system": "{system?}"}, ("system",)),
-            ("Alpaca with a verdict", Kind.UNPAIRED, {**needs, "kto_tag": _flag},
-             {"prompt": _ASK, "completion": f"{{{out}}}", "label": "{kto_tag}", **_EXTRA}, ("input", "system", "history")),
-        ]  # fmt: skip
+            (
+                "Alpaca",
+                Kind.SFT,
+                needs,
+                {"prompt": _ASK, "response": f"{{{out}}}", **_EXTRA},
+                ("input", "system", "history"),
+            ),
+            (
+                "Alpaca with context",
+                Kind.SFT,
+                {**needs, "context": _text},
+                {"prompt": "{instruction}\n\n{context}", "response": f"{{{out}}}", "system": "{system?}"},
+                ("system",),
+            ),
+            (
+                "Alpaca with a verdict",
+                Kind.UNPAIRED,
+                {**needs, "kto_tag": _flag},
+                {"prompt": _ASK, "completion": f"{{{out}}}", "label": "{kto_tag}", **_EXTRA},
+                ("input", "system", "history"),
+            ),
+        ]
         for ask in ("prompt", "question", "query"):
             if ask == "prompt" or out in ("answer", "response", "output"):
-                forms.append((f"{ask} and {out}", Kind.SFT, {ask: chat, out: answer},
-                              {"prompt": f"{{{ask}}}", "response": f"{{{out}}}", **_EXTRA}, ("system", "history")))  # fmt: skip
+                forms.append(
+                    (
+                        f"{ask} and {out}",
+                        Kind.SFT,
+                        {ask: chat, out: answer},
+                        {"prompt": f"{{{ask}}}", "response": f"{{{out}}}", **_EXTRA},
+                        ("system", "history"),
+                    )
+                )
     forms += [
-        ("Alpaca ranking", Kind.PREFERENCE, {"instruction": _text, "chosen": answer, "rejected": answer},
-         {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("input", "system", "history")),
-        ("chosen and rejected conversations", Kind.PREFERENCE, {"chosen": _talk, "rejected": _talk},
-         {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"}, ("system",)),
-        ("chosen and rejected messages", Kind.PREFERENCE, {"chosen_messages": _messages, "rejected_messages": _messages},
-         {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"}, ("system",)),
-        ("prompt and verdict", Kind.UNPAIRED, {"prompt": chat, "completion": answer, "label": _flag},
-         {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"}, ("system",)),
-        ("source and target", Kind.PARALLEL, {"source": _text, "target": _text}, {"source": "{source}", "target": "{target}"}, ()),
+        (
+            "Alpaca ranking",
+            Kind.PREFERENCE,
+            {"instruction": _text, "chosen": answer, "rejected": answer},
+            {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA},
+            ("input", "system", "history"),
+        ),
+        (
+            "chosen and rejected conversations",
+            Kind.PREFERENCE,
+            {"chosen": _talk, "rejected": _talk},
+            {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "chosen and rejected messages",
+            Kind.PREFERENCE,
+            {"chosen_messages": _messages, "rejected_messages": _messages},
+            {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "prompt and verdict",
+            Kind.UNPAIRED,
+            {"prompt": chat, "completion": answer, "label": _flag},
+            {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "source and target",
+            Kind.PARALLEL,
+            {"source": _text, "target": _text},
+            {"source": "{source}", "target": "{target}"},
+            (),
+        ),
         ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
         (_TRANSCRIPT, Kind.SFT, {"text": _transcript}, {"messages": "{text}", "system": "{system?}"}, ("system",)),
         ("text", Kind.DOCUMENT, {"text": _text}, {"text": "{text}"}, ()),
         ("prompt alone", Kind.PROMPT, {"prompt": chat}, {"prompt": "{prompt}", "system": "{system?}"}, ("system",)),
-        ("instruction alone", Kind.PROMPT, {"instruction": _text}, {"prompt": _ASK, "system": "{system?}"}, ("input", "system")),
-        ("question alone", Kind.PROMPT, {"question": _text}, {"prompt": "{question}", "system": "{system?}"}, ("system",)),
-    ]  # fmt: skip
+        (
+            "instruction alone",
+            Kind.PROMPT,
+            {"instruction": _text},
+            {"prompt": _ASK, "system": "{system?}"},
+            ("input", "system"),
+        ),
+        (
+            "question alone",
+            Kind.PROMPT,
+            {"question": _text},
+            {"prompt": "{question}", "system": "{system?}"},
+            ("system",),
+        ),
+    ]
     for ask in ("prompt", "question"):
-        forms.append((f"{ask}, chosen, rejected", Kind.PREFERENCE, {ask: chat, "chosen": answer, "rejected": answer},
-                      {"prompt": f"{{{ask}}}", "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA}, ("system", "history")))  # fmt: skip
+        forms.append(
+            (
+                f"{ask}, chosen, rejected",
+                Kind.PREFERENCE,
+                {ask: chat, "chosen": answer, "rejected": answer},
+                {"prompt": f"{{{ask}}}", "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA},
+                ("system", "history"),
+            )
+        )
     for chats, name in (("conversations", "ShareGPT"), ("conversation", "ShareGPT"), ("messages", "messages")):
         one, extra = {chats: _messages}, {"system": "{system?}"}
         forms.append((name, Kind.SFT, one, {"messages": f"{{{chats}}}", **extra}, ("system", "tools")))
-        forms.append((f"{name} with chosen and rejected", Kind.PREFERENCE, {**one, "chosen": answer, "rejected": answer},
-                      {"prompt": f"{{{chats}}}", "chosen": "{chosen}", "rejected": "{rejected}", **extra}, ("system", "tools")))  # fmt: skip
+        forms.append(
+            (
+                f"{name} with chosen and rejected",
+                Kind.PREFERENCE,
+                {**one, "chosen": answer, "rejected": answer},
+                {"prompt": f"{{{chats}}}", "chosen": "{chosen}", "rejected": "{rejected}", **extra},
+                ("system", "tools"),
+            )
+        )
         for verdict in ("label", "kto_tag"):
-            forms.append((f"{name} with a verdict", Kind.UNPAIRED, {**one, verdict: _flag},
-                          {"completion": f"{{{chats}}}", "label": f"{{{verdict}}}", **extra}, ("system", "tools")))  # fmt: skip
+            forms.append(
+                (
+                    f"{name} with a verdict",
+                    Kind.UNPAIRED,
+                    {**one, verdict: _flag},
+                    {"completion": f"{{{chats}}}", "label": f"{{{verdict}}}", **extra},
+                    ("system", "tools"),
+                )
+            )
     return forms
 
 
 def _fits(
     name: str, kind: Kind, needs: Needs, columns: Mapping[str, str], may: Sequence[str], present: Collection[str]
-) -> Form:
-    return Form(name, kind, columns, used=frozenset(needs) | {column for column in may if column in present})
+) -> DetectedSchema:
+    return DetectedSchema(name, kind, columns, used=frozenset(needs) | {column for column in may if column in present})
 
 
-def _widest(found: Sequence[Form]) -> list[Form]:
-    """Without the forms whose columns are all among another's."""
-    return [form for form in found if not any(form.used < other.used for other in found)]
+def _widest(forms: Sequence[DetectedSchema]) -> list[DetectedSchema]:
+    """Without the formats whose columns are a subset of another's."""
+    return [form for form in forms if not any(form.used < other.used for other in forms)]
 
 
-def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[Form]:
-    """The forms that fit these rows, but for a few odd ones; one whose columns are all among another's is left out.
+def candidates(rows: Sequence[Row], language: str = "", source_language: str = "") -> list[DetectedSchema]:
+    """The formats that fit these rows, except for a few odd ones; without those whose columns are a subset of
+    another's.
 
     Args:
-        language: the source's language if it is one tag; tells the two sides of a ``translation`` column apart.
+        language: the source's language if it is one tag; distinguishes the sides of a ``translation`` column.
         source_language: that of the other side.
     """
     values = _values(rows)
-    found = [
+    forms = [
         _fits(name, kind, needs, columns, may, values)
         for name, kind, needs, columns, may in _forms()
         if all(column in values and _odd(values[column], test) is None for column, test in needs.items())
@@ -230,18 +316,18 @@ def candidates(rows: Sequence[Row], language: str = "", source_language: str = "
         keys = list(dict.fromkeys(key for _, value in values["translation"] if _languages(value) for key in value))
         form = _translation(keys, language, source_language)
         if form is not None:
-            found.append(form)
-    return _widest(found)
+            forms.append(form)
+    return _widest(forms)
 
 
-def candidates_by_name(names: Sequence[str]) -> list[Form]:
-    """The forms that columns of these names make where there is no row to look into."""
-    found = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
-    return _widest(list({(form.kind, *form.columns.items()): form for form in found}.values()))
+def candidates_by_name(names: Sequence[str]) -> list[DetectedSchema]:
+    """The formats that columns of these names fit, for a file without rows."""
+    forms = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
+    return _widest(list({(form.kind, *form.columns.items()): form for form in forms}.values()))
 
 
 def _values(rows: Sequence[Row]) -> dict[str, list[tuple[int, Any]]]:
-    """The columns that most rows have and that say something, with their values and the numbers of the rows."""
+    """The columns that most rows have and that are not empty, with their values and row numbers."""
     present: Counter[str] = Counter()
     values: dict[str, list[tuple[int, Any]]] = {}
     for number, row in enumerate(rows):
@@ -253,13 +339,13 @@ def _values(rows: Sequence[Row]) -> dict[str, list[tuple[int, Any]]]:
 
 
 def _odd(column: Sequence[tuple[int, Any]], test: Callable[[Any], bool]) -> tuple[int, Any] | None:
-    """The first value that fails, if more fail than may; None if the column is as it should be."""
+    """The first value that fails, if too many fail; None if the column fits."""
     odd = [one for one in column if not test(one[1])]
     return odd[0] if len(column) - len(odd) < _MOST * len(column) else None
 
 
-def _translation(keys: list[str], language: str, source_language: str) -> Form | None:
-    """The form of a column ``translation: {en: …, de: …}``, if the languages say which side is which."""
+def _translation(keys: list[str], language: str, source_language: str) -> DetectedSchema | None:
+    """The format of a column ``translation: {en: …, de: …}``, if the languages identify the sides."""
 
     def key_of(tag: str) -> str | None:
         tags = {}
@@ -282,66 +368,71 @@ def _translation(keys: list[str], language: str, source_language: str) -> Form |
     if target is None or source is None or target == source:
         return None
     columns = {"source": f"{{translation.{source}}}", "target": f"{{translation.{target}}}"}
-    return Form(
+    return DetectedSchema(
         "translation pairs", Kind.PARALLEL, columns, source_language=source_language, used=frozenset({"translation"})
     )
 
 
 def detect(
-    rows: Sequence[Row], where: str, kind: Kind | None = None, language: str = "", source_language: str = "",
+    rows: Sequence[Row],
+    where: str,
+    kind: Kind | None = None,
+    language: str = "",
+    source_language: str = "",
     names: Sequence[str] = (),
-) -> Form:  # fmt: skip
-    """The form of these rows.
+) -> DetectedSchema:
+    """The format of these rows.
 
     Args:
-        names: the columns of a file without any row.
+        names: the columns of a file without rows.
 
     Raises:
-        SourceError: none fits, or more than one.
+        SourceError: no format fits, or more than one does.
     """
-    found = candidates(rows, language, source_language) if rows else candidates_by_name(names)
+    forms = candidates(rows, language, source_language) if rows else candidates_by_name(names)
     if kind is not None:
-        ours = [form for form in found if form.kind is kind]
+        ours = [form for form in forms if form.kind is kind]
         if not ours:
-            # Another kind's form may have hidden this one (a prompt inside an SFT row).
+            # Another kind's format may have hidden this one (a prompt inside an SFT row).
             ours = candidates_of(rows, names, kind, language, source_language)
-        found = ours
-    elif any(form.name == _TRANSCRIPT for form in found):
-        found = [form for form in found if form.kind is not Kind.DOCUMENT]
-    if len(found) == 1:
-        return found[0]
+        forms = ours
+    elif any(form.name == _TRANSCRIPT for form in forms):
+        forms = [form for form in forms if form.kind is not Kind.DOCUMENT]
+    if len(forms) == 1:
+        return forms[0]
     known = ", ".join(known_names(rows) if rows else names) or "none"
-    if not found:
-        of = f"of kind {kind} " if kind is not None else ""
+    if not forms:
+        of = f" of kind {kind}" if kind is not None else ""
         raise SourceError(
-            f"{where} has no form {of}known here: its columns are {known}{_nearly(rows, kind)}. Say how they make rows, for instance\n"
+            f"{where} has no known format{of}: its columns are {known}{_nearly(rows, kind)}. Define how they make "
+            "rows, for example\n"
             f"      kind: {kind or 'sft'}\n      columns: {_example(kind or Kind.SFT)}\n"
-            "    known without being told: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), prompt with "
-            "response or completion, question with answer, chosen and rejected, completion or messages with label, source and target, "
-            "translation, text, prompt"
+            "    recognised formats: Alpaca (instruction, input, output), ShareGPT (conversations), OpenAI (messages), "
+            "prompt with response or completion, question with answer, chosen and rejected, completion or messages "
+            "with label, source and target, translation, text, prompt"
         )
-    choices = "\n".join(f"    {form.name} ({form.kind}):\n      {form.lines()}" for form in found)
-    raise SourceError(f"{where} fits more than one form (its columns are {known}); choose one by writing\n{choices}")
+    choices = "\n".join(f"    {form.name} ({form.kind}):\n      {form.lines()}" for form in forms)
+    raise SourceError(f"{where} fits more than one format (its columns are {known}); choose one by writing\n{choices}")
 
 
 def candidates_of(
     rows: Sequence[Row], names: Sequence[str], kind: Kind, language: str, source_language: str
-) -> list[Form]:
-    """The forms of one kind that fit, whatever other kinds fit better."""
+) -> list[DetectedSchema]:
+    """The formats of one kind that fit, even if other kinds fit better."""
     used = frozenset(name for form in _forms() if form[1] is kind for name in (*form[2], *form[4]))
     if kind is Kind.PARALLEL:
         used |= {"translation"}
     narrowed = [{name: value for name, value in row.items() if name in used} for row in rows]
-    found = (
+    forms = (
         candidates(narrowed, language, source_language)
         if rows
         else candidates_by_name([name for name in names if name in used])
     )
-    return [form for form in found if form.kind is kind]
+    return [form for form in forms if form.kind is kind]
 
 
 def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
-    """What keeps a form from fitting whose columns are all there."""
+    """Why a format does not fit although all its columns are there."""
     values = _values(rows)
     for name, of, needs, _, _ in _forms():
         if kind not in (None, of) or not set(needs) <= set(values):
@@ -351,8 +442,8 @@ def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
             if odd is not None:
                 count = sum(not test(value) for _, value in values[column])
                 return (
-                    f". They are those of the form '{name}', but '{column}' is something else in {count} of {len(values[column])} rows "
-                    f"(the first of them is number {odd[0] + 1}: {shown(odd[1])})"
+                    f". They are those of the format '{name}', but '{column}' does not fit in {count} of "
+                    f"{len(values[column])} rows (the first is number {odd[0] + 1}: {shown(odd[1])})"
                 )
     return ""
 
@@ -363,10 +454,10 @@ def shown(value: Any) -> str:
     return f"{kind}, {printable(value)[:60]!r}" if kind in ("text", "a number") else kind
 
 
-def empty_form(kind: Kind, columns: Mapping[str, str]) -> Form:
-    """A form for rows of a kind, where there are none."""
+def empty_form(kind: Kind, columns: Mapping[str, str]) -> DetectedSchema:
+    """A format for a kind, for files without rows."""
     needed = _REQUIRED[kind][0]
-    return Form("no rows", kind, {**{target: f"{{{target}?}}" for target in sorted(needed)}, **columns})
+    return DetectedSchema("no rows", kind, {**{target: f"{{{target}?}}" for target in sorted(needed)}, **columns})
 
 
 def _example(kind: Kind) -> str:

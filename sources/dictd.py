@@ -1,8 +1,7 @@
-"""A dictd dictionary is an index (headword, offset, length in base-64 digits) into one text, an entry being a few lines of prose.
+"""Reads dictd dictionaries: an index (headword, offset, length in base-64 digits) into one text of short prose entries.
 
-What those lines mean is custom, not format: this is the custom of FreeDict's dictionaries. The first line is the
-headword with pronunciation and part of speech; then come senses, numbered or not, whose translations stand between
-commas; deeper lines are examples and notes.
+The format of an entry is a convention; this is FreeDict's. The first line is the headword with pronunciation and part
+of speech. Senses follow, numbered or not, with comma-separated translations; indented lines are examples and notes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sources.mapping import raw_text
 from sources.reading import Progress, guarded, lines, open_bytes, open_text, too_long
 
 MAX_TEXT = 2 << 30
-"""Bytes of an unpacked dictionary beyond which it is not what it is said to be."""
+"""Larger unpacked dictionaries (in bytes) are refused."""
 _DIGITS = {
     ord(digit): value for value, digit in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 }
@@ -39,10 +38,10 @@ _LETTER = regex.compile(r"\p{L}")
 
 @dataclass(frozen=True)
 class Entry:
-    """What one entry says."""
+    """A parsed entry."""
 
     heads: tuple[str, ...]
-    """The headword and its other spellings."""
+    """The headword and its spelling variants."""
     word_class: str
     senses: tuple[tuple[int, tuple[str, ...]], ...]
     """Number of the sense (from 1) and its translations."""
@@ -60,37 +59,38 @@ def number(digits: str) -> int:
     if not digits:
         raise ValueError("a number is missing")
     for digit in digits:
-        found = _DIGITS.get(ord(digit))
-        if found is None:
-            raise ValueError(f"'{digit}' is no base-64 digit")
-        value = value * 64 + found
+        digit_value = _DIGITS.get(ord(digit))
+        if digit_value is None:
+            raise ValueError(f"'{digit}' is not a base-64 digit")
+        value = value * 64 + digit_value
     return value
 
 
 def text_of(index: Path) -> Path:
-    """The text file that belongs to an index: the same name with ``.dict.dz`` or ``.dict``.
+    """The text file of an index: the same name with ``.dict.dz`` or ``.dict``.
 
     Raises:
         SourceError: there is none.
     """
     for suffix in (".dict.dz", ".dict", ".dict.gz"):
-        found = index.with_name(index.name.removesuffix(".index") + suffix)
-        if found.is_file():
-            return found
+        text = index.with_name(index.name.removesuffix(".index") + suffix)
+        if text.is_file():
+            return text
     raise SourceError(f"{index.name} has no text beside it: {index.name.removesuffix('.index')}.dict.dz (or .dict)")
 
 
-def read_entries(index: Path, text: Path, name: str, glosses: bool | None, limit: int, warn: Callable[[str], None] | None
-                 ) -> Iterator[tuple[int, str, Entry] | BadRow]:  # fmt: skip
-    """Line in the index, headword there, and entry; an entry that several headwords share comes once.
+def read_entries(
+    index: Path, text: Path, name: str, glosses: bool | None, limit: int, warn: Callable[[str], None] | None
+) -> Iterator[tuple[int, str, Entry] | BadRow]:
+    """Line in the index, headword, and entry; an entry shared by several headwords is returned once.
 
     Args:
-        glosses: whether a line after the translations of a sense explains them in the source language (as WikDict's
-            dictionaries do); None: told by what the dictionary says of itself.
+        glosses: whether a line after the translations of a sense explains them in the source language (as in WikDict's
+            dictionaries); None: inferred from the dictionary's own description.
         limit: bytes of the longest entry that is read.
 
     Raises:
-        SourceError: the text is damaged, or one of the files is no dictionary.
+        SourceError: the text is damaged, or one of the files is not a dictionary.
     """
     data = _whole(text)
     progress = Progress(name)
@@ -139,7 +139,8 @@ def read_entries(index: Path, text: Path, name: str, glosses: bool | None, limit
             yield place, cells[-1] if len(cells) == 4 else cells[0], entry
     if empty and warn is not None:
         warn(
-            f"{name}: {empty:,} of {good:,} entries give no translation (they refer to others or explain) and were passed over"
+            f"{name}: {empty:,} of {good:,} entries have no translation (cross-references, explanations) and were "
+            "skipped"
         )
 
 
@@ -148,19 +149,19 @@ def _whole(text: Path) -> bytes:
     with guarded(progress), open_bytes(text) as file:
         data = file.read(MAX_TEXT + 1)
     if len(data) > MAX_TEXT:
-        raise SourceError(f"{text.name} unpacks to more than {MAX_TEXT >> 30} GiB; this is no dictionary")
+        raise SourceError(f"{text.name} unpacks to more than {MAX_TEXT >> 30} GiB, too much for a dictionary")
     return data
 
 
 def parse(body: str, *, glosses: bool = False) -> Entry:
-    """What an entry says: its headwords cleaned of pronunciation and labels, its senses, its translated examples."""
+    """Parses an entry: headwords without pronunciation and labels, senses, translated examples."""
     first, *rest = body.split("\n")
     word_class = _WORD_CLASS.search(first)
     bare = _TAG.sub(" ", _PRONUNCIATION.sub(" ", _TAG.sub(" ", first)))
     heads = tuple(dict.fromkeys(head for part in _COMMA.split(bare) if (head := _clean(part))))
     senses: dict[int, list[str]] = {}
     examples: list[tuple[str, str]] = []
-    sense, said = 1, False
+    sense, has_translations = 1, False
     for line in rest:
         if not line.strip():
             continue
@@ -171,22 +172,22 @@ def parse(body: str, *, glosses: bool = False) -> Entry:
         if _NOTE.match(line) or line.startswith("      "):
             continue
         if match := _SENSE.match(line):
-            # With glosses, a number that stands alone is a sense without translations: its gloss follows.
-            sense, said = int(match[1]), glosses
+            # With glosses, a number alone on a line is a sense without translations: its gloss follows.
+            sense, has_translations = int(match[1]), glosses
             line = line[match.end() :]
-        elif glosses and said:
+        elif glosses and has_translations:
             continue
-        found = [
+        found_targets = [
             target for part in _COMMA.split(_translations(line)) if (target := _clean(part)) and _LETTER.search(target)
         ]
-        said = said or bool(found)
-        senses.setdefault(sense, []).extend(found)
-    told = ((which, tuple(dict.fromkeys(targets))) for which, targets in senses.items() if targets)
-    return Entry(heads, word_class[1] if word_class else "", tuple(told), tuple(examples))
+        has_translations = has_translations or bool(found_targets)
+        senses.setdefault(sense, []).extend(found_targets)
+    translated = ((which, tuple(dict.fromkeys(targets))) for which, targets in senses.items() if targets)
+    return Entry(heads, word_class[1] if word_class else "", tuple(translated), tuple(examples))
 
 
 def _translations(line: str) -> str:
-    """A line of translations without labels, remarks and the phrases that follow a full stop."""
+    """A line of translations without labels, remarks and the phrases after a full stop."""
     line = _NEXT_SENSE.sub("", _TAG.sub(" ", line))
     while (shorter := _PARENTHESIS.sub(" ", line)) != line:
         line = shorter

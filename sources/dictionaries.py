@@ -1,7 +1,7 @@
-"""A dictionary is parallel text whose sentences are words: a row for each word and each of its translations.
+"""Dictionaries: a row for each word and each of its translations.
 
-Two kinds of files: word lists (a pair a line, as MUSE, PanLex extracts and one's own TSV files have it) and dictd
-dictionaries (FreeDict). What becomes of the pairs, and how far they are trusted, is the step ``lexicon``'s business.
+Two formats: word lists (one pair a line, as in MUSE, PanLex extracts and TSV files) and dictd dictionaries (FreeDict).
+The step ``lexicon`` weighs and uses the pairs.
 """
 
 from __future__ import annotations
@@ -26,20 +26,23 @@ from sources.reading import Progress, guarded, lines, open_text
 from sources.templates import Row
 
 _LOOK = 1_000
-"""Lines by which the separator of a file is told."""
+"""How many lines are examined to detect the separator of a file."""
 
 
 class Words(Pairs):
     """A source of word pairs."""
 
     drop_identical: bool = True
-    """Whether pairs with the same word on both sides are passed over (case aside), and counted in a warning. In PanLex
-    extracts half of all pairs are such: names, numbers, and words that nobody translated; none of them teaches a
-    language."""
+    """Whether pairs with the same word on both sides (ignoring case) are skipped, and counted in a warning. Half of the
+    pairs in PanLex extracts are identical: names, numbers, and words that nobody translated; none of them teaches a
+    translation."""
 
-    def _told(self, name: str, dropped: int, seen: int, context: Context | None) -> None:
+    def _warn_of_identical(self, name: str, dropped: int, seen: int, context: Context | None) -> None:
         if dropped and context is not None:
-            context.warn(f"{name}: {dropped:,} of {seen:,} pairs ({dropped / seen:.0%}) have the same word on both sides and were passed over")  # fmt: skip
+            context.warn(
+                f"{name}: {dropped:,} of {seen:,} pairs ({dropped / seen:.0%}) have the same word on both sides and "
+                "were skipped"
+            )
 
     def _same(self, source: str, target: str) -> bool:
         return self.drop_identical and _bare(source) == _bare(target)
@@ -49,12 +52,12 @@ def _bare(word: str) -> str:
     return unicodedata.normalize("NFC", word.strip()).casefold()
 
 
-# --------------------------------------------------------------------------------------------------------------- word lists
+# ----------------------------------------------------------------------------------------------------------- word lists
 class Dictionary(Words):
-    """Word lists: a word and its translation on each line, between a tab, blanks or another separator.
+    """Word lists: a word and its translation on each line, separated by a tab, whitespace or another separator.
 
-    Further columns are named by their numbers (from 0), for use in ``scores`` and ``attributes``
-    (``scores: {probability: "{2}"}``).
+    Additional columns are named by their numbers (from 0), for use in ``scores`` and ``attributes`` (``scores:
+    {probability: "{2}"}``).
     """
 
     tag: ClassVar[str] = "dictionary"
@@ -64,22 +67,22 @@ class Dictionary(Words):
     path: Runtime[str | list[str]]
     """A file, a folder (its .txt, .tsv, .tab and .dic files at any depth), a pattern, or a list."""
     separator: Annotated[str, Field(min_length=1)] = "auto"
-    """What stands between the columns: ``tab``, ``blank`` (any number of them; no side may then have two words), another
-    text such as ``|||``, or ``auto``: a tab if most lines of the file's beginning have one, else blanks."""
+    """The column separator: ``tab``, ``blank`` (any whitespace; neither side may then have two words), another text
+    such as ``|||``, or ``auto``: a tab if most of the file's first lines have one, else whitespace."""
     source: Annotated[int, Field(ge=0)] = 0
     """The column of the source word, from 0."""
     target: Annotated[int, Field(ge=0)] = 1
     """The column of its translation."""
     width: Annotated[int, Field(ge=2)] | None = None
-    """How many columns a line has; the default is what most lines of the file's beginning have."""
+    """The number of columns of a line. Default: that of most of the file's first lines."""
     alternatives: Annotated[str, Field(min_length=1)] | None = None
-    """What stands between several translations in one cell, such as ``;``: each makes a row (on the source side too)."""
+    """The separator of several translations in one cell, such as ``;``: each makes a row (on the source side too)."""
     comment: Annotated[str, Field(min_length=1)] | None = None
-    """Lines that begin so are passed over, as are blank ones."""
+    """Lines that begin with this text are skipped, as are blank lines."""
     skip: Annotated[int, Field(ge=0)] = 0
-    """Lines to pass over before anything else (a header)."""
+    """Lines to skip at the beginning (a header)."""
     encoding: Encoding | None = None
-    """Encoding of files without a byte order mark; the default is UTF-8."""
+    """Encoding of files without a byte order mark. Default: UTF-8."""
 
     @model_validator(mode="after")
     def _columns(self) -> Dictionary:
@@ -105,7 +108,7 @@ class Dictionary(Words):
                     continue
                 cells = _cells(line, separator)
                 if len(cells) != width:
-                    hint = "; words with blanks need a tab between the sides" if separator is None else ""
+                    hint = "; words with spaces need a tab between the sides" if separator is None else ""
                     yield BadRow(
                         f"line {progress.at}",
                         f"{len(cells)} columns where most lines have {width}{hint}",
@@ -119,7 +122,7 @@ class Dictionary(Words):
                         dropped += 1
                         continue
                     yield progress.at, {**more, "source": source, "target": target}, len(line)
-        self._told(unit.name, dropped, seen, context)
+        self._warn_of_identical(unit.name, dropped, seen, context)
 
     def taken(self, row: Row) -> Sequence[str]:
         return str(self.source), str(self.target)
@@ -130,7 +133,7 @@ class Dictionary(Words):
         return [part for part in (part.strip() for part in cell.split(self.alternatives)) if part] or [cell]
 
     def _form(self, unit: Unit) -> tuple[str | None, int]:
-        """The separator (None: blanks) and the number of columns, from the beginning of the file."""
+        """The separator (None: whitespace) and the number of columns, from the beginning of the file."""
         progress = Progress(unit.name)
         with guarded(progress), open_text(unit.files[0], self.encoding) as file:
             first = [
@@ -148,8 +151,8 @@ class Dictionary(Words):
         need = max(self.source, self.target) + 1
         if counts and width < need:
             raise SourceError(
-                f"{unit.name}: most lines have {width} column{'s' if width > 1 else ''}, so none of number {need - 1} (from 0); "
-                f"the first is {raw_text(first[0])[:120]!r}; say the right 'separator', 'source' and 'target'"
+                f"{unit.name}: most lines have {width} column{'s' if width > 1 else ''}, so none has number {need - 1} "
+                f"(from 0); the first is {raw_text(first[0])[:120]!r}; set 'separator', 'source' and 'target'"
             )
         return separator, width
 
@@ -158,13 +161,13 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return line.split() if separator is None else line.split(separator)
 
 
-# -------------------------------------------------------------------------------------------------------------------- dictd
+# ---------------------------------------------------------------------------------------------------------------- dictd
 class Dictd(Words):
-    """FreeDict dictionaries as dictd has them: an ``.index`` beside a ``.dict.dz`` (or ``.dict``).
+    """FreeDict dictionaries in dictd format: an ``.index`` beside a ``.dict.dz`` (or ``.dict``).
 
-    Packages of a distribution are to be unpacked first (``apt-get install dict-freedict-eng-hin`` puts the files in
-    ``/usr/share/dictd``). Further columns: ``word_class``, ``sense`` (a number, from 1), ``headword`` (as in the index) and
-    ``example`` (``true`` for phrases).
+    Unpack distribution packages first (``apt-get install dict-freedict-eng-hin`` puts the files in
+    ``/usr/share/dictd``). Additional columns: ``word_class``, ``sense`` (a number, from 1), ``headword`` (as in the
+    index) and ``example`` (``true`` for phrases).
     """
 
     tag: ClassVar[str] = "dictd"
@@ -174,25 +177,25 @@ class Dictd(Words):
     path: Runtime[str | list[str]]
     """An ``.index`` file (or its ``.dict.dz``), a folder (its .index files at any depth), a pattern, or a list."""
     take: Literal["words", "examples", "both"] = "words"
-    """What makes rows: words with their translations, the phrases that some dictionaries give as translated examples, or both."""
+    """What makes rows: words with their translations, translated example phrases (in some dictionaries), or both."""
     glosses: bool | None = None
-    """Whether the line after the translations of a sense explains them in the source language, and is to be passed over;
-    by default this is so in the dictionaries that name WikDict as their origin."""
+    """Whether the line after the translations of a sense is an explanation in the source language, which is skipped.
+    Default: true for dictionaries that name WikDict as their origin."""
     max_words: Annotated[int, Field(ge=1)] | None = 6
-    """Words beyond which a translation counts as an explanation and is passed over; ``null`` takes all."""
+    """Longer translations (in words) count as explanations and are skipped; ``null`` takes all."""
 
     def units(self) -> Sequence[Unit]:
-        wanted = [self.path] if isinstance(self.path, str) else self.path
-        indexes = find([_index(one) for one in wanted], (".index",))
+        paths = [self.path] if isinstance(self.path, str) else self.path
+        indexes = find([_index(one) for one in paths], (".index",))
         return [Unit(unit.name, (unit.files[0], text_of(unit.files[0]))) for unit in units(indexes)]
 
     def taken(self, row: Row) -> Sequence[str]:
-        return list(row)  # whatever there is comes of reading the entry
+        return list(row)  # all columns come from parsing the entry
 
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
         seen = dropped = long = 0
         warn = context.warn if context is not None else None
-        for found in read_entries(
+        for item in read_entries(
             unit.files[0],
             unit.files[1],
             unit.name,
@@ -200,10 +203,10 @@ class Dictd(Words):
             self.max_row_bytes,
             warn if self.take != "examples" else None,
         ):
-            if isinstance(found, BadRow):
-                yield found
+            if isinstance(item, BadRow):
+                yield item
                 continue
-            place, headword, entry = found
+            place, headword, entry = item
             more = {"word_class": entry.word_class, "headword": headword}
             if self.take != "examples":
                 for sense, targets in entry.senses:
@@ -222,13 +225,13 @@ class Dictd(Words):
                     yield place, row, len(source) + len(target)
         if long and warn is not None:
             warn(
-                f"{unit.name}: {long:,} of {seen:,} translations have more than {self.max_words} words and were passed over"
+                f"{unit.name}: {long:,} of {seen:,} translations have more than {self.max_words} words and were skipped"
             )
-        self._told(unit.name, dropped, seen, context)
+        self._warn_of_identical(unit.name, dropped, seen, context)
 
 
 def _index(path: str) -> str:
-    """The index that is meant by the name of a text file."""
+    """The index file for the name of a text file."""
     for suffix in (".dict.dz", ".dict.gz", ".dict"):
         if path.endswith(suffix):
             return path.removesuffix(suffix) + ".index"

@@ -1,4 +1,4 @@
-"""Files become rows: JSON Lines, JSON arrays, CSV, TSV and parquet, one file a unit, plain or compressed."""
+"""File sources: JSON Lines, JSON arrays, CSV, TSV and Parquet, plain or compressed; each file is one unit."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from sources.templates import Row
 
 
 def known_encoding(name: str) -> str:
-    """The name of a text encoding as Python has it.
+    """Python's name of a text encoding.
 
     Raises:
-        PydanticCustomError: there is none.
+        PydanticCustomError: the encoding is unknown.
     """
     try:
         info = codecs.lookup(name)
         if "a".encode(info.name) and not getattr(info, "_is_text_encoding", True):
             raise LookupError
     except (LookupError, TypeError):
-        message = f"'{name}' is no text encoding; known are utf-8, utf-16, latin-1, cp1252, gb18030, shift_jis, …"
+        message = f"'{name}' is not a text encoding; known are utf-8, utf-16, latin-1, cp1252, gb18030, shift_jis, …"
         raise PydanticCustomError("encoding", "{message}", {"message": message}) from None
     return info.name
 
@@ -46,7 +46,8 @@ class Files(Tabular):
     """A source of files."""
 
     path: Runtime[str | list[str]]
-    """A file, a folder (its files of the right suffix at any depth), a pattern such as ``data/*.jsonl.gz``, or a list."""
+    """A file, a folder (its files with a matching suffix at any depth), a pattern such as ``data/*.jsonl.gz``, or a
+    list."""
 
     suffixes: ClassVar[tuple[str, ...]]
 
@@ -63,11 +64,11 @@ class TextFiles(Files):
     """A source of text files."""
 
     encoding: Encoding | None = None
-    """Encoding of files without a byte order mark; the default is UTF-8."""
+    """Encoding of files without a byte order mark. Default: UTF-8."""
 
 
 class JsonLines(TextFiles):
-    """JSON Lines: one object a line; blank lines are passed over."""
+    """JSON Lines: one object a line; blank lines are skipped."""
 
     tag: ClassVar[str] = "jsonl"
     summary: ClassVar[str] = "rows from JSON Lines files (.jsonl, .ndjson; also .gz, .zst, .bz2, .xz)"
@@ -83,20 +84,21 @@ class JsonLines(TextFiles):
     def hint(self, rows: Sequence[Row]) -> str:
         values = list(rows[0].values()) if len(rows) == 1 else []
         if len(values) > 1 and all(isinstance(value, dict) for value in values):
-            return ". It is one object of objects: if each is a row, say 'use: json' and \"rows: '*'\""
+            return ". It is one object of objects: if each is a row, set 'use: json' and \"rows: '*'\""
         return ""
 
 
 class JsonArray(TextFiles):
-    """A JSON array of objects, at the top or inside an object; read element by element."""
+    """A JSON array of objects, at the top level or inside an object; read element by element."""
 
     tag: ClassVar[str] = "json"
     summary: ClassVar[str] = "rows from JSON files that are, or hold, one array (.json; also .gz, .zst, .bz2, .xz)"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
 
     rows: Annotated[str, Field(min_length=1)] | None = None
-    """Where the array is, if not at the top: ``data``, ``results.items``, or ``data[].paragraphs`` for the arrays inside
-    the elements of another. ``*`` takes every value of an object for a row; its key is the column ``@key``."""
+    """The path of the array, if it is not at the top level: ``data``, ``results.items``, or ``data[].paragraphs`` for
+    the arrays inside the elements of another. ``*`` makes every value of an object a row; its key is the column
+    ``@key``."""
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
@@ -113,12 +115,12 @@ class Delimited(TextFiles):
     lines: ClassVar[bool] = True
 
     header: bool | list[Annotated[str, Field(min_length=1)]] = True
-    """Whether the first line names the columns; a list gives the names of a file that has no such line. Without names
-    columns are called 0, 1, 2 …"""
+    """Whether the first line has the column names; a list gives the names of a file without such a line. Without names
+    the columns are called 0, 1, 2 …"""
     quote: Character = '"'
-    """The character around cells that contain the delimiter or line ends; doubled inside."""
+    """The quote character around cells with the delimiter or line breaks; doubled inside."""
     skip: Annotated[int, Field(ge=0)] = 0
-    """Lines to pass over before anything else."""
+    """Lines to skip at the beginning."""
 
     @abstractmethod
     def dialect(self) -> Dialect:
@@ -135,7 +137,7 @@ class Delimited(TextFiles):
     def hint(self, rows: Sequence[Row]) -> str:
         names = list(rows[0]) if rows and self.header is True else []
         if any(name.startswith("column_") for name in names):
-            return ". If other lines stand before the header, say 'skip: …'"
+            return ". If other lines precede the header, set 'skip: …'"
         if any(len(name) > 60 or name.isdigit() for name in names):
             return ". If the first line is a row and no header, give 'header: [names]'"
         return ""
@@ -155,7 +157,8 @@ class Csv(Delimited):
     delimiter: Character = ","
     """The character between cells."""
     quoting: Literal["standard", "none"] = "standard"
-    """``standard``: quoted cells may hold delimiters and line ends; ``none``: a quote is text and each line is a row."""
+    """``standard``: quoted cells may hold delimiters and line ends; ``none``: a quote is text and each line is a
+    row."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Csv:
@@ -182,10 +185,10 @@ class Tsv(Delimited):
 
 
 class Parquet(Files):
-    """Parquet files; only the columns that are needed are turned into values."""
+    """Parquet files; only the needed columns are converted."""
 
     tag: ClassVar[str] = "parquet"
-    summary: ClassVar[str] = "rows from parquet files"
+    summary: ClassVar[str] = "rows from Parquet files"
     suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
     padded: ClassVar[bool] = True
 
@@ -199,8 +202,13 @@ class Parquet(Files):
                 raise SourceError(f"{unit.name} has more than one column called {', '.join(sorted(twice))}")
             whole = lacks(columns, names)
             about: Any = file.metadata
-            heaviest = max((about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows) for i in range(about.num_row_groups)),
-                           default=1.0)  # fmt: skip
+            heaviest = max(
+                (
+                    about.row_group(i).total_byte_size / max(1, about.row_group(i).num_rows)
+                    for i in range(about.num_row_groups)
+                ),
+                default=1.0,
+            )
             size = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, int(heaviest)))))
             decoders = decoders_of(features_of(file.schema_arrow))
             for batch in file.iter_batches(size):
@@ -215,10 +223,10 @@ class Parquet(Files):
 
 
 def _opened(unit: Unit) -> Any:
-    """A parquet file, opened.
+    """Opens a Parquet file.
 
     Raises:
-        SourceError: it is none.
+        SourceError: it is not a Parquet file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -227,4 +235,4 @@ def _opened(unit: Unit) -> Any:
         return pq.ParquetFile(regular(unit.files[0]))
     except pa.ArrowInvalid as error:
         open_bytes(unit.files[0]).close()  # says so if it is an archive
-        raise SourceError(f"{unit.name} is no parquet file, or is cut off ({error})") from error
+        raise SourceError(f"{unit.name} is not a Parquet file, or is truncated ({error})") from error

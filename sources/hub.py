@@ -1,4 +1,4 @@
-"""A dataset of the Hugging Face Hub, or a folder laid out like one, becomes rows; each split is read at one known commit.
+"""Datasets of the Hugging Face Hub, or local folders with the same layout; each split is read at a fixed commit.
 
 Repositories are read through the ``datasets`` library, which runs no code of theirs.
 """
@@ -26,8 +26,8 @@ from sources.mapping import Need, Record
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _BATCH = 1_000
-_PATIENCE = 10.0
-"""Seconds to wait for the Hub before saying that it cannot be reached; the library itself would try for minutes."""
+_TIMEOUT = 10.0
+"""Seconds to wait for the Hub before reporting that it cannot be reached; the library itself would try for minutes."""
 
 
 class Hub(Tabular):
@@ -39,23 +39,24 @@ class Hub(Tabular):
     )
     padded: ClassVar[bool] = True
 
-    # The state of a unit says which repository, commit or files it is; the address may change without changing rows.
+    # The state of a unit identifies repository, commit or files; the address may change without changing rows.
     dataset: Runtime[Annotated[str, Field(min_length=1)]]
-    """A repository such as ``tatsu-lab/alpaca``, or a folder: an absolute path, or one that begins with ``./`` or ``../``."""
+    """A repository such as ``tatsu-lab/alpaca``, or a folder: an absolute path, or one that begins with ``./`` or
+    ``../``."""
     config: str | None = None
     """The configuration (subset) of the dataset."""
     split: str | list[str] = "train"
-    """The split, or several; each is one unit. Parts such as ``train[:10%]`` are allowed where ``streaming`` is off."""
+    """The split, or several; each is one unit. Slices such as ``train[:10%]`` need ``streaming: false``."""
     revision: Runtime[str | None] = None
-    """The commit (40 hexadecimal digits); a branch or tag (``main`` unless given) is resolved to one on every build."""
+    """The commit (40 hexadecimal digits); a branch or tag (default ``main``) is resolved to one on every build."""
     data_files: str | list[str] | None = None
-    """Files of the repository to read in place of those its configuration names."""
+    """Files of the repository to read instead of those of its configuration."""
     data_dir: str | None = None
     """The folder of the repository to read."""
     streaming: Runtime[bool] = True
-    """Whether rows are read as they come; otherwise all files are first put into the library's cache."""
+    """Whether rows are streamed; otherwise all files are first downloaded into the library's cache."""
     token_env: Runtime[str | None] = None
-    """The *name* of the environment variable with the access token; unset, the library's own login is used."""
+    """The *name* of the environment variable with the access token. Default: the library's own login."""
 
     @field_validator("split")
     @classmethod
@@ -77,7 +78,7 @@ class Hub(Tabular):
             )
         return name
 
-    # ------------------------------------------------------------------------------------------------------------- where
+    # ------------------------------------------------------------------------------------------------------------ where
     @cached_property
     def folder(self) -> Path | None:
         """The local folder; None for a repository."""
@@ -93,10 +94,10 @@ class Hub(Tabular):
 
     @cached_property
     def commit(self) -> str:
-        """The commit a repository is read at.
+        """The commit at which a repository is read.
 
         Raises:
-            SourceError: it is not pinned and the Hub cannot say.
+            SourceError: it is not pinned and the Hub cannot tell.
         """
         if self.revision is not None and _COMMIT.fullmatch(self.revision):
             return self.revision
@@ -111,28 +112,26 @@ class Hub(Tabular):
         return token
 
     def _ask(self, revision: str | None) -> str:
-        """Asks the Hub for the commit of a branch, a tag or a commit: one short request."""
+        """Resolves a branch, tag or commit on the Hub, in one short request."""
         from huggingface_hub import HfApi
 
         try:
-            found = HfApi(token=self._token()).dataset_info(self.dataset, revision=revision, timeout=_PATIENCE).sha
+            commit = HfApi(token=self._token()).dataset_info(self.dataset, revision=revision, timeout=_TIMEOUT).sha
         except SourceError:
             raise
         except Exception as error:
             raise self._failed(error, f"dataset {self.dataset}", pin=not _COMMIT.fullmatch(revision or "")) from error
-        if not found:
+        if not commit:
             raise SourceError(f"the Hub names no commit for {self.dataset} at '{revision or 'main'}'")
-        return str(found)
+        return str(commit)
 
     def _failed(self, error: BaseException, where: str, *, pin: bool = False) -> SourceError:
-        """One sentence for what the libraries raised."""
+        """Converts exceptions of the libraries into one sentence."""
         from huggingface_hub import errors
 
         names = {kind.__name__ for kind in type(error).__mro__}
         if isinstance(error, errors.GatedRepoError):
-            return SourceError(
-                f"{where} asks for consent to its terms: accept them on its page, then name your token by 'token_env'"
-            )
+            return SourceError(f"{where} is gated: accept its terms on its page, then name your token in 'token_env'")
         if isinstance(error, errors.RevisionNotFoundError):
             return SourceError(f"{where} has no revision '{self.revision or 'main'}'")
         if isinstance(error, errors.RepositoryNotFoundError) or "DatasetNotFoundError" in names:
@@ -145,12 +144,12 @@ class Hub(Tabular):
             "TimeoutException",
             "NetworkError",
         }:
-            advice = "; pin 'revision' to a commit (40 digits), so that no question is needed" if pin else ""
-            cached = "; with 'streaming: false' what the cache already has is read offline" if self.streaming else ""
+            advice = "; pin 'revision' to a commit (40 digits) to avoid this request" if pin else ""
+            cached = "; with 'streaming: false' cached files are read offline" if self.streaming else ""
             return SourceError(f"{where}: the Hub cannot be reached ({_short(error)}){advice}{cached}")
         return SourceError(f"{where}: {_short(error)}")
 
-    # ------------------------------------------------------------------------------------------------------------- units
+    # ------------------------------------------------------------------------------------------------------------ units
     def units(self) -> Sequence[Unit]:
         splits = [self.split] if isinstance(self.split, str) else self.split
         folder = self.folder
@@ -171,11 +170,13 @@ class Hub(Tabular):
         return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
     def _local_files(self, folder: Path) -> dict[str, list[Path]]:
-        """Split → the files it is read from."""
+        """Split → its files."""
         if self._saved(folder):
-            parts = {"train": folder} if (folder / "state.json").is_file() else {
-                inner.name: inner for inner in sorted(folder.iterdir()) if (inner / "state.json").is_file()
-            }  # fmt: skip
+            parts = (
+                {"train": folder}
+                if (folder / "state.json").is_file()
+                else {inner.name: inner for inner in sorted(folder.iterdir()) if (inner / "state.json").is_file()}
+            )
             return {split: sorted(file for file in part.iterdir() if file.is_file()) for split, part in parts.items()}
         import datasets
 
@@ -185,12 +186,12 @@ class Hub(Tabular):
             )
         except Exception as error:
             raise self._failed(error, folder.name) from error
-        found: dict[str, list[Path]] = {}
+        files_of: dict[str, list[Path]] = {}
         for split, files in (builder.config.data_files or {}).items():
-            found[str(split)] = [Path(str(file).split("::")[-1].removeprefix("file://")) for file in files]
-        return found
+            files_of[str(split)] = [Path(str(file).split("::")[-1].removeprefix("file://")) for file in files]
+        return files_of
 
-    # ------------------------------------------------------------------------------------------------------------ records
+    # ---------------------------------------------------------------------------------------------------------- records
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
     ) -> Iterator[Record | BadRow]:
@@ -199,7 +200,7 @@ class Hub(Tabular):
             loaded = self._open(unit)
             whole = loaded.column_names is not None and lacks(columns, loaded.column_names)
             decoders = decoders_of(loaded.features.to_dict() if loaded.features is not None else None)
-            # Arrow tables as they are: images and audio stay bytes, nothing is decoded.
+            # Raw Arrow tables: images and audio stay bytes, nothing is decoded.
             for table in loaded.with_format("arrow").iter(batch_size=_BATCH):
                 for batch in table.to_batches():
                     yield from batch_records(batch, number, None if whole else columns, decoders, self.max_row_bytes)
@@ -218,7 +219,7 @@ class Hub(Tabular):
         return super().unused(name) if self.folder is not None else Unused()
 
     def _open(self, unit: Unit) -> Any:
-        """The split of a unit as a dataset of the library."""
+        """Opens the split of a unit with ``datasets``."""
         import datasets
 
         split = (
@@ -244,14 +245,20 @@ class Hub(Tabular):
 
         commit = unit.state.rpartition("@")[2]
         if self.streaming or not is_offline_mode():
-            self._ask(commit)  # fails in seconds where the library would try again for minutes
+            self._ask(commit)  # fails in seconds; the library would retry for minutes
         return datasets.load_dataset(
-            self.dataset, self.config, split=split, revision=commit, data_files=self.data_files, data_dir=self.data_dir,
-            streaming=self.streaming, token=self._token(),
-        )  # fmt: skip
+            self.dataset,
+            self.config,
+            split=split,
+            revision=commit,
+            data_files=self.data_files,
+            data_dir=self.data_dir,
+            streaming=self.streaming,
+            token=self._token(),
+        )
 
 
 def _short(error: BaseException) -> str:
-    """The first line of what an exception says."""
+    """The first line of an exception's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return Redactor(secrets_of_environment())(lines[0] if lines else type(error).__name__)[:300]

@@ -1,6 +1,6 @@
-"""Columns of a file become rows of a kind: one compiled mapping, filled row by row into Arrow columns.
+"""Maps the columns of a file to rows of a kind: one compiled mapping that fills Arrow columns row by row.
 
-What a row cannot give is a :class:`~curate.steps.BadRow` with its place and reason; the other rows go on.
+A row that cannot be made is a :class:`~curate.steps.BadRow` with its position and reason; the other rows continue.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from curate.rows import Kind, schema
 from curate.rows.kinds import MAKERS
 from curate.steps import BadRow, NewRows, SourceError, Unit
 from curate.unused import Unused
-from sources.detection import Form
+from sources.detection import DetectedSchema
 from sources.messages import Reader, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
 from sources.templates import (
@@ -40,20 +40,20 @@ RAW = 2_000
 """Characters of a bad row's raw text that are kept."""
 
 Record = tuple[int, dict[str, Any], int]
-"""Place in the unit (line from 1, or row from 0), values by column, size in bytes or characters."""
+"""Position in the unit (line from 1, or row from 0), values by column, size in bytes or characters."""
 
 
 class Need(NamedTuple):
-    """What a column is needed for."""
+    """Why a column is needed."""
 
     digits: bool
-    """Its numbers may become text, so that their digits matter."""
+    """Its numbers may become text, so their digits must be exact."""
     required: bool
     """A file without it is an error."""
 
 
 class Unread(enum.Enum):
-    """The value of a column that a row has and nobody needs."""
+    """The value of a column that a row has but nothing needs."""
 
     UNREAD = "unread"
 
@@ -65,7 +65,7 @@ _MEDIA = ("images", "videos", "audios")
 
 
 def raw_text(value: Any) -> str:
-    """What is kept of a row that could not be read: its text, cut, safe to store."""
+    """The raw text of an unreadable row: truncated, and safe to store."""
     if isinstance(value, bytes):
         value = value[: 4 * RAW].decode("utf-8", "backslashreplace")
     if not isinstance(value, str):
@@ -77,9 +77,9 @@ def raw_text(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:RAW]
 
 
-# ------------------------------------------------------------------------------------------------------------ Arrow columns
+# -------------------------------------------------------------------------------------------------------- Arrow columns
 class _Lists:
-    """A list column, filled row by row as flat lists of its two fields."""
+    """A list column, built row by row as flat lists of its two fields."""
 
     def __init__(self, dtype: pa.DataType) -> None:
         self.dtype = dtype
@@ -114,14 +114,14 @@ def _column(dtype: pa.DataType) -> _Lists | _Plain:
 
 @dataclass(frozen=True)
 class Spec:
-    """All that turns the columns of a source into its rows."""
+    """Everything needed to convert the columns of a source to rows."""
 
-    form: Form
+    form: DetectedSchema
     language: str
     source_language: str
     license: str
     group: str
-    """Name space of group ids."""
+    """Namespace of group ids."""
     key: str | None = None
     id: str | None = None
     scores: Mapping[str, str] | None = None
@@ -133,20 +133,28 @@ class Spec:
     limit: int | None = None
     roles: Mapping[str, str] | None = None
     padded: bool = False
-    """Whether objects have keys that are null only because others of the file have them (Arrow)."""
+    """Whether objects have keys that are null only because other objects of the file have them (Arrow)."""
 
 
 class Mapper:
-    """Makes rows of one unit.
+    """Makes the rows of one unit.
 
     Args:
-        lines: whether places in the unit are lines (from 1) or rows (from 0).
+        lines: whether positions in the unit are lines (from 1) or rows (from 0).
         taken: the columns of a row that are used under another name.
-        hint: what else to say where a column is missing, from the first rows.
+        hint: advice for a missing column, from the first rows.
     """
 
-    def __init__(self, spec: Spec, name: str, unit: Unit, *, lines: bool, taken: Callable[[Row], Collection[str]] = lambda row: (),
-                 hint: Callable[[Sequence[Row]], str] = lambda rows: "") -> None:  # fmt: skip
+    def __init__(
+        self,
+        spec: Spec,
+        name: str,
+        unit: Unit,
+        *,
+        lines: bool,
+        taken: Callable[[Row], Collection[str]] = lambda row: (),
+        hint: Callable[[Sequence[Row]], str] = lambda rows: "",
+    ) -> None:
         self.spec, self.name, self.unit, self.lines, self.taken, self.hint = spec, name, unit, lines, taken, hint
         form = spec.form
         columns = {target: parse(text) for target, text in form.columns.items()}
@@ -199,12 +207,12 @@ class Mapper:
             self.payload = payloads.build(form.kind, lambda row: spoken)
         self._beside: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
 
-    # ------------------------------------------------------------------------------------------------------------ batches
+    # ---------------------------------------------------------------------------------------------------------- batches
     def run(self, records: Iterator[Record | BadRow]) -> Iterator[NewRows]:
         """The rows of a unit in batches of at most 2,000 rows or 16 MiB of text.
 
         Raises:
-            SourceError: a column that a template names is in none of the first rows.
+            SourceError: none of the first rows has a column that a template names.
         """
         rows: list[tuple[int, dict[str, Any]]] = []
         bad: list[BadRow] = []
@@ -218,7 +226,7 @@ class Mapper:
                 index += 1
             else:
                 place, row, weight = record
-                if place != last:  # two directions of one pair are at one place
+                if place != last:  # two directions of one pair have the same position
                     index, last = index + 1, place
                 if self.pseudo:
                     row.update({ROW: index, LINE: place if self.lines else None, UNIT: self.unit.name})
@@ -229,12 +237,12 @@ class Mapper:
                         self._check(unchecked)
                         unchecked = None
                 try:
-                    wanted = not self.only or self._chosen(row)
+                    selected = not self.only or self._chosen(row)
                 except BadValue as error:
                     bad.append(BadRow(self._where(place), f"'only' has {error}", _shown(row)))
                     chosen += 1
                     continue
-                if wanted:
+                if selected:
                     rows.append((place, row))
                     size += weight
                     chosen += 1
@@ -251,7 +259,7 @@ class Mapper:
             yield self.make(rows, bad)
 
     def _check(self, rows: list[dict[str, Any]] | None) -> None:
-        """Stops if a column that a template names is in none of the first rows."""
+        """Stops if none of the first rows has a column that a template names."""
         if rows:
             problem = check_columns(self.templates, rows, self.unit.name)
             if problem:
@@ -265,7 +273,7 @@ class Mapper:
         return True
 
     def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[BadRow]) -> NewRows:
-        """Rows without ids, and those that could not be made."""
+        """Rows without ids, and the rows that could not be made."""
         spec, reader = self.spec, self.reader
         failed = [BadRow(row.where, raw_text(row.reason), row.raw) for row in bad]
         unused = Unused()
@@ -279,7 +287,7 @@ class Mapper:
         for place, row in rows:
             before = reader.messages
             try:
-                extra, watched = self._besides(row)
+                extra, watched = self._extra_columns(row)
                 if watched:
                     self._watch(row, watched)
                 made = self.payload(row)
@@ -289,7 +297,7 @@ class Mapper:
                 called = self._text(name(row), "id") if name is not None else ""
                 rated = self._scores(row) if self.scores else ()
                 noted = self._attributes(row) if self.attributes else ()
-            except Exception as error:  # noqa: BLE001 - whatever a row holds, it is one bad row and the others go on
+            except Exception as error:  # noqa: BLE001 - any error in a row makes one bad row; the others continue
                 known = isinstance(error, BadValue)
                 reason = str(error) if known else f"cannot be read ({type(error).__name__}: {error})"
                 failed.append(BadRow(self._where(place), raw_text(reason), _shown(row)))
@@ -318,7 +326,7 @@ class Mapper:
         return [(what, text) for what, get in self.attributes if (text := self._note(get(row), what))]
 
     def _table(self, arrays: list[pa.Array], fields: list[pa.Field], ids: list[str], licenses: list[str]) -> pa.Table:
-        """The columns with their lineage beside them."""
+        """Adds the lineage to the columns."""
         field = schema(self.spec.form.kind).field("lineage")
         count = len(ids)
         nothing = pa.array([0] * (count + 1), pa.int32())
@@ -340,26 +348,26 @@ class Mapper:
     def _where(self, place: int) -> str:
         return f"{'line' if self.lines else 'row'} {place}"
 
-    def _besides(self, row: Row) -> tuple[list[str], list[str]]:
-        """The columns of a row that are not used, and those that must be empty."""
+    def _extra_columns(self, row: Row) -> tuple[list[str], list[str]]:
+        """The unused columns of a row, and those that must be empty."""
         names = tuple(row)
-        found = self._beside.get(names)
-        if found is None:
-            if len(self._beside) >= 1_000:  # every row has other columns
+        columns = self._beside.get(names)
+        if columns is None:
+            if len(self._beside) >= 1_000:  # every row has different columns
                 self._beside.clear()
             taken = {*self.used, *self.taken(row)}
             extra = [name for name in names if name not in taken and not name.startswith("@")]
-            found = self._beside[names] = extra, [name for name in self.watched if name in row]
-        return found
+            columns = self._beside[names] = extra, [name for name in self.watched if name in row]
+        return columns
 
     def _count(self, row: Row, extra: Iterable[str], unused: Unused) -> None:
-        """Counts what a row and its messages have that is not used."""
-        found = [*self.reader.spared, *(name for name in extra if given(row[name]))]
+        """Counts unused columns and message fields of a row."""
+        unused_columns = [*self.reader.spared, *(name for name in extra if given(row[name]))]
         for root, keys in self.inside.items():
             value = row.get(root)
             if isinstance(value, dict):
-                found += [f"{root}.{key}" for key, inner in value.items() if key not in keys and given(inner)]
-        for names, counts in ((found, unused.columns), (self.reader.noted, unused.fields)):
+                unused_columns += [f"{root}.{key}" for key, inner in value.items() if key not in keys and given(inner)]
+        for names, counts in ((unused_columns, unused.columns), (self.reader.noted, unused.fields)):
             for name in map(printable, names):
                 if name in counts or len(counts) < Unused.MOST:
                     counts[name] = counts.get(name, 0) + 1
@@ -367,7 +375,7 @@ class Mapper:
         self.reader.spared.clear()
 
     def _watch(self, row: Row, watched: Iterable[str]) -> None:
-        """Stops at a row whose conversation is about more than its text."""
+        """Refuses a row whose conversation depends on more than its text."""
         for name in watched:
             value = row.get(name)
             if value is None or not given(value):
@@ -375,11 +383,13 @@ class Mapper:
             if name in _MEDIA:
                 if isinstance(value, list):
                     raise BadValue(
-                        f"the row has {name}, and rows keep text only; carry the column along in 'attributes' to keep what text there is"
+                        f"the row has {name}, and rows keep text only; carry the column along in 'attributes' to keep "
+                        "what text there is"
                     )
             elif _is_schema(value):
                 raise BadValue(
-                    f"the conversation has {'tools' if name in _TOOLS[:2] else 'calls of tools'} (column '{name}'), which rows do not keep yet; carry the column along in "
+                    f"the conversation has {'tools' if name in _TOOLS[:2] else 'calls of tools'} (column '{name}'), "
+                    "which rows do not keep yet; carry the column along in "
                     "'attributes' to keep the row without them, if it calls none"
                 )
 
@@ -417,7 +427,7 @@ def _shown(row: Row) -> str:
 
 
 def _is_schema(value: Any) -> bool:
-    """Whether a value describes tools: objects, or texts that hold some; a list of names is none."""
+    """Whether a value describes tools: objects, or texts that contain some; a list of names does not."""
     if isinstance(value, str):
         try:
             value = load_text(value)

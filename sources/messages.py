@@ -1,8 +1,9 @@
-"""Every way of writing a conversation becomes one: a list of (role, content) with our four roles.
+"""Reads conversations in any known notation as a list of (role, content) with four roles.
 
-ShareGPT (``from``/``value``), OpenAI (``role``/``content``, content as text or as parts), LangChain (``type``/``content``),
-an object of two lists, transcripts and pairs of a history are read. What a row cannot keep and would be trained on
-otherwise (calls of tools, pictures, turns left out of training) makes it a bad row; what is lost besides is counted.
+Supported are ShareGPT (``from``/``value``), OpenAI (``role``/``content``, content as text or parts), LangChain
+(``type``/``content``), an object of two lists, transcripts, and history pairs. Content that a row cannot keep but that
+would change the training (tool calls, images, turns excluded from training) makes it a bad row; other losses are
+counted.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ Turns = list[Turn]
 
 
 class Excluded(Turn):
-    """A turn that its author took out of training; ``why`` says where and by what."""
+    """A turn that its author excluded from training; ``why`` gives the field and position."""
 
     why: str
 
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {"user": "user", "human": "user", "prompter": "user",
-     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant", "ai": "assistant",
+     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
+     "ai": "assistant",
      "system": "system", "developer": "system",
      "tool": "tool", "function": "tool", "observation": "tool", "tool_response": "tool", "function_response": "tool"}
 )  # fmt: skip
 _CALLING_ROLES = ("function_call", "tool_call", "tool_calls")
 _ROLE_KEYS = ("role", "from")
 _TYPES = ("human", "ai", "system", "tool", "function")
-"""What LangChain writes as ``type`` in place of a role."""
+"""LangChain's values of ``type``, used instead of a role."""
 _CONTENT_KEYS = ("content", "value", "text")
 _CALLS = ("tool_calls", "function_call")
 _MEDIA = ("images", "image", "videos", "video", "audios", "audio", "files", "file", "attachments")
@@ -48,12 +50,12 @@ _NOT_KEPT = "rows do not keep yet; as text it would be trained on"
 
 
 def given(value: Any) -> bool:
-    """Whether a field says anything: not null, and no empty text, list or object (also written as text)."""
+    """Whether a field has content: not null, and not an empty text, list or object (also written as text)."""
     return value is not None and value not in ("", "[]", "{}", "null") and value != [] and value != {}
 
 
 def is_excluded(message: Mapping[str, Any]) -> str | None:
-    """The field by which a message's author took it out of training."""
+    """The field by which a message's author excluded it from training."""
     for key in _WEIGHTS:
         value = message.get(key)
         if value is False or (isinstance(value, (int, float)) and value == 0) or value in ("0", "false", "False"):
@@ -64,18 +66,18 @@ def is_excluded(message: Mapping[str, Any]) -> str | None:
     return None
 
 
-# -------------------------------------------------------------------------------------------------------------- transcripts
+# ---------------------------------------------------------------------------------------------------------- transcripts
 _TRANSCRIPTS = (
     (re.compile(r"\s*Human:"), re.compile(r"(?:^\s*|\n\n)(Human|Assistant):")),
     (re.compile(r"\s*### Human:"), re.compile(r"### (Human|Assistant):")),
 )
 _STRICT = "\n\nHuman:"
 _MESSAGES = re.compile(r"\s*\[\s*\{\s*['\"](?:role|from|content|value)['\"]\s*:")
-"""How messages begin that a text holds."""
+"""How messages inside a text begin."""
 
 
 def transcript(text: str) -> list[tuple[str, str]] | None:
-    """The turns of a conversation that is one text, each after ``Human:`` or ``Assistant:``; None if it is none."""
+    """The turns of a conversation in one text, each after ``Human:`` or ``Assistant:``; None if it is not one."""
     if "Assistant:" not in text:
         return None
     for begin, mark in _TRANSCRIPTS:
@@ -105,17 +107,23 @@ def is_columns(value: Any) -> bool:
 
 
 class Reader:
-    """Reads conversations of one source.
+    """Reads the conversations of one source.
 
     Args:
-        clean: what is done to every text (normal form, blanks at the ends); raises BadValue for text that is none.
-        skip_parts: whether message parts that are not text are left out (because an attribute carries them along).
-        roles: a source's own names of roles → ours; they go before those that are known here.
-        text: the text of a value that is no text.
+        clean: applied to every text (normal form, whitespace); raises BadValue for invalid text.
+        skip_parts: whether message parts that are not text are skipped (because an attribute keeps them).
+        roles: a source's own role names → ours; they override the known names.
+        text: converts a value that is not text.
     """
 
-    def __init__(self, clean: Callable[[str], str], *, skip_parts: bool = False, roles: Mapping[str, str] | None = None,
-                 text: Callable[[Any], str] = strict_text) -> None:  # fmt: skip
+    def __init__(
+        self,
+        clean: Callable[[str], str],
+        *,
+        skip_parts: bool = False,
+        roles: Mapping[str, str] | None = None,
+        text: Callable[[Any], str] = strict_text,
+    ) -> None:
         self.clean = clean
         self.skip_parts = skip_parts
         self.own = {name.strip().lower(): role for name, role in (roles or {}).items()}
@@ -134,10 +142,10 @@ class Reader:
         """The turns of a value: a list of messages, one message, or (with ``default``) a text of that role.
 
         Args:
-            target: what the value is for, as said in errors.
-            default: the role of a plain text; None if only messages will do.
-            parse: whether a text must be a transcript or the JSON of messages (as CSV files have it); otherwise it is
-                read as one only where nothing else can be meant.
+            target: what the value is for, in error messages.
+            default: the role of a plain text; None if only messages are allowed.
+            parse: whether a text must be a transcript or the JSON of messages (as in CSV files); otherwise it is read
+                as one only if it can be nothing else.
 
         Raises:
             BadValue: it is none of these.
@@ -174,18 +182,18 @@ class Reader:
                 if default is None or _MESSAGES.match(value):
                     raise BadValue(f"{target} is a text where a list of messages was expected ({error})") from None
                 parsed = None
-            if isinstance(parsed, (list, dict)) and (parse or self._meant(parsed)):
+            if isinstance(parsed, (list, dict)) and (parse or self._must_be_messages(parsed)):
                 return self.read(parsed, target, default)
         elif (parse or value.startswith(_STRICT)) and (turns := transcript(value)) is not None:
             if turns[-1][0] == "assistant" and not turns[-1][1].strip():
-                turns = turns[:-1]  # where the answer is to come
+                turns = turns[:-1]  # the empty slot for the answer
             return [(role, self.clean(text.removeprefix(" "))) for role, text in turns]
         if default is not None:
             return [(default, self.clean(value))]
         raise BadValue(f"{target} is a text where a list of messages was expected")
 
-    def _meant(self, value: Any) -> bool:
-        """Whether what a text holds can only be messages: an answer may be JSON of something else."""
+    def _must_be_messages(self, value: Any) -> bool:
+        """Whether the content of a text can only be messages: an answer may be JSON of something else."""
         if is_columns(value):
             return True
         messages = value if isinstance(value, list) else [value]
@@ -194,10 +202,10 @@ class Reader:
         return len(roles) == len(messages) > 0 and all(str(role).strip().lower() in known for role in roles)
 
     def trained(self, turns: Turns) -> Turns:
-        """Turns that are to be trained on.
+        """Turns for training.
 
         Raises:
-            BadValue: the author of one of them took it out of training.
+            BadValue: the author excluded one of them from training.
         """
         for turn in turns if self.excluded else ():
             if isinstance(turn, Excluded):
@@ -255,7 +263,7 @@ class Reader:
         return turn
 
     def _role(self, value: Mapping[str, Any], where: str) -> tuple[str, str]:
-        """The key of a message's role, and which of ours it is."""
+        """The key of a message's role, and our name of the role."""
         key = next((key for key in _ROLE_KEYS if value.get(key) is not None), None)
         if (
             key is None
@@ -278,13 +286,14 @@ class Reader:
             near = get_close_matches(name, self.roles, n=1)
             hint = f" (did you mean '{near[0]}'?)" if near else ""
             raise BadValue(
-                f"{where} has the unknown role '{role[:60]}'{hint}; say what it is, such as 'roles: {{{role[:60]}: assistant}}' "
+                f"{where} has the unknown role '{role[:60]}'{hint}; say what it is, such as 'roles: {{{role[:60]}: "
+                f"assistant}}' "
                 f"(known are {', '.join(ROLES)})"
             )
         return key, ours
 
     def _refuse(self, value: Mapping[str, Any], where: str) -> None:
-        """Stops at what a row cannot keep and whose loss would change what is trained on."""
+        """Refuses content that a row cannot keep and whose loss would change the training."""
         more = value.get("additional_kwargs")
         for key in _CALLS:
             if given(value.get(key)) or (isinstance(more, dict) and given(more.get(key))):
@@ -300,7 +309,7 @@ class Reader:
                 )
 
     def content(self, content: Any, where: str, role: str) -> str:
-        """The text of a message's content: a text, or parts of which the texts are joined."""
+        """The text of a message's content: a text, or the joined texts of its parts."""
         if isinstance(content, str):
             return content
         if isinstance(content, list):
@@ -310,7 +319,7 @@ class Reader:
                 return self.part(content, where)
             if role != "tool":
                 raise BadValue(f"{where} has an object as content where text was expected")
-            return self.text(content)  # a tool's result, given as an object instead of its JSON
+            return self.text(content)  # a tool result as an object instead of its JSON
         return self.text(content)
 
     def part(self, part: Any, where: str) -> str:
@@ -336,11 +345,12 @@ class Reader:
         elif self.skip_parts and kind != "refusal":
             return ""
         raise BadValue(
-            f"{where} is of type '{str(kind)[:60]}', which has no text; carry the column along in 'attributes' to skip such parts"
+            f"{where} is of type '{str(kind)[:60]}', which has no text; carry the column along in 'attributes' to "
+            "skip such parts"
         )
 
     def history(self, value: Any, target: str) -> Turns:
-        """Earlier turns: messages, or pairs of what the user and the assistant said."""
+        """Earlier turns: messages, or pairs of user and assistant texts."""
         if value is None or value is MISSING or value in ("", []):
             return []
         if isinstance(value, str):
@@ -365,12 +375,12 @@ class Reader:
 
 
 def split_pair(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:
-    """Prompt, chosen and rejected of two full conversations: the prompt is what both begin with.
+    """Prompt, chosen and rejected of two full conversations: the prompt is their common beginning.
 
     Each answer keeps at least its last message, so that two equal conversations still have answers.
 
     Raises:
-        BadValue: they have nothing in common at the start, or the answers do not begin with the assistant.
+        BadValue: they have no common beginning, or the answers do not begin with the assistant.
     """
     common = 0
     for left, right in zip(chosen[:-1], rejected[:-1], strict=False):

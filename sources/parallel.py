@@ -1,7 +1,7 @@
-"""Parallel text becomes pairs: two aligned files (Moses), translation memories (TMX), or two columns of a TSV file.
+"""Parallel text: two aligned files (Moses), translation memories (TMX), or two columns of a TSV file.
 
-``language`` of a row is that of its target side. Rows have the columns ``source``, ``target``, ``source_language`` and
-``language``, and what the format adds, for use in ``key``, ``id``, ``scores``, ``attributes`` and ``only``.
+A row's ``language`` is that of its target side. Rows have the columns ``source``, ``target``, ``source_language`` and
+``language``, plus those of the format, for use in ``key``, ``id``, ``scores``, ``attributes`` and ``only``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import BadRow, Context, SourceError, Unit
 from sources.base import Common
 from sources.delimited import Dialect, delimited
-from sources.detection import Form
+from sources.detection import DetectedSchema
 from sources.files import Encoding
 from sources.mapping import Need, Record, Spec, raw_text
 from sources.paths import bare, find, units
@@ -28,7 +28,7 @@ from sources.reading import Progress, guarded, lines, open_text
 from sources.templates import Row
 from sources.tmx import read_units
 
-_FORM = Form(
+_FORM = DetectedSchema(
     "pairs", Kind.PARALLEL, {"source": "{source}", "target": "{target}", "source_language": "{source_language}"}
 )
 
@@ -80,7 +80,7 @@ class Pairs(Common):
                 yield place, {**row, "source": row["target"], "target": row["source"], **back}, size
 
 
-# -------------------------------------------------------------------------------------------------------------------- Moses
+# ---------------------------------------------------------------------------------------------------------------- Moses
 class Moses(Pairs):
     """Aligned text files: line n of one is the translation of line n of the other."""
 
@@ -89,14 +89,15 @@ class Moses(Pairs):
     lines: ClassVar[bool] = True
 
     source_path: Runtime[str | list[str] | None] = None
-    """The source side: a file, a pattern or a list; files pair up with those of ``target_path`` in order."""
+    """The source side: a file, a pattern or a list; files are paired with those of ``target_path`` in order."""
     target_path: Runtime[str | list[str] | None] = None
     """The target side."""
     path: Runtime[str | list[str] | None] = None
-    """In place of the two: what both file names begin with, the rest being a dot and the language (``corpus.en-de`` for
-    ``corpus.en-de.en`` and ``corpus.en-de.de``; ISO 639-3 codes and compressed files are found as well)."""
+    """Instead of the two paths: the common prefix of both file names, which continue with a dot and the language
+    (``corpus.en-de`` for ``corpus.en-de.en`` and ``corpus.en-de.de``; ISO 639-3 codes and compressed files are found
+    too)."""
     encoding: Encoding | None = None
-    """Encoding of files without a byte order mark; the default is UTF-8."""
+    """Encoding of files without a byte order mark. Default: UTF-8."""
 
     @model_validator(mode="after")
     def _either(self) -> Moses:
@@ -104,15 +105,15 @@ class Moses(Pairs):
         neither = self.source_path is None and self.target_path is None
         if not ((both and self.path is None) or (neither and self.path is not None)):
             raise PydanticCustomError(
-                "moses", "give either 'source_path' and 'target_path', or 'path' (what both names begin with)"
+                "moses", "set either 'source_path' and 'target_path', or 'path' (the prefix of both names)"
             )
         return self
 
     def units(self) -> Sequence[Unit]:
         if self.path is not None:
             prefixes = [self.path] if isinstance(self.path, str) else self.path
-            found = [(_side(prefix, self.source_language), _side(prefix, self.target_language)) for prefix in prefixes]
-            lefts, rights = [left for left, _ in found], [right for _, right in found]
+            sides = [(_side(prefix, self.source_language), _side(prefix, self.target_language)) for prefix in prefixes]
+            lefts, rights = [left for left, _ in sides], [right for _, right in sides]
         else:
             assert self.source_path is not None and self.target_path is not None
             lefts, rights = find(self.source_path, (".txt",)), find(self.target_path, (".txt",))
@@ -159,11 +160,11 @@ class Moses(Pairs):
 
 
 def _side(prefix: str, language: str) -> Path:
-    """The file of one language: the prefix, a dot, and a code that means it."""
+    """The file of one language: prefix, dot, and a code of the language."""
     place = Path(prefix).expanduser()
     start = f"{place.name}."
     seen: list[str] = []
-    found: list[Path] = []
+    matches: list[Path] = []
     for file in sorted(place.parent.iterdir()) if place.parent.is_dir() else ():
         if not file.name.startswith(start) or not file.is_file():
             continue
@@ -171,23 +172,24 @@ def _side(prefix: str, language: str) -> Path:
         seen.append(file.name)
         try:
             if normalize(code) == language:
-                found.append(file)
+                matches.append(file)
         except InvalidLanguage:
             continue
-    if len(found) > 1:
+    if len(matches) > 1:
         raise SourceError(
-            f"both {found[0].name} and {found[1].name} could be the {language} side; say which by 'source_path' and 'target_path'"
+            f"both {matches[0].name} and {matches[1].name} could be the {language} side; choose with 'source_path' and "
+            "'target_path'"
         )
-    if not found:
-        raise SourceError(f"there is no file {prefix}.{language}; beginning so are {', '.join(seen) or 'none'}")
-    return found[0]
+    if not matches:
+        raise SourceError(f"there is no file {prefix}.{language}; files with this prefix: {', '.join(seen) or 'none'}")
+    return matches[0]
 
 
-# ---------------------------------------------------------------------------------------------------------------------- TMX
+# ------------------------------------------------------------------------------------------------------------------ TMX
 class Tmx(Pairs):
     """Translation memories (TMX 1.1 to 1.4b), read unit by unit.
 
-    A unit with several variants of a language gives a row for each pair of variants. Further columns: ``tuid``,
+    A unit with several variants of a language gives a row for each pair of variants. Additional columns: ``tuid``,
     ``props`` (type → text) and ``note``.
     """
 
@@ -207,12 +209,12 @@ class Tmx(Pairs):
         )
 
 
-# ---------------------------------------------------------------------------------------------------------------------- TSV
+# ------------------------------------------------------------------------------------------------------------------ TSV
 Place = Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)]
 
 
 class ParallelTsv(Pairs):
-    """Two columns of tab-separated files; the others stay at hand under their names (or numbers)."""
+    """Two columns of tab-separated files; the others are available under their names (or numbers)."""
 
     tag: ClassVar[str] = "parallel-tsv"
     summary: ClassVar[str] = "sentence pairs from two columns of TSV files (also compressed)"
@@ -225,15 +227,15 @@ class ParallelTsv(Pairs):
     target: Place = 1
     """The column of the target side."""
     header: bool | list[Annotated[str, Field(min_length=1)]] = False
-    """Whether the first line names the columns; a list gives the names of a file that has no such line."""
+    """Whether the first line has the column names; a list gives the names of a file without such a line."""
     quoting: Literal["standard", "none"] = "none"
     """``none``: a quote is text and each line is a row; ``standard``: as in CSV."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
     """The character between columns."""
     skip: Annotated[int, Field(ge=0)] = 0
-    """Lines to pass over before anything else."""
+    """Lines to skip at the beginning."""
     encoding: Encoding | None = None
-    """Encoding of files without a byte order mark; the default is UTF-8."""
+    """Encoding of files without a byte order mark. Default: UTF-8."""
 
     @model_validator(mode="after")
     def _columns(self) -> ParallelTsv:
@@ -241,7 +243,7 @@ class ParallelTsv(Pairs):
             raise PydanticCustomError("columns", "'source' and 'target' are the same column")
         names = [column for column in (self.source, self.target) if isinstance(column, str)]
         if names and self.header is False:
-            message = f"without a header there is no column '{names[0]}'; use its number (from 0) or give 'header'"
+            message = f"without a header there is no column '{names[0]}'; use its number (from 0) or set 'header'"
             raise PydanticCustomError("columns", "{message}", {"message": message})
         return self
 
@@ -278,5 +280,5 @@ def _named(row: Mapping[str, Any], column: int | str, where: str, other: str) ->
         return names[column]
     shown = raw_text(" | ".join(map(str, row.values())))[:200]
     raise SourceError(
-        f"{where} has {len(names)} columns, so none of number {column} (from 0); its first row is {shown}{other}"
+        f"{where} has {len(names)} columns, so none has number {column} (from 0); its first row is {shown}{other}"
     )

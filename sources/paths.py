@@ -1,4 +1,4 @@
-"""What a ``path`` stands for: one file is one unit, named by its place below the folder that all of them share."""
+"""Resolves a ``path`` parameter to files; each file is one unit, named by its path below their common folder."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
 def bare(name: str) -> str:
-    """A file name without the suffix of a compression."""
+    """A file name without a compression suffix."""
     return next((name[: -len(suffix)] for suffix in COMPRESSED if name.lower().endswith(suffix)), name)
 
 
 def find(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
-    """The files of a path, pattern or folder (or several), each once: in the order given, by name inside each.
+    """The files of a path, pattern or folder (or several), each once: in the given order, by name within each.
 
     A folder stands for its files with one of ``suffixes`` (compressed or not) at any depth; hidden files and folders
-    are passed over. A file that several names lead to counts once, by its real path where that is one of them.
+    are skipped. A file reachable by several names counts once, by its real path if that is one of them.
 
     Raises:
-        SourceError: one of them stands for no file, or for a pipe, a socket or a device.
+        SourceError: one of them matches no file, or a pipe, socket or device.
     """
-    found: dict[tuple[int, int], Path] = {}
+    files: dict[tuple[int, int], Path] = {}
     for one in [path] if isinstance(path, str) else path:
         for file in _find(one, suffixes):
             try:
@@ -36,15 +36,15 @@ def find(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
                 about = regular(file).stat()
             except UnicodeEncodeError:
                 shown = str(file).encode("utf-8", "backslashreplace").decode()
-                raise SourceError(f"the name of {shown} is no UTF-8; rename it") from None
+                raise SourceError(f"the name of {shown} is not UTF-8; rename it") from None
             except OSError as error:
                 raise SourceError(f"{file} cannot be read: {error.strerror}") from error
             place = (about.st_dev, about.st_ino)
-            if place not in found or (_is_real(file) and not _is_real(found[place])):
-                found[place] = file
-    if not found:
+            if place not in files or (_is_real(file) and not _is_real(files[place])):
+                files[place] = file
+    if not files:
         raise SourceError("'path' names no file")
-    return list(found.values())
+    return list(files.values())
 
 
 def _is_real(file: Path) -> bool:
@@ -58,7 +58,8 @@ def _find(path: str, suffixes: tuple[str, ...]) -> Iterable[Path]:
         if not files:
             others = sorted(entry.name for entry in place.iterdir() if not entry.name.startswith("."))[:8]
             raise SourceError(
-                f"the folder {path} has no file ending in {', '.join(suffixes)} (or one of them and {', '.join(COMPRESSED)}); "
+                f"the folder {path} has no file ending in {', '.join(suffixes)} (or one of them and "
+                f"{', '.join(COMPRESSED)}); "
                 f"it has {', '.join(others) or 'nothing'}"
             )
         return files
@@ -83,7 +84,7 @@ def _inside(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def _nearest(path: Path) -> str:
-    """What to say of the names around a path that does not exist."""
+    """Advice about similar names near a path that does not exist."""
     folder = path.parent
     part = path
     while not folder.is_dir() and folder != folder.parent:

@@ -1,4 +1,4 @@
-"""What is in a row becomes the payload of its kind: texts cleaned, conversations in one form, verdicts and numbers strict."""
+"""Converts a row's values to the payload of its kind: cleaned texts, conversations, verdicts and numbers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,46 @@ from sources.values import BadValue, as_key, as_text, is_nan
 Payload = Callable[[Row], tuple[Any, ...]]
 
 _OPENERS = frozenset("[{ \t\n\r")
-"""How a text begins that may be messages, written as JSON, as Python or as a transcript."""
+"""The first character of a text that may be messages, as JSON, Python or a transcript."""
 _VERDICTS = {
-    **dict.fromkeys(("true", "1", "yes", "accepted", "accept", "chosen", "good", "desirable", "liked", "like", "thumbs_up", "upvote"), True),
-    **dict.fromkeys(("false", "0", "no", "rejected", "reject", "bad", "undesirable", "disliked", "dislike", "thumbs_down", "downvote"), False),
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "true",
+            "1",
+            "yes",
+            "accepted",
+            "accept",
+            "chosen",
+            "good",
+            "desirable",
+            "liked",
+            "like",
+            "thumbs_up",
+            "upvote",
+        ),
+        True,
+    ),
+    **dict.fromkeys(
+        (
+            "false",
+            "0",
+            "no",
+            "rejected",
+            "reject",
+            "bad",
+            "undesirable",
+            "disliked",
+            "dislike",
+            "thumbs_down",
+            "downvote",
+        ),
+        False,
+    ),
+}
 
 
 def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
-    """What is done to every text. It raises BadValue for text that Unicode does not allow, and for NUL."""
+    """The function applied to every text. It raises BadValue for text that Unicode does not allow, and for NUL."""
 
     def clean(text: str) -> str:
         if not text.isascii():
@@ -33,8 +64,8 @@ def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
                 code = ord(text[error.start])
                 if 0xDC80 <= code <= 0xDCFF:
                     raise BadValue(
-                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start}); if the file is "
-                        "not UTF-8, say its 'encoding', such as cp1252, cp1251 or gb18030"
+                        f"a byte that the encoding does not allow (0x{code - 0xDC00:02x}, character {error.start}); "
+                        "if the file is not UTF-8, set 'encoding', such as cp1252, cp1251 or gb18030"
                     ) from None
                 raise BadValue(f"half of a surrogate pair (U+{code:04X}, character {error.start})") from None
             if nfc:
@@ -59,7 +90,7 @@ def language_of(value: Any) -> str:
 
 
 def raw(value: Any) -> str:
-    """A value as it is shown in a reason."""
+    """A value as shown in a reason."""
     try:
         return as_text(value)[:40]
     except BadValue as error:
@@ -67,7 +98,8 @@ def raw(value: Any) -> str:
 
 
 def verdict_of(value: Any) -> bool | None:
-    """The verdict of a value: true/false, 1/0, yes/no, accepted/rejected and the like, in any case; None for anything else."""
+    """The verdict of a value: true/false, 1/0, yes/no, accepted/rejected and the like, in any case; None for anything
+    else."""
     if isinstance(value, bool):
         return value
     if not isinstance(value, (str, int, float)):
@@ -82,7 +114,7 @@ def label_of(value: Any) -> bool:
     """The verdict of a value.
 
     Raises:
-        BadValue: it is none that :func:`verdict_of` knows.
+        BadValue: :func:`verdict_of` does not recognise it.
     """
     verdict = verdict_of(value)
     if verdict is None:
@@ -114,7 +146,7 @@ def number_of(value: Any, name: str) -> float | None:
     return number
 
 
-# ----------------------------------------------------------------------------------------------------------------- payloads
+# ------------------------------------------------------------------------------------------------------------- payloads
 class Payloads:
     """Makes the function that gives a row's payload columns, in the order of :func:`curate.rows.payload`.
 
@@ -130,7 +162,8 @@ class Payloads:
         self.system_columns = [column.root for column in columns["system"].columns] if "system" in columns else []
 
     def _plain(self, value: Any) -> str:
-        """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for as JSON."""
+        """The text of a value in a template that nobody wrote: no list and no object, which only a catalog may ask for
+        as JSON."""
         if isinstance(value, (list, dict)):
             raise BadValue(f"{'a list' if isinstance(value, list) else 'an object'} where text was expected")
         return self.reader.text(value)

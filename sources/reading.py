@@ -1,8 +1,8 @@
-"""Bytes of a file become text, lines and records; whatever the compression or encoding, an end that comes too early is an error.
+"""Reads files: decompression, encodings, lines and JSON Lines records, with bounded memory.
 
-A row that cannot be read is one :class:`~curate.steps.BadRow`; a file that cannot be read on is a
-:class:`~curate.steps.SourceError` that says how far it was read. Memory stays at one row of bounded size, whatever the
-file's size.
+An unreadable row is one :class:`~curate.steps.BadRow`; an unreadable file is a :class:`~curate.steps.SourceError` that
+says how far it was read. A truncated file is always an error. Memory is bounded by one row of limited size, whatever
+the file's size.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sources.mapping import Record, raw_text
 from sources.written import load_json, load_line
 
 MAX_ROW = 16 * 1024 * 1024
-"""Bytes of a row, where a source says nothing else, beyond which it is set aside unread."""
+"""Default limit of a row's bytes; larger rows are quarantined unread."""
 _BLOCK = 1 << 20
 _LOOK = 1 << 16
-"""Bytes by which the encoding and the line ends of a file are told."""
+"""Bytes examined to detect a file's encoding and line ends."""
 _INSIDE = (" ", "\t", '"', "}", b" ", b"\t", b'"', b"}")
-"""How a line begins that is inside an object."""
+"""How a line begins inside an object."""
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -63,21 +63,21 @@ class Progress:
 
 @contextmanager
 def guarded(progress: Progress) -> Iterator[None]:
-    """Turns what libraries raise while reading into one sentence with the file and the place reached."""
+    """Converts exceptions of libraries to one sentence with the file and the position reached."""
     from pyarrow import ArrowException
 
     try:
         yield
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise SourceError(
-            f"{progress}: the compressed data is cut off or damaged ({error}); fetch the file again"
+            f"{progress}: the compressed data is truncated or damaged ({error}); fetch the file again"
         ) from error
     except UnicodeError as error:
-        raise SourceError(f"{progress}: {_undecodable(error)}; say the right 'encoding:'") from error
+        raise SourceError(f"{progress}: {_undecodable(error)}; set the right 'encoding:'") from error
     except (OSError, ArrowException) as error:
         what = str(error) or type(error).__name__
         if "compressed stream" in what or "decompress" in what:
-            what = f"the compressed data is cut off or damaged ({what}); fetch the file again"
+            what = f"the compressed data is truncated or damaged ({what}); fetch the file again"
         raise SourceError(f"{progress}: {what}") from error
 
 
@@ -88,20 +88,20 @@ def _undecodable(error: UnicodeError) -> str:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The uncompressed bytes of a file; gzip, Zstandard, bzip2 and xz are known by their first bytes.
+    """The uncompressed bytes of a file; gzip, Zstandard, bzip2 and xz are detected by their first bytes.
 
     Raises:
-        SourceError: it is empty though its name says it is compressed, or is an archive, or compressed twice.
-        OSError: there is no file, or what is there is none.
+        SourceError: it is empty although its name says compressed, or is an archive, or compressed twice.
+        OSError: the file does not exist, or is not a regular file.
     """
     with regular(path).open("rb") as file:
         head = file.read(HEAD)
     suffix = path.suffix.lower()
     if not head and suffix in _MAGIC:
-        raise SourceError(f"{path.name} is empty, which no compressed file is; fetch it again")
+        raise SourceError(f"{path.name} is empty, so it is not a compressed file; fetch it again")
     packed = _packed(head)
     if packed is None and len(head) < 10 and suffix in _MAGIC and _BEGINNING[suffix].startswith(head[:3]):
-        packed = suffix  # cut off inside its first bytes
+        packed = suffix  # truncated inside its first bytes
 
     def opened() -> BinaryIO:
         if packed is None:
@@ -117,7 +117,7 @@ def open_bytes(path: Path) -> BinaryIO:
         with opened() as unpacked:
             head = unpacked.read(HEAD)
         if _packed(head) is not None:
-            raise SourceError(f"{path.name} is compressed twice; unpack it once and give the file inside")
+            raise SourceError(f"{path.name} is compressed twice; unpack it once and use the file inside")
     problem = archive_error(head, path, opened, packed=packed is not None)
     if problem is not None:
         raise SourceError(problem)
@@ -131,26 +131,26 @@ def _packed(head: bytes) -> str | None:
 def encoding_of(head: bytes, name: str, encoding: str | None) -> str:
     """The encoding of a file that begins with these bytes.
 
-    A byte order mark goes before ``encoding``, which goes before UTF-8.
+    A byte order mark overrides ``encoding``; the default is UTF-8.
 
     Raises:
         SourceError: the bytes look like UTF-16 or UTF-32 but have no byte order mark.
     """
-    for mark, found in _BOMS:
+    for mark, detected in _BOMS:
         if head.startswith(mark):
-            return found
+            return detected
     if encoding is not None:
         return encoding
-    # Half of each ASCII character is a zero, on the same side always; hardly another character has one on the other.
+    # In UTF-16 one byte of each ASCII character is zero, always on the same side; few others have a zero on the other.
     even, odd = head[:4096:2].count(0), head[1:4096:2].count(0)
     if max(even, odd) > max(1, 4 * min(even, odd), len(head[:4096]) // 20):
         guess = "utf-16-le" if odd > even else "utf-16-be"
-        raise SourceError(f"{name} looks like UTF-16 without a byte order mark; say 'encoding: {guess}'")
+        raise SourceError(f"{name} looks like UTF-16 without a byte order mark; set 'encoding: {guess}'")
     return "utf-8"
 
 
 class _Joined(io.RawIOBase):
-    """A stream with the bytes put back that were read to tell its encoding."""
+    """A stream with the bytes put back that were read to detect its encoding."""
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
         self.head, self.file = head, file
@@ -180,31 +180,32 @@ class Text(io.TextIOWrapper):
 
 
 def open_text(path: Path, encoding: str | None = None) -> Text:
-    """The text of a file, line ends as they are. Bytes that the encoding does not allow become surrogates, which no
-    text may hold, so that each is found and named in its row.
+    """Opens a file as text, with unchanged line ends.
 
-    A line feed ends a line; in a file that begins without any but has carriage returns (old spreadsheets), these do.
+    Bytes that the encoding does not allow become surrogates, which no text may contain, so that each is found and
+    reported in its row. A line feed ends a line; in a file that begins without line feeds but with carriage returns
+    (old spreadsheets), carriage returns do.
     """
     file = open_bytes(path)
     try:
         head = file.read(_LOOK)
-        found = encoding_of(head, path.name, encoding)
-        begin = head.decode(found, "ignore")
+        detected = encoding_of(head, path.name, encoding)
+        begin = head.decode(detected, "ignore")
     except BaseException:
         file.close()
         raise
-    wide = codecs.lookup(found).name.startswith(("utf-16", "utf-32"))
+    wide = codecs.lookup(detected).name.startswith(("utf-16", "utf-32"))
     joined = io.BufferedReader(_Joined(head, file), _BLOCK)
     ends = "\r" if "\r" in begin and "\n" not in begin else "\n"
-    text = Text(joined, found, errors="surrogatepass" if wide else "surrogateescape", newline=ends)
+    text = Text(joined, detected, errors="surrogatepass" if wide else "surrogateescape", newline=ends)
     text.ends = ends
     return text
 
 
 def too_long(limit: int) -> str:
-    """What to say of a row that is longer than it may be."""
+    """The error message for a row beyond its limit."""
     size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
-    return f"longer than {size}; if it is meant to be, raise 'max_row_bytes'"
+    return f"longer than {size}; if this is intended, raise 'max_row_bytes'"
 
 
 def lines(
@@ -212,7 +213,8 @@ def lines(
 ) -> Iterator[str | BadRow]:
     """The lines of a text without their ends (U+2028 and the like are text).
 
-    A line of more than ``limit`` characters is a bad row; it is passed over piece by piece, and ``passed`` is told each.
+    A line of more than ``limit`` characters is a bad row; it is skipped piece by piece, and each piece is passed to
+    ``passed``.
     """
     while line := file.readline(limit + 2):
         progress.at += 1
@@ -224,12 +226,12 @@ def lines(
                 line = "" if line[-1] == file.ends else file.readline(_BLOCK)
             yield bad
             continue
-        if line.startswith("\ufeff"):  # at the beginning, and where files were joined
+        if line.startswith("\ufeff"):  # at the beginning, and where files were concatenated
             line = line[1:]
         yield line.removesuffix("\n").removesuffix("\r")
 
 
-# --------------------------------------------------------------------------------------------------------------- JSON lines
+# ----------------------------------------------------------------------------------------------------------- JSON lines
 def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record | BadRow:
     """The record of a value, which must be an object."""
     if isinstance(value, dict):
@@ -241,14 +243,14 @@ def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record
 def json_lines(
     path: Path, name: str, encoding: str | None, limit: int = MAX_ROW, columns: Collection[str] | None = None
 ) -> Iterator[Record | BadRow]:
-    """The records of a JSON Lines file; blank lines are passed over.
+    """The records of a JSON Lines file; blank lines are skipped.
 
     Args:
-        limit: bytes (characters, where the encoding is not UTF-8) of the longest line that is read.
+        limit: bytes (characters, if the encoding is not UTF-8) of the longest line that is read.
         columns: those in which the digits of numbers matter; None for all.
 
     Raises:
-        SourceError: the file is one JSON value over several lines, or cannot be read on.
+        SourceError: the file is one JSON value over several lines, or cannot be read further.
     """
     progress = Progress(name)
     with guarded(progress), _lines_of(path, name, encoding, limit, progress) as source:
@@ -261,8 +263,9 @@ def json_lines(
             if first or opened:
                 if opened and line[:1] in _INSIDE:
                     raise SourceError(
-                        f"{name}: its first line begins an object that goes on over several lines, and JSON Lines has one on each; "
-                        "say 'use: json', which reads such objects one after the other (with 'rows: …' where one holds the rows)"
+                        f"{name}: its first line begins an object that continues over several lines, but JSON Lines "
+                        "has one object a line; use 'use: json', which reads such objects in sequence (with "
+                        "'rows: …' where one holds the rows)"
                     )
                 opened = first and line.lstrip()[:1] in ("{", b"{")
                 if first and line.lstrip()[:1] in ("[", b"["):
@@ -291,14 +294,14 @@ def _refuse_array(line: str | bytes, name: str) -> None:
     except ValueError:
         value = [{}]
     if not value or isinstance(value[0], dict):
-        raise SourceError(f"{name} begins with '[': it is one JSON array, not JSON Lines; say 'use: json'")
+        raise SourceError(f"{name} begins with '[': it is one JSON array, not JSON Lines; use 'use: json'")
 
 
 @contextmanager
 def _lines_of(
     path: Path, name: str, encoding: str | None, limit: int, progress: Progress
 ) -> Iterator[Iterable[bytes | str | BadRow]]:
-    """The lines of a file: as bytes where these are UTF-8, which is fastest."""
+    """The lines of a file: as bytes for UTF-8, which is fastest."""
     with open_text(path, encoding) as text:
         if codecs.lookup(text.encoding).name not in ("utf-8", "utf-8-sig", "ascii") or text.ends != "\n":
             yield lines(text, Progress(name), limit)
@@ -316,5 +319,5 @@ def _byte_lines(file: BinaryIO, limit: int) -> Iterator[bytes | BadRow]:
             while line and not line.endswith(b"\n"):
                 line = file.readline(_BLOCK)
             continue
-        # A byte order mark stands at the beginning, and where files were joined.
+        # A byte order mark may be at the beginning, and where files were concatenated.
         yield line.removeprefix(codecs.BOM_UTF8)

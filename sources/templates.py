@@ -1,8 +1,8 @@
-"""A template is text with ``{column}`` in it; a template that is one column and nothing else passes that column's value as it is.
+"""Templates: text with ``{column}`` in it; a template that is only one column passes that column's value unchanged.
 
-``{metadata.score}`` looks inside an object, ``{turns.0}`` inside a list (``-1`` is its last element), ``{{`` and ``}}`` are
-braces, and ``{input?}`` is a column that a file may lack. Text without any brace is the name of one column. Values are put
-in as they are: a brace inside a value means nothing.
+``{metadata.score}`` looks inside an object, ``{turns.0}`` inside a list (``-1`` is its last element), ``{{`` and ``}}``
+are literal braces, and ``{input?}`` is a column that a file may lack. Text without braces is the name of one column.
+Braces inside a value have no meaning.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Row = Mapping[str, Any]
 Get = Callable[[Row], Any]
 
 ROW: Final = "@row"
-"""Pseudo-column: how many records of the file came before this one (0 for the first), bad ones included."""
+"""Pseudo-column: the number of records before this one in the file (0 for the first), bad ones included."""
 LINE: Final = "@line"
 """Pseudo-column: the line (from 1) on which the record begins; null in formats without lines."""
 UNIT: Final = "@unit"
-"""Pseudo-column: the name of the file (or Hub split) the record is in."""
+"""Pseudo-column: the name of the record's file (or Hub split)."""
 PSEUDO: Final = (ROW, LINE, UNIT)
 
 
 class Missing(enum.Enum):
-    """The value of a column that a row does not have, which is not the same as null."""
+    """The value of a column that a row does not have; not the same as null."""
 
     MISSING = "missing"
 
@@ -49,11 +49,12 @@ class Column:
 
     @property
     def root(self) -> str:
-        """The top-level column it is in, unless the whole name is one."""
+        """The top-level column, unless the whole name is one."""
         return self.name.partition(".")[0]
 
     def getter(self) -> Get:
-        """A function giving the value in a row, or MISSING. A column whose name has dots goes before a path."""
+        """A function that gives the value in a row, or MISSING. A column whose name has dots takes precedence over a
+        path."""
         name = self.name
         if "." not in name:
             return lambda row: row.get(name, MISSING)
@@ -99,13 +100,13 @@ class Template:
         return self.pieces[0] if len(self.pieces) == 1 and isinstance(self.pieces[0], Column) else None
 
     def getter(self, empty: frozenset[str] = frozenset(), text: Callable[[Any], str] = as_text) -> Get:
-        """A function giving the value for a row.
+        """A function that gives the value for a row.
 
-        For a single column the value as it is (MISSING if the row lacks it); otherwise a text in which null, lacking and
-        ``empty`` values leave nothing, or MISSING if the row lacks all of the columns.
+        For a single column the unchanged value (MISSING if the row lacks it); otherwise a text in which null, missing
+        and ``empty`` values leave nothing, or MISSING if the row lacks all of the columns.
 
         Args:
-            text: the text of a value that is no text, where it becomes part of one.
+            text: converts a value that is not text, where it becomes part of one.
         """
         if self.single is not None:
             get = self.single.getter()
@@ -115,7 +116,7 @@ class Template:
 
         def fill(row: Row) -> Any:
             out: list[str] = []
-            found = constant
+            has_column = constant
             for literal, get in parts:
                 if get is None:
                     out.append(literal)
@@ -123,20 +124,20 @@ class Template:
                 value = get(row)
                 if value is MISSING:
                     continue
-                found = True
+                has_column = True
                 if value is None or (empty and nothing(value, empty)):
                     continue
                 out.append(value if type(value) is str else text(value))
-            return "".join(out) if found else MISSING
+            return "".join(out) if has_column else MISSING
 
         return fill
 
 
 def parse(text: str) -> Template:
-    """The template of a text.
+    """Parses a template.
 
     Raises:
-        ValueError: a brace without its partner, or no name between two braces.
+        ValueError: an unmatched brace, or no name between braces.
     """
     if not text.strip():
         raise ValueError("a template is empty; write a column name or text with {column} in it")
@@ -181,7 +182,7 @@ def _column(name: str) -> Column:
 
 
 def check_columns(templates: Iterable[Template], rows: Sequence[Row], where: str) -> str | None:
-    """What to say if a template names a column that none of the rows has; None if all is well."""
+    """The error if a template names a column that none of the rows has; else None."""
     columns = {column for template in templates for column in template.columns if not column.optional}
     for column in sorted(columns, key=lambda column: column.name):
         if column.name in PSEUDO:
@@ -203,7 +204,7 @@ def check_columns(templates: Iterable[Template], rows: Sequence[Row], where: str
 
 
 def known_names(rows: Iterable[Row], limit: int = 40) -> list[str]:
-    """The column names in some rows, in order of appearance, with the names one level inside objects."""
+    """The column names of some rows, in order of appearance, with the names one level inside objects."""
     names: dict[str, None] = {}
     for row in rows:
         for name, value in row.items():
@@ -216,5 +217,5 @@ def known_names(rows: Iterable[Row], limit: int = 40) -> list[str]:
 
 
 def printable(name: object) -> str:
-    """A name as it can be shown: strangers' files may hold what no terminal takes, and names as long as books."""
+    """A name that can be displayed: files may contain names that terminals cannot show, or very long ones."""
     return str(name).encode("utf-8", "backslashreplace").decode()[:120]

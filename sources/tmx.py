@@ -1,9 +1,9 @@
-"""A translation memory is read one unit at a time and forgotten again, so that its size does not matter.
+"""Reads translation memories (TMX) unit by unit, in constant memory.
 
-Each unit is cut out of the text and parsed by itself, so that what is wrong with one (a character that XML does not
-allow, a lone ``&``, a tag that is not closed) costs that unit only. What stands around the units is parsed as one
-document without them. Entities that a file declares are refused, external ones too; a document type declaration as such
-is allowed, since most memories have one.
+Each unit is cut out of the text and parsed by itself, so an error in one (a character that XML does not allow, a lone
+``&``, an unclosed tag) affects that unit only. The text around the units is parsed as one document without them.
+Entities declared in the file are refused, external ones too; a document type declaration as such is allowed, because
+most memories have one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from sources.reading import Progress, encoding_of, guarded, open_bytes, too_long
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _CODES = frozenset({"bpt", "ept", "ph", "it", "ut"})
-"""Elements whose own text is markup of the original document, not language."""
+"""Elements whose text is markup of the original document, not language."""
 MAX_VARIANTS = 16
-"""Variants of one language in a unit beyond which it is no translation unit."""
+"""With more variants of one language it is not a translation unit."""
 _BLOCK = 1 << 16
 _TU = r"(?:[\w.-]{1,40}:)?tu"
 _OUTSIDE = re.compile(rf"<!--|<!\[CDATA\[|</{_TU}\s*>|<{_TU}(?=[\s/>])")
-"""What begins or ends a unit, and what may hold such things as text."""
+"""What begins or ends a unit, and what may contain such text."""
 _INSIDE = re.compile(rf"{_OUTSIDE.pattern}|</(?:[\w.-]{{1,40}}:)?body\s*>")
 _EMPTY = re.compile(rf"<{_TU}(?:\s[^<>]*)?/>")
 _LONGEST_MARK = 64
@@ -38,44 +38,46 @@ _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']
 _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def read_units(path: Path, name: str, source_language: str, target_language: str, limit: int,
-               warn: Callable[[str], None] | None) -> Iterator[Record | BadRow]:  # fmt: skip
-    """The pairs of a translation memory; the place is the number of the unit, from 0.
+def read_units(
+    path: Path, name: str, source_language: str, target_language: str, limit: int, warn: Callable[[str], None] | None
+) -> Iterator[Record | BadRow]:
+    """The pairs of a translation memory; the position is the number of the unit, from 0.
 
-    Units that lack one of the languages are passed over and, if there are any, counted in a warning.
+    Units that lack one of the languages are skipped and counted in a warning.
 
     Args:
         limit: characters of the longest unit that is read.
 
     Raises:
-        SourceError: what stands around the units is no well-formed XML or no TMX, or no unit is in both languages.
+        SourceError: the text around the units is not well-formed XML or not TMX, or no unit is in both languages.
     """
     languages: Counter[str] = Counter()
-    found = lacking = 0
+    usable = lacking = 0
     cutter = _Cutter(name, limit)
     for number, (text, problem) in enumerate(cutter.units(path)):
         element = None if problem else cutter.parse(text)
         if not isinstance(element, Element):
-            yield BadRow(f"row {number}", problem or f"the unit is no XML: {element}", raw_text(text))
-            found += 1
+            yield BadRow(f"row {number}", problem or f"the unit is not XML: {element}", raw_text(text))
+            usable += 1
             continue
         records, present = _unit(element, number, source_language, target_language)
         languages.update(present)
         yield from records
-        found, lacking = found + bool(records), lacking + (not records)
-    if not found and lacking:
+        usable, lacking = usable + bool(records), lacking + (not records)
+    if not usable and lacking:
         there = ", ".join(f"{code} ({count:,})" for code, count in languages.most_common(12))
         raise SourceError(
             f"{name} has no unit in both {source_language} and {target_language}; its languages are {there or 'none'}"
         )
     if lacking and warn is not None:
         warn(
-            f"{name}: {lacking:,} of {found + lacking:,} units lack {source_language} or {target_language} and were passed over"
+            f"{name}: {lacking:,} of {usable + lacking:,} units lack {source_language} or {target_language} and were "
+            "skipped"
         )
 
 
 class _Document:
-    """What stands around the units, parsed as one document; where a unit was, its line ends are left."""
+    """The text around the units, parsed as one document; of each unit only the line ends remain."""
 
     def __init__(self, name: str) -> None:
         from defusedxml.ElementTree import DefusedXMLParser
@@ -93,7 +95,7 @@ class _Document:
     def start(self, tag: str, attributes: Any) -> None:
         local = tag.rpartition("}")[2]
         if not self.root and local != "tmx":
-            raise SourceError(f"{self.name} is no translation memory: its root element is <{local}>, not <tmx>")
+            raise SourceError(f"{self.name} is not a translation memory: its root element is <{local}>, not <tmx>")
         self.root = local
 
     def end(self, tag: str) -> None:
@@ -111,7 +113,7 @@ class _Document:
         self.line, self.left_out = self.line + count, self.left_out + count
 
     def feed(self, text: str) -> None:
-        """Reads on.
+        """Parses more text.
 
         Raises:
             SourceError: the XML is broken, or declares entities.
@@ -139,7 +141,8 @@ class _Document:
             raise self.broken(error.position[0], error.position[1] + 1, error.msg) from error
         except DefusedXmlException as error:
             raise SourceError(
-                f"{self.name}: the document declares entities ({type(error).__name__}), which are refused; replace them by text"
+                f"{self.name}: the document declares entities ({type(error).__name__}), which are refused; replace "
+                "them with text"
             ) from error
 
     def broken(self, line: int, column: int, what: str) -> SourceError:
@@ -155,7 +158,7 @@ class _Cutter:
         self.text, self.at, self.done = "", 0, False
 
     def units(self, path: Path) -> Iterator[tuple[str, str]]:
-        """Each unit as it stands in the file and, if it need not even be parsed, what is wrong with it."""
+        """Each unit's text and, if it need not be parsed, what is wrong with it."""
         progress = Progress(self.name, word="unit")
         with guarded(progress), open_bytes(path) as file:
             head = file.read(_BLOCK)
@@ -166,7 +169,7 @@ class _Cutter:
                     self._through("-->" if mark == "<!--" else "]]>")
                 elif mark.startswith("</"):
                     self.at += len(mark)
-                    yield mark, "the end of a unit that has no beginning"
+                    yield mark, "the end of a unit without a beginning"
                 else:
                     yield self._unit()
                     progress.at += 1
@@ -184,15 +187,15 @@ class _Cutter:
             f' xmlns{":" if prefix else ""}{prefix}="{uri}"' for prefix, uri in self.document.spaces.items()
         )
         try:
-            # Inside of an element nothing can be declared, and so nothing be expanded.
-            found = fromstring(f"<tmx{spaces}>{text}</tmx>")  # noqa: S314
+            # Inside an element nothing can be declared, so nothing is expanded.
+            parsed = fromstring(f"<tmx{spaces}>{text}</tmx>")  # noqa: S314
         except ParseError as error:
             return str(error).partition(":")[0]
-        return found[0] if len(found) == 1 else "the unit is not closed"
+        return parsed[0] if len(parsed) == 1 else "the unit is not closed"
 
-    # ------------------------------------------------------------------------------------------------------------ window
+    # ----------------------------------------------------------------------------------------------------------- window
     def _more(self) -> bool:
-        """Reads on; false at the end of the file."""
+        """Reads more; false at the end of the file."""
         if self.done:
             return False
         block = self.read(_BLOCK)
@@ -201,7 +204,7 @@ class _Cutter:
         return True
 
     def _next(self) -> str | None:
-        """Gives the document all that comes before the next mark, which is returned; None at the end."""
+        """Passes all text before the next mark to the document and returns the mark; None at the end."""
         while True:
             match = _OUTSIDE.search(self.text, self.at)
             if match is not None:
@@ -218,26 +221,26 @@ class _Cutter:
                 return None
 
     def _through(self, end: str) -> None:
-        """Gives the document a comment or the like."""
+        """Passes a comment or the like to the document."""
         start = self.at + 4
-        while (found := self.text.find(end, start)) < 0:
+        while (closing := self.text.find(end, start)) < 0:
             self.document.feed(self.text[self.at : -2])
             self.at = max(self.at, len(self.text) - 2)
             if not self._more():
                 return
             start = 0
-        self.document.feed(self.text[self.at : found + len(end)])
-        self.at = found + len(end)
+        self.document.feed(self.text[self.at : closing + len(end)])
+        self.at = closing + len(end)
 
     def _find(self, text: str, look: int) -> int:
-        """How far from the cursor a text is, if it is within reach; else -1."""
-        while (found := self.text.find(text, self.at + look)) < 0:
+        """The distance of a text from the cursor, if it is within reach; else -1."""
+        while (start := self.text.find(text, self.at + look)) < 0:
             if len(self.text) - self.at > self.limit or not self._more():
                 return -1
-        return found - self.at
+        return start - self.at
 
     def _unit(self) -> tuple[str, str]:
-        """The unit that begins at the cursor, and that it is too long if it is."""
+        """The unit at the cursor, and an error if it is too long."""
         begin, look = "", 3  # from the cursor on
         self._find(">", look)
         empty = _EMPTY.match(self.text, self.at)
@@ -249,7 +252,7 @@ class _Cutter:
             if match is not None and match[0].startswith("<!"):
                 opened = match.end() - self.at
                 closed = self._find("-->" if match[0] == "<!--" else "]]>", opened)
-                look = closed + 3 if closed >= 0 else opened  # what is never closed is left to the parser
+                look = closed + 3 if closed >= 0 else opened  # an unclosed one is left to the parser
                 continue
             if match is not None:
                 if match[0].startswith("</") and "body" in match[0]:
@@ -271,14 +274,14 @@ class _Cutter:
 
 
 def _decoder(head: bytes, name: str) -> Callable[..., str]:
-    """Decodes a file that begins with these bytes; what its encoding does not allow becomes surrogates."""
+    """A decoder for a file that begins with these bytes; bytes that the encoding does not allow become surrogates."""
     declared = _DECLARED.search(head[:1024])
     encoding = encoding_of(head, name, declared[1].decode() if declared else None)
     try:
         wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
         return codecs.getincrementaldecoder(encoding)("surrogatepass" if wide else "surrogateescape").decode
     except LookupError:
-        raise SourceError(f"{name} says that its encoding is '{encoding}', which is not known") from None
+        raise SourceError(f"{name} declares the unknown encoding '{encoding}'") from None
 
 
 def _local(element: Element) -> str:
@@ -288,7 +291,7 @@ def _local(element: Element) -> str:
 def _unit(
     unit: Element, number: int, source_language: str, target_language: str
 ) -> tuple[list[Record | BadRow], list[str]]:
-    """The records of one unit, none if it lacks a language; and the languages it has."""
+    """The records of one unit (none if it lacks a language), and its languages."""
     variants: list[tuple[str, str]] = []
     row: dict[str, Any] = {"tuid": unit.get("tuid"), "props": {}, "note": None}
     for child in unit:
@@ -306,14 +309,17 @@ def _unit(
     if not sources or not targets:
         return [], codes
     if len(sources) > MAX_VARIANTS or len(targets) > MAX_VARIANTS:
-        reason = f"{len(sources)} variants in {source_language} and {len(targets)} in {target_language}, more than {MAX_VARIANTS}"
+        reason = (
+            f"{len(sources)} variants in {source_language} and {len(targets)} in {target_language}, more "
+            f"than {MAX_VARIANTS}"
+        )
         return [BadRow(f"row {number}", reason, raw_text([text for _, text in variants]))], codes
     pairs = dict.fromkeys(product(sources, targets))
     return [(number, {**row, "source": left, "target": right}, len(left) + len(right)) for left, right in pairs], codes
 
 
 def _text(element: Element) -> Iterator[str]:
-    """The text of a segment: markup codes left out, but for the translatable pieces (``sub``) inside them."""
+    """The text of a segment without markup codes, but with the translatable pieces (``sub``) inside them."""
     if _local(element) not in _CODES and element.text:
         yield element.text
     for child in element:
@@ -322,22 +328,23 @@ def _text(element: Element) -> Iterator[str]:
             yield child.tail
 
 
-def _matching(variants: list[tuple[str, str]], wanted: str) -> list[str]:
-    """The texts in a language: those of exactly this tag, else those that differ only by a region one side leaves open."""
+def _matching(variants: list[tuple[str, str]], language: str) -> list[str]:
+    """The texts in a language: those with exactly this tag, else those that differ only by a region that one side
+    omits."""
     tags: list[tuple[str, str]] = []
     for code, text in variants:
         try:
             tags.append((normalize(code), text))
         except InvalidLanguage:
             continue
-    exact = [text for tag, text in tags if tag == wanted]
-    return exact or [text for tag, text in tags if _near(tag, wanted)]
+    exact = [text for tag, text in tags if tag == language]
+    return exact or [text for tag, text in tags if _near(tag, language)]
 
 
-def _near(tag: str, wanted: str) -> bool:
-    if base(tag) != base(wanted) or script(tag) != script(wanted):
+def _near(tag: str, language: str) -> bool:
+    if base(tag) != base(language) or script(tag) != script(language):
         return False
-    here, there = _region(tag), _region(wanted)
+    here, there = _region(tag), _region(language)
     return not here or not there or here == there
 
 

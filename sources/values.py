@@ -1,4 +1,4 @@
-"""The text of a value is what its file has, digit for digit; a value that has no text makes its row unreadable."""
+"""Converts values to text exactly as the file has them; a value without a text form makes its row unreadable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 _EXACT = 2.0**53
-"""From here on not every whole number is a float: two ids may have become one."""
+"""From here on whole numbers are not exact as floats: two ids may have become one."""
 
 
 class BadValue(ValueError):
@@ -19,7 +19,7 @@ class BadValue(ValueError):
 
 
 class Number(float):
-    """A number whose digits a float would change (``1.10``, ``1e-05``), with its text as the file has it."""
+    """A number whose digits a float would change (``1.10``, ``1e-05``), with its original text."""
 
     __slots__ = ("text",)
     text: str
@@ -31,21 +31,21 @@ class Number(float):
 
 
 def is_nan(value: Any) -> bool:
-    """Whether a value is the number that stands for a missing one."""
+    """Whether a value is NaN, which stands for a missing one."""
     return isinstance(value, float) and math.isnan(value)
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is anything but NaN or an infinity; numbers too large for a float are finite."""
+    """Whether a value is neither NaN nor infinite; numbers too large for a float are finite."""
     return not isinstance(value, float) or isinstance(value, Number) or math.isfinite(value)
 
 
 def as_text(value: Any) -> str:
-    """The text of any value a file can hold: null and NaN are empty, numbers and truth values as in JSON, lists and
-    objects as compact JSON with every script written as it is.
+    """The text of any value in a file: null and NaN are empty, numbers and booleans as in JSON, lists and objects as
+    compact JSON with all scripts unescaped.
 
     Raises:
-        BadValue: bytes that are not UTF-8, or something with no JSON form.
+        BadValue: bytes that are not UTF-8, or a value without JSON form.
     """
     if isinstance(value, str):
         return value
@@ -78,22 +78,23 @@ def as_text(value: Any) -> str:
 
 
 def strict_text(value: Any) -> str:
-    """As :func:`as_text`, for texts that are trained on: NaN and the infinities are none.
+    """Like :func:`as_text`, for texts that are trained on: NaN and infinities have no text.
 
     Raises:
         BadValue: also for these.
     """
     if not is_finite(value):
         name = _json(value)
-        raise BadValue(f"{name}, a number that is no text; 'empty: [{name}]' takes it for nothing")
+        raise BadValue(f"{name}, a number without text; 'empty: [{name}]' treats it as empty")
     return as_text(value)
 
 
 def as_key(value: Any) -> str:
-    """The text of a value that joins rows: as :func:`as_text`, stripped, and 12.0 is 12 (readers make whole numbers real).
+    """The text of a value that joins rows: like :func:`as_text`, stripped, and 12.0 is 12 (readers turn whole numbers
+    into floats).
 
     Raises:
-        BadValue: the value has no text, or is a float that may have been another whole number before it became one.
+        BadValue: the value has no text, or is a float that may have been another whole number.
     """
     if type(value) is str:
         return value.strip()
@@ -108,14 +109,14 @@ def as_key(value: Any) -> str:
 
 
 def nothing(value: Any, empty: frozenset[str]) -> bool:
-    """Whether a value is one of the texts that stand for nothing."""
+    """Whether a value is one of the texts that mean empty."""
     if isinstance(value, str):
         return value.strip() in empty
     return isinstance(value, float) and not is_finite(value) and _json(value) in empty
 
 
 def without_nulls(value: Any) -> Any:
-    """A value without the keys that are null: Arrow gives every object all keys that any of them has."""
+    """A value without null keys: Arrow gives every object all keys that any of them has."""
     if isinstance(value, dict):
         return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
@@ -140,7 +141,7 @@ def _all_finite(value: Any) -> bool:
 
 
 def _json(value: Any) -> str:
-    """The JSON of a value, NaN and infinities as Python and pandas write them."""
+    """The JSON of a value, with NaN and infinities as Python and pandas write them."""
     if isinstance(value, dict):
         return f"{{{','.join(f'{_json(str(key))}:{_json(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, (list, tuple)):

@@ -1,7 +1,7 @@
-"""Text becomes values exactly as it is written: no number loses digits, no key is overwritten by its second self.
+"""Parses JSON exactly: no number loses digits, and duplicate keys are errors.
 
-``orjson`` is twenty times faster than the standard library but reads ``1.10`` as 1.1, long integers as floats, and of
-two equal keys the last. Whether it did so with a line is told from the line; only then the line is read anew.
+``orjson`` is twenty times faster than the standard library, but reads ``1.10`` as 1.1, long integers as floats, and of
+two equal keys the last. Each line is checked for these cases and only then parsed again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 from sources.values import Number
 
 LONGEST_LITERAL = 4 * 1024 * 1024
-"""Characters of a Python literal beyond which it is not read."""
+"""Longer Python literals (in characters) are not read."""
 _NUMBER = re.compile(
     rb"[\[:,]\s*(-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)|-?\d{19,})(?=\s*[,\]}])",
 )
@@ -24,7 +24,7 @@ _COLON = re.compile(rb"\\u003[aA]")
 
 
 class Twice(ValueError):
-    """A key stands twice in one object: which of the two is meant cannot be known."""
+    """A key occurs twice in one object: which value is meant is unknown."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -44,17 +44,17 @@ def _float(text: str) -> float:
 
 
 DECODER = json.JSONDecoder(parse_float=_float, object_pairs_hook=_object)
-"""Reads JSON with every digit, and NaN; two equal keys are :class:`Twice`."""
+"""Reads JSON with all digits, and NaN; duplicate keys raise :class:`Twice`."""
 
 
 def load_json(text: str | bytes) -> Any:
-    """The value of one JSON text, exactly; a lone surrogate stays for the mapping to find.
+    """The exact value of one JSON text; a lone surrogate stays for the mapping to find.
 
     Raises:
-        ValueError: it is not JSON, or a key stands twice; the message says what is wrong and where in the line.
+        ValueError: it is not JSON, or a key occurs twice; the message says what is wrong and where in the line.
     """
     try:
-        # ``surrogateescape`` keeps a bad byte inside its one value; a column that nobody asks for may hold it.
+        # ``surrogateescape`` keeps a bad byte inside its value; an unused column may contain one.
         return DECODER.decode(text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
@@ -63,10 +63,10 @@ def load_json(text: str | bytes) -> Any:
 
 
 def load_line(line: bytes | str, columns: Collection[str] | None) -> Any:
-    """The value of a line of JSON, exactly in these columns (None: in all).
+    """The value of a line of JSON, exact in these columns (None: in all).
 
     Raises:
-        ValueError: as of :func:`load_json`.
+        ValueError: as in :func:`load_json`.
     """
     if isinstance(line, str):
         try:
@@ -75,7 +75,7 @@ def load_line(line: bytes | str, columns: Collection[str] | None) -> Any:
             return load_json(line)
     try:
         value = orjson.loads(line)
-        # A pair that was overwritten takes its colon along, and every other colon is written again.
+        # An overwritten key loses its colon; all other colons are written again.
         if line.count(b":") != orjson.dumps(value).count(b":") or type(value) is not dict:
             return load_json(line)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
@@ -86,7 +86,7 @@ def load_line(line: bytes | str, columns: Collection[str] | None) -> Any:
         kind = type(inner)
         if kind is str or kind is int or not (columns is None or name in columns):
             continue
-        # Only numbers that are no integers of 64 bits can have lost digits; they are floats now.
+        # Only numbers beyond 64-bit integers can have lost digits; they are floats now.
         if kind is float or ((kind is dict or kind is list) and _float_inside(inner)):
             exact = all(orjson.dumps(orjson.loads(one)) == one for one in _NUMBER.findall(line))
             return value if exact else load_json(line)
@@ -101,7 +101,7 @@ def _float_inside(value: Any) -> bool:
     return False
 
 
-# --------------------------------------------------------------------------------------------------- lists written as text
+# ------------------------------------------------------------------------------------------------ lists written as text
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*")"""
     r"""|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)(?![\w.])|(?P<word>None|True|False)\b|(?P<mark>[\[\]{}(),:]))\s*"""
@@ -114,7 +114,8 @@ _PYTHON = re.compile(r"[\[{(,:]\s*(?:[a-z]{0,2}'|None\b|True\b|False\b|\w+\()")
 
 
 def load_text(text: str) -> Any:
-    """The list or object that a text holds: JSON, or what ``str()`` makes of one in Python, numpy's arrays of objects included.
+    """The list or object that a text holds: JSON, or what ``str()`` makes of one in Python, numpy's arrays of objects
+    included.
 
     Raises:
         ValueError: it is neither; the message says why.

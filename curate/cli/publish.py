@@ -63,14 +63,16 @@ def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where 
 
     def make() -> str:
         from outputs.card import card as cards
-        from outputs.licensing.licenses import load_book
-        from outputs.publishing.layout import lay_out
-        from outputs.publishing.open_target import place_of
-        from outputs.publishing.targets import shown_place
+        from outputs.licensing.licenses import load_licenses
+        from outputs.publishing.layout import plan_layout
+        from outputs.publishing.open_target import open_target
+        from outputs.publishing.targets import target_address
 
         version = cards.about(api.open_store(store, catalog), name)
-        place = shown_place(place_of(to)) if to else None
-        return cards.card(version, layout=lay_out(version, per_language), place=place, book=load_book(*(lists or ())))
+        place = target_address(open_target(to)) if to else None
+        return cards.card(
+            version, layout=plan_layout(version, per_language), place=place, book=load_licenses(*(lists or ()))
+        )
 
     sys.stdout.write(or_fail(make))
 
@@ -83,9 +85,9 @@ def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, st
     def look() -> Verdict:
         from outputs.export import open_version
         from outputs.licensing.gate import judge
-        from outputs.licensing.licenses import load_book
+        from outputs.licensing.licenses import load_licenses
 
-        return judge(open_version(api.open_store(store, catalog), name), load_book(*(lists or ())))
+        return judge(open_version(api.open_store(store, catalog), name), load_licenses(*(lists or ())))
 
     verdict: Verdict = or_fail(look)
     from outputs.licensing.gate import lines, plain

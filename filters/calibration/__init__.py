@@ -1,1 +1,1 @@
-"""Finds out which language pairs an encoder can judge, and from which similarity on."""
+"""Calibration of encoders: which language pairs they can judge, and from which cosine."""

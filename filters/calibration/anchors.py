@@ -1,7 +1,7 @@
-"""Anchors are sentences that mean the same in several languages: a key, and a text for each language that has it.
+"""Anchors: sentences that mean the same in several languages, as key → text for each language.
 
-The shipped set is in ``data/anchors``, a file a language. Other people's sets are read in the forms they come in: a file of
-lines for each language (FLORES), pairs of such files (Tatoeba, Moses), a table with a column for each language, TMX, and the
+The shipped set is in ``data/anchors``, one file a language. Other sets are read in their usual formats: a file of lines
+for each language (FLORES), pairs of such files (Tatoeba, Moses), a table with a column for each language, TMX, and the
 Universal Declaration of Human Rights as JSON lines, whose paragraphs are aligned article by article.
 """
 
@@ -26,7 +26,9 @@ from curate.rows import languages
 SHIPPED = "shipped"
 ANCHORS = DataFile("filters.calibration", "anchors")
 Texts = dict[str, dict[str, str]]
-_PAIR = regex.compile(r"^(?P<stem>.*\.)?(?P<left>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)-(?P<right>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)\.(?P<side>[A-Za-z_]+)$")  # fmt: skip
+_PAIR = regex.compile(
+    r"^(?P<stem>.*\.)?(?P<left>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)-(?P<right>[A-Za-z]{2,3}(?:_[A-Za-z]+)*)\.(?P<side>[A-Za-z_]+)$"
+)
 _HEADER = regex.compile(r"^#\s*(\w+):\s*(.*)$")
 _LETTER = regex.compile(r"\p{L}")
 _NUMBER = regex.compile(r"\p{Nd}+|[一二三四五六七八九十]+")
@@ -53,11 +55,11 @@ class Anchors:
 
     @property
     def sentences(self) -> int:
-        """How many keys there are."""
+        """The number of keys."""
         return len({key for texts in self.texts.values() for key in texts})
 
     def digest(self) -> str:
-        """Of all languages, keys and texts, in whatever files they were."""
+        """Digest of all languages, keys and texts, independent of the files."""
         whole = hashlib.blake2b(digest_size=16)
         for language in self.languages:
             for key, text in sorted(self.texts[language].items()):
@@ -67,9 +69,9 @@ class Anchors:
         return whole.hexdigest()
 
     def pair(self, left: str, right: str, most: int) -> tuple[list[str], list[str]]:
-        """The texts that both languages have, in the order of their keys' digests; ``most`` at most.
+        """The texts that both languages have, in the order of their keys' digests; at most ``most``.
 
-        Of pairs that share a text on one side only the first is taken: another translation of the same is no wrong one.
+        Of pairs that share a text on one side only the first is used: an alternative translation is not a wrong one.
         """
         one, other = self.texts.get(left, {}), self.texts.get(right, {})
         keys = sorted(one.keys() & other.keys(), key=lambda key: hashlib.blake2b(key.encode(), digest_size=16).digest())
@@ -89,59 +91,63 @@ class Anchors:
 
 
 def shipped_anchors() -> Anchors:
-    """The set that comes with the package (CC0-1.0)."""
-    found = Anchors({}, SHIPPED)
+    """The set that is part of the package (CC0-1.0)."""
+    anchors = Anchors({}, SHIPPED)
     for name, text in ANCHORS.texts().items():
-        about = _keyed(found.texts, text, name.removesuffix(".tsv"), "")
-        found.license, found.version = about.get("license", "unknown"), about.get("version", "")
-    return found
+        about = _keyed(anchors.texts, text, name.removesuffix(".tsv"), "")
+        anchors.license, anchors.version = about.get("license", "unknown"), about.get("version", "")
+    return anchors
 
 
 def read_anchors(paths: Sequence[Path], license: str = "unknown", name: str | None = None) -> Anchors:
-    """The anchors in some files and folders together.
+    """The anchors of several files and folders.
 
     Args:
-        paths: see :mod:`filters.calibration.anchors`; ``.gz`` is read as well.
-        license: of these texts; the header line ``# license: …`` of a file says it too.
+        paths: see :mod:`filters.calibration.anchors`; ``.gz`` files are read too.
+        license: of these texts; overridden by a file's header line ``# license: …``.
 
     Raises:
-        StepError: a file is not there, not of a form that is read, or contradicts itself.
+        StepError: a file does not exist, has an unknown format, or contradicts itself.
     """
-    found = Anchors({}, name or "+".join(dict.fromkeys(path.name for path in paths)), license)
+    anchors = Anchors({}, name or "+".join(dict.fromkeys(path.name for path in paths)), license)
     for number, path in enumerate(paths):
         before = f"{number}/" if len(paths) > 1 else ""
         if path.is_dir():
-            _read_folder(found, path, before)
+            _read_folder(anchors, path, before)
         elif path.is_file():
-            _read_file(found, path, before)
+            _read_file(anchors, path, before)
         else:
             raise StepError(f"there are no anchors at {path}")
-    found.texts = {language: texts for language, texts in found.texts.items() if texts}
-    if len(found.texts) < 2:
-        raise StepError(f"{', '.join(map(str, paths))}: anchors in two languages at least are needed, and there are {listed(found.texts)}; "
-                        "files are FLORES-like (one a language, a sentence a line), X-Y.X with X-Y.Y, TMX, or TSV, CSV or JSON lines with "
-                        "a column for each language")  # fmt: skip
-    return found
+    anchors.texts = {language: texts for language, texts in anchors.texts.items() if texts}
+    if len(anchors.texts) < 2:
+        raise StepError(
+            f"{', '.join(map(str, paths))}: anchors in at least two languages are needed, but found "
+            f"{listed(anchors.texts)}; supported are FLORES-like files (one a language, a sentence a line), X-Y.X with "
+            "X-Y.Y, TMX, and TSV, CSV or JSON lines with a column for each language"
+        )
+    return anchors
 
 
-# ---------------------------------------------------------------------------------------------------------------- folders
-def _read_folder(found: Anchors, folder: Path, before: str) -> None:
-    inside = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file() and not path.name.startswith("."))  # fmt: skip
+# -------------------------------------------------------------------------------------------------------------- folders
+def _read_folder(anchors: Anchors, folder: Path, before: str) -> None:
+    inside = sorted(
+        path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file() and not path.name.startswith(".")
+    )
     splits: dict[str, dict[str, list[str]]] = {}
     for path in inside:
         name = path.name.removesuffix(".gz")
         relative = path.parent.relative_to(folder).as_posix()
         if _PAIR.match(name):
-            _read_file(found, path, before)
+            _read_file(anchors, path, before)
             continue
         stem, _, rest = name.partition(".")
         tag = _tag(stem)
         if tag is None:
             if name.endswith(_TABLES):
-                _read_file(found, path, f"{before}{name}/")
+                _read_file(anchors, path, f"{before}{name}/")
             continue
         if rest == "tsv":
-            _keyed(found.texts, _text(path), tag, before)
+            _keyed(anchors.texts, _text(path), tag, before)
         elif f".{rest}" not in _TABLES:
             split = splits.setdefault(f"{relative}/{rest}", {})
             if tag in split:
@@ -152,25 +158,28 @@ def _read_folder(found: Anchors, folder: Path, before: str) -> None:
         if len(set(counts.values())) > 1:
             usual = max(counts.values(), key=list(counts.values()).count)
             odd = {tag: count for tag, count in counts.items() if count != usual}
-            raise StepError(f"{folder}: line for line the same sentence is expected, but {_counted(odd)} where the others have {usual:,} lines")  # fmt: skip
+            raise StepError(
+                f"{folder}: files must have the same sentence on each line, but {_counted(odd)} where the others "
+                f"have {usual:,} lines"
+            )
         for tag, lines in by_language.items():
-            _add(found.texts, tag, ((f"{before}{place}:{number}", line) for number, line in enumerate(lines)))
+            _add(anchors.texts, tag, ((f"{before}{place}:{number}", line) for number, line in enumerate(lines)))
 
 
-# ------------------------------------------------------------------------------------------------------------------ files
-def _read_file(found: Anchors, path: Path, before: str) -> None:
+# ---------------------------------------------------------------------------------------------------------------- files
+def _read_file(anchors: Anchors, path: Path, before: str) -> None:
     name = path.name.removesuffix(".gz")
     pair = _PAIR.match(name)
     if pair:
-        _read_side(found, path, name, pair, before)
+        _read_side(anchors, path, name, pair, before)
     elif name.endswith(".tmx"):
-        _read_tmx(found, path, before)
+        _read_tmx(anchors, path, before)
     elif name.endswith(".jsonl"):
         rows = list(_json_lines(path))
         if rows and "paragraphs" in rows[0]:
-            _read_udhr(found, rows, before)
+            _read_udhr(anchors, rows, before)
         else:
-            _read_table(found, path, rows, before)
+            _read_table(anchors, path, rows, before)
     elif name.endswith((".tsv", ".csv")):
         tag = _tag(name.partition(".")[0])
         text = _text(path)
@@ -181,26 +190,28 @@ def _read_file(found: Anchors, path: Path, before: str) -> None:
             and first.count("\t") == 1
             and _tag(first.partition("\t")[2]) is None
         ):
-            _keyed(found.texts, text, tag, before)
+            _keyed(anchors.texts, text, tag, before)
             return
         body = "\n".join(line for line in text.split("\n") if not line.startswith("#"))
         tabs = name.endswith(".tsv")
         source = io.StringIO(body)
         reader = csv.DictReader(source, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(source)
         about = _about(text)
-        found.license = about.get("license", found.license)
-        found.version = about.get("version", found.version)
-        _read_table(found, path, list(reader), before)
+        anchors.license = about.get("license", anchors.license)
+        anchors.version = about.get("version", anchors.version)
+        _read_table(anchors, path, list(reader), before)
     else:
-        raise StepError(f"{path}: no form of anchors; .tsv, .csv, .jsonl, .tmx, X-Y.X with X-Y.Y, or a folder of files")
+        raise StepError(
+            f"{path}: unknown format of anchors; use .tsv, .csv, .jsonl, .tmx, X-Y.X with X-Y.Y, or a folder of files"
+        )
 
 
-def _read_side(found: Anchors, path: Path, name: str, pair: regex.Match[str], before: str) -> None:
-    """One side of two files whose lines belong together; the other is read with it."""
+def _read_side(anchors: Anchors, path: Path, name: str, pair: regex.Match[str], before: str) -> None:
+    """Reads two line-aligned files, when called with the first of them."""
     sides = [pair["left"], pair["right"]]
     if pair["side"] != sides[0]:
         if pair["side"] != sides[1]:
-            raise StepError(f"{path}: '{name}' is no side of '{sides[0]}-{sides[1]}'")
+            raise StepError(f"{path}: '{name}' is not a side of '{sides[0]}-{sides[1]}'")
         return  # read with the first
     stem = f"{pair['stem'] or ''}{sides[0]}-{sides[1]}"
     packed = path.name[len(name) :]
@@ -215,24 +226,31 @@ def _read_side(found: Anchors, path: Path, name: str, pair: regex.Match[str], be
     for side, texts in zip(sides, lines, strict=True):
         tag = _tag(side)
         if tag is None:
-            raise StepError(f"{path}: '{side}' is no language")
-        _add(found.texts, tag, ((f"{before}{stem}:{number}", text) for number, text in enumerate(texts)))
+            raise StepError(f"{path}: '{side}' is not a language")
+        _add(anchors.texts, tag, ((f"{before}{stem}:{number}", text) for number, text in enumerate(texts)))
 
 
-def _read_table(found: Anchors, path: Path, rows: Sequence[Mapping[str, object]], before: str) -> None:
+def _read_table(anchors: Anchors, path: Path, rows: Sequence[Mapping[str, object]], before: str) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row if isinstance(name, str)))
     key = _KEY if _KEY in columns else None
     if key is None and "id" in columns and not any(_LETTER.search(str(row.get("id") or "")) for row in rows):
-        key = "id"  # numbers: no Indonesian
+        key = "id"  # numbers, so not Indonesian
     tags = {name: tag for name in columns if name != key and (tag := _tag(name)) is not None}
     if len(set(tags.values())) != len(tags):
         raise StepError(f"{path}: two columns are in one language ({listed(tags.values())})")
     for name, tag in tags.items():
-        _add(found.texts, tag, ((f"{before}{row[key] if key else number}", text) for number, row in enumerate(rows)
-                                if isinstance(text := row.get(name), str)))  # fmt: skip
+        _add(
+            anchors.texts,
+            tag,
+            (
+                (f"{before}{row[key] if key else number}", text)
+                for number, row in enumerate(rows)
+                if isinstance(text := row.get(name), str)
+            ),
+        )
 
 
-def _read_tmx(found: Anchors, path: Path, before: str) -> None:
+def _read_tmx(anchors: Anchors, path: Path, before: str) -> None:
     from xml.etree.ElementTree import Element, ParseError
 
     from defusedxml.common import DefusedXmlException
@@ -243,20 +261,21 @@ def _read_tmx(found: Anchors, path: Path, before: str) -> None:
         with _open(path) as file:
             units = [element for _, element in iterparse(file, events=("end",)) if _local(element) == "tu"]
     except (ParseError, DefusedXmlException, EOFError, OSError) as error:
-        raise StepError(f"{path} is no TMX: {error}") from None
+        raise StepError(f"{path} is not valid TMX: {error}") from None
     for number, unit in enumerate(units):
         for part in unit:
             code = part.get("{http://www.w3.org/XML/1998/namespace}lang") or part.get("lang") or ""
             tag = _tag(code)
             segment = next((inner for inner in part if _local(inner) == "seg"), None)
             if tag is not None and segment is not None:
-                _add(found.texts, tag, [(f"{before}{number}", "".join(segment.itertext()))])
+                _add(anchors.texts, tag, [(f"{before}{number}", "".join(segment.itertext()))])
 
 
-def _read_udhr(found: Anchors, rows: Sequence[Mapping[str, object]], before: str) -> None:
-    """Lines with ``bcp47`` and ``paragraphs``: the paragraphs of each article of which two languages have the same number.
+def _read_udhr(anchors: Anchors, rows: Sequence[Mapping[str, object]], before: str) -> None:
+    """Lines with ``bcp47`` and ``paragraphs``: the paragraphs of each article that have the same number in two
+    languages.
 
-    Where a language's articles cannot be told by their numbers, it is left out; so is its second orthography or edition.
+    A language whose articles cannot be recognised by their numbers is skipped; so is its second orthography or edition.
     """
     editions = []
     for row in rows:
@@ -265,23 +284,33 @@ def _read_udhr(found: Anchors, rows: Sequence[Mapping[str, object]], before: str
             tag = languages.normalize(f"{languages.base(full)}-{languages.script(full)}")
             editions.append(((full != tag, str(row.get("code") or "")[:1].isdigit()), tag, row.get("paragraphs")))
     left_out = []
-    # What is the language and no more goes before its varieties, which have numbers for codes where ISO 639 has none.
+    # The plain language comes before its varieties, which have numbers as codes where ISO 639 has none.
     for _, tag, paragraphs in sorted(editions, key=lambda edition: edition[0]):
-        if not isinstance(paragraphs, list) or tag in found.texts:
+        if not isinstance(paragraphs, list) or tag in anchors.texts:
             continue
         articles = _articles([" ".join(str(one).split()) for one in paragraphs])
         if articles is None:
             left_out.append(tag)
             continue
-        # The number of paragraphs is in the key: where two languages cut an article otherwise, its keys do not meet.
-        _add(found.texts, tag, ((f"{before}{article}.{place}/{len(texts)}", text) for article, texts in articles.items()
-                                for place, text in enumerate(texts)))  # fmt: skip
+        # The number of paragraphs is in the key: if two languages divide an article differently, its keys differ.
+        _add(
+            anchors.texts,
+            tag,
+            (
+                (f"{before}{article}.{place}/{len(texts)}", text)
+                for article, texts in articles.items()
+                for place, text in enumerate(texts)
+            ),
+        )
     if left_out:
-        found.notes.append(f"{len(left_out)} languages left out, whose articles are not told by numbers: {listed(sorted(left_out))}")  # fmt: skip
+        anchors.notes.append(
+            f"{len(left_out)} languages skipped, whose articles have no numbers: {listed(sorted(left_out))}"
+        )
 
 
 def _articles(paragraphs: Sequence[str]) -> dict[int, list[str]] | None:
-    """The paragraphs below each of the 30 headings, and before the first as article 0; None if not all are found in order."""
+    """The paragraphs below each of the 30 headings, with those before the first as article 0; None if not all headings
+    are found in order."""
     articles: dict[int, list[str]] = {0: []}
     for text in paragraphs:
         numbers = [_number(one) for one in _NUMBER.findall(text)] if len(text) <= 30 else []
@@ -302,9 +331,9 @@ def _number(text: str) -> int:
     return (_HAN.get(tens, 0) or 1) * 10 * bool(ten) + _HAN.get(ones, 0) if ten else _HAN.get(text, -1)
 
 
-# ------------------------------------------------------------------------------------------------------------------ parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 def _keyed(texts: Texts, text: str, tag: str, before: str) -> dict[str, str]:
-    """Lines of key, tab, sentence; what the header says comes back."""
+    """Adds lines of key, tab, sentence; returns the header."""
     pairs = (line.partition("\t") for line in text.split("\n") if line and not line.startswith("#"))
     _add(texts, tag, ((f"{before}{key}", sentence) for key, _, sentence in pairs))
     return _about(text)
@@ -364,12 +393,12 @@ def _json_lines(path: Path) -> Iterator[dict[str, object]]:
         except orjson.JSONDecodeError as error:
             raise StepError(f"{path}, line {number}: {error}") from None
         if not isinstance(row, dict):
-            raise StepError(f"{path}, line {number}: an object is expected, with a field for each language")
+            raise StepError(f"{path}, line {number}: not an object with a field for each language")
         yield row
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first of some names, and how many more there are."""
+    """The first names, and how many more there are."""
     every = list(names)
     return (", ".join(every[:12]) + (f" and {len(every) - 12} more" if len(every) > 12 else "")) or "none"
 

@@ -1,7 +1,7 @@
-"""A calibration is a small file that says, for one encoder, which language pairs it can judge and from which cosine on.
+"""Calibration files: which language pairs an encoder can judge, and the cosine threshold of each.
 
-``curate calibrate`` writes it, a catalog names it (``similarity: {calibration: …, min: calibrated}``). It counts by what it says,
-never by where it lies: its thresholds are decisions, so other thresholds score nothing again.
+``curate calibrate`` writes the file, a catalog names it (``similarity: {calibration: …, min: calibrated}``). Only its
+content counts, not its path. Its values are thresholds, so changing them scores nothing again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from curate.rows import languages
 
 Verdict = Literal["trusted", "weak", "cannot judge", "not checked"]
 Interval = tuple[float, float]
-_HEAD = "# Written by `curate calibrate`; a catalog refers to it: similarity: {model: …, calibration: THIS FILE, min: calibrated}\n"
-# Where a tag ends and the next begins: scripts have four letters, regions capitals or digits, variants five letters and more.
+_HEAD = (
+    "# Written by `curate calibrate`; a catalog refers to it: similarity: {model: …, calibration: THIS FILE, "
+    "min: calibrated}\n"
+)
+# Separates two tags: scripts have four letters, regions capitals or digits, variants at least five letters.
 _BETWEEN = regex.compile(r"(?:(?<=.)-(?=[a-z]{2,3}(?:[-_]|$)))|[:→>]")
 
 
@@ -32,49 +35,49 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
 
-class Asked(_Part):
-    """What was asked of a calibration."""
+class CalibrationSettings(_Part):
+    """The parameters of a calibration."""
 
     precision: Annotated[float, Field(gt=0, lt=1)] = 0.98
-    """Wanted share of good pairs among those kept."""
+    """Required share of good pairs among the kept ones."""
     bad: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Assumed share of bad pairs in the data, each as near as a hard negative."""
     among: Annotated[int, Field(ge=1)] = 20
-    """A hard negative is the nearest of so many wrong sentences."""
+    """A hard negative is the nearest of this many wrong sentences."""
     least: Annotated[int, Field(ge=5)] = 30
     """With fewer anchors a pair is not checked."""
     most: Annotated[int, Field(ge=5)] = 1000
-    """Of more anchors a fair sample of so many is taken."""
+    """If there are more anchors, a sample of this many is used."""
 
 
 class AnchorsUsed(_Part):
-    """Which parallel sentences were used."""
+    """The parallel sentences that were used."""
 
     name: str
     license: str
     version: str = ""
     digest: str
-    """Of all their texts, keys and languages."""
+    """Digest of all their texts, keys and languages."""
     languages: int
     sentences: int
 
 
 class PairCalibration(_Part):
-    """What was found of one language pair; see :mod:`filters.calibration.metrics` for each figure."""
+    """The results for one language pair; see :mod:`filters.calibration.metrics` for the metrics."""
 
     verdict: Verdict
     reason: str = ""
     """Why it is not trusted."""
     anchors: int = 0
     threshold: float | None = None
-    """Least cosine with the wanted precision."""
+    """Minimum cosine with the required precision."""
     threshold_interval: Interval | None = None
     recall: float | None = None
-    """Share of true pairs that reach it."""
+    """Share of true pairs that reach the threshold."""
     recall_interval: Interval | None = None
     precision: float | None = None
     retrieval: Interval | None = None
-    """One way and the other."""
+    """In either direction."""
     retrieval_interval: Interval | None = None
     xsim: Interval | None = None
     xsim_cosine: Interval | None = None
@@ -88,22 +91,22 @@ class PairCalibration(_Part):
     true_mean: float | None = None
     wrong_mean: float | None = None
     supported: bool = True
-    """Whether the model says that it supports both languages."""
+    """Whether the model claims to support both languages."""
 
 
 class Calibration(_Part):
-    """What ``curate calibrate`` found of one encoder."""
+    """The result of ``curate calibrate`` for one encoder."""
 
     format: Literal[1] = 1
     model: str
     """``name@revision``."""
     anchors: AnchorsUsed
-    asked: Asked = Asked()
+    asked: CalibrationSettings = CalibrationSettings()
     pairs: Mapping[str, PairCalibration]
-    """``en-sw`` → what was found."""
+    """``en-sw`` → results."""
 
     def to_yaml(self) -> str:
-        """The file's text: the same calibration gives the same text."""
+        """The file's text; equal calibrations give equal text."""
         data = self.model_dump(mode="json", exclude_none=True)
         for pair in data["pairs"].values():
             if not pair["reason"]:
@@ -113,23 +116,23 @@ class Calibration(_Part):
         return _HEAD + yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=160)
 
     def write(self, path: Path) -> None:
-        """Writes the file whole or not at all.
+        """Writes the file atomically.
 
         Raises:
             StepError: it cannot be written there.
         """
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(self.to_yaml(), encoding="utf-8")
-            beside.replace(path)
+            temporary.write_text(self.to_yaml(), encoding="utf-8")
+            temporary.replace(path)
         except OSError as error:
             with suppress(OSError):
-                beside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
             raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
 
     def thresholds(self) -> Thresholds:
-        """What of it decides."""
+        """The part that steps use for decisions."""
         pairs = {
             name: PairThreshold(verdict=one.verdict, threshold=one.threshold, recall=one.recall)
             for name, one in sorted(self.pairs.items())
@@ -138,31 +141,32 @@ class Calibration(_Part):
 
 
 def read_calibration(path: Path) -> Calibration:
-    """A file that ``curate calibrate`` wrote.
+    """Reads a file that ``curate calibrate`` wrote.
 
     Raises:
-        StepError: it is not there, or no calibration.
+        StepError: it does not exist, or is not a calibration.
     """
     try:
         data = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
     except OSError as error:
-        said = "there is no calibration" if isinstance(error, FileNotFoundError) else f"{error.strerror or error}:"
-        raise StepError(f"{said} {path}; 'curate calibrate MODEL --out FILE' writes one") from None
+        problem = "there is no calibration" if isinstance(error, FileNotFoundError) else f"{error.strerror or error}:"
+        raise StepError(f"{problem} {path}; 'curate calibrate MODEL --out FILE' writes one") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StepError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+        raise StepError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     try:
         return Calibration.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise StepError(
-            f"{path} is no calibration ({place + ': ' if place else ''}{first['msg']}); 'curate calibrate MODEL --out FILE' writes one"
+            f"{path} is not a calibration ({place + ': ' if place else ''}{first['msg']}); "
+            "'curate calibrate MODEL --out FILE' writes one"
         ) from None
 
 
-# ---------------------------------------------------------------------------------------------------------- what decides
+# --------------------------------------------------------------------------------------------------------- what decides
 class PairThreshold(_Part):
-    """What decides about rows of one language pair."""
+    """The threshold of one language pair."""
 
     verdict: Verdict
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
@@ -170,7 +174,7 @@ class PairThreshold(_Part):
 
 
 class Thresholds(_Part):
-    """Of a calibration, what decides."""
+    """The thresholds of a calibration."""
 
     model: str
     precision: Annotated[float, Field(ge=0, le=1)]
@@ -181,14 +185,15 @@ class Thresholds(_Part):
 
     @cached_property
     def _by_language(self) -> dict[frozenset[tuple[str, str]], tuple[str, PairThreshold]]:
-        found: dict[frozenset[tuple[str, str]], tuple[str, PairThreshold]] = {}
+        entries: dict[frozenset[tuple[str, str]], tuple[str, PairThreshold]] = {}
         for name, one in self.pairs.items():
             left, right = split_pair(name)
-            found.setdefault(frozenset((_key(left), _key(right))), (name, one))
-        return found
+            entries.setdefault(frozenset((_key(left), _key(right))), (name, one))
+        return entries
 
     def find(self, left: str, right: str) -> tuple[str, PairThreshold] | None:
-        """The entry for two languages, whichever comes first; ``pt`` answers for ``pt-BR``, but not ``hi`` for ``hi-Latn``."""
+        """The entry for two languages, in either order; ``pt`` also applies to ``pt-BR``, but ``hi`` not to
+        ``hi-Latn``."""
         for name in (f"{left}-{right}", f"{right}-{left}"):
             if name in self.pairs:
                 return name, self.pairs[name]
@@ -196,18 +201,18 @@ class Thresholds(_Part):
 
 
 def split_pair(text: str) -> tuple[str, str]:
-    """``en-zh-Hant``, ``eng_Latn:zho_Hant``: two canonical tags.
+    """Splits ``en-zh-Hant`` or ``eng_Latn:zho_Hant`` into two canonical tags.
 
     Raises:
-        ValueError: that are not two languages.
+        ValueError: it is not two languages.
     """
     parts = [part for part in _BETWEEN.split(text.strip(), maxsplit=1) if part]
     if len(parts) != 2:
-        raise ValueError(f"'{text}' is no language pair; write 'en-sw'")
+        raise ValueError(f"'{text}' is not a language pair; write 'en-sw'")
     try:
         return languages.normalize(parts[0]), languages.normalize(parts[1])
     except languages.InvalidLanguage as error:
-        raise ValueError(f"'{text}' is no language pair: {error}") from None
+        raise ValueError(f"'{text}' is not a language pair: {error}") from None
 
 
 def _key(tag: str) -> tuple[str, str]:
@@ -215,7 +220,7 @@ def _key(tag: str) -> tuple[str, str]:
 
 
 def _read(value: Any, info: ValidationInfo) -> Any:
-    """A path in a catalog becomes what the file says, so that the path is nowhere else."""
+    """Replaces a path in a catalog by the file's content, so that the path is stored nowhere."""
     if not isinstance(value, str | Path):
         return value
     folder = (info.context or {}).get("folder") if isinstance(info.context, Mapping) else None
@@ -231,7 +236,7 @@ CalibrationFile = Annotated[
     BeforeValidator(_read),
     WithJsonSchema({"type": "string", "description": "A file that curate calibrate wrote."}),
 ]
-"""In a catalog the path of a calibration; what it says once it is read."""
+"""In a catalog the path of a calibration; after validation its content."""
 
 
 class _Dumper(yaml.SafeDumper):

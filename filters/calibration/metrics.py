@@ -1,19 +1,22 @@
-"""How well an encoder tells the true pairs of two languages from the nearest wrong ones, in figures that do not depend on how many anchors there were.
+"""Metrics of how well an encoder separates true pairs of two languages from hard negatives.
 
-With n pairs of sentences and S the cosines of all left with all right ones, S_ii is *true* and all else of row and column i
-is *wrong*. The hard negative of a sentence is the nearest of ``among`` wrong ones: the figures are expectations over all
-ways to choose them, computed exactly. With N wrong ones, m of which reach a value, one of h chosen ones reaches it with
-probability 1 - C(N-m, h) / C(N, h). So 52 anchors and 1,000 give figures that can be compared.
+The metrics do not depend on the number of anchors. With n pairs of sentences and S the cosines of all left with all
+right sentences, S_ii is *true* and everything else in row and column i is *wrong*. The hard negative of a sentence is
+the nearest of ``among`` wrong ones; metrics are expectations over all ways to choose these, computed exactly. With N
+wrong ones, m of which reach a value, one of h chosen ones reaches it with probability 1 - C(N-m, h) / C(N, h). So
+results from 52 and from 1,000 anchors are comparable.
 
-* ``retrieval``: a sentence's true partner is nearer than each of ``among`` wrong ones (mean, one way and the other).
-* ``xsim``: error rate of retrieval among *all* anchors by the ratio margin with k = 4 (Artetxe and Schwenk 2019, *Margin-based
-  parallel corpus mining*; as LASER's xsim measures on FLORES), and by plain cosine.
-* ``mexa``: share of pairs with S_ii above all else in row and column i (Kargaran et al. 2024, *MEXA: Multilingual Evaluation of
-  English-Centric LLMs via Cross-Lingual Alignment*).
-* ``cka``: linear centred kernel alignment (Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*). With
-  fewer sentences than dimensions it is near 1 whatever the encoder, so ``cka_unbiased`` puts the unbiased estimator of HSIC in its
-  place (Song et al. 2012; Nguyen et al. 2021, *Do Wide and Deep Networks Learn the Same Things?*): 0 for what is unrelated.
-* ``auc``: a true pair has the greater cosine than a wrong one, of hard negatives or of random ones; ties count half.
+* ``retrieval``: a sentence's true partner is nearer than each of ``among`` wrong ones (mean, in either direction).
+* ``xsim``: error rate of retrieval among *all* anchors, by the ratio margin with k = 4 (Artetxe and Schwenk 2019,
+  *Margin-based parallel corpus mining*; as LASER's xsim on FLORES), and by plain cosine.
+* ``mexa``: share of pairs with S_ii above everything else in row and column i (Kargaran et al. 2024, *MEXA:
+  Multilingual Evaluation of English-Centric LLMs via Cross-Lingual Alignment*).
+* ``cka``: linear centred kernel alignment (Kornblith et al. 2019, *Similarity of Neural Network Representations
+  Revisited*). With fewer sentences than dimensions it is near 1 for any encoder, so ``cka_unbiased`` uses the unbiased
+  estimator of HSIC instead (Song et al. 2012; Nguyen et al. 2021, *Do Wide and Deep Networks Learn the Same Things?*):
+  0 for unrelated vectors.
+* ``auc``: probability that a true pair has a higher cosine than a wrong one (hard negatives or random ones); ties count
+  half.
 
 Intervals are 95 % percentile bootstraps over sentences with a fixed seed.
 """
@@ -27,11 +30,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 DIGITS = 4
-"""To which cosines are rounded here, as the step ``similarity`` rounds its scores."""
+"""Cosines are rounded to this many digits, as in the scores of the step ``similarity``."""
 _STEP = 10**DIGITS
 _NEIGHBOURS = 4
 _FLOOR = 0.05
-"""Mean cosines to neighbours are kept above this in the margin, as in :mod:`filters.similarity.margin`."""
+"""Lower bound of mean cosines to neighbours in the margin, as in :mod:`filters.similarity.margin`."""
 _SAMPLES = 500
 _SEED = 20_240_229
 _GRID = 201
@@ -39,21 +42,21 @@ _GRID = 201
 
 @dataclass(frozen=True)
 class Threshold:
-    """Where true pairs are parted from hard negatives."""
+    """The threshold that separates true pairs from hard negatives."""
 
     value: float
-    """The lowest cosine (to four digits) from which on what is kept has the wanted precision."""
+    """The lowest cosine (to four digits) from which kept pairs have the required precision."""
     recall: float
     """Share of true pairs at or above it."""
     passed: float
     """Share of hard negatives at or above it."""
     precision: float
-    """Estimated share of good pairs among what is kept."""
+    """Estimated share of good pairs among the kept ones."""
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What was measured of one language pair; intervals are (2.5 %, 97.5 %)."""
+class PairMetrics:
+    """The metrics of one language pair; intervals are (2.5 %, 97.5 %)."""
 
     retrieval: tuple[float, float]
     retrieval_interval: tuple[float, float]
@@ -69,19 +72,19 @@ class Figures:
     true_mean: float
     wrong_mean: float
     threshold: Threshold | None
-    """None: no threshold has that precision."""
+    """None: no threshold has the required precision."""
     threshold_interval: tuple[float, float] | None
     recall_interval: tuple[float, float]
 
 
-def measure(left: npt.ArrayLike, right: npt.ArrayLike, *, precision: float, bad: float, among: int) -> Figures:
-    """The figures of one pair of languages.
+def measure(left: npt.ArrayLike, right: npt.ArrayLike, *, precision: float, bad: float, among: int) -> PairMetrics:
+    """The metrics of one language pair.
 
     Args:
         left: unit-length vectors, shape (n, dimensions), n at least 5; row i of ``right`` is its translation.
-        precision: the wanted share of good pairs among those kept.
+        precision: the required share of good pairs among the kept ones.
         bad: the assumed share of bad pairs in the data.
-        among: how many wrong sentences a true one has to be found among; at most n - 1 are taken.
+        among: how many wrong sentences compete with the true one; at most n - 1 are used.
 
     Raises:
         ValueError: the shapes differ, or there are fewer than five sentences.
@@ -94,15 +97,15 @@ def measure(left: npt.ArrayLike, right: npt.ArrayLike, *, precision: float, bad:
     weights = random.multinomial(len(x), np.full(len(x), 1 / len(x)), size=_SAMPLES) / len(x)
     threshold = cosines.threshold(precision, bad)
     thresholds, recalls = cosines.resampled(weights, precision, bad)
-    found = cosines.found()
+    retrieval = cosines.retrieval()
     mutual = cosines.mutual().astype(np.float64)
     hard = cosines.hard_wins()
     known = thresholds[~np.isnan(thresholds)]
     off = cosines.values[~np.eye(len(x), dtype=bool)]
     plain, unbiased = cka(x, y)
-    return Figures(
-        retrieval=(float(found[0].mean()), float(found[1].mean())),
-        retrieval_interval=_interval(weights @ found.mean(axis=0)),
+    return PairMetrics(
+        retrieval=(float(retrieval[0].mean()), float(retrieval[1].mean())),
+        retrieval_interval=_interval(weights @ retrieval.mean(axis=0)),
         xsim=cosines.margin_errors(),
         xsim_cosine=cosines.errors(),
         auc_hard=float(hard.mean()),
@@ -121,7 +124,7 @@ def measure(left: npt.ArrayLike, right: npt.ArrayLike, *, precision: float, bad:
 
 
 class Cosines:
-    """The cosines of n left with n right sentences, of which those on the diagonal are true pairs."""
+    """The cosines of n left with n right sentences; the diagonal holds the true pairs."""
 
     def __init__(self, values: Floats, among: int) -> None:
         self.values: Floats = np.round(values, DIGITS)
@@ -135,7 +138,8 @@ class Cosines:
         self._reach = reach(self.n - 1, among)
 
     def _passed(self, at: Floats, *, strictly: bool = False) -> Floats:
-        """For each sentence pair and each value, the probability that its hard negative reaches it; shape (n, len(at))."""
+        """For each sentence pair and each value, the probability that its hard negative reaches the value; shape (n,
+        len(at))."""
         side = "right" if strictly else "left"
         reached = np.stack([self.n - 1 - np.searchsorted(row, at, side=side) for row in self._wrong])  # type: ignore[call-overload]
         passed = self._reach[reached]
@@ -147,25 +151,26 @@ class Cosines:
         wins: Floats = 1 - (self._passed(self.true) + self._passed(self.true, strictly=True)) / 2
         return wins
 
-    def found(self) -> Floats:
-        """For each left (row 0) and right (row 1) sentence, the probability that its partner is nearer than ``among`` others."""
+    def retrieval(self) -> Floats:
+        """For each left (row 0) and right (row 1) sentence, the probability that its partner is nearer than ``among``
+        others."""
         twice = np.concatenate([self.true, self.true])[:, None]
-        found: Floats = (1 - self._reach[(self._wrong >= twice).sum(axis=1)]).reshape(2, self.n)
-        return found
+        probabilities: Floats = (1 - self._reach[(self._wrong >= twice).sum(axis=1)]).reshape(2, self.n)
+        return probabilities
 
     def errors(self) -> tuple[float, float]:
-        """Share of left, and of right, sentences whose nearest is not their partner."""
+        """Share of left, and of right, sentences whose nearest sentence is not their partner."""
         twice = np.concatenate([self.true, self.true])
         wrong = (self._wrong[:, -1] >= twice).reshape(2, self.n)
         return float(wrong[0].mean()), float(wrong[1].mean())
 
     def mutual(self) -> npt.NDArray[np.bool_]:
-        """Which true pairs are nearer than all else in their row and column."""
+        """Which true pairs are nearer than everything else in their row and column."""
         best = self._wrong[:, -1].reshape(2, self.n).max(axis=0)
         return np.asarray(self.true > best, bool)
 
     def margin_errors(self) -> tuple[float, float]:
-        """As :meth:`errors`, by the ratio margin."""
+        """Like :meth:`errors`, by the ratio margin."""
         k = min(_NEIGHBOURS, self.n)
         forward = -np.sort(-self.values, axis=1)[:, :k].mean(axis=1)
         backward = -np.sort(-self.values, axis=0)[:k].mean(axis=0)
@@ -179,11 +184,11 @@ class Cosines:
         below = np.searchsorted(every, self.true, side="left") + np.searchsorted(every, self.true, side="right")
         return float(below.mean() / 2 / len(every))
 
-    # --------------------------------------------------------------------------------------------------------- threshold
+    # -------------------------------------------------------------------------------------------------------- threshold
     def precision(self, recall: Floats | float, passed: Floats | float, bad: float) -> Floats:
-        """Share of good pairs among those kept, where ``bad`` of all are as bad as a hard negative.
+        """Share of good pairs among the kept ones, if a share ``bad`` of all pairs are as bad as a hard negative.
 
-        One passing negative more than was seen is assumed, so that few anchors promise little.
+        One passing negative more than observed is assumed, so that few anchors promise little.
         """
         recall, passed = np.asarray(recall, np.float64), np.asarray(passed, np.float64)
         good = (1 - bad) * recall
@@ -191,18 +196,18 @@ class Cosines:
         return share
 
     def can_show(self, precision: float, bad: float) -> bool:
-        """Whether a faultless encoder would show that precision on so many anchors."""
+        """Whether a perfect encoder would reach that precision with so many anchors."""
         return bool(self.precision(1.0, 0.0, bad) >= precision)
 
     def threshold(self, precision: float, bad: float) -> Threshold | None:
-        """The lowest threshold with that precision; between the values at which recall changes it is found by bisection."""
+        """The lowest threshold with that precision; between the values at which recall changes, found by bisection."""
         values = np.unique(self.true)
         recalls = (self.true[:, None] >= values).mean(axis=0)
         enough = np.flatnonzero(self.precision(recalls, self._passed(values).mean(axis=0), bad) >= precision)
         if not len(enough):
             return None
         first, recall = int(enough[0]), float(recalls[enough[0]])
-        # Recall is the same down to the next lower true value (not included), and fewer pass the higher it is.
+        # Recall is constant down to the next lower true value (exclusive); the higher the value, the fewer pass.
         high = round(values[first] * _STEP)
         low = round(values[first - 1] * _STEP) if first else -_STEP - 1
         while high - low > 1:
@@ -229,7 +234,8 @@ class Cosines:
 
 
 def reach(wrong: int, among: int) -> Floats:
-    """For m = 0 … ``wrong``: the probability that one of ``among`` chosen from ``wrong`` is one of m; shape (wrong + 1,)."""
+    """For m = 0 … ``wrong``: the probability that at least one of ``among`` drawn from ``wrong`` is among m; shape
+    (wrong + 1,)."""
     missed = np.zeros(wrong + 1)
     missed[0] = 1.0
     for m in range(min(wrong, wrong - among)):

@@ -1,1 +1,1 @@
-"""Finds benchmark items in rows."""
+"""The step ``contamination``: benchmark items in training rows."""

@@ -1,7 +1,7 @@
-"""All items that rows are compared with are one table, made once: what is looked for, in which language, of which benchmark.
+"""The item table: what is searched for, in which language, of which benchmark.
 
-A question is an item; a context is kept once, however many questions are about it. A question that several items ask
-(*What is the passage about?*) counts only together with what tells them apart.
+A question is an item; a context is stored once, however many questions refer to it. A question that several items share
+(*What is the passage about?*) matches only together with the text that distinguishes them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ SCHEMA = pa.schema(
         ("vector", pa.list_(pa.float16())),
     ]
 )
-"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be had; ``digest`` is the same in all
-rows and stands for the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null where nothing is compared by meaning."""
+"""``part`` is ``question``, ``context``, or ``missing`` for a benchmark that could not be read; ``digest`` is the same
+in all rows and identifies the whole table; ``about`` is the row with a question's context, if any; ``vector`` is null
+where nothing is compared by meaning."""
 
 
 @dataclass(frozen=True)
@@ -52,71 +53,92 @@ class Item:
     answer: str = ""
 
 
-# ---------------------------------------------------------------------------------------------------------------- benchmarks
-def read_benchmark(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[Item]:
-    """The items of a benchmark, from local files where there are some, else from the Hub.
+# ----------------------------------------------------------------------------------------------------------- benchmarks
+def read_benchmark(name: str, entry: Benchmark, place: Place | None, only: Sequence[str] | None) -> Iterator[Item]:
+    """The items of a benchmark, from local files if there are any, else from the Hub.
 
     Args:
         place: a path, a pattern, several, or one for each language.
-        wanted: only these languages.
+        only: only these languages.
 
     Raises:
-        Unreachable: they cannot be had.
-        StepError: they have not the fields that the registry names.
+        Unreachable: the items cannot be read.
+        StepError: the items lack fields that the registry names.
     """
-    for language, unit, records in _tables(name, entry, place, wanted):
+    for language, unit, records in _tables(name, entry, place, only):
         number = -1
         for number, record in enumerate(records):
             if number == 0:
                 _check(name, entry, record, unit)
             tag = _language(name, entry, record, language, unit)
-            if wanted is not None and tag not in wanted:
+            if only is not None and tag not in only:
                 continue
             question = _join(record, entry.question)
             if question.strip():
                 key = _join(record, (entry.id,)) if entry.id else ""
                 prefix = f"{unit.rpartition('/')[2]}#" if len(entry.splits) > 1 and place is None else ""
-                yield Item(name, key or f"{prefix}{number}", tag, question, _join(record, entry.context),
-                           _join(record, entry.options), _join(record, entry.answer))  # fmt: skip
+                yield Item(
+                    name,
+                    key or f"{prefix}{number}",
+                    tag,
+                    question,
+                    _join(record, entry.context),
+                    _join(record, entry.options),
+                    _join(record, entry.answer),
+                )
         if number < 0:
             raise from_files.Unreachable(f"{unit} is empty")
 
 
-def _tables(name: str, entry: Benchmark, place: Place | None, wanted: Sequence[str] | None) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:  # fmt: skip
+def _tables(
+    name: str, entry: Benchmark, place: Place | None, only: Sequence[str] | None
+) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:
     """(language or None, name, records) of each table."""
     if place is not None:
-        places = place.items() if isinstance(place, Mapping) else [(None, one) for one in ([place] if isinstance(place, str) else place)]  # fmt: skip
-        for given, one in places:
+        places = (
+            place.items()
+            if isinstance(place, Mapping)
+            else [(None, one) for one in ([place] if isinstance(place, str) else place)]
+        )
+        for tag, one in places:
             for path in from_files.find_files(one):
                 if path.is_dir():
-                    yield from _hub(str(path), entry, wanted, given)
+                    yield from _hub(str(path), entry, only, tag)
                     continue
-                language = given or from_files.language_of(path.name, entry.languages)
-                if wanted is None or language is None or language in wanted:
+                language = tag or from_files.language_of(path.name, entry.languages)
+                if only is None or language is None or language in only:
                     yield language, path.name, from_files.read_file(path, entry.columns)
         return
     if entry.hub is None:
         raise from_files.Unreachable(
             f"it is not on the Hub in a form that can be read{'; ' + entry.note if entry.note else ''}"
         )
-    yield from _hub(entry.hub, entry, wanted, None)
+    yield from _hub(entry.hub, entry, only, None)
 
 
-def _hub(where: str, entry: Benchmark, wanted: Sequence[str] | None, given: str | None) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:  # fmt: skip
-    asked: dict[str | None, str | None] = {}
-    for tag in [given] if given else entry.languages or ("und",):
-        if wanted is None or tag in wanted or entry.language_field:
-            asked.setdefault(entry.config_of(tag), None if entry.language_field else tag)
+def _hub(
+    where: str, entry: Benchmark, only: Sequence[str] | None, tag_given: str | None
+) -> Iterator[tuple[str | None, str, Iterable[from_files.Record]]]:
+    configs: dict[str | None, str | None] = {}
+    for tag in [tag_given] if tag_given else entry.languages or ("und",):
+        if only is None or tag in only or entry.language_field:
+            configs.setdefault(entry.config_of(tag), None if entry.language_field else tag)
     local = Path(where).expanduser().is_dir()
-    for config, language in asked.items():
+    for config, language in configs.items():
         for split in entry.splits:
             data = entry.data_files and entry.data_files.replace("{config}", config or "").replace("{split}", split)
             unit = "/".join(part for part in (Path(where).name if local else where, config, split) if part)
-            yield language, unit, from_files.read_hub(where, config=config, split=split, revision=None if local else entry.revision, data_files=data)  # fmt: skip
+            yield (
+                language,
+                unit,
+                from_files.read_hub(
+                    where, config=config, split=split, revision=None if local else entry.revision, data_files=data
+                ),
+            )
 
 
-def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequence[str] | None) -> list[str]:
-    """What is wrong with local files of a benchmark, by the first item of each; folders are not looked into.
+def problems_of_files(name: str, entry: Benchmark, place: Place, only: Sequence[str] | None) -> list[str]:
+    """What is wrong with a benchmark's local files, judged by the first item of each; folders are not checked.
 
     Raises:
         Unreachable: there is no such file, or it cannot be read.
@@ -127,14 +149,14 @@ def problems_of_files(name: str, entry: Benchmark, place: Place, wanted: Sequenc
         if isinstance(place, Mapping)
         else [(None, one) for one in ([place] if isinstance(place, str) else place)]
     )
-    files = [(given, path) for given, one in places for path in from_files.find_files(one) if not path.is_dir()]
-    for given, path in files:
+    files = [(tag, path) for tag, one in places for path in from_files.find_files(one) if not path.is_dir()]
+    for tag, path in files:
         record = next(iter(from_files.read_file(path, entry.columns)), None)
         if record is None:
             raise from_files.Unreachable(f"{path.name} is empty")
         try:
             _check(name, entry, record, path.name)
-            language = given or from_files.language_of(path.name, entry.languages)
+            language = tag or from_files.language_of(path.name, entry.languages)
             _language(name, entry, record, language, path.name)
         except StepError as error:
             problems.append(str(error).removeprefix("contamination: "))
@@ -145,7 +167,7 @@ def _language(name: str, entry: Benchmark, record: from_files.Record, language: 
     tag = _language_of_record(entry, record) or language
     if tag is None:
         raise StepError(
-            f"contamination: {name}: nothing says the language of {unit}; write files: {{{name}: {{de: {unit}}}}}"
+            f"contamination: {name}: the language of {unit} is unknown; write files: {{{name}: {{de: {unit}}}}}"
         )
     return tag
 
@@ -154,8 +176,8 @@ def _check(name: str, entry: Benchmark, record: from_files.Record, unit: str) ->
     missing = [field for field in entry.question if _value(record, field) is None]
     if missing:
         raise StepError(
-            f"contamination: {name}: {unit} has no field '{missing[0]}'{nearest(missing[0], record)} (it has {', '.join(map(str, record))}); "
-            "give the benchmark as files with these fields, or as a source of the catalog"
+            f"contamination: {name}: {unit} has no field '{missing[0]}'{nearest(missing[0], record)} (it has "
+            f"{', '.join(map(str, record))}); use files with these fields, or a source of the catalog"
         )
 
 
@@ -171,8 +193,10 @@ def _language_of_record(entry: Benchmark, record: from_files.Record) -> str | No
 
 
 def _value(record: Any, field: str) -> Any:
-    """The value at ``a.b``; a key that holds the dots itself counts first. Of ``a|b`` the first that there is: files that a benchmark's
-    makers publish and its copy on the Hub may have other names for the same."""
+    """The value at ``a.b``; a key that itself contains the dot takes precedence.
+
+    ``a|b`` is the first that exists: the makers' files and the copy on the Hub may name a field differently.
+    """
     if "|" in field:
         return next((value for one in field.split("|") if (value := _value(record, one)) is not None), None)
     if isinstance(record, Mapping) and field in record:
@@ -184,29 +208,37 @@ def _value(record: Any, field: str) -> Any:
 
 
 def _join(record: from_files.Record, fields: Iterable[str]) -> str:
-    return "\n".join(one for field in fields for one in _told(_value(record, field)))
+    return "\n".join(one for field in fields for one in _texts(_value(record, field)))
 
 
-def _told(value: Any) -> list[str]:
+def _texts(value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str):
         return [value] if value.strip() else []
     if isinstance(value, Mapping):
-        return [one for key, inner in value.items() if key not in ("label", "answer_start") for one in _told(inner)]
+        return [one for key, inner in value.items() if key not in ("label", "answer_start") for one in _texts(inner)]
     if isinstance(value, list | tuple):
-        return [one for inner in value for one in _told(inner)]
+        return [one for inner in value for one in _texts(inner)]
     return [str(value)]
 
 
 def state_of(place: Place) -> str:
-    """What stands for local files in a key: the digest of their names and contents; ``absent`` where there are none."""
+    """The part of a cache key for local files: the digest of their names and contents; ``absent`` if there are none."""
     whole = blake2b(digest_size=16)
-    pairs = place.items() if isinstance(place, Mapping) else [("", one) for one in ([place] if isinstance(place, str) else place)]  # fmt: skip
+    pairs = (
+        place.items()
+        if isinstance(place, Mapping)
+        else [("", one) for one in ([place] if isinstance(place, str) else place)]
+    )
     try:
         for key, one in pairs:
             for path in from_files.find_files(one):
-                inside = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))  # fmt: skip
+                inside = (
+                    [path]
+                    if path.is_file()
+                    else sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+                )
                 for file in inside:
                     whole.update(f"{key}\0{file.name}\0{digest_files([file])}\0".encode())
     except StepError:
@@ -214,9 +246,9 @@ def state_of(place: Place) -> str:
     return whole.hexdigest()
 
 
-# ------------------------------------------------------------------------------------------------------------------- catalog
-def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | None) -> Iterator[Item]:
-    """The rows of a source or dataset as items: what is asked, or the whole text; of a pair, each side."""
+# -------------------------------------------------------------------------------------------------------------- catalog
+def items_of_rows(name: str, batches: Iterable[Rows], only: Sequence[str] | None) -> Iterator[Item]:
+    """The rows of a source or dataset as items: the prompt, or the whole text; for a pair, each side."""
     for rows in batches:
         ids = rows.ids.to_list()
         groups = rows.table["group_id"].to_pylist()
@@ -229,18 +261,18 @@ def items_of_rows(name: str, batches: Iterable[Rows], wanted: Sequence[str] | No
         )
         for field in names:
             texts, tags = rows.text(field).to_list(), rows.field_language(field).to_list()
-            # Rows of one group are one item in several languages.
+            # Rows of one group are the same item in several languages.
             for one, tag, own, group in zip(texts, tags, ids, groups, strict=True):
-                if one.strip() and (wanted is None or tag in wanted):
+                if one.strip() and (only is None or tag in only):
                     yield Item(name, group or own, tag, one)
 
 
-# --------------------------------------------------------------------------------------------------------------------- table
+# ---------------------------------------------------------------------------------------------------------------- table
 def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
-    """The table of some items, in :data:`SCHEMA`, without vectors.
+    """The item table in :data:`SCHEMA`, without vectors.
 
     Args:
-        missing: benchmarks that could not be had.
+        missing: benchmarks that could not be read.
     """
     every = list({(one.benchmark, one.name, one.language, one.question): one for one in items}.values())
     normal = _normal([one.question for one in every], [one.language for one in every])
@@ -255,14 +287,45 @@ def make_table(items: Iterable[Item], missing: Sequence[str] = ()) -> pa.Table:
         key = (one.benchmark, one.language, one.context)
         if one.context.strip() and key not in contexts:
             contexts[key] = len(rows)
-            rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "context", "text": one.context,
-                         "support": "", "shared": False, "about": None})  # fmt: skip
+            rows.append(
+                {
+                    "benchmark": one.benchmark,
+                    "item": one.name,
+                    "language": one.language,
+                    "part": "context",
+                    "text": one.context,
+                    "support": "",
+                    "shared": False,
+                    "about": None,
+                }
+            )
         support = one.options or one.context
         shared = bool(support) and len(kinds[one.benchmark, one.language, form]) > 1
-        rows.append({"benchmark": one.benchmark, "item": one.name, "language": one.language, "part": "question", "text": one.question,
-                     "support": support if shared else "", "shared": shared, "about": contexts.get(key)})  # fmt: skip
-    rows += [{"benchmark": name, "item": "", "language": "und", "part": "missing", "text": "", "support": "", "shared": False, "about": None}
-             for name in missing]  # fmt: skip
+        rows.append(
+            {
+                "benchmark": one.benchmark,
+                "item": one.name,
+                "language": one.language,
+                "part": "question",
+                "text": one.question,
+                "support": support if shared else "",
+                "shared": shared,
+                "about": contexts.get(key),
+            }
+        )
+    rows += [
+        {
+            "benchmark": name,
+            "item": "",
+            "language": "und",
+            "part": "missing",
+            "text": "",
+            "support": "",
+            "shared": False,
+            "about": None,
+        }
+        for name in missing
+    ]
     whole = blake2b(digest_size=16)
     for row in rows:
         for name in _TEXTS[:-1]:
@@ -278,11 +341,11 @@ def _normal(texts: list[str], tags: list[str]) -> list[str]:
 
 
 def add_vectors(table: pa.Table, encoder: Encoder, max_chars: int, preferred: Sequence[str]) -> pa.Table:
-    """The table with a vector for each question in one language.
+    """Adds a vector for each question, in one language.
 
     Args:
-        preferred: the languages to encode an item in, the first of them that it has and the encoder supports; after them
-            any that is supported.
+        preferred: the languages to encode an item in: the first that it has and the encoder supports, then any that is
+            supported.
     """
     parts, tags = table["part"].to_pylist(), table["language"].to_pylist()
     keys = list(zip(table["benchmark"].to_pylist(), table["item"].to_pylist(), strict=True))

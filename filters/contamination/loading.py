@@ -1,7 +1,7 @@
-"""The items of a benchmark come from local files or from the Hub, as records of plain values; what they mean is the registry's affair.
+"""Reads benchmark items from local files or the Hub, as records of plain values.
 
-JSON lines, JSON arrays, SQuAD's nested JSON, parquet, CSV and TSV (with a header or without), each compressed or not, and
-folders in the layouts that the ``datasets`` library knows. No code of a repository is run.
+Formats: JSON lines, JSON arrays, SQuAD's nested JSON, Parquet, CSV and TSV (with or without a header), each compressed
+or not, and folders in the layouts that the ``datasets`` library knows. No code of a repository is run.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from curate.rows import languages
 Record = Mapping[str, Any]
 _COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 _READABLE = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv")
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _BATCH = 1000
 
 
 class Unreachable(StepError):
-    """A benchmark is not there, or cannot be had from here."""
+    """A benchmark does not exist or cannot be read."""
 
 
 def find_files(place: str) -> list[Path]:
-    """The files of a path or pattern, by name; a folder is one place of its own.
+    """The files of a path or pattern, by name; a folder counts as one place.
 
     Raises:
         Unreachable: there is none.
@@ -45,9 +45,9 @@ def find_files(place: str) -> list[Path]:
     if path.exists():
         return [path]
     if has_magic(place):
-        found = [one for one in expand(path) if one.is_file()]
-        if found:
-            return found
+        files = [one for one in expand(path) if one.is_file()]
+        if files:
+            return files
     raise Unreachable(f"there is no file {place}")
 
 
@@ -55,7 +55,7 @@ def read_file(path: Path, columns: Sequence[str] = ()) -> Iterator[Record]:
     """The records of a file.
 
     Args:
-        columns: names for a table without a header; a table whose first row has one of them among its names has a header.
+        columns: names for a table without a header; a table has a header if its first row contains one of them.
 
     Raises:
         Unreachable: it cannot be read.
@@ -75,7 +75,7 @@ def read_file(path: Path, columns: Sequence[str] = ()) -> Iterator[Record]:
             data, inner = _zstd(data), Path(path.stem)
         kind = inner.suffix.lower()
         if kind not in _READABLE:
-            raise Unreachable(f"{path.name}: its kind is not known; it should end in {', '.join(_READABLE)}")
+            raise Unreachable(f"{path.name}: unknown file type; it should end in {', '.join(_READABLE)}")
         if kind in (".csv", ".tsv"):
             yield from _table(data.decode("utf-8-sig"), "\t" if kind == ".tsv" else ",", columns)
         elif kind == ".json":
@@ -98,7 +98,7 @@ def _zstd(data: bytes) -> bytes:
 
 
 def _table(text: str, separator: str, columns: Sequence[str]) -> Iterator[Record]:
-    # Quotes mean nothing in a TSV: MGSM has lines that begin with one.
+    # Quotes have no meaning in a TSV: MGSM has lines that begin with one.
     quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     # Fields may be longer than the library's default of 128 KiB.
     before = csv.field_size_limit(1 << 30)
@@ -143,10 +143,10 @@ def _json(whole: Any, name: str) -> Iterator[Record]:
 def read_hub(
     where: str, *, config: str | None, split: str, revision: str | None = None, data_files: str | None = None
 ) -> Iterator[Record]:
-    """The records of a split of a Hub repository, or of a local folder like one.
+    """The records of a split of a Hub repository, or of a local folder of the same layout.
 
     Raises:
-        Unreachable: it is not there, or the Hub cannot be reached.
+        Unreachable: it does not exist, or the Hub cannot be reached.
     """
     import datasets
 
@@ -156,14 +156,16 @@ def read_hub(
         if not local:
             from huggingface_hub import HfApi
 
-            # Fails in seconds where the library would try again for minutes.
-            HfApi().dataset_info(where, revision=revision, timeout=_PATIENCE)
+            # Fails in seconds; the library would retry for minutes.
+            HfApi().dataset_info(where, revision=revision, timeout=_TIMEOUT)
         folder = Path(where).expanduser()
         if local and ((folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()):
             saved = datasets.load_from_disk(str(folder))
             loaded = saved[split] if isinstance(saved, datasets.DatasetDict) else saved
         elif data_files is not None:
-            loaded = datasets.load_dataset(where, data_files={split: data_files}, split=split, revision=revision, streaming=True)  # fmt: skip
+            loaded = datasets.load_dataset(
+                where, data_files={split: data_files}, split=split, revision=revision, streaming=True
+            )
         else:
             loaded = datasets.load_dataset(where, config, split=split, revision=revision, streaming=True)
         for batch in loaded.with_format("arrow").iter(batch_size=_BATCH):
@@ -175,18 +177,22 @@ def read_hub(
         raise Unreachable(f"{label}: {(lines[0] if lines else type(error).__name__)[:200]}") from error
 
 
-# ---------------------------------------------------------------------------------------------------------------- languages
+# ------------------------------------------------------------------------------------------------------------ languages
 _FLORES = regex.compile(r"(?<![A-Za-z])[a-z]{3}_[A-Z][a-z]{3}(?![A-Za-z])")
 
 
 def language_of(name: str, known: Sequence[str]) -> str | None:
-    """The language that a file's name tells: a code (``xquad.de.json``, ``deu_Latn``) or an English name.
+    """The language in a file's name: a code (``xquad.de.json``, ``deu_Latn``) or an English name.
 
     Args:
-        known: the languages it may be; empty for any.
+        known: the possible languages; empty for any.
     """
     stem = regex.sub(r"\.(json|jsonl|ndjson|parquet|csv|tsv|gz|zst|bz2|xz)\b", "", name)
-    words = [*_FLORES.findall(stem), *regex.findall(r"(?<![A-Za-z])[a-z]{2,3}-[A-Z][a-z]{3}(?![A-Za-z])", stem), *reversed(regex.split(r"[^\p{L}]+", stem))]  # fmt: skip
+    words = [
+        *_FLORES.findall(stem),
+        *regex.findall(r"(?<![A-Za-z])[a-z]{2,3}-[A-Z][a-z]{3}(?![A-Za-z])", stem),
+        *reversed(regex.split(r"[^\p{L}]+", stem)),
+    ]
     for word in words:
         tag = _tag(word)
         if tag is not None and (not known or tag in known):

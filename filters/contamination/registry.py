@@ -1,6 +1,6 @@
-"""A benchmark is data: where it is, in which languages, which of its fields make an item, and under which licence.
+"""The registry of benchmarks: location, languages, the fields that make an item, and licence.
 
-The registry ships as ``data/benchmarks.yaml``; a name may also stand for several (``xtreme``).
+It ships as ``data/benchmarks.yaml``; a name may also be an alias for several benchmarks (``xtreme``).
 """
 
 from __future__ import annotations
@@ -22,41 +22,42 @@ class Benchmark(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     title: str
-    """What it is called by those who made it."""
+    """Its makers' name for it."""
     license: str
     """Licence of the items (an SPDX identifier where there is one), or ``unknown``."""
     note: str = ""
-    """What a user should know."""
+    """What users should know."""
     of: tuple[str, ...] = ()
-    """The benchmarks that this name stands for; nothing else is given then."""
+    """The benchmarks that this alias stands for; all other fields are then empty."""
     hub: str | None = None
     """Repository on the Hugging Face Hub; None: only local files can be used."""
     revision: str | None = None
-    """Commit, or a branch such as ``refs/convert/parquet`` for what ships as a script; None: ``main``."""
+    """Commit, or a branch such as ``refs/convert/parquet`` for a repository that ships as a script; None: ``main``."""
     config: str | None = None
     """The configuration; ``{language}`` is the tag, ``{flores}`` the code as in FLORES (``deu_Latn``)."""
     configs: Mapping[str, str] = {}
-    """The configuration of each language, where no rule tells it."""
+    """The configuration of each language, where no pattern gives it."""
     data_files: str | None = None
-    """Files of the repository in place of a configuration; ``{config}`` and ``{split}`` are filled in."""
+    """Files of the repository instead of a configuration; ``{config}`` and ``{split}`` are filled in."""
     splits: tuple[str, ...] = ("test",)
-    """The splits that are used to test models."""
+    """The splits used to evaluate models."""
     languages: tuple[str, ...] = ()
-    """The languages it is in."""
+    """The languages it covers."""
     language_field: str | None = None
-    """The field that tells an item's language, where one table holds several."""
+    """The field with an item's language, if one table has several."""
     id: str | None = None
-    """The field that names an item, the same in all languages; None: its number."""
+    """The field that identifies an item, the same in all languages; None: its row number."""
     question: Fields = ()
-    """The fields that make what is looked for, in order."""
+    """The fields that are searched for, in order."""
     context: Fields = ()
-    """Fields that other data may have with good reason (a Wikipedia paragraph): told apart, not dropped by default."""
+    """Fields that other data may legitimately contain (a Wikipedia paragraph): reported separately, not dropped by
+    default."""
     options: Fields = ()
-    """Fields with the choices."""
+    """Fields with the answer choices."""
     answer: Fields = ()
-    """Fields with what is right."""
+    """Fields with the correct answer."""
     columns: Fields = ()
-    """What the columns of files without a header are called."""
+    """Column names of files without a header."""
 
     @model_validator(mode="after")
     def _whole(self) -> Benchmark:
@@ -68,7 +69,7 @@ class Benchmark(BaseModel):
         return self
 
     def config_of(self, language: str) -> str | None:
-        """The configuration that holds a language."""
+        """The configuration for a language."""
         if language in self.configs:
             return self.configs[language]
         if self.config is None:
@@ -81,18 +82,18 @@ BENCHMARKS = DataFile("filters.contamination", "data/benchmarks.yaml")
 
 @cache
 def registry() -> Mapping[str, Benchmark]:
-    """All benchmarks that can be named."""
+    """All known benchmarks."""
     data = BENCHMARKS.yaml()
     return {name: Benchmark(**entry) for name, entry in data["benchmarks"].items()}
 
 
 def expanded(names: Iterable[str]) -> list[str]:
-    """The names with those that stand for several replaced by these, each once, in order."""
+    """Replaces aliases by the benchmarks they stand for, each once, in order."""
     known = registry()
-    found: dict[str, None] = {}
+    expansion: dict[str, None] = {}
     for name in names:
         if name in known and known[name].of:
-            found.update(dict.fromkeys(expanded(known[name].of)))
+            expansion.update(dict.fromkeys(expanded(known[name].of)))
         else:
-            found[name] = None
-    return list(found)
+            expansion[name] = None
+    return list(expansion)

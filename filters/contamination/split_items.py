@@ -1,8 +1,8 @@
-"""An item cut in two, each half in a row of its own, is told by both halves: one row has what comes before a cut, another what comes after.
+"""Items cut in two, each half in a row of its own: one row has the text before a cut, another the text after it.
 
-Half a question says little by itself. That one row has a line which is word for word its beginning, and another row a line
-which is the very rest, is no chance. Of all lines digests are kept for each shard (``sample``); where the items are made
-(``fit``) the halves of each item are looked up among them.
+Half a question is weak evidence by itself. But a line in one row that is verbatim its beginning, and a line in another
+row that is exactly the rest, are no coincidence. ``sample`` keeps digests of all lines of a shard; ``fit``, which makes
+the items, looks up the halves of each item among them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from filters.contamination.normalize import SAME, word_count
 
 SCHEMA = pa.schema([("row", pa.binary(16)), ("line", pa.binary(8))])
 PART = "half"
-# A half is between a quarter and three quarters of the signs, and as long as two words.
+# A half has between a quarter and three quarters of the characters, and at least two words.
 _LEAST, _WORDS = 0.25, 2.0
-# Signs of a line that may be a half; lines of a text that are looked at from either end.
+# Maximum characters of a line that may be a half; lines examined at either end of a text.
 _LONGEST, _ENDS = 1200, 4
-# What stands in more rows than that is a phrase of its own.
+# A half that occurs in more rows is a common phrase.
 _MOST = 8
 _UNSPACED = regex.compile(r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}|\p{Tibetan}")
 
@@ -43,35 +43,55 @@ def lines_of(ids: pl.Series, turns: Sequence[pl.Series], languages: Sequence[pl.
     for field, tags in zip(turns, languages, strict=True):
         frame = pl.DataFrame({"id": ids, "line": field, "language": tags}).explode("line").drop_nulls("line")
         split = pl.col("line").str.split("\n")
-        ends = pl.when(split.list.len() <= 2 * _ENDS).then(split).otherwise(pl.concat_list(split.list.head(_ENDS), split.list.tail(_ENDS)))  # fmt: skip
-        frames.append(frame.with_columns(ends.alias("line")).explode("line").filter(pl.col("line").str.len_chars().is_between(2, _LONGEST)))  # fmt: skip
+        ends = (
+            pl.when(split.list.len() <= 2 * _ENDS)
+            .then(split)
+            .otherwise(pl.concat_list(split.list.head(_ENDS), split.list.tail(_ENDS)))
+        )
+        frames.append(
+            frame.with_columns(ends.alias("line"))
+            .explode("line")
+            .filter(pl.col("line").str.len_chars().is_between(2, _LONGEST))
+        )
     every = pl.concat(frames) if frames else pl.DataFrame({"id": [], "line": [], "language": []})
     bare = _bare(every["line"], every["language"])
-    told = pl.DataFrame({"id": every["id"], "line": bare}).filter(pl.col("line") != "").unique(maintain_order=True)
-    rows = pa.array([bytes.fromhex(one) for one in told["id"].to_list()], pa.binary(16))
-    return pa.Table.from_arrays([rows, pa.array(hash_texts(told["line"].to_list(), 8), pa.binary(8))], schema=SCHEMA)
+    lines = pl.DataFrame({"id": every["id"], "line": bare}).filter(pl.col("line") != "").unique(maintain_order=True)
+    rows = pa.array([bytes.fromhex(one) for one in lines["id"].to_list()], pa.binary(16))
+    return pa.Table.from_arrays([rows, pa.array(hash_texts(lines["line"].to_list(), 8), pa.binary(8))], schema=SCHEMA)
 
 
 def cuts(normal: str) -> list[tuple[str, str]]:
     """The two halves at each place where a normal form may be cut."""
     size = sum(map(len, normal.split()))
-    found, before = [], 0
+    halves, before = [], 0
     for match in regex.finditer(r"\S+", normal):
         word, start = match.group(), match.start()
         places = [one.start() for one in regex.finditer(r"\X", word)] if _UNSPACED.search(word) else [0]
-        found += [(normal[: start + at].strip(), normal[start + at :]) for at in places if _LEAST * size <= before + at <= (1 - _LEAST) * size]  # fmt: skip
+        halves += [
+            (normal[: start + at].strip(), normal[start + at :])
+            for at in places
+            if _LEAST * size <= before + at <= (1 - _LEAST) * size
+        ]
         before += len(word)
-    return found
+    return halves
 
 
 def find(items: pa.Table, samples: Sequence[pa.Table]) -> list[tuple[int, str, str]]:
-    """(row of the table of items, id of the row with the first half, id of the row with the second), in order."""
+    """(row of the item table, id of the row with the first half, id of the row with the second), in order."""
     lines = [one for one in samples if one.schema.equals(SCHEMA) and one.num_rows]
-    chosen = [number for number, (part, shared) in enumerate(zip(items["part"].to_pylist(), items["shared"].to_pylist(), strict=True)) if part == "question" and not shared]  # fmt: skip
+    chosen = [
+        number
+        for number, (part, shared) in enumerate(
+            zip(items["part"].to_pylist(), items["shared"].to_pylist(), strict=True)
+        )
+        if part == "question" and not shared
+    ]
     if not lines or not chosen:
         return []
     some = items.select(["text", "language"]).take(pa.array(chosen))
-    normal = SAME.normalize(pl.Series(some["text"].to_pylist(), dtype=pl.String), pl.Series(some["language"].to_pylist(), dtype=pl.String)).to_list()  # fmt: skip
+    normal = SAME.normalize(
+        pl.Series(some["text"].to_pylist(), dtype=pl.String), pl.Series(some["language"].to_pylist(), dtype=pl.String)
+    ).to_list()
     halves: dict[bytes, list[tuple[int, int, int]]] = defaultdict(list)
     for number, form in zip(chosen, normal, strict=True):
         for cut, both in enumerate(cuts(form)):
@@ -85,22 +105,22 @@ def find(items: pa.Table, samples: Sequence[pa.Table]) -> list[tuple[int, str, s
             row = table["row"][at].as_py().hex()
             for half in halves[table["line"][at].as_py()]:
                 there[half].append(row)
-    found: dict[tuple[int, str, str], None] = {}
-    told = dict(zip(chosen, normal, strict=True))
+    matches: dict[tuple[int, str, str], None] = {}
+    normal_of = dict(zip(chosen, normal, strict=True))
     for number, cut in sorted(
         {(number, cut) for number, cut, side in there if side == 0 and (number, cut, 1) in there}
     ):
         sides = [sorted(set(there[number, cut, side])) for side in (0, 1)]
-        if max(map(len, sides)) > _MOST or word_count(pl.Series(cuts(told[number])[cut])).min() < _WORDS:
+        if max(map(len, sides)) > _MOST or word_count(pl.Series(cuts(normal_of[number])[cut])).min() < _WORDS:
             continue
-        found.update(dict.fromkeys((number, one, other) for one in sides[0] for other in sides[1] if one != other))
-    return list(found)
+        matches.update(dict.fromkeys((number, one, other) for one in sides[0] for other in sides[1] if one != other))
+    return list(matches)
 
 
-def add_halves(items: pa.Table, found: Sequence[tuple[int, str, str]]) -> pa.Table:
-    """The table of items with a row of the part ``half`` for each row of the data that has one: ``text`` is its id, ``support``
-    the other's, ``about`` the item."""
-    pairs = [(item, *both) for item, one, other in found for both in ((one, other), (other, one))]
+def add_halves(items: pa.Table, matches: Sequence[tuple[int, str, str]]) -> pa.Table:
+    """Adds a row of the part ``half`` for each data row that has one: ``text`` is its id, ``support`` the other's,
+    ``about`` the item."""
+    pairs = [(item, *both) for item, one, other in matches for both in ((one, other), (other, one))]
     if not pairs:
         return items
     whole = items.take(pa.array([item for item, _, _ in pairs])).to_pylist()
@@ -110,10 +130,11 @@ def add_halves(items: pa.Table, found: Sequence[tuple[int, str, str]]) -> pa.Tab
 
 
 def split(table: pa.Table) -> tuple[pa.Table, dict[str, list[tuple[int, str]]]]:
-    """The items by themselves; and for each row of the data that has a half of one: (item, id of the row with the other half)."""
+    """Separates the items from the halves. The halves map each data row to (item, id of the row with the other
+    half)."""
     parts = np.asarray(table["part"].to_pylist(), dtype=object)
     halves = table.filter(pa.array(parts == PART))
-    told: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    halves_of: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for row, other, item in zip(*(halves[name].to_pylist() for name in ("text", "support", "about")), strict=True):
-        told[row].append((item, other))
-    return table.filter(pa.array(parts != PART)) if len(halves) else table, told
+        halves_of[row].append((item, other))
+    return table.filter(pa.array(parts != PART)) if len(halves) else table, halves_of

@@ -1,7 +1,7 @@
-"""A row is contaminated when an item of a benchmark stands in it: word for word, with changes, in parts, or translated.
+"""Decontamination: finds benchmark items in training rows, verbatim, edited, split, embedded or translated.
 
-What is looked for is the item, that is its question: the same paragraph with another question, or the same sum with other
-numbers, is not the item. The items are one table, made once for a dataset (``fit``); rows are compared one by one.
+An item is a question: the same paragraph with another question, or the same sum with other numbers, is not the item.
+The items are made into one table for the dataset (``fit``); rows are then compared one by one.
 """
 
 from __future__ import annotations
@@ -40,112 +40,114 @@ from filters.contamination import split_items as halves
 from filters.contamination.index import Index, index_of
 from filters.contamination.loading import Unreachable
 from filters.contamination.match import Match, match
-from filters.contamination.normalize import SAME, Signs, make_signs
+from filters.contamination.normalize import SAME, Characters, characters_of
 from filters.contamination.question_type import ASKED
 from filters.contamination.registry import expanded, registry
-from filters.contamination.semantic import WEIGHTS, Meanings, Meant, passages
+from filters.contamination.semantic import WEIGHTS, MeaningIndex, MeaningMatch, passages
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Place = str | tuple[str, ...] | dict[LanguageTag, str]
 _JOIN = "\n\n"
 _MOST_HITS = 8
-# What is less likely a translation is not told as a hit.
+# Less likely translations are not reported as hits.
 _MEANT = 0.3
-# A paragraph, or the part of it that a row has, is told from a third on.
+# Contexts are reported from this share on.
 _A_CONTEXT = 0.3
-# With less of an item than this a hit is called a part of it.
+# A hit with a smaller share of the item is reported as ``part``.
 _A_PART = 0.6
 _MOST_CANDIDATES = 24
 _CHATS = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT})
 _FLOATS = ("score", "run", "context", "similarity", "margin", "translation", "paraphrase")
 _STRINGS = ("benchmark", "item", "item_language", "hit", "spans", "others", "unassessed")
-_MEANINGS: OrderedDict[str, Meanings] = OrderedDict()
+_MEANINGS: OrderedDict[str, MeaningIndex] = OrderedDict()
 
 
 class Contamination(ScoreStep):
-    """Drops rows in which an item of a benchmark stands.
+    """Drops rows that contain an item of a benchmark.
 
-    Scores: ``score``, the share (0 to 1) of the item of which most is there, rare words counting more; ``run``, its
-    longest verbatim run in words of five Latin letters; ``context``, the share of a benchmark's context; and of the
-    likeliest translation or paraphrase ``similarity`` (cosine), ``margin``, and as ``translation`` or, where item and row are
-    in one language, ``paraphrase`` how likely it is one (0 to 1). 0 is nothing found, null is not assessed.
+    Scores: ``score``, the share (0 to 1) of the best-matching item that is in the row, rare words weighing more;
+    ``run``, its longest verbatim run in words of five Latin letters; ``context``, the share of a benchmark's context;
+    and for the likeliest translation or paraphrase ``similarity`` (cosine), ``margin``, and the probability (0 to 1)
+    that it is one, as ``translation`` or, where item and row are in the same language, ``paraphrase``. 0 means nothing
+    found, null means not assessed.
 
     Attributes, where something was found: ``benchmark``, ``item``, ``item_language``; ``hit``, one of ``verbatim`` (the
-    item is half of the row or more), ``embedded`` (word for word in a longer row), ``edited``, ``split`` (in several
-    places), ``part`` (too little of it to be ``edited``), ``translated``, ``paraphrased`` (by meaning, in its own language),
-    ``context``; ``spans``, the places as JSON (``[["prompt", 12, 58]]``: field, first and last code point, end not included);
-    ``others``, further hits as JSON (of an item cut in two over two rows, ``row``, the id of the other). ``unassessed`` says
-    what was not: ``language`` (the encoder does not support the row's, so that translations were not looked for),
-    ``benchmark:<name>`` (with ``missing: skip``).
+    item is at least half of the row), ``embedded`` (verbatim in a longer row), ``edited``, ``split`` (in several
+    places), ``part`` (too little of it to be ``edited``), ``translated``, ``paraphrased`` (by meaning, in its own
+    language), ``context``; ``spans``, the places as JSON (``[["prompt", 12, 58]]``: field, first and last code point,
+    end exclusive); ``others``, further hits as JSON (for an item cut in two over two rows, ``row`` is the id of the
+    other row). ``unassessed`` names what was not checked: ``language`` (the encoder does not support the row's
+    language, so translations were not searched), ``benchmark:<name>`` (with ``missing: skip``).
     """
 
     tag: ClassVar[str] = "contamination"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS, ASKED, WEIGHTS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"files"})
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Rows that hold items of benchmarks: verbatim, edited, split, embedded, translated."
+    summary: ClassVar[str] = "Benchmark items in training rows: verbatim, edited, split, embedded, translated."
 
     against: tuple[RowsName, ...] = Field(min_length=1)
-    """Names of the registry (``xquad``, ``mgsm``, …), or sources and datasets of the catalog, whose prompts, texts or sides
-    are items then. A name of the registry means the registry."""
+    """Benchmarks of the registry (``xquad``, ``mgsm``, …), or sources and datasets of the catalog, whose prompts, texts
+    or sides become items. A name that is in both means the registry's."""
     files: Runtime[dict[str, Place]] = Field(default_factory=dict)
-    """Local files to take a benchmark from in place of the Hub: a path, a pattern, several, or one for each language. They
-    count by content."""
+    """Local files to read a benchmark from instead of the Hub: a path, a pattern, several, or one for each language.
+    Their content, not their path, is part of the cache key."""
     missing: Literal["error", "skip"] = "error"
-    """What happens when a benchmark cannot be had: stop, or go on and call it *not checked*. What was skipped is not tried
-    again before the rows or something else about this step change."""
+    """What to do when a benchmark cannot be read: stop, or continue and report it as *not checked*. A skipped benchmark
+    is not tried again until the rows or the parameters of this step change."""
     revisions: dict[str, str] = Field(default_factory=dict)
-    """The commit of a benchmark's repository, where it should not be the registry's."""
+    """The commit of a benchmark's repository, to override the registry's."""
     languages: tuple[LanguageTag, ...] | None = None
-    """Only the items in these languages; unless given, all."""
+    """Only the items in these languages. Default: all."""
     fields: tuple[str, ...] | None = None
-    """Where items are looked for; unless given, the main fields of the kind."""
+    """The fields searched for items. Default: the main fields of the kind."""
     short: Annotated[float, Field(ge=0)] = 4.0
-    """Items of fewer words (of five Latin letters; a Chinese character is three letters, a number a word) count only
-    where they are a whole text, line or sentence, unchanged."""
+    """Items with fewer words (of five Latin letters; a Chinese character is three letters, a number a word) match only
+    if they are a whole text, line or sentence, unchanged."""
     model: EncoderName | None = "use-multilingual"
-    """The encoder that finds translations and paraphrases; null: they are not looked for."""
+    """The encoder that finds translations and paraphrases; null: they are not searched."""
     pivot: tuple[LanguageTag, ...] = ("en",)
-    """The language in which items are compared by meaning, the first that an item has; after these any that the encoder
+    """The preferred languages for comparing items by meaning: the first that an item has, then any that the encoder
     supports."""
     meaning_in: tuple[str, ...] | None = None
-    """The fields in which translations are looked for; unless given, what is asked: the prompt of a conversation, the main
-    fields of other kinds."""
+    """The fields searched for translations. Default: the prompt of a conversation, the main fields of other kinds."""
     passages: PositiveInt = 6
     """How many parts of a text are compared by meaning: the whole, its lines, the questions among its sentences."""
     max_chars: PositiveInt = 1000
-    """A longer text is cut there before it is encoded."""
+    """Longer texts are cut to this length before encoding."""
     numbers: Literal["distinct", "ignore"] = "distinct"
-    """``distinct``: an item with other numbers is another item. It is of the scoring, for what is compared depends on it."""
+    """``distinct``: an item with other numbers is another item. Changing it scores the rows again, because it decides
+    what is compared."""
     halves: bool = True
-    """Whether items are looked for that were cut in two, each half, word for word, a line in a row of its own. What is found so
-    depends on the other rows."""
+    """Also find items cut in two, each half verbatim as a line in a row of its own. These hits depend on the other
+    rows."""
     strict: bool = False
-    """Stop where the encoder does not support a row's language, instead of a warning and no assessment."""
+    """Stop if the encoder does not support a row's language, instead of warning and leaving the row not assessed."""
 
     containment: Decision[PerLanguage[Share]] = PerLanguage(0.6)
-    """Least share of an item that makes a row contaminated."""
+    """Minimum share of an item that makes a row contaminated."""
     beside: Decision[PerLanguage[Share]] = PerLanguage(0.85)
-    """The same for rows that have a benchmark's context as well (``context_share``): other questions about a paragraph share much
-    with the item, and stand beside it with good reason."""
+    """The same for rows that also have the benchmark's context (``context_share``): other questions about a paragraph
+    share many words with the item and are legitimate."""
     part: Decision[PerLanguage[Amount]] = PerLanguage(13.0)
-    """Least verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it has the
-    context. Null: none does."""
+    """Minimum verbatim run, in words of five Latin letters, that makes a row contaminated whatever the share, unless it
+    has the context. Null: no limit."""
     translation: Decision[PerLanguage[Share]] = PerLanguage(0.5, {"ar": 0.3, "th": 0.35, "tr": 0.35, "zh": 0.35})
-    """Least likelihood of a translation, by the row's language: lower where the embedded encoder is weaker. Null: none is dropped."""
+    """Minimum probability of a translation, by the row's language: lower where the embedded encoder is weaker. Null: no
+    row is dropped."""
     paraphrase: Decision[PerLanguage[Share]] = PerLanguage(0.99)
-    """Least likelihood of a paraphrase, in the item's own language. Null: none is dropped."""
+    """Minimum probability of a paraphrase in the item's own language. Null: no row is dropped."""
     context: Decision[Literal["keep", "drop"]] = "keep"
-    """Whether rows go that have a benchmark's context but none of its questions."""
+    """Whether to drop rows that have a benchmark's context but none of its questions."""
     context_share: Decision[Share] = 0.5
-    """The share of a context that counts as having it."""
+    """Minimum share of a context that counts as having it."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
-    """What happens to rows that were not compared with everything."""
+    """What to do with rows that were not compared with every item."""
 
     @field_validator("against", mode="before")
     @classmethod
-    def _several(cls, given: Any) -> Any:
-        return [given] if isinstance(given, str) else given
+    def _several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _known(self) -> Contamination:
@@ -153,34 +155,38 @@ class Contamination(ScoreStep):
         for parameter, names in (("files", self.files), ("revisions", self.revisions)):
             for name in names:
                 if name not in registry():
-                    raise ValueError(f"{parameter}: no benchmark is called '{name}'{nearest(name, registry())}")
+                    raise ValueError(f"{parameter}: unknown benchmark '{name}'{nearest(name, registry())}")
                 if name not in chosen:
                     raise ValueError(f"{parameter}: '{name}' is not among 'against'{nearest(name, chosen)}")
         if self.meaning_in is not None and self.model is None:
-            raise ValueError("meaning_in: there is no model to compare meanings by")
+            raise ValueError("meaning_in: needs 'model', the encoder that compares meanings")
         return self
 
     def named(self, kind: Reference) -> dict[str, tuple[str, ...]]:
-        """As of :class:`Params`; names of the registry are no rows of the catalog."""
-        found = super().named(kind)
+        """Excludes names of the registry from :meth:`Params.named`: they are not rows of the catalog."""
+        names = super().named(kind)
         if kind is Reference.ROWS:
-            found["against"] = tuple(name for name in self.against if name not in registry())
-        return found
+            names["against"] = tuple(name for name in self.against if name not in registry())
+        return names
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """As of :class:`Params`, with the entries of the registry and the content of local files."""
-        given = super().identity(decisions=decisions)
-        told = {}
+        """Adds the entries of the registry and the content of local files to :meth:`Params.identity`."""
+        identity = super().identity(decisions=decisions)
+        entries = {}
         for name in expanded(self.against):
             if name in registry():
                 entry = blake2b(
                     registry()[name].model_dump_json(exclude={"title", "note", "license"}).encode(), digest_size=12
                 )
-                told[name] = f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}" if name in self.files else entry.hexdigest()  # fmt: skip
-        return {**given, "benchmarks": told}
+                entries[name] = (
+                    f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}"
+                    if name in self.files
+                    else entry.hexdigest()
+                )
+        return {**identity, "benchmarks": entries}
 
     def also_named(self, kind: Reference) -> tuple[str, ...]:
-        """What a parameter may name beside the sources and datasets of the catalog, for the hint of an error."""
+        """What ``against`` may name besides sources and datasets, for error hints."""
         return tuple(registry()) if kind is Reference.ROWS else ()
 
     def check(self, kind: Kind) -> list[str]:
@@ -195,13 +201,13 @@ class Contamination(ScoreStep):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {**dict.fromkeys(_FLOATS, pa.float64()), **dict.fromkeys(_STRINGS, pa.string())}
 
-    # ----------------------------------------------------------------------------------------------------------- the items
+    # -------------------------------------------------------------------------------------------------------- the items
     @property
     def fits(self) -> bool:
         return True
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
-        # The items come from elsewhere; that they are made by ``fit`` is what makes them once and keeps them.
+        # The items do not come from the rows; ``fit`` is used so that they are made once and cached.
         if not self.halves:
             return halves.SCHEMA.empty_table()
         names = self.fields or main_fields(rows.kind)
@@ -215,7 +221,7 @@ class Contamination(ScoreStep):
         missing: list[str] = []
         table = items_of.make_table(self._items(context, missing), missing)
         if not table.num_rows or set(table["part"].unique().to_pylist()) == {"missing"}:
-            context.warn(f"contamination: there are no items to compare with ({', '.join(self.against)})")
+            context.warn(f"contamination: no items to compare with ({', '.join(self.against)})")
         if self.model is not None:
             table = items_of.add_vectors(table, self._encoder(context), self.max_chars, self.pivot)
         return halves.add_halves(table, halves.find(table, samples)) if self.halves else table
@@ -233,44 +239,52 @@ class Contamination(ScoreStep):
             except Unreachable as error:
                 if self.missing == "error":
                     raise StepError(
-                        f"contamination: the benchmark '{name}' cannot be had: {error}; give local files (files: {{{name}: path}}), "
-                        "or write 'missing: skip' to go on without it"
+                        f"contamination: the benchmark '{name}' cannot be read: {error}; set local files "
+                        f"('files: {{{name}: path}}'), or write 'missing: skip' to continue without it"
                     ) from error
                 context.warn(f"contamination: the benchmark '{name}' was not checked: {error}")
                 missing.append(name)
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         if fitted is None:
-            raise StepError("contamination: there is no table of items; 'fit' makes it")
+            raise StepError("contamination: the item table is missing; 'fit' makes it")
         fitted, cut = halves.split(fitted)
         index = index_of(fitted, self.short)
-        found = self._lexical(rows, index)
-        meant, assessed = self._meant(rows, context, fitted)
-        absent = sorted({name for name, part in zip(index.items["benchmark"], index.items["part"], strict=True) if part == "missing"})  # fmt: skip
-        told: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*_FLOATS, *_STRINGS)}
-        told["score"] = [0.0] * len(rows)
-        told["context"] = [0.0] * len(rows)
+        lexical = self._lexical(rows, index)
+        by_meaning, assessed = self._translations(rows, context, fitted)
+        absent = sorted(
+            {
+                name
+                for name, part in zip(index.items["benchmark"], index.items["part"], strict=True)
+                if part == "missing"
+            }
+        )
+        columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*_FLOATS, *_STRINGS)}
+        columns["score"] = [0.0] * len(rows)
+        columns["context"] = [0.0] * len(rows)
         tags, ids = rows.language.to_list(), rows.ids.to_list()
         for row in range(len(rows)):
             if assessed is not None and assessed[row]:
-                told["similarity"][row] = told["translation"][row] = told["paraphrase"][row] = 0.0
+                columns["similarity"][row] = columns["translation"][row] = columns["paraphrase"][row] = 0.0
             why = [
                 *(["language"] if assessed is not None and not assessed[row] else []),
                 *(f"benchmark:{name}" for name in absent),
             ]
-            told["unassessed"][row] = " ".join(why) or None
-            if row in found or row in meant or ids[row] in cut:
-                self._tell(told, row, tags[row], found.get(row, []), meant.get(row), index, cut.get(ids[row], ()))
+            columns["unassessed"][row] = " ".join(why) or None
+            if row in lexical or row in by_meaning or ids[row] in cut:
+                self._add_hits(
+                    columns, row, tags[row], lexical.get(row, []), by_meaning.get(row), index, cut.get(ids[row], ())
+                )
         return pl.DataFrame(
             {
                 name: pl.Series(values, dtype=pl.Float64 if name in _FLOATS else pl.String)
-                for name, values in told.items()
+                for name, values in columns.items()
             }
         )
 
     def _lexical(self, rows: Rows, index: Index) -> dict[int, list[tuple[int, Match, list[list[Any]]]]]:
-        """For each row the items that stand in it: (item, match, places in fields), best first."""
+        """For each row the items found in it: (item, match, places in fields), best first."""
         names = self.fields or main_fields(rows.kind)
         texts = [rows.text(name).fill_null("") for name in names]
         tags = [rows.field_language(name).fill_null("und") for name in names]
@@ -284,24 +298,27 @@ class Contamination(ScoreStep):
                 [index.tiny_candidates(one, tag) for one, tag in zip(turns, tags, strict=True)]
             )
         parts, distinct = index.items["part"], self.numbers == "distinct"
-        found: dict[int, list[tuple[int, Match, list[list[Any]]]]] = {}
+        hits_by_row: dict[int, list[tuple[int, Match, list[list[Any]]]]] = {}
         bounds = np.searchsorted(candidates.rows, np.arange(len(rows) + 1))
         for row in np.unique(candidates.rows).tolist():
             at = np.arange(bounds[row], bounds[row + 1])
-            # Parts are many where an item is asked in many ways; the best are enough.
+            # Keep the best candidates only: an item may be asked in many variants.
             at = at[np.argsort(-candidates.shares[at], kind="stable")][:_MOST_CANDIDATES]
-            # Contexts first: what stands in one is its own text, and no question about it.
-            pairs = sorted(zip(candidates.items[at].tolist(), candidates.shares[at].tolist(), strict=True), key=lambda pair: parts[pair[0]])  # fmt: skip
+            # Contexts first: text inside a context is not a question about it.
+            pairs = sorted(
+                zip(candidates.items[at].tolist(), candidates.shares[at].tolist(), strict=True),
+                key=lambda pair: parts[pair[0]],
+            )
             one, tag = joined[row], tags[-1][row]
-            bare = signs = make_signs(one, tag)
+            bare = chars = characters_of(one, tag)
             edges = _edges([turn[row].to_list() for turn in turns])
             hits = []
             for item, share in pairs:
-                needle, is_context = index.needle(item), parts[item] == "context"
-                hit = match(needle, signs, one, tag, share, distinct=distinct)
-                if hit is not None and not is_context and bare is not signs and hit.hit not in ("verbatim", "embedded"):
-                    hit = match(needle, bare, one, tag, share, distinct=distinct)
-                if hit is None or not _supported(index, item, signs):
+                benchmark_item, is_context = index.item(item), parts[item] == "context"
+                hit = match(benchmark_item, chars, one, tag, share, distinct=distinct)
+                if hit is not None and not is_context and bare is not chars and hit.hit not in ("verbatim", "embedded"):
+                    hit = match(benchmark_item, bare, one, tag, share, distinct=distinct)
+                if hit is None or not _supported(index, item, chars):
                     continue
                 if is_context and hit.containment >= _A_CONTEXT:
                     bare = bare.without(hit.spans)
@@ -309,11 +326,13 @@ class Contamination(ScoreStep):
                     hit = replace(hit, hit="split")
                 hits.append((item, hit, _in_fields(hit.spans, names, [text[row] for text in texts])))
             if hits:
-                found[row] = sorted(hits, key=lambda hit: (-hit[1].containment, -hit[1].run, hit[0]))
-        return found
+                hits_by_row[row] = sorted(hits, key=lambda hit: (-hit[1].containment, -hit[1].run, hit[0]))
+        return hits_by_row
 
-    def _meant(self, rows: Rows, context: Context, fitted: pa.Table) -> tuple[dict[int, Meant], list[bool] | None]:
-        """For each row the item it is likeliest a translation of; which rows the encoder can judge."""
+    def _translations(
+        self, rows: Rows, context: Context, fitted: pa.Table
+    ) -> tuple[dict[int, MeaningMatch], list[bool] | None]:
+        """For each row the item it most likely translates; and which rows the encoder can judge."""
         if self.model is None:
             return {}, None
         encoder = self._encoder(context)
@@ -340,46 +359,59 @@ class Contamination(ScoreStep):
         cut = [part for part in parts if len(part.text) <= self.max_chars]
         return _meanings(fitted).best(cut, encoder, distinct=self.numbers == "distinct"), assessed
 
-    def _tell(self, told: dict[str, list[Any]], row: int, language: str, found: list[tuple[int, Match, list[list[Any]]]],
-              meant: Meant | None, index: Index, cut: Sequence[tuple[int, str]]) -> None:  # fmt: skip
-        """Puts what was found in a row into the columns."""
+    def _add_hits(
+        self,
+        columns: dict[str, list[Any]],
+        row: int,
+        language: str,
+        matches: list[tuple[int, Match, list[list[Any]]]],
+        translation: MeaningMatch | None,
+        index: Index,
+        cut: Sequence[tuple[int, str]],
+    ) -> None:
+        """Writes the hits of one row into the columns."""
         parts, hits = index.items["part"], []
-        places_of = {item: places for item, _, places in found}
+        places_of = {item: places for item, _, places in matches}
         for item, other in cut:
             about = {key: index.items[key][item] for key in ("benchmark", "item", "language")}
-            told["score"][row] = 1.0
+            columns["score"][row] = 1.0
             hits.append((1.0, {**about, "hit": "split", "score": 1.0, "spans": places_of.get(item, []), "row": other}))
-        for item, hit, places in found:
+        for item, hit, places in matches:
             about = {key: index.items[key][item] for key in ("benchmark", "item", "language")}
             if parts[item] == "context":
-                told["context"][row] = max(told["context"][row], round(hit.containment, 4))
-                # It comes after every question.
+                columns["context"][row] = max(columns["context"][row], round(hit.containment, 4))
+                # Contexts rank after all questions.
                 if hit.containment >= _A_CONTEXT:
-                    told_as = {**about, "hit": "context", "score": round(hit.containment, 4), "spans": places}
-                    hits.append((0.3 * hit.containment, told_as))
+                    context_hit = {**about, "hit": "context", "score": round(hit.containment, 4), "spans": places}
+                    hits.append((0.3 * hit.containment, context_hit))
                 continue
-            words = index.words[item] * hit.run / len(index.needle(item).signs)
-            told["score"][row] = max(told["score"][row], round(hit.containment, 4))
-            told["run"][row] = max(told["run"][row] or 0.0, round(float(words), 2))
+            words = index.words[item] * hit.run / len(index.item(item).chars)
+            columns["score"][row] = max(columns["score"][row], round(hit.containment, 4))
+            columns["run"][row] = max(columns["run"][row] or 0.0, round(float(words), 2))
             kind: str = "part" if hit.hit in ("edited", "split") and hit.containment < _A_PART else hit.hit
             hits.append((hit.containment, {**about, "hit": kind, "score": round(hit.containment, 4), "spans": places}))
-        if meant is not None:
-            about = {key: index.items[key][meant.item] for key in ("benchmark", "item", "language")}
-            told["similarity"][row], told["margin"][row] = round(meant.cosine, 4), round(meant.margin, 4)
+        if translation is not None:
+            about = {key: index.items[key][translation.item] for key in ("benchmark", "item", "language")}
+            columns["similarity"][row], columns["margin"][row] = (
+                round(translation.cosine, 4),
+                round(translation.margin, 4),
+            )
             kind = "paraphrased" if base(about["language"]) == base(language) else "translated"
-            told["paraphrase" if kind == "paraphrased" else "translation"][row] = meant.score
-            place = [[meant.passage.field, meant.passage.start, meant.passage.end]]
-            if meant.score >= _MEANT:
-                hits.append((0.7 * meant.score, {**about, "hit": kind, "score": meant.score, "spans": place}))
+            columns["paraphrase" if kind == "paraphrased" else "translation"][row] = translation.score
+            place = [[translation.passage.field, translation.passage.start, translation.passage.end]]
+            if translation.score >= _MEANT:
+                hits.append(
+                    (0.7 * translation.score, {**about, "hit": kind, "score": translation.score, "spans": place})
+                )
         if not hits:
             return
         hits.sort(key=lambda hit: -hit[0])
         strongest = hits[0][1]
         for name, key in (("benchmark", "benchmark"), ("item", "item"), ("item_language", "language"), ("hit", "hit")):
-            told[name][row] = strongest[key]
-        told["spans"][row] = orjson.dumps(strongest["spans"]).decode()
+            columns[name][row] = strongest[key]
+        columns["spans"][row] = orjson.dumps(strongest["spans"]).decode()
         others = [hit for number, (_, hit) in enumerate(hits[:_MOST_HITS]) if number or "row" in hit]
-        told["others"][row] = orjson.dumps(others).decode() if others else None
+        columns["others"][row] = orjson.dumps(others).decode() if others else None
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
         about = pl.col("context") >= self.context_share
@@ -402,44 +434,45 @@ class Contamination(ScoreStep):
         return encoder
 
 
-def _meanings(items: pa.Table) -> Meanings:
+def _meanings(items: pa.Table) -> MeaningIndex:
     key = items["digest"][0].as_py() + str(items["vector"].null_count) if items.num_rows else ""
     if key not in _MEANINGS:
         while len(_MEANINGS) >= 2:
             _MEANINGS.popitem(last=False)
-        _MEANINGS[key] = Meanings(items)
+        _MEANINGS[key] = MeaningIndex(items)
     _MEANINGS.move_to_end(key)
     return _MEANINGS[key]
 
 
-def _supported(index: Index, item: int, signs: Signs) -> bool:
-    """Whether what tells an item from others with the same question is there too: half of its options, or of its context."""
+def _supported(index: Index, item: int, chars: Characters) -> bool:
+    """Whether the text that distinguishes an item from others with the same question is there too: half of its options
+    or context."""
     if not index.items["shared"][item]:
         return True
-    support = make_signs(index.items["support"][item], index.items["language"][item]).letters
+    support = characters_of(index.items["support"][item], index.items["language"][item]).letters
     step = 16
     pieces = [support[at : at + step] for at in range(0, max(1, len(support) - step + 1), step)]
-    return 2 * sum(piece in signs.letters for piece in pieces) >= len(pieces)
+    return 2 * sum(piece in chars.letters for piece in pieces) >= len(pieces)
 
 
 def _edges(turns: Sequence[Sequence[str]]) -> list[int]:
-    """Where turns and fields end in the joined text: what goes over one is told in two parts."""
-    found, at = [], 0
+    """Where messages and fields end in the joined text: a hit that crosses an edge counts as split."""
+    edges, at = [], 0
     for field in turns:
         for turn in field:
             at += len(turn) + len(_JOIN)
-            found.append(at - len(_JOIN))
+            edges.append(at - len(_JOIN))
         at += 0 if field else len(_JOIN)
-    return found[:-1]
+    return edges[:-1]
 
 
 def _in_fields(spans: Sequence[tuple[int, int]], names: Sequence[str], texts: Sequence[str]) -> list[list[Any]]:
-    """Places in the joined text as places in its fields."""
-    found, begin = [], 0
+    """Converts places in the joined text to places in its fields."""
+    places, begin = [], 0
     for name, one in zip(names, texts, strict=True):
         for start, end in spans:
             first, last = max(start, begin), min(end, begin + len(one))
             if first < last:
-                found.append([name, first - begin, last - begin])
+                places.append([name, first - begin, last - begin])
         begin += len(one) + len(_JOIN)
-    return found
+    return places

@@ -1,1 +1,1 @@
-"""Finds duplicates: exact, near, by meaning."""
+"""The step ``duplicates``: exact, near and semantic deduplication."""

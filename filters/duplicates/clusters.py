@@ -1,7 +1,7 @@
-"""Of rows that are alike one stays: which, is said by an order; who belongs together, by the pairs found and a rule of linkage.
+"""Clusters of duplicates: which rows belong together (linkage), and which row of a cluster is kept (ranking).
 
-``star``: a row goes only for one that it is itself like. ``connected``: whatever hangs together, however long the chain.
-Both are walks over the pairs in the order of who stays first: neither the order of the pairs nor the cut of the shards enters.
+``star``: a row is dropped only if it is similar to the kept row itself. ``connected``: all transitively linked rows
+form one cluster. Both process the pairs in ranking order, so neither the order of the pairs nor the sharding matters.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Places = npt.NDArray[np.int64]
 Linkage = Literal["star", "connected"]
 
 
-# ------------------------------------------------------------------------------------------------------------- who stays
+# -------------------------------------------------------------------------------------------------------------- ranking
 class ByScore(BaseModel):
-    """``{score: grade, order: greatest}``: a score of an earlier step, or one that rows carry from their source."""
+    """``{score: grade, order: greatest}``: a score of an earlier step, or one that rows bring from their source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     score: Annotated[str, Field(min_length=1)]
-    """Its name. A row without it comes last."""
+    """The score's name. A row without it ranks last."""
     order: Literal["greatest", "least"] = "greatest"
-    """Which end is the better one."""
+    """Which end is better."""
 
 
 class BySource(BaseModel):
@@ -37,7 +37,7 @@ class BySource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Names of sources; those not named come last."""
+    """Names of sources; sources not listed rank last."""
 
     @model_validator(mode="after")
     def _once(self) -> BySource:
@@ -51,7 +51,7 @@ Criterion = Literal["first", "longest", "shortest", "best"] | ByScore | BySource
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of all rows for the choice, one entry a row."""
+    """What the ranking needs of all rows, one entry a row."""
 
     chars: Places
     """Characters of the compared fields."""
@@ -59,13 +59,13 @@ class Facts:
     """Index into ``sources``."""
     sources: tuple[str, ...]
     scores: dict[str, npt.NDArray[np.float64]]
-    """Of each score that is asked for, NaN where a row has none."""
+    """The requested scores; NaN where a row has none."""
     fixed: npt.NDArray[np.bool_] | None = None
-    """Rows that stay whatever comes (an existing version)."""
+    """Rows that are always kept (an existing version)."""
 
 
 def ranks(facts: Facts, criteria: Sequence[Criterion]) -> Places:
-    """The place of each row in the order of who stays first; ties by the order of the rows."""
+    """The rank of each row: the lower, the rather it is kept; ties by the order of the rows."""
     keys: list[npt.NDArray[Any]] = []
     for one in criteria:
         if isinstance(one, ByScore):
@@ -78,7 +78,7 @@ def ranks(facts: Facts, criteria: Sequence[Criterion]) -> Places:
         elif one in ("longest", "shortest"):
             keys.append(-facts.chars if one == "longest" else facts.chars)
         else:
-            break  # first: nothing after it can count
+            break  # first: later criteria have no ties to break
     if facts.fixed is not None:
         keys.insert(0, ~facts.fixed)
     count = len(facts.chars)
@@ -88,14 +88,14 @@ def ranks(facts: Facts, criteria: Sequence[Criterion]) -> Places:
     return rank
 
 
-# --------------------------------------------------------------------------------------------------------------- linkage
+# -------------------------------------------------------------------------------------------------------------- linkage
 def components(count: int, left: Places, right: Places) -> Places:
-    """For each of ``count`` things the least number that it hangs together with (itself, if alone)."""
+    """For each of ``count`` nodes the smallest number in its connected component (itself, if isolated)."""
     label = np.arange(count)
     a, b = left, right
     while len(a):
-        # Every root takes the least root it touches; then all paths are made short. The number of roots falls at least
-        # by half each time, but for chains, which pointer jumping shortens as fast.
+        # Every root takes the smallest root it touches; then all paths are compressed. Each round at least halves the
+        # number of roots, except in chains, which pointer jumping shortens as fast.
         la, lb = label[a], label[b]
         apart = la != lb
         a, b, la, lb = a[apart], b[apart], la[apart], lb[apart]
@@ -114,16 +114,16 @@ def components(count: int, left: Places, right: Places) -> Places:
 def link(
     rank: Places, left: Places, right: Places, linkage: Linkage, fixed: npt.NDArray[np.bool_] | None = None
 ) -> Places:
-    """For each row the number of the row that it goes for; its own number if it stays.
+    """For each row the number of the row it is dropped for; its own number if it is kept.
 
     Args:
         rank: from :func:`ranks`.
         left: the first row of each pair.
         right: the second.
-        fixed: rows that never go.
+        fixed: rows that are never dropped.
     """
     if linkage == "connected":
-        # Numbered by rank, the least number of a component is the row that stays.
+        # Numbered by rank, the smallest number of a component is the kept row.
         order = np.argsort(rank)
         stays = order[components(len(rank), rank[left], rank[right])[rank]]
     else:
@@ -134,7 +134,7 @@ def link(
 
 
 def _stars(rank: Places, left: Places, right: Places, fixed: npt.NDArray[np.bool_] | None) -> Places:
-    """In the order of rank: a row stays unless it is like one that stays already; it goes for the first of those."""
+    """In ranking order: a row is kept unless it is similar to a kept row; it is dropped for the first of those."""
     stays = np.arange(len(rank))
     if not len(left):
         return stays
@@ -144,7 +144,7 @@ def _stars(rank: Places, left: Places, right: Places, fixed: npt.NDArray[np.bool
     first, second = first[by].tolist(), second[by].tolist()
     gone: dict[int, int] = {}
     never = set(np.flatnonzero(fixed).tolist()) if fixed is not None else frozenset()
-    # All pairs of one row come together, after all pairs of the rows before it: its first centre is the first that stays.
+    # All pairs of a row are consecutive, after all pairs of the rows before it: its centre is the first kept one.
     for one, other in zip(first, second, strict=True):
         if one not in gone and other not in gone and other not in never:
             gone[other] = one
@@ -153,22 +153,30 @@ def _stars(rank: Places, left: Places, right: Places, fixed: npt.NDArray[np.bool
     return stays
 
 
-# ---------------------------------------------------------------------------------------------------------------- verdict
+# ------------------------------------------------------------------------------------------------------------- decision
 def names(ids: list[str]) -> pa.Array:
     """Ids as a column of texts."""
     return pa.array(ids, pa.string())
 
 
-def verdict(rows: int, at: Places, cluster: list[str], original: list[str | None], similarity: npt.NDArray[np.float64],
-            size: Places, drop: bool) -> dict[str, pa.Array]:  # fmt: skip
-    """The decision for a shard of so many rows, given those of them (at these places) that are in groups.
+def decision(
+    rows: int,
+    at: Places,
+    cluster: list[str],
+    original: list[str | None],
+    similarity: npt.NDArray[np.float64],
+    size: Places,
+    drop: bool,
+) -> dict[str, pa.Array]:
+    """The decision for a shard of ``rows`` rows.
 
     Args:
-        cluster: of each row in a group, the group's name.
-        original: the id of the row it goes for, None for the row that stays.
-        similarity: to that row; NaN for the row that stays.
-        size: rows in the group.
-        drop: whether duplicates go, or are only marked.
+        at: the positions of the rows that are in clusters.
+        cluster: the cluster's name, for each of these rows.
+        original: the id of the row it is dropped for, None for the kept row.
+        similarity: to that row; NaN for the kept row.
+        size: rows in the cluster.
+        drop: whether duplicates are dropped, or only marked.
     """
     gone = np.zeros(rows, bool)
     gone[at] = [one is not None for one in original]

@@ -1,4 +1,4 @@
-"""Rows are near copies when enough of their signs are the same, and no word tells them apart."""
+"""Near-duplicate pairs by characters: MinHash candidates, exact similarity, and a veto for differing words."""
 
 from __future__ import annotations
 
@@ -9,45 +9,57 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters.duplicates import edits, minhash
-from filters.duplicates.minhash import Board, Measure, Pairs, Places
-from filters.duplicates.near import Distinct, Gathered
+from filters.duplicates.minhash import BandTable, Measure, Pairs, Places
+from filters.duplicates.near import SummaryColumns, UniqueTexts
 
-# Texts with typing errors have few shingles in common: more bands of the same signature, and longer ones.
+# Texts with typing errors share few shingles: more and longer bands of the same signature are needed.
 _TURNS: Mapping[Measure, int] = {"jaccard": 1, "edits": 4}
 
 
-def pairs(found: Gathered, things: Distinct, similarity: float, measure: Measure, sizes: Mapping[str, int],
-          bands: tuple[int, int] | None, memory: int, *, words: bool, negation: bool) -> Pairs:  # fmt: skip
-    """The pairs of different texts in one block that are alike in every field.
+def pairs(
+    columns: SummaryColumns,
+    unique: UniqueTexts,
+    similarity: float,
+    measure: Measure,
+    sizes: Mapping[str, int],
+    bands: tuple[int, int] | None,
+    memory: int,
+    *,
+    words: bool,
+    negation: bool,
+) -> Pairs:
+    """The pairs of unique texts in one block that are similar in every field.
 
     Args:
         bands: (bands, numbers a band); None: chosen by the similarity.
         memory: bytes for the keys of the bands.
-        words: for edits, whether texts that differ in a word rather than in letters are no pair.
-        negation: whether texts that differ in a negating word are no pair.
+        words: for edits, whether texts that differ in a whole word are not a pair.
+        negation: whether texts that differ in a negating word are not a pair.
     """
 
     def veto(left: Places, right: Places) -> npt.NDArray[np.bool_]:
         vetoed = np.zeros(len(left), bool)
-        turned = np.flatnonzero(found.negation[left] != found.negation[right]) if negation else np.zeros(0, np.int64)
-        for one in found.texts:
+        negated = (
+            np.flatnonzero(columns.negation[left] != columns.negation[right]) if negation else np.zeros(0, np.int64)
+        )
+        for one in columns.texts:
             if words and measure == "edits":
                 vetoed |= edits.other_words(_texts(one, left), _texts(one, right))
-            if len(turned):
-                a, b = _texts(one, left[turned]), _texts(one, right[turned])
-                languages = [found.languages[code] for code in found.language[left[turned]].tolist()]
-                vetoed[turned] |= edits.flipped(a, b, languages)
+            if len(negated):
+                a, b = _texts(one, left[negated]), _texts(one, right[negated])
+                languages = [columns.languages[code] for code in columns.language[left[negated]].tolist()]
+                vetoed[negated] |= edits.flipped(a, b, languages)
         return vetoed
 
-    chosen = bands or minhash.bands(minhash.least_jaccard(similarity, measure), found.data.shape[1], _TURNS[measure])
-    rows = things.rows
-    fixed = found.facts.fixed
-    board = Board(
-        found.data, found.texts, rows, found.block[rows], *chosen, None if fixed is None else fixed[rows], memory
+    chosen = bands or minhash.bands(minhash.min_jaccard(similarity, measure), columns.data.shape[1], _TURNS[measure])
+    rows = unique.rows
+    fixed = columns.facts.fixed
+    table = BandTable(
+        columns.data, columns.texts, rows, columns.block[rows], *chosen, None if fixed is None else fixed[rows], memory
     )
-    return minhash.alike(board, similarity, measure, sizes, veto)
+    return minhash.similar_pairs(table, similarity, measure, sizes, veto)
 
 
 def _texts(column: pa.Array, rows: Places) -> list[str]:
-    told: list[str] = column.take(pa.array(rows)).to_pylist()
-    return told
+    texts: list[str] = column.take(pa.array(rows)).to_pylist()
+    return texts

@@ -1,7 +1,7 @@
-"""The way from summaries to verdicts that all near-duplicate methods share: gather, collapse equal texts, pair, link, tell.
+"""What all near-duplicate methods share, from summaries to decisions: gather, merge equal texts, pair, link, decide.
 
-Rows with one normal form are one thing from the start, so that a text copied a million times is compared once. What is held
-in memory of each row is about a hundred bytes; signatures, vectors and texts lie in mapped files.
+Rows with one normal form are merged at the start, so that a text copied a million times is compared once. About a
+hundred bytes a row are held in memory; signatures, vectors and texts are in memory-mapped files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from curate.rows.fields import latest_value
 from curate.text import segmentation as text
-from filters.duplicates.clusters import Criterion, Facts, Linkage, Places, link, ranks, verdict
+from filters.duplicates.clusters import Criterion, Facts, Linkage, Places, decision, link, ranks
 from filters.duplicates.minhash import Files, Pairs
 
 Hashes = npt.NDArray[np.uint64]
@@ -29,11 +29,11 @@ BATCH = 8192
 
 @dataclass(frozen=True)
 class Summary:
-    """The summary of some rows, as a parquet file."""
+    """The summary of some rows, as a Parquet file."""
 
     path: Path
     fixed: bool = False
-    """Whether its rows stay whatever comes, and get no verdict."""
+    """Whether its rows are always kept and get no decision (rows of ``against``)."""
 
     @property
     def rows(self) -> int:
@@ -41,22 +41,22 @@ class Summary:
 
 
 @dataclass
-class Gathered:
-    """What is known of all rows, in the order of the summaries."""
+class SummaryColumns:
+    """The columns of all summaries, in their order."""
 
     high: Hashes
     low: Hashes
     """Digest of the normal forms."""
     there: Flags
-    """Whether there is anything to compare."""
+    """Whether the row has any text to compare."""
     assessed: Flags
-    """Whether it can be compared by meaning; for other methods, everywhere."""
+    """Whether the row can be compared by meaning; always true for other methods."""
     id_high: Hashes
     id_low: Hashes
     block: Hashes
-    """Only rows of one block may be duplicates of each other."""
+    """Only rows of the same block may be duplicates."""
     own: Hashes
-    """Only rows with one of these, and of one block, are one thing if their texts are equal."""
+    """Equal texts are merged only within the same block and the same value here."""
     group: Hashes
     language: npt.NDArray[np.int32]
     """Index into ``languages``."""
@@ -65,7 +65,7 @@ class Gathered:
     negation: Hashes
     facts: Facts
     data: Any
-    """Signatures (uint16) or vectors (float16), one row each, mapped from a file."""
+    """Signatures (uint16) or vectors (float16), one row each, memory-mapped."""
     texts: tuple[pa.Array, ...]
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides which rows may be duplicates, and which of them stay."""
+    """Which rows may be duplicates, and which of them are kept."""
 
     across: str
     scope: str
@@ -90,17 +90,17 @@ class Rules:
     criteria: tuple[Criterion, ...]
     drop: bool
     own: tuple[str, ...] = ()
-    """``language``, ``group``: what rows with equal texts must share to be one thing from the start."""
+    """``language``, ``group``: what rows with equal texts must share to be merged at the start."""
 
 
 def gather(
     summaries: Sequence[Summary], rules: Rules, scores: Sequence[str], column: str | None, files: Files
-) -> Gathered:
+) -> SummaryColumns:
     """Reads all summaries once.
 
     Args:
-        scores: the names of the scores that the choice of who stays asks for.
-        column: ``signature`` or ``vector``: what goes to a file as it is.
+        scores: the scores needed to choose the kept row.
+        column: ``signature`` or ``vector``: the column that goes to a file unchanged.
     """
     counts = [summary.rows for summary in summaries]
     total = sum(counts)
@@ -148,10 +148,24 @@ def gather(
     fixed = np.repeat([summary.fixed for summary in summaries], counts) if any(s.fixed for s in summaries) else None
     facts = Facts(chars, coded["source"], tuple(codes["source"]), values, fixed)
     block = _block(rules, coded, numeric)
-    return Gathered(
-        numeric["high"], numeric["low"], there, assessed, numeric["id_high"], numeric["id_low"], block, _own(rules, coded, numeric), numeric["group"],
-        coded["language"], tuple(codes["language"]), numeric["digits"], numeric["negation"], facts, data, tuple(one.done() for one in texts),
-    )  # fmt: skip
+    return SummaryColumns(
+        numeric["high"],
+        numeric["low"],
+        there,
+        assessed,
+        numeric["id_high"],
+        numeric["id_low"],
+        block,
+        _own(rules, coded, numeric),
+        numeric["group"],
+        coded["language"],
+        tuple(codes["language"]),
+        numeric["digits"],
+        numeric["negation"],
+        facts,
+        data,
+        tuple(one.done() for one in texts),
+    )
 
 
 def _block(rules: Rules, coded: dict[str, npt.NDArray[np.int32]], numeric: dict[str, Hashes]) -> Hashes:
@@ -192,83 +206,96 @@ def score_of(scores: pa.Array, name: str) -> npt.NDArray[np.float64]:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- collapsing
+# ----------------------------------------------------------------------------------------------------------- collapsing
 @dataclass(frozen=True)
-class Distinct:
-    """The different texts among the rows: things to compare."""
+class UniqueTexts:
+    """The distinct texts among the rows."""
 
     rows: Places
-    """A row of each (the first)."""
+    """The first row of each text."""
     of: Places
-    """Which of them each row is; -1 for a row without text."""
+    """The text number of each row; -1 for a row without text."""
 
 
-def distinct(found: Gathered) -> Distinct:
-    """Rows with equal normal forms in one block as one thing."""
-    there = np.flatnonzero(found.there)
-    order = there[np.lexsort((there, found.low[there], found.high[there], found.own[there], found.block[there]))]
+def unique_texts(columns: SummaryColumns) -> UniqueTexts:
+    """Merges rows with equal normal forms in one block."""
+    there = np.flatnonzero(columns.there)
+    order = there[
+        np.lexsort((there, columns.low[there], columns.high[there], columns.own[there], columns.block[there]))
+    ]
     same = np.zeros(len(order), bool)
     if len(order) > 1:
         a, b = order[1:], order[:-1]
         same[1:] = (
-            (found.low[a] == found.low[b])
-            & (found.high[a] == found.high[b])
-            & (found.block[a] == found.block[b])
-            & (found.own[a] == found.own[b])
+            (columns.low[a] == columns.low[b])
+            & (columns.high[a] == columns.high[b])
+            & (columns.block[a] == columns.block[b])
+            & (columns.own[a] == columns.own[b])
         )
     firsts = order[~same]
-    # Numbered by their first row, so that numbers do not depend on digests.
+    # Numbered by their first row, so that the numbers do not depend on digests.
     number = np.empty(len(firsts), np.int64)
     number[np.argsort(firsts)] = np.arange(len(firsts))
-    of = np.full(len(found), -1, np.int64)
+    of = np.full(len(columns), -1, np.int64)
     of[order] = number[np.cumsum(~same) - 1] if len(order) else of[:0]
-    return Distinct(np.sort(firsts), of)
+    return UniqueTexts(np.sort(firsts), of)
 
 
-def settle(found: Gathered, rules: Rules, pair: Callable[[Distinct], Pairs],
-           measure: Callable[[Places, Places], npt.NDArray[np.float64]], summaries: Sequence[Summary]) -> Iterator[dict[str, pa.Array]]:  # fmt: skip
-    """The verdict for each summary that is not fixed, in order.
+def decide(
+    columns: SummaryColumns,
+    rules: Rules,
+    pair: Callable[[UniqueTexts], Pairs],
+    measure: Callable[[Places, Places], npt.NDArray[np.float64]],
+    summaries: Sequence[Summary],
+) -> Iterator[dict[str, pa.Array]]:
+    """The decision for each summary that is not fixed, in order.
 
     Args:
-        pair: the pairs among the different texts that are alike.
-        measure: how alike two rows are, for pairs of rows.
+        pair: finds the similar pairs among the unique texts.
+        measure: the similarity of pairs of rows.
     """
-    things = distinct(found)
-    pairs = pair(things)
-    rank = ranks(found.facts, rules.criteria)
-    fixed = found.facts.fixed
-    # A text stays as long as its best row would.
-    there = np.flatnonzero(things.of >= 0)
+    unique = unique_texts(columns)
+    pairs = pair(unique)
+    rank = ranks(columns.facts, rules.criteria)
+    fixed = columns.facts.fixed
+    # A text ranks as high as its best row.
+    there = np.flatnonzero(unique.of >= 0)
     by_rank = there[np.argsort(rank[there])]
-    best = np.full(len(things.rows), -1, np.int64)
-    best[things.of[by_rank[::-1]]] = by_rank[::-1]
+    best = np.full(len(unique.rows), -1, np.int64)
+    best[unique.of[by_rank[::-1]]] = by_rank[::-1]
     thing_rank = np.empty(len(best), np.int64)
     thing_rank[np.argsort(rank[best])] = np.arange(len(best))
     goes_for = link(thing_rank, pairs.left, pairs.right, rules.linkage, fixed[best] if fixed is not None else None)
-    target = np.arange(len(found))
-    target[there] = best[goes_for[things.of[there]]]
+    target = np.arange(len(columns))
+    target[there] = best[goes_for[unique.of[there]]]
     if fixed is not None:
         target[fixed] = np.flatnonzero(fixed)
-    yield from _verdicts(found, things, target, measure, rules, summaries)
+    yield from _decisions(columns, unique, target, measure, rules, summaries)
 
 
-def _verdicts(found: Gathered, things: Distinct, target: Places, measure: Callable[[Places, Places], npt.NDArray[np.float64]],
-              rules: Rules, summaries: Sequence[Summary]) -> Iterator[dict[str, pa.Array]]:  # fmt: skip
+def _decisions(
+    columns: SummaryColumns,
+    unique: UniqueTexts,
+    target: Places,
+    measure: Callable[[Places, Places], npt.NDArray[np.float64]],
+    rules: Rules,
+    summaries: Sequence[Summary],
+) -> Iterator[dict[str, pa.Array]]:
     gone = np.flatnonzero(target != np.arange(len(target)))
     size = np.bincount(target, minlength=len(target)) if len(target) else np.zeros(0, np.int64)
     similarity = np.full(len(target), np.nan)
-    equal = things.of[gone] == things.of[target[gone]]
+    equal = unique.of[gone] == unique.of[target[gone]]
     similarity[gone[equal]] = 1.0
     apart = gone[~equal]
-    # Equal rows of one text are measured once.
+    # Rows with the same text are measured once.
     _, first, back = np.unique(
-        np.stack([things.of[apart], target[apart]]), axis=1, return_index=True, return_inverse=True
+        np.stack([unique.of[apart], target[apart]]), axis=1, return_index=True, return_inverse=True
     )
     if len(apart):
         similarity[apart] = np.round(measure(apart[first], target[apart[first]])[back.ravel()], 6)
-    # The name of a cluster is the smallest id in it: it changes with its rows, never with their order.
+    # A cluster is named by the smallest id in it: the name depends on its rows, not on their order.
     members = np.flatnonzero(size[target] > 1)
-    order = members[np.lexsort((found.id_low[members], found.id_high[members], target[members]))]
+    order = members[np.lexsort((columns.id_low[members], columns.id_high[members], target[members]))]
     smallest = np.full(len(target), -1, np.int64)
     smallest[target[order[::-1]]] = order[::-1]
     start = 0
@@ -277,10 +304,16 @@ def _verdicts(found: Gathered, things: Distinct, target: Places, measure: Callab
         if not summary.fixed:
             at = np.flatnonzero(size[target[start : start + rows]] > 1)
             here = at + start
-            original: list[str | None] = list(found.ids(target[here]))
+            original: list[str | None] = list(columns.ids(target[here]))
             for number in np.flatnonzero(target[here] == here).tolist():
                 original[number] = None
-            yield verdict(
-                rows, at, found.ids(smallest[target[here]]), original, similarity[here], size[target[here]], rules.drop
+            yield decision(
+                rows,
+                at,
+                columns.ids(smallest[target[here]]),
+                original,
+                similarity[here],
+                size[target[here]],
+                rules.drop,
             )
         start += rows

@@ -1,7 +1,8 @@
-"""Texts are the same when their normal forms are equal; each step towards the normal form can be switched.
+"""Text normalisation for deduplication; each step can be switched off.
 
-The order is fixed: markup, invisible signs, Unicode form, joiners, case, digits, marks, quotes, punctuation, Unicode form again (folding can
-undo it), blanks. What is said here about case is by language, because it is not the same in Turkish.
+The order is fixed: markup, invisible characters, Unicode form, joiners, case, digits, diacritics, quotes, punctuation,
+Unicode form again (folding can undo it), whitespace. Case folding depends on the language, because Turkish folds
+differently.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from curate.text import segmentation as text
 
 # Languages that write a dotless and a dotted i as two letters, in both cases.
 _DOTTED = frozenset({"tr", "az", "gag", "crh"})
-# Punctuation that changes what is meant: C# and C, @name and name, 5% and 5, AT&T, a*b, and/or.
 _APOSTROPHES = "'\u2018\u2019\u02bc\uff07"
+# All but punctuation that changes the meaning: C# and C, @name and name, 5% and 5, AT&T, a*b, and/or.
 _PUNCTUATION = r"(?V1)[\p{P}--[#@%&*/\\\uff03\uff20\uff05\uff06\uff0a\uff0f\uff3c]]+"
 # Quotation marks, apostrophes and dashes of all shapes; two single ones are one double.
 _QUOTES = (
@@ -33,10 +34,13 @@ _QUOTES = (
     ("[\u201c\u201d\u201e\u201f\u00ab\u00bb\u300c\u300d\u300e\u300f\u301d-\u301f\u2033\uff02\u05f4]|''", '"'),
     ("[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]", "-"),
 )
-_TOUCHED_BY_QUOTES = "[\u0060\u00ab\u00b4\u00bb\u02b9-\u02bc\u05f3\u05f4\u2010-\u201f\u2032\u2033\u2039\u203a\u2212\u300c-\u300f\u301d-\u301f\ufe58\ufe63\uff02\uff07\uff0d]|''"
+_TOUCHED_BY_QUOTES = (
+    "[\u0060\u00ab\u00b4\u00bb\u02b9-\u02bc\u05f3\u05f4\u2010-\u201f\u2032\u2033\u2039\u203a\u2212"
+    "\u300c-\u300f\u301d-\u301f\ufe58\ufe63\uff02\uff07\uff0d]|''"
+)
 # Joiners and variation selectors: noise in most scripts, spelling in Persian and the Indic ones.
 _JOINERS = "[\u034f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]"
-# A tag is formatting where it comes as a pair around something, or stands for a break; a single <b> is spoken about.
+# A tag is formatting if it comes as a pair or is a line break; a single <b> is part of the text.
 _BREAKS = regex.compile(r"<!--.*?-->|</?(?:br|p|hr|wbr|div|span|li|ul|ol)\b(?:\s[^<>]*)?/?>", regex.I | regex.S)
 _PAIR = regex.compile(r"<([a-z][a-z0-9]{0,11})\b(?:\s[^<>]*)?>([^<>]*)</\1\s*>", regex.I)
 _DEEPEST = 6
@@ -53,8 +57,8 @@ def _digits() -> dict[int, int]:
 
 
 @dataclass(frozen=True)
-class Sameness:
-    """What does not count when two texts are compared; see :class:`filters.duplicates.step.Duplicates` for the meanings."""
+class Normalization:
+    """Which differences are ignored when two texts are compared; see :class:`filters.duplicates.step.Duplicates`."""
 
     unicode: Literal["nfkc", "nfc", "none"] = "nfkc"
     case: Literal["fold", "keep"] = "fold"
@@ -67,11 +71,11 @@ class Sameness:
     html: Literal["keep", "strip"] = "keep"
 
     def normalize(self, texts: pl.Series, language: pl.Series) -> pl.Series:
-        """The normal form of each text, in its language; ``""`` only for a text in which nothing is seen."""
+        """The normal form of each text in its language; ``""`` only for a text without visible characters."""
         return self.finish(self.clean(texts, language))
 
     def clean(self, texts: pl.Series, language: pl.Series) -> pl.Series:
-        """The first half of the way: all but punctuation and blanks."""
+        """The first part of normalisation: everything but punctuation and whitespace."""
         if self.html == "strip":
             texts = _only(texts, "[<&]", lambda part: pl.Series([strip_html(one) for one in part], dtype=pl.String))
         if self.whitespace != "keep":
@@ -83,9 +87,10 @@ class Sameness:
             texts = self._folded(texts, language)
         if self.digits == "fold":
             texts = _only(
-                texts, r"[\p{Nd}--[0-9]]",
+                texts,
+                r"[\p{Nd}--[0-9]]",
                 lambda part: pl.Series([one.translate(_digits()) for one in part], dtype=pl.String),
-            )  # fmt: skip
+            )
         if self.diacritics == "ignore":
             texts = text.strip_marks(texts)
         if self.quotes == "fold":
@@ -93,37 +98,37 @@ class Sameness:
         return texts
 
     def finish(self, texts: pl.Series) -> pl.Series:
-        """The second half: the normal form of texts that are clean."""
+        """The second part of normalisation, for texts from :meth:`clean`."""
         if self.punctuation == "ignore":
             texts = self._unicode(texts)
-            bare = self._blanks(_without_punctuation(texts))
-            whole = self._blanks(texts)
+            bare = self._whitespace(_without_punctuation(texts))
+            whole = self._whitespace(texts)
             frame = pl.DataFrame({"bare": bare, "whole": whole})
             return frame.select(pl.when(pl.col("bare").str.contains(r"\S")).then("bare").otherwise("whole")).to_series()
-        return self._blanks(texts)
+        return self._whitespace(texts)
 
     def _folded(self, texts: pl.Series, language: pl.Series) -> pl.Series:
         dotted = language.str.extract(r"^([a-z]+)", 1).is_in(list(_DOTTED)).to_list()
-        given = texts.to_list()
+        originals = texts.to_list()
         if any(dotted):
-            given = [
+            originals = [
                 one.replace("I", "ı").replace("İ", "i") if special else one
-                for one, special in zip(given, dotted, strict=True)
+                for one, special in zip(originals, dotted, strict=True)
             ]
-        # One call for all texts is many times faster; no case folding makes or unmakes the noncharacter between them.
-        folded = _BETWEEN.join(given).casefold().split(_BETWEEN) if given else []
-        if len(folded) != len(given):
-            folded = [one.casefold() for one in given]
+        # One call for all texts is many times faster; case folding neither adds nor removes the noncharacter between.
+        folded = _BETWEEN.join(originals).casefold().split(_BETWEEN) if originals else []
+        if len(folded) != len(originals):
+            folded = [one.casefold() for one in originals]
         return pl.Series(folded, dtype=pl.String)
 
     def _unicode(self, texts: pl.Series) -> pl.Series:
         if self.unicode == "none":
             return texts
-        # Texts of ASCII alone, the most frequent case, are their own normal form; the test is many times cheaper.
+        # ASCII texts, the most frequent case, are already normal; testing for them is many times cheaper.
         form = self.unicode
         return _only(texts, "[^\\x00-\\x7f]", lambda part: part.str.normalize("NFKC" if form == "nfkc" else "NFC"))
 
-    def _blanks(self, texts: pl.Series) -> pl.Series:
+    def _whitespace(self, texts: pl.Series) -> pl.Series:
         if self.whitespace == "keep":
             return self._unicode(texts)
         if self.whitespace == "remove":
@@ -132,28 +137,30 @@ class Sameness:
 
 
 def strip_html(one: str) -> str:
-    """The text as a browser would show it, as far as it is markup: entities decoded, breaks as line breaks, paired tags
-    and comments gone. A tag without its partner is left, for it may be what the text is about."""
+    """The text as a browser shows it: entities decoded, breaks as line breaks, paired tags and comments removed.
+
+    A tag without its partner stays: it may be what the text is about.
+    """
     one = html.unescape(one)
     if "<" not in one:
         return one
     one = _BREAKS.sub("\n", one)
     for _ in range(_DEEPEST):
-        one, found = _PAIR.subn(r"\2", one)
-        if not found:
+        one, count = _PAIR.subn(r"\2", one)
+        if not count:
             break
     return one
 
 
 def _only(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """``change`` applied to those texts in which the pattern is found, the others as they are."""
+    """Applies ``change`` to the texts that match the pattern; the others are unchanged."""
     touched = texts.str.contains(pattern)
     count = touched.sum()
     if not count:
         return texts
     if count == len(texts):
         return change(texts)
-    # A copy, for scatter() writes into the series it is called on.
+    # A copy, because scatter() writes into the series it is called on.
     return texts.clone().scatter(touched.arg_true(), change(texts.filter(touched)))
 
 
@@ -163,23 +170,24 @@ def _fold_quotes(texts: pl.Series) -> pl.Series:
     return texts
 
 
-_DROPPED, _PARTED, _DIGIT = 1, 2, 4
+_DROPPED, _SEPARATOR, _DIGIT = 1, 2, 4
 
 
 @cache
-def _signs() -> npt.NDArray[np.uint8]:
-    """What becomes of each code point: apostrophes are dropped, punctuation parts, digits save the sign before them."""
+def _punctuation_table() -> npt.NDArray[np.uint8]:
+    """What happens to each code point: apostrophes are dropped, punctuation separates, digits keep the character before
+    them."""
     table = np.zeros(sys.maxunicode + 1, np.uint8)
     everything = "".join(map(chr, (*range(0xD800), *range(0xE000, sys.maxunicode + 1))))
     points = np.frombuffer(everything.encode("utf-32-le"), np.uint32)
-    for pattern, flag in ((_PUNCTUATION, _PARTED), (r"\p{N}+", _DIGIT), (f"[{_APOSTROPHES}]", _DROPPED)):
+    for pattern, flag in ((_PUNCTUATION, _SEPARATOR), (r"\p{N}+", _DIGIT), (f"[{_APOSTROPHES}]", _DROPPED)):
         for match in regex.finditer(pattern, everything):
             table[points[match.start() : match.end()]] = flag
     return table
 
 
 def _without_punctuation(texts: pl.Series) -> pl.Series:
-    # An apostrophe joins (don't = dont); any other sign parts (well-known = well known).
+    # An apostrophe joins (don't = dont); other punctuation separates (well-known = well known).
     parts = [
         pl.Series(dtype=pl.String),
         *(_bare(batch) for batch in text.batches(texts)),
@@ -189,7 +197,7 @@ def _without_punctuation(texts: pl.Series) -> pl.Series:
 
 def _bare(texts: pl.Series) -> pl.Series:
     points, offsets = text.code_points(texts)
-    flags = _signs()[points]
+    flags = _punctuation_table()[points]
     there = flags != _DROPPED
     kept, flags = points[there], flags[there]
     ends = np.concatenate([[0], np.cumsum(there)])[offsets]
@@ -197,6 +205,6 @@ def _bare(texts: pl.Series) -> pl.Series:
     next_digit[:-1] = flags[1:] == _DIGIT
     lasts = ends[1:][np.diff(ends) > 0] - 1
     next_digit[lasts] = False  # what follows is another text
-    whole = np.where((flags == _PARTED) & ~next_digit, np.uint32(0x20), kept).tobytes().decode("utf-32-le")
+    whole = np.where((flags == _SEPARATOR) & ~next_digit, np.uint32(0x20), kept).tobytes().decode("utf-32-le")
     at = ends.tolist()
     return pl.Series([whole[start:end] for start, end in pairwise(at)], dtype=pl.String)

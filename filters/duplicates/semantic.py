@@ -1,8 +1,9 @@
-"""Rows are alike in meaning when an encoder puts them together and nothing that an encoder overlooks tells them apart.
+"""Semantic duplicate pairs, within a language and across languages, by the vectors of an encoder.
 
-Within a language every pair of a block (same numbers, same negations) is compared; across languages each row with its
-nearest of the other language, by the cosine and by the ratio margin (Artetxe and Schwenk 2019), which asks whether the two
-are nearer to each other than to the rest, and whether each is the other's nearest.
+Within a language all pairs of a block (same numbers, same negations) are compared. Across languages each row is
+compared with its nearest neighbours in the other language, by cosine and by the ratio margin (Artetxe and Schwenk
+2019), which measures whether the two are nearer to each other than to the rest, and optionally only if each is the
+other's nearest.
 """
 
 from __future__ import annotations
@@ -14,33 +15,33 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curate.vectors import knn as neighbours
+from curate.vectors import knn
 from filters.duplicates.clusters import Places
 from filters.duplicates.minhash import Pairs
-from filters.duplicates.near import Distinct, Gathered
+from filters.duplicates.near import SummaryColumns, UniqueTexts
 
 Search = Literal["auto", "exact", "approximate"]
 Vectors = npt.NDArray[np.float32]
 _ROWS, _COLUMNS = 1024, 8192
-# Rows in a block above which a graph is searched in place of all pairs.
+# Above this many rows in a block a graph is searched instead of all pairs.
 _MANY = 150_000
 _NEAREST = 32
 _SMALL = 64
-# What is not further than that from the nearest is as near: two translations of one sentence.
+# Neighbours within this cosine of the nearest count as equally near: two translations of one sentence.
 _TIE = 0.02
 
 
-def _vectors(found: Gathered, rows: Places) -> Vectors:
-    """The vectors of these rows, the fields one after another, so that a product is the mean of the fields' cosines."""
-    return np.asarray(found.data[rows], np.float32)
+def _vectors(columns: SummaryColumns, rows: Places) -> Vectors:
+    """The rows' vectors, fields concatenated, so that a product is the sum of the fields' cosines."""
+    return np.asarray(columns.data[rows], np.float32)
 
 
-def cosines(found: Gathered, left: Places, right: Places, fields: int) -> npt.NDArray[np.float64]:
-    """The least cosine over the fields of each pair of rows; a field that is empty in both rows does not count."""
+def cosines(columns: SummaryColumns, left: Places, right: Places, fields: int) -> npt.NDArray[np.float64]:
+    """The lowest cosine over the fields of each pair of rows; a field that is empty in both rows does not count."""
     least = np.empty(len(left))
     for start in range(0, len(left), _COLUMNS):
         a, b = (
-            _vectors(found, side[start : start + _COLUMNS]).reshape(-1, fields, found.data.shape[1] // fields)
+            _vectors(columns, side[start : start + _COLUMNS]).reshape(-1, fields, columns.data.shape[1] // fields)
             for side in (left, right)
         )
         each = np.einsum("ijk,ijk->ij", a, b, dtype=np.float64)
@@ -49,25 +50,32 @@ def cosines(found: Gathered, left: Places, right: Places, fields: int) -> npt.ND
     return least
 
 
-def within(found: Gathered, things: Distinct, fields: int, threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
-           least: float, search: Search, threads: int) -> Pairs:  # fmt: skip
-    """All pairs in one block whose cosine is at least the threshold in every field."""
-    rows = things.rows
-    usable = np.flatnonzero(found.assessed[rows])
-    order = usable[np.argsort(found.block[rows[usable]], kind="stable")]
-    blocks = found.block[rows[order]]
+def within(
+    columns: SummaryColumns,
+    unique: UniqueTexts,
+    fields: int,
+    threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
+    least: float,
+    search: Search,
+    threads: int,
+) -> Pairs:
+    """All pairs in one block whose cosine reaches the threshold in every field."""
+    rows = unique.rows
+    usable = np.flatnonzero(columns.assessed[rows])
+    order = usable[np.argsort(columns.block[rows[usable]], kind="stable")]
+    blocks = columns.block[rows[order]]
     starts = (
         np.flatnonzero(np.concatenate([[True], blocks[1:] != blocks[:-1]])) if len(blocks) else np.zeros(0, np.int64)
     )
     sizes = np.diff(np.append(starts, len(order)))
     parts = [
-        _checked(found, things, *_small(order, starts, sizes), fields, threshold),
+        _checked(columns, unique, *_small(order, starts, sizes), fields, threshold),
     ]
     for start, size in zip(starts[sizes > _SMALL].tolist(), sizes[sizes > _SMALL].tolist(), strict=True):
         members = order[start : start + size]
         far = search == "approximate" or (search == "auto" and size > _MANY)
-        for left, right in (_graph if far else _products)(found, rows[members], fields, least, threads):
-            parts.append(_checked(found, things, members[left], members[right], fields, threshold))
+        for left, right in (_graph if far else _products)(columns, rows[members], fields, least, threads):
+            parts.append(_checked(columns, unique, members[left], members[right], fields, threshold))
     return Pairs.joined(parts)
 
 
@@ -81,24 +89,24 @@ def _small(order: Places, starts: Places, sizes: Places) -> tuple[Places, Places
     return np.concatenate(left), np.concatenate(right)
 
 
-def _products(found: Gathered, rows: Places, fields: int, least: float, threads: int) -> Any:
-    """Every pair, block by block; the sum over the fields cannot be above ``fields`` times the least of them."""
+def _products(columns: SummaryColumns, rows: Places, fields: int, least: float, threads: int) -> Any:
+    """Every pair, block by block, whose sum of cosines over the fields allows the minimum in each of them."""
     from threadpoolctl import threadpool_limits
 
     spare = 1e-4
     with threadpool_limits(threads, user_api="blas"):
         for first in range(0, len(rows), _ROWS):
-            block = _vectors(found, rows[first : first + _ROWS])
+            block = _vectors(columns, rows[first : first + _ROWS])
             for second in range(first - first % _COLUMNS, len(rows), _COLUMNS):
-                other = _vectors(found, rows[second : second + _COLUMNS])
+                other = _vectors(columns, rows[second : second + _COLUMNS])
                 a, b = np.nonzero(block @ other.T >= fields * least - spare - (fields - 1) * (1 - least))
                 a, b = a + first, b + second
                 yield a[a < b], b[a < b]
 
 
-def _graph(found: Gathered, rows: Places, fields: int, least: float, threads: int) -> Any:
-    vectors = _vectors(found, rows) / np.float32(np.sqrt(fields))
-    nearest, _ = neighbours.approximate(vectors, vectors, _NEAREST, threads=threads)
+def _graph(columns: SummaryColumns, rows: Places, fields: int, least: float, threads: int) -> Any:
+    vectors = _vectors(columns, rows) / np.float32(np.sqrt(fields))
+    nearest, _ = knn.approximate(vectors, vectors, _NEAREST, threads=threads)
     a = np.repeat(np.arange(len(rows)), nearest.places.shape[1])
     b = nearest.places.ravel().astype(np.int64)
     good = (b >= 0) & (a != b) & (nearest.cosines.ravel() >= least - 1e-3)
@@ -107,47 +115,66 @@ def _graph(found: Gathered, rows: Places, fields: int, least: float, threads: in
     yield packed >> 32, packed & 0xFFFFFFFF
 
 
-def _checked(found: Gathered, things: Distinct, left: Places, right: Places, fields: int,
-             threshold: Callable[[Places, Places], npt.NDArray[np.float64]]) -> Pairs:  # fmt: skip
-    """Those pairs that reach their threshold."""
+def _checked(
+    columns: SummaryColumns,
+    unique: UniqueTexts,
+    left: Places,
+    right: Places,
+    fields: int,
+    threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
+) -> Pairs:
+    """The pairs that reach their threshold."""
     if not len(left):
         return Pairs.joined([])
-    a, b = things.rows[left], things.rows[right]
-    cosine = cosines(found, a, b, fields)
+    a, b = unique.rows[left], unique.rows[right]
+    cosine = cosines(columns, a, b, fields)
     good = cosine >= threshold(a, b)
-    fixed = found.facts.fixed
+    fixed = columns.facts.fixed
     if fixed is not None:
         good &= ~(fixed[a] & fixed[b])
     return Pairs(left[good], right[good], cosine[good])
 
 
-def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[[Places, Places], npt.NDArray[np.float64]], *,
-            margin: float, k: int, siblings: bool, numbers: bool, search: Search, threads: int, memory: int, mutual: bool = True) -> Pairs:  # fmt: skip
+def between(
+    columns: SummaryColumns,
+    unique: UniqueTexts,
+    fields: int,
+    threshold: Callable[[Places, Places], npt.NDArray[np.float64]],
+    *,
+    margin: float,
+    k: int,
+    siblings: bool,
+    numbers: bool,
+    search: Search,
+    threads: int,
+    memory: int,
+    mutual: bool = True,
+) -> Pairs:
     """All pairs of different languages that are near enough, and nearer than their neighbours.
 
     Args:
-        margin: least ratio of the cosine to the mean cosine of both to their ``k`` nearest of the other language.
+        margin: minimum ratio of the cosine to the mean cosine of both to their ``k`` nearest in the other language.
         siblings: whether rows of one group count too.
-        numbers: whether two that both have digits must have the same.
-        mutual: whether each must be the other's nearest of all that may be its duplicates.
+        numbers: whether two texts that both have digits must have the same.
+        mutual: whether each must be the other's nearest of all its candidates.
     """
-    rows = things.rows
-    usable = np.flatnonzero(found.assessed[rows])
+    rows = unique.rows
+    usable = np.flatnonzero(columns.assessed[rows])
     by_language: Mapping[int, Places] = {
-        int(code): usable[found.language[rows[usable]] == code] for code in np.unique(found.language[rows[usable]])
+        int(code): usable[columns.language[rows[usable]] == code] for code in np.unique(columns.language[rows[usable]])
     }
     parts = [Pairs.joined([])]
     for one, other in combinations(sorted(by_language), 2):
         a, b = by_language[one], by_language[other]
-        x, y = (_vectors(found, rows[side]) / np.float32(np.sqrt(fields)) for side in (a, b))
-        # One more than the margin needs, for its own sibling may be among them.
-        if search == "approximate" or (search == "auto" and neighbours.choose(len(a), len(b)) == "approximate"):
-            forth, back = neighbours.approximate(x, y, k + 2, threads=threads)
+        x, y = (_vectors(columns, rows[side]) / np.float32(np.sqrt(fields)) for side in (a, b))
+        # More than the margin needs, because a row's own sibling may be among them.
+        if search == "approximate" or (search == "auto" and knn.choose(len(a), len(b)) == "approximate"):
+            forth, back = knn.approximate(x, y, k + 2, threads=threads)
         else:
-            forth, back = neighbours.exact(x, y, k + 2, memory=memory // 4, threads=threads)
-        groups = found.group[rows[a]], found.group[rows[b]]
-        near_a = _rest(forth, groups[0], groups[1], k, siblings)
-        near_b = _rest(back, groups[1], groups[0], k, siblings)
+            forth, back = knn.exact(x, y, k + 2, memory=memory // 4, threads=threads)
+        groups = columns.group[rows[a]], columns.group[rows[b]]
+        near_a = _mean_to_nearest(forth, groups[0], groups[1], k, siblings)
+        near_b = _mean_to_nearest(back, groups[1], groups[0], k, siblings)
         left = np.repeat(np.arange(len(a)), forth.places.shape[1])
         right = forth.places.ravel().astype(np.int64)
         more_right = np.repeat(np.arange(len(b)), back.places.shape[1])
@@ -157,10 +184,10 @@ def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[
         packed = np.unique((left[ok] << 32) | right[ok])
         left, right = packed >> 32, packed & 0xFFFFFFFF
         ok = np.ones(len(left), bool) if siblings else groups[0][left] != groups[1][right]
-        blocks = found.block[rows[a]], found.block[rows[b]]
+        blocks = columns.block[rows[a]], columns.block[rows[b]]
         ok &= blocks[0][left] == blocks[1][right]
         if numbers:
-            digits = found.digits[rows[a]][left], found.digits[rows[b]][right]
+            digits = columns.digits[rows[a]][left], columns.digits[rows[b]][right]
             ok &= (digits[0] == digits[1]) | (digits[0] == 0) | (digits[1] == 0)
         left, right = left[ok], right[ok]
         cosine = np.einsum("ij,ij->i", x[left], y[right], dtype=np.float64)
@@ -168,12 +195,14 @@ def between(found: Gathered, things: Distinct, fields: int, threshold: Callable[
         good = cosine >= margin * mean
         if mutual:
             good &= _nearest(left, right, cosine, len(a), len(b))
-        parts.append(_checked(found, things, a[left[good]], b[right[good]], fields, threshold))
+        parts.append(_checked(columns, unique, a[left[good]], b[right[good]], fields, threshold))
     return Pairs.joined(parts)
 
 
-def _nearest(left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts: int, rights: int) -> npt.NDArray[np.bool_]:  # fmt: skip
-    """The pairs of which each side is the other's nearest, or as near."""
+def _nearest(
+    left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts: int, rights: int
+) -> npt.NDArray[np.bool_]:
+    """The pairs in which each side is the other's nearest, or equally near."""
     near = np.ones(len(left), bool)
     for side, count in ((left, lefts), (right, rights)):
         best = np.full(count, -np.inf)
@@ -182,9 +211,10 @@ def _nearest(left: Places, right: Places, cosine: npt.NDArray[np.float64], lefts
     return near
 
 
-def _rest(nearest: neighbours.Nearest, mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64], k: int,
-          siblings: bool) -> npt.NDArray[np.float64]:  # fmt: skip
-    """The mean cosine of each row to its k nearest of the other language, its siblings left out."""
+def _mean_to_nearest(
+    nearest: knn.Nearest, mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64], k: int, siblings: bool
+) -> npt.NDArray[np.float64]:
+    """The mean cosine of each row to its k nearest in the other language, without its siblings."""
     there = nearest.places >= 0
     if not siblings:
         there &= theirs[nearest.places] != mine[:, None]
@@ -195,14 +225,14 @@ def _rest(nearest: neighbours.Nearest, mine: npt.NDArray[np.uint64], theirs: npt
 
 
 def parse_pairs(pairs: Mapping[str, float]) -> dict[frozenset[str], float]:
-    """``{en/zh: 0.6}`` as sets of two languages.
+    """Converts ``{en/zh: 0.6}`` to thresholds of two-language sets.
 
     Raises:
-        ValueError: a key is not two languages with a stroke between.
+        ValueError: a key is not two languages separated by a slash.
     """
     from curate.rows.languages import InvalidLanguage, normalize
 
-    found = {}
+    thresholds = {}
     for key, value in pairs.items():
         sides = key.split("/")
         try:
@@ -210,6 +240,6 @@ def parse_pairs(pairs: Mapping[str, float]) -> dict[frozenset[str], float]:
         except InvalidLanguage as error:
             raise ValueError(f"pairs: {key}: {error}") from None
         if len(sides) != 2 or len(both) != 2:
-            raise ValueError(f"pairs: '{key}' should be two languages with a stroke between, such as en/zh")
-        found[both] = value
-    return found
+            raise ValueError(f"pairs: '{key}' should be two languages separated by a slash, such as en/zh")
+        thresholds[both] = value
+    return thresholds

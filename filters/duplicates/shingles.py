@@ -1,8 +1,8 @@
-"""A shingle is a few signs that stand together, as a reader sees signs: a letter with all its marks is one, in every script.
+"""Shingles: overlapping sequences of graphemes (a letter with all its marks is one, in every script).
 
-How many make a shingle depends on the script of the first: a Chinese character says as much as a word of three letters.
-Blanks count for nothing, so nothing here asks where a word ends. A text has as many shingles as signs: those at its end are
-shorter, and a text of one sign has one. Everything is done on whole columns.
+The length of a shingle depends on the script of its first grapheme: a Chinese character carries as much as a word of
+three letters. Whitespace is ignored, so no word boundaries are needed. A text has as many shingles as graphemes: those
+at its end are shorter, and a text of one grapheme has one. All operations work on whole columns.
 """
 
 from __future__ import annotations
@@ -25,13 +25,46 @@ Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 ALPHABETIC = 5
-# Fewer signs where each says more (syllables, words); Thai and its kin write words of two to four signs with marks.
+# Shorter where a grapheme carries more (syllables, words); Thai and similar scripts write words of two to four
+# graphemes with marks.
 SIZES: Mapping[str, int] = MappingProxyType(
-    {"Han": 3, "Hiragana": 3, "Katakana": 3, "Bopomofo": 3, "Hangul": 3, "Yi": 3, "Ethiopic": 3, "Vai": 3, "Cherokee": 3,
-     "Canadian_Aboriginal": 3, "Cuneiform": 3, "Egyptian_Hieroglyphs": 3,
-     **dict.fromkeys(("Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya",
-                      "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala", "Javanese", "Balinese"), 4)}
-)  # fmt: skip
+    {
+        "Han": 3,
+        "Hiragana": 3,
+        "Katakana": 3,
+        "Bopomofo": 3,
+        "Hangul": 3,
+        "Yi": 3,
+        "Ethiopic": 3,
+        "Vai": 3,
+        "Cherokee": 3,
+        "Canadian_Aboriginal": 3,
+        "Cuneiform": 3,
+        "Egyptian_Hieroglyphs": 3,
+        **dict.fromkeys(
+            (
+                "Thai",
+                "Lao",
+                "Khmer",
+                "Myanmar",
+                "Tibetan",
+                "Devanagari",
+                "Bengali",
+                "Gurmukhi",
+                "Gujarati",
+                "Oriya",
+                "Tamil",
+                "Telugu",
+                "Kannada",
+                "Malayalam",
+                "Sinhala",
+                "Javanese",
+                "Balinese",
+            ),
+            4,
+        ),
+    }
+)
 _LONGEST = 8
 _CODE_POINTS = sys.maxunicode + 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -39,15 +72,15 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Shingles:
-    """The shingles of many texts, repetitions and all."""
+    """The shingles of many texts, repetitions included."""
 
     hashes: Hashes
-    """64 bits a shingle, all texts one after another, in reading order."""
+    """64 bits a shingle, all texts concatenated, in reading order."""
     offsets: Places
     """Where each text's shingles begin (n+1)."""
 
     def joined(self, others: list[Shingles]) -> Shingles:
-        """The shingles of several fields of each row together, those of different fields never the same."""
+        """The shingles of several fields of each row together; those of different fields are never equal."""
         every = [self, *others]
         if len(every) == 1:
             return self
@@ -64,8 +97,8 @@ class Shingles:
 
 
 @cache
-def _clings() -> npt.NDArray[np.bool_]:
-    """Code points that belong to the sign before them (Grapheme_Cluster_Break Extend, SpacingMark, ZWJ)."""
+def _extends() -> npt.NDArray[np.bool_]:
+    """Code points that extend the grapheme before them (Grapheme_Cluster_Break Extend, SpacingMark, ZWJ)."""
     everything = "".join(map(chr, (*range(0xD800), *range(0xE000, _CODE_POINTS))))
     points = np.frombuffer(everything.encode("utf-32-le"), np.uint32)
     table = np.zeros(_CODE_POINTS, bool)
@@ -76,7 +109,7 @@ def _clings() -> npt.NDArray[np.bool_]:
 
 @cache
 def _pictures() -> npt.NDArray[np.bool_]:
-    """Code points that a joiner makes one with the picture before them (Extended_Pictographic)."""
+    """Code points that a joiner merges with the pictograph before them (Extended_Pictographic)."""
     table = np.zeros(_CODE_POINTS, bool)
     everything = "".join(map(chr, (*range(0xA0, 0xD800), *range(0xE000, 0x20000))))
     for match in regex.finditer(r"\p{Extended_Pictographic}", everything):
@@ -85,43 +118,51 @@ def _pictures() -> npt.NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=4)
-def _sizes(given: tuple[tuple[str, int], ...]) -> npt.NDArray[np.uint8]:
-    """How many signs make a shingle that begins with each code point."""
-    chosen = {**SIZES, **{name: size for name, size in given if name != "default"}}
-    usual = dict(given).get("default", ALPHABETIC)
+def _sizes(overrides: tuple[tuple[str, int], ...]) -> npt.NDArray[np.uint8]:
+    """The shingle length for each code point that begins one."""
+    chosen = {**SIZES, **{name: size for name, size in overrides if name != "default"}}
+    usual = dict(overrides).get("default", ALPHABETIC)
     by_script = np.full(2 + len(languages.script_names()), usual, np.uint8)
     for number, name in enumerate(languages.script_names(), 2):
         by_script[number] = chosen.get(name, usual)
     return by_script[text.script_table()]
 
 
-def check_sizes(given: Mapping[str, int]) -> list[str]:
+def check_sizes(sizes: Mapping[str, int]) -> list[str]:
     """What is wrong with sizes by script."""
     known = {*languages.script_names(), "default"}
     return [
-        *(f"shingle: no script is called '{name}'; write its Unicode name, such as Latin or Han, or default" for name in given if name not in known),
-        *(f"shingle: {name}: {size} is not between 1 and {_LONGEST}" for name, size in given.items() if not 1 <= size <= _LONGEST),
-    ]  # fmt: skip
+        *(
+            f"shingle: unknown script '{name}'; write its Unicode name, such as Latin or Han, or default"
+            for name in sizes
+            if name not in known
+        ),
+        *(
+            f"shingle: {name}: {size} is not between 1 and {_LONGEST}"
+            for name, size in sizes.items()
+            if not 1 <= size <= _LONGEST
+        ),
+    ]
 
 
 def shingles(texts: pl.Series, sizes: Mapping[str, int] = MappingProxyType({})) -> Shingles:
-    """The shingles of each text; an empty one has none.
+    """The shingles of each text; an empty text has none.
 
     Args:
-        texts: normal forms; blanks in them are passed over.
-        sizes: how many signs make a shingle, by Unicode name of a script; ``default`` is for all scripts not named.
+        texts: normal forms; whitespace in them is skipped.
+        sizes: graphemes in a shingle, by Unicode name of a script; ``default`` is for all scripts not named.
     """
-    given = tuple(sorted(sizes.items()))
+    chosen = tuple(sorted(sizes.items()))
     hashes: list[Hashes] = [np.zeros(0, np.uint64)]
     counts: list[Places] = [np.zeros(1, np.int64)]
     for batch in text.batches(texts):
-        found, count = _of_batch(batch, given)
-        hashes.append(found)
+        hashed, count = _of_batch(batch, chosen)
+        hashes.append(hashed)
         counts.append(count)
     return Shingles(np.concatenate(hashes), np.cumsum(np.concatenate(counts)))
 
 
-def _of_batch(texts: pl.Series, given: tuple[tuple[str, int], ...]) -> tuple[Hashes, Places]:
+def _of_batch(texts: pl.Series, sizes: tuple[tuple[str, int], ...]) -> tuple[Hashes, Places]:
     """The hashes of a batch of texts, and how many each text has."""
     points, offsets = text.code_points(texts)
     rows = len(texts)
@@ -133,13 +174,15 @@ def _of_batch(texts: pl.Series, given: tuple[tuple[str, int], ...]) -> tuple[Has
         points, offsets = points[~blank], seen[offsets]
     units = points.astype(np.uint64) + np.uint64(1)
     bases = points
-    clings = _clings()[points]
+    clings = _extends()[points]
     if clings.any():
         begins = ~clings
-        begins[1:] &= (points[:-1] != 0x200D) | ~_pictures()[points[1:]]  # pictures that a joiner joins are one sign
+        begins[1:] &= (points[:-1] != 0x200D) | ~_pictures()[
+            points[1:]
+        ]  # pictographs joined by a joiner are one grapheme
         begins[offsets[:-1][np.diff(offsets) > 0]] = True
         starts = np.flatnonzero(begins)
-        # A sign of several code points: each with its place, so that the order of marks counts.
+        # A grapheme of several code points: hash each with its position, so that the order of marks counts.
         within = np.arange(len(points)) - np.repeat(starts, np.diff(np.append(starts, len(points))))
         mixed = np.where(within > 0, text.scramble(units * _GOLDEN + within.astype(np.uint64)), units)
         units = np.add.reduceat(mixed, starts) if len(starts) else units[:0]
@@ -147,14 +190,14 @@ def _of_batch(texts: pl.Series, given: tuple[tuple[str, int], ...]) -> tuple[Has
     lengths = np.diff(offsets)
     if not len(units):
         return np.zeros(0, np.uint64), lengths.astype(np.int64)
-    size = _sizes(given)[bases]
+    size = _sizes(sizes)[bases]
     longest = int(size.max())
-    # Zeros between the texts are the signs beyond their ends.
+    # Zeros between the texts stand for graphemes beyond their ends.
     places = np.arange(len(units)) + np.repeat(np.arange(rows) * (longest - 1), lengths)
     padded = np.zeros(int(places[-1]) + longest, np.uint64)
     padded[places] = units
     whole = len(padded) - longest + 1
-    found = np.empty(len(units), np.uint64)
+    hashes = np.empty(len(units), np.uint64)
     hashed = np.zeros(whole, np.uint64)
     with np.errstate(over="ignore"):
         for number in range(longest):
@@ -162,10 +205,10 @@ def _of_batch(texts: pl.Series, given: tuple[tuple[str, int], ...]) -> tuple[Has
             hashed ^= hashed >> np.uint64(29)
             ready = size == number + 1
             if ready.all():
-                found = hashed[places]
+                hashes = hashed[places]
             elif ready.any():
-                found[ready] = hashed[places[ready]]
-    return text.scramble(found), lengths.astype(np.int64)
+                hashes[ready] = hashed[places[ready]]
+    return text.scramble(hashes), lengths.astype(np.int64)
 
 
 @cache
@@ -196,7 +239,7 @@ def jaccard(flat: Shingles, left: Places, right: Places) -> npt.NDArray[np.float
 
 
 _AT_ONCE = 8_000_000
-# 42 bits of the hash beside 22 of the pair: two of a pair's shingles are taken for one once in 10^12 times.
+# 42 bits of the hash and 22 of the pair: two shingles of a pair collide once in 10^12 times.
 _BITS = np.uint64(42)
 
 

@@ -1,8 +1,8 @@
-"""Rows that say the same are one cluster, of which one row stays; what "the same" is, is the choice of a method.
+"""Deduplication: exact, near (MinHash), semantic and cross-lingual. One row of each cluster is kept.
 
-Each shard is summarised once: digests, signatures, vectors, whatever the method compares, and nothing of what decides
-(thresholds, order, scope). The decision over all summaries works from files and spills to disk. The outcome depends on the
-rows and their order, never on how they were cut into shards.
+Each shard is summarised once: digests, signatures or vectors, whatever the method compares. Thresholds, order and scope
+are not part of a summary. The decision over all summaries works from files and spills to disk. The outcome depends on
+the rows and their order, never on how they were cut into shards.
 """
 
 from __future__ import annotations
@@ -25,20 +25,18 @@ from curate.steps import Context, GlobalStep, Rows, StepError
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from filters.calibration.file import CalibrationFile
-from filters.duplicates import edit_distance as near_signs
-from filters.duplicates import exact, minhash, near
-from filters.duplicates import semantic as near_semantic
+from filters.duplicates import edit_distance, exact, minhash, near, semantic
 from filters.duplicates.clusters import ByScore, BySource, Criterion, Linkage
 from filters.duplicates.near import Rules, Summary
-from filters.duplicates.normalize import Sameness
+from filters.duplicates.normalize import Normalization
 from filters.duplicates.shingles import check_sizes
 from filters.duplicates.summaries import Summarizer
-from filters.duplicates.thresholds import Least
+from filters.duplicates.thresholds import MinSimilarity
 
 Method = Literal["exact", "minhash", "semantic", "cross_lingual"]
 Share = Annotated[float, Field(gt=0, le=1)]
 _SIMILARITY: Mapping[str, float] = {"minhash": 0.8, "semantic": 0.92, "cross_lingual": 0.5}
-# What does not count, unless said otherwise: for exact equality only what nobody sees, else all that is surface.
+# Default normalisation: exact equality ignores only invisible differences, other methods all of the surface.
 _EXACT = {
     "whitespace": "collapse",
     "punctuation": "keep",
@@ -60,169 +58,175 @@ _NEAR = {
 
 
 class Duplicates(GlobalStep):
-    """Drops all but one row of each cluster of rows that say the same.
+    """Drops all but one row of each cluster of duplicates.
 
-    Attributes of every row in a cluster of two or more: ``cluster_id`` (the smallest id in it) and, of those dropped,
-    ``duplicate_of`` (the id of the row that stays). Scores: ``similarity`` of a dropped row to the row that stays, ``size``
-    (rows in the cluster, 1 for single rows). Attribute ``unassessed`` (``semantic``, ``cross_lingual``): ``language``, where
-    the encoder does not support the row's. A row whose chosen fields are all empty is the duplicate of none. Labels,
-    scores and lineage do not enter.
+    Attributes of every row in a cluster of two or more: ``cluster_id`` (the smallest id in it) and, for dropped rows,
+    ``duplicate_of`` (the id of the row that is kept). Scores: ``similarity`` of a dropped row to the kept row, and
+    ``size`` (rows in the cluster, 1 for single rows). Attribute ``unassessed`` (``semantic``, ``cross_lingual``):
+    ``language`` where the encoder does not support the row's language. A row whose compared fields are all empty is
+    never a duplicate. Labels, scores and lineage are not compared.
     """
 
     tag: ClassVar[str] = "duplicates"
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     path_fields: ClassVar[frozenset[str]] = frozenset({"calibration"})
     version: ClassVar[int] = 3
-    summary: ClassVar[str] = "One row of each cluster of equal, near-equal or equivalent rows stays."
+    summary: ClassVar[str] = "Deduplication: exact, near (MinHash), semantic, cross-lingual."
 
     method: Method = "exact"
-    """``exact``: equal after the normalisations below. ``minhash``: alike in their signs (case, punctuation, typing errors).
-    ``semantic``: alike in meaning, within a language. ``cross_lingual``: translations of each other."""
+    """``exact``: equal after the normalisations below. ``minhash``: similar character sequences (case, punctuation and
+    typing errors forgiven). ``semantic``: similar meaning within a language. ``cross_lingual``: translations of each
+    other."""
     fields: tuple[str, ...] | None = None
-    """The fields that must be alike, all of them; unless given, the main fields of the kind. ``[prompt]`` keeps one
-    answer to each prompt."""
+    """The fields that must all be alike. Default: the main fields of the kind. ``[prompt]`` keeps one answer to each
+    prompt."""
     across: Decision[Literal["language", "all"]] = "language"
     """Whether rows in different languages may be duplicates (``all``) or not (``language``). ``cross_lingual`` always
-    looks across."""
+    compares across languages."""
     scope: Decision[Literal["all", "source", "group"]] = "all"
-    """Whether duplicates are looked for among all rows, within each source, or within each item (``group_id``: several
+    """Where duplicates are searched: among all rows, within each source, or within each item (``group_id``: several
     answers or translations of one thing)."""
 
-    # ----------------------------------------------------------------------------------------------- what does not count
+    # ---------------------------------------------------------------------------------------------- what does not count
     unicode: Literal["nfkc", "nfc", "none"] = "nfkc"
-    """``nfkc`` makes full-width and half-width forms, ligatures and presentation forms equal (and also x² and x2);
-    ``nfc`` only different encodings of the same character."""
+    """``nfkc`` makes full-width and half-width forms, ligatures and presentation forms equal (also x² and x2); ``nfc``
+    only different encodings of the same character."""
     case: Literal["fold", "keep"] = "fold"
-    """``fold``: case does not count (full Unicode folding, ß = ss; in Turkish, Azerbaijani, Gagauz and Crimean Tatar
-    I = ı and İ = i)."""
+    """``fold`` ignores case (full Unicode folding, ß = ss; in Turkish, Azerbaijani, Gagauz and Crimean Tatar I = ı and
+    İ = i)."""
     whitespace: Literal["collapse", "remove", "keep"] | None = None
-    """``collapse``: any run of blanks and line breaks is one blank, none at the ends, invisible signs (zero-width space,
-    direction marks, soft hyphen) nothing; ``remove``: blanks do not count at all, which joins 你好 世界 and 你好世界.
-    Unless given, ``collapse``; blanks never count for the other methods than ``exact``."""
+    """``collapse``: each run of whitespace becomes one space; leading and trailing whitespace and invisible characters
+    (zero-width space, direction marks, soft hyphen) are removed. ``remove``: all whitespace is ignored: 你好 世界 and
+    你好世界 are equal. Default: ``collapse``. Methods other than ``exact`` always ignore whitespace."""
     punctuation: Literal["keep", "ignore"] | None = None
-    """``ignore``: characters of category P do not count, but for ``# @ % & * / \\`` and for one that stands before a digit
-    (3.5, -4, 10:30); symbols (+ = < $ € emoji …) always count, so C++, C# and C stay three. A text of punctuation only
-    is compared as it is. Unless given, ``keep`` for ``exact``, else ``ignore``."""
+    """``ignore`` removes characters of category P, except ``# @ % & * / \\`` and one that precedes a digit (3.5, -4,
+    10:30). Symbols (+ = < $ € emoji …) are always compared, so C++, C# and C stay three. A text of punctuation only is
+    compared unchanged. Default: ``keep`` for ``exact``, else ``ignore``."""
     digits: Literal["keep", "fold"] | None = None
-    """``fold``: the digits of all scripts are the same (٣ = ३ = 3). Unless given, ``keep`` for ``exact``, else ``fold``."""
+    """``fold`` makes the digits of all scripts equal (٣ = ३ = 3). Default: ``keep`` for ``exact``, else ``fold``."""
     diacritics: Literal["keep", "ignore"] | None = None
-    """``ignore``: Arabic tashkeel and tatweel and Hebrew points do not count; marks of other scripts always do. Unless
-    given, ``keep`` for ``exact``, else ``ignore``."""
+    """``ignore`` removes Arabic tashkeel and tatweel and Hebrew points; marks of other scripts are always compared.
+    Default: ``keep`` for ``exact``, else ``ignore``."""
     quotes: Literal["keep", "fold"] | None = None
-    """``fold``: quotation marks, apostrophes and dashes of all shapes are the same. Unless given, ``keep`` for ``exact``,
-    else ``fold``."""
+    """``fold`` makes quotation marks, apostrophes and dashes of all shapes equal. Default: ``keep`` for ``exact``, else
+    ``fold``."""
     joiners: Literal["keep", "ignore"] | None = None
-    """``ignore``: zero-width joiners, non-joiners and variation selectors do not count; they are spelling in Persian and
-    Indic scripts, noise elsewhere. Unless given, ``keep`` for ``exact``, else ``ignore``."""
+    """``ignore`` removes zero-width joiners, non-joiners and variation selectors: they are spelling in Persian and
+    Indic scripts, noise elsewhere. Default: ``keep`` for ``exact``, else ``ignore``."""
     html: Literal["keep", "strip"] | None = None
-    """``strip``: entities are decoded, tags that come in pairs or stand for breaks do not count; a single ``<b>`` is what a
-    text speaks of and does. Unless given, ``keep`` for ``exact``, else ``strip``."""
+    """``strip`` decodes entities and removes tags that come in pairs or are line breaks; a single ``<b>`` is text and
+    stays. Default: ``keep`` for ``exact``, else ``strip``."""
 
-    # --------------------------------------------------------------------------------------------------------- near copies
+    # ------------------------------------------------------------------------------------------------------ near copies
     similarity: Decision[PerLanguage[Share] | None] = None
-    """Least similarity (0 to 1) in every field: Jaccard or edits for ``minhash`` (unless given, 0.8), cosine for
-    ``semantic`` (0.92) and ``cross_lingual`` (0.6). Of two languages the higher one counts."""
+    """Minimum similarity (0 to 1) in every field: Jaccard or edits for ``minhash`` (default 0.8), cosine for
+    ``semantic`` (0.92) and ``cross_lingual`` (0.5). For a pair of languages the higher threshold applies."""
     measure: Decision[Literal["jaccard", "edits"]] = "jaccard"
-    """For ``minhash``: ``jaccard``, the share of shingles that two texts have in common, which forgives moved and replaced
-    passages; or ``edits``, the share of signs that need no change, which forgives typing errors all over a text (0.85 finds
-    those with one sign in ten changed) and looks at many more pairs."""
+    """For ``minhash``. ``jaccard``: the share of shingles that two texts have in common; it forgives moved and replaced
+    passages. ``edits``: the share of characters that need no change; it forgives typing errors all over a text (0.85
+    finds those with one character in ten changed) and compares many more pairs."""
     shingle: dict[str, PositiveInt] | PositiveInt | None = None
-    """How many signs (graphemes) make a shingle, one number or by Unicode script (``{default: 5, Han: 3}``). Unless given,
-    5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the Indic scripts."""
+    """Characters (graphemes) in a shingle: one number, or one for each Unicode script (``{default: 5, Han: 3}``).
+    Default: 5 for alphabets, 3 for Han, kana, Hangul and syllabaries, 4 for Thai, Lao, Khmer, Burmese, Tibetan and the
+    Indic scripts."""
     num_perm: Annotated[int, Field(ge=16, le=1024)] = 128
-    """Numbers in a signature; 256 bytes a row with 128."""
+    """Permutations in a MinHash signature; 128 take 256 bytes a row."""
     bands: Decision[tuple[PositiveInt, PositiveInt] | None] = None
-    """Bands and numbers a band. Unless given, chosen so that two rows at the threshold are compared 94 times in 100 (above
-    it nearly always): 16 × 8 for 0.8."""
+    """Number of bands, and permutations in each band. Default: chosen so that 94 % of the pairs at the threshold are
+    compared (above it nearly all): 16 × 8 for 0.8."""
     numbers: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """``distinct``: rows whose numbers, operators or currencies differ are no duplicates however alike (``cross_lingual``:
-    only where both have digits). ``exact`` has no need of it."""
+    """``distinct``: rows with different numbers, operators or currencies are never duplicates (``cross_lingual``: only
+    where both have digits). ``exact`` does not need it."""
     negation: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """``distinct``: rows that differ in a negating word are no duplicates, in the languages that have a list of them; not
-    for ``exact`` and ``cross_lingual``."""
+    """``distinct``: rows that differ in a negating word are never duplicates, in the languages that have a list of such
+    words. Not used by ``exact`` and ``cross_lingual``."""
     words: Decision[Literal["distinct", "ignore"]] = "distinct"
-    """For ``measure: edits``: ``distinct``, rows of which one has another word where the other has its own (dog and cat) are
-    no duplicates, however few letters that is; in scripts with blanks between words."""
+    """For ``measure: edits``. ``distinct``: rows that differ in a whole word (dog and cat) are never duplicates,
+    however few letters that is; only in scripts with spaces between words."""
     linkage: Decision[Linkage] = "star"
-    """``star``: a row is dropped only for one that it is itself like. ``connected``: whatever hangs together is one
-    cluster, so that the first and the last of a chain may have little in common."""
+    """``star``: a row is dropped only if it is similar to the kept row itself. ``connected``: all transitively linked
+    rows are one cluster, so the first and last row of a chain may have little in common."""
 
-    # ------------------------------------------------------------------------------------------------------------- meaning
+    # ---------------------------------------------------------------------------------------------------------- meaning
     model: EncoderName | None = None
-    """The encoder for ``semantic`` and ``cross_lingual``; unless given, ``use-multilingual``."""
+    """The encoder for ``semantic`` and ``cross_lingual``. Default: ``use-multilingual``."""
     max_chars: PositiveInt = 2000
-    """A longer text is cut there before it is encoded."""
+    """Longer texts are cut to this length before encoding."""
     margin: Decision[Annotated[float, Field(ge=0)]] = 1.2
-    """For ``cross_lingual``: least ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in the
-    other language. 0 turns it off."""
+    """For ``cross_lingual``: minimum ratio of a pair's cosine to the mean cosine of both to their nearest neighbours in
+    the other language. 0 turns it off."""
     mutual: Decision[bool] = True
-    """For ``cross_lingual``: whether each of the two must be the other's nearest (but for a cosine of 0.02) of all that may be its
-    duplicates. Of many translations of one text only the nearest go then."""
+    """For ``cross_lingual``: whether both rows must be each other's nearest neighbour (within a cosine of 0.02) among
+    their candidates. Of many translations of one text only the nearest are dropped then."""
     neighbours: Decision[PositiveInt] = 4
-    """How many nearest neighbours the margin looks at, and each row is compared with across languages."""
+    """How many nearest neighbours enter the margin, and how many candidates each row is compared with across
+    languages."""
     pairs: Decision[dict[str, Share]] = Field(default_factory=dict)
-    """For ``cross_lingual``: the least cosine of a language pair, such as ``{en/zh: 0.55}``; counts before ``similarity``."""
+    """For ``cross_lingual``: minimum cosine of a language pair, such as ``{en/zh: 0.55}``; overrides ``similarity``."""
     calibration: Decision[CalibrationFile | None] = None
-    """For ``cross_lingual``: a file that ``curate calibrate`` wrote for this very model; its cosine of a language pair counts before
-    ``similarity``, and pairs that it does not trust have no duplicates, which is told."""
+    """For ``cross_lingual``: a file that ``curate calibrate`` wrote for this model. Its cosine for a language pair
+    overrides ``similarity``; pairs that it does not trust have no duplicates, and a warning says so."""
     trust: Decision[Literal["weak", "trusted"]] = "weak"
-    """The least that the calibration must say of a language pair for its rows to be compared."""
+    """The minimum trust that the calibration must give a language pair for its rows to be compared."""
     groups: Decision[Literal["exclude", "include"]] = "exclude"
-    """For ``cross_lingual``: whether rows of one item (``group_id``), which are meant to be translations of each other, are
-    duplicates too (``include``)."""
+    """For ``cross_lingual``: whether rows of one item (``group_id``), which are meant to be translations of each other,
+    are duplicates too (``include``)."""
     lexical: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.0
-    """For ``semantic``: least share of shingles (Jaccard) that the two must have in common as well."""
-    search: Decision[near_semantic.Search] = "auto"
-    """``exact`` compares all, ``approximate`` searches a graph (``pip install 'polycurate[mine]'``); ``auto`` takes the graph
-    for more than 150,000 texts of one language."""
+    """For ``semantic``: minimum share of shingles (Jaccard) that two rows must also have in common."""
+    search: Decision[semantic.Search] = "auto"
+    """``exact`` compares all pairs, ``approximate`` searches a graph (``pip install 'polycurate[mine]'``); ``auto``
+    uses the graph above 150,000 texts of one language."""
     strict: bool = False
-    """Stop where the encoder does not support a language, instead of a warning and no assessment."""
+    """Stop if the encoder does not support a language, instead of warning and leaving its rows not assessed."""
     allow_uncalibrated: Decision[bool] = False
-    """Compare cosines even of an encoder whose cosines have no absolute meaning (the e5 family)."""
+    """Allow an encoder whose cosines have no absolute meaning (the e5 family)."""
 
-    # ----------------------------------------------------------------------------------------------------------- who stays
+    # ------------------------------------------------------------------------------------------------ which row is kept
     keep: Decision[Criterion | tuple[Criterion, ...]] = "first"
-    """Which row of a cluster stays: ``first`` in order, ``longest``, ``shortest``, ``{score: name, order: greatest}``,
-    ``{sources: [most trusted, …]}``, ``best`` (the greatest score ``by``), or a list of them, of which each decides where
-    those before it leave a tie; at last the first in order. Scores are those of earlier steps, and those that rows carry."""
+    """Which row of a cluster is kept: ``first`` in order, ``longest``, ``shortest``, ``{score: name, order:
+    greatest}``, ``{sources: [most trusted, …]}``, ``best`` (the greatest score ``by``), or a list of these, where each
+    breaks the ties of those before it. The last tie-breaker is the order. Scores are those of earlier steps and those
+    that rows bring along."""
     by: Decision[str | None] = None
-    """The name of the score by which the ``best`` is chosen. A row without it comes last."""
+    """The score for ``keep: best``. A row without it ranks last."""
     source_order: Decision[tuple[str, ...]] = ()
-    """Sources whose rows stay before others', the most trusted first; sources not named come last. Counts before ``keep``."""
+    """Sources whose rows are kept before others', the most trusted first; sources not listed rank last. Takes
+    precedence over ``keep``."""
     against: Decision[RowsName | None] = None
-    """A source or dataset whose rows count as earlier ones: rows that duplicate one of them go, they themselves stay."""
+    """A source or dataset to compare with, as if its rows came first: rows that duplicate one of them are dropped; the
+    rows of ``against`` are not added."""
     action: Decision[Literal["drop", "mark"]] = "drop"
-    """``mark`` keeps all rows and only tells clusters, for a later step or a look at them."""
+    """``mark`` keeps all rows and only writes the cluster attributes, for a later step or for inspection."""
 
     @model_validator(mode="before")
     @classmethod
-    def _encoder(cls, given: Any) -> Any:
+    def _encoder(cls, values: Any) -> Any:
         if (
-            isinstance(given, dict)
-            and given.get("method") in ("semantic", "cross_lingual")
-            and given.get("model") is None
+            isinstance(values, dict)
+            and values.get("method") in ("semantic", "cross_lingual")
+            and values.get("model") is None
         ):
-            return {**given, "model": "use-multilingual"}
-        return given
+            return {**values, "model": "use-multilingual"}
+        return values
 
     @model_validator(mode="after")
     def _fits_together(self) -> Duplicates:
         listed = self.keep if isinstance(self.keep, tuple) else (self.keep,)
         if "best" in listed and self.by is None:
-            raise ValueError("keep: best needs 'by', the name of a score of the rows")
+            raise ValueError("keep: best needs 'by', the name of a score")
         if self.method == "exact" and self.similarity is not None:
             raise ValueError(
-                "similarity: exact rows are equal or not; write 'method: minhash' (or semantic, cross_lingual)"
+                "similarity: does not apply to 'method: exact'; write 'method: minhash' (or semantic, cross_lingual)"
             )
         if self.bands is not None and self.bands[0] * self.bands[1] > self.num_perm:
             raise ValueError(
                 f"bands: {self.bands[0]} × {self.bands[1]} is more than the {self.num_perm} numbers of num_perm"
             )
         if self.calibration is not None and self.method != "cross_lingual":
-            raise ValueError("calibration: it is of pairs of languages; write 'method: cross_lingual', or leave it out")
+            raise ValueError("calibration: it holds language pairs; write 'method: cross_lingual', or remove it")
         if wrong := check_sizes(self._shingle):
             raise ValueError(wrong[0])
-        near_semantic.parse_pairs(self.pairs)
+        semantic.parse_pairs(self.pairs)
         return self
 
     def check(self, kind: Kind) -> list[str]:
@@ -233,13 +237,13 @@ class Duplicates(GlobalStep):
         return tuple(dict.fromkeys(one.score for one in self._criteria() if isinstance(one, ByScore)))
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        found = {
+        types = {
             "cluster_id": pa.string(),
             "duplicate_of": pa.string(),
             "similarity": pa.float64(),
             "size": pa.float64(),
         }
-        return {**found, "unassessed": pa.string()} if self.by_meaning else found
+        return {**types, "unassessed": pa.string()} if self.by_meaning else types
 
     @property
     def by_meaning(self) -> bool:
@@ -256,7 +260,7 @@ class Duplicates(GlobalStep):
             return dict.fromkeys(("default", *SIZES), self.shingle)
         return self.shingle
 
-    # ---------------------------------------------------------------------------------------------------------- summaries
+    # -------------------------------------------------------------------------------------------------------- summaries
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         return self._summarizer().summarize(rows, context)
 
@@ -264,17 +268,25 @@ class Duplicates(GlobalStep):
         usual = _EXACT if self.method == "exact" else _NEAR
         chosen: dict[str, Any] = {name: getattr(self, name) or value for name, value in usual.items()}
         return Summarizer(
-            self.method, self.fields, Sameness(self.unicode, self.case, **chosen), self._shingle, self.num_perm,
-            self.model or "", self.max_chars, self.strict,
-        )  # fmt: skip
+            self.method,
+            self.fields,
+            Normalization(self.unicode, self.case, **chosen),
+            self._shingle,
+            self.num_perm,
+            self.model or "",
+            self.max_chars,
+            self.strict,
+        )
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         if not summaries:
             return
         every = [*self._against(context), *(Summary(path) for path in summaries)]
-        told = exact.decide(every, self._rules(), context) if self.method == "exact" else self._near(every, context)
-        for path, columns in zip(summaries, told, strict=True):
+        decisions = (
+            exact.decide(every, self._rules(), context) if self.method == "exact" else self._near(every, context)
+        )
+        for path, columns in zip(summaries, decisions, strict=True):
             if self.by_meaning:
                 columns["unassessed"] = _unassessed(path)
             yield pa.table(columns)
@@ -282,10 +294,15 @@ class Duplicates(GlobalStep):
     def _rules(self) -> Rules:
         crossing = self.method == "cross_lingual"
         return Rules(
-            "all" if crossing else self.across, self.scope, self.numbers == "distinct" and not crossing,
-            self.negation == "distinct" and self.method == "semantic", self.linkage, self._criteria(), self.action == "drop",
+            "all" if crossing else self.across,
+            self.scope,
+            self.numbers == "distinct" and not crossing,
+            self.negation == "distinct" and self.method == "semantic",
+            self.linkage,
+            self._criteria(),
+            self.action == "drop",
             ("language", *(("group",) if self.groups == "exclude" else ())) if crossing else (),
-        )  # fmt: skip
+        )
 
     def _criteria(self) -> tuple[Criterion, ...]:
         listed = self.keep if isinstance(self.keep, tuple) else (self.keep,)
@@ -293,7 +310,7 @@ class Duplicates(GlobalStep):
         return (*trusted, *(ByScore(score=self.by or "") if one == "best" else one for one in listed))
 
     def _against(self, context: Context) -> list[Summary]:
-        """The summaries of the rows that were there before."""
+        """The summaries of the rows of ``against``."""
         if self.against is None:
             return []
         context.scratch.mkdir(parents=True, exist_ok=True)
@@ -315,24 +332,24 @@ class Duplicates(GlobalStep):
         rules = self._rules()
         widths = {sum(name.startswith("text_") for name in pq.read_schema(one.path).names) for one in summaries}
         if len(widths) > 1:
-            raise StepError(f"against: rows of {self.against} have another number of fields; name them with 'fields'")
+            raise StepError(f"against: rows of {self.against} have a different number of fields; set 'fields'")
         fields = widths.pop()
         files = minhash.Files(context.scratch / "duplicates")
         scores = [one.score for one in rules.criteria if isinstance(one, ByScore)]
-        found = near.gather(summaries, rules, scores, "vector" if self.by_meaning else "signature", files)
+        gathered = near.gather(summaries, rules, scores, "vector" if self.by_meaning else "signature", files)
         if self.by_meaning:
             self._check_encoder(context)
-            pair = partial(self._meaning_pairs, found, fields, context)
+            pair = partial(self._meaning_pairs, gathered, fields, context)
 
             def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-                return near_semantic.cosines(found, left, right, fields)
+                return semantic.cosines(gathered, left, right, fields)
         else:
-            pair = partial(self._sign_pairs, found, context.memory)
+            pair = partial(self._sign_pairs, gathered, context.memory)
 
             def measure(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-                return minhash.least(found.texts, left, right, self.measure, self._shingle)
+                return minhash.min_similarity(gathered.texts, left, right, self.measure, self._shingle)
 
-        yield from near.settle(found, rules, pair, measure, summaries)
+        yield from near.decide(gathered, rules, pair, measure, summaries)
 
     def _thresholds(self) -> PerLanguage[float]:
         usual = _SIMILARITY[self.method]
@@ -342,47 +359,64 @@ class Duplicates(GlobalStep):
             return PerLanguage(usual, self.similarity.values)
         return self.similarity
 
-    def _least(self) -> Least:
+    def _least(self) -> MinSimilarity:
         crossing = self.method == "cross_lingual"
-        pairs = near_semantic.parse_pairs(self.pairs) if crossing else {}
-        return Least(self._thresholds(), pairs, self.calibration, self.trust)
+        pairs = semantic.parse_pairs(self.pairs) if crossing else {}
+        return MinSimilarity(self._thresholds(), pairs, self.calibration, self.trust)
 
-    def _sign_pairs(self, found: near.Gathered, memory: int, things: near.Distinct) -> minhash.Pairs:
+    def _sign_pairs(self, gathered: near.SummaryColumns, memory: int, unique: near.UniqueTexts) -> minhash.Pairs:
         least = self._least()
-        pairs = near_signs.pairs(
-            found, things, least.lowest(found), self.measure, self._shingle, self.bands, memory // 4,
-            words=self.words == "distinct", negation=self.negation == "distinct",
-        )  # fmt: skip
-        rows = things.rows
-        good = pairs.similarity >= least.each(found, rows[pairs.left], rows[pairs.right])
+        pairs = edit_distance.pairs(
+            gathered,
+            unique,
+            least.lowest(gathered),
+            self.measure,
+            self._shingle,
+            self.bands,
+            memory // 4,
+            words=self.words == "distinct",
+            negation=self.negation == "distinct",
+        )
+        rows = unique.rows
+        good = pairs.similarity >= least.each(gathered, rows[pairs.left], rows[pairs.right])
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 
     def _check_encoder(self, context: Context) -> None:
         if self.similarity is None and not self.allow_uncalibrated and not context.model(self.model or "").absolute:
             raise StepError(
-                f"duplicates: the cosines of '{self.model}' have no absolute meaning, so there is no usual threshold for "
+                f"duplicates: the cosines of '{self.model}' have no absolute meaning, so there is no usual threshold "
+                "for "
                 "them; give 'similarity', or write 'allow_uncalibrated: true'"
             )
 
     def _meaning_pairs(
-        self, found: near.Gathered, fields: int, context: Context, things: near.Distinct
+        self, gathered: near.SummaryColumns, fields: int, context: Context, unique: near.UniqueTexts
     ) -> minhash.Pairs:
         least = self._least()
-        threshold = partial(least.each, found)
+        threshold = partial(least.each, gathered)
         if self.method == "cross_lingual":
-            least.check(context.model_name(self.model or ""), found, context.warn, strict=self.strict)
-            return near_semantic.between(
-                found, things, fields, threshold, margin=self.margin, k=self.neighbours, siblings=self.groups == "include",
-                numbers=self.numbers == "distinct", search=self.search, threads=context.threads, memory=context.memory,
+            least.check(context.model_name(self.model or ""), gathered, context.warn, strict=self.strict)
+            return semantic.between(
+                gathered,
+                unique,
+                fields,
+                threshold,
+                margin=self.margin,
+                k=self.neighbours,
+                siblings=self.groups == "include",
+                numbers=self.numbers == "distinct",
+                search=self.search,
+                threads=context.threads,
+                memory=context.memory,
                 mutual=self.mutual,
-            )  # fmt: skip
-        pairs = near_semantic.within(
-            found, things, fields, threshold, least.lowest(found), self.search, context.threads
+            )
+        pairs = semantic.within(
+            gathered, unique, fields, threshold, least.lowest(gathered), self.search, context.threads
         )
         if self.lexical <= 0 or not len(pairs):
             return pairs
-        rows = things.rows
-        shared = minhash.least(found.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
+        rows = unique.rows
+        shared = minhash.min_similarity(gathered.texts, rows[pairs.left], rows[pairs.right], "jaccard", self._shingle)
         good = shared >= self.lexical
         return minhash.Pairs(pairs.left[good], pairs.right[good], pairs.similarity[good])
 

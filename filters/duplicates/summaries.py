@@ -1,8 +1,9 @@
-"""A summary holds of each row what its method compares and what may decide who stays, and nothing that a threshold changes.
+"""Row summaries for deduplication: what the method compares and the ranking needs, independent of thresholds.
 
-Columns of all: the digest of the normal forms (``high``, ``low``; null where there is no text), the id as two numbers,
-language, source, a digest of the item (``group``), the length and the scores. ``minhash`` adds the normal forms, signatures
-and digests of the numbers and negations; the methods by meaning add vectors at half precision in place of signatures.
+Columns of all methods: the digest of the normal forms (``high``, ``low``; null where there is no text), the id as two
+numbers, language, source, a digest of the item (``group``), length and scores. ``minhash`` adds the normal forms,
+signatures and digests of the numbers and negations; the semantic methods add vectors at half precision instead of
+signatures.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from curate.rows import main_fields
 from curate.rows.ids import finish, hash_texts
 from curate.rows.kinds import SCORES
 from curate.steps import Context, Encoder, Rows, StepError
-from filters.duplicates import guards, minhash
-from filters.duplicates.normalize import Sameness
+from filters.duplicates import minhash, mismatch_veto
+from filters.duplicates.normalize import Normalization
 from filters.duplicates.shingles import Shingles, shingles
 
 _BLOCK = 4096
@@ -31,11 +32,11 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Summarizer:
-    """How rows are summarised; see :class:`filters.duplicates.step.Duplicates` for the meanings."""
+    """Summarises rows; see :class:`filters.duplicates.step.Duplicates` for the parameters."""
 
     method: str
     fields: tuple[str, ...] | None
-    same: Sameness
+    same: Normalization
     shingle: Mapping[str, int] = field(default_factory=dict)
     num_perm: int = 128
     model: str = ""
@@ -43,27 +44,27 @@ class Summarizer:
     strict: bool = False
 
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
-        """The summary of some rows, one row a row, in order."""
+        """The summary of a batch, one line a row, in order."""
         names = self.fields or main_fields(rows.kind)
         texts = [rows.text(name).fill_null("") for name in names]
         languages = [rows.field_language(name) for name in names]
         clean = [self.same.clean(one, language) for one, language in zip(texts, languages, strict=True)]
         normal = [self.same.finish(one) for one in clean]
-        # The form with blanks is kept, for what asks about words; near methods never compare blanks.
+        # The form with whitespace is kept for comparing words; near methods never compare whitespace.
         whole = normal if self.method == "exact" else [one.str.replace_all(r"\s+", "") for one in normal]
         columns = {**self._common(rows, texts, whole)}
         if self.method != "exact":
             clean = [one.str.replace_all(r"\s+", " ") for one in clean]
-            columns["numbers"] = pa.array(guards.digests([guards.numbers(one) for one in clean]))
-            turned = [guards.negations(one, language) for one, language in zip(clean, languages, strict=True)]
-            columns["negation"] = pa.array(guards.digests(turned))
+            columns["numbers"] = pa.array(mismatch_veto.digests([mismatch_veto.numbers(one) for one in clean]))
+            negations = [mismatch_veto.negations(one, language) for one, language in zip(clean, languages, strict=True)]
+            columns["negation"] = pa.array(mismatch_veto.digests(negations))
             columns |= {f"text_{number}": one.to_arrow().cast(pa.large_string()) for number, one in enumerate(normal)}
         if self.method == "minhash":
             flat: list[Shingles] = [shingles(one, self.shingle) for one in normal]
             made = minhash.signatures(flat[0].joined(flat[1:]), self.num_perm)
             columns["signature"] = _fixed(made)
         elif self.method != "exact":
-            columns["digits"] = pa.array(guards.digests([guards.digits(one) for one in clean]))
+            columns["digits"] = pa.array(mismatch_veto.digests([mismatch_veto.digits(one) for one in clean]))
             columns |= self._vectors(texts, languages, normal, context)
         return pa.table(columns)
 
@@ -85,8 +86,9 @@ class Summarizer:
             "scores": rows.table["scores"].combine_chunks() if len(rows) else pa.array([], SCORES),
         }
 
-    def _vectors(self, texts: list[pl.Series], languages: list[pl.Series], normal: list[pl.Series],
-                 context: Context) -> dict[str, Any]:  # fmt: skip
+    def _vectors(
+        self, texts: list[pl.Series], languages: list[pl.Series], normal: list[pl.Series], context: Context
+    ) -> dict[str, Any]:
         encoder: Encoder = context.model(self.model)
         assessed = np.ones(len(texts[0]), bool)
         missing: Counter[str] = Counter()
@@ -98,7 +100,7 @@ class Summarizer:
         for tag, count in sorted(missing.items()):
             message = f"duplicates: model '{self.model}' does not support '{tag}': {count} rows not assessed"
             if self.strict:
-                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them alone")
+                raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unassessed")
             context.warn(message)
         made = np.zeros((len(texts[0]), len(texts) * encoder.dimensions), np.float16)
         for start in range(0, len(made), _BLOCK):
@@ -123,13 +125,13 @@ def _numbers(digests: list[bytes], width: int) -> npt.NDArray[np.uint64]:
 
 
 def _digests(normal: list[pl.Series]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
-    """A digest of each row's normal forms in two halves, and whether there is anything in them."""
-    found = []
+    """A digest of each row's normal forms in two halves, and whether there is any text."""
+    digests = []
     there = np.zeros(len(normal[0]), bool)
     begun = blake2b(digest_size=16, person=b"curate-same-2")
     for row, texts in enumerate(zip(*(one.to_list() for one in normal), strict=True)):
         there[row] = any(texts)
         data = [one.encode("utf-8", "surrogatepass") for one in texts]
-        found.append(finish(begun, b"".join([len(one).to_bytes(8, "little") + one for one in data])))
-    halves = _numbers(found, 2)
+        digests.append(finish(begun, b"".join([len(one).to_bytes(8, "little") + one for one in data])))
+    halves = _numbers(digests, 2)
     return halves[:, 0], halves[:, 1], there

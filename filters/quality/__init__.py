@@ -1,1 +1,1 @@
-"""Checks texts for refusals, boilerplate, wrong encodings, private data, prompt injection."""
+"""The step ``quality``: refusals, boilerplate, encoding errors, private data, prompt injection."""

@@ -1,15 +1,16 @@
-"""A pack is what one language's text is held against: its commonest words, how it refuses, how a machine says that it is one.
+"""Language packs for the step ``quality``: function words, refusals, AI disclosures and other phrases of one language.
 
-Packs are data (``data/quality/<language>.yaml``) with owner, licence and version; a user's pack adds to the shipped one of its language, or takes
-its place. Phrases are written in a small grammar that every one can read, and become expressions whose cost is linear in the text:
+Packs are data (``data/quality/<language>.yaml``) with owner, licence and version; a user's pack extends the shipped
+pack of its language, or replaces it. Phrases use a small grammar and compile to expressions that run in linear time:
 
-- letters stand for themselves, in lower case; a blank for any white space; ``'`` for every apostrophe;
-- ``(a|b|)`` is one of several, the last one nothing; ``x?`` an ``x`` or nothing;
-- ``…`` is anything within the sentence;
-- ``\\`` before one of these signs makes it stand for itself.
+- letters match themselves, in lower case; a space matches any whitespace; ``'`` matches every apostrophe;
+- ``(a|b|)`` matches one of several alternatives, the last one empty; ``x?`` matches an ``x`` or nothing;
+- ``…`` matches anything within the sentence;
+- ``\\`` before one of these characters makes it literal.
 
-A phrase begins where a word begins, and may end inside one (``restrict`` finds ``restricted``), but in the list ``assistant``, where it ends
-with a word (``as an ai`` is not ``as an aid``). A pack that says ``joined`` (scripts without blanks) finds them anywhere.
+A phrase starts at a word boundary and may end inside a word (``restrict`` finds ``restricted``), except in the list
+``assistant``, where it ends at a word boundary (``as an ai`` does not match ``as an aid``). A pack with ``joined``
+(scripts without spaces) matches anywhere.
 """
 
 from __future__ import annotations
@@ -36,56 +37,56 @@ BLIND = "und"
 
 
 class Pack(BaseModel):
-    """A pack as it is written."""
+    """The content of a pack file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     owner: str
-    """Who answers for it."""
+    """Its maintainer."""
     license: str
     """An SPDX identifier."""
     version: int | str
     language: str
-    """BCP-47; ``und`` is for every language."""
+    """BCP-47; ``und`` applies to every language."""
     also: tuple[str, ...] = ()
-    """Further languages that are held against it."""
+    """Further languages that it applies to."""
     joined: bool = False
-    """Words and phrases are found anywhere, not as whole words."""
+    """Words and phrases match anywhere, not as whole words."""
     replaces: bool = False
-    """A user's pack takes the shipped one's place instead of adding to it."""
+    """A user's pack replaces the shipped one instead of extending it."""
     function_words: str = ""
-    """The commonest words, separated by blanks."""
+    """The most frequent words, separated by spaces."""
     usual: float | None = None
-    """The share of a usual text's words (of a joined language: letters) that they make."""
+    """Their share of a typical text's words (of a joined language: letters)."""
     refusals: tuple[str, ...] = ()
-    """An assistant declines."""
+    """The assistant refuses."""
     assistant: tuple[str, ...] = ()
-    """A machine says that it is one."""
+    """The assistant says that it is an AI."""
     cutoff: tuple[str, ...] = ()
-    """It speaks of its training's end, or that it cannot look things up."""
+    """It mentions its training cutoff, or that it cannot look things up."""
     override: tuple[str, ...] = ()
-    """A text gives orders to whoever reads it as a prompt."""
+    """The text gives orders to a model that reads it (prompt injection)."""
     boilerplate: tuple[str, ...] = ()
-    """What stands around texts on web pages."""
+    """Boilerplate of web pages."""
     names: tuple[str, ...] = ()
-    """Models and their makers."""
+    """Models and their vendors."""
     template: tuple[str, ...] = ()
-    """Tokens of chat templates, as they are (no grammar)."""
+    """Chat-template tokens, literal (no grammar)."""
 
     @field_validator("language", mode="after")
     @classmethod
-    def _tag(cls, given: str) -> str:
-        return languages.normalize(given)
+    def _tag(cls, value: str) -> str:
+        return languages.normalize(value)
 
     @field_validator("refusals", "assistant", "cutoff", "override", "boilerplate", "names", mode="after")
     @classmethod
-    def _phrases(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        for phrase in given:
+    def _phrases(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for phrase in value:
             expression(phrase)
-        return given
+        return value
 
 
-# ---------------------------------------------------------------------------------------------------------------- grammar
+# -------------------------------------------------------------------------------------------------------------- grammar
 _SPECIAL = set("()|?…\\ ")
 _JOINERS = regex.compile("[\u200c\u200d]")
 _LETTER = r"\p{L}\p{M}\p{N}"
@@ -99,53 +100,53 @@ def expression(phrase: str) -> str:
     """
     if not phrase.strip():
         raise ValueError("an empty phrase")
-    # Joiners are left out of phrases as they are of texts.
+    # Joiners are removed from phrases as they are from texts.
     phrase = _JOINERS.sub("", phrase)
     if phrase != phrase.lower():
         raise ValueError(f"'{phrase}' is not in lower case")
-    made: list[str] = []
+    parts_: list[str] = []
     depth = 0
-    signs = iter(phrase)
-    for sign in signs:
-        if sign == "\\":
-            made.append(regex.escape(next(signs, "\\"), special_only=True))
-        elif sign == "(":
+    characters = iter(phrase)
+    for character in characters:
+        if character == "\\":
+            parts_.append(regex.escape(next(characters, "\\"), special_only=True))
+        elif character == "(":
             depth += 1
-            made.append("(?:")
-        elif sign == ")":
+            parts_.append("(?:")
+        elif character == ")":
             depth -= 1
             if depth < 0:
-                raise ValueError(f"'{phrase}': a bracket is closed that was not opened")
-            made.append(")")
-        elif sign == "|":
-            made.append("|" if depth else r"\|")
-        elif sign == "?":
-            if not made or made[-1] in ("(?:", "|"):
+                raise ValueError(f"'{phrase}': unmatched closing bracket")
+            parts_.append(")")
+        elif character == "|":
+            parts_.append("|" if depth else r"\|")
+        elif character == "?":
+            if not parts_ or parts_[-1] in ("(?:", "|"):
                 raise ValueError(f"'{phrase}': '?' follows nothing")
-            made.append("?")
-        elif sign == "…":
-            made.append(r"[^.!?\n。！？।؟]*?")
-        elif sign == " ":
-            made.append(r"\s+")
+            parts_.append("?")
+        elif character == "…":
+            parts_.append(r"[^.!?\n。！？।؟]*?")
+        elif character == " ":
+            parts_.append(r"\s+")
         else:
-            made.append(regex.escape(sign, special_only=True))
+            parts_.append(regex.escape(character, special_only=True))
     if depth:
-        raise ValueError(f"'{phrase}': a bracket is not closed")
-    return "(?:" + "".join(made).replace(r"\s+?", r"\s*") + ")"
+        raise ValueError(f"'{phrase}': unmatched opening bracket")
+    return "(?:" + "".join(parts_).replace(r"\s+?", r"\s*") + ")"
 
 
 def whole(phrases: Iterable[tuple[str, bool]], *, words: bool = False) -> str | None:
-    """One expression for many phrases (text, joined), the match in group 1 or 2; None without any.
+    """One expression for many phrases (text, joined), with the match in group 1 or 2; None without phrases.
 
     Args:
-        words: a phrase that is not joined ends where a word ends.
+        words: a phrase that is not joined ends at a word boundary.
     """
     phrases = tuple(phrases)
     spaced = [expression(phrase) for phrase, joined in phrases if not joined]
     free = [expression(phrase) for phrase, joined in phrases if joined]
     parts = []
     if spaced:
-        # Word ends by hand: \b over all of Unicode takes the fast automaton from the engine.
+        # Word boundaries are written out: a Unicode \b disables the engine's fast automaton.
         parts.append(rf"(?:^|[^{_LETTER}])(" + "|".join(spaced) + ")" + (rf"(?:$|[^{_LETTER}-])" if words else ""))
     if free:
         parts.append("(" + "|".join(free) + ")")
@@ -153,7 +154,8 @@ def whole(phrases: Iterable[tuple[str, bool]], *, words: bool = False) -> str | 
 
 
 def lowered(texts: pl.Series) -> pl.Series:
-    """The texts as phrases are looked for in: lower case, one apostrophe, no vowel points, no invisible signs."""
+    """The form of texts that phrases are searched in: lower case, one apostrophe, no vowel points, no invisible
+    characters."""
     texts = texts.fill_null("").str.to_lowercase()
     odd = texts.str.contains(r"[’ʼ＇`´\x{064B}-\x{065F}\x{0640}\x{00AD}\x{200B}-\x{200F}\x{FEFF}]")
     if not odd.any():
@@ -166,17 +168,17 @@ def lowered(texts: pl.Series) -> pl.Series:
     return texts.scatter(odd.arg_true(), part)
 
 
-# ---------------------------------------------------------------------------------------------------------------- loading
+# -------------------------------------------------------------------------------------------------------------- loading
 @dataclass(frozen=True)
 class Packs:
-    """All packs in force, by language."""
+    """All active packs, by language."""
 
     by_language: Mapping[str, tuple[Pack, ...]]
     digest: str
-    """What they say, in a key."""
+    """Digest of their content, for cache keys."""
 
     def of(self, tag: str) -> tuple[Pack, ...]:
-        """The packs a text in this language is held against, without the blind one; empty if there is none."""
+        """The packs for a text in this language, without those for every language; empty if there are none."""
         one = tag
         while True:
             if one in self.by_language:
@@ -184,12 +186,12 @@ class Packs:
             if "-" not in one:
                 return ()
             one = one.rpartition("-")[0]
-            # A language in an unusual script is another text (hi-Latn is not held against hi).
+            # The pack of a language does not apply to another script of it (hi does not apply to hi-Latn).
             if one == languages.base(tag) and languages.script(tag) != languages.script(one) and one != "zh":
                 return ()
 
     def blind(self, what: str) -> tuple[str, ...]:
-        """A list that is for every language."""
+        """A list that applies to every language."""
         return tuple(phrase for pack in self.by_language.get(BLIND, ()) for phrase in getattr(pack, what))
 
 
@@ -198,60 +200,60 @@ PACKS = DataFile("filters.quality", "packs")
 
 @cache
 def shipped() -> Mapping[str, Pack]:
-    """The packs of this package, by the language they are written for."""
+    """The packs of this package, by language."""
     packs = [Pack(**yaml.safe_load(text)) for text in PACKS.texts().values()]
     return {pack.language: pack for pack in packs}
 
 
 def read_pack(path: str) -> Pack:
-    """A user's pack.
+    """Reads a user's pack.
 
     Raises:
-        StepError: the file is not there, or is no pack; the message names it and what is wrong.
+        StepError: the file does not exist, or is not a pack; the message names the file and the problem.
     """
     try:
-        given: Any = yaml.safe_load(regular(Path(path).expanduser()).read_text("utf-8"))
+        fields: Any = yaml.safe_load(regular(Path(path).expanduser()).read_text("utf-8"))
     except OSError as error:
         raise StepError(f"quality: the pack {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StepError(f"quality: the pack {path} is no YAML: {error}") from error
-    if not isinstance(given, dict):
+        raise StepError(f"quality: the pack {path} is not valid YAML: {error}") from error
+    if not isinstance(fields, dict):
         raise StepError(
             f"quality: the pack {path} must be a mapping with owner, license, version, language and lists of phrases"
         )
     try:
-        return Pack(**given)
+        return Pack(**fields)
     except (ValidationError, languages.InvalidLanguage) as error:
-        raise StepError(f"quality: the pack {path}: {_told(error, given)}") from error
+        raise StepError(f"quality: the pack {path}: {_message(error, fields)}") from error
 
 
-def _told(error: Exception, given: Mapping[str, Any]) -> str:
+def _message(error: Exception, fields: Mapping[str, Any]) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"there is no '{name}' in a pack{nearest(name, list(Pack.model_fields))}"
+        return f"unknown field '{name}'{nearest(name, list(Pack.model_fields))}"
     return f"{name}: {first['msg']}"
 
 
 def packs_of(paths: Sequence[str]) -> Packs:
-    """The shipped packs with the users' ones added, or in their place."""
-    given = tuple(read_pack(path) for path in paths)
-    return _merged(given)
+    """The shipped packs, extended or replaced by the user's."""
+    own = tuple(read_pack(path) for path in paths)
+    return _merged(own)
 
 
 @lru_cache(maxsize=16)
-def _merged(given: tuple[Pack, ...]) -> Packs:
+def _merged(own: tuple[Pack, ...]) -> Packs:
     mine: dict[str, list[Pack]] = {}
     for pack in shipped().values():
         for tag in (pack.language, *map(languages.normalize, pack.also)):
             mine.setdefault(tag, []).append(pack)
-    for pack in given:
+    for pack in own:
         for tag in (pack.language, *map(languages.normalize, pack.also)):
             mine[tag] = [pack] if pack.replaces else [*mine.get(tag, []), pack]
-    told = blake2b(digest_size=12)
+    digest = blake2b(digest_size=12)
     for tag in sorted(mine):
         for pack in mine[tag]:
-            told.update(f"{tag}\0{pack.model_dump_json(exclude={'owner', 'license'})}\0".encode())
-    return Packs({tag: tuple(packs) for tag, packs in mine.items()}, told.hexdigest())
+            digest.update(f"{tag}\0{pack.model_dump_json(exclude={'owner', 'license'})}\0".encode())
+    return Packs({tag: tuple(packs) for tag, packs in mine.items()}, digest.hexdigest())

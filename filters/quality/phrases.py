@@ -1,6 +1,7 @@
-"""What a text says that gives it away, in its language and in English: that it declines, that a machine wrote it, that it commands its reader.
+"""Finds phrases of the language packs: refusals, AI disclosures, training cutoffs, prompt injection, boilerplate.
 
-English phrases are looked for in every language, for models fall back on it; a text in a language without a pack is *not assessed* unless one is found.
+English phrases are searched in every language, because models fall back on English. A text in a language without a pack
+is *not assessed* unless a phrase is found.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ LEAST_WORDS, LEAST_LETTERS = 20, 60
 
 @dataclass(frozen=True)
 class Said:
-    """What was found in each text."""
+    """The matches in each text."""
 
     score: Floats
-    """1: it opens the text (or opens or not does not matter), 0.5: further down, 0: nowhere, nan: not assessed."""
+    """1: at the start of the text (or the position does not matter), 0.5: further down, 0: none, NaN: not assessed."""
     words: list[str | None]
-    """What it says there."""
+    """The matching text."""
 
 
 @lru_cache(maxsize=1024)
@@ -44,12 +45,12 @@ def _pattern(packs_digest: str, what: str, phrases: tuple[tuple[str, bool], ...]
 def said(
     texts: pl.Series, tags: Sequence[str], packs: Packs, what: str, *, anywhere: bool = False, counted: bool = False
 ) -> Said:
-    """Looks for one list of phrases.
+    """Searches for one list of phrases.
 
     Args:
         texts: as :func:`filters.quality.language_packs.lowered` makes them.
-        anywhere: whether a phrase further down says as much as one that opens the text.
-        counted: the score is the number of phrases.
+        anywhere: whether the position in the text does not matter.
+        counted: the score is the number of matches.
     """
     score = np.zeros(len(texts))
     words: list[str | None] = [None] * len(texts)
@@ -74,29 +75,29 @@ def said(
         head = OPENING_JOINED if any(pack.joined for pack in own) else OPENING
         opens = np.ones(len(there), bool) if anywhere else hit.str.slice(0, head).str.contains(pattern).to_numpy()
         score[mine[there]] = hit.str.count_matches(pattern).to_numpy() if counted else np.where(opens, 1.0, 0.5)
-        told = pl.DataFrame({"text": hit}).select(pl.col("text").str.extract_groups(pattern)).to_series().to_list()
-        for row, groups in zip(mine[there].tolist(), told, strict=True):
+        groups_of = pl.DataFrame({"text": hit}).select(pl.col("text").str.extract_groups(pattern)).to_series().to_list()
+        for row, groups in zip(mine[there].tolist(), groups_of, strict=True):
             words[row] = next((one for one in groups.values() if one), None)
     return Said(score, words)
 
 
-# ------------------------------------------------------------------------------------------------------------------ blind
+# ---------------------------------------------------------------------------------------------------------------- blind
 def names(texts: pl.Series, packs: Packs) -> tuple[Floats, list[str | None]]:
-    """How many names of models and makers each text has, and the first."""
+    """The number of names of models and vendors in each text, and the first."""
     phrases = packs.blind("names")
     if not phrases:
         return np.zeros(len(texts)), [None] * len(texts)
-    # Han, kana and Thai run on after a name without a blank: only letters of its own kind would make another word of it.
+    # Han, kana and Thai follow a name without a space: only letters of its own script would make it another word.
     return _counted(texts, "|".join(expression(phrase) for phrase in phrases), "a-z0-9а-я_")
 
 
 def _counted(texts: pl.Series, inner: str, edge: str) -> tuple[Floats, list[str | None]]:
-    """How many places match and the first of them; no sign of ``edge`` may stand on either side."""
+    """The number of matches and the first; no character of ``edge`` may precede or follow a match."""
     count = np.zeros(len(texts))
     first: list[str | None] = [None] * len(texts)
     at = texts.str.contains(inner).fill_null(False).arg_true()
     if len(at):
-        # Few texts come here, and what stands between two places belongs to both.
+        # Few texts get here; matches may share the character between them.
         around = _around(inner, edge)
         for row, one in zip(at.to_list(), texts.gather(at).to_list(), strict=True):
             hits = [match[0] for match in around.finditer(one)]
@@ -110,7 +111,10 @@ def _around(inner: str, edge: str) -> regex.Pattern[str]:
 
 
 # Where an answer begins in prompts of models without a template of their own.
-_ROLES = r"(?m)^(?:#{2,4} ?(?:instruction|response|system|human|assistant)s?:|\[system\]|\(system\)|system prompt:|begin system message)"
+_ROLES = (
+    r"(?m)^(?:#{2,4} ?(?:instruction|response|system|human|assistant)s?:|\[system\]|\(system\)|system "
+    r"prompt:|begin system message)"
+)
 
 
 def template(texts: pl.Series, packs: Packs) -> tuple[Floats, list[str | None]]:
@@ -135,10 +139,10 @@ def template(texts: pl.Series, packs: Packs) -> tuple[Floats, list[str | None]]:
     return count, first
 
 
-# --------------------------------------------------------------------------------------------------------- function words
+# ------------------------------------------------------------------------------------------------------- function words
 def function_words(texts: pl.Series, tags: Sequence[str], packs: Packs, *, raw: bool = False) -> Floats:
-    """How much of each text its language's commonest words make, 1 being as much as in a usual text of it; nan where there is no list
-    or too little text.
+    """How much of each text its language's commonest words make, 1 being as much as in a usual text of it; nan where
+    there is no list or too little text.
 
     Args:
         texts: as :func:`filters.quality.language_packs.lowered` makes them.
@@ -189,33 +193,34 @@ def _joined_share(texts: pl.Series, listed: tuple[str, ...]) -> Floats:
     return np.asarray(np.divide(covered, letters, out=np.full(len(texts), np.nan), where=letters >= LEAST_LETTERS))
 
 
-# ------------------------------------------------------------------------------------------------------------------ lists
+# ---------------------------------------------------------------------------------------------------------------- lists
 def read_list(path: str) -> tuple[str, ...]:
-    """A user's list: one word or phrase a line, ``#`` before remarks.
+    """A user's list: one word or phrase a line, ``#`` starts a comment.
 
     Raises:
-        StepError: it cannot be read, or has no line.
+        StepError: it cannot be read, or is empty.
     """
     try:
-        given = regular(Path(path).expanduser()).read_text("utf-8-sig")
+        content = regular(Path(path).expanduser()).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StepError(f"quality: the list {path} cannot be read: {error}") from error
     lines = tuple(
         dict.fromkeys(
             " ".join(line.split())
-            for line in lowered(pl.Series(given.splitlines(), dtype=pl.String))
+            for line in lowered(pl.Series(content.splitlines(), dtype=pl.String))
             if line.strip() and not line.startswith("#")
         )
     )
     if not lines:
-        raise StepError(f"quality: the list {path} has no line; write one word or phrase a line")
+        raise StepError(f"quality: the list {path} is empty; write one word or phrase a line")
     return lines
 
 
 def listed(
     texts: pl.Series, tags: Sequence[str], lists: Mapping[str, tuple[str, ...]], unspaced: Sequence[str]
 ) -> tuple[Floats, list[str | None]]:
-    """How many places of each text a user's list of its language (or of all, ``und``) has; nan where there is no list."""
+    """The number of matches of a user's list for the text's language (or for all, ``und``), and the first; NaN where
+    there is no list."""
     count = np.full(len(texts), np.nan)
     first: list[str | None] = [None] * len(texts)
     every = np.asarray(tags, dtype=object)
@@ -233,8 +238,8 @@ def listed(
             for word in sorted(set(own), key=lambda word: (-len(word), word))
         )
         edge = "" if tag.partition("-")[0] in unspaced else r"\p{L}\p{M}\p{N}"
-        found = _counted(texts.gather(mine), pattern, edge)
-        count[mine] = found[0]
-        for row, word in zip(mine.tolist(), found[1], strict=True):
+        matches = _counted(texts.gather(mine), pattern, edge)
+        count[mine] = matches[0]
+        for row, word in zip(mine.tolist(), matches[1], strict=True):
             first[row] = word
     return count, first

@@ -1,8 +1,9 @@
-"""A row is fit to train on when its text is text: clean of refusals, machine talk, debris, private data, hidden orders; each found by itself, each its own score.
+"""Text quality: refusals, AI disclosure, boilerplate, markup, encoding errors, private data, secrets, prompt injection.
 
-What depends on a language comes from packs (:mod:`filters.quality.language_packs`); what does not runs on every row. A language without
-a pack is *not assessed*, said once with the number of its rows, and never held against a row. Loops and long repetitions are
-counted by ``shape``, the language by ``language``: neither is done again here.
+Each check has a score of its own. Checks that depend on a language use packs (:mod:`filters.quality.language_packs`);
+the others run on every row. Rows in a language without a pack are *not assessed* by those checks: one warning gives
+their number, and they are kept. Loops and long repetitions are counted by ``shape``, and languages are checked by
+``language``; neither is repeated here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import orjson
@@ -42,15 +43,22 @@ Check = Literal[
     "hidden",
     "lists",
 ]
-CHECKS: tuple[Check, ...] = (
-    "ratios", "function_words", "refusals", "identity", "boilerplate", "markup", "encoding", "private", "secrets", "injection", "hidden", "lists",
-)  # fmt: skip
+CHECKS: tuple[Check, ...] = get_args(Check)
 _RATIOS = ("symbols", "digits", "bullets", "ellipses", "line_repeats", "run")
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "ratios": _RATIOS, "function_words": ("function_words",), "refusals": ("refusal",), "identity": ("assistant", "cutoff", "names"), "boilerplate": ("boilerplate",),
-    "markup": ("markup",), "encoding": ("mojibake",), "private": ("private",), "secrets": ("secrets",), "injection": ("injection", "template"), "hidden": ("hidden", "encoded"),
+    "ratios": _RATIOS,
+    "function_words": ("function_words",),
+    "refusals": ("refusal",),
+    "identity": ("assistant", "cutoff", "names"),
+    "boilerplate": ("boilerplate",),
+    "markup": ("markup",),
+    "encoding": ("mojibake",),
+    "private": ("private",),
+    "secrets": ("secrets",),
+    "injection": ("injection", "template"),
+    "hidden": ("hidden", "encoded"),
     "lists": ("listed",),
-}  # fmt: skip
+}
 _WITH_PACKS = frozenset({"function_words", "refusals", "identity", "boilerplate", "injection"})
 _EVERYWHERE = frozenset({"private", "secrets", "injection", "hidden", "lists"})
 _MOST_SPANS = 64
@@ -60,101 +68,107 @@ Shares = Decision[PerLanguage[Share]]
 
 
 class Quality(ScoreStep):
-    """Drops rows whose text gives itself away; scores are null where nothing could be assessed.
+    """Drops rows with low text quality; scores are null where a check could not assess the row.
 
-    Scores, of several fields the worst:
-    ``symbols``, ``digits``, ``bullets``, ``ellipses``, ``line_repeats`` (shares, 0 to 1) and ``run`` (how long one sign runs on);
-    ``function_words`` (1: as many of its language's commonest words as a usual text); ``refusal`` and ``assistant`` (1: opens the
-    text, 0.5: further down), ``cutoff`` (1 or 0), ``names`` (of models and their makers); ``boilerplate``, ``markup``, ``mojibake`` (places);
-    ``private`` and ``secrets`` (places); ``injection`` (1 or 0), ``template`` (tokens of chat templates), ``hidden`` (places),
-    ``encoded`` (characters); ``listed`` (hits of your own lists).
+    Scores, the worst over several fields: ``symbols``, ``digits``, ``bullets``, ``ellipses``, ``line_repeats`` (shares,
+    0 to 1) and ``run`` (longest run of one character); ``function_words`` (1: as many of the language's most frequent
+    words as a typical text); ``refusal`` and ``assistant`` (1: at the start of the text, 0.5: further down), ``cutoff``
+    (1 or 0), ``names`` (of models and their vendors); ``boilerplate``, ``markup``, ``mojibake`` (occurrences);
+    ``private`` and ``secrets`` (occurrences); ``injection`` (1 or 0), ``template`` (tokens of chat templates),
+    ``hidden`` (occurrences), ``encoded`` (characters); ``listed`` (matches of your own lists).
 
-    Attributes, where something was found: ``evidence`` (``refusal: i can't help``), ``kinds`` (``email:2 phone:1``), ``spans``, the private
-    places as JSON (``[["response", "email", 12, 30]]``: field, kind, first and last code point, end not included; never the text itself, 64 at most).
-    ``unassessed``: ``language`` where a check needs a pack and the language has none.
+    Attributes, where something was found: ``evidence`` (``refusal: i can't help``), ``kinds`` (``email:2 phone:1``),
+    ``spans``, the private spans as JSON (``[["response", "email", 12, 30]]``: field, kind, first and last code point,
+    end exclusive; never the text itself, at most 64). ``unassessed``: ``language`` where a check needs a pack and the
+    language has none.
     """
 
     tag: ClassVar[str] = "quality"
     package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
     path_fields: ClassVar[frozenset[str]] = frozenset({"packs", "lists"})
     version: ClassVar[int] = 3
-    summary: ClassVar[str] = "Refusals, machine talk, debris, private data and secrets, injected orders, per language."
+    summary: ClassVar[str] = (
+        "Text quality: refusals, AI disclosure, boilerplate, private data, secrets, prompt injection, per language."
+    )
 
     checks: tuple[Check, ...] = CHECKS
-    """What is looked at; a check that is left out costs nothing."""
+    """The checks to run; a check that is left out costs nothing."""
     fields: dict[Check, tuple[str, ...]] = {}  # noqa: RUF012 (pydantic copies it)
-    """Where a check looks: ``{refusals: [response, prompt]}``. Unless given, in the answer; ``private``, ``secrets``, ``injection``, ``hidden`` and
-    ``lists`` in all main fields."""
+    """The fields of a check: ``{refusals: [response, prompt]}``. Default: the answer; for ``private``, ``secrets``,
+    ``injection``, ``hidden`` and ``lists`` all main fields."""
     packs: Runtime[tuple[str, ...]] = ()
-    """Files of your own packs; they add to the shipped ones of their languages, or, with ``replaces: true``, take their place. They
-    count by content."""
+    """Files of your own packs. They extend the shipped packs of their languages or, with ``replaces: true``, replace
+    them. Their content, not their path, is part of the cache key."""
     lists: Runtime[dict[LanguageTag, str]] = {}  # noqa: RUF012
-    """Files of words and phrases that you do not want, one a line, by language (``und``: every language). None are shipped. They count by content."""
+    """Files of unwanted words and phrases, one a line, by language (``und``: every language). None are shipped. Their
+    content, not their path, is part of the cache key."""
     private_kinds: tuple[str, ...] = private.PRIVATE
-    """What counts as private: ``email``, ``phone``, ``iban``, ``card``, ``ip``, ``national_id``."""
+    """What counts as private data: ``email``, ``phone``, ``iban``, ``card``, ``ip``, ``national_id``."""
 
     max_symbols: Shares = PerLanguage(0.6)
-    """Greatest share of punctuation and symbols. Null, as in all that follow: no limit."""
+    """Maximum share of punctuation and symbols. Null, here and below: no limit."""
     max_digits: Shares = PerLanguage[float]()
-    """Greatest share of digits."""
+    """Maximum share of digits."""
     max_bullets: Shares = PerLanguage[float]()
-    """Greatest share of lines that are items of a list."""
+    """Maximum share of lines that are list items."""
     max_ellipses: Shares = PerLanguage(0.5)
-    """Greatest share of lines that break off with dots."""
+    """Maximum share of lines that end with an ellipsis."""
     max_line_repeats: Shares = PerLanguage(0.7)
-    """Greatest share of lines that stood there before."""
+    """Maximum share of lines that repeat an earlier line."""
     max_run: Limit = PerLanguage(60.0)
-    """How often one letter or sign may stand there without anything between."""
+    """Maximum run of one letter or symbol."""
     min_function_words: Limit = PerLanguage[float]()
-    """Least share of the language's commonest words, 1 being a usual text. Lists and names have few: 0.2 drops more than debris."""
+    """Minimum frequency of the language's most frequent words; 1 is a typical text. Lists and names have few: 0.2 drops
+    more than garbage."""
     max_refusal: Shares = PerLanguage(0.5)
-    """0.5 drops answers that open with a refusal, 0 also those with one further down."""
+    """0.5 drops answers that start with a refusal; 0 also drops those with one further down."""
     max_assistant: Shares = PerLanguage(0.5)
-    """0.5 drops answers that open as a machine's, 0 also those that come to it further down."""
+    """0.5 drops answers that start with an AI disclosure ("As an AI …"); 0 also drops those with one further down."""
     max_cutoff: Shares = PerLanguage(0.5)
-    """0.5 drops answers that speak of the end of their training or that they cannot look things up."""
+    """0.5 drops answers that mention a training cutoff or that they cannot look things up."""
     max_names: Limit = PerLanguage[float]()
-    """How many names of models and their makers may be there; a text about them has many for a reason."""
+    """Maximum number of names of models and their vendors; a text about them has many for good reason."""
     max_boilerplate: Limit = PerLanguage(1.0)
-    """How much of what stands around texts on web pages (cookie notices, newsletters) may be there; one phrase is often what a text is about."""
+    """Maximum number of boilerplate phrases of web pages (cookie notices, newsletters); one phrase is often the topic
+    of the text."""
     max_markup: Limit = PerLanguage(2.0)
-    """How many tags and entities may be left."""
+    """Maximum number of leftover tags and entities."""
     max_mojibake: Limit = PerLanguage(0.0)
-    """How many stretches may be decoded in a wrong encoding."""
+    """Maximum number of spans decoded with a wrong encoding."""
     private: Decision[Literal["report", "drop"]] = "report"
-    """Whether rows with private text go; the step ``redact`` replaces it instead."""
+    """Whether to drop rows with private data; the step ``redact`` replaces it instead."""
     secrets: Decision[Literal["report", "drop"]] = "drop"
-    """Whether rows with keys and passwords go."""
+    """Whether to drop rows with keys and passwords."""
     max_injection: Shares = PerLanguage(0.5)
-    """0.5 drops texts that command whoever reads them as a prompt."""
+    """0.5 drops texts that give orders to a model that reads them (prompt injection)."""
     max_template: Limit = PerLanguage(0.0)
-    """How many tokens of chat templates may be there."""
+    """Maximum number of chat-template tokens."""
     max_hidden: Limit = PerLanguage(0.0)
-    """How many stretches that nobody sees may be there."""
+    """Maximum number of invisible spans."""
     max_encoded: Limit = PerLanguage(200.0)
-    """How long a stretch of Base64 that hides text may be."""
+    """Maximum length of a Base64 string that hides text."""
     max_listed: Limit = PerLanguage(0.0)
-    """How many places of your own lists may be there."""
+    """Maximum number of matches of your own lists."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
-    """What happens to rows whose language has no pack."""
+    """What to do with rows whose language has no pack."""
 
     @field_validator("private_kinds")
     @classmethod
-    def _known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        for kind in given:
+    def _known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in kinds:
             if kind not in private.PRIVATE:
-                raise ValueError(f"no private text is called '{kind}'; there are {', '.join(private.PRIVATE)}")
-        return given
+                raise ValueError(f"unknown kind of private data '{kind}'; known: {', '.join(private.PRIVATE)}")
+        return kinds
 
-    # ---------------------------------------------------------------------------------------------------------- contract
+    # --------------------------------------------------------------------------------------------------------- contract
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """As of :class:`Params`, with what packs and lists say."""
-        given = super().identity(decisions=decisions)
+        """Adds the content of packs and lists to :meth:`Params.identity`."""
+        identity = super().identity(decisions=decisions)
         if self._with_packs:
-            given["packs"] = self._packs.digest
+            identity["packs"] = self._packs.digest
         if self.lists and "lists" in self.checks:
-            given["lists"] = {tag: list(words) for tag, words in self._lists.items()}
-        return given
+            identity["lists"] = {tag: list(words) for tag, words in self._lists.items()}
+        return identity
 
     @property
     def _with_packs(self) -> bool:
@@ -195,7 +209,7 @@ class Quality(ScoreStep):
         return self._with_packs
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
-        """How many rows each language without a pack has, for one warning over all shards."""
+        """Counts the rows of each language without a pack, for one warning over all shards."""
         counts = self._without(rows)
         return pa.table(
             {"language": pa.array(list(counts), pa.string()), "rows": pa.array(list(counts.values()), pa.int64())}
@@ -206,33 +220,34 @@ class Quality(ScoreStep):
         for sample in samples:
             total.update(dict(zip(sample["language"].to_pylist(), sample["rows"].to_pylist(), strict=True)))
         self._warn(total, context)
-        # Nothing of this goes into the scores: what other rows there are must not score a row again.
+        # The counts are not part of the scores: other rows must not cause a row to be scored again.
         return pa.table({"nothing": pa.array([], pa.bool_())})
 
     def _without(self, rows: Rows) -> Counter[str]:
         names = {name for check in self.checks if check in _WITH_PACKS for name in self._fields(check, rows.kind)}
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for name in sorted(names):
             here = Counter(tag for tag in rows.field_language(name).to_list() if not self._packs.of(tag))
-            found |= here  # fields of one row are one row
-        return Counter(dict(sorted(found.items())))
+            counts |= here  # the maximum over fields: they belong to the same rows
+        return Counter(dict(sorted(counts.items())))
 
     @staticmethod
     def _warn(counts: Mapping[str, int], context: Context) -> None:
         for tag, count in sorted(counts.items()):
             context.warn(
-                f"quality: there is no pack for '{tag}': phrases and function words are not assessed in {count:,} rows (give one with 'packs: [file.yaml]')"
+                f"quality: no pack for '{tag}': phrases and function words are not assessed in {count:,} "
+                "rows (add one with 'packs: [file.yaml]')"
             )
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         if fitted is None and self._with_packs:
             self._warn(self._without(rows), context)
-        work = _Work(self, rows)
+        work = _Batch(self, rows)
         for check in CHECKS:
             if check in self.checks:
                 for name in self._fields(check, rows.kind):
-                    work.look(check, name)
+                    work.run(check, name)
         types = {
             name: pl.Float64 if dtype == pa.float64() else pl.String for name, dtype in self.columns(rows.kind).items()
         }
@@ -244,8 +259,26 @@ class Quality(ScoreStep):
         for name in ("secrets", "private"):
             if name in have and getattr(self, name) == "drop":
                 reasons[name] = pl.col(name) > 0
-        order = ("hidden", "encoded", "template", "injection", "refusal", "assistant", "cutoff", "names", "boilerplate", "mojibake", "markup", "listed",
-                 "run", "symbols", "digits", "ellipses", "line_repeats", "bullets")  # fmt: skip
+        order = (
+            "hidden",
+            "encoded",
+            "template",
+            "injection",
+            "refusal",
+            "assistant",
+            "cutoff",
+            "names",
+            "boilerplate",
+            "mojibake",
+            "markup",
+            "listed",
+            "run",
+            "symbols",
+            "digits",
+            "ellipses",
+            "line_repeats",
+            "bullets",
+        )
         for name in order:
             limit: PerLanguage[float] = getattr(self, f"max_{name}")
             if name in have and limit != PerLanguage[float]():
@@ -257,8 +290,8 @@ class Quality(ScoreStep):
         return reasons
 
 
-class _Work:
-    """The columns of some rows, as they come together from several fields."""
+class _Batch:
+    """Collects the columns of a batch of rows over checks and fields."""
 
     def __init__(self, step: Quality, rows: Rows) -> None:
         self._step, self._rows, self._count = step, rows, len(rows)
@@ -281,8 +314,8 @@ class _Work:
             self._lowered[name] = lowered(self.text(name))
         return self._lowered[name]
 
-    def look(self, check: Check, name: str) -> None:
-        """Makes one check in one field."""
+    def run(self, check: Check, name: str) -> None:
+        """Runs one check on one field."""
         if not self._count:
             return
         text, packs = self.text(name), self._step._packs
@@ -293,32 +326,32 @@ class _Work:
         elif check == "function_words":
             self._add("function_words", phrases.function_words(self.low(name), tags, packs), least=True)
         elif check == "refusals":
-            self._say("refusal", phrases.said(self.low(name), tags, packs, "refusals", anywhere=False))
+            self._add_matches("refusal", phrases.said(self.low(name), tags, packs, "refusals", anywhere=False))
         elif check == "identity":
-            self._say("assistant", phrases.said(self.low(name), tags, packs, "assistant", anywhere=False))
-            self._say("cutoff", phrases.said(self.low(name), tags, packs, "cutoff", anywhere=True))
-            self._tell("names", *phrases.names(self.low(name), packs))
+            self._add_matches("assistant", phrases.said(self.low(name), tags, packs, "assistant", anywhere=False))
+            self._add_matches("cutoff", phrases.said(self.low(name), tags, packs, "cutoff", anywhere=True))
+            self._add_evidence("names", *phrases.names(self.low(name), packs))
         elif check == "boilerplate":
-            self._say("boilerplate", phrases.said(self.low(name), tags, packs, "boilerplate", counted=True))
+            self._add_matches("boilerplate", phrases.said(self.low(name), tags, packs, "boilerplate", counted=True))
         elif check == "markup":
-            self._add("markup", plain.markup(text, self._asked(name)))
+            self._add("markup", plain.markup(text, self._prompt_of(name)))
         elif check == "encoding":
             self._add("mojibake", plain.mojibake(text))
         elif check in ("private", "secrets"):
             self._private(check, name)
         elif check == "injection":
-            self._say("injection", phrases.said(self.low(name), tags, packs, "override", anywhere=True))
-            self._tell("template", *phrases.template(self.low(name), packs))
+            self._add_matches("injection", phrases.said(self.low(name), tags, packs, "override", anywhere=True))
+            self._add_evidence("template", *phrases.template(self.low(name), packs))
         elif check == "hidden":
             self._add("hidden", plain.hidden(text))
             self._add("encoded", plain.encoded(text))
         else:
-            self._tell("listed", *phrases.listed(self.low(name), tags, self._step._lists, _UNSPACED))
+            self._add_evidence("listed", *phrases.listed(self.low(name), tags, self._step._lists, _UNSPACED))
         if check in _WITH_PACKS:
             without = {tag for tag in set(tags) if not packs.of(tag)}
             self._unassessed |= np.asarray([tag in without for tag in tags], bool)
 
-    def _asked(self, name: str) -> pl.Series | None:
+    def _prompt_of(self, name: str) -> pl.Series | None:
         kind = self._rows.kind
         if kind is Kind.PARALLEL:
             return self.text("source") if name == "target" else None
@@ -332,23 +365,25 @@ class _Work:
             values = np.nansum([before, values], axis=0) if total else (np.fmin if least else np.fmax)(before, values)
         self._scores[column] = values
 
-    def _say(self, column: str, found: phrases.Said) -> None:
-        self._tell(column, found.score, found.words)
+    def _add_matches(self, column: str, matches: phrases.Said) -> None:
+        self._add_evidence(column, matches.score, matches.words)
 
-    def _tell(self, column: str, values: np.ndarray[Any, np.dtype[np.float64]], words: Sequence[str | None]) -> None:
+    def _add_evidence(
+        self, column: str, values: np.ndarray[Any, np.dtype[np.float64]], words: Sequence[str | None]
+    ) -> None:
         self._add(column, values)
         for row, word in enumerate(words):
             if word is not None:
                 self._evidence[row].append(f"{column}: {' '.join(word.split())[:80]}")
 
     def _private(self, check: Check, name: str) -> None:
-        # Both are found in one walk where both are asked for; what is a secret is not private as well.
+        # One pass finds both private data and secrets; a secret does not also count as private data.
         if name not in self._found:
-            wanted = (
+            kinds = (
                 *(self._step.private_kinds if "private" in self._step.checks else ()),
                 *(private.SECRET if "secrets" in self._step.checks else ()),
             )
-            self._found[name] = private.find_all(self.text(name), wanted)
+            self._found[name] = private.find_all(self.text(name), kinds)
         mine = self._step.private_kinds if check == "private" else private.SECRET
         counts = np.zeros(self._count)
         for row, hits in enumerate(self._found[name]):
@@ -364,13 +399,13 @@ class _Work:
         if dtype == pl.Float64:
             values = self._scores.get(name, np.zeros(0) if not self._count else np.full(self._count, np.nan))
             return pl.Series(name, np.asarray(values, np.float64), nan_to_null=True).round(4)
-        told: list[str | None]
+        texts: list[str | None]
         if name == "evidence":
-            told = ["; ".join(one) or None for one in self._evidence]
+            texts = ["; ".join(one) or None for one in self._evidence]
         elif name == "kinds":
-            told = [" ".join(f"{kind}:{count}" for kind, count in sorted(one.items())) or None for one in self._kinds]
+            texts = [" ".join(f"{kind}:{count}" for kind, count in sorted(one.items())) or None for one in self._kinds]
         elif name == "spans":
-            told = [orjson.dumps(one[:_MOST_SPANS]).decode() if one else None for one in self._spans]
+            texts = [orjson.dumps(one[:_MOST_SPANS]).decode() if one else None for one in self._spans]
         else:
-            told = ["language" if missing else None for missing in self._unassessed.tolist()]
-        return pl.Series(name, told, dtype=pl.String)
+            texts = ["language" if missing else None for missing in self._unassessed.tolist()]
+        return pl.Series(name, texts, dtype=pl.String)

@@ -1,1 +1,1 @@
-"""Scores how similar a row is to its parent or the other side, across languages."""
+"""The step ``similarity``: cross-lingual similarity of a row and its parent or translation."""

@@ -1,8 +1,8 @@
-"""The ratio margin: how much nearer two texts are to each other than each is to its nearest neighbours in the other's language.
+"""The ratio margin: how much nearer two texts are to each other than to their nearest neighbours in the other language.
 
-Artetxe and Schwenk 2019 (*Margin-based parallel corpus mining*, ACL): with NN_k(x) the k nearest texts to x among those of
-the other language, margin(x, y) = cos(x, y) / (Σ_{z ∈ NN_k(x)} cos(x, z) + Σ_{z ∈ NN_k(y)} cos(y, z)) · 2k. Here the
-neighbours come from a fixed sample (the pool) of the data's own pairs, the pair itself and its copies left out.
+Artetxe and Schwenk 2019 (*Margin-based parallel corpus mining*, ACL): with NN_k(x) the k nearest texts to x in the
+other language, margin(x, y) = cos(x, y) / (Σ_{z ∈ NN_k(x)} cos(x, z) + Σ_{z ∈ NN_k(y)} cos(y, z)) · 2k. Here the
+neighbours come from a fixed sample (the pool) of the data's own pairs, without the pair itself and its copies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from curate.steps import Encoder
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 _BLOCK = 1024
-# Cosines of neighbours are kept above this, so that a text with nothing near it does not divide by nothing.
+# Lower bound of the neighbours' mean cosine, which avoids division by zero.
 _FLOOR = 0.05
 
 
@@ -29,15 +29,22 @@ def pool_schema(dimensions: int) -> pa.Schema:
     """Columns of a sample: field, language pair (``en<tab>zh``), row id, digests and vectors of both texts."""
     vector = pa.list_(pa.float32(), dimensions)
     return pa.schema(
-        [("field", pa.string()), ("pair", pa.string()), ("id", pa.string()), ("left_digest", pa.binary(16)),
-         ("right_digest", pa.binary(16)), ("left", vector), ("right", vector)]
-    )  # fmt: skip
+        [
+            ("field", pa.string()),
+            ("pair", pa.string()),
+            ("id", pa.string()),
+            ("left_digest", pa.binary(16)),
+            ("right_digest", pa.binary(16)),
+            ("left", vector),
+            ("right", vector),
+        ]
+    )
 
 
 def smallest(parts: Sequence[pl.DataFrame], size: int) -> pl.DataFrame:
     """Of the rows that have both texts, the ``size`` with the smallest ids for each field and language pair.
 
-    Ids are digests, so that is a fair sample; and the smallest of the whole are among the smallest of each part.
+    Ids are digests, so this is a random sample; and the smallest of the whole are among the smallest of each part.
     """
     columns = dict.fromkeys(("field", "pair", "id", "left", "right"), pl.String)
     whole = pl.concat([pl.DataFrame(schema=columns), *(part.select(columns.keys()) for part in parts)])
@@ -51,7 +58,7 @@ def smallest(parts: Sequence[pl.DataFrame], size: int) -> pl.DataFrame:
 
 
 def make_sample(chosen: pl.DataFrame, encoder: Encoder) -> pa.Table:
-    """The rows of :func:`smallest` with vectors in place of texts, in :func:`pool_schema`."""
+    """The rows of :func:`smallest` with vectors instead of texts, in :func:`pool_schema`."""
     sides = [chosen[name].to_list() for name in ("left", "right")]
     schema = pool_schema(encoder.dimensions)
     if not len(chosen):
@@ -67,9 +74,9 @@ def make_sample(chosen: pl.DataFrame, encoder: Encoder) -> pa.Table:
 
 
 def merge_samples(samples: Sequence[pa.Table], size: int) -> pa.Table:
-    """The ``size`` rows with the smallest ids of each field and language pair; equal pairs of texts are kept once.
+    """The ``size`` rows with the smallest ids of each field and language pair; equal text pairs are kept once.
 
-    Does not depend on how the rows were cut into samples.
+    The result does not depend on how the rows were divided into samples.
     """
     whole = pa.concat_tables(samples)
     keys = pl.DataFrame(
@@ -101,7 +108,7 @@ class _Pool:
 
 
 class Pools:
-    """The sampled pairs of every field and language pair, ready to be searched."""
+    """The sampled pairs of every field and language pair, prepared for search."""
 
     def __init__(self, fitted: pa.Table | None, neighbours: int) -> None:
         if fitted is None:
@@ -109,13 +116,18 @@ class Pools:
         self._k = neighbours
         self._pools: dict[tuple[str, str], _Pool] = {}
         self._whole = fitted
-        keys = pl.DataFrame({"field": fitted["field"].to_pylist(), "pair": fitted["pair"].to_pylist()},
-                            schema={"field": pl.String, "pair": pl.String}).with_row_index("at")  # fmt: skip
+        keys = pl.DataFrame(
+            {"field": fitted["field"].to_pylist(), "pair": fitted["pair"].to_pylist()},
+            schema={"field": pl.String, "pair": pl.String},
+        ).with_row_index("at")
         for (field, pair), part in keys.group_by("field", "pair", maintain_order=True):
             rows = fitted.take(pa.array(part["at"].to_list(), pa.int64())).combine_chunks()
             self._pools[str(field), str(pair)] = _Pool(
-                _matrix(rows["left"]), _matrix(rows["right"]), _digests(rows["left_digest"].to_pylist()), _digests(rows["right_digest"].to_pylist())
-            )  # fmt: skip
+                _matrix(rows["left"]),
+                _matrix(rows["right"]),
+                _digests(rows["left_digest"].to_pylist()),
+                _digests(rows["right_digest"].to_pylist()),
+            )
 
     def margins(
         self,
@@ -125,7 +137,7 @@ class Pools:
         digests: tuple[list[bytes], list[bytes]],
         cosine: Floats,
     ) -> Floats:
-        """The margin of each pair; nan where the pool of its languages holds under ``neighbours`` other texts."""
+        """The margin of each pair; NaN where the pool of its languages has fewer than ``neighbours`` other texts."""
         margins = np.full(len(cosine), np.nan)
         digest = [_digests(side) for side in digests]
         for pair in sorted(set(pairs.tolist())):
@@ -135,14 +147,14 @@ class Pools:
             rows = np.flatnonzero(pairs == pair)
             for start in range(0, len(rows), _BLOCK):
                 at = rows[start : start + _BLOCK]
-                # Neither the pair itself, nor another translation of the same text, is a neighbour.
+                # The pair itself, and other translations of the same text, are not neighbours.
                 same = (digest[0][at][:, None] == pool.left_digests) | (digest[1][at][:, None] == pool.right_digests)
                 near = self._nearest(vectors[0][at], pool.right, same) + self._nearest(vectors[1][at], pool.left, same)
                 margins[at] = cosine[at] / np.maximum(near / 2, _FLOOR)
         return margins
 
     def _nearest(self, vectors: Vectors, pool: Vectors, same: npt.NDArray[np.bool_]) -> Floats:
-        """Mean cosine to the k nearest of the pool; nan where there are not so many."""
+        """Mean cosine to the k nearest of the pool; NaN where there are fewer."""
         if pool.shape[0] < self._k:
             return np.full(len(vectors), np.nan)
         cosines = (vectors @ pool.T).astype(np.float64)

@@ -1,7 +1,7 @@
-"""The two sides of a row are two texts and two languages, wherever they come from: a pair's own sides, or a row and its first parent.
+"""The two sides of a row, as texts and languages: a pair's own sides, or a row and its first parent.
 
-A row without a parent has nothing to be compared with, and a field that the parent does
-not have is no text, which is not the same as an empty one.
+A row without a parent has no counterpart. A field that the parent does not have is null, which is not the same as
+empty.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ class Sides:
     """Some rows' texts on both sides, field by field."""
 
     start: int
-    """Place of the first of them."""
+    """Position of the first row."""
     source_language: pl.Series
-    """Null where there is nothing to compare with."""
+    """Null where there is no counterpart."""
     target_language: pl.Series
     texts: Mapping[str, tuple[pl.Series, pl.Series]]
-    """For each field, source and target texts; null where a side has no such field."""
+    """For each field, source and target texts; null where a side does not have the field."""
 
 
 def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, context: Context) -> Iterator[Sides]:
-    """The rows' sides, some thousands at a time.
+    """The rows' sides, some thousands of rows at a time.
 
     Args:
-        own: whether the sides are the row's own (``source`` and ``target`` of a pair), rather than its first parent's and its.
-        fields: the fields to be compared with the parent's; of a pair there is one, whatever it is called.
-        max_chars: longer texts are cut there.
+        own: whether the sides are the row's own (``source`` and ``target`` of a pair) instead of its first parent's and
+            its own.
+        fields: the fields to compare with the parent's; for a pair one name of any kind.
+        max_chars: longer texts are cut to this length.
     """
     for start in range(0, len(rows), BLOCK):
         part = Rows(rows.kind, rows.table.slice(start, BLOCK))
@@ -48,40 +49,42 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
             )
             continue
         parents = part.parents()
-        found = _look_up(parents, context)
+        parent_rows = _look_up(parents, context)
         nothing = pl.Series("", [None] * len(part), dtype=pl.String)
-        if found is None:
+        if parent_rows is None:
             yield Sides(start, nothing, part.language, dict.fromkeys(fields, (nothing, nothing)))
             continue
-        places = {name: number for number, name in enumerate(found.ids)}
+        places = {name: number for number, name in enumerate(parent_rows.ids)}
         at = pl.Series([places.get(parent) for parent in parents], dtype=pl.UInt32)
         texts = {}
         for name in fields:
-            left = found.text(name).gather(at) if name in field_names(found.kind) else nothing
+            left = parent_rows.text(name).gather(at) if name in field_names(parent_rows.kind) else nothing
             right = pl.select(pl.when(at.is_not_null()).then(part.text(name))).to_series()
             texts[name] = (left.str.slice(0, max_chars), right.str.slice(0, max_chars))
-        yield Sides(start, found.language.gather(at), part.language, texts)
+        yield Sides(start, parent_rows.language.gather(at), part.language, texts)
 
 
 def tags(rows: Rows, own: bool, context: Context) -> tuple[pl.Series, pl.Series]:
-    """The languages of both sides of all rows; null on the left where there is nothing to compare with."""
+    """The languages of both sides of all rows; null on the left where there is no counterpart."""
     if own:
         return rows.field_language("source"), rows.field_language("target")
     parents = rows.parents()
-    found = _look_up(parents, context)
-    known = {} if found is None else dict(zip(found.ids.to_list(), found.language.to_list(), strict=True))
+    parent_rows = _look_up(parents, context)
+    known = (
+        {} if parent_rows is None else dict(zip(parent_rows.ids.to_list(), parent_rows.language.to_list(), strict=True))
+    )
     return pl.Series("language", [known.get(one) for one in parents], dtype=pl.String), rows.language
 
 
 def without_blank(texts: pl.Series) -> pl.Series:
-    """Texts of nothing to see as empty ones."""
+    """Replaces texts without visible characters by empty ones."""
     frame = texts.to_frame("text")
     return frame.select(pl.when(text.is_empty(pl.col("text"))).then(pl.lit("")).otherwise(pl.col("text"))).to_series()
 
 
 def _look_up(parents: pl.Series, context: Context) -> Rows | None:
-    wanted = parents.drop_nulls().unique()
-    return context.look_up(wanted) if len(wanted) else None
+    ids = parents.drop_nulls().unique()
+    return context.look_up(ids) if len(ids) else None
 
 
 def compares_own(kind: Kind, between: str | None) -> bool:

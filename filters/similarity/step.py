@@ -1,8 +1,8 @@
-"""A translation is kept when a cross-lingual encoder puts it near its original; what the encoder cannot read is not assessed.
+"""Cross-lingual similarity of a row and its parent, or of the two sides of a pair, by a sentence encoder.
 
-The two sides of a pair, or a row and its parent field by field, are encoded and compared by cosine, or by the ratio margin
-that says how much nearer the two are to each other than to their neighbours. Languages that the encoder was not trained
-for, and language pairs that its calibration says it cannot judge, get no score, never a low one.
+Field by field both texts are encoded and compared by cosine, or by the ratio margin: how much nearer the two are to
+each other than to their neighbours. Languages that the encoder was not trained for, and language pairs that its
+calibration says it cannot judge, get no score instead of a low one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from filters.similarity.margin import Pools, make_sample, merge_samples, smalles
 from filters.similarity.sides import compares_own, sides, tags, without_blank
 
 Vectors = npt.NDArray[np.float32]
-# Where a threshold is not given. Cosine: for the embedded encoder true pairs have .74 in the mean, unrelated ones .07.
-# Margin: 1 is what a pair has that is no nearer to each other than to its neighbours.
+# Default thresholds. Cosine: with the embedded encoder the mean is .74 for true pairs and .07 for unrelated ones.
+# Margin: 1 for a pair whose texts are no nearer to each other than to their neighbours.
 _LEAST = {"cosine": 0.5, "margin": 1.05}
 _CALIBRATED: Literal["calibrated"] = "calibrated"
 Cosine = Annotated[float, Field(ge=-1)]
@@ -39,10 +39,10 @@ class Similarity(ScoreStep):
     """Compares each row with its parent, or the two sides of a pair, across languages.
 
     Scores: ``score`` over all fields, and one for each field. Attribute ``unassessed`` says why there is none:
-    ``language`` (the encoder does not support one of the two), ``pool`` (too few neighbours for a margin), ``encoder`` (the
-    calibration says that the encoder cannot judge this pair of languages, or says nothing of it). With a calibration the
-    attribute ``pair`` says which languages were compared (``en-sw``). A row without a parent has neither and is kept. A field
-    that is empty on one side has 0; on both sides, it does not count.
+    ``language`` (the encoder does not support one of the two), ``pool`` (too few neighbours for a margin), ``encoder``
+    (the calibration says that the encoder cannot judge this language pair, or does not cover it). With a calibration
+    the attribute ``pair`` names the languages compared (``en-sw``). A row without a parent has neither and is kept. A
+    field that is empty on one side scores 0; if it is empty on both sides, it does not count.
     """
 
     tag: ClassVar[str] = "similarity"
@@ -55,40 +55,40 @@ class Similarity(ScoreStep):
     model: EncoderName = "use-multilingual"
     """The sentence encoder."""
     between: Literal["parents", "sides"] | None = None
-    """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,
-    parents for all others."""
+    """What is compared: a row with its first parent, or source with target. Default: sides for parallel rows, parents
+    for all others."""
     fields: tuple[str, ...] | None = None
-    """The fields compared with the parent's of the same name; unless given, the main fields of the kind."""
+    """The fields to compare with the parent's of the same name. Default: the main fields of the kind."""
     combine: Literal["mean", "min"] = "mean"
-    """How fields make the score: mean weighted by length (of both texts), or the least."""
+    """How the fields' similarities are combined: ``mean``, weighted by length (of both texts), or ``min``."""
     measure: Literal["cosine", "margin"] = "cosine"
     """``cosine`` (-1 to 1), or ``margin``: the cosine divided by the mean cosine of both texts to their ``neighbours``
-    nearest neighbours in the other language (ratio margin of Artetxe and Schwenk 2019), whose scale is the same for every
-    encoder: about 1 for what is no pair."""
+    nearest neighbours in the other language (ratio margin of Artetxe and Schwenk 2019). The margin has the same scale
+    for every encoder: about 1 for unrelated texts."""
     neighbours: PositiveInt = 4
-    """How many nearest neighbours the margin looks at."""
+    """How many nearest neighbours enter the margin."""
     pool: PositiveInt = 2000
-    """How many rows of each language pair the neighbours are looked for in: those with the smallest ids, which is a fair
-    sample, the same on every run."""
+    """How many rows of each language pair are searched for neighbours: those with the smallest ids, which is a random
+    sample and the same on every run."""
     max_chars: PositiveInt = 2000
-    """A longer text is cut there before it is encoded."""
+    """Longer texts are cut to this length before encoding."""
     min: Decision[PerLanguage[Least]] = PerLanguage[Least]()
-    """Least similarity. Unless given, 0.5 for ``cosine`` and 1.05 for ``margin``; 0 turns it off. ``calibrated``: the cosine that
-    the calibration found for the pair of languages."""
+    """Minimum similarity. Default: 0.5 for ``cosine`` and 1.05 for ``margin``; 0 turns it off. ``calibrated``: the
+    cosine that the calibration found for the language pair."""
     max: Decision[PerLanguage[Cosine]] = PerLanguage[float]()
-    """Greatest similarity: above it the text was copied rather than translated. For cosines, 0.99 or so."""
+    """Maximum similarity: above it the text was copied rather than translated. For cosines, about 0.99."""
     unassessed: Decision[Literal["keep", "drop"]] = "keep"
-    """What happens to rows that have something to be compared with but could not be."""
+    """What to do with rows that have a counterpart but could not be compared."""
     calibration: Decision[CalibrationFile | None] = None
-    """A file that ``curate calibrate`` wrote for this very model, for ``min: calibrated``. It counts by what it says: with other
-    thresholds nothing is scored again."""
+    """A file that ``curate calibrate`` wrote for this model, for ``min: calibrated``. Only its content counts, and
+    other thresholds do not score anything again."""
     trust: Literal["weak", "trusted"] = "weak"
-    """The least that the calibration must say of a language pair for its rows to be judged."""
+    """The minimum trust that the calibration must give a language pair for its rows to be judged."""
     strict: bool = False
-    """Stop where the encoder does not support a language, or cannot judge a pair of languages, instead of a warning and no
-    score."""
+    """Stop if the encoder does not support a language, or cannot judge a language pair, instead of warning and leaving
+    the rows unscored."""
     allow_uncalibrated: bool = False
-    """Compare cosines even of an encoder whose cosines have no absolute meaning (the e5 family)."""
+    """Allow an encoder whose cosines have no absolute meaning (the e5 family)."""
 
     @model_validator(mode="after")
     def _calibrated_by_something(self) -> Similarity:
@@ -96,27 +96,32 @@ class Similarity(ScoreStep):
         if _CALIBRATED in given and self.calibration is None:
             raise ValueError("min: calibrated needs 'calibration', a file that 'curate calibrate' writes")
         if self.calibration is not None and _CALIBRATED not in given:
-            raise ValueError("calibration: nothing uses it; write 'min: calibrated', or leave it out")
+            raise ValueError("calibration: not used; write 'min: calibrated', or remove it")
         if self.calibration is not None and self.measure != "cosine":
-            raise ValueError("min: calibrated is a cosine; leave 'measure' out, or give margins as numbers")
+            raise ValueError("min: calibrated is a cosine; remove 'measure', or set margins as numbers")
         return self
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """As of :class:`Params`; of the calibration that decides which pairs are scored at all, without the thresholds."""
+        """As of :class:`Params`; of the calibration that decides which pairs are scored at all, without the
+        thresholds."""
         given = super().identity(decisions=decisions)
         if self.calibration is not None:
             judged = [name for name, one in sorted(self.calibration.pairs.items()) if self._trusts(one)]
             by = {tag: value == _CALIBRATED for tag, value in self.min.values.items()}
-            given["calibrated"] = {"model": self.calibration.model, "pairs": judged, "by": {"default": self.min.default == _CALIBRATED, **by}}  # fmt: skip
+            given["calibrated"] = {
+                "model": self.calibration.model,
+                "pairs": judged,
+                "by": {"default": self.min.default == _CALIBRATED, **by},
+            }
         return given
 
     def _trusts(self, one: PairThreshold) -> bool:
         return one.threshold is not None and one.verdict in ("trusted", self.trust)
 
-    def _found(self, left: str, right: str) -> PairThreshold | None:
-        """What the calibration says of two languages; None where it cannot be acted on."""
-        found = self.calibration.find(left, right) if self.calibration is not None else None
-        return found[1] if found is not None and self._trusts(found[1]) else None
+    def _calibrated(self, left: str, right: str) -> PairThreshold | None:
+        """The calibration of a language pair; None if there is none or it is not trusted."""
+        match = self.calibration.find(left, right) if self.calibration is not None else None
+        return match[1] if match is not None and self._trusts(match[1]) else None
 
     def _sides(self, kind: Kind) -> bool:
         return compares_own(kind, self.between)
@@ -140,7 +145,7 @@ class Similarity(ScoreStep):
     def fits(self) -> bool:
         return self.measure == "margin"
 
-    # ------------------------------------------------------------------------------------------------------------ margin
+    # ----------------------------------------------------------------------------------------------------------- margin
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
         if not self.fits:
             return None
@@ -152,23 +157,23 @@ class Similarity(ScoreStep):
         some = rows.take(assessed.tolist())
         for block, texts in self._texts(some, context):
             part = pl.DataFrame({"pair": pairs[block], "id": some.ids[block]})
-            found = [
+            parts = [
                 part.with_columns(pl.lit(field).alias("field"), left.alias("left"), right.alias("right"))
                 for field, (left, right) in texts.items()
             ]
-            chosen = smallest([chosen, *found], self.pool)
+            chosen = smallest([chosen, *parts], self.pool)
         return make_sample(chosen, encoder)
 
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         return merge_samples(samples, self.pool)
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         encoder = self._encoder(context)
         pools = Pools(fitted, self.neighbours) if self.fits else None
         languages = tags(rows, self._sides(rows.kind), context)
         assessed = self._assessed(languages, encoder)
-        self._complain(languages, assessed, encoder, context)
+        self._warn(languages, assessed, encoder, context)
         names = self._fields(rows.kind)
         scores = {name: np.full(len(rows), np.nan) for name in names}
         weights = {name: np.zeros(len(rows)) for name in names}
@@ -188,13 +193,15 @@ class Similarity(ScoreStep):
             total[np.isinf(total)] = np.nan
         else:
             summed = weight.sum(axis=0)
-            total = np.divide((np.nan_to_num(every) * weight).sum(axis=0), summed, out=np.full(len(rows), np.nan), where=summed > 0)  # fmt: skip
+            total = np.divide(
+                (np.nan_to_num(every) * weight).sum(axis=0), summed, out=np.full(len(rows), np.nan), where=summed > 0
+            )
         why = np.full(len(rows), None, dtype=object)
         why[short & np.isnan(total)] = "pool"
         for pair in set(pairs[~assessed & languages[0].is_not_null().to_numpy()].tolist()):
             calibrated = self.min[pair.partition("\t")[2]] == _CALIBRATED
             why[pairs == pair] = "encoder" if calibrated else "language"
-        # Four digits: the rest depends on which texts were encoded together.
+        # Four digits: further ones depend on which texts were encoded together.
         columns: dict[str, Any] = {"score": total, **scores}
         frame = pl.DataFrame(
             {name: pl.Series(v, nan_to_null=True, dtype=pl.Float64).round(4) for name, v in columns.items()}
@@ -212,7 +219,7 @@ class Similarity(ScoreStep):
         return reasons
 
     def _least(self) -> pl.Expr:
-        """Each row's least similarity: by its language, or by the calibration of its pair of languages; null: none."""
+        """Each row's minimum similarity: by its language, or by the calibration of its language pair; null: none."""
         if self.min == PerLanguage[Least]():
             return PerLanguage(_LEAST[self.measure]).expr()
         default: Least | None = self.min.default
@@ -225,27 +232,32 @@ class Similarity(ScoreStep):
 
         def look_up(pairs: pl.Series) -> pl.Series:
             known = pairs.drop_nulls().unique().to_list()
-            found = [one.threshold if (one := self._found(*split_pair(pair))) else None for pair in known]
-            return pairs.replace_strict(known, found, default=None, return_dtype=pl.Float64)
+            cosines = [one.threshold if (one := self._calibrated(*split_pair(pair))) else None for pair in known]
+            return pairs.replace_strict(known, cosines, default=None, return_dtype=pl.Float64)
 
         thresholds = pl.col("pair").map_batches(look_up, return_dtype=pl.Float64())
         calibrated = PerLanguage(default == _CALIBRATED, by).expr(dtype=pl.Boolean)
         return pl.when(calibrated).then(thresholds).otherwise(numbers)
 
-    # ------------------------------------------------------------------------------------------------------------- parts
+    # ------------------------------------------------------------------------------------------------------------ parts
     def _encoder(self, context: Context) -> Encoder:
         encoder: Encoder = context.model(self.model)
-        # A number for a language is somebody's own measurement; a default that is none is shared with all encoders.
+        # A threshold set in the catalog is the user's own calibration; the built-in default is not.
         calibrated = self.calibration is not None and self.min.default is not None
-        if self.measure == "cosine" and not getattr(encoder, "absolute", True) and not (self.allow_uncalibrated or calibrated):  # fmt: skip
+        if (
+            self.measure == "cosine"
+            and not getattr(encoder, "absolute", True)
+            and not (self.allow_uncalibrated or calibrated)
+        ):
             raise StepError(
-                f"similarity: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 and more); "
-                "write 'measure: margin', calibrate it ('min: calibrated'), or 'allow_uncalibrated: true' to compare them nevertheless"
+                f"similarity: the cosines of model '{self.model}' have no absolute meaning (unrelated texts reach .8 "
+                "and more); write 'measure: margin', calibrate the model ('min: calibrated'), or write "
+                "'allow_uncalibrated: true' to compare them anyway"
             )
         if self.calibration is not None and self.calibration.model != context.model_name(self.model):
             raise StepError(
-                f"similarity: the calibration is of {self.calibration.model}, and model '{self.model}' is {context.model_name(self.model)}; "
-                f"write one for it: curate calibrate {self.model} --out FILE"
+                f"similarity: the calibration was made for {self.calibration.model}, and model '{self.model}' is "
+                f"{context.model_name(self.model)}; make one for it: curate calibrate {self.model} --out FILE"
             )
         return encoder
 
@@ -258,12 +270,13 @@ class Similarity(ScoreStep):
         return np.fromiter((known[pair] for pair in pairs), bool, len(pairs))
 
     def _is_assessed(self, left: str, right: str, encoder: Encoder) -> bool:
-        """What was measured of a pair counts more than what the encoder says of itself."""
+        """Whether a language pair is scored: by the calibration where one applies, else by what the encoder
+        supports."""
         if self.min[right] == _CALIBRATED:
-            return self._found(left, right) is not None
+            return self._calibrated(left, right) is not None
         return encoder.supports(left) and encoder.supports(right)
 
-    def _complain(
+    def _warn(
         self,
         languages: tuple[pl.Series, pl.Series],
         assessed: npt.NDArray[np.bool_],
@@ -285,23 +298,32 @@ class Similarity(ScoreStep):
                 raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
             context.warn(message)
         for (left, right), count in sorted(pairs.items()):
-            self._complain_of_pair(left, right, count, context)
+            self._warn_of_pair(left, right, count, context)
 
-    def _complain_of_pair(self, left: str, right: str, count: int, context: Context) -> None:
-        """What the calibration says against judging rows of two languages."""
+    def _warn_of_pair(self, left: str, right: str, count: int, context: Context) -> None:
+        """Warns, or stops, where the calibration says that the encoder cannot judge a language pair."""
         assert self.calibration is not None
-        found = self.calibration.find(left, right)
-        if found is None or not self._trusts(found[1]):
-            verdict = found[1].verdict if found else "not checked"
-            message = f"similarity: by its calibration model '{self.model}' is {verdict} for {left}-{right}: {count} rows not assessed"
+        match = self.calibration.find(left, right)
+        if match is None or not self._trusts(match[1]):
+            verdict = match[1].verdict if match else "not checked"
+            message = (
+                f"similarity: by its calibration model '{self.model}' is {verdict} for {left}-{right}: "
+                f"{count} rows not assessed"
+            )
             if verdict == "cannot judge":
-                message = f"similarity: by its calibration model '{self.model}' cannot judge {left}-{right}: {count} rows not assessed"
+                message = (
+                    f"similarity: by its calibration model '{self.model}' cannot judge {left}-{right}: "
+                    f"{count} rows not assessed"
+                )
             if self.strict:
                 raise StepError(f"{message}; take another model, or write 'strict: false' to leave them unscored")
             context.warn(message)
-        elif found[1].verdict == "weak":
-            lost = 1 - (found[1].recall or 0)
-            context.warn(f"similarity: by its calibration model '{self.model}' is weak for {found[0]}: about {lost:.0%} of good pairs are dropped")  # fmt: skip
+        elif match[1].verdict == "weak":
+            lost = 1 - (match[1].recall or 0)
+            context.warn(
+                f"similarity: by its calibration model '{self.model}' is weak for {match[0]}: about {lost:.0%} of "
+                "good pairs are dropped"
+            )
 
     def _texts(self, rows: Rows, context: Context) -> Iterator[tuple[slice, dict[str, tuple[pl.Series, pl.Series]]]]:
         """Both sides of every field, some thousands of rows at a time; null where the parent has no such field."""
@@ -318,7 +340,7 @@ def _number(value: Least | None) -> float | None:
 
 
 class _Pairs:
-    """Some rows' left and right texts of one field."""
+    """Left and right texts of one field, for some rows."""
 
     def __init__(self, left: pl.Series, right: pl.Series, pairs: npt.NDArray[np.object_], field: str) -> None:
         self._left, self._right, self._pairs, self._field = left, right, pairs, field
@@ -327,11 +349,11 @@ class _Pairs:
         self, encoder: Encoder, pools: Pools | None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The similarity of each pair (nan where there is none), and its weight: the length of both texts."""
-        given = (self._left.is_not_null() & self._right.is_not_null()).to_numpy()
+        present = (self._left.is_not_null() & self._right.is_not_null()).to_numpy()
         left, right = self._left.fill_null(""), self._right.fill_null("")
-        weight = np.where(given, (left.str.len_chars() + right.str.len_chars()).to_numpy(), 0).astype(np.float64)
+        weight = np.where(present, (left.str.len_chars() + right.str.len_chars()).to_numpy(), 0).astype(np.float64)
         score = np.where(weight > 0, 0.0, np.nan)
-        both = np.flatnonzero(given & (left != "").to_numpy() & (right != "").to_numpy())
+        both = np.flatnonzero(present & (left != "").to_numpy() & (right != "").to_numpy())
         if not len(both):
             return score, weight
         sides = [left.gather(both).to_list(), right.gather(both).to_list()]

@@ -1,1 +1,1 @@
-"""Checks translations: numbers, negation, lengths, copies, names, alignment."""
+"""The step ``translation_quality``: numbers, negation, lengths, copies, names, alignment."""

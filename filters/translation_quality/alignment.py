@@ -1,11 +1,13 @@
-"""How much of one side's words the other side explains, by word translations learnt from the data's own pairs.
+"""Word alignment score: how much of one side's words the other side explains, by word translations learnt from the
+data.
 
-A statistical aligner sees a sample of the pairs (those with the smallest ids, the same on every run), in two halves that never
-meet: a row is judged by what was learnt from the half it is not in, so that no wrong pair can vouch for itself and no row's score depends
-on its neighbours. With p(t|s) = links(s, t) / count(s) and q(t) the share of t among all units, a target unit t is explained by
-the best source unit as far as log(p/q) goes, in proportion to the best that any source unit could do; the mean of both
-directions, weighted by that best and drawn to the middle where there are few words, is between 0 (as by chance) and 1. The idea of filtering by lexical translation
-probabilities is that of Zipporah (Xu and Koehn 2017) and of IBM model 1 scores in general.
+A statistical aligner is trained on a sample of the pairs (those with the smallest ids, the same on every run), in two
+separate halves: a row is scored by what was learnt from the half it is not in, so a wrong pair cannot support itself
+and no row's score depends on its neighbours. With p(t|s) = links(s, t) / count(s) and q(t) the share of t among all
+units, a target unit t is explained by the best source unit as far as log(p/q) goes, in proportion to the best that any
+source unit could reach. The score is the mean of both directions, weighted by that best and shrunk to the middle where
+there are few words; it is between 0 (chance) and 1. Filtering by lexical translation probabilities follows Zipporah (Xu
+and Koehn 2017) and IBM model 1 scores in general.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ FITTED = pa.schema(
     ]
 )
 LENGTH = "\0length"
-"""Stands as ``given`` where the value is the pair's usual length, and is no word."""
+"""Marks, in the column ``given``, the rows whose value is the pair's usual length ratio; it is not a word."""
 _UNITS = regex.compile(
     r"(?V1)[\p{Han}々〇]|[\p{Katakana}ー]+|\p{Hiragana}{1,2}|[[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]&&[\p{L}\p{M}]]+|\p{N}+|(?:[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]])+"
 )
@@ -51,17 +53,18 @@ _KEPT_PER_WORD = 30
 _LEAST_SHARE = 0.01
 
 
-def units(given: str) -> list[str]:
-    """What is aligned: beginnings of words, single Han characters, overlapping pieces of scripts without blanks."""
-    found: list[str] = []
-    for piece in _UNITS.findall(given.casefold()):
+def units(content: str) -> list[str]:
+    """The units that are aligned: word prefixes, single Han characters, overlapping n-grams in scripts without
+    spaces."""
+    result: list[str] = []
+    for piece in _UNITS.findall(content.casefold()):
         if _RUNS.match(piece):
-            found += [piece[at : at + _GRAM] for at in range(0, max(1, len(piece) - _GRAM + 1), 2)]
+            result += [piece[at : at + _GRAM] for at in range(0, max(1, len(piece) - _GRAM + 1), 2)]
         elif _HANGUL.match(piece):
-            found.append(piece[:_SYLLABLES])
+            result.append(piece[:_SYLLABLES])
         else:
-            found.append(piece[:_STEM])
-    return found
+            result.append(piece[:_STEM])
+    return result
 
 
 def half(row: str) -> int:
@@ -69,9 +72,9 @@ def half(row: str) -> int:
     return blake2b(row.encode(), digest_size=1, person=b"curate-half").digest()[0] & 1
 
 
-# -------------------------------------------------------------------------------------------------------------------- fit
+# ------------------------------------------------------------------------------------------------------------------ fit
 def sample(parts: Iterable[tuple[pl.Series, pl.Series, pl.Series, pl.Series, pl.Series]], size: int) -> pa.Table:
-    """The ``size`` pairs with the smallest ids of each pair of languages, turned round where need be: the tags in alphabetical order.
+    """The ``size`` pairs with the smallest ids of each language pair, ordered so that the tags are alphabetical.
 
     Args:
         parts: ids, source and target languages, source and target texts.
@@ -79,9 +82,9 @@ def sample(parts: Iterable[tuple[pl.Series, pl.Series, pl.Series, pl.Series, pl.
     columns = dict.fromkeys(SAMPLE.names, pl.String)
     chosen = pl.DataFrame(schema=columns)
     for ids, one, other, source, target in parts:
-        turned = one > other  # both directions of two languages teach the same words
+        swapped = one > other  # both directions of a language pair share their word translations
         frame = (
-            pl.DataFrame({"one": one, "other": other, "id": ids, "left": source, "right": target, "turned": turned})
+            pl.DataFrame({"one": one, "other": other, "id": ids, "left": source, "right": target, "turned": swapped})
             .select(
                 pair=pl.when("turned")
                 .then(pl.col("other") + "\t" + pl.col("one"))
@@ -109,37 +112,48 @@ def fit(
     table: Iterator[Rows] | None,
     context: Context,
 ) -> pa.Table:
-    """The word translations learnt from all samples, and each pair's usual length.
+    """The word translations learnt from all samples, and each pair's usual length ratio.
 
     Args:
-        least: a pair of languages with fewer sampled rows learns nothing.
-        table: rows of a word table, whose entries count besides.
+        least: a language pair with fewer sampled rows learns nothing.
+        table: rows of a lexicon, whose entries are added.
     """
     columns = dict.fromkeys(SAMPLE.names, pl.String)
     whole = _smallest(
         pl.concat([pl.DataFrame(schema=columns), *(pl.DataFrame(pl.from_arrow(one)).cast(columns) for one in samples)]),
         size,
     ).unique(["pair", "source", "target"], keep="first", maintain_order=True)
-    found: list[tuple[str, int, bool, str, str, float]] = []
+    entries: list[tuple[str, int, bool, str, str, float]] = []
     for (pair,), part in whole.group_by("pair", maintain_order=True):
         name = str(pair)
-        found.append((name, 0, False, LENGTH, "", _usual(part)))
+        entries.append((name, 0, False, LENGTH, "", _usual(part)))
         if aligner is None or len(part) < least:
             if aligner is not None:
                 context.warn(
-                    f"translation_quality: {len(part)} rows of {name.replace(chr(9), '→')} are too few to learn word translations from: no alignment score"
+                    f"translation_quality: {len(part)} rows of {name.replace(chr(9), '→')} are too few to learn word "
+                    "translations: no alignment score"
                 )
             continue
         for number in (0, 1):
             mine = part.filter(pl.Series([half(row) == number for row in part["id"]]))
-            found += _learn(name, number, mine["source"].to_list(), mine["target"].to_list(), aligner)
+            entries += _learn(name, number, mine["source"].to_list(), mine["target"].to_list(), aligner)
     if table is not None:
-        found += _listed(table)
-    return pa.Table.from_arrays([pa.array(list(column), field.type) for column, field in zip(zip(*found, strict=True), FITTED, strict=True)], schema=FITTED) if found else FITTED.empty_table()  # fmt: skip
+        entries += _entries_of(table)
+    return (
+        pa.Table.from_arrays(
+            [
+                pa.array(list(column), field.type)
+                for column, field in zip(zip(*entries, strict=True), FITTED, strict=True)
+            ],
+            schema=FITTED,
+        )
+        if entries
+        else FITTED.empty_table()
+    )
 
 
 def _usual(part: pl.DataFrame) -> float:
-    """The median ratio of letters, target to source, of the longer half of a pair's rows."""
+    """The median ratio of letters, target to source, in the longer half of a pair's rows."""
     sides = [text.letter_weights(part[name])["letters"].to_numpy().astype(np.float64) for name in ("source", "target")]
     enough = (sides[0] >= np.median(sides[0])) & (sides[0] > 0) & (sides[1] > 0)
     return float(np.exp(np.median(np.log(sides[1][enough] / sides[0][enough])))) if enough.any() else 1.0
@@ -148,32 +162,32 @@ def _usual(part: pl.DataFrame) -> float:
 def _learn(
     pair: str, number: int, sources: list[str], targets: list[str], aligner: Aligner
 ) -> list[tuple[str, int, bool, str, str, float]]:
-    left, right = _together(sources, targets)
+    left, right = _unit_pairs(sources, targets)
     links: Counter[tuple[str, str]] = Counter()
     for one, other, alignment in zip(left, right, aligner.align(left, right), strict=True):
         links.update((one[i], other[j]) for i, j in alignment.links)
     counts = Counter(unit for side in left for unit in side), Counter(unit for side in right for unit in side)
-    found: list[tuple[str, int, bool, str, str, float]] = []
+    entries: list[tuple[str, int, bool, str, str, float]] = []
     for back in (False, True):
         ours, theirs = counts[::-1] if back else counts
         made: dict[str, list[tuple[float, str]]] = {}
         for (source, target), times in links.items():
-            given, word = (target, source) if back else (source, target)
-            share = times / ours[given]
+            word_given, word = (target, source) if back else (source, target)
+            share = times / ours[word_given]
             if times >= 2 and share >= _LEAST_SHARE:
-                made.setdefault(given, []).append((share, word))
+                made.setdefault(word_given, []).append((share, word))
         kept: set[str] = set()
-        for given in sorted(made):
-            for share, word in sorted(made[given], key=lambda one: (-one[0], one[1]))[:_KEPT_PER_WORD]:
-                found.append((pair, number, back, given, word, round(share, 5)))
+        for word_given in sorted(made):
+            for share, word in sorted(made[word_given], key=lambda one: (-one[0], one[1]))[:_KEPT_PER_WORD]:
+                entries.append((pair, number, back, word_given, word, round(share, 5)))
                 kept.add(word)
         total = theirs.total()
-        found += [(pair, number, back, "", word, theirs[word] / total) for word in sorted(kept)]
-    return found
+        entries += [(pair, number, back, "", word, theirs[word] / total) for word in sorted(kept)]
+    return entries
 
 
-def _together(sources: list[str], targets: list[str]) -> tuple[list[list[str]], list[list[str]]]:
-    """Units of both sides, sentence by sentence where there are equally many, since long lists align badly."""
+def _unit_pairs(sources: list[str], targets: list[str]) -> tuple[list[list[str]], list[list[str]]]:
+    """Units of both sides, sentence by sentence if there are equally many sentences: long lists align badly."""
     pieces = [text.sentences(pl.Series(side, dtype=pl.String)).to_list() for side in (sources, targets)]
     left, right = [], []
     for one, other, whole_one, whole_other in zip(*pieces, sources, targets, strict=True):
@@ -186,37 +200,38 @@ def _together(sources: list[str], targets: list[str]) -> tuple[list[list[str]], 
     return left, right
 
 
-def _listed(table: Iterator[Rows]) -> list[tuple[str, int, bool, str, str, float]]:
-    """A word table's entries: each translation of a word has the table's score, or one half."""
+def _entries_of(table: Iterator[Rows]) -> list[tuple[str, int, bool, str, str, float]]:
+    """The entries of a lexicon: each translation of a word has the lexicon's score, or 0.5."""
     entries: dict[tuple[str, str, str], float] = {}
     for rows in table:
         if rows.kind is not Kind.PARALLEL:
             raise StepError(
-                f"translation_quality: table: {rows.kind} rows are no word table; name the rows that 'lexicon' or a dictionary makes"
+                f"translation_quality: table: {rows.kind} rows are not a lexicon; name the rows that 'lexicon' or a "
+                "dictionary makes"
             )
         columns = [
             rows.table[name].to_pylist() for name in ("source_language", "language", "source", "target", "scores")
         ]
         for one, other, source, target, scores in zip(*columns, strict=True):
-            told = next(
+            score_value = next(
                 (score["value"] for score in scores or () if score["name"] == "lexicon" and score["value"] is not None),
                 None,
             )
             for left in units(source):
                 for right in units(target):
                     key = (f"{other}\t{one}", right, left) if one > other else (f"{one}\t{other}", left, right)
-                    entries[key] = max(entries.get(key, 0.0), 0.5 if told is None else float(told))
-    found: list[tuple[str, int, bool, str, str, float]] = []
+                    entries[key] = max(entries.get(key, 0.0), 0.5 if score_value is None else float(score_value))
+    result: list[tuple[str, int, bool, str, str, float]] = []
     for (pair, left, right), value in sorted(entries.items()):
         for number in (0, 1):
-            found.append((pair, number, False, left, right, value))
-            found.append((pair, number, True, right, left, value))
-    return found
+            result.append((pair, number, False, left, right, value))
+            result.append((pair, number, True, right, left, value))
+    return result
 
 
-# ------------------------------------------------------------------------------------------------------------------ score
+# ---------------------------------------------------------------------------------------------------------------- score
 class Lexicon:
-    """What was fitted, ready to judge pairs."""
+    """The fitted word translations, prepared for scoring."""
 
     def __init__(self, fitted: pa.Table) -> None:
         self.lengths: dict[tuple[str, str], float] = {}
@@ -242,12 +257,12 @@ class Lexicon:
             self._best[key] = best
 
     def knows(self, one: str, other: str) -> bool:
-        """Whether anything was learnt about two languages."""
+        """Whether anything was learnt about a language pair."""
         pair = "\t".join(sorted((one, other)))
         return (pair, 0, False) in self._made and (pair, 1, False) in self._made
 
     def score(self, pair: str, row: str, source: str, target: str) -> float:
-        """How much is explained, the mean of both directions (0 to 1); nan where there is too little to tell."""
+        """The explained share, mean of both directions (0 to 1); NaN where there is too little evidence."""
         number = 1 - half(row)
         if (pair, number, False) not in self._made:
             return float("nan")
@@ -256,19 +271,19 @@ class Lexicon:
             self._explained((pair, number, False), ours, theirs),
             self._explained((pair, number, True), theirs, ours),
         ]
-        told = [share for share, weight in both if weight >= _LEAST_WEIGHT]
-        return float(np.mean(told)) if len(told) == 2 else float("nan")
+        shares = [share for share, weight in both if weight >= _LEAST_WEIGHT]
+        return float(np.mean(shares)) if len(shares) == 2 else float("nan")
 
     def _explained(self, key: tuple[str, int, bool], given: set[str], made: set[str]) -> tuple[float, float]:
         table, best, shares = self._made.get(key, {}), self._best.get(key, {}), self._shares.get(key, {})
-        wanted = {word: best[word] for word in made if word in best}
-        whole = sum(wanted.values())
+        possible = {word: best[word] for word in made if word in best}
+        whole = sum(possible.values())
         if not whole:
             return 0.0, 0.0
         reached: dict[str, float] = {}
         for one in given:
             for word, value in table.get(one, _NOTHING).items():
-                if word in wanted:
+                if word in possible:
                     gain = _gain(value, shares.get(word, _RARE))
                     if gain > reached.get(word, 0.0):
                         reached[word] = gain
@@ -277,7 +292,7 @@ class Lexicon:
 
 _NOTHING: dict[str, float] = {}
 _RARE = 1e-3
-# A few words say little: so many nats are taken for explained as in the mean of good pairs.
+# Shrinkage for few words: this many nats are added, explained as in the mean of good pairs.
 _SHRINK, _MIDDLE = 8.0, 0.6
 _LEAST_WEIGHT = 6.0
 
@@ -294,12 +309,12 @@ def scores(
     target: Sequence[str | None],
 ) -> Floats:
     """:meth:`Lexicon.score` of each pair."""
-    found = np.full(len(ids), np.nan)
+    values = np.full(len(ids), np.nan)
     for at, (row, one, other, left, right) in enumerate(zip(ids, *tags, source, target, strict=True)):
         if one is not None and left and right and languages.UNKNOWN not in (one, other):
-            found[at] = (
+            values[at] = (
                 lexicon.score(f"{other}\t{one}", row, right, left)
                 if one > other
                 else lexicon.score(f"{one}\t{other}", row, left, right)
             )
-    return found
+    return values

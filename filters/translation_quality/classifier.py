@@ -1,8 +1,8 @@
-"""All findings about a pair make one number: the probability that it is a good translation, by a logistic model with a few dozen weights.
+"""Translation quality as one probability: a logistic model over all findings, with a few dozen weights.
 
-The weights are data (``data/translation_quality/weights.yaml``) with the script that learnt them; there is a set for each of the things that may be
-at hand (an aligner, an encoder, both, neither). A finding that could not be made counts as what good pairs have in the mean, so
-that nothing is held against a pair for what could not be assessed.
+The weights are data (``data/translation_quality/weights.yaml``), with the script that trained them. There is a set for
+each combination of optional models (an aligner, an encoder, both, neither). A finding that could not be made counts as
+the mean of good pairs, so that nothing is held against a pair for what could not be assessed.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ class Weights:
     bias: float
 
 
-def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
-    """The features of the model from the findings about pairs (see :mod:`filters.translation_quality.features`); nan where one was not made.
+def design(findings: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The model's features from the findings of pairs (see :mod:`filters.translation_quality.features`); NaN where a
+    finding was not made.
 
-    Counts are cut off where more says no more; ratios enter as logarithms, shortness and excess apart.
+    Counts are capped where more carry no more information; ratios enter as logarithms, split into deficit and excess.
     """
-    some = next(iter(found.values()))
+    some = next(iter(findings.values()))
     nothing = np.full(len(some), np.nan)
 
     def get(name: str) -> Floats:
-        return found.get(name, nothing)
+        return findings.get(name, nothing)
 
     deviation = get("deviation")
     ratio = np.log(np.clip(get("sentences_target"), 0, 60) + 0.5) - np.log(
         np.clip(get("sentences_source"), 0, 60) + 0.5
     )
     lost, added = get("numbers_lost"), get("numbers_added")
-    gone, new = get("names_lost"), get("names_added")
+    names_lost, names_added = get("names_lost"), get("names_added")
     many = np.log1p(np.fmax(get("sentences_source"), 1.0))
     return {
         "short": np.clip(-deviation, 0, 6),
@@ -62,7 +63,9 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "fewer_and_short": np.clip(-ratio, 0, 2) * np.clip(-np.nan_to_num(deviation), 0, 4),
         "missing_sentence": np.clip(get("missing_sentence") - 1, 0, 5),
         "missing_and_short": np.where(ratio < 0, np.clip(-np.nan_to_num(deviation) - 0.5, 0, 3), 0 * ratio),
-        "missing_and_numbers": np.where(ratio < 0, np.clip(np.nan_to_num(lost) + np.nan_to_num(gone) / 2, 0, 2), 0 * ratio),
+        "missing_and_numbers": np.where(
+            ratio < 0, np.clip(np.nan_to_num(lost) + np.nan_to_num(names_lost) / 2, 0, 2), 0 * ratio
+        ),
         "copied": get("copied"),
         "left": get("left"),
         "script": 1 - get("script"),
@@ -72,11 +75,13 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "numbers_changed": np.clip(np.minimum(lost, added), 0, 2),
         "numbers_missing": np.clip(lost - added, 0, 3),
         "numbers_extra": np.clip(added - lost, 0, 3) / many,
-        "names_changed": np.clip(np.minimum(gone, new), 0, 2) / many,
+        "names_changed": np.clip(np.minimum(names_lost, names_added), 0, 2) / many,
         # A name that another script keeps in Latin letters is the source's, or it is wrong.
-        "names_foreign": np.where(np.isnan(get("names_foreign")), 0 * new, np.clip(get("names_foreign"), 0, 2)),
-        "names_unrelated": np.where(np.isnan(get("name_similarity")), 0 * get("similarity"), np.clip(0.5 - get("name_similarity"), 0, 0.2)),
-        "names_missing": np.clip(np.abs(gone - new), 0, 3) / many,
+        "names_foreign": np.where(np.isnan(get("names_foreign")), 0 * names_added, np.clip(get("names_foreign"), 0, 2)),
+        "names_unrelated": np.where(
+            np.isnan(get("name_similarity")), 0 * get("similarity"), np.clip(0.5 - get("name_similarity"), 0, 0.2)
+        ),
+        "names_missing": np.clip(np.abs(names_lost - names_added), 0, 3) / many,
         "placeholders": 1 - get("placeholders"),
         "negation": np.clip(4 * get("negation"), 0, 2),
         "turned": np.clip(get("turned"), 0, 2),
@@ -89,8 +94,10 @@ def design(found: Mapping[str, Floats]) -> dict[str, Floats]:
         "dissimilar": np.clip(0.6 - get("similarity"), 0, 0.6),
         "coverage": 1 - get("coverage"),
         "uncovered": np.clip(0.55 - get("coverage"), 0, 0.55),
-        "missing_uncovered": np.where(ratio < 0, np.clip(0.6 - get("coverage"), 0, 0.6), np.clip(0 * ratio + get("coverage"), 0, 0)),
-    }  # fmt: skip
+        "missing_uncovered": np.where(
+            ratio < 0, np.clip(0.6 - get("coverage"), 0, 0.6), np.clip(0 * ratio + get("coverage"), 0, 0)
+        ),
+    }
 
 
 ALIGNED = ("alignment", "unaligned")
@@ -104,10 +111,14 @@ WEIGHTS = DataFile("filters.translation_quality", "data/weights.yaml")
 def _sets() -> Mapping[str, Weights]:
     data: Mapping[str, Any] = WEIGHTS.yaml()
     return {
-        name: Weights(tuple(given["weights"]), np.asarray([one[1] for one in given["weights"].values()], np.float64),
-                      np.asarray([one[0] for one in given["weights"].values()], np.float64), float(given["bias"]))
+        name: Weights(
+            tuple(given["weights"]),
+            np.asarray([one[1] for one in given["weights"].values()], np.float64),
+            np.asarray([one[0] for one in given["weights"].values()], np.float64),
+            float(given["bias"]),
+        )
         for name, given in data["sets"].items()
-    }  # fmt: skip
+    }
 
 
 def apply(weights: Weights, features: Mapping[str, Floats]) -> Floats:

@@ -1,4 +1,4 @@
-"""Everything that is looked at about two texts, gathered in one place: a number for each finding and each pair, nan where it was not made."""
+"""The features of a pair of texts: a number for each check and each pair, NaN where the check was not made."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ import polars as pl
 from curate.rows import languages
 from curate.steps import Encoder, LanguageIdentifier
 from curate.text import boilerplate as commentary
-from curate.text import negation
-from curate.text import number_match as same_numbers
+from curate.text import negation, number_match
 from curate.text import segmentation as text
 from curate.text.markup import kept
 from curate.text.masks import mask
-from filters.translation_quality import names as pair_names
-from filters.translation_quality import sentence_alignment as pair_sentences
-from filters.translation_quality import shape as pair_shape
-from filters.translation_quality import text as pair_text
+from filters.translation_quality import names as name_check
+from filters.translation_quality import sentence_alignment, shape
+from filters.translation_quality import text as text_checks
 
 Floats = npt.NDArray[np.float64]
 Check = Literal[
-    "length", "sentences", "ending", "copied", "script", "language", "repetition", "numbers", "names", "placeholders", "negation", "encoding",
+    "length", "sentences", "ending", "copied", "script", "language", "repetition", "numbers", "names", "placeholders",
+    "negation", "encoding",
     "commentary", "alignment", "similarity",
 ]  # fmt: skip
 CHECKS: tuple[Check, ...] = get_args(Check)
@@ -36,12 +35,12 @@ _LEAST_LETTERS = 30.0
 
 @dataclass
 class Findings:
-    """What was found about some pairs."""
+    """The findings of some pairs."""
 
     values: dict[str, Floats] = field(default_factory=dict)
     notes: dict[str, list[str | None]] = field(default_factory=dict)
-    """For some checks, what was found, to be shown."""
-    names: pair_names.Unmatched | None = None
+    """For some checks, what was found, as text."""
+    names: name_check.Unmatched | None = None
 
 
 def find(
@@ -56,39 +55,39 @@ def find(
     Args:
         source: texts without nulls.
         tags: languages of both sides.
-        own: usual ratios of lengths of language pairs that were found in the data.
+        own: length ratios of language pairs, measured in the data.
     """
-    found = Findings()
-    values, notes = found.values, found.notes
+    findings = Findings()
+    values, notes = findings.values, findings.notes
     both = (tags[0].to_list(), tags[1].to_list())
     marks = np.asarray(
-        [pair_shape.has_marks(one) and pair_shape.has_marks(other) for one, other in zip(*both, strict=True)], bool
+        [shape.has_marks(one) and shape.has_marks(other) for one, other in zip(*both, strict=True)], bool
     )
     # mask() writes into the series it is given
     plain = [mask(side.clone(), _MASKED) for side in (source, target)]
-    sizes = pair_shape.lengths(plain[0], plain[1], tags, own)
-    split, laid = plain, []
+    measures = shape.lengths(plain[0], plain[1], tags, own)
+    split, alignments = plain, []
     if not {"sentences", "negation"}.isdisjoint(checks):
         split = [text.sentences(side) for side in plain]
-        pieces = pair_sentences.split(split[0]), pair_sentences.split(split[1])
-        laid = pair_sentences.lay(pieces, _usual(both, own))
+        pieces = sentence_alignment.split(split[0]), sentence_alignment.split(split[1])
+        alignments = sentence_alignment.align(pieces, _usual(both, own))
     if "length" in checks:
-        values["length"], values["deviation"] = sizes.ratio, sizes.deviation
+        values["length"], values["deviation"] = measures.ratio, measures.deviation
     if "sentences" in checks:
-        values["sentences_source"], values["sentences_target"] = pair_shape.sentence_counts((split[0], split[1]), marks)
-        values["missing_sentence"] = np.asarray([one.gap for one in laid], np.float64)
+        values["sentences_source"], values["sentences_target"] = shape.sentence_counts((split[0], split[1]), marks)
+        values["missing_sentence"] = np.asarray([one.missing_sentence for one in alignments], np.float64)
     if "ending" in checks:
-        values["ending"] = pair_text.endings(source, target, marks)
+        values["ending"] = text_checks.endings(source, target, marks)
     if "copied" in checks:
-        values["copied"], values["left"] = pair_shape.copied(plain[0], plain[1], pair_shape.are_comparable(both))
+        values["copied"], values["left"] = shape.copied(plain[0], plain[1], shape.are_comparable(both))
     if "script" in checks:
-        values["script"] = sizes.script
+        values["script"] = measures.script
     if "repetition" in checks:
-        values["loop"], values["repetition"] = pair_shape.loops(source, target)
+        values["loop"], values["repetition"] = shape.loops(source, target)
     if "numbers" in checks:
-        # Program text has numbers too, and what is taken for it on one side may not be on the other.
+        # Code is not masked here: it contains numbers too, and may be recognised as code on one side only.
         counted = [mask(side.clone(), ("url", "email", "markup", "placeholder")) for side in (source, target)]
-        compared = same_numbers.compared(counted[0], counted[1], both)
+        compared = number_match.compared(counted[0], counted[1], both)
         values["numbers_lost"] = np.asarray([np.nan if one is None else len(one.lost) for one in compared], np.float64)
         values["numbers_added"] = np.asarray(
             [np.nan if one is None else len(one.added) for one in compared], np.float64
@@ -100,31 +99,32 @@ def find(
             for one in compared
         ]
     if "names" in checks:
-        found.names = pair_names.names(plain[0], plain[1], both)
-        values["names_lost"], values["names_added"] = found.names.counts()
-        notes["names"] = found.names.examples()
-        latin = [np.asarray([pair_names.is_latin(tag) for tag in side], bool) for side in both]
-        # What stands in Latin letters in a text of another script.
+        findings.names = name_check.names(plain[0], plain[1], both)
+        values["names_lost"], values["names_added"] = findings.names.counts()
+        notes["names"] = findings.names.examples()
+        latin = [np.asarray([name_check.is_latin(tag) for tag in side], bool) for side in both]
+        # Words in Latin letters in a text of another script.
         values["names_foreign"] = np.select(
             [latin[0] & ~latin[1], latin[1] & ~latin[0]], [values["names_added"], values["names_lost"]], np.nan
         )
     if "placeholders" in checks:
         values["placeholders"] = kept(source, target)
     if "negation" in checks:
-        units = pair_sentences.together(pieces, laid, (plain[0], plain[1]))
+        units = sentence_alignment.aligned_texts(pieces, alignments, (plain[0], plain[1]))
         values["turned"] = negation.turned(units, both)
         counts = [side.list.len().fill_null(0).to_numpy() for side in (units[0], *split)]
-        parts = np.where([bool(one.beads) for one in laid], counts[0], np.maximum(counts[1], counts[2]))
+        parts = np.where([bool(one.beads) for one in alignments], counts[0], np.maximum(counts[1], counts[2]))
         values["negation"] = values["turned"] / np.maximum(parts, 1)
     if "encoding" in checks:
-        values["damage"] = pair_text.damage(source, target, both)
+        values["damage"] = text_checks.damage(source, target, both)
     if "commentary" in checks:
         values["commentary"], notes["commentary"] = commentary.commentary(source, target)
-    return found
+    return findings
 
 
 def identified(target: pl.Series, tags: tuple[Sequence[str], Sequence[str]], identifier: LanguageIdentifier) -> Floats:
-    """The probability that each target is in its language rather than in another; nan where it is short or the identifier does not know the language."""
+    """The probability that each target is in its language; NaN where the text is short or the identifier does not
+    support the language."""
     result = np.full(len(target), np.nan)
     plain = mask(target.clone(), _MASKED)
     letters = text.letter_weights(plain)["letters"].to_numpy()
@@ -151,30 +151,34 @@ def encoded(
     tags: tuple[Sequence[str], Sequence[str]],
     assessed: npt.NDArray[np.bool_],
     own: Mapping[tuple[str, str], float],
-    names: pair_names.Unmatched | None,
+    names: name_check.Unmatched | None,
     encoder: Encoder,
 ) -> dict[str, Floats]:
-    """What an encoder says, nan where not assessed: ``similarity``, the cosine of both sides; ``coverage``, the least, over all their
-    sentences, of the greatest cosine with a sentence of the other side (or two that follow one another), nan where both have one
-    sentence; the ``missing_sentence`` (:mod:`filters.translation_quality.sentence_alignment`); and the ``name_similarity`` of names without a counterpart (:func:`filters.translation_quality.names.name_similarity`)."""
+    """The findings of an encoder, NaN where not assessed.
+
+    ``similarity``: the cosine of both sides. ``coverage``: the lowest, over all their sentences, of the highest cosine
+    with a sentence of the other side (or two consecutive ones); NaN where both have one sentence. ``missing_sentence``:
+    see :mod:`filters.translation_quality.sentence_alignment`. ``name_similarity``: see
+    :func:`filters.translation_quality.names.name_similarity`.
+    """
     name_similarity = np.full(len(source), np.nan)
     if names is not None:
-        latin = [np.asarray([pair_names.is_latin(tag) for tag in side], bool) for side in tags]
-        name_similarity = pair_names.name_similarity(
+        latin = [np.asarray([name_check.is_latin(tag) for tag in side], bool) for side in tags]
+        name_similarity = name_check.name_similarity(
             names, source, target, np.flatnonzero(assessed & latin[0] & latin[1]), encoder
         )
     whole, least, gap = (np.full(len(source), np.nan) for _ in range(3))
     at = np.flatnonzero(assessed & (source != "").to_numpy() & (target != "").to_numpy())
     whole[assessed & ~((source != "") & (target != "")).to_numpy()] = 0.0
     if len(at):
-        pieces = [pair_sentences.split(text.sentences(side.gather(at))) for side in (source, target)]
+        pieces = [sentence_alignment.split(text.sentences(side.gather(at))) for side in (source, target)]
         texts = [side.gather(at).to_list() for side in (source, target)]
         several = [number for number in range(len(at)) if max(len(side[number]) for side in pieces) > 1]
         distinct = dict.fromkeys((*texts[0], *texts[1]))
         for number in several:
             for side in pieces:
-                distinct.update(dict.fromkeys(pair_sentences.windows(side[number])))
-        # Where a text is its one sentence it has been encoded.
+                distinct.update(dict.fromkeys(sentence_alignment.windows(side[number])))
+        # A text of one sentence has been encoded already.
         distinct.update(dict.fromkeys(one for side in pieces for row in side for one in row))
         vectors = dict(zip(distinct, encoder.encode(list(distinct)), strict=True))
         left, right = (np.stack([vectors[one] for one in side]) for side in texts)
@@ -183,19 +187,20 @@ def encoded(
             sides = [side[number] for side in pieces]
             if sides[0] and sides[1]:
                 singles = [np.stack([vectors[one] for one in side]) for side in sides]
-                both = [np.stack([vectors[one] for one in pair_sentences.windows(side)]) for side in sides]
+                both = [np.stack([vectors[one] for one in sentence_alignment.windows(side)]) for side in sides]
                 best = [float((singles[one] @ both[1 - one].T).max(axis=1).min()) for one in (0, 1)]
                 least[at[number]] = min(best)
         usual = _usual(tags, own)
-        laid = pair_sentences.lay((pieces[0], pieces[1]), [usual[row] for row in at.tolist()], vectors)
-        gap[at] = [one.gap for one in laid]
+        alignments = sentence_alignment.align((pieces[0], pieces[1]), [usual[row] for row in at.tolist()], vectors)
+        gap[at] = [one.missing_sentence for one in alignments]
     return {"similarity": whole, "coverage": least, "missing_sentence": gap, "name_similarity": name_similarity}
 
 
 def _usual(tags: tuple[Sequence[str], Sequence[str]], own: Mapping[tuple[str, str], float]) -> list[float]:
-    """For each pair, letters of the target for one of the source; nan where a side ends no sentences with marks."""
+    """For each pair, the letters of the target per letter of the source; NaN where a side does not end sentences with
+    marks."""
     known = {
-        pair: pair_shape.expected(pair, own) if all(map(pair_shape.has_marks, pair)) else float("nan")
+        pair: shape.expected(pair, own) if all(map(shape.has_marks, pair)) else float("nan")
         for pair in set(zip(*tags, strict=True))
     }
     return [known[pair] for pair in zip(*tags, strict=True)]

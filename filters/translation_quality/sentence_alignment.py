@@ -1,8 +1,9 @@
-"""Which sentence of one side has no counterpart on the other is told by laying both sides beside each other, in order.
+"""Sentence alignment: finds sentences of one side without a counterpart on the other.
 
-The cheapest way to do so is looked for twice, by dynamic programming: with sentences left over, and without any. Two sentences that follow
-one another may stand for one, or three, or two for two. The lengths of Gale and Church (1993) and, where there is an encoder, the cosines say how well pieces go
-together; what it costs more to have no sentence left over is the gap, in nats.
+The cheapest alignment in order is computed twice, by dynamic programming: with unaligned sentences allowed, and
+without. One sentence may align with up to four consecutive ones, or two with two. The lengths of Gale and Church (1993)
+and, with an encoder, cosines give the cost of each pair. The extra cost of leaving no sentence unaligned is the
+evidence for a missing sentence, in nats.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from curate.text import segmentation as text
 
 Floats = npt.NDArray[np.float64]
 LONGEST = 40
-"""With more sentences nothing is laid beside anything."""
+"""With more sentences nothing is aligned."""
 MOST = 12.0
 _SENTENCE_LETTERS = 12.0
-# (sentences of the source, of the target): what the kind of bead costs by itself.
+# (sentences of the source, of the target): the base cost of each kind of bead.
 _BEADS = {(1, 1): 0.1, (1, 2): 2.5, (2, 1): 2.5, (2, 2): 4.5, (1, 3): 5.0, (3, 1): 5.0, (1, 4): 7.0, (4, 1): 7.0}
-# That one is left over at all; what is said of the gap is without it.
+# The base cost of an unaligned sentence; it is not part of the evidence.
 _LEFT_OVER = 6.0
-# How far true pairs of sentences scatter round the usual length: wider than whole texts.
+# How far true sentence pairs scatter around the usual length ratio: wider than whole texts.
 _FLOOR, _PER_LETTER = 0.03, 1.6
 _DEAREST_LENGTH = 4.0
-# Cosines of sentences that say the same, in the mean and about it.
+# Cosines of sentences that mean the same: mean and standard deviation.
 _COSINE, _SPREAD, _DEAREST_COSINE = 0.72, 0.12, 4.0
 
 
 def split(sentences: pl.Series) -> list[list[str]]:
-    """Each text's sentences (lists), so that all say something: short ones go with the one before."""
-    found = []
+    """Each text's sentences (lists); very short ones are merged with the one before."""
+    result = []
     for pieces in sentences.to_list():
         joined: list[str] = []
         for one in pieces:
@@ -43,53 +44,56 @@ def split(sentences: pl.Series) -> list[list[str]]:
                 joined[-1] += " " + one
             else:
                 joined.append(one)
-        found.append(joined[:64])
-    return found
+        result.append(joined[:64])
+    return result
 
 
 def _worth(one: str) -> float:
-    """About how many letters' worth a text has."""
+    """The approximate length of a text in Latin letters."""
     return len(one) if one.isascii() else sum(3 if char > "\u2e80" else 1 for char in one)
 
 
 def windows(pieces: Sequence[str]) -> list[str]:
-    """Sentences, and each two that follow one another."""
+    """All sentences, and all pairs of consecutive ones."""
     return [*pieces, *(f"{one} {other}" for one, other in itertools.pairwise(pieces))]
 
 
 Bead = tuple[int, int]
-"""How many sentences of each side go together."""
+"""How many sentences of each side are aligned with each other."""
 
 
 @dataclass(frozen=True)
-class Laid:
-    """Two sides' sentences beside each other."""
+class SentenceAlignment:
+    """The alignment of two sides' sentences."""
 
-    gap: float
-    """How much dearer (nats, 0 to 12) it is to lay all sentences beside each other than to leave some over, which is taken to be as
-    likely; nan where there are too many."""
+    missing_sentence: float
+    """How much more it costs (nats, 0 to 12) to align all sentences than to leave some unaligned, taking both as
+    equally likely; NaN where there are too many sentences."""
     beads: tuple[Bead, ...] = ()
-    """What goes together, in order, with none left over; empty where that is not known."""
+    """The aligned groups in order, with no sentence unaligned; empty where unknown."""
 
 
-def lay(
+def align(
     pieces: tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]],
     usual: Sequence[float],
     vectors: Mapping[str, npt.NDArray[np.float32]] | None = None,
-) -> list[Laid]:
-    """Each pair's sentences beside each other.
+) -> list[SentenceAlignment]:
+    """Aligns each pair's sentences.
 
     Args:
-        usual: for each pair, letters of the target for one of the source; nan where that is not known, and nothing is laid.
+        usual: for each pair, letters of the target per letter of the source; NaN where unknown, and nothing is aligned.
         vectors: unit vectors of all sentences.
     """
-    found = [Laid(float("nan"))] * len(usual)
+    alignments = [SentenceAlignment(float("nan"))] * len(usual)
     rows = [row for row, sides in enumerate(zip(*pieces, strict=True)) if all(sides) and not np.isnan(usual[row])]
     several = [row for row in rows if len(pieces[0][row]) + len(pieces[1][row]) > 2]
-    distinct = {one: number for number, one in enumerate(dict.fromkeys(one for row in several for side in pieces for one in side[row]))}  # fmt: skip
+    distinct = {
+        one: number
+        for number, one in enumerate(dict.fromkeys(one for row in several for side in pieces for one in side[row]))
+    }
     letters = text.letter_weights(pl.Series(list(distinct), dtype=pl.String))["letters"].to_numpy().astype(np.float64)
     for row in rows:
-        found[row] = Laid(0.0, ((1, 1),))
+        alignments[row] = SentenceAlignment(0.0, ((1, 1),))
     for row in several:
         sides = pieces[0][row], pieces[1][row]
         sizes = [letters[[distinct[one] for one in side]] for side in sides]
@@ -97,21 +101,23 @@ def lay(
         if vectors is not None:
             each = [np.stack([vectors[one] for one in side]).astype(np.float64) for side in sides]
             known = each[0], each[1]
-        found[row] = lay_sizes((sizes[0], sizes[1]), usual[row], known)
-    return found
+        alignments[row] = align_sizes((sizes[0], sizes[1]), usual[row], known)
+    return alignments
 
 
-def lay_sizes(sizes: tuple[Floats, Floats], usual: float, vectors: tuple[Floats, Floats] | None = None) -> Laid:
-    """One pair's sentences beside each other.
+def align_sizes(
+    sizes: tuple[Floats, Floats], usual: float, vectors: tuple[Floats, Floats] | None = None
+) -> SentenceAlignment:
+    """Aligns one pair's sentences.
 
     Args:
         sizes: letters of each side's sentences.
-        usual: letters of the target for one of the source.
+        usual: letters of the target per letter of the source.
         vectors: unit vectors of each side's sentences.
     """
     rows, columns = len(sizes[0]), len(sizes[1])
     if not min(rows, columns) or max(rows, columns) > LONGEST:
-        return Laid(float("nan"))
+        return SentenceAlignment(float("nan"))
     costs = {bead: (_costs(bead, sizes, usual, vectors) + dear).tolist() for bead, dear in _BEADS.items()}
     nothing = float("inf")
     whole = [[nothing] * (columns + 1) for _ in range(rows + 1)]
@@ -132,24 +138,25 @@ def lay_sizes(sizes: tuple[Floats, Floats], usual: float, vectors: tuple[Floats,
                     before = min(whole[i - up][j - back], left[i - up][j - back])
                     left[i][j] = min(left[i][j], before + _LEFT_OVER)
     if whole[rows][columns] == nothing:
-        return Laid(float("nan"))
+        return SentenceAlignment(float("nan"))
     beads: list[Bead] = []
     i, j = rows, columns
     while i or j:
         beads.append(steps[i, j])
         i, j = i - beads[-1][0], j - beads[-1][1]
-    gap = min(max(whole[rows][columns] - left[rows][columns] + _LEFT_OVER, 0.0), MOST)
-    return Laid(gap, tuple(reversed(beads)))
+    evidence = min(max(whole[rows][columns] - left[rows][columns] + _LEFT_OVER, 0.0), MOST)
+    return SentenceAlignment(evidence, tuple(reversed(beads)))
 
 
-def together(
+def aligned_texts(
     pieces: tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]],
-    laid: Sequence[Laid],
+    alignments: Sequence[SentenceAlignment],
     whole: tuple[pl.Series, pl.Series],
 ) -> tuple[pl.Series, pl.Series]:
-    """What goes together as texts: two lists of equal length for each pair, of one text each where nothing was laid."""
+    """The aligned groups as texts: two lists of equal length for each pair, with the whole texts where nothing was
+    aligned."""
     sides: tuple[list[list[str]], list[list[str]]] = ([], [])
-    for row, one in enumerate(laid):
+    for row, one in enumerate(alignments):
         for number, side in enumerate(sides):
             if not one.beads:
                 side.append([whole[number][row] or ""])
@@ -163,23 +170,23 @@ def together(
 def _costs(
     bead: tuple[int, int], sizes: tuple[Floats, Floats], usual: float, vectors: tuple[Floats, Floats] | None
 ) -> Floats:
-    """What each bead of a kind costs, by its first sentences."""
+    """The cost of each bead of a kind, by its first sentences."""
     first, second = (_sums(side, wide) for side, wide in zip(sizes, bead, strict=True))
     if not len(first) or not len(second):
         return np.zeros((len(first), len(second)))
     expected = first[:, None] * usual
     ratio = np.log((second[None, :] + 8.0) / (expected + 8.0))
     variance = _FLOOR + _PER_LETTER / np.maximum((expected + second[None, :]) / 2, 1.0)
-    found = np.minimum(ratio**2 / variance / 2, _DEAREST_LENGTH)
+    costs = np.minimum(ratio**2 / variance / 2, _DEAREST_LENGTH)
     if vectors is not None:
         sides = [_unit(_sums(side, wide)) for side, wide in zip(vectors, bead, strict=True)]
         short = np.maximum(_COSINE - sides[0] @ sides[1].T, 0.0) / _SPREAD
-        found = found + np.minimum(short**2 / 2, _DEAREST_COSINE)
-    return found
+        costs = costs + np.minimum(short**2 / 2, _DEAREST_COSINE)
+    return costs
 
 
 def _sums(side: Floats, wide: int) -> Floats:
-    """Sums of so many sentences that follow one another."""
+    """Sums of ``wide`` consecutive sentences."""
     if wide > len(side):
         return side[:0]
     return np.asarray(np.sum([side[at : len(side) - wide + 1 + at] for at in range(wide)], axis=0), np.float64)

@@ -1,6 +1,7 @@
-"""Lengths, scripts, copies and repetition of two texts beside each other, counted on whole columns and in every script alike.
+"""Lengths, scripts, copies and repetition of two texts, computed on whole columns and for every script.
 
-Lengths are in Latin letters' worth over what the two languages usually need (:mod:`curate.text.length_ratio`), so that 1 is as long as expected for every pair.
+Lengths are counted in Latin letters and divided by the usual ratio of the two languages
+(:mod:`curate.text.length_ratio`), so 1 is the expected length for every language pair.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 SMOOTHING = 8.0
 LEAST_LETTERS = 12.0
-# How far true pairs scatter round the usual length: variance of the logarithm = _FLOOR + _PER_LETTER / letters.
+# How far true pairs scatter around the usual ratio: variance of the logarithm = _FLOOR + _PER_LETTER / letters.
 _FLOOR, _PER_LETTER = 0.01, 1.2
-WINDOW_WORDS, WINDOW_SIGNS = 3, 8
+WINDOW_WORDS, WINDOW_CHARACTERS = 3, 8
 _SAYS_SOMETHING = r"(?s)\p{Lo}\p{M}*\p{Lo}|\b\p{Ll}{4,}|(?:\b\p{Ll}{2,}\b.*?){3}"
 _NO_MARKS = frozenset({"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Java", "Bali"})
 _PRIME = np.uint64(0x100000001B3)
@@ -31,14 +32,14 @@ _PRIME = np.uint64(0x100000001B3)
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long two sides are."""
+    """Length ratios of both sides."""
 
     ratio: Floats
-    """Target over source over what is usual; nan where there is too little to tell."""
+    """Target over source over the usual ratio; NaN where the texts are too short."""
     deviation: Floats
     """The logarithm of the ratio in standard deviations of true pairs of this length."""
     script: Floats
-    """Share (0 to 1) of the target's letters in its language's script; nan where there are few."""
+    """Share (0 to 1) of the target's letters in its language's script; NaN where there are few letters."""
 
 
 def lengths(
@@ -47,7 +48,7 @@ def lengths(
     """Lengths and scripts of both sides.
 
     Args:
-        own: for language pairs, the usual ratio found in the data itself, for languages that were not measured.
+        own: length ratios measured in the data, for languages without a known ratio.
     """
     before = text.letter_weights(source, tags[0])
     counts = text.script_counts(target)
@@ -55,13 +56,13 @@ def lengths(
     first, second = (frame["letters"].to_numpy().astype(np.float64) for frame in (before, after))
     pairs = list(zip(*(side.to_list() for side in tags), strict=True))
     known = {pair: expected(pair, own) for pair in set(pairs)}
-    wanted = first * np.asarray([known[pair] for pair in pairs], np.float64)
-    ratio = (second + SMOOTHING) / (wanted + SMOOTHING)
+    expected_letters = first * np.asarray([known[pair] for pair in pairs], np.float64)
+    ratio = (second + SMOOTHING) / (expected_letters + SMOOTHING)
     enough = np.maximum(first, second) >= LEAST_LETTERS
-    size = np.maximum((wanted + second) / 2, 1.0)
+    size = np.maximum((expected_letters + second) / 2, 1.0)
     deviation = np.log(ratio) / np.sqrt(_FLOOR + _PER_LETTER / size)
     share = after["share"].to_numpy().copy()
-    # Simplified or traditional is the step `language`'s affair; here a translation into Chinese is one in Han characters.
+    # Simplified or traditional is checked by the step `language`; here any Han characters are Chinese.
     chinese = (
         tags[1]
         .is_in([tag for tag in tags[1].unique().to_list() if tag is not None and languages.letters(tag) == ("Han",)])
@@ -78,7 +79,8 @@ def lengths(
 
 
 def expected(pair: tuple[str | None, str | None], own: Mapping[tuple[str, str], float]) -> float:
-    """Letters of the second language for one of the first: as measured, or as found in the data itself; nan without a language."""
+    """Letters of the second language per letter of the first: the known ratio, or the one measured in the data; NaN
+    without a language."""
     if pair[0] is None or pair[1] is None:
         return np.nan
     here, there = usual_length(pair[0]), usual_length(pair[1])
@@ -88,33 +90,34 @@ def expected(pair: tuple[str | None, str | None], own: Mapping[tuple[str, str], 
 
 
 def has_marks(tag: str) -> bool:
-    """Whether a language ends its sentences with marks."""
+    """Whether a language ends its sentences with punctuation marks."""
     return languages.script(tag) not in _NO_MARKS
 
 
 def sentence_counts(split: tuple[pl.Series, pl.Series], marks: Flags) -> tuple[Floats, Floats]:
-    """How many of both sides' sentences have letters in them; nan where a side's language writes no marks."""
-    found = []
+    """The number of sentences with letters on both sides; NaN where a side's language writes no marks."""
+    counts = []
     for pieces in split:
         count = pieces.list.eval(pl.element().str.contains(r"\p{L}\p{M}*\p{L}|[\p{Han}\p{Hangul}]")).list.sum()
-        found.append(np.where(marks, count.fill_null(0).to_numpy().astype(np.float64), np.nan))
-    return found[0], found[1]
+        counts.append(np.where(marks, count.fill_null(0).to_numpy().astype(np.float64), np.nan))
+    return counts[0], counts[1]
 
 
-# ------------------------------------------------------------------------------------------------------------------ copies
+# --------------------------------------------------------------------------------------------------------------- copies
 def copied(source: pl.Series, target: pl.Series, comparable: Flags) -> tuple[Floats, Floats]:
-    """The share (0 to 1) of the target's units that stand in the source in the same order, and of the source's in the target.
+    """The share (0 to 1) of the target's units that occur in the source in the same order, and the reverse.
 
-    Units are words (characters in unspaced scripts); a stretch of three words, or eight characters, that is the same on both sides
-    is copied. A text of fewer units counts as one stretch if it has two words. Numbers count nothing, and a source of nothing but names
-    (no word of four small letters and no three of two, in scripts that have them) is rightly copied: nan, as where the languages are not comparable.
+    Units are words (characters in unspaced scripts); a sequence of three words, or eight characters, that is the same
+    on both sides counts as copied. A shorter text counts as one sequence if it has two words. Numbers do not count. NaN
+    for a source of names only (no word of four lower-case letters and no three of two, in scripts that have them),
+    which is rightly copied, and where the languages are not comparable.
     """
     shares = [np.full(len(source), np.nan), np.full(len(source), np.nan)]
     at = np.flatnonzero(comparable & source.str.contains(_SAYS_SOMETHING).fill_null(False).to_numpy())
     if not len(at):
         return shares[0], shares[1]
     units = [text.units(side.gather(at).fill_null("").str.replace_all(r"\p{N}+", " ")) for side in (target, source)]
-    keys, starts, sizes, _rows = zip(*(_stretches(side) for side in units), strict=True)
+    keys, starts, sizes, _rows = zip(*(_sequences(side) for side in units), strict=True)
     for number in (0, 1):
         there = pl.Series(keys[number]).is_in(pl.Series(keys[1 - number]).implode()).to_numpy()
         counts = np.diff(units[number].offsets)
@@ -127,12 +130,12 @@ def copied(source: pl.Series, target: pl.Series, comparable: Flags) -> tuple[Flo
     return shares[0], shares[1]
 
 
-def _stretches(
+def _sequences(
     units: text.Units,
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Key, start, size and row of every stretch; keys of different rows differ."""
+    """Key, start, size and row of every sequence; keys of different rows differ."""
     counts = np.diff(units.offsets)
-    size = np.minimum(np.where(units.singles * 2 > counts, WINDOW_SIGNS, WINDOW_WORDS), np.maximum(counts, 1))
+    size = np.minimum(np.where(units.singles * 2 > counts, WINDOW_CHARACTERS, WINDOW_WORDS), np.maximum(counts, 1))
     rows = np.repeat(np.arange(len(counts)), counts)
     position = np.arange(len(units.hashes)) - units.offsets[rows]
     fits = (position + size[rows] <= counts[rows]) & (counts[rows] >= 2)
@@ -153,16 +156,23 @@ def are_comparable(tags: tuple[Sequence[str | None], Sequence[str | None]]) -> F
     known: dict[tuple[str | None, str | None], bool] = {}
     for pair in set(zip(*tags, strict=True)):
         one, other = pair
-        known[pair] = one is not None and other is not None and languages.UNKNOWN not in pair and not (
-            languages.base(one) == languages.base(other) or languages.accepts(one, other) or {languages.base(one), languages.base(other)} <= {"zh", "yue", "wuu", "lzh"}
-        )  # fmt: skip
+        known[pair] = (
+            one is not None
+            and other is not None
+            and languages.UNKNOWN not in pair
+            and not (
+                languages.base(one) == languages.base(other)
+                or languages.accepts(one, other)
+                or {languages.base(one), languages.base(other)} <= {"zh", "yue", "wuu", "lzh"}
+            )
+        )
     return np.asarray([known[pair] for pair in zip(*tags, strict=True)], bool)
 
 
-# ------------------------------------------------------------------------------------------------------------------- loops
+# ---------------------------------------------------------------------------------------------------------------- loops
 def loops(source: pl.Series, target: pl.Series) -> tuple[Floats, Floats]:
-    """How many times in a row the target says one piece, over what the source does (1 if it does no more); and the share of it that
-    only repeats, less the source's."""
+    """How often the target repeats one piece in succession, over how often the source does (at least 1); and its share
+    of repetition, less the source's."""
     before, after = repetition(source.fill_null("")), repetition(target.fill_null(""))
     times = after["loop"].to_numpy() / np.maximum(before["loop"].to_numpy(), 1.0)
     share = after["repetition"].to_numpy() - before["repetition"].to_numpy()

@@ -1,9 +1,10 @@
-"""A translation is kept when nothing speaks against it: each check looks for one way in which translations fail, and all of them together
-make one probability.
+"""Translation quality: independent checks for the ways in which translations fail, and one probability from all of
+them.
 
-The two sides of a pair, or a row and its parent field by field, are compared by what needs no model (lengths, scripts, copies, numbers,
-names, negations, markup, broken characters, talk about the translation, loops, ends in the air) and, where the catalog names them, by a word
-aligner, an encoder and a language identifier. What a language has no list or model for is not assessed and not held against it.
+The two sides of a pair, or a row and its parent field by field, are compared by checks that need no model (lengths,
+scripts, copies, numbers, names, negations, markup, broken characters, translator commentary, loops, truncation) and, if
+the catalog names them, by a word aligner, an encoder and a language identifier. Checks without a list or model for a
+language are not assessed and do not count against the row.
 """
 
 from __future__ import annotations
@@ -36,31 +37,32 @@ from curate.text.length_ratio import LENGTHS
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from filters.similarity.sides import Sides, compares_own, sides, without_blank
-from filters.translation_quality import alignment as pair_align
-from filters.translation_quality import features as pair_findings
+from filters.translation_quality import alignment, features
 from filters.translation_quality.classifier import WEIGHTS
-from filters.translation_quality.columns import ABOUT, COLUMNS, spread, told, worst
+from filters.translation_quality.columns import ABOUT, COLUMNS, result_of, spread, worst
 from filters.translation_quality.features import CHECKS, Check, Findings
 
 Floats = npt.NDArray[np.float64]
 Limit = Decision[PerLanguage[Amount]]
 _OFF = PerLanguage[float]()
-_last: list[tuple[pa.Table, pair_align.Lexicon]] = []
+_last: list[tuple[pa.Table, alignment.Lexicon]] = []
 
 
 class TranslationQuality(ScoreStep):
-    """Compares each row with its parent, or the two sides of a pair, in everything that a bad translation gives away.
+    """Checks each row against its parent, or the two sides of a pair, for signs of a bad translation.
 
-    Scores (null: not assessed; of several fields the worst): ``score``, the probability (0 to 1) that the row is a good
-    translation, all findings together; ``length`` (target over source over what is usual for the languages), ``sentences``
-    (target's over source's), ``missing_sentence`` (nats that speak for a sentence with no counterpart, 0 to 12), ``ending`` (0: the target ends in the air or leaves a bracket open), ``copied`` and ``left`` (share of the target
-    copied from the source, and of the source left in the target), ``script`` and ``identified`` (share of letters in the right script,
-    probability of the right language), ``loop`` and ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many
-    have no counterpart, of the side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences turned round),
-    ``encoding`` (broken places), ``commentary`` (1: it talks about the translation or refuses), ``alignment`` (share explained by
-    word translations), ``similarity``, ``coverage`` and ``name_similarity`` (cosine of the whole, of the sentence with the least counterpart, and of
-    the name with none to the word nearest to it).
-    Attributes: ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
+    Scores (null: not assessed; the worst over several fields): ``score``, the probability (0 to 1) that the row is a
+    good translation, from all checks together; ``length`` (target length over source length, relative to the usual
+    ratio of the languages), ``sentences`` (ratio of target to source), ``missing_sentence`` (evidence in nats, 0 to 12,
+    for a sentence without counterpart), ``ending`` (0: the target is cut off or leaves a bracket open), ``copied`` and
+    ``left`` (share of the target copied from the source, and of the source left in the target), ``script`` and
+    ``identified`` (share of letters in the right script, probability of the right language), ``loop`` and
+    ``repetition`` (the target's beyond the source's), ``numbers`` and ``names`` (how many have no counterpart, on the
+    side with more of them), ``placeholders`` (share kept), ``negation`` (share of sentences with inverted meaning),
+    ``encoding`` (broken places), ``commentary`` (1: it comments on the translation or refuses), ``alignment`` (share
+    explained by word translations), ``similarity``, ``coverage`` and ``name_similarity`` (cosine of the whole, of the
+    sentence with the weakest counterpart, and of the name without counterpart to the nearest word). Attributes:
+    ``evidence``, what was found; ``unassessed``, the checks that the languages did not allow.
     """
 
     tag: ClassVar[str] = "translation_quality"
@@ -69,82 +71,85 @@ class TranslationQuality(ScoreStep):
     package_data: ClassVar[tuple[DataFile, ...]] = (COMMENTARY, LENGTHS, NEGATION, NUMBER_WORDS, WEIGHTS)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = (
-        "What gives a bad translation away: lengths, copies, numbers, names, negations, markup, commentary, alignment."
+        "Translation quality: lengths, copies, numbers, names, negations, markup, commentary, alignment."
     )
 
-    # ------------------------------------------------------------------------------------------------- what is looked at
+    # ------------------------------------------------------------------------------------------------ what is looked at
     checks: tuple[Check, ...] = CHECKS
-    """The checks that are made; each has a score of its own, and a check that is left out has none and counts nothing."""
+    """The checks to run. Each has a score of its own; a check that is left out has none and costs nothing."""
     between: Literal["parents", "sides"] | None = None
-    """What is compared: a row with its first parent, or source with target. Unless given: sides for parallel rows,
-    parents for all others."""
+    """What is compared: a row with its first parent, or source with target. Default: sides for parallel rows, parents
+    for all others."""
     fields: tuple[str, ...] | None = None
-    """The fields compared with the parent's of the same name; unless given, the main fields of the kind."""
+    """The fields to compare with the parent's of the same name. Default: the main fields of the kind."""
     max_chars: PositiveInt = 20_000
-    """A longer text is cut there."""
+    """Longer texts are cut to this length."""
     aligner: AlignerName | None = None
-    """A word aligner for ``alignment`` (``systran-align``). It learns from a sample of the rows, once; any pair of languages."""
+    """A word aligner for ``alignment`` (``systran-align``). It is trained once on a sample of the rows, for any
+    language pair."""
     table: RowsName | None = None
-    """A word table (as ``lexicon`` makes it) or a dictionary of parallel rows, for ``alignment`` besides or instead of an aligner."""
+    """A lexicon (as ``lexicon`` makes it) or a dictionary of parallel rows, for ``alignment`` in addition to or instead
+    of an aligner."""
     pool: Annotated[int, Field(ge=100)] = 20_000
-    """How many pairs of each two languages the aligner learns from: those with the smallest ids, the same on every run."""
+    """How many pairs of each language pair the aligner is trained on: those with the smallest ids, the same on every
+    run."""
     min_pool: Annotated[int, Field(ge=20)] = 1_000
-    """With fewer pairs of two languages nothing is learnt, and there is no ``alignment``."""
+    """With fewer pairs of a language pair nothing is learnt, and there is no ``alignment``."""
     encoder: EncoderName | None = None
     """A sentence encoder whose cosines have an absolute meaning, for ``similarity`` and ``coverage``."""
     identifier: IdentifierName | None = None
     """A language identifier (``fasttext``) for ``identified``."""
 
-    # ------------------------------------------------------------------------------------------------------- what is dropped
+    # -------------------------------------------------------------------------------------------------- what is dropped
     min: Limit = PerLanguage(0.5)
-    """Least ``score``."""
+    """Minimum ``score``."""
     min_length: Limit = PerLanguage(0.3)
-    """Least ``length``: below it something is missing."""
+    """Minimum ``length``: below it something is missing."""
     max_length: Limit = PerLanguage(3.5)
-    """Greatest ``length``: above it something was added."""
+    """Maximum ``length``: above it something was added."""
     min_sentences: Limit = _OFF
-    """Least ``sentences``."""
+    """Minimum ``sentences``."""
     max_missing_sentence: Limit = PerLanguage(2.9)
-    """Greatest ``missing_sentence``: above it one side most likely has a sentence that the other has not."""
+    """Maximum ``missing_sentence``: above it one side most likely has a sentence that the other has not."""
     min_ending: Limit = _OFF
-    """Least ``ending``: 1 drops targets that end in the air."""
+    """Minimum ``ending``: 1 drops targets that are cut off."""
     max_copied: Limit = PerLanguage(0.7)
-    """Greatest ``copied``."""
+    """Maximum ``copied``."""
     max_left: Limit = PerLanguage(0.7)
-    """Greatest ``left``."""
+    """Maximum ``left``."""
     min_script: Limit = PerLanguage(0.3)
-    """Least ``script``."""
+    """Minimum ``script``."""
     min_language: Limit = PerLanguage(0.05)
-    """Least ``identified``."""
+    """Minimum ``identified``."""
     max_loop: Limit = PerLanguage(6.0)
-    """Greatest ``loop``."""
+    """Maximum ``loop``."""
     max_repetition: Limit = _OFF
-    """Greatest ``repetition``."""
+    """Maximum ``repetition``."""
     max_numbers: Limit = _OFF
-    """Greatest ``numbers``."""
+    """Maximum ``numbers``."""
     max_names: Limit = _OFF
-    """Greatest ``names``."""
+    """Maximum ``names``."""
     min_placeholders: Limit = _OFF
-    """Least ``placeholders``: 1 drops whatever lost or gained one."""
+    """Minimum ``placeholders``: 1 drops rows that lost or gained one."""
     max_negation: Limit = PerLanguage(0.08)
-    """Greatest ``negation``: 0.08 lets one sentence in thirteen pass, for in long texts one is mostly said another way."""
+    """Maximum ``negation``: 0.08 allows one sentence in thirteen, because long texts usually rephrase one."""
     max_encoding: Limit = PerLanguage(0.0)
-    """Greatest ``encoding``."""
+    """Maximum ``encoding``."""
     max_commentary: Limit = PerLanguage(0.0)
-    """Greatest ``commentary``: 1 keeps all."""
+    """Maximum ``commentary``: 1 keeps all."""
     min_alignment: Limit = _OFF
-    """Least ``alignment``."""
+    """Minimum ``alignment``."""
     min_similarity: Limit = _OFF
-    """Least ``similarity``; the step of that name has more to say about it."""
+    """Minimum ``similarity``; the step of that name has more options."""
     min_coverage: Limit = _OFF
-    """Least ``coverage``."""
+    """Minimum ``coverage``."""
     min_name_similarity: Limit = PerLanguage(0.4, {"tr": 0.32})
-    """Least ``name_similarity``: below it a name most likely is another one. Cosines of single words, by ``use-multilingual``, which knows those of
-    Turkish less well."""
+    """Minimum ``name_similarity``: below it a name was most likely replaced. Calibrated for cosines of single words by
+    ``use-multilingual``, which is weaker for Turkish."""
     require: Decision[tuple[Check, ...]] = ()
-    """Rows for which one of these checks could not be made because of their languages are dropped (``unassessed``)."""
+    """Drop rows for which one of these checks could not be made because of their languages (``unassessed``)."""
     strict: bool = False
-    """Stop where a model does not support a language, instead of a warning and no score."""
+    """Stop if a model does not support a language, instead of warning and leaving the score null."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> TranslationQuality:
@@ -155,16 +160,16 @@ class TranslationQuality(ScoreStep):
             ("similarity", ("encoder",)),
             ("language", ("identifier",)),
         ):
-            given = [one for one in parameters if getattr(self, one) is not None]
-            if given and name not in self.checks:
-                raise ValueError(f"{given[0]}: is for the check '{name}', which 'checks' leaves out")
+            set_here = [one for one in parameters if getattr(self, one) is not None]
+            if set_here and name not in self.checks:
+                raise ValueError(f"{set_here[0]}: needs the check '{name}', which 'checks' does not contain")
         return self
 
     def check(self, kind: Kind) -> list[str]:
         if self.between == "sides" and kind is not Kind.PARALLEL:
             return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]
         if self._own(kind):
-            return [] if self.fields is None else ["fields: a pair has no choice of fields; leave it out"]
+            return [] if self.fields is None else ["fields: does not apply to pairs; remove it"]
         return unknown_fields(kind, self.fields)
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
@@ -172,7 +177,7 @@ class TranslationQuality(ScoreStep):
 
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
         reasons: dict[str, pl.Expr] = {}
-        # What has one plain cause is told by that cause; the probability of all comes last.
+        # Specific reasons come first; the overall probability comes last.
         order = (
             "commentary",
             "encoding",
@@ -200,7 +205,7 @@ class TranslationQuality(ScoreStep):
             reasons["unassessed"] = pl.col("unassessed").str.contains(rf"\b(?:{'|'.join(self.require)})\b")
         return reasons
 
-    # ------------------------------------------------------------------------------------------------------------- fitting
+    # ---------------------------------------------------------------------------------------------------------- fitting
     @property
     def fits(self) -> bool:
         return self.aligner is not None or self.table is not None
@@ -208,7 +213,7 @@ class TranslationQuality(ScoreStep):
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
         if not self.fits:
             return None
-        return pair_align.sample(
+        return alignment.sample(
             (
                 (rows.ids.slice(part.start, len(left)), part.source_language, part.target_language, left, right)
                 for part in self._sides(rows, context)
@@ -220,27 +225,27 @@ class TranslationQuality(ScoreStep):
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         aligner = context.model(self.aligner) if self.aligner is not None else None
         table = context.rows(self.table) if self.table is not None else None
-        return pair_align.fit(samples, self.pool, self.min_pool, aligner, table, context)
+        return alignment.fit(samples, self.pool, self.min_pool, aligner, table, context)
 
-    # ------------------------------------------------------------------------------------------------------------- scoring
+    # ---------------------------------------------------------------------------------------------------------- scoring
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         lexicon = _lexicon(fitted) if self.fits and fitted is not None else None
         frames = [self._frame([], 0)]
-        untold: Counter[tuple[str, str]] = Counter()
+        unsupported: Counter[tuple[str, str]] = Counter()
         for part in self._sides(rows, context):
             size = len(part.target_language)
             ids = rows.ids.slice(part.start, size)
             frames.append(
                 self._frame(
                     [
-                        self._field(part, left, right, ids, lexicon, context, untold)
+                        self._field(part, left, right, ids, lexicon, context, unsupported)
                         for left, right in part.texts.values()
                     ],
                     size,
                 )
             )
-        for (name, tag), count in sorted(untold.items()):
-            context.warn(f"translation_quality: {name} does not know '{tag}': not assessed in {count:,} texts")
+        for (name, tag), count in sorted(unsupported.items()):
+            context.warn(f"translation_quality: {name} does not support '{tag}': {count:,} texts not assessed")
         return pl.concat(frames)
 
     def _sides(self, rows: Rows, context: Context) -> Iterator[Sides]:
@@ -250,50 +255,74 @@ class TranslationQuality(ScoreStep):
     def _own(self, kind: Kind) -> bool:
         return compares_own(kind, self.between)
 
-    def _field(self, part: Sides, left: pl.Series, right: pl.Series, ids: pl.Series, lexicon: pair_align.Lexicon | None, context: Context,
-               untold: Counter[tuple[str, str]]) -> Findings:  # fmt: skip
-        """The columns of one field's texts, all rows."""
-        given = left.is_not_null() & right.is_not_null() & part.source_language.is_not_null()
-        at = np.flatnonzero(given.to_numpy())
+    def _field(
+        self,
+        part: Sides,
+        left: pl.Series,
+        right: pl.Series,
+        ids: pl.Series,
+        lexicon: alignment.Lexicon | None,
+        context: Context,
+        unsupported: Counter[tuple[str, str]],
+    ) -> Findings:
+        """The columns of one field, all rows."""
+        present = left.is_not_null() & right.is_not_null() & part.source_language.is_not_null()
+        at = np.flatnonzero(present.to_numpy())
         source, target = (without_blank(side.gather(at).fill_null("")) for side in (left, right))
         tags = part.source_language.gather(at), part.target_language.gather(at)
         both = tags[0].to_list(), tags[1].to_list()
-        found = pair_findings.find(source, target, tags, self.checks, lexicon.lengths if lexicon else {})
-        values = found.values
+        findings = features.find(source, target, tags, self.checks, lexicon.lengths if lexicon else {})
+        values = findings.values
         missing: list[list[str]] = [[] for _ in range(len(at))]
         if "negation" in self.checks:
-            self._untold(both, negation.is_listed, "negation", "the list of negations", missing, untold, len(at))
+            self._mark_unsupported(
+                both, negation.is_listed, "negation", "the list of negations", missing, unsupported, len(at)
+            )
         if "language" in self.checks and self.identifier is not None:
             identifier: LanguageIdentifier = context.model(self.identifier)
-            self._untold(
-                ([], both[1]), identifier.supports, "language", f"model '{self.identifier}'", missing, untold, len(at)
+            self._mark_unsupported(
+                ([], both[1]),
+                identifier.supports,
+                "language",
+                f"model '{self.identifier}'",
+                missing,
+                unsupported,
+                len(at),
             )
-            values["identified"] = pair_findings.identified(target, both, identifier)
+            values["identified"] = features.identified(target, both, identifier)
         if "similarity" in self.checks and self.encoder is not None:
             encoder = self._encoder(context)
-            assessed = self._untold(
-                both, encoder.supports, "similarity", f"model '{self.encoder}'", missing, untold, len(at)
+            assessed = self._mark_unsupported(
+                both, encoder.supports, "similarity", f"model '{self.encoder}'", missing, unsupported, len(at)
             )
             lengths = lexicon.lengths if lexicon else {}
-            seen = pair_findings.encoded(source, target, both, assessed, lengths, found.names, encoder)
+            by_encoder = features.encoded(source, target, both, assessed, lengths, findings.names, encoder)
             if "sentences" in self.checks:
                 values["missing_sentence"] = np.where(
-                    np.isnan(seen["missing_sentence"]), values["missing_sentence"], seen["missing_sentence"]
+                    np.isnan(by_encoder["missing_sentence"]), values["missing_sentence"], by_encoder["missing_sentence"]
                 )
-            values |= {name: seen[name] for name in ("similarity", "coverage", "name_similarity")}
+            values |= {name: by_encoder[name] for name in ("similarity", "coverage", "name_similarity")}
         if "alignment" in self.checks and lexicon is not None:
-            values["alignment"] = pair_align.scores(
+            values["alignment"] = alignment.scores(
                 lexicon, ids.gather(at).to_list(), both, source.to_list(), target.to_list()
             )
             known = {pair: lexicon.knows(*pair) for pair in set(zip(*both, strict=True))}
             for row, pair in enumerate(zip(*both, strict=True)):
                 if not known[pair]:
                     missing[row].append("alignment")
-        return spread(told(found, source, target, missing), at, len(left))
+        return spread(result_of(findings, source, target, missing), at, len(left))
 
-    def _untold(self, both: tuple[Sequence[str], Sequence[str]], supports: Any, check: str, who: str, missing: list[list[str]],
-                untold: Counter[tuple[str, str]], rows: int) -> npt.NDArray[np.bool_]:  # fmt: skip
-        """Where both languages are supported; notes where not."""
+    def _mark_unsupported(
+        self,
+        both: tuple[Sequence[str], Sequence[str]],
+        supports: Any,
+        check: str,
+        who: str,
+        missing: list[list[str]],
+        unsupported: Counter[tuple[str, str]],
+        rows: int,
+    ) -> npt.NDArray[np.bool_]:
+        """Where both languages are supported; records the others as not assessed."""
         known = {tag: bool(supports(tag)) for tag in {*both[0], *both[1]}}
         result = np.ones(rows, bool)
         for side in both:
@@ -302,11 +331,12 @@ class TranslationQuality(ScoreStep):
                     result[row] = False
         for row in np.flatnonzero(~result).tolist():
             missing[row].append(check)
-            untold.update({(who, side[row]) for side in both if side and not known[side[row]]})
+            unsupported.update({(who, side[row]) for side in both if side and not known[side[row]]})
         if self.strict and not result.all() and check != "negation":
             tag = min(tag for tag, ok in known.items() if not ok)
             raise StepError(
-                f"translation_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' to leave such rows unscored"
+                f"translation_quality: {who} does not support '{tag}'; take another model, or write 'strict: false' "
+                "to leave such rows unscored"
             )
         return result
 
@@ -314,13 +344,13 @@ class TranslationQuality(ScoreStep):
         encoder: Encoder = context.model(self.encoder or "")
         if not getattr(encoder, "absolute", True):
             raise StepError(
-                f"translation_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another encoder here, and that one in the step "
-                "'similarity' with 'measure: margin'"
+                f"translation_quality: the cosines of model '{self.encoder}' have no absolute meaning; use another "
+                "encoder here, and this one in the step 'similarity' with 'measure: margin'"
             )
         return encoder
 
     def _frame(self, fields: Sequence[Findings], size: int) -> pl.DataFrame:
-        """The worst of several fields' columns."""
+        """The worst over the fields, column by column."""
         columns: dict[str, pl.Series] = {}
         every = {
             name: np.stack([one.values[name] for one in fields] or [np.full(size, np.nan)])
@@ -339,8 +369,8 @@ class TranslationQuality(ScoreStep):
         return pl.DataFrame(columns)
 
 
-def _lexicon(fitted: pa.Table) -> pair_align.Lexicon:
-    """The fitted table as a lexicon; kept for the batches of one shard, which come with the same table."""
+def _lexicon(fitted: pa.Table) -> alignment.Lexicon:
+    """The fitted table as a lexicon; cached for the batches of one shard, which share a table."""
     if not _last or _last[0][0] is not fitted:
-        _last[:] = [(fitted, pair_align.Lexicon(fitted))]
+        _last[:] = [(fitted, alignment.Lexicon(fitted))]
     return _last[0][1]

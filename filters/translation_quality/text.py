@@ -1,7 +1,7 @@
-"""What must not be there at all: broken characters, an end in the middle of a sentence.
+"""Broken characters and truncated endings.
 
-All of it is counted with Rust regular expressions on whole columns; a search for one tell-tale sign comes first, for most texts
-have none.
+All are counted with Rust regular expressions on whole columns; a cheap search for a telltale character comes first,
+because most texts have none.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from curate.rows import languages
 
 Floats = npt.NDArray[np.float64]
 
-# ----------------------------------------------------------------------------------------------------------------- encoding
-# What a decoder leaves for bytes that it could not read, what stands for no character, and halves of surrogate pairs
-# that survived as escapes or were decoded byte by byte.
+# ------------------------------------------------------------------------------------------------------------- encoding
+# Replacement characters, noncharacters, and halves of surrogate pairs that survived as escapes or were decoded byte by
+# byte.
 _BROKEN = (
     r"[\x{FFFD}\x{FDD0}-\x{FDEF}\x{FFFE}\x{FFFF}\x{80}-\x{84}\x{86}-\x{9F}]",
     r"(?i)\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\x{ED}[\x{A0}-\x{BF}][\x{80}-\x{BF}]",
@@ -37,31 +37,40 @@ _BROKEN = (
     r"锟斤拷|烫烫烫|屯屯屯|锘|縺[ゅ\p{Han}\x{FF61}-\x{FF9F}]|繧[\p{Han}\x{FF61}-\x{FF9F}]|繝[\p{Han}\x{FF61}-\x{FF9F}]|(?:鐨刓|浣犲|鏄痋|涓€)",
     r"(?:ì|í|ë|ê)[\x{80}-\x{BF}\x{2018}-\x{2122}\x{0152}-\x{0192}][\x{80}-\x{BF}\x{2018}-\x{2122}\x{0152}-\x{0192}]",
 )  # fmt: skip
-# Tags and entities that belong to no text: they only count where the original has none.
-_DEBRIS = r"(?i)&amp;(?:[a-z]{2,8}|#[0-9]{2,6});|&(?:nbsp|quot|amp|lt|gt|apos|#[0-9]{2,6}|#x[0-9a-f]{2,6});|</?(?:p|br|div|span|font|td|tr|table|li|ul|ol|h[1-6]|b|i|strong|em|a|img|script|style)(?:\s[^<>\n]*)?/?>|\[\[|\]\]|\x{0000}"
-# Signs of another script inside words, from two-byte letters read as Windows-1251 or GBK: none in languages of those scripts.
-_CYRILLIC = r"[ВГДЕИКРСвд][\x{A0}-\x{BF}\x{0402}-\x{040F}\x{0452}-\x{045F}\x{0490}\x{0491}\x{2018}-\x{2022}\x{2026}\x{2030}\x{2039}\x{203A}\x{20AC}\x{2116}\x{2122}\x{201A}\x{201E}\x{2020}\x{2021}]|\p{Latin}\p{Cyrillic}\p{Latin}|\p{Cyrillic}[\x{A1}-\x{A9}\x{AB}-\x{BF}\x{2020}-\x{2022}\x{2026}\x{2030}\x{20AC}\x{2116}\x{2122}]\p{Cyrillic}"
+# Leftover tags and entities: they count only beyond those of the original.
+_DEBRIS = (
+    r"(?i)&amp;(?:[a-z]{2,8}|#[0-9]{2,6});|&(?:nbsp|quot|amp|lt|gt|apos|#[0-9]{2,6}|#x[0-9a-f]{2,6});|"
+    r"</?(?:p|br|div|span|font|td|tr|table|li|ul|ol|h[1-6]|b|i|strong|em|a|img|script|style)(?:\s[^<>\n]*)?/?>|"
+    r"\[\[|\]\]|\x{0000}"
+)
+# Characters of another script inside words, from two-byte letters read as Windows-1251 or GBK: not counted in languages
+# of those scripts.
+_CYRILLIC = (
+    r"[ВГДЕИКРСвд][\x{A0}-\x{BF}\x{0402}-\x{040F}\x{0452}-\x{045F}\x{0490}\x{0491}"
+    r"\x{2018}-\x{2022}\x{2026}\x{2030}\x{2039}\x{203A}\x{20AC}\x{2116}\x{2122}\x{201A}\x{201E}\x{2020}\x{2021}]|"
+    r"\p{Latin}\p{Cyrillic}\p{Latin}|\p{Cyrillic}[\x{A1}-\x{A9}\x{AB}-\x{BF}\x{2020}-\x{2022}\x{2026}\x{2030}\x{20AC}\x{2116}\x{2122}]\p{Cyrillic}"
+)
 _HAN = r"\p{Latin}\p{Han}{1,2}(?:\p{Latin}|\b)|[驴隆鈥]\p{Latin}"
 _ASCII_ONLY = r"^[\x00-\x7f]*$"
 
 
 def damage(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequence[str]]) -> Floats:
-    """How many broken places both sides have: characters read in a wrong encoding (wherever they are), and tags and entities in the target
-    beyond those of the source."""
-    found = np.zeros(len(source))
+    """The number of broken places on both sides: characters decoded with a wrong encoding, and tags and entities in the
+    target beyond those of the source."""
+    broken = np.zeros(len(source))
     for side, own in zip((source, target), tags, strict=True):
         look = (~side.str.contains(_ASCII_ONLY) | side.str.contains(r"\\[ux]")).fill_null(False).to_numpy()
         at = np.flatnonzero(look)
         if len(at):
             part = side.gather(at)
-            found[at] += sum(part.str.count_matches(pattern).to_numpy().astype(np.float64) for pattern in _BROKEN)
+            broken[at] += sum(part.str.count_matches(pattern).to_numpy().astype(np.float64) for pattern in _BROKEN)
             for pattern, script in ((_CYRILLIC, "Cyrillic"), (_HAN, "Han")):
                 foreign = np.asarray(
                     [script not in (letters := languages.letters(own[row])) and bool(letters) for row in at.tolist()],
                     bool,
                 )
                 if foreign.any():
-                    found[at[foreign]] += (
+                    broken[at[foreign]] += (
                         part.filter(pl.Series(foreign)).str.count_matches(pattern).to_numpy().astype(np.float64)
                     )
     at = np.flatnonzero(target.str.contains(r"[<&\[\]\x00]").fill_null(False).to_numpy())
@@ -70,11 +79,11 @@ def damage(source: pl.Series, target: pl.Series, tags: tuple[Sequence[str], Sequ
             side.gather(at).str.count_matches(_DEBRIS).fill_null(0).to_numpy().astype(np.float64)
             for side in (source, target)
         ]
-        found[at] += np.maximum(0, counts[1] - counts[0])
-    return found
+        broken[at] += np.maximum(0, counts[1] - counts[0])
+    return broken
 
 
-# ------------------------------------------------------------------------------------------------------------------- ending
+# --------------------------------------------------------------------------------------------------------------- ending
 _TERMINAL = r"[.!?…。．！？｡।॥؟۔։።៕。:;；：)\]}”’»」』）】\x22'›*_`>~|]\s*$"
 _HANGING = r"[,،，、\-–—(（«“„\[]\s*$"
 _STRONG_END = r"[.!?…。．！？｡।॥؟۔։።][\s\x22'”’»」』)）\]*_]*$"
@@ -82,14 +91,14 @@ _OPENING, _CLOSING = r"[(（\[【「『《«“„]", r"[)）\]】」』》»”
 
 
 def endings(source: pl.Series, target: pl.Series, marks: npt.NDArray[np.bool_]) -> Floats:
-    """1 where both end alike, 0 where the source ends with a mark and the target in the air, or leaves a bracket open that the
-    source closes; nan where the source ends without a mark.
+    """1 where both sides end alike; 0 where the source ends with a mark and the target is cut off, or leaves a bracket
+    open that the source closes; NaN where the source ends without a mark.
 
     Args:
-        marks: whether the target's language ends sentences with marks at all.
+        marks: whether the target's language ends sentences with marks.
     """
     frame = pl.DataFrame({"source": source.fill_null(""), "target": target.fill_null("")})
-    told = frame.select(
+    ends = frame.select(
         ended=pl.col("source").str.contains(_STRONG_END),
         hangs=pl.col("target").str.contains(_HANGING) & ~pl.col("source").str.contains(_HANGING),
         airs=~pl.col("target").str.contains(_TERMINAL),
@@ -98,7 +107,7 @@ def endings(source: pl.Series, target: pl.Series, marks: npt.NDArray[np.bool_]) 
         written=pl.col("target").str.len_chars() > 0,
     )
     ended, hangs, airs, opens, written = (
-        told[name].to_numpy() for name in ("ended", "hangs", "airs", "open", "written")
+        ends[name].to_numpy() for name in ("ended", "hangs", "airs", "open", "written")
     )
     bad = written & ((ended & airs & marks) | hangs | opens)
     return np.where(bad, 0.0, np.where((ended & marks) & written, 1.0, np.nan))

@@ -1,6 +1,6 @@
-"""A dataset card is computed: everything in it comes from the manifest, the rows and the licences of one version, nothing from memory.
+"""The dataset card, computed from the manifest, the rows and the licences of one version.
 
-The same version, layout and place give the same card, byte for byte, so that publishing twice changes nothing.
+The same version, layout and target give the same card, byte for byte, so publishing twice changes nothing.
 """
 
 from __future__ import annotations
@@ -19,65 +19,74 @@ from outputs.card.header import dump, header
 from outputs.card.markdown import block, code, prose, table
 from outputs.export import open_version
 from outputs.licensing.gate import Verdict, judge, lines
-from outputs.licensing.licenses import Book, load_book
-from outputs.publishing.layout import DEFAULT, Layout, lay_out, source_languages
-from outputs.publishing.targets import Shown
+from outputs.licensing.licenses import LicenseDatabase, load_licenses
+from outputs.publishing.layout import DEFAULT, Layout, plan_layout, source_languages
+from outputs.publishing.targets import TargetAddress
 
 _KINDS: Mapping[Kind, str] = {
-    Kind.SFT: "conversations to imitate",
-    Kind.PREFERENCE: "prompts with a better and a worse answer",
-    Kind.UNPAIRED: "prompts with an answer and a thumb up or down",
-    Kind.PARALLEL: "sentences with their translations",
-    Kind.DOCUMENT: "running text",
+    Kind.SFT: "conversations for supervised fine-tuning",
+    Kind.PREFERENCE: "prompts with a chosen and a rejected answer",
+    Kind.UNPAIRED: "prompts with an answer labelled good or bad",
+    Kind.PARALLEL: "sentences with translations",
+    Kind.DOCUMENT: "plain text documents",
     Kind.PROMPT: "prompts without answers",
 }
 _MOST_CELLS = 200
 
 
 def about(store: Store, name: str) -> Version:
-    """A version by ``name`` or ``name@ref``, told as the ref was built last: the same rows may come from another recipe.
+    """A version by ``name`` or ``name@ref``, with the recipe of the ref's latest build: another recipe may give the
+    same rows.
 
     Raises:
         StoreError: there is none.
     """
     version = open_version(store, name)
     ref = name.partition("@")[2] or "latest"
-    told = store.refs(version.name).get(ref, {})
-    if told.get("version") != version.version:
+    ref_entry = store.refs(version.name).get(ref, {})
+    if ref_entry.get("version") != version.version:
         return version
-    newer: dict[str, Any] = {key: told[key] for key in ("recipe", "description", "audits") if key in told}
+    newer: dict[str, Any] = {key: ref_entry[key] for key in ("recipe", "description", "audits") if key in ref_entry}
     return replace(version, manifest=dict(version.manifest) | newer)
 
 
-def card(version: Version, *, layout: Layout | None = None, verdict: Verdict | None = None, place: Shown | None = None, override: str = "",
-         book: Book | None = None, registry: Registry | None = None) -> str:  # fmt: skip
-    """The card of a version, as ``README.md`` holds it.
+def card(
+    version: Version,
+    *,
+    layout: Layout | None = None,
+    verdict: Verdict | None = None,
+    place: TargetAddress | None = None,
+    override: str = "",
+    book: LicenseDatabase | None = None,
+    registry: Registry | None = None,
+) -> str:
+    """The card of a version, as ``README.md``.
 
     Args:
-        layout: how it is laid out; a folder for each language where there are several.
-        verdict: what its licences allow; found out unless given.
-        place: where it will stand; a folder of the dataset's name unless said.
-        override: why it is published although its licences stand against it.
+        layout: its file layout. Default: a folder for each language if there are several.
+        verdict: what its licences allow. Default: computed.
+        place: where it will be published. Default: a folder of the dataset's name.
+        override: why it is published although its licences do not permit it.
     """
-    book = book or load_book()
-    layout = layout or lay_out(version)
+    book = book or load_licenses()
+    layout = layout or plan_layout(version)
     verdict = verdict or judge(version, book)
-    place = place or Shown("folder", f"./{version.name}")
+    place = place or TargetAddress("folder", f"./{version.name}")
     manifest = version.manifest
     sides = source_languages(version)
     sections: list[tuple[str, list[str]]] = [
         ("Languages and splits", _counts(version, layout)),
-        ("How to load it", _load(version, layout, place)),
-        ("What a row is", _row(version)),
-        ("How it was made", words.steps(manifest, registry or Registry.installed())),
+        ("Loading", _load(version, layout, place)),
+        ("Columns", _row(version)),
+        ("Processing steps", words.steps(manifest, registry or Registry.installed())),
         ("Models", words.models(manifest, verdict)),
-        ("What was kept of each language", words.funnel(manifest)),
-        ("Audits", words.audits(manifest)),
+        ("Rows kept per language", words.funnel(manifest)),
+        ("Judge audits", words.audits(manifest)),
         ("Sources", words.sources(manifest, verdict.shares, book)),
         ("Licence", _license(verdict, override)),
-        ("Known limits", words.limits(version, verdict)),
-        ("How to cite it", _cite(version, place)),
-        ("How to make it again", _again(manifest)),
+        ("Limitations", words.limits(version, verdict)),
+        ("Citation", _cite(version, place)),
+        ("Reproduction", _again(manifest)),
     ]
     body = [
         f"# {prose(version.name)}",
@@ -92,14 +101,15 @@ def card(version: Version, *, layout: Layout | None = None, verdict: Verdict | N
     return dump(header(version, layout, verdict, book, sides)) + "\n" + "\n".join(body).rstrip() + "\n"
 
 
-# --------------------------------------------------------------------------------------------------------------- sections
+# ------------------------------------------------------------------------------------------------------------- sections
 def _facts(version: Version, verdict: Verdict) -> list[str]:
     manifest = version.manifest
     splits = ", ".join(f"{code(split)} {about['rows']:,}" for split, about in manifest["splits"].items())
     return [
-        f"{manifest['rows']:,} rows ({splits}) in {len(manifest['languages']):,} {_plural(len(manifest['languages']), 'language')}: {_KINDS[version.kind]}. "
-        f"Version {code(version.version)}, a digest of its rows, built {manifest['created_at'][:10]} with curate {manifest['software']['curate']}. "
-        f"Licence: {prose(verdict.joined.expression)}."
+        f"{manifest['rows']:,} rows ({splits}) in {len(manifest['languages']):,} "
+        f"{_plural(len(manifest['languages']), 'language')}: {_KINDS[version.kind]}. "
+        f"Version {code(version.version)} (a digest of its rows), built {manifest['created_at'][:10]} with curate "
+        f"{manifest['software']['curate']}. Licence: {prose(verdict.joined.expression)}."
     ]
 
 
@@ -112,15 +122,15 @@ def _counts(version: Version, layout: Layout) -> list[str]:
     total = [f"{version.manifest['splits'][split]['rows']:,}" for split in splits]
     rows.append(["**all**", *total, f"{version.manifest['rows']:,}"])
     head = "languages" if version.kind is Kind.PARALLEL else "language"
-    told = table([head, *(prose(split) for split in splits), "rows"], rows, range(1, len(splits) + 2))
-    return [*told, *_more(len(layout.places))]
+    counted = table([head, *(prose(split) for split in splits), "rows"], rows, range(1, len(splits) + 2))
+    return [*counted, *_more(len(layout.places))]
 
 
 def _more(count: int) -> list[str]:
     return ["", f"… and {count - _MOST_CELLS:,} more."] if count > _MOST_CELLS else []
 
 
-def _load(version: Version, layout: Layout, place: Shown) -> list[str]:
+def _load(version: Version, layout: Layout, place: TargetAddress) -> list[str]:
     split = version.splits[0]
     some = layout.configs[-1] if len(layout.configs) > 1 else layout.configs[0]
     one = next((config for config in layout.configs if config.name != DEFAULT and split in config.splits), some)
@@ -144,11 +154,12 @@ def _load(version: Version, layout: Layout, place: Shown) -> list[str]:
     sql = [f"SELECT language, count(*) FROM '{files}/{whole.pattern(split)}' GROUP BY ALL;"]
     several = len(layout.configs) > 1
     names = (
-        f"One configuration for each of {len(layout.configs) - 1:,} {'pairs of languages' if version.kind is Kind.PARALLEL else 'languages'}, and {code(DEFAULT)} with all."
+        f"One configuration for each of {len(layout.configs) - 1:,} "
+        f"{'language pairs' if version.kind is Kind.PARALLEL else 'languages'}, and {code(DEFAULT)} with all rows."
         if several
         else ""
     )
-    pinned = f" The tag {code(f'v-{version.version}')} stays at these rows." if place.form == "hub" else ""
+    pinned = f" The tag {code(f'v-{version.version}')} always refers to these rows." if place.form == "hub" else ""
     first = [f"{names}{pinned}".strip(), ""] if names or pinned else []
     return [
         *first,
@@ -166,20 +177,20 @@ def _load(version: Version, layout: Layout, place: Shown) -> list[str]:
 
 _COLUMNS: Mapping[str, str] = {
     "id": "digest of the row's content",
-    "messages": "the turns, each with `role` and `content`",
-    "prompt": "the turns before the answer, each with `role` and `content`",
-    "chosen": "the better answer, as turns",
-    "rejected": "the worse answer, as turns",
-    "completion": "the answer, as turns",
+    "messages": "the messages, each with `role` and `content`",
+    "prompt": "the messages before the answer, each with `role` and `content`",
+    "chosen": "the better answer, as messages",
+    "rejected": "the worse answer, as messages",
+    "completion": "the answer, as messages",
     "label": "whether the answer is good",
     "source_language": "BCP-47 tag of the source side",
     "source": "the sentence",
     "target": "its translation",
     "text": "the text",
     "language": "BCP-47 tag of the answer (the target side, the text)",
-    "group_id": "the same for one item in all its languages",
-    "scores": "what steps measured: `name`, `value`",
-    "attributes": "labels and carried columns: `name`, `value`",
+    "group_id": "the item: the same in all its languages",
+    "scores": "scores of the steps: `name`, `value`",
+    "attributes": "labels and additional source columns: `name`, `value`",
     "lineage": "`source`, `source_id`, `license`, `parents` (ids), `makers` (step, model, digest of its prompt)",
 }
 
@@ -187,25 +198,27 @@ _COLUMNS: Mapping[str, str] = {
 def _row(version: Version) -> list[str]:
     fields = schema(version.kind)
     return table(
-        ["column", "type", "what it is"],
+        ["column", "type", "description"],
         [[code(one.name), code(_type(one.type)), _COLUMNS.get(one.name, "")] for one in fields],
     )
 
 
-def _type(given: Any) -> str:
-    return re.sub(r"element: | not null", "", str(given))
+def _type(dtype: Any) -> str:
+    return re.sub(r"element: | not null", "", str(dtype))
 
 
 def _license(verdict: Verdict, override: str) -> list[str]:
-    whole = verdict.joined
-    said: list[str] = []
-    if whole.result is not None:
-        said.append(
-            f"The data set as a whole: {_linked(whole.result)}. Each row says under which licence it came (`lineage.license`)."
+    combined = verdict.joined
+    content: list[str] = []
+    if combined.result is not None:
+        content.append(
+            f"The dataset as a whole: {_linked(combined.result)}. The original licence of each row is in "
+            "`lineage.license`."
         )
-    elif whole.parts:
-        said.append(
-            "No one licence covers all rows: each is under its own (`lineage.license`), and whoever uses all has to keep to all of these."
+    elif combined.parts:
+        content.append(
+            "No single licence covers all rows: each row is under its own (`lineage.license`), and users of the whole "
+            "dataset must comply with all of them."
         )
     rows = []
     counts: dict[str, int] = {}
@@ -213,33 +226,41 @@ def _license(verdict: Verdict, override: str) -> list[str]:
         counts[share.license] = counts.get(share.license, 0) + share.rows
     for license_, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_CELLS]:
         rows.append([prose(license_, 120), f"{count:,}"])
-    said += ["", *table(["licence of rows", "rows"], rows, (1,)), *_more(len(counts)), ""]
-    asks = [
-        [_linked(part), _yes(part.redistribute), _yes(part.commercial if part.redistribute else None), _yes(part.modifications if part.redistribute else None),
-         "yes" if part.attribution else "no", "yes" if part.share_alike else "no", prose(part.remark)]
+    content += ["", *table(["row licence", "rows"], rows, (1,)), *_more(len(counts)), ""]
+    obligations = [
+        [
+            _linked(part),
+            _yes(part.redistribute),
+            _yes(part.commercial if part.redistribute else None),
+            _yes(part.modifications if part.redistribute else None),
+            "yes" if part.attribution else "no",
+            "yes" if part.share_alike else "no",
+            prose(part.remark),
+        ]
         for part in verdict.parts[:_MOST_CELLS]
-    ]  # fmt: skip
-    said += table(["terms", "copies", "for money", "changed", "name the makers", "same terms", "remarks"], asks)
-    said += _more(len(verdict.parts))
+    ]
+    head = ["terms", "redistribution", "commercial use", "modification", "attribution", "share-alike", "remarks"]
+    content += table(head, obligations)
+    content += _more(len(verdict.parts))
     if any(part.attribution for part in verdict.parts):
-        said += ["", "The makers to be named are those of the sources above."]
+        content += ["", "Attribution is due to the creators of the sources above."]
     if override:
-        said += [
+        content += [
             "",
-            "**Published although its licences stand against it:**",
+            "**Published although its licences do not permit it:**",
             "",
             *(f"- {prose(line.strip())}" for line in lines(verdict)),
             "",
-            f"The reason that was given: {prose(override, 2_000)}",
+            f"Reason given: {prose(override, 2_000)}",
         ]
     elif verdict.problems:
-        said += [
+        content += [
             "",
-            "**This may not be published as it is:**",
+            "**The licences do not permit publishing this dataset as it is:**",
             "",
             *(f"- {prose(line.strip())}" for line in lines(verdict)),
         ]
-    return said
+    return content
 
 
 def _linked(part: Any) -> str:
@@ -248,11 +269,11 @@ def _linked(part: Any) -> str:
     return shown if part.name in ("", part.id) else f"{shown} ({code(part.id)})"
 
 
-def _yes(given: bool | None) -> str:
-    return "not known" if given is None else "yes" if given else "**no**"
+def _yes(allowed: bool | None) -> str:
+    return "unknown" if allowed is None else "yes" if allowed else "**no**"
 
 
-def _cite(version: Version, place: Shown) -> list[str]:
+def _cite(version: Version, place: TargetAddress) -> list[str]:
     year = version.manifest["created_at"][:4]
     key = re.sub(r"[^A-Za-z0-9]+", "", version.name) or "dataset"
     address = (
@@ -268,7 +289,8 @@ def _cite(version: Version, place: Shown) -> list[str]:
         "year": year,
         "version": f"v-{version.version}",
         "url": address,
-        "note": f"{version.manifest['rows']} rows, {len(version.manifest['languages'])} {_plural(len(version.manifest['languages']), 'language')}",
+        "note": f"{version.manifest['rows']} rows, {len(version.manifest['languages'])} "
+        f"{_plural(len(version.manifest['languages']), 'language')}",
     }
     inner = ",\n".join(f"  {name} = {{{text}}}" for name, text in fields.items() if text)
     return block(f"@misc{{{key}{year},\n{inner}\n}}", "bibtex")
@@ -284,8 +306,9 @@ def _again(manifest: Mapping[str, Any]) -> list[str]:
     seed = manifest["recipe"].get("seed")
     packages = ", ".join(f"{code(name)} {prose(number)}" for name, number in manifest["software"]["packages"].items())
     return [
-        f"`manifest.json` beside this card holds the whole recipe (steps, parameters, models, digests of prompts, states of sources{'' if seed is None else f', seed {seed}'}) "
-        f"and the SHA-256 of every file. It was built on Python {prose(manifest['software']['python'])} with {packages}.",
+        "`manifest.json` next to this card has the complete recipe (steps, parameters, models, prompt digests, "
+        f"source revisions{'' if seed is None else f', seed {seed}'}) and the SHA-256 of every file. Built on Python "
+        f"{prose(manifest['software']['python'])} with {packages}.",
     ]
 
 

@@ -1,7 +1,8 @@
-"""Text out of data becomes Markdown that says exactly that text: no markup, no links, no broken tables, no turned-over lines.
+"""Escapes text from the data as Markdown that renders as exactly that text: no markup, links, broken tables or
+reordering.
 
-Text with right-to-left letters stands between isolates (U+2068 … U+2069), so that it cannot reorder what is around it; signs that
-would do so on their own are taken out.
+Text with right-to-left letters is put between isolates (U+2068 … U+2069), so that it cannot reorder what is around it;
+direction characters are removed.
 """
 
 from __future__ import annotations
@@ -22,22 +23,24 @@ _LONGEST = 600
 
 
 def plain(text: Any, most: int = _LONGEST) -> str:
-    """A text on one line, without control and direction signs, cut to ``most`` characters."""
-    known = (" " if (sort := unicodedata.category(sign)) == "Cc" else "" if sort in ("Cs", "Cn", "Co") else sign
-             for sign in str(text).translate(_DIRECTION))  # fmt: skip
+    """A text on one line, without control and direction characters, cut to ``most`` characters."""
+    known = (
+        " " if (sort := unicodedata.category(sign)) == "Cc" else "" if sort in ("Cs", "Cn", "Co") else sign
+        for sign in str(text).translate(_DIRECTION)
+    )
     flat = " ".join("".join(known).split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
 def isolated(text: str) -> str:
-    """The text between isolates if it has right-to-left letters."""
+    """Adds isolates to a text with right-to-left letters."""
     if any(unicodedata.bidirectional(sign) in _RIGHT_TO_LEFT for sign in text):
         return f"\u2068{text}\u2069"
     return text
 
 
 def prose(text: Any, most: int = _LONGEST) -> str:
-    """A text as Markdown that renders as just that text, on one line."""
+    """A text as Markdown that renders as exactly that text, on one line."""
     flat = _MARKUP.sub(r"\\\1", plain(text, most)).replace(r"\<", "&lt;").replace(r"\>", "&gt;").replace(r"\&", "&amp;")
     flat = _LINE_START.sub(lambda match: f"{match[1]}{match[2][:-1]}\\{match[2][-1]}", flat)
     return isolated(_ADDRESS.sub(lambda match: match[1].replace("/", "\\/", 1) if "/" in match[1] else "\\.", flat))
@@ -54,16 +57,16 @@ def code(text: Any, most: int = _LONGEST) -> str:
     return isolated(f"{fence}{pad}{flat}{pad}{fence}")
 
 
-def value(given: Any, most: int = 160) -> str:
-    """A parameter's value as inline code, as JSON where it is no text."""
-    return code(given if isinstance(given, str) else orjson.dumps(given).decode(), most)
+def value(parameter: Any, most: int = 160) -> str:
+    """A parameter's value as inline code; as JSON if it is not text."""
+    return code(parameter if isinstance(parameter, str) else orjson.dumps(parameter).decode(), most)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:
-    """A table of cells that are Markdown already.
+    """A table of cells that are already Markdown.
 
     Args:
-        numbers: places of columns that are set to the right.
+        numbers: positions of right-aligned columns.
     """
     right = set(numbers)
     body = [list(row) for row in rows]
@@ -72,7 +75,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterabl
 
 
 def block(text: str, language: str = "") -> list[str]:
-    """A block of code whose fence nothing in it can close."""
+    """A code block with a fence that its text cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}{language}", *text.splitlines(), fence]

@@ -1,7 +1,7 @@
-"""Axolotl reads each kind of rows by a strategy that its YAML names: conversations for SFT and DPO, rendered text for KTO, three strings
-for reward models.
+"""Output for Axolotl: conversations for SFT and DPO, rendered text for KTO, three strings for reward models.
 
-After ``docs/`` and ``src/axolotl/prompt_strategies/`` of 0.19.
+Axolotl reads each with the strategy that its YAML names. After ``docs/`` and ``src/axolotl/prompt_strategies/`` of
+0.19.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import conversation, unfit
-from outputs.formats.readme import Guide, write_yaml
+from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.rendered import RenderedForm
 from outputs.formats.template import shared_beginning
 from outputs.formats.turns import (
     MULTI,
-    Misread,
     Turn,
+    UnsupportedRow,
     need_answer,
     need_no_tools,
     need_pair,
@@ -46,9 +46,9 @@ _DUMMY: Turn = {"role": "user", "content": "[[dummy_message]]"}
 
 
 class Axolotl(RenderedForm):
-    """Data for Axolotl: ``messages`` (SFT), ``prompt``, ``chosen``, ``rejected`` (DPO), rendered ``prompt`` and ``completion`` with
-    ``label`` (KTO), ``system``, ``input``, ``chosen``, ``rejected`` (reward models), ``text`` (completion); and the YAML part that reads it.
-    """
+    """Data for Axolotl: ``messages`` (SFT), ``prompt``, ``chosen``, ``rejected`` (DPO), rendered ``prompt`` and
+    ``completion`` with ``label`` (KTO), ``system``, ``input``, ``chosen``, ``rejected`` (reward models), ``text``
+    (completion); and the YAML part that reads it."""
 
     tag: ClassVar[str] = "axolotl"
     version: ClassVar[int] = 1
@@ -58,10 +58,12 @@ class Axolotl(RenderedForm):
     reader: ClassVar[str] = "Axolotl"
 
     task: Task | None = None
-    """What for: by default ``sft``, ``dpo`` (preferences; or ``reward``), ``kto`` (unpaired), ``completion`` (documents)."""
+    """The task. Default: ``sft``, ``dpo`` (preferences; or ``reward``), ``kto`` (unpaired), ``completion``
+    (documents)."""
     template_file: str | None = None
-    """The chat template that KTO's text is rendered with, and in which the answers of DPO must be found: a Jinja file, a
-    ``tokenizer_config.json``, or a model's folder. ChatML unless given. Axolotl's own setting stays ``tokenizer_default``."""
+    """The chat template that renders the text for KTO, and in which DPO answers must be found: a Jinja file, a
+    ``tokenizer_config.json``, or a model's folder. Default: ChatML. Axolotl's own setting stays
+    ``tokenizer_default``."""
     _systems: dict[bool, int] = PrivateAttr(default_factory=dict)
 
     def begin(self) -> None:
@@ -105,32 +107,42 @@ class Axolotl(RenderedForm):
         system, turns = split_system(row["prompt"], empty=False)
         need_no_tools(turns)
         if len(turns) != 1:
-            raise Misread(MULTI)
+            raise UnsupportedRow(MULTI)
         self._systems[system is not None] += 1
-        return {"system": system or "", "input": turns[0]["content"],
-                "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}  # fmt: skip
+        return {
+            "system": system or "",
+            "input": turns[0]["content"],
+            "chosen": row["chosen"][0]["content"],
+            "rejected": row["rejected"][0]["content"],
+        }
 
     def _need_findable(self, answer: Turn) -> None:
-        """Its DPO strategy takes all from where the answer's text first stands; not found, that is the last character."""
+        """Refuses an answer whose text Axolotl's DPO strategy would not find in the right place: it takes everything
+        from the first occurrence."""
         content = answer["content"]
         if content != content.strip() and self.template_file is None:
-            raise Misread(UNFINDABLE)  # many templates trim, and then it is not there
+            raise UnsupportedRow(UNFINDABLE)  # many templates trim, so the text would not be found
         rendered = self.template.render([_DUMMY, answer], answer=False)
         head = self.template.render([_DUMMY], answer=True)
         if rendered.find(content) < len(shared_beginning(head, rendered)):
-            raise Misread(UNFINDABLE)
+            raise UnsupportedRow(UNFINDABLE)
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         kind = version.kind
         task = self.task or _TASKS[kind][0]
         train, test = self.train_and_test(version, written)
         strategies: dict[Task, dict[str, Any]] = {
             "sft": {"type": "chat_template", "field_messages": "messages", "roles_to_train": ["assistant"]},
-            "dpo": {"type": "chat_template.default", "field_messages": "prompt", "field_chosen": "chosen", "field_rejected": "rejected"},
+            "dpo": {
+                "type": "chat_template.default",
+                "field_messages": "prompt",
+                "field_chosen": "chosen",
+                "field_rejected": "rejected",
+            },
             "kto": {"type": {"field_prompt": "prompt", "field_completion": "completion", "field_label": "label"}},
             "reward": {"type": "bradley_terry.chat_template"},
             "completion": {"type": "completion", "field": "text"},
-        }  # fmt: skip
+        }
         strategy = strategies[task]
         if task == "reward":
             strategy |= self._systemless(written)
@@ -154,20 +166,30 @@ class Axolotl(RenderedForm):
             "Put this part into your configuration; the paths are relative to this folder.",
         )
         run = "axolotl train axolotl.yaml --base-model MODEL"
-        return Guide([config], [("From this folder, with your model for MODEL (and all else of a training in `axolotl.yaml`):", "sh", run)])  # fmt: skip
+        return UsageGuide(
+            [config],
+            [
+                (
+                    "From this folder, with your model for MODEL (and all else of a training in `axolotl.yaml`):",
+                    "sh",
+                    run,
+                )
+            ],
+        )
 
     def _systemless(self, written: Written) -> dict[str, Any]:
-        """Its reward models' strategy puts an empty system message before a conversation that has none, unless all are dropped."""
+        """Axolotl's reward strategy adds an empty system message to conversations without one, unless all are
+        dropped."""
         if self._systems[True] and self._systems[False]:
             written.notes.append(
-                f"{self._systems[False]:,} rows have no system message and {self._systems[True]:,} have one: Axolotl gives those without "
-                "an empty one; write system: merge, system: drop, or add_system"
+                f"{self._systems[False]:,} rows have no system message and {self._systems[True]:,} have one: Axolotl "
+                "adds an empty one to those without; use system: merge, system: drop, or add_system"
             )
         return {} if self._systems[True] else {"drop_system_message": True}
 
     def _place(self, split: str, written: Written) -> dict[str, Any]:
-        """Where a split is. Of several files the folder alone: for DPO and KTO Axolotl forgets ``ds_type``, and would read
-        ``data_files`` of Parquet as JSON."""
+        """The location of a split. For several files only the folder: for DPO and KTO Axolotl ignores ``ds_type`` and
+        would read ``data_files`` of Parquet as JSON."""
         place = self.place(split, written)
         kind = {} if place.endswith(f"/{split}") else {"ds_type": "parquet" if self.format == "parquet" else "json"}
         return {"path": place, **kind, "split": "train"}

@@ -1,7 +1,7 @@
-"""A split goes into one file, or into a folder of files of equal length, each written as it comes and never held whole.
+"""Writes the files of a split: one file, or a folder of files with equal row counts, streamed.
 
-Parquet is what trainers read without guessing. JSON has no types: a reader that infers them takes a field whose every text looks
-like a date for dates (Arrow's JSON reader, and so ``datasets``); such fields are told of.
+Parquet is read without guessing. JSON has no types: readers that infer them (Arrow's JSON reader, so ``datasets``)
+convert a field whose texts all look like dates. Such fields are reported.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import pyarrow.parquet as pq
 
 Format = Literal["parquet", "jsonl", "json"]
 Compression = Literal["zstd", "snappy", "gzip", "none"]
-# Line breaks to Python's str.splitlines and to some editors, but to JSON ordinary characters.
+# Line breaks for Python's str.splitlines and some editors, but ordinary characters in JSON.
 _BREAKS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _BREAK = re.compile("[\u0085\u2028\u2029]".encode().decode())
 _DATE = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
 
 
 def dump_line(value: Any) -> bytes:
-    """A value as one line of JSON in UTF-8, every letter as it is; only what some readers take for a line's end is escaped."""
+    """A value as one line of JSON in UTF-8, unescaped except for characters that some readers take for line ends."""
     line = orjson.dumps(value)
     if b"\xc2\x85" in line or b"\xe2\x80\xa8" in line or b"\xe2\x80\xa9" in line:
         line = _BREAK.sub(lambda match: _BREAKS[match[0]], line.decode()).encode()
@@ -35,15 +35,24 @@ def dump_line(value: Any) -> bytes:
 
 
 class SplitFiles:
-    """The files of one split below ``folder``: ``<split>.<ending>``, or ``<split>/00000.<ending>`` … if they are several.
+    """The files of one split below ``folder``: ``<split>.<ending>``, or ``<split>/00000.<ending>`` … if there are
+    several.
 
     Args:
-        rows_per_file: a new file begins after so many rows; None: all rows in one.
-        keep_empty: write a file even if there are no rows (``datasets`` cannot read one, so by default there is none).
+        rows_per_file: maximum rows of a file; None: all rows in one.
+        keep_empty: write a file even without rows (``datasets`` cannot read one, so by default there is none).
     """
 
-    def __init__(self, folder: Path, split: str, schema: pa.Schema, format: Format, compression: Compression | None, rows_per_file: int | None,
-                 keep_empty: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        schema: pa.Schema,
+        format: Format,
+        compression: Compression | None,
+        rows_per_file: int | None,
+        keep_empty: bool = False,
+    ) -> None:
         self.rows = 0
         self.dates: dict[str, bool] = {}
         """Field → whether each of its texts so far looked like a date."""
@@ -68,7 +77,7 @@ class SplitFiles:
             self.rows += part.num_rows
 
     def close(self) -> list[Path]:
-        """The paths of what was written, in order."""
+        """The paths of the written files, in order."""
         if not self._files and self._keep_empty:
             self._next()
         if self._open is not None:
@@ -82,7 +91,7 @@ class SplitFiles:
         return self._files
 
     def abandon(self) -> None:
-        """Closes what is open; the files are worth nothing."""
+        """Closes open files, whose content is invalid."""
         if self._open is not None:
             self._open.abandon()
 
@@ -127,7 +136,7 @@ class _JsonWriter(_Writer):
     """Lines, or with ``array`` one array with a row on each line."""
 
     def __init__(self, path: Path, packed: bool, array: bool, dates: dict[str, bool]) -> None:
-        # No time and no name inside, so that equal rows are equal bytes.
+        # Without time and name in the header, so that equal rows give equal bytes.
         self._raw = path.open("wb")
         self._file: IO[bytes] = (
             gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, mtime=0) if packed else self._raw  # type: ignore[assignment]
@@ -168,11 +177,11 @@ def _note_dates(column: pa.Array, name: str, dates: dict[str, bool]) -> None:
 
 def digest_of(files: Iterable[str], folder: Path) -> str:
     """SHA-256 over the names and the bytes of these files below a folder."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name in files:
         with (folder / name).open("rb") as file:
-            found.update(f"{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+            digest.update(f"{name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def relative(paths: Iterable[Path], folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
-"""A form is what one trainer reads: rows turned one by one, refused with a reason or written whole, and all else in one column, ``meta``.
+"""Base class of the outputs: rows are rendered one by one, or skipped with a reason; everything else goes into
+``meta``.
 
-What all forms share: the files, ``meta``, the treatment of system messages, the account of what was left out, the README.
+Shared by all outputs: files, ``meta``, system messages, the record of skipped rows, the README.
 """
 
 from __future__ import annotations
@@ -21,105 +22,105 @@ from curate.rows import Kind, payload
 from curate.steps import Rows
 from curate.steps.outputs import Output, Version, Written
 from outputs.formats.files import Compression, Format, SplitFiles, digest_of, relative
-from outputs.formats.readme import Guide, write_readme
-from outputs.formats.turns import Misread, System, Turn, with_system
+from outputs.formats.readme import UsageGuide, write_readme
+from outputs.formats.turns import System, Turn, UnsupportedRow, with_system
 
 MetaField = Literal["id", "language", "group_id", "source", "source_id", "license", "parents", "version"]
 DATA = "data"
 BESIDE = "rows"
 SPLIT, INDEX = "_split", "_index"
-"""What :meth:`Form.render` is told besides the row: its split, and its place among the rows written there."""
+"""What :meth:`ExportFormat.render` is told besides the row: its split, and its place among the rows written there."""
 _BATCH = 4_096
 _STRING = pa.string()
-_META: Mapping[str, pa.DataType] = dict.fromkeys(("id", "language", "group_id", "source", "source_id", "license", "version"), _STRING) | {
-    "parents": pa.list_(pa.field("element", _STRING, nullable=False))
-}  # fmt: skip
+_META: Mapping[str, pa.DataType] = dict.fromkeys(
+    ("id", "language", "group_id", "source", "source_id", "license", "version"), _STRING
+) | {"parents": pa.list_(pa.field("element", _STRING, nullable=False))}
 _SCORES = pa.list_(pa.struct([("name", _STRING), ("value", pa.float64())]))
 _ATTRIBUTES = pa.list_(pa.struct([("name", _STRING), ("value", _STRING)]))
 _CHATS = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
 
 
-class Form(Output):
-    """What all forms share."""
+class ExportFormat(Output):
+    """Base class of all outputs."""
 
     formats: ClassVar[tuple[Format, ...]] = ("parquet", "jsonl", "json")
-    """Those that the reader takes."""
+    """The file formats that the reader supports."""
     packed_json: ClassVar[bool] = True
     """Whether it reads gzipped JSON."""
     reader: ClassVar[str] = ""
-    """What a person calls it."""
+    """Its display name."""
 
     format: Format = "parquet"
-    """Parquet has types; in ``jsonl`` (a row on a line) and ``json`` (one array) a reader guesses them."""
+    """Parquet has types; for ``jsonl`` (a row a line) and ``json`` (one array) readers guess them."""
     compression: Compression | None = None
-    """``zstd`` for Parquet and ``none`` for JSON, unless given. JSON may be ``gzip``, if the reader takes it."""
+    """Default: ``zstd`` for Parquet and ``none`` for JSON. JSON may be ``gzip`` if the reader supports it."""
     rows_per_file: PositiveInt | None = 250_000
-    """A new file begins after so many rows; null: each split is one file."""
+    """Maximum rows of a file; null: each split is one file."""
     meta: tuple[MetaField, ...] = ("id", "language", "source", "source_id", "license", "version")
-    """What the column ``meta`` tells of a row; with an empty list, and no scores and attributes, there is no such column."""
+    """The fields of the column ``meta``; with an empty list, and no scores and attributes, there is no such column."""
     meta_in: Literal["column", "file"] = "column"
-    """``column``: ``meta`` beside each row. ``file``: ``rows/<split>.jsonl``, line by line as the data, for readers that refuse a
-    column they do not know."""
+    """``column``: ``meta`` in each row. ``file``: in ``rows/<split>.jsonl``, line by line as the data, for readers that
+    reject unknown columns."""
     scores: tuple[str, ...] = ()
-    """Scores that go into ``meta``, by name (``similarity.score``); a ``*`` at the end takes all that begin so."""
+    """Scores to include in ``meta``, by name (``similarity.score``); a trailing ``*`` matches any suffix."""
     attributes: tuple[str, ...] = ()
-    """Attributes that go into ``meta``, by name; a ``*`` at the end takes all that begin so."""
+    """Attributes to include in ``meta``, by name; a trailing ``*`` matches any suffix."""
     system: System = "keep"
-    """System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user turn that follows (for models whose
-    template has no place for them)."""
+    """System messages: ``keep`` them, ``drop`` them, or ``merge`` each into the user message that follows (for models
+    whose template does not support them)."""
     add_system: str | None = None
-    """The system message of conversations that have none; unless given, they stay without."""
+    """A system message for conversations without one. Default: none."""
 
     # ------------------------------------------------------------------------------------------------ what a form says
     @abstractmethod
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        """The columns, besides ``meta``, of rows of this kind."""
+        """The columns, besides ``meta``, for rows of this kind."""
 
     @abstractmethod
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
-        """A row as the reader takes it. ``row`` has the payload's columns (the system messages treated as asked) and what
-        :meth:`needs` names.
+        """A row in the reader's format. ``row`` has the payload's columns (with system messages processed) and those of
+        :meth:`needs`.
 
         Raises:
-            Misread: the reader would skip or misread it.
+            UnsupportedRow: the reader would skip or misread it.
         """
 
     def needs(self, kind: Kind) -> tuple[str, ...]:
-        """Columns besides the payload that :meth:`render` looks at."""
+        """Columns besides the payload that :meth:`render` uses."""
         return ()
 
     @abstractmethod
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
-        """Writes the reader's configuration; returns how to use it."""
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
+        """Writes the reader's configuration; returns usage instructions."""
 
     def begin(self) -> None:
         """Called before the first row.
 
         Raises:
-            ExportError: something that is needed is not there.
+            ExportError: something required is missing.
         """
 
     # -------------------------------------------------------------------------------------------------------- for all
     def check(self, kind: Kind) -> list[str]:
-        found = []
+        problems = []
         if kind is Kind.PARALLEL and kind not in self.kinds:
-            found.append(
-                "parallel rows are pairs of sentences, no conversations: read them as conversations in the source "
+            problems.append(
+                "parallel rows are sentence pairs, not conversations: read them as conversations in the source "
                 "(kind: sft, columns: {prompt: …, response: …}), or write them with the output 'parquet'"
             )
         if self.format not in self.formats:
-            found.append(f"format: {self.reader} reads {' or '.join(self.formats)}, not {self.format}")
+            problems.append(f"format: {self.reader} reads {' or '.join(self.formats)}, not {self.format}")
         allowed = ("none", *(("gzip",) if self.packed_json else ()))
         if self.format != "parquet" and self.compression not in (None, *allowed):
-            found.append(
+            problems.append(
                 f"compression: {self.format} for {self.reader} is {' or '.join(allowed)}, not {self.compression}"
             )
         if kind not in _CHATS and (self.system != "keep" or self.add_system is not None):
-            found.append(f"system, add_system: {kind} rows have no messages")
-        return found
+            problems.append(f"system, add_system: {kind} rows have no messages")
+        return problems
 
     def write(self, version: Version, folder: Path) -> Written:
-        """Writes data below ``data/``, the reader's configuration and ``README.md``.
+        """Writes the data below ``data/``, the reader's configuration and ``README.md``.
 
         Raises:
             ExportError: no row can be written.
@@ -146,7 +147,7 @@ class Form(Output):
             written.rows[split] = files.rows
             self._tell(split, files, version, written)
         if not any(written.rows.values()):
-            raise ExportError(f"{version.name}: there is no row to write{_why(written)}")
+            raise ExportError(f"{version.name}: no rows to write{_why(written)}")
         self._tell_missing(seen, written)
         written.digest = digest_of(written.files, folder)
         guide = self.configure(version, folder, written)
@@ -163,8 +164,8 @@ class Form(Output):
         return files[0] if len(files) == 1 else f"{DATA}/{split}"
 
     def train_and_test(self, version: Version, written: Written) -> tuple[str, str | None]:
-        """The split to train on and, if there is one, that to test on: ``train`` and ``validation`` or ``test`` where they are called
-        so, else the first two that have rows."""
+        """The split to train on and the one to test on, if any: ``train`` and ``validation`` or ``test`` by name, else
+        the first two with rows."""
         full = [split for split in version.splits if written.rows[split]]
         train = "train" if "train" in full else full[0]
         others = [split for split in full if split != train]
@@ -194,7 +195,7 @@ class Form(Output):
                 try:
                     rendered.append(self.render(kind, self._treated(kind, row)))
                     kept.append(place)
-                except Misread as misread:
+                except UnsupportedRow as misread:
                     written.skip(str(misread), ids[place])
             table = pa.Table.from_pylist(rendered, schema=plain)
             if "meta" in schema.names:
@@ -213,27 +214,27 @@ class Form(Output):
     def _meta(self, rows: Rows, version: Version, dtype: pa.StructType, seen: dict[str, set[str]]) -> pa.Array:
         table = rows.table.combine_chunks()
         lineage = _one(table["lineage"])
-        found: list[pa.Array] = []
+        arrays: list[pa.Array] = []
         for field in dtype:
             name = field.name
             if name in ("id", "language", "group_id"):
-                found.append(_one(table[name]))
+                arrays.append(_one(table[name]))
             elif name == "version":
-                found.append(pa.array([f"{version.name}@{version.version}"] * len(rows), _STRING))
+                arrays.append(pa.array([f"{version.name}@{version.version}"] * len(rows), _STRING))
             elif name in ("scores", "attributes"):
-                found.append(_named(table, name, getattr(self, name), seen[name], field.type))
+                arrays.append(_named(table, name, getattr(self, name), seen[name], field.type))
             else:
-                found.append(pa.array(lineage.field(name).to_pylist(), field.type))
-        return pa.StructArray.from_arrays(found, fields=list(dtype))
+                arrays.append(pa.array(lineage.field(name).to_pylist(), field.type))
+        return pa.StructArray.from_arrays(arrays, fields=list(dtype))
 
     def _tell(self, split: str, files: SplitFiles, version: Version, written: Written) -> None:
         if not files.rows:
-            written.notes.append(f"the split '{split}' has no rows: there is no file of it")
+            written.notes.append(f"the split '{split}' has no rows, so it has no file")
         dates = sorted(name for name, so in files.dates.items() if so and not name.startswith("meta."))
         if dates:
             written.notes.append(
-                f"{split}: every text of {', '.join(dates)} looks like a date, and readers that guess types "
-                "(datasets does) will take it for one; write format: parquet"
+                f"{split}: every text of {', '.join(dates)} looks like a date, and readers that infer types "
+                "(such as datasets) will convert it; use format: parquet"
             )
 
     def _tell_missing(self, seen: Mapping[str, set[str]], written: Written) -> None:
@@ -247,17 +248,17 @@ class Form(Output):
 def _why(written: Written) -> str:
     if not written.skipped:
         return ": the version is empty"
-    told = (f"{reason} ({count:,}, e.g. {written.examples[reason][0]})" for reason, count in written.skipped.items())
-    return f"; {sum(written.skipped.values()):,} were refused: " + "; ".join(told)
+    reasons = (f"{reason} ({count:,}, e.g. {written.examples[reason][0]})" for reason, count in written.skipped.items())
+    return f"; {sum(written.skipped.values()):,} were skipped: " + "; ".join(reasons)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
-    found = column.combine_chunks()
-    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else pa.concat_arrays(combined.chunks)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Table:
-    """A column of structs as the table that they are."""
+    """A struct column as a table."""
     return pa.Table.from_struct_array(column)
 
 
@@ -266,21 +267,21 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _named(table: pa.Table, column: str, patterns: Sequence[str], seen: set[str], dtype: pa.DataType) -> pa.Array:
-    """Those of a row's scores or attributes that are asked for; the names of all go into ``seen``."""
+    """The selected scores or attributes of each row; the names of all are added to ``seen``."""
     values = pl.from_arrow(table.select([column])).get_column(column)  # type: ignore[union-attr]
     seen.update(values.explode().drop_nulls().struct.field("name").unique().to_list() if values.len() else [])
-    wanted = [name for name in sorted(seen) if any(_fits(name, pattern) for pattern in patterns)]
+    selected = [name for name in sorted(seen) if any(_fits(name, pattern) for pattern in patterns)]
     element = pl.element()
-    kept = values.list.eval(element.filter(element.struct.field("name").is_in(wanted)))
+    kept = values.list.eval(element.filter(element.struct.field("name").is_in(selected)))
     return pa.array(kept.to_list(), dtype)
 
 
 def unfit(name: str, value: str | None, kind: Kind, fits: Mapping[Kind, Sequence[str]]) -> list[str]:
-    """What is wrong with a parameter that names for what rows are, if these cannot be for that."""
+    """The problem if a parameter selects a use that rows of this kind do not support."""
     known = fits.get(kind, ())
     if value is None or value in known:
         return []
-    return [f"{name}: {kind} rows are for {' or '.join(known) or 'none'}, not {value}"]
+    return [f"{name}: {kind} rows support {' or '.join(known) or 'none'}, not {value}"]
 
 
 def score_of(row: Mapping[str, Any], name: str) -> float | None:

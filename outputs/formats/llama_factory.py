@@ -1,7 +1,7 @@
-"""LLaMA-Factory reads what ``dataset_info.json`` describes, and skips with a line in its log what is not just so.
+"""Output for LLaMA-Factory, which reads what ``dataset_info.json`` describes and skips other rows with a log line.
 
-After ``src/llamafactory/data/{parser,converter,loader}.py`` and ``processor/`` of 0.9.5: roles alternate strictly; preferences are
-single objects; ``kto_tag`` is a boolean and the label is found again by which side is empty.
+After ``src/llamafactory/data/{parser,converter,loader}.py`` and ``processor/`` of 0.9.5: roles must alternate strictly;
+preferences are single objects; ``kto_tag`` is a boolean, and the label is recovered from which side is empty.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from curate.rows import Kind
 from curate.rows.kinds import STRING
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
-from outputs.formats.forms import Form, conversation, unfit
-from outputs.formats.readme import Guide, write_yaml
+from outputs.formats.forms import ExportFormat, conversation, unfit
+from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.turns import (
     ANSWER_EMPTY,
-    Misread,
     Turn,
+    UnsupportedRow,
     need_alternation,
     need_answer,
     need_pair,
@@ -51,9 +51,9 @@ def said(turn: Turn) -> dict[str, str]:
     return {"from": TAGS[turn["role"]], "value": turn["content"]}
 
 
-class LlamaFactory(Form):
-    """Data for LLaMA-Factory: ``conversations`` of ``{from, value}``, with ``chosen`` and ``rejected`` objects for preferences and
-    ``kto_tag`` for KTO, ``text`` for pre-training; ``dataset_info.json`` describes each split."""
+class LlamaFactory(ExportFormat):
+    """Data for LLaMA-Factory: ``conversations`` of ``{from, value}``, with ``chosen`` and ``rejected`` objects for
+    preferences and ``kto_tag`` for KTO, ``text`` for pre-training; ``dataset_info.json`` describes each split."""
 
     tag: ClassVar[str] = "llama-factory"
     version: ClassVar[int] = 1
@@ -64,9 +64,11 @@ class LlamaFactory(Form):
     reader: ClassVar[str] = "LLaMA-Factory"
 
     stage: Stage | None = None
-    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences; or ``rm``), ``kto`` (unpaired), ``pt`` (documents)."""
+    """The training stage. Default: ``sft``, ``dpo`` (preferences; or ``rm``), ``kto`` (unpaired), ``pt``
+    (documents)."""
     template: str | None = None
-    """LLaMA-Factory's name of the model's template (``qwen3``, ``llama3`` …), for the configuration; unless given, you write it there."""
+    """LLaMA-Factory's name of the model's template (``qwen3``, ``llama3`` …), for the configuration. Default: left for
+    you to set there."""
     _placeholders: int = PrivateAttr(default=0)
 
     def check(self, kind: Kind) -> list[str]:
@@ -86,11 +88,11 @@ class LlamaFactory(Form):
         self._placeholders = 0
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
-        found = self._converted(kind, row)
+        fields = self._converted(kind, row)
         if kind is not Kind.DOCUMENT:
-            turns = [*found["conversations"], *(found[side] for side in ("chosen", "rejected") if side in found)]
+            turns = [*fields["conversations"], *(fields[side] for side in ("chosen", "rejected") if side in fields)]
             self._placeholders += any(_PLACEHOLDER.search(turn["value"]) for turn in turns)
-        return found
+        return fields
 
     def _converted(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
@@ -106,7 +108,7 @@ class LlamaFactory(Form):
             return {"conversations": prompt, "chosen": said(row["chosen"][0]), "rejected": said(row["rejected"][0])}
         need_answer(row["completion"], single=True)
         if not row["completion"][0]["content"]:
-            raise Misread(ANSWER_EMPTY)
+            raise UnsupportedRow(ANSWER_EMPTY)
         return {"conversations": [*prompt, said(row["completion"][0])], "kto_tag": row["label"]}
 
     def describe(self, kind: Kind, place: str) -> dict[str, Any]:
@@ -123,11 +125,18 @@ class LlamaFactory(Form):
             "formatting": "sharegpt",
             **({"ranking": True} if kind is Kind.PREFERENCE else {}),
             "columns": columns,
-            "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
-                     "observation_tag": "observation", "function_tag": "function_call", "system_tag": "system"},
-        }  # fmt: skip
+            "tags": {
+                "role_tag": "from",
+                "content_tag": "value",
+                "user_tag": "human",
+                "assistant_tag": "gpt",
+                "observation_tag": "observation",
+                "function_tag": "function_call",
+                "system_tag": "system",
+            },
+        }
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         kind = version.kind
         described = {
             f"{version.name}_{split}": self.describe(kind, self.place(split, written))
@@ -135,7 +144,7 @@ class LlamaFactory(Form):
             if self.spread(split, written)
         }
         info = folder / "dataset_info.json"
-        # It is opened in the encoding of the system: ASCII is read everywhere.
+        # LLaMA-Factory opens it in the system's encoding: ASCII works everywhere.
         info.write_text(json.dumps(described, indent=2) + "\n", encoding="ascii")
         stage = self.stage or _STAGES[kind][0]
         train, test = self.train_and_test(version, written)
@@ -153,7 +162,18 @@ class LlamaFactory(Form):
         run = f"llamafactory-cli train llama_factory.yaml model_name_or_path=MODEL{missing} finetuning_type=lora"
         if self._placeholders:
             written.notes.append(
-                f"{self._placeholders:,} rows have {', '.join(_PLACEHOLDERS)} in a text; with a multimodal template LLaMA-Factory "
-                "takes it for pictures and sounds that are not there, and stops"
+                f"{self._placeholders:,} rows have {', '.join(_PLACEHOLDERS)} in a text; with a multimodal template "
+                "LLaMA-Factory expects media for them, and stops"
             )
-        return Guide([info, config], [("From this folder, with your model for MODEL" + (" and LLaMA-Factory's name of its template for TEMPLATE" if missing else "") + ":", "sh", run)])  # fmt: skip
+        return UsageGuide(
+            [info, config],
+            [
+                (
+                    "From this folder, with your model for MODEL"
+                    + (" and LLaMA-Factory's name of its template for TEMPLATE" if missing else "")
+                    + ":",
+                    "sh",
+                    run,
+                )
+            ],
+        )

@@ -1,4 +1,4 @@
-"""Rows as they are in the store, or only what they are for with one column ``meta``: for whoever reads Parquet."""
+"""Parquet files: all columns as in the store, or only the payload and ``meta``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pyarrow as pa
 from curate.rows import Kind, payload, schema
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format, SplitFiles, digest_of, relative
-from outputs.formats.forms import DATA, Form
-from outputs.formats.readme import Guide, write_readme
+from outputs.formats.forms import DATA, ExportFormat
+from outputs.formats.readme import UsageGuide, write_readme
 
 
-class Parquet(Form):
-    """Parquet files of any kind of rows, every row of the version.
+class Parquet(ExportFormat):
+    """Parquet files of any kind of rows, with every row of the version.
 
-    ``native`` has all columns of :doc:`rows`, which names some (``language``, ``scores`` …) that no trainer gives a meaning to;
-    ``payload`` has the columns that trainers read and ``meta``.
+    ``native`` has all columns of :doc:`rows`, some of which (``language``, ``scores`` …) no trainer uses; ``payload``
+    has the columns that trainers read, and ``meta``.
     """
 
     tag: ClassVar[str] = "parquet"
@@ -29,20 +29,21 @@ class Parquet(Form):
     reader: ClassVar[str] = "readers of Parquet"
 
     layout: Literal["native", "payload"] = "native"
-    """All columns as they are (``system``, ``meta``, ``scores`` and ``attributes`` mean nothing then), or payload and ``meta``."""
+    """All columns unchanged (``system``, ``meta``, ``scores`` and ``attributes`` are then ignored), or payload and
+    ``meta``."""
 
     def check(self, kind: Kind) -> list[str]:
-        found = super().check(kind)
+        problems = super().check(kind)
         if self.layout == "native":
-            defaults = {name: field.default for name, field in Form.model_fields.items()}
+            defaults = {name: field.default for name, field in ExportFormat.model_fields.items()}
             odd = [
                 name
                 for name in ("meta", "scores", "attributes", "system", "add_system")
                 if getattr(self, name) != defaults[name]
             ]
             if odd:
-                found.append(f"{', '.join(odd)}: native rows stay as they are; write layout: payload")
-        return found
+                problems.append(f"{', '.join(odd)}: native rows stay unchanged; use layout: payload")
+        return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return payload(kind)
@@ -55,7 +56,15 @@ class Parquet(Form):
             return super().write(version, folder)
         written = Written()
         for split in version.splits:
-            files = SplitFiles(folder / DATA, split, schema(version.kind), "parquet", self.compression, self.rows_per_file, keep_empty=True)  # fmt: skip
+            files = SplitFiles(
+                folder / DATA,
+                split,
+                schema(version.kind),
+                "parquet",
+                self.compression,
+                self.rows_per_file,
+                keep_empty=True,
+            )
             try:
                 for rows in version.rows(split):
                     files.write(rows.table)
@@ -65,18 +74,27 @@ class Parquet(Form):
             written.files += relative(files.close(), folder)
             written.rows[split] = files.rows
             if not files.rows:
-                written.notes.append(f"the split '{split}' has no rows: its file has columns only")
+                written.notes.append(f"the split '{split}' has no rows; its file has columns only")
         written.digest = digest_of(written.files, folder)
         written.files += relative(
             write_readme(self, version, folder, written, self.configure(version, folder, written)), folder
         )
         return written
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         split = next((split for split in version.splits if written.rows[split]), version.splits[0])
-        return Guide(
+        return UsageGuide(
             steps=[
-                ("In Python:", "python", f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{split}")'),
-                ("In SQL, with DuckDB:", "sql", f"SELECT count(*) FROM 'data/{split}{'/*' if len(self.spread(split, written)) > 1 else ''}.parquet'"),
+                (
+                    "In Python:",
+                    "python",
+                    f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{split}")',
+                ),
+                (
+                    "In SQL, with DuckDB:",
+                    "sql",
+                    "SELECT count(*) FROM "
+                    f"'data/{split}{'/*' if len(self.spread(split, written)) > 1 else ''}.parquet'",
+                ),
             ]
-        )  # fmt: skip
+        )

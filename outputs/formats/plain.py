@@ -1,4 +1,4 @@
-"""Three plain forms that many programs read: OpenAI's fine-tuning files, ShareGPT, Alpaca."""
+"""Three widely read formats: OpenAI's fine-tuning files, ShareGPT, Alpaca."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING, Role
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
-from outputs.formats.forms import Form, conversation
+from outputs.formats.forms import ExportFormat, conversation
 from outputs.formats.llama_factory import SAID, SAYINGS, TAGS
-from outputs.formats.readme import Guide
+from outputs.formats.readme import UsageGuide
 from outputs.formats.turns import (
     ENDS,
     MULTI,
     NO_TURNS,
-    Misread,
     Turn,
+    UnsupportedRow,
     need_alternation,
     need_no_tools,
     need_pair,
@@ -34,11 +34,12 @@ _HISTORY = pa.list_(pa.field("element", _STRINGS, nullable=False))
 _FEWEST = 10
 
 
-class OpenAIFineTuning(Form):
-    """Files for OpenAI's fine-tuning and servers that take the same: ``messages``, or for preferences ``input``,
+class OpenAIFineTuning(ExportFormat):
+    """Files for OpenAI's fine-tuning and compatible servers: ``messages``, or for preferences ``input``,
     ``preferred_output`` and ``non_preferred_output``.
 
-    A line has nothing else, since the server need not take what it does not know; row ids are in ``rows/<split>.jsonl``, line by line.
+    A line has no other fields, because servers may reject unknown ones; row ids are in ``rows/<split>.jsonl``, line by
+    line.
     """
 
     tag: ClassVar[str] = "openai"
@@ -50,26 +51,30 @@ class OpenAIFineTuning(Form):
     reader: ClassVar[str] = "OpenAI's fine-tuning"
 
     format: Format = "jsonl"
-    """JSON Lines is what the server takes."""
+    """The server accepts only JSON Lines."""
     rows_per_file: PositiveInt | None = None
-    """A new file begins after so many rows; null: each split is one file."""
+    """Maximum rows of a file; null: each split is one file."""
     meta_in: Literal["column", "file"] = "file"
-    """``file``: ``rows/<split>.jsonl``, line by line as the data. ``column``: ``meta`` beside each row, for servers that take it."""
+    """``file``: in ``rows/<split>.jsonl``, line by line as the data. ``column``: ``meta`` in each row, for servers that
+    accept it."""
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
             return {"messages": MESSAGES}
-        return {"input": pa.struct([pa.field("messages", MESSAGES, nullable=False)]), "preferred_output": MESSAGES,
-                "non_preferred_output": MESSAGES}  # fmt: skip
+        return {
+            "input": pa.struct([pa.field("messages", MESSAGES, nullable=False)]),
+            "preferred_output": MESSAGES,
+            "non_preferred_output": MESSAGES,
+        }
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.SFT:
             turns = conversation(row)
-            need_no_tools(turns)  # a tool message must name the call that it answers, which rows do not know
+            need_no_tools(turns)  # a tool message must name its call, which rows do not store
             if not turns:
-                raise Misread(NO_TURNS)
+                raise UnsupportedRow(NO_TURNS)
             if turns[-1]["role"] != "assistant":
-                raise Misread(ENDS)
+                raise UnsupportedRow(ENDS)
             return {"messages": turns}
         need_no_tools(row["prompt"])
         need_prompt(row["prompt"])
@@ -80,7 +85,7 @@ class OpenAIFineTuning(Form):
             "non_preferred_output": row["rejected"],
         }
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         train, test = self.train_and_test(version, written)
         for split in version.splits:
             if 0 < written.rows[split] < _FEWEST:
@@ -93,11 +98,12 @@ class OpenAIFineTuning(Form):
         method = ', method={"type": "dpo"}' if version.kind is Kind.PREFERENCE else ""
         validation = f", validation_file={test}.id" if test else ""
         code += f'client.fine_tuning.jobs.create(model="MODEL", training_file={train}.id{validation}{method})'
-        return Guide([], [("From this folder, with the model to tune for MODEL:", "python", code)])
+        return UsageGuide([], [("From this folder, with the model to tune for MODEL:", "python", code)])
 
 
-class ShareGpt(Form):
-    """``conversations`` of ``{from: system | human | gpt | observation, value}``; preferences with ``chosen`` and ``rejected`` objects."""
+class ShareGpt(ExportFormat):
+    """``conversations`` of ``{from: system | human | gpt | observation, value}``; preferences with ``chosen`` and
+    ``rejected`` objects."""
 
     tag: ClassVar[str] = "sharegpt"
     version: ClassVar[int] = 1
@@ -108,9 +114,9 @@ class ShareGpt(Form):
     format: Format = "jsonl"
     """``jsonl``, ``json`` (one array), or ``parquet``."""
     rows_per_file: PositiveInt | None = None
-    """A new file begins after so many rows; null: each split is one file."""
+    """Maximum rows of a file; null: each split is one file."""
     names: Mapping[Role, str] = {}
-    """What roles are called, if not ``system``, ``human``, ``gpt`` and ``observation``."""
+    """Names of the roles, if not ``system``, ``human``, ``gpt`` and ``observation``."""
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {"conversations": SAYINGS, **({"chosen": SAID, "rejected": SAID} if kind is Kind.PREFERENCE else {})}
@@ -118,23 +124,23 @@ class ShareGpt(Form):
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         turns = conversation(row) if kind is Kind.SFT else row["prompt"]
         need_alternation(split_system(turns)[1], ends_with="assistant" if kind is Kind.SFT else "prompt")
-        found: dict[str, Any] = {"conversations": [self._said(turn) for turn in turns]}
+        fields: dict[str, Any] = {"conversations": [self._said(turn) for turn in turns]}
         if kind is Kind.PREFERENCE:
             need_pair(row, single=True)
-            found |= {side: self._said(row[side][0]) for side in ("chosen", "rejected")}
-        return found
+            fields |= {side: self._said(row[side][0]) for side in ("chosen", "rejected")}
+        return fields
 
     def _said(self, turn: Turn) -> dict[str, str]:
         names = {**TAGS, **{str(role): name for role, name in self.names.items()}}
         return {"from": names[turn["role"]], "value": turn["content"]}
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         return _loading(self, version, written)
 
 
-class Alpaca(Form):
-    """``instruction``, ``input`` (empty: the whole request is in ``instruction``), ``output``, ``system``, ``history`` of earlier turns;
-    preferences with ``chosen`` and ``rejected``."""
+class Alpaca(ExportFormat):
+    """``instruction``, ``input`` (empty: the whole request is in ``instruction``), ``output``, ``system``, ``history``
+    of earlier turns; preferences with ``chosen`` and ``rejected``."""
 
     tag: ClassVar[str] = "alpaca"
     version: ClassVar[int] = 1
@@ -143,20 +149,21 @@ class Alpaca(Form):
     reader: ClassVar[str] = "readers of Alpaca"
 
     format: Format = "json"
-    """``json`` (one array, as Alpaca itself), ``jsonl``, or ``parquet``."""
+    """``json`` (one array, as in Alpaca itself), ``jsonl``, or ``parquet``."""
     rows_per_file: PositiveInt | None = None
-    """A new file begins after so many rows; null: each split is one file."""
+    """Maximum rows of a file; null: each split is one file."""
     history: bool = True
-    """Write earlier turns into ``history`` (pairs of request and answer). If false, there is no such column, and conversations of
-    several turns are left out."""
+    """Write earlier turns into ``history`` (pairs of request and answer). If false, there is no such column, and
+    conversations of several turns are skipped."""
     system_column: bool = True
-    """Write system messages into ``system``. If false, there is no such column, and rows with one are left out (or see ``system``)."""
+    """Write system messages into ``system``. If false, there is no such column, and rows with one are skipped (see also
+    ``system``)."""
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         answers = ("output",) if kind is Kind.SFT else ("chosen", "rejected")
-        found = dict.fromkeys(("instruction", "input", *answers), STRING)
-        found |= {"system": STRING} if self.system_column else {}
-        return found | ({"history": _HISTORY} if self.history else {})
+        types = dict.fromkeys(("instruction", "input", *answers), STRING)
+        types |= {"system": STRING} if self.system_column else {}
+        return types | ({"history": _HISTORY} if self.history else {})
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         turns = conversation(row) if kind is Kind.SFT else row["prompt"]
@@ -169,19 +176,19 @@ class Alpaca(Form):
             need_pair(row, single=True)
             answers = {side: row[side][0]["content"] for side in ("chosen", "rejected")}
         if len(turns) > 1 and not self.history:
-            raise Misread(MULTI)
+            raise UnsupportedRow(MULTI)
         if system is not None and not self.system_column:
-            raise Misread("a system message, for which there is no column")
-        found: dict[str, Any] = {"instruction": turns[-1]["content"], "input": "", **answers}
-        found |= {"system": system or ""} if self.system_column else {}
+            raise UnsupportedRow("a system message, for which there is no column")
+        fields: dict[str, Any] = {"instruction": turns[-1]["content"], "input": "", **answers}
+        fields |= {"system": system or ""} if self.system_column else {}
         pairs = [[turns[at]["content"], turns[at + 1]["content"]] for at in range(0, len(turns) - 1, 2)]
-        return found | ({"history": pairs} if self.history else {})
+        return fields | ({"history": pairs} if self.history else {})
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         return _loading(self, version, written)
 
 
-def _loading(form: Form, version: Version, written: Written) -> Guide:
+def _loading(form: ExportFormat, version: Version, written: Written) -> UsageGuide:
     train, _ = form.train_and_test(version, written)
     code = f'from datasets import load_dataset\n\nrows = load_dataset("path/to/this/folder", split="{train}")'
-    return Guide([], [(f"Data to train on: `{form.place(train, written)}`. In Python:", "python", code)])
+    return UsageGuide([], [(f"Data to train on: `{form.place(train, written)}`. In Python:", "python", code)])

@@ -1,4 +1,4 @@
-"""The README of an export is computed: what is in the folder, what was left out, and the command that starts the training."""
+"""The README of an export: its files, skipped rows, and the command that starts the training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from curate.steps.outputs import Version, Written
 
 
 class Described(Protocol):
-    """What a README says about a form."""
+    """What a README needs to know about an output."""
 
     reader: ClassVar[str]
 
@@ -23,32 +23,32 @@ class Described(Protocol):
 
 
 @dataclass
-class Guide:
-    """How an export is used."""
+class UsageGuide:
+    """How to use an export."""
 
     files: list[Path] = field(default_factory=list)
-    """The configuration that was written."""
+    """The configuration files written."""
     steps: list[tuple[str, str, str]] = field(default_factory=list)
     """(sentence, language of the code, code), in order."""
 
 
 def dump_yaml(values: Any) -> str:
-    """YAML in the order given, every letter as it is."""
+    """YAML in the given order, with all letters unescaped."""
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
 
 
 def write_yaml(path: Path, values: Mapping[str, Any], *remarks: str) -> Path:
-    """A YAML file with remarks on top."""
+    """Writes a YAML file with comments at the top."""
     head = "".join(f"# {remark}\n" for remark in remarks)
     path.write_text(head + dump_yaml(dict(values)), encoding="utf-8")
     return path
 
 
 def configs(form: Described, version: Version, written: Written, below: str = "") -> dict[str, Any]:
-    """The head of a README by which ``datasets.load_dataset`` finds the splits, from the folder ``below``.
+    """The README header from which ``datasets.load_dataset`` finds the splits, relative to the folder ``below``.
 
-    ``datasets`` caches a folder by its last name and this head alone: without the digest in it, it would give the rows of an earlier
-    export for those of a later one, of whatever dataset.
+    ``datasets`` caches a folder by its last name and this header only: without the digest in it, it would return the
+    rows of an earlier export.
     """
     files = {split: form.spread(split, written) for split in version.splits}
     return {
@@ -66,8 +66,8 @@ def configs(form: Described, version: Version, written: Written, below: str = ""
     }
 
 
-def write_readme(form: Described, version: Version, folder: Path, written: Written, guide: Guide) -> list[Path]:
-    """``README.md``, and for ``load_dataset`` of the data's folder alone the same head there; returns all files that were not data."""
+def write_readme(form: Described, version: Version, folder: Path, written: Written, guide: UsageGuide) -> list[Path]:
+    """Writes ``README.md``; returns all files that are not data."""
     total, left = sum(written.rows.values()), sum(written.skipped.values())
     languages = ", ".join(f"{tag} {count:,}" for tag, count in version.manifest["languages"].items())
     licenses = ", ".join(f"{name} {count:,}" for name, count in version.manifest["licenses"].items())
@@ -75,7 +75,7 @@ def write_readme(form: Described, version: Version, folder: Path, written: Writt
         f"# {version.name} for {form.reader}",
         "",
         f"Version `{version.version}`: {total:,} {version.kind} rows"
-        + (f"; {left:,} more were left out (below)." if left else ", all that it has."),
+        + (f"; {left:,} more were skipped (see below)." if left else ", all of its rows."),
         "",
         f"Languages (rows of the version): {languages}. Licences: {licenses}.",
         "",
@@ -89,12 +89,18 @@ def write_readme(form: Described, version: Version, folder: Path, written: Writt
     for sentence, language, code in guide.steps:
         lines += ["", sentence, "", f"```{language}", code.strip("\n"), "```"]
     if written.skipped:
-        lines += ["", f"## Left out, because {form.reader} would skip or misread them", "", "| reason | rows | for example |", "|---|---|---|"]  # fmt: skip
+        lines += [
+            "",
+            f"## Skipped rows, which {form.reader} would skip or misread",
+            "",
+            "| reason | rows | examples |",
+            "|---|---|---|",
+        ]
         for reason, count in sorted(written.skipped.items(), key=lambda item: -item[1]):
-            told = " ".join(reason.replace("|", "\\|").split())
-            lines.append(f"| {told} | {count:,} | {', '.join(f'`{row}`' for row in written.examples[reason][:3])} |")
+            text = " ".join(reason.replace("|", "\\|").split())
+            lines.append(f"| {text} | {count:,} | {', '.join(f'`{row}`' for row in written.examples[reason][:3])} |")
     if written.notes:
-        lines += ["", "## To know before training", "", *(f"- {note}" for note in written.notes)]
+        lines += ["", "## Notes", "", *(f"- {note}" for note in written.notes)]
     head = dump_yaml(configs(form, version, written))
     readme = folder / "README.md"
     readme.write_text(f"---\n{head}---\n" + "\n".join(lines) + "\n", encoding="utf-8")
@@ -102,7 +108,7 @@ def write_readme(form: Described, version: Version, folder: Path, written: Writt
 
 
 def data_readme(form: Described, version: Version, folder: Path, written: Written) -> Path:
-    """A README in the data's folder that says which file is which split, for readers that are given that folder's name."""
+    """A README in the data folder that maps files to splits, for readers that are given that folder."""
     path = folder / "data" / "README.md"
     path.write_text(f"---\n{dump_yaml(configs(form, version, written, 'data/'))}---\n", encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""A form whose text, or whose check of it, needs a chat template."""
+"""Base class of outputs that need a chat template, for their text or for checks."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import ClassVar
 
 from pydantic import PrivateAttr
 
-from outputs.formats.forms import Form
+from outputs.formats.forms import ExportFormat
 from outputs.formats.template import Template, load_template
 
 
-class RenderedForm(Form):
-    """A form with a chat template."""
+class RenderedForm(ExportFormat):
+    """An output with a chat template."""
 
     path_fields: ClassVar[frozenset[str]] = frozenset({"template_file"})
 
     template_file: str | None = None
-    """The chat template for what the trainer takes as text: a Jinja file, a ``tokenizer_config.json``, or a model's folder that holds
-    one of them. ChatML unless given."""
+    """The chat template for conversations that the trainer reads as text: a Jinja file, a ``tokenizer_config.json``, or
+    a model's folder with one of them. Default: ChatML."""
     _template: Template | None = PrivateAttr(default=None)
 
     def begin(self) -> None:
@@ -25,7 +25,7 @@ class RenderedForm(Form):
 
     @property
     def template(self) -> Template:
-        """The template, read when writing begins."""
+        """The template, loaded when writing begins."""
         if self._template is None:
             self.begin()
         assert self._template is not None

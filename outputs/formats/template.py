@@ -1,8 +1,8 @@
-"""Some trainers take a conversation as text: a chat template makes it so, and no template is ever guessed.
+"""Chat templates, for trainers that read conversations as text; a template is never guessed.
 
-ChatML is built in. A file is a Jinja template as models ship it (``chat_template.jinja``), or a ``tokenizer_config.json`` that
-holds one. It is rendered as ``transformers`` renders it, in Jinja's sandbox; but a template learns no date (``strftime_now`` is
-undefined), so that the same version gives the same export on any day.
+ChatML is built in. A file is a Jinja template as models ship it (``chat_template.jinja``), or a
+``tokenizer_config.json`` with one. It is rendered as ``transformers`` does, in Jinja's sandbox, but without the date
+(``strftime_now`` is undefined), so that a version gives the same export on any day.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from curate.errors import ExportError
 from curate.files import regular
-from outputs.formats.turns import Misread, Turn
+from outputs.formats.turns import Turn, UnsupportedRow
 
 MARK = "the text holds a mark of the chat template"
 LOST = "the chat template leaves out or changes text"
@@ -38,15 +38,15 @@ class Template:
         """One text; with ``answer``, up to where the assistant speaks next.
 
         Raises:
-            Misread: the template refuses such turns.
+            UnsupportedRow: the template rejects the turns.
         """
         raise NotImplementedError
 
     def prompt(self, turns: Sequence[Turn]) -> str:
-        """A prompt, up to where the assistant speaks. Without the mark of beginning, which tokenisers put themselves.
+        """A prompt, up to where the assistant speaks. Without the BOS token, which tokenizers add.
 
         Raises:
-            Misread: text holds marks of the template, or gets lost in it.
+            UnsupportedRow: the text contains template tokens, or the template loses text.
         """
         self._check(turns)
         text = self.render(turns, answer=True)
@@ -54,12 +54,13 @@ class Template:
         return self._without_bos(text)
 
     def pair(self, prompt: Sequence[Turn], answer: Sequence[Turn]) -> tuple[str, str]:
-        """A prompt and its answer; together they are the whole conversation but for blanks at the end.
+        """A prompt and its answer; together they are the whole conversation, except for whitespace at the end.
 
-        Where a template writes the prompt otherwise once an answer follows, the answer begins where they part (as in TRL).
+        If the template writes the prompt differently when an answer follows, the answer begins where the texts diverge
+        (as in TRL).
 
         Raises:
-            Misread: text holds marks of the template, or gets lost in it.
+            UnsupportedRow: the text contains template tokens, or the template loses text.
         """
         turns = [*prompt, *answer]
         self._check(turns)
@@ -73,7 +74,7 @@ class Template:
 
     def _check(self, turns: Sequence[Turn]) -> None:
         if self._mark is not None and any(self._mark.search(turn["content"]) for turn in turns):
-            raise Misread(MARK)
+            raise UnsupportedRow(MARK)
 
     @staticmethod
     def _need_all(turns: Sequence[Turn], text: str) -> None:
@@ -82,7 +83,7 @@ class Template:
             content = turn["content"].strip()
             found = text.find(content, place)
             if found < 0:
-                raise Misread(LOST)
+                raise UnsupportedRow(LOST)
             place = found + len(content)
 
 
@@ -107,23 +108,30 @@ class JinjaTemplate(Template):
         try:
             self._template = environment.from_string(source)
         except _template_error() as error:
-            raise ExportError(f"{name} is no chat template: {error}") from None
+            raise ExportError(f"{name} is not a chat template: {error}") from None
 
     def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
         try:
-            return str(self._template.render(messages=[dict(turn) for turn in turns], tools=None, documents=None,
-                                             add_generation_prompt=answer, **self._tokens))  # fmt: skip
+            return str(
+                self._template.render(
+                    messages=[dict(turn) for turn in turns],
+                    tools=None,
+                    documents=None,
+                    add_generation_prompt=answer,
+                    **self._tokens,
+                )
+            )
         except _template_error() as error:
-            raise Misread(f"the chat template refuses it: {error}") from None
+            raise UnsupportedRow(f"the chat template refuses it: {error}") from None
         except (TypeError, KeyError, ValueError, IndexError) as error:
-            raise Misread(f"the chat template fails at it: {type(error).__name__}") from None
+            raise UnsupportedRow(f"the chat template fails at it: {type(error).__name__}") from None
 
 
 def load_template(file: str | None) -> Template:
     """The template of a file or of a model's folder; ChatML if none is given.
 
     Raises:
-        ExportError: the file cannot be read, or holds none.
+        ExportError: the file cannot be read, or has no template.
     """
     if file is None:
         return ChatML()
@@ -148,7 +156,7 @@ def load_template(file: str | None) -> Template:
 
 
 def shared_beginning(one: str, other: str) -> str:
-    """The longest text that both begin with."""
+    """The longest common prefix."""
     if other.startswith(one):
         return one
     return one[
@@ -159,12 +167,12 @@ def shared_beginning(one: str, other: str) -> str:
 
 
 def _in_config(settings: Any, path: Path) -> str:
-    found = settings.get("chat_template") if isinstance(settings, dict) else None
-    if isinstance(found, list):  # several, by name
-        found = {each["name"]: each["template"] for each in found}.get("default")
-    if not isinstance(found, str):
-        raise ExportError(f"{path} holds no chat template (no text under 'chat_template')")
-    return found
+    template = settings.get("chat_template") if isinstance(settings, dict) else None
+    if isinstance(template, list):  # several, by name
+        template = {each["name"]: each["template"] for each in template}.get("default")
+    if not isinstance(template, str):
+        raise ExportError(f"{path} has no chat template (no text under 'chat_template')")
+    return template
 
 
 def _token(value: Any) -> str:
@@ -172,7 +180,7 @@ def _token(value: Any) -> str:
 
 
 def _trimmed(text: str, content: str) -> str:
-    """Without the blanks after the last mark; a trainer puts the end of the sequence there."""
+    """Removes whitespace after the last token; a trainer ends the sequence there."""
     kept = content if content in text else content.strip()
     if not kept:
         return text.rstrip()
@@ -210,7 +218,9 @@ def _environment() -> Any:
     def to_json(value: Any, indent: int | None = None, **_: Any) -> str:
         return json.dumps(value, ensure_ascii=False, indent=indent)
 
-    found = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
-    found.filters["tojson"] = to_json
-    found.globals["raise_exception"] = refuse
-    return found
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = to_json
+    environment.globals["raise_exception"] = refuse
+    return environment

@@ -1,4 +1,4 @@
-"""torchtune reads conversations whole, with or without an answer that was rejected, and raises an error at the first bad one.
+"""Output for torchtune, which reads whole conversations and stops with an error at the first invalid one.
 
 After ``torchtune/datasets/{_chat,_preference}.py`` and ``torchtune/data/_messages.py`` of 0.6.
 """
@@ -14,8 +14,8 @@ import pyarrow as pa
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
 from curate.steps.outputs import Version, Written
-from outputs.formats.forms import Form, conversation
-from outputs.formats.readme import Guide, write_yaml
+from outputs.formats.forms import ExportFormat, conversation
+from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.turns import (
     need_alternation,
     need_no_tools,
@@ -26,8 +26,9 @@ from outputs.formats.turns import (
 )
 
 
-class Torchtune(Form):
-    """Data for torchtune: ``messages`` (chat), ``chosen`` and ``rejected`` conversations (preference), ``text`` (completion)."""
+class Torchtune(ExportFormat):
+    """Data for torchtune: ``messages`` (chat), ``chosen`` and ``rejected`` conversations (preference), ``text``
+    (completion)."""
 
     tag: ClassVar[str] = "torchtune"
     version: ClassVar[int] = 1
@@ -49,12 +50,12 @@ class Torchtune(Form):
             return {"messages": turns}
         need_prompt(row["prompt"])
         need_pair(row)
-        found = {side: row["prompt"] + row[side] for side in ("chosen", "rejected")}
-        for turns in found.values():
+        conversations = {side: row["prompt"] + row[side] for side in ("chosen", "rejected")}
+        for turns in conversations.values():
             _need_plain(turns)
-        return found
+        return conversations
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         component, more = {
             Kind.SFT: ("chat_dataset", {"conversation_column": "messages", "conversation_style": "openai"}),
             Kind.PREFERENCE: ("preference_dataset", {}),
@@ -63,14 +64,26 @@ class Torchtune(Form):
         source = "parquet" if self.format == "parquet" else "json"
         train, test = self.train_and_test(version, written)
         values = {
-            key: {"_component_": f"torchtune.datasets.{component}", "source": source, **more,
-                  "data_files": self.spread(split, written), "split": "train"}
-            for key, split in (("dataset", train), ("dataset_val", test)) if split
-        }  # fmt: skip
-        config = write_yaml(folder / "torchtune.yaml", values, "Put this part into your recipe's configuration; the paths are relative to this folder.",
-                            *(["torchtune 0.6 has no recipe that reads dataset_val."] if test else []))  # fmt: skip
+            key: {
+                "_component_": f"torchtune.datasets.{component}",
+                "source": source,
+                **more,
+                "data_files": self.spread(split, written),
+                "split": "train",
+            }
+            for key, split in (("dataset", train), ("dataset_val", test))
+            if split
+        }
+        config = write_yaml(
+            folder / "torchtune.yaml",
+            values,
+            "Put this part into your recipe's configuration; the paths are relative to this folder.",
+            *(["torchtune 0.6 has no recipe that reads dataset_val."] if test else []),
+        )
         run = "tune run RECIPE --config CONFIG   # with this part in CONFIG"
-        return Guide([config], [("From this folder, with `torchtune.yaml` in your recipe's configuration:", "sh", run)])
+        return UsageGuide(
+            [config], [("From this folder, with `torchtune.yaml` in your recipe's configuration:", "sh", run)]
+        )
 
 
 def _need_plain(turns: list[dict[str, str]]) -> None:

@@ -1,4 +1,5 @@
-"""TRL reads conversations as they are, and tells trainers' data apart by the names of columns, so there are no others but ``meta``.
+"""Output for TRL, which reads conversations directly and recognises data by column names: there are no others but
+``meta``.
 
 After ``docs/source/dataset_formats.md`` and the trainers of TRL 1.16.
 """
@@ -14,12 +15,12 @@ import pyarrow as pa
 from curate.rows import Kind
 from curate.rows.kinds import MESSAGES, STRING
 from curate.steps.outputs import Version, Written
-from outputs.formats.forms import Form, conversation, score_of, unfit
-from outputs.formats.readme import Guide, data_readme, write_yaml
+from outputs.formats.forms import ExportFormat, conversation, score_of, unfit
+from outputs.formats.readme import UsageGuide, data_readme, write_yaml
 from outputs.formats.turns import (
     NO_TURNS,
     PREFIX,
-    Misread,
+    UnsupportedRow,
     need_answer,
     need_pair,
     need_prompt,
@@ -36,9 +37,9 @@ _TRAINERS: Mapping[Kind, tuple[Trainer, ...]] = {
 }
 
 
-class Trl(Form):
-    """Data for TRL's trainers: SFT (``messages``, ``prompt`` and ``completion``, or ``text``), DPO and Reward (``prompt``, ``chosen``,
-    ``rejected``), KTO (``prompt``, ``completion``, ``label``), GRPO and RLOO (``prompt``).
+class Trl(ExportFormat):
+    """Data for TRL's trainers: SFT (``messages``, ``prompt`` and ``completion``, or ``text``), DPO and Reward
+    (``prompt``, ``chosen``, ``rejected``), KTO (``prompt``, ``completion``, ``label``), GRPO and RLOO (``prompt``).
 
     Messages are lists of ``{role, content}``; TRL applies the model's own chat template.
     """
@@ -50,25 +51,26 @@ class Trl(Form):
     reader: ClassVar[str] = "TRL"
 
     trainer: Trainer | None = None
-    """For whom the configuration is: by default ``sft``, ``dpo`` (preferences), ``kto`` (unpaired), ``grpo`` (prompts). The rows of
-    preferences are the same for ``dpo``, ``reward`` and ``kto`` (which takes pairs apart by itself)."""
+    """The trainer to configure. Default: ``sft``, ``dpo`` (preferences), ``kto`` (unpaired), ``grpo`` (prompts).
+    Preference rows are the same for ``dpo``, ``reward`` and ``kto`` (which splits pairs itself)."""
     messages: Literal["messages", "prompt_completion"] = "messages"
-    """SFT rows as whole conversations, or as ``prompt`` (all before the last answer) and ``completion`` (only that is trained on)."""
+    """SFT rows as whole conversations, or as ``prompt`` (everything before the last answer) and ``completion`` (only
+    this is trained on)."""
     prompt: Literal["explicit", "implicit"] = "explicit"
-    """Preferences with the prompt in a column of its own, or as the beginning of both conversations."""
+    """Preferences with the prompt in its own column, or as the beginning of both conversations."""
     margin: str | None = None
-    """The score that becomes the column ``margin``, which the Reward trainer's loss takes in (``pair.margin``); unless given
-    there is no such column. Rows without this score are left out."""
+    """The score for the column ``margin``, used by the Reward trainer's loss (``pair.margin``). Default: no such
+    column. Rows without this score are skipped."""
 
     def check(self, kind: Kind) -> list[str]:
-        found = [*super().check(kind), *unfit("trainer", self.trainer, kind, _TRAINERS)]
+        problems = [*super().check(kind), *unfit("trainer", self.trainer, kind, _TRAINERS)]
         if self.messages != "messages" and kind is not Kind.SFT:
-            found.append(f"messages: {kind} rows are no conversations to imitate")
+            problems.append(f"messages: applies to sft rows, and these are {kind} rows")
         if kind is not Kind.PREFERENCE:
             for name in ("prompt", "margin"):
                 if getattr(self, name) not in (None, "explicit"):
-                    found.append(f"{name}: only for preferences, these are {kind} rows")
-        return found
+                    problems.append(f"{name}: only for preferences, these are {kind} rows")
+        return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.DOCUMENT:
@@ -100,7 +102,7 @@ class Trl(Form):
     def _conversation(self, row: dict[str, Any]) -> dict[str, Any]:
         turns = conversation(row)
         if not turns:
-            raise Misread(NO_TURNS)
+            raise UnsupportedRow(NO_TURNS)
         if self.messages == "messages":
             return {"messages": turns}
         need_prompt(turns[:-1])
@@ -110,22 +112,22 @@ class Trl(Form):
     def _preference(self, row: dict[str, Any]) -> dict[str, Any]:
         need_pair(row)
         prompt, chosen, rejected = row["prompt"], row["chosen"], row["rejected"]
-        found = {"chosen": chosen, "rejected": rejected}
+        columns = {"chosen": chosen, "rejected": rejected}
         if self.prompt == "explicit":
-            found = {"prompt": prompt, **found}
+            columns = {"prompt": prompt, **columns}
         else:
-            # TRL takes the longest common beginning for the prompt.
+            # TRL uses the longest common beginning as the prompt.
             if all(one == other for one, other in zip(chosen, rejected, strict=False)):
-                raise Misread(PREFIX)
-            found = {"chosen": prompt + chosen, "rejected": prompt + rejected}
+                raise UnsupportedRow(PREFIX)
+            columns = {"chosen": prompt + chosen, "rejected": prompt + rejected}
         if self.margin:
             margin = score_of(row, self.margin)
             if margin is None:
-                raise Misread(f"no score '{self.margin}' for the margin")
-            return {**found, "margin": margin}
-        return found
+                raise UnsupportedRow(f"no score '{self.margin}' for the margin")
+            return {**columns, "margin": margin}
+        return columns
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         kind = version.kind
         trainer = self.trainer or ("reward" if self.margin else _TRAINERS[kind][0])
         train, test = self.train_and_test(version, written)
@@ -135,14 +137,20 @@ class Trl(Form):
         values["output_dir"] = f"{version.name}-{trainer}"
         remarks = ["From this folder; see README.md."]
         if trainer == "sft" and "messages" in self.columns(kind):
-            remarks += ["Trains on every turn; with 'assistant_only_loss: true' only on the assistant's, if the model's chat template",
-                        "marks them."]  # fmt: skip
+            remarks += [
+                "Trains on every turn; with 'assistant_only_loss: true' only on the assistant's, if the model's chat "
+                "template",
+                "marks them.",
+            ]
         config = write_yaml(folder / "trl.yaml", values, *remarks)
         run = f"trl {trainer} --config trl.yaml --model_name_or_path MODEL"
         if trainer in ("grpo", "rloo"):
             run += " --reward_funcs REWARD"
         load = f'from datasets import load_dataset\n\ntrain = load_dataset("data", split="{train}")'
-        return Guide(
+        return UsageGuide(
             [config, data_readme(self, version, folder, written)],
-            [("From this folder, with your model for MODEL:", "sh", run), ("Or in Python, for a trainer of your own making:", "python", load)],
-        )  # fmt: skip
+            [
+                ("From this folder, with your model for MODEL:", "sh", run),
+                ("Or in Python, for your own trainer:", "python", load),
+            ],
+        )

@@ -1,4 +1,5 @@
-"""A reader takes a conversation only in the order that it knows; what it would skip or misread is refused here, with the reason."""
+"""Checks of conversations for trainers: a conversation that the reader would skip or misread is refused with a
+reason."""
 
 from __future__ import annotations
 
@@ -29,104 +30,105 @@ MULTI = "several user turns, of which the reader takes one"
 TEXT_EMPTY = "empty text"
 
 
-class Misread(Exception):
+class UnsupportedRow(Exception):
     """A row that the reader would skip or misread; the text is the reason."""
 
 
 def with_system(turns: Sequence[Turn], system: System, added: str | None) -> list[Turn]:
-    """The turns as the system message shall be treated.
+    """The turns with the system message processed.
 
     Args:
         system: ``keep`` it, ``drop`` it, or ``merge`` it into the user turn that follows.
-        added: the system message of conversations that have none.
+        added: a system message for conversations without one.
     """
-    found = list(turns)
-    if added is not None and not any(turn["role"] == "system" for turn in found):
-        found.insert(0, {"role": "system", "content": added})
+    result = list(turns)
+    if added is not None and not any(turn["role"] == "system" for turn in result):
+        result.insert(0, {"role": "system", "content": added})
     if system == "drop":
-        found = [turn for turn in found if turn["role"] != "system"]
-    if system == "merge" and any(turn["role"] == "system" for turn in found):
-        merged = without_system([(turn["role"], turn["content"]) for turn in found])
-        found = [{"role": role, "content": content} for role, content in merged]
-    return found
+        result = [turn for turn in result if turn["role"] != "system"]
+    if system == "merge" and any(turn["role"] == "system" for turn in result):
+        merged = without_system([(turn["role"], turn["content"]) for turn in result])
+        result = [{"role": role, "content": content} for role, content in merged]
+    return result
 
 
 def split_system(turns: Sequence[Turn], *, empty: bool = True) -> tuple[str | None, list[Turn]]:
-    """The system message, if it comes first, and what follows.
+    """The system message, if it comes first, and the other turns.
 
     Args:
-        empty: whether the reader tells an empty one from none.
+        empty: whether the reader distinguishes an empty one from none.
 
     Raises:
-        Misread: there is a later one, or an empty one.
+        UnsupportedRow: there is a later one, or an empty one.
     """
     system: str | None = None
     rest = list(turns)
     if rest and rest[0]["role"] == "system":
         system = rest.pop(0)["content"]
         if not system and not empty:
-            raise Misread(SYSTEM_EMPTY)
+            raise UnsupportedRow(SYSTEM_EMPTY)
     if any(turn["role"] == "system" for turn in rest):
-        raise Misread(SYSTEM_LATE)
+        raise UnsupportedRow(SYSTEM_LATE)
     return system, rest
 
 
 def need_no_tools(turns: Sequence[Turn]) -> None:
     """Refuses tool messages."""
     if any(turn["role"] == "tool" for turn in turns):
-        raise Misread(TOOL)
+        raise UnsupportedRow(TOOL)
 
 
 def need_alternation(turns: Sequence[Turn], *, ends_with: Literal["assistant", "prompt"]) -> None:
-    """Refuses turns (without the system message) that are not the user's (or a tool's) and the assistant's by turns."""
+    """Refuses turns (without the system message) that do not alternate between the user (or a tool) and the
+    assistant."""
     if not turns:
-        raise Misread(PROMPT_EMPTY if ends_with == "prompt" else NO_TURNS)
+        raise UnsupportedRow(PROMPT_EMPTY if ends_with == "prompt" else NO_TURNS)
     if turns[0]["role"] != "user":
-        raise Misread(BEGINS)
+        raise UnsupportedRow(BEGINS)
     for place, turn in enumerate(turns):
         if (turn["role"] == "assistant") != (place % 2 == 1):
-            raise Misread(ALTERNATION)
+            raise UnsupportedRow(ALTERNATION)
     last = turns[-1]["role"]
     if ends_with == "assistant" and last != "assistant":
-        raise Misread(ENDS)
+        raise UnsupportedRow(ENDS)
     if ends_with == "prompt" and last == "assistant":
-        raise Misread(PROMPT_ENDS)
+        raise UnsupportedRow(PROMPT_ENDS)
 
 
 def need_trained(turns: Sequence[Turn]) -> None:
-    """Refuses conversations in which nothing would be learned: no assistant message has text."""
+    """Refuses conversations without anything to learn: no assistant message has text."""
     if not turns:
-        raise Misread(NO_TURNS)
+        raise UnsupportedRow(NO_TURNS)
     if not any(turn["role"] == "assistant" and turn["content"] for turn in turns):
-        raise Misread(NO_ANSWER)
+        raise UnsupportedRow(NO_ANSWER)
 
 
 def need_prompt(turns: Sequence[Turn]) -> None:
     """Refuses a prompt that no answer can follow."""
     if not turns:
-        raise Misread(PROMPT_EMPTY)
+        raise UnsupportedRow(PROMPT_EMPTY)
     if turns[-1]["role"] not in ("user", "tool"):
-        raise Misread(PROMPT_ENDS)
+        raise UnsupportedRow(PROMPT_ENDS)
 
 
 def need_answer(turns: Sequence[Turn], *, single: bool = False) -> None:
-    """Refuses what is no answer; with ``single``, also one of several messages."""
+    """Refuses a value that is not an answer; with ``single``, also an answer of several messages."""
     if not turns or turns[0]["role"] != "assistant" or turns[-1]["role"] != "assistant":
-        raise Misread(ANSWER_ROLE)
+        raise UnsupportedRow(ANSWER_ROLE)
     if single and len(turns) != 1:
-        raise Misread(ANSWER_LONG)
+        raise UnsupportedRow(ANSWER_LONG)
 
 
 def need_text(row: dict[str, Any]) -> dict[str, Any]:
-    """A document's row as it is; refuses one without text."""
+    """A document's row, unchanged; refuses one without text."""
     if not row["text"]:
-        raise Misread(TEXT_EMPTY)
+        raise UnsupportedRow(TEXT_EMPTY)
     return row
 
 
 def need_pair(row: dict[str, Any], *, single: bool = False) -> None:
-    """Refuses two answers that are not two answers, or the same."""
+    """Refuses answers that are invalid or equal."""
     for side in ("chosen", "rejected"):
         need_answer(row[side], single=single)
     if row["chosen"] == row["rejected"]:
-        raise Misread(EQUAL)
+        raise UnsupportedRow(EQUAL)

@@ -1,4 +1,4 @@
-"""verl reads Parquet: conversations for SFT, prompts with what the reward needs for RL, rendered text for reward models.
+"""Output for verl: conversations for SFT, prompts with reward data for RL, rendered text for reward models, as Parquet.
 
 After ``verl/utils/dataset/`` and ``verl/trainer/config/`` of 0.9.
 """
@@ -16,9 +16,9 @@ from curate.rows.kinds import MESSAGES, STRING
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation, unfit
-from outputs.formats.readme import Guide, write_yaml
+from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.rendered import RenderedForm
-from outputs.formats.turns import ENDS, Misread, need_pair, need_prompt, need_trained
+from outputs.formats.turns import ENDS, UnsupportedRow, need_pair, need_prompt, need_trained
 
 Task = Literal["sft", "rl", "reward"]
 _TASKS: Mapping[Kind, tuple[Task, ...]] = {
@@ -33,8 +33,8 @@ def _struct(**fields: pa.DataType) -> pa.DataType:
 
 
 class Verl(RenderedForm):
-    """Data for verl: ``messages`` (multi-turn SFT); ``data_source``, ``prompt``, ``ability``, ``reward_model``, ``extra_info`` (RL);
-    rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
+    """Data for verl: ``messages`` (multi-turn SFT); ``data_source``, ``prompt``, ``ability``, ``reward_model``,
+    ``extra_info`` (RL); rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
 
     tag: ClassVar[str] = "verl"
     version: ClassVar[int] = 1
@@ -44,31 +44,31 @@ class Verl(RenderedForm):
     reader: ClassVar[str] = "verl"
 
     task: Task | None = None
-    """What for: by default ``sft``, ``rl`` (prompts; SFT rows too, if asked), ``reward`` (preferences)."""
+    """The task. Default: ``sft``, ``rl`` (prompts; also SFT rows), ``reward`` (preferences)."""
     ground_truth: str | None = None
-    """RL: what the reward compares an answer with: ``response`` (the last answer of an SFT row) or the name of an attribute. Rows
-    without it are left out."""
+    """RL: the reference that the reward compares an answer with: ``response`` (the last answer of an SFT row) or the
+    name of an attribute. Rows without it are skipped."""
     reward_style: Literal["rule", "model"] = "rule"
-    """RL: who rewards: a ``rule``, which needs ``ground_truth``, or a ``model``, which may do without."""
+    """RL: ``rule``, which needs ``ground_truth``, or ``model``, which does not."""
     data_source: str | None = None
-    """RL: the name by which verl chooses the reward function (``openai/gsm8k`` …); the source of the row unless given."""
+    """RL: the name by which verl selects the reward function (``openai/gsm8k`` …). Default: the row's source."""
     ability: str = ""
-    """RL: what is exercised (``math`` …); verl hands it on."""
+    """RL: the skill (``math`` …); verl passes it on."""
 
     def check(self, kind: Kind) -> list[str]:
-        found = [*super().check(kind), *(odd := unfit("task", self.task, kind, _TASKS))]
+        problems = [*super().check(kind), *(odd := unfit("task", self.task, kind, _TASKS))]
         if not odd and kind in _TASKS:
             rl = self._task(kind) == "rl"
             if rl and self.reward_style == "rule" and self.ground_truth is None:
-                found.append(
+                problems.append(
                     "ground_truth: a rule needs it: name an attribute"
                     + (" or write response" if kind is Kind.SFT else "")
                 )
             if rl and kind is Kind.PROMPT and self.ground_truth == "response":
-                found.append("ground_truth: prompts have no response; name an attribute")
+                problems.append("ground_truth: prompts have no response; name an attribute")
             if not rl and (self.ground_truth is not None or self.data_source is not None):
-                found.append(f"ground_truth, data_source: only for task: rl, this is {self._task(kind)}")
-        return found
+                problems.append(f"ground_truth, data_source: only for task: rl, this is {self._task(kind)}")
+        return problems
 
     def _task(self, kind: Kind) -> Task:
         return self.task or _TASKS[kind][0]
@@ -105,8 +105,8 @@ class Verl(RenderedForm):
         need_pair(row)
         prompt, chosen = self.template.pair(row["prompt"], row["chosen"])
         other, rejected = self.template.pair(row["prompt"], row["rejected"])
-        if prompt != other:  # a template that begins answers in two ways: the prompt ends where they part
-            raise Misread("the chat template writes the prompt differently for the two answers")
+        if prompt != other:  # a template that begins answers differently: the prompt ends where they diverge
+            raise UnsupportedRow("the chat template writes the prompt differently for the two answers")
         return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
 
     def _rl(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
@@ -114,13 +114,13 @@ class Verl(RenderedForm):
         truth: str | None = None
         if kind is Kind.SFT:
             if not turns or turns[-1]["role"] != "assistant":
-                raise Misread(ENDS)
+                raise UnsupportedRow(ENDS)
             truth, turns = turns[-1]["content"], turns[:-1]
         if self.ground_truth != "response" or kind is not Kind.SFT:
             truth = attribute_of(row, self.ground_truth) if self.ground_truth is not None else ""
         need_prompt(turns)
         if truth is None:
-            raise Misread(f"no attribute '{self.ground_truth}' for the ground truth")
+            raise UnsupportedRow(f"no attribute '{self.ground_truth}' for the ground truth")
         return {
             "data_source": self.data_source or row["lineage"]["source"],
             "prompt": turns,
@@ -129,7 +129,7 @@ class Verl(RenderedForm):
             "extra_info": {"split": row[SPLIT], "index": row[INDEX], "id": row["id"]},
         }
 
-    def configure(self, version: Version, folder: Path, written: Written) -> Guide:
+    def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         task = self._task(version.kind)
         train, test = self.train_and_test(version, written)
         files = {"train_files": self.spread(train, written), "val_files": self.spread(test, written) if test else None}
@@ -139,24 +139,33 @@ class Verl(RenderedForm):
             written.notes.append(
                 f"the text is rendered with {name}, ends of turns included: verl's RMDataset needs add_eos=False"
             )
-            code = ("from verl.utils.dataset.rm_dataset import RMDataset\n\n"
-                    f"train = RMDataset({files['train_files']!r}, \"MODEL\", max_length=1024, add_eos=False)")  # fmt: skip
-            return Guide([], [("From this folder, with your model for MODEL:", "python", code)])
+            code = (
+                "from verl.utils.dataset.rm_dataset import RMDataset\n\n"
+                f'train = RMDataset({files["train_files"]!r}, "MODEL", max_length=1024, add_eos=False)'
+            )
+            return UsageGuide([], [("From this folder, with your model for MODEL:", "python", code)])
         if task == "sft":
             base, key = "sft_trainer_engine", {"messages_key": "messages"}
-            run = "torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer --config-path=$PWD --config-name=verl model.path=MODEL"
+            run = (
+                "torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer --config-path=$PWD "
+                "--config-name=verl model.path=MODEL"
+            )
         else:
             base, key = "ppo_trainer", {"prompt_key": "prompt", "reward_fn_key": "data_source"}
-            run = "python3 -m verl.trainer.main_ppo --config-path=$PWD --config-name=verl actor_rollout_ref.model.path=MODEL"
+            run = (
+                "python3 -m verl.trainer.main_ppo --config-path=$PWD --config-name=verl "
+                "actor_rollout_ref.model.path=MODEL"
+            )
             written.notes.append(
-                "verl has reward functions for the data sources it knows by name only; for others give "
+                "verl has reward functions only for data sources it knows by name; for others set "
                 "reward.custom_reward_function.path"
             )
             if not test:  # its RL trainer does not start without prompts to test on
                 files["val_files"] = files["train_files"]
                 more = {"trainer": {"val_before_train": False, "test_freq": -1}}
                 written.notes.append(
-                    "there are no prompts to test on: verl.yaml names those to train on, which verl wants, and turns testing off"
+                    "there are no test prompts: verl.yaml uses the training prompts, because verl requires some, and "
+                    "turns testing off"
                 )
         values = {
             "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
@@ -165,4 +174,4 @@ class Verl(RenderedForm):
             **more,
         }
         config = write_yaml(folder / "verl.yaml", values, "verl's own configuration with this data; from this folder.")
-        return Guide([config], [("From this folder, with your model for MODEL:", "sh", run)])
+        return UsageGuide([config], [("From this folder, with your model for MODEL:", "sh", run)])

@@ -1,7 +1,8 @@
-"""A version may be published if every row may be passed on as it is now, and all rows can lie together in one data set.
+"""The licence check: whether a version may be published.
 
-Rows are counted by source, licence and the models that had a hand in them; licences and terms of answers are joined row by row
-and then over the whole. What stands against publishing is told in numbers of rows, with the two ways out.
+Every row must be redistributable in its present form, and all rows must be combinable in one dataset. Rows are counted
+by source, licence and models; licences and output terms are combined per row and then over the dataset. Problems are
+reported in numbers of rows, with the two ways to resolve them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import pyarrow.parquet as pq
 
 from curate.errors import PublishError
 from curate.steps.outputs import Version
-from outputs.licensing.licenses import Book, Clash, Joined, Terms
-from outputs.licensing.model_terms import Known, answers, hops, known_models
+from outputs.licensing.licenses import CombinedTerms, Incompatibility, LicenseDatabase, Terms
+from outputs.licensing.model_terms import KnownModel, answers, hops, known_models
 
 Rule = Literal["unknown", "forbidden", "changed", "incompatible"]
 _BATCH = 65_536
@@ -27,10 +28,10 @@ _SHOWN = 12
 _MOST = 25
 
 TITLES: Mapping[Rule, str] = {
-    "unknown": "nobody knows whether these may be passed on",
-    "forbidden": "these may not be passed on",
-    "changed": "these may be passed on unchanged only, and were changed or made out of others",
-    "incompatible": "these cannot lie in one data set",
+    "unknown": "redistribution terms unknown",
+    "forbidden": "redistribution not permitted",
+    "changed": "redistribution permitted only unmodified, but these were modified or derived",
+    "incompatible": "licences that cannot be combined in one dataset",
 }
 
 
@@ -40,17 +41,17 @@ class Share:
 
     source: str
     license: str
-    """As the rows say it."""
+    """As in the rows."""
     changed: bool
     """Whether a step made or rewrote them."""
     models: tuple[str, ...]
-    """Who had a hand in them: ``name@revision``."""
+    """The models that made or rewrote them: ``name@revision``."""
     rows: int
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What stands against publishing some rows."""
+    """Why some rows may not be published."""
 
     rule: Rule
     why: str
@@ -58,32 +59,32 @@ class Problem:
 
     @property
     def rows(self) -> int:
-        """How many rows it is about."""
+        """How many rows it affects."""
         return sum(share.rows for share in self.shares)
 
     def by_source(self) -> dict[tuple[str, str], int]:
         """(source, licence) → rows, most first."""
-        found: dict[tuple[str, str], int] = {}
+        counts: dict[tuple[str, str], int] = {}
         for share in self.shares:
-            found[share.source, share.license] = found.get((share.source, share.license), 0) + share.rows
-        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+            counts[share.source, share.license] = counts.get((share.source, share.license), 0) + share.rows
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be done with a version."""
+    """What the licences of a version permit."""
 
     shares: tuple[Share, ...]
-    joined: Joined
-    """The licence of the whole."""
+    joined: CombinedTerms
+    """The combined licence."""
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
-    """What binds whoever uses it, and what is not known of models."""
+    """Obligations of users, and models with unknown terms."""
     terms: Mapping[str, tuple[Terms, ...]]
-    """Model → terms its answers come under, empty if there are none; models that are not known are not in it. Of a chain of translators
-    each is named."""
+    """Model → its output terms, empty if there are none; models with unknown terms are missing. Each model of a
+    translation chain has an entry."""
     parts: tuple[Terms, ...]
-    """Every licence that some row is under."""
+    """Every licence of some row."""
 
     @property
     def rows(self) -> int:
@@ -92,16 +93,16 @@ class Verdict:
 
     @property
     def free(self) -> bool:
-        """Whether nothing stands against it."""
+        """Whether publishing is permitted."""
         return not self.problems
 
     @property
     def blocked(self) -> int:
-        """How many rows something stands against."""
+        """How many rows may not be published."""
         return sum(share.rows for share in {share for problem in self.problems for share in problem.shares})
 
-    def hub(self, book: Book) -> dict[str, str | list[str]]:
-        """The licence as the header of a card says it: the Hub's name, several names, or ``other`` with name and place."""
+    def hub(self, book: LicenseDatabase) -> dict[str, str | list[str]]:
+        """The licence in a card's header: the Hub's name, several names, or ``other`` with name and link."""
         whole = [self.joined.result] if self.joined.result else list(self.joined.parts)
         names = [terms.hub for terms in whole]
         if whole and all(names) and not self.joined.clashes:
@@ -115,16 +116,16 @@ class Verdict:
 
 
 def tally(version: Version) -> tuple[Share, ...]:
-    """Counts the rows of a version, most first; reads no column but their lineage."""
-    found: dict[tuple[str, str, bool, tuple[str, ...]], int] = {}
+    """Counts the rows of a version, most first; reads only the lineage column."""
+    counts: dict[tuple[str, str, bool, tuple[str, ...]], int] = {}
     for about in version.manifest["splits"].values():
         for path in about["files"]:
             with pq.ParquetFile(version.folder / path) as file:
                 for batch in file.iter_batches(_BATCH, columns=["lineage"]):
                     for key, rows in _count(batch.column("lineage")):
-                        found[key] = found.get(key, 0) + rows
+                        counts[key] = counts.get(key, 0) + rows
     return tuple(
-        Share(*key, rows) for key, rows in sorted(found.items(), key=lambda pair: (-pair[1], pair[0][:2], pair[0][3]))
+        Share(*key, rows) for key, rows in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0][:2], pair[0][3]))
     )
 
 
@@ -140,16 +141,16 @@ def _count(lineage: pa.Array) -> Iterable[tuple[tuple[str, str, bool, tuple[str,
         yield (source, license_, changed, tuple(one for one in joined.split("\0") if one)), rows
 
 
-def judge(version: Version, book: Book) -> Verdict:
-    """What the licences of a version's rows, and the terms of the models that made them, allow."""
+def judge(version: Version, book: LicenseDatabase) -> Verdict:
+    """What the licences of a version's rows, and the output terms of the models that made them, permit."""
     return judge_shares(tally(version), book, known_models(version))
 
 
-def judge_shares(shares: Sequence[Share], book: Book, known: Sequence[Known] = ()) -> Verdict:
-    """The same, of rows that are counted already.
+def judge_shares(shares: Sequence[Share], book: LicenseDatabase, known: Sequence[KnownModel] = ()) -> Verdict:
+    """The same for rows that are already counted.
 
     Args:
-        known: what manifests tell of models.
+        known: what manifests say about models.
     """
     terms, notes = _terms_of_models(shares, book, known)
     chosen = _choose(shares, book, terms)
@@ -161,10 +162,10 @@ def judge_shares(shares: Sequence[Share], book: Book, known: Sequence[Known] = (
             if bad:
                 groups.setdefault(" AND ".join(one.id for one in bad), []).append(share)
         problems += [Problem(rule, name, tuple(some)) for name, some in groups.items()]  # type: ignore[arg-type]
-    told = {share for problem in problems for share in problem.shares}
-    problems += _within_rows(chosen, book, told)
-    told |= {share for problem in problems for share in problem.shares}
-    sound = {share: parts for share, parts in chosen.items() if share not in told}
+    reported = {share for problem in problems for share in problem.shares}
+    problems += _within_rows(chosen, book, reported)
+    reported |= {share for problem in problems for share in problem.shares}
+    sound = {share: parts for share, parts in chosen.items() if share not in reported}
     joined = book.join(one for parts in sound.values() for one in parts)
     problems += _between(joined.clashes, sound)
     every = tuple(sorted({one for parts in chosen.values() for one in parts}, key=lambda one: one.id))
@@ -186,7 +187,7 @@ def _unchangeable(one: Terms, share: Share) -> bool:
 
 
 def _terms_of_models(
-    shares: Sequence[Share], book: Book, known: Sequence[Known]
+    shares: Sequence[Share], book: LicenseDatabase, known: Sequence[KnownModel]
 ) -> tuple[dict[str, tuple[Terms, ...]], list[str]]:
     rows: dict[str, int] = {}
     for share in shares:
@@ -195,19 +196,19 @@ def _terms_of_models(
     terms: dict[str, tuple[Terms, ...]] = {}
     notes = []
     for model, count in rows.items():
-        told = answers(model, book, known)
-        if told is None:
-            notes.append(f"what the answers of {model} may be used for is not known ({count:,} rows)")
+        answer_terms = answers(model, book, known)
+        if answer_terms is None:
+            notes.append(f"the output terms of {model} are unknown ({count:,} rows)")
         else:
-            terms[model] = told[0]
-            notes += [f"{model}: {told[1]}"] if told[1] else []
+            terms[model] = answer_terms[0]
+            notes += [f"{model}: {answer_terms[1]}"] if answer_terms[1] else []
     return terms, notes
 
 
 def _choose(
-    shares: Sequence[Share], book: Book, terms: Mapping[str, tuple[Terms, ...]]
+    shares: Sequence[Share], book: LicenseDatabase, terms: Mapping[str, tuple[Terms, ...]]
 ) -> dict[Share, tuple[Terms, ...]]:
-    """For each share the licences that hold; of licences to choose from (OR), those that go best with all others."""
+    """For each share the licences that apply; of alternatives (OR), those that combine best with all others."""
     ways: dict[Share, list[tuple[Terms, ...]]] = {}
     known: dict[str, tuple[tuple[Terms, ...], ...]] = {}
     for share in shares:
@@ -233,19 +234,21 @@ def _choose(
     return {share: given[best.get(share.license, 0) if len(given) > 1 else 0] for share, given in ways.items()}
 
 
-def _within_rows(chosen: Mapping[Share, tuple[Terms, ...]], book: Book, told: set[Share]) -> list[Problem]:
+def _within_rows(
+    chosen: Mapping[Share, tuple[Terms, ...]], book: LicenseDatabase, reported: set[Share]
+) -> list[Problem]:
     groups: dict[str, list[Share]] = {}
-    known: dict[tuple[Terms, ...], tuple[Clash, ...]] = {}
+    known: dict[tuple[Terms, ...], tuple[Incompatibility, ...]] = {}
     for share, parts in chosen.items():
         if parts not in known:
             known[parts] = book.join(parts).clashes if len(parts) > 1 else ()
         clashes = known[parts]
-        if clashes and share not in told:
-            groups.setdefault("; ".join(f"in one row, {clash.reason}" for clash in clashes), []).append(share)
+        if clashes and share not in reported:
+            groups.setdefault("; ".join(f"within a row, {clash.reason}" for clash in clashes), []).append(share)
     return [Problem("incompatible", why, tuple(some)) for why, some in groups.items()]
 
 
-def _between(clashes: Sequence[Clash], sound: Mapping[Share, tuple[Terms, ...]]) -> list[Problem]:
+def _between(clashes: Sequence[Incompatibility], sound: Mapping[Share, tuple[Terms, ...]]) -> list[Problem]:
     problems = []
     for clash in clashes:
         names = set(clash.licenses)
@@ -254,14 +257,14 @@ def _between(clashes: Sequence[Clash], sound: Mapping[Share, tuple[Terms, ...]])
     return problems
 
 
-# --------------------------------------------------------------------------------------------------------------- telling
+# -------------------------------------------------------------------------------------------------------------- telling
 def lines(verdict: Verdict) -> list[str]:
-    """The problems as a person reads them, a line for each source and licence."""
-    told = []
+    """The problems for display, a line for each source and licence."""
+    result = []
     problems = sorted(verdict.problems, key=lambda problem: -problem.rows)[:_MOST]
     for problem in problems:
         known = "" if problem.rule in ("unknown", "forbidden", "changed") else f": {problem.why}"
-        told.append(f"{TITLES[problem.rule]}{known} ({problem.rows:,} rows)")
+        result.append(f"{TITLES[problem.rule]}{known} ({problem.rows:,} rows)")
         counts = problem.by_source()
         for (source, license_), rows in itertools.islice(counts.items(), _SHOWN):
             models = sorted(
@@ -274,43 +277,44 @@ def lines(verdict: Verdict) -> list[str]:
                 }
             )
             made = f", by {', '.join(models)}" if models else ""
-            told.append(f"  {rows:,} rows of '{plain(source)}' under '{plain(license_)}'{made}")
+            result.append(f"  {rows:,} rows of '{plain(source)}' under '{plain(license_)}'{made}")
         if len(counts) > _SHOWN:
-            told.append(f"  … and {len(counts) - _SHOWN} more")
+            result.append(f"  … and {len(counts) - _SHOWN} more")
     if len(verdict.problems) > _MOST:
-        told.append(f"… and {len(verdict.problems) - _MOST:,} more problems")
-    return told
+        result.append(f"… and {len(verdict.problems) - _MOST:,} more problems")
+    return result
 
 
-def refusal(name: str, verdict: Verdict, book: Book) -> PublishError:
-    """Why a version is not published, and the two ways out."""
+def refusal(name: str, verdict: Verdict, book: LicenseDatabase) -> PublishError:
+    """The error for a version that may not be published, with the two ways out."""
     from curate.catalog.suggestions import nearest
 
     sources = list(dict.fromkeys(share.source for problem in verdict.problems for share in problem.shares))
     clashing = [problem for problem in verdict.problems if problem.rule == "incompatible"]
     named = ", ".join(plain(source) for source in sources[:_SHOWN]) + (" …" if len(sources) > _SHOWN else "")
-    one_side = "; of what clashes, one side is enough" if clashing else ""
+    one_side = " (of incompatible sources, one side is enough)" if clashing else ""
     hints = []
     strange = [part for part in verdict.parts if part.redistribute is None and not book.known(part.id)]
     for part in strange[:_SHOWN]:
         close = nearest(part.id, [*book.licenses, *book.hub_names])
         hints.append(
-            f"'{plain(part.id)}' is no licence that curate knows{close}; a list of your own is given with --licenses FILE"
+            f"'{plain(part.id)}' is not a licence that curate knows{close}; add your own list with --licenses FILE"
         )
     return PublishError(
         "\n".join(
             [
-                f"'{name}' may not be published: its licences stand against it for {verdict.blocked:,} of {verdict.rows:,} rows",
+                f"'{name}' may not be published: its licences do not permit it for {verdict.blocked:,} of "
+                f"{verdict.rows:,} rows",
                 *lines(verdict),
                 *hints,
-                f"either build a dataset without these rows: take {named} out of its 'from:'{one_side}",
-                "or publish them all the same and say why: --override-license 'REASON' (card and record will tell it)",
+                f"either build a dataset without these rows: remove {named} from its 'from:'{one_side}",
+                "or publish anyway with a reason: --override-license 'REASON' (shown in the card and the record)",
             ]
         )
     )
 
 
 def plain(text: str) -> str:
-    """A name out of data on one line, cut."""
+    """A name from the data on one line, cut."""
     flat = "".join(sign if sign.isprintable() else " " for sign in text)
     return flat if len(flat) <= 120 else flat[:119] + "…"

@@ -1,7 +1,7 @@
-"""A licence is a few yes-or-no questions and a list of what it goes together with; that is data, and this module reads it.
+"""The licence database: what each licence permits and requires, and which licences can be combined.
 
-``data/licenses.yaml`` holds SPDX identifiers, the Hub's names for them, the terms of models' answers, and which share-alike
-licences may become which. It is a reading by engineers that stops plain mistakes, and no legal advice.
+``data/licenses.yaml`` has SPDX identifiers, the Hub's names for them, models' output terms, and which share-alike
+licences may be converted to which. It is an engineers' reading that catches plain mistakes, not legal advice.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _ADDRESS = re.compile(
 
 
 class Terms(BaseModel):
-    """What one licence allows and asks for."""
+    """What one licence permits and requires."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     id: str
-    """SPDX identifier, ``LicenseRef-…``, ``unknown``, ``other``; of one that is not in the list, the text itself."""
+    """SPDX identifier, ``LicenseRef-…``, ``unknown``, ``other``; for an unlisted licence the text itself."""
     name: str = ""
     url: str = ""
     redistribute: bool | None = True
-    """Whether copies may be passed on; None if nobody knows."""
+    """Whether copies may be redistributed; None if unknown."""
     commercial: bool = True
     modifications: bool = True
     attribution: bool = False
     share_alike: bool = False
     extra: bool = False
-    """Whether further limits on use go along with every copy."""
+    """Whether further use restrictions apply to every copy."""
     becomes: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     clashes: tuple[str, ...] = ()
@@ -55,15 +55,15 @@ class Terms(BaseModel):
     aliases: tuple[str, ...] = ()
     note: str = ""
     checked: Literal["", "text", "told"] = ""
-    """What was read for the list: the licence's own words (``text``) or only what others write about it (``told``)."""
+    """The basis of the entry: the licence's own text (``text``) or only secondary sources (``told``)."""
 
     @property
     def remark(self) -> str:
-        """The note, with a word on how well it is known where others' terms bind whoever uses the rows."""
+        """The note, with its reliability if third-party terms bind users of the rows."""
         if not self.extra or self.checked == "text" or "not read" in self.note or not self.id.startswith("LicenseRef-"):
             return self.note
-        how = "as others tell it" if self.checked == "told" else "as far as engineers know"
-        return f"{self.note} ({how}: read it yourself)" if self.note else ""
+        how = "from secondary sources" if self.checked == "told" else "not legally reviewed"
+        return f"{self.note} ({how}: read the original terms)" if self.note else ""
 
 
 class _OfModel(BaseModel):
@@ -84,22 +84,22 @@ class _File(BaseModel):
 
 
 @dataclass(frozen=True)
-class Clash:
-    """Two licences (or more) that nothing can be published under together."""
+class Incompatibility:
+    """Licences that cannot be combined."""
 
     licenses: tuple[str, ...]
     reason: str
 
 
 @dataclass(frozen=True)
-class Joined:
-    """The licence of things under several licences."""
+class CombinedTerms:
+    """The combined licence of works under several licences."""
 
     parts: tuple[Terms, ...]
-    """What remains after those are left out that another asks more than."""
+    """The licences that remain, without those covered by a stricter one."""
     result: Terms | None
-    """The one licence that the whole comes under; None if it is several side by side, or clashes."""
-    clashes: tuple[Clash, ...] = ()
+    """The single licence of the whole; None if several apply side by side, or they are incompatible."""
+    clashes: tuple[Incompatibility, ...] = ()
 
     @property
     def expression(self) -> str:
@@ -108,8 +108,8 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class Book:
-    """All licences that are known, by every name they have."""
+class LicenseDatabase:
+    """All known licences, by every name they have."""
 
     licenses: dict[str, Terms]
     models: tuple[tuple[re.Pattern[str], str | None, str], ...] = ()
@@ -121,7 +121,7 @@ class Book:
         return frozenset(terms.hub for terms in self.licenses.values() if terms.hub)
 
     def find(self, name: str) -> Terms:
-        """The terms of a licence by any of its names; terms that nobody knows for one that is not listed."""
+        """The terms of a licence by any of its names; unknown terms if it is not listed."""
         known = self._look_up(name)
         return self.licenses[known] if known else Terms(id=name.strip()[:_LONGEST] or "unknown", redistribute=None)
 
@@ -133,7 +133,7 @@ class Book:
         folded = _fold(name)
         if folded in self._folded:
             return self._folded[folded]
-        # A country's own version of a Creative Commons licence, or its address.
+        # A national version of a Creative Commons licence, or its URL.
         if match := _PORT.fullmatch(folded):
             return self._folded.get(match[1])
         if match := _ADDRESS.fullmatch(folded):
@@ -141,24 +141,24 @@ class Book:
         return None
 
     def alternatives(self, expression: str) -> tuple[tuple[Terms, ...], ...]:
-        """The ways to keep to an SPDX expression: each is a set of licences that all hold, in order of writing.
+        """The ways to comply with an SPDX expression: sets of licences that all apply, in order of appearance.
 
-        ``A AND (B OR C)`` gives (A, B) and (A, C). A ``WITH`` exception only loosens and is left aside. What is no expression is
-        one licence of that name. At most 64 ways are given.
+        ``A AND (B OR C)`` gives (A, B) and (A, C). A ``WITH`` exception only loosens and is ignored. Text that is not
+        an expression is one licence of that name. At most 64 ways are returned.
         """
         if self.known(expression):
             return ((self.find(expression),),)
         try:
-            found = _Parser(expression).whole()
+            ways = _Parser(expression).whole()
         except ValueError:
             return ((self.find(expression),),)
-        return tuple(dict.fromkeys(tuple(dict.fromkeys(self.find(name) for name in way)) for way in found))
+        return tuple(dict.fromkeys(tuple(dict.fromkeys(self.find(name) for name in way)) for way in ways))
 
     def of_model(self, model: str) -> tuple[Terms | None, str] | None:
-        """The terms that a model's answers come under, and a remark; None if the model is not known.
+        """The output terms of a model, and a remark; None if the model is unknown.
 
         Args:
-            model: ``name@revision`` of one model; for a chain of translators ask for each.
+            model: ``name@revision`` of one model; for a translation chain call it for each.
         """
         name = model.partition("@")[0]
         for pattern, terms, note in self.models:
@@ -166,56 +166,63 @@ class Book:
                 return (self.find(terms) if terms else None), note
         return None
 
-    # ----------------------------------------------------------------------------------------------------------- joining
-    def join(self, parts: Iterable[Terms]) -> Joined:
-        """What things under all of these licences can be published under, together.
+    # ---------------------------------------------------------------------------------------------------------- joining
+    def join(self, parts: Iterable[Terms]) -> CombinedTerms:
+        """The licence that works under all of these licences can be published under together.
 
-        Share-alike licences must all be able to become one, which then is the licence of the whole, and which everything else
-        must fit into: what may not be sold, may not be changed, or carries further limits does not fit into a licence that says
-        otherwise. Licences without share-alike lie side by side, less those that another one covers.
+        All share-alike licences must be convertible to a single one, which becomes the licence of the whole. Everything
+        else must be compatible with it: non-commercial terms, no-derivatives terms and further use restrictions are not
+        compatible with a licence that grants these rights. Licences without share-alike apply side by side, without
+        those covered by another.
         """
         every = tuple(sorted(dict.fromkeys(parts), key=lambda one: one.id))
         alike = [one for one in every if one.share_alike]
         by_id = {one.id: one for one in every}
-        found = {
-            tuple(sorted((one.id, name))): Clash(tuple(sorted((one.id, name))), "their texts exclude one another")
+        clashes = {
+            tuple(sorted((one.id, name))): Incompatibility(
+                tuple(sorted((one.id, name))), "their texts exclude each other"
+            )
             for one in every
             for name in one.clashes
             if name in by_id and not one.share_alike and not by_id[name].share_alike
         }
         if not alike:
             kept = tuple(one for one in every if not self._covered(one, every, by_id))
-            return Joined(kept, kept[0] if len(kept) == 1 else None, tuple(found[key] for key in sorted(found)))
+            return CombinedTerms(
+                kept, kept[0] if len(kept) == 1 else None, tuple(clashes[key] for key in sorted(clashes))
+            )
         result = self._common(every, alike)
-        if result is not None and not found:
-            return Joined((result,), result)
+        if result is not None and not clashes:
+            return CombinedTerms((result,), result)
         for one in alike:
             for other in every:
                 key = tuple(sorted((one.id, other.id)))
                 both = [each for each in (one, other) if each.share_alike]
-                if other != one and key not in found and self._common((one, other), both) is None:
-                    found[key] = Clash(key, self._why(one, other))
-        if not found:
+                if other != one and key not in clashes and self._common((one, other), both) is None:
+                    clashes[key] = Incompatibility(key, self._why(one, other))
+        if not clashes:
             names = tuple(one.id for one in alike)
-            found[names] = Clash(names, "each wants the whole under its own terms, and no licence satisfies all")
-        return Joined(every, None, tuple(found[key] for key in sorted(found)))
+            clashes[names] = Incompatibility(
+                names, "each requires the whole under its own terms, and no licence satisfies all"
+            )
+        return CombinedTerms(every, None, tuple(clashes[key] for key in sorted(clashes)))
 
     def _covered(self, one: Terms, every: Sequence[Terms], by_id: Mapping[str, Terms]) -> bool:
-        """Whether keeping to the others is keeping to this one."""
+        """Whether complying with the others implies complying with this one."""
         if ANY in one.within:
             return any(ANY not in other.within or other.id < one.id for other in every if other is not one)
         return not by_id.keys().isdisjoint(self._above(one))
 
     def _above(self, one: Terms) -> set[str]:
-        """Licences that ask for at least as much, and those that ask for as much as these, and so on."""
-        found: set[str] = set()
+        """Licences that require at least as much, transitively."""
+        stricter: set[str] = set()
         left = list(one.within)
         while left:
             name = left.pop()
-            if name not in found and name != one.id:
-                found.add(name)
+            if name not in stricter and name != one.id:
+                stricter.add(name)
                 left += self.find(name).within
-        return found
+        return stricter
 
     def _common(self, every: Sequence[Terms], alike: Sequence[Terms]) -> Terms | None:
         names = dict.fromkeys([*(one.id for one in alike), *(name for one in alike for name in one.becomes)])
@@ -230,22 +237,22 @@ class Book:
     def _why(self, one: Terms, other: Terms) -> str:
         if one.share_alike and other.share_alike:
             if other.id in one.clashes or one.id in other.clashes:
-                return "their texts exclude one another"
-            return "each wants the whole under its own terms, and neither allows the other's"
+                return "their texts exclude each other"
+            return "each requires the whole under its own terms, and neither allows the other's"
         alike, free = (one, other) if one.share_alike else (other, one)
         if free.redistribute is not True:
-            return f"{alike.id} wants the whole under its own terms, and nobody knows whether {free.id} allows that"
+            return f"{alike.id} requires the whole under its own terms, and it is unknown whether {free.id} allows that"
         if not free.modifications:
-            return f"{alike.id} lets everybody change the whole, which {free.id} forbids"
+            return f"{alike.id} permits modification of the whole, which {free.id} forbids"
         if alike.id in free.clashes or free.id in alike.clashes:
-            return "their texts exclude one another"
+            return "their texts exclude each other"
         if not free.commercial and alike.commercial:
-            return f"{alike.id} lets everybody sell the whole, which {free.id} forbids"
+            return f"{alike.id} permits commercial use of the whole, which {free.id} forbids"
         if free.attribution and not alike.attribution:
-            return f"{free.id} wants its makers named, which {alike.id} does not ask for"
+            return f"{free.id} requires attribution, which {alike.id} does not"
         if free.extra:
-            return f"{alike.id} forbids further limits on use, which {free.id} sets"
-        return "their texts exclude one another"
+            return f"{alike.id} forbids further use restrictions, which {free.id} imposes"
+        return "their texts exclude each other"
 
 
 def _fits(one: Terms, whole: Terms) -> bool:
@@ -270,10 +277,10 @@ class _Parser:
         self.place = self.depth = 0
 
     def whole(self) -> list[tuple[str, ...]]:
-        found = self._either()
+        ways = self._either()
         if self.place < len(self.tokens):
             raise ValueError("something follows the expression")
-        return found
+        return ways
 
     def _next(self) -> str:
         return self.tokens[self.place] if self.place < len(self.tokens) else ""
@@ -285,28 +292,28 @@ class _Parser:
         return False
 
     def _either(self) -> list[tuple[str, ...]]:
-        found = self._all()
+        ways = self._all()
         while self._take("OR"):
-            found += self._all()
-        return found[:_MOST_ALTERNATIVES]
+            ways += self._all()
+        return ways[:_MOST_ALTERNATIVES]
 
     def _all(self) -> list[tuple[str, ...]]:
-        found = self._one()
+        ways = self._one()
         while self._take("AND", ","):
             more = self._one()
-            found = [left + right for left in found for right in more][:_MOST_ALTERNATIVES]
-        return found
+            ways = [left + right for left in ways for right in more][:_MOST_ALTERNATIVES]
+        return ways
 
     def _one(self) -> list[tuple[str, ...]]:
         if self._take("("):
             self.depth += 1
             if self.depth > 50:
                 raise ValueError("too deep")
-            found = self._either()
+            ways = self._either()
             if not self._take(")"):
                 raise ValueError("a bracket is open")
             self.depth -= 1
-            return found
+            return ways
         name = self._next()
         if not re.fullmatch(r"[\w.+:/?-]+", name) or name.upper() in ("AND", "OR", "WITH"):
             raise ValueError("a licence is missing")
@@ -319,11 +326,11 @@ class _Parser:
 
 
 @cache
-def load_book(*more: Path) -> Book:
-    """The licences that are known here, and those of further files of the same form, which come first.
+def load_licenses(*more: Path) -> LicenseDatabase:
+    """The built-in licences, and those of further files of the same format, which take precedence.
 
     Raises:
-        PublishError: a file cannot be read or is of another form.
+        PublishError: a file cannot be read or has another format.
     """
     licenses: dict[str, Terms] = {}
     models: list[tuple[re.Pattern[str], str | None, str]] = []
@@ -334,7 +341,7 @@ def load_book(*more: Path) -> Book:
         try:
             models += [(re.compile(one.match, re.I), one.terms, one.note) for one in read.models]
         except re.error as error:
-            raise PublishError(f"{path}: '{error.pattern!s}' is no regular expression: {error}") from None
+            raise PublishError(f"{path}: '{error.pattern!s}' is not a regular expression: {error}") from None
     folded: dict[str, str] = {}
     for name in licenses:
         folded.setdefault(_fold(name), name)
@@ -344,18 +351,18 @@ def load_book(*more: Path) -> Book:
     for name, terms in licenses.items():
         if terms.name:
             folded.setdefault(_fold(terms.name), name)
-    return Book(licenses, tuple(models), folded)
+    return LicenseDatabase(licenses, tuple(models), folded)
 
 
 def _read(path: Path) -> _File:
     try:
         value = yaml.safe_load(regular(path).read_text(encoding="utf-8")) or {}
-        given = value.get("licenses", {}) if isinstance(value, dict) else {}
-        if isinstance(given, dict):
-            value["licenses"] = {name: {**(about or {}), "id": name} for name, about in given.items()}
+        entries = value.get("licenses", {}) if isinstance(value, dict) else {}
+        if isinstance(entries, dict):
+            value["licenses"] = {name: {**(about or {}), "id": name} for name, about in entries.items()}
         return _File.model_validate(value)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-        raise PublishError(f"the list of licences {path} cannot be read: {error}") from None
+        raise PublishError(f"the licence list {path} cannot be read: {error}") from None
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5])
-        raise PublishError(f"the list of licences {path} is wrong: {wrong}") from None
+        raise PublishError(f"the licence list {path} is invalid: {wrong}") from None

@@ -1,7 +1,7 @@
-"""Every model that had a hand in a row leads to the terms its answers come under: what the catalog said, else what its name tells.
+"""The output terms of models: as declared in the catalog, else by the model's name.
 
-A row names who made it (``lineage.makers[].model``); a manifest tells under which names its models stand there, which models are made of
-others, and what the catalog said of their terms. Rows of a dataset that was built on another are looked up in that one's manifest too.
+A row names its models (``lineage.makers[].model``). The manifest lists the models' names in lineage, which models
+consist of others, and the terms declared in the catalog. For rows of an upstream dataset its manifest is searched too.
 """
 
 from __future__ import annotations
@@ -12,47 +12,47 @@ from typing import Any
 
 from curate.engine.store.integrity import read_sealed
 from curate.steps.outputs import Version
-from outputs.licensing.licenses import Book, Terms
+from outputs.licensing.licenses import LicenseDatabase, Terms
 
 _ARROW = " → "
 NONE = "none"
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a manifest tells of one model."""
+class KnownModel:
+    """What a manifest says about one model."""
 
     model: str
     """``name@revision``."""
     makers: tuple[str, ...]
-    """How its names in lineage begin."""
+    """The prefixes of its names in lineage."""
     terms: str | None = None
-    """What the catalog says."""
+    """The terms declared in the catalog."""
     outer: tuple[str, ...] = ()
-    """What the catalog says of models that are made of it."""
+    """The terms declared for models that contain it."""
 
 
 def hops(maker: str) -> list[str]:
-    """The models that a name in lineage stands for: a chain of translators (``a@1 → b@2``) is several."""
+    """The models in a lineage name: a translation chain (``a@1 → b@2``) is several."""
     return [one for part in maker.split(_ARROW) if (one := part.strip())]
 
 
 def claims(about: Mapping[str, Any], hop: str) -> bool:
-    """Whether a name in lineage stands for a model of a manifest."""
+    """Whether a lineage name belongs to a model of a manifest."""
     return _begins(hop, _makers(about))
 
 
 def _makers(about: Mapping[str, Any]) -> tuple[str, ...]:
-    given = about.get("makers", [about["model"]] if about.get("model") else [])
-    return tuple(map(str, given)) if isinstance(given, list) else ()
+    makers = about.get("makers", [about["model"]] if about.get("model") else [])
+    return tuple(map(str, makers)) if isinstance(makers, list) else ()
 
 
 def _begins(hop: str, makers: Sequence[str]) -> bool:
     return any(hop == maker or hop.startswith(f"{maker}+") for maker in makers)
 
 
-def known_models(version: Version) -> tuple[Known, ...]:
-    """All models that a version's manifest tells of, and those of the versions it was built on, as far as the store has them."""
+def known_models(version: Version) -> tuple[KnownModel, ...]:
+    """All models in a version's manifest and in those of upstream versions, as far as the store has them."""
     return tuple(dict.fromkeys(one for models in _manifests(version) for one in _of(models)))
 
 
@@ -74,42 +74,43 @@ def _manifests(version: Version) -> Iterator[Mapping[str, Any]]:
                 left.append(below)
 
 
-def _of(models: Mapping[str, Any]) -> Iterator[Known]:
-    found = {name: about for name, about in models.items() if isinstance(about, Mapping)}
+def _of(models: Mapping[str, Any]) -> Iterator[KnownModel]:
+    entries = {name: about for name, about in models.items() if isinstance(about, Mapping)}
     outer: dict[str, list[str]] = {}
-    for about in found.values():
-        for name in _inside(about, found) if about.get("terms") else ():
+    for about in entries.values():
+        for name in _inside(about, entries) if about.get("terms") else ():
             outer.setdefault(name, []).append(str(about["terms"]))
-    for name, about in found.items():
-        said = str(about["terms"]) if about.get("terms") else None
-        yield Known(str(about.get("model", "")), _makers(about), said, tuple(sorted(set(outer.get(name, [])))))
+    for name, about in entries.items():
+        declared = str(about["terms"]) if about.get("terms") else None
+        yield KnownModel(str(about.get("model", "")), _makers(about), declared, tuple(sorted(set(outer.get(name, [])))))
 
 
 def _inside(about: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The models that one is made of, and those that these are made of."""
-    found: set[str] = set()
+    """The models that one consists of, recursively."""
+    members: set[str] = set()
     left = list(about.get("members", ()))
     while left:
         name = left.pop()
-        if name in models and name not in found:
-            found.add(name)
+        if name in models and name not in members:
+            members.add(name)
             left += models[name].get("members", ())
-    return found
+    return members
 
 
-def answers(hop: str, book: Book, known: Sequence[Known]) -> tuple[tuple[Terms, ...], str] | None:
-    """The terms that answers of one model come under, and a remark; None if nobody knows.
+def answers(hop: str, book: LicenseDatabase, known: Sequence[KnownModel]) -> tuple[tuple[Terms, ...], str] | None:
+    """The output terms of one model, and a remark; None if unknown.
 
-    What the catalog says of the model comes first, then what it says of a model that is made of it, then what the list says of its name
-    in lineage, and of its own. Where the catalog says several things of the same model, all hold.
+    Terms declared for the model come first, then those declared for a model that contains it, then the licence list's
+    entry for its lineage name, then for its own name. If the catalog declares several terms for the same model, all
+    apply.
     """
     mine = [one for one in known if _begins(hop, one.makers)]
-    said = {one.terms for one in mine if one.terms} or {terms for one in mine for terms in one.outer}
-    if said:
-        parts = (term for text in sorted(said - {NONE}) for way in book.alternatives(text)[:1] for term in way)
+    declared = {one.terms for one in mine if one.terms} or {terms for one in mine for terms in one.outer}
+    if declared:
+        parts = (term for text in sorted(declared - {NONE}) for way in book.alternatives(text)[:1] for term in way)
         return tuple(dict.fromkeys(parts)), ""
-    # Behind a '+' may stand the model that answered in its place, by the server's word.
+    # After a '+' there may be the model that answered instead, according to the server.
     for name in dict.fromkeys([hop.rpartition("+")[2], hop, *(one.model for one in mine)]):
-        if (found := book.of_model(name)) is not None:
-            return ((found[0],) if found[0] else ()), found[1]
+        if (entry := book.of_model(name)) is not None:
+            return ((entry[0],) if entry[0] else ()), entry[1]
     return None

@@ -1,4 +1,5 @@
-"""A folder on this machine is replaced whole: the new one is made beside it, with what others put there, and takes its name."""
+"""Publishes to a local folder, which is replaced as a whole: the new one is built next to it, keeps foreign files, and
+takes its name."""
 
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ from typing import ClassVar, Literal
 from curate.engine.store.store import sync_folder
 from curate.errors import PublishError
 from outputs.publishing.layout import Item, digest
-from outputs.publishing.targets import MANIFEST, README, Known, Place, State, read_manifest
+from outputs.publishing.targets import MANIFEST, README, PublishTarget, RemoteFile, State, read_manifest
 
 
-class Folder(Place):
-    """A folder on this machine."""
+class Folder(PublishTarget):
+    """A local folder."""
 
     form: ClassVar[Literal["hub", "folder", "url"]] = "folder"
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        # A link stays a link; what it leads to is replaced.
+        # A symbolic link is kept; its target is replaced.
         self.path = path.resolve()
         if self.path == Path(self.path.anchor) or self.path == Path.home():
             raise PublishError(f"{path} cannot be replaced as a whole; name a folder below it")
@@ -31,15 +32,15 @@ class Folder(Place):
         if not self.path.exists():
             return State(exists=False)
         if not self.path.is_dir():
-            raise PublishError(f"{self.address} is a file, no folder")
+            raise PublishError(f"{self.address} is a file, not a folder")
         try:
-            found = {}
+            files = {}
             for path in sorted(self.path.rglob("*")):
                 if path.is_file():
-                    found[path.relative_to(self.path).as_posix()] = Known(path.stat().st_size, digest(path))
+                    files[path.relative_to(self.path).as_posix()] = RemoteFile(path.stat().st_size, digest(path))
             card, manifest = self.path / README, self.path / MANIFEST
             return State(
-                found,
+                files,
                 card=card.read_bytes().decode("utf-8", "replace") if card.is_file() else "",
                 manifest=read_manifest(manifest.read_bytes()) if manifest.is_file() else {},
             )
@@ -75,7 +76,7 @@ class Folder(Place):
         return ""
 
     def _carry(self, new: Path, without: set[str]) -> None:
-        """Brings over what others put there."""
+        """Copies the files of others."""
         for path in self.path.rglob("*"):
             name = path.relative_to(self.path).as_posix()
             target = new / name
@@ -92,7 +93,7 @@ def _place(item: Item, target: Path) -> None:
     if isinstance(item.content, bytes):
         target.write_bytes(item.content)
     else:
-        # A copy, never a link: whoever edits the folder must not edit the store.
+        # A copy, never a link: editing the folder must not edit the store.
         shutil.copyfile(item.content, target)
         if digest(target) != item.sha256:
             raise PublishError(f"{item.content} changed while it was copied; see 'curate verify'")

@@ -1,8 +1,8 @@
-"""Any file system that fsspec knows takes the files one by one, each whole, the card and the manifest last; a journal says how far it came.
+"""Publishes to any file system of fsspec, file by file, the manifest and the card last; a journal records the progress.
 
-Such stores have no renames and no digests of their own: what is there is known from the last manifest and from the journal of
-an upload that was cut off, as long as the sizes agree. The journal also says which files are of the version before, for its manifest may be
-gone already. While the journal is there, the folder is between two versions.
+Such stores have no renames and no digests: the state is known from the last manifest and from the journal of an
+interrupted upload, as long as the sizes agree. The journal also records the files of the previous version, whose
+manifest may be gone already. While the journal exists, the folder is between two versions.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ import orjson
 
 from curate.errors import PublishError
 from outputs.publishing.layout import Item
-from outputs.publishing.targets import MANIFEST, README, Known, Place, State, read_manifest, shown
+from outputs.publishing.targets import MANIFEST, README, PublishTarget, RemoteFile, State, read_manifest, shown
 
 JOURNAL = ".publishing.json"
-# Stores without folders: to "make" the first part of a path there is to make a bucket, and a slip of the pen must not do that.
+# Stores without folders: creating the first part of a path there would create a bucket, which a typo must not do.
 _FLAT = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "cos", "obs", "tos"))
 
 
-# The journal is written anew after this much: what a kill may cost.
+# The journal is rewritten after this much: the most that a kill can lose.
 _NOTED_FILES = 16
 _NOTED_BYTES = 64 * 1024 * 1024
 _HINTS: Mapping[type[BaseException], str] = {
-    NotImplementedError: "; files of this kind of place cannot be written and taken away: publish to a folder, and bring it there by other means",
-    PermissionError: "; its credentials do not allow that",
-    FileNotFoundError: "; is there such a bucket (share, host)? curate makes none",
+    NotImplementedError: "; files of this file system cannot be written and deleted: publish to a folder, and copy it "
+    "by other means",
+    PermissionError: "; its credentials do not permit it",
+    FileNotFoundError: "; does the bucket (share, host) exist? curate creates none",
 }
 
 
-class Remote(Place):
-    """A folder of a file system that fsspec knows."""
+class Remote(PublishTarget):
+    """A folder of an fsspec file system."""
 
     form: ClassVar[Literal["hub", "folder", "url"]] = "url"
 
@@ -54,7 +55,7 @@ class Remote(Place):
             raise PublishError(f"{self.address} has no folder; write one: {self.address}/name")
 
     def _failed(self, what: str, error: BaseException) -> PublishError:
-        # Only the kind of error: messages of such libraries like to repeat addresses with credentials.
+        # Only the type of error: messages of such libraries may repeat addresses with credentials.
         number = getattr(error, "errno", None)
         hint = next((text for kind, text in _HINTS.items() if isinstance(error, kind)), "")
         return PublishError(f"{self.address} {what}: {type(error).__name__}{f' ({number})' if number else ''}{hint}")
@@ -75,8 +76,12 @@ class Remote(Place):
             listed = self.system.find(self.root, detail=True) if self.system.exists(self.root) else {}
             if not listed:
                 return State(exists=False)
-            sizes = {str(name)[len(self.root) :].lstrip("/") if str(name).startswith(self.root) else str(name).lstrip("/")[len(self.root.lstrip("/")) :].lstrip("/"):
-                     int(about.get("size") or 0) for name, about in listed.items()}  # fmt: skip
+            sizes = {
+                str(name)[len(self.root) :].lstrip("/")
+                if str(name).startswith(self.root)
+                else str(name).lstrip("/")[len(self.root.lstrip("/")) :].lstrip("/"): int(about.get("size") or 0)
+                for name, about in listed.items()
+            }
             manifest = read_manifest(self._read(MANIFEST)) if MANIFEST in sizes else {}
             card = self._read(README) if README in sizes else b""
             journal = self._journal() if JOURNAL in sizes else None
@@ -85,24 +90,24 @@ class Remote(Place):
             raise
         except Exception as error:  # noqa: BLE001 - each file system raises its own
             raise self._failed("cannot be read", error) from None
-        # Whatever the journal does not vouch for may be half there.
+        # Files that the journal does not confirm may be incomplete.
         done, cut_off = journal or (State(manifest=manifest).ours, {})
         digests = {path: digest for path, digest in done.items() if path in sizes}
-        files = {path: Known(size, digests.get(path)) for path, size in sizes.items() if path != JOURNAL}
+        files = {path: RemoteFile(size, digests.get(path)) for path, size in sizes.items() if path != JOURNAL}
         if README in files:
-            files[README] = Known(len(card), hashlib.sha256(card).hexdigest())
+            files[README] = RemoteFile(len(card), hashlib.sha256(card).hexdigest())
         if MANIFEST in files and manifest:
-            files[MANIFEST] = Known(files[MANIFEST].size, hashlib.sha256(self._read(MANIFEST)).hexdigest())
+            files[MANIFEST] = RemoteFile(files[MANIFEST].size, hashlib.sha256(self._read(MANIFEST)).hexdigest())
         return State(files, card=card.decode("utf-8", "replace"), manifest=manifest, cut_off=cut_off)
 
     def _journal(self) -> tuple[dict[str, str], dict[str, list[str]]]:
-        """(files that arrived, path → digests of what was or was to be there); both empty if it is broken."""
+        """(completed files, path → digests of previous and intended files); both empty if the journal is broken."""
         try:
-            found = orjson.loads(self._read(JOURNAL))
+            content = orjson.loads(self._read(JOURNAL))
         except orjson.JSONDecodeError:
-            found = None
-        told = found if isinstance(found, dict) else {}
-        done, files = (part if isinstance(part := told.get(name), dict) else {} for name in ("done", "files"))
+            content = None
+        entries = content if isinstance(content, dict) else {}
+        done, files = (part if isinstance(part := entries.get(name), dict) else {} for name in ("done", "files"))
         return (
             {str(path): str(digest) for path, digest in done.items()},
             {str(path): [str(digest) for digest in given] for path, given in files.items() if isinstance(given, list)},
@@ -112,16 +117,16 @@ class Remote(Place):
         last = [MANIFEST, README]
         order = sorted(items, key=lambda item: (item.path in last, item.path != MANIFEST, item.path))
         todo = [item for item in order if not ((known := state.files.get(item.path)) and known.same(item))]
-        # Before a file is touched it is struck from the journal: half of it may be there afterwards.
+        # Before a file is written it is removed from the journal: it may be left incomplete.
         touched = {item.path for item in todo}
         done = {path: known.sha256 for path, known in state.files.items() if known.sha256 and path not in touched}
-        # What may be found here after a kill: the files of the version before, and those of this one.
+        # What a killed publication may leave: files of the previous version, and of this one.
         files = {path: list(digests) for path, digests in state.cut_off.items()}
         for path, digest in [*state.ours.items(), *((item.path, item.sha256) for item in items)]:
             files[path] = [*(one for one in files.get(path, ()) if one != digest), digest]
         try:
             self._folder(self.root)
-            # Whether files can be put and taken away here is found out before anything is changed.
+            # Test that files can be written and deleted before changing anything.
             if not self._unfinished:
                 self._note({}, files)
                 self.system.rm_file(self._at(JOURNAL))
@@ -150,7 +155,7 @@ class Remote(Place):
         return ""
 
     def settle(self, state: State) -> list[str]:
-        # Everything is in place; whoever was cut off at the very end left this.
+        # All files are in place: the journal was left by a publication interrupted at the very end.
         if not self._unfinished:
             return []
         try:
@@ -159,7 +164,7 @@ class Remote(Place):
             return []
         except Exception as error:  # noqa: BLE001 - each file system raises its own
             raise self._failed("cannot be written", error) from None
-        return ["the upload that was cut off is complete"]
+        return ["the interrupted upload is complete"]
 
     def _folder(self, path: str) -> None:
         protocols = self.system.protocol if isinstance(self.system.protocol, tuple) else (self.system.protocol,)

@@ -1,7 +1,7 @@
-"""A dataset of the Hugging Face Hub gets all its changes in one commit on a known parent; what was uploaded before is not sent again.
+"""Publishes to a dataset repository of the Hugging Face Hub, in one commit on a known parent.
 
-Files go up by content first (LFS or Xet), so that an upload that is cut off goes on where it stopped; then one commit names
-them all. Being told to come later (429) and trouble of the server (5xx) are waited out.
+File contents are uploaded first (LFS or Xet), so an interrupted upload resumes where it stopped and nothing is sent
+twice; then one commit adds all files. Rate limits (429) and server errors (5xx) are waited out.
 """
 
 from __future__ import annotations
@@ -19,18 +19,28 @@ from typing import Any, ClassVar, Literal, TypeVar
 from curate.errors import PublishError
 from curate.redact import Redactor
 from outputs.publishing.layout import Item
-from outputs.publishing.targets import MANIFEST, README, Conflict, Known, Place, State, Unsure, human, read_manifest
+from outputs.publishing.targets import (
+    MANIFEST,
+    README,
+    Conflict,
+    PublishTarget,
+    RemoteFile,
+    State,
+    UnknownState,
+    human,
+    read_manifest,
+)
 
 T = TypeVar("T")
 _AT_ONCE = 16
-"""Files that are announced and uploaded together; each is safe as soon as it is there."""
+"""Files announced and uploaded together; each is safe once it is uploaded."""
 _FIRST_CONTACT = 20.0
 _LONGEST_WAIT = 120.0
 _ERROR = 40
 """The level of errors in ``logging``."""
 
 
-class Hub(Place):
+class Hub(PublishTarget):
     """A dataset repository of the Hub."""
 
     form: ClassVar[Literal["hub", "folder", "url"]] = "hub"
@@ -60,17 +70,15 @@ class Hub(Place):
             )
         token = os.environ.get(token_env)
         if not token:
-            raise PublishError(
-                f"the environment variable {token_env} is not set; it is to hold a token with the right to write"
-            )
+            raise PublishError(f"the environment variable {token_env} is not set; it needs a token with write access")
         return token
 
-    # ------------------------------------------------------------------------------------------------------------- asking
+    # ----------------------------------------------------------------------------------------------------------- asking
     def _call(self, what: str, call: Callable[[], T], *, sure: bool = True) -> T:
-        """Calls the Hub, waiting where it says so.
+        """Calls the Hub, waiting and retrying when necessary.
 
         Args:
-            sure: whether the call may be made again when its answer was lost.
+            sure: whether the call may be repeated if its response was lost.
         """
         import httpx2
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -80,33 +88,36 @@ class Hub(Place):
         while True:
             with _quiet():
                 try:
-                    found = call()
+                    result = call()
                     self._reached = True
-                    return found
-                except (Conflict, Unsure, PublishError):
+                    return result
+                except (Conflict, UnknownState, PublishError):
                     raise
                 except HfHubHTTPError as error:
                     status = error.response.status_code
                     if status != 429 and status < 500:
                         raise self._failed(what, error) from None
                     if not sure and status != 429:
-                        raise Unsure(f"{what}: the Hub answered {status}") from None
+                        raise UnknownState(f"{what}: the Hub answered {status}") from None
                     problem, wait = f"the Hub answered {status}", _wait(error.response.headers, pause)
                 except OfflineModeIsEnabled:
-                    raise PublishError(f"{self.address}: {what}: HF_HUB_OFFLINE is set, so the Hub is not asked; unset it and publish again") from None  # fmt: skip
+                    raise PublishError(
+                        f"{self.address}: {what}: HF_HUB_OFFLINE is set; unset it and publish again"
+                    ) from None
                 except (httpx2.TransportError, ConnectionError, TimeoutError) as error:
                     if not sure:
-                        raise Unsure(f"{what}: the answer was lost ({type(error).__name__})") from None
+                        raise UnknownState(f"{what}: the answer was lost ({type(error).__name__})") from None
                     problem, wait = f"the Hub cannot be reached ({type(error).__name__})", pause
-                    if not self._reached:  # no network, or a wrong address: waiting long would not help
+                    if not self._reached:  # no network, or a wrong address: do not wait long
                         ends = min(ends, begun + _FIRST_CONTACT)
                 except Exception as error:  # noqa: BLE001 - the library raises many kinds
                     raise self._failed(what, error) from None
             if time.monotonic() + wait > ends:
                 raise PublishError(
-                    f"{self.address}: {what}: {problem}, and would have to be waited for longer than {ends - begun:.0f} s; publish again later, what was uploaded stays"
+                    f"{self.address}: {what}: {problem}, and waiting would take longer than {ends - begun:.0f} s; "
+                    "publish again later: uploaded files are kept"
                 )
-            self.tell(f"{what}: {problem}; again in {wait:.0f} s")
+            self.tell(f"{what}: {problem}; retrying in {wait:.0f} s")
             time.sleep(wait)
             pause = min(_LONGEST_WAIT, pause * 2)
 
@@ -114,21 +125,21 @@ class Hub(Place):
         from huggingface_hub import errors
 
         status = getattr(getattr(error, "response", None), "status_code", None)
-        said = _short(error, self._token)
+        reason = _short(error, self._token)
         if isinstance(error, errors.GatedRepoError):
-            said = "its owner must let you in first"
+            reason = "it is gated: its owner must grant you access first"
         elif status == 401 or isinstance(error, errors.RepositoryNotFoundError):
-            said = (
-                "it is not there, or this token may not see it"
+            reason = (
+                "it does not exist, or this token has no access"
                 if self._token
-                else "it is not there, or a token is needed"
+                else "it does not exist, or needs a token"
             )
-            said += f": put a token with the right to write into {self._named or 'HF_TOKEN'}"
+            reason += f": set {self._named or 'HF_TOKEN'} to a token with write access"
         elif status == 403:
-            said = f"this token may not do that: it needs the right to write to {self.address}"
-        return PublishError(f"{self.address}: {what}: {said}")
+            reason = f"this token does not permit it: it needs write access to {self.address}"
+        return PublishError(f"{self.address}: {what}: {reason}")
 
-    # -------------------------------------------------------------------------------------------------------------- state
+    # ------------------------------------------------------------------------------------------------------------ state
     def state(self) -> State:
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
@@ -140,7 +151,7 @@ class Hub(Place):
             except RepositoryNotFoundError:
                 return None
 
-        info = self._call("looking at it", look)
+        info = self._call("reading its state", look)
         if info is None:
             return State(exists=False)
         head = str(info.sha)
@@ -153,7 +164,7 @@ class Hub(Place):
             blob = getattr(one, "blob_id", None)
             if blob is not None:
                 lfs = getattr(one, "lfs", None)
-                files[one.path] = Known(
+                files[one.path] = RemoteFile(
                     int(getattr(one, "size", 0)), lfs.sha256 if lfs else None, None if lfs else blob
                 )
         refs = self._call("listing its tags", lambda: self._api.list_repo_refs(self.address, repo_type="dataset"))
@@ -164,31 +175,32 @@ class Hub(Place):
 
     def _read(self, path: str, head: str) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
-            found = self._call(
+            local = self._call(
                 f"reading {path}",
                 lambda: self._api.hf_hub_download(
                     self.address, path, repo_type="dataset", revision=head, local_dir=folder
                 ),
             )
-            return Path(found).read_bytes()
+            return Path(local).read_bytes()
 
-    # ------------------------------------------------------------------------------------------------------------ changes
+    # ---------------------------------------------------------------------------------------------------------- changes
     def apply(self, items: Sequence[Item], remove: Sequence[str], state: State, message: str) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         if not self._token:
             raise PublishError(
-                f"{self.address}: publishing needs a token: put one with the right to write into {self._named or 'HF_TOKEN'}, or log in with 'hf auth login'"
+                f"{self.address}: publishing needs a token: set {self._named or 'HF_TOKEN'} to one with write access, "
+                "or log in with 'hf auth login'"
             )
         head = state.head
         if not state.exists:
             private = True if self.private is None else self.private
             self._call(
-                "making the repository",
+                "creating the repository",
                 lambda: self._api.create_repo(self.address, repo_type="dataset", private=private, exist_ok=True),
             )
-            self.tell(f"{self.address}: made, {'private' if private else 'public'}")
-            made = self._call("looking at it", lambda: self._api.dataset_info(self.address, timeout=30))
+            self.tell(f"{self.address}: created, {'private' if private else 'public'}")
+            made = self._call("reading its state", lambda: self._api.dataset_info(self.address, timeout=30))
             head = str(made.sha) if made.sha else None
         add = [item for item in items if (known := state.files.get(item.path)) is None or not known.same(item)]
         operations = [CommitOperationAdd(item.path, item.content) for item in add]
@@ -201,7 +213,8 @@ class Hub(Place):
         for operation, item in zip(operations, add, strict=True):
             if operation.upload_info.is_hashed and operation.upload_info.sha256.hex() != item.sha256:
                 raise PublishError(
-                    f"{item.content if isinstance(item.content, Path) else item.path} changed while it was uploaded; see 'curate verify'"
+                    f"{item.content if isinstance(item.content, Path) else item.path} changed while it was uploaded; "
+                    "see 'curate verify'"
                 )
         summary, _, description = message.partition("\n")
 
@@ -210,15 +223,19 @@ class Hub(Place):
 
             try:
                 done = self._api.create_commit(
-                    self.address, [*operations, *(CommitOperationDelete(path) for path in remove)], repo_type="dataset",
-                    commit_message=summary, commit_description=description.strip(), parent_commit=head,
-                )  # fmt: skip
+                    self.address,
+                    [*operations, *(CommitOperationDelete(path) for path in remove)],
+                    repo_type="dataset",
+                    commit_message=summary,
+                    commit_description=description.strip(),
+                    parent_commit=head,
+                )
             except HfHubHTTPError as error:
                 if error.response.status_code in (409, 412):
                     raise Conflict from None
                 raise
             except ValueError as error:
-                raise PublishError(f"{self.address}: the Hub refuses the card: {_short(error, self._token)}") from None
+                raise PublishError(f"{self.address}: the Hub rejects the card: {_short(error, self._token)}") from None
             return str(done.oid)
 
         return self._call("committing", commit, sure=False)
@@ -237,23 +254,23 @@ class Hub(Place):
         if not state.exists or self.private is None or state.private is None or state.private == self.private:
             return []
         self._call(
-            "setting who may read it",
+            "setting its visibility",
             lambda: self._api.update_repo_settings(self.address, repo_type="dataset", private=self.private),
         )
         return [f"it is {'private' if self.private else 'public'} now"]
 
 
 def _wait(headers: Any, pause: float) -> float:
-    """Seconds to wait: what the server says, or else a growing pause."""
-    said = str(headers.get("Retry-After") or "")
-    if re.fullmatch(r"\d{1,6}(\.\d+)?", said):
-        return float(said)
+    """Seconds to wait: as the server says, else a growing pause."""
+    header = str(headers.get("Retry-After") or "")
+    if re.fullmatch(r"\d{1,6}(\.\d+)?", header):
+        return float(header)
     limit = re.search(r"\bt=(\d+)", str(headers.get("ratelimit") or ""))
     return float(limit[1]) if limit else pause
 
 
 def _short(error: BaseException, token: str | None) -> str:
-    """What an exception says, on one line, without signatures of addresses and without the token."""
+    """An exception's message on one line, without the token and without URL signatures."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = re.sub(r"(https?://[^\s?]+)\?\S+", r"\1", "; ".join(lines[:4]) or type(error).__name__)
     return Redactor([token] if token else [])(text)[:500]
@@ -261,7 +278,8 @@ def _short(error: BaseException, token: str | None) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the library from logging addresses (those of uploads are signed) and drawing bars; it says all in its exceptions."""
+    """Keeps the library from logging addresses (those of uploads are signed) and drawing progress bars; its exceptions
+    have all the information."""
     from huggingface_hub.utils import logging
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

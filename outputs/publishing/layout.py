@@ -1,7 +1,7 @@
-"""What goes out is a folder of parquet files: one folder for each language, one run of files for each split, named so that globs find them.
+"""The file layout of a publication: Parquet files in one folder for each language, named so that globs find each split.
 
-Rows come as they are in the store, all columns, in order. With one language, or where that is asked for, the files are the
-version's own; otherwise they are written anew, the same bytes every time, so that an upload can be taken up again.
+Rows have all columns of the store, in order. With one language, or on request, the version's own files are used;
+otherwise files are rewritten with the same bytes every time, so that an upload can be resumed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,80}")
 
 @dataclass(frozen=True)
 class Item:
-    """A file as it goes out."""
+    """A file to publish."""
 
     path: str
-    """Where, with ``/``."""
+    """Its path, with ``/``."""
     size: int
     """In bytes."""
     sha256: str
     content: Path | bytes
-    """The file on this machine, or what is in it."""
+    """The local file, or its content."""
     rows: int | None = None
 
     @classmethod
@@ -50,19 +50,19 @@ class Item:
         return cls(path, len(content), hashlib.sha256(content).hexdigest(), content)
 
     def read(self) -> bytes:
-        """What is in it."""
+        """Its content."""
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
 
 @dataclass(frozen=True)
 class Config:
-    """What ``datasets`` calls a configuration: files under one name, by split."""
+    """A configuration of ``datasets``: files under one name, by split."""
 
     name: str
     splits: Mapping[str, int]
     """Split → rows."""
     folder: str
-    """Where its files are; may hold one ``*``."""
+    """The folder of its files; may contain one ``*``."""
 
     def pattern(self, split: str) -> str:
         """The files of a split."""
@@ -75,10 +75,10 @@ class Config:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a version is laid out."""
+    """The file layout of a version."""
 
     configs: tuple[Config, ...]
-    """The one with everything first."""
+    """The configuration with all rows first."""
     parted: bool
     """Whether each language has a folder."""
     places: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -86,18 +86,19 @@ class Layout:
 
 
 def keys(kind: Kind) -> list[str]:
-    """The columns that say which configuration a row is in."""
+    """The columns that decide a row's configuration."""
     return ["source_language", "language"] if kind is Kind.PARALLEL else ["language"]
 
 
-def lay_out(version: Version, per_language: bool | None = None) -> Layout:
-    """How a version is laid out; reads its language columns only.
+def plan_layout(version: Version, per_language: bool | None = None) -> Layout:
+    """The layout of a version; reads only its language columns.
 
     Args:
-        per_language: a configuration for each language (for parallel rows each pair, ``en-sw``); unless said, where there are several.
+        per_language: a configuration for each language (for parallel rows each pair, ``en-sw``). Default: if there are
+            several.
 
     Raises:
-        PublishError: it has no rows, or a split cannot be called what it is.
+        PublishError: it has no rows, or a split has an invalid name.
     """
     about = version.manifest["splits"]
     if not version.manifest["rows"]:
@@ -105,7 +106,8 @@ def lay_out(version: Version, per_language: bool | None = None) -> Layout:
     for split in about:
         if not _SPLIT.fullmatch(split):
             raise PublishError(
-                f"a split called '{split}' cannot be loaded by 'datasets': letters, digits and '_' only; rename it in the catalog"
+                f"a split called '{split}' cannot be loaded by 'datasets': letters, digits and '_' only; rename it in "
+                "the catalog"
             )
     totals = {split: int(one["rows"]) for split, one in about.items()}
     places: dict[str, dict[str, int]] = {}
@@ -113,7 +115,7 @@ def lay_out(version: Version, per_language: bool | None = None) -> Layout:
         counts = _pairs(version, one["files"]) if version.kind is Kind.PARALLEL else one["languages"]
         for name, rows in counts.items():
             if not _FOLDER.fullmatch(name):
-                raise PublishError(f"'{name}' is no language tag, so no folder can be called that")
+                raise PublishError(f"'{name}' is not a language tag, so it cannot name a folder")
             places.setdefault(name, {})[split] = rows
     ordered = dict(sorted(places.items(), key=lambda pair: (-sum(pair[1].values()), pair[0])))
     parted = len(places) > 1 if per_language is None else per_language
@@ -124,36 +126,36 @@ def lay_out(version: Version, per_language: bool | None = None) -> Layout:
 
 
 def _pairs(version: Version, files: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for path in files:
         frame = (
             pl.scan_parquet(version.folder / path, glob=False).group_by("source_language", "language").len().collect()
         )
         for source, target, rows in frame.iter_rows():
-            found[f"{source}-{target}"] = found.get(f"{source}-{target}", 0) + rows
-    return found
+            counts[f"{source}-{target}"] = counts.get(f"{source}-{target}", 0) + rows
+    return counts
 
 
 def source_languages(version: Version) -> list[str]:
-    """The languages of source sides; empty but for parallel rows."""
+    """The languages of source sides; empty except for parallel rows."""
     if version.kind is not Kind.PARALLEL:
         return []
-    found: set[str] = set()
+    tags: set[str] = set()
     for about in version.manifest["splits"].values():
         for path in about["files"]:
             frame = (
                 pl.scan_parquet(version.folder / path, glob=False).select(pl.col("source_language").unique()).collect()
             )
-            found.update(frame["source_language"].to_list())
-    return sorted(found)
+            tags.update(frame["source_language"].to_list())
+    return sorted(tags)
 
 
-# ----------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 def files(version: Version, layout: Layout, folder: Path) -> list[Item]:
     """The data files of a version in this layout, in order.
 
     Args:
-        folder: where files that have to be written go; it must stay until they were sent.
+        folder: for files that must be written; keep it until they are sent.
     """
     if not layout.parted:
         known = {one["path"]: one for one in version.manifest["files"]}
@@ -163,11 +165,11 @@ def files(version: Version, layout: Layout, folder: Path) -> list[Item]:
             items.append(Item(path, one["bytes"], one["sha256"], version.folder / path, one["rows"]))
         return items
     names = list(layout.places)
-    found: list[Item] = []
+    written: list[Item] = []
     for split in version.splits:
         for start in range(0, len(names), _OPEN_AT_ONCE):
-            found += _part(version, split, names[start : start + _OPEN_AT_ONCE], folder)
-    return sorted(found, key=lambda item: item.path)
+            written += _part(version, split, names[start : start + _OPEN_AT_ONCE], folder)
+    return sorted(written, key=lambda item: item.path)
 
 
 def digest(path: Path) -> str:
@@ -177,7 +179,8 @@ def digest(path: Path) -> str:
 
 
 class _Writer:
-    """The files of one language and split, a new one when the last is full; a row group is written when enough rows have come."""
+    """The files of one language and split; starts a new file when one is full, and writes a row group when enough rows
+    are there."""
 
     def __init__(self, folder: Path, inner: str, target: pa.Schema) -> None:
         self.folder, self.inner, self.target = folder, inner, target
@@ -243,8 +246,8 @@ def header(layout: Layout, about: str) -> list[dict[str, Any]]:
     """The ``configs`` of a card's header.
 
     Args:
-        about: what the rows are and no others: ``datasets`` caches a folder by its last name and this header, and would give the rows of an
-            earlier version for those of a later one.
+        about: identifies these rows: ``datasets`` caches a folder by its last name and this header, and would return
+            the rows of an earlier version.
     """
     return [
         {

@@ -1,4 +1,4 @@
-"""Which publish target a text names: a repository of the Hub, a folder, a URL."""
+"""Opens the publish target named by a text: a repository of the Hub, a folder, a URL."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from curate.errors import PublishError
 from outputs.publishing.folder import Folder
 from outputs.publishing.fsspec import Remote
 from outputs.publishing.hub import Hub
-from outputs.publishing.targets import Place
+from outputs.publishing.targets import PublishTarget
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 
 
-def place_of(to: str, *, private: bool | None = None, token_env: str | None = None, deadline: float = 600.0,
-             options: Mapping[str, Any] | None = None) -> Place:  # fmt: skip
-    """The place that a text names.
+def open_target(
+    to: str,
+    *,
+    private: bool | None = None,
+    token_env: str | None = None,
+    deadline: float = 600.0,
+    options: Mapping[str, Any] | None = None,
+) -> PublishTarget:
+    """The target named by a text.
 
     Args:
-        to: ``org/name`` (the Hub), a folder (absolute, ``./…``, ``../…``, ``~/…``) or a URL that fsspec knows (``s3://…``, ``memory://…``).
-        private: who may read it, on the Hub; new ones are private unless said, others stay as they are.
-        token_env: the *name* of the environment variable with the token for the Hub; unset, the library's own login is used.
-        deadline: seconds to wait altogether while the Hub is busy.
-        options: for fsspec (credentials and the like); kept nowhere.
+        to: ``org/name`` (the Hub), a folder (absolute, ``./…``, ``../…``, ``~/…``) or a URL that fsspec knows
+            (``s3://…``, ``memory://…``).
+        private: visibility on the Hub. Default: private for a new repository, unchanged for an existing one.
+        token_env: the *name* of the environment variable with the token for the Hub. Default: the library's own login.
+        deadline: total seconds to wait while the Hub is busy.
+        options: for fsspec (credentials and the like); not stored anywhere.
 
     Raises:
         PublishError: it is none of these.
@@ -49,9 +56,8 @@ def place_of(to: str, *, private: bool | None = None, token_env: str | None = No
     ):
         return Hub(to, private=private, token_env=token_env, deadline=deadline)
     if "/" not in to and to:
-        raise PublishError(
-            f"'{to}' is no place: a repository of the Hub is called owner/name, a folder is written ./{to}"
-        )
+        raise PublishError(f"'{to}' is not a target: write owner/name for a repository of the Hub, ./{to} for a folder")
     raise PublishError(
-        f"'{to}' is no place: write owner/name for the Hub (letters, digits, '-', '_', '.', at most 96 each, no '--' or '..'), ./folder, or a URL such as s3://bucket/folder"
+        f"'{to}' is not a target: write owner/name for the Hub (letters, digits, '-', '_', '.', at most 96 each, no "
+        "'--' or '..'), ./folder, or a URL such as s3://bucket/folder"
     )

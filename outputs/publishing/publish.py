@@ -1,7 +1,9 @@
-"""Publishing makes a place hold exactly one version: worked out first, refused if licences forbid it, then changed at one stroke.
+"""Publishing: makes a target have exactly one version, after a licence check, with all changes applied atomically where
+possible.
 
-The version in the store is the truth. What is there already, byte for byte, is not sent; if all of it is there, nothing happens.
-Every change is recorded in the store (``publish/<dataset>/*.json``), with the reason if a licence was overridden.
+The version in the store is authoritative. Files that are already there, byte for byte, are not sent; if nothing
+differs, nothing happens. Every publication is recorded in the store (``publish/<dataset>/*.json``), with the reason if
+a licence check was overridden.
 """
 
 from __future__ import annotations
@@ -30,24 +32,43 @@ from curate.steps.outputs import Version
 from outputs.card import card as cards
 from outputs.card.header import check
 from outputs.licensing.gate import Verdict, judge, lines, refusal
-from outputs.licensing.licenses import Book, load_book
-from outputs.publishing.layout import Item, Layout, files, lay_out
+from outputs.licensing.licenses import LicenseDatabase, load_licenses
+from outputs.publishing.layout import Item, Layout, files, plan_layout
 from outputs.publishing.targets import (
     MANIFEST,
     README,
     Change,
     Conflict,
-    Place,
+    PublishTarget,
     State,
-    Unsure,
+    UnknownState,
     compare,
     in_the_way,
-    shown_place,
+    target_address,
 )
 
 _TRIES = 6
-_KEPT = ("format", "dataset", "description", "version", "kind", "created_at", "rows", "languages", "licenses", "rejected", "quarantined", "recipe",
-         "sources", "models", "funnel", "audits", "alarms", "warnings", "software")  # fmt: skip
+_KEPT = (
+    "format",
+    "dataset",
+    "description",
+    "version",
+    "kind",
+    "created_at",
+    "rows",
+    "languages",
+    "licenses",
+    "rejected",
+    "quarantined",
+    "recipe",
+    "sources",
+    "models",
+    "funnel",
+    "audits",
+    "alarms",
+    "warnings",
+    "software",
+)
 
 
 @dataclass(frozen=True)
@@ -57,50 +78,63 @@ class Publication:
     dataset: str
     version: str
     to: str
-    """The place, with nothing secret in it."""
+    """The target, without secrets."""
     form: str
     """``hub``, ``folder`` or ``url``."""
     changes: tuple[Change, ...]
     """File by file, in the order of their names."""
     card_diff: str
-    """What changes in the card that is there; empty if nothing does."""
+    """The diff of the existing card; empty if it does not change."""
     license: str
-    """Of the whole, as an SPDX expression."""
+    """The combined licence, as an SPDX expression."""
     override: str
-    """The reason that was given for publishing against the licences; empty if none was needed."""
+    """The reason given for publishing against the licences; empty if none was needed."""
     notes: tuple[str, ...]
     dry_run: bool
     fresh: bool
-    """Whether anything was changed (or would be)."""
+    """Whether anything was (or would be) changed."""
     commit: str = ""
     tag: str = ""
     private: bool | None = None
 
     def count(self, action: str) -> int:
-        """How many files are added, changed, kept as they are (``same``) or removed."""
+        """How many files are added, changed, unchanged (``same``) or removed."""
         return sum(change.action == action for change in self.changes)
 
 
-def publish(store: Store, name: str, to: str | Place, *, private: bool | None = None, dry_run: bool = False, override: str = "",
-            per_language: bool | None = None, replace_others: bool = False, token_env: str | None = None, licenses: Sequence[Path] = (),
-            deadline: float = 600.0, tell: Callable[[str], None] = lambda _: None) -> Publication:  # fmt: skip
+def publish(
+    store: Store,
+    name: str,
+    to: str | PublishTarget,
+    *,
+    private: bool | None = None,
+    dry_run: bool = False,
+    override: str = "",
+    per_language: bool | None = None,
+    replace_others: bool = False,
+    token_env: str | None = None,
+    licenses: Sequence[Path] = (),
+    deadline: float = 600.0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Publication:
     """Publishes a finished version.
 
     Args:
         name: ``name`` or ``name@ref``.
-        to: ``org/name`` on the Hub, a folder or a URL; see :func:`outputs.publishing.open_target.place_of`.
-        private: who may read it on the Hub; a new repository is private unless said, another stays as it is.
-        dry_run: only work out what would happen.
-        override: why it may be published although its licences stand against it.
-        per_language: a configuration for each language; unless said, where there are several.
-        replace_others: take the place of what somebody else put there, a card edited by hand included.
+        to: ``org/name`` on the Hub, a folder or a URL; see :func:`outputs.publishing.open_target.open_target`.
+        private: visibility on the Hub. Default: private for a new repository, unchanged for an existing one.
+        dry_run: only report what would happen.
+        override: why to publish although the licences do not permit it.
+        per_language: a configuration for each language. Default: if there are several.
+        replace_others: overwrite files that curate did not write, including a manually edited card.
         token_env: the *name* of the environment variable with the Hub's token.
-        licenses: further lists of licences, see :mod:`outputs.licensing.licenses`.
-        deadline: seconds to wait altogether while the Hub is busy.
-        tell: is told what goes on.
+        licenses: further licence lists, see :mod:`outputs.licensing.licenses`.
+        deadline: total seconds to wait while the Hub is busy.
+        tell: receives progress messages.
 
     Raises:
-        PublishError: its licences stand against it, something is in the way, or the place cannot be reached or written.
+        PublishError: its licences do not permit it, foreign files are in the way, or the target cannot be reached or
+            written.
         StoreError: there is no such version.
     """
     with _without_secrets(to if isinstance(to, str) else to.address):
@@ -123,7 +157,7 @@ def publish(store: Store, name: str, to: str | Place, *, private: bool | None = 
 def _publish(
     store: Store,
     name: str,
-    to: str | Place,
+    to: str | PublishTarget,
     private: bool | None,
     dry_run: bool,
     override: str,
@@ -135,31 +169,35 @@ def _publish(
     tell: Callable[[str], None],
 ) -> Publication:
     from outputs.publishing.hub import Hub
-    from outputs.publishing.open_target import place_of
+    from outputs.publishing.open_target import open_target
 
-    place = to if isinstance(to, Place) else place_of(to, private=private, token_env=token_env, deadline=deadline)
+    place = (
+        to
+        if isinstance(to, PublishTarget)
+        else open_target(to, private=private, token_env=token_env, deadline=deadline)
+    )
     if isinstance(place, Hub):
         place.tell = tell
     version = cards.about(store, name)
-    book = load_book(*licenses)
+    book = load_licenses(*licenses)
     verdict = judge(version, book)
     reason = " ".join(override.split())
     if override and not reason:
-        raise PublishError("--override-license wants a reason")
+        raise PublishError("--override-license needs a reason")
     if verdict.problems and not reason:
         raise refusal(name, verdict, book)
     notes = (
         []
         if verdict.problems or not reason
-        else ["nothing stood against it; the reason was not needed, and is told nowhere"]
+        else ["the licences permit publishing: the reason was not needed and is not recorded"]
     )
     reason = reason if verdict.problems else ""
-    layout = lay_out(version, per_language)
+    layout = plan_layout(version, per_language)
     with _staging(store) as folder:
         items = _items(version, layout, verdict, place, reason, book, folder)
         wrong = check(items[-1].read().decode(), book)
         if wrong:
-            raise PublishError("the Hub would not take the card: " + "; ".join(wrong))
+            raise PublishError("the Hub would reject the card: " + "; ".join(wrong))
         result = _settle(place, items, layout, version, dry_run=dry_run, replace_others=replace_others, tell=tell)
     state, changes, commit, more = result
     tag = f"v-{version.version}"
@@ -167,19 +205,39 @@ def _publish(
     if not dry_run:
         more = [*more, *place.settle(state)]
     done = Publication(
-        version.name, version.version, place.address, place.form, tuple(changes), _diff(state.card, items[-1].read().decode()), verdict.joined.expression,
-        reason, (*notes, *more), dry_run, any(change.action != "same" for change in changes), commit,
+        version.name,
+        version.version,
+        place.address,
+        place.form,
+        tuple(changes),
+        _diff(state.card, items[-1].read().decode()),
+        verdict.joined.expression,
+        reason,
+        (*notes, *more),
+        dry_run,
+        any(change.action != "same" for change in changes),
+        commit,
         tag if tagged or (dry_run and place.form == "hub") else "",
-        (private if private is not None else True if not state.exists else state.private) if place.form == "hub" else None,
-    )  # fmt: skip
+        (private if private is not None else True if not state.exists else state.private)
+        if place.form == "hub"
+        else None,
+    )
     if not dry_run and (done.fresh or more or (tagged and tag not in state.tags)):
         _record(store, done, verdict, items)
     return done
 
 
-def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Version, *, dry_run: bool, replace_others: bool,
-            tell: Callable[[str], None]) -> tuple[State, list[Change], str, list[str]]:  # fmt: skip
-    """Looks, compares and changes until the place is as wanted: (what was there first, changes, commit, notes)."""
+def _settle(
+    place: PublishTarget,
+    items: Sequence[Item],
+    layout: Layout,
+    version: Version,
+    *,
+    dry_run: bool,
+    replace_others: bool,
+    tell: Callable[[str], None],
+) -> tuple[State, list[Change], str, list[str]]:
+    """Reads, compares and changes until the target is up to date: (initial state, changes, commit, notes)."""
     patterns = [config.pattern(split) for config in layout.configs for split in config.splits]
     first = state = place.state()
     changes = compare(items, state)
@@ -191,8 +249,10 @@ def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Versio
         others = in_the_way(items, patterns, state)
         if others and not replace_others:
             if not dry_run:
-                raise PublishError(f"{place.address} holds what curate did not put there, and it would be lost: {'; '.join(others[:10])}; "
-                                   "look at it with --dry-run, and write --replace to go on all the same")  # fmt: skip
+                raise PublishError(
+                    f"{place.address} has files that curate did not write and that would be lost: "
+                    f"{'; '.join(others[:10])}; check with --dry-run, and use --replace to overwrite them"
+                )
             notes = [f"{other}; --replace would be needed" for other in others]
         if dry_run:
             return first, changes, "", notes
@@ -206,21 +266,22 @@ def _settle(place: Place, items: Sequence[Item], layout: Layout, version: Versio
             commit = place.apply(items, [*remove, *extra], state, _message(version, now))
             return first, changes, commit, notes
         except Conflict:
-            tell(f"{place.address}: somebody else committed meanwhile; looking again")
+            tell(f"{place.address}: another commit was made in the meantime; comparing again")
             again = place.state()
             theirs = again.files.get(MANIFEST)
             mine = theirs is not None and any(item.path == MANIFEST and theirs.same(item) for item in items)
             if again.version and again.manifest != first.manifest and not mine:
                 raise PublishError(
-                    f"{place.address}: somebody else published version {again.version} there meanwhile; look at it, and publish again if this one is to stand"
+                    f"{place.address}: somebody else published version {again.version} in the meantime; check it, "
+                    "and publish again to replace it"
                 ) from None
             state = again
-        except Unsure as lost:
-            tell(f"{place.address}: {lost}; looking whether it happened")
+        except UnknownState as lost:
+            tell(f"{place.address}: {lost}; checking whether the change was made")
             time.sleep(min(30, 2**number))
             state = place.state()
     raise PublishError(
-        f"{place.address} is changed by others all the time; {_TRIES} attempts came too late. Publish again later: what was uploaded stays"
+        f"{place.address} keeps changing; {_TRIES} attempts failed. Publish again later: uploaded files are kept"
     )
 
 
@@ -230,17 +291,28 @@ def _wanted(items: Sequence[Item]) -> str:
 
 def _message(version: Version, changes: Sequence[Change]) -> str:
     counts = {action: sum(change.action == action for change in changes) for action in ("add", "change", "remove")}
-    return (f"{version.name} {version.version}: {version.manifest['rows']:,} rows\n"
-            f"{counts['add']} files added, {counts['change']} changed, {counts['remove']} removed; published with curate {__version__}")  # fmt: skip
+    return (
+        f"{version.name} {version.version}: {version.manifest['rows']:,} rows\n"
+        f"{counts['add']} files added, {counts['change']} changed, {counts['remove']} removed; published with curate "
+        f"{__version__}"
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 def _items(
-    version: Version, layout: Layout, verdict: Verdict, place: Place, override: str, book: Book, folder: Path
+    version: Version,
+    layout: Layout,
+    verdict: Verdict,
+    place: PublishTarget,
+    override: str,
+    book: LicenseDatabase,
+    folder: Path,
 ) -> list[Item]:
     """All files: data, manifest, and the card last."""
     data = files(version, layout, folder)
-    text = cards.card(version, layout=layout, verdict=verdict, place=shown_place(place), override=override, book=book)
+    text = cards.card(
+        version, layout=layout, verdict=verdict, place=target_address(place), override=override, book=book
+    )
     readme = Item.of(README, _clean(text).encode())
     about = {key: version.manifest[key] for key in _KEPT if key in version.manifest}
     about["splits"] = {
@@ -267,14 +339,14 @@ def _items(
 
 
 def _clean(text: str) -> str:
-    """Nothing of this machine goes out: no token, no home folder."""
+    """Removes tokens and the home folder of this machine."""
     text = Redactor(_secrets(), sure=True)(text)
     home = str(Path.home())
     return text.replace(f"{home}/", "~/") if len(home) > 4 else text
 
 
 def _secrets() -> list[str]:
-    """The credentials of this machine that are known to be such."""
+    """The known credentials of this machine."""
     from huggingface_hub import get_token
 
     return [*secrets_of_environment(), *([token] if (token := get_token()) else [])]
@@ -282,7 +354,7 @@ def _secrets() -> list[str]:
 
 @contextmanager
 def _without_secrets(to: str) -> Iterator[None]:
-    """What a place answers is told without the credentials it may repeat."""
+    """Removes credentials from error messages, which may repeat them."""
     try:
         yield
     except CurateError as error:
@@ -292,7 +364,7 @@ def _without_secrets(to: str) -> Iterator[None]:
 
 @contextmanager
 def _staging(store: Store) -> Iterator[Path]:
-    """A folder for files until they were sent; those of publications that were killed go away."""
+    """A temporary folder for files to send; leftovers of killed publications are deleted."""
     root = store.root / "publish"
     root.mkdir(parents=True, exist_ok=True)
     host = socket.gethostname()
@@ -324,32 +396,43 @@ def _diff(old: str, new: str) -> str:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------- records
+# -------------------------------------------------------------------------------------------------------------- records
 def _record(store: Store, done: Publication, verdict: Verdict, items: Sequence[Item]) -> None:
     now = datetime.now(UTC)
     about: dict[str, Any] = {
-        "dataset": done.dataset, "version": done.version, "to": done.to, "form": done.form, "at": now.isoformat(timespec="seconds"), "commit": done.commit,
-        "tag": done.tag, "private": done.private, "manifest": _wanted(items), "bytes": sum(item.size for item in items),
-        "files": {action: done.count(action) for action in ("add", "change", "same", "remove")}, "license": done.license,
-        "override": {"reason": done.override, "against": lines(verdict)} if done.override else None, "notes": list(done.notes), "curate": __version__,
-    }  # fmt: skip
+        "dataset": done.dataset,
+        "version": done.version,
+        "to": done.to,
+        "form": done.form,
+        "at": now.isoformat(timespec="seconds"),
+        "commit": done.commit,
+        "tag": done.tag,
+        "private": done.private,
+        "manifest": _wanted(items),
+        "bytes": sum(item.size for item in items),
+        "files": {action: done.count(action) for action in ("add", "change", "same", "remove")},
+        "license": done.license,
+        "override": {"reason": done.override, "against": lines(verdict)} if done.override else None,
+        "notes": list(done.notes),
+        "curate": __version__,
+    }
     name = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}.json"
     data = _clean(orjson.dumps(about, option=orjson.OPT_INDENT_2).decode())
     write_atomically(store.root / "publish" / done.dataset / name, seal(orjson.loads(data)))
 
 
 def records(store: Store, dataset: str | None = None) -> list[Mapping[str, Any]]:
-    """What was published, oldest first.
+    """Records of publications, oldest first.
 
     Args:
-        dataset: of this one only.
+        dataset: only this dataset.
 
     Raises:
-        DamagedError: a record is not what was written.
+        DamagedError: a record was altered.
     """
     folder = store.root / "publish"
-    found = [read_sealed(path) for path in folder.glob(f"{dataset or '*'}/[!.]*.json")]
-    return sorted((one for one in found if one), key=lambda one: (one["at"], one["dataset"]))
+    entries = [read_sealed(path) for path in folder.glob(f"{dataset or '*'}/[!.]*.json")]
+    return sorted((one for one in entries if one), key=lambda one: (one["at"], one["dataset"]))
 
 
 __all__ = ["Publication", "publish", "records"]

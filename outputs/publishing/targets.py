@@ -1,6 +1,6 @@
-"""A place is where a version is published to; whatever stands behind it, it can say what is there and take all changes at once.
+"""Publish targets: the contract (read the state, apply all changes atomically where possible) and the comparison.
 
-This module has the contract and the comparison; :mod:`outputs.publishing.hub`, :mod:`outputs.publishing.folder` and :mod:`outputs.publishing.fsspec` have the places.
+The targets are in :mod:`outputs.publishing.hub`, :mod:`outputs.publishing.folder` and :mod:`outputs.publishing.fsspec`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Action = Literal["add", "change", "same", "remove"]
 
 
 @dataclass(frozen=True)
-class Known:
-    """A file that is there already; what is not known is None."""
+class RemoteFile:
+    """A file at the target; unknown values are None."""
 
     size: int
     """In bytes."""
@@ -35,7 +35,7 @@ class Known:
     """Git's digest of it."""
 
     def same(self, item: Item) -> bool:
-        """Whether it is this file, for all that is known."""
+        """Whether it is this file, as far as known."""
         if self.size != item.size:
             return False
         if self.sha256 is not None:
@@ -45,23 +45,23 @@ class Known:
 
 @dataclass(frozen=True)
 class State:
-    """What is there."""
+    """The content of a target."""
 
-    files: Mapping[str, Known] = field(default_factory=dict)
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
     head: str | None = None
-    """The commit, where there are commits."""
+    """The commit, if the target has commits."""
     exists: bool = True
     private: bool | None = None
     card: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
-    """What curate published there last; empty if it never did."""
+    """The manifest of curate's last publication there; empty if there is none."""
     tags: Mapping[str, str] = field(default_factory=dict)
     cut_off: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Where publishing was cut off: path → SHA-256 of what curate had there before or was to put there."""
+    """After an interrupted publication: path → SHA-256 of curate's files there before, or of those to be written."""
 
     @property
     def ours(self) -> dict[str, str]:
-        """Path → SHA-256 of the files that curate put there last."""
+        """Path → SHA-256 of the files that curate published there last."""
         listed = self.manifest.get("publication", {}).get("files", [])
         return {path: digests[-1] for path, digests in self.cut_off.items() if digests} | {
             str(one["path"]): str(one["sha256"])
@@ -86,24 +86,24 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A place as a card tells it, for its instructions."""
+class TargetAddress:
+    """A target as shown in a card."""
 
     form: Literal["hub", "folder", "url"]
     address: str
-    """``org/name``, a folder, or a URL without anything secret."""
+    """``org/name``, a folder, or a URL without secrets."""
 
 
 class Conflict(Exception):
-    """Somebody else changed the place since it was looked at."""
+    """The target was changed by others since it was read."""
 
 
-class Unsure(Exception):
-    """An answer was lost: the change may have been made or not."""
+class UnknownState(Exception):
+    """A response was lost: the change may or may not have been made."""
 
 
-class Place(ABC):
-    """Where a version goes."""
+class PublishTarget(ABC):
+    """A publish target."""
 
     form: ClassVar[Literal["hub", "folder", "url"]]
 
@@ -113,36 +113,36 @@ class Place(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """What is there now.
+        """The current content.
 
         Raises:
-            PublishError: it cannot be reached or may not be read.
+            PublishError: it cannot be reached or read.
         """
 
     @abstractmethod
     def apply(self, items: Sequence[Item], remove: Sequence[str], state: State, message: str) -> str:
-        """Makes all changes, as one where that is possible.
+        """Makes all changes, atomically where possible.
 
         Args:
-            items: all files; those that are there already need not be sent.
-            remove: files to take away.
-            state: what the changes were worked out against.
+            items: all files; those already there need not be sent.
+            remove: files to delete.
+            state: the state on which the changes are based.
 
         Returns:
-            The commit; empty where there are none.
+            The commit; empty if the target has none.
 
         Raises:
-            Conflict: it is not in that state any more.
-            Unsure: nobody knows whether it happened.
-            PublishError: it cannot be done.
+            Conflict: the target is no longer in that state.
+            UnknownState: it is unknown whether the change was made.
+            PublishError: it is not possible.
         """
 
     def tag(self, name: str, commit: str, state: State) -> bool:
-        """Gives a commit a name; whether there is such a thing here."""
+        """Tags a commit; returns whether the target has tags."""
         return False
 
     def settle(self, state: State) -> list[str]:
-        """What else has to be as it was asked for (who may read it); tells what was done."""
+        """Applies other settings (visibility); returns what was done."""
         return []
 
 
@@ -152,23 +152,23 @@ def git_digest(data: bytes) -> str:
 
 
 def compare(items: Sequence[Item], state: State) -> list[Change]:
-    """What has to happen, file by file, in the order of their names; files of others are left alone."""
-    wanted = {item.path: item for item in items}
+    """The required changes, file by file, in the order of their names; other files are not touched."""
+    items_by_path = {item.path: item for item in items}
     changes = []
-    for path, item in wanted.items():
+    for path, item in items_by_path.items():
         known = state.files.get(path)
         action: Action = "add" if known is None else "same" if known.same(item) else "change"
         changes.append(Change(path, action, item.size, item.sha256))
     for path, digest in state.ours.items():
-        if path not in wanted and path in state.files:
+        if path not in items_by_path and path in state.files:
             changes.append(Change(path, "remove", state.files[path].size, digest))
     return sorted(changes, key=lambda change: change.path)
 
 
 def in_the_way(items: Sequence[Item], patterns: Sequence[str], state: State) -> list[str]:
-    """What is there by another hand and would be lost or be read as data, in words."""
-    wanted, ours = {item.path for item in items}, state.ours
-    found = []
+    """Foreign files that would be lost or read as data, as messages."""
+    paths, ours = {item.path for item in items}, state.ours
+    conflicts = []
     if README in state.files and state.card:
         digest = hashlib.sha256(state.card.encode()).hexdigest()
         blank = not state.card.strip() or re.fullmatch(r"---\s*\n(license:.*\n)?---\s*", state.card)
@@ -177,31 +177,31 @@ def in_the_way(items: Sequence[Item], patterns: Sequence[str], state: State) -> 
             and digest not in (ours[README], *state.cut_off.get(README, ()))
             and not any(item.path == README and item.read() == state.card.encode() for item in items)
         ):
-            found.append("README.md was edited by hand since curate wrote it")
+            conflicts.append("README.md was edited by hand since curate wrote it")
         elif README not in ours and not blank and digest not in {item.sha256 for item in items}:
-            found.append("README.md was not written by curate")
+            conflicts.append("README.md was not written by curate")
     for path in state.files:
-        if path not in wanted and path not in ours and any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
-            found.append(f"{path} would be read as data and was not put there by curate")
+        if path not in paths and path not in ours and any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+            conflicts.append(f"{path} would be read as data and was not put there by curate")
     mine = {README, *ours, *([MANIFEST] if state.manifest else [])}
-    for path in wanted - mine:
+    for path in paths - mine:
         known = state.files.get(path)
         if known is not None and not known.same(next(item for item in items if item.path == path)):
-            found.append(f"{path} was not put there by curate")
-    return sorted(found)
+            conflicts.append(f"{path} was not put there by curate")
+    return sorted(conflicts)
 
 
 def read_manifest(data: bytes) -> dict[str, Any]:
-    """What curate published; empty if these bytes are something else."""
+    """The manifest of a publication by curate; empty for anything else."""
     try:
-        found = orjson.loads(data)
+        manifest = orjson.loads(data)
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("publication"), dict) else {}
+    return manifest if isinstance(manifest, dict) and isinstance(manifest.get("publication"), dict) else {}
 
 
 def human(size: int) -> str:
-    """A size in bytes as a person reads it."""
+    """A size in bytes for display."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:,.1f} {unit}"
@@ -209,7 +209,7 @@ def human(size: int) -> str:
 
 
 def shown(url: str) -> str:
-    """A URL without user, password, query and fragment; of a chain (``zip://…::s3://…``) each part."""
+    """A URL without user, password, query and fragment; for a chain (``zip://…::s3://…``) each part."""
     return "::".join(_shown(part) for part in url.split("::")).rstrip("/")
 
 
@@ -224,6 +224,8 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{place}{path}".rstrip("/")
 
 
-def shown_place(place: Place) -> Shown:
-    """A place as a card tells it; of a folder only its name, for the rest is this machine's affair."""
-    return Shown(place.form, f"./{Path(place.address).absolute().name}" if place.form == "folder" else place.address)
+def target_address(place: PublishTarget) -> TargetAddress:
+    """A target as shown in a card; of a folder only its name."""
+    return TargetAddress(
+        place.form, f"./{Path(place.address).absolute().name}" if place.form == "folder" else place.address
+    )

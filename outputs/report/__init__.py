@@ -1,4 +1,5 @@
-"""A report is one HTML file for people: what a build did to every language, why, and rows to look at; it needs nothing beside it."""
+"""The build report: one self-contained HTML file about what a build did to every language, why, and with sample
+rows."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ from curate.steps.outputs import Version
 from outputs.card.card import about
 from outputs.card.sections import unassessed
 from outputs.licensing.gate import judge
-from outputs.licensing.licenses import Book, load_book
+from outputs.licensing.licenses import LicenseDatabase, load_licenses
 from outputs.report import accounts, charts, findings, sections
 from outputs.report.data import Survey, first_pass, second_pass
 from outputs.report.markup import Html
 from outputs.report.page import page, rows_section
 from outputs.report.rows import RELATED, TEXT, fetch, look_up, related, shaped
-from outputs.report.thresholds import Asked, Limit, limits
+from outputs.report.thresholds import Limit, ProbedRow, limits
 
 SAMPLE = 300
 _OWN_LANGUAGES = 12
@@ -35,41 +36,50 @@ _OWN_LANGUAGES = 12
 
 @dataclass(frozen=True)
 class Reported:
-    """A report that was written."""
+    """A written report."""
 
     dataset: str
     version: str
     path: Path
     bytes: int
     kept: int
-    """Kept rows drawn for it,"""
+    """Kept rows in the sample."""
     dropped: int
-    """and dropped ones."""
+    """Dropped rows in the sample."""
     notes: list[str] = field(default_factory=list)
-    """What is not in it, and why."""
+    """What is missing from it, and why."""
 
 
-def report(store: Store, name: str, to: Path | None = None, *, rows: Sequence[str] = (), sample: int = SAMPLE, seed: int = 0, book: Book | None = None,
-           registry: Registry | None = None) -> Reported:  # fmt: skip
+def report(
+    store: Store,
+    name: str,
+    to: Path | None = None,
+    *,
+    rows: Sequence[str] = (),
+    sample: int = SAMPLE,
+    seed: int = 0,
+    book: LicenseDatabase | None = None,
+    registry: Registry | None = None,
+) -> Reported:
     """Writes the report of a version.
 
     Args:
         name: ``name`` or ``name@ref``.
-        to: the file; ``<name>-report.html`` here unless given. A file that is there is replaced.
-        rows: ids of rows (or how they begin, 6 digits at least) that are to be in it whatever the draw.
+        to: the file. Default: ``<name>-report.html`` in the current folder. An existing file is replaced.
+        rows: ids of rows (or prefixes of at least 6 digits) to include in addition to the sample.
         sample: how many kept and how many dropped rows are drawn, evenly over languages, steps and reasons.
-        seed: another draw.
+        seed: of the sample.
 
     Raises:
         StoreError: there is no such version.
-        ExportError: a row is not there, or the file cannot be written.
+        ExportError: a row does not exist, or the file cannot be written.
     """
     if sample < 0:
         raise ExportError(f"sample: {sample} rows cannot be drawn")
     rows = [one.lower() for one in rows]
     for one in rows:
         if not 6 <= len(one) <= 32 or set(one) - set("0123456789abcdef"):
-            raise ExportError(f"rows: '{one}' is no row id (32 hexadecimal digits, of which the first 6 are enough)")
+            raise ExportError(f"rows: '{one}' is not a row id (32 hexadecimal digits; the first 6 are enough)")
     version = about(store, name)
     registry = registry or Registry.installed()
     path = to or Path(f"{version.name}-report.html")
@@ -81,9 +91,11 @@ def report(store: Store, name: str, to: Path | None = None, *, rows: Sequence[st
     if missing:
         raise ExportError(f"'{name}' has no row {', '.join(missing)}, neither kept nor dropped")
     languages = _languages(survey)
-    found = _limits(version, survey, registry)
-    second_pass(survey, found, languages[:_OWN_LANGUAGES])
-    text, drawn, notes = _page(store, version, survey, found, languages, name, seed, book or load_book(), registry)
+    thresholds = _limits(version, survey, registry)
+    second_pass(survey, thresholds, languages[:_OWN_LANGUAGES])
+    text, drawn, notes = _page(
+        store, version, survey, thresholds, languages, name, seed, book or load_licenses(), registry
+    )
     data = text.encode("utf-8", "replace")
     _write(path, data)
     return Reported(version.name, version.version, path, len(data), *drawn, notes)
@@ -99,7 +111,7 @@ def _languages(survey: Survey) -> list[str]:
 def _limits(version: Version, survey: Survey, registry: Registry) -> list[Limit]:
     fetched = fetch(survey.files, survey.tried.select("file", "row").rows())
     asked = [
-        Asked(
+        ProbedRow(
             row["language"],
             {one["name"]: one["value"] for one in row["scores"]},
             {one["name"]: one["value"] for one in row["attributes"]},
@@ -113,29 +125,38 @@ def _limits(version: Version, survey: Survey, registry: Registry) -> list[Limit]
     return limits(version.manifest["recipe"]["steps"], asked, ranges, kinds, registry)
 
 
-def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit], languages: Sequence[str], name: str, seed: int, book: Book,
-          registry: Registry) -> tuple[str, tuple[int, int], list[str]]:  # fmt: skip
+def _page(
+    store: Store,
+    version: Version,
+    survey: Survey,
+    thresholds: Sequence[Limit],
+    languages: Sequence[str],
+    name: str,
+    seed: int,
+    book: LicenseDatabase,
+    registry: Registry,
+) -> tuple[str, tuple[int, int], list[str]]:
     places = [survey.sample, survey.asked, survey.hits, survey.borders, *(one["members"] for one in survey.clusters)]
-    wanted = list(
+    places_shown = list(
         dict.fromkeys(place for frame in places if not frame.is_empty() for place in frame.select("file", "row").rows())
     )
-    rows = fetch(survey.files, wanted)
+    rows = fetch(survey.files, places_shown)
     relatives = look_up(store, version, survey.files, related(rows.values()))
     ours = {row["id"] for row in rows.values()}
     funnel = version.manifest["funnel"]
-    told = {
+    tags = {
         *languages,
         *funnel["read"],
         *(one for step in funnel["steps"] for one in step["languages"]),
         *(one for made in funnel["made"].values() for one in made),
     }
-    names = {one: language_name(one) for one in sorted(told)}
+    names = {one: language_name(one) for one in sorted(tags)}
     verdict = judge(version, book)
     parts: list[tuple[str, str, Html | None]] = [
         ("summary", "Summary", sections.summary(version, verdict, unassessed(version), names)),
         ("funnel", "Funnel", sections.funnel(version, names)),
         ("sources", "Languages", sections.sources(survey, names)),
-        ("scores", "Scores", findings.scores(survey, found, languages[:_OWN_LANGUAGES], names, rows)),
+        ("scores", "Scores", findings.scores(survey, thresholds, languages[:_OWN_LANGUAGES], names, rows)),
         ("duplicates", "Duplicates", findings.duplicates(survey, names, rows)),
         ("contamination", "Contamination", findings.contamination(survey, names, rows)),
         ("judges", "Judges", accounts.audits(version)),
@@ -149,12 +170,12 @@ def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit]
     ]
     drawn = (survey.sample.filter(pl.col("step") == "").height, survey.sample.filter(pl.col("step") != "").height)
     by_score: dict[str, dict[str, list[list[Any]]]] = {}
-    for limit in found:
+    for limit in thresholds:
         by_score.setdefault(limit.score, {}).setdefault(limit.language, []).append(
             [limit.reason, limit.side, limit.value, limit.alone]
         )
     data = {
-        "rows": [shaped(rows[place], TEXT) for place in wanted],
+        "rows": [shaped(rows[place], TEXT) for place in places_shown],
         "related": {one: shaped(row, RELATED) for one, row in relatives.items() if one not in ours},
         "limits": by_score,
         "names": names | {row["language"]: language_name(row["language"]) for row in relatives.values()},
@@ -163,9 +184,14 @@ def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit]
     notes = (
         []
         if charts.available()
-        else ["No charts: Matplotlib is not installed (pip install 'polycurate[report]'); the tables say the same."]
+        else [
+            "No charts: Matplotlib is not installed (pip install 'polycurate[report]'); the tables have the same data."
+        ]
     )
-    lead = f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version {version.version}."
+    lead = (
+        f"{version.manifest['rows']:,} rows in {len(version.manifest['languages']):,} languages, version "
+        f"{version.version}."
+    )
     shown = [(key, title, content) for key, title, content in parts if content is not None]
     sources = sorted({source for source, _ in survey.sources})
     section = rows_section(survey.strata, names, sources, drawn, name, seed)
@@ -173,7 +199,7 @@ def _page(store: Store, version: Version, survey: Survey, found: Sequence[Limit]
 
 
 def language_name(tag: str) -> str:
-    """What a language is called in English; the tag itself where nobody knows."""
+    """The English name of a language; the tag itself if unknown."""
     if tag == "und":
         return "unknown language"
     try:
@@ -183,13 +209,13 @@ def language_name(tag: str) -> str:
 
 
 def _summaries(version: Version, registry: Registry) -> dict[str, str]:
-    found = {}
+    summaries = {}
     for step in version.manifest["recipe"]["steps"]:
         try:
-            found[step["step"]] = str(registry.get("step", step["step"]).summary)
+            summaries[step["step"]] = str(registry.get("step", step["step"]).summary)
         except (KeyError, CurateError):
             continue
-    return found
+    return summaries
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""Charts are drawn by Matplotlib while the report is made, as SVG whose texts are texts and whose colours are the page's.
+"""Charts of the report, drawn by Matplotlib as SVG with real text and the page's colours.
 
-Each colour is drawn as a number of its own and put down as a variable of the style sheet, so that light and dark come out right.
-Beside every chart the page has the same figures as a table, which is all there is where Matplotlib is not installed.
+Each colour is drawn as a placeholder and replaced by a variable of the style sheet, so that light and dark mode work.
+The page has the same data as a table next to every chart; without Matplotlib only the tables are shown.
 """
 
 from __future__ import annotations
@@ -34,10 +34,30 @@ _VARIABLES = {
 }
 _SERIES = [f"#0103{number:02d}" for number in range(1, 9)]
 _VARIABLES |= {color: f"var(--series-{number})" for number, color in enumerate(_SERIES, 1)}
-_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "curate", "text.parse_math": False, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-             "text.color": _INK, "axes.edgecolor": _GRID, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK, "axes.grid": True,
-             "axes.grid.axis": "y", "grid.color": _GRID, "grid.linewidth": 0.5, "axes.axisbelow": True, "axes.unicode_minus": True,
-             "ytick.left": False, "figure.facecolor": "none", "axes.facecolor": "none", "font.family": ["DejaVu Sans"], "path.simplify": False}  # fmt: skip
+_SETTINGS: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "curate",
+    "text.parse_math": False,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": _INK,
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": _GRID,
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "ytick.left": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": ["DejaVu Sans"],
+    "path.simplify": False,
+}
 
 
 def available() -> bool:
@@ -69,8 +89,16 @@ def histogram(score: Score, language: str, limits: Sequence[Limit], about: str, 
         for value in sorted({limit.value for limit in limits}):
             if edges[0] <= value <= edges[-1]:
                 axes.axvline(value, color=_INK, linewidth=1.2, linestyle=(0, (4, 2)))
-                axes.annotate(number(value), (value, 1), xycoords=("data", "axes fraction"), xytext=(3, -2), textcoords="offset points", va="top", fontsize=8,
-                              bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85})  # fmt: skip
+                axes.annotate(
+                    number(value),
+                    (value, 1),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(3, -2),
+                    textcoords="offset points",
+                    va="top",
+                    fontsize=8,
+                    bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
+                )
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(bottom=-base.max() * 0.06 if counts[:, 1].any() else 0)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))

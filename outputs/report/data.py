@@ -1,7 +1,7 @@
-"""What a report shows of a version is gathered in two passes over its files, a batch at a time, whatever its size.
+"""Collects the report's data in two passes over a version's files, in batches and with bounded memory.
 
-The first pass counts, finds the range of each score and draws the sample; the second fills histograms and finds the rows at the
-borders, in the largest clusters and among those asked for. What is kept in memory is bounded by what is shown.
+The first pass counts rows, finds the range of each score and draws the sample; the second fills histograms and finds
+rows at the thresholds, in the largest clusters and among those requested.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KEY = ["file", "row"]
 
 @dataclass(frozen=True)
 class File:
-    """A file of rows: of a split, or of what was dropped."""
+    """A file of rows: of a split, or of dropped rows."""
 
     path: Path
     kind: Kind
@@ -47,24 +47,23 @@ class File:
 
 @dataclass
 class Score:
-    """What is known of a score over all rows."""
+    """The distribution of a score over all rows."""
 
     name: str
     step: str | None
     rows: int
     low: float
     high: float
-    """Least and greatest value."""
     shown: tuple[float, float]
-    """What the axis spans: all but the outermost half per cent at each end."""
+    """The range of the axis: without the outermost half per cent at each end."""
     whole: bool
     """Whether all values are whole numbers."""
     counts: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-    """Language (``*``: all) → bins × (kept, dropped by this step, dropped by another one)."""
+    """Language (``*``: all) → bins × (kept, dropped by this step, dropped by another step)."""
 
     @property
     def edges(self) -> np.ndarray[Any, Any]:
-        """Where bins end; the outermost bins also hold what lies beyond."""
+        """The bin edges; the outermost bins include all values beyond."""
         low, high = self.shown
         if self.whole and high - low < BINS:
             return np.arange(low - 0.5, high + 1)
@@ -73,13 +72,13 @@ class Score:
 
 @dataclass
 class Survey:
-    """What was found out about a version."""
+    """The data of a report."""
 
     files: list[File]
     sample: pl.DataFrame
-    """Rows drawn: file, row, id, language, step, reason (both empty if kept), as many as asked for."""
+    """The sample: file, row, id, language, step, reason (both empty if kept)."""
     tried: pl.DataFrame
-    """A few rows of each kind, to ask the steps about."""
+    """A few rows of each kind, for probing the steps."""
     strata: dict[tuple[str, str, str], int]
     """(language, step, reason) → rows in the version; step and reason are empty for rows that were kept."""
     sources: dict[tuple[str, str], list[int]]
@@ -88,7 +87,7 @@ class Survey:
     left_out: int
     """How many scores are not shown."""
     clusters: list[dict[str, Any]]
-    """The largest: label, id, size, and its members' places in ``members``."""
+    """The largest: label, id, size, and their rows in ``members``."""
     cluster_sizes: dict[str, dict[int, int]]
     """Label → rows in a cluster → clusters."""
     hits: pl.DataFrame
@@ -96,30 +95,30 @@ class Survey:
     hit_counts: dict[tuple[str, str, str, str], list[int]]
     """(label, benchmark, hit, language) → rows kept, rows dropped."""
     asked: pl.DataFrame
-    """The rows asked for: file, row, id, key."""
+    """The requested rows: file, row, id, key."""
     borders: pl.DataFrame
-    """Rows at a threshold: file, row, limit (its place in the list), value, dropped."""
+    """Rows at a threshold: file, row, limit (its index), value, dropped."""
 
 
 def files_of(version: Version) -> list[File]:
     """All files of rows, kept and dropped."""
-    found = [
+    files = [
         File(version.folder / path, version.kind, split)
         for split, about in version.manifest["splits"].items()
         for path in about["files"]
     ]
     for one in version.manifest["files"]:
         if one["path"].startswith("rejected/"):
-            found.append(File(version.folder / one["path"], Kind(one["path"].split("/")[1].rsplit("-", 1)[0]), ""))
-    return found
+            files.append(File(version.folder / one["path"], Kind(one["path"].split("/")[1].rsplit("-", 1)[0]), ""))
+    return files
 
 
 def _batches(files: Sequence[File], columns: Sequence[str]) -> Iterator[tuple[int, File, pl.DataFrame]]:
     for number, file in enumerate(files):
-        wanted = [*columns, *(["step", "reason"] if not file.split else [])]
+        needed = [*columns, *(["step", "reason"] if not file.split else [])]
         start = 0
         with pq.ParquetFile(file.path) as opened:
-            for batch in opened.iter_batches(_BATCH, columns=wanted):
+            for batch in opened.iter_batches(_BATCH, columns=needed):
                 frame = pl.DataFrame(pl.from_arrow(batch))
                 if file.split:
                     frame = frame.with_columns(pl.lit("").alias("step"), pl.lit("").alias("reason"))
@@ -129,38 +128,64 @@ def _batches(files: Sequence[File], columns: Sequence[str]) -> Iterator[tuple[in
 
 
 def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: int, rows: Sequence[str]) -> Survey:
-    """Counts, ranges, the sample, the largest clusters, some hits, the rows asked for.
+    """Counts, ranges, the sample, the largest clusters, some contamination hits, the requested rows.
 
     Args:
         labels: of the steps.
-        sample: how many kept and how many dropped rows are drawn.
-        rows: ids of rows, or beginnings of them, that are wanted whatever the draw.
+        sample: how many kept and how many dropped rows to draw.
+        rows: ids, or id prefixes, of rows to include in addition.
     """
     files = files_of(version)
-    drawn = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "id": pl.String, "language": pl.String, "step": pl.String,
-                                 "reason": pl.String, "h": pl.UInt64})  # fmt: skip
+    drawn = pl.DataFrame(
+        schema={
+            "file": pl.Int64,
+            "row": pl.Int64,
+            "id": pl.String,
+            "language": pl.String,
+            "step": pl.String,
+            "reason": pl.String,
+            "h": pl.UInt64,
+        }
+    )
     strata: dict[tuple[str, str, str], int] = {}
     sources: dict[tuple[str, str], list[int]] = {}
     ranges: dict[str, list[float]] = {}
     seen_clusters = pl.DataFrame(schema={"label": pl.String, "cluster": pl.String, "size": pl.Float64, "h": pl.UInt64})
     sizes: dict[str, dict[int, int]] = {}
-    hits = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "label": pl.String, "benchmark": pl.String, "hit": pl.String,
-                                "dropped": pl.Boolean, "h": pl.UInt64})  # fmt: skip
+    hits = pl.DataFrame(
+        schema={
+            "file": pl.Int64,
+            "row": pl.Int64,
+            "label": pl.String,
+            "benchmark": pl.String,
+            "hit": pl.String,
+            "dropped": pl.Boolean,
+            "h": pl.UInt64,
+        }
+    )
     hit_counts: dict[tuple[str, str, str, str], list[int]] = {}
     asked = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "id": pl.String, "key": pl.String})
     for _, _, frame in _batches(files, ["id", "language", "scores", "attributes", "lineage.source"]):
         frame = frame.with_columns(
-            _drawn_by(frame["id"], seed), pl.col("lineage").struct.field("source").alias("source")
+            _random_keys(frame["id"], seed), pl.col("lineage").struct.field("source").alias("source")
         )
         _count(frame, strata, sources)
-        # Where there are very many kinds of rows, few of each are enough.
+        # If there are very many strata, a few rows of each are enough.
         of_each = max(sample, TRIED) if len(strata) <= _STRATA else max(TRIED, _STRATA * sample // len(strata))
         drawn = _least(pl.concat([drawn, frame.select(drawn.columns)]), _STRATUM, of_each)
         flat = _flat(frame.select("scores"), "scores")
-        for name, count, low, high, near, far, whole in flat.group_by("name").agg(
-            pl.len(), pl.col("value").min().alias("low"), pl.col("value").max().alias("high"),
-            pl.col("value").quantile(0.005).alias("near"), pl.col("value").quantile(0.995).alias("far"), (pl.col("value") % 1 == 0).all().alias("whole"),
-        ).rows():  # fmt: skip
+        for name, count, low, high, near, far, whole in (
+            flat.group_by("name")
+            .agg(
+                pl.len(),
+                pl.col("value").min().alias("low"),
+                pl.col("value").max().alias("high"),
+                pl.col("value").quantile(0.005).alias("near"),
+                pl.col("value").quantile(0.995).alias("far"),
+                (pl.col("value") % 1 == 0).all().alias("whole"),
+            )
+            .rows()
+        ):
             mine = ranges.setdefault(name, [0, low, high, near, far, 1])
             for place, (old, new) in enumerate(zip(mine, (count, low, high, near, far, whole), strict=True)):
                 mine[place] = (old + new, min(old, new), max(old, new), min(old, new), max(old, new), old * new)[place]
@@ -176,39 +201,72 @@ def first_pass(version: Version, labels: Sequence[str], *, sample: int, seed: in
         count, low, high, near, far, whole = ranges[name]
         scores[name] = Score(name, owner(name, labels), int(count), low, high, (near, far), bool(whole))
     order = {label: at for at, label in enumerate(labels)}
-    # As the steps come, so that two runs tell the same.
+    # In the order of the steps, so that the output is deterministic.
     strata = {key: strata[key] for key in sorted(strata, key=lambda key: (order.get(key[1], len(order)), key))}
-    clusters = [{"label": label, "id": cluster, "size": int(size), "members": pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64})}
-                for label, cluster, size, _ in seen_clusters.sort(["size", "cluster"], descending=[True, False]).rows()]  # fmt: skip
-    return Survey(files, _shared_out(drawn, sample), _least(drawn, _STRATUM, TRIED).head(_MOST_TRIED), strata, sources, scores, max(0, len(ordered) - _MOST_SCORES), clusters, sizes,
-                  hits.sort(["label", "benchmark", "hit", "h"]), hit_counts, asked, pl.DataFrame())  # fmt: skip
+    clusters = [
+        {
+            "label": label,
+            "id": cluster,
+            "size": int(size),
+            "members": pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64}),
+        }
+        for label, cluster, size, _ in seen_clusters.sort(["size", "cluster"], descending=[True, False]).rows()
+    ]
+    return Survey(
+        files,
+        _shared_out(drawn, sample),
+        _least(drawn, _STRATUM, TRIED).head(_MOST_TRIED),
+        strata,
+        sources,
+        scores,
+        max(0, len(ordered) - _MOST_SCORES),
+        clusters,
+        sizes,
+        hits.sort(["label", "benchmark", "hit", "h"]),
+        hit_counts,
+        asked,
+        pl.DataFrame(),
+    )
 
 
 def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str]) -> None:
-    """Histograms for all rows and for these languages; rows at the borders, members of the largest clusters."""
+    """Histograms for all rows and for these languages; rows at the thresholds, rows of the largest clusters."""
     by_score: dict[str, list[tuple[int, Limit]]] = {}
     for number, limit in enumerate(limits):
         if limit.language in languages:
             by_score.setdefault(limit.score, []).append((number, limit))
         score = survey.scores.get(limit.score)
         if score is not None and score.low <= limit.value <= score.high:
-            # A line to be drawn must be on the axis.
+            # The axis must include the threshold.
             score.shown = (min(score.shown[0], limit.value), max(score.shown[1], limit.value))
-    wanted = {one["id"]: one for one in survey.clusters}
-    borders = pl.DataFrame(schema={"file": pl.Int64, "row": pl.Int64, "limit": pl.Int64, "value": pl.Float64, "dropped": pl.Boolean,
-                                   "away": pl.Float64})  # fmt: skip
+    clusters_by_id = {one["id"]: one for one in survey.clusters}
+    borders = pl.DataFrame(
+        schema={
+            "file": pl.Int64,
+            "row": pl.Int64,
+            "limit": pl.Int64,
+            "value": pl.Float64,
+            "dropped": pl.Boolean,
+            "away": pl.Float64,
+        }
+    )
     edges = {name: score.edges for name, score in survey.scores.items()}
     for _, _, frame in _batches(survey.files, ["id", "language", "scores", "attributes"]):
-        if wanted:
-            _members(frame, wanted)
+        if clusters_by_id:
+            _members(frame, clusters_by_id)
         flat = _flat(frame.select("scores", *_KEY, "language", "step", "reason"), "scores")
         for (name,), part in flat.group_by("name"):
             score = survey.scores.get(str(name))
             if score is None:
                 continue
             state = part.select(
-                pl.when(pl.col("step") == "").then(0).when(pl.lit(score.step is None) | (pl.col("step") == (score.step or ""))).then(1)
-                .otherwise(2).alias("state"))["state"].to_numpy()  # fmt: skip
+                pl.when(pl.col("step") == "")
+                .then(0)
+                .when(pl.lit(score.step is None) | (pl.col("step") == (score.step or "")))
+                .then(1)
+                .otherwise(2)
+                .alias("state")
+            )["state"].to_numpy()
             ends = edges[score.name]
             values = part["value"].to_numpy()
             place = np.clip(np.searchsorted(ends, values, side="right") - 1, 0, len(ends) - 2)
@@ -222,15 +280,15 @@ def second_pass(survey: Survey, limits: Sequence[Limit], languages: Sequence[str
     survey.borders = borders.sort(["limit", "dropped", "away", *_KEY])
 
 
-# ------------------------------------------------------------------------------------------------------------------- parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 def _flat(frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """A row for each score (or attribute) of each row, as ``name`` and ``value``; numbers that are none are left out."""
+    """A line for each score (or attribute) of each row, as ``name`` and ``value``; without NaN and infinities."""
     flat = frame.filter(pl.col(column).list.len() > 0).explode(column).unnest(column)
     return flat.filter(pl.col("value").is_finite()) if column == "scores" else flat
 
 
-def _drawn_by(ids: pl.Series, seed: int) -> pl.Series:
-    """A number for each row that depends on its id and the seed, and on nothing else."""
+def _random_keys(ids: pl.Series, seed: int) -> pl.Series:
+    """A random number for each row that depends only on its id and the seed."""
     return pl.Series(
         "h",
         np.frombuffer(b"".join(hash_texts((f"report:{seed}:{one}" for one in ids.to_list()), 8)), ">u8").astype(
@@ -240,7 +298,7 @@ def _drawn_by(ids: pl.Series, seed: int) -> pl.Series:
 
 
 def _least(frame: pl.DataFrame, by: list[str], most: int) -> pl.DataFrame:
-    """Of each group the rows with the smallest hash: a fair draw that does not depend on batches."""
+    """The rows with the smallest hash of each group: a random sample that does not depend on batches."""
     return frame.sort(["h", *_KEY]).group_by(by, maintain_order=True).head(most).select(frame.columns)
 
 
@@ -254,7 +312,8 @@ def _count(
 
 
 def _shared_out(drawn: pl.DataFrame, most: int) -> pl.DataFrame:
-    """``most`` kept and ``most`` dropped rows: each stratum gets the same, and what small ones leave goes to the others."""
+    """``most`` kept and ``most`` dropped rows: equal numbers for each stratum; what small ones leave goes to the
+    others."""
     sizes = {(language, step, reason): count for language, step, reason, count in drawn.group_by(_STRATUM).len().rows()}
     shares: dict[tuple[str, str, str], int] = {}
     for kept in (True, False):
@@ -266,8 +325,11 @@ def _shared_out(drawn: pl.DataFrame, most: int) -> pl.DataFrame:
                 share[key] += min(sizes[key] - share[key], max(1, left // len(open_)))
             left = most - sum(share.values())
         shares |= share
-    table = pl.DataFrame([(*key, share) for key, share in shares.items()],
-                         schema={"language": pl.String, "step": pl.String, "reason": pl.String, "share": pl.Int64}, orient="row")  # fmt: skip
+    table = pl.DataFrame(
+        [(*key, share) for key, share in shares.items()],
+        schema={"language": pl.String, "step": pl.String, "reason": pl.String, "share": pl.Int64},
+        orient="row",
+    )
     ordered = drawn.sort(["h", *_KEY]).with_columns(pl.int_range(pl.len()).over(_STRATUM).alias("at"))
     return (
         ordered.join(table, on=_STRATUM).filter(pl.col("at") < pl.col("share")).sort(["h", *_KEY]).select(drawn.columns)
@@ -289,7 +351,12 @@ def _clusters(
         mine = sizes.setdefault(label, {})
         mine[int(large)] = mine.get(int(large), 0) + count
     whole = pl.concat([seen, both.select(seen.columns)]).unique(["label", "cluster"], keep="first", maintain_order=True)
-    return whole.sort(["size", "cluster"], descending=[True, False]).group_by("label", maintain_order=True).head(CLUSTERS).select(seen.columns)  # fmt: skip
+    return (
+        whole.sort(["size", "cluster"], descending=[True, False])
+        .group_by("label", maintain_order=True)
+        .head(CLUSTERS)
+        .select(seen.columns)
+    )
 
 
 def _members(frame: pl.DataFrame, wanted: Mapping[str, dict[str, Any]]) -> None:
@@ -308,9 +375,16 @@ def _hits(hits: pl.DataFrame, given: pl.DataFrame, counts: dict[tuple[str, str, 
     if found.is_empty():
         return hits
     kinds = given.filter(pl.col("name").str.ends_with(".hit")).select(
-        *_KEY, pl.col("name").str.strip_suffix(".hit").alias("label"), pl.col("value").alias("hit"))  # fmt: skip
-    both = found.select(*_KEY, pl.col("name").str.strip_suffix(".benchmark").alias("label"), pl.col("value").alias("benchmark"), "language", "h",
-                        "step").join(kinds, on=[*_KEY, "label"])  # fmt: skip
+        *_KEY, pl.col("name").str.strip_suffix(".hit").alias("label"), pl.col("value").alias("hit")
+    )
+    both = found.select(
+        *_KEY,
+        pl.col("name").str.strip_suffix(".benchmark").alias("label"),
+        pl.col("value").alias("benchmark"),
+        "language",
+        "h",
+        "step",
+    ).join(kinds, on=[*_KEY, "label"])
     both = both.with_columns((pl.col("step") == pl.col("label")).alias("dropped"))
     for label, benchmark, hit, language, gone, count in (
         both.group_by("label", "benchmark", "hit", "language", "dropped").len().rows()
@@ -344,10 +418,28 @@ def _borders(
             continue
         gone = pl.col("step") == (score.step or "")
         beyond = pl.col("value") < limit.value if limit.side == "below" else pl.col("value") > limit.value
-        told = mine.select(*_KEY, pl.lit(number, pl.Int64).alias("limit"), "value", gone.alias("dropped"), (pl.col("value") - limit.value).abs().alias("away"),
-                           beyond.alias("beyond"))  # fmt: skip
-        near.append(told.filter(~pl.col("dropped") | pl.col("beyond") | (pl.col("away") == 0)).drop("beyond").sort(["away", *_KEY])
-                    .group_by("dropped", maintain_order=True).head(_BORDER).select(borders.columns))  # fmt: skip
+        told = mine.select(
+            *_KEY,
+            pl.lit(number, pl.Int64).alias("limit"),
+            "value",
+            gone.alias("dropped"),
+            (pl.col("value") - limit.value).abs().alias("away"),
+            beyond.alias("beyond"),
+        )
+        near.append(
+            told.filter(~pl.col("dropped") | pl.col("beyond") | (pl.col("away") == 0))
+            .drop("beyond")
+            .sort(["away", *_KEY])
+            .group_by("dropped", maintain_order=True)
+            .head(_BORDER)
+            .select(borders.columns)
+        )
     if not near:
         return borders
-    return pl.concat([borders, *near]).sort(["away", *_KEY]).group_by("limit", "dropped", maintain_order=True).head(_BORDER).select(borders.columns)  # fmt: skip
+    return (
+        pl.concat([borders, *near])
+        .sort(["away", *_KEY])
+        .group_by("limit", "dropped", maintain_order=True)
+        .head(_BORDER)
+        .select(borders.columns)
+    )

@@ -1,4 +1,4 @@
-"""The parts of a report that show rows among figures: scores with their borders, clusters of duplicates, contamination."""
+"""The sections with sample rows: scores and thresholds, clusters of duplicates, contamination."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _CHARTS = 100
 
 
 def link(row: Mapping[str, Any], most: int = _SHORT) -> Html:
-    """The first words of a row, leading to the whole of it."""
-    said, language = first_words(row)
+    """The first words of a row, as a link to the complete row."""
+    text, language = first_words(row)
     return tag(
-        "a", words(said or "(empty)", language, most, "span", tell=False), href=f"#row={row['id']}", class_="to-row"
+        "a", words(text or "(empty)", language, most, "span", tell=False), href=f"#row={row['id']}", class_="to-row"
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ scores
+# --------------------------------------------------------------------------------------------------------------- scores
 def scores(
     survey: Survey, limits: Sequence[Limit], languages: Sequence[str], names: Mapping[str, str], rows: Rows
 ) -> Html | None:
-    """For each score how it is spread, where the lines were drawn, and who stands next to them."""
+    """For each score its distribution, its thresholds, and rows next to them."""
     if not survey.scores:
         return None
     drawable = charts.available()
     chosen = [one for one in languages if any(one in score.counts for score in survey.scores.values())]
-    # So many charts, and no more, are worth their weight: then only the larger languages have their own.
+    # The number of charts is limited: if there are more, only the larger languages have their own.
     most = max(1, _CHARTS // max(1, sum(score.low < score.high for score in survey.scores.values())) - 1)
     own = chosen[:most]
     blocks = []
@@ -56,7 +56,7 @@ def scores(
                     )
                 )
         body = joined(
-            _said(score, limits, names),
+            _threshold_list(score, limits, names),
             parts,
             _missing(score, own, names),
             _borders(survey, score, limits, names, rows),
@@ -81,15 +81,30 @@ def scores(
     )
     notes = [f"{survey.left_out:,} more scores are not shown."] if survey.left_out else []
     if len(chosen) > len(own):
-        notes.append(f"Charts of their own have the {len(own)} largest of {len(chosen)} languages.")
-    legend = tag("p", tag("span", "kept", class_="key kept"), tag("span", "dropped by this step", class_="key dropped"), tag("span", "dropped by another step", class_="key other"),
-                 tag("span", "threshold", class_="key line"))  # fmt: skip
-    return section("scores", "Scores and thresholds", tag("p", "Thresholds were asked of the steps themselves. The outermost bars also hold what lies beyond them. ", " ".join(notes)),
-                   legend, choice, tag("div", blocks, class_="scores"))  # fmt: skip
+        notes.append(f"Separate charts are shown for the {len(own)} largest of {len(chosen)} languages.")
+    legend = tag(
+        "p",
+        tag("span", "kept", class_="key kept"),
+        tag("span", "dropped by this step", class_="key dropped"),
+        tag("span", "dropped by another step", class_="key other"),
+        tag("span", "threshold", class_="key line"),
+    )
+    return section(
+        "scores",
+        "Scores and thresholds",
+        tag(
+            "p",
+            "Thresholds were determined by probing the steps. The outermost bars include all values beyond them. ",
+            " ".join(notes),
+        ),
+        legend,
+        choice,
+        tag("div", blocks, class_="scores"),
+    )
 
 
 def _reached(limit: Limit, score: Score) -> bool:
-    """Whether any row lies beyond the line."""
+    """Whether any row is beyond the threshold."""
     return score.low < limit.value if limit.side == "below" else score.high > limit.value
 
 
@@ -106,21 +121,21 @@ def _spread(
         for place in range(len(counts))
         if counts[place].any()
     ]
-    told = table(
+    data_table = table(
         f"{score.name}, {whom}",
         ["from – to", "kept", "dropped by this step", "dropped by another"],
         rows,
         numbers=(1, 2, 3),
     )
-    return figure(charts.histogram(score, language, mine, about, prefix) if drawable else None, about, told)
+    return figure(charts.histogram(score, language, mine, about, prefix) if drawable else None, about, data_table)
 
 
 def _bin(score: Score, low: float, high: float) -> str:
     return number(high - 0.5) if score.whole and high - low == 1 else f"{number(low)} – {number(high)}"
 
 
-def _said(score: Score, limits: Sequence[Limit], names: Mapping[str, str]) -> Html | None:
-    """The thresholds in words; languages that share one together."""
+def _threshold_list(score: Score, limits: Sequence[Limit], names: Mapping[str, str]) -> Html | None:
+    """The thresholds as text; languages with the same threshold are listed together."""
     by: dict[tuple[str, str, float, bool], list[str]] = {}
     for limit in limits:
         if limit.score == score.name:
@@ -128,7 +143,7 @@ def _said(score: Score, limits: Sequence[Limit], names: Mapping[str, str]) -> Ht
     if not by:
         return tag(
             "p",
-            "No step drops rows by this score alone." if score.step else "This score came with the rows.",
+            "No step drops rows by this score alone." if score.step else "This score comes from the source.",
             class_="note",
         )
     every = {limit.language for limit in limits}
@@ -144,7 +159,7 @@ def _said(score: Score, limits: Sequence[Limit], names: Mapping[str, str]) -> Ht
             tag(
                 "li",
                 tag("strong", reason),
-                f": dropped {side} {number(value)}{'' if alone else ', together with other findings'} ({whom})",
+                f": dropped {side} {number(value)}{'' if alone else ', in combination with other scores'} ({whom})",
             )
         )
     return tag("ul", items)
@@ -160,16 +175,16 @@ def _borders(
 ) -> Html | None:
     if survey.borders.is_empty():
         return None
-    found: dict[int, list[list[object]]] = {}
+    tables: dict[int, list[list[object]]] = {}
     for file, row, number_, value, gone in survey.borders.select("file", "row", "limit", "value", "dropped").rows():
         if limits[number_].score == score.name and _reached(limits[number_], score) and (file, row) in rows:
             state = tag("span", "dropped" if gone else "kept", class_="state dropped" if gone else "state kept")
-            found.setdefault(number_, []).append([number(value), state, link(rows[file, row])])
+            tables.setdefault(number_, []).append([number(value), state, link(rows[file, row])])
     parts = []
-    for number_, listed in found.items():
+    for number_, listed in tables.items():
         limit = limits[number_]
         title = (
-            f"At the border of {number(limit.value)} in {names.get(limit.language, limit.language)} ({limit.reason})"
+            f"At the threshold {number(limit.value)} in {names.get(limit.language, limit.language)} ({limit.reason})"
         )
         parts.append(
             tag(
@@ -180,29 +195,51 @@ def _borders(
             )
         )
     return (
-        tag("details", tag("summary", f"Rows at the border ({sum(map(len, found.values()))})"), parts)
+        tag("details", tag("summary", f"Rows at the threshold ({sum(map(len, tables.values()))})"), parts)
         if parts
         else None
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- duplicates
+# ----------------------------------------------------------------------------------------------------------- duplicates
 def duplicates(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html | None:
-    """The largest clusters with their members, and how many clusters there are of each size."""
+    """The largest clusters with their rows, and the number of clusters of each size."""
     if not survey.clusters:
         return None
     parts = []
     for label, sizes in survey.cluster_sizes.items():
-        found = sorted(sizes.items())
-        clusters = sum(round(members / size) for size, members in found)
-        told, more = cut([[count(size), count(round(members / size)), count(members)] for size, members in found], 40)
-        parts += [tag("h3", label), tag("p", f"{sum(sizes.values()):,} rows lie in {clusters:,} {'cluster' if clusters == 1 else 'clusters'} of two or more."),
-                  tag("details", tag("summary", "Sizes of clusters"), table(f"Clusters of {label} by size", ["rows in the cluster", "clusters", "rows"], told, numbers=(0, 1, 2)), more)]  # fmt: skip
+        by_size = sorted(sizes.items())
+        clusters = sum(round(members / size) for size, members in by_size)
+        size_rows, more = cut(
+            [[count(size), count(round(members / size)), count(members)] for size, members in by_size], 40
+        )
+        parts += [
+            tag("h3", label),
+            tag(
+                "p",
+                f"{sum(sizes.values()):,} rows are in {clusters:,} {'cluster' if clusters == 1 else 'clusters'} of "
+                "two or more.",
+            ),
+            tag(
+                "details",
+                tag("summary", "Cluster sizes"),
+                table(
+                    f"Clusters of {label} by size",
+                    ["rows in the cluster", "clusters", "rows"],
+                    size_rows,
+                    numbers=(0, 1, 2),
+                ),
+                more,
+            ),
+        ]
         for one in survey.clusters:
             if one["label"] == label:
                 parts.append(_cluster(one, names, rows))
     return section(
-        "duplicates", "Duplicates", tag("p", "The largest clusters of each step; of a cluster one row stays."), parts
+        "duplicates",
+        "Duplicates",
+        tag("p", "The largest clusters of each step; one row of each cluster is kept."),
+        parts,
     )
 
 
@@ -214,7 +251,7 @@ def _cluster(one: Mapping[str, Any], names: Mapping[str, str], rows: Rows) -> Ht
     ):
         gone = any(given["name"] == f"{label}.duplicate_of" for given in row["attributes"])
         alike = next((given["value"] for given in row["scores"] if given["name"] == f"{label}.similarity"), None)
-        state = tag("span", "dropped" if gone else "stays", class_="state dropped" if gone else "state kept")
+        state = tag("span", "dropped" if gone else "kept", class_="state dropped" if gone else "state kept")
         listed.append(
             [
                 state,
@@ -234,9 +271,9 @@ def _cluster(one: Mapping[str, Any], names: Mapping[str, str], rows: Rows) -> Ht
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- contamination
+# -------------------------------------------------------------------------------------------------------- contamination
 def contamination(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html | None:
-    """How much of which benchmark was found, and some of the rows with the place marked."""
+    """How much of which benchmark was found, and sample rows with the matches marked."""
     if not survey.hit_counts:
         return None
     counted: list[list[object]] = []
@@ -256,9 +293,24 @@ def contamination(survey: Survey, names: Mapping[str, str], rows: Rows) -> Html 
             examples.append(_hit(rows[file, row], label, names))
     gone = sum(pair[1] for pair in survey.hit_counts.values())
     whole = sum(sum(pair) for pair in survey.hit_counts.values())
-    return section("contamination", "Contamination", tag("p", f"Something of a benchmark was found in {whole:,} {'row' if whole == 1 else 'rows'}; dropped for it: {gone:,} ({share(gone, whole)})."),
-                   table("Rows with something of a benchmark", ["benchmark", "how", "language", "dropped", "kept", "step"], shown, numbers=(3, 4)), more,
-                   tag("h3", "Some of them, the place marked"), examples)  # fmt: skip
+    return section(
+        "contamination",
+        "Contamination",
+        tag(
+            "p",
+            f"Benchmark content was found in {whole:,} {'row' if whole == 1 else 'rows'}; {gone:,} of them "
+            f"({share(gone, whole)}) were dropped for it.",
+        ),
+        table(
+            "Rows with benchmark content",
+            ["benchmark", "match", "language", "dropped", "kept", "step"],
+            shown,
+            numbers=(3, 4),
+        ),
+        more,
+        tag("h3", "Examples with the match marked"),
+        examples,
+    )
 
 
 def _hit(row: Mapping[str, Any], label: str, names: Mapping[str, str]) -> Html:
@@ -268,16 +320,19 @@ def _hit(row: Mapping[str, Any], label: str, names: Mapping[str, str]) -> Html:
         if one["name"].startswith(f"{label}.")
     }
     gone = row.get("step") == label
-    told = f"{given.get('benchmark', '')} · {given.get('item', '')} · {given.get('hit', '')} · {names.get(row['language'], row['language'])}"
+    title = (
+        f"{given.get('benchmark', '')} · {given.get('item', '')} · {given.get('hit', '')} · "
+        f"{names.get(row['language'], row['language'])}"
+    )
     score = next((one["value"] for one in row["scores"] if one["name"] == label), None)
     state = tag("span", "dropped" if gone else "kept", class_="state dropped" if gone else "state kept")
     marked = [_marked(row, name, spans) for name, spans in _spans(given.get("spans", "")).items()]
     extra = f" · score {number(score)}" if score is not None else ""
     return tag(
         "details",
-        tag("summary", state, " ", told, extra),
+        tag("summary", state, " ", title, extra),
         marked or link(row),
-        tag("p", tag("a", "the whole row", href=f"#row={row['id']}")),
+        tag("p", tag("a", "complete row", href=f"#row={row['id']}")),
     )
 
 
@@ -293,27 +348,27 @@ def _spans(given: str) -> dict[str, list[tuple[int, int]]]:
 
 
 def _marked(row: Mapping[str, Any], name: str, spans: Sequence[tuple[int, int]]) -> Html:
-    """The field's text with the places marked, and some text around them."""
+    """The field's text with the matches marked and some context around them."""
     try:
-        said = field_text(row, name)
+        text = field_text(row, name)
     except (KeyError, ValueError, TypeError):
         return joined()
     parts: list[object] = []
     at = 0
     for start, end in sorted(spans):
-        start, end = max(at, min(start, len(said))), min(end, len(said))
+        start, end = max(at, min(start, len(text))), min(end, len(text))
         if end <= start:
             continue
-        before = said[at:start]
+        before = text[at:start]
         if len(before) > 2 * _AROUND:
             before = f"{before[:_AROUND] if at else ''} … {before[-_AROUND:]}"
-        parts += [before, tag("mark", said[start : min(end, start + 2_000)], "…" if end > start + 2_000 else None)]
+        parts += [before, tag("mark", text[start : min(end, start + 2_000)], "…" if end > start + 2_000 else None)]
         at = end
-    after = said[at:]
+    after = text[at:]
     parts.append(after if len(after) <= _AROUND else f"{after[:_AROUND]} …")
     return tag(
         "div",
         tag("strong", f"{name}: "),
-        tag("span", parts, class_="text", lang=html_language(row["language"]), dir=direction(said, row["language"])),
+        tag("span", parts, class_="text", lang=html_language(row["language"]), dir=direction(text, row["language"])),
         class_="hit",
     )

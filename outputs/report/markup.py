@@ -1,7 +1,7 @@
-"""HTML is built out of elements, and whatever is not an element is text: nothing from the rows can become markup.
+"""Builds HTML from elements; everything that is not an element is escaped text, so data cannot become markup.
 
-Signs that nobody sees but that turn text around, hide it or break a line are written out by their code points, here and in
-``report.js`` by the same list, so that a page shows what a row holds.
+Invisible characters that reorder text, hide it or break lines are shown as their code points, here and in ``report.js``
+by the same list, so that the page shows what a row really has.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from curate.rows.languages import InvalidLanguage, normalize, script
 UNSEEN = (
     r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]"
 )
-"""As a regular expression in the common part of Python's and JavaScript's syntax."""
+"""A regular expression in the common subset of Python's and JavaScript's syntax."""
 _UNSEEN = re.compile(UNSEEN)
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
 _RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"})
 _LOOKED_AT = 2_000
-# From so many columns on a table may have to be moved sideways, with the keyboard too.
+# A table with more columns may need horizontal scrolling, by keyboard too.
 _WIDE = 5
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class Html(str):
-    """Text that is HTML already; made by :func:`tag` and :func:`joined` only."""
+    """Text that is HTML already; made only by :func:`tag` and :func:`joined`."""
 
     __slots__ = ()
 
@@ -36,46 +36,47 @@ class Html(str):
 Child = "Html | str | int | None | Iterable[Html | str]"
 
 
-def text(given: object) -> Html:
-    """A text as HTML that shows it, every sign of it."""
-    parts, at, said = [], 0, str(given)
-    for match in _UNSEEN.finditer(said):
-        parts.append(escape(said[at : match.start()]))
+def text(value: object) -> Html:
+    """A text as HTML that shows every character of it."""
+    parts, at, string = [], 0, str(value)
+    for match in _UNSEEN.finditer(string):
+        parts.append(escape(string[at : match.start()]))
         sign = match[0]
         name = unicodedata.name(sign, "")
         about = f"U+{ord(sign):04X}"
         parts.append(f'<span class="sign" title="{escape(f"{about} {name}".strip())}">{about}</span>')
         at = match.end()
-    parts.append(escape(said[at:]))
+    parts.append(escape(string[at:]))
     return Html("".join(parts).replace("\r", ""))
 
 
-def attribute(given: object) -> str:
-    """A text as the value of an attribute, between double quotes."""
-    return escape(_UNSEEN.sub("\ufffd", str(given)))
+def attribute(value: object) -> str:
+    """A text as an attribute value, for double quotes."""
+    return escape(_UNSEEN.sub("\ufffd", str(value)))
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
     """An element.
 
     Args:
-        children: elements, texts (which are escaped), iterables of both; None and ``""`` are left out.
-        attributes: ``class_`` is ``class``, ``data_id`` is ``data-id``; None and False leave one out, True gives it no value.
+        children: elements, texts (escaped), iterables of both; None and ``""`` are skipped.
+        attributes: ``class_`` is ``class``, ``data_id`` is ``data-id``; None and False omit an attribute, True gives it
+            no value.
     """
-    given = []
+    rendered = []
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         written = key.rstrip("_").replace("_", "-")
         if not _ATTRIBUTE.fullmatch(written):
-            raise ValueError(f"'{key}' is no attribute")
-        given.append(f" {written}" if value is True else f' {written}="{attribute(value)}"')
-    head = f"<{name}{''.join(given)}>"
+            raise ValueError(f"'{key}' is not an attribute")
+        rendered.append(f" {written}" if value is True else f' {written}="{attribute(value)}"')
+    head = f"<{name}{''.join(rendered)}>"
     return Html(head if name in _VOID else f"{head}{joined(*children)}</{name}>")
 
 
 def joined(*children: object) -> Html:
-    """Elements and texts one after the other."""
+    """Concatenates elements and texts."""
     parts: list[str] = []
     for child in children:
         if isinstance(child, Html):
@@ -89,10 +90,10 @@ def joined(*children: object) -> Html:
     return Html("".join(parts))
 
 
-# ---------------------------------------------------------------------------------------------------------------- language
+# ------------------------------------------------------------------------------------------------------------- language
 @lru_cache(maxsize=4096)
 def html_language(language: str) -> str | None:
-    """What ``lang`` says for a row's language, which chooses glyphs and hyphenation; None if it is not known."""
+    """The ``lang`` attribute for a row's language, which chooses glyphs and hyphenation; None if unknown."""
     try:
         return None if normalize(language) == "und" else language
     except InvalidLanguage:
@@ -100,50 +101,57 @@ def html_language(language: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _turned(language: str) -> bool:
+def _is_right_to_left(language: str) -> bool:
     try:
         return script(language) in _RIGHT_TO_LEFT
     except InvalidLanguage:
         return False
 
 
-def direction(said: str, language: str) -> str:
-    """``rtl`` or ``ltr``: that of the language, unless the letters say otherwise.
+def direction(string: str, language: str) -> str:
+    """``rtl`` or ``ltr``: that of the language, unless the letters contradict it.
 
-    A text in a language written from the right is set so as soon as it has such letters, however much Latin or code it
-    begins with; in another language only if most letters are.
+    In a language written from right to left any such letter decides, however much Latin or code precedes it; in other
+    languages the majority of letters does.
     """
-    kinds = [unicodedata.bidirectional(sign) for sign in said[:_LOOKED_AT]]
+    kinds = [unicodedata.bidirectional(sign) for sign in string[:_LOOKED_AT]]
     right, left = sum(kind in ("R", "AL") for kind in kinds), kinds.count("L")
-    if _turned(language):
+    if _is_right_to_left(language):
         return "rtl" if right or not left else "ltr"
     return "rtl" if right > left else "ltr"
 
 
-def words(said: str, language: str, most: int = 400, name: str = "div", *, tell: bool = True) -> Html:
-    """A text of a row, cut, in its language and direction; unless told not to, it says how much is missing."""
-    cut = said if len(said) <= most else said[:most]
+def words(string: str, language: str, most: int = 400, name: str = "div", *, tell: bool = True) -> Html:
+    """A row's text, truncated, with its language and direction; by default with the number of hidden characters."""
+    cut = string if len(string) <= most else string[:most]
     more: object = (
-        tag("span", f" … {len(said) - most:,} more characters", class_="more", lang="en", dir="ltr") if tell else "…"
+        tag("span", f" … {len(string) - most:,} more characters", class_="more", lang="en", dir="ltr") if tell else "…"
     )
     return tag(
         name,
         cut,
-        more if cut is not said else None,
+        more if cut is not string else None,
         class_="text",
         lang=html_language(language),
         dir=direction(cut, language),
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ tables
-def table(caption: object, head: Iterable[object], rows: Iterable[Iterable[object]], *, numbers: Iterable[int] = (), class_: str = "",
-          foot: Iterable[object] | None = None) -> Html:  # fmt: skip
-    """A table whose first column names its rows.
+# --------------------------------------------------------------------------------------------------------------- tables
+def table(
+    caption: object,
+    head: Iterable[object],
+    rows: Iterable[Iterable[object]],
+    *,
+    numbers: Iterable[int] = (),
+    class_: str = "",
+    foot: Iterable[object] | None = None,
+) -> Html:
+    """A table whose first column has the row headers.
 
     Args:
-        numbers: places of columns that are set to the right.
-        foot: a last row, of sums.
+        numbers: positions of right-aligned columns.
+        foot: a last row of sums.
     """
     right = set(numbers)
 
@@ -168,11 +176,19 @@ def table(caption: object, head: Iterable[object], rows: Iterable[Iterable[objec
     return tag(
         "div",
         tag(
-            "table", tag("caption", caption), tag("thead", tag("tr", columns)), tag("tbody", body), ends, class_=class_ or None
+            "table",
+            tag("caption", caption),
+            tag("thead", tag("tr", columns)),
+            tag("tbody", body),
+            ends,
+            class_=class_ or None,
         ),
-        class_="scroll", tabindex="0" if len(columns) > _WIDE else None, role="group", aria_label=_plain(caption),
-    )  # fmt: skip
+        class_="scroll",
+        tabindex="0" if len(columns) > _WIDE else None,
+        role="group",
+        aria_label=_plain(caption),
+    )
 
 
-def _plain(given: object) -> str:
-    return re.sub(r"<[^>]*>", "", given) if isinstance(given, Html) else str(given)
+def _plain(value: object) -> str:
+    return re.sub(r"<[^>]*>", "", value) if isinstance(value, Html) else str(value)

@@ -1,4 +1,4 @@
-"""The page is one file: markup, style, script and data inside, and a policy that lets nothing else in."""
+"""Assembles the page: one file with markup, style, script and data, and a policy that forbids everything else."""
 
 from __future__ import annotations
 
@@ -15,28 +15,38 @@ from curate.steps.outputs import Version
 from outputs.report.markup import UNSEEN, Html, joined, tag
 from outputs.report.sections import listed, section
 
-# What could end the data's element, end a line or turn one round for who reads the source.
+# Characters that could end the data's element or a line, or reorder the source text.
 _CLOSED = re.compile(f"[<>&]|{UNSEEN}")
 
 
 def page(
     version: Version, parts: Sequence[tuple[str, str, Html]], rows: Html, data: Mapping[str, Any], notes: Iterable[str]
 ) -> str:
-    """The whole file.
+    """The complete file.
 
     Args:
         parts: name, title and content of each section.
-        rows: the section of the rows.
-        data: what the script shows.
-        notes: said below the title.
+        rows: the row browser.
+        data: for the script.
+        notes: shown below the title.
     """
     script, style = _asset("report.js"), _asset("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
     title = f"{version.name} · curate report"
-    head = tag("head", tag("meta", charset="utf-8"), tag("meta", http_equiv="Content-Security-Policy", content=policy),
-               tag("meta", name="viewport", content="width=device-width, initial-scale=1"), tag("meta", name="color-scheme", content="light dark"),
-               tag("meta", name="referrer", content="no-referrer"), tag("title", title), Html(f"<style>{style}</style>"))  # fmt: skip
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", title),
+        Html(f"<style>{style}</style>"),
+    )
     links = [*((name, told) for name, told, _ in parts), ("rows", "Rows")]
     navigation = tag(
         "nav",
@@ -47,21 +57,35 @@ def page(
     main = tag("main", *(content for _, _, content in parts), rows, id="main")
     footer = tag(
         "footer",
-        tag("p", "Made by curate out of the version's own files and manifest; this page asks the network for nothing."),
+        tag("p", "Made by curate from the version's files and manifest. This page makes no network requests."),
     )
-    body = tag("body", tag("a", "To the content", href="#main", class_="skip"), top, navigation, main, footer,
-               Html(f'<script type="application/json" id="data">{embedded({**data, "unseen": UNSEEN})}</script>'), Html(f"<script>{script}</script>"))  # fmt: skip
+    body = tag(
+        "body",
+        tag("a", "To the content", href="#main", class_="skip"),
+        top,
+        navigation,
+        main,
+        footer,
+        Html(f'<script type="application/json" id="data">{embedded({**data, "unseen": UNSEEN})}</script>'),
+        Html(f"<script>{script}</script>"),
+    )
     return f"<!doctype html>\n{tag('html', head, body, lang='en', dir='ltr')}\n"
 
 
 def embedded(data: Any) -> str:
-    """JSON that nothing in it can lead out of the element it stands in."""
+    """JSON that cannot break out of the element around it."""
     return _CLOSED.sub(lambda match: f"\\u{ord(match[0]):04x}", orjson.dumps(data).decode())
 
 
-def rows_section(strata: Mapping[tuple[str, str, str], int], names: Mapping[str, str], sources: Sequence[str], drawn: tuple[int, int],
-                 name: str, seed: int) -> Html:  # fmt: skip
-    """The filters and the two lists, which the script fills."""
+def rows_section(
+    strata: Mapping[tuple[str, str, str], int],
+    names: Mapping[str, str],
+    sources: Sequence[str],
+    drawn: tuple[int, int],
+    name: str,
+    seed: int,
+) -> Html:
+    """The filters and the two row lists, which the script fills."""
     languages: dict[str, int] = {}
     steps: dict[str, int] = {}
     reasons: dict[tuple[str, str], int] = {}
@@ -79,29 +103,76 @@ def rows_section(strata: Mapping[tuple[str, str, str], int], names: Mapping[str,
     form = tag(
         "form",
         chooser("Rows", "state", [tag("option", "kept", value="kept"), tag("option", "dropped", value="dropped")]),
-        chooser("Language", "language", [tag("option", f"{names.get(one, one)} ({count:,})", value=one) for one, count in _most(languages)]),
+        chooser(
+            "Language",
+            "language",
+            [tag("option", f"{names.get(one, one)} ({count:,})", value=one) for one, count in _most(languages)],
+        ),
         chooser("Dropped by", "step", [tag("option", f"{one} ({count:,})", value=one) for one, count in steps.items()]),
-        chooser("Reason", "reason", [tag("option", f"{one[1]} ({count:,})", value=one[1], data_step=one[0]) for one, count in _most(reasons)]),
+        chooser(
+            "Reason",
+            "reason",
+            [tag("option", f"{one[1]} ({count:,})", value=one[1], data_step=one[0]) for one, count in _most(reasons)],
+        ),
         chooser("Source", "source", [tag("option", one, value=one) for one in sources]),
-        tag("label", "Text, row id or place in the source", tag("input", id="filter-text", type="search", autocomplete="off", spellcheck="false", dir="auto"), class_="wide"),
+        tag(
+            "label",
+            "Text, row id or position in the source",
+            tag("input", id="filter-text", type="search", autocomplete="off", spellcheck="false", dir="auto"),
+            class_="wide",
+        ),
         tag("button", "Clear", id="filter-clear", type="button"),
-        id="filters", class_="filters scripted", role="search", aria_label="Filter rows",
-    )  # fmt: skip
+        id="filters",
+        class_="filters scripted",
+        role="search",
+        aria_label="Filter rows",
+    )
 
     def column(state: str, title: str) -> Html:
-        return tag("div", tag("h3", title, " ", tag("span", "", id=f"{state}-status", class_="note", role="status")), tag("div", id=f"{state}-rows"),
-                   tag("button", "Show more", id=f"{state}-more", type="button", hidden=True))  # fmt: skip
+        return tag(
+            "div",
+            tag("h3", title, " ", tag("span", "", id=f"{state}-status", class_="note", role="status")),
+            tag("div", id=f"{state}-rows"),
+            tag("button", "Show more", id=f"{state}-more", type="button", hidden=True),
+        )
 
-    told = (
-        f"Shown are {drawn[0]:,} of {kept:,} kept and {drawn[1]:,} of {gone:,} dropped rows, drawn evenly over languages, steps and reasons (seed {seed}), "
-        "and those that the parts above point to."
+    caption = (
+        f"A sample of {drawn[0]:,} of {kept:,} kept and {drawn[1]:,} of {gone:,} dropped rows, drawn evenly over "
+        f"languages, steps and reasons (seed {seed}), plus the rows that the sections above link to."
     )
-    ask = tag("p", "Nothing fits among the rows of this report. ", tag("code", "curate report ", name, " --rows ", tag("span", "ID", id="no-rows-id")), " makes one that has a certain row, ",
-              tag("code", "--sample N"), " one with more rows.", id="no-rows", hidden=True, role="status")  # fmt: skip
-    chosen = tag("div", tag("h3", "The row you asked for", id="chosen-title", tabindex="-1"), tag("button", "Close", id="chosen-close", type="button"), tag("div", id="chosen-row"),
-                 id="chosen", hidden=True)  # fmt: skip
-    made = section("rows", "Rows, kept and dropped", tag("p", told), tag("noscript", tag("p", "The rows are shown by a script inside this page, which does not run here.")),
-                   tag("div", chosen, form, ask, tag("div", column("kept", "Kept"), column("dropped", "Dropped"), class_="beside"), class_="scripted-only"))  # fmt: skip
+    ask = tag(
+        "p",
+        "No row of this report matches. ",
+        tag("code", "curate report ", name, " --rows ", tag("span", "ID", id="no-rows-id")),
+        " makes a report with a specific row, ",
+        tag("code", "--sample N"),
+        " one with more rows.",
+        id="no-rows",
+        hidden=True,
+        role="status",
+    )
+    chosen = tag(
+        "div",
+        tag("h3", "Selected row", id="chosen-title", tabindex="-1"),
+        tag("button", "Close", id="chosen-close", type="button"),
+        tag("div", id="chosen-row"),
+        id="chosen",
+        hidden=True,
+    )
+    made = section(
+        "rows",
+        "Rows, kept and dropped",
+        tag("p", caption),
+        tag("noscript", tag("p", "Showing the rows needs JavaScript, which is disabled here.")),
+        tag(
+            "div",
+            chosen,
+            form,
+            ask,
+            tag("div", column("kept", "Kept"), column("dropped", "Dropped"), class_="beside"),
+            class_="scripted-only",
+        ),
+    )
     return Html(made.replace('id="rows-title"', 'id="rows-title" tabindex="-1"', 1))
 
 

@@ -67,13 +67,13 @@
       for (const [name, value] of row.scores) {
         if (!ownedBy(name, row.step)) continue;
         for (const limit of limitsOf(name, row.lang)) {
-          if (limit[0] === row.reason && breaks(limit, value)) said.push(`${name} is ${figure(value)}, ${limit[1]} the threshold of ${figure(limit[2])} for ${nameOf(row.lang)}${limit[3] ? "" : " (it counts together with others)"}. `);
+          if (limit[0] === row.reason && breaks(limit, value)) said.push(`${name} is ${figure(value)}, ${limit[1]} the threshold of ${figure(limit[2])} for ${nameOf(row.lang)}${limit[3] ? "" : " (in combination with other scores)"}. `);
         }
       }
       const same = sameAs(row);
-      if (same && row.attributes.some(([name]) => name === row.step + ".duplicate_of")) said.push("It says the same as ", make("a", { href: "#row=" + same }, same.slice(0, 12)), ", which stays. ");
+      if (same && row.attributes.some(([name]) => name === row.step + ".duplicate_of")) said.push("Duplicate of ", make("a", { href: "#row=" + same }, same.slice(0, 12)), ", which is kept. ");
       const found = row.attributes.filter(([name]) => ownedBy(name, row.step) && !/\.(cluster_id|duplicate_of|spans|others)$/.test(name));
-      if (found.length) said.push("What the step found: " + found.slice(0, 6).map(([name, value]) => `${name.slice(row.step.length + 1) || name} = ${value.slice(0, 120)}`).join(", ") + ".");
+      if (found.length) said.push("Attributes of the step: " + found.slice(0, 6).map(([name, value]) => `${name.slice(row.step.length + 1) || name} = ${value.slice(0, 120)}`).join(", ") + ".");
     }
     return make("p", { class: row.step ? "why" : "why kept" }, ...said.flatMap((one) => typeof one === "string" ? shown(one) : [one]));
   };
@@ -83,7 +83,7 @@
 
   const related = (id, depth, title) => {
     const row = data.byId.get(id) || data.related[id];
-    if (!row) return make("p", { class: "note" }, `${title} ${id}: not in the store any more, or not shown here.`);
+    if (!row) return make("p", { class: "note" }, `${title} ${id}: no longer in the store, or not part of this report.`);
     const box = make("details", { class: "relative" }, make("summary", {}, `${title}: ${nameOf(row.lang)}, ${row.source} `, make("code", {}, id.slice(0, 12)), ...first(row, 80)));
     box.addEventListener("toggle", () => { if (box.open && box.children.length === 1) box.append(textsOf(row), lineage(row, depth + 1)); });
     return box;
@@ -92,7 +92,7 @@
     const facts = [["source", row.source], ["place", row.place], ["licence", row.license], ["item", row.group], ["id", row.id]];
     const box = make("div", { class: "lineage" }, make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, ...shown(value))))));
     if (row.makers.length) box.append(make("p", {}, "Made by ", row.makers.map(([step, model]) => model ? `${step} with ${model}` : step).join(", then ") + "."));
-    if (depth < 6) for (const parent of row.parents) box.append(related(parent, depth, "Made of, or a translation of"));
+    if (depth < 6) for (const parent of row.parents) box.append(related(parent, depth, "Parent"));
     return box;
   };
   const fill = (box, row) => {
@@ -100,12 +100,12 @@
     if (row.scores.length) box.append(table("Scores", ["score", "value", "thresholds"], row.scores.map(([name, value]) => {
       const limits = limitsOf(name, row.lang);
       const bad = limits.some((limit) => breaks(limit, value) && (limit[3] || (limit[0] === row.reason && ownedBy(name, row.step))));
-      return { mark: bad ? "beyond" : "", cells: [name, figure(value) + (bad ? " (beyond)" : ""), limits.map((limit) => `${limit[0]}: ${limit[1]} ${figure(limit[2])}${limit[3] ? "" : ", with others"}`).join("; ")] };
+      return { mark: bad ? "beyond" : "", cells: [name, figure(value) + (bad ? " (beyond)" : ""), limits.map((limit) => `${limit[0]}: ${limit[1]} ${figure(limit[2])}${limit[3] ? "" : ", in combination"}`).join("; ")] };
     })));
     if (row.attributes.length) box.append(table("Attributes", ["attribute", "value"], row.attributes.map(([name, value]) => ({ cells: [name, make("span", { dir: "auto" }, ...shown(value))] }))));
-    box.append(make("h4", {}, "Where it comes from"), lineage(row, 0));
+    box.append(make("h4", {}, "Origin"), lineage(row, 0));
     const same = sameAs(row);
-    if (same) box.append(related(same, 1, "Says the same as"));
+    if (same) box.append(related(same, 1, "Duplicate of"));
   };
   const first = (row, most) => {
     const turn = row.texts.find(([label, text]) => label !== "system" && text.trim()) || row.texts[0];
@@ -150,7 +150,7 @@
       const rows = data.rows.filter((row) => (row.step ? "dropped" : "kept") === state && fits(row, filter, needle));
       any += column.list.parentElement.hidden ? 0 : rows.length;
       const whole = inAll(state, filter);
-      column.status.textContent = needle || filter.source ? `${rows.length.toLocaleString("en")} found among those drawn` : `${rows.length.toLocaleString("en")} of ${whole.toLocaleString("en")}`;
+      column.status.textContent = needle || filter.source ? `${rows.length.toLocaleString("en")} matches in the sample` : `${rows.length.toLocaleString("en")} of ${whole.toLocaleString("en")}`;
       column.list.replaceChildren(...rows.slice(0, column.shown).map((row) => rowBox(row, false)));
       column.more.hidden = rows.length <= column.shown;
       column.more.textContent = `Show more (${(rows.length - column.shown).toLocaleString("en")} left)`;
@@ -188,7 +188,7 @@
   const chosen = find("chosen");
   const show = (id) => {
     const row = data.byId.get(id) || data.related[id];
-    find("chosen-row").replaceChildren(row ? rowBox(row, true) : make("p", {}, "The row ", make("code", {}, id.slice(0, 64)), " is not among those of this report."));
+    find("chosen-row").replaceChildren(row ? rowBox(row, true) : make("p", {}, "The row ", make("code", {}, id.slice(0, 64)), " is not part of this report."));
     chosen.hidden = false;
     chosen.scrollIntoView();
     find("chosen-title").focus({ preventScroll: true });

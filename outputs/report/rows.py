@@ -1,6 +1,6 @@
-"""A row in the report is small, plain data: its texts with their languages and directions, where it comes from, what was found.
+"""Rows in the report, as plain data: texts with languages and directions, origin, scores and attributes.
 
-What it was made of is looked up in the results that the version stands on, as far as the store still has them.
+Parents and originals are looked up in the cached results of the version, as far as the store still has them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from outputs.report.data import File
 from outputs.report.markup import direction, html_language
 
 TEXT = 6_000
-"""So many characters of each text of a row are shown,"""
+"""Maximum characters shown of each text of a row."""
 RELATED = 1_500
-"""and so many of the rows it was made of."""
+"""Maximum characters shown of each text of a parent."""
 _ATTRIBUTE = 600
 _ATTRIBUTES = 60
 _PARENTS = 8
@@ -35,12 +35,12 @@ _BATCH = 4_096
 
 
 def fetch(files: Sequence[File], places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
-    """(number of the file, place in it) → the row as its file has it, with ``kind`` and ``split``."""
-    wanted: dict[int, set[int]] = {}
+    """(number of the file, position in it) → the row as in its file, with ``kind`` and ``split``."""
+    rows_of: dict[int, set[int]] = {}
     for number, row in places:
-        wanted.setdefault(number, set()).add(row)
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for number, rows in wanted.items():
+        rows_of.setdefault(number, set()).add(row)
+    rows_found: dict[tuple[int, int], dict[str, Any]] = {}
+    for number, rows in rows_of.items():
         file = files[number]
         with pq.ParquetFile(file.path) as opened:
             start = 0
@@ -52,14 +52,17 @@ def fetch(files: Sequence[File], places: Iterable[tuple[int, int]]) -> dict[tupl
                         mine = sorted(row for row in rows if at <= row < at + batch.num_rows)
                         if mine:
                             taken = batch.take(pa.array([row - at for row in mine])).to_pylist()
-                            found |= {(number, row): {**one, "kind": file.kind, "split": file.split} for row, one in zip(mine, taken, strict=True)}  # fmt: skip
+                            rows_found |= {
+                                (number, row): {**one, "kind": file.kind, "split": file.split}
+                                for row, one in zip(mine, taken, strict=True)
+                            }
                         at += batch.num_rows
                 start += size
-    return found
+    return rows_found
 
 
 def shaped(row: Mapping[str, Any], most: int = TEXT) -> dict[str, Any]:
-    """A row as the page has it; absent keys are empty."""
+    """A row as the page needs it; missing keys are empty."""
     lineage = row["lineage"]
     return {
         "id": row["id"],
@@ -71,7 +74,7 @@ def shaped(row: Mapping[str, Any], most: int = TEXT) -> dict[str, Any]:
         "place": lineage["source_id"],
         "license": lineage["license"],
         "group": row["group_id"],
-        "texts": [_text(label, said, language, most) for label, said, language in texts(row)],
+        "texts": [_text(label, content, language, most) for label, content, language in texts(row)],
         "scores": [[one["name"], one["value"]] for one in row["scores"]],
         "attributes": [_attribute(one["name"], one["value"]) for one in row["attributes"][:_ATTRIBUTES]],
         "parents": lineage["parents"][:_PARENTS],
@@ -80,7 +83,7 @@ def shaped(row: Mapping[str, Any], most: int = TEXT) -> dict[str, Any]:
 
 
 def texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Label, text and language of everything a row says."""
+    """Label, text and language of all texts of a row."""
     kind, language = row["kind"], row["language"]
     if kind is Kind.PARALLEL:
         yield "source", row["source"], row["source_language"]
@@ -97,30 +100,30 @@ def texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def first_words(row: Mapping[str, Any]) -> tuple[str, str]:
-    """What names a row in a list: the first text that was not set by a system, and its language."""
-    said = [(one, language) for label, one, language in texts(row) if label != "system" and one.strip()]
-    return said[0] if said else ("", row["language"])
+    """The text that identifies a row in a list: the first that is not a system message, and its language."""
+    candidates = [(one, language) for label, one, language in texts(row) if label != "system" and one.strip()]
+    return candidates[0] if candidates else ("", row["language"])
 
 
 def field_text(row: Mapping[str, Any], name: str) -> str:
-    """The text of a field as steps see it: turns with an empty line between."""
+    """The text of a field as steps see it: messages separated by an empty line."""
     kind = row["kind"]
     flat = {column.name: [row.get(column.name)] for column in schema(kind)}
     return str(text_of(kind, pa.table(flat, schema=schema(kind)), name)[0])
 
 
-def _text(label: str, said: str, language: str, most: int) -> list[Any]:
-    cut = said[:most]
-    return [label, cut, html_language(language) or "", direction(cut, language), len(said) - len(cut)]
+def _text(label: str, content: str, language: str, most: int) -> list[Any]:
+    cut = content[:most]
+    return [label, cut, html_language(language) or "", direction(cut, language), len(content) - len(cut)]
 
 
 def _attribute(name: str, value: str) -> list[str]:
     return [name, value if len(value) <= _ATTRIBUTE else f"{value[:_ATTRIBUTE]}…"]
 
 
-# --------------------------------------------------------------------------------------------------------------- relatives
+# ------------------------------------------------------------------------------------------------------------ relatives
 def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The ids of what these rows were made of or dropped for, once each."""
+    """The ids of these rows' parents and of the rows they were dropped for, once each."""
     found: dict[str, None] = {}
     for row in rows:
         found |= dict.fromkeys(row["lineage"]["parents"][:_PARENTS])
@@ -129,7 +132,8 @@ def related(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def look_up(store: Store, version: Version, files: Sequence[File], ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Rows by id, and the rows these were made of, three generations up: among the version's own, else among its results."""
+    """Rows by id, and the rows these were made of, three generations up: among the version's own, else among its
+    results."""
     found: dict[str, dict[str, Any]] = {}
     missing = set(ids)
     paths = list(dict.fromkeys([*(file.path for file in files), *_results(store, version.manifest, set())]))

@@ -1,4 +1,4 @@
-"""The first parts of a report: what it comes to, what every step did to every language, languages × sources."""
+"""The first sections of the report: summary, funnel, languages by sources."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _UNITS = 20
 
 
 def section(name: str, title: str, *content: object) -> Html:
-    """A part of the page with a heading, that the navigation leads to."""
+    """A section of the page with a heading, the target of the navigation."""
     return tag("section", tag("h2", title, id=f"{name}-title"), *content, id=name, aria_labelledby=f"{name}-title")
 
 
 def figure(chart: Html | None, caption: object, tables: object, summary: str = "The same as a table") -> Html:
-    """A chart, what it shows, and the figures as a table; only the table where there is no chart."""
+    """A chart with caption and the same data as a table; only the table if there is no chart."""
     if chart is None:
         return joined(tables)
     return tag("figure", chart, tag("figcaption", caption), tag("details", tag("summary", summary), tables))
 
 
 def to_rows(label: object, title: str, **filters: str) -> Html:
-    """A link that sets the filters over the rows at the end of the page."""
+    """A link that sets the filters of the row browser at the end of the page."""
     return tag("a", label, href=f"#rows?{urlencode(filters)}", title=title)
 
 
@@ -40,24 +40,24 @@ def count(number: int | float | None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """In per cent, with so many digits that not nothing and not everything are seen to be so."""
+    """A percentage with enough digits that nonzero does not show as 0 and less than all not as 100."""
     if not whole:
         return "–"
-    given = 100 * part / whole
+    percent = 100 * part / whole
     for digits in (0, 1, 2):
-        told = f"{given:.{digits}f}"
-        if not (0 < given < 100 and float(told) in (0, 100)):
-            return f"{told} %"
-    return "< 0.01 %" if given < 50 else "> 99.99 %"
+        text = f"{percent:.{digits}f}"
+        if not (0 < percent < 100 and float(text) in (0, 100)):
+            return f"{text} %"
+    return "< 0.01 %" if percent < 50 else "> 99.99 %"
 
 
 def cut(rows: Sequence[Any], most: int = MOST) -> tuple[Sequence[Any], Html | None]:
-    """The first rows, and what to say of the others."""
+    """The first rows, and a note on the others."""
     more = len(rows) - most
     return rows[:most], tag("p", f"… and {more:,} more, in the manifest.", class_="note") if more > 0 else None
 
 
-# ----------------------------------------------------------------------------------------------------------------- summary
+# -------------------------------------------------------------------------------------------------------------- summary
 def summary(
     version: Version, verdict: Verdict, unassessed: Mapping[str, Mapping[str, int]], names: Mapping[str, str]
 ) -> Html:
@@ -66,57 +66,71 @@ def summary(
     facts: list[tuple[str, object]] = [
         ("Rows", f"{manifest['rows']:,}"),
         ("Read from sources", f"{read:,}"),
-        ("Dropped by steps", to_rows(f"{manifest['rejected']:,}", "show some of them", state="dropped")),
-        ("Unreadable or failed", f"{manifest['quarantined']:,}"),
+        ("Dropped by steps", to_rows(f"{manifest['rejected']:,}", "show examples", state="dropped")),
+        ("Quarantined (unreadable or failed)", f"{manifest['quarantined']:,}"),
         ("Languages", f"{len(manifest['languages']):,}"),
         ("Kind", manifest["kind"]),
         ("Splits", ", ".join(f"{split} {about['rows']:,}" for split, about in manifest["splits"].items())),
-        ("Licence of the whole", verdict.joined.expression or "none"),
+        ("Combined licence", verdict.joined.expression or "none"),
         ("Version", tag("code", version.version)),
         ("Built", f"{manifest['created_at'].replace('T', ' ')} with curate {manifest['software']['curate']}"),
     ]
-    told = [
+    messages = [
         *(("alarm", "Alarm", one) for one in manifest.get("alarms", [])),
         *(("warning", "Warning", one) for one in manifest.get("warnings", [])),
     ]
     for label, counts in unassessed.items():
         most = ", ".join(f"{names.get(language, language)} {rows:,}" for language, rows in list(counts.items())[:12])
-        told.append(
+        messages.append(
             (
                 "note",
                 "Not assessed",
-                f"{label} could not assess {sum(counts.values()):,} rows, which are kept all the same: {most}",
+                f"{label} could not assess {sum(counts.values()):,} rows; they are kept: {most}",
             )
         )
-    shown, more = cut(told, 60)
-    said = tag(
+    shown, more = cut(messages, 60)
+    message_list = tag(
         "ul", [tag("li", tag("strong", f"{word}: "), text, class_=sort) for sort, word, text in shown], class_="told"
     )
     return section(
-        "summary", "Summary",
+        "summary",
+        "Summary",
         tag("p", manifest["description"], class_="about") if manifest.get("description") else None,
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts"),
-        said if told else tag("p", "The build reported nothing."), more,
-    )  # fmt: skip
+        message_list if messages else tag("p", "The build reported no warnings."),
+        more,
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------ funnel
+# --------------------------------------------------------------------------------------------------------------- funnel
 def funnel(version: Version, names: Mapping[str, str]) -> Html:
-    """What each step did to each language: one table over all steps, and one for each step with its reasons."""
-    found = Funnel.from_json(version.manifest["funnel"])
-    languages = found.languages()
-    alive = {language: found.read.get(language, 0) for language in languages}
+    """What each step did to each language: one table over all steps, and one for each step by reason."""
+    stages = Funnel.from_json(version.manifest["funnel"])
+    languages = stages.languages()
+    alive = {language: stages.read.get(language, 0) for language in languages}
     levels = [("read", dict(alive))]
     cells: dict[str, list[object]] = {language: [count(alive[language])] for language in languages}
     details = []
-    for label, counts in found.steps:
-        if label in found.made:
+    for label, counts in stages.steps:
+        if label in stages.made:
             for language in languages:
-                cells[language].append(f"= {found.made[label].get(language, 0):,}")
-            alive = {language: found.made[label].get(language, 0) for language in languages}
-            details.append(tag("details", tag("summary", f"{label}: made {sum(alive.values()):,} rows out of {sum(levels[-1][1].values()):,}"),
-                               table(f"Rows that {label} was given and made", ["language", "given", "made"],
-                                     [[names[language], count(levels[-1][1][language]), count(alive[language])] for language in languages[:MOST]], numbers=(1, 2))))  # fmt: skip
+                cells[language].append(f"= {stages.made[label].get(language, 0):,}")
+            alive = {language: stages.made[label].get(language, 0) for language in languages}
+            details.append(
+                tag(
+                    "details",
+                    tag("summary", f"{label}: made {sum(alive.values()):,} rows from {sum(levels[-1][1].values()):,}"),
+                    table(
+                        f"Input and output rows of {label}",
+                        ["language", "input", "output"],
+                        [
+                            [names[language], count(levels[-1][1][language]), count(alive[language])]
+                            for language in languages[:MOST]
+                        ],
+                        numbers=(1, 2),
+                    ),
+                )
+            )
         else:
             reasons = sorted({reason for by in counts.values() for reason in by} - {"kept"})
             for language in languages:
@@ -130,17 +144,28 @@ def funnel(version: Version, names: Mapping[str, str]) -> Html:
         [
             language_cell(language, names),
             *cells[language],
-            count(found.kept.get(language, 0)),
-            share(found.kept.get(language, 0), found.read.get(language, 0)) if not found.made else "–",
+            count(stages.kept.get(language, 0)),
+            share(stages.kept.get(language, 0), stages.read.get(language, 0)) if not stages.made else "–",
         ]
         for language in languages
     ]
     shown, more = cut(rows)
-    head = ["language", "read", *(label for label, _ in found.steps), "kept", "of those read"]
-    lead = "What each step dropped (−) or made (=) in each language; the stronger the colour, the larger the share. A number leads to rows that were dropped there."
-    return section("funnel", "Funnel", figure(_levels(levels, names), "Rows left after each step, by language.", _levels_table(levels, names, languages)),
-                   table(lead, head, shown, numbers=range(1, len(head)), class_="funnel"), more,
-                   tag("h3", "By step and reason"), details or tag("p", "There are no steps."))  # fmt: skip
+    head = ["language", "read", *(label for label, _ in stages.steps), "kept", "% of rows read"]
+    lead = (
+        "Rows dropped (−) or made (=) by each step in each language; a stronger colour is a larger share. Numbers "
+        "link to dropped rows."
+    )
+    return section(
+        "funnel",
+        "Funnel",
+        figure(
+            _levels(levels, names), "Rows left after each step, by language.", _levels_table(levels, names, languages)
+        ),
+        table(lead, head, shown, numbers=range(1, len(head)), class_="funnel"),
+        more,
+        tag("h3", "By step and reason"),
+        details or tag("p", "There are no steps."),
+    )
 
 
 def language_cell(tag_: str, names: Mapping[str, str]) -> Html:
@@ -177,12 +202,31 @@ def _reasons(
         cells: list[object] = []
         for reason in reasons:
             gone = by.get(reason, 0)
-            cells.append(to_rows(f"{gone:,}", f"show {names.get(language, language)} rows dropped by {label} for {reason}", state="dropped", language=language,
-                                 step=label, reason=reason) if gone else "·")  # fmt: skip
+            cells.append(
+                to_rows(
+                    f"{gone:,}",
+                    f"show {names.get(language, language)} rows dropped by {label} for {reason}",
+                    state="dropped",
+                    language=language,
+                    step=label,
+                    reason=reason,
+                )
+                if gone
+                else "·"
+            )
         body.append([language_cell(language, names), count(sum(by.values())), *cells, count(by.get("kept", 0))])
     shown, more = cut(body)
-    return tag("details", tag("summary", title), table(f"Rows that {label} was given, dropped by reason, and kept", ["language", "given", *reasons, "kept"], shown,
-                                                       numbers=range(1, len(reasons) + 3)), more)  # fmt: skip
+    return tag(
+        "details",
+        tag("summary", title),
+        table(
+            f"Input rows of {label}, dropped by reason, and kept",
+            ["language", "input", *reasons, "kept"],
+            shown,
+            numbers=range(1, len(reasons) + 3),
+        ),
+        more,
+    )
 
 
 def _levels(levels: Sequence[tuple[str, Mapping[str, int]]], names: Mapping[str, str]) -> Html | None:
@@ -213,9 +257,15 @@ def _levels_table(
 
 # ----------------------------------------------------------------------------------------------------- sources
 def sources(survey: Survey, names: Mapping[str, str]) -> Html:
-    """Languages × sources: rows here, and how many were dropped on the way."""
-    known = sorted({source for source, _ in survey.sources}, key=lambda one: (-sum(c[0] for (s, _), c in survey.sources.items() if s == one), one))  # fmt: skip
-    languages = sorted({language for _, language in survey.sources}, key=lambda one: (-sum(c[0] for (_, lang), c in survey.sources.items() if lang == one), one))  # fmt: skip
+    """Languages by sources: rows kept and rows dropped."""
+    known = sorted(
+        {source for source, _ in survey.sources},
+        key=lambda one: (-sum(c[0] for (s, _), c in survey.sources.items() if s == one), one),
+    )
+    languages = sorted(
+        {language for _, language in survey.sources},
+        key=lambda one: (-sum(c[0] for (_, lang), c in survey.sources.items() if lang == one), one),
+    )
     most = max((kept for kept, _ in survey.sources.values()), default=0) or 1
     rows = []
     for language in languages:
@@ -254,15 +304,25 @@ def sources(survey: Survey, names: Mapping[str, str]) -> Html:
         count(sum(c[0] for c in survey.sources.values())),
     ]
     note = (
-        tag("p", f"{len(known) - _UNITS:,} more sources are in the sum only.", class_="note")
+        tag("p", f"{len(known) - _UNITS:,} more sources are included in the sum only.", class_="note")
         if len(known) > _UNITS
         else None
     )
-    return section("sources", "Languages and sources",
-                   table("Rows of each source in each language; − is what was dropped of them", ["language", *known[:_UNITS], "rows"], shown,
-                         numbers=range(1, len(known[:_UNITS]) + 2), foot=total), more, note)  # fmt: skip
+    return section(
+        "sources",
+        "Languages and sources",
+        table(
+            "Rows of each source in each language; − marks dropped rows",
+            ["language", *known[:_UNITS], "rows"],
+            shown,
+            numbers=range(1, len(known[:_UNITS]) + 2),
+            foot=total,
+        ),
+        more,
+        note,
+    )
 
 
 def listed(parts: Iterable[tuple[str, str]]) -> Html:
-    """Links to the parts of the page."""
+    """Links to the sections of the page."""
     return tag("ul", [tag("li", tag("a", title, href=f"#{name}")) for name, title in parts])

@@ -1,7 +1,7 @@
-"""Where a step's rules draw the line is asked of the step itself: one score of a real row is moved until the verdict turns.
+"""Finds the thresholds of a step by probing it: one score of a real row is varied until the decision changes.
 
-So the lines in the charts are those that decided, by language and whatever the rule looks like; nothing is guessed from the
-names of parameters, but for steps that decide over all rows at once and have no rules to ask.
+So the lines in the charts are those that decided, by language and for any kind of rule. Only steps that decide over all
+rows at once have no rules to probe; there a parameter of the score's name is taken.
 """
 
 from __future__ import annotations
@@ -28,47 +28,52 @@ _TRIED = 6
 
 @dataclass(frozen=True)
 class Limit:
-    """Rows with a score below (or above) this are dropped."""
+    """A threshold: rows with a score below (or above) it are dropped."""
 
     score: str
     language: str
     reason: str
     side: Literal["below", "above"]
-    """Which rows go."""
+    """Which rows are dropped."""
     value: float
     alone: bool = True
-    """Whether the score decides by itself; if not, other findings have to agree."""
+    """Whether the score decides by itself; if not, other scores must agree."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbedRow:
     """A row that the rules are tried on."""
 
     language: str
     scores: Mapping[str, float]
     attributes: Mapping[str, str]
     step: str = ""
-    """What dropped it, and why."""
+    """The step that dropped it, and the reason."""
     reason: str = ""
 
 
 def owner(score: str, labels: Sequence[str]) -> str | None:
-    """The label of the step that gave a score; None if it came with the row."""
+    """The label of the step that wrote a score; None if it came with the row."""
     fits = [label for label in labels if score == label or score.startswith(f"{label}.")]
     return max(fits, key=len) if fits else None
 
 
-def limits(recipe: Sequence[Mapping[str, Any]], rows: Sequence[Asked], ranges: Mapping[str, tuple[float, float]], kinds: Sequence[Kind],
-           registry: Registry) -> list[Limit]:  # fmt: skip
+def limits(
+    recipe: Sequence[Mapping[str, Any]],
+    rows: Sequence[ProbedRow],
+    ranges: Mapping[str, tuple[float, float]],
+    kinds: Sequence[Kind],
+    registry: Registry,
+) -> list[Limit]:
     """Every threshold of a version's steps, by score and language.
 
     Args:
-        recipe: the steps, as the manifest tells them.
+        recipe: the steps, from the manifest.
         rows: some rows in each language.
-        ranges: least and greatest value of each score.
+        ranges: minimum and maximum of each score.
         kinds: the kinds of rows that steps may have seen.
     """
-    found: list[Limit] = []
+    thresholds: list[Limit] = []
     for step in recipe:
         label = step["label"]
         params = _restored(step, registry)
@@ -77,39 +82,39 @@ def limits(recipe: Sequence[Mapping[str, Any]], rows: Sequence[Asked], ranges: M
             for kind in kinds:
                 try:
                     some = list(_swept(params, label, kind, rows, mine))
-                # What a rule may do with a row that it never saw is the rule's affair: no line is drawn then.
+                # A rule may fail on a row it was not made for: then it has no threshold.
                 except (pl.exceptions.PolarsError, CurateError, ValueError, TypeError, KeyError, AttributeError):
                     continue
-                found += some
+                thresholds += some
                 break
         else:
-            found += _named(step["params"], label, rows, mine)
-    return found
+            thresholds += _named(step["params"], label, rows, mine)
+    return thresholds
 
 
 def _restored(step: Mapping[str, Any], registry: Registry) -> Any:
-    """The step with the parameters of the recipe; None if it is not installed or cannot be had without what it names."""
+    """The step with the parameters of the recipe; None if it is not installed or needs something it names."""
     try:
         cls = registry.get("step", step["step"])
     except (KeyError, CurateError):
         return None
     if getattr(cls, "version", None) != step["version"] or not issubclass(cls, Step):
         return None
-    given = {name: value for name, value in step["params"].items() if name in cls.model_fields}
+    params = {name: value for name, value in step["params"].items() if name in cls.model_fields}
     named = {name for kind in Reference for name in cls.references(kind)}
-    missing = [name for name, field in cls.model_fields.items() if field.is_required() and name not in given]
+    missing = [name for name, field in cls.model_fields.items() if field.is_required() and name not in params]
     if not set(missing) <= named:
         return None
     for filler in ("unnamed", ("unnamed",)):
         try:
-            return cls(**given, **dict.fromkeys(missing, filler))
+            return cls(**params, **dict.fromkeys(missing, filler))
         except (ValueError, CurateError, OSError):
             continue
     return None
 
 
 def _swept(
-    step: ScoreStep, label: str, kind: Kind, rows: Sequence[Asked], ranges: Mapping[str, tuple[float, float]]
+    step: ScoreStep, label: str, kind: Kind, rows: Sequence[ProbedRow], ranges: Mapping[str, tuple[float, float]]
 ) -> Iterator[Limit]:
     columns = step.columns(kind)
     verdicts = step.verdicts(kind)
@@ -121,8 +126,8 @@ def _swept(
             continue
         grid = _grid(ranges[name], hints)
         for reason, rule in rules.items():
-            # Any rows of a language, and those that this rule has dropped: where it looks at several scores, only they turn.
-            some: list[Asked] = []
+            # Any rows of a language, and rows that this rule dropped: if it uses several scores, only these change.
+            some: list[ProbedRow] = []
             taken: Counter[tuple[str, bool]] = Counter()
             for row in rows:
                 mine = (row.language, (row.step, row.reason) == (label, reason))
@@ -133,18 +138,25 @@ def _swept(
             for place, side, value in _turns(rule, columns, label, column, some, grid) if some else ():
                 row = some[place]
                 votes[row.language, (row.step, row.reason) == (label, reason), side, value] += 1
-            found: dict[tuple[str, Literal["below", "above"], float], bool] = {}
+            agreed: dict[tuple[str, Literal["below", "above"], float], bool] = {}
             for (language, by_this, side, value), count in votes.items():
                 if 2 * count >= taken[language, by_this]:
                     key = (language, side, value)
-                    found[key] = found.get(key, False) or not by_this
-            for language, side, value in sorted(found):
-                yield Limit(name, language, reason, side, value, found[language, side, value])
+                    agreed[key] = agreed.get(key, False) or not by_this
+            for language, side, value in sorted(agreed):
+                yield Limit(name, language, reason, side, value, agreed[language, side, value])
 
 
-def _turns(rule: pl.Expr, columns: Mapping[str, pa.DataType], label: str, column: str, rows: Sequence[Asked],
-           grid: np.ndarray[Any, Any]) -> Iterator[tuple[int, Literal["below", "above"], float]]:  # fmt: skip
-    """Where the verdict on each of these rows turns while one column moves: place of the row, which side goes, value."""
+def _turns(
+    rule: pl.Expr,
+    columns: Mapping[str, pa.DataType],
+    label: str,
+    column: str,
+    rows: Sequence[ProbedRow],
+    grid: np.ndarray[Any, Any],
+) -> Iterator[tuple[int, Literal["below", "above"], float]]:
+    """Where the decision on each of these rows changes as one column varies: position of the row, dropped side,
+    value."""
 
     def dropped(values: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Of each value, for the row at that place."""
@@ -163,9 +175,9 @@ def _turns(rule: pl.Expr, columns: Mapping[str, pa.DataType], label: str, column
 
     wide = len(grid)
     gone = dropped(np.tile(grid, len(rows)), np.repeat(np.arange(len(rows)), wide)).reshape(len(rows), wide)
-    turned = np.argwhere(gone[:, 1:] != gone[:, :-1])
-    place, low, high = turned[:, 0], grid[turned[:, 1]], grid[turned[:, 1] + 1]
-    below = gone[turned[:, 0], turned[:, 1]]
+    changes = np.argwhere(gone[:, 1:] != gone[:, :-1])
+    place, low, high = changes[:, 0], grid[changes[:, 1]], grid[changes[:, 1] + 1]
+    below = gone[changes[:, 0], changes[:, 1]]
     for _ in range(_HALVINGS if len(place) else 0):
         middle = (low + high) / 2
         open_ = (middle > low) & (middle < high)
@@ -184,26 +196,30 @@ def _grid(ends: tuple[float, float], hints: Sequence[float]) -> np.ndarray[Any, 
     return np.unique(np.concatenate([np.linspace(low - wide * 0.01, high + wide * 0.01, _GRID), inside]))
 
 
-def _numbers(given: Any) -> Iterator[float]:
-    if isinstance(given, Mapping):
-        for inner in given.values():
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
             yield from _numbers(inner)
-    elif isinstance(given, list | tuple):
-        for inner in given:
+    elif isinstance(value, list | tuple):
+        for inner in value:
             yield from _numbers(inner)
-    elif isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
-        yield float(given)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        yield float(value)
 
 
 def _named(
-    params: Mapping[str, Any], label: str, rows: Sequence[Asked], ranges: Mapping[str, tuple[float, float]]
+    params: Mapping[str, Any], label: str, rows: Sequence[ProbedRow], ranges: Mapping[str, tuple[float, float]]
 ) -> Iterator[Limit]:
-    """Of a step without rules: a parameter called like the score that it is about (``similarity`` of duplicates)."""
+    """For a step without rules: a parameter with the score's name (``similarity`` of duplicates)."""
     for name in ranges:
-        given = params.get(name.removeprefix(f"{label}."))
-        if isinstance(given, bool) or not isinstance(given, int | float | dict):
+        parameter = params.get(name.removeprefix(f"{label}."))
+        if isinstance(parameter, bool) or not isinstance(parameter, int | float | dict):
             continue
-        by = PerLanguage(given) if not isinstance(given, dict) else PerLanguage(given.get("default"), given)
+        by = (
+            PerLanguage(parameter)
+            if not isinstance(parameter, dict)
+            else PerLanguage(parameter.get("default"), parameter)
+        )
         for language in sorted({row.language for row in rows}):
             if isinstance(value := by[language], int | float):
                 yield Limit(name, language, name.removeprefix(f"{label}."), "above", float(value))

@@ -26,7 +26,7 @@ from curate.rows import Kind, languages
 from curate.steps import Rows, StepError
 from filters.calibration.anchors import Anchors, read_anchors, shipped_anchors
 from filters.calibration.calibrate import calibrate, choose_pairs
-from filters.calibration.file import Asked, Calibration, Thresholds, read_calibration, split_pair
+from filters.calibration.file import Calibration, CalibrationSettings, Thresholds, read_calibration, split_pair
 from filters.calibration.metrics import Cosines, cka, measure, reach
 from filters.similarity.step import Similarity
 
@@ -67,7 +67,7 @@ class Planted:
         return language in self._claims
 
 
-# ---------------------------------------------------------------------------------------------------------------- anchors
+# -------------------------------------------------------------------------------------------------------------- anchors
 def test_the_shipped_anchors_say_the_same_in_many_scripts() -> None:
     anchors = shipped_anchors()
     assert len(anchors.languages) >= 24 and anchors.license == "CC0-1.0" and anchors.version
@@ -144,12 +144,16 @@ def test_what_is_no_anchor_is_told(tmp_path: Path) -> None:
         return tmp_path / name
 
     for path, message in [
-        (tmp_path / "none", "there are no anchors at"), (written("a.doc", "x"), "no form of anchors"), (written("b.jsonl", "{"), "line 1"),
-        (written("b2.jsonl", "[1]"), "an object is expected"), (written("c.tsv", "name\tage\nx\t3\n"), "two languages at least"),
-        (written("d.tmx", "<tmx><tu>"), "no TMX"), (written("e.en-sw.en", "x\n"), "other side, e.en-sw.sw, is missing"),
+        (tmp_path / "none", "there are no anchors at"),
+        (written("a.doc", "x"), "unknown format of anchors"),
+        (written("b.jsonl", "{"), "line 1"),
+        (written("b2.jsonl", "[1]"), "not an object with a field"),
+        (written("c.tsv", "name\tage\nx\t3\n"), "at least two languages"),
+        (written("d.tmx", "<tmx><tu>"), "not valid TMX"),
+        (written("e.en-sw.en", "x\n"), "other side, e.en-sw.sw, is missing"),
         (written("f.tsv", "en\teng\nx\ty\n"), "two columns are in one language"),
-        (written("g.tmx", '<!DOCTYPE x [<!ENTITY a "b">]><tmx>&a;</tmx>'), "no TMX"),
-    ]:  # fmt: skip
+        (written("g.tmx", '<!DOCTYPE x [<!ENTITY a "b">]><tmx>&a;</tmx>'), "not valid TMX"),
+    ]:
         with pytest.raises(StepError, match=message):
             read_anchors([path])
     written("h.en-sw.en", "x\ny\n")
@@ -173,11 +177,14 @@ def test_the_declaration_is_aligned_article_by_article(tmp_path: Path) -> None:
         return f"第{digits[tens] if tens > 1 else ''}{'十' if tens else ''}{digits[ones] if ones else ''}条"
 
     lines = [
-        edition("062", "sw", lambda n: f"Qodobu {n}", 0, "dialect"), edition("swh", "sw", lambda n: f"Kifungu cha {n}.", 5, "neno"),
-        edition("eng", "en", lambda n: f"Article {n}", 5, "word"), edition("hin", "hi", lambda n: f"अनुच्छेद {n}".translate({48 + i: 0x966 + i for i in range(10)}), 7, "शब्द"),
-        edition("cmn", "zh", han, 5, "词"), edition("fra", "fr", lambda n: "Article premier" if n == 1 else f"Article {n}", 5, "mot"),
+        edition("062", "sw", lambda n: f"Qodobu {n}", 0, "dialect"),
+        edition("swh", "sw", lambda n: f"Kifungu cha {n}.", 5, "neno"),
+        edition("eng", "en", lambda n: f"Article {n}", 5, "word"),
+        edition("hin", "hi", lambda n: f"अनुच्छेद {n}".translate({48 + i: 0x966 + i for i in range(10)}), 7, "शब्द"),
+        edition("cmn", "zh", han, 5, "词"),
+        edition("fra", "fr", lambda n: "Article premier" if n == 1 else f"Article {n}", 5, "mot"),
         edition("xho", "xh", lambda n: "Inqaku", 5, "x"),
-    ]  # fmt: skip
+    ]
     (tmp_path / "udhr.jsonl").write_text("\n".join(lines))
     anchors = read_anchors([tmp_path / "udhr.jsonl"])
     assert anchors.languages == ("en", "fr", "hi", "sw", "zh") and "xh" in anchors.notes[0]
@@ -187,7 +194,7 @@ def test_the_declaration_is_aligned_article_by_article(tmp_path: Path) -> None:
         assert len(pairs) == {"sw": 32, "zh": 32, "hi": 29, "fr": 30}[tag]
 
 
-# ---------------------------------------------------------------------------------------------------------------- figures
+# -------------------------------------------------------------------------------------------------------------- figures
 @given(st.integers(1, 7), st.integers(0, 7), st.data())
 def test_the_chance_of_a_hard_negative_is_that_of_all_choices(wrong: int, among: int, data: Any) -> None:
     among = min(among, wrong)
@@ -239,7 +246,7 @@ def test_thresholds_and_figures_are_what_brute_force_finds(grid: Any, among: int
     wins = [np.mean([(t > one) + (t == one) / 2 for t in true for one in some]) for some in negatives]
     assert found.hard_wins().mean() == pytest.approx(np.mean(wins))
     half = [hard(i)[: len(negatives[i]) // 2] for i in range(n)]
-    assert found.found()[0] == pytest.approx([np.mean([true[i] > one for one in half[i]]) for i in range(n)])
+    assert found.retrieval()[0] == pytest.approx([np.mean([true[i] > one for one in half[i]]) for i in range(n)])
     wrong = [values[i, j] for i in range(n) for j in range(n) if i != j]
     assert found.auc_random() == pytest.approx(np.mean([(t > w) + (t == w) / 2 for t in true for w in wrong]))
     mutual = [all(true[i] > values[i, j] and true[i] > values[j, i] for j in range(n) if j != i) for i in range(n)]
@@ -293,7 +300,7 @@ def test_figures_hardly_depend_on_how_many_anchors_there_are() -> None:
         measure(x[:4], y[:4], precision=0.9, bad=0.2, among=3)
 
 
-# --------------------------------------------------------------------------------------------------------------- verdicts
+# ------------------------------------------------------------------------------------------------------------- verdicts
 @pytest.fixture(scope="module")
 def use_calibration() -> Calibration:
     return curate.calibrate(USE, pairs=["en-de", "zh-en", "en-ar", "th-en", "fr-de", "en-hi", "en-yo"])
@@ -301,7 +308,11 @@ def use_calibration() -> Calibration:
 
 def test_the_shipped_encoder_is_trusted_where_it_is_at_home(use_calibration: Calibration) -> None:
     verdicts = {name: one.verdict for name, one in use_calibration.pairs.items()}
-    assert verdicts == {**dict.fromkeys(["en-de", "zh-en", "en-ar", "th-en", "fr-de"], "trusted"), "en-hi": "not checked", "en-yo": "not checked"}  # fmt: skip
+    assert verdicts == {
+        **dict.fromkeys(["en-de", "zh-en", "en-ar", "th-en", "fr-de"], "trusted"),
+        "en-hi": "not checked",
+        "en-yo": "not checked",
+    }
     for one in use_calibration.pairs.values():
         if one.verdict == "trusted":
             assert (
@@ -358,17 +369,24 @@ def test_too_few_anchors_check_nothing() -> None:
     encoder = Planted(whole, whole.languages)
     one = calibrate(encoder, "n@1", few, pairs=["en-sw"]).pairs["en-sw"]
     assert (one.verdict, one.reason, one.anchors) == ("not checked", "29 anchors, and 30 are needed", 29)
-    strict = calibrate(encoder, "n@1", whole, pairs=["en-sw"], asked=Asked(precision=0.999)).pairs["en-sw"]
+    strict = calibrate(encoder, "n@1", whole, pairs=["en-sw"], asked=CalibrationSettings(precision=0.999)).pairs[
+        "en-sw"
+    ]
     assert strict.verdict == "not checked" and "too few to show a precision of 0.999" in strict.reason
     assert not encoder.encoded
 
 
 def test_equal_anchors_give_equal_files_whatever_the_order(tmp_path: Path) -> None:
     anchors = shipped_anchors()
-    turned = Anchors({tag: dict(reversed(texts.items())) for tag, texts in reversed(anchors.texts.items())}, anchors.name, anchors.license, anchors.version)  # fmt: skip
+    turned = Anchors(
+        {tag: dict(reversed(texts.items())) for tag, texts in reversed(anchors.texts.items())},
+        anchors.name,
+        anchors.license,
+        anchors.version,
+    )
     encoder = Planted(anchors, anchors.languages, 1.2)
     one, two = (
-        calibrate(encoder, "n@1", some, pairs=["en-sw", "de-zh", "ka-am"], asked=Asked(most=40))
+        calibrate(encoder, "n@1", some, pairs=["en-sw", "de-zh", "ka-am"], asked=CalibrationSettings(most=40))
         for some in (anchors, turned)
     )
     assert one.to_yaml() == two.to_yaml()
@@ -382,16 +400,16 @@ def test_equal_anchors_give_equal_files_whatever_the_order(tmp_path: Path) -> No
 def test_files_that_are_no_calibration_are_told(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     for text, message in [
-        ("{", "no YAML"),
-        ("a: 1", "no calibration"),
-        ("[]", "no calibration"),
-        ("", "no calibration"),
+        ("{", "not valid YAML"),
+        ("a: 1", "not a calibration"),
+        ("[]", "not a calibration"),
+        ("", "not a calibration"),
     ]:
         path.write_text(text)
         with pytest.raises(StepError, match=message):
             read_calibration(path)
     path.write_bytes(b"\xff")
-    with pytest.raises(StepError, match="no YAML"):
+    with pytest.raises(StepError, match="not valid YAML"):
         read_calibration(path)
     with pytest.raises(StepError, match=r"there is no calibration .*curate calibrate"):
         read_calibration(tmp_path / "none.yaml")
@@ -408,26 +426,39 @@ def test_files_that_are_no_calibration_are_told(tmp_path: Path) -> None:
 
 def test_pairs_are_read_in_every_spelling() -> None:
     for text, pair in {
-        "en-sw": ("en", "sw"), "en-zh-Hant": ("en", "zh-Hant"), "zh-Hant-en": ("zh-Hant", "en"), "pt-BR-fil": ("pt-BR", "fil"),
-        "eng_Latn:swh_Latn": ("en", "sw"), "hi-Latn-hi": ("hi-Latn", "hi"), "en→th": ("en", "th"),
-    }.items():  # fmt: skip
+        "en-sw": ("en", "sw"),
+        "en-zh-Hant": ("en", "zh-Hant"),
+        "zh-Hant-en": ("zh-Hant", "en"),
+        "pt-BR-fil": ("pt-BR", "fil"),
+        "eng_Latn:swh_Latn": ("en", "sw"),
+        "hi-Latn-hi": ("hi-Latn", "hi"),
+        "en→th": ("en", "th"),
+    }.items():
         assert split_pair(text) == pair
     for text in ("en", "", "en-", "en-xx", "english-german"):
-        with pytest.raises(ValueError, match="no language pair"):
+        with pytest.raises(ValueError, match="not a language pair"):
             split_pair(text)
     anchors = shipped_anchors()
     assert choose_pairs(anchors, ["en-sw", "sw-en", "de-fr"]) == [("en", "sw"), ("de", "fr")]
-    for pairs, message in [(["en-sv"], "no anchors in 'sv'"), (["en-en"], "one language"), (["all", "en-de"], "by itself"), (["x"], "no language pair")]:  # fmt: skip
+    for pairs, message in [
+        (["en-sv"], "no anchors in 'sv'"),
+        (["en-en"], "one language"),
+        (["all", "en-de"], "cannot be combined"),
+        (["x"], "not a language pair"),
+    ]:
         with pytest.raises(StepError, match=message):
             choose_pairs(anchors, pairs)
     with pytest.raises(StepError, match="pivot"):
         choose_pairs(anchors, [], "sv")
 
 
-# ------------------------------------------------------------------------------------------------------------------- step
+# ----------------------------------------------------------------------------------------------------------------- step
 def thresholds(model: str = f"{USE}@test", **pairs: Any) -> Thresholds:
     """``en_de=("trusted", 0.5)``"""
-    found = {name.replace("_", "-"): {"verdict": verdict, "threshold": value, "recall": 0.7} for name, (verdict, value) in pairs.items()}  # fmt: skip
+    found = {
+        name.replace("_", "-"): {"verdict": verdict, "threshold": value, "recall": 0.7}
+        for name, (verdict, value) in pairs.items()
+    }
     return Thresholds.model_validate({"model": model, "precision": 0.98, "pairs": found})
 
 
@@ -449,12 +480,24 @@ class Angles:
 
 
 def rows_of(make: Any, *pairs: tuple[str, str]) -> Rows:
-    return make(Kind.PARALLEL, [{"source_language": "en", "language": tag, "source": "a", "target": text} for tag, text in pairs])  # fmt: skip
+    return make(
+        Kind.PARALLEL,
+        [{"source_language": "en", "language": tag, "source": "a", "target": text} for tag, text in pairs],
+    )
 
 
 def test_each_pair_has_its_own_threshold(make: Any, work_context: Any, decided: Any) -> None:
     context = work_context(models={USE: Angles()})
-    rows = rows_of(make, ("de", "x.6"), ("de", "x.55"), ("pt-BR", "x.6"), ("pt-BR", "x.7"), ("sw", "x.4"), ("zh", "x.1"), ("hi", "x.1"))  # fmt: skip
+    rows = rows_of(
+        make,
+        ("de", "x.6"),
+        ("de", "x.55"),
+        ("pt-BR", "x.6"),
+        ("pt-BR", "x.7"),
+        ("sw", "x.4"),
+        ("zh", "x.1"),
+        ("hi", "x.1"),
+    )
     known = thresholds(
         en_de=("trusted", 0.58), pt_en=("weak", 0.65), en_sw=("trusted", 0.3), en_zh=("cannot judge", None)
     )
@@ -516,7 +559,8 @@ def test_calibrated_cosines_need_no_absolute_meaning_but_the_right_model(make: A
         Similarity(min={"de": "calibrated"}, calibration=known).score(rows, relative, None)
     other = thresholds("another@2", en_de=("trusted", 0.58))
     with pytest.raises(
-        StepError, match=f"calibration is of another@2, and model '{USE}' is {USE}@test; .*curate calibrate {USE}"
+        StepError,
+        match=f"calibration was made for another@2, and model '{USE}' is {USE}@test; .*curate calibrate {USE}",
     ):
         Similarity(min="calibrated", calibration=other).score(rows, relative, None)
 
@@ -524,10 +568,13 @@ def test_calibrated_cosines_need_no_absolute_meaning_but_the_right_model(make: A
 def test_what_does_not_go_together_is_an_error(tmp_path: Path) -> None:
     known = thresholds(en_de=("trusted", 0.5))
     for parameters, message in [
-        ({"min": "calibrated"}, "needs 'calibration'"), ({"calibration": known}, "nothing uses it"), ({"calibration": known, "min": 0.4}, "nothing uses it"),
+        ({"min": "calibrated"}, "needs 'calibration'"),
+        ({"calibration": known}, "not used"),
+        ({"calibration": known, "min": 0.4}, "not used"),
         ({"calibration": known, "min": "calibrated", "measure": "margin"}, "is a cosine"),
-        ({"calibration": str(tmp_path / "none.yaml"), "min": "calibrated"}, "there is no calibration"), ({"min": "calibratd"}, "calibrated"),
-    ]:  # fmt: skip
+        ({"calibration": str(tmp_path / "none.yaml"), "min": "calibrated"}, "there is no calibration"),
+        ({"min": "calibratd"}, "calibrated"),
+    ]:
         with pytest.raises(ValidationError, match=message):
             Similarity(**parameters)
 
@@ -553,10 +600,12 @@ def test_only_what_is_judged_is_identity_and_the_path_is_nowhere(tmp_path: Path,
     assert "calibrated" not in Similarity().identity()
 
 
-# ---------------------------------------------------------------------------------------------------------- catalog and CLI
+# ------------------------------------------------------------------------------------------------------ catalog and CLI
 GERMAN = [
-    ("The dog sleeps by the door.", "Der Hund schläft vor der Tür."), ("We still need milk and eggs.", "Wir brauchen noch Milch und Eier."),
-    ("School starts again tomorrow.", "Morgen beginnt die Schule wieder."), ("The soup is too salty.", "Sein Fahrrad ist kaputt."),
+    ("The dog sleeps by the door.", "Der Hund schläft vor der Tür."), ("We still need milk and eggs.",
+    "Wir brauchen noch Milch und Eier."),
+    ("School starts again tomorrow.", "Morgen beginnt die Schule wieder."), ("The soup is too salty.",
+    "Sein Fahrrad ist kaputt."),
 ]  # fmt: skip
 SWAHILI = [("Good morning, teacher.", "Habari za asubuhi, mwalimu."), ("I want to buy fish.", "Nataka kununua samaki.")]
 
@@ -565,16 +614,34 @@ SWAHILI = [("Good morning, teacher.", "Habari za asubuhi, mwalimu."), ("I want t
 def catalog(tmp_path: Path) -> Path:
     for tag, pairs in (("de", GERMAN), ("sw", SWAHILI)):
         (tmp_path / f"{tag}.tsv").write_text("".join(f"{left}\t{right}\n" for left, right in pairs))
-    sources = {tag: {"use": "parallel-tsv", "path": f"{tag}.tsv", "source_language": "en", "target_language": tag, "license": "CC0-1.0"} for tag in ("de", "sw")}  # fmt: skip
+    sources = {
+        tag: {
+            "use": "parallel-tsv",
+            "path": f"{tag}.tsv",
+            "source_language": "en",
+            "target_language": tag,
+            "license": "CC0-1.0",
+        }
+        for tag in ("de", "sw")
+    }
     step = {"model": "encoder", "calibration": str(tmp_path / "encoder.yaml"), "min": "calibrated"}
-    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump({
-        "version": 1, "models": {"encoder": {"use": USE}}, "sources": sources, "run": {"workers": 1},
-        "datasets": {"pairs": {"from": ["de", "sw"], "steps": [{"similarity": step}]}},
-    }))  # fmt: skip
+    (tmp_path / "catalog.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "version": 1,
+                "models": {"encoder": {"use": USE}},
+                "sources": sources,
+                "run": {"workers": 1},
+                "datasets": {"pairs": {"from": ["de", "sw"], "steps": [{"similarity": step}]}},
+            }
+        )
+    )
     return tmp_path / "catalog.yaml"
 
 
-def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_again(catalog: Path, use_calibration: Calibration) -> None:  # fmt: skip
+def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_again(
+    catalog: Path, use_calibration: Calibration
+) -> None:
     file = catalog.parent / "encoder.yaml"
     with pytest.raises(curate.CatalogError, match=r"catalog.yaml:.*there is no calibration"):
         curate.load_catalog(catalog)
@@ -608,7 +675,7 @@ def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_ag
     # Another encoder's file.
     data["model"] = "another@1"
     moved.write_text(yaml.safe_dump(data))
-    with pytest.raises(curate.BuildError, match="calibration is of another@1"):
+    with pytest.raises(curate.BuildError, match="calibration was made for another@1"):
         curate.build(catalog)
 
 
@@ -626,12 +693,15 @@ def test_the_command_prints_writes_and_explains(tmp_path: Path, monkeypatch: Any
     told = json.loads(run(USE, "--pairs", "en-de", "--json").stdout)
     assert told["pairs"]["en-de"]["verdict"] == "trusted" and told["anchors"]["license"] == "CC0-1.0"
     assert "did you mean 'use-multilingual'" in run("use-multilingul", code=1).output
-    assert "no sentence encoder" in run("fasttext", code=1).output
+    assert "not a sentence encoder" in run("fasttext", code=1).output
     assert "precision" in run(USE, "--precision", "2", code=1).output
     assert "there are no anchors at" in run(USE, "--anchors", "nowhere", code=1).output
     Path("catalog.yaml").write_text("version: 1\nmodels: {mine: {use: use-multilingual, languages: [ca]}}\n")
     anchors = shipped_anchors()
-    Path("own.tsv").write_text("en\tde\n" + "".join(f"{a}\t{b}\n" for a, b in zip(texts_of(anchors, "en"), texts_of(anchors, "de"), strict=True)))  # fmt: skip
+    Path("own.tsv").write_text(
+        "en\tde\n"
+        + "".join(f"{a}\t{b}\n" for a, b in zip(texts_of(anchors, "en"), texts_of(anchors, "de"), strict=True))
+    )
     assert (
         "own.tsv (52 sentences, 2 languages, CC0-1.0)"
         in run("mine", "--anchors", "own.tsv", "--license", "CC0-1.0").output

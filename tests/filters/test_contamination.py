@@ -23,7 +23,7 @@ from filters.contamination.index import Index
 from filters.contamination.items import Item, make_table
 from filters.contamination.loading import Unreachable, find_files, language_of, read_file, read_hub
 from filters.contamination.match import match
-from filters.contamination.normalize import SAME, make_signs
+from filters.contamination.normalize import SAME, characters_of
 from filters.contamination.registry import expanded, registry
 from filters.contamination.step import Contamination
 
@@ -55,9 +55,12 @@ FILLER = (
 MANY = [
     Item("mine", f"q{number}", "en", f"Who taught the {animal} of the {place} to count in {metal} coins?")
     for number, (animal, place, metal) in enumerate(
-        (a, p, m) for a in ("heron", "badger", "otter", "lynx") for p in ("Marrow fen", "Tilling hill", "Oster quay") for m in ("copper", "silver", "nickel")
+        (a, p, m)
+        for a in ("heron", "badger", "otter", "lynx")
+        for p in ("Marrow fen", "Tilling hill", "Oster quay")
+        for m in ("copper", "silver", "nickel")
     )
-]  # fmt: skip
+]
 
 
 def write(path: Any, rows: list[dict[str, Any]]) -> str:
@@ -112,7 +115,7 @@ def chat(language: str, *said: str) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------------------------------------------------------- found
+# ---------------------------------------------------------------------------------------------------------------- found
 @pytest.mark.parametrize("language", QUESTIONS)
 def test_an_item_is_found_verbatim_embedded_and_over_two_turns_in_every_script(bench, language):
     question = QUESTIONS[language]
@@ -133,7 +136,7 @@ def test_an_item_is_found_verbatim_embedded_and_over_two_turns_in_every_script(b
     [[field, start, end]] = json.loads(frame["spans"][1])
     told = f"{FILLER}{FILLER}\n{question}\n{FILLER}"[start:end]
     assert field == "response"
-    assert make_signs(told, language).letters == make_signs(question, language).letters
+    assert characters_of(told, language).letters == characters_of(question, language).letters
 
 
 def test_case_width_marks_entities_and_other_digits_hide_nothing(bench):
@@ -167,7 +170,10 @@ def test_edits_are_found_in_every_script(bench, share):
 
 
 def test_half_an_item_in_a_row_of_its_own_is_a_part_when_the_run_is_long(bench):
-    long = "The lighthouse keeper counted every crate of lemons twice before the storm carried the northern pier away and then wrote a letter to the harbour master about it."
+    long = (
+        "The lighthouse keeper counted every crate of lemons twice before the storm carried the northern pier "
+        "away and then wrote a letter to the harbour master about it."
+    )
     half = long[: len(long) // 2 + 10]
     frame, reasons = bench.judge(bench.step({"en": long}), row(half, FILLER), row(half[:30], FILLER))
     assert reasons == ["part", None]
@@ -176,7 +182,7 @@ def test_half_an_item_in_a_row_of_its_own_is_a_part_when_the_run_is_long(bench):
     assert reasons == [None]
 
 
-# --------------------------------------------------------------------------------------------------------------- not found
+# ------------------------------------------------------------------------------------------------------------ not found
 def test_other_numbers_or_operators_are_another_item(bench):
     step = bench.step({"en": SUM, "de": "Berechne bitte sorgfältig den Wert von 17 + 4 mal 3 im Kopf ohne Papier"})
     frame, reasons = bench.judge(
@@ -229,15 +235,19 @@ def test_short_items_count_only_where_they_stand_alone(bench):
 
 
 CONTEXT = (
-    "Ilse Varnholt was a blind cartographer from the island of Hemmersand. In 1871 she left the harbour of Dunkel Bay on board of the "
-    "schooner Petrel, although her brass compass had failed that very morning. She drew the reefs by touch on wet sailcloth. "
+    "Ilse Varnholt was a blind cartographer from the island of Hemmersand. In 1871 she left the harbour of Dunkel Bay "
+    "on board of the "
+    "schooner Petrel, although her brass compass had failed that very morning. She drew the reefs by touch on wet "
+    "sailcloth. "
     "Her maps were printed in Tolmin by the brothers Rasch and used by fishermen for sixty years."
-)  # fmt: skip
+)
 
 
 def test_the_same_paragraph_with_another_question_is_told_and_kept(bench):
-    known = [{"id": "a", "context": CONTEXT, "question": "In which year did she leave the harbour of Dunkel Bay?"},
-             {"id": "b", "context": CONTEXT, "question": "Who printed the maps of Ilse Varnholt in the town of Tolmin?"}]  # fmt: skip
+    known = [
+        {"id": "a", "context": CONTEXT, "question": "In which year did she leave the harbour of Dunkel Bay?"},
+        {"id": "b", "context": CONTEXT, "question": "Who printed the maps of Ilse Varnholt in the town of Tolmin?"},
+    ]
     step = bench.step(contexts=known)
     other = row(f"{CONTEXT}\n\nWhat did fishermen use for sixty years?", "Her maps.")
     frame, reasons = bench.judge(step, other, row(f"{CONTEXT}\n\n{known[1]['question']}", "Rasch"), row(FILLER, FILLER))
@@ -257,7 +267,7 @@ def test_a_question_that_several_items_ask_needs_what_tells_them_apart(bench):
     assert reasons == [None, "embedded"]
 
 
-# --------------------------------------------------------------------------------------------------------------- by meaning
+# ----------------------------------------------------------------------------------------------------------- by meaning
 def test_translations_are_found_and_other_numbers_are_none(bench):
     items = {"en": QUESTIONS["en"]}
     step = bench.step(items, model="use-multilingual")
@@ -268,7 +278,10 @@ def test_translations_are_found_and_other_numbers_are_none(bench):
     assert reasons[-1] is None and sum(one == "translated" for one in reasons[:-1]) >= 5
     assert frame["hit"][0] == "translated" and frame["item_language"][0] == "en"
     assert json.loads(frame["spans"][0]) == [["prompt", 0, len(QUESTIONS["de"])]]
-    german = "Oksana packt je 14 Gläser Pflaumenmarmelade in 6 Kisten und gibt ihrer Nachbarin 9 Gläser. Wie viele Gläser bleiben übrig?"
+    german = (
+        "Oksana packt je 14 Gläser Pflaumenmarmelade in 6 Kisten und gibt ihrer Nachbarin 9 Gläser. Wie "
+        "viele Gläser bleiben übrig?"
+    )
     frame, reasons = bench.judge(
         bench.step({"en": SUM}, model="use-multilingual"),
         row(german, "?", "de"),
@@ -295,7 +308,7 @@ def test_a_language_the_encoder_does_not_know_is_not_assessed(bench):
         )
 
 
-# ------------------------------------------------------------------------------------------------------------ independence
+# --------------------------------------------------------------------------------------------------------- independence
 def test_what_a_row_gets_does_not_depend_on_its_neighbours(bench):
     step = bench.step(
         QUESTIONS, contexts=[{"id": "a", "context": CONTEXT, "question": QUESTIONS["en"]}], model="use-multilingual"
@@ -307,7 +320,7 @@ def test_what_a_row_gets_does_not_depend_on_its_neighbours(bench):
     assert together.equals(apart)
 
 
-# ------------------------------------------------------------------------------------------------------------- brute force
+# ---------------------------------------------------------------------------------------------------------- brute force
 words = st.sampled_from(
     [
         "amber",
@@ -338,7 +351,7 @@ def test_whatever_stands_word_for_word_in_a_text_is_found_there(item, before, af
     index = Index(table, 4.0)
     found = index.candidates(SAME.normalize(pl.Series([text]), pl.Series(["en"])))
     assert 0 in found.items.tolist()
-    hit = match(index.needle(0), make_signs(text, "en"), text, "en")
+    hit = match(index.item(0), characters_of(text, "en"), text, "en")
     assert hit is not None and hit.containment == 1.0 and hit.hit in ("verbatim", "embedded")
     [(start, end)] = hit.spans
     assert text[start:end] == " ".join(item)
@@ -372,8 +385,8 @@ def index_hashes(text: str) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200))
 def test_signs_of_any_text_know_their_places(text):
-    signs = make_signs(text, "en")
-    assert len(signs.letters) == len(signs.starts) == len(signs.units) == len(signs.figures)
+    signs = characters_of(text, "en")
+    assert len(signs.letters) == len(signs.starts) == len(signs.units) == len(signs.numeric)
     assert (signs.ends > signs.starts).all() and (np.diff(signs.starts) >= 0).all()
     assert (signs.starts >= 0).all() and (signs.ends <= len(text)).all()
     assert "".join(signs.words) == signs.letters
@@ -386,16 +399,49 @@ def test_no_text_is_too_strange(text):
     found = index.candidates(SAME.normalize(pl.Series([text, "", text * 2]), pl.Series(["en", "und", "th"])))
     for number, item in zip(found.rows.tolist(), found.items.tolist(), strict=True):
         one = [text, "", text * 2][number]
-        hit = match(index.needle(item), make_signs(one, "en"), one, "en")
+        hit = match(index.item(item), characters_of(one, "en"), one, "en")
         assert hit is None or all(0 <= start < end <= len(one) for start, end in hit.spans)
 
 
-# ------------------------------------------------------------------------------------------------------- files and registry
+# --------------------------------------------------------------------------------------------------- files and registry
 def test_the_registry_is_whole():
     known = registry()
-    assert {"xtreme", "xquad", "mlqa", "xnli", "americasnli", "mgsm", "msvamp", "mmmlu", "eu20", "include", "hkmmlu", "eclektic", "hrm8k", "mmwp", "mela",
-            "ocnli", "belebele", "flores", "xcopa", "scandeval", "oneruler", "multitat", "mtemprreason", "country-facts", "recon", "xgqa", "m3gia",
-            "multi-opthalingua", "mcif", "viexam", "knowrecall", "visrecall", "alignmmbench", "winogrande-african"} <= set(known)  # fmt: skip
+    assert {
+        "xtreme",
+        "xquad",
+        "mlqa",
+        "xnli",
+        "americasnli",
+        "mgsm",
+        "msvamp",
+        "mmmlu",
+        "eu20",
+        "include",
+        "hkmmlu",
+        "eclektic",
+        "hrm8k",
+        "mmwp",
+        "mela",
+        "ocnli",
+        "belebele",
+        "flores",
+        "xcopa",
+        "scandeval",
+        "oneruler",
+        "multitat",
+        "mtemprreason",
+        "country-facts",
+        "recon",
+        "xgqa",
+        "m3gia",
+        "multi-opthalingua",
+        "mcif",
+        "viexam",
+        "knowrecall",
+        "visrecall",
+        "alignmmbench",
+        "winogrande-african",
+    } <= set(known)
     for name, entry in known.items():
         assert entry.license and entry.title, name
         assert all(other in known for other in entry.of)
@@ -410,9 +456,15 @@ def test_the_registry_is_whole():
 
 @pytest.mark.parametrize(
     ("name", "known", "expected"),
-    [("xquad.de.json.gz", ["de", "en"], "de"), ("mgsm_sw.tsv", ["sw"], "sw"), ("questions_Arabic.jsonl", ["ar", "de"], "ar"),
-     ("mHumanEval-zho_Hans-python.json.gz", ["zh", "en"], "zh"), ("test.jsonl", ["ko"], "ko"), ("test.jsonl", ["ko", "ja"], None)],
-)  # fmt: skip
+    [
+        ("xquad.de.json.gz", ["de", "en"], "de"),
+        ("mgsm_sw.tsv", ["sw"], "sw"),
+        ("questions_Arabic.jsonl", ["ar", "de"], "ar"),
+        ("mHumanEval-zho_Hans-python.json.gz", ["zh", "en"], "zh"),
+        ("test.jsonl", ["ko"], "ko"),
+        ("test.jsonl", ["ko", "ja"], None),
+    ],
+)
 def test_the_name_of_a_file_tells_the_language(name, known, expected):
     assert language_of(name, known) == expected
 
@@ -448,7 +500,7 @@ def test_files_of_all_kinds_are_read(tmp_path):
         (tmp_path / "bad.json").write_bytes(content)
         with pytest.raises(Unreachable, match=r"bad\.json"):
             list(read_file(tmp_path / "bad.json"))
-    with pytest.raises(Unreachable, match="kind is not known"):
+    with pytest.raises(Unreachable, match="unknown file type"):
         (tmp_path / "x.exe").write_bytes(b"")
         list(read_file(tmp_path / "x.exe"))
 
@@ -472,10 +524,10 @@ def test_a_folder_like_a_repository_of_the_hub_is_read(tmp_path, bench):
 
 def test_a_benchmark_that_cannot_be_had_stops_or_is_told(bench, tmp_path):
     with pytest.raises(
-        StepError, match=r"'mgsm' cannot be had: there is no file .*gone.*files: \{mgsm: path\}.*missing: skip"
+        StepError, match=r"'mgsm' cannot be read: there is no file .*gone.*files: \{mgsm: path\}.*missing: skip"
     ):
         Contamination(against=["mgsm"], files={"mgsm": str(tmp_path / "gone.jsonl")}, model=None).fit([], bench.context)
-    with pytest.raises(StepError, match="'hkmmlu' cannot be had: it is not on the Hub"):
+    with pytest.raises(StepError, match="'hkmmlu' cannot be read: it is not on the Hub"):
         Contamination(against=["hkmmlu"], model=None).fit([], bench.context)
     step = bench.step({"en": SUM}).model_copy(update={"against": ("mgsm", "hkmmlu"), "missing": "skip"})
     frame, reasons = bench.judge(step, row(SUM, "?"), row(FILLER, "?"))
@@ -489,13 +541,13 @@ def test_a_file_with_other_fields_is_an_error_that_names_those_it_has(bench, tmp
     with pytest.raises(StepError, match=r"no field 'question'; did you mean 'questions'.*it has questions, answer"):
         Contamination(against=["mgsm"], files={"mgsm": path}, model=None).fit([], bench.context)
     path = write(tmp_path / "some.jsonl", [{"question": "?"}])
-    with pytest.raises(StepError, match=r"nothing says the language of some\.jsonl"):
+    with pytest.raises(StepError, match=r"the language of some\.jsonl is unknown"):
         Contamination(against=["mgsm"], files={"mgsm": path}, model=None).fit([], bench.context)
 
 
-# -------------------------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 def test_parameters_are_checked():
-    with pytest.raises(ValidationError, match="no benchmark is called 'xqaud'; did you mean 'xquad'"):
+    with pytest.raises(ValidationError, match="unknown benchmark 'xqaud'; did you mean 'xquad'"):
         Contamination(against=["xquad"], files={"xqaud": "x"})
     with pytest.raises(ValidationError, match="'mgsm' is not among 'against'"):
         Contamination(against=["xquad"], files={"mgsm": "x"})

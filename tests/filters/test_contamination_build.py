@@ -1,4 +1,5 @@
-"""Contamination in a whole build: items made once, rejects with benchmark, item and place, a changed threshold that scores nothing."""
+"""Contamination in a whole build: items made once, rejects with benchmark, item and place, a changed threshold that
+scores nothing."""
 
 from __future__ import annotations
 
@@ -32,11 +33,38 @@ def catalog(tmp_path: Path) -> dict[str, Any]:
     return {
         "version": 1,
         "sources": {
-            "rows": {"use": "jsonl", "path": "rows.jsonl", "kind": "sft", "language": "en", "license": "CC0-1.0", "columns": {"prompt": "{q}", "response": "{a}"}},
-            "own": {"use": "jsonl", "path": "mgsm_en.jsonl", "kind": "prompt", "language": "en", "license": "CC0-1.0", "columns": {"prompt": "{question}"}},
+            "rows": {
+                "use": "jsonl",
+                "path": "rows.jsonl",
+                "kind": "sft",
+                "language": "en",
+                "license": "CC0-1.0",
+                "columns": {"prompt": "{q}", "response": "{a}"},
+            },
+            "own": {
+                "use": "jsonl",
+                "path": "mgsm_en.jsonl",
+                "kind": "prompt",
+                "language": "en",
+                "license": "CC0-1.0",
+                "columns": {"prompt": "{question}"},
+            },
         },
-        "datasets": {"clean": {"from": "rows", "steps": [{"contamination": {"against": ["mgsm"], "files": {"mgsm": str(tmp_path / "mgsm_en.jsonl")}, "model": None}}]}},
-    }  # fmt: skip
+        "datasets": {
+            "clean": {
+                "from": "rows",
+                "steps": [
+                    {
+                        "contamination": {
+                            "against": ["mgsm"],
+                            "files": {"mgsm": str(tmp_path / "mgsm_en.jsonl")},
+                            "model": None,
+                        }
+                    }
+                ],
+            }
+        },
+    }
 
 
 def build(folder: Path, catalog: dict[str, Any]) -> Any:
@@ -46,7 +74,8 @@ def build(folder: Path, catalog: dict[str, Any]) -> Any:
 
 
 REPORT = """
-SELECT attribute(attributes, 'contamination.benchmark') AS benchmark, attribute(attributes, 'contamination.item_language') AS language,
+SELECT attribute(attributes, 'contamination.benchmark') AS benchmark,
+       attribute(attributes, 'contamination.item_language') AS language,
        attribute(attributes, 'contamination.hit') AS hit, attribute(attributes, 'contamination.item') AS item,
        attribute(attributes, 'contamination.spans') AS spans, reason
 FROM clean.rejected ORDER BY item

@@ -1,4 +1,5 @@
-"""Items over two rows, other questions about the same, and words against words: what the evidence of a row by itself does not tell."""
+"""Items over two rows, other questions about the same, and words against words: what the evidence of a row by itself
+does not tell."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from curate.rows import Kind
 from filters.contamination.items import Item, make_table
 from filters.contamination.normalize import word_count
-from filters.contamination.question_type import asked, other_asked
+from filters.contamination.question_type import ask_differently, question_types
 from filters.contamination.split_items import add_halves, cuts, find, lines_of, split
 from filters.contamination.step import Contamination
 from filters.contamination.word_coverage import compare, tokens
@@ -28,25 +29,38 @@ QUESTIONS = {
 }
 FILLER = "Soup is best when it has simmered slowly for a while."
 CONTEXT = (
-    "Ilse Varnholt was a blind cartographer from the island of Hemmersand. In 1871 she left the harbour of Dunkel Bay on board of the "
-    "schooner Petrel, although her brass compass had failed that very morning. Her maps were printed in Tolmin by the brothers Rasch, "
+    "Ilse Varnholt was a blind cartographer from the island of Hemmersand. In 1871 she left the harbour of Dunkel Bay "
+    "on board of the "
+    "schooner Petrel, although her brass compass had failed that very morning. Her maps were printed in Tolmin by the "
+    "brothers Rasch, "
     "bound in sealskin by the widow Oke and used by fishermen for sixty years."
-)  # fmt: skip
+)
 
 
 def chat(language: str, *said: str) -> dict[str, Any]:
-    return {"language": language, "messages": [{"role": ("user", "assistant")[n % 2], "content": one} for n, one in enumerate(said)]}  # fmt: skip
+    return {
+        "language": language,
+        "messages": [{"role": ("user", "assistant")[n % 2], "content": one} for n, one in enumerate(said)],
+    }
 
 
 @pytest.fixture
 def judged(tmp_path, make, work_context):
     """Scores and reasons of rows that one build would see together, against items of XQuAD's shape."""
 
-    def judge(items: list[dict[str, Any]], rows: list[dict[str, Any]], **parameters: Any) -> tuple[Any, pl.DataFrame, list[str | None]]:  # fmt: skip
+    def judge(
+        items: list[dict[str, Any]], rows: list[dict[str, Any]], **parameters: Any
+    ) -> tuple[Any, pl.DataFrame, list[str | None]]:
         files: dict[str, str] = {}
         for language in {one.get("language", "en") for one in items}:
             path = tmp_path / f"xquad.{language}.jsonl"
-            path.write_text("".join(json.dumps({"id": f"i{n}", "context": "", **one}) + "\n" for n, one in enumerate(items) if one.get("language", "en") == language))  # fmt: skip
+            path.write_text(
+                "".join(
+                    json.dumps({"id": f"i{n}", "context": "", **one}) + "\n"
+                    for n, one in enumerate(items)
+                    if one.get("language", "en") == language
+                )
+            )
             files[language] = str(path)
         step = Contamination(against=["xquad"], files={"xquad": files}, **{"model": None, **parameters})
         context, some = work_context(), make(Kind.SFT, rows)
@@ -60,7 +74,7 @@ def judged(tmp_path, make, work_context):
     return judge
 
 
-# ---------------------------------------------------------------------------------------------------------------- two rows
+# ------------------------------------------------------------------------------------------------------------- two rows
 @pytest.mark.parametrize("language", QUESTIONS)
 def test_an_item_cut_in_two_over_two_rows_is_found_in_both(judged, language):
     question = QUESTIONS[language]
@@ -83,8 +97,16 @@ def test_an_item_cut_in_two_over_two_rows_is_found_in_both(judged, language):
 
 
 def test_halves_with_a_gap_another_number_or_of_two_items_are_none(judged):
-    items = [{"question": "Oksana packs fourteen jars of plum and quince jam into each of 6 crates. How many jars are left?"},
-             {"question": "Oksana packs fourteen jars of plum and quince jam for her brother Pavlo in Dunkel Bay every week."}]  # fmt: skip
+    items = [
+        {
+            "question": "Oksana packs fourteen jars of plum and quince jam into each of 6 crates. How many jars are "
+            "left?"
+        },
+        {
+            "question": "Oksana packs fourteen jars of plum and quince jam for her brother Pavlo in Dunkel Bay every "
+            "week."
+        },
+    ]
     rows = [
         chat("en", "Oksana packs fourteen jars of plum and quince", FILLER),
         chat("en", "each of 6 crates. How many jars are left?", FILLER),
@@ -97,7 +119,12 @@ def test_halves_with_a_gap_another_number_or_of_two_items_are_none(judged):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(["amber", "birch", "盲人", "制图", "ออกจาก", "нить", "7", "छाया"]), min_size=5, max_size=12), st.data())  # fmt: skip
+@given(
+    st.lists(
+        st.sampled_from(["amber", "birch", "盲人", "制图", "ออกจาก", "нить", "7", "छाया"]), min_size=5, max_size=12
+    ),
+    st.data(),
+)
 def test_every_cut_between_a_quarter_and_three_quarters_is_found(words, data):
     text = " ".join(words)
     every = cuts(text)
@@ -118,18 +145,28 @@ def test_every_cut_between_a_quarter_and_three_quarters_is_found(words, data):
 
 
 def test_no_lines_and_no_items_have_no_halves():
-    empty = lines_of(pl.Series([], dtype=pl.String), [pl.Series([], dtype=pl.List(pl.String))], [pl.Series([], dtype=pl.String)])  # fmt: skip
+    empty = lines_of(
+        pl.Series([], dtype=pl.String), [pl.Series([], dtype=pl.List(pl.String))], [pl.Series([], dtype=pl.String)]
+    )
     assert empty.num_rows == 0 and find(make_table([]), [empty]) == [] and cuts("") == [] and cuts("one") == []
 
 
-# ----------------------------------------------------------------------------------------------------------- other questions
+# ------------------------------------------------------------------------------------------------------ other questions
 @pytest.mark.parametrize(
     ("item", "other", "again"),
     [
-        ("Who drew the reefs of Hemmersand by touch on wet sailcloth?", "When did she draw the reefs of Hemmersand by touch on wet sailcloth?", "Who drew the reefs off Hemmersand by touch on wet sailclot?"),
-        ("Who printed the maps of the cartographer Ilse Varnholt?", "Who was the widow that bound in sealskin the maps of Ilse Varnholt?", "Who printed maps of the the cartographer Ilse Varnhold?"),
+        (
+            "Who drew the reefs of Hemmersand by touch on wet sailcloth?",
+            "When did she draw the reefs of Hemmersand by touch on wet sailcloth?",
+            "Who drew the reefs off Hemmersand by touch on wet sailclot?",
+        ),
+        (
+            "Who printed the maps of the cartographer Ilse Varnholt?",
+            "Who was the widow that bound in sealskin the maps of Ilse Varnholt?",
+            "Who printed maps of the the cartographer Ilse Varnhold?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_another_question_about_the_same_is_kept_and_an_edit_is_not(judged, item, other, again):
     items = [{"question": item, "context": CONTEXT}]
     rows = [chat("en", one, "?") for one in (other, again, item, f"{CONTEXT}\n{other}", f"{CONTEXT}\n{item}")]
@@ -149,27 +186,44 @@ def test_below_its_paragraph_more_of_a_question_is_asked_for(judged):
 
 @pytest.mark.parametrize(
     ("language", "one", "what"),
-    [("en", "When was it built?", {"time"}), ("de", "In welchem Jahr wurde es gebaut?", {"time"}), ("zh", "谁建造了它？", {"person"}),
-     ("zh", "这称为什么？", set()), ("th", "ใครสร้างมัน", {"person"}), ("ar", "متى بني؟", {"time"}), ("hi", "यह कब बना?", {"time"}),
-     ("ja", "なぜ建てられましたか。", {"reason"}), ("ru", "Сколько их было?", {"amount"}), ("tr", "Ne zaman yapıldı?", {"time"}), ("vi", "Ai đã xây nó?", {"person"}),
-     ("el", "Πού βρίσκεται;", {"place"}), ("sw", "Nani alijenga?", {"person"}), ("en", "Name the whole series.", set()), ("am", "ማን ሠራው?", set()),
-     ("en", "Those who came early sat down. Where did they sit?", {"place"})],
-)  # fmt: skip
+    [
+        ("en", "When was it built?", {"time"}),
+        ("de", "In welchem Jahr wurde es gebaut?", {"time"}),
+        ("zh", "谁建造了它？", {"person"}),
+        ("zh", "这称为什么？", set()),
+        ("th", "ใครสร้างมัน", {"person"}),
+        ("ar", "متى بني؟", {"time"}),
+        ("hi", "यह कब बना?", {"time"}),
+        ("ja", "なぜ建てられましたか。", {"reason"}),
+        ("ru", "Сколько их было?", {"amount"}),
+        ("tr", "Ne zaman yapıldı?", {"time"}),
+        ("vi", "Ai đã xây nó?", {"person"}),
+        ("el", "Πού βρίσκεται;", {"place"}),
+        ("sw", "Nani alijenga?", {"person"}),
+        ("en", "Name the whole series.", set()),
+        ("am", "ማን ሠራው?", set()),
+        ("en", "Those who came early sat down. Where did they sit?", {"place"}),
+    ],
+)
 def test_what_a_question_asks_for_is_known_in_many_languages(language, one, what):
-    assert asked(one, language) == what
+    assert question_types(one, language) == what
 
 
 def test_only_questions_that_both_say_what_they_ask_for_differ():
     person, time, nothing = frozenset({"person"}), frozenset({"time"}), frozenset[str]()
-    assert other_asked(person, time) and not other_asked(person, nothing) and not other_asked(nothing, nothing)
-    assert not other_asked(person | time, time)
+    assert ask_differently(person, time)
+    assert not ask_differently(person, nothing) and not ask_differently(nothing, nothing)
+    assert not ask_differently(person | time, time)
 
 
-# ---------------------------------------------------------------------------------------------------------- word by word
+# --------------------------------------------------------------------------------------------------------- word by word
 def test_words_are_compared_with_their_nearest():
     vectors = {"night": (1.0, 0.0), "nacht": (0.8, 0.6), "day": (0.0, 1.0), "tag": (0.0, 1.0)}
-    found = compare([("Nacht", "night"), ("Nacht Tag", "night day"), ("Tag", "night"), ("", "night"), ("...", "day")],
-                    lambda word: 0.9, lambda words: [vectors[word] for word in words])  # fmt: skip
+    found = compare(
+        [("Nacht", "night"), ("Nacht Tag", "night day"), ("Tag", "night"), ("", "night"), ("...", "day")],
+        lambda word: 0.9,
+        lambda words: [vectors[word] for word in words],
+    )
     assert found.tolist() == [[0.8, 0.8, 0.8], [0.9, 0.9, 0.9], [0.0, 0.0, 0.0], [0.0] * 3, [0.0] * 3]
     assert tokens("Night, NIGHT 12") == (["night", "12"], False)
     runs, windows = tokens("罗盘失灵")

@@ -16,7 +16,7 @@ from settling import settle
 
 from curate.catalog.params import Mark
 from curate.rows import Kind
-from filters.duplicates.normalize import Sameness
+from filters.duplicates.normalize import Normalization
 from filters.duplicates.step import Duplicates
 
 
@@ -38,7 +38,7 @@ def kept(
         ("two  words\n", "two words", {"whitespace": "keep"}),
         ("zero\u200bwidth", "zerowidth", {"whitespace": "keep"}),
     ],
-)  # fmt: skip
+)
 def test_each_normalisation_can_be_switched_off(
     make: Any, context: Any, tmp_path: Path, left: str, right: str, switch: dict[str, Any]
 ) -> None:
@@ -58,7 +58,7 @@ def test_each_normalisation_can_be_switched_off(
         ("كَتَبَ", "كتب", {"diacritics": "ignore"}),
         ("שָׁלוֹם", "שלום", {"diacritics": "ignore"}),
     ],
-)  # fmt: skip
+)
 def test_each_further_normalisation_can_be_switched_on(
     make: Any, context: Any, tmp_path: Path, left: str, right: str, switch: dict[str, Any]
 ) -> None:
@@ -69,9 +69,23 @@ def test_each_further_normalisation_can_be_switched_on(
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("C++", "C#"), ("C#", "C"), ("3.5 kg", "35 kg"), ("-4", "4"), ("5%", "5"), ("a < b", "a > b"), ("$5", "€5"), ("???", "!!!"),
-     ("कि", "की"), ("กา", "ก่า"), ("می‌خواهم", "میخواهم"), ("résumé", "resume"), ("👍🏽", "👍"), ("10:30", "1030")],
-)  # fmt: skip
+    [
+        ("C++", "C#"),
+        ("C#", "C"),
+        ("3.5 kg", "35 kg"),
+        ("-4", "4"),
+        ("5%", "5"),
+        ("a < b", "a > b"),
+        ("$5", "€5"),
+        ("???", "!!!"),
+        ("कि", "की"),
+        ("กา", "ก่า"),
+        ("می‌خواهم", "میخواهم"),
+        ("résumé", "resume"),
+        ("👍🏽", "👍"),
+        ("10:30", "1030"),
+    ],
+)
 def test_what_changes_the_meaning_never_counts_as_the_same(
     make: Any, context: Any, tmp_path: Path, left: str, right: str
 ) -> None:
@@ -142,8 +156,12 @@ def test_which_row_stays_can_be_chosen_and_the_others_point_to_it(make: Any, con
         [row("a b", "web", 2), row("a  b", "book"), row("A   b", "web", 3), row("a\nb", "wiki", 3), row("c", "web")],
     )
     chosen = {}
-    for name, params in {"first": {}, "longest": {"keep": "longest"}, "best": {"keep": "best", "by": "grade"},
-                         "source": {"source_order": ("wiki", "book")}}.items():  # fmt: skip
+    for name, params in {
+        "first": {},
+        "longest": {"keep": "longest"},
+        "best": {"keep": "best", "by": "grade"},
+        "source": {"source_order": ("wiki", "book")},
+    }.items():
         context.scratch = tmp_path / f"scratch-{name}"
         found = settle(Duplicates(**params), [rows], context, tmp_path / name)
         chosen[name] = [n for n, each in enumerate(found) if each["keep"]]
@@ -213,7 +231,7 @@ SIGNS = st.text(st.sampled_from("aAıİIßſσς éＡ１٣3.,!-+#'’\u200b \n\
 def test_the_normal_form_is_that_of_plain_python(
     texts: list[str], language: str, punctuation: Any, whitespace: Any
 ) -> None:
-    same = Sameness(punctuation=punctuation, whitespace=whitespace)
+    same = Normalization(punctuation=punctuation, whitespace=whitespace)
     found = same.normalize(pl.Series(texts, dtype=pl.String), pl.Series([language] * len(texts))).to_list()
 
     def squeeze(text: str) -> str:
@@ -227,9 +245,13 @@ def test_the_normal_form_is_that_of_plain_python(
         if punctuation == "ignore":
             bare = expected.replace("'", "").replace("’", "")
             bare = "".join(
-                " " if unicodedata.category(c)[0] == "P" and c not in "#" and unicodedata.category((bare + " ")[n + 1])[0] != "N" else c
+                " "
+                if unicodedata.category(c)[0] == "P"
+                and c not in "#"
+                and unicodedata.category((bare + " ")[n + 1])[0] != "N"
+                else c
                 for n, c in enumerate(bare)
-            )  # fmt: skip
+            )
             expected = bare if squeeze(bare) else expected
         assert normal == squeeze(expected)
     again = same.normalize(pl.Series(found, dtype=pl.String), pl.Series([language] * len(found))).to_list()

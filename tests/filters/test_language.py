@@ -67,9 +67,14 @@ def test_every_sentence_is_dropped_under_another_language(make: Any, decided: An
 def test_the_script_is_part_of_the_language(make: Any, decided: Any, context: Any) -> None:
     romanised = "kripya mujhe bataiye ki chai kaise banayi jati hai aur usme kya dalte hain"
     rows = documents(
-        make, ("sr", SENTENCES["sr-Latn"]), ("sr-Latn", SENTENCES["sr"]), ("zh", SENTENCES["zh-Hant"]),
-        ("zh-Hant", SENTENCES["zh"]), ("hi", romanised), ("hi-Latn", romanised),
-    )  # fmt: skip
+        make,
+        ("sr", SENTENCES["sr-Latn"]),
+        ("sr-Latn", SENTENCES["sr"]),
+        ("zh", SENTENCES["zh-Hant"]),
+        ("zh-Hant", SENTENCES["zh"]),
+        ("hi", romanised),
+        ("hi-Latn", romanised),
+    )
     assert decided(Language(), rows, context) == ["script"] * 5 + [None]
     assert decided(Language(unsupported="drop"), rows, context)[5] == "unsupported"
     assert decided(Language(min_script=None), rows, context)[0] is None
@@ -77,9 +82,12 @@ def test_the_script_is_part_of_the_language(make: Any, decided: Any, context: An
 
 def test_vowel_points_and_capitals_change_nothing(make: Any, context: Any) -> None:
     rows = documents(
-        make, ("ar", SENTENCES["ar"]), ("ar", "ذَهَبَ الْوَلَدُ إِلَى الْمَدْرَسَةِ صَبَاحًا ثُمَّ عَادَ إِلَى بَيْتِهِ."),
-        ("de", "WARUM IST DER HIMMEL AM ABEND ROT?"), ("de", "warum ist der himmel am abend rot?"),
-    )  # fmt: skip
+        make,
+        ("ar", SENTENCES["ar"]),
+        ("ar", "ذَهَبَ الْوَلَدُ إِلَى الْمَدْرَسَةِ صَبَاحًا ثُمَّ عَادَ إِلَى بَيْتِهِ."),
+        ("de", "WARUM IST DER HIMMEL AM ABEND ROT?"),
+        ("de", "warum ist der himmel am abend rot?"),
+    )
     score = Language().score(rows, context, None)["score"]
     assert score[0] == score[1] > 0.9
     assert score[2] == score[3] > 0.9
@@ -87,10 +95,21 @@ def test_vowel_points_and_capitals_change_nothing(make: Any, context: Any) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "42", "3.14 + 2.72 = 5.86", "👍👍👍", "Oui.", "def f(x):\n    return x + 1", "https://example.com/a/very/long/path/in/english",
-     "```python\n# read all the lines of the file\nfor line in open(path): print(line)\n```", "mail the-author@example.org",
-     "<div class='note'><br/></div>", "$$\\frac{a}{b} = \\sqrt{c}$$", "{{name}} {{author}} ${value}"],
-)  # fmt: skip
+    [
+        "",
+        "42",
+        "3.14 + 2.72 = 5.86",
+        "👍👍👍",
+        "Oui.",
+        "def f(x):\n    return x + 1",
+        "https://example.com/a/very/long/path/in/english",
+        "```python\n# read all the lines of the file\nfor line in open(path): print(line)\n```",
+        "mail the-author@example.org",
+        "<div class='note'><br/></div>",
+        "$$\\frac{a}{b} = \\sqrt{c}$$",
+        "{{name}} {{author}} ${value}",
+    ],
+)
 def test_what_is_no_language_is_not_judged_and_kept(make: Any, decided: Any, context: Any, text: str) -> None:
     rows = documents(make, ("de", text))
     assert decided(Language(), rows, context) == [None]
@@ -100,7 +119,10 @@ def test_what_is_no_language_is_not_judged_and_kept(make: Any, decided: Any, con
 
 
 def test_a_code_answer_does_not_count_against_the_language_of_the_row(make: Any, decided: Any, context: Any) -> None:
-    code = 'def largest(numbers):\n    """Return the largest of the numbers in the list."""\n    best = numbers[0]\n    return best'
+    code = (
+        'def largest(numbers):\n    """Return the largest of the numbers in the list."""\n    best = '
+        "numbers[0]\n    return best"
+    )
     asked = {"role": "user", "content": "请写一个函数，返回列表中最大的数字，并说明它是如何工作的。"}
     rows = make(
         Kind.SFT,
@@ -145,10 +167,19 @@ def test_each_side_of_a_pair_has_its_own_language_and_the_worst_one_counts(make:
 
 
 def test_message_by_message_one_foreign_turn_is_found(make: Any, decided: Any, context: Any) -> None:
-    turns = [("user", SENTENCES["de"]), ("assistant", "Das liegt daran, dass das Licht einen langen Weg durch die Luft nimmt."),
-             ("user", "Und warum ist der Himmel am Tag blau und nicht auch rot oder gelb?"), ("assistant", SENTENCES["fr"])]  # fmt: skip
-    rows = make(Kind.SFT, [{"language": "de", "messages": [{"role": r, "content": c} for r, c in turns]},
-                           {"language": "de", "messages": []}])  # fmt: skip
+    turns = [
+        ("user", SENTENCES["de"]),
+        ("assistant", "Das liegt daran, dass das Licht einen langen Weg durch die Luft nimmt."),
+        ("user", "Und warum ist der Himmel am Tag blau und nicht auch rot oder gelb?"),
+        ("assistant", SENTENCES["fr"]),
+    ]
+    rows = make(
+        Kind.SFT,
+        [
+            {"language": "de", "messages": [{"role": r, "content": c} for r, c in turns]},
+            {"language": "de", "messages": []},
+        ],
+    )
     frame = Language(level="message").score(rows, context, None)
     assert frame["found"].to_list() == ["fr", None]
     assert decided(Language(level="message"), rows, context) == ["language", None]

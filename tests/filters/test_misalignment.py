@@ -1,4 +1,5 @@
-"""Misalignment: rows shifted against each other are told once, with the shift and where; in one shard or many, with or without an encoder."""
+"""Misalignment: rows shifted against each other are told once, with the shift and where; in one shard or many, with or
+without an encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Near duplicates: copies are found in every script, what means something else is not, and nothing depends on how rows are cut."""
+"""Near duplicates: copies are found in every script, what means something else is not, and nothing depends on how rows
+are cut."""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ def signs(text: str) -> list[str]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------------------- every script
+# --------------------------------------------------------------------------------------------------------- every script
 @pytest.mark.parametrize("language", SENTENCES)
 def test_a_copy_with_another_surface_or_a_few_changed_signs_is_found_in_every_script(
     make: Any, context: Any, tmp_path: Path, language: str
@@ -100,17 +101,37 @@ def test_a_copy_with_another_surface_or_a_few_changed_signs_is_found_in_every_sc
 @pytest.mark.parametrize(
     ("language", "left", "right"),
     [
-        ("en", "What is the sum of 318 apples and 44 pears in the basket?", "What is the sum of 318 apples and 45 pears in the basket?"),
+        (
+            "en",
+            "What is the sum of 318 apples and 44 pears in the basket?",
+            "What is the sum of 318 apples and 45 pears in the basket?",
+        ),
         ("hi", "टोकरी में १२ सेब और ७ नाशपाती हैं, कुल कितने फल हुए?", "टोकरी में १२ सेब और ८ नाशपाती हैं, कुल कितने फल हुए?"),
-        ("ar", "في السلة ٣٣ تفاحة و١٢ برتقالة، فكم عدد الفواكه كلها؟", "في السلة ٣٣ تفاحة و١٣ برتقالة، فكم عدد الفواكه كلها؟"),
+        (
+            "ar",
+            "في السلة ٣٣ تفاحة و١٢ برتقالة، فكم عدد الفواكه كلها؟",
+            "في السلة ٣٣ تفاحة و١٣ برتقالة، فكم عدد الفواكه كلها؟",
+        ),
         ("zh", "篮子里有三十二个苹果和七个梨，一共有多少个水果？", "篮子里有三十三个苹果和七个梨，一共有多少个水果？"),
-        ("en", "The shop on the corner is open on Sunday afternoons.", "The shop on the corner is not open on Sunday afternoons."),
-        ("de", "Der Laden an der Ecke hat am Sonntag geöffnet, sagt sie.", "Der Laden an der Ecke hat am Sonntag nicht geöffnet, sagt sie."),
+        (
+            "en",
+            "The shop on the corner is open on Sunday afternoons.",
+            "The shop on the corner is not open on Sunday afternoons.",
+        ),
+        (
+            "de",
+            "Der Laden an der Ecke hat am Sonntag geöffnet, sagt sie.",
+            "Der Laden an der Ecke hat am Sonntag nicht geöffnet, sagt sie.",
+        ),
         ("th", "ร้านตรงหัวมุมเปิดตอนบ่ายวันอาทิตย์ของทุกสัปดาห์", "ร้านตรงหัวมุมไม่เปิดตอนบ่ายวันอาทิตย์ของทุกสัปดาห์"),
-        ("en", "Write a function in C++ that reverses a linked list.", "Write a function in C# that reverses a linked list."),
+        (
+            "en",
+            "Write a function in C++ that reverses a linked list.",
+            "Write a function in C# that reverses a linked list.",
+        ),
         ("en", "Compute 17 + 25 and explain each step you take.", "Compute 17 - 25 and explain each step you take."),
     ],
-)  # fmt: skip
+)
 def test_other_numbers_negations_and_operators_are_no_copies(
     make: Any, context: Any, tmp_path: Path, language: str, left: str, right: str
 ) -> None:
@@ -147,9 +168,11 @@ def test_other_languages_sources_and_items_stay_unless_asked(make: Any, context:
     text = "taxi hotel radio internet bus film"
     rows = make(
         Kind.DOCUMENT,
-        [{"language": tag, "text": text, "source_name": source, "group_id": group}
-         for tag, source, group in (("en", "a", "i:1"), ("de", "a", "i:1"), ("en", "b", "i:2"), ("en", "a", "i:1"))],
-    )  # fmt: skip
+        [
+            {"language": tag, "text": text, "source_name": source, "group_id": group}
+            for tag, source, group in (("en", "a", "i:1"), ("de", "a", "i:1"), ("en", "b", "i:2"), ("en", "a", "i:1"))
+        ],
+    )
     for number, (params, kept) in enumerate(
         (
             ({}, [1, 1, 0, 0]),
@@ -168,7 +191,7 @@ def test_nothing_left_is_decided_as_nothing(make: Any, context: Any, tmp_path: P
     assert settle(step, [make(Kind.DOCUMENT, []), make(Kind.DOCUMENT, [])], context, tmp_path / measure) == []
 
 
-# --------------------------------------------------------------------------------------------------------- against brute force
+# -------------------------------------------------------------------------------------------------- against brute force
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "river", "road", "मौसम", "天气", "水", "дорога", "سوق", "น้ำ"]
 
 
@@ -269,7 +292,7 @@ def test_bands_let_nearly_all_pairs_at_the_threshold_meet(similarity: float) -> 
     assert width == 64 or 1 - (1 - similarity ** (width + 1)) ** (128 // (width + 1)) < 0.94
 
 
-# ------------------------------------------------------------------------------------------------------------- who stays
+# ------------------------------------------------------------------------------------------------------------ who stays
 def test_an_existing_version_stays_and_only_new_rows_go(make: Any, context: Any, tmp_path: Path) -> None:
     old = documents(make, [("en", SENTENCES["en"]), ("en", SENTENCES["en"] + "!"), ("th", SENTENCES["th"])])
     new = documents(make, [("th", SENTENCES["th"] + " "), ("ja", SENTENCES["ja"]), ("en", SENTENCES["en"].upper())])
@@ -314,7 +337,7 @@ def test_another_threshold_needs_no_new_signatures(make: Any, context: Any) -> N
     )
 
 
-# --------------------------------------------------------------------------------------------------------------- meaning
+# -------------------------------------------------------------------------------------------------------------- meaning
 PAIRS = [
     ("How can I save water at home?", "Wie kann ich zu Hause Wasser sparen?", "¿Cómo puedo ahorrar agua en casa?"),
     (
@@ -380,10 +403,15 @@ def test_translations_are_found_across_languages_and_items_are_left_alone(
 def test_paraphrases_are_found_and_other_numbers_and_languages_are_not(make: Any, context: Any, tmp_path: Path) -> None:
     rows = documents(
         make,
-        [("en", "How can I save water at home?"), ("en", "How could I save water in my house?"),
-         ("en", "How can I save 5 litres of water at home?"), ("de", "Wie kann ich zu Hause Wasser sparen?"),
-         ("sw", "Ninawezaje kuokoa maji nyumbani?"), ("sw", "Ninawezaje kuokoa maji nyumbani kwangu?")],
-    )  # fmt: skip
+        [
+            ("en", "How can I save water at home?"),
+            ("en", "How could I save water in my house?"),
+            ("en", "How can I save 5 litres of water at home?"),
+            ("de", "Wie kann ich zu Hause Wasser sparen?"),
+            ("sw", "Ninawezaje kuokoa maji nyumbani?"),
+            ("sw", "Ninawezaje kuokoa maji nyumbani kwangu?"),
+        ],
+    )
     found = settle(Duplicates(method="semantic", similarity=0.85), [rows], context, tmp_path / "a")
     assert [one["keep"] for one in found] == [True, False, True, True, True, True]
     assert [one["unassessed"] for one in found] == [None] * 4 + ["language"] * 2

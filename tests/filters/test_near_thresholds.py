@@ -1,4 +1,5 @@
-"""Thresholds by language, by pair of languages, by a calibration; and that across languages each must be the other's nearest."""
+"""Thresholds by language, by pair of languages, by a calibration; and that across languages each must be the other's
+nearest."""
 
 from __future__ import annotations
 
@@ -18,17 +19,20 @@ from curate.steps import StepError
 from filters.calibration.file import AnchorsUsed, Calibration, PairCalibration, Thresholds
 from filters.duplicates.semantic import _nearest
 from filters.duplicates.step import Duplicates
-from filters.duplicates.thresholds import Least
+from filters.duplicates.thresholds import MinSimilarity
 
 
 def calibration(model: str = "some@1", **pairs: tuple[str, float | None]) -> Thresholds:
     used = AnchorsUsed(name="own", license="CC0-1.0", digest="0", languages=2, sentences=50)
-    every = {name.replace("_", "-"): PairCalibration(verdict=verdict, threshold=value) for name, (verdict, value) in pairs.items()}  # type: ignore[arg-type]  # fmt: skip
+    every = {
+        name.replace("_", "-"): PairCalibration(verdict=verdict, threshold=value)
+        for name, (verdict, value) in pairs.items()
+    }  # type: ignore[arg-type]
     return Calibration(model=model, anchors=used, pairs=every).thresholds()
 
 
 def rows_of(*languages: str) -> Any:
-    """What :class:`Least` looks at of gathered rows."""
+    """What :class:`MinSimilarity` looks at of gathered rows."""
     tags = tuple(sorted(set(languages)))
     codes = np.array([tags.index(tag) for tag in languages], np.int32)
     return SimpleNamespace(
@@ -37,7 +41,7 @@ def rows_of(*languages: str) -> Any:
 
 
 def test_a_pair_counts_before_the_calibration_and_that_before_the_language() -> None:
-    least = Least(
+    least = MinSimilarity(
         PerLanguage(0.5, {"de": 0.7, "sw": None}),
         {frozenset(("en", "zh")): 0.4},
         calibration(en_de=("trusted", 0.44), en_zh=("trusted", 0.6), en_fr=("weak", 0.5), en_ja=("cannot judge", None)),
@@ -47,24 +51,24 @@ def test_a_pair_counts_before_the_calibration_and_that_before_the_language() -> 
     told = {tag: float(least.each(found, at["en"], at[tag])[0]) for tag in ("de", "zh", "fr", "ja", "sw", "en")}
     assert told == {"de": 0.44, "zh": 0.4, "fr": 0.5, "ja": np.inf, "sw": np.inf, "en": 0.5}
     assert least.lowest(found) == 0.4
-    strict = Least(least.by_language, least.pairs, least.calibration, "trusted")
+    strict = MinSimilarity(least.by_language, least.pairs, least.calibration, "trusted")
     assert strict.of("en", "fr") == np.inf and strict.of("de", "en") == 0.44
-    plain = Least(least.by_language)
+    plain = MinSimilarity(least.by_language)
     assert [plain.of("en", "de"), plain.of("en", "sw"), plain.of("de", "de")] == [0.7, np.inf, 0.7]
     assert plain.each(rows_of(), np.zeros(0, np.int64), np.zeros(0, np.int64)).tolist() == []
 
 
 def test_pairs_that_the_calibration_does_not_trust_are_told_and_another_model_is_refused() -> None:
     found, told = rows_of("en", "de", "sw"), []
-    least = Least(PerLanguage(0.5), {}, calibration(en_de=("trusted", 0.4), en_sw=("cannot judge", None)))
+    least = MinSimilarity(PerLanguage(0.5), {}, calibration(en_de=("trusted", 0.4), en_sw=("cannot judge", None)))
     least.check("some@1", found, told.append, strict=False)
     assert [message.split(": ", 1)[1] for message in told] == [
-        "the calibration says nothing of de-sw: 2 rows not compared across them",
-        "the calibration says 'cannot judge' of en-sw: 2 rows not compared across them",
+        "the calibration does not cover de-sw: 2 rows not compared across these languages",
+        "the calibration says 'cannot judge' for en-sw: 2 rows not compared across these languages",
     ]
-    with pytest.raises(StepError, match="calibrate that pair, give it in 'pairs'"):
+    with pytest.raises(StepError, match="calibrate that pair, set it in 'pairs'"):
         least.check("some@1", found, told.append, strict=True)
-    with pytest.raises(StepError, match="the calibration is of some@1, and the model is other@2"):
+    with pytest.raises(StepError, match="the calibration was made for some@1, and the model is other@2"):
         least.check("other@2", found, told.append, strict=False)
 
 
@@ -76,7 +80,9 @@ cosines = st.lists(
 @settings(max_examples=80, deadline=None)
 @given(cosines)
 def test_the_nearest_of_both_sides_are_those_that_looking_at_all_gives(pairs: list[tuple[int, int, int]]) -> None:
-    left, right, cosine = (np.array([one[place] for one in pairs], kind) for place, kind in ((0, np.int64), (1, np.int64), (2, np.float64)))  # fmt: skip
+    left, right, cosine = (
+        np.array([one[place] for one in pairs], kind) for place, kind in ((0, np.int64), (1, np.int64), (2, np.float64))
+    )
     cosine = cosine / 100
     good = _nearest(left, right, cosine, 5, 5).tolist()
     for number, (a, b, _) in enumerate(pairs):
@@ -87,11 +93,20 @@ def test_the_nearest_of_both_sides_are_those_that_looking_at_all_gives(pairs: li
 def test_of_two_texts_near_one_only_the_nearer_goes(make: Any, context: Any, tmp_path: Path) -> None:
     rows = make(
         Kind.DOCUMENT,
-        [{"language": tag, "text": text, "group_id": f"g{number}"} for number, (tag, text) in enumerate([
-            ("en", "The blacksmith mends the garden gate in the morning."), ("de", "Der Schmied repariert am Morgen das Gartentor."),
-            ("de", "Der Schmied repariert am Abend die Gartenbank."), ("en", "A heavy rain has flooded the cellar."),
-            ("de", "Der Bäcker verkauft warmes Brot."), ("en", "My aunt collects old stamps from Norway.")])],
-    )  # fmt: skip
+        [
+            {"language": tag, "text": text, "group_id": f"g{number}"}
+            for number, (tag, text) in enumerate(
+                [
+                    ("en", "The blacksmith mends the garden gate in the morning."),
+                    ("de", "Der Schmied repariert am Morgen das Gartentor."),
+                    ("de", "Der Schmied repariert am Abend die Gartenbank."),
+                    ("en", "A heavy rain has flooded the cellar."),
+                    ("de", "Der Bäcker verkauft warmes Brot."),
+                    ("en", "My aunt collects old stamps from Norway."),
+                ]
+            )
+        ],
+    )
     loose = Duplicates(method="cross_lingual", similarity=0.4, margin=0, mutual=False)
     found = [one["keep"] for one in settle(loose, [rows], context, tmp_path / "a")]
     assert found[:3] == [True, False, False]
@@ -100,14 +115,22 @@ def test_of_two_texts_near_one_only_the_nearer_goes(make: Any, context: Any, tmp
 
 
 def test_duplicates_take_their_thresholds_from_a_calibration(make: Any, context: Any, tmp_path: Path) -> None:
-    texts = [("en", "Where is the nearest harbour?"), ("de", "Wo ist der nächste Hafen?"), ("fr", "Où est le port le plus proche ?")]  # fmt: skip
+    texts = [
+        ("en", "Where is the nearest harbour?"),
+        ("de", "Wo ist der nächste Hafen?"),
+        ("fr", "Où est le port le plus proche ?"),
+    ]
     rows = make(Kind.DOCUMENT, [{"language": tag, "text": text, "group_id": tag} for tag, text in texts])
     name = context.model_name("use-multilingual")
-    step = Duplicates(method="cross_lingual", margin=0, calibration=calibration(name, de_en=("trusted", 0.5), en_fr=("cannot judge", None)))  # fmt: skip
+    step = Duplicates(
+        method="cross_lingual",
+        margin=0,
+        calibration=calibration(name, de_en=("trusted", 0.5), en_fr=("cannot judge", None)),
+    )
     assert [one["keep"] for one in settle(step, [rows], context, tmp_path / "a")] == [True, False, True]
-    assert any("says 'cannot judge' of en-fr" in message for message in context.warnings)
+    assert any("says 'cannot judge' for en-fr" in message for message in context.warnings)
     high = step.model_copy(update={"calibration": calibration(name, de_en=("trusted", 0.99))})
     assert [one["keep"] for one in settle(high, [rows], context, tmp_path / "b")] == [True, True, True]
     assert step.identity(decisions=False) == high.identity(decisions=False)
-    with pytest.raises(ValueError, match="calibration: it is of pairs of languages"):
+    with pytest.raises(ValueError, match="calibration: it holds language pairs"):
         Duplicates(method="minhash", calibration=calibration())

@@ -1,4 +1,5 @@
-"""Quality: each check finds what it is for in every language with a pack, says nothing of clean text, and owns up to what it cannot assess."""
+"""Quality: each check finds what it is for in every language with a pack, says nothing of clean text, and owns up to
+what it cannot assess."""
 
 from __future__ import annotations
 
@@ -26,12 +27,23 @@ from filters.quality.step import _COLUMNS, CHECKS, Quality
 PLANTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "quality_planted.yaml").read_text("utf-8"))
 # A plain answer in each language: what must not be dropped. Own words.
 CLEAN = {
-    "en": "The bakery opens at six in the morning, and the first loaves are sold before the school bus comes.", "de": "Die Bäckerei öffnet um sechs Uhr früh, und die ersten Brote sind verkauft, bevor der Schulbus kommt.",
-    "fr": "La boulangerie ouvre à six heures du matin et les premiers pains sont vendus avant le passage du car.", "es": "La panadería abre a las seis de la mañana y los primeros panes se venden antes de que pase el autobús.",
-    "ru": "Пекарня открывается в шесть утра, и первый хлеб раскупают ещё до школьного автобуса.", "ar": "يفتح المخبز في السادسة صباحا، وتباع الأرغفة الأولى قبل مرور حافلة المدرسة.", "hi": "बेकरी सुबह छह बजे खुलती है और स्कूल की बस आने से पहले पहली रोटियाँ बिक जाती हैं।",
-    "zh": "面包店早上六点开门，第一批面包在校车到来之前就卖完了。", "ja": "パン屋は朝六時に開き、最初のパンはスクールバスが来る前に売り切れます。", "th": "ร้านขนมปังเปิดตอนหกโมงเช้า และขนมปังชุดแรกขายหมดก่อนรถโรงเรียนจะมาถึง", "sw": "Duka la mikate hufunguliwa saa kumi na mbili asubuhi, na mikate ya kwanza huuzwa kabla ya basi la shule kufika.",
-    "tr": "Fırın sabah altıda açılır ve ilk ekmekler okul servisi gelmeden satılır.", "fa": "نانوایی ساعت شش صبح باز می‌شود و نان‌های اول پیش از آمدن سرویس مدرسه فروخته می‌شوند.", "ko": "빵집은 아침 여섯 시에 문을 열고, 첫 빵은 통학 버스가 오기 전에 다 팔린다.", "vi": "Tiệm bánh mở cửa lúc sáu giờ sáng và những ổ bánh đầu tiên được bán hết trước khi xe buýt của trường đến.",
-}  # fmt: skip
+    "en": "The bakery opens at six in the morning, and the first loaves are sold before the school bus comes.",
+    "de": "Die Bäckerei öffnet um sechs Uhr früh, und die ersten Brote sind verkauft, bevor der Schulbus kommt.",
+    "fr": "La boulangerie ouvre à six heures du matin et les premiers pains sont vendus avant le passage du car.",
+    "es": "La panadería abre a las seis de la mañana y los primeros panes se venden antes de que pase el autobús.",
+    "ru": "Пекарня открывается в шесть утра, и первый хлеб раскупают ещё до школьного автобуса.",
+    "ar": "يفتح المخبز في السادسة صباحا، وتباع الأرغفة الأولى قبل مرور حافلة المدرسة.",
+    "hi": "बेकरी सुबह छह बजे खुलती है और स्कूल की बस आने से पहले पहली रोटियाँ बिक जाती हैं।",
+    "zh": "面包店早上六点开门，第一批面包在校车到来之前就卖完了。",
+    "ja": "パン屋は朝六時に開き、最初のパンはスクールバスが来る前に売り切れます。",
+    "th": "ร้านขนมปังเปิดตอนหกโมงเช้า และขนมปังชุดแรกขายหมดก่อนรถโรงเรียนจะมาถึง",
+    "sw": "Duka la mikate hufunguliwa saa kumi na mbili asubuhi, na mikate ya kwanza huuzwa kabla ya basi la shule "
+    "kufika.",
+    "tr": "Fırın sabah altıda açılır ve ilk ekmekler okul servisi gelmeden satılır.",
+    "fa": "نانوایی ساعت شش صبح باز می‌شود و نان‌های اول پیش از آمدن سرویس مدرسه فروخته می‌شوند.",
+    "ko": "빵집은 아침 여섯 시에 문을 열고, 첫 빵은 통학 버스가 오기 전에 다 팔린다.",
+    "vi": "Tiệm bánh mở cửa lúc sáu giờ sáng và những ổ bánh đầu tiên được bán hết trước khi xe buýt của trường đến.",
+}
 
 
 def sft(prompt: str, response: str, language: str = "en") -> dict[str, Any]:
@@ -48,7 +60,7 @@ def scored(
     return step.score(make(Kind.SFT, [sft(prompt, response, language)]), context, None).row(0, named=True)
 
 
-# ---------------------------------------------------------------------------------------------------------------- languages
+# ------------------------------------------------------------------------------------------------------------ languages
 def test_there_are_packs_for_forty_languages_each_owned_licensed_and_whole() -> None:
     packs = {tag: pack for tag, pack in shipped().items() if tag != "und"}
     assert len(packs) >= 41 and set(PLANTED) == set(packs)
@@ -124,7 +136,7 @@ def test_the_warning_comes_once_for_all_shards_and_changes_no_score(make: Any, c
     step = Quality()
     fitted = step.fit([step.sample(rows, context) for rows in shards], context)
     assert [message.split(":")[1] for message in context.warnings] == [
-        " there is no pack for 'yo'"
+        " no pack for 'yo'"
     ] and "5 rows" in context.warnings[0]
     step.score(shards[0], context, fitted)
     assert len(context.warnings) == 1 and fitted.num_rows == 0
@@ -138,7 +150,7 @@ def test_a_tag_answers_for_its_more_special_forms_but_not_for_other_scripts() ->
     assert packs.of("hi-Latn") == () and packs.of("sr-Latn")[0].language == "hr" and packs.of("ms")[0].language == "id"
 
 
-# ------------------------------------------------------------------------------------------------------------------ phrases
+# -------------------------------------------------------------------------------------------------------------- phrases
 def test_a_refusal_further_down_is_half_a_refusal(make: Any, decided: Any, context: Any) -> None:
     late = (
         "She wrote a long letter to the town hall about the old bridge. " * 4
@@ -188,8 +200,17 @@ def test_the_fields_of_a_check_are_chosen(make: Any, context: Any) -> None:
     assert Quality(fields={"refusals": ("prompt",)}).score(row, context, None)["refusal"][0] == 1.0
     assert "no field 'answer'" in Quality(fields={"refusals": ("answer",)}).check(Kind.SFT)[0]
     assert Quality(fields={"refusals": ("prompt",)}, checks=("private",)).check(Kind.SFT)
-    pair = make(Kind.PREFERENCE, [{"language": "en", "prompt": [{"role": "user", "content": "?"}], "chosen": [{"role": "assistant", "content": "Yes."}],
-                                   "rejected": [{"role": "assistant", "content": "I'm sorry, but I can't help with that."}]}])  # fmt: skip
+    pair = make(
+        Kind.PREFERENCE,
+        [
+            {
+                "language": "en",
+                "prompt": [{"role": "user", "content": "?"}],
+                "chosen": [{"role": "assistant", "content": "Yes."}],
+                "rejected": [{"role": "assistant", "content": "I'm sorry, but I can't help with that."}],
+            }
+        ],
+    )
     assert Quality().score(pair, context, None)["refusal"][0] == 0.0
 
 
@@ -202,7 +223,7 @@ def test_the_sides_of_a_pair_have_their_own_packs(make: Any, context: Any) -> No
     assert found["refusal"] == 1.0 and found["injection"] == 1.0
 
 
-# ------------------------------------------------------------------------------------------------------------- function words
+# ------------------------------------------------------------------------------------------------------- function words
 def test_a_text_has_its_own_function_words_and_not_those_of_another_language(make: Any, context: Any) -> None:
     for tag in ("en", "de", "ru", "zh", "th", "sw"):
         long = " ".join([CLEAN[tag]] * 3)
@@ -212,7 +233,7 @@ def test_a_text_has_its_own_function_words_and_not_those_of_another_language(mak
     assert scored(make, context, "Too short.")["function_words"] is None
 
 
-# --------------------------------------------------------------------------------------------------------------------- debris
+# --------------------------------------------------------------------------------------------------------------- debris
 WORDS = [
     "naïve café",
     "Größe und Höhe",
@@ -258,8 +279,20 @@ def test_russian_and_chinese_read_in_their_own_old_encodings_are_found() -> None
     assert quality_text.mojibake(pl.Series(fine)).tolist() == [0.0] * len(fine)
 
 
-LETTERS = {"de": "äöüß", "fr": "éèêëàâçîïôùûü", "es": "áéíóúñü", "pt": "ãõáéíóúâêôçà", "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž", "tr": "çğıöşü",
-           "sv": "åäö", "is": "áðéíóúýþæö", "ro": "ăâîșț", "it": "àèéìíîòóùú", "vi": "ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ"}  # fmt: skip
+LETTERS = {
+    "de": "äöüß",
+    "fr": "éèêëàâçîïôùûü",
+    "es": "áéíóúñü",
+    "pt": "ãõáéíóúâêôçà",
+    "pl": "ąćęłńóśźż",
+    "cs": "áčďéěíňóřšťúůýž",
+    "tr": "çğıöşü",
+    "sv": "åäö",
+    "is": "áðéíóúýþæö",
+    "ro": "ăâîșț",
+    "it": "àèéìíîòóùú",
+    "vi": "ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ",
+}
 BETWEEN = (
     " ",
     "\xa0",
@@ -283,7 +316,8 @@ BETWEEN = (
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_letters_before_typographic_signs_are_not_broken(language: str, data: st.DataObject) -> None:
-    """A letter and the no-break space, quote or dash behind it are often valid UTF-8 by their bytes, and right all the same."""
+    """A letter and the no-break space, quote or dash behind it are often valid UTF-8 by their bytes, and right all the
+    same."""
     word = st.text("abcdefghijklmnoprstuvz" + 2 * LETTERS[language], min_size=1, max_size=9)
     parts = data.draw(st.lists(st.tuples(word, st.sampled_from(BETWEEN)), min_size=1, max_size=8))
     assert quality_text.mojibake(pl.Series(["".join(word + sign for word, sign in parts)]))[0] == 0.0
@@ -359,7 +393,7 @@ def test_tokens_of_chat_templates_are_found(make: Any, decided: Any, context: An
     ]
 
 
-# --------------------------------------------------------------------------------------------------------------------- ratios
+# --------------------------------------------------------------------------------------------------------------- ratios
 def test_ratios_are_shares_of_what_can_be_seen() -> None:
     found = quality_text.ratios(
         pl.Series(
@@ -385,7 +419,7 @@ def test_ratios_are_shares_of_what_can_be_seen() -> None:
     assert found["run"].tolist() == [5.0, 0.0, 0.0, 0.0, 0.0, 80.0, 0.0, 70.0, 0.0]
 
 
-# -------------------------------------------------------------------------------------------------------------------- private
+# -------------------------------------------------------------------------------------------------------------- private
 def test_private_places_are_told_without_their_text(make: Any, decided: Any, context: Any) -> None:
     rows = make(Kind.SFT, [sft("I am ana@posteo.de", "Dear ana@posteo.de, ring +254 712 805 369")])
     found = Quality().score(rows, context, None).row(0, named=True)
@@ -406,7 +440,7 @@ def test_private_places_are_told_without_their_text(make: Any, decided: Any, con
     assert decided(Quality(secrets="report"), make(Kind.SFT, [key]), context) == [None]
 
 
-# ------------------------------------------------------------------------------------------------------------- packs and lists
+# ------------------------------------------------------------------------------------------------------ packs and lists
 def pack_file(folder: Path, **given: Any) -> str:
     path = folder / "mine.yaml"
     path.write_text(
@@ -436,9 +470,16 @@ def test_a_pack_of_your_own_adds_or_replaces_and_its_content_is_the_identity(
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [({"refusal": ["x"]}, "no 'refusal' in a pack; did you mean 'refusals'|refusals"), ({"refusals": ["(a"]}, "bracket is not closed"), ({"refusals": ["a)"]}, "closed that was not opened"),
-     ({"refusals": ["?a"]}, "follows nothing"), ({"refusals": [""]}, "empty phrase"), ({"refusals": ["No Way"]}, "not in lower case"), ({"language": "klingonese"}, "klingonese")],
-)  # fmt: skip
+    [
+        ({"refusal": ["x"]}, "no 'refusal' in a pack; did you mean 'refusals'|refusals"),
+        ({"refusals": ["(a"]}, "unmatched opening bracket"),
+        ({"refusals": ["a)"]}, "unmatched closing bracket"),
+        ({"refusals": ["?a"]}, "follows nothing"),
+        ({"refusals": [""]}, "empty phrase"),
+        ({"refusals": ["No Way"]}, "not in lower case"),
+        ({"language": "klingonese"}, "klingonese"),
+    ],
+)
 def test_a_wrong_pack_is_refused_with_file_and_reason(tmp_path: Path, given: dict[str, Any], told: str) -> None:
     with pytest.raises(StepError, match=told) as caught:
         Quality(packs=(pack_file(tmp_path, **given),)).identity()
@@ -480,7 +521,7 @@ def test_the_grammar_of_phrases_is_what_it_says() -> None:
     assert Pack(owner="a", license="b", version=1, language="en", refusals=("x",)).language == "en"
 
 
-# ------------------------------------------------------------------------------------------------------------------- contract
+# ------------------------------------------------------------------------------------------------------------- contract
 def test_no_threshold_changes_a_score_and_no_rows_are_no_problem(make: Any, context: Any) -> None:
     strict = Quality(max_symbols=0.1, private="drop", unassessed="drop", min_function_words=0.5, max_names=0)
     assert strict.identity(decisions=False) == Quality().identity(decisions=False)

@@ -132,9 +132,18 @@ def test_limits_differ_by_language_and_turns_are_counted_without_the_system_mess
     assert decided(Shape(max_chars=15), rows, context) == ["max_chars"] * 3
     frame = Shape().score(rows, context, None)
     assert frame.row(0, named=True) | {"repetition": 0.0} == {
-        "empty": 0.0, "chars": 16.0, "repetition": 0.0, "loop": 1.0, "replacement": 0.0, "controls": 0.0, "turns": 2.0,
-        "system": 1.0, "prompt_chars": 5.0, "response_chars": 6.0, "roles": None,
-    }  # fmt: skip
+        "empty": 0.0,
+        "chars": 16.0,
+        "repetition": 0.0,
+        "loop": 1.0,
+        "replacement": 0.0,
+        "controls": 0.0,
+        "turns": 2.0,
+        "system": 1.0,
+        "prompt_chars": 5.0,
+        "response_chars": 6.0,
+        "roles": None,
+    }
 
 
 @pytest.mark.parametrize("language", TEXTS)
@@ -158,7 +167,8 @@ def test_a_text_said_again_and_again_is_repetitive_in_every_script(language: str
         "0, 0, 0, 0, 0, 0, 0",
         "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily, life is but a dream.",
         "哈哈哈哈哈哈，你真会开玩笑！",
-        "The more you read, the more you know; the more you know, the more you ask; the more you ask, the more you learn.",
+        "The more you read, the more you know; the more you know, the more you ask; the more you ask, the more you "
+        "learn.",
         "^[a-zA-Z0-9]+(?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$",
         "-----------------------------------------------------------",
     ],

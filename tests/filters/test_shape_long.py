@@ -71,7 +71,14 @@ def test_a_long_text_is_judged_as_a_short_one(monkeypatch, one, many):
     assert repetition(texts).equals(whole)
 
 
-@pytest.mark.parametrize("unit", ["The river had risen overnight and the fields were under water. ", "昨夜河水上涨，村里人还没醒来。", "ارتفع ماء النهر ليلا وغمر الحقول المنخفضة. "])  # fmt: skip
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "The river had risen overnight and the fields were under water. ",
+        "昨夜河水上涨，村里人还没醒来。",
+        "ارتفع ماء النهر ليلا وغمر الحقول المنخفضة. ",
+    ],
+)
 def test_really_long_texts_are_judged_as_short_ones(monkeypatch, unit):
     """More units than are looked at together, with the real numbers."""
     chance = random.Random(5)
@@ -93,7 +100,8 @@ words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randrange
 texts = pl.Series([" ".join(chance.choices(words, k=3_000_000))])
 megabytes = texts.str.len_bytes()[0] / 1e6
 repetition(pl.Series(["some words to begin with " * 20]))
-peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])  # ru_maxrss begins at the size of the process that forked
+# Not ru_maxrss: it begins at the size of the process that forked.
+peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 before = peak()
 repetition(texts)
 print((peak() - before) / 1024 / megabytes)

@@ -17,13 +17,30 @@ from filters.similarity.margin import Pools, merge_samples
 from filters.similarity.step import Similarity
 
 PAIRS = {
-    "de": [("Why does the sky look red in the evening?", "Warum sieht der Himmel am Abend rot aus?"),
-           ("The train to Hamburg leaves at seven from platform nine.", "Der Zug nach Hamburg fährt um sieben von Gleis neun ab.")],
-    "zh": [("Please explain what machine learning is.", "请解释什么是机器学习。"), ("My grandmother bakes bread every Sunday.", "我奶奶每个星期天都烤面包。")],
-    "ar": [("The boy went to school in the morning.", "ذهب الولد إلى المدرسة في الصباح."), ("The coffee in this town is very good.", "القهوة في هذه المدينة جيدة جدا.")],
-    "th": [("It will rain tomorrow, take an umbrella.", "พรุ่งนี้ฝนจะตก เอาร่มไปด้วย"), ("How much does this fish cost?", "ปลาตัวนี้ราคาเท่าไหร่")],
-    "ru": [("The library is closed on Mondays.", "По понедельникам библиотека закрыта."), ("She has three brothers and no sister.", "У неё три брата и ни одной сестры.")],
-}  # fmt: skip
+    "de": [
+        ("Why does the sky look red in the evening?", "Warum sieht der Himmel am Abend rot aus?"),
+        (
+            "The train to Hamburg leaves at seven from platform nine.",
+            "Der Zug nach Hamburg fährt um sieben von Gleis neun ab.",
+        ),
+    ],
+    "zh": [
+        ("Please explain what machine learning is.", "请解释什么是机器学习。"),
+        ("My grandmother bakes bread every Sunday.", "我奶奶每个星期天都烤面包。"),
+    ],
+    "ar": [
+        ("The boy went to school in the morning.", "ذهب الولد إلى المدرسة في الصباح."),
+        ("The coffee in this town is very good.", "القهوة في هذه المدينة جيدة جدا."),
+    ],
+    "th": [
+        ("It will rain tomorrow, take an umbrella.", "พรุ่งนี้ฝนจะตก เอาร่มไปด้วย"),
+        ("How much does this fish cost?", "ปลาตัวนี้ราคาเท่าไหร่"),
+    ],
+    "ru": [
+        ("The library is closed on Mondays.", "По понедельникам библиотека закрыта."),
+        ("She has three brothers and no sister.", "У неё три брата и ни одной сестры."),
+    ],
+}
 
 
 def parallel(make: Any, pairs: Sequence[tuple[str, str, str]], source_language: str = "en") -> Rows:
@@ -77,9 +94,13 @@ def conversations(make: Any, vectors: dict[str, Sequence[float]]) -> tuple[Rows,
     parents = make(Kind.SFT, [chat("en", "p1", "r1-long-one"), chat("en", "p2", "")])
     one, two = parents.ids.to_list()
     children = [
-        chat("de", "P1", "R1", parents=[one]), chat("zh", "P1", "R-off", parents=[one]), chat("de", "P1", "", parents=[one]),
-        chat("de", "P2", " ", parents=[two]), chat("de", "P1", "R1"), chat("sw", "P1", "R1", parents=[one]),
-    ]  # fmt: skip
+        chat("de", "P1", "R1", parents=[one]),
+        chat("zh", "P1", "R-off", parents=[one]),
+        chat("de", "P1", "", parents=[one]),
+        chat("de", "P2", " ", parents=[two]),
+        chat("de", "P1", "R1"),
+        chat("sw", "P1", "R1", parents=[one]),
+    ]
     return parents, make(Kind.SFT, children)
 
 
@@ -105,8 +126,13 @@ def test_fields_are_compared_with_the_parents_and_weighted_by_length(
     assert frame["prompt"].to_list() == [1.0, 1.0, 1.0, 0.6, None, None]
     assert frame["response"].to_list() == [0.8, 0.0, 0.0, None, None, None]
     assert frame["score"].to_list() == [
-        round((4 * 1.0 + 13 * 0.8) / 17, 4), round(4 / 20, 4), round(4 / 15, 4), 0.6, None, None
-    ]  # fmt: skip
+        round((4 * 1.0 + 13 * 0.8) / 17, 4),
+        round(4 / 20, 4),
+        round(4 / 15, 4),
+        0.6,
+        None,
+        None,
+    ]
     assert frame["unassessed"].to_list() == [None] * 5 + ["language"]
     assert context.warnings == ["similarity: model 'use-multilingual' does not support 'sw': 1 rows not assessed"]
     assert sorted(encoder.encoded) == sorted(set(encoder.encoded)), "each text once"
@@ -192,10 +218,22 @@ def test_a_pool_that_is_too_small_gives_no_margin_but_a_reason(make: Any, work_c
 
 def test_the_margin_works_with_the_shipped_encoder(make: Any, context: Any, decided: Any) -> None:
     good = [("de", a, b) for pairs in PAIRS.values() for a, b in pairs][:2]
-    german = ["Der Hund schläft vor der Tür.", "Wir brauchen noch Milch und Eier.", "Im Winter ist der See zugefroren.", "Sein Fahrrad ist kaputt.",
-              "Die Suppe ist zu salzig.", "Morgen beginnt die Schule wieder."]  # fmt: skip
-    english = ["The dog sleeps by the door.", "We still need milk and eggs.", "In winter the lake is frozen.", "His bicycle is broken.",
-               "The soup is too salty.", "School starts again tomorrow."]  # fmt: skip
+    german = [
+        "Der Hund schläft vor der Tür.",
+        "Wir brauchen noch Milch und Eier.",
+        "Im Winter ist der See zugefroren.",
+        "Sein Fahrrad ist kaputt.",
+        "Die Suppe ist zu salzig.",
+        "Morgen beginnt die Schule wieder.",
+    ]
+    english = [
+        "The dog sleeps by the door.",
+        "We still need milk and eggs.",
+        "In winter the lake is frozen.",
+        "His bicycle is broken.",
+        "The soup is too salty.",
+        "School starts again tomorrow.",
+    ]
     pairs = [*good, *(("de", a, b) for a, b in zip(english, german, strict=True)), ("de", english[0], german[4])]
     rows = parallel(make, pairs)
     step = Similarity(measure="margin")

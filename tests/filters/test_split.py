@@ -19,7 +19,7 @@ import curate
 from curate.catalog import CatalogError
 from curate.rows import Kind
 from curate.text.segmentation import salted
-from filters.split import Split, _pieces
+from filters.split import Split, _components
 
 HALVES = {"train": 0.5, "test": 0.5}
 
@@ -97,7 +97,7 @@ def test_a_giant_piece_is_told_of(make: Any, context: Any, tmp_path: Path) -> No
     rows = [{"language": "en", "text": "continue", "group_id": f"i:{n}"} for n in range(50)]
     rows += [{"language": "en", "text": f"other {n}", "group_id": f"o:{n}"} for n in range(50)]
     assign(Split(shares=HALVES), [make(Kind.DOCUMENT, rows)], context, tmp_path)
-    assert any("50 of 100 rows hang together" in message for message in context.warnings)
+    assert any("50 of 100 rows are connected" in message for message in context.warnings)
     assert assign(Split(shares=HALVES), [make(Kind.SFT, [])], context, tmp_path / "none") == []
 
 
@@ -108,7 +108,7 @@ def test_pieces_are_those_of_a_plain_search(keys: list[list[int]]) -> None:
 
     rows = np.array([n for n, mine in enumerate(keys) for _ in mine], np.int64)
     flat = salted(np.array([key for mine in keys for key in mine], np.uint64), "x")
-    found = _pieces(len(keys), [(rows, flat)])
+    found = _components(len(keys), [(rows, flat)])
     seen: dict[int, set[int]] = {}
     for start in range(len(keys)):
         piece, wait = {start}, [start]
@@ -152,7 +152,8 @@ def test_a_version_has_the_splits_that_the_step_assigned(place: Path) -> None:
     path = catalog(place, {"split": {"shares": {"train": 0.7, "test": 0.3}}})
     built = curate.build(curate.load_catalog(path))[0]
     frame = curate.query(
-        "SELECT messages[1].content AS prompt, attribute(attributes, 'split.split') AS split, count(*) AS rows FROM d GROUP BY ALL",
+        "SELECT messages[1].content AS prompt, attribute(attributes, 'split.split') AS split, count(*) AS rows FROM d "
+        "GROUP BY ALL",
         catalog=path,
     )
     assert frame["rows"].to_list() == [3] * 40 and set(frame["split"]) == {"train", "test"}

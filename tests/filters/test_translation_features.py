@@ -1,4 +1,5 @@
-"""What the checks of pairs find, one by one: names, negations, markup, broken characters, commentary, ends, lengths, copies and loops."""
+"""What the checks of pairs find, one by one: names, negations, markup, broken characters, commentary, ends, lengths,
+copies and loops."""
 
 from __future__ import annotations
 
@@ -21,17 +22,29 @@ def find(source: str, target: str, one: str, other: str) -> dict[str, float]:
     return {name: float(column[0]) for name, column in found.values.items()}
 
 
-# --------------------------------------------------------------------------------------------------------------- negations
+# ------------------------------------------------------------------------------------------------------------ negations
 AFFIRMED = {
-    "de": ("Der Laden ist heute nicht geöffnet.", "Der Laden ist heute geöffnet."), "es": ("La tienda no abre hoy.", "La tienda abre hoy."),
-    "fr": ("Le magasin n’est pas ouvert aujourd’hui.", "Le magasin est ouvert aujourd’hui."), "ru": ("Магазин сегодня не работает.", "Магазин сегодня работает."),
-    "pl": ("Sklep dzisiaj nie jest otwarty.", "Sklep dzisiaj jest otwarty."), "tr": ("Dükkan bugün açık değil.", "Dükkan bugün açık."),
-    "ar": ("المتجر لا يفتح اليوم.", "المتجر يفتح اليوم."), "he": ("החנות לא פתוחה היום.", "החנות פתוחה היום."), "hi": ("दुकान आज नहीं खुली है।", "दुकान आज खुली है।"),
-    "id": ("Toko itu tidak buka hari ini.", "Toko itu buka hari ini."), "vi": ("Hôm nay cửa hàng không mở cửa.", "Hôm nay cửa hàng mở cửa."), "zh": ("商店今天不开门。", "商店今天开门。"),
-    "ja": ("店は今日は開いていません。", "店は今日は開いています。"), "ko": ("가게는 오늘 열지 않습니다.", "가게는 오늘 엽니다."), "th": ("วันนี้ร้านไม่เปิด", "วันนี้ร้านเปิด"), "fi": ("Kauppa ei ole tänään auki.", "Kauppa on tänään auki."),
-    "el": ("Το μαγαζί δεν είναι ανοιχτό σήμερα.", "Το μαγαζί είναι ανοιχτό σήμερα."), "fa": ("مغازه امروز باز نیست.", "مغازه امروز باز است."),
-    "sv": ("Affären är inte öppen idag.", "Affären är öppen idag."), "it": ("Il negozio oggi non è aperto.", "Il negozio oggi è aperto."),
-}  # fmt: skip
+    "de": ("Der Laden ist heute nicht geöffnet.", "Der Laden ist heute geöffnet."),
+    "es": ("La tienda no abre hoy.", "La tienda abre hoy."),
+    "fr": ("Le magasin n’est pas ouvert aujourd’hui.", "Le magasin est ouvert aujourd’hui."),
+    "ru": ("Магазин сегодня не работает.", "Магазин сегодня работает."),
+    "pl": ("Sklep dzisiaj nie jest otwarty.", "Sklep dzisiaj jest otwarty."),
+    "tr": ("Dükkan bugün açık değil.", "Dükkan bugün açık."),
+    "ar": ("المتجر لا يفتح اليوم.", "المتجر يفتح اليوم."),
+    "he": ("החנות לא פתוחה היום.", "החנות פתוחה היום."),
+    "hi": ("दुकान आज नहीं खुली है।", "दुकान आज खुली है।"),
+    "id": ("Toko itu tidak buka hari ini.", "Toko itu buka hari ini."),
+    "vi": ("Hôm nay cửa hàng không mở cửa.", "Hôm nay cửa hàng mở cửa."),
+    "zh": ("商店今天不开门。", "商店今天开门。"),
+    "ja": ("店は今日は開いていません。", "店は今日は開いています。"),
+    "ko": ("가게는 오늘 열지 않습니다.", "가게는 오늘 엽니다."),
+    "th": ("วันนี้ร้านไม่เปิด", "วันนี้ร้านเปิด"),
+    "fi": ("Kauppa ei ole tänään auki.", "Kauppa on tänään auki."),
+    "el": ("Το μαγαζί δεν είναι ανοιχτό σήμερα.", "Το μαγαζί είναι ανοιχτό σήμερα."),
+    "fa": ("مغازه امروز باز نیست.", "مغازه امروز باز است."),
+    "sv": ("Affären är inte öppen idag.", "Affären är öppen idag."),
+    "it": ("Il negozio oggi non è aperto.", "Il negozio oggi è aperto."),
+}
 
 
 @pytest.mark.parametrize("tag", AFFIRMED)
@@ -63,7 +76,7 @@ def test_one_sentence_of_several_is_enough_and_an_unlisted_language_is_not_asses
     assert np.isnan(find(source, "Mto ni mpana.", "en", "sw")["negation"])
 
 
-# ------------------------------------------------------------------------------------------------------------------- names
+# ---------------------------------------------------------------------------------------------------------------- names
 def test_a_name_that_was_swapped_is_lost_and_added() -> None:
     kept = find(
         "Yesterday Miriam Halvorsen met the mayor of Tarnby.",
@@ -94,8 +107,28 @@ def test_a_latin_name_in_another_script_must_come_from_the_source() -> None:
     assert np.isnan(find("The man saw a camera.", "那个人看见了一台相机。", "en", "zh")["names_added"])
 
 
-# ------------------------------------------------------------------------------------------------------------ placeholders
-@pytest.mark.parametrize("mark", ["{name}", "{{user}}", "%s", "%(count)d", "${total}", "<b>", "</b>", "&nbsp;", "`ls -l`", "https://example.org/a?b=1", "a.b@example.org", "<USER_1>", "[NAME_1]", "{0}", "\\alpha", "$x^2$"])  # fmt: skip
+# --------------------------------------------------------------------------------------------------------- placeholders
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "{name}",
+        "{{user}}",
+        "%s",
+        "%(count)d",
+        "${total}",
+        "<b>",
+        "</b>",
+        "&nbsp;",
+        "`ls -l`",
+        "https://example.org/a?b=1",
+        "a.b@example.org",
+        "<USER_1>",
+        "[NAME_1]",
+        "{0}",
+        "\\alpha",
+        "$x^2$",
+    ],
+)
 def test_every_kind_of_placeholder_must_stay(mark: str) -> None:
     assert find(f"Click {mark} to go on.", f"点击{mark}继续。", "en", "zh")["placeholders"] == 1
     assert find(f"Click {mark} to go on.", "点击继续。", "en", "zh")["placeholders"] == 0
@@ -107,10 +140,25 @@ def test_a_per_cent_sign_is_no_placeholder() -> None:
     assert np.isnan(find("100% sure", "zu 100 % sicher", "en", "de")["placeholders"])
 
 
-# ----------------------------------------------------------------------------------------------------------------- encoding
-GOOD = {"de": "Die Größe der Bücher überrascht König Jürgen.", "fr": "L’été dernier, le garçon a dîné près du château.", "ru": "Мальчик читает книгу у окна.", "zh": "男孩在窗边看书。", "ar": "الولد يقرأ كتابا.",
-        "tr": "Şişli'de çocuğun kitabı ışığın altında.", "vi": "Cậu bé đọc sách bên cửa sổ.", "pt": "Não há ação sem emoção, irmã.", "el": "Το αγόρι διαβάζει.", "th": "เด็กชายอ่านหนังสือ", "hi": "लड़का किताब पढ़ता है।", "ko": "소년이 책을 읽는다.", "ja": "少年が本を読む。",
-        "pl": "Zażółć gęślą jaźń.", "sv": "Åke köpte ägg på ön.", "ro": "Băiatul citește în grădină."}  # fmt: skip
+# ------------------------------------------------------------------------------------------------------------- encoding
+GOOD = {
+    "de": "Die Größe der Bücher überrascht König Jürgen.",
+    "fr": "L’été dernier, le garçon a dîné près du château.",
+    "ru": "Мальчик читает книгу у окна.",
+    "zh": "男孩在窗边看书。",
+    "ar": "الولد يقرأ كتابا.",
+    "tr": "Şişli'de çocuğun kitabı ışığın altında.",
+    "vi": "Cậu bé đọc sách bên cửa sổ.",
+    "pt": "Não há ação sem emoção, irmã.",
+    "el": "Το αγόρι διαβάζει.",
+    "th": "เด็กชายอ่านหนังสือ",
+    "hi": "लड़का किताब पढ़ता है।",
+    "ko": "소년이 책을 읽는다.",
+    "ja": "少年が本を読む。",
+    "pl": "Zażółć gęślą jaźń.",
+    "sv": "Åke köpte ägg på ön.",
+    "ro": "Băiatul citește în grădină.",
+}
 
 
 @pytest.mark.parametrize("tag", GOOD)
@@ -142,14 +190,37 @@ def test_debris_of_all_kinds_is_damage() -> None:
     assert find("He uses an app.", "他用app和web端看书。", "en", "zh")["damage"] == 0
 
 
-# ------------------------------------------------------------------------------------------------------------------ commentary
+# ----------------------------------------------------------------------------------------------------------- commentary
 @pytest.mark.parametrize(
     ("tag", "said"),
-    [("de", "Hier ist die Übersetzung:\nDer Hund schläft."), ("de", "Sure! Here is the German translation: Der Hund schläft."), ("fr", "Voici la traduction : Le chien dort."), ("es", "Lo siento, no puedo traducir esto."), ("ru", "Вот перевод: Собака спит."),
-     ("zh", "以下是翻译：狗在睡觉。"), ("zh", "抱歉，我无法翻译这段文字。"), ("ja", "申し訳ありませんが、翻訳できません。"), ("ko", "다음은 번역입니다: 개가 잔다."), ("ar", "إليك الترجمة: الكلب نائم."), ("hi", "यहाँ अनुवाद है: कुत्ता सो रहा है।"), ("th", "นี่คือคำแปล: หมานอน"),
-     ("tr", "İşte çeviri: Köpek uyuyor."), ("vi", "Đây là bản dịch: Con chó đang ngủ."), ("sw", "Hii hapa tafsiri: Mbwa amelala."), ("id", "Berikut terjemahannya: Anjing itu tidur."), ("uk", "Ось переклад: Собака спить."), ("pl", "Oto tłumaczenie: Pies śpi."), ("el", "Ορίστε η μετάφραση: Ο σκύλος κοιμάται."),
-     ("bn", "দুঃখিত, আমি এটি অনুবাদ করতে পারছি না।"), ("fa", "متأسفم، اما نمی‌توانم ترجمه کنم."), ("he", "הנה התרגום: הכלב ישן."), ("nl", "Hier is de vertaling: De hond slaapt."), ("it", "Ecco la traduzione: Il cane dorme."), ("zu", "Here's what you asked for:\nInja ilele.")],
-)  # fmt: skip
+    [
+        ("de", "Hier ist die Übersetzung:\nDer Hund schläft."),
+        ("de", "Sure! Here is the German translation: Der Hund schläft."),
+        ("fr", "Voici la traduction : Le chien dort."),
+        ("es", "Lo siento, no puedo traducir esto."),
+        ("ru", "Вот перевод: Собака спит."),
+        ("zh", "以下是翻译：狗在睡觉。"),
+        ("zh", "抱歉，我无法翻译这段文字。"),
+        ("ja", "申し訳ありませんが、翻訳できません。"),
+        ("ko", "다음은 번역입니다: 개가 잔다."),
+        ("ar", "إليك الترجمة: الكلب نائم."),
+        ("hi", "यहाँ अनुवाद है: कुत्ता सो रहा है।"),
+        ("th", "นี่คือคำแปล: หมานอน"),
+        ("tr", "İşte çeviri: Köpek uyuyor."),
+        ("vi", "Đây là bản dịch: Con chó đang ngủ."),
+        ("sw", "Hii hapa tafsiri: Mbwa amelala."),
+        ("id", "Berikut terjemahannya: Anjing itu tidur."),
+        ("uk", "Ось переклад: Собака спить."),
+        ("pl", "Oto tłumaczenie: Pies śpi."),
+        ("el", "Ορίστε η μετάφραση: Ο σκύλος κοιμάται."),
+        ("bn", "দুঃখিত, আমি এটি অনুবাদ করতে পারছি না।"),
+        ("fa", "متأسفم، اما نمی‌توانم ترجمه کنم."),
+        ("he", "הנה התרגום: הכלב ישן."),
+        ("nl", "Hier is de vertaling: De hond slaapt."),
+        ("it", "Ecco la traduzione: Il cane dorme."),
+        ("zu", "Here's what you asked for:\nInja ilele."),
+    ],
+)
 def test_talk_about_a_translation_is_found_in_many_languages(tag: str, said: str) -> None:
     assert find("The dog sleeps.", said, "en", tag)["commentary"] == 1
 
@@ -169,15 +240,22 @@ def test_an_apology_that_is_translated_is_no_chatter() -> None:
     assert find("Sorry, I am late.", "对不起，我迟到了。", "en", "zh")["commentary"] == 0
 
 
-# ---------------------------------------------------------------------------------------------------- length, end, copies, loops
+# ------------------------------------------------------------------------------------------- length, end, copies, loops
 def test_lengths_are_compared_in_every_script_and_half_a_text_is_short() -> None:
-    source = "The old woman who lives behind the mill goes down to the river every morning to fetch fresh water for her garden."
+    source = (
+        "The old woman who lives behind the mill goes down to the river every morning to fetch fresh water "
+        "for her garden."
+    )
     for tag, target in {
-        "de": "Die alte Frau, die hinter der Mühle wohnt, geht jeden Morgen zum Fluss hinunter, um frisches Wasser für ihren Garten zu holen.",
-        "zh": "住在磨坊后面的老妇人每天早上都到河边去，为她的花园打新鲜的水。", "ja": "水車小屋の裏に住んでいる老婦人は、庭の新鮮な水をくむために毎朝川へ下りて行く。",
-        "th": "หญิงชราที่อาศัยอยู่หลังโรงสีลงไปที่แม่น้ำทุกเช้าเพื่อตักน้ำสะอาดมารดสวนของเธอ", "ar": "المرأة العجوز التي تسكن خلف الطاحونة تنزل كل صباح إلى النهر لتجلب الماء العذب لحديقتها.",
-        "hi": "चक्की के पीछे रहने वाली बूढ़ी औरत अपने बगीचे के लिए ताज़ा पानी लाने हर सुबह नदी पर जाती है।", "ko": "방앗간 뒤에 사는 할머니는 정원에 줄 신선한 물을 길으러 매일 아침 강으로 내려간다.",
-    }.items():  # fmt: skip
+        "de": "Die alte Frau, die hinter der Mühle wohnt, geht jeden Morgen zum Fluss hinunter, um frisches Wasser "
+        "für ihren Garten zu holen.",
+        "zh": "住在磨坊后面的老妇人每天早上都到河边去，为她的花园打新鲜的水。",
+        "ja": "水車小屋の裏に住んでいる老婦人は、庭の新鮮な水をくむために毎朝川へ下りて行く。",
+        "th": "หญิงชราที่อาศัยอยู่หลังโรงสีลงไปที่แม่น้ำทุกเช้าเพื่อตักน้ำสะอาดมารดสวนของเธอ",
+        "ar": "المرأة العجوز التي تسكن خلف الطاحونة تنزل كل صباح إلى النهر لتجلب الماء العذب لحديقتها.",
+        "hi": "चक्की के पीछे रहने वाली बूढ़ी औरत अपने बगीचे के लिए ताज़ा पानी लाने हर सुबह नदी पर जाती है।",
+        "ko": "방앗간 뒤에 사는 할머니는 정원에 줄 신선한 물을 길으러 매일 아침 강으로 내려간다.",
+    }.items():
         whole, half = find(source, target, "en", tag), find(source, target[: len(target) // 2], "en", tag)
         assert 0.7 < whole["length"] < 1.4, (tag, whole["length"])
         assert abs(whole["deviation"]) < 2
@@ -221,30 +299,39 @@ def test_script_is_checked_where_there_are_letters_enough() -> None:
     assert np.isnan(find("C3PO", "C3PO", "en", "ru")["script"])
 
 
-# ----------------------------------------------------------------------------------------------- negations beside each other
+# ------------------------------------------------------------------------------------------ negations beside each other
 @pytest.mark.parametrize(
     ("one", "other", "source", "target", "turned"),
     [
         ("en", "de", "He came. He was not tired. He sat down.", "Er kam. Er war müde. Er setzte sich.", 1),
         # Two sentences in one are still compared with the one that says them.
-        ("en", "de", "The shop is old and dark. It is not open today. Come tomorrow.", "Der Laden ist alt und dunkel, und er ist heute offen. Kommen Sie morgen.", 1),
+        (
+            "en",
+            "de",
+            "The shop is old and dark. It is not open today. Come tomorrow.",
+            "Der Laden ist alt und dunkel, und er ist heute offen. Kommen Sie morgen.",
+            1,
+        ),
         # What may be a negation goes with its like, and excuses nothing beyond that.
         ("en", "fr", "I couldn't have done it without you.", "J’aurais pu le faire sans toi.", 0.5),
         ("en", "fr", "He did it without you.", "Il l’a fait sans toi.", 0),
         ("en", "fr", "He did it without you.", "Tu n’as pas aidé.", 0),
         # What only looks like one is none.
-        ("en", "tr", "The Amazon is a river.", "Amazon bir nehirdir.", 0), ("en", "th", "Like a bird", "อย่างนก", 0), ("en", "vi", "Such as rice", "Chẳng hạn như gạo", 0),
-        ("en", "ar", "What is the name of the river?", "ما اسم النهر؟", 0), ("en", "ar", "What is not the name of the river?", "ما اسم النهر؟", 1),
+        ("en", "tr", "The Amazon is a river.", "Amazon bir nehirdir.", 0),
+        ("en", "th", "Like a bird", "อย่างนก", 0),
+        ("en", "vi", "Such as rice", "Chẳng hạn như gạo", 0),
+        ("en", "ar", "What is the name of the river?", "ما اسم النهر؟", 0),
+        ("en", "ar", "What is not the name of the river?", "ما اسم النهر؟", 1),
         ("en", "de", "Shall we go, isn't it?", "Wollen wir gehen?", 0),
     ],
-)  # fmt: skip
+)
 def test_negations_are_compared_sentence_by_sentence(
     one: str, other: str, source: str, target: str, turned: float
 ) -> None:
     assert find(source, target, one, other)["turned"] == turned
 
 
-# ------------------------------------------------------------------------------------------------------------ names, again
+# --------------------------------------------------------------------------------------------------------- names, again
 class Meanings:
     """An encoder of words: those of one list mean the same."""
 
@@ -280,7 +367,7 @@ def test_what_stands_in_latin_letters_in_another_script_must_come_from_the_other
     assert find("What does BSkyB sell?", "BSkyB卖什么？", "en", "zh")["names_foreign"] == 0
 
 
-# ----------------------------------------------------------------------------------------------------------------- anything
+# ------------------------------------------------------------------------------------------------------------- anything
 TAGS = ["en", "de", "zh", "ja", "th", "ar", "hi", "ko", "tr", "sw", "und", "zu"]
 
 

@@ -1,4 +1,5 @@
-"""Pair quality: good translations stay, each kind of damage is dropped for its reason, and what cannot be assessed is said so."""
+"""Pair quality: good translations stay, each kind of damage is dropped for its reason, and what cannot be assessed is
+said so."""
 
 from __future__ import annotations
 
@@ -49,12 +50,26 @@ def test_good_translations_stay_in_every_script(make: Any, decided: Any, context
 @pytest.mark.parametrize(
     ("reason", "target"),
     [
-        ("commentary", "Sicher! Hier ist die Übersetzung: Der alte Mann hat 12 Ziegen und wohnt am Fluss."), ("encoding", "Der alte Mann hat 12 Ziegen und wohnt am FluÃŸ."), ("copied", "The old man has 12 goats and lives by the river."),
-        ("omission", "Der."), ("loop", "Der alte Mann hat 12 Ziegen und wohnt am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss."), ("omission", ""),
-        ("left", "The old man has 12 goats and lives by the river. Das heißt: Der alte Mann hat also 12 Ziegen und wohnt am Fluss, wo er immer gern war."),
-        ("script", "Старик держит 12 коз и живёт у реки."), ("translation_quality", "Der alte Mann hat 17 Ziegen und wohnt am Fluss."), ("translation_quality", "Der alte Mann hat 12"),
+        ("commentary", "Sicher! Hier ist die Übersetzung: Der alte Mann hat 12 Ziegen und wohnt am Fluss."),
+        ("encoding", "Der alte Mann hat 12 Ziegen und wohnt am FluÃŸ."),
+        ("copied", "The old man has 12 goats and lives by the river."),
+        ("omission", "Der."),
+        (
+            "loop",
+            "Der alte Mann hat 12 Ziegen und wohnt am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss am Fluss am "
+            "Fluss.",
+        ),
+        ("omission", ""),
+        (
+            "left",
+            "The old man has 12 goats and lives by the river. Das heißt: Der alte Mann hat also 12 Ziegen und wohnt "
+            "am Fluss, wo er immer gern war.",
+        ),
+        ("script", "Старик держит 12 коз и живёт у реки."),
+        ("translation_quality", "Der alte Mann hat 17 Ziegen und wohnt am Fluss."),
+        ("translation_quality", "Der alte Mann hat 12"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_damage_is_dropped_for_its_reason(
     make: Any, decided: Any, context: Any, reason: str, target: str
 ) -> None:
@@ -140,12 +155,15 @@ def test_rows_are_compared_with_their_parents_field_by_field_and_the_worst_count
         ],
     )
     one, two = parents.ids.to_list()
-    rows = make(Kind.SFT, [
-        chat("de", "Wie viele Beine haben 3 Hunde zusammen?", "Drei Hunde haben zusammen 12 Beine.", parents=[one]),
-        chat("de", "Wie viele Beine haben 3 Hunde zusammen?", "Drei Hunde haben zusammen 14 Beine.", parents=[one]),
-        chat("de", "Name a river.", "Die Donau ist ein Fluss.", parents=[two]),
-        chat("de", "Nenne einen Fluss.", "Kein Elternteil."),
-    ])  # fmt: skip
+    rows = make(
+        Kind.SFT,
+        [
+            chat("de", "Wie viele Beine haben 3 Hunde zusammen?", "Drei Hunde haben zusammen 12 Beine.", parents=[one]),
+            chat("de", "Wie viele Beine haben 3 Hunde zusammen?", "Drei Hunde haben zusammen 14 Beine.", parents=[one]),
+            chat("de", "Name a river.", "Die Donau ist ein Fluss.", parents=[two]),
+            chat("de", "Nenne einen Fluss.", "Kein Elternteil."),
+        ],
+    )
     context = work_context(parents=parents)
     assert decided(TranslationQuality(), rows, context) == [None, "translation_quality", "copied", None]
     assert decided(TranslationQuality(fields=("prompt",)), rows, context) == [None, None, "copied", None]
@@ -198,11 +216,20 @@ def test_an_encoder_sees_the_wrong_row_and_the_sentence_that_is_missing(
     encoder = Vectors({"The garden": (1, 0, 0), "Der Garten": (1, 0, 0), "It rained": (0, 1, 0), "Es hat": (0, 1, 0)})
     context = work_context(models={"sense": encoder})
     source = "The garden behind our house is green. It rained for a whole week in May."
-    rows = parallel(make, [
-        ("en", "de", source, "Der Garten hinter unserem Haus ist grün. Es hat im Mai eine ganze Woche geregnet."),
-        ("en", "de", source, "Der Garten hinter unserem Haus ist grün. Die Katze schläft seit Tagen auf dem warmen Ofen."),
-        ("en", "de", "The garden is very old.", "Morgen kommt mein Onkel."), ("en", "sw", source, "Bustani ni ya kijani. Mvua ilinyesha wiki nzima."),
-    ])  # fmt: skip
+    rows = parallel(
+        make,
+        [
+            ("en", "de", source, "Der Garten hinter unserem Haus ist grün. Es hat im Mai eine ganze Woche geregnet."),
+            (
+                "en",
+                "de",
+                source,
+                "Der Garten hinter unserem Haus ist grün. Die Katze schläft seit Tagen auf dem warmen Ofen.",
+            ),
+            ("en", "de", "The garden is very old.", "Morgen kommt mein Onkel."),
+            ("en", "sw", source, "Bustani ni ya kijani. Mvua ilinyesha wiki nzima."),
+        ],
+    )
     step = TranslationQuality(encoder="sense", min_coverage=0.3)
     frame = step.score(rows, context, None)
     assert frame["coverage"][0] == 1 and frame["coverage"][1] < 0.2
@@ -228,14 +255,19 @@ class Names:
 
 def test_an_identifier_is_asked_for_the_target_only(make: Any, decided: Any, work_context: Any) -> None:
     context = work_context(models={"who": Names()})
-    rows = parallel(make, [("en", "de", "The dog and the cat sleep in the kitchen.", "Der Hund und die Katze schlafen in der Küche."),
-                           ("en", "de", "The dog and the cat sleep in the kitchen.", "De hond en de kat slapen in de keuken, ja.")])  # fmt: skip
+    rows = parallel(
+        make,
+        [
+            ("en", "de", "The dog and the cat sleep in the kitchen.", "Der Hund und die Katze schlafen in der Küche."),
+            ("en", "de", "The dog and the cat sleep in the kitchen.", "De hond en de kat slapen in de keuken, ja."),
+        ],
+    )
     step = TranslationQuality(identifier="who")
     assert decided(step, rows, context) == [None, "language"]
     assert step.score(rows, context, None)["identified"].to_list() == [0.99, 0.0]
 
 
-# --------------------------------------------------------------------------------------------------------------- alignment
+# ------------------------------------------------------------------------------------------------------------ alignment
 WORDS = {
     "dog": "koira",
     "cat": "kissa",
@@ -350,7 +382,7 @@ def test_a_table_of_other_rows_is_refused(make: Any, work_context: Any) -> None:
     context = work_context()
     context.rows = lambda name: iter([make(Kind.DOCUMENT, [{"language": "en", "text": "dog"}])])
     step = TranslationQuality(table="documents")
-    with pytest.raises(StepError, match="word table"):
+    with pytest.raises(StepError, match="not a lexicon"):
         step.fit([], context)
 
 
@@ -377,7 +409,7 @@ def test_the_real_aligner_learns_from_its_sample(make: Any, context: Any) -> Non
     assert right > wrong + 0.15
 
 
-# ------------------------------------------------------------------------------------------------------------------- edges
+# ---------------------------------------------------------------------------------------------------------------- edges
 def test_empty_rows_nulls_and_no_rows_are_borne(make: Any, decided: Any, context: Any) -> None:
     assert TranslationQuality().score(parallel(make, []), context, None).height == 0
     rows = parallel(
@@ -397,7 +429,7 @@ def test_empty_rows_nulls_and_no_rows_are_borne(make: Any, decided: Any, context
 
 
 def test_wrong_parameters_are_told(make: Any) -> None:
-    with pytest.raises(ValidationError, match="leaves out"):
+    with pytest.raises(ValidationError, match="does not contain"):
         TranslationQuality(checks=("length",), encoder="use-multilingual")
     with pytest.raises(ValidationError):
         TranslationQuality(checks=())
@@ -425,7 +457,8 @@ def test_a_catalog_with_both_steps_builds_and_a_changed_threshold_scores_nothing
     for at in range(64):
         (german, english), (other, another) = nouns[at % 8].split(":"), nouns[(at // 8 + 3) % 8].split(":")
         lines.append(
-            f"The {english} and the {another} cost {at + 20} coins in the old shop.\tDer Preis für {german} und {other} im alten Laden ist {at + 20} Münzen."
+            f"The {english} and the {another} cost {at + 20} coins in the old shop.\tDer Preis für {german} und "
+            f"{other} im alten Laden ist {at + 20} Münzen."
         )
     lines[5] = lines[5].split("\t")[0] + "\t" + lines[5].split("\t")[0]
     lines[9] = lines[9].replace("29 Münzen", "72 Münzen")

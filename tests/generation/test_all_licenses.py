@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.generation.common.derived_rows import all_licenses
-from outputs.licensing.licenses import load_book
+from outputs.licensing.licenses import load_licenses
 
-BOOK = load_book()
+BOOK = load_licenses()
 
 
 @pytest.mark.parametrize(("given_", "result"), [

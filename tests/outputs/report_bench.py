@@ -27,7 +27,10 @@ SAID = {
     "ja": ("海の水はなぜしょっぱいのですか。", "川が岩の塩分を海へ運び、水だけが蒸発するからです。"),
     "en": ("Why is the sea salty?", "Rivers carry salts from the rocks to the sea; the water leaves, the salt stays."),
 }  # fmt: skip
-EXAM = "A ferry leaves the harbour at nine and meets the mail boat eleven miles out; how far has each of them come by then?"
+EXAM = (
+    "A ferry leaves the harbour at nine and meets the mail boat eleven miles out; how far has each of them "
+    "come by then?"
+)
 
 
 def _lines() -> dict[str, list[dict[str, Any]]]:
@@ -40,8 +43,13 @@ def _lines() -> dict[str, list[dict[str, Any]]]:
         found[language] = rows
     found["en"] += [{"ask": hostile, "answer": f"kept {hostile}"} for hostile in (SCRIPT, OVERRIDE, SEPARATED, QUOTED)]
     found["en"] += [{"ask": f"{SCRIPT} too long", "answer": (SCRIPT + OVERRIDE + SEPARATED) * 12}]
-    found["en"] += [{"ask": "Describe the old lighthouse on the northern cliff in a few words, please.", "answer": f"It stands tall, white and alone above the grey water{end}"}
-                    for end in (".", "!", " .")]  # fmt: skip
+    found["en"] += [
+        {
+            "ask": "Describe the old lighthouse on the northern cliff in a few words, please.",
+            "answer": f"It stands tall, white and alone above the grey water{end}",
+        }
+        for end in (".", "!", " .")
+    ]
     found["en"] += [
         {
             "ask": f"Please help with this. {EXAM} Thanks a lot.",
@@ -52,7 +60,8 @@ def _lines() -> dict[str, list[dict[str, Any]]]:
 
 
 def make_store(folder: Path) -> Store:
-    """``sea``: kept and dropped rows in eight languages, duplicates, a contaminated row, audits, spending and an estimate."""
+    """``sea``: kept and dropped rows in eight languages, duplicates, a contaminated row, audits, spending and an
+    estimate."""
     folder.mkdir(parents=True, exist_ok=True)
     sources: dict[str, Any] = {}
     for language, rows in _lines().items():
@@ -60,21 +69,37 @@ def make_store(folder: Path) -> Store:
             json.dumps({"item": f"{language}{place}", **row}, ensure_ascii=False) for place, row in enumerate(rows)
         ]
         (folder / f"{language}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        sources[f"sea-{language}"] = {"use": "jsonl", "path": f"{language}.jsonl", "kind": "sft", "language": language, "license": "CC0-1.0", "key": "{item}",
-                                      "columns": {"prompt": "{ask}", "response": "{answer}"}}  # fmt: skip
+        sources[f"sea-{language}"] = {
+            "use": "jsonl",
+            "path": f"{language}.jsonl",
+            "kind": "sft",
+            "language": language,
+            "license": "CC0-1.0",
+            "key": "{item}",
+            "columns": {"prompt": "{ask}", "response": "{answer}"},
+        }
     (folder / "exam.jsonl").write_text(
         json.dumps({"item": "q1", "ask": EXAM, "answer": "unknown"}) + "\n", encoding="utf-8"
     )
     sources["exam"] = {**sources["sea-en"], "path": "exam.jsonl"}
     catalog = {
-        "version": 1, "sources": sources, "run": {"workers": 1},
-        "datasets": {"sea": {
-            "from": [f"sea-{language}" for language in SAID], "description": f"Salt <b>water</b> {SCRIPT}",
-            "steps": [{"shape": {"max_chars": 600, "max_controls": 50, "max_loop": 100, "max_repetition": 1.0}}, {"duplicates": {"method": "minhash"}},
-                      {"contamination": {"against": ["exam"], "model": None}}],
-            "splits": {"train": 0.8, "test": 0.2}, "seed": 5,
-        }},
-    }  # fmt: skip
+        "version": 1,
+        "sources": sources,
+        "run": {"workers": 1},
+        "datasets": {
+            "sea": {
+                "from": [f"sea-{language}" for language in SAID],
+                "description": f"Salt <b>water</b> {SCRIPT}",
+                "steps": [
+                    {"shape": {"max_chars": 600, "max_controls": 50, "max_loop": 100, "max_repetition": 1.0}},
+                    {"duplicates": {"method": "minhash"}},
+                    {"contamination": {"against": ["exam"], "model": None}},
+                ],
+                "splits": {"train": 0.8, "test": 0.2},
+                "seed": 5,
+            }
+        },
+    }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False), encoding="utf-8")
     curate.build(folder / "catalog.yaml", "sea")
     store = Store(folder / ".curate")
@@ -91,20 +116,35 @@ def make_kinds(folder: Path) -> Store:
         "likes": [{"ask": f"Why? {n}", "good": "This is a better answer", "bad": "No"} for n in range(2)],
     }
     shapes = {
-        "pairs": {"kind": "parallel", "language": "ar", "source_language": "en", "columns": {"source": "{en}", "target": "{ar}"}},
+        "pairs": {
+            "kind": "parallel",
+            "language": "ar",
+            "source_language": "en",
+            "columns": {"source": "{en}", "target": "{ar}"},
+        },
         "texts": {"kind": "document", "language": "en", "columns": {"text": "{text}"}},
-        "likes": {"kind": "preference", "language": "en", "columns": {"prompt": "{ask}", "chosen": "{good}", "rejected": "{bad}"}},
-    }  # fmt: skip
+        "likes": {
+            "kind": "preference",
+            "language": "en",
+            "columns": {"prompt": "{ask}", "chosen": "{good}", "rejected": "{bad}"},
+        },
+    }
     for name, rows in given.items():
         (folder / f"{name}.jsonl").write_text(
             "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
         )
     catalog = {
-        "version": 1, "run": {"workers": 1},
-        "sources": {f"{name}-source": {"use": "jsonl", "path": f"{name}.jsonl", "license": "CC0-1.0", **shape} for name, shape in shapes.items()},
-        "datasets": {**{name: {"from": [f"{name}-source"], "steps": [{"shape": {"max_chars": 500}}]} for name in given},
-                     "nothing": {"from": ["texts-source"], "steps": [{"shape": {"max_chars": 3}}]}},
-    }  # fmt: skip
+        "version": 1,
+        "run": {"workers": 1},
+        "sources": {
+            f"{name}-source": {"use": "jsonl", "path": f"{name}.jsonl", "license": "CC0-1.0", **shape}
+            for name, shape in shapes.items()
+        },
+        "datasets": {
+            **{name: {"from": [f"{name}-source"], "steps": [{"shape": {"max_chars": 500}}]} for name in given},
+            "nothing": {"from": ["texts-source"], "steps": [{"shape": {"max_chars": 3}}]},
+        },
+    }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False), encoding="utf-8")
     curate.build(folder / "catalog.yaml")
     return Store(folder / ".curate")
@@ -120,11 +160,36 @@ def shared_store(base: Path) -> Store:
 def _told(store: Store) -> None:
     """What a build with judges and paid models would have left: they cannot be had here."""
     version = store.resolve("sea")
-    audits = {"judge": [
-        {"subject": "strict", "model": "strict@1", "language": "ar", "figure": "position bias", "value": 0.42, "low": 0.31, "high": 0.53, "rows": 80, "limit": 0.3, "refused": True,
-         "note": f"over the limit {SCRIPT}"},
-        {"subject": "strict", "model": "strict@1", "language": "en", "figure": "agreement", "value": 0.91, "low": 0.85, "high": 0.95, "rows": 80, "limit": None, "refused": False, "note": ""},
-    ]}  # fmt: skip
+    audits = {
+        "judge": [
+            {
+                "subject": "strict",
+                "model": "strict@1",
+                "language": "ar",
+                "figure": "position bias",
+                "value": 0.42,
+                "low": 0.31,
+                "high": 0.53,
+                "rows": 80,
+                "limit": 0.3,
+                "refused": True,
+                "note": f"over the limit {SCRIPT}",
+            },
+            {
+                "subject": "strict",
+                "model": "strict@1",
+                "language": "en",
+                "figure": "agreement",
+                "value": 0.91,
+                "low": 0.85,
+                "high": 0.95,
+                "rows": 80,
+                "limit": None,
+                "refused": False,
+                "note": "",
+            },
+        ]
+    }
     spending = [
         {
             "stage": "sea/judge",
@@ -148,7 +213,20 @@ def _told(store: Store) -> None:
     )
     for ref, value in store.refs("sea").items():
         store.set_ref("sea", ref, {**value, "audits": audits})
-    estimate = {"dataset": "sea", "build_key": store.manifest("sea", version)["build_key"], "sampled": 20, "rows_in": 65, "rows": {"*": [55, 50, 60], "ar": [6, 5, 7]},
-                "calls": {"sea/judge: strict@1": {"calls": [150, 140, 170], "tokens": [21_000, 19_000, 23_000], "money": [1.2, 1.1, 1.3]}},
-                "seconds": [1, 1, 1], "bytes": [9, 9, 9]}  # fmt: skip
+    estimate = {
+        "dataset": "sea",
+        "build_key": store.manifest("sea", version)["build_key"],
+        "sampled": 20,
+        "rows_in": 65,
+        "rows": {"*": [55, 50, 60], "ar": [6, 5, 7]},
+        "calls": {
+            "sea/judge: strict@1": {
+                "calls": [150, 140, 170],
+                "tokens": [21_000, 19_000, 23_000],
+                "money": [1.2, 1.1, 1.3],
+            }
+        },
+        "seconds": [1, 1, 1],
+        "bytes": [9, 9, 9],
+    }
     store.set_note("sea.estimate.json", estimate)

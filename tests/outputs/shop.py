@@ -12,11 +12,27 @@ import curate
 from curate.engine.store.store import Store
 
 SAID = {
-    "ar": [("ما لون السماء؟", "لون السماء أزرق في النهار."), ("أين يعيش السمك؟", "يعيش السمك في الماء."), ("كم يوما في الأسبوع؟", "في الأسبوع سبعة أيام.")],
-    "th": [("ท้องฟ้าสีอะไร", "ตอนกลางวันท้องฟ้าเป็นสีฟ้า"), ("ปลาอาศัยอยู่ที่ไหน", "ปลาอาศัยอยู่ในน้ำ"), ("หนึ่งสัปดาห์มีกี่วัน", "หนึ่งสัปดาห์มีเจ็ดวัน")],
-    "zh": [("天空是什么颜色？", "白天的天空是蓝色的。"), ("鱼住在哪里？", "鱼住在水里。"), ("一个星期有几天？", "一个星期有七天。")],
-    "en": [("What colour is the sky?", "By day the sky is blue."), ("Where do fish live?", "Fish live in water."), ("How many days has a week?", "A week has seven days.")],
-}  # fmt: skip
+    "ar": [
+        ("ما لون السماء؟", "لون السماء أزرق في النهار."),
+        ("أين يعيش السمك؟", "يعيش السمك في الماء."),
+        ("كم يوما في الأسبوع؟", "في الأسبوع سبعة أيام."),
+    ],
+    "th": [
+        ("ท้องฟ้าสีอะไร", "ตอนกลางวันท้องฟ้าเป็นสีฟ้า"),
+        ("ปลาอาศัยอยู่ที่ไหน", "ปลาอาศัยอยู่ในน้ำ"),
+        ("หนึ่งสัปดาห์มีกี่วัน", "หนึ่งสัปดาห์มีเจ็ดวัน"),
+    ],
+    "zh": [
+        ("天空是什么颜色？", "白天的天空是蓝色的。"),
+        ("鱼住在哪里？", "鱼住在水里。"),
+        ("一个星期有几天？", "一个星期有七天。"),
+    ],
+    "en": [
+        ("What colour is the sky?", "By day the sky is blue."),
+        ("Where do fish live?", "Fish live in water."),
+        ("How many days has a week?", "A week has seven days."),
+    ],
+}
 
 
 class Shop:
@@ -69,7 +85,8 @@ class Shop:
 
 
 def shop_of_scripts(folder: Path) -> Shop:
-    """``talk``: Arabic, Thai and Chinese with two splits; ``plain``: English only; ``mixed``: licences that do not go together."""
+    """``talk``: Arabic, Thai and Chinese with two splits; ``plain``: English only; ``mixed``: licences that do not go
+    together."""
     shop = Shop(folder)
     for language, name in (("ar", "arabic"), ("th", "thai"), ("zh", "chinese"), ("en", "english")):
         shop.source(name, language, times=5)

@@ -1,4 +1,5 @@
-"""Axolotl's own loading, from the YAML that we write, takes every exported row; its loss mask covers the answers and nothing else."""
+"""Axolotl's own loading, from the YAML that we write, takes every exported row; its loss mask covers the answers and
+nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from version_bench import ASKED, preference_rows
 from curate.rows import Kind
 
 # All else of a training, which a person adds to the part that we write.
-REST = {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "num_epochs": 1, "learning_rate": 1e-4, "sequence_len": 4096,
+REST = {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "num_epochs": 1, "learning_rate": 1e-4,
+        "sequence_len": 4096,
         "shuffle_merged_datasets": False, "dataset_num_proc": 1}  # fmt: skip
 # Answers with blanks at their ends are not exported for DPO: its strategy would cut them at the wrong place.
 FINDABLE = [row for row in PAIRS if row["chosen"][0]["content"].strip() == row["chosen"][0]["content"]]
@@ -20,7 +22,8 @@ FINDABLE = [row for row in PAIRS if row["chosen"][0]["content"].strip() == row["
 
 @pytest.fixture
 def read(written, monkeypatch, model):
-    """``read(found)``: the datasets as ``axolotl train axolotl.yaml --base-model MODEL`` loads them from the export's folder."""
+    """``read(found)``: the datasets as ``axolotl train axolotl.yaml --base-model MODEL`` loads them from the export's
+    folder."""
     pytest.importorskip("axolotl")
 
     def load(found: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -47,9 +50,12 @@ def test_axolotl_trains_on_every_answer(version, written, read, tokenizer, size)
     train, test = read(written(version(Kind.SFT, train=SFT, test=SFT[:3]), "axolotl", rows_per_file=size))
     seen = [(text_of(tokenizer, row["input_ids"]), trained(tokenizer, row["labels"])) for row in train]
     assert seen == [
-        (chatml(row["messages"]), "".join(turn["content"] + "<|im_end|>" for turn in row["messages"] if turn["role"] == "assistant"))
+        (
+            chatml(row["messages"]),
+            "".join(turn["content"] + "<|im_end|>" for turn in row["messages"] if turn["role"] == "assistant"),
+        )
         for row in SFT
-    ]  # fmt: skip
+    ]
     assert len(test) == 3
 
 

@@ -23,14 +23,14 @@ from outputs.card.card import about, card
 from outputs.card.header import check, languages, parse, size_category
 from outputs.card.markdown import code, plain, prose, table
 from outputs.card.sections import unassessed
-from outputs.licensing.licenses import load_book
-from outputs.publishing.layout import lay_out
-from outputs.publishing.targets import Shown
+from outputs.licensing.licenses import load_licenses
+from outputs.publishing.layout import plan_layout
+from outputs.publishing.targets import TargetAddress
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop, shared_shop
 
-BOOK = load_book()
+BOOK = load_licenses()
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
@@ -69,7 +69,7 @@ def cells(made: str, title: str) -> list[list[str]]:
     ]
 
 
-# ----------------------------------------------------------------------------------------------------------------- markdown
+# ------------------------------------------------------------------------------------------------------------- markdown
 @given(st.text(max_size=80))
 @example("# a | b `c` *d* _e_ <script>x</script> [f](javascript:g) &amp; ~~h~~ $i$")
 @example("1. x")
@@ -100,7 +100,7 @@ def test_text_from_right_to_left_stands_between_isolates() -> None:
     assert "\u202e" not in prose("a\u202eb") and plain("a\u2066b\u2069c") == "abc"
 
 
-# ------------------------------------------------------------------------------------------------------------------- header
+# --------------------------------------------------------------------------------------------------------------- header
 @pytest.mark.parametrize(
     ("rows", "name"),
     [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K"), (10**6, "1M<n<10M"), (10**13, "n>1T")],
@@ -154,14 +154,19 @@ def test_one_language_is_one_configuration_and_no_code_becomes_a_truth_value(sho
 
 def test_what_the_hub_would_refuse_is_found_before(shop: Shop) -> None:
     made = card(about(shop.store, "talk"))
-    for old, new, said in (("- ar\n", "- arabic\n", "ISO 639"), ("cc0-1.0", "cc-zero", "knows no 'cc-zero'"), ("n<1K", "small", "size_categories"),
-                           ("config_name: th", "config_name: a/b", "cannot be a name"), ("config_name: th", "config_name: ar", "twice"),
-                           ("license: cc0-1.0", "license: other", "license_name")):  # fmt: skip
+    for old, new, said in (
+        ("- ar\n", "- arabic\n", "ISO 639"),
+        ("cc0-1.0", "cc-zero", "'cc-zero' is not a licence name"),
+        ("n<1K", "small", "size_categories"),
+        ("config_name: th", "config_name: a/b", "cannot be a name"),
+        ("config_name: th", "config_name: ar", "twice"),
+        ("license: cc0-1.0", "license: other", "license_name"),
+    ):
         assert said in " ".join(check(made.replace(old, new, 1), BOOK)), new
     assert check("no header", BOOK) and check("---\n{\n---\n", BOOK)
 
 
-# --------------------------------------------------------------------------------------------------------------------- body
+# ----------------------------------------------------------------------------------------------------------------- body
 def test_the_numbers_are_those_of_the_manifest(shop: Shop) -> None:
     version = about(shop.store, "talk")
     made = card(version)
@@ -183,20 +188,20 @@ def test_the_numbers_are_those_of_the_manifest(shop: Shop) -> None:
         ["chinese", "15"],
         ["thai", "15"],
     ]
-    assert [row[0] for row in cells(made, "What was kept of each language")[1:]] == ["ar", "th", "zh"]
-    assert "kept all 45 rows" in made and "`max_chars` = `400`" in made and version.version in made
+    assert [row[0] for row in cells(made, "Rows kept per language")[1:]] == ["ar", "th", "zh"]
+    assert "Kept all 45 rows" in made and "`max_chars` = `400`" in made and version.version in made
     assert "Questions in &lt;three&gt; scripts \\|" in made and "عربي" in made
 
 
 def test_the_same_version_gives_the_same_card(shop: Shop) -> None:
     version = about(shop.store, "talk")
-    assert card(version) == card(version) != card(version, place=Shown("hub", "mtu/talk"))
+    assert card(version) == card(version) != card(version, place=TargetAddress("hub", "mtu/talk"))
 
 
 def test_a_card_says_how_to_load_it_from_where_it_stands(shop: Shop) -> None:
     version = about(shop.store, "talk")
     hub, url, folder = (
-        card(version, place=Shown(form, address))
+        card(version, place=TargetAddress(form, address))
         for form, address in (("hub", "mtu/talk"), ("url", "s3://b/talk"), ("folder", "./talk"))
     )  # type: ignore[arg-type]
     assert f'load_dataset("mtu/talk", split="train", revision="v-{version.version}")' in hub
@@ -211,7 +216,9 @@ def test_licences_that_stand_against_it_are_told_with_the_reason(shop: Shop) -> 
     version = about(shop.store, "mixed")
     made = card(version)
     assert parse(made)["license"] == "other" and check(made, BOOK) == []
-    assert "may not be published as it is" in made and "3 rows of 'web' under 'unknown'" in made
+    assert (
+        "licences do not permit publishing this dataset as it is" in made and "3 rows of 'web' under 'unknown'" in made
+    )
     told = card(version, override="the *owner* wrote to us")
     assert "the \\*owner\\* wrote to us" in told and "may not be published" not in told
 
@@ -284,7 +291,7 @@ def test_an_empty_or_unknown_version_has_no_card(shop: Shop) -> None:
         about(shop.store, "nothing")
     odd = {**version.manifest, "splits": {"a-b": version.manifest["splits"]["train"]}}
     with pytest.raises(PublishError, match="cannot be loaded"):
-        lay_out(replace(version, manifest=odd))
+        plan_layout(replace(version, manifest=odd))
 
 
 def test_parallel_rows_are_laid_out_by_pairs(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""What each output writes: golden content in five scripts, one column besides the payload, every refused row with its reason."""
+"""What each output writes: golden content in five scripts, one column besides the payload, every refused row with its
+reason."""
 
 from __future__ import annotations
 
@@ -18,15 +19,21 @@ META = ["id", "language", "source", "source_id", "license", "version"]
 SAID = {"user": "human", "assistant": "gpt", "system": "system"}
 DOCUMENTS = [{"language": tag, "text": one[2]} for tag, one in ASKED.items()]
 PROMPTS = [{"language": row["language"], "prompt": row["prompt"]} for row in preference_rows()]
-ROWS = {Kind.SFT: sft_rows(), Kind.PREFERENCE: preference_rows(), Kind.UNPAIRED: unpaired_rows(), Kind.DOCUMENT: DOCUMENTS,
-        Kind.PROMPT: PROMPTS, Kind.PARALLEL: [{"language": "sw", "source_language": "en", "source": "water", "target": "maji"}]}  # fmt: skip
+ROWS = {
+    Kind.SFT: sft_rows(),
+    Kind.PREFERENCE: preference_rows(),
+    Kind.UNPAIRED: unpaired_rows(),
+    Kind.DOCUMENT: DOCUMENTS,
+    Kind.PROMPT: PROMPTS,
+    Kind.PARALLEL: [{"language": "sw", "source_language": "en", "source": "water", "target": "maji"}],
+}
 
 
 def test_these_outputs_are_installed():
     assert set(OUTPUTS) <= set(Registry.installed().names("output"))
 
 
-# ---------------------------------------------------------------------------------------------------------------- golden
+# --------------------------------------------------------------------------------------------------------------- golden
 @pytest.mark.parametrize("language", ASKED)
 def test_sft_in_each_form(version, written, language):
     system, question, answer, _ = ASKED[language]
@@ -96,10 +103,19 @@ def test_kto_in_each_form(version, written, language):
     said = [{"from": SAID[turn["role"]], "value": turn["content"]} for turn in prompt]
     head = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
     expected = {
-        "trl": [{"prompt": prompt, "completion": turns(f"assistant: {text}"), "label": good} for text, good in ((answer, True), (poor, False))],
-        "llama-factory": [{"conversations": [*said, {"from": "gpt", "value": text}], "kto_tag": good} for text, good in ((answer, True), (poor, False))],
-        "axolotl": [{"prompt": head, "completion": f"{text}<|im_end|>", "label": good} for text, good in ((answer, True), (poor, False))],
-    }  # fmt: skip
+        "trl": [
+            {"prompt": prompt, "completion": turns(f"assistant: {text}"), "label": good}
+            for text, good in ((answer, True), (poor, False))
+        ],
+        "llama-factory": [
+            {"conversations": [*said, {"from": "gpt", "value": text}], "kto_tag": good}
+            for text, good in ((answer, True), (poor, False))
+        ],
+        "axolotl": [
+            {"prompt": head, "completion": f"{text}<|im_end|>", "label": good}
+            for text, good in ((answer, True), (poor, False))
+        ],
+    }
     for output, rows in expected.items():
         found = data_of(written(made, output))
         assert [{name: value for name, value in row.items() if name != "meta"} for row in found] == rows, output
@@ -139,7 +155,7 @@ def test_several_turns_become_history_in_alpaca(version, written):
         written(made, "alpaca", history=False)
 
 
-# ------------------------------------------------------------------------------------------------------------------ meta
+# ----------------------------------------------------------------------------------------------------------------- meta
 @pytest.mark.parametrize(
     ("output", "kind"),
     [(output, kind) for output in OUTPUTS for kind in sorted(Registry.installed().get("output", output).kinds)],
@@ -155,8 +171,11 @@ def test_all_besides_the_payload_is_one_column(version, written, kind, output):
         assert list(row) == [*names, *([] if output == "openai" else ["meta"])]
         if output != "openai":
             assert list(row["meta"]) == META
-    ids = [row["meta"]["id"] for row in data_of(found)] if output != "openai" else [
-        json.loads(line)["id"] for line in (found.folder / "rows" / "train.jsonl").read_text().splitlines()]  # fmt: skip
+    ids = (
+        [row["meta"]["id"] for row in data_of(found)]
+        if output != "openai"
+        else [json.loads(line)["id"] for line in (found.folder / "rows" / "train.jsonl").read_text().splitlines()]
+    )
     stored = [row for rows in made.rows("train") for row in rows.ids]
     assert ids == stored
     if output != "openai":
@@ -171,8 +190,14 @@ def made_of(made):
 
 def test_scores_and_attributes_go_into_meta_when_asked(version, written):
     rows = sft_rows()
-    rows[0] |= {"scores": [{"name": "judge.score", "value": 4.5}, {"name": "judge.votes", "value": 3.0}, {"name": "length", "value": 9.0}],
-                "attributes": [{"name": "topic", "value": "地理"}, {"name": "other", "value": "x"}]}  # fmt: skip
+    rows[0] |= {
+        "scores": [
+            {"name": "judge.score", "value": 4.5},
+            {"name": "judge.votes", "value": 3.0},
+            {"name": "length", "value": 9.0},
+        ],
+        "attributes": [{"name": "topic", "value": "地理"}, {"name": "other", "value": "x"}],
+    }
     found = written(
         version(Kind.SFT, train=rows), "trl", meta=["id", "parents"], scores=["judge.*", "lenght"], attributes=["topic"]
     )
@@ -195,7 +220,7 @@ def test_the_margin_is_there_on_request_only(version, written):
     assert "trl reward" in (found.folder / "README.md").read_text()
 
 
-# ---------------------------------------------------------------------------------------------------------------- system
+# --------------------------------------------------------------------------------------------------------------- system
 def test_system_messages_are_kept_dropped_merged_or_added(version, written):
     system, question, answer, _ = ASKED["th"]
     made = version(
@@ -211,7 +236,7 @@ def test_system_messages_are_kept_dropped_merged_or_added(version, written):
     assert first[0]["value"] == system and second[0] == {"from": "system", "value": "พูดสั้น ๆ"}
 
 
-# --------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------------- refusals
 CHATS = {
     "good": turns("user: a", "assistant: b"),
     "no messages": [],
@@ -269,9 +294,12 @@ def test_answers_that_would_be_misread_are_told(version, written):
     ]
     made = version(Kind.PREFERENCE, train=rows)
     skipped = {output: written(made, output).written.skipped for output in ("trl", "llama-factory", "axolotl")}
-    assert skipped["trl"] == {"chosen and rejected are the same": 1, "the prompt is empty": 1,
-                              "the prompt does not end with a user or tool message": 1,
-                              "an answer does not begin and end with an assistant message": 1}  # fmt: skip
+    assert skipped["trl"] == {
+        "chosen and rejected are the same": 1,
+        "the prompt is empty": 1,
+        "the prompt does not end with a user or tool message": 1,
+        "an answer does not begin and end with an assistant message": 1,
+    }
     assert written(made, "trl", prompt="implicit").written.skipped["one answer begins with the whole other"] == 1
     for output in ("llama-factory", "axolotl"):
         assert skipped[output]["an answer of several messages, of which the reader takes one"] == 2
@@ -300,7 +328,7 @@ def test_an_answer_that_axolotl_would_cut_at_the_wrong_place_is_refused(version,
     assert list(found.written.skipped.values()) == [1] and found.rows == 5
 
 
-# ----------------------------------------------------------------------------------------------------------- files, errors
+# -------------------------------------------------------------------------------------------------------- files, errors
 def test_what_does_not_fit_is_said_before_anything_is_written(version, written, tmp_path):
     parallel = version(Kind.PARALLEL, name="pairs", train=ROWS[Kind.PARALLEL])
     with pytest.raises(ExportError, match="kind: sft, columns"):
@@ -326,7 +354,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(version, written, 
 def test_an_empty_split_has_no_file_and_an_empty_version_is_refused(version, written):
     found = written(version(Kind.SFT, train=sft_rows(), test=[]), "trl")
     assert found.written.rows == {"train": 5, "test": 0} and found.written.notes == [
-        "the split 'test' has no rows: there is no file of it"
+        "the split 'test' has no rows, so it has no file"
     ]
     assert sorted(path.name for path in (found.folder / "data").iterdir()) == ["README.md", "train.parquet"]
     empty = version(Kind.SFT, name="empty", train=[])

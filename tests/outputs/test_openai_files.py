@@ -1,4 +1,5 @@
-"""OpenAI's own package takes the files: its types, its validators (up to 2.x), and the README's code against a server on loopback."""
+"""OpenAI's own package takes the files: its types, its validators (up to 2.x), and the README's code against a server
+on loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from version_bench import data_of
 
 from curate.rows import Kind
 
-# The types of ``openai.types`` refuse what is not theirs only by leaving it out, so what they read must equal what was written.
+# The types of ``openai.types`` refuse what is not theirs only by leaving it out, so what they read must equal what was
+# written.
 FORMS = [(Kind.SFT, SFT), (Kind.PREFERENCE, PAIRS)]
 
 
@@ -108,5 +110,9 @@ def test_the_readmes_code_sends_the_files_and_starts_the_job(version, written, m
     assert train == {"purpose": b"fine-tune", "file": (found.folder / "data" / "train.jsonl").read_bytes()}
     assert test["file"] == (found.folder / "data" / "test.jsonl").read_bytes()
     assert path == "/v1/fine_tuning/jobs"
-    assert job == {"model": "MODEL", "training_file": "file-0", "validation_file": "file-1",
-                   **({"method": {"type": "dpo"}} if kind is Kind.PREFERENCE else {})}  # fmt: skip
+    assert job == {
+        "model": "MODEL",
+        "training_file": "file-0",
+        "validation_file": "file-1",
+        **({"method": {"type": "dpo"}} if kind is Kind.PREFERENCE else {}),
+    }

@@ -20,10 +20,10 @@ import pytest
 
 from curate.engine.store.store import Store
 from curate.errors import PublishError, StoreError
-from outputs.publishing.layout import Item, files, lay_out
-from outputs.publishing.open_target import place_of
+from outputs.publishing.layout import Item, files, plan_layout
+from outputs.publishing.open_target import open_target
 from outputs.publishing.publish import publish, records
-from outputs.publishing.targets import Known, State, compare, read_manifest, shown
+from outputs.publishing.targets import RemoteFile, State, compare, read_manifest, shown
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -65,13 +65,19 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
-# ------------------------------------------------------------------------------------------------------------------- places
-@pytest.mark.parametrize(("to", "form", "address"), [
-    ("mtu/talk", "hub", "mtu/talk"), ("hf://datasets/mtu/talk", "hub", "mtu/talk"), ("./x/y", "folder", "x/y"), ("memory://a/b", "url", "memory://a/b"),
-    ("file:///tmp/some/where", "folder", "/tmp/some/where"),
-])  # fmt: skip
+# --------------------------------------------------------------------------------------------------------------- places
+@pytest.mark.parametrize(
+    ("to", "form", "address"),
+    [
+        ("mtu/talk", "hub", "mtu/talk"),
+        ("hf://datasets/mtu/talk", "hub", "mtu/talk"),
+        ("./x/y", "folder", "x/y"),
+        ("memory://a/b", "url", "memory://a/b"),
+        ("file:///tmp/some/where", "folder", "/tmp/some/where"),
+    ],
+)
 def test_a_place_is_known_by_how_it_is_written(to: str, form: str, address: str) -> None:
-    place = place_of(to)
+    place = open_target(to)
     assert (place.form, place.address) == (form, address)
 
 
@@ -95,7 +101,7 @@ def test_a_place_is_known_by_how_it_is_written(to: str, form: str, address: str)
 )
 def test_what_is_no_place_is_said(to: str) -> None:
     with pytest.raises(PublishError):
-        place_of(to)
+        open_target(to)
 
 
 def test_addresses_are_shown_without_anything_secret() -> None:
@@ -105,18 +111,24 @@ def test_addresses_are_shown_without_anything_secret() -> None:
 def test_a_token_is_named_and_never_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (WRITER, "not a name", "NO_SUCH_TOKEN"):
         with pytest.raises(PublishError) as caught:
-            place_of("a/b", token_env=name)
+            open_target("a/b", token_env=name)
         assert WRITER not in str(caught.value)
     monkeypatch.setenv("MY_TOKEN", WRITER)
-    place_of("a/b", token_env="MY_TOKEN")
+    open_target("a/b", token_env="MY_TOKEN")
 
 
 def test_a_file_that_is_there_is_known_by_its_digest() -> None:
     item = Item.of("a.txt", b"hello\n")
-    assert Known(6, item.sha256).same(item) and Known(6, blob="ce013625030ba8dba906f756967f9e9ca394464a").same(item)
-    assert not Known(7, item.sha256).same(item) and not Known(6, "0" * 64).same(item) and not Known(6).same(item)
+    assert RemoteFile(6, item.sha256).same(item) and RemoteFile(
+        6, blob="ce013625030ba8dba906f756967f9e9ca394464a"
+    ).same(item)
+    assert (
+        not RemoteFile(7, item.sha256).same(item)
+        and not RemoteFile(6, "0" * 64).same(item)
+        and not RemoteFile(6).same(item)
+    )
     state = State(
-        {"a.txt": Known(6, item.sha256), "old": Known(1), "theirs": Known(1)},
+        {"a.txt": RemoteFile(6, item.sha256), "old": RemoteFile(1), "theirs": RemoteFile(1)},
         manifest={"publication": {"files": [{"path": "old", "sha256": "x"}]}},
     )
     assert [(one.path, one.action) for one in compare([item, Item.of("new", b"")], state)] == [
@@ -127,7 +139,7 @@ def test_a_file_that_is_there_is_known_by_its_digest() -> None:
     assert read_manifest(b"[]") == read_manifest(b"{") == read_manifest(b'{"publication": 1}') == {}
 
 
-# ------------------------------------------------------------------------------------------------------------------- folder
+# --------------------------------------------------------------------------------------------------------------- folder
 def test_a_folder_holds_every_row_as_it_was(built: Shop, tmp_path: Path) -> None:
     to = tmp_path / "out"
     done = publish(built.store, "talk", str(to))
@@ -156,7 +168,8 @@ def test_a_folder_holds_every_row_as_it_was(built: Shop, tmp_path: Path) -> None
 
 
 def test_what_is_loaded_from_a_folder_is_what_was_published_last(shop: Shop, tmp_path: Path) -> None:
-    """``datasets`` caches folders; a version of as many rows in files of the same names must not be taken for the one before."""
+    """``datasets`` caches folders; a version of as many rows in files of the same names must not be taken for the one
+    before."""
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     for seed in (3, 99):
@@ -213,7 +226,7 @@ def test_files_are_written_the_same_each_time_and_cut_where_they_are_full(
     from outputs.publishing import layout
 
     version = open_version(built.store, "talk")
-    one, two = (files(version, lay_out(version), tmp_path / name) for name in ("one", "two"))
+    one, two = (files(version, plan_layout(version), tmp_path / name) for name in ("one", "two"))
     assert [(item.path, item.sha256, item.rows) for item in one] == [
         (item.path, item.sha256, item.rows) for item in two
     ]
@@ -222,7 +235,7 @@ def test_files_are_written_the_same_each_time_and_cut_where_they_are_full(
     monkeypatch.setattr(layout, "_OPEN_AT_ONCE", 2)
     whole = type(version).rows
     monkeypatch.setattr(type(version), "rows", lambda self, split, batch=2: whole(self, split, batch))
-    cut = files(version, lay_out(version), tmp_path / "cut")
+    cut = files(version, plan_layout(version), tmp_path / "cut")
     names = [item.path for item in cut if item.path.startswith("data/ar/train")]
     assert names[:2] == ["data/ar/train-00000.parquet", "data/ar/train-00001.parquet"] and names == sorted(names)
     rows = pl.read_parquet(tmp_path / "cut" / "data" / "ar" / "train-*.parquet").to_dicts()
@@ -292,7 +305,7 @@ def test_a_damaged_version_is_not_published(shop: Shop, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-# ------------------------------------------------------------------------------------------------------------- the licences
+# --------------------------------------------------------------------------------------------------------- the licences
 def test_a_version_whose_licences_stand_against_it_stays_in_the_house(built: Shop, tmp_path: Path) -> None:
     for dry_run in (False, True):
         with pytest.raises(PublishError, match=r"may not be published: .* 12 of 27 rows") as caught:
@@ -304,7 +317,7 @@ def test_a_version_whose_licences_stand_against_it_stays_in_the_house(built: Sho
         and "3 rows of 'code' under 'GPL-3.0'" in message
     )
     assert not (tmp_path / "out").exists()
-    with pytest.raises(PublishError, match="wants a reason"):
+    with pytest.raises(PublishError, match="needs a reason"):
         publish(built.store, "mixed", str(tmp_path / "out"), override="  ")
 
 
@@ -328,7 +341,7 @@ def test_an_override_is_recorded_in_card_manifest_and_store(built: Shop, tmp_pat
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------- URLs
+# ----------------------------------------------------------------------------------------------------------------- URLs
 def test_a_url_holds_what_a_folder_would(built: Shop, memory: Any) -> None:
     assert publish(built.store, "talk", "memory://shelf/talk").count("add") == 8
     names = {str(name).removeprefix("/shelf/talk/") for name in memory.find("/shelf/talk")}
@@ -376,7 +389,7 @@ def test_an_upload_that_was_cut_off_goes_on(built: Shop, memory: Any, monkeypatc
     )
 
 
-# -------------------------------------------------------------------------------------------------------- the Hub on loopback
+# -------------------------------------------------------------------------------------------------- the Hub on loopback
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     with Hub() as server:
@@ -470,9 +483,17 @@ def test_a_new_version_takes_the_place_of_the_old_one(shop: Shop, hub: Hub, clie
     shop.build("talk")
     second = client.publish(shop.store, "talk", "mtu/versions")
     assert {one["path"]: one["action"] for one in second["changes"]} == {
-        "README.md": "change", "manifest.json": "change", "data/ar/train-00000.parquet": "same", "data/ar/test-00000.parquet": "same",
-        "data/en/train-00000.parquet": "add", "data/en/test-00000.parquet": "add", "data/th/train-00000.parquet": "remove", "data/th/test-00000.parquet": "remove",
-        "data/zh/train-00000.parquet": "remove", "data/zh/test-00000.parquet": "remove"}  # fmt: skip
+        "README.md": "change",
+        "manifest.json": "change",
+        "data/ar/train-00000.parquet": "same",
+        "data/ar/test-00000.parquet": "same",
+        "data/en/train-00000.parquet": "add",
+        "data/en/test-00000.parquet": "add",
+        "data/th/train-00000.parquet": "remove",
+        "data/th/test-00000.parquet": "remove",
+        "data/zh/train-00000.parquet": "remove",
+        "data/zh/test-00000.parquet": "remove",
+    }
     assert "-- th" in second["card_diff"] and "+- en" in second["card_diff"]
     assert {"LICENSE", "docs/figure.txt"} < set(hub.content("mtu/versions")) and not [
         path for path in hub.content("mtu/versions") if path.startswith("data/th")
@@ -487,7 +508,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(shop: Shop, hub: Hub, clie
 
 @pytest.mark.parametrize(
     ("token", "said"),
-    [("", "publishing needs a token"), (READER, "needs the right to write"), ("hf_wrong_0123456789abcdefgh", "token")],
+    [("", "publishing needs a token"), (READER, "needs write access"), ("hf_wrong_0123456789abcdefgh", "token")],
 )
 def test_without_the_right_to_write_nothing_happens(
     built: Shop, hub: Hub, client: Client, token: str, said: str
@@ -518,7 +539,7 @@ def test_patience_ends(built: Shop, hub: Hub, client: Client) -> None:
     hub.troubles.append(Trouble("POST", "/commit/", status=429, headers={"Retry-After": "3600"}))
     found = client.publish(built.store, "plain", "mtu/hours", deadline=5)
     assert (
-        "the Hub answered 429, and would have to be waited for longer than 5 s" in found["error"]
+        "the Hub answered 429, and waiting would take longer than 5 s" in found["error"]
         and len(hub.repos["mtu/hours"].commits) == 1
     )
     puts = len(hub.puts)
@@ -546,7 +567,7 @@ def test_a_commit_of_somebody_else_meanwhile_is_kept(built: Shop, hub: Hub, clie
     assert (
         done.get("error") is None
         and 412 in hub.asked("POST", "mtu/race/commit/")
-        and any("looking again" in line for line in done["said"])
+        and any("comparing again" in line for line in done["said"])
     )
     content = hub.content("mtu/race")
     assert (
@@ -565,7 +586,7 @@ def test_a_version_published_by_somebody_else_meanwhile_stands(built: Shop, hub:
 
     hub.troubles.append(Trouble("POST", "/commit/", before=other))
     found = client.publish(built.store, "talk", "mtu/duel")
-    assert "somebody else published version 0123456789 there meanwhile" in found[
+    assert "somebody else published version 0123456789 in the meantime" in found[
         "error"
     ] and "data/train-00000.parquet" in hub.content("mtu/duel")
 
@@ -639,7 +660,10 @@ def test_an_upload_that_was_killed_goes_on_where_it_stopped(
     hub.puts.clear()
     waiting = Trouble("PUT", "/lfs/", before=hold, status=503)
     hub.troubles.append(waiting)
-    code = f"from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom outputs.publishing.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
+    code = (
+        "from pathlib import Path\nfrom curate.engine.store.store import Store\nfrom "
+        f"outputs.publishing.publish import publish\npublish(Store(Path({str(store.root)!r})), 'talk', 'mtu/killed')"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env=hub.environment(tmp_path / "home"),
@@ -687,7 +711,7 @@ def test_no_secret_is_in_any_file_record_or_answer(built: Shop, hub: Hub, client
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- command line
+# --------------------------------------------------------------------------------------------------------- command line
 def test_the_command_line_says_what_it_did(built: Shop, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
@@ -711,6 +735,6 @@ def test_the_command_line_says_what_it_did(built: Shop, tmp_path: Path) -> None:
     assert "as a whole: CC0-1.0" in run("licenses", "talk") and "12 of 27 rows may not be published" in run(
         "licenses", "mixed", code=1
     )
-    assert "is no place" in run("publish", "talk", "--to", "talk", code=1) and "no dataset 'none'" in run(
+    assert "is not a target" in run("publish", "talk", "--to", "talk", code=1) and "no dataset 'none'" in run(
         "card", "none", code=1
     )

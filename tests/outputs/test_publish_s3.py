@@ -1,4 +1,5 @@
-"""Publishing to S3 as boto and s3fs speak it, to a server on loopback. Run by hand: pip install 'moto[server]' s3fs (see docs/publish.md)."""
+"""Publishing to S3 as boto and s3fs speak it, to a server on loopback. Run by hand: pip install 'moto[server]' s3fs
+(see docs/publish.md)."""
 
 from __future__ import annotations
 
@@ -104,7 +105,7 @@ def test_a_bucket_holds_one_version_and_what_others_put_there(built: Shop, bucke
 
 def test_a_bucket_that_is_not_there_is_not_made(built: Shop, bucket: tuple[Any, str]) -> None:
     system, name = bucket
-    with pytest.raises(PublishError, match="is there such a bucket"):
+    with pytest.raises(PublishError, match="does the bucket"):
         publish(built.store, "plain", "s3://no-such-bucket-here/x")
     system.invalidate_cache()
     assert system.ls("") == [name]

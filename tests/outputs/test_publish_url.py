@@ -12,7 +12,7 @@ import pytest
 
 from curate.errors import PublishError
 from outputs.publishing.fsspec import JOURNAL
-from outputs.publishing.open_target import place_of
+from outputs.publishing.open_target import open_target
 from outputs.publishing.publish import publish
 from outputs.publishing.targets import shown
 
@@ -34,7 +34,8 @@ def tree(memory: Any, root: str) -> dict[str, bytes]:
 
 
 def die_after(patch: pytest.MonkeyPatch, memory: Any, calls: int) -> None:
-    """Lets so many changes happen; after the last the process is gone, and nothing that it tries in its death throes gets through."""
+    """Lets so many changes happen; after the last the process is gone, and nothing that it tries in its death throes
+    gets through."""
     count = 0
     for name in ("put_file", "pipe_file", "rm_file"):
         real = getattr(type(memory), name)
@@ -121,7 +122,7 @@ def test_a_place_that_cannot_write_or_take_away_is_left_as_it_is(
         raise NotImplementedError
 
     monkeypatch.setattr(type(memory), missing, refuse)
-    with pytest.raises(PublishError, match="cannot be written and taken away: publish to a folder"):
+    with pytest.raises(PublishError, match="cannot be written and deleted: publish to a folder"):
         publish(built.store, "talk", "memory://shelf/x")
     assert {name: data for name, data in tree(memory, "/shelf/x").items() if name != JOURNAL} == before
 
@@ -135,15 +136,21 @@ def test_an_archive_is_no_place(built: Shop, tmp_path: Path) -> None:
     assert (tmp_path / "a.zip").read_bytes() == data
 
 
-@pytest.mark.parametrize(("url", "seen"), [
-    ("zip://x::s3://key:secret@bucket/a.zip", "zip://x::s3://bucket/a.zip"), ("simplecache::s3://key:secret@bucket/a?token=secret", "simplecache::s3://bucket/a"),
-    ("s3://key:sec/ret@bucket/a", "s3://bucket/a"), ("sftp://me:secret@host:22/a@b", "sftp://host:22/a@b"), ("s3://bucket/a@b", "s3://bucket/a@b"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("zip://x::s3://key:secret@bucket/a.zip", "zip://x::s3://bucket/a.zip"),
+        ("simplecache::s3://key:secret@bucket/a?token=secret", "simplecache::s3://bucket/a"),
+        ("s3://key:sec/ret@bucket/a", "s3://bucket/a"),
+        ("sftp://me:secret@host:22/a@b", "sftp://host:22/a@b"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+    ],
+)
 def test_no_part_of_an_address_shows_a_password(url: str, seen: str) -> None:
     assert shown(url) == seen
 
 
 def test_a_folder_by_its_url_is_a_folder(built: Shop, tmp_path: Path) -> None:
-    assert place_of(f"file://{tmp_path}/out").form == "folder"
+    assert open_target(f"file://{tmp_path}/out").form == "folder"
     publish(built.store, "plain", f"file://{tmp_path}/out")
     assert (tmp_path / "out" / "README.md").exists() and not (tmp_path / "out" / JOURNAL).exists()

@@ -159,9 +159,19 @@ def test_texts_say_their_language_and_direction(data):
 
 @pytest.mark.parametrize(
     ("said", "language", "way"),
-    [("مرحبا", "ar", "rtl"), ("def f(): # مرحبا", "ar", "rtl"), ("def f()", "ar", "ltr"), ("123", "he", "rtl"), ("", "fa", "rtl"), ("שלום", "en", "rtl"),
-     ("hello שלום there", "en", "ltr"), ("你好", "zh", "ltr"), ("سلام", "az-Arab", "rtl"), ("سلام", "not a tag", "rtl")],
-)  # fmt: skip
+    [
+        ("مرحبا", "ar", "rtl"),
+        ("def f(): # مرحبا", "ar", "rtl"),
+        ("def f()", "ar", "ltr"),
+        ("123", "he", "rtl"),
+        ("", "fa", "rtl"),
+        ("שלום", "en", "rtl"),
+        ("hello שלום there", "en", "ltr"),
+        ("你好", "zh", "ltr"),
+        ("سلام", "az-Arab", "rtl"),
+        ("سلام", "not a tag", "rtl"),
+    ],
+)
 def test_direction_is_that_of_the_language_unless_letters_say_otherwise(said, language, way):
     assert direction(said, language) == way
 
@@ -192,7 +202,7 @@ def test_dropped_rows_carry_the_threshold_that_dropped_them(data):
 def test_duplicates_contamination_judges_and_cost_are_told(page, read):
     plain = " ".join(text for _, text in read.texts)
     assert "3 rows: " in plain
-    assert "3 rows lie in 1 cluster of two or more" in plain
+    assert "3 rows are in 1 cluster of two or more" in plain
     assert re.search(r"<mark>[^<]*meets the mail boat[^<]*</mark>", page)
     assert EXAM.split(";")[1].strip()[:20] in plain
     assert "refused" in plain
@@ -218,7 +228,7 @@ def test_a_small_sample_is_even_and_says_how_much_it_shows(store, tmp_path, plai
     assert (few.kept, few.dropped) == (8, 8)
     page = few.path.read_text()
     given = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
-    assert "Shown are 8 of " in page
+    assert "A sample of 8 of " in page
     drawn = {row["lang"] for row in given["rows"] if not row["step"]}
     assert drawn == set(SAID)
     assert ["max_chars", "above", 600.0, True] in given["limits"]["shape.chars"]["zh"]  # whatever was drawn
@@ -231,7 +241,7 @@ def test_rows_that_are_asked_for_are_in_it(store, data, tmp_path, plain):
     assert wanted in {row["id"] for row in given["rows"]}
     with pytest.raises(ExportError, match="has no row ffffffff"):
         report(store, "sea", tmp_path / "x.html", rows=["ffffffff"])
-    with pytest.raises(ExportError, match="is no row id"):
+    with pytest.raises(ExportError, match="is not a row id"):
         report(store, "sea", tmp_path / "x.html", rows=["'; DROP"])
 
 
@@ -275,7 +285,7 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(store, data, tmp_pat
     assert wanted in to.read_text()
     wrong = CliRunner().invoke(app, ["sea", "--store", str(store.root), "--to", str(to), "--rows", "xyz"])
     assert wrong.exit_code == 1
-    assert "'xyz' is no row id" in wrong.output
+    assert "'xyz' is not a row id" in wrong.output
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +315,7 @@ def test_a_version_without_rows_has_a_report(kinds, tmp_path, plain):
     assert Reader(made.path.read_text()).wrong == []
 
 
-# -------------------------------------------------------------------------------------------------------------------- parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 def test_markup_escapes_all_but_markup():
     assert tag("p", "<b>", title='"><script>') == '<p title="&quot;&gt;&lt;script&gt;">&lt;b&gt;</p>'
     assert joined(["a", tag("br")], None, 3) == "a<br>3"
@@ -324,8 +334,13 @@ def test_thresholds_are_those_of_the_rules():
     from curate.rows import Kind
     from curate.steps import Registry
 
-    step = {"label": "tongue", "step": "language", "version": Registry.installed().get("step", "language").version, "models": {},
-            "params": {"min": {"default": 0.3, "zh": 0.2}, "min_script": 0.25, "sure": 0.5}}  # fmt: skip
+    step = {
+        "label": "tongue",
+        "step": "language",
+        "version": Registry.installed().get("step", "language").version,
+        "models": {},
+        "params": {"min": {"default": 0.3, "zh": 0.2}, "min_script": 0.25, "sure": 0.5},
+    }
     rows = [Asked(tag, {"tongue": 0.9, "tongue.other": 0.05, "tongue.script": 1.0}, {}) for tag in ("en", "zh")]
     rows += [
         Asked(tag, {"tongue": 0.1, "tongue.other": 0.8, "tongue.script": 1.0}, {}, "tongue", "language")
@@ -336,8 +351,14 @@ def test_thresholds_are_those_of_the_rules():
         (one.score, one.language, one.side, one.value, one.alone)
         for one in limits([step], rows, ranges, [Kind.SFT], Registry.installed())
     }
-    assert found == {("tongue", "en", "below", 0.3, False), ("tongue", "zh", "below", 0.2, False), ("tongue.other", "en", "above", 0.5, False),
-                     ("tongue.other", "zh", "above", 0.5, False), ("tongue.script", "en", "below", 0.25, True), ("tongue.script", "zh", "below", 0.25, True)}  # fmt: skip
+    assert found == {
+        ("tongue", "en", "below", 0.3, False),
+        ("tongue", "zh", "below", 0.2, False),
+        ("tongue.other", "en", "above", 0.5, False),
+        ("tongue.other", "zh", "above", 0.5, False),
+        ("tongue.script", "en", "below", 0.25, True),
+        ("tongue.script", "zh", "below", 0.25, True),
+    }
 
 
 def test_a_step_that_is_not_installed_has_no_thresholds():

@@ -1,4 +1,5 @@
-"""The report in a real browser, from a file: it opens at once and quietly, and a person finds what happened to a row."""
+"""The report in a real browser, from a file: it opens at once and quietly, and a person finds what happened to a
+row."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ BROWSER = next(
 )
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="there is no Chromium with its driver here")
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--disable-dev-shm-usage", "--window-size=1280,1000")  # fmt: skip
 
 
@@ -69,7 +71,12 @@ def one(browser, selector: str):
 
 
 def choose(browser, name: str, value: str) -> None:
-    browser.execute_script("const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event(e.tagName === 'INPUT' ? 'input' : 'change'));", name, value)  # fmt: skip
+    browser.execute_script(
+        "const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event(e.tagName "
+        "=== 'INPUT' ? 'input' : 'change'));",
+        name,
+        value,
+    )
 
 
 def wait(condition) -> None:
@@ -82,8 +89,11 @@ def wait(condition) -> None:
 
 
 def test_it_asks_for_nothing_but_itself(opened, file):
-    asked = [message["params"]["request"]["url"] for entry in opened.get_log("performance")
-             if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"]  # fmt: skip
+    asked = [
+        message["params"]["request"]["url"]
+        for entry in opened.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"
+    ]
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
 
 
@@ -256,7 +266,7 @@ def test_without_a_script_the_figures_are_all_there(browser, file, opened):
     try:
         browser.get(file.as_uri())
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-        assert "does not run here" in one(browser, "noscript").get_attribute("textContent")
+        assert "needs JavaScript" in one(browser, "noscript").get_attribute("textContent")
         assert not one(browser, "#filters").is_displayed()
         assert one(browser, "table.funnel").is_displayed()
     finally:

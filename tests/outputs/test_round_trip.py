@@ -1,4 +1,5 @@
-"""Every text comes back as it was, through the reader that trainers use: ``datasets.load_dataset`` on the export's folder."""
+"""Every text comes back as it was, through the reader that trainers use: ``datasets.load_dataset`` on the export's
+folder."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _names = (f"v{number}" for number in count())
 
 
 def loaded(folder: Any, cache: Any) -> dict[str, list[dict[str, Any]]]:
-    """The rows by split. Each time with a cache of its own: datasets takes files of the same name and moment for the same."""
+    """The rows by split. Each time with a cache of its own: datasets takes files of the same name and moment for the
+    same."""
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     found = datasets.load_dataset(str(folder), cache_dir=str(cache / next(_names)))
@@ -36,8 +38,17 @@ def test_each_split_is_found_and_whole(version, written, tmp_path, output):
     assert found.written.rows == {"train": 10, "test": 2, "held_out": 3}
 
 
-@pytest.mark.parametrize(("output", "params"), [("trl", {}), ("llama-factory", {}), ("llama-factory", {"format": "jsonl"}), ("alpaca", {}),
-                                                ("sharegpt", {"compression": "gzip"}), ("openai", {})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("output", "params"),
+    [
+        ("trl", {}),
+        ("llama-factory", {}),
+        ("llama-factory", {"format": "jsonl"}),
+        ("alpaca", {}),
+        ("sharegpt", {"compression": "gzip"}),
+        ("openai", {}),
+    ],
+)
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.tuples(TEXT, TEXT), min_size=20, max_size=60))
 def test_any_text_comes_back_as_it_was(version, written, tmp_path, output, params, texts):
@@ -87,13 +98,27 @@ def test_letters_stay_readable_in_json(version, written):
 
 
 def test_preferences_and_labels_come_back(version, written, tmp_path):
-    pairs = [*preference_rows(), *({"prompt": turns("user: q"), "chosen": [{"role": "assistant", "content": text}],
-                                    "rejected": turns("assistant: no")} for text in HOSTILE)]  # fmt: skip
+    pairs = [
+        *preference_rows(),
+        *(
+            {
+                "prompt": turns("user: q"),
+                "chosen": [{"role": "assistant", "content": text}],
+                "rejected": turns("assistant: no"),
+            }
+            for text in HOSTILE
+        ),
+    ]
     for output in ("trl", "llama-factory", "torchtune", "openai"):
         found = written(version(Kind.PREFERENCE, name=next(_names), train=pairs), output)
         assert found.skipped == 0 and loaded(found.folder, tmp_path) == {"train": data_of(found)}
-    labelled = [*unpaired_rows(), *({"prompt": turns("user: q"), "completion": [{"role": "assistant", "content": text}], "label": False}
-                                    for text in HOSTILE)]  # fmt: skip
+    labelled = [
+        *unpaired_rows(),
+        *(
+            {"prompt": turns("user: q"), "completion": [{"role": "assistant", "content": text}], "label": False}
+            for text in HOSTILE
+        ),
+    ]
     for output in ("trl", "llama-factory", "axolotl"):
         found = written(version(Kind.UNPAIRED, name=next(_names), train=labelled), output)
         read = loaded(found.folder, tmp_path)["train"]

@@ -1,4 +1,5 @@
-"""torchtune's own data sets, made of the YAML that we write, take every exported row; the mask covers the answers and nothing else."""
+"""torchtune's own data sets, made of the YAML that we write, take every exported row; the mask covers the answers and
+nothing else."""
 
 from __future__ import annotations
 
@@ -14,8 +15,17 @@ from version_bench import ASKED
 from curate.rows import Kind
 
 # As Qwen's own, this tokeniser composes letters (NFC); nothing else of a text may change.
-SFT = [{"messages": [{**turn, "content": normalize("NFC", turn["content"])} for turn in row["messages"]]} for row in trainer_bench.SFT]  # fmt: skip
-PAIRS = [{name: [{**turn, "content": normalize("NFC", turn["content"])} for turn in row[name]] for name in ("prompt", "chosen", "rejected")} for row in trainer_bench.PAIRS]  # fmt: skip
+SFT = [
+    {"messages": [{**turn, "content": normalize("NFC", turn["content"])} for turn in row["messages"]]}
+    for row in trainer_bench.SFT
+]
+PAIRS = [
+    {
+        name: [{**turn, "content": normalize("NFC", turn["content"])} for turn in row[name]]
+        for name in ("prompt", "chosen", "rejected")
+    }
+    for row in trainer_bench.PAIRS
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +43,8 @@ def qwen(tmp_path_factory):
 
 @pytest.fixture
 def made(monkeypatch, qwen):
-    """``made(found, key)``: the data set that a recipe makes of this part of its configuration, from the export's folder."""
+    """``made(found, key)``: the data set that a recipe makes of this part of its configuration, from the export's
+    folder."""
 
     def make(found: Any, key: str = "dataset") -> Any:
         from omegaconf import OmegaConf

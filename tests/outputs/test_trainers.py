@@ -1,4 +1,5 @@
-"""The trainers' own code takes every exported row, and what it would train on is the row's text: TRL and LLaMA-Factory, where installed."""
+"""The trainers' own code takes every exported row, and what it would train on is the row's text: TRL and LLaMA-Factory,
+where installed."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from version_bench import ASKED
 from curate.rows import Kind
 
 
-# ------------------------------------------------------------------------------------------------------------------- TRL
+# ------------------------------------------------------------------------------------------------------------------ TRL
 def trainer_of(monkeypatch, found, model, name, settings, **more):
     """A trainer as ``trl NAME --config trl.yaml --model_name_or_path MODEL`` makes it, from the export's folder."""
     trl = pytest.importorskip("trl")
@@ -114,7 +115,7 @@ def test_trl_renders_prompts_for_rl(version, written, tokenizer):
     ]
 
 
-# --------------------------------------------------------------------------------------------------------- LLaMA-Factory
+# -------------------------------------------------------------------------------------------------------- LLaMA-Factory
 def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -> list[dict[str, Any]]:
     """What LLaMA-Factory's ``get_dataset`` makes of the export, by its own ``dataset_info.json``."""
     pytest.importorskip("llamafactory")
@@ -124,8 +125,14 @@ def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -
 
     settings = yaml.safe_load((found.folder / "llama_factory.yaml").read_text())
     assert settings["stage"] == stage and settings["dataset_dir"] == "."
-    data = DataArguments(template="chatml", dataset=settings["dataset"], eval_dataset=settings.get("eval_dataset"), dataset_dir=str(found.folder), cutoff_len=4096,
-                         overwrite_cache=True)  # fmt: skip
+    data = DataArguments(
+        template="chatml",
+        dataset=settings["dataset"],
+        eval_dataset=settings.get("eval_dataset"),
+        dataset_dir=str(found.folder),
+        cutoff_len=4096,
+        overwrite_cache=True,
+    )
     template = get_template_and_fix_tokenizer(tokenizer, data)
     training = SimpleNamespace(
         main_process_first=lambda **_: nullcontext(),
@@ -148,8 +155,14 @@ def test_llama_factory_trains_on_every_conversation(version, written, tokenizer)
         (text_of(tokenizer, row["input_ids"]).rstrip("\n"), trained(tokenizer, row["labels"]).rstrip("\n"))
         for row in read
     )
-    expected = sorted((chatml(row["messages"]).rstrip("\n"), "<|im_end|>\n".join([turn["content"] for turn in row["messages"] if turn["role"] == "assistant"]) + "<|im_end|>")
-                      for row in SFT)  # fmt: skip
+    expected = sorted(
+        (
+            chatml(row["messages"]).rstrip("\n"),
+            "<|im_end|>\n".join([turn["content"] for turn in row["messages"] if turn["role"] == "assistant"])
+            + "<|im_end|>",
+        )
+        for row in SFT
+    )
     assert seen == expected
 
 

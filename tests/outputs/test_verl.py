@@ -1,4 +1,5 @@
-"""verl's own configuration, data sets and reward loop take every exported row; its loss mask covers the answers and nothing else."""
+"""verl's own configuration, data sets and reward loop take every exported row; its loss mask covers the answers and
+nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ RL = {"task": "rl", "ground_truth": "response", "ability": "chat"}
 
 @pytest.fixture
 def composed(monkeypatch, model):
-    """``composed(found, key)``: verl's configuration with ours upon it, from the export's folder; the model's path goes to ``key``."""
+    """``composed(found, key)``: verl's configuration with ours upon it, from the export's folder; the model's path goes
+    to ``key``."""
     pytest.importorskip("verl")
 
     def compose(found: Any, key: str) -> Any:
@@ -101,8 +103,10 @@ def test_verl_rewards_models_with_both_answers(version, written, monkeypatch, to
             assert text_of(tokenizer, one[real]) == chatml(row["prompt"] + row[side]).removesuffix("\n")
 
 
-@pytest.mark.parametrize(("module", "params", "key"), [("verl.trainer.sft_trainer", {}, "model.path"),
-                                                       ("verl.trainer.main_ppo", RL, "actor_rollout_ref.model.path")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("module", "params", "key"),
+    [("verl.trainer.sft_trainer", {}, "model.path"), ("verl.trainer.main_ppo", RL, "actor_rollout_ref.model.path")],
+)
 def test_verls_commands_take_our_configuration(version, written, model, module, params, key):
     pytest.importorskip("verl")
     found = written(version(Kind.SFT, train=SFT, test=SFT[:2]), "verl", **params)

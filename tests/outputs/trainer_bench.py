@@ -1,4 +1,5 @@
-"""A tokeniser of bytes, a model of a few hundred weights, and rows that trainers' own code reads: all made here, no download."""
+"""A tokeniser of bytes, a model of a few hundred weights, and rows that trainers' own code reads: all made here, no
+download."""
 
 from __future__ import annotations
 
@@ -15,12 +16,21 @@ ODD = [text for text in HOSTILE if "<image>" not in text]
 
 
 def more_pairs() -> list[dict[str, Any]]:
-    return [{"prompt": turns(f"user: {number}?"), "chosen": [{"role": "assistant", "content": text}], "rejected": turns("assistant: no")}
-            for number, text in enumerate(ODD)]  # fmt: skip
+    return [
+        {
+            "prompt": turns(f"user: {number}?"),
+            "chosen": [{"role": "assistant", "content": text}],
+            "rejected": turns("assistant: no"),
+        }
+        for number, text in enumerate(ODD)
+    ]
 
 
-SFT = [*sft_rows(), *({"messages": row["prompt"] + row["chosen"]} for row in more_pairs()),
-       {"language": "th", "messages": turns("user: หนึ่ง", "assistant: สอง", "user: สาม", "assistant: สี่")}]  # fmt: skip
+SFT = [
+    *sft_rows(),
+    *({"messages": row["prompt"] + row["chosen"]} for row in more_pairs()),
+    {"language": "th", "messages": turns("user: หนึ่ง", "assistant: สอง", "user: สาม", "assistant: สี่")},
+]
 PAIRS = [*preference_rows(), *more_pairs()]
 LABELLED = [
     *unpaired_rows(),
@@ -69,8 +79,15 @@ def model(tokenizer, tmp_path_factory) -> Path:
     """A folder with a tiny model and the tokeniser."""
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("model")
-    config = transformers.LlamaConfig(vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-                                      pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id)  # fmt: skip
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -63,8 +63,13 @@ def version(tmp_path: Path) -> Callable[..., Version]:
                 paths.append(f"data/{split}-{number:05d}.parquet")
                 pq.write_table(part, folder / paths[-1])
             told[split] = {"rows": table.num_rows, "languages": {}, "files": paths}
-        manifest = {"kind": kind.value, "rows": sum(each["rows"] for each in told.values()), "splits": told,
-                    "languages": dict(languages), "licenses": {"CC0-1.0": sum(languages.values())}}  # fmt: skip
+        manifest = {
+            "kind": kind.value,
+            "rows": sum(each["rows"] for each in told.values()),
+            "splits": told,
+            "languages": dict(languages),
+            "licenses": {"CC0-1.0": sum(languages.values())},
+        }
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return Version(name, "0123456789abcdef0123", folder, manifest)
 
@@ -105,23 +110,50 @@ ASKED = {
     "th": ("คุณเป็นผู้ช่วยที่สุภาพ", "เมืองหลวงของไทยคืออะไร", "กรุงเทพมหานครคือเมืองหลวงของไทย", "ไม่ทราบ"),
     "zh": ("你是一位有礼貌的助手。", "中国的首都是哪里？", "中国的首都是北京。", "我不知道。"),
     "hi": ("आप एक विनम्र सहायक हैं।", "भारत की राजधानी क्या है?", "भारत की राजधानी नई दिल्ली है।", "मुझे नहीं पता।"),
-    "en": ("You are a polite assistant.", "What is the capital of Kenya?", "Nairobi is the capital of Kenya.", "I do not know."),
+    "en": ("You are a polite assistant.", "What is the capital of Kenya?", "Nairobi is the capital of Kenya.",
+    "I do not know."),
 }  # fmt: skip
 # What has gone wrong somewhere: marks that look alike, joiners, line ends of all kinds, what looks like another type.
-HOSTILE = ("a\u2028b\u2029c\u0085d", "nul \x00 inside", "crlf\r\nand\rcr", "\u200f\u202bעברית\u202c\u200e", "न\u200dि\u200c", "👩🏽‍🚀 ｆｕｌｌ", "  blanks at both ends  ",
-           "\ufefffirst", '{"a": 1}', "[1, 2]", "null", "NaN", "1e5", "true", "2024-01-01", "<image> {prompt} {{x}} {% if %}", "\\u0041\\n", "\t\x0b\x0c\x1f", "\U0010ffff é e\u0301")  # fmt: skip
+HOSTILE = ("a\u2028b\u2029c\u0085d", "nul \x00 inside", "crlf\r\nand\rcr", "\u200f\u202bעברית\u202c\u200e",
+           "न\u200dि\u200c", "👩🏽‍🚀 ｆｕｌｌ", "  blanks at both ends  ",
+           "\ufefffirst", '{"a": 1}', "[1, 2]", "null", "NaN", "1e5", "true", "2024-01-01",
+           "<image> {prompt} {{x}} {% if %}", "\\u0041\\n", "\t\x0b\x0c\x1f", "\U0010ffff é e\u0301")  # fmt: skip
 
 
 def sft_rows(system: bool = True) -> list[dict[str, Any]]:
-    return [{"language": tag, "messages": [*([{"role": "system", "content": one[0]}] if system else []), {"role": "user", "content": one[1]},
-                                           {"role": "assistant", "content": one[2]}]} for tag, one in ASKED.items()]  # fmt: skip
+    return [
+        {
+            "language": tag,
+            "messages": [
+                *([{"role": "system", "content": one[0]}] if system else []),
+                {"role": "user", "content": one[1]},
+                {"role": "assistant", "content": one[2]},
+            ],
+        }
+        for tag, one in ASKED.items()
+    ]
 
 
 def preference_rows(system: bool = True) -> list[dict[str, Any]]:
-    return [{"language": row["language"], "prompt": row["messages"][:-1], "chosen": row["messages"][-1:],
-             "rejected": [{"role": "assistant", "content": ASKED[row["language"]][3]}]} for row in sft_rows(system)]  # fmt: skip
+    return [
+        {
+            "language": row["language"],
+            "prompt": row["messages"][:-1],
+            "chosen": row["messages"][-1:],
+            "rejected": [{"role": "assistant", "content": ASKED[row["language"]][3]}],
+        }
+        for row in sft_rows(system)
+    ]
 
 
 def unpaired_rows(system: bool = True) -> list[dict[str, Any]]:
-    return [{"language": row["language"], "prompt": row["prompt"], "completion": row["chosen" if good else "rejected"], "label": good}
-            for row in preference_rows(system) for good in (True, False)]  # fmt: skip
+    return [
+        {
+            "language": row["language"],
+            "prompt": row["prompt"],
+            "completion": row["chosen" if good else "rejected"],
+            "label": good,
+        }
+        for row in preference_rows(system)
+        for good in (True, False)
+    ]

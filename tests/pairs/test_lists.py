@@ -1,4 +1,5 @@
-"""The lists of what two texts must share: every language of every list can be used, and whoever asks gets the same answer."""
+"""The lists of what two texts must share: every language of every list can be used, and whoever asks gets the same
+answer."""
 
 from __future__ import annotations
 
@@ -33,11 +34,16 @@ def test_every_list_of_negations_compiles_and_names_a_language() -> None:
 @pytest.mark.parametrize(
     ("tag", "affirmed", "denied"),
     [
-        ("en", "The shop is open.", "The shop isn’t open."), ("ko", "가게는 오늘 엽니다.", "가게는 오늘 열지 않습니다."), ("th", "วันนี้ร้านเปิด", "วันนี้ร้านไม่เปิด"),
-        ("sw", "Duka limefunguliwa.", "Hakuna duka lililofunguliwa."), ("et", "Pood on avatud.", "Pood ei ole avatud."), ("yue", "間舖頭開門。", "間舖頭唔開門。"),
-        ("de", "Der Laden hat Brot.", "Der Laden hat kein Brot."), ("ru", "Магазин открыт.", "Магазин не открыт."),
+        ("en", "The shop is open.", "The shop isn’t open."),
+        ("ko", "가게는 오늘 엽니다.", "가게는 오늘 열지 않습니다."),
+        ("th", "วันนี้ร้านเปิด", "วันนี้ร้านไม่เปิด"),
+        ("sw", "Duka limefunguliwa.", "Hakuna duka lililofunguliwa."),
+        ("et", "Pood on avatud.", "Pood ei ole avatud."),
+        ("yue", "間舖頭開門。", "間舖頭唔開門。"),
+        ("de", "Der Laden hat Brot.", "Der Laden hat kein Brot."),
+        ("ru", "Магазин открыт.", "Магазин не открыт."),
     ],
-)  # fmt: skip
+)
 def test_a_text_and_its_denial_are_told_apart_in_one_language(tag: str, affirmed: str, denied: str) -> None:
     one, other = guards.negations(pl.Series([affirmed, denied]), pl.Series([tag, tag]))
     assert one == "" and other != ""

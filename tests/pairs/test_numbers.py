@@ -86,15 +86,29 @@ def test_a_number_that_is_missing_is_told_and_texts_without_any_are_not_assessed
     ("one", "other", "source", "target", "lost", "added"),
     [
         # Of two that are there anyway one became another.
-        ("en", "de", "Ann took 2 pears, Bob 4, then both took 2.", "Ann nahm 2 Birnen, Bob 4, dann nahmen beide 9.", ("2",), ("9",)),
+        (
+            "en",
+            "de",
+            "Ann took 2 pears, Bob 4, then both took 2.",
+            "Ann nahm 2 Birnen, Bob 4, dann nahmen beide 9.",
+            ("2",),
+            ("9",),
+        ),
         ("en", "ru", "A pass of 7 yards in the fourth quarter", "Пас на 4 ярда в четвёртой четверти", ("7",), ("4",)),
         # Half a litre need not be said with digits, but 5.5 of them are no half.
         ("ru", "en", "Стакан стоит 0,50 $.", "A glass is $5.50.", ("0,50",), ("5.50",)),
-        ("de", "en", "Ein Pfund kostet 1,50 Euro, und er nahm 4.", "A pound is 4.50 euros, and he took 4.", ("1,50",), ("4.50",)),
+        (
+            "de",
+            "en",
+            "Ein Pfund kostet 1,50 Euro, und er nahm 4.",
+            "A pound is 4.50 euros, and he took 4.",
+            ("1,50",),
+            ("4.50",),
+        ),
         ("zh", "en", "周围1,000米", "within 1700 metres", ("1,000",), ("1700",)),
         ("de", "en", "Sie isst 1 Keks, er 6.", "She eats 1 cookie, he eats 1.", ("6",), ("1",)),
     ],
-)  # fmt: skip
+)
 def test_a_number_that_stands_for_another_is_told_even_where_it_may_stand(
     one: str, other: str, source: str, target: str, lost: tuple[str, ...], added: tuple[str, ...]
 ) -> None:
@@ -110,8 +124,17 @@ def test_where_scales_are_not_known_a_number_may_be_counted_in_any() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("二十五", 25), ("一百零三", 103), ("三万二千", 32000), ("十二亿", 1_200_000_000), ("两千零八", 2008), ("二〇一九", 2019), ("壹佰", 100), ("四十万", 400_000)],
-)  # fmt: skip
+    [
+        ("二十五", 25),
+        ("一百零三", 103),
+        ("三万二千", 32000),
+        ("十二亿", 1_200_000_000),
+        ("两千零八", 2008),
+        ("二〇一九", 2019),
+        ("壹佰", 100),
+        ("四十万", 400_000),
+    ],
+)
 def test_han_numerals_have_their_values(text: str, value: float) -> None:
     assert han_value(text) == value
 

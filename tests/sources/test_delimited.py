@@ -40,7 +40,7 @@ def pairs(out: Any) -> list[tuple[str, str]]:
     return [(turns[0][1], turns[1][1]) for turns in out.said()]
 
 
-# ------------------------------------------------------------------------------------------------- all of Excel's ways to save
+# ------------------------------------------------------------------------------------------ all of Excel's ways to save
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
 @pytest.mark.parametrize("ends", ["\r\n", "\n", "\r"])
@@ -52,10 +52,10 @@ def test_every_way_a_spreadsheet_saves_is_read_once_it_is_named(
     out = read(Csv(path=path, delimiter=delimiter, **told, **GIVEN))
     assert pairs(out) == ROWS and not out.bad
     if told and encoding != "gb18030":  # a code page is told by nothing; its rows say so, below
-        with pytest.raises(SourceError, match=f"say 'encoding: {encoding}'"):
+        with pytest.raises(SourceError, match=f"set 'encoding: {encoding}'"):
             read(Csv(path=path, delimiter=delimiter, **GIVEN))
     if delimiter != ",":
-        with pytest.raises(SourceError, match="say 'delimiter: "):
+        with pytest.raises(SourceError, match="use 'delimiter: "):
             read(Csv(path=path, **told, **GIVEN))
 
 
@@ -75,9 +75,9 @@ def test_a_code_page_is_read_when_named_and_asked_for_when_not(
     path = put(tmp_path, "t.csv", f'prompt,response\nid,"{text}"\nplain,ascii\n', encoding)
     assert pairs(read(Csv(path=path, encoding=encoding, **GIVEN))) == [("id", text), ("plain", "ascii")]
     out = read(Csv(path=path, **GIVEN))
-    assert pairs(out) == [("plain", "ascii")] and "say its 'encoding'" in out.reasons[0]
+    assert pairs(out) == [("plain", "ascii")] and "set 'encoding'" in out.reasons[0]
     named = put(tmp_path, "h.csv", f"{text.partition(',')[0]},response\na,b\n", encoding)
-    with pytest.raises(SourceError, match="in another encoding; say 'encoding"):
+    with pytest.raises(SourceError, match="in another encoding; set 'encoding"):
         read(Csv(path=named, **GIVEN))
 
 
@@ -100,7 +100,7 @@ def test_the_line_that_names_the_separator_is_read(read: Read, tmp_path: Path) -
     ] == ["हाँ"]
 
 
-# ------------------------------------------------------------------------------------------------------------- what to set
+# ---------------------------------------------------------------------------------------------------------- what to set
 @pytest.mark.parametrize(
     ("mark", "name", "shown"), [(";", "semicolon", '";"'), ("\t", "tab", '"\\t"'), ("|", "bar", '"|"')]
 )
@@ -108,7 +108,7 @@ def test_one_column_that_is_several_names_the_delimiter(
     read: Read, tmp_path: Path, mark: str, name: str, shown: str
 ) -> None:
     path = put(tmp_path, "t.csv", excel([("Ja?", "Nein.")], delimiter=mark))
-    said = f"if a {name} stands between the cells, say 'delimiter: {shown}'"
+    said = f"if a {name} separates the cells, use 'delimiter: {shown}'"
     with pytest.raises(SourceError) as error:
         read(Csv(path=path, **GIVEN))
     assert said in str(error.value)
@@ -119,29 +119,29 @@ def test_one_column_that_is_several_names_the_delimiter(
         tab = put(tmp_path, "t.tsv", excel([("Ja?", "Nein.")], delimiter=mark))
         with pytest.raises(SourceError) as error:
             read(Tsv(path=tab, **GIVEN))
-        assert f"say 'use: csv' and 'delimiter: {shown}'" in str(error.value)
+        assert f"use 'use: csv' and 'delimiter: {shown}'" in str(error.value)
         with pytest.raises(SourceError) as error:
             read(ParallelTsv(path=tab, source_language="de", target_language="en", license="x"))
-        assert f"say 'delimiter: {shown}'" in str(error.value)
+        assert f"use 'delimiter: {shown}'" in str(error.value)
 
 
 def test_commas_in_a_tsv_name_the_other_source_and_quotes_their_parameter(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="if a comma stands between the cells, say 'use: csv'"):
+    with pytest.raises(SourceError, match="if a comma separates the cells, use 'use: csv'"):
         read(Tsv(path=put(tmp_path, "t.tsv", "prompt,response\na,b\n"), **GIVEN))
     out = read(Tsv(path=put(tmp_path, "u.tsv", 'prompt\tresponse\na\tb\n"x\ty"\tz\n'), **GIVEN))
-    assert "say 'quoting: standard'" in out.reasons[0]
+    assert "set 'quoting: standard'" in out.reasons[0]
     out = read(Csv(path=put(tmp_path, "u.csv", 'prompt,response\na,b\nc,"x"y\n'), **GIVEN))
-    assert "say 'quoting: none'" in out.reasons[0]
+    assert "set 'quoting: none'" in out.reasons[0]
 
 
 def test_lines_before_the_header_name_their_parameter(read: Read, tmp_path: Path) -> None:
     path = put(tmp_path, "t.csv", "Export of 3 May\n\nprompt,response\na,b\n")
     out = read(Csv(path=path, columns={"prompt": "Export of 3 May", "response": "Export of 3 May"}, **GIVEN))
-    assert "2 cells where the header has 1; if other lines stand before the header, say 'skip: …'" in out.reasons[0]
+    assert "2 cells where the header has 1; if other lines precede the header, set 'skip: …'" in out.reasons[0]
     assert pairs(read(Csv(path=path, skip=2, **GIVEN))) == [("a", "b")]
     path = put(tmp_path, "t.csv", "Export,\nprompt,response\na,b\n")
     for more in ({}, {"columns": {"prompt": "prompt", "response": "response"}}):
-        with pytest.raises(SourceError, match="say 'skip: …'"):
+        with pytest.raises(SourceError, match="set 'skip: …'"):
             read(Csv(path=path, **more, **GIVEN))
 
 
@@ -161,7 +161,7 @@ def test_a_column_whose_name_has_a_delimiter_in_it_is_one_column_where_there_are
     assert [row["text"] for row in read(Csv(path=path, columns={"text": "t"}, **GIVEN)).rows] == ["x"]
 
 
-# --------------------------------------------------------------------------------------------------------- files put together
+# --------------------------------------------------------------------------------------------------- files put together
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_header_in_the_middle_is_no_row_and_a_mark_in_the_middle_no_text(
     read: Read, tmp_path: Path, mark: str
@@ -169,7 +169,7 @@ def test_a_header_in_the_middle_is_no_row_and_a_mark_in_the_middle_no_text(
     path = put(tmp_path, "t.csv", f"{mark}{excel(ROWS[:1])}{mark}{excel(ROWS[1:])}")
     out = read(Csv(path=path, **GIVEN))
     assert pairs(out) == ROWS
-    assert out.reasons == ["line 3: the header again, as where files were joined"]
+    assert out.reasons == ["line 3: the header again, as in concatenated files"]
     lines = "".join(json.dumps({"prompt": p, "response": r}) + "\n" for p, r in ROWS[:1])
     more = "".join(json.dumps({"prompt": p, "response": r}) + "\n" for p, r in ROWS[1:])
     out = read(JsonLines(path=put(tmp_path, "t.jsonl", f"{mark}{lines}{mark}{more}"), **GIVEN))
@@ -182,12 +182,19 @@ def test_aligned_text_with_a_mark_in_the_middle_stays_aligned_and_clean(read: Re
     assert [(row["source"], row["target"]) for row in out.rows] == [("one", "moja"), ("two", "mbili")]
 
 
-# ------------------------------------------------------------------------------------------------------------------- no rows
+# -------------------------------------------------------------------------------------------------------------- no rows
 @pytest.mark.parametrize(
     ("header", "kind"),
-    [("prompt,response", Kind.SFT), ("instruction,input,output", Kind.SFT), ("messages", Kind.SFT), ("prompt,chosen,rejected", Kind.PREFERENCE),
-     ("prompt,completion,label", Kind.UNPAIRED), ("text,url", Kind.DOCUMENT), ("prompt", Kind.PROMPT)],
-)  # fmt: skip
+    [
+        ("prompt,response", Kind.SFT),
+        ("instruction,input,output", Kind.SFT),
+        ("messages", Kind.SFT),
+        ("prompt,chosen,rejected", Kind.PREFERENCE),
+        ("prompt,completion,label", Kind.UNPAIRED),
+        ("text,url", Kind.DOCUMENT),
+        ("prompt", Kind.PROMPT),
+    ],
+)
 def test_a_header_alone_tells_the_kind(read: Read, tmp_path: Path, header: str, kind: Kind) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -209,11 +216,11 @@ def test_no_rows_are_no_error_where_the_catalog_says_the_kind(read: Read, tmp_pa
                 path=put(tmp_path, name, data), kind=kind, **more, **GIVEN
             )
             if name == "t.csv":
-                with pytest.raises(SourceError, match="no form of kind"):
+                with pytest.raises(SourceError, match="no known format of kind"):
                     _ = source.makes
             else:
                 assert source.makes is kind and read(source).rows == []
-    with pytest.raises(SourceError, match="say 'kind' and 'columns'"):
+    with pytest.raises(SourceError, match="set 'kind' and 'columns'"):
         _ = JsonLines(path=put(tmp_path, "t.jsonl", ""), **GIVEN).makes
 
 
@@ -224,7 +231,7 @@ def test_a_file_with_a_header_alone_beside_full_ones_does_not_matter(read: Read,
     assert pairs(read(Csv(path=str(tmp_path / "d"), **GIVEN))) == ROWS
 
 
-# ------------------------------------------------------------------------------------------------------------------ property
+# ------------------------------------------------------------------------------------------------------------- property
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=8) | st.sampled_from(
     ['"', '""', "a\nb", ",;\t|", "'", "sep=;"]
 )

@@ -21,15 +21,18 @@ FORMS: list[tuple[str, Kind, dict[str, Any], dict[str, Any]]] = [
      {"messages": [("user", "Translate.\n\nHaus"), ("assistant", "house")]}),
     ("alpaca with system and history", Kind.SFT,
      {"instruction": "And you?", "output": "Fine.", "system": "Be kind.", "history": [["Hi", "Hello"]]},
-     {"messages": [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "And you?"), ("assistant", "Fine.")]}),
+     {"messages": [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"), ("user", "And you?"), ("assistant",
+     "Fine.")]}),
     ("dolly", Kind.SFT, {"instruction": "Who?", "context": "It was Ada.", "response": "Ada", "category": "qa"},
      {"messages": [("user", "Who?\n\nIt was Ada."), ("assistant", "Ada")]}),
     ("alpaca ranking", Kind.PREFERENCE, {"instruction": "Count.", "input": "to 2", "chosen": "1, 2", "rejected": "no"},
      {"prompt": [("user", "Count.\n\nto 2")], "chosen": [("assistant", "1, 2")], "rejected": [("assistant", "no")]}),
-    ("sharegpt", Kind.SFT, {"id": 7, "conversations": [HUMAN, GPT]}, {"messages": [("user", "Wie geht's?"), ("assistant", "Gut.")]}),
+    ("sharegpt", Kind.SFT, {"id": 7, "conversations": [HUMAN, GPT]}, {"messages": [("user", "Wie geht's?"),
+    ("assistant", "Gut.")]}),
     ("openai", Kind.SFT, {"messages": [{"role": "developer", "content": "Short."}, ASK, SAY]},
      {"messages": [("system", "Short."), ("user", "Як справи?"), ("assistant", "Добре.")]}),
-    ("prompt and completion", Kind.SFT, {"prompt": "2+2?", "completion": "4"}, {"messages": [("user", "2+2?"), ("assistant", "4")]}),
+    ("prompt and completion", Kind.SFT, {"prompt": "2+2?", "completion": "4"}, {"messages": [("user", "2+2?"),
+    ("assistant", "4")]}),
     ("prompt and completion as messages", Kind.SFT, {"prompt": [ASK], "completion": [SAY]},
      {"messages": [("user", "Як справи?"), ("assistant", "Добре.")]}),
     ("question and answer", Kind.SFT, {"question": "Capital of Kenya?", "answer": "Nairobi"},
@@ -43,19 +46,22 @@ FORMS: list[tuple[str, Kind, dict[str, Any], dict[str, Any]]] = [
     ("prompt column that repeats the conversations' beginning", Kind.PREFERENCE,
      {"prompt": "Як справи?", "chosen": [ASK, SAY], "rejected": [ASK, NAY]},
      {"prompt": [("user", "Як справи?")], "chosen": [("assistant", "Добре.")], "rejected": [("assistant", "Ні.")]}),
-    ("llama-factory ranking", Kind.PREFERENCE, {"conversations": [HUMAN], "chosen": GPT, "rejected": {"from": "gpt", "value": "Nö."}},
+    ("llama-factory ranking", Kind.PREFERENCE, {"conversations": [HUMAN], "chosen": GPT, "rejected": {"from": "gpt",
+    "value": "Nö."}},
      {"prompt": [("user", "Wie geht's?")], "chosen": [("assistant", "Gut.")], "rejected": [("assistant", "Nö.")]}),
     ("chosen_messages", Kind.PREFERENCE, {"chosen_messages": [ASK, SAY], "rejected_messages": [ASK, NAY]},
      {"prompt": [("user", "Як справи?")], "chosen": [("assistant", "Добре.")], "rejected": [("assistant", "Ні.")]}),
     ("kto", Kind.UNPAIRED, {"prompt": "p", "completion": "c", "label": False},
      {"prompt": [("user", "p")], "completion": [("assistant", "c")], "label": False}),
     ("kto as messages", Kind.UNPAIRED, {"messages": [ASK, SAY, ASK, NAY], "label": True},
-     {"prompt": [("user", "Як справи?"), ("assistant", "Добре."), ("user", "Як справи?")], "completion": [("assistant", "Ні.")], "label": True}),
+     {"prompt": [("user", "Як справи?"), ("assistant", "Добре."), ("user", "Як справи?")], "completion": [("assistant",
+     "Ні.")], "label": True}),
     ("kto as conversations", Kind.UNPAIRED, {"conversations": [HUMAN, GPT], "kto_tag": True},
      {"prompt": [("user", "Wie geht's?")], "completion": [("assistant", "Gut.")], "label": True}),
     ("document", Kind.DOCUMENT, {"text": "Siku njema.", "url": "u"}, {"text": "Siku njema."}),
     ("prompt alone", Kind.PROMPT, {"prompt": "Write."}, {"prompt": [("user", "Write.")]}),
-    ("instruction alone", Kind.PROMPT, {"instruction": "Write.", "input": "now"}, {"prompt": [("user", "Write.\n\nnow")]}),
+    ("instruction alone", Kind.PROMPT, {"instruction": "Write.", "input": "now"}, {"prompt": [("user",
+    "Write.\n\nnow")]}),
 ]  # fmt: skip
 
 
@@ -96,7 +102,7 @@ def test_the_languages_tell_the_sides_of_a_translation_column(read: Read, jsonl:
     assert (row["source_language"], row["source"], row["target"]) == ("en", "bread", "Brot")
     (row,) = read(JsonLines(path=path, language="en", source_language="de", license="x")).rows
     assert (row["source_language"], row["source"], row["target"]) == ("de", "Brot", "bread")
-    with pytest.raises(SourceError, match="no form"):
+    with pytest.raises(SourceError, match="no known format"):
         _ = JsonLines(path=path, language="fr", license="x").makes
 
 
@@ -172,7 +178,7 @@ def test_what_was_detected_belongs_to_the_identity(jsonl: Write) -> None:
 def test_an_empty_file_cannot_tell_and_a_told_one_need_not(read: Read, tmp_path: Any) -> None:
     path = tmp_path / "none.jsonl"
     path.write_text("\n\n")
-    with pytest.raises(SourceError, match="no rows to tell"):
+    with pytest.raises(SourceError, match="no rows to infer"):
         _ = JsonLines(path=str(path), language="en", license="x").makes
     assert read(JsonLines(path=str(path), language="en", license="x", columns={"text": "t"})).rows == []
 

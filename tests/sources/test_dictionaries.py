@@ -30,7 +30,7 @@ def put(folder: Path, name: str, text: str | bytes) -> str:
     return str(path)
 
 
-# --------------------------------------------------------------------------------------------------------------- word lists
+# ----------------------------------------------------------------------------------------------------------- word lists
 def test_words_between_tabs_may_have_blanks_and_keep_their_scores(read: Read, tmp_path: Path) -> None:
     path = put(tmp_path, "d.txt.gz", gzip.compress("rice\tचावल\t0.9\ngood day\tशुभ दिन\t0.5\nsalt\tनमक\t\n".encode()))
     source = Dictionary(path=path, scores={"probability": "{2}"}, **EN_HI)
@@ -46,7 +46,7 @@ def test_words_between_blanks_have_none_themselves(read: Read, tmp_path: Path) -
     path = put(tmp_path, "d.txt", "rice चावल\n  salt   नमक\ngood day शुभ\n\nwater पानी\n")
     out = read(Dictionary(path=path, **EN_HI))
     assert pairs(out) == [("rice", "चावल"), ("salt", "नमक"), ("water", "पानी")]
-    assert out.reasons == ["line 3: 3 columns where most lines have 2; words with blanks need a tab between the sides"]
+    assert out.reasons == ["line 3: 3 columns where most lines have 2; words with spaces need a tab between the sides"]
 
 
 def test_a_file_between_tabs_keeps_lines_without_one_apart(read: Read, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_identical_pairs_are_passed_over_and_counted_or_kept(read: Read, tmp_pat
     german = {**EN_HI, "target_language": "de"}
     out = read(Dictionary(path=path, **german))
     assert pairs(out) == [("rice", "Reis")]
-    assert out.warnings == ["d.txt: 2 of 3 pairs (67%) have the same word on both sides and were passed over"]
+    assert out.warnings == ["d.txt: 2 of 3 pairs (67%) have the same word on both sides and were skipped"]
     kept = read(Dictionary(path=path, drop_identical=False, **german))
     assert len(kept.rows) == 3
     assert not kept.warnings
@@ -84,14 +84,14 @@ def test_columns_may_stand_anywhere_and_the_direction_be_turned(read: Read, tmp_
 
 
 def test_a_list_without_two_columns_is_an_error_that_shows_it(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"most lines have 1 column, so none of number 1.*'rice,"):
+    with pytest.raises(SourceError, match=r"most lines have 1 column, so none has number 1.*'rice,"):
         read(Dictionary(path=put(tmp_path, "d.txt", "rice,चावल\nsalt,नमक\n"), **EN_HI))
     with pytest.raises(ValidationError, match="same column"):
         Dictionary(path="x", source=1, target=1, **EN_HI)
     assert read(Dictionary(path=put(tmp_path, "e.txt", ""), **EN_HI)).rows == []
 
 
-# -------------------------------------------------------------------------------------------------------------------- dictd
+# ---------------------------------------------------------------------------------------------------------------- dictd
 def digits(value: int) -> str:
     text = DIGITS[value % 64]
     while value >= 64:
@@ -135,13 +135,14 @@ def test_a_dictionary_gives_its_words_with_their_senses(read: Read, tmp_path: Pa
         {"name": "sense", "value": "2"},
     ]
     assert out.warnings == [
-        "freedict-eng-hin.index: 1 of 3 entries give no translation (they refer to others or explain) and were passed over"
+        "freedict-eng-hin.index: 1 of 3 entries have no translation (cross-references, explanations) and were skipped"
     ]
 
 
 def test_heads_lose_pronunciation_and_marks_and_each_spelling_counts() -> None:
     entry = parse(
-        " [news1]  [nf15]  縦横 /x y/,  [nf15]  じゅうおう /dʑo/\n1. (noun (common))\nlength and width, length\n2. {経緯}warp\n"
+        " [news1]  [nf15]  縦横 /x y/,  [nf15]  じゅうおう /dʑo/\n"
+        "1. (noun (common))\nlength and width, length\n2. {経緯}warp\n"
     )
     assert entry.heads == ("縦横", "じゅうおう")
     assert entry.senses == ((1, ("length and width", "length")), (2, ("warp",)))
@@ -159,7 +160,10 @@ def test_glosses_in_the_source_language_are_no_translations(read: Read, tmp_path
 
 
 def test_explanations_are_left_out_and_phrases_after_a_full_stop_too(read: Read, tmp_path: Path) -> None:
-    body = "current /x/\n1. cereyan, akım. current of events olayların akışı\n2. suyun ya da havanın belli bir yöne doğru akması\n"
+    body = (
+        "current /x/\n1. cereyan, akım. current of events olayların akışı\n"
+        "2. suyun ya da havanın belli bir yöne doğru akması\n"
+    )
     turkish = {**EN_HI, "target_language": "tr"}
     path = dictd(tmp_path, ("current", body))
     out = read(Dictd(path=path, **turkish))
@@ -195,7 +199,7 @@ def test_broken_lines_and_entries_are_kept_apart(read: Read, tmp_path: Path) -> 
     assert out.reasons == [
         "line 3: the entry has no headword",
         "line 4: 2 cells where an index has 3 or 4",
-        "line 5: '!' is no base-64 digit",
+        "line 5: '!' is not a base-64 digit",
         f"line 6: it points {64**4 - 1 - size:,} bytes beyond the end of freedict-eng-hin.dict.dz",
     ]
 
@@ -215,7 +219,7 @@ def test_files_that_are_missing_or_cut_off_are_errors(read: Read, tmp_path: Path
     path = dictd(tmp_path, *((f"w{i}", f"w{i} x\nशब्द{i}\n") for i in range(400)))
     text = tmp_path / "freedict-eng-hin.dict.dz"
     text.write_bytes(text.read_bytes()[:-20])
-    with pytest.raises(SourceError, match=r"dict\.dz.*cut off"):
+    with pytest.raises(SourceError, match=r"dict\.dz.*truncated"):
         read(Dictd(path=path, **EN_HI))
     assert Dictd(path=str(text), **EN_HI).units()[0].files[1] == text
     text.unlink()

@@ -36,7 +36,7 @@ def put(folder: Path, name: str, data: str | bytes) -> str:
     return str(path)
 
 
-# -------------------------------------------------------------------------------------------------------------- transcripts
+# ---------------------------------------------------------------------------------------------------------- transcripts
 def hh(*turns: str) -> str:
     return "".join(f"\n\n{'Assistant' if i % 2 else 'Human'}: {text}" for i, text in enumerate(turns))
 
@@ -53,8 +53,10 @@ def test_preferences_as_transcripts_are_detected_and_split(read: Read, jsonl: Wr
         assert source.makes is Kind.PREFERENCE
         (row,) = read(source).rows
         assert [(turn["role"], turn["content"]) for turn in row["prompt"]] == [
-            ("user", before[0]), ("assistant", before[1]), ("user", before[2]),
-        ]  # fmt: skip
+            ("user", before[0]),
+            ("assistant", before[1]),
+            ("user", before[2]),
+        ]
         assert (row["chosen"][0]["content"], row["rejected"][0]["content"]) == ("Zwei Tassen.", "Weiß nicht.")
 
 
@@ -102,7 +104,7 @@ def test_texts_that_only_talk_of_humans_stay_texts(read: Read, jsonl: Write) -> 
     assert JsonLines(path=jsonl(*[{"text": text} for text in texts]), **GIVEN).makes is Kind.DOCUMENT
 
 
-# --------------------------------------------------------------------------------------------------------------------- roles
+# ---------------------------------------------------------------------------------------------------------------- roles
 def test_roles_of_ones_own_are_mapped_and_their_lack_names_the_parameter(read: Read, jsonl: Write) -> None:
     path = jsonl({"conversations": [{"from": "Frager", "value": "Saa ngapi?"}, {"from": "bing", "value": "Saa kumi."}]})
     out = read(JsonLines(path=path, columns={"messages": "conversations"}, **GIVEN))
@@ -142,12 +144,15 @@ def test_forms_that_are_not_read_whole_are_read_for_what_they_have(read: Read, j
     assert source.makes is Kind.DOCUMENT
 
 
-# ---------------------------------------------------------------------------------------------------------------- a few odd rows
+# ------------------------------------------------------------------------------------------------------- a few odd rows
 ODD_FORMS: list[tuple[dict[str, Any], dict[str, Any], Kind]] = [
-    ({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, {"conversations": "lost"}, Kind.SFT),
+    ({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, {"conversations": "lost"},
+    Kind.SFT),
     ({"messages": [ASK, SAY]}, {"messages": [{"role": ["user"], "content": "x"}]}, Kind.SFT),
-    ({"prompt": "p", "chosen": "c", "rejected": "r"}, {"prompt": "p", "chosen": {"a": 1}, "rejected": "r"}, Kind.PREFERENCE),
-    ({"prompt": "p", "completion": "c", "label": True}, {"prompt": "p", "completion": "c", "label": "perhaps"}, Kind.UNPAIRED),
+    ({"prompt": "p", "chosen": "c", "rejected": "r"}, {"prompt": "p", "chosen": {"a": 1}, "rejected": "r"},
+    Kind.PREFERENCE),
+    ({"prompt": "p", "completion": "c", "label": True}, {"prompt": "p", "completion": "c", "label": "perhaps"},
+    Kind.UNPAIRED),
     ({"instruction": "i", "input": "", "output": "o"}, {"instruction": ["i"], "input": "", "output": "o"}, Kind.SFT),
     ({"source": "s", "target": "t"}, {"source": {"s": 1}, "target": "t"}, Kind.PARALLEL),
     ({"translation": {"en": "a", "und": "b"}}, {"translation": {"en": 1, "und": "b"}}, Kind.PARALLEL),
@@ -174,12 +179,13 @@ def test_where_most_rows_are_odd_the_error_says_which_column_and_how(jsonl: Writ
     )
     with pytest.raises(
         SourceError,
-        match=r"the form 'ShareGPT', but 'conversations' is something else in 3 of 4 rows \(the first of them is number 1: text, 'Text'\)",
+        match=r"the format 'ShareGPT', but 'conversations' does not fit in 3 of 4 rows \(the first is "
+        r"number 1: text, 'Text'\)",
     ):
         _ = JsonLines(path=path, **GIVEN).makes
 
 
-# -------------------------------------------------------------------------------------------------------------- JSON's layouts
+# ------------------------------------------------------------------------------------------------------- JSON's layouts
 ROWS = [
     {"prompt": "Ninajua, {ndiyo}", "response": 'A "b" ] c'},
     {"prompt": "двa", "response": "二"},
@@ -197,7 +203,7 @@ WANTED = [(row["prompt"], row["response"]) for row in ROWS]
 def test_pretty_printed_objects_are_told_to_jsonl_and_read_by_json(read: Read, tmp_path: Path) -> None:
     for indent in (1, 4, "\t"):
         path = put(tmp_path, "t", "\n".join(json.dumps(row, indent=indent, ensure_ascii=False) for row in ROWS))
-        with pytest.raises(SourceError, match=r"goes on over several lines.*say 'use: json'"):
+        with pytest.raises(SourceError, match=r"continues over several lines.*use 'use: json'"):
             read(JsonLines(path=path, columns={"prompt": "prompt", "response": "response"}, **GIVEN))
         assert said(read(JsonArray(path=path, **GIVEN))) == WANTED
 
@@ -206,11 +212,11 @@ def test_a_pretty_printed_array_or_object_given_to_jsonl_leads_to_json_and_on_to
     read: Read, tmp_path: Path
 ) -> None:
     array = put(tmp_path, "a", json.dumps(ROWS, indent=2))
-    with pytest.raises(SourceError, match="say 'use: json'"):
+    with pytest.raises(SourceError, match="use 'use: json'"):
         read(JsonLines(path=array, **GIVEN))
     assert said(read(JsonArray(path=array, **GIVEN))) == WANTED
     whole = put(tmp_path, "w", json.dumps({"about": {"n": 3}, "rows": ROWS}, indent=2))
-    with pytest.raises(SourceError, match="say 'use: json'"):
+    with pytest.raises(SourceError, match="use 'use: json'"):
         read(JsonLines(path=whole, **GIVEN))
     with pytest.raises(SourceError, match="rows: rows"):
         read(JsonArray(path=whole, **GIVEN))
@@ -239,13 +245,21 @@ def test_an_object_keyed_by_id_is_read_by_a_star(read: Read, tmp_path: Path) -> 
         ]
     deep = put(tmp_path, "d", json.dumps({"data": {"a": {"turns": ROWS[:2]}, "b": {"turns": ROWS[2:]}}, "n": 1}))
     assert said(read(JsonArray(path=deep, rows="data.*.turns", **GIVEN))) == WANTED
-    with pytest.raises(SourceError, match=r"say 'use: json' and \"rows: '\*'\""):
+    with pytest.raises(SourceError, match=r"set 'use: json' and \"rows: '\*'\""):
         read(JsonLines(path=put(tmp_path, "t", json.dumps(keyed)), columns={"text": "prompt"}, **GIVEN))
 
 
 def test_one_odd_element_of_an_array_is_one_bad_row(read: Read, tmp_path: Path) -> None:
-    odd = ['{"prompt": "a\nb", "response": "x"}', '{"prompt": "\\q", "response": "x"}', "[" * 5000 + "]" * 5000, '{"prompt": ' + "9" * 5000 + "}",
-           '{"prompt": "x", "prompt": "y"}', "12", "null", '{"a": ' * 3000 + "1" + "}" * 3000]  # fmt: skip
+    odd = [
+        '{"prompt": "a\nb", "response": "x"}',
+        '{"prompt": "\\q", "response": "x"}',
+        "[" * 5000 + "]" * 5000,
+        '{"prompt": ' + "9" * 5000 + "}",
+        '{"prompt": "x", "prompt": "y"}',
+        "12",
+        "null",
+        '{"a": ' * 3000 + "1" + "}" * 3000,
+    ]
     for one in odd:
         text = f"[{json.dumps(ROWS[0])}, {one}, {json.dumps(ROWS[1])}]"
         out = read(
@@ -254,7 +268,7 @@ def test_one_odd_element_of_an_array_is_one_bad_row(read: Read, tmp_path: Path) 
         assert said(out) == WANTED[:2] and len(out.bad) == 1 and out.bad[0][1].where == "row 1", one[:50]
 
 
-# ---------------------------------------------------------------------------------------------------------------------- archives
+# ------------------------------------------------------------------------------------------------------------- archives
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,
     ".gz": gzip.compress,

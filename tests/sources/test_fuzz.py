@@ -30,12 +30,15 @@ Read = Callable[..., Any]
 FUZZ = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SEEDS = st.integers(0, 2**40)
 GIVEN: dict[str, Any] = {
-    "license": "{lic}", "language": "{lang}", "key": "{k?}", "id": "{i?}", "scores": {"s": "{s?}"}, "only": {"o?": [None, "", 1, "x", True]},
+    "license": "{lic}", "language": "{lang}", "key": "{k?}", "id": "{i?}", "scores": {"s": "{s?}"},
+    "only": {"o?": [None, "", 1, "x", True]},
     "attributes": {"a": "{a?}", "deep": "{a.b.0?}", "mixed": "<{a?}|{k?}>"}, "max_row_bytes": 4_096,
 }  # fmt: skip
 COLUMNS: dict[Kind, list[dict[str, str]]] = {
-    Kind.SFT: [{"messages": "{m}"}, {"prompt": "{p}", "response": "{r}", "system": "{y?}", "history": "{h?}"}, {"prompt": "{p}\n{r?}", "response": "{m}"}],
-    Kind.PREFERENCE: [{"chosen": "{m}", "rejected": "{r}"}, {"prompt": "{p}", "chosen": "{m}", "rejected": "{r}", "history": "{h?}"}],
+    Kind.SFT: [{"messages": "{m}"}, {"prompt": "{p}", "response": "{r}", "system": "{y?}", "history": "{h?}"},
+    {"prompt": "{p}\n{r?}", "response": "{m}"}],
+    Kind.PREFERENCE: [{"chosen": "{m}", "rejected": "{r}"}, {"prompt": "{p}", "chosen": "{m}", "rejected": "{r}",
+    "history": "{h?}"}],
     Kind.UNPAIRED: [{"completion": "{m}", "label": "{s?}"}, {"prompt": "{p}", "completion": "{r}", "label": "{l}"}],
     Kind.PARALLEL: [{"source": "{p}", "target": "{r}", "source_language": "{lang}"}],
     Kind.DOCUMENT: [{"text": "{m}"}, {"text": "{p}{r?}"}],
@@ -66,9 +69,12 @@ NAMES = [
     "p?",
 ]
 TEXTS = [
-    "", " ", "x", "\0", "\ud800", "\udcff", "[", "{", "[]", "{}", "[{", "[{'role': 'user', 'content': 'x'}]", '[{"role": "user", "content": "x"}]', "[" * 2_000,
-    "{'a': " * 500, "\n\nHuman: x\n\nAssistant: y", "Human:", "true", "NaN", "12", "1e999", "9" * 5_000, "sw", "zh-TW", "mit", "user", "x" * 5_000, "\ufeff",
-    "### Human: a### Assistant: b", "[('a', 'b')]", "\u2028", "-", "\x1e", "नमस्ते", "🙂\r\n", '"', "a\tb", "accepted", "{a}", "</seg>",
+    "", " ", "x", "\0", "\ud800", "\udcff", "[", "{", "[]", "{}", "[{", "[{'role': 'user', 'content': 'x'}]",
+    '[{"role": "user", "content": "x"}]', "[" * 2_000,
+    "{'a': " * 500, "\n\nHuman: x\n\nAssistant: y", "Human:", "true", "NaN", "12", "1e999", "9" * 5_000, "sw", "zh-TW",
+    "mit", "user", "x" * 5_000, "\ufeff",
+    "### Human: a### Assistant: b", "[('a', 'b')]", "\u2028", "-", "\x1e", "नमस्ते", "🙂\r\n", '"', "a\tb", "accepted",
+    "{a}", "</seg>",
 ]  # fmt: skip
 SCALARS = [
     None,
@@ -106,13 +112,17 @@ ROLES = [
     ["user"],
     {"a": 1},
 ]
-KEYS = ["role", "from", "type", "content", "value", "text", "data", "tool_calls", "tool_call_id", "weight", "train", "train_detail", "refusal", "name",
+KEYS = ["role", "from", "type", "content", "value", "text", "data", "tool_calls", "tool_call_id", "weight", "train",
+        "train_detail", "refusal", "name",
         "additional_kwargs", "images", "parts", "", "\ud800"]  # fmt: skip
 PARTS = ["text", "image_url", "tool_use", "thinking", "refusal", "", 3]
-GOOD = {"m": [{"role": "user", "content": "Habari?"}, {"role": "assistant", "content": "Nzuri."}], "p": "Habari?", "r": "Nzuri.", "l": True, "lang": "sw",
+GOOD = {"m": [{"role": "user", "content": "Habari?"}, {"role": "assistant", "content": "Nzuri."}], "p": "Habari?",
+        "r": "Nzuri.", "l": True, "lang": "sw",
         "lic": "x", "s": 1}  # fmt: skip
-PIECES = ["\t", "\n", "\r", "\r\n", "|||", " ", '"', "#", "&", "<", ">", "</tu>", "<tu>", "<tuv xml:lang='en'>", "<tuv xml:lang='sw'>", "</tuv>", "<seg>", "</seg>",
-          "<!--", "]]>", "&#0;", "A", "B", "==", "00-database", "\0", "\x0c", "1. x", "sep=;", "a", "नमस्ते"]  # fmt: skip
+PIECES = ["\t", "\n", "\r", "\r\n", "|||", " ", '"', "#", "&", "<", ">", "</tu>", "<tu>", "<tuv xml:lang='en'>",
+          "<tuv xml:lang='sw'>", "</tuv>", "<seg>", "</seg>",
+          "<!--", "]]>", "&#0;", "A", "B", "==", "00-database", "\0", "\x0c", "1. x", "sep=;", "a",
+          "नमस्ते"]  # fmt: skip
 
 
 class Odd:
@@ -383,16 +393,24 @@ def test_a_build_goes_on_and_the_odd_rows_are_in_quarantine_with_their_reasons(
 
     ask, say = GOOD["m"]
     odd: list[Any] = [
-        {"messages": [ask, {"role": ["assistant"], "content": "x"}]}, {"messages": 7}, {"messages": [ask, {**say, "tool_calls": [{"id": 1}]}]},
-        '{"messages": ' + "[" * 3_000 + "]" * 3_000 + "}", '{"messages": ' + "9" * 6_000 + "}", "not json", '{"messages": [], "messages": []}',
-        {"messages": [ask, {"role": "assistant", "content": "\ud800"}]}, {"messages": [ask, {"role": "nobody", "content": "x"}]}, [1],
-    ]  # fmt: skip
+        {"messages": [ask, {"role": ["assistant"], "content": "x"}]},
+        {"messages": 7},
+        {"messages": [ask, {**say, "tool_calls": [{"id": 1}]}]},
+        '{"messages": ' + "[" * 3_000 + "]" * 3_000 + "}",
+        '{"messages": ' + "9" * 6_000 + "}",
+        "not json",
+        '{"messages": [], "messages": []}',
+        {"messages": [ask, {"role": "assistant", "content": "\ud800"}]},
+        {"messages": [ask, {"role": "nobody", "content": "x"}]},
+        [1],
+    ]
     lines = [json.dumps({"messages": [{**ask, "content": f"Habari {i}?"}, say]}) for i in range(990)]
     for place, one in enumerate(odd):
         lines.insert(97 * place, one if isinstance(one, str) else json.dumps(one))
     (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
     (tmp_path / "catalog.yaml").write_text(
-        "version: 1\nrun: {workers: 1}\nsources: {a: {use: jsonl, path: a.jsonl, language: sw, license: CC0-1.0}}\ndatasets: {d: {from: a}}\n"
+        "version: 1\nrun: {workers: 1}\nsources: {a: {use: jsonl, path: a.jsonl, language: sw, license: "
+        "CC0-1.0}}\ndatasets: {d: {from: a}}\n"
     )
     (built,) = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 990 and "10 of 1,000 rows of a cannot be read" in "".join(built.warnings)

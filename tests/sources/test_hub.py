@@ -41,14 +41,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return data.parent
 
 
-# ----------------------------------------------------------------------------------------------------------- local folders
+# -------------------------------------------------------------------------------------------------------- local folders
 def test_a_local_folder_is_read_split_by_split(read: Read, folder: Path) -> None:
     source = Hub(dataset=str(folder), split=["test", "train"], scores={"grade": "{meta.grade}"}, **GIVEN)
     assert source.makes is Kind.SFT
     units = source.units()
     assert [(unit.name, [file.name for file in unit.files], unit.state) for unit in units] == [
-        ("maswali/test", ["test.jsonl"], ""), ("maswali/train", ["train-0.jsonl", "train-1.jsonl"], ""),
-    ]  # fmt: skip
+        ("maswali/test", ["test.jsonl"], ""),
+        ("maswali/train", ["train-0.jsonl", "train-1.jsonl"], ""),
+    ]
     out = read(source)
     assert [turns[1][1] for turns in out.said()] == ["Jibu 4.", "Jibu 0.", "Jibu 1.", "Jibu 2.", "Jibu 3."]
     assert [row["lineage"]["source_id"] for row in out.rows][:2] == ["maswali/test#0", "maswali/train#0"]
@@ -128,11 +129,12 @@ def test_a_token_is_named_and_never_written(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_pinned_repository_is_listed_without_the_network() -> None:
     units = Hub(dataset="owner/name", config="sw", split=["train", "test"], revision="a" * 40, **GIVEN).units()
     assert [(unit.name, unit.state, unit.files) for unit in units] == [
-        ("owner/name/sw/train", "owner/name@" + "a" * 40, ()), ("owner/name/sw/test", "owner/name@" + "a" * 40, ()),
-    ]  # fmt: skip
+        ("owner/name/sw/train", "owner/name@" + "a" * 40, ()),
+        ("owner/name/sw/test", "owner/name@" + "a" * 40, ()),
+    ]
 
 
-# ------------------------------------------------------------------------------------------------------- a Hub on loopback
+# ---------------------------------------------------------------------------------------------------- a Hub on loopback
 COMMITS = {"1" * 40: ROWS[:2], "2" * 40: ROWS}
 REFS = {"main": "2" * 40, "v1": "1" * 40}
 
@@ -179,8 +181,21 @@ class LoopbackHub(BaseHTTPRequestHandler):
             return self.refuse(404, "RevisionNotFound")
         files = {"data/train.jsonl": lines(COMMITS[commit])}
         if action in (None, "revision"):
-            return self.answer(200, {"_id": "0" * 24, "id": name, "sha": commit, "private": False, "gated": False, "disabled": False, "downloads": 0,
-                                     "likes": 0, "tags": [], "siblings": [{"rfilename": file} for file in files]})  # fmt: skip
+            return self.answer(
+                200,
+                {
+                    "_id": "0" * 24,
+                    "id": name,
+                    "sha": commit,
+                    "private": False,
+                    "gated": False,
+                    "disabled": False,
+                    "downloads": 0,
+                    "likes": 0,
+                    "tags": [],
+                    "siblings": [{"rfilename": file} for file in files],
+                },
+            )
         about = [
             {"type": "file", "path": file, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
             for file, data in files.items()
@@ -232,7 +247,8 @@ def go(**given):
     try:
         units = source.units()
         rows = [row for unit in units for batch in source.read(unit, "s", None) for row in batch.table.to_pylist()]
-        out = {"kind": source.makes, "state": [unit.state for unit in units], "said": [row["messages"][1]["content"] for row in rows]}
+        answers = [row["messages"][1]["content"] for row in rows]
+        out = {"kind": source.makes, "state": [unit.state for unit in units], "said": answers}
     except SourceError as error:
         out = {"error": str(error)}
     return {**out, "seconds": time.monotonic() - begin}
@@ -282,8 +298,9 @@ def test_a_repository_is_read_at_one_commit(hub: str, tmp_path: Path) -> None:
             "revision": {"dataset": "mtu/maswali", "revision": "v9"},
             "split": {"dataset": "mtu/maswali", "split": "dev"},
         },
-        HF_ENDPOINT=hub, SIRI="hf_siri",
-    )  # fmt: skip
+        HF_ENDPOINT=hub,
+        SIRI="hf_siri",
+    )
     first = [f"Jibu {i}." for i in range(2)]
     assert got["branch"]["said"] == got["token"]["said"] == [f"Jibu {i}." for i in range(5)]
     assert got["branch"]["state"] == ["mtu/maswali@" + "2" * 40] and got["branch"]["kind"] == "sft"
@@ -296,9 +313,13 @@ def test_a_repository_is_read_at_one_commit(hub: str, tmp_path: Path) -> None:
     # What the cache has is read offline, and what it has not is one sentence.
     again = elsewhere(
         tmp_path,
-        {"cached": {"dataset": "mtu/maswali", "revision": "1" * 40, "streaming": False}, "branch": {"dataset": "mtu/maswali"}},
-        HF_ENDPOINT=hub, HF_HUB_OFFLINE="1",
-    )  # fmt: skip
+        {
+            "cached": {"dataset": "mtu/maswali", "revision": "1" * 40, "streaming": False},
+            "branch": {"dataset": "mtu/maswali"},
+        },
+        HF_ENDPOINT=hub,
+        HF_HUB_OFFLINE="1",
+    )
     assert again["cached"]["said"] == first
     assert "pin 'revision'" in again["branch"]["error"]
 

@@ -34,10 +34,22 @@ LOST: dict[str, tuple[dict[str, Any], str]] = {
     "a role that calls": ({"from": "function_call", "value": '{"name": "saa"}'}, "function_call"),
     "another role that calls": ({"role": "Tool_Call", "content": "{}"}, "tool_call"),
     "the call that a result is of": ({"role": "tool", "tool_call_id": "c1", "content": "10:00"}, "tool_call_id"),
-    "a part that calls": ({"role": "assistant", "content": [{"type": "tool_use", "name": "saa", "input": {}}]}, "tool_use"),
-    "a part that answers a call": ({"role": "user", "content": [{"type": "tool_result", "content": "10"}]}, "tool_result"),
-    "a call as a part": ({"role": "assistant", "content": [{"type": "function_call", "value": "saa()"}]}, "function_call"),
-    "a picture": ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": "?"}]}, "image_url"),
+    "a part that calls": (
+        {"role": "assistant", "content": [{"type": "tool_use", "name": "saa", "input": {}}]},
+        "tool_use",
+    ),
+    "a part that answers a call": (
+        {"role": "user", "content": [{"type": "tool_result", "content": "10"}]},
+        "tool_result",
+    ),
+    "a call as a part": (
+        {"role": "assistant", "content": [{"type": "function_call", "value": "saa()"}]},
+        "function_call",
+    ),
+    "a picture": (
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": "?"}]},
+        "image_url",
+    ),
     "sound": ({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "…"}}]}, "input_audio"),
     "a video": ({"role": "user", "content": [{"type": "video", "video": "a.mp4"}]}, "video"),
     "a file": ({"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}, "file"),
@@ -46,10 +58,21 @@ LOST: dict[str, tuple[dict[str, Any], str]] = {
     "a refusal": ({"role": "assistant", "content": None, "refusal": "Nope."}, "refusal"),
     "a refusal as a part": ({"role": "assistant", "content": [{"type": "refusal", "refusal": "Nope."}]}, "refusal"),
     "an object": ({"role": "assistant", "content": {"answer": 10}}, "object as content"),
-    **{f"{key}: {value!r}": ({**SAY, key: value}, key)
-       for key, value in [("weight", 0), ("weight", 0.0), ("weight", "0"), ("train", False), ("loss_weight", 0), ("loss_mask", 0), ("trainable", False), ("loss", False),
-                          ("train_detail", [{"begin": 0, "end": 3, "train": False}])]},
-}  # fmt: skip
+    **{
+        f"{key}: {value!r}": ({**SAY, key: value}, key)
+        for key, value in [
+            ("weight", 0),
+            ("weight", 0.0),
+            ("weight", "0"),
+            ("train", False),
+            ("loss_weight", 0),
+            ("loss_mask", 0),
+            ("trainable", False),
+            ("loss", False),
+            ("train_detail", [{"begin": 0, "end": 3, "train": False}]),
+        ]
+    },
+}
 
 
 @pytest.mark.parametrize("lost", LOST)
@@ -99,9 +122,17 @@ def test_calls_are_found_in_every_target_that_takes_messages(read: Read, jsonl: 
 
 def test_what_leaves_the_answer_intact_is_kept_and_counted(read: Read, jsonl: Write) -> None:
     harmless = {
-        **SAY, "name": "Asha", "id": "m2", "timestamp": 17, "weight": 1, "reasoning_content": "Denk …", "tool_calls": [], "function_call": None,
-        "refusal": None, "images": [],
-    }  # fmt: skip
+        **SAY,
+        "name": "Asha",
+        "id": "m2",
+        "timestamp": 17,
+        "weight": 1,
+        "reasoning_content": "Denk …",
+        "tool_calls": [],
+        "function_call": None,
+        "refusal": None,
+        "images": [],
+    }
     parts = {
         "role": "assistant",
         "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Zehn."}],
@@ -110,7 +141,7 @@ def test_what_leaves_the_answer_intact_is_kept_and_counted(read: Read, jsonl: Wr
     assert [text for _, text in out.said()[0]] == [ASK["content"], SAY["content"], ASK["content"], "Zehn."]
 
 
-# --------------------------------------------------------------------------------------------------------------- tools, media
+# --------------------------------------------------------------------------------------------------------- tools, media
 SCHEMAS = [[CLOCK], json.dumps([CLOCK]), str([CLOCK]), [json.dumps(CLOCK)], CLOCK, "{not json"]
 
 
@@ -162,7 +193,7 @@ def test_pictures_beside_a_conversation_are_no_text(read: Read, jsonl: Write, co
     assert len(read(JsonLines(path=path, attributes=[column], **GIVEN)).rows) == 2
 
 
-# ------------------------------------------------------------------------------------------------------------ results as text
+# ------------------------------------------------------------------------------------------------------ results as text
 def test_a_result_is_kept_where_the_call_before_it_is_text(read: Read, jsonl: Write) -> None:
     result = {"role": "tool", "content": "10:00"}
     call = {"role": "assistant", "content": "saa('Nairobi')"}
@@ -175,12 +206,13 @@ def test_a_result_is_kept_where_the_call_before_it_is_text(read: Read, jsonl: Wr
     )
     out = read(JsonLines(path=path, **GIVEN))
     assert [[role for role, _ in turns] for turns in out.said()] == [
-        ["user", "assistant", "tool", "assistant"], ["user", "assistant", "tool", "tool", "assistant"],
-    ]  # fmt: skip
+        ["user", "assistant", "tool", "assistant"],
+        ["user", "assistant", "tool", "tool", "assistant"],
+    ]
     assert len(out.bad) == 3 and all("no turn before it has the call as text" in reason for reason in out.reasons)
 
 
-# ------------------------------------------------------------------------------------------------------- left out of training
+# ------------------------------------------------------------------------------------------------- left out of training
 def test_a_turn_left_out_of_training_may_stand_where_nothing_is_trained_on(read: Read, jsonl: Write) -> None:
     off, on = {**SAY, "weight": 0}, {**SAY, "weight": 1}
     nay = {"role": "assistant", "content": "Hapana.", "weight": 1}
@@ -195,7 +227,7 @@ def test_a_turn_left_out_of_training_may_stand_where_nothing_is_trained_on(read:
     assert len(out.rows) == 1
 
 
-# ------------------------------------------------------------------------------------------------------------------ property
+# ------------------------------------------------------------------------------------------------------------- property
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=4) | st.sampled_from(["[]", "{}", "null", 0.0]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),

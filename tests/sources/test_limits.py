@@ -59,7 +59,7 @@ def write(folder: Path, form: str, texts: list[str]) -> Any:
         "dictionary": lambda: "".join(f"{text}\t{text}x\n" for text in texts),
         "moses": lambda: "".join(f"{text}\n" for text in texts),
         "tmx": lambda: TMX.format("".join(map(unit, texts))),
-    }  # fmt: skip
+    }
     if form in content:
         path.write_text(content[form](), encoding="utf-16" if form == "jsonl16" else "utf-8", newline="")
     place = {"path": str(path), **more}
@@ -83,7 +83,8 @@ def write(folder: Path, form: str, texts: list[str]) -> Any:
     return cls(**place, **GIVEN)
 
 
-FORMS = ["jsonl", "jsonl16", "jsonlcr", "json", "pretty", "keyed", "csv", "quoted", "broken lines", "tsv", "parquet", "nested parquet", "hub",
+FORMS = ["jsonl", "jsonl16", "jsonlcr", "json", "pretty", "keyed", "csv", "quoted", "broken lines", "tsv", "parquet",
+         "nested parquet", "hub",
          "moses", "tmx", "parallel", "dictionary"]  # fmt: skip
 
 
@@ -141,7 +142,7 @@ def test_a_quote_that_is_never_closed_is_said_even_beyond_the_limit(read: Read, 
     path = tmp_path / "t.csv"
     for opened in ('"open\n', 'a\n"' + "x" * 5_000 + "\n", '"' + "y\n" * 1_500):
         path.write_text(f"t\nfine\n{opened}" + "more\n" * 3_000)
-        with pytest.raises(SourceError, match=r"line \d: a quote is opened and never closed; say 'quoting: none'"):
+        with pytest.raises(SourceError, match=r"line \d: a quote is opened and never closed; set 'quoting: none'"):
             read(Csv(path=str(path), max_row_bytes=LIMIT, **GIVEN))
 
 
@@ -190,7 +191,7 @@ def test_rows_of_any_sizes_are_each_read_or_set_aside(
             assert f"{i:04}" not in firsts(out)
 
 
-# ------------------------------------------------------------------------------------------------------------ memory, for real
+# ----------------------------------------------------------------------------------------------------- memory, for real
 MEASURE = """
 import re, sys
 from pathlib import Path
@@ -201,8 +202,9 @@ form, path = sys.argv[1:]
 one = dict(language="sw", license="x", columns={"text": "t"})
 pair = dict(source_language="en", target_language="sw", license="x")
 source = {
-    "jsonl": lambda: JsonLines(path=path, **one), "json": lambda: JsonArray(path=path, **one), "csv": lambda: Csv(path=path, **one),
-    "quoted": lambda: Csv(path=path, **one), "tsv": lambda: Tsv(path=path, **one), "moses": lambda: Moses(source_path=path, target_path=path, **pair),
+    "jsonl": lambda: JsonLines(path=path, **one), "json": lambda: JsonArray(path=path, **one),
+    "csv": lambda: Csv(path=path, **one), "quoted": lambda: Csv(path=path, **one), "tsv": lambda: Tsv(path=path, **one),
+    "moses": lambda: Moses(source_path=path, target_path=path, **pair),
     "tmx": lambda: Tmx(path=path, **pair), "parquet": lambda: Parquet(path=path, **one),
 }[form]()
 unit, = source.units()
@@ -221,10 +223,17 @@ HUGE = 200 << 20
 def pieces(form: str) -> Iterator[bytes]:
     """A file with a row before and one behind a huge one, piece by piece."""
     begin, end = {
-        "jsonl": (b'{"t": "a"}\n{"t": "', b'"}\n{"t": "z"}\n'), "json": (b'[{"t": "a"}, {"t": "', b'"}, {"t": "z"}]'),
-        "csv": (b"t\na\n", b"\nz\n"), "quoted": (b't\na\n"', b'\n"\nz\n'), "tsv": (b"t\na\n", b"\nz\n"), "moses": (b"a\n", b"\nz\n"),
-        "tmx": (b"<tmx><body>" + unit("a").encode() + b'<tu><tuv xml:lang="en"><seg>', b"</seg></tuv></tu>" + unit("z").encode() + b"</body></tmx>"),
-    }[form]  # fmt: skip
+        "jsonl": (b'{"t": "a"}\n{"t": "', b'"}\n{"t": "z"}\n'),
+        "json": (b'[{"t": "a"}, {"t": "', b'"}, {"t": "z"}]'),
+        "csv": (b"t\na\n", b"\nz\n"),
+        "quoted": (b't\na\n"', b'\n"\nz\n'),
+        "tsv": (b"t\na\n", b"\nz\n"),
+        "moses": (b"a\n", b"\nz\n"),
+        "tmx": (
+            b"<tmx><body>" + unit("a").encode() + b'<tu><tuv xml:lang="en"><seg>',
+            b"</seg></tuv></tu>" + unit("z").encode() + b"</body></tmx>",
+        ),
+    }[form]
     yield begin
     for _ in range(HUGE >> 20):
         yield b"many words " * 95_325  # 1 MiB

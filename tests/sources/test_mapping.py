@@ -35,18 +35,31 @@ def test_a_row_carries_where_it_comes_from_and_what_it_was_told_to(read: Read, j
     (row,) = read(source, "swahili").rows
     assert row == {
         "messages": [{"role": "user", "content": "Ni saa ngapi?"}, {"role": "assistant", "content": "Saa mbili."}],
-        "language": "sw", "group_id": "swahili:3", "scores": [{"name": "grade", "value": 4.5}],
+        "language": "sw",
+        "group_id": "swahili:3",
+        "scores": [{"name": "grade", "value": 4.5}],
         "attributes": [{"name": "meta", "value": '{"kata":"ndio","x":[1]}'}],
-        "lineage": {"source": "swahili", "source_id": "rows.jsonl:1", "license": "cc0-1.0", "parents": [], "makers": []},
-    }  # fmt: skip
+        "lineage": {
+            "source": "swahili",
+            "source_id": "rows.jsonl:1",
+            "license": "cc0-1.0",
+            "parents": [],
+            "makers": [],
+        },
+    }
 
 
 def test_two_sources_join_on_a_key_by_group(read: Read, jsonl: Write) -> None:
     english = JsonLines(
         path=jsonl({"q": "a", "a": "b"}, {"q": "c", "a": "d"}, name="en.jsonl"), language="en", key="{@row}", **QA
     )
-    german = JsonLines(path=jsonl({"q": "C", "a": "D", "id": 1.0}, {"q": "X", "a": "Y", "id": None}, name="de.jsonl"), language="de",
-                       key="id", translation_of="english", **QA)  # fmt: skip
+    german = JsonLines(
+        path=jsonl({"q": "C", "a": "D", "id": 1.0}, {"q": "X", "a": "Y", "id": None}, name="de.jsonl"),
+        language="de",
+        key="id",
+        translation_of="english",
+        **QA,
+    )
     assert [row["group_id"] for row in read(english, "english").rows] == ["english:0", "english:1"]
     assert [row["group_id"] for row in read(german, "german").rows] == ["english:1", ""]
     assert german.parent() == "english" and english.parent() is None
@@ -194,9 +207,15 @@ def test_the_texts_of_parts_are_joined_and_a_tools_result_is_kept_behind_a_call_
         {"role": "ASSISTANT", "content": "Las diez."},
     ]
     out = read(JsonLines(path=jsonl({"messages": messages}), language="es", license="x"))
-    assert out.said() == [[
-        ("user", "¿Qué hora es?"), ("assistant", 'reloj(país="Perú")'), ("tool", '{"hora":"10"}'), ("tool", "ok"), ("assistant", "Las diez."),
-    ]]  # fmt: skip
+    assert out.said() == [
+        [
+            ("user", "¿Qué hora es?"),
+            ("assistant", 'reloj(país="Perú")'),
+            ("tool", '{"hora":"10"}'),
+            ("tool", "ok"),
+            ("assistant", "Las diez."),
+        ]
+    ]
 
 
 def test_a_part_without_text_is_passed_over_when_its_column_is_carried_along(read: Read, jsonl: Write) -> None:
@@ -273,7 +292,7 @@ def test_every_record_becomes_a_row_or_a_bad_row(read: Read, jsonl: Write, recor
     ("given", "said"),
     [
         ({"columns": {"promt": "q", "response": "a"}}, "did you mean 'prompt'"),
-        ({"columns": {"chosen": "q", "rejected": "a"}, "kind": "sft"}, "'chosen' is no target"),
+        ({"columns": {"chosen": "q", "rejected": "a"}, "kind": "sft"}, "'chosen' is not a target"),
         ({"columns": {"messages": "m", "prompt": "q"}}, "whole conversation"),
         ({"columns": {"prompt": "{q"}}, "without '}'"),
         ({"language": "klingonish"}, "klingonish"),
@@ -285,7 +304,7 @@ def test_every_record_becomes_a_row_or_a_bad_row(read: Read, jsonl: Write, recor
         ({"columns": {"text": "q"}, "source_language": "en"}, "for parallel rows"),
         ({"max_error_rate": 2}, "less than or equal to 1"),
         ({"limit": 0}, "greater than or equal to 1"),
-        ({"encoding": "utf-9"}, "no text encoding"),
+        ({"encoding": "utf-9"}, "not a text encoding"),
     ],
 )
 def test_wrong_parameters_are_told_before_anything_is_read(given: dict[str, Any], said: str) -> None:
@@ -334,5 +353,5 @@ def test_parquet_columns_are_read_by_need_and_by_type(read: Read, tmp_path: Any)
     with pytest.raises(SourceError, match=r"no column 'mm'.*m, n, d, unused"):
         read(Parquet(path=str(tmp_path / "t.parquet"), language="es", license="x", columns={"messages": "mm"}))
     (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-20])
-    with pytest.raises(SourceError, match="no parquet file, or is cut off"):
+    with pytest.raises(SourceError, match="not a Parquet file, or is truncated"):
         read(source)

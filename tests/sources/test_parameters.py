@@ -35,6 +35,15 @@ def test_paths_and_addresses_change_no_identity_and_max_bad_is_a_decision(tag: s
 def test_a_source_survives_the_way_to_another_process() -> None:
     from sources.files import Csv
 
-    source = Csv(path=["a.csv"], language="{l}", license="mit", kind="sft", columns={"prompt": "p", "response": "r"}, only={"x": [1, None, True]},
-                 attributes=["b"], scores={"s": "{m.s?}"}, header=["p", "r"])  # fmt: skip
+    source = Csv(
+        path=["a.csv"],
+        language="{l}",
+        license="mit",
+        kind="sft",
+        columns={"prompt": "p", "response": "r"},
+        only={"x": [1, None, True]},
+        attributes=["b"],
+        scores={"s": "{m.s?}"},
+        header=["p", "r"],
+    )
     assert Csv.model_validate(source.model_dump(mode="json", by_alias=True)) == source

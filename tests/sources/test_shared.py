@@ -54,9 +54,15 @@ def test_of_a_real_file_with_tools_only_rows_without_any_are_kept(read: Read) ->
 
 def test_the_chinese_alpaca_joins_the_german_one_by_key(read: Read) -> None:
     chinese = Parquet(
-        path=str(DATA / "alpaca/alpaca_en_zh_scored_00000_29999.parquet"), language="zh", license="unknown", key="{alpaca_id}", group="alpaca",
-        columns={"prompt": "{zh_instruction}\n\n{zh_input}", "response": "{zh_output}"}, scores={"grade": "{metadata.score}"}, limit=29_000,
-    )  # fmt: skip
+        path=str(DATA / "alpaca/alpaca_en_zh_scored_00000_29999.parquet"),
+        language="zh",
+        license="unknown",
+        key="{alpaca_id}",
+        group="alpaca",
+        columns={"prompt": "{zh_instruction}\n\n{zh_input}", "response": "{zh_output}"},
+        scores={"grade": "{metadata.score}"},
+        limit=29_000,
+    )
     german = JsonLines(
         path=str(DATA / "alpaca/alpaca_de_deepl_4k.jsonl.gz"),
         language="de",
@@ -85,8 +91,16 @@ def test_real_pairs_are_read(read: Read) -> None:
         license="cc0-1.0",
         key="{tuid}",
     )
-    graded = ParallelTsv(path=str(DATA / "parallel/mlqe_pe_da/dev.enzh.df.short.tsv.gz"), source_language="en", target_language="zh",
-                         license="cc0-1.0", header=True, source="original", target="translation", scores={"mean": "mean"})  # fmt: skip
+    graded = ParallelTsv(
+        path=str(DATA / "parallel/mlqe_pe_da/dev.enzh.df.short.tsv.gz"),
+        source_language="en",
+        target_language="zh",
+        license="cc0-1.0",
+        header=True,
+        source="original",
+        target="translation",
+        scores={"mean": "mean"},
+    )
     assert [len(read(source).rows) for source in (thai, hindi, graded)] == [548, 3_071, 1_000]
 
 

@@ -21,7 +21,10 @@ HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<tmx version="1.4"><header srclang="en"><note>n</note></header>\n<body>\n'
 )
 TAIL = "</body></tmx>\n"
-GOOD = '<tu tuid="{0}"><tuv xml:lang="en"><seg>Sentence {0}.</seg></tuv><tuv xml:lang="hi"><seg>वाक्य {0}।</seg></tuv></tu>\n'
+GOOD = (
+    '<tu tuid="{0}"><tuv xml:lang="en"><seg>Sentence {0}.</seg></tuv><tuv xml:lang="hi"><seg>वाक्य '
+    "{0}।</seg></tuv></tu>\n"
+)
 
 
 def put(folder: Path, text: str | bytes, name: str = "m.tmx") -> str:
@@ -47,18 +50,18 @@ ODD = {
     "a reference to a control character": (unit("a&#x1F;b"), "invalid character"),
     "a reference to half a pair": (unit("a&#xD800;b"), "invalid character"),
     "a byte that is no UTF-8": (unit("a\udcffb"), "0xff"),
-    "a lone ampersand": (unit("R&D"), "no XML"),
+    "a lone ampersand": (unit("R&D"), "not XML"),
     "an unknown entity": (unit("a&nbsp;b"), "undefined entity"),
-    "a lone angle bracket": (unit("1 < 2"), "no XML"),
+    "a lone angle bracket": (unit("1 < 2"), "not XML"),
     "a tag that is not closed": (unit("a<b>c"), "mismatched tag"),
     "a tag that is not opened": (unit("a</b>c"), "mismatched tag"),
-    "an attribute without quotes": ("<tu tuid=7>" + unit("a")[4:], "no XML"),
+    "an attribute without quotes": ("<tu tuid=7>" + unit("a")[4:], "not XML"),
     "an unknown name space": (unit("<q:ph>x</q:ph>y"), "unbound prefix"),
     "a unit that is not closed": (unit("a").replace("</tu>", ""), "mismatched tag"),
-    "an end without a beginning": ("</tu>\n", "no beginning"),
-    "a declaration": (unit("<!DOCTYPE x [<!ENTITY e 'v'>]>"), "no XML"),
-    "a comment that is not closed": (unit("a <!-- b"), "no XML"),
-}  # fmt: skip
+    "an end without a beginning": ("</tu>\n", "without a beginning"),
+    "a declaration": (unit("<!DOCTYPE x [<!ENTITY e 'v'>]>"), "not XML"),
+    "a comment that is not closed": (unit("a <!-- b"), "not XML"),
+}
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -93,9 +96,17 @@ def test_a_control_character_in_the_header_costs_nothing(read: Read, tmp_path: P
 
 def test_comments_and_marked_sections_may_hold_whole_units(read: Read, tmp_path: Path) -> None:
     text = (
-        HEAD + "<!-- old: " + unit("commented out") + " -->" + GOOD.format(0) + unit("<![CDATA[</tu><tu> & <b>]]>") + unit("a<!-- </tu> <tu> -->b")
-        + "<tu/><tu tuid='x' />" + GOOD.format(1) + TAIL
-    )  # fmt: skip
+        HEAD
+        + "<!-- old: "
+        + unit("commented out")
+        + " -->"
+        + GOOD.format(0)
+        + unit("<![CDATA[</tu><tu> & <b>]]>")
+        + unit("a<!-- </tu> <tu> -->b")
+        + "<tu/><tu tuid='x' />"
+        + GOOD.format(1)
+        + TAIL
+    )
     for block in (61, 1 << 16):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "_BLOCK", block)
@@ -105,7 +116,10 @@ def test_comments_and_marked_sections_may_hold_whole_units(read: Read, tmp_path:
 
 def test_name_spaces_are_known_inside_of_units(read: Read, tmp_path: Path) -> None:
     head = '<t:tmx xmlns:t="urn:tmx" xmlns:q="urn:q" version="1.4"><t:header/><t:body>'
-    one = '<t:tu><t:tuv xml:lang="en"><t:seg>a<q:x>b</q:x></t:seg></t:tuv><t:tuv xml:lang="hi"><t:seg>क</t:seg></t:tuv></t:tu>'
+    one = (
+        '<t:tu><t:tuv xml:lang="en"><t:seg>a<q:x>b</q:x></t:seg></t:tuv><t:tuv '
+        'xml:lang="hi"><t:seg>क</t:seg></t:tuv></t:tu>'
+    )
     assert kept(read(Tmx(path=put(tmp_path, f"{head}{one}</t:body></t:tmx>"), **PAIR))) == ["ab"]
     plain = HEAD.replace("<tmx ", '<tmx xmlns="http://www.lisa.org/tmx14" ') + GOOD.format(0) + TAIL
     assert kept(read(Tmx(path=put(tmp_path, plain), **PAIR))) == ["Sentence 0."]
@@ -127,7 +141,7 @@ def test_the_encoding_is_that_of_the_mark_or_of_the_declaration(read: Read, tmp_
 
 
 def test_an_encoding_that_nobody_knows_is_named(read: Read, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="its encoding is 'klingon', which is not known"):
+    with pytest.raises(SourceError, match="declares the unknown encoding 'klingon'"):
         read(Tmx(path=put(tmp_path, HEAD.replace("UTF-8", "klingon") + TAIL), **PAIR))
 
 

@@ -41,14 +41,23 @@ class _Context:
 
 
 def test_columns_and_fields_are_counted_over_all_rows(jsonl: Write) -> None:
-    rows = [{"messages": [ASK, {**SAY, "reasoning_content": "hm"}] if i % 4 == 0 else [ASK, SAY], "score": 5, "topic": "" if i % 2 else "x",
-             "note": None, "tags": []} for i in range(4_500)]  # fmt: skip
+    rows = [
+        {
+            "messages": [ASK, {**SAY, "reasoning_content": "hm"}] if i % 4 == 0 else [ASK, SAY],
+            "score": 5,
+            "topic": "" if i % 2 else "x",
+            "note": None,
+            "tags": [],
+        }
+        for i in range(4_500)
+    ]
     source = JsonLines(path=jsonl(*rows), **GIVEN)
     found = counted(source)
     assert found == Unused(4_500, 9_000, {"score": 4_500, "topic": 2_250}, {"reasoning_content": 1_125})
     assert (
         str(found)
-        == "column 'score' (in 100 % of rows), column 'topic' (in 50 % of rows), message field 'reasoning_content' (in 12 % of messages)"
+        == "column 'score' (in 100 % of rows), column 'topic' (in 50 % of rows), message field 'reasoning_content' "
+        "(in 12 % of messages)"
     )
     sample = source.unused("s")
     assert (sample.rows, set(sample.columns), set(sample.fields)) == (100, {"score", "topic"}, {"reasoning_content"})
@@ -68,16 +77,28 @@ def test_what_is_used_is_not_named(jsonl: Write) -> None:
         "o": "keep",
         "a.b": 1,
     }
-    source = JsonLines(path=jsonl(row), language="{l}", license="{c}", key="k", id="{i}", scores={"s": "s"}, attributes={"n": "{n.deep}", "d": "<{d}>", "u": "{@unit}"},
-                       only={"o": "keep"}, columns={"prompt": "q", "response": "a"})  # fmt: skip
+    source = JsonLines(
+        path=jsonl(row),
+        language="{l}",
+        license="{c}",
+        key="k",
+        id="{i}",
+        scores={"s": "s"},
+        attributes={"n": "{n.deep}", "d": "<{d}>", "u": "{@unit}"},
+        only={"o": "keep"},
+        columns={"prompt": "q", "response": "a"},
+    )
     assert counted(source).columns == {"n.other": 1, "a.b": 1}
     whole = JsonLines(path=jsonl(row), attributes=["n", "n.deep"], columns={"prompt": "q", "response": "a"}, **GIVEN)
     assert "n.other" not in counted(whole).columns
 
 
 def test_rows_that_are_passed_over_or_set_aside_do_not_count(jsonl: Write) -> None:
-    rows = [{"messages": [ASK, SAY], "x": 1, "set": "a"}, {"messages": [{**ASK, "name": "n"}, {"role": "nobody"}], "x": 1, "set": "a", "y": 1},
-            {"messages": [ASK, SAY], "z": 1, "set": "b"}]  # fmt: skip
+    rows = [
+        {"messages": [ASK, SAY], "x": 1, "set": "a"},
+        {"messages": [{**ASK, "name": "n"}, {"role": "nobody"}], "x": 1, "set": "a", "y": 1},
+        {"messages": [ASK, SAY], "z": 1, "set": "b"},
+    ]
     source = JsonLines(path=jsonl(*rows), only={"set": "a"}, columns={"messages": "messages"}, **GIVEN)
     assert counted(source) == Unused(1, 2, {"x": 1}, {})
 
@@ -87,8 +108,16 @@ def test_columns_that_a_reader_never_turns_into_values_are_counted_as_well(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    table = pa.table({"t": ["a", "b", "c", "d"], "half": ["x", None, "y", None], "full": [1, 2, 3, 4], "none": pa.nulls(4, pa.string()),
-                      "list": pa.array([[1], None, None, [2]]), "struct": [{"a": 1}, None, None, None]})  # fmt: skip
+    table = pa.table(
+        {
+            "t": ["a", "b", "c", "d"],
+            "half": ["x", None, "y", None],
+            "full": [1, 2, 3, 4],
+            "none": pa.nulls(4, pa.string()),
+            "list": pa.array([[1], None, None, [2]]),
+            "struct": [{"a": 1}, None, None, None],
+        }
+    )
     (tmp_path / "d").mkdir()
     if form == "csv":
         (tmp_path / "t.csv").write_text("t,half,full,none\na,x,1,\nb,,2,\nc,y,3,\nd,,4,\n")
@@ -96,8 +125,11 @@ def test_columns_that_a_reader_never_turns_into_values_are_counted_as_well(
         assert counted(source).columns == {"half": 2, "full": 4}
         return
     pq.write_table(table, tmp_path / "d" / "train.parquet")
-    source = Hub(dataset=str(tmp_path / "d"), columns={"text": "t"}, **GIVEN) if form == "hub" else Parquet(
-        path=str(tmp_path / "d" / "train.parquet"), columns={"text": "t"}, **GIVEN)  # fmt: skip
+    source = (
+        Hub(dataset=str(tmp_path / "d"), columns={"text": "t"}, **GIVEN)
+        if form == "hub"
+        else Parquet(path=str(tmp_path / "d" / "train.parquet"), columns={"text": "t"}, **GIVEN)
+    )
     assert counted(source) == Unused(4, 0, {"half": 2, "full": 4, "list": 2, "struct": 1}, {})
     assert counted(source.model_copy(update={"limit": 1})).columns == {"half": 1, "full": 1, "list": 1, "struct": 1}
     (row,) = [
@@ -142,7 +174,8 @@ def test_pairs_name_what_their_format_adds_and_not_their_own_sides(tmp_path: Pat
     (tmp_path / "w.txt").write_text("one\tmoja\t0.5\n")
     assert counted(Dictionary(path=str(tmp_path / "w.txt"), **pair)).columns == {"2": 1}
     (tmp_path / "m.tmx").write_text(
-        '<tmx><body><tu tuid="1"><prop type="p">v</prop><tuv xml:lang="en"><seg>a</seg></tuv><tuv xml:lang="sw"><seg>b</seg></tuv></tu></body></tmx>'
+        '<tmx><body><tu tuid="1"><prop type="p">v</prop><tuv xml:lang="en"><seg>a</seg></tuv><tuv '
+        'xml:lang="sw"><seg>b</seg></tuv></tu></body></tmx>'
     )
     assert counted(Tmx(path=str(tmp_path / "m.tmx"), key="{tuid}", **pair)).columns == {"props": 1}
 
@@ -199,7 +232,7 @@ def test_every_value_is_used_or_counted(jsonl: Write, rows: list[dict[str, Any]]
     assert counted(source).columns == wanted
 
 
-# --------------------------------------------------------------------------------------------------------- where it is told
+# ----------------------------------------------------------------------------------------------------- where it is told
 def test_check_plan_and_show_tell_each_source_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
         {"messages": [ASK, {**SAY, "thinking": "hm"}] if i % 2 else [ASK, SAY], **({"score": 1} if i < 130 else {})}

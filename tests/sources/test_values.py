@@ -26,17 +26,21 @@ Read = Callable[..., Any]
 Write = Callable[..., str]
 GIVEN: dict[str, Any] = {"language": "sw", "license": "x"}
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-NUMBERS = ["34028236692093846346337460743176821145", "-34028236692093846346337460743176821146", "1.10", "100.0", "1e-05", "1E5", "0.10000000000000001",
+NUMBERS = ["34028236692093846346337460743176821145", "-34028236692093846346337460743176821146", "1.10", "100.0",
+           "1e-05", "1E5", "0.10000000000000001",
            "18446744073709551616", "12345678901234567.0", "0.0000001", "-0.50", "9" * 400, "1e400"]  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------------------------- digits
+# --------------------------------------------------------------------------------------------------------------- digits
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("form", ["jsonl", "json", "jsonl in another encoding"])
 def test_a_number_is_as_it_is_written_wherever_it_becomes_text(
     read: Read, tmp_path: Path, number: str, form: str
 ) -> None:
-    row = f'{{"t": {number}, "meta": {{"n": [{number}, "é {number}, "]}}, "id": {number}, "messages": [{{"role": "user", "content": {number}}}]}}'
+    row = (
+        f'{{"t": {number}, "meta": {{"n": [{number}, "é {number}, "]}}, "id": {number}, "messages": [{{"role": '
+        f'"user", "content": {number}}}]}}'
+    )
     path = tmp_path / "rows"
     path.write_text(f"[{row}]" if form == "json" else f"{row}\n", encoding="utf-16" if "other" in form else "utf-8")
     cls = JsonArray if form == "json" else JsonLines
@@ -85,9 +89,11 @@ def test_scores_need_no_digits_and_keep_their_value(read: Read, jsonl: Write) ->
 
 
 TOKEN = st.one_of(
-    st.integers(-(10**40), 10**40).map(str), st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.from_regex(r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?", fullmatch=True), st.sampled_from(NUMBERS),
-)  # fmt: skip
+    st.integers(-(10**40), 10**40).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.from_regex(r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?", fullmatch=True),
+    st.sampled_from(NUMBERS),
+)
 STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
     [", 1.10,", ":1.10]", '{"a": 1, "a": 2}', "\\u003a"]
 )
@@ -128,15 +134,20 @@ def test_any_json_read_and_written_again_is_the_same_but_for_blanks(pair: tuple[
     assert as_text(load_line(f'{{"a": {given}}}'.encode(), {"a"})) == f'{{"a":{wanted}}}' or "-0" in given
 
 
-# ----------------------------------------------------------------------------------------------------------- keys that repeat
+# ----------------------------------------------------------------------------------------------------- keys that repeat
 @pytest.mark.parametrize(
     "row",
     [
-        '{"t": "a", "t": "b"}', '{"t": "a", "t":"a"}', '{"t": "x", "m": {"k": 1, "k": 2}}', '{"t": "x", "m": [{"k": 1}, {"k" : 1, "k": 2}]}',
-        '{"\\u0074": "a", "t": "b"}', '{"t": "12\\u003a30", "o": 1, "o": 2}', '{"t": "x", "a" : 1, "b": 1, "b": 2}',
+        '{"t": "a", "t": "b"}',
+        '{"t": "a", "t":"a"}',
+        '{"t": "x", "m": {"k": 1, "k": 2}}',
+        '{"t": "x", "m": [{"k": 1}, {"k" : 1, "k": 2}]}',
+        '{"\\u0074": "a", "t": "b"}',
+        '{"t": "12\\u003a30", "o": 1, "o": 2}',
+        '{"t": "x", "a" : 1, "b": 1, "b": 2}',
         '{"t": "шлях", "ключ": 1.10, "ключ": 2}',
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("form", ["jsonl", "json"])
 def test_a_key_that_stands_twice_is_a_bad_row(read: Read, tmp_path: Path, row: str, form: str) -> None:
     path = tmp_path / "f"
@@ -160,7 +171,7 @@ def test_a_repeated_key_is_never_overlooked(pair: tuple[str, str], key: str, sty
         load_line(text.encode(), None)
 
 
-# ---------------------------------------------------------------------------------------------------------- NaN and infinities
+# --------------------------------------------------------------------------------------------------- NaN and infinities
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_what_is_no_number_is_no_text_unless_it_is_said_to_be_nothing(read: Read, jsonl: Write, word: str) -> None:
     path = jsonl(
@@ -171,9 +182,7 @@ def test_what_is_no_number_is_no_text_unless_it_is_said_to_be_nothing(read: Read
     columns = {"prompt": "{q}\n\n{i?}", "response": "{a}"}
     out = read(JsonLines(path=path, columns=columns, **GIVEN))
     assert [row["lineage"]["source_id"] for row in out.rows] == ["rows.jsonl:3"]
-    assert (
-        out.reasons[0] == f"line 1: prompt has {word}, a number that is no text; 'empty: [{word}]' takes it for nothing"
-    )
+    assert out.reasons[0] == f"line 1: prompt has {word}, a number without text; 'empty: [{word}]' treats it as empty"
     assert out.reasons[1].startswith(f"line 2: response has {word}, a number")
     out = read(JsonLines(path=path, columns=columns, empty=[word], **GIVEN))
     assert [turns[0][1] for turns in out.said()] == ["Swali?", "Swali?\n\nx", "Swali?"] and not out.bad
@@ -191,12 +200,18 @@ def test_long_integers_beside_odd_values_keep_their_digits() -> None:
     assert as_text(value) == '{"a":123456789012345678901234567890,"b":1.10,"c":[1e-05,true,"\ud800"]}'
 
 
-# ---------------------------------------------------------------------------------------------------- lists written as Python
+# ---------------------------------------------------------------------------------------------- lists written as Python
 LITERAL = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3) | st.tuples(inner, inner),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3) | st.tuples(inner, inner)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 def plain(value: Any) -> Any:
@@ -221,12 +236,25 @@ def test_what_python_writes_of_a_list_or_object_is_read_back(value: Any) -> None
     "text",
     [
         "['a' 'b']",  # numpy of two texts, or Python of one?
-        "[{'a': nan}]", "[{'a': array([1, 2])}]", "[{'a': 'x'}, ...]", "[{'a': __import__('os')}]", "[{'a': 'b' 'c'}]", "[{'a': f'{x}'}]", "[b'x']",
-        "[{'a': 'x'}", "[{'a': 1 + 2}]", "{'a': 'x\\q'}", "['a', 'b'] + ['c']", "[{'a': lambda: 1}]", "(" * 50_000, "['" + "x" * 5_000_000 + "']", "[{'a': 1_000}]",
+        "[{'a': nan}]",
+        "[{'a': array([1, 2])}]",
+        "[{'a': 'x'}, ...]",
+        "[{'a': __import__('os')}]",
+        "[{'a': 'b' 'c'}]",
+        "[{'a': f'{x}'}]",
+        "[b'x']",
+        "[{'a': 'x'}",
+        "[{'a': 1 + 2}]",
+        "{'a': 'x\\q'}",
+        "['a', 'b'] + ['c']",
+        "[{'a': lambda: 1}]",
+        "(" * 50_000,
+        "['" + "x" * 5_000_000 + "']",
+        "[{'a': 1_000}]",
         "[{'a': 'x'},]",
     ],
     ids=range(17),
-)  # fmt: skip
+)
 def test_what_could_mean_two_things_or_needs_running_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not JSON"):
         load_text(text)
@@ -256,15 +284,22 @@ def test_conversations_in_a_csv_are_read_as_json_as_python_and_as_numpy_write_th
 
 
 def test_answers_that_are_messages_are_no_text(read: Read, tmp_path: Path) -> None:
-    """``prompt, chosen, rejected`` of a preference set in a spreadsheet: the answers are conversations in Python's words."""
+    """``prompt, chosen, rejected`` of a preference set in a spreadsheet: the answers are conversations in Python's
+    words."""
     ask, good, bad = (
         {"content": text, "role": role}
         for text, role in [("Où ?", "user"), ("Ici.", "assistant"), ("Là.", "assistant")]
     )
     path = tmp_path / "t.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["prompt", "chosen", "rejected"], ["Où ?", [ask, good], [ask, bad]], ["Où ?", "Ici.", "[1, 2]"],
-                                    ["Où ?", "[{'content': 'Ici.', 'role': array}]", "Là."]])  # fmt: skip
+        csv.writer(file).writerows(
+            [
+                ["prompt", "chosen", "rejected"],
+                ["Où ?", [ask, good], [ask, bad]],
+                ["Où ?", "Ici.", "[1, 2]"],
+                ["Où ?", "[{'content': 'Ici.', 'role': array}]", "Là."],
+            ]
+        )
     out = read(Csv(path=str(path), language="fr", license="x"))
     assert [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in out.rows] == [
         ("Ici.", "Là."),
@@ -287,7 +322,7 @@ def test_an_answer_that_is_json_of_something_else_stays_text(read: Read, jsonl: 
     assert [turns[1][1] for turns in out.said()] == answers and not out.bad
 
 
-# --------------------------------------------------------------------------------------------------------------- class labels
+# --------------------------------------------------------------------------------------------------------- class labels
 def saved(folder: Path, columns: dict[str, Any], features: dict[str, Any]) -> str:
     import datasets
 
@@ -307,15 +342,27 @@ def test_labels_are_what_their_names_mean(read: Read, tmp_path: Path) -> None:
     import datasets
 
     text = datasets.Value("string")
-    for names, wanted in [(["accepted", "rejected"], [True, False]), (["rejected", "accepted"], [False, True]), (["False", "True"], [False, True]),
-                          (["bad", "good"], [False, True]), (["thumbs up", "thumbs down"], [True, False]), (["0", "1"], [False, True])]:  # fmt: skip
+    for names, wanted in [
+        (["accepted", "rejected"], [True, False]),
+        (["rejected", "accepted"], [False, True]),
+        (["False", "True"], [False, True]),
+        (["bad", "good"], [False, True]),
+        (["thumbs up", "thumbs down"], [True, False]),
+        (["0", "1"], [False, True]),
+    ]:
         place = tmp_path / "-".join(names)
-        folder = saved(place, {"prompt": ["p", "q"], "completion": ["c", "d"], "label": [0, 1]},
-                       {"prompt": text, "completion": text, "label": datasets.ClassLabel(names=names)})  # fmt: skip
+        folder = saved(
+            place,
+            {"prompt": ["p", "q"], "completion": ["c", "d"], "label": [0, 1]},
+            {"prompt": text, "completion": text, "label": datasets.ClassLabel(names=names)},
+        )
         for source in sources_of(folder, **GIVEN):
             assert [row["label"] for row in read(source).rows] == wanted, names
-    folder = saved(tmp_path / "odd", {"prompt": ["p"], "completion": ["c"], "label": [0]},
-                   {"prompt": text, "completion": text, "label": datasets.ClassLabel(names=["sport", "politics"])})  # fmt: skip
+    folder = saved(
+        tmp_path / "odd",
+        {"prompt": ["p"], "completion": ["c"], "label": [0]},
+        {"prompt": text, "completion": text, "label": datasets.ClassLabel(names=["sport", "politics"])},
+    )
     columns = {"prompt": "prompt", "completion": "completion", "label": "label"}
     for source in sources_of(folder, columns=columns, **GIVEN):
         assert "label is 'sport' where true or false" in read(source).reasons[0]
@@ -328,11 +375,19 @@ def test_class_labels_come_by_name_at_any_depth(read: Read, tmp_path: Path) -> N
     role = datasets.ClassLabel(names=["user", "assistant"])
     folder = saved(
         tmp_path,
-        {"messages": [[{"role": 0, "content": "Habari?"}, {"role": 1, "content": "Nzuri."}]] * 2, "lang": [2, -1], "tags": [[0, 1], []],
-         "meta": [{"l": 1, "n": 5}] * 2},
-        {"messages": [{"role": role, "content": text}], "lang": language, "tags": datasets.Sequence(language),
-         "meta": {"l": language, "n": datasets.Value("int64")}},
-    )  # fmt: skip
+        {
+            "messages": [[{"role": 0, "content": "Habari?"}, {"role": 1, "content": "Nzuri."}]] * 2,
+            "lang": [2, -1],
+            "tags": [[0, 1], []],
+            "meta": [{"l": 1, "n": 5}] * 2,
+        },
+        {
+            "messages": [{"role": role, "content": text}],
+            "lang": language,
+            "tags": datasets.Sequence(language),
+            "meta": {"l": language, "n": datasets.Value("int64")},
+        },
+    )
     for source in sources_of(folder, language="{lang}", license="x", attributes=["tags", "meta"], only={"meta.n": 5}):
         out = read(source)
         assert out.said() == [[("user", "Habari?"), ("assistant", "Nzuri.")]]
@@ -345,7 +400,7 @@ def test_a_language_that_is_a_number_is_said_to_be_one(read: Read, jsonl: Write)
     assert "language is 3, not a tag" in out.reasons[0]
 
 
-# ------------------------------------------------------------------------------------------------------ what Arrow makes of it
+# ----------------------------------------------------------------------------------------------- what Arrow makes of it
 def test_keys_that_arrow_pads_with_null_are_not_there(read: Read, tmp_path: Path) -> None:
     rows = [
         {"t": "a", "m": {"stadt": "Rom", "inner": [{"x": 1}, {"y": 2}]}},
@@ -404,8 +459,9 @@ def test_a_conversation_as_an_object_of_lists_is_read_in_every_form(
         out = read(source)
         assert all(turns == wanted for turns in out.said()) and out.said()
         assert [reason.partition(": ")[2] for reason in out.reasons] == [
-            f"messages has lists of different lengths ({keys[0]}: 4, {keys[1]}: 1)", "messages is an empty list of messages",
-        ]  # fmt: skip
+            f"messages has lists of different lengths ({keys[0]}: 4, {keys[1]}: 1)",
+            "messages is an empty list of messages",
+        ]
     assert read(Csv(path=str(tmp_path / "t.csv"), **GIVEN)).said() == [wanted]
 
 
@@ -413,8 +469,11 @@ def test_a_saved_sequence_of_messages_is_read(read: Read, tmp_path: Path) -> Non
     import datasets
 
     text = datasets.Value("string")
-    folder = saved(tmp_path, {"conversations": [{"from": ["human", "gpt"], "value": ["Hi", "Ho"]}]},
-                   {"conversations": datasets.Sequence({"from": text, "value": text})})  # fmt: skip
+    folder = saved(
+        tmp_path,
+        {"conversations": [{"from": ["human", "gpt"], "value": ["Hi", "Ho"]}]},
+        {"conversations": datasets.Sequence({"from": text, "value": text})},
+    )
     for source in sources_of(folder, **GIVEN):
         assert read(source).said() == [[("user", "Hi"), ("assistant", "Ho")]]
 

@@ -1,0 +1,84 @@
+"""Vetoes: texts that differ in a number or in a negation are not duplicates, however similar they are.
+
+Compared are a digest of all numbers of a text in their order (with signs, operators and currencies), and a digest of
+its negating words. Both must be equal before rows are compared at all: a thousand sums made from one template cost
+nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import regex
+
+from curate.text import negation
+from curate.text.numbers import HAN_DIGITS, HAN_MYRIADS, HAN_UNITS, decimal_digit
+
+Digests = npt.NDArray[np.uint64]
+# Negating words, by language.
+has_words, negations, negators = negation.stands_alone, negation.words_in, negation.negators
+
+# Numerals that are letters; a lone 一 (one) is not counted, because it is mostly an article.
+_HAN = "".join(sign for sign in (*HAN_DIGITS, *HAN_UNITS, *HAN_MYRIADS) if sign != "一")
+# Digit group separators (1,000 = 1 000 = 1000), only before exactly three digits.
+_GROUPS = regex.compile(r"(?<=\p{Nd})(?:[,'’٬]|\s+)(?=\p{Nd}{3}(?!\p{Nd}))")
+_NUMBERS = regex.compile(
+    rf"(?V1)(?<![\p{{L}}\p{{N}}])[-−](?=\p{{Nd}})|\p{{Nd}}+|[\p{{No}}\p{{Nl}}]|[{_HAN}]|一(?=\s*[一{_HAN}])|(?<=[一{_HAN}]\s*)一|(?<=\p{{Nd}})[.,:/^*-](?=\p{{Nd}})"
+    r"|(?<=[\p{Nd})]\s*)[-*/^](?=\s*[\p{Nd}(])|[\p{Sm}--[|~⁓]]|\p{Sc}|[%‰٪]|#(?=\p{L})|(?<=\p{L})(?:\+\+|#)"
+)
+_WORTH_A_LOOK = rf"[\p{{N}}\p{{Sm}}\p{{Sc}}%‰٪#{_HAN}]"
+_HAS_DIGITS = regex.compile(r"\p{Nd}[\p{Nd}.,:'’٫٬\u00a0\u202f]*")
+
+
+def numbers(texts: pl.Series) -> list[str]:
+    """The numbers of each text in order, separated by spaces; digits of all scripts are equal, and ``1,000`` equals
+    ``1000``.
+
+    Operators, currencies and per cent signs are included: 3 + 4 is not 3 - 4, $5 is not €5.
+    """
+    worth = texts.str.contains(_WORTH_A_LOOK).fill_null(False).to_list()
+    return [_numbers_in(one) if look else "" for one, look in zip(texts.to_list(), worth, strict=True)]
+
+
+def _numbers_in(one: str) -> str:
+    if not one.isascii():
+        one = "".join(map(_plain, one))
+    return " ".join(_NUMBERS.findall(_GROUPS.sub("", one)))
+
+
+@cache
+def _plain(sign: str) -> str:
+    return "-" if sign == "−" else decimal_digit(sign)
+
+
+def digests(fields: list[list[str]]) -> Digests:
+    """One digest for each row over several fields; 0 where all fields are empty."""
+    known: dict[tuple[str, ...], int] = {}
+    numbers = []
+    for row in zip(*fields, strict=True):
+        if row not in known:
+            joined = "\0".join(row)
+            whole = blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=8, person=b"curate-guard").digest()
+            known[row] = int.from_bytes(whole, "little") | 1 if any(row) else 0
+        numbers.append(known[row])
+    return np.array(numbers, np.uint64)
+
+
+def digits(texts: pl.Series) -> list[str]:
+    """The digits of each text, number by number, sorted and without separators (3.5 = 3,5 = 35).
+
+    A translation keeps these, whatever thousands and decimal separators its language uses.
+    """
+    worth = texts.str.contains(r"\p{Nd}").fill_null(False).to_list()
+    result = []
+    for one, look in zip(texts.to_list(), worth, strict=True):
+        if not look:
+            result.append("")
+            continue
+        plain = one if one.isascii() else "".join(map(_plain, one))
+        result.append(" ".join(sorted(regex.sub(r"\P{Nd}", "", hit) for hit in _HAS_DIGITS.findall(plain))))
+    return result
