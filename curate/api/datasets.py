@@ -16,7 +16,7 @@ from curate.engine.planning.models import bound_model
 from curate.engine.planning.plan import Plan
 from curate.engine.progress import Progress
 from curate.engine.store.copies import note_copy
-from curate.engine.store.shards import Cuts
+from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
 from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
@@ -110,7 +110,7 @@ def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sam
 
 
 def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progress: Progress | None = None, wait: float = 0.0,
-          registry: Registry | None = None, cuts: Cuts | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
+          registry: Registry | None = None, chunk_limits: ChunkLimits | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
     """Builds datasets, reusing every result that still holds.
 
     Answers of models that were lost because a server was in trouble are asked for again.
@@ -120,7 +120,7 @@ def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progre
         datasets: names; all of the catalog's if none is given.
         progress: who is told; nobody by default (``curate.engine.progress.default_progress()`` draws bars).
         wait: seconds to wait for another build in the same store.
-        cuts: where shards end.
+        chunk_limits: where shards end.
         retry_failed: also ask models again for what they refused or answered unusably.
 
     Returns:
@@ -137,7 +137,7 @@ def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progre
         datasets,
         progress=progress,
         wait=wait,
-        cuts=cuts,
+        chunk_limits=chunk_limits,
         retry_failed=retry_failed,
     )
 
@@ -250,7 +250,7 @@ def card(name: str, *, store: str | Path | Store | None = None, catalog: Catalog
     return make(about(open_store(store, catalog), name))
 
 
-def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progress: Progress | None = None, cuts: Cuts | None = None,
+def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progress: Progress | None = None, chunk_limits: ChunkLimits | None = None,
             registry: Registry | None = None) -> tuple[str, str, list[str]]:  # fmt: skip
     """Builds a dataset once more from nothing but sources, catalog and kept answers of models, to prove its digest.
 
@@ -272,7 +272,7 @@ def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progre
         if (store.root / "cache").is_dir():
             (folder / "cache").symlink_to((store.root / "cache").resolve(), target_is_directory=True)
         aside = replace(loaded, run=loaded.run.model_copy(update={"store": str(folder.resolve())}))
-        built = build_datasets(aside, registry, [name], progress=progress, cuts=cuts)[-1]
+        built = build_datasets(aside, registry, [name], progress=progress, chunk_limits=chunk_limits)[-1]
         said = recipe_difference(store.manifest(name, there), Store(folder).manifest(name, built.version))
     return there, built.version, said if built.version != there else []
 

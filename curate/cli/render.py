@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from curate.engine.dataset import Built
     from curate.engine.funnel import Funnel
     from curate.engine.store.diff import Difference
-    from curate.engine.store.history import Entry
+    from curate.engine.store.history import LogEntry
     from curate.models.probe import Finding
     from outputs.export import Exported
 
@@ -62,7 +62,7 @@ def tell(built: Built) -> None:
     if built.estimate is not None:
         from curate.engine.planning.estimate import beside
 
-        for line in beside(built.estimate, built.rows, built.spending, built.labour):
+        for line in beside(built.estimate, built.rows, built.spending, built.compute_time):
             print(f"  {line}")
     for message in built.alarms:
         print(f"! alarm: {message}")
@@ -130,7 +130,7 @@ def print_difference(found: Difference, *, as_json: bool = False) -> None:
         )
 
 
-def print_story(name: str, entries: Sequence[Entry]) -> None:
+def print_log(name: str, entries: Sequence[LogEntry]) -> None:
     """The versions of a dataset."""
     for one in entries:
         refs = f"  ({', '.join(one.refs)})" if one.refs else ""

@@ -9,7 +9,7 @@ import typer
 
 from curate.cli.answers import Format, print_answer
 from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
-from curate.cli.render import print_difference, print_funnel, print_story, tell, tell_export
+from curate.cli.render import print_difference, print_funnel, print_log, tell, tell_export
 
 app = typer.Typer()
 
@@ -243,7 +243,7 @@ def log(
 ) -> None:
     """Tell the story of a dataset: its versions, the newest first, with what changed."""
     from curate import api
-    from curate.engine.store.history import story
+    from curate.engine.store.history import version_log
 
     opened = or_fail(lambda: api.open_store(store, catalog))
-    print_story(name, or_fail(lambda: story(opened, name)))
+    print_log(name, or_fail(lambda: version_log(opened, name)))

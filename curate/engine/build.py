@@ -20,15 +20,17 @@ from curate.engine.planning.runner import BuildContext
 from curate.engine.progress import Progress, SilentProgress
 from curate.engine.resources import parse_bytes
 from curate.engine.store.lock import StoreLock
-from curate.engine.store.shards import Cuts, Shard
+from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import FileDigests, Store
-from curate.engine.tasks.task import Setting
+from curate.engine.tasks.task import WorkerConfig
 from curate.errors import BuildError, DamagedError, DiskFullError, StoreError, is_disk_full
 from curate.logs import open_log
 from curate.steps import Registry
 
 
-def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, cuts: Cuts | None = None) -> Plan:
+def make_plan(
+    catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, chunk_limits: ChunkLimits | None = None
+) -> Plan:
     """What building these datasets (all, if none is named) would do; nothing is read but names, sizes and results.
 
     Raises:
@@ -38,7 +40,7 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
     store = Store(catalog.store)
     wanted = _wanted(catalog, names)
     require_sound(catalog, registry, wanted)
-    context = _context(catalog, registry, store, None, cuts=cuts)
+    context = _context(catalog, registry, store, None, chunk_limits=chunk_limits)
     builder = DatasetBuilder(context)
     for name in wanted:
         builder.build(name)
@@ -49,13 +51,13 @@ def make_plan(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *
 
 
 def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, progress: Progress | None = None, wait: float = 0.0,
-                   cuts: Cuts | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
+                   chunk_limits: ChunkLimits | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
     """Builds these datasets (all, if none is named) and those they are made of.
 
     Args:
         wait: seconds to wait for another build in the same store to end.
         retry_failed: also ask models again for what they refused or answered unusably before.
-        cuts: where shards end (tests).
+        chunk_limits: where shards end (tests).
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
@@ -64,13 +66,20 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
         StoreError: another build is at work.
     """
     [built] = build_parts(
-        catalog, registry, names, [None], progress=progress, wait=wait, cuts=cuts, retry_failed=retry_failed
+        catalog,
+        registry,
+        names,
+        [None],
+        progress=progress,
+        wait=wait,
+        chunk_limits=chunk_limits,
+        retry_failed=retry_failed,
     )
     return built
 
 
 def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], parts: Sequence[tuple[float, float] | None], *,
-                progress: Progress | None = None, wait: float = 0.0, cuts: Cuts | None = None,
+                progress: Progress | None = None, wait: float = 0.0, chunk_limits: ChunkLimits | None = None,
                 whole: frozenset[str] = frozenset(), retry_failed: bool = False) -> Iterator[list[Built]]:  # fmt: skip
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
 
@@ -90,11 +99,11 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
                 settle(store.root / "cache")
             number = current_build(store.root)
             budget = catalog.budget.model_dump(exclude_none=True)
-            setting = Setting(
+            setting = WorkerConfig(
                 str(catalog.store),
                 catalog.run.threads,
                 memory,
-                cuts or Cuts(),
+                chunk_limits or ChunkLimits(),
                 budget,
                 number,
                 retry_failed,
@@ -109,7 +118,7 @@ def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], part
                         store,
                         executor,
                         progress=progress,
-                        cuts=cuts,
+                        chunk_limits=chunk_limits,
                         build=number,
                         sample=part,
                         unsampled_sources=whole,
@@ -131,7 +140,7 @@ def _context(
     executor: Executor | None,
     *,
     progress: Progress | None = None,
-    cuts: Cuts | None = None,
+    chunk_limits: ChunkLimits | None = None,
     build: str = "",
     sample: tuple[float, float] | None = None,
     unsampled_sources: frozenset[str] = frozenset(),
@@ -145,7 +154,7 @@ def _context(
         progress or SilentProgress(),
         executor,
         digests,
-        cuts or Cuts(),
+        chunk_limits or ChunkLimits(),
         build,
         sample,
         unsampled_sources,
@@ -190,16 +199,20 @@ def read_inputs(
     names: Sequence[str],
     *,
     progress: Progress | None = None,
-    cuts: Cuts | None = None,
+    chunk_limits: ChunkLimits | None = None,
 ) -> list[Shard]:
     """Reads sources into the catalog's store; all their rows."""
     store = Store(catalog.store).open()
     memory = parse_bytes(catalog.run.memory)
-    setting = Setting(str(catalog.store), catalog.run.threads, memory, cuts or Cuts(), environment=catalog.environment)
+    setting = WorkerConfig(
+        str(catalog.store), catalog.run.threads, memory, chunk_limits or ChunkLimits(), environment=catalog.environment
+    )
     executor = InlineExecutor(setting)
     try:
         with StoreLock(store.root):
-            reader = DatasetBuilder(_context(catalog, registry, store, executor, progress=progress, cuts=cuts)).reader
+            reader = DatasetBuilder(
+                _context(catalog, registry, store, executor, progress=progress, chunk_limits=chunk_limits)
+            ).reader
             reader.read(list(names))
             return reader.shards(list(names))
     finally:

@@ -15,14 +15,14 @@ from curate.catalog import Dataset
 from curate.catalog.files import defines_dataset
 from curate.engine.budget import spent
 from curate.engine.funnel import Funnel
-from curate.engine.planning.estimate import Labour, labour_of, last_estimate
+from curate.engine.planning.estimate import ComputeTime, compute_time_of, last_estimate
 from curate.engine.planning.inputs import Inputs, Reader
 from curate.engine.planning.manifest import dataset_recipe, make_manifest
 from curate.engine.planning.partition import Partition
 from curate.engine.planning.pipeline import PipelineState, kind_after, run_steps, run_until_target
 from curate.engine.planning.runner import BuildContext, DatasetRecord, TaskRunner
 from curate.engine.store.fingerprint import digest
-from curate.engine.store.shards import Cuts, Shard
+from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.versions import bad_rows, fill_version, version_digest
 from curate.engine.tasks.task import Task
 from curate.errors import BuildError, DamagedError
@@ -53,7 +53,7 @@ class Built:
     """Digest of what was asked for: the recipes of the dataset and of those below it, and the states of their sources."""
     estimate: dict[str, Any] | None = None
     """What was last estimated for this very build (:meth:`curate.engine.planning.estimate.Estimate.to_json`); None where something changed since."""
-    labour: Labour | None = None
+    compute_time: ComputeTime | None = None
     """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
     mended: list[str] = field(default_factory=list)
     """The warnings about what was damaged and was made again; unlike the others they are not kept with the version."""
@@ -108,7 +108,7 @@ class DatasetBuilder:
         built.estimate = last_estimate(self.store, name, built.build_key)
         built.results = tuple(one for one in runner.record.used if not one.startswith(("read-", "link/", "pick/")))
         if built.estimate is not None:
-            built.labour = labour_of(self.store, built.results)
+            built.compute_time = compute_time_of(self.store, built.results)
         built.alarms = [*state.alarms, *built.alarms]
         built.changed = built.changed or any(not stage.idle for stage in runner.plan.stages[first:])
         built.seconds = time.perf_counter() - started
@@ -165,7 +165,7 @@ class DatasetBuilder:
 
     def _output_files(self, spec: Dataset, state: PipelineState) -> list[tuple[str, dict[str, Any]]] | None:
         """(folder, result) of each task that joins rows with their columns; None while that is not known (a plan)."""
-        runner, cuts = self.runner, self.context.cuts
+        runner, chunk_limits = self.runner, self.context.chunk_limits
         stage = f"{spec.name}/write"
         recipe = {
             "action": "part",
@@ -177,8 +177,8 @@ class DatasetBuilder:
         tasks: list[Task | None] = [None]
         if state.known:
             groups = [
-                *_groups([(piece, True) for piece in state.superseded], cuts),
-                *_groups([(piece, False) for piece in state.pieces if piece], cuts),
+                *_groups([(piece, True) for piece in state.superseded], chunk_limits),
+                *_groups([(piece, False) for piece in state.pieces if piece], chunk_limits),
             ]
             tasks = []
             for group in groups:
@@ -304,12 +304,12 @@ class DatasetBuilder:
         return found
 
 
-def _groups(pieces: Sequence[tuple[Partition, bool]], cuts: Cuts) -> list[list[tuple[Partition, bool]]]:
+def _groups(pieces: Sequence[tuple[Partition, bool]], chunk_limits: ChunkLimits) -> list[list[tuple[Partition, bool]]]:
     """Neighbouring small pieces share a part, so that many small sources do not make many small files."""
     groups: list[list[tuple[Partition, bool]]] = []
     rows = 0
     for piece, retired in pieces:
-        if not groups or rows >= cuts.least or groups[-1][0][0].kind != piece.kind:
+        if not groups or rows >= chunk_limits.least or groups[-1][0][0].kind != piece.kind:
             groups.append([])
             rows = 0
         groups[-1].append((piece, retired))

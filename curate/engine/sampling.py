@@ -15,15 +15,15 @@ from curate.engine.planning.estimate import (
     Fold,
     Paid,
     aside,
+    compute_time_of,
     estimate,
-    labour_of,
     paid,
     size_of,
     whole_sources,
 )
 from curate.engine.progress import Progress
 from curate.engine.store.lock import StoreLock
-from curate.engine.store.shards import Cuts
+from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
 from curate.engine.tasks.sample import count_parts
 from curate.errors import BuildError
@@ -31,7 +31,7 @@ from curate.steps import Registry
 
 
 def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, sample: int = 200, progress: Progress | None = None,
-                      cuts: Cuts | None = None) -> list[Estimate]:  # fmt: skip
+                      chunk_limits: ChunkLimits | None = None) -> list[Estimate]:  # fmt: skip
     """What building these datasets (all, if none is named) will come to, and those below them that are not up to date, from a sample that is
     built for real.
 
@@ -61,8 +61,8 @@ def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str]
 
             held.enter_context(keep_connected(catalog.run))
         wanted = [one for one in _made_of(catalog, names or list(catalog.datasets))
-                  if one in names or not names or not make_plan(catalog, registry, [one], cuts=cuts).idle]  # fmt: skip
-        return [_estimate(catalog, store, registry, name, sample, progress, cuts) for name in wanted]
+                  if one in names or not names or not make_plan(catalog, registry, [one], chunk_limits=chunk_limits).idle]  # fmt: skip
+        return [_estimate(catalog, store, registry, name, sample, progress, chunk_limits) for name in wanted]
 
 
 def _made_of(catalog: Catalog, names: Sequence[str]) -> list[str]:
@@ -87,24 +87,26 @@ def _estimate(
     name: str,
     sample: int,
     progress: Progress | None,
-    cuts: Cuts | None,
+    chunk_limits: ChunkLimits | None,
 ) -> Estimate:
     whole = whole_sources(catalog, [name])
     below = [inner for one in catalog.closure(name) for inner in catalog.datasets[one].inputs]
     sources = [inner for inner in dict.fromkeys(below) if inner in catalog.sources and inner not in whole]
     with store.scratch() as folder:
         there = aside(catalog, folder)
-        shards = read_inputs(there, registry, sources, progress=progress, cuts=cuts)
+        shards = read_inputs(there, registry, sources, progress=progress, chunk_limits=chunk_limits)
         total = sum(shard.rows for shard in shards)
         share = min(1 / FOLDS, sample / FOLDS / max(1, total))
         parts = [(number * share, (number + 1) * share) for number in range(FOLDS)]
         counts = count_parts([folder / shard.path for shard in shards], parts)
         folds: list[Fold] = []
         before: Paid = {}
-        samples = build_parts(there, registry, [name], parts, progress=progress, cuts=cuts, whole=frozenset(whole))
+        samples = build_parts(
+            there, registry, [name], parts, progress=progress, chunk_limits=chunk_limits, whole=frozenset(whole)
+        )
         for rows, (*_, built) in zip(counts, samples, strict=True):
             own = [Store(folder).root / "work" / one for one in built.results]
-            folds.append(Fold(rows, dict(built.funnel.kept), paid(built.spending, before), labour_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
+            folds.append(Fold(rows, dict(built.funnel.kept), paid(built.spending, before), compute_time_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
             before = paid(built.spending)
     found = estimate(name, folds, total)
     store.set_note(f"{name}.estimate.json", {**found.to_json(), "build_key": built.build_key})

@@ -9,10 +9,10 @@ import yaml
 
 import curate
 from curate.engine.build import build_datasets, make_plan
-from curate.engine.store.shards import Cuts
+from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
 
-CUTS = Cuts(least=16, mean=16, most=64)
+CUTS = ChunkLimits(least=16, mean=16, most=64)
 WORDS = ["river", "stone", "lamp", "bread", "cloud", "seven", "quiet", "orange", "winter", "road"]
 
 
@@ -56,10 +56,10 @@ class House:
         return curate.load_catalog(self.folder / "catalog.yaml", registry=self.registry)
 
     def build(self, *names: str):
-        return build_datasets(self.load(), self.registry, names, cuts=CUTS)
+        return build_datasets(self.load(), self.registry, names, chunk_limits=CUTS)
 
     def plan(self):
-        return make_plan(self.load(), self.registry, cuts=CUTS)
+        return make_plan(self.load(), self.registry, chunk_limits=CUTS)
 
     def ran(self) -> list[str]:
         """What sources read and steps scored since the last call."""

@@ -8,7 +8,7 @@ from house import CUTS, text
 import curate
 from curate.engine.build import build_datasets, make_plan
 from curate.engine.store.gc import collect_garbage, verify_version
-from curate.engine.store.shards import Cuts
+from curate.engine.store.shards import ChunkLimits
 from curate.errors import BuildError
 
 
@@ -231,7 +231,7 @@ def test_a_second_catalog_does_not_take_over_a_dataset_of_the_same_name(house, t
 
 def test_cuts_do_not_change_the_version(house):
     [first] = house.build()
-    other = build_datasets(house.load(), house.registry, cuts=Cuts(least=32, mean=8, most=100))[0]
+    other = build_datasets(house.load(), house.registry, chunk_limits=ChunkLimits(least=32, mean=8, most=100))[0]
     assert other.version == first.version
 
 

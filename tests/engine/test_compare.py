@@ -8,7 +8,7 @@ from house import CUTS, text
 from curate.api import rebuild
 from curate.engine.store.diff import compare, sides
 from curate.engine.store.gc import verify_version
-from curate.engine.store.history import remove_tag, story, tag_version
+from curate.engine.store.history import remove_tag, tag_version, version_log
 from curate.engine.store.integrity import seal
 from curate.errors import StoreError
 
@@ -116,7 +116,7 @@ def test_the_story_tells_versions_newest_first_with_what_changed(house):
     house.letters["min"] = 20
     [new] = house.build()
     tag_version(house.store, "duo", "good")
-    entries = story(house.store, "duo")
+    entries = version_log(house.store, "duo")
     assert [entry.version for entry in entries] == [new.version, old.version]
     assert {"good", "latest"} <= set(entries[0].refs) and not entries[1].changes
     assert entries[0].changes == tuple(line for line in entries[0].changes if line.startswith("letters.min")) != ()
@@ -125,7 +125,7 @@ def test_the_story_tells_versions_newest_first_with_what_changed(house):
 
 def test_building_again_from_nothing_proves_the_digest_and_tells_a_changed_catalog(house):
     [built] = house.build()
-    assert rebuild("duo", catalog=house.load(), registry=house.registry, cuts=CUTS) == (
+    assert rebuild("duo", catalog=house.load(), registry=house.registry, chunk_limits=CUTS) == (
         built.version,
         built.version,
         [],
@@ -136,7 +136,7 @@ def test_building_again_from_nothing_proves_the_digest_and_tells_a_changed_catal
         [],
     )  # other shards
     house.letters["min"] = 20
-    there, again, said = rebuild("duo", catalog=house.load(), registry=house.registry, cuts=CUTS)
+    there, again, said = rebuild("duo", catalog=house.load(), registry=house.registry, chunk_limits=CUTS)
     assert there == built.version != again
     assert said and all(line.startswith("letters.min") for line in said)
     assert house.store.versions("duo") == [built.version] and not list((house.store.root / "scratch").glob("*"))

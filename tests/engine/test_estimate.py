@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import curate
 from curate.api import estimate
-from curate.engine.planning.estimate import Figure, Labour, beside, last_estimate, render
+from curate.engine.planning.estimate import ComputeTime, IntervalEstimate, beside, last_estimate, render
 from curate.engine.sampling import estimate_datasets
 from curate.errors import BuildError
 
@@ -26,7 +26,7 @@ from fault_server import FaultServer, Reply
 
 def test_the_interval_holds_what_the_build_then_comes_to(house):
     house.catalog["datasets"]["duo"]["steps"].pop()  # a limit by language is not proportional to anything
-    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=160, cuts=CUTS)
+    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=160, chunk_limits=CUTS)
     [built] = house.build()
     assert found.rows_in == 210 and 145 <= found.sampled <= 175
     assert found.rows["*"].low <= built.rows <= found.rows["*"].high
@@ -42,7 +42,7 @@ def test_the_interval_holds_what_the_build_then_comes_to(house):
 
 @pytest.mark.parametrize("change", ["rows", "step", "seed", "batch"])
 def test_an_estimate_is_not_shown_beside_a_build_that_it_was_not_made_for(house, change):
-    estimate_datasets(house.load(), house.registry, ["duo"], sample=40, cuts=CUTS)
+    estimate_datasets(house.load(), house.registry, ["duo"], sample=40, chunk_limits=CUTS)
     if change == "rows":
         house.write("en", [f"en\t{n}\tbread {n}" for n in range(60)])
     elif change == "step":
@@ -57,9 +57,9 @@ def test_an_estimate_is_not_shown_beside_a_build_that_it_was_not_made_for(house,
 
 def test_with_as_many_rows_as_there_are_the_estimate_is_exact(house):
     house.catalog["datasets"]["duo"]["steps"].pop()
-    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=10_000, cuts=CUTS)
+    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=10_000, chunk_limits=CUTS)
     [built] = house.build()
-    assert found.rows["*"] == Figure(built.rows, built.rows, built.rows)
+    assert found.rows["*"] == IntervalEstimate(built.rows, built.rows, built.rows)
     assert {language: figure.value for language, figure in found.rows.items() if language != "*"} == built.funnel.kept
 
 
@@ -90,16 +90,18 @@ def test_calls_and_tokens_are_estimated_and_the_samples_answers_are_not_asked_fo
 
 def test_loading_models_and_the_time_of_gpus_are_told_apart(house):
     house.catalog["models"]["ruler"] |= {"takes": 1.5, "gpus": 2}
-    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=40, cuts=CUTS)
+    [found] = estimate_datasets(house.load(), house.registry, ["duo"], sample=40, chunk_limits=CUTS)
     assert found.loading >= 1.5
     assert 0 < found.accelerators.value < 2 * found.seconds.value
     said = render(found)
     assert any("of one process" in line for line in said) and any("of one GPU" in line for line in said)
     assert any(line.startswith("  loading models: ") for line in said)
     [built] = house.build()
-    assert built.labour and built.labour.accelerators > 0
+    assert built.compute_time and built.compute_time.accelerators > 0
     assert [
-        line for line in beside(built.estimate or {}, built.rows, built.spending, built.labour) if "of one GPU" in line
+        line
+        for line in beside(built.estimate or {}, built.rows, built.spending, built.compute_time)
+        if "of one GPU" in line
     ]
 
 
@@ -109,7 +111,7 @@ def test_work_that_holds_two_gpus_counts_twice():
         {"seconds": 1.0},
         {"seconds": 4.0, "loading": 0.0, "accelerators": 0},
     ]
-    assert Labour.of(results) == Labour(work=7.0, loading=3.0, accelerators=4.0)
+    assert ComputeTime.of(results) == ComputeTime(work=7.0, loading=3.0, accelerators=4.0)
 
 
 def test_tables_that_steps_look_into_are_built_whole(tmp_path):
@@ -167,11 +169,15 @@ def test_too_small_a_sample_and_an_unknown_dataset_are_errors(house):
 
 def test_parts_of_uneven_size_are_weighed_by_their_rows():
     # Two rows for each source row, whatever the draw: there is nothing uncertain about the whole.
-    assert Figure.of([2, 20, 8, 10], [1, 10, 4, 5], 1_000) == Figure(2_000, 2_000, 2_000)
-    assert Figure.of([0, 0, 0, 0], [3, 0, 1, 2], 100) == Figure(0, 0, 0) == Figure.of([0, 0], [0, 0], 10)
-    uneven = Figure.of([1, 4, 2, 3], [5, 5, 5, 5], 1_000)
+    assert IntervalEstimate.of([2, 20, 8, 10], [1, 10, 4, 5], 1_000) == IntervalEstimate(2_000, 2_000, 2_000)
+    assert (
+        IntervalEstimate.of([0, 0, 0, 0], [3, 0, 1, 2], 100)
+        == IntervalEstimate(0, 0, 0)
+        == IntervalEstimate.of([0, 0], [0, 0], 10)
+    )
+    uneven = IntervalEstimate.of([1, 4, 2, 3], [5, 5, 5, 5], 1_000)
     assert uneven.value == 500 and uneven.low < 400 and uneven.high > 600
-    assert Figure.of([1, 4, 2, 3], [5, 5, 5, 5], 20) == Figure(10, 10, 10), "all rows were built"
+    assert IntervalEstimate.of([1, 4, 2, 3], [5, 5, 5, 5], 20) == IntervalEstimate(10, 10, 10), "all rows were built"
 
 
 @settings(max_examples=30, deadline=None)
@@ -183,6 +189,6 @@ def test_the_interval_holds_the_truth_nineteen_times_in_twenty(seed):
     held = 0
     for _ in range(200):
         parts = np.array_split(random.permutation(2_000)[:200], np.sort(random.integers(30, 170, 3)))
-        found = Figure.of([int(made[part].sum()) for part in parts], [len(part) for part in parts], 2_000)
+        found = IntervalEstimate.of([int(made[part].sum()) for part in parts], [len(part) for part in parts], 2_000)
         held += found.low <= made.sum() <= found.high
     assert held >= 170

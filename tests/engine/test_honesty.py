@@ -203,7 +203,7 @@ def test_ordinary_failures_are_messages(house, registry):
         house.build()
     house.catalog["run"]["store"] = "/proc/nowhere"
     with pytest.raises(curate.StoreError, match="/proc/nowhere"):
-        build_datasets(house.load(), registry, cuts=CUTS)
+        build_datasets(house.load(), registry, chunk_limits=CUTS)
     house.catalog["sources"]["swahili"]["use"] = "jsonl"
     house.catalog["sources"]["swahili"] |= {
         "path": "sw.jsonl",

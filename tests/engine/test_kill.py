@@ -26,7 +26,7 @@ sys.path.insert(0, {plugin!r})
 import curate_letters as letters
 from curate import load_catalog
 from curate.engine.build import build_datasets
-from curate.engine.store.shards import Cuts
+from curate.engine.store.shards import ChunkLimits
 from curate.steps import Registry
 if __name__ == "__main__":
     registry = Registry.installed()
@@ -34,7 +34,7 @@ if __name__ == "__main__":
     for step in (letters.Letters, letters.Shout, letters.Most):
         registry.add("step", step.tag, step)
     print("ready", flush=True)
-    built = build_datasets(load_catalog(sys.argv[1], registry=registry), registry, cuts=Cuts(16, 16, 64), wait=20)
+    built = build_datasets(load_catalog(sys.argv[1], registry=registry), registry, chunk_limits=ChunkLimits(16, 16, 64), wait=20)
     print(built[0].version, flush=True)
 """
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
 from curate.catalog.params import Params
-from curate.engine.tasks.task import pack, unpack
+from curate.engine.tasks.task import load_params, serialize_params
 from curate.errors import CurateError
 from curate.steps import Registry
 from tests.parameters import parameters, parts, schema_of
@@ -43,7 +43,7 @@ def test_a_worker_gets_the_parameters_of_the_catalog(group, name, part):
     def check(raw: dict[str, Any]) -> None:
         drawn.update(raw)
         made = part.model_validate(raw)
-        there = unpack(json.loads(json.dumps(pack(made))))
+        there = load_params(json.loads(json.dumps(serialize_params(made))))
         assert there == made
         assert given_fields(there) == given_fields(made)
         assert identity(there) == identity(made)

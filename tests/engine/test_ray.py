@@ -122,7 +122,7 @@ def test_a_cluster_makes_the_same_versions_with_the_same_keys_and_one_cache(wide
 
     told, watch = Counted(), threading.Thread(target=let_go)
     watch.start()
-    built = build_datasets(wide.load(), wide.registry, cuts=CUTS, progress=told)
+    built = build_datasets(wide.load(), wide.registry, chunk_limits=CUTS, progress=told)
     watch.join()
     lines = wide.ran()
     assert set(workers(lines).values()) == both
@@ -207,11 +207,11 @@ import curate_letters as letters
 from curate_letters import places
 from curate import load_catalog
 from curate.engine.build import build_datasets
-from curate.engine.store.shards import Cuts
+from curate.engine.store.shards import ChunkLimits
 from curate.steps import Registry
 registry = Registry.installed()
 registry.add("source", "numbered", letters.Numbered); registry.add("model", "vectors", places.Vectors); registry.add("step", "vowels", places.Vowels)
-build_datasets(load_catalog("catalog.yaml", registry=registry), registry, cuts=Cuts(16, 16, 64))
+build_datasets(load_catalog("catalog.yaml", registry=registry), registry, chunk_limits=ChunkLimits(16, 16, 64))
 """
 
 
@@ -255,7 +255,7 @@ def test_a_worker_and_a_whole_node_may_be_lost(wide, nodes):
     hold = held(wide)
     told, results = Counted(), []
     build = threading.Thread(
-        target=lambda: results.append(build_datasets(wide.load(), wide.registry, cuts=CUTS, progress=told))
+        target=lambda: results.append(build_datasets(wide.load(), wide.registry, chunk_limits=CUTS, progress=told))
     )
     build.start()
     try:

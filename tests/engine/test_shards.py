@@ -1,4 +1,4 @@
-"""Cuts: every row once and in order, sizes within bounds, and an insertion changes little."""
+"""ChunkLimits: every row once and in order, sizes within bounds, and an insertion changes little."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.engine.store.columns import decide, expand, mask_digest, merge_scores
-from curate.engine.store.shards import Cuts, cut
+from curate.engine.store.shards import ChunkLimits, cut
 from curate.engine.tasks.output_files import assign_splits
 from curate.rows import Kind, schema, with_ids
 
-CUTS = Cuts(least=8, mean=8, most=40)
+CUTS = ChunkLimits(least=8, mean=8, most=40)
 
 
 def table(texts: list[str]) -> pa.Table:
@@ -50,7 +50,7 @@ def test_large_rows_end_a_shard_by_bytes():
     shards = list(
         cut(
             [table(["x" * 10_000 + str(n) for n in range(50)])],
-            Cuts(least=8, mean=1 << 20, most=1000, most_bytes=100_000),
+            ChunkLimits(least=8, mean=1 << 20, most=1000, most_bytes=100_000),
         )
     )
     assert len(shards) >= 5 and sum(shard.num_rows for shard in shards) == 50

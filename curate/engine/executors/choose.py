@@ -7,10 +7,10 @@ import os
 from curate.catalog import RunConfig
 from curate.engine.executors.base import Executor
 from curate.engine.executors.local import InlineExecutor, LocalExecutor
-from curate.engine.tasks.task import Setting
+from curate.engine.tasks.task import WorkerConfig
 
 
-def choose_executor(run: RunConfig, setting: Setting) -> Executor:
+def choose_executor(run: RunConfig, setting: WorkerConfig) -> Executor:
     """The executor that ``run:`` asks for; nothing is started before there is work."""
     if run.executor == "ray":
         from curate.engine.executors.ray import RayExecutor

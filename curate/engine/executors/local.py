@@ -18,8 +18,8 @@ from typing import Any
 
 from curate.engine.executors.base import Report
 from curate.engine.tasks.context import close_models
-from curate.engine.tasks.run import perform
-from curate.engine.tasks.task import Setting, Task
+from curate.engine.tasks.run import run_task
+from curate.engine.tasks.task import Task, WorkerConfig
 from curate.errors import ExecutorError
 from curate.logs import open_log
 
@@ -27,12 +27,12 @@ from curate.logs import open_log
 class InlineExecutor:
     """Does tasks one after another in this process (one worker, notebooks, debugging)."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: WorkerConfig) -> None:
         self._setting = setting
 
     def run(self, tasks: Sequence[Task], report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, task in enumerate(tasks):
-            yield index, perform(self._setting, task, lambda rows, stage=task.stage: report(stage, rows))  # type: ignore[misc]
+            yield index, run_task(self._setting, task, lambda rows, stage=task.stage: report(stage, rows))  # type: ignore[misc]
 
     def close(self) -> None:
         close_models()
@@ -41,7 +41,7 @@ class InlineExecutor:
 class LocalExecutor:
     """Processes on this machine, started when first needed."""
 
-    def __init__(self, setting: Setting, workers: int) -> None:
+    def __init__(self, setting: WorkerConfig, workers: int) -> None:
         self._setting = setting
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
@@ -68,7 +68,7 @@ class LocalExecutor:
                     # Few more than there are workers: a failed build stops soon, and memory holds few results.
                     while waiting[lane] and sum(tasks[index].exclusive is lane for index in running.values()) < most:
                         index = waiting[lane].popleft()
-                        running[self._start(exclusive=lane).submit(_perform, self._setting, tasks[index])] = index
+                        running[self._start(exclusive=lane).submit(_run_task, self._setting, tasks[index])] = index
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     index = running.pop(future)
@@ -161,5 +161,5 @@ def _watch(sentinel: int) -> None:
     os._exit(1)
 
 
-def _perform(setting: Setting, task: Task) -> dict[str, Any]:
-    return perform(setting, task, lambda rows: _SAY.put((task.stage, rows)) if _SAY is not None else None)
+def _run_task(setting: WorkerConfig, task: Task) -> dict[str, Any]:
+    return run_task(setting, task, lambda rows: _SAY.put((task.stage, rows)) if _SAY is not None else None)

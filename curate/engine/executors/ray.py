@@ -24,7 +24,7 @@ from curate.catalog import RunConfig
 from curate.engine.executors.base import Report
 from curate.engine.executors.ray_cluster import Cluster
 from curate.engine.store.store import Store
-from curate.engine.tasks.task import Setting, Task
+from curate.engine.tasks.task import Task, WorkerConfig
 from curate.errors import DamagedError, ExecutorError
 
 _PULSE = 0.5
@@ -66,7 +66,7 @@ class _Actor:
 class RayExecutor:
     """Actors on a Ray cluster, started when first needed, which keep their models from task to task."""
 
-    def __init__(self, setting: Setting, run: RunConfig) -> None:
+    def __init__(self, setting: WorkerConfig, run: RunConfig) -> None:
         self._setting, self._run_config = setting, run
         self._cluster: Cluster | None = None
         self._actors: list[_Actor] = []

@@ -64,10 +64,10 @@ class Worker:
             return json.dumps({**about, "error": problem})
         try:
             from curate._version import __version__
-            from curate.engine.store.shards import Cuts
+            from curate.engine.store.shards import ChunkLimits
             from curate.engine.tasks.context import close_models  # noqa: F401 - now, while it may fail, and not when it is needed
-            from curate.engine.tasks.run import perform  # noqa: F401
-            from curate.engine.tasks.task import Setting
+            from curate.engine.tasks.run import run_task  # noqa: F401
+            from curate.engine.tasks.task import WorkerConfig
         except ImportError as error:
             return json.dumps(
                 {
@@ -83,7 +83,9 @@ class Worker:
             if told["node"] is not None
             else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', self._node)[:60]}-{about['machine'][:8]}"
         )
-        self._setting = Setting(**{**setting, "cuts": Cuts(**setting["cuts"]), "node": node})
+        self._setting = WorkerConfig(
+            **{**setting, "chunk_limits": ChunkLimits(**setting["chunk_limits"]), "node": node}
+        )
         if told["lock"] is not None:
             path = Path(setting["root"]) / "lock.json"
             threading.Thread(
@@ -91,14 +93,14 @@ class Worker:
             ).start()
         return json.dumps(about)
 
-    def perform(self, task: str) -> str:
+    def run_task(self, task: str) -> str:
         """Does a task.
 
         Returns:
             JSON: its result, and what was not :meth:`told` yet.
         """
         from curate.engine.budget import release_ledgers
-        from curate.engine.tasks.run import perform
+        from curate.engine.tasks.run import run_task
         from curate.engine.tasks.task import Task
 
         this = Task(**json.loads(task))
@@ -107,7 +109,7 @@ class Worker:
             with self._lock:
                 self._told[this.stage] = self._told.get(this.stage, 0) + rows
 
-        result = perform(self._setting, this, tick)
+        result = run_task(self._setting, this, tick)
         if this.exclusive:
             release_ledgers()
         return json.dumps([result, self._take()])

@@ -26,7 +26,7 @@ _WIDE = 3.182
 
 
 @dataclass(frozen=True)
-class Figure:
+class IntervalEstimate:
     """A quantity of the whole build."""
 
     value: float
@@ -35,7 +35,7 @@ class Figure:
     high: float
 
     @classmethod
-    def of(cls, parts: Sequence[float], rows: Sequence[int], total: int) -> Figure:
+    def of(cls, parts: Sequence[float], rows: Sequence[int], total: int) -> IntervalEstimate:
         """The ratio estimator (Cochran, Sampling Techniques, 1977, ch. 6): what a source row comes to, times all source rows.
 
         Args:
@@ -58,7 +58,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Labour:
+class ComputeTime:
     """What processes were busy with, in seconds."""
 
     work: float = 0.0
@@ -68,7 +68,7 @@ class Labour:
     """Of one GPU: work that held two counts twice."""
 
     @classmethod
-    def of(cls, results: Iterable[Mapping[str, Any]]) -> Labour:
+    def of(cls, results: Iterable[Mapping[str, Any]]) -> ComputeTime:
         """Of some tasks, by their results."""
         work = loading = accelerators = 0.0
         for one in results:
@@ -77,8 +77,8 @@ class Labour:
             accelerators += pure * int(one.get("accelerators", 0))
         return cls(work, loading, accelerators)
 
-    def __sub__(self, other: Labour) -> Labour:
-        return Labour(self.work - other.work, self.loading - other.loading, self.accelerators - other.accelerators)
+    def __sub__(self, other: ComputeTime) -> ComputeTime:
+        return ComputeTime(self.work - other.work, self.loading - other.loading, self.accelerators - other.accelerators)
 
 
 @dataclass
@@ -90,17 +90,17 @@ class Estimate:
     """Rows of its sources that were built."""
     rows_in: int
     """Rows of its sources."""
-    rows: dict[str, Figure] = field(default_factory=dict)
+    rows: dict[str, IntervalEstimate] = field(default_factory=dict)
     """By language, and ``*`` for all."""
-    calls: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    calls: dict[str, dict[str, IntervalEstimate]] = field(default_factory=dict)
     """Stage and model → ``calls``, ``tokens``, ``money``."""
-    seconds: Figure = field(default_factory=lambda: Figure(0, 0, 0))
+    seconds: IntervalEstimate = field(default_factory=lambda: IntervalEstimate(0, 0, 0))
     """Of work, over all processes."""
     loading: float = 0.0
     """Seconds to load models, which more rows do not change."""
-    accelerators: Figure = field(default_factory=lambda: Figure(0, 0, 0))
+    accelerators: IntervalEstimate = field(default_factory=lambda: IntervalEstimate(0, 0, 0))
     """Seconds of one GPU, for models in the build's own process."""
-    bytes: Figure = field(default_factory=lambda: Figure(0, 0, 0))
+    bytes: IntervalEstimate = field(default_factory=lambda: IntervalEstimate(0, 0, 0))
     """On disk: the version and the results it stands on."""
 
     def to_json(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Fold:
     """Rows of sources."""
     rows: Mapping[str, int]
     paid: Paid
-    labour: Labour
+    compute_time: ComputeTime
     bytes: int
 
 
@@ -158,8 +158,8 @@ def estimate(name: str, folds: Sequence[Fold], rows_in: int) -> Estimate:
     each = [fold.rows_in for fold in folds]
     found = Estimate(name, sum(each), rows_in)
 
-    def figure(parts: Iterable[float]) -> Figure:
-        return Figure.of(list(parts), each, rows_in)
+    def figure(parts: Iterable[float]) -> IntervalEstimate:
+        return IntervalEstimate.of(list(parts), each, rows_in)
 
     languages = sorted({language for fold in folds for language in fold.rows})
     found.rows = {language: figure(fold.rows.get(language, 0) for fold in folds) for language in languages}
@@ -169,9 +169,9 @@ def estimate(name: str, folds: Sequence[Fold], rows_in: int) -> Estimate:
         found.calls[f"{stage}: {model}"] = {
             what: figure(one[at] for one in sums) for at, what in enumerate(("calls", "tokens", "money"))
         }
-    found.seconds = figure(fold.labour.work for fold in folds)
-    found.loading = sum(fold.labour.loading for fold in folds)  # models stay loaded from part to part
-    found.accelerators = figure(fold.labour.accelerators for fold in folds)
+    found.seconds = figure(fold.compute_time.work for fold in folds)
+    found.loading = sum(fold.compute_time.loading for fold in folds)  # models stay loaded from part to part
+    found.accelerators = figure(fold.compute_time.accelerators for fold in folds)
     found.bytes = figure(fold.bytes for fold in folds)
     return found
 
@@ -188,7 +188,7 @@ def aside(catalog: Catalog, folder: Path) -> Catalog:
 def render(one: Estimate) -> list[str]:
     """An estimate for people, a line a figure."""
 
-    def told(figure: Figure, unit: str = "", digits: int = 0) -> str:
+    def told(figure: IntervalEstimate, unit: str = "", digits: int = 0) -> str:
         if figure.high - figure.low < 10**-digits:
             return f"{figure.value:,.{digits}f}{unit}"
         return f"{figure.value:,.{digits}f}{unit} ({figure.low:,.{digits}f}–{figure.high:,.{digits}f})"
@@ -204,11 +204,11 @@ def render(one: Estimate) -> list[str]:
     for figure, what in ((one.seconds, "process"), (one.accelerators, "GPU")):
         if figure.value:
             unit, name = _unit(figure.value)
-            scaled = Figure(*(value / unit for value in (figure.value, figure.low, figure.high)))
+            scaled = IntervalEstimate(*(value / unit for value in (figure.value, figure.low, figure.high)))
             lines.append(f"  work: {told(scaled, digits=1)} {name} of one {what}")
     if one.loading >= 1:
         lines.append(f"  loading models: {one.loading:,.0f} seconds")
-    megabytes = Figure(*(value / 1e6 for value in (one.bytes.value, one.bytes.low, one.bytes.high)))
+    megabytes = IntervalEstimate(*(value / 1e6 for value in (one.bytes.value, one.bytes.low, one.bytes.high)))
     lines.append(f"  disk: {told(megabytes, digits=1)} MB")
     return lines
 
@@ -218,16 +218,16 @@ def _unit(seconds: float) -> tuple[int, str]:
 
 
 def beside(
-    told: Mapping[str, Any], rows: int, spending: Sequence[Mapping[str, Any]], labour: Labour | None = None
+    told: Mapping[str, Any], rows: int, spending: Sequence[Mapping[str, Any]], compute_time: ComputeTime | None = None
 ) -> list[str]:
     """What was estimated, beside what happened."""
     value, low, high = told["rows"]["*"]
     lines = [f"estimated {value:,.0f} rows ({low:,.0f}–{high:,.0f}), it is {rows:,}"]
     for figure, happened, what in (("seconds", "work", "process"), ("accelerators", "accelerators", "GPU")):
         value, low, high = told.get(figure, (0, 0, 0))
-        if labour is not None and value:
+        if compute_time is not None and value:
             unit, name = _unit(value)
-            lines.append(f"estimated {value / unit:,.1f} {name} of one {what} ({low / unit:,.1f}–{high / unit:,.1f}), it was {getattr(labour, happened) / unit:,.1f}")  # fmt: skip
+            lines.append(f"estimated {value / unit:,.1f} {name} of one {what} ({low / unit:,.1f}–{high / unit:,.1f}), it was {getattr(compute_time, happened) / unit:,.1f}")  # fmt: skip
     paid = {f"{one['stage']}: {one['model']}": one for one in spending}
     for name, figures in told["calls"].items():
         one = paid.get(name)
@@ -239,13 +239,13 @@ def beside(
     return lines
 
 
-def labour_of(store: Store, results: Iterable[str]) -> Labour:
+def compute_time_of(store: Store, results: Iterable[str]) -> ComputeTime:
     """What results took, by their folders below ``work/``."""
     found = []
     for one in results:
         with contextlib.suppress(DamagedError):  # whoever needs it finds out
             found.append(store.result(*one.split("/")))
-    return Labour.of(one for one in found if one)
+    return ComputeTime.of(one for one in found if one)
 
 
 def size_of(*folders: Path) -> int:

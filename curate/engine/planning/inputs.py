@@ -12,7 +12,7 @@ from curate.engine.planning.partition import shards_in, shards_of
 from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest, step_recipe
 from curate.engine.store.shards import Shard
-from curate.engine.tasks.task import Task, pack
+from curate.engine.tasks.task import Task, serialize_params
 from curate.errors import BuildError
 from curate.rows import Kind
 from curate.steps import Source, SourceError, Unit
@@ -157,12 +157,12 @@ def _read_tasks(runner: TaskRunner, name: str, kind: Kind, units: Sequence[Unit]
     recipe = {
         **step_recipe("read", source, {}, decisions=False),
         "kind": kind.value,
-        "cuts": runner.context.cuts.recipe(),
+        "cuts": runner.context.chunk_limits.recipe(),
     }
     recipe["params"].pop("license", None)  # in the key below, but no reason to tell a person
     if forgotten := sorted(runner.context.catalog.forgotten.of.get(name, ())):
         recipe["forgotten"] = digest(forgotten)
-    packed = pack(source)
+    packed = serialize_params(source)
     tasks = []
     for unit in units:
         state: Any = unit.state or [runner.context.digests(path) for path in unit.files]

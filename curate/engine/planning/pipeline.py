@@ -18,7 +18,7 @@ from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import Shard
 from curate.engine.tasks.task import Task
-from curate.engine.tasks.trim import Trim
+from curate.engine.tasks.trim import TakeN
 from curate.errors import BudgetError
 from curate.rows import Kind
 from curate.rows.kinds import kind_of
@@ -137,7 +137,7 @@ def run_until_target(
     """
     target = spec.target
     assert target is not None
-    steps = [*spec.steps, StepUse("target", "target", Trim(rows=target.rows, per=target.per), spec.mark)]
+    steps = [*spec.steps, StepUse("target", "target", TakeN(rows=target.rows, per=target.per), spec.mark)]
     total = sum(shard.rows for shard in shards)
     most = target.candidates or total
     drawn, number = 0, 0

@@ -21,7 +21,7 @@ def make_rows(
     """A row step on every piece."""
     step, models, stage = use.params, runner.models_of(use.params), f"{runner.record.name}/{use.label}"
     recipe, complete = runner.step_recipe("make", use, models, decisions=False)
-    recipe |= {"label": use.label, "cuts": runner.context.cuts.recipe(), "seed": seed}
+    recipe |= {"label": use.label, "cuts": runner.context.chunk_limits.recipe(), "seed": seed}
     tasks: list[Task | None] = []
     for piece in pieces:
         if piece is None or not complete:
@@ -62,7 +62,7 @@ def gather_rows(
     """A gathering step on all pieces together."""
     step, models, stage = use.params, runner.models_of(use.params), f"{runner.record.name}/{use.label}"
     recipe, complete = runner.step_recipe("gather", use, models, decisions=False)
-    recipe |= {"label": use.label, "cuts": runner.context.cuts.recipe(), "seed": seed}
+    recipe |= {"label": use.label, "cuts": runner.context.chunk_limits.recipe(), "seed": seed}
     known = [piece for piece in pieces if piece is not None]
     task: Task | None = None
     if known and len(known) == len(pieces) and complete:

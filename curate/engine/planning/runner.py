@@ -22,9 +22,9 @@ from curate.engine.planning.plan import Plan, StagePlan, reasons
 from curate.engine.progress import Progress
 from curate.engine.store.columns import Columns, kept_scores, read_alive
 from curate.engine.store.fingerprint import digest, step_recipe
-from curate.engine.store.shards import Cuts, Shard
+from curate.engine.store.shards import ChunkLimits, Shard
 from curate.engine.store.store import FileDigests, Store
-from curate.engine.tasks.task import Task, pack
+from curate.engine.tasks.task import Task, serialize_params
 from curate.errors import DamagedError, from_record
 from curate.rows import Kind
 from curate.steps import Model
@@ -47,7 +47,7 @@ class BuildContext:
     executor: Executor | None
     """None: plan only."""
     digests: FileDigests
-    cuts: Cuts
+    chunk_limits: ChunkLimits
     build: str = ""
     """Number of this build in the ledger."""
     sample: tuple[float, float] | None = None
@@ -268,7 +268,10 @@ class TaskRunner:
         return recipe, True
 
     def _packed(self, models: Mapping[str, Model]) -> dict[str, Any]:
-        return {name: {**pack(model), "models": self._packed(self.models_of(model))} for name, model in models.items()}
+        return {
+            name: {**serialize_params(model), "models": self._packed(self.models_of(model))}
+            for name, model in models.items()
+        }
 
     def is_exclusive(self, models: Mapping[str, Model]) -> bool:
         """Whether a task with these models must run in the one process for servers and devices."""
@@ -280,7 +283,7 @@ class TaskRunner:
         """What every task of a step carries: the step, its models, the seed, where the rows are that it may look at."""
         names = [name for listed in use.params.named(Reference.ROWS).values() for name in listed]
         return {
-            "step": pack(use.params),
+            "step": serialize_params(use.params),
             "label": use.label,
             "models": self._packed(models),
             "kind": kind.value,

@@ -16,7 +16,7 @@ _HEXADECIMAL = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One version in the story of a dataset."""
 
     version: str
@@ -69,7 +69,7 @@ def remove_tag(store: Store, name: str, tag: str) -> None:
     (store.dataset(name) / "refs" / f"{tag}.json").unlink()
 
 
-def story(store: Store, name: str) -> list[Entry]:
+def version_log(store: Store, name: str) -> list[LogEntry]:
     """All versions of a dataset, the newest first.
 
     Raises:
@@ -83,13 +83,13 @@ def story(store: Store, name: str) -> list[Entry]:
     order = sorted(sound, key=lambda version: made_at(store, name, version))
     manifests = [sound[version] for version in order]
     entries = [
-        Entry(version, "", 0, 0, tuple(sorted(refs.get(version, ()))), (), str(error))
+        LogEntry(version, "", 0, 0, tuple(sorted(refs.get(version, ()))), (), str(error))
         for version, error in sorted(damaged.items())
     ]
     for number, one in enumerate(manifests):
         changes = recipe_difference(manifests[number - 1], one) if number else []
         entries.append(
-            Entry(
+            LogEntry(
                 one["version"],
                 one["created_at"],
                 one["rows"],

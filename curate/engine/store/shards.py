@@ -24,7 +24,7 @@ QUARANTINED = pa.schema([(name, pa.string()) for name in ("source", "unit", "pla
 
 
 @dataclass(frozen=True)
-class Cuts:
+class ChunkLimits:
     """Where shards may end."""
 
     least: int = 8_192
@@ -101,19 +101,19 @@ def read_shard(root: Path, shard: Shard, columns: list[str] | None = None) -> pa
     return pq.read_table(root / shard.path, columns=columns, memory_map=False)
 
 
-def cut(tables: Iterable[pa.Table], cuts: Cuts) -> Iterator[pa.Table]:
+def cut(tables: Iterable[pa.Table], chunk_limits: ChunkLimits) -> Iterator[pa.Table]:
     """Joins and cuts tables of rows into shards; at most one shard is held in memory."""
     held: list[pa.Table] = []
     rows = size = 0
-    mask = np.uint64(cuts.mean - 1)
+    mask = np.uint64(chunk_limits.mean - 1)
     for table in tables:
         start = 0
         ends = np.flatnonzero((_first_bits(table) & mask) == 0) if table.num_rows else np.empty(0, np.int64)
         per_row = table.nbytes / max(1, table.num_rows)
         while start < table.num_rows:
-            by_bytes = max(1, int((cuts.most_bytes - size) / per_row) if per_row else cuts.most)
-            limit = min(start + cuts.most - rows, start + by_bytes)
-            first = max(start, start + cuts.least - rows - 1)
+            by_bytes = max(1, int((chunk_limits.most_bytes - size) / per_row) if per_row else chunk_limits.most)
+            limit = min(start + chunk_limits.most - rows, start + by_bytes)
+            first = max(start, start + chunk_limits.least - rows - 1)
             candidates = ends[(ends >= first) & (ends < limit)]
             end = int(candidates[0]) + 1 if len(candidates) else min(limit, table.num_rows)
             full = bool(len(candidates)) or end == limit

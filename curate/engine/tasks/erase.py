@@ -9,10 +9,10 @@ import polars as pl
 import pyarrow as pa
 
 from curate.engine.store.shards import write_shard
-from curate.engine.tasks.task import Work
+from curate.engine.tasks.task import TaskContext
 
 
-def forget(work: Work, folder: Path) -> dict[str, Any]:
+def forget(work: TaskContext, folder: Path) -> dict[str, Any]:
     """A shard without forgotten rows; no shard where there are none, for then the shard itself goes on."""
     table = work.shard()
     ids = pl.Series(table["id"].combine_chunks())

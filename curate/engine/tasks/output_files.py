@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
 from curate.engine.store.shards import Shard, count_languages, read_shard, write_parquet
-from curate.engine.tasks.task import Work
+from curate.engine.tasks.task import TaskContext
 from curate.rows import content_digest
 from curate.rows.ids import row_digests
 
@@ -40,7 +40,7 @@ def assign_splits(groups: Sequence[str], splits: dict[str, float], seed: int) ->
     return [chosen[group] for group in groups]
 
 
-def write_part(work: Work, folder: Path) -> dict[str, Any]:
+def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
     """A run of neighbouring pieces: kept rows by split, rejected rows."""
     root = work.store.root
     splits: dict[str, float] = work.payload["splits"]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
 from curate.engine.store.shards import QUARANTINED, cut, write_parquet, write_shard
-from curate.engine.tasks.task import Work
+from curate.engine.tasks.task import TaskContext
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
 from curate.steps import BadRow, GatherStep, NewRows, Rows, RowStep
@@ -21,7 +21,7 @@ _EXAMPLES = 3
 _RAW = 2_000
 
 
-def make(work: Work, folder: Path) -> dict[str, Any]:
+def make(work: TaskContext, folder: Path) -> dict[str, Any]:
     """A row step's new rows, with the key of this result in their lineage, and apart from them what failed."""
     step: RowStep = work.step()
     table = merged_rows(work.store.root, work.shard(), work.columns())
@@ -35,7 +35,7 @@ def make(work: Work, folder: Path) -> dict[str, Any]:
     return _write(work, folder, step.makes(work.kind()), made())
 
 
-def gather(work: Work, folder: Path) -> dict[str, Any]:
+def gather(work: TaskContext, folder: Path) -> dict[str, Any]:
     """A gathering step's new rows, from all shards."""
     step: GatherStep = work.step()
     told = work.context.told
@@ -44,7 +44,7 @@ def gather(work: Work, folder: Path) -> dict[str, Any]:
     return result
 
 
-def take(work: Work, folder: Path) -> dict[str, Any]:
+def take(work: TaskContext, folder: Path) -> dict[str, Any]:
     """Some rows of a shard, as a shard of their own."""
     table = work.shard().slice(work.payload["first"], work.payload["rows"])
     work.tick(table.num_rows)
@@ -54,7 +54,7 @@ def take(work: Work, folder: Path) -> dict[str, Any]:
 class _All:
     """Every row of all shards, batch by batch, as often as one likes."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: TaskContext) -> None:
         self._work = work
 
     def __iter__(self) -> Iterator[Rows]:
@@ -64,7 +64,7 @@ class _All:
             yield from self._work.batches(merged_rows(root, pq.read_table(root / piece["shard"]["path"]), columns))
 
 
-def _write(work: Work, folder: Path, kind: Kind, made: Iterable[pa.Table | NewRows]) -> dict[str, Any]:
+def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table | NewRows]) -> dict[str, Any]:
     bad: list[dict[str, str]] = []
     label = work.payload["label"]
 
@@ -77,7 +77,7 @@ def _write(work: Work, folder: Path, kind: Kind, made: Iterable[pa.Table | NewRo
                 yield with_ids(kind, _with_key(new.table, work.task.key))
 
     shards = [write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
-              for index, new in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
+              for index, new in enumerate(cut(tables(), work.setting.chunk_limits))]  # fmt: skip
     told = pa.Table.from_pylist(bad, QUARANTINED)
     write_parquet(told, folder / "bad.parquet")
     return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad), "bad_digest": content_digest(told),

@@ -17,12 +17,12 @@ from curate.engine.tasks import erase, output_files, sample
 from curate.engine.tasks import row_tasks as rowwork
 from curate.engine.tasks import task as work
 from curate.engine.tasks.context import WorkerContext
-from curate.engine.tasks.task import Setting, Task, Tick, Work, unpack
+from curate.engine.tasks.task import Task, TaskContext, Tick, WorkerConfig, load_params
 from curate.errors import CurateError, DamagedError, is_disk_full, to_record
 from curate.redact import Redactor, secrets_of, secrets_of_environment
 from curate.unanswered import Unanswered, noting
 
-ACTIONS: dict[str, Callable[[Work, Path], dict[str, Any]]] = {
+ACTIONS: dict[str, Callable[[TaskContext, Path], dict[str, Any]]] = {
     "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
     "summarize": work.summarize, "settle": work.settle, "make": rowwork.make,
     "gather": rowwork.gather, "take": rowwork.take, "part": output_files.write_part, "forget": erase.forget,
@@ -34,7 +34,7 @@ _REFUSED = "refused.json"
 """In the folder of a result: the questions that models refused for good, so that the next run does not ask them again."""
 
 
-def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
+def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
     """Does a task and returns its result; a failure comes back as ``{"error": …}`` with the stage's name."""
     started = time.perf_counter()
     store = Store(Path(setting.root))
@@ -46,7 +46,7 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
             known = orjson.loads(store.checked(f"work/{task.step}/{task.key}/{_REFUSED}").read_bytes())
         unanswered = Unanswered(setting.retry_failed, known)
         with store.scratch() as scratch:
-            models = {name: unpack(spec) for name, spec in task.payload.get("models", {}).items()}
+            models = {name: load_params(spec) for name, spec in task.payload.get("models", {}).items()}
             redact = _redactor(setting, task, models)
             ledger = (
                 open_ledger(Path(setting.root), setting.build, setting.budget, task.stage) if task.exclusive else None
@@ -55,7 +55,7 @@ def perform(setting: Setting, task: Task, tick: Tick) -> dict[str, Any]:
                                     ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
                                     wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick,
                                     cache=node_folder(store.root / "cache", setting.node) if setting.node else None, unanswered=unanswered, redact=redact)  # fmt: skip
-            at_hand = Work(store, setting, task, context, tick)
+            at_hand = TaskContext(store, setting, task, context, tick)
 
             for path in _inputs(task.payload):
                 store.checked(path)
@@ -108,8 +108,8 @@ def _inputs(payload: Any) -> Iterator[str]:
         yield payload
 
 
-def _redactor(setting: Setting, task: Task, models: dict[str, Any]) -> Redactor:
+def _redactor(setting: WorkerConfig, task: Task, models: dict[str, Any]) -> Redactor:
     """Strikes out what is secret in the parameters of a task, and in the environment."""
-    step = unpack(task.payload["step"]) if "step" in task.payload else None
+    step = load_params(task.payload["step"]) if "step" in task.payload else None
     given = [*secrets_of(list(models.values())), *secrets_of(step), *secrets_of_environment()]
     return Redactor(given, sure=True, environment=setting.environment)

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.store.shards import write_shard
-from curate.engine.tasks.task import Work
+from curate.engine.tasks.task import TaskContext
 from curate.rows.ids import hash_texts
 
 
-def sample_shard(work: Work, folder: Path) -> dict[str, Any]:
+def sample_shard(work: TaskContext, folder: Path) -> dict[str, Any]:
     """The rows of a shard whose item falls into the part."""
     table = work.shard()
     low, high = work.payload["part"]

@@ -31,7 +31,7 @@ from curate.engine.store.columns import (
     to_arrow,
 )
 from curate.engine.store.integrity import file_digest
-from curate.engine.store.shards import COMPRESSION, QUARANTINED, Cuts, cut, write_parquet, write_shard
+from curate.engine.store.shards import COMPRESSION, QUARANTINED, ChunkLimits, cut, write_parquet, write_shard
 from curate.engine.store.store import Store, sync_folder
 from curate.engine.tasks.context import WorkerContext
 from curate.files import digest_files
@@ -66,13 +66,13 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Setting:
+class WorkerConfig:
     """What is the same for all tasks of a build."""
 
     root: str
     threads: int
     memory: int
-    cuts: Cuts
+    chunk_limits: ChunkLimits
     budget: dict[str, Any] = field(default_factory=dict)
     """The most that this build may spend: ``calls``, ``tokens``, ``money``."""
     build: str = ""
@@ -85,7 +85,7 @@ class Setting:
     """Where several machines work, the name under which this one keeps what it finds out (:mod:`curate.caches`)."""
 
 
-def pack(params: Params) -> dict[str, Any]:
+def serialize_params(params: Params) -> dict[str, Any]:
     """Parameters as JSON, with the class that reads them.
 
     Only what the catalog gives: to some parameters it matters whether another one was written down or left out.
@@ -97,26 +97,26 @@ def pack(params: Params) -> dict[str, Any]:
     }
 
 
-def unpack(value: Mapping[str, Any]) -> Any:
+def load_params(value: Mapping[str, Any]) -> Any:
     """The parameters that :func:`pack` packed; used only for classes the registry gave to the main process."""
     found: Any = importlib.import_module(value["module"])
     for part in value["name"].split("."):
         found = getattr(found, part)
     params = found.model_validate(value["params"])
     if value.get("models"):
-        return params.with_models({name: unpack(spec) for name, spec in value["models"].items()})
+        return params.with_models({name: load_params(spec) for name, spec in value["models"].items()})
     return params
 
 
-class Work:
+class TaskContext:
     """What an action has at hand: its task, the store, the step, the rows."""
 
-    def __init__(self, store: Store, setting: Setting, task: Task, context: WorkerContext, tick: Tick) -> None:
+    def __init__(self, store: Store, setting: WorkerConfig, task: Task, context: WorkerContext, tick: Tick) -> None:
         self.store, self.setting, self.task, self.context, self.tick = store, setting, task, context, tick
         self.payload = task.payload
 
     def step(self) -> Any:
-        return unpack(self.payload["step"])
+        return load_params(self.payload["step"])
 
     def kind(self) -> Kind:
         return Kind(self.payload["kind"])
@@ -135,7 +135,7 @@ class Work:
             yield Rows(self.kind(), table.slice(start, rows))
 
 
-def read(work: Work, folder: Path) -> dict[str, Any]:
+def read(work: TaskContext, folder: Path) -> dict[str, Any]:
     """One unit of a source becomes row shards, and the rows that could not be read a file of their own."""
     source: Source = work.step()
     kind = work.kind()
@@ -180,7 +180,7 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
 
     with pq.ParquetWriter(folder / "bad.parquet", QUARANTINED, use_dictionary=False, **COMPRESSION) as writer:
         shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
-                  for index, table in enumerate(cut(tables(), work.setting.cuts))]  # fmt: skip
+                  for index, table in enumerate(cut(tables(), work.setting.chunk_limits))]  # fmt: skip
     read = work.payload["unit"]["read"]
     if unit.files and [digest_files([path]) for path in unit.files] != read and not unit.state:
         raise StepError(f"{unit.name} changed while it was being read; build again")
@@ -188,7 +188,7 @@ def read(work: Work, folder: Path) -> dict[str, Any]:
             "bad_examples": examples, "unused": asdict(unused)}  # fmt: skip
 
 
-def link(work: Work, folder: Path) -> dict[str, Any]:
+def link(work: TaskContext, folder: Path) -> dict[str, Any]:
     """Rows get the parent and the group of the row with the same key in another source."""
     table = work.shard()
     key = pl.col("group_id").str.splitn(":", 2).struct.field("field_1")
@@ -232,7 +232,7 @@ def link(work: Work, folder: Path) -> dict[str, Any]:
     }
 
 
-def sample(work: Work, folder: Path) -> dict[str, Any]:
+def sample(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: ScoreStep = work.step()
     table = work.shard()
     table = table.filter(pa.array(work.alive(table.num_rows)))
@@ -244,14 +244,14 @@ def sample(work: Work, folder: Path) -> dict[str, Any]:
     return {"path": "sample.parquet", "digest": content_digest(sample)}
 
 
-def fit(work: Work, folder: Path) -> dict[str, Any]:
+def fit(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: ScoreStep = work.step()
     fitted = step.fit([pq.read_table(work.store.root / path) for path in work.payload["samples"]], work.context)
     write_parquet(fitted, folder / "fitted.parquet")
     return {"path": "fitted.parquet", "digest": content_digest(fitted)}
 
 
-def score(work: Work, folder: Path) -> dict[str, Any]:
+def score(work: TaskContext, folder: Path) -> dict[str, Any]:
     """Scores the rows that are alive and not scored yet, keeps the scores, then decides."""
     step: ScoreStep = work.step()
     kind = work.kind()
@@ -356,7 +356,7 @@ def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Ser
             "funnel": count_reasons(language, columns), "unassessed": count_unassessed(language, columns, assesses)}  # fmt: skip
 
 
-def summarize(work: Work, folder: Path) -> dict[str, Any]:
+def summarize(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: GlobalStep = work.step()
     table = work.shard()
     parts = []
@@ -383,14 +383,14 @@ def _found_before(root: Path, columns: Sequence[Columns], names: Sequence[str]) 
     return found
 
 
-def settle(work: Work, folder: Path) -> dict[str, Any]:
+def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
     """The decision of a global step over all shards."""
     step: GlobalStep = work.step()
     kind = work.kind()
     root = work.store.root
     shards = work.payload["shards"]
     names = list(step.columns(kind))
-    masks, cuts = [], []
+    masks, chunk_limits = [], []
     for index, shard in enumerate(shards):
         before = [Columns(**value) for value in shard["columns"]]
         alive = read_alive(root, before, shard["rows"])
@@ -400,9 +400,9 @@ def settle(work: Work, folder: Path) -> dict[str, Any]:
             path = work.context.scratch / f"summary-{index:05d}.parquet"
             write_parquet(merge_scores(pq.read_table(root / shard["summary"]), found).filter(pa.array(alive)), path)
         masks.append(alive)
-        cuts.append(path)
+        chunk_limits.append(path)
     results = []
-    decided = step.decide(cuts, work.context)
+    decided = step.decide(chunk_limits, work.context)
     for index, (table, alive, shard) in enumerate(zip(decided, masks, shards, strict=True)):
         if table.num_rows != int(alive.sum()):
             raise StepError(f"step {step.tag}: decide() gave {table.num_rows} rows for a shard with {int(alive.sum())}")

@@ -14,7 +14,7 @@ from curate.rows import Kind
 from curate.steps import Context, GlobalStep, Rows
 
 
-class Trim(GlobalStep):
+class TakeN(GlobalStep):
     """Keeps the first rows of each language, each id once; used by ``target:`` and not a step of the catalog."""
 
     tag: ClassVar[str] = "target"
