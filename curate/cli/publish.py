@@ -37,7 +37,7 @@ def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--
             token_env: Annotated[str | None, typer.Option("--token-env", help="The name of the environment variable with the Hub's token; by default HF_TOKEN or your login.")] = None,
             lists: Lists = None, deadline: Annotated[float, typer.Option(help="Seconds to wait altogether while the Hub is busy.", min=0, callback=number)] = 600.0,
             json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
-    """Publish a version: its files, a card, a tag; at one stroke, and only what is not there yet."""
+    """Publish a version with card and tag to the Hub, a folder or a URL: atomically, uploading only what changed."""
     from curate import api
     from outputs.publishing.publish import publish as go
 
@@ -58,7 +58,7 @@ def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--
 @app.command()
 def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where it will stand, for its instructions.")] = None, per_language: PerLanguage = None,
          lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
-    """Print a version's dataset card."""
+    """Print the dataset card of a version."""
     from curate import api
 
     def make() -> str:
@@ -79,7 +79,7 @@ def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where 
 
 @app.command()
 def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
-    """Show under which licences the rows of a version are, and whether it may be published."""
+    """Show the licences of a version's rows, and whether it may be published."""
     from curate import api
 
     def look() -> Verdict:

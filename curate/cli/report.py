@@ -22,7 +22,7 @@ def report(name: Annotated[str, typer.Argument(help="name or name@ref.")],
            sample: Annotated[int, typer.Option(help="How many kept and how many dropped rows are drawn.", min=0)] = 300,
            seed: Annotated[int, typer.Option(help="Another draw.")] = 0,
            catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
-    """Write a page about a version that opens in any browser, without a network: funnel, scores, duplicates, cost, rows kept and dropped."""
+    """Write an HTML report of a version, in one file that works offline: funnel, scores, duplicates, cost, sampled rows."""
     from curate import api
 
     def make() -> Reported:

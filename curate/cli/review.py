@@ -29,7 +29,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over files that are there.")] = False,
     catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 ) -> None:  # fmt: skip
-    """Write a stratified sample of a version for a spreadsheet, Argilla or Label Studio."""
+    """Export a stratified sample of a version for human annotation: spreadsheet, JSONL, Argilla, Label Studio."""
     from curate.api import review as api
 
     wanted = [part for name in by.split(",") if (part := name.strip())]
@@ -64,7 +64,7 @@ def import_(
     pairs: Annotated[Path | None, typer.Option(help="Also write corrections as preference rows (needs --of).")] = None,
     catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 ) -> None:  # fmt: skip
-    """Read back what people said, and merge it by row id into a file of labels."""
+    """Import annotations, and merge them by row id into a label file."""
     from curate.api import review as api
     from curate.preferences.review.api import told
 

@@ -17,7 +17,7 @@ app = typer.Typer()
 @app.command()
 def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all datasets if none is named.")] = None, catalog: CatalogFile = DEFAULT,
          store: StoreFolder = None, json_: Annotated[bool, typer.Option("--json", help="The whole manifest.")] = False) -> None:  # fmt: skip
-    """Show what has been built: versions, or one version with its funnel."""
+    """Show built versions, or one version with its steps, languages and warnings."""
     import orjson
 
     from curate import api
@@ -65,7 +65,7 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
 @app.command("judge-report")
 def judge_report(names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None, catalog: CatalogFile = DEFAULT,
           store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE) -> None:  # fmt: skip
-    """Show how far the judges of datasets can be trusted: their figures by language, and which were refused."""
+    """Show judge diagnostics per language: position, length and self-preference bias, consistency, and which judges were disabled."""
     from curate import api
 
     print_answer(or_fail(lambda: api.audits(*(names or []), store=store, catalog=catalog)), format_, None)
@@ -76,7 +76,7 @@ def export(name: Annotated[str, typer.Argument(help="name or name@ref.")],
            outputs: Annotated[list[str] | None, typer.Argument(help="trl, llama-factory …; those that the dataset lists if none is named.")] = None,
            to: Annotated[Path, typer.Option(help="The folder to write below.")] = Path("exports"), catalog: CatalogFile = DEFAULT,
            store: StoreFolder = None, force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False) -> None:  # fmt: skip
-    """Write a version in the forms that trainers read, each with the trainer's configuration."""
+    """Export a version to trainer formats, each with a training configuration."""
     from curate import api
 
     for one in or_fail(lambda: api.export(name, *(outputs or []), to=to, catalog=catalog, store=store, force=force)):
@@ -88,7 +88,7 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
        keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.", min=0)] = 0,
        cache: Annotated[float | None, typer.Option(help="Also forget cached answers of models not used for so many days.", min=0, callback=number)] = None,
        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:  # fmt: skip
-    """Remove results that no dataset's last build stands on, and versions that no ref names."""
+    """Delete cached results that no dataset's last build uses, and versions without a name."""
     from curate import api
     from curate.engine.store.gc import collect_garbage
 
@@ -114,7 +114,7 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@ref; the latest of all, and the whole store, if none is named.")] = None,
            catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
            rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build each once more from its sources and kept answers, and compare.")] = False) -> None:  # fmt: skip
-    """Check files, rows, lineage and digest of versions against their manifests; without a name also every other file of the store."""
+    """Verify files, rows, lineage and digest of versions against their manifests; without NAME, every file of the store."""
     from curate import api
     from curate.engine.store.gc import verify_version
     from curate.engine.store.repair import find_damage
@@ -147,7 +147,7 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
 @app.command()
 def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
            wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0) -> None:  # fmt: skip
-    """Put aside what in the store is damaged, so that the next build makes it again."""
+    """Move damaged files of the store aside, so that the next build recreates them."""
     from curate import api
     from curate.engine.store.repair import repair_store
 
@@ -177,7 +177,7 @@ def forget(name: Annotated[str | None, typer.Argument(help="The dataset that --w
                                                                "nothing named, carry on what was begun.")] = False,
            wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0,
            catalog: CatalogFile = DEFAULT) -> None:  # fmt: skip
-    """Take rows out of all datasets, with everything that was made of them, and keep them out."""
+    """Erase rows from all datasets, with everything derived from them, and keep them out of later builds."""
     from curate import api
     from curate.catalog.forgotten import FILE
     from curate.engine.progress import default_progress
@@ -213,7 +213,7 @@ def diff(first: Annotated[str, typer.Argument(metavar="A", help="name or name@re
          second: Annotated[str | None, typer.Argument(metavar="[B]", help="The version to compare it with.")] = None,
          catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
          json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False) -> None:  # fmt: skip
-    """Tell what became of a dataset between two versions, and which step or source is responsible."""
+    """Compare two versions: rows added, removed and changed, and which step or source is responsible."""
     from curate import api
 
     print_difference(or_fail(lambda: api.diff(first, second, store=store, catalog=catalog)), as_json=json_)
@@ -224,7 +224,7 @@ def tag(name: Annotated[str, typer.Argument(help="name or name@ref.")], tag: Ann
         note: Annotated[str, typer.Option(help="Why.")] = "", move: Annotated[bool, typer.Option("--move", help="Even if it names another version.")] = False,
         delete: Annotated[bool, typer.Option("--delete", help="Take the tag away; the version stays.")] = False,
         catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
-    """Give a version a name; gc keeps it then."""
+    """Name a version; gc keeps named versions."""
     from curate import api
     from curate.engine.store.history import remove_tag, tag_version
 
@@ -241,7 +241,7 @@ def tag(name: Annotated[str, typer.Argument(help="name or name@ref.")], tag: Ann
 def log(
     name: Annotated[str, typer.Argument(help="A dataset.")], catalog: CatalogFile = DEFAULT, store: StoreFolder = None
 ) -> None:
-    """Tell the story of a dataset: its versions, the newest first, with what changed."""
+    """Show the version history of a dataset, newest first, with what changed."""
     from curate import api
     from curate.engine.store.history import version_log
 
