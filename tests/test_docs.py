@@ -92,7 +92,7 @@ def test_the_tutorial_can_be_walked_from_its_beginning_to_its_end(clone, tmp_pat
             code, printed, complained = say(folder, line.removeprefix("$ "))
             assert code == 0, f"{line}: {complained}"
             said.setdefault(line.removeprefix("$ "), []).append(printed)
-    assert "0.45 → 0.6; re-decide, no model call" in said["curate plan everyday"][1]
+    assert "0.45 → 0.6; scores are cached, no model call" in said["curate plan everyday"][1]
     assert "dropped by similarity" in said["curate diff everyday"][0]
     assert "nothing to do" in said["curate publish everyday --to ./tutorial/published"][1]
 

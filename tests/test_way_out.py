@@ -160,7 +160,7 @@ def test_two_versions_go_to_the_hub_and_come_back(clone: Path, hub: Hub, tmp_pat
     catalog = (clone / "catalog.yaml").read_text()
     assert catalog.count("default: 0.45") == 1
     (clone / "catalog.yaml").write_text(catalog.replace("default: 0.45", "default: 0.6"))
-    assert "re-decide, no model call" in run(clone, "plan", "everyday")
+    assert "scores are cached, no model call" in run(clone, "plan", "everyday")
     run(clone, "build", "everyday")
     gone = set(whole) - set(in_store())
     assert len(gone) >= 1 and not set(in_store()) - set(whole)

@@ -32,8 +32,8 @@ app = typer.Typer()
 @app.command()
 def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--private/--public", help="On the Hub: who may read it; a new repository is private, another stays as it is.")] = None,
             dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the files and what changes in the card.")] = False,
-            override_license: Annotated[str, typer.Option("--override-license", metavar="REASON", help="Publish although licences stand against it, and why.")] = "",
-            per_language: PerLanguage = None, replace: Annotated[bool, typer.Option("--replace", help="Take the place of what others put there, an edited card included.")] = False,
+            override_license: Annotated[str, typer.Option("--override-license", metavar="REASON", help="Publish although the licences do not permit it, and why.")] = "",
+            per_language: PerLanguage = None, replace: Annotated[bool, typer.Option("--replace", help="Overwrite files that somebody else put there, an edited card included.")] = False,
             token_env: Annotated[str | None, typer.Option("--token-env", help="The name of the environment variable with the Hub's token; by default HF_TOKEN or your login.")] = None,
             lists: Lists = None, deadline: Annotated[float, typer.Option(help="Seconds to wait altogether while the Hub is busy.", min=0, callback=number)] = 600.0,
             json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip

@@ -156,11 +156,11 @@ def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
     for line in found.lines:
         print(line)
     for version in found.lost:
-        print(
-            f"! {version} was put aside; 'curate build' makes it again if the catalog and its sources are still what it was made of"
-        )
+        print(f"! {version} was moved aside; 'curate build' recreates it if the catalog and its sources are unchanged")
     print(
-        "nothing is damaged" if not found.lines else f"{len(found.lines)} things put aside or mended; now: curate build"
+        "nothing is damaged"
+        if not found.lines
+        else f"{len(found.lines)} files moved aside or repaired; next: curate build"
     )
 
 
@@ -204,7 +204,7 @@ def forget(name: Annotated[str | None, typer.Argument(help="The dataset that --w
         print(f"! published with such rows: {one}; publish the new version, and delete the old one there")
     if done.unreadable:
         print(
-            f"! {len(done.unreadable):,} damaged files were passed over, such as {done.unreadable[0]}; --purge removes damaged versions, 'curate repair' the rest"
+            f"! {len(done.unreadable):,} damaged files were skipped, such as {done.unreadable[0]}; --purge removes damaged versions, 'curate repair' the rest"
         )
 
 

@@ -57,7 +57,7 @@ def test_a_threshold_decides_again_without_scoring(house):
     house.ran()
     house.letters["min"] = {"default": 14, "sw": 20}
     plan = str(house.plan())
-    assert "re-decide, no model call" in plan and "params.min: 12" in plan
+    assert "scores are cached, no model call" in plan and "params.min: 12" in plan
     [second] = house.build()
     assert house.ran() == [] and second.version != first.version
     assert house.query("SELECT min(score(scores, 'letters')) AS low FROM duo WHERE language = 'sw'").item() >= 20
@@ -75,7 +75,7 @@ def test_loosening_an_earlier_filter_scores_only_the_rows_it_lets_through(house)
     before = sum(int(line.split()[1]) for line in house.ran() if line.startswith("score"))
     house.catalog["datasets"]["duo"]["steps"][0]["letters"]["min"] = 13
     plan = str(house.plan())
-    assert "duo/first: re-decide" in plan and "duo/second: score, after what comes before it" in plan
+    assert "duo/first: apply thresholds" in plan and "duo/second: score, waits for the step before it" in plan
     house.build()
     more = sum(int(line.split()[1]) for line in house.ran() if line.startswith("score"))
     texts = [text("en", n) for n in range(120)] + [text("sw", n) for n in range(90)]

@@ -161,7 +161,7 @@ def test_a_step_may_look_into_another_dataset_and_runs_again_when_that_changes(h
     assert [one.dataset for one in built] == ["words", "marks"]
     assert house.query("SELECT count(*) FROM marks WHERE text LIKE '%*%'").item() == 0
     house.write("sw", ["sw\t1\tsw", "sw\t2\triver"])
-    assert "marks/marked: make, after what comes before it" in str(house.plan())
+    assert "marks/marked: make, waits for the step before it" in str(house.plan())
     house.build("words")
     assert "tables.table: " in str(house.plan())
     house.build("marks")

@@ -667,7 +667,7 @@ def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_ag
     moved.write_text(yaml.safe_dump(data))
     plan = str(curate.plan(catalog))
     assert (
-        "re-decide, no model call" in plan
+        "scores are cached, no model call" in plan
         and "en-de.threshold" in plan
         and "score" not in plan.replace("no model call", "")
     )

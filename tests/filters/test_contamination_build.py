@@ -99,7 +99,7 @@ def test_a_changed_threshold_scores_nothing_again_and_changed_items_do(tmp_path,
     parameters["containment"] = 0.99
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     told = [stage.action for stage in curate.plan(tmp_path / "catalog.yaml").stages if stage.run]
-    assert "score" not in told and "fit" not in told and "re-decide" in told
+    assert "score" not in told and "fit" not in told and "apply thresholds" in told
     assert build(tmp_path, catalog).rows == 3
     (tmp_path / "mgsm_en.jsonl").write_text(
         json.dumps({"question": "Name three colours that the drowned chapel had on its bells."}) + "\n"

@@ -111,7 +111,7 @@ class Reader:
         if bad and bad / (bad + rows) > most:
             examples = "\n  ".join(example for result in known for example in result["bad_examples"])
             raise BuildError(f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, allowed: {most:.1%}); "
-                             f"mend them, correct the mapping, or raise max_error_rate\n  {examples}")  # fmt: skip
+                             f"fix them, correct the mapping, or raise max_error_rate\n  {examples}")  # fmt: skip
         if bad:
             self.runner.warn(
                 f"read {name}",

@@ -32,13 +32,13 @@ class StagePlan:
 
     def __str__(self) -> str:
         if self.idle:
-            return f"{self.stage}: reuse"
+            return f"{self.stage}: cached"
         what = []
         if self.run:
             rows = f" ({self.rows:,} rows)" if self.rows else ""
             what.append(f"{self.action} {self.run} of {self.reuse + self.run + self.waits}{rows}")
         if self.waits and not self.run:
-            what.append(f"{self.action}, after what comes before it")
+            what.append(f"{self.action}, waits for the step before it")
         return f"{self.stage}: {', '.join(what)}" + (f"; {'; '.join(self.reasons)}" if self.reasons else "")
 
 
@@ -58,7 +58,7 @@ class Plan:
         return all(stage.idle for stage in self.stages) and all(self.versions.values())
 
     def __str__(self) -> str:
-        # A source that several datasets use is looked at for each; it is told once.
+        # A source that several datasets use is planned for each, and shown once.
         lines = list(dict.fromkeys(str(stage) for stage in self.stages if not stage.idle))
         for dataset, version in self.versions.items():
             if version:
@@ -97,5 +97,5 @@ def reasons(
             else:
                 found = ["its result is not in the store"]
     if rescored is not None:
-        found.append("re-decide, no model call" if rescored == 0 else f"{rescored:,} rows to score")
+        found.append("scores are cached, no model call" if rescored == 0 else f"{rescored:,} rows to score")
     return found

@@ -112,7 +112,7 @@ def _check_bad(
     if bad and bad / max(1, rows) > most:
         examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
         raise _error_of(done, bad)(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
-                         f"its answers are kept, so trying again costs nothing: see to the cause, or raise max_error_rate{_again(done)}\n  {examples}")  # fmt: skip
+                         f"its answers are cached, so building again repeats no request: fix the cause, or raise max_error_rate{_again(done)}\n  {examples}")  # fmt: skip
     if bad:
         runner.warn(
             f"{runner.record.name}/{use.label}",

@@ -147,7 +147,7 @@ class TaskRunner:
             rescored = None
             if action == "score" and not waits:
                 rescored = sum(self._unscored(task) for _, task in lacking)
-                action = "score" if rescored else "re-decide"
+                action = "score" if rescored else "apply thresholds"
             before = self.record.previous.get(stage)
             shown = recipe
             if waits and before and "tables" in before["recipe"]:
