@@ -144,7 +144,7 @@ def _checks(loaded: Any) -> list[tuple[str, Callable[[Any], str]]]:
         claimed = [("structured", _structured), ("logprobs", _logprobs), ("prompt_logprobs", _prompt_logprobs)]
         return [
             ("answer", _answer),
-            *((check, work) for check, work in claimed if getattr(loaded, f"claims_{check}", False)),
+            *((check, work) for check, work in claimed if getattr(loaded, "capabilities", {}).get(check)),
         ]
     if isinstance(loaded, Translator):
         return [("translate", _translate)]

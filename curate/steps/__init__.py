@@ -1,6 +1,4 @@
-"""What sources, steps, models and outputs are made of: the contracts to write one against, and the registry of
-installed ones.
-"""
+"""Base classes of sources, steps, models and outputs, and the registry of installed ones."""
 
 from curate.errors import SourceError, StepError
 from curate.steps.base import (

@@ -1,9 +1,12 @@
-"""A source makes rows from the outside, a row step makes rows from rows, a score step scores rows and says which to
-keep, a global step decides over all rows at once: four contracts, each one unit of work on one shard.
+"""Base classes of sources and steps.
 
-A step is its parameters: a frozen pydantic model with the work as methods. It never touches the store, other shards or
-the catalog; what it needs from the world comes in through :class:`Context`. Raise ``version`` when the same parameters
-give other rows.
+A :class:`Source` reads rows from outside. A :class:`RowStep` makes rows from rows, shard by shard; a
+:class:`GatherStep` from all rows at once. A :class:`ScoreStep` scores rows and drops some by their scores. A
+:class:`GlobalStep` decides over all rows at once.
+
+A step is a frozen pydantic model: its fields are its parameters, its methods do the work. It never accesses the store,
+other shards or the catalog; everything else it needs comes in through :class:`Context`. Raise ``version`` when the same
+parameters give other rows.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from curate.unused import Unused
 # ----------------------------------------------------------------------------------------------------------- contracts
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of one kind, in the schema of :func:`curate.rows.schema`."""
+    """A batch of rows of one kind, in the schema of :func:`curate.rows.schema`."""
 
     kind: Kind
     table: pa.Table
@@ -46,15 +49,15 @@ class Rows:
         return pl.Series("language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String)
 
     def text(self, name: str) -> pl.Series:
-        """The text of a field (see :mod:`curate.rows.fields`), one string a row."""
+        """The text of a field (see :mod:`curate.rows.fields`), one string per row."""
         return field_text(self.kind, self.table, name)
 
     def turns(self, name: str) -> pl.Series:
-        """The turns of a field, a list of strings a row."""
+        """The turns of a field, a list of strings per row."""
         return field_turns(self.kind, self.table, name)
 
     def field_language(self, name: str) -> pl.Series:
-        """The language each row's field is expected to be in."""
+        """The expected language of a field in each row."""
         return field_language(self.kind, self.table, name)
 
     def parents(self) -> pl.Series:
@@ -68,21 +71,20 @@ class Rows:
 
 
 class Context(Protocol):
-    """What a running step may ask of the world."""
+    """What a running step gets from the engine."""
 
     threads: int
-    """How many threads the step may use."""
+    """Number of threads the step may use."""
     memory: int
-    """How many bytes of memory a global step may use before it spills."""
+    """Bytes of memory a global step may use before it spills to disk."""
     scratch: Path
-    """A folder for temporary files; it is removed afterwards."""
+    """A folder for temporary files, removed afterwards."""
     seed: int
-    """The dataset's seed: everything random comes from it and from the row. 0 in ``score`` and ``summarize``, whose
-    results are shared by datasets of different seeds."""
+    """The dataset's seed. All randomness must derive from it and the row. It is 0 in ``score`` and ``summarize``, whose
+    results are shared by datasets with different seeds."""
     draw: int
-    """How often these very rows were seen before in this dataset (``target:`` asks again for more): other samples,
-    please.
-    """
+    """How often this dataset has already processed these rows (``target:`` repeats them to get more): draw other
+    samples than before."""
 
     def model(self, name: str) -> Any:
         """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""
@@ -93,82 +95,79 @@ class Context(Protocol):
         ...
 
     def look_up(self, ids: pl.Series) -> Rows:
-        """The rows with these ids among all rows that came before in this dataset, once each, in any order."""
+        """The rows with these ids among all earlier rows of this dataset, once each, in any order."""
         ...
 
     def rows(self, name: str) -> Iterator[Rows]:
-        """All rows of a source or dataset that a parameter of this step names (``RowsName``), in batches, in order."""
+        """All rows of a side input (a source or dataset that a ``RowsName`` parameter names), in batches, in order."""
         ...
 
     def wants(self, language: str) -> bool:
-        """Whether rows in this language are still wanted (a ``target:`` may be reached in some languages before
-        others).
-        """
+        """Whether rows in this language are still needed; false once its ``target:`` is reached."""
         ...
 
     def tick(self, rows: int) -> None:
-        """Tells progress inside a batch; what is not told is counted when the batch is done."""
+        """Reports progress inside a batch; rows not reported are counted when the batch is done."""
         ...
 
     def warn(self, message: str) -> None:
-        """Something the user should know; kept with the result and shown again when it is reused."""
+        """Warns the user; the warning is stored with the result and repeated when the result is reused."""
         ...
 
 
 class CatalogFacts(Protocol):
-    """What a step can be told about its models and rows before anything runs."""
+    """What is known about a step's models and rows before anything runs."""
 
     @property
     def kind(self) -> Kind:
-        """The kind of the rows that reach the step."""
+        """The kind of the step's input rows."""
         ...
 
     @property
     def languages(self) -> frozenset[str] | None:
-        """Their languages; None: only the data tell."""
+        """The languages of the input rows; None if only the data tell."""
         ...
 
     def model(self, name: str) -> Model:
-        """The model of that name, not loaded."""
+        """The model with that name, not loaded."""
         ...
 
     def instead(self, source: str, target: str) -> str:
-        """Which models would translate a pair, for a message: ``'wide' would``."""
+        """Which models translate a pair, for a message: ``'wide' would``."""
         ...
 
     def note(self, message: str) -> None:
-        """Something that is no reason not to build."""
+        """Adds a note that does not stop the build."""
         ...
 
 
 class Step(Params):
-    """What all contracts share."""
+    """Base of all sources and steps."""
 
     tag: ClassVar[str]
     """Name in the catalog."""
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset(Kind)
-    """The kinds of rows it can work on."""
+    """The kinds of rows it accepts."""
     summary: ClassVar[str] = ""
-    """One line for lists and documentation."""
+    """One line for listings and documentation."""
     assesses: ClassVar[str] = ""
-    """The score that is null where a row could not be assessed (it has no parent, its language is not supported, …).
-    Such rows are counted in the funnel, and a language none of whose rows was assessed is warned of."""
+    """The score that is null where a row was not assessed (no parent, unsupported language, …). Such rows are counted
+    in the funnel, and a language without any assessed row gives a warning."""
     compares: ClassVar[bool] = False
-    """Whether it compares rows with their parents, so that rows without one are not missed."""
+    """Whether it compares rows with their parents, so that rows without one are not reported as unassessed."""
 
     def check(self, kind: Kind) -> list[str]:
-        """What is wrong with these parameters for rows of this kind (unknown fields, …); empty if nothing."""
+        """The problems of these parameters for rows of this kind (unknown fields, …); empty if there are none."""
         return []
 
     def check_models(self, facts: CatalogFacts) -> list[str]:
-        """What the models that the parameters name cannot do, as far as that is known before they are loaded; empty if
-        nothing.
+        """What the step needs and its models cannot do, as far as is known before they are loaded; empty if nothing.
 
-        A language that a model does not know is a problem for a step that is ``strict``, else a note.
+        A language that a model does not know is a problem if the step is ``strict``, otherwise a note.
 
         Raises:
-            ModelError: what a model stands on is not here.
+            ModelError: files that a model needs are missing.
         """
         problems = []
         for parameter, names in self.named(Reference.MODEL).items():
@@ -176,28 +175,27 @@ class Step(Params):
                 model = facts.model(name)
                 unknown = sorted(tag for tag in facts.languages or () if model.knows_language(tag) is False)
                 if unknown:
-                    said = f"{parameter}: the model '{name}' does not know {', '.join(unknown)}"
-                    problems += [said] if getattr(self, "strict", False) else []
-                    asked = (
-                        "it is asked all the same" if model.role is Role.GENERATOR else "rows in it are not assessed"
-                    )
-                    facts.note(f"{self.tag}: {said}; {asked}")
+                    problem = f"{parameter}: the model '{name}' does not know {', '.join(unknown)}"
+                    problems += [problem] if getattr(self, "strict", False) else []
+                    generates = model.role is Role.GENERATOR
+                    effect = "it is used anyway" if generates else "rows in it are not assessed"
+                    facts.note(f"{self.tag}: {problem}; {effect}")
         return problems
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
-        """The languages of the rows after this step; None: only the data tell.
+        """The languages of the rows after this step; None if only the data tell.
 
         Args:
-            languages: those of the rows before it.
+            languages: the languages of its input rows.
         """
         return languages
 
 
 class ScoreStep(Step):
-    """Scores each row by itself and decides by an expression over the scores.
+    """Scores each row on its own and drops rows by expressions over the scores.
 
-    ``score`` is dear and kept per shard; ``verdicts`` is cheap and may change freely. A row's scores depend on the row,
-    its parents, the parameters, the models and what ``fit`` returned, on nothing else: not on its neighbours.
+    ``score`` is expensive and cached per shard; ``verdicts`` is cheap and may change freely. A row's scores depend on
+    the row, its parents, the parameters, the models and the result of ``fit`` only, not on other rows of the shard.
     """
 
     @abstractmethod
@@ -209,77 +207,74 @@ class ScoreStep(Step):
 
     @abstractmethod
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
-        """One row of :meth:`columns` for each row, in order; null means *not assessed*."""
+        """The scores: one row of :meth:`columns` per input row, in order; null means *not assessed*."""
 
     @abstractmethod
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
-        """Reason → boolean expression over the columns and ``language``: true drops the row for that reason.
+        """Reason → boolean expression over the columns and ``language``; true drops the row for that reason.
 
-        The first true reason counts; null does not drop.
+        The first true reason counts. Null does not drop.
         """
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
-        """What ``fit`` must see of a shard; None if this step needs no fitting."""
+        """The part of a shard that ``fit`` needs; None if this step needs no fitting."""
         return None
 
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
-        """A small table, from the samples of all shards in order, that ``score`` gets as ``fitted``."""
+        """A small table made from the samples of all shards, in order; ``score`` gets it as ``fitted``."""
         raise NotImplementedError(f"{self.tag} samples but does not fit")
 
     @property
     def fits(self) -> bool:
-        """Whether ``sample`` and ``fit`` are to be called."""
+        """Whether ``sample`` and ``fit`` are called."""
         return False
 
     def audits(self, fitted: pa.Table) -> list[dict[str, Any]]:
-        """What ``fit`` found out about the step itself that a reader of the dataset must know (how far a judge can be
-        trusted), for manifest, card and report.
+        """Metrics of the step itself that ``fit`` measured (such as a judge's bias), for manifest, card and report.
 
         Returns:
-            One object a figure: ``subject`` (a model's name in the catalog), ``model`` (name@revision), ``language``,
-                ``figure`` (its
-            name), ``value``, ``low`` and ``high`` (95 % interval) as numbers or None, ``rows`` (of how many), ``limit``
-                and ``refused``
-            (where there is one), ``note``.
+            One object per metric: ``subject`` (a model's name in the catalog), ``model`` (name@revision), ``language``,
+            ``figure`` (the metric's name), ``value``, ``low`` and ``high`` (95 % interval; numbers or None), ``rows``
+            (sample size), ``limit`` and ``refused`` (if there is a limit), ``note``.
         """
         return []
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that could not be read or made: it is kept apart, counted and shown."""
+    """A row that could not be read or made. It is quarantined, counted and shown."""
 
     where: str
-    """``line 17``, ``row 3``: the place inside the unit; for a row that could not be made, the id of its parent."""
+    """The place inside the unit (``line 17``, ``row 3``); for a row that could not be made, the id of its parent."""
     reason: str
     raw: str
-    """The raw text (of a file, of a model's answer), cut to 2,000 characters."""
+    """The raw text (of a file or a model's answer), truncated to 2,000 characters."""
     transient: bool = False
-    """Whether it is for want of a server that it could not be made, so that the next build tries again. Steps that ask
-    models through :func:`curate.generation.common.requests.ask` need not say it."""
+    """Whether a server failure is the cause, so that the next build tries again. Steps that use
+    :func:`curate.generation.common.requests.ask` need not set it."""
 
 
 @dataclass(frozen=True)
 class NewRows:
-    """A batch of rows without ids, and what could not be read or made."""
+    """A batch of new rows without ids, and the rows that could not be read or made."""
 
     table: pa.Table
-    """Columns of the kind's schema, ``id`` left out; ``group_id`` may be empty strings."""
+    """Columns of the kind's schema without ``id``; ``group_id`` may be empty strings."""
     bad: tuple[BadRow, ...] = ()
     unused: Unused | None = None
-    """Of a source: what its rows had and nothing used."""
+    """For a source: columns and values of its data that nothing used."""
 
 
 class RowStep(Step):
-    """Makes rows from rows, one shard at a time."""
+    """Makes rows from rows, shard by shard."""
 
     batch: ClassVar[int] = 2_048
-    """How many rows ``make`` sees at once; more where many questions should be under way together."""
+    """Rows per call of ``make``; larger where many requests should be in flight together."""
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
-    """The share of rows that may fail (0 to 1); above it the build stops."""
+    """Maximum share of rows that may fail (0 to 1); above it the build stops."""
 
     def makes(self, kind: Kind) -> Kind:
-        """The kind of the rows it makes from rows of ``kind``."""
+        """The kind of the new rows, given the kind of the input."""
         return kind
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
@@ -287,17 +282,17 @@ class RowStep(Step):
 
     @abstractmethod
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
-        """Tables in the schema of :meth:`makes`, in an order that depends on the input's order only."""
+        """The new rows, in the schema of :meth:`makes`, in an order that depends on the input's order only."""
 
 
 class GatherStep(Step):
-    """Makes rows from all rows at once (a word table from a corpus, pairs from two monolingual sources)."""
+    """Makes rows from all rows at once (a lexicon from a corpus, pairs from two monolingual sources)."""
 
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
-    """The share of rows that may fail (0 to 1); above it the build stops."""
+    """Maximum share of rows that may fail (0 to 1); above it the build stops."""
 
     def makes(self, kind: Kind) -> Kind:
-        """The kind of the rows it makes from rows of ``kind``."""
+        """The kind of the new rows, given the kind of the input."""
         return kind
 
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
@@ -305,38 +300,35 @@ class GatherStep(Step):
 
     @abstractmethod
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
-        """Tables in the schema of :meth:`makes`.
+        """The new rows, in the schema of :meth:`makes`.
 
         Args:
-            rows: batches in order; may be walked several times, so that nobody has to hold everything.
+            rows: batches in order. They can be iterated several times, so that they need not be held in memory.
         """
 
 
 class GlobalStep(Step):
-    """Decides over all rows at once: a summary of each shard (kept), then one decision over all summaries."""
+    """Decides over all rows at once: a cached summary per shard, then one decision over all summaries."""
 
     @abstractmethod
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
-        """One row a row, in order: all that the decision needs to know, and as little as possible."""
+        """One summary row per row, in order, with only the data that the decision needs."""
 
     @abstractmethod
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        """The columns ``decide`` returns besides ``keep`` and ``reason``; named as in :class:`ScoreStep`."""
+        """The columns that ``decide`` returns besides ``keep`` and ``reason``; named as in :class:`ScoreStep`."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of scores and attributes whose values the decision needs.
+        """Names of scores and attributes that the decision needs.
 
-        ``summarize`` returns the row's own columns ``scores`` and ``attributes`` with the summary; what earlier steps
-        of the dataset found under these names is added to them before ``decide`` sees them, and so comes last in the
-        lists.
+        ``summarize`` returns the row's own columns ``scores`` and ``attributes`` with the summary. Before ``decide``,
+        values of these names from earlier steps of the dataset are appended to the lists.
         """
         return ()
 
     def assigns(self) -> Mapping[str, float] | None:
-        """Split → share, if the step says in its attribute column ``split`` to which split of the dataset each row
-        belongs.
-        """
+        """Split → share, if the step assigns each row to a split, in its attribute column ``split``; else None."""
         return None
 
     @abstractmethod
@@ -344,56 +336,54 @@ class GlobalStep(Step):
         """For each summary, in order, a table with ``keep`` (bool), ``reason`` (string, null if kept) and ``columns``.
 
         Args:
-            summaries: parquet files, one a shard, as ``summarize`` made them, cut to the rows still kept.
+            summaries: parquet files from ``summarize``, one per shard, restricted to the rows still kept.
         """
 
 
 # ------------------------------------------------------------------------------------------------------------- sources
 @dataclass(frozen=True)
 class Unit:
-    """The smallest part of a source that is read as a whole and cached on its own: a file, a pair of files, a Hub
-    split.
-    """
+    """The part of a source that is read and cached as one: a file, a pair of files, a Hub split."""
 
     name: str
-    """As shown in lineage and errors; no absolute path."""
+    """Name in lineage and errors; not an absolute path."""
     files: tuple[Path, ...] = ()
-    """Local files that make it; their content digest is the state."""
+    """Its local files; their content digest is part of the cache key."""
     state: str = ""
-    """For what is not local files: the immutable state outside (a Hub commit)."""
+    """For remote data: its immutable version (a Hub commit)."""
 
 
 class Source(Step):
-    """Makes rows from the outside, unit by unit."""
+    """Reads rows from outside, unit by unit."""
 
     license: str
     """Licence of the data (an SPDX identifier, or ``unknown``)."""
     max_error_rate: Decision[float] = 0.01
-    """The share of unreadable rows (0 to 1) above which the build stops."""
+    """Maximum share of unreadable rows (0 to 1); above it the build stops."""
 
     @property
     @abstractmethod
     def makes(self) -> Kind:
-        """The kind of its rows; read from the data where the catalog does not say."""
+        """The kind of its rows; detected from the data if the catalog does not say."""
 
     @abstractmethod
     def units(self) -> Sequence[Unit]:
-        """What there is to read, in order. Looks at names only; touches the network only if there is no other way.
+        """The units, in order. Reads names only; uses the network only if there is no other way.
 
         Raises:
-            SourceError: nothing is there, or it cannot be told what it is.
+            SourceError: there is nothing to read, or its format is not recognised.
         """
 
     @abstractmethod
     def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
-        """The rows of a unit in its order, in batches of bounded size.
+        """The rows of a unit in order, in batches of bounded size.
 
         Args:
             name: the source's name in the catalog, for lineage.
         """
 
     def row_languages(self) -> frozenset[str] | None:
-        """The languages that its rows can be in; None: only the data tell."""
+        """The languages of its rows; None if only the data tell."""
         return None
 
     def parent(self) -> str | None:
@@ -401,7 +391,7 @@ class Source(Step):
         return None
 
     def unused(self, name: str) -> Unused:
-        """What its first rows have and nothing uses; cheap, and nothing at all where looking would need the network.
+        """The parts of its first rows that nothing uses; cheap, and empty if reading would need the network.
 
         Raises:
             SourceError: they cannot be read.

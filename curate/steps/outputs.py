@@ -1,8 +1,7 @@
-"""An output writes a finished version in the form that somebody outside reads; it changes no row, and tells each that
-would get lost.
+"""Base class of outputs, which write a finished version in the format of a trainer or another reader.
 
-A version is read batch by batch from its files. What a trainer would skip or misread is counted by reason and named by
-row id, so that nobody finds out from a loss curve.
+A version is read batch by batch from its files. An output changes no row. Rows that the reader would skip or misread
+are left out, counted by reason and listed by id.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from curate.rows import Kind
 from curate.steps import Rows
 
 _BATCH = 8_192
-_NAMED = 20
+_EXAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -53,48 +52,48 @@ class Version:
 
 @dataclass
 class Written:
-    """What an output wrote."""
+    """The result of an output."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    """By split."""
+    """Split → number of rows."""
     files: list[str] = field(default_factory=list)
-    """Relative to the folder it was given, in order."""
+    """Paths relative to the output folder, in order."""
     digest: str = ""
-    """Of the bytes of all data files."""
+    """Digest of the bytes of all data files."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Reason → rows that were left out because the reader would skip or misread them."""
+    """Reason → number of rows left out because the reader would skip or misread them."""
     examples: dict[str, list[str]] = field(default_factory=dict)
     """Reason → ids of some of these rows."""
     notes: list[str] = field(default_factory=list)
-    """What a person should know before training."""
+    """Notes for whoever trains on it."""
 
     def skip(self, reason: str, row: str) -> None:
-        """Counts a row that was left out."""
+        """Counts a row as left out."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
-        named = self.examples.setdefault(reason, [])
-        if len(named) < _NAMED:
-            named.append(row)
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(row)
 
 
 class Output(Params):
-    """What all outputs share."""
+    """Base of all outputs."""
 
     tag: ClassVar[str]
     """Name in the catalog (``outputs: [trl, …]``) and on the command line."""
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[Kind]] = frozenset(Kind)
-    """The kinds of rows that it can write."""
+    """The kinds of rows it can write."""
     summary: ClassVar[str] = ""
-    """One line for lists and documentation."""
+    """One line for listings and documentation."""
 
     def check(self, kind: Kind) -> Sequence[str]:
-        """What is wrong with these parameters for rows of this kind; empty if nothing."""
+        """The problems of these parameters for rows of this kind; empty if there are none."""
         return []
 
     @abstractmethod
     def write(self, version: Version, folder: Path) -> Written:
-        """Writes the version into an empty folder: data, and the configuration that its reader needs.
+        """Writes the version into an empty folder: the data and the configuration that its reader needs.
 
         Raises:
-            ExportError: it cannot be written in this form.
+            ExportError: it cannot be written in this format.
         """

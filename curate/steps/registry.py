@@ -1,4 +1,4 @@
-"""The registry: which sources, steps, models and outputs are installed, ours and plug-ins' alike."""
+"""The registry of installed sources, steps, models and outputs, those of curate and of plug-ins."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from curate.catalog.params import Params
 from curate.errors import StepError
 
 NAME = "polycurate"
-"""What our distribution is called."""
+"""Name of the distribution."""
 GROUPS = {"source": "curate.sources", "step": "curate.steps", "model": "curate.models", "output": "curate.outputs"}
 
 
 def _checkout() -> dict[str, dict[str, str]]:
-    """The entry points in the ``pyproject.toml`` of a checkout, by group: a new part of ours is found without
-    installing anew.
+    """The entry points in the ``pyproject.toml`` of a checkout, by group, so that a new component needs no
+    reinstallation.
     """
     import tomllib
 
@@ -32,55 +32,53 @@ def _checkout() -> dict[str, dict[str, str]]:
 
 @cache
 def _announced() -> dict[str, dict[str, EntryPoint]]:
-    """What the installed packages announce, looked up once a process."""
+    """The entry points of all installed packages, looked up once per process."""
     points: dict[str, dict[str, EntryPoint]] = {}
     checkout = _checkout()
     for what, group in GROUPS.items():
-        found = points.setdefault(what, {})
+        known = points.setdefault(what, {})
         announced = [one for one in entry_points(group=group) if not (checkout and one.dist and one.dist.name == NAME)]
         for point in [EntryPoint(name, value, group) for name, value in checkout.get(group, {}).items()] + announced:
-            other = found.get(point.name)
+            other = known.get(point.name)
             if other is not None and other.value != point.value:
                 raise StepError(
                     f"two installed packages offer a {what} '{point.name}': {other.value} and {point.value};"
                     " uninstall one"
                 )
-            found[point.name] = point
+            known[point.name] = point
     return points
 
 
 @dataclass
 class Registry:
-    """The sources, steps, models and outputs that are installed, ours and plug-ins alike, by entry point; loaded when
-    named.
-    """
+    """The installed sources, steps, models and outputs, by entry point; a class is imported when it is first used."""
 
     _points: dict[str, dict[str, EntryPoint]] = field(default_factory=dict)
     _loaded: dict[tuple[str, str], type[Params]] = field(default_factory=dict)
 
     @classmethod
     def installed(cls) -> Registry:
-        """What the installed packages announce.
+        """The components of all installed packages.
 
         Raises:
-            StepError: two packages announce one name.
+            StepError: two packages register the same name.
         """
         return cls({what: dict(points) for what, points in _announced().items()})
 
     def add(self, what: str, name: str, loaded: type[Params]) -> None:
-        """Adds one by hand (notebooks, tests)."""
+        """Registers a class by hand (notebooks, tests)."""
         self._points.setdefault(what, {})
         self._loaded[what, name] = loaded
 
     def names(self, what: str) -> list[str]:
-        """All names of ``source``, ``step``, ``model`` or ``output``, sorted."""
+        """The names of all components of one sort (``source``, ``step``, ``model`` or ``output``), sorted."""
         return sorted({*self._points.get(what, {}), *(name for kind, name in self._loaded if kind == what)})
 
     def get(self, what: str, name: str) -> type[Any]:
-        """The class of that name.
+        """The class with that name.
 
         Raises:
-            KeyError: nothing installed has that name.
+            KeyError: no installed component has that name.
         """
         if (what, name) not in self._loaded:
             point = self._points[what][name]

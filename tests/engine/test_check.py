@@ -147,7 +147,7 @@ def test_languages_that_models_do_not_know_are_notes(tmp_path, check):
     assert any(
         "similarity: model: the model 'encoder' does not know yo; rows in it are not assessed" in note for note in said
     )
-    assert any("respond: model: the model 'writer' does not know yo; it is asked all the same" in note for note in said)
+    assert any("respond: model: the model 'writer' does not know yo; it is used anyway" in note for note in said)
     [problem] = check(steps % ", strict: true")
     assert "the model 'encoder' does not know yo" in problem
     (tmp_path / "catalog.yaml").write_text(HEAD + "  d: {from: any, steps: [{similarity: {model: encoder}}]}\n")

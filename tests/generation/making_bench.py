@@ -103,8 +103,8 @@ class Scripted:
             value = orjson.loads(given.text)
             jsonschema.validate(value, request.schema)
         except (orjson.JSONDecodeError, jsonschema.ValidationError) as error:
-            return given.mended(finish="invalid", problem=f"not what the schema asks for: {str(error).splitlines()[0]}")
-        return given.mended(value=value)
+            return given.replace(finish="invalid", problem=f"not what the schema asks for: {str(error).splitlines()[0]}")
+        return given.replace(value=value)
 
     def supports(self, language: str) -> bool:
         return self._languages is None or language in self._languages

@@ -55,7 +55,7 @@ LONG = refusal(400, "This model's maximum context length is 2048 tokens", "conte
 CASES = {
     "401": (refusal(401, "wrong key"), {}, curate.AuthenticationError, 401, "refuses the key"),
     "quota": (refusal(429, "pay", "insufficient_quota"), {}, curate.QuotaExceededError, 429, "the quota is used up"),
-    "429": (SLOW, {"deadline": 1}, curate.RateLimitError, 429, "questions failed for good.*slow down"),
+    "429": (SLOW, {"deadline": 1}, curate.RateLimitError, 429, "requests failed for good.*slow down"),
     "context": (LONG, {}, curate.ContextWindowError, 400, "maximum context length is 2048"),
     "503": (refusal(503, "loading"), {}, curate.ServerUnavailableError, 503, "HTTP 503.*loading"),
     "late": (Reply(hang=True), {"timeout": 0.5}, curate.ServerTimeoutError, None, r"no answer within 0\.5 s"),

@@ -17,7 +17,8 @@ from questions import KEY, ask, echo, load
 
 from curate.engine.tasks.task import pack, unpack
 from curate.errors import BudgetError, ModelError
-from curate.models.openai.http import base_address, public
+from curate.models.openai.errors import display_url
+from curate.models.openai.http import base_address
 from curate.models.openai.model import OpenAI
 from curate.steps.models import Generator, Request, Sampling
 
@@ -45,13 +46,13 @@ def test_addresses_are_taken_as_people_give_them(given, base):
 @pytest.mark.parametrize(
     "given", ["localhost:8000", "ftp://x/v1", "http://", "${CURATE_LLM_URL}", "http://x:99999", "/v1"]
 )
-def test_what_is_no_address_is_told(given):
-    with pytest.raises(ModelError, match="no address"):
+def test_an_invalid_address_is_refused(given):
+    with pytest.raises(ModelError, match="not the address"):
         OpenAI(url=given, model="m").load(cache=None, threads=1)
 
 
 def test_an_address_is_shown_without_password():
-    assert public("https://user:pass@host:1/v1?key=x") == "https://host:1/v1"
+    assert display_url("https://user:pass@host:1/v1?key=x") == "https://host:1/v1"
 
 
 def test_the_key_travels_to_workers_and_shows_nowhere():
@@ -67,7 +68,7 @@ def test_the_key_travels_to_workers_and_shows_nowhere():
     again = unpack(json.loads(json.dumps(pack(model))))
     assert again.api_key.get_secret_value() == again.headers["x-more"].get_secret_value() == KEY
     assert again == model
-    assert KEY not in repr(model.where()) and KEY not in repr(vars(model.load(cache=None, threads=1)))
+    assert KEY not in repr(model.server()) and KEY not in repr(vars(model.load(cache=None, threads=1)))
 
 
 def test_where_and_how_patiently_is_no_part_of_what_the_model_is():

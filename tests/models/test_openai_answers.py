@@ -44,7 +44,7 @@ def test_half_an_answer_with_an_error_is_a_failure_and_never_kept(finish, hurry,
 def test_half_an_answer_that_an_older_version_kept_is_asked_again(tmp_path):
     with FaultServer(echo) as server:
         model = load(server, tmp_path)
-        question = model._question(ask("a"))
+        question = model._body(ask("a"))
         half = {"choices": [{"message": {"content": "bl"}, "finish_reason": "stop", "error": {"message": "x"}}]}
         model._answers.put({question.key: half})
         assert model.generate([ask("a")])[0].text == "you said a"
@@ -141,7 +141,7 @@ def test_a_stream_of_events_is_named(hurry):
         body=b'data: {"choices": [{"delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n',
     )
     answer, calls = one(stream)
-    assert "sent a stream of events" in answer.problem and 'data: {"choices"' in answer.problem
+    assert "sent an event stream" in answer.problem and 'data: {"choices"' in answer.problem
     assert (answer.finish, answer.transient, calls) == ("failed", True, 1)
 
 
@@ -159,7 +159,7 @@ def test_an_unusual_end_of_a_whole_answer_is_a_remark(reason, tmp_path):
     answer, _ = one(Reply("Ja, das stimmt.", finish=reason), tmp_path)
     assert (answer.finish, answer.text, answer.transient) == ("stop", "Ja, das stimmt.", False)
     [remark] = answer.remarks
-    assert "taken as whole" in remark and (reason is None or repr(reason) in remark)
+    assert "taken as complete" in remark and (reason is None or repr(reason) in remark)
     with FaultServer(echo) as server:
         (again,) = load(server, tmp_path).generate([ask("a")])
         assert again.cached and again.remarks == answer.remarks, "it is kept, and what is odd about it told again"
@@ -283,7 +283,7 @@ def test_an_endless_body_is_left_before_it_fills_the_memory(hurry):
         assert {answer.error for answer in answers} == {"AnswerTooLargeError"}
         assert (
             not any(answer.transient for answer in answers)
-            and "more than the tokens that were asked for" in answers[0].problem
+            and "more than the requested tokens can" in answers[0].problem
         )
         assert len(server.calls) == 4, "it is not tried again"
         assert server.sent < 4 * (8 << 20), "the connection is closed at once, but for what the kernel holds"

@@ -169,7 +169,7 @@ def test_a_storm_of_failures_stops_the_line():
         return refusal(400, f"bad request number {last_turn(body)}")
 
     with FaultServer(script) as server:
-        with pytest.raises(ModelError, match=r"questions failed for good.*'max_failed'.*bad request number") as caught:
+        with pytest.raises(ModelError, match=r"requests failed for good.*'max_failed'.*bad request number") as caught:
             load(server).generate([ask(str(number)) for number in range(500)])
         assert 20 <= len(server.calls) <= 40
         assert str(caught.value).count("bad request number") == 3

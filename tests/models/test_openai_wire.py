@@ -12,17 +12,17 @@ from curate.errors import ModelError
 from curate.models.openai.wire import (
     LEAST_LOGPROB,
     MalformedAnswer,
-    Manner,
+    RequestOptions,
+    build_request,
     check_shape,
     finish_of,
-    may_keep,
+    is_cacheable,
     parse,
-    question_of,
 )
 from curate.steps.models import Request, Sampling
 
 HELLO = (("user", "Hello"),)
-VLLM = Manner("m")
+VLLM = RequestOptions("m")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
 
 
@@ -33,14 +33,14 @@ def chat(content, finish="stop", **more):
     }
 
 
-def read(raw, request=None, manner=VLLM):
+def read(raw, request=None, options=VLLM):
     request = request or Request(HELLO)
     check_shape("chat", raw)
-    return parse(question_of(request, manner), raw, request, manner)
+    return parse(build_request(request, options), raw, request, options)
 
 
 def test_the_plain_body_is_the_protocol_and_nothing_more():
-    body = question_of(Request((("system", "Be brief."), ("user", "Hi"))), VLLM).body
+    body = build_request(Request((("system", "Be brief."), ("user", "Hi"))), VLLM).body
     assert body == {
         "model": "m",
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
@@ -62,21 +62,21 @@ def test_every_sampling_parameter_goes_by_the_name_its_server_knows():
         repetition_penalty=1.1,
     )
     request = Request(HELLO, sampling)
-    vllm = dict(question_of(request, VLLM).body)
-    llamacpp = dict(question_of(request, Manner("m", dialect="llamacpp")).body)
+    vllm = dict(build_request(request, VLLM).body)
+    llamacpp = dict(build_request(request, RequestOptions("m", dialect="llamacpp")).body)
     assert vllm.pop("repetition_penalty") == llamacpp.pop("repeat_penalty") == 1.1
     assert vllm == llamacpp
     assert vllm["stop"] == ["\n"] and vllm["top_k"] == 40 and vllm["min_p"] == 0.05
     with pytest.raises(ModelError, match="top_k"):
-        question_of(request, Manner("m", dialect="openai"))
-    assert question_of(Request(HELLO), Manner("m", max_tokens_field="max_completion_tokens")).body[
+        build_request(request, RequestOptions("m", dialect="openai"))
+    assert build_request(Request(HELLO), RequestOptions("m", max_tokens_field="max_completion_tokens")).body[
         "max_completion_tokens"
     ]
 
 
 def test_seeds_differ_by_sample_question_and_seed_and_are_left_out_at_temperature_0():
-    def seed(request, manner=VLLM):
-        return question_of(request, manner).body.get("seed")
+    def seed(request, options=VLLM):
+        return build_request(request, options).body.get("seed")
 
     warm = Sampling(temperature=1)
     seeds = [
@@ -88,14 +88,14 @@ def test_seeds_differ_by_sample_question_and_seed_and_are_left_out_at_temperatur
     assert len(set(seeds)) == 4 and all(0 <= one < 2**31 for one in seeds)
     assert seed(Request(HELLO, warm)) == seeds[0]
     assert seed(Request(HELLO)) is None
-    assert seed(Request(HELLO, warm), Manner("m", seeds=False)) is None
+    assert seed(Request(HELLO, warm), RequestOptions("m", seeds=False)) is None
 
 
 def test_the_key_is_all_that_is_asked_but_the_servers_name_for_the_model():
     base = Request(HELLO)
-    key = question_of(base, VLLM).key
-    assert question_of(base, Manner("alias")).key == key
-    assert question_of(Request(HELLO, row="other row"), VLLM).key == key
+    key = build_request(base, VLLM).key
+    assert build_request(base, RequestOptions("alias")).key == key
+    assert build_request(Request(HELLO, row="other row"), VLLM).key == key
     others = [
         Request(HELLO, sample=1),
         Request((("user", "Hello "),)),
@@ -104,10 +104,10 @@ def test_the_key_is_all_that_is_asked_but_the_servers_name_for_the_model():
         Request(HELLO, schema=SCHEMA),
         Request(HELLO, top_logprobs=1),
     ]
-    keys = {question_of(one, VLLM).key for one in others} | {
-        question_of(base, Manner("m", extra_body={"x": 1})).key,
-        question_of(Request((("user", "a"), ("assistant", "b")), prompt_logprobs=True), VLLM).key,
-        question_of(Request((("user", "a"), ("assistant", "b"))), VLLM).key,
+    keys = {build_request(one, VLLM).key for one in others} | {
+        build_request(base, RequestOptions("m", extra_body={"x": 1})).key,
+        build_request(Request((("user", "a"), ("assistant", "b")), prompt_logprobs=True), VLLM).key,
+        build_request(Request((("user", "a"), ("assistant", "b"))), VLLM).key,
     }
     assert len(keys) == 9 and key not in keys
 
@@ -115,7 +115,7 @@ def test_the_key_is_all_that_is_asked_but_the_servers_name_for_the_model():
 def test_a_schema_is_asked_for_in_the_way_the_catalog_says():
     request = Request((("system", "s"), ("user", "u")), schema=SCHEMA)
     formats = {
-        way: question_of(request, Manner("m", structured=way)).body
+        way: build_request(request, RequestOptions("m", structured=way)).body
         for way in ("json_schema", "json_object", "prompt", "none")
     }
     assert formats["json_schema"]["response_format"]["json_schema"]["schema"] == SCHEMA
@@ -127,7 +127,7 @@ def test_a_schema_is_asked_for_in_the_way_the_catalog_says():
 
 def test_strict_schemas_are_promised_to_openai_only_where_it_takes_them():
     def strict(schema):
-        body = question_of(Request(HELLO, schema=schema), Manner("m", dialect="openai")).body
+        body = build_request(Request(HELLO, schema=schema), RequestOptions("m", dialect="openai")).body
         return body["response_format"]["json_schema"]["strict"]
 
     assert strict(SCHEMA) is True
@@ -137,21 +137,21 @@ def test_strict_schemas_are_promised_to_openai_only_where_it_takes_them():
 
 def test_system_turns_go_into_the_next_user_turn_where_the_template_has_none():
     request = Request((("system", "Be brief."), ("user", "Hi"), ("assistant", "Yes?"), ("user", "Go")))
-    turns = question_of(request, Manner("m", system_role=False)).body["messages"]
+    turns = build_request(request, RequestOptions("m", system_role=False)).body["messages"]
     assert turns[0] == {"role": "user", "content": "Be brief.\n\nHi"}
     assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
 
 
 def test_an_assistant_turn_is_continued():
     request = Request((("user", "Count"), ("assistant", "One, two,")))
-    body = question_of(request, VLLM).body
+    body = build_request(request, VLLM).body
     assert body["continue_final_message"] is True and body["add_generation_prompt"] is False
     assert read(chat(" three"), request).text == " three"
-    llamacpp = Manner("m", dialect="llamacpp")
-    assert "continue_final_message" not in question_of(request, llamacpp).body
+    llamacpp = RequestOptions("m", dialect="llamacpp")
+    assert "continue_final_message" not in build_request(request, llamacpp).body
     assert read(chat("One, two, three"), request, llamacpp).text == " three"
     with pytest.raises(ModelError, match="continues no assistant turn"):
-        question_of(request, Manner("m", dialect="openai"))
+        build_request(request, RequestOptions("m", dialect="openai"))
 
 
 @given(
@@ -160,7 +160,7 @@ def test_an_assistant_turn_is_continued():
     )
 )
 def test_any_text_can_be_asked(messages):
-    question = question_of(Request(tuple(messages)), VLLM)
+    question = build_request(Request(tuple(messages)), VLLM)
     told = json.loads(question.data)["messages"]
     assert [turn["role"] for turn in told] == [role for role, _ in messages]
     assert [len(turn["content"]) for turn in told] == [len(content) for _, content in messages]
@@ -168,7 +168,7 @@ def test_any_text_can_be_asked(messages):
 
 def test_nothing_to_ask_is_an_error():
     with pytest.raises(ModelError, match="row r7 has no messages"):
-        question_of(Request((), row="r7"), VLLM)
+        build_request(Request((), row="r7"), VLLM)
 
 
 # ------------------------------------------------------------------------------------------------------------- answers
@@ -191,7 +191,7 @@ def test_an_answer_is_read():
 )
 def test_how_it_ended_decides_what_is_kept(raw, finish, kept):
     assert finish_of("chat", raw) == finish
-    assert may_keep("chat", raw) is kept
+    assert is_cacheable("chat", raw) is kept
     assert read(raw).finish == finish
 
 
@@ -232,7 +232,7 @@ def test_thoughts_are_no_part_of_the_answer(raw, text, reasoning):
 
 
 def test_thoughts_stay_where_the_catalog_says_so():
-    assert read(chat("<think>a</think>b"), manner=Manner("m", reasoning="keep")).text == "<think>a</think>b"
+    assert read(chat("<think>a</think>b"), options=RequestOptions("m", reasoning="keep")).text == "<think>a</think>b"
 
 
 def test_logprobs_of_both_forms():
@@ -318,12 +318,12 @@ def test_whatever_has_the_shape_can_be_read(logprobs, message, usage):
         check_shape("chat", raw)
     except MalformedAnswer:
         return
-    parse(question_of(request, VLLM), raw, request, VLLM)
+    parse(build_request(request, VLLM), raw, request, VLLM)
 
 
 def test_prompt_logprobs_are_those_of_the_last_turn():
     request = Request((("user", "Say"), ("assistant", "a cat")), prompt_logprobs=True)
-    question = question_of(request, VLLM)
+    question = build_request(request, VLLM)
     assert question.kind == "score"
     choice = {
         "text": "",

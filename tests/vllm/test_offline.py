@@ -111,7 +111,7 @@ def test_what_was_answered_is_not_asked_again_and_done_counts_every_request(fres
     second = fresh.generate(asked, counts.append)
     assert fresh._asked - before == 5 and counts == [6]
     assert all(answer.cached for answer in second)
-    assert [answer.mended(cached=False) for answer in second] == first
+    assert [answer.replace(cached=False) for answer in second] == first
 
 
 def test_nothing_asked_is_nothing_answered(fresh):

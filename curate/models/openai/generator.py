@@ -1,8 +1,8 @@
-"""A batch of requests is looked up, the rest asked, and everything read: the :class:`curate.steps.models.Generator` of
-every OpenAI-compatible server.
+"""The :class:`curate.steps.models.Generator` for OpenAI-compatible servers.
 
-Batch-first outside, for callers in any thread; side by side on the process's event loop inside. Raw answers are kept
-before they are read, so reading them again, after a crash or with other eyes, asks nobody.
+It serves a batch of requests: cached responses are looked up, the other requests sent, and all responses parsed.
+Callers may be in any thread; the requests run concurrently on the process's event loop. Raw responses are cached
+before they are parsed, so that a crash or a changed parser repeats no request.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ from curate.errors import ContentFilterError, CurateError, ModelError
 from curate.models.cache.responses import AnswerCache, AnswerWriter
 from curate.models.generation.structured_output import compile_schema
 from curate.models.loading.supported import Supported
-from curate.models.openai.dispatcher import Asker, Job, Outcome
+from curate.models.openai.dispatcher import Job, RequestDispatcher, RequestResult
 from curate.models.openai.http import LOOP, Endpoint
-from curate.models.openai.pricing import Meter, Price, Tally
-from curate.models.openai.wire import MalformedAnswer, Manner, Question, check_shape, may_keep, parse, question_of
+from curate.models.openai.pricing import CostEstimator, Price, Usage
+from curate.models.openai.wire import (
+    ChatRequestBody,
+    MalformedAnswer,
+    RequestOptions,
+    build_request,
+    check_shape,
+    is_cacheable,
+    parse,
+)
 from curate.steps.models import Answer, Done, Finish, Ledger, Request
 
-_LOOK = 1.0
-"""Seconds after which a waiting caller looks whether the work behind is still alive."""
+_LIVENESS_INTERVAL = 1.0
+"""Seconds after which a waiting caller checks that the event loop is still alive."""
 _GATHER = 0.01
-"""Seconds a caller lets outcomes gather before it reads them: to be woken for each costs the loop more than the
-reading.
-"""
-
-
-class Claims(dict[str, bool]):
-    """What the catalog says that a server can do: ``structured``, ``logprobs``, ``prompt_logprobs``."""
+"""Seconds a caller lets results accumulate: waking up for each costs the loop more than parsing it."""
 
 
 class OpenAIGenerator:
@@ -44,7 +46,7 @@ class OpenAIGenerator:
     def __init__(
         self,
         name: str,
-        manner: Manner,
+        options: RequestOptions,
         endpoint: Endpoint | Callable[[], Endpoint],
         *,
         cache: Path | None,
@@ -52,170 +54,173 @@ class OpenAIGenerator:
         price: Price | None = None,
         languages: Sequence[str] | None = None,
         context_length: int | None = None,
-        claims: Mapping[str, bool] | None = None,
+        capabilities: Mapping[str, bool] | None = None,
         max_failed: float = 0.5,
     ) -> None:
-        """As the catalog says; nothing is asked yet.
+        """Opens the cache and sends nothing.
 
         Args:
             name: ``name@revision``.
-            endpoint: where to ask, or what finds that out when something has to be asked for the first time.
-            identity: all that makes answers to the same body differ; it names the file of kept answers.
+            endpoint: the server, or a function that starts it, called before the first request that is not cached.
+            identity: everything besides the body that answers depend on; it names the cache file.
+            capabilities: ``structured``, ``logprobs``, ``prompt_logprobs``, as declared in the catalog.
         """
         self.name = name
         self.context_length = context_length
-        self.claims = Claims(claims or {})
-        self.claims_structured = self.claims.get("structured", False)
-        self.claims_logprobs = self.claims.get("logprobs", False)
-        self.claims_prompt_logprobs = self.claims.get("prompt_logprobs", False)
-        self.spent = Tally()
-        """What this loaded model asked and was answered so far."""
-        self._manner = manner
+        self.capabilities = dict(capabilities or {})
+        self.spent = Usage()
+        """Calls, tokens and money so far."""
+        self._options = options
         self._endpoint = endpoint
         self._answers = AnswerCache(cache, name, identity)
         self._writer = AnswerWriter(self._answers)
-        self._meter = Meter(price or Price(), context_length)
+        self._estimator = CostEstimator(price or Price(), context_length)
         self._max_failed = max_failed
         self._supported = None if languages is None else Supported(languages)
         self._ledger: Ledger | None = None
-        self._asker: Asker | None = None
+        self._dispatcher: RequestDispatcher | None = None
         self._lock = threading.Lock()
 
-    # ------------------------------------------------------------------------------------------------- what others see
+    # -------------------------------------------------------------------------------------------------------- interface
     def supports(self, language: str) -> bool:
-        """Whether the catalog names this language, or none at all."""
+        """Whether the catalog lists this language, or lists none."""
         return self._supported is None or language in self._supported
 
     def charge_to(self, ledger: Ledger | None) -> None:
-        """From now on every call is reserved and settled there; None: nobody counts."""
+        """Sets the ledger in which later calls are reserved and settled; None for none."""
         self._ledger = ledger
-        if self._asker is not None:
-            self._asker.ledger = ledger
+        if self._dispatcher is not None:
+            self._dispatcher.ledger = ledger
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
-        """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
+        """The answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         Raises:
-            ModelError: the server is away, the key is refused, failures come in a storm, a request asks for what the
-                catalog does not claim (``logprobs``, ``prompt_logprobs``).
-            BudgetError: the budget is spent; calls under way were still waited for, and their answers are kept.
+            ModelError: the server is unreachable, rejects the key, too many requests failed, or a request needs
+                log-probabilities that the catalog does not declare (``logprobs``, ``prompt_logprobs``).
+            BudgetError: the budget is spent; calls in flight were awaited, and their answers cached.
         """
-        tell = done or (lambda count: None)
-        questions = [self._question(request) for request in requests]
+        report = done or (lambda count: None)
+        bodies = [self._body(request) for request in requests]
         answers: list[Answer | None] = [None] * len(requests)
-        places: dict[bytes, list[int]] = {}
-        for place, question in enumerate(questions):
-            places.setdefault(question.key, []).append(place)
-        fresh = {question.key for question, request in zip(questions, requests, strict=True) if request.fresh}
-        for key, raw in self._answers.get(places.keys() - fresh).items():
-            mine = places[key]
+        missing: dict[bytes, list[int]] = {}
+        """Request key → indices of the requests with it."""
+        for index, body in enumerate(bodies):
+            missing.setdefault(body.key, []).append(index)
+        fresh = {body.key for body, request in zip(bodies, requests, strict=True) if request.fresh}
+        for key, raw in self._answers.get(missing.keys() - fresh).items():
+            kind = bodies[missing[key][0]].kind
             try:
-                check_shape(questions[mine[0]].kind, raw)
-            except MalformedAnswer:  # kept by an older version that was less strict
+                check_shape(kind, raw)
+            except MalformedAnswer:  # cached by an older, less strict version
                 continue
-            if not may_keep(questions[mine[0]].kind, raw):
+            if not is_cacheable(kind, raw):
                 continue
-            del places[key]
-            for place in mine:
-                answers[place] = parse(questions[place], raw, requests[place], self._manner).mended(cached=True)
-            self.spent.kept += len(mine)
-            tell(len(mine))
-        if places:
-            self._ask_rest(requests, questions, list(places.values()), answers, tell, fresh)
+            indices = missing.pop(key)
+            for index in indices:
+                answers[index] = parse(bodies[index], raw, requests[index], self._options).replace(cached=True)
+            self.spent.cached += len(indices)
+            report(len(indices))
+        if missing:
+            self._send(requests, bodies, list(missing.values()), answers, report, fresh)
         return [answer for answer in answers if answer is not None]
 
     def close(self) -> None:
-        """Closes connections and the file of kept answers."""
-        self._drop_asker()
+        """Closes the connections and the cache file."""
+        self._drop_dispatcher()
         with suppress(CurateError):
             self._writer.flush()
         self._answers.close()
 
-    # ----------------------------------------------------------------------------------------------------- the insides
-    def _question(self, request: Request) -> Question:
-        if request.top_logprobs and not self.claims_logprobs:
+    # --------------------------------------------------------------------------------------------------------- internal
+    def _body(self, request: Request) -> ChatRequestBody:
+        if request.top_logprobs and not self.capabilities.get("logprobs"):
             raise ModelError(
-                f"{self.name} is not known to give log-probabilities; if its server does, say 'logprobs: true'"
+                f"{self.name} is not known to give log-probabilities; if its server does, set 'logprobs: true'"
             )
-        if request.prompt_logprobs and not self.claims_prompt_logprobs:
+        if request.prompt_logprobs and not self.capabilities.get("prompt_logprobs"):
             raise ModelError(
-                f"{self.name} is not known to give log-probabilities of a prompt; if its server does (vLLM), say"
+                f"{self.name} is not known to give log-probabilities of a prompt; if its server does (vLLM), set"
                 " 'prompt_logprobs: true'"
             )
         if request.schema is not None:
             compile_schema(request.schema)
-        return question_of(request, self._manner)
+        return build_request(request, self._options)
 
-    def _ask_rest(
+    def _send(
         self,
         requests: Sequence[Request],
-        questions: Sequence[Question],
+        bodies: Sequence[ChatRequestBody],
         groups: Sequence[Sequence[int]],
         answers: list[Answer | None],
-        tell: Done,
+        report: Done,
         fresh: Collection[bytes],
     ) -> None:
+        """Sends one request per group of equal ones and fills in their answers."""
         jobs: list[Any] = []
         for group in groups:
-            request = requests[group[0]]
+            request, body = requests[group[0]], bodies[group[0]]
             size = sum(len(content.encode(errors="replace")) for _, content in request.messages)
-            most = 1 if request.prompt_logprobs else request.sampling.max_tokens
-            jobs.append(Job(len(jobs), questions[group[0]], size, most, questions[group[0]].key in fresh))
+            max_tokens = 1 if request.prompt_logprobs else request.sampling.max_tokens
+            jobs.append(Job(len(jobs), body, size, max_tokens, body.key in fresh))
         try:
-            with closing(self._outcomes(jobs)) as outcomes:
-                for arrived in outcomes:
-                    for index, outcome in arrived:
-                        for number, place in enumerate(groups[index]):
-                            known = outcome.shared or number > 0
-                            answers[place] = self._read(questions[place], outcome, requests[place]).mended(cached=known)
-                    tell(sum(len(groups[index]) for index, _ in arrived))
+            with closing(self._results(jobs)) as batches:
+                for results in batches:
+                    for job, result in results:
+                        for number, index in enumerate(groups[job]):
+                            answer = self._answer(bodies[index], result, requests[index])
+                            answers[index] = answer.replace(cached=result.shared or number > 0)
+                    report(sum(len(groups[job]) for job, _ in results))
         finally:
             self._writer.flush()
 
-    def _read(self, question: Question, outcome: Outcome, request: Request) -> Answer:
-        failure = outcome.failure
+    def _answer(self, body: ChatRequestBody, result: RequestResult, request: Request) -> Answer:
+        failure = result.failure
         if failure is not None:
             finish: Finish = "filtered" if isinstance(failure, ContentFilterError) else "failed"
-            return Answer("", finish, problem=outcome.told, transient=failure.transient, error=type(failure).__name__)
-        return parse(question, outcome.raw, request, self._manner)
+            error = type(failure).__name__
+            return Answer("", finish, problem=result.message, transient=failure.transient, error=error)
+        return parse(body, result.raw, request, self._options)
 
-    def _drop_asker(self) -> None:
-        """Forgets the endpoint: the next question looks for it anew."""
+    def _drop_dispatcher(self) -> None:
+        """Closes the connections; the next request opens new ones, at the endpoint of that time."""
         with self._lock:
-            asker, self._asker = self._asker, None
-        if asker is not None:
+            dispatcher, self._dispatcher = self._dispatcher, None
+        if dispatcher is not None:
             with suppress(Exception):
-                LOOP.submit(asker.close()).result(10)
+                LOOP.submit(dispatcher.close()).result(10)
 
-    def _ready(self) -> Asker:
+    def _ready(self) -> RequestDispatcher:
         with self._lock:
-            if self._asker is None:
+            if self._dispatcher is None:
                 endpoint = self._endpoint() if callable(self._endpoint) else self._endpoint
-                self._asker = Asker(self.name, endpoint, self._meter, self.spent, self._writer, self._max_failed)
-                self._asker.ledger = self._ledger
-            return self._asker
+                self._dispatcher = RequestDispatcher(
+                    self.name, endpoint, self._estimator, self.spent, self._writer, self._max_failed
+                )
+                self._dispatcher.ledger = self._ledger
+            return self._dispatcher
 
-    def _outcomes(self, jobs: Sequence[Job]) -> Generator[list[tuple[int, Outcome]], None, None]:
-        """The outcomes as they come, some at a time; whoever stops listening cancels what is still under way."""
-        asker = self._ready()
-        arrived: queue.SimpleQueue[tuple[int, Outcome] | None] = queue.SimpleQueue()
-        work: Future[None] = LOOP.submit(asker.run(jobs, lambda index, outcome: arrived.put((index, outcome))))
+    def _results(self, jobs: Sequence[Job]) -> Generator[list[tuple[int, RequestResult]], None, None]:
+        """The results in batches as they arrive; closing the generator cancels the requests in flight."""
+        dispatcher = self._ready()
+        arrived: queue.SimpleQueue[tuple[int, RequestResult] | None] = queue.SimpleQueue()
+        work: Future[None] = LOOP.submit(dispatcher.run(jobs, lambda index, result: arrived.put((index, result))))
         work.add_done_callback(lambda _: arrived.put(None))
         left = len(jobs)
         try:
             while True:
                 try:
-                    found = [arrived.get(timeout=_LOOK)]
+                    batch = [arrived.get(timeout=_LIVENESS_INTERVAL)]
                 except queue.Empty:
                     LOOP.check()
                     continue
                 while not arrived.empty():
-                    found.append(arrived.get())
-                if outcomes := [one for one in found if one is not None]:
-                    yield outcomes
-                if found[-1] is None:  # nothing is delivered after the work is done
+                    batch.append(arrived.get())
+                if results := [one for one in batch if one is not None]:
+                    yield results
+                if batch[-1] is None:  # nothing is delivered after the work is done
                     break
-                left -= len(outcomes)
+                left -= len(results)
                 if left:
                     time.sleep(_GATHER)
             work.result()

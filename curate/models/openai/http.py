@@ -1,10 +1,9 @@
-"""One question to one endpoint ends in a raw answer, in a failure of that question alone, or in the end of the line;
-never in waiting.
+"""The HTTP client: one event loop per process, endpoints, and single attempts.
 
-Trouble that passes (no connection, a cut one, no answer in time, 408/409/425/429/5xx, garbled bodies) is tried again
-after a jittered pause; what concerns every question alike (the key, the quota, a model that is not there) stops the
-line; any other refusal is this question's own failure. All HTTP of the process runs on one event loop in a thread of
-its own.
+An attempt ends in a raw response or an error of :mod:`curate.errors`: a :class:`ServerError` for what may pass (no
+connection, cut connection, timeout, 408/409/425/429/5xx, malformed bodies), another :class:`RequestError` for a refused
+request, any other :class:`ModelError` for what concerns all requests (key, quota, unknown model). All HTTP of the
+process runs on one event loop in a thread of its own.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from curate.errors import (
     ServerTimeoutError,
 )
 from curate.models.generation.structured_output import read_json
-from curate.models.openai.errors import judge, judge_told, not_json
-from curate.models.openai.errors import public as public
-from curate.models.openai.rate_limit import Pace, backoff
-from curate.models.openai.wire import MalformedAnswer, Question, check_shape, error_in
+from curate.models.openai.errors import classify_error_body, classify_response, not_json
+from curate.models.openai.errors import display_url as display_url
+from curate.models.openai.rate_limit import AdaptiveConcurrencyLimiter, backoff
+from curate.models.openai.wire import ChatRequestBody, MalformedAnswer, check_shape, embedded_error
 from curate.redact import Redactor, secrets_of_header, secrets_of_url
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LARGEST_ANSWER = 256 << 20
-"""Bytes of a body that are read at most, whatever was asked for."""
+"""Maximum size of a body in bytes, whatever was requested."""
 _PART = 64 << 10
 _VERSIONED = regex.compile(r"/(v\d+\w*|openai)(/|$)")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
@@ -50,7 +49,7 @@ _LOOPBACK = regex.compile(r"^(localhost|127(\.\d+){3}|::1|0\.0\.0\.0)$")
 
 # ---------------------------------------------------------------------------------------------------------- the loop
 class _Loop:
-    """The event loop of this process, in a thread that lives as long as the process."""
+    """The event loop of this process, in a thread of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,29 +61,29 @@ class _Loop:
         with self._lock:
             if self._loop is None or self._owner != os.getpid():  # threads do not survive a fork
                 self._loop, self._owner = asyncio.new_event_loop(), os.getpid()
-                PACES.clear()
+                LIMITERS.clear()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="curate-http", daemon=True)
                 self._thread.start()
             return self._loop
 
     def check(self) -> None:
-        """Raises ModelError when the thread is gone, so that nobody waits for what will never come."""
+        """Raises ModelError if the thread is gone, so that callers do not wait for ever."""
         if self._thread is None or not self._thread.is_alive():
-            raise ModelError("the thread that talks to servers is gone; this process is about to end")
+            raise ModelError("the thread that sends requests is gone; this process is about to end")
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self.get())
 
 
-PACES: dict[str, Pace] = {}
-"""The pace of each endpoint, by its base address; touched on the loop only."""
+LIMITERS: dict[str, AdaptiveConcurrencyLimiter] = {}
+"""Base address → the limiter of that endpoint; accessed on the loop only."""
 LOOP = _Loop()
 
 
 # ------------------------------------------------------------------------------------------------------ the endpoint
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask, and with how much deadline."""
+    """A server's address, headers and limits."""
 
     base: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -94,20 +93,20 @@ class Endpoint:
     """Seconds for one attempt, from the first byte sent to the last byte received."""
     retries: int = 6
     deadline: float = 1800.0
-    """Seconds for all attempts at one question, pauses included."""
+    """Seconds for all attempts of one request, including pauses."""
     first_pause: float = 0.5
     alive: Callable[[], bool] | None = None
-    """Whether the server is still there, where that can be told without asking it."""
+    """Tells whether the server process is alive, where that is known without a request."""
 
     @property
     def root(self) -> str:
-        """The address without its ``/v1``, where ``/tokenize`` is."""
+        """The address without ``/v1``, for ``/tokenize``."""
         address, mark, query = self.base.partition("?")
         return regex.sub(r"/v\d+$", "", address) + mark + query
 
     @cached_property
     def redact(self) -> Redactor:
-        """Strikes out whatever was given as a credential: in headers, in the address."""
+        """Removes the credentials of headers and address from texts."""
         headers = (secret for name, value in self.headers.items() for secret in secrets_of_header(value, name))
         return Redactor([*headers, *secrets_of_url(self.base)])
 
@@ -117,7 +116,7 @@ def base_address(url: str) -> str:
     path.
 
     Raises:
-        ModelError: it is no HTTP address.
+        ModelError: it is not an HTTP address.
     """
     parts = urlsplit(url.strip())
     try:
@@ -125,27 +124,27 @@ def base_address(url: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise ModelError(f"'{public(url)}' is no address of a server; it looks like http://localhost:8000/v1")
+        raise ModelError(f"'{display_url(url)}' is not the address of a server; it looks like http://localhost:8000/v1")
     path = regex.sub(r"/(chat/)?completions/?$", "", parts.path).rstrip("/")
     if not _VERSIONED.search(path):
         path += "/v1"
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def pace_of(endpoint: Endpoint) -> Pace:
-    """The pace that everybody who asks there shares; to be called on the loop."""
-    pace = PACES.get(endpoint.base)
-    if pace is None:
-        pace = PACES[endpoint.base] = Pace(endpoint.start_concurrency, endpoint.concurrency)
-    pace.allow(endpoint.concurrency)
-    return pace
+def limiter_of(endpoint: Endpoint) -> AdaptiveConcurrencyLimiter:
+    """The limiter that all users of this endpoint share; called on the loop only."""
+    limiter = LIMITERS.get(endpoint.base)
+    if limiter is None:
+        limiter = LIMITERS[endpoint.base] = AdaptiveConcurrencyLimiter(endpoint.start_concurrency, endpoint.concurrency)
+    limiter.raise_limit(endpoint.concurrency)
+    return limiter
 
 
 def open_client(endpoint: Endpoint) -> httpx2.AsyncClient:
-    """A client for one endpoint; deadlines are ours.
+    """An HTTP client for one endpoint, without timeouts of its own.
 
     Raises:
-        ModelError: the environment names a proxy that cannot be used.
+        ModelError: the environment names an unusable proxy.
     """
     import httpx2
 
@@ -169,7 +168,7 @@ def open_client(endpoint: Endpoint) -> httpx2.AsyncClient:
         if not named:
             raise
         host = parts.hostname or "the server's host"
-        shown = ", ".join(f"{name}={public(value)}" for name, value in named)
+        shown = ", ".join(f"{name}={display_url(value)}" for name, value in named)
         redact = Redactor(secret for _, value in named for secret in secrets_of_url(value))
         needed = (
             "a SOCKS proxy needs the package socksio: pip install 'httpx2[socks]'"
@@ -183,31 +182,31 @@ def open_client(endpoint: Endpoint) -> httpx2.AsyncClient:
 
 
 # -------------------------------------------------------------------------------------------------------- an attempt
-class Line:
-    """The way to one endpoint: a client, the pace, and single attempts. Lives on the loop."""
+class EndpointClient:
+    """The HTTP client of one endpoint, with its limiter; used on the loop only."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.pace = pace_of(endpoint)
+        self.limiter = limiter_of(endpoint)
         self._client = open_client(endpoint)
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def attempt(self, question: Question) -> tuple[Any, Any]:
-        """The raw answer (JSON), and what to keep of it (the same, or its bytes).
+    async def attempt(self, request: ChatRequestBody) -> tuple[Any, Any]:
+        """Sends a request once; returns the raw response (JSON) and its cacheable form (the same, or its bytes).
 
         Raises:
-            RequestError: there is none to this question, or not this time.
-            ModelError: no question will be answered, as :func:`judge` says.
+            RequestError: this request failed.
+            ModelError: all requests will fail, as :func:`classify_response` says.
         """
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                if question.kind == "score":
-                    found = await self._score(question.body, question.most_bytes)
-                    return found, found
-                path = "/chat/completions" if question.kind == "chat" else "/completions"
-                return await self._post(self._address(path), question.data, question.most_bytes, question.kind)
+                if request.kind == "score":
+                    response = await self._score(request.body, request.max_bytes)
+                    return response, response
+                path = "/chat/completions" if request.kind == "chat" else "/completions"
+                return await self._post(self._address(path), request.data, request.max_bytes, request.kind)
         except TimeoutError:
             raise ServerTimeoutError(f"no answer within {self.endpoint.timeout:g} s") from None
 
@@ -218,7 +217,7 @@ class Line:
     async def _post(self, address: str, data: bytes, most: int, kind: str = "") -> tuple[Any, Any]:
         import httpx2
 
-        redact, place = self.endpoint.redact, public(address)
+        redact, place = self.endpoint.redact, display_url(address)
         try:
             async with self._client.stream("POST", address, content=data) as response:
                 body = redact.body(await _read(response, most, place))
@@ -230,7 +229,7 @@ class Line:
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
             raise ModelError(f"{place} cannot be asked: {redact(str(error))}") from None
         if status != 200:
-            raise judge(status, headers, body, place, redact)
+            raise classify_response(status, headers, body, place, redact)
         kept: Any = orjson.Fragment(body)
         try:
             raw = orjson.loads(body)
@@ -241,9 +240,9 @@ class Line:
                 raise not_json(headers, body, place, redact, str(error)) from None
         if redact and b"\\u" in body and (clean := redact.escaped(raw)) is not raw:
             raw = kept = clean
-        if (problem := error_in(raw)) is not None:
-            # Some gateways say 200 before they know what becomes of it.
-            raise judge_told(problem, headers, place, redact, begun=bool(raw.get("choices")))
+        if (problem := embedded_error(raw)) is not None:
+            # Some gateways send status 200 before the model has answered.
+            raise classify_error_body(problem, headers, place, redact, begun=bool(raw.get("choices")))
         if kind:
             try:
                 check_shape(kind, raw)
@@ -252,9 +251,7 @@ class Line:
         return raw, kept
 
     async def _score(self, body: Mapping[str, Any], most: int) -> dict[str, Any]:
-        """The prompt repeated with log-probabilities; for chats the server's own tokens and template are asked for
-        first.
-        """
+        """Requests log-probabilities of the prompt; for chats, the server's own tokens first."""
         extra = dict(body["extra"])
         template = {name: extra.pop(name) for name in ("chat_template", "chat_template_kwargs") if name in extra}
         start: int | None = None
@@ -262,27 +259,29 @@ class Line:
             prompt, start = await self._tokens(body, template, most)
         else:
             prompt = body["prompt"]
-        asked = {"model": body["model"], "prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True}
-        asked |= {"logprobs": body["logprobs"], **extra}
-        scored, _ = await self._post(self._address("/completions"), orjson.dumps(asked), most, "completions")
+        payload = {"model": body["model"], "prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True}
+        payload |= {"logprobs": body["logprobs"], **extra}
+        scored, _ = await self._post(self._address("/completions"), orjson.dumps(payload), most, "completions")
         return {"scored": scored, "start": start}
 
     async def _tokens(self, body: Mapping[str, Any], template: Mapping[str, Any], most: int) -> tuple[list[int], int]:
-        """The tokens of a chat that ends inside its last turn, and how many of them come before that turn's text.
+        """The tokens of a chat that ends inside its last turn, and the number of tokens before that turn's text.
 
-        Found by asking for the same chat with another last turn: as far as both agree, the text has not begun.
+        The number is that of the leading tokens that the chat shares with the same chat with another last turn.
         """
         *before, last = body["messages"]
         other = {**last, "content": "A" if last["content"].startswith("0") else "0"}
         lists = []
         for turns in ([*before, last], [*before, other]):
-            asked = {"model": body["model"], "messages": turns, "add_generation_prompt": False}
-            asked |= {"continue_final_message": True, **template}
+            payload = {"model": body["model"], "messages": turns, "add_generation_prompt": False}
+            payload |= {"continue_final_message": True, **template}
             address = self._address("/tokenize", self.endpoint.root)
-            found, _ = await self._post(address, orjson.dumps(asked), most)
-            tokens = found.get("tokens") if isinstance(found, dict) else None
+            response, _ = await self._post(address, orjson.dumps(payload), most)
+            tokens = response.get("tokens") if isinstance(response, dict) else None
             if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
-                raise ModelError(f"{public(address)} tells no tokens of a chat: prompt_logprobs need vLLM's /tokenize")
+                raise ModelError(
+                    f"{display_url(address)} returns no tokens of a chat: prompt_logprobs need vLLM's /tokenize"
+                )
             lists.append(tokens)
         whole, probe = lists
         return whole, next(
@@ -292,10 +291,10 @@ class Line:
 
 
 async def _read(response: httpx2.Response, most: int, place: str) -> bytes:
-    """The body; one that is longer than it can be is left, and its connection closed, before it fills the memory."""
+    """The body; one that is longer than possible is abandoned before it fills the memory."""
     most = min(most, LARGEST_ANSWER)
-    told = response.headers.get("content-length", "")
-    parts, size = [], int(told) if told.isascii() and told.isdecimal() and len(told) < 20 else 0
+    length = response.headers.get("content-length", "")
+    parts, size = [], int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
     if size <= most:
         size = 0
         async for part in response.aiter_bytes(_PART):
@@ -305,8 +304,7 @@ async def _read(response: httpx2.Response, most: int, place: str) -> bytes:
                 break
     if size > most:
         raise AnswerTooLargeError(
-            f"an answer of more than {most / (1 << 20):.3g} MiB from {place}: more than the tokens that were asked for"
-            " can have"
+            f"an answer of more than {most / (1 << 20):.3g} MiB from {place}: more than the requested tokens can have"
         )
     return b"".join(parts)
 
@@ -315,7 +313,7 @@ def _named(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def pause_before(trouble: ServerError, tries: int, endpoint: Endpoint) -> float:
-    """Seconds to wait before trying again."""
+def pause_before(error: ServerError, tries: int, endpoint: Endpoint) -> float:
+    """Seconds to wait before the next attempt."""
     own = backoff(tries, endpoint.first_pause)
-    return own if trouble.retry_after is None else trouble.retry_after + own * 0.2
+    return own if error.retry_after is None else error.retry_after + own * 0.2

@@ -1,7 +1,7 @@
 """``openai``: any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, Ollama, hosted ones.
 
-What is asked is in the question, how it is asked in these parameters, and where in those marked as runtime: moving a
-model to another server, or asking it with more deadline, changes no row and pays for nothing twice.
+Parameters that shape the request body are part of the cache key. Runtime parameters (address, concurrency, deadlines)
+are not, so that moving a model to another server changes no row and repeats no request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from curate.models.loading.supported import Supported
 from curate.models.openai.generator import OpenAIGenerator
 from curate.models.openai.http import Endpoint, base_address
 from curate.models.openai.pricing import Price
-from curate.models.openai.wire import Manner, unknown_keys
+from curate.models.openai.wire import RequestOptions, reserved_keys
 from curate.steps.models import Model
 
 
@@ -34,68 +34,66 @@ class OpenAI(Model):
     url: Runtime[Annotated[str, Field(min_length=1)]]
     """Address of the server, with or without ``/v1``: ``http://localhost:8000``."""
     model: Annotated[str, Field(min_length=1)]
-    """The model's name, by which its answers are kept: ``Qwen/Qwen3-8B``."""
+    """Name of the model, under which its answers are cached: ``Qwen/Qwen3-8B``."""
     revision: str = ""
-    """Which version of it the server runs (a commit, a date), for lineage and keys; the server cannot be asked."""
+    """Version that the server runs (a commit, a date), for lineage and cache keys; the protocol cannot report it."""
     served_as: Runtime[str | None] = None
-    """What the server calls the model, where that is another name (``--served-model-name``, a deployment)."""
+    """The server's own name for the model, if it differs (``--served-model-name``, a deployment)."""
     api_key: Runtime[Secret | None] = None
     """Sent as ``Authorization: Bearer``; write ``${SOME_VARIABLE}``."""
     headers: Runtime[dict[str, Secret]] = Field(default_factory=dict)
-    """More HTTP headers, such as ``api-key`` for Azure; shown nowhere."""
+    """Additional HTTP headers, such as ``api-key`` for Azure; printed nowhere."""
     languages: tuple[LanguageTag, ...] | None = None
-    """The languages it knows well enough; by default nothing is said, and any may be asked for."""
+    """The languages the model supports; by default unspecified, and all are allowed."""
     endpoint: Literal["chat", "completions"] = "chat"
-    """``completions`` for base models: turns are put together with blank lines and no chat template."""
+    """``completions`` is for base models: turns are joined with blank lines, without a chat template."""
     dialect: Literal["vllm", "llamacpp", "openai"] = "vllm"
-    """Whose additions to the protocol the server knows: ``top_k``, ``min_p``, repetition penalties and continued
-    assistant turns go by other names or not at all. ``vllm`` also suits SGLang."""
+    """Whose extensions of the protocol the server supports: ``top_k``, ``min_p``, repetition penalties and continued
+    assistant turns have other names or are not supported. ``vllm`` also fits SGLang."""
     structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
-    """How a JSON Schema is asked for: as ``response_format`` with or without the schema, by words in the prompt, or
-    not. Answers are checked against it in any case."""
+    """How a JSON Schema is sent: as ``response_format`` with or without the schema, in the prompt, or not at all.
+    Answers are validated against it in any case."""
     system_role: bool = True
-    """Whether the chat template knows a system role; if not, system turns go before the next user turn."""
+    """Whether the chat template has a system role; if not, system turns are prepended to the next user turn."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the
-    answer; ``keep`` leaves them in."""
+    """``split`` removes reasoning (``<think>…</think>``, harmony channels and the like, anywhere) from the answer;
+    ``keep`` leaves it in."""
     temperature: Annotated[float, Field(ge=0, le=5)] | Literal["sampling"] | None = "sampling"
-    """In place of the temperature that a step's ``sampling`` says: ``null`` sends none, for models that refuse it; a
-    number is sent always, for models that take one only."""
+    """Overrides the temperature of a step's ``sampling``: ``null`` sends none, for models that reject it; a number is
+    always sent, for models that accept one value only."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the longest answer is called; OpenAI's reasoning models want the second."""
+    """Name of the field with the maximum length; OpenAI's reasoning models require the second."""
     seeds: bool = True
-    """Whether the server takes a ``seed``; without it sampled answers come out otherwise when asked again."""
+    """Whether the server accepts a ``seed``; without it sampled answers cannot be reproduced."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """More of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
+    """Additional fields of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
     context_length: Runtime[Annotated[int, Field(ge=16)] | None] = None
-    """Tokens that fit into one question with its answer, for estimates of what a call may cost."""
+    """Context window in tokens (prompt and answer), for estimates of the maximum cost of a call."""
     logprobs: Runtime[bool] = False
-    """Whether the server gives log-probabilities of its answers (vLLM and llama.cpp do)."""
+    """Whether the server returns log-probabilities of its answers (vLLM and llama.cpp do)."""
     prompt_logprobs: Runtime[bool] = False
-    """Whether its completions endpoint repeats the prompt with log-probabilities (``echo``: vLLM does, llama.cpp does
-    not).
-    """
+    """Whether its completions endpoint returns the prompt with log-probabilities (``echo``; vLLM does, llama.cpp does
+    not)."""
     price: Runtime[Price | None] = None
-    """What its tokens cost."""
+    """Price of its tokens."""
     concurrency: Runtime[Annotated[int, Field(ge=1, le=4096)]] = 64
-    """The most questions under way at once; all models at the same address share it."""
+    """Maximum number of requests in flight; shared by all models at the same address."""
     start_concurrency: Runtime[Annotated[int, Field(ge=1, le=4096)]] = 16
-    """How many to begin with."""
+    """Initial number of requests in flight."""
     timeout: Runtime[Annotated[float, Field(gt=0, le=86_400)]] = 300.0
-    """Seconds for one attempt, until the last byte."""
+    """Seconds for one attempt, up to the last byte."""
     retries: Runtime[Annotated[int, Field(ge=0, le=100)]] = 6
-    """How often a question is asked again after trouble that may pass; being told to come later (429) does not count.
-    """
+    """Maximum number of retries after a transient error; rate limits (429) do not count."""
     deadline: Runtime[Annotated[float, Field(gt=0, le=604_800)]] = 1800.0
-    """Seconds for all attempts at one question."""
+    """Seconds for all attempts of one request."""
     max_failed: Runtime[Annotated[float, Field(ge=0, le=1)]] = 0.5
-    """The share of the last 50 questions that may fail for good; above it nothing more is asked."""
+    """Maximum share of the last 50 requests that may fail for good; above it the build stops."""
 
     @model_validator(mode="after")
     def _sound(self) -> OpenAI:
-        mine = unknown_keys(self.extra_body)
-        if mine:
-            raise ValueError(f"'extra_body' may not set {', '.join(mine)}: that is what curate asks by itself")
+        reserved = reserved_keys(self.extra_body)
+        if reserved:
+            raise ValueError(f"'extra_body' may not set {', '.join(reserved)}: curate sets these itself")
         try:
             orjson.dumps(self.extra_body)
         except TypeError as error:
@@ -105,57 +103,57 @@ class OpenAI(Model):
         for name, value in self.headers.items():
             text = value.get_secret_value()
             if not name.isascii() or not name.strip() or any(mark in name + text for mark in "\r\n\0"):
-                raise ValueError(f"'headers': '{name}' is no header")
+                raise ValueError(f"'headers': '{name}' is not a valid header")
         return self
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for the name, which :meth:`name_and_revision` tells."""
-        given = super().identity(decisions=decisions)
-        return {name: value for name, value in given.items() if name not in ("model", "revision")}
+        """The parameters without the name, which :meth:`name_and_revision` returns."""
+        parameters = super().identity(decisions=decisions)
+        return {name: value for name, value in parameters.items() if name not in ("model", "revision")}
 
     def knows_language(self, language: str) -> bool | None:
         return None if self.languages is None else language in Supported(self.languages)
 
     def name_and_revision(self) -> str:
-        """``model@revision``; ``model@unknown`` where the catalog names none."""
+        """``model@revision``; ``model@unknown`` if the catalog has no revision."""
         return f"{self.model}@{self.revision or 'unknown'}"
 
     @property
     def exclusive(self) -> bool:
-        """One process asks, so that rate limits, pace and budget are everybody's."""
+        """True: one process sends all requests, so that they share rate limit, concurrency limit and budget."""
         return True
 
     def load(self, *, cache: Path | None, threads: int) -> OpenAIGenerator:
-        """The generator; nothing is asked yet.
+        """The generator; sends nothing yet.
 
         Raises:
-            ModelError: ``url`` is no address.
+            ModelError: ``url`` is not a valid address.
         """
         name = self.name_and_revision()
         return OpenAIGenerator(
             name,
-            self.manner(),
-            self.where(),
+            self.request_options(),
+            self.server(),
             cache=cache,
             identity={"use": self.use, "model": name},
             price=self.price,
             languages=self.languages,
             context_length=self.context_length,
-            claims=self.claims(),
+            capabilities=self.capabilities(),
             max_failed=self.max_failed,
         )
 
-    def claims(self) -> Mapping[str, bool]:
-        """What the catalog says that the server can do."""
+    def capabilities(self) -> Mapping[str, bool]:
+        """The capabilities that the catalog declares."""
         return {
             "structured": self.structured != "none",
             "logprobs": self.logprobs,
             "prompt_logprobs": self.prompt_logprobs,
         }
 
-    def manner(self) -> Manner:
-        """All that shapes the body."""
-        return Manner(
+    def request_options(self) -> RequestOptions:
+        """The parameters that shape the request body."""
+        return RequestOptions(
             model=self.served_as or self.model,
             endpoint=self.endpoint,
             dialect=self.dialect,
@@ -169,11 +167,11 @@ class OpenAI(Model):
             names=tuple(dict.fromkeys((self.model, *([self.served_as] if self.served_as else ())))),
         )
 
-    def where(self) -> Endpoint:
-        """Where to ask.
+    def server(self) -> Endpoint:
+        """The endpoint with its limits.
 
         Raises:
-            ModelError: ``url`` is no address.
+            ModelError: ``url`` is not a valid address.
         """
         headers = {name: value.get_secret_value() for name, value in self.headers.items()}
         if self.api_key is not None and self.api_key.get_secret_value():

@@ -1,4 +1,4 @@
-"""What a call may cost at most is reckoned before it is made, what it did cost afterwards; both in tokens and in money.
+"""Prices, usage counters, and the estimate of a call's maximum cost in tokens and money.
 
 Before the first answers nothing is known of a server's tokens, so each byte of UTF-8 counts as one (there cannot be
 more, but for the template's marks); afterwards the dearest answer so far says how many tokens a byte may be, with half
@@ -15,63 +15,63 @@ from pydantic import Field
 from curate.catalog.params import Params
 
 _TEMPLATE_TOKENS = 64
-_ENOUGH = 20
-_SPARE = 1.5
+_MIN_OBSERVATIONS = 20
+_MARGIN = 1.5
 
 
 class Price(Params):
-    """What a million tokens cost, in one currency for the whole catalog."""
+    """Price of a million tokens, in one currency for the whole catalog."""
 
     input: Annotated[float, Field(ge=0)] = 0.0
-    """For a million tokens asked."""
+    """For a million prompt tokens."""
     output: Annotated[float, Field(ge=0)] = 0.0
-    """For a million tokens answered."""
+    """For a million completion tokens."""
     cached: Annotated[float, Field(ge=0)] | None = None
-    """For a million tokens asked that the server still had from before; by default as ``input``."""
+    """For a million prompt tokens in the server's own cache; by default as ``input``."""
 
     def of(self, prompt: int, completion: int, cached: int = 0) -> float:
         """The price of a call."""
-        held = min(cached, prompt)
-        dear = (prompt - held) * self.input + held * (self.input if self.cached is None else self.cached)
-        return (dear + completion * self.output) / 1e6
+        cached = min(cached, prompt)
+        input_price = (prompt - cached) * self.input + cached * (self.input if self.cached is None else self.cached)
+        return (input_price + completion * self.output) / 1e6
 
 
 @dataclass
-class Tally:
-    """What was spent by one loaded model in this process."""
+class Usage:
+    """Calls, tokens and money of one loaded model in this process."""
 
     calls: int = 0
-    """Attempts that reached for the server, those in vain too."""
+    """Attempts, including failed ones."""
     answers: int = 0
-    """Answers that came from the server."""
-    kept: int = 0
-    """Answers that were known already."""
+    """Responses from the server."""
+    cached: int = 0
+    """Responses from the cache."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     money: float = 0.0
 
 
-class Meter:
-    """Estimates calls and learns from what they cost."""
+class CostEstimator:
+    """Estimates the maximum cost of calls and learns from their actual cost."""
 
     def __init__(self, price: Price, longest: int | None) -> None:
-        """As the catalog says.
+        """Starts without observations.
 
         Args:
             longest: the context length in tokens, if it is known: no call can cost more.
         """
         self.price = price
         self._longest = longest
-        self._seen = 0
-        self._dearest = 0.0
+        self._observations = 0
+        self._most_per_byte = 0.0
 
     def estimate(self, size: int, max_tokens: int) -> tuple[int, float]:
-        """The most that a call may cost: tokens, money.
+        """The maximum cost of a call: tokens, money.
 
         Args:
-            size: bytes of UTF-8 that are asked.
+            size: bytes of UTF-8 of the prompt.
         """
-        ratio = 1.0 if self._seen < _ENOUGH else min(1.0, self._dearest * _SPARE)
+        ratio = 1.0 if self._observations < _MIN_OBSERVATIONS else min(1.0, self._most_per_byte * _MARGIN)
         prompt = int(size * ratio) + _TEMPLATE_TOKENS
         if self._longest is not None:
             prompt = min(prompt, self._longest)
@@ -79,6 +79,6 @@ class Meter:
         return prompt + max_tokens, self.price.of(prompt, max_tokens)
 
     def learn(self, size: int, prompt_tokens: int) -> None:
-        """A call of so many bytes had so many tokens."""
-        self._seen += 1
-        self._dearest = max(self._dearest, max(0, prompt_tokens - _TEMPLATE_TOKENS) / max(1, size))
+        """Records that a prompt of ``size`` bytes had so many tokens."""
+        self._observations += 1
+        self._most_per_byte = max(self._most_per_byte, max(0, prompt_tokens - _TEMPLATE_TOKENS) / max(1, size))

@@ -1,10 +1,8 @@
-"""How many questions an endpoint gets at once is what it bears: fewer at once when it complains, slowly more while it
-does not.
+"""Limits the concurrent requests to an endpoint by additive increase and multiplicative decrease, as TCP does.
 
-Additive increase, multiplicative decrease, as TCP does (Chiu and Jain 1989): before the first complaint one more for
-every answer, afterwards one more for every round of answers; a complaint halves, once for all questions that were under
-way when it came. ``Retry-After`` holds everybody back. One :class:`Pace` an endpoint, shared by all who ask it in this
-process; it belongs to one event loop and needs no lock.
+Chiu and Jain (1989). Until the first overload the limit grows by one per response, afterwards by one per round of
+responses. An overload halves it, once for all requests that were in flight. ``Retry-After`` pauses all requests. Each
+endpoint has one :class:`AdaptiveConcurrencyLimiter` per process; it belongs to one event loop and needs no lock.
 """
 
 from __future__ import annotations
@@ -16,30 +14,30 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_PAUSE = 600.0
-"""Seconds; a server that wants to be left alone for longer is asked again after this."""
+"""Seconds; a longer ``Retry-After`` is cut to this."""
 
 
-class Pace:
-    """The number of questions that may be under way at one endpoint."""
+class AdaptiveConcurrencyLimiter:
+    """The number of requests that may be in flight at one endpoint."""
 
     def __init__(self, start: int, most: int) -> None:
         self.most = max(1, most)
         self.limit = float(min(max(1, start), self.most))
-        self.under_way = 0
-        self.cuts = 0
-        """How often it was halved."""
-        self._untroubled = True
+        self.in_flight = 0
+        self.decreases = 0
+        """How often the limit was halved."""
+        self._slow_start = True
         self._paused_until = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def allow(self, most: int) -> None:
-        """Somebody else with a limit of his own asks the same endpoint: the greatest limit counts."""
+    def raise_limit(self, most: int) -> None:
+        """Raises the maximum: of several models at the same endpoint the greatest ``concurrency`` counts."""
         self.most = max(self.most, most)
 
     async def acquire(self) -> int:
-        """Waits for a place; gives the ticket that :meth:`release` wants back."""
-        if self.under_way < int(self.limit) and not self._waiting:
-            self.under_way += 1
+        """Waits for a free slot; returns the ticket for :meth:`release`."""
+        if self.in_flight < int(self.limit) and not self._waiting:
+            self.in_flight += 1
         else:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -47,51 +45,49 @@ class Pace:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self.under_way -= 1
+                    self.in_flight -= 1
                     self._wake()
                 raise
         try:
             while (rest := self._paused_until - asyncio.get_running_loop().time()) > 0:
                 await asyncio.sleep(rest)
         except asyncio.CancelledError:
-            self.under_way -= 1
+            self.in_flight -= 1
             self._wake()
             raise
-        return self.cuts
+        return self.decreases
 
-    def release(self, ticket: int, *, trouble: bool | None) -> None:
-        """Gives the place back.
+    def release(self, ticket: int, *, overloaded: bool | None) -> None:
+        """Frees the slot.
 
         Args:
-            trouble: whether the endpoint complained (429, 5xx, no answer in time); None if that says nothing about its
-                load.
+            overloaded: whether the endpoint reported overload (429, 5xx, timeout); None if the result says nothing
+                about its load.
         """
-        if trouble and ticket == self.cuts:
-            self.cuts += 1
+        if overloaded and ticket == self.decreases:
+            self.decreases += 1
             self.limit = max(1.0, self.limit / 2)
-            self._untroubled = False
-        elif trouble is False and self.under_way >= int(self.limit) and self.limit < self.most:
-            self.limit = min(self.most, self.limit + (1.0 if self._untroubled else 1.0 / self.limit))
-        self.under_way -= 1
+            self._slow_start = False
+        elif overloaded is False and self.in_flight >= int(self.limit) and self.limit < self.most:
+            self.limit = min(self.most, self.limit + (1.0 if self._slow_start else 1.0 / self.limit))
+        self.in_flight -= 1
         self._wake()
 
     def pause(self, seconds: float) -> None:
-        """Nobody begins a question for so long."""
+        """Starts no request for this long."""
         until = asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, until)
 
     def _wake(self) -> None:
-        while self._waiting and self.under_way < int(self.limit):
+        while self._waiting and self.in_flight < int(self.limit):
             turn = self._waiting.popleft()
             if not turn.done():
-                self.under_way += 1
+                self.in_flight += 1
                 turn.set_result(None)
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """The seconds that a ``Retry-After`` header asks to wait (RFC 9110: seconds or an HTTP date); None if it says
-    nothing.
-    """
+    """The seconds of a ``Retry-After`` header (RFC 9110: seconds or an HTTP date); None if it has none."""
     if not value:
         return None
     text = value.strip()
@@ -108,8 +104,6 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 
 def backoff(tries: int, first: float, most: float = 60.0) -> float:
-    """Seconds to wait before trying again for the ``tries``-th time: doubled each time, between half and the whole of
-    it by chance.
-    """
+    """Seconds before retry number ``tries``: exponential, with a jitter between half and the whole of it."""
     whole: float = min(most, first * 2 ** min(tries - 1, 16))
     return whole * random.uniform(0.5, 1.0)

@@ -1,9 +1,8 @@
-"""A question becomes exactly one JSON body, and that body is its name in the answer cache; a raw answer becomes an
-:class:`Answer`.
+"""Builds request bodies and parses responses of OpenAI's protocol; no network.
 
-Pure functions, no network: what is asked (:func:`question_of`), whether an answer has the shape the protocol promises
-(:func:`check_shape`), whether it may be kept (:func:`may_keep`), and what it says (:func:`parse`). Because raw answers
-are kept and read again, everything in :func:`parse` may change without asking anybody twice.
+:func:`build_request` makes the JSON body, which is also the cache key. :func:`check_shape` validates a raw response,
+:func:`is_cacheable` decides whether it may be cached, and :func:`parse` makes an :class:`Answer` of it. Raw responses
+are cached, so :func:`parse` may change without repeating a request.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ _GAVE_UP = frozenset(
     {"abort", "aborted", "error", "cancelled", "canceled", "timeout", "insufficient_system_resource", "network_error"}
 )
 _TOOLS = frozenset({"tool_calls", "function_call", "tool_use"})
-THOUGHTS_ONLY = "it holds thoughts only, and no answer"
-_LEAST_BYTES = 1 << 20
+REASONING_ONLY = "it holds thoughts only, and no answer"
+_MIN_BYTES = 1 << 20
 _TOKEN_BYTES = 64
-"""Of JSON for each token: more than any script needs, escaped as it may be."""
+"""Bytes of JSON per token: more than any script needs, even escaped."""
 _LOGPROB_BYTES = 512
 _OWN_KEYS = frozenset(
     {"messages", "prompt", "model", "stream", "n", "best_of", "response_format", "logprobs", "top_logprobs", "echo"}
@@ -51,8 +50,8 @@ _OWN_KEYS = frozenset(
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a server wants to be asked: all that shapes a body besides the request."""
+class RequestOptions:
+    """The settings that shape a body besides the request."""
 
     model: str
     endpoint: Literal["chat", "completions"] = "chat"
@@ -64,23 +63,23 @@ class Manner:
     reasoning: Literal["split", "keep"] = "split"
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | Literal["sampling"] | None = "sampling"
-    """In place of the sampling's own, unless it is ``sampling``; None sends none."""
+    """Overrides the request's temperature unless it is ``sampling``; None sends none."""
     names: tuple[str, ...] = ()
-    """The names that the model may go by in its answers; none: they are not looked at."""
+    """Names that responses may give for the model; empty: not checked."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request as it goes over the wire."""
+class ChatRequestBody:
+    """The JSON body of a request, and its cache key."""
 
     key: bytes
-    """Its name in the answer cache."""
+    """Its key in the response cache."""
     kind: Literal["chat", "completions", "score"]
     body: Mapping[str, Any]
     continued: str = ""
-    """The turn that the answer continues, which some servers repeat."""
-    most_bytes: int = 256 << 20
-    """The most that an answer with so many tokens can need."""
+    """The turn that the answer continues; some servers repeat it."""
+    max_bytes: int = 256 << 20
+    """Maximum size of a response with so many tokens."""
 
     @property
     def data(self) -> bytes:
@@ -89,74 +88,74 @@ class Question:
 
 
 class MalformedAnswer(Exception):
-    """What came back is not what the protocol promises."""
+    """A response does not follow the protocol."""
 
 
-def unknown_keys(extra_body: Mapping[str, Any]) -> list[str]:
-    """Keys of an ``extra_body`` that would change what is asked or the form of the answer."""
+def reserved_keys(extra_body: Mapping[str, Any]) -> list[str]:
+    """Keys of an ``extra_body`` that would override the request or the form of the response."""
     return sorted(_OWN_KEYS & set(extra_body))
 
 
 # ------------------------------------------------------------------------------------------------------------ question
-def question_of(request: Request, manner: Manner) -> Question:
-    """The body for a request, and its key.
+def build_request(request: Request, options: RequestOptions) -> ChatRequestBody:
+    """The body of a request, with its cache key.
 
     Raises:
-        ModelError: this kind of server cannot be asked that.
+        ModelError: this kind of server does not support it.
     """
     turns = [(role, fit_for_wire(content)) for role, content in request.messages]
     sampling = request.sampling
-    if manner.temperature != "sampling":
-        sampling = sampling.model_copy(update={"temperature": manner.temperature})
+    if options.temperature != "sampling":
+        sampling = sampling.model_copy(update={"temperature": options.temperature})
     if not turns:
         raise ModelError(f"a request for row {request.row or '?'} has no messages")
-    if not manner.system_role:
+    if not options.system_role:
         turns = without_system(turns)
     if request.prompt_logprobs:
-        return _score_question(turns, request, manner)
-    if request.schema is not None and manner.structured in ("json_object", "prompt"):
+        return _score_request(turns, request, options)
+    if request.schema is not None and options.structured in ("json_object", "prompt"):
         turns = _with_schema(turns, request.schema)
     continued = turns[-1][1] if turns[-1][0] == "assistant" else ""
-    body: dict[str, Any] = {"model": manner.model}
-    if manner.endpoint == "chat":
+    body: dict[str, Any] = {"model": options.model}
+    if options.endpoint == "chat":
         body["messages"] = [{"role": role, "content": content} for role, content in turns]
         if turns[-1][0] == "assistant":
-            body |= _continuation(manner)
+            body |= _continuation(options)
     else:
         body["prompt"], continued = "\n\n".join(content for _, content in turns), ""
-    body |= _sampling(request, sampling, manner)
+    body |= _sampling(request, sampling, options)
     if request.schema is not None:
-        body |= _response_format(request.schema, manner)
+        body |= _response_format(request.schema, options)
     if request.top_logprobs:
-        if manner.endpoint == "chat":
+        if options.endpoint == "chat":
             body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
         else:
             body["logprobs"] = request.top_logprobs
-    body |= manner.extra_body
-    most = body.get(manner.max_tokens_field)
+    body |= options.extra_body
+    most = body.get(options.max_tokens_field)
     tokens = most if isinstance(most, int) else sampling.max_tokens
     each = _TOKEN_BYTES + (_LOGPROB_BYTES * (1 + request.top_logprobs) if request.top_logprobs else 0)
-    size = _LEAST_BYTES + tokens * each
-    return Question(_key(manner.endpoint, body, request.sample), manner.endpoint, body, continued, size)
+    size = _MIN_BYTES + tokens * each
+    return ChatRequestBody(_key(options.endpoint, body, request.sample), options.endpoint, body, continued, size)
 
 
-def _score_question(turns: list[tuple[str, str]], request: Request, manner: Manner) -> Question:
-    """Log-probabilities of the last turn: asked of the completions endpoint, which alone can repeat its prompt."""
+def _score_request(turns: list[tuple[str, str]], request: Request, options: RequestOptions) -> ChatRequestBody:
+    """Requests log-probabilities of the last turn, from the completions endpoint, as only that echoes prompts."""
     if not turns[-1][1]:
         raise ModelError(
             f"the last turn of a request for row {request.row or '?'} is empty: it has no log-probabilities"
         )
-    body: dict[str, Any] = {"model": manner.model}
-    if manner.endpoint == "chat":
+    body: dict[str, Any] = {"model": options.model}
+    if options.endpoint == "chat":
         body["messages"] = [{"role": role, "content": content} for role, content in turns]
     else:
         before = "".join(content + "\n\n" for _, content in turns[:-1])
         body |= {"prompt": before + turns[-1][1], "start": len(before)}
-    body |= {"logprobs": max(1, request.top_logprobs), "extra": dict(manner.extra_body)}
+    body |= {"logprobs": max(1, request.top_logprobs), "extra": dict(options.extra_body)}
     # Each byte of the prompt may be a token, and comes back with its log-probabilities.
     size = sum(len(content.encode()) for _, content in turns)
-    most = 2 * _LEAST_BYTES + size * (_TOKEN_BYTES + _LOGPROB_BYTES * (1 + max(1, request.top_logprobs)))
-    return Question(_key("score", body, 0), "score", body, most_bytes=most)
+    most = 2 * _MIN_BYTES + size * (_TOKEN_BYTES + _LOGPROB_BYTES * (1 + max(1, request.top_logprobs)))
+    return ChatRequestBody(_key("score", body, 0), "score", body, max_bytes=most)
 
 
 def _key(kind: str, body: Mapping[str, Any], sample: int) -> bytes:
@@ -165,58 +164,57 @@ def _key(kind: str, body: Mapping[str, Any], sample: int) -> bytes:
 
 def _with_schema(turns: list[tuple[str, str]], schema: Mapping[str, Any]) -> list[tuple[str, str]]:
     text = fit_for_wire(orjson.dumps(schema).decode())
-    told = (
+    instruction = (
         "Answer with one JSON value and nothing else: no explanation, no code fence. It must satisfy this JSON"
         " Schema:\n"
     )
     last = max((index for index, (role, _) in enumerate(turns) if role == "user"), default=None)
     if last is None:
-        return [("system", told + text), *turns]
-    return [*turns[:last], ("user", f"{turns[last][1]}\n\n{told}{text}"), *turns[last + 1 :]]
+        return [("system", instruction + text), *turns]
+    return [*turns[:last], ("user", f"{turns[last][1]}\n\n{instruction}{text}"), *turns[last + 1 :]]
 
 
-def _continuation(manner: Manner) -> dict[str, Any]:
-    if manner.dialect == "openai":
+def _continuation(options: RequestOptions) -> dict[str, Any]:
+    if options.dialect == "openai":
         raise ModelError(
-            "this server continues no assistant turn ('dialect: openai'); where it does, say 'dialect: vllm' or"
-            " 'llamacpp'"
+            "this server continues no assistant turn ('dialect: openai'); if it does, set 'dialect: vllm' or 'llamacpp'"
         )
-    return {"add_generation_prompt": False, "continue_final_message": True} if manner.dialect == "vllm" else {}
+    return {"add_generation_prompt": False, "continue_final_message": True} if options.dialect == "vllm" else {}
 
 
-def _sampling(request: Request, sampling: Sampling, manner: Manner) -> dict[str, Any]:
+def _sampling(request: Request, sampling: Sampling, options: RequestOptions) -> dict[str, Any]:
     body: dict[str, Any] = {} if sampling.temperature is None else {"temperature": sampling.temperature}
-    body[manner.max_tokens_field] = sampling.max_tokens
+    body[options.max_tokens_field] = sampling.max_tokens
     for name in ("top_p", "presence_penalty", "frequency_penalty"):
         if (value := getattr(sampling, name)) is not None:
             body[name] = value
     for name in ("top_k", "min_p", "repetition_penalty"):
         if (value := getattr(sampling, name)) is None:
             continue
-        if manner.dialect == "openai":
+        if options.dialect == "openai":
             raise ModelError(
-                f"'{name}' is unknown to servers of 'dialect: openai'; leave it out, or say 'dialect: vllm' or"
+                f"'{name}' is unknown to servers of 'dialect: openai'; leave it out, or set 'dialect: vllm' or"
                 " 'llamacpp'"
             )
-        renamed = manner.dialect == "llamacpp" and name == "repetition_penalty"
+        renamed = options.dialect == "llamacpp" and name == "repetition_penalty"
         body["repeat_penalty" if renamed else name] = value
     if sampling.stop:
         body["stop"] = [fit_for_wire(text) for text in sampling.stop]
     seed = effective_seed(sampling, request.messages, request.sample)
-    if seed is not None and manner.seeds:
+    if seed is not None and options.seeds:
         body["seed"] = seed
     return body
 
 
-def _response_format(schema: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
-    if manner.structured == "json_object":
+def _response_format(schema: Mapping[str, Any], options: RequestOptions) -> dict[str, Any]:
+    if options.structured == "json_object":
         return {"response_format": {"type": "json_object"}}
-    if manner.structured != "json_schema":
+    if options.structured != "json_schema":
         return {}
-    if manner.endpoint == "completions" and manner.dialect == "llamacpp":
+    if options.endpoint == "completions" and options.dialect == "llamacpp":
         return {"json_schema": dict(schema)}  # its completions endpoint knows no response_format
     # OpenAI refuses 'strict' for schemas with optional or open properties; others constrain the answer either way.
-    strict = manner.dialect != "openai" or _is_closed(schema)
+    strict = options.dialect != "openai" or _is_closed(schema)
     named = {"name": "answer", "schema": dict(schema), "strict": strict}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
@@ -235,25 +233,25 @@ def _is_closed(schema: Any) -> bool:
 
 
 # -------------------------------------------------------------------------------------------------------------- answer
-def error_in(raw: Any) -> Any:
-    """The error that an answer with status 200 carries, of the whole or of its choice; None where there is none."""
+def embedded_error(raw: Any) -> Any:
+    """The error inside a response with status 200, of the whole or of its choice; None if there is none."""
     if not isinstance(raw, dict):
         return None
     choices = raw.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-    if found := choice.get("error"):
-        return found
-    found = raw.get("error")
-    if found and (not choice or not isinstance(found, dict) or found.get("message")):
-        return found
+    if error := choice.get("error"):
+        return error
+    error = raw.get("error")
+    if error and (not choice or not isinstance(error, dict) or error.get("message")):
+        return error
     return raw if raw.get("object") == "error" else None
 
 
 def check_shape(kind: str, raw: Any) -> None:
-    """Whether a raw answer can be read at all.
+    """Validates the structure of a raw response.
 
     Raises:
-        MalformedAnswer: it cannot; a proxy or an overloaded server wrote something else.
+        MalformedAnswer: it is something else, written by a proxy or an overloaded server.
     """
     if kind == "score":
         return
@@ -262,7 +260,7 @@ def check_shape(kind: str, raw: Any) -> None:
     choices = raw.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise MalformedAnswer("the answer has no 'choices'")
-    if error_in(raw) is not None:
+    if embedded_error(raw) is not None:
         raise MalformedAnswer("the answer holds an error")
     choice = choices[0]
     if kind == "completions":
@@ -279,9 +277,9 @@ def check_shape(kind: str, raw: Any) -> None:
 
 
 def finish_of(kind: str, raw: Any) -> Finish:
-    """How a raw answer ended; ``failed`` where a tool is called in place of an answer.
+    """How a raw response ended; ``failed`` if it calls a tool instead of answering.
 
-    A reason that is not known, or none, is taken for a whole answer.
+    An unknown or missing reason counts as complete.
     """
     if kind == "score":
         return "stop"
@@ -295,15 +293,15 @@ def finish_of(kind: str, raw: Any) -> Finish:
 
 
 def is_empty(kind: str, raw: Any) -> bool:
-    """Whether an answer ended by itself and says nothing at all, not even a thought: a server does that in trouble."""
+    """Whether a complete response has neither text nor reasoning, which is a sign of server trouble."""
     if kind == "score" or finish_of(kind, raw) != "stop":
         return False
     choice = raw["choices"][0]
     return not _content(choice).strip() and not field_thoughts(choice.get("message") or {})
 
 
-def may_keep(kind: str, raw: Any) -> bool:
-    """Whether an answer is one: whole or cut off; what is empty, was withheld or failed is no answer."""
+def is_cacheable(kind: str, raw: Any) -> bool:
+    """Whether a response is complete or truncated; empty, filtered and failed ones are not cached."""
     return finish_of(kind, raw) in ("stop", "length") and not is_empty(kind, raw)
 
 
@@ -312,7 +310,7 @@ def _reason(choice: Mapping[str, Any]) -> str:
 
 
 def _tool(message: Mapping[str, Any]) -> str:
-    """The name of the tool that is called; empty where none is."""
+    """The name of the tool that the response calls; empty if none."""
     calls = message.get("tool_calls")
     call = calls[0] if isinstance(calls, list) and calls else message.get("function_call")
     if not isinstance(call, dict):
@@ -328,7 +326,7 @@ def _content(choice: Mapping[str, Any]) -> str:
 
 
 def usage_of(kind: str, raw: Any) -> tuple[int, int, int] | None:
-    """Tokens asked, answered, and of those asked the ones the server had at hand; None if it does not say."""
+    """Prompt tokens, completion tokens, and prompt tokens from the server's cache; None if it reports none."""
     usage = (raw.get("scored") if kind == "score" else raw).get("usage")
     if not isinstance(usage, dict):
         return None
@@ -338,7 +336,7 @@ def usage_of(kind: str, raw: Any) -> tuple[int, int, int] | None:
 
 
 def text_size(kind: str, raw: Any) -> int:
-    """Bytes of the answer's text, where the server does not count tokens."""
+    """Bytes of the answer's text, for servers that report no token counts."""
     if kind == "score":
         return 0
     return len(_content(raw["choices"][0]).encode(errors="replace"))
@@ -348,11 +346,11 @@ def _count(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and 0 <= value < 1e15 else 0
 
 
-def parse(question: Question, raw: Any, request: Request, manner: Manner) -> Answer:
-    """What a raw answer says; ``invalid`` if it is not what the request's schema asks for.
+def parse(question: ChatRequestBody, raw: Any, request: Request, options: RequestOptions) -> Answer:
+    """The answer in a raw response; ``invalid`` if it does not match the request's schema.
 
     Raises:
-        ModelError: the schema is none.
+        ModelError: the schema is not a JSON Schema.
     """
     prompt_tokens, completion_tokens, _ = usage_of(question.kind, raw) or (0, 0, 0)
     if question.kind == "score":
@@ -360,17 +358,17 @@ def parse(question: Question, raw: Any, request: Request, manner: Manner) -> Ans
     choice = raw["choices"][0]
     message = choice.get("message") or {}
     text = _content(choice)
-    if question.continued and manner.dialect == "llamacpp":
+    if question.continued and options.dialect == "llamacpp":
         text = text.removeprefix(question.continued)
     finish = finish_of(question.kind, raw)
-    text, reasoning = read_thoughts(
+    text, reasoning = separate_reasoning(
         text,
         field_thoughts(message),
-        split=manner.reasoning == "split",
+        split=options.reasoning == "split",
         cut=finish == "length",
         schema=request.schema is not None,
     )
-    served = other_model(raw.get("model"), manner.names) if manner.names else ""
+    served = other_model(raw.get("model"), options.names) if options.names else ""
     known = Answer(
         text,
         finish,
@@ -379,53 +377,53 @@ def parse(question: Question, raw: Any, request: Request, manner: Manner) -> Ans
         reasoning=reasoning,
         transient=is_empty(question.kind, raw),
         served=served,
-        remarks=_remarks(choice, manner.names[0] if manner.names else "", served),
+        remarks=_remarks(choice, options.names[0] if options.names else "", served),
     )
     if finish == "filtered":
-        told = str(message.get("refusal") or "withheld by the server's content filter")[:500]
-        return known.mended(problem=told, error=ContentFilterError.__name__)
+        problem = str(message.get("refusal") or "withheld by the server's content filter")[:500]
+        return known.replace(problem=problem, error=ContentFilterError.__name__)
     if finish == "failed":
         tool = _tool(message)
-        told = f"it calls a tool{f' ({tool})' if tool not in ('', '?') else ''} in place of an answer"
-        return known.mended(problem=told, error=BadRequestError.__name__)
-    return finished(known, request, lambda: token_logprobs(choice.get("logprobs")))
+        problem = f"it calls a tool{f' ({tool})' if tool not in ('', '?') else ''} in place of an answer"
+        return known.replace(problem=problem, error=BadRequestError.__name__)
+    return checked(known, request, lambda: token_logprobs(choice.get("logprobs")))
 
 
-def read_thoughts(text: str, told: str, *, split: bool, cut: bool, schema: bool) -> tuple[str, str]:
-    """An answer's text and its thoughts.
+def separate_reasoning(text: str, field: str, *, split: bool, cut: bool, schema: bool) -> tuple[str, str]:
+    """An answer's text and its reasoning.
 
     Args:
-        told: thoughts that the server tells apart.
-        split: whether thoughts are taken out of the text.
-        schema: whether JSON was asked for: what is JSON as a whole holds no thoughts but as its own texts.
+        field: reasoning from a field of the response.
+        split: whether reasoning is removed from the text.
+        schema: whether JSON was requested; text that is JSON as a whole is left as it is.
     """
     if not split or (schema and text.lstrip()[:1] in ("{", "[") and _is_json(text)):
-        return text, told
-    text, found = split_thoughts(text, cut=cut)
-    return text, "\n\n".join(filter(None, (told, found)))
+        return text, field
+    text, inline = split_thoughts(text, cut=cut)
+    return text, "\n\n".join(filter(None, (field, inline)))
 
 
-def finished(known: Answer, request: Request, logprobs: Callable[[], tuple[TokenLogprob, ...]]) -> Answer:
-    """An answer that ended by itself or was cut off, checked against all that was asked for."""
+def checked(answer: Answer, request: Request, logprobs: Callable[[], tuple[TokenLogprob, ...]]) -> Answer:
+    """A complete or truncated answer, checked for log-probabilities, text and schema."""
     if request.top_logprobs:
-        found = logprobs()
-        if not found and known.text:
-            return known.mended(
+        tokens = logprobs()
+        if not tokens and answer.text:
+            return answer.replace(
                 finish="failed", problem="the server sent no log-probabilities", error=BadRequestError.__name__
             )
-        known = known.mended(logprobs=found)
-    if known.finish != "stop":
-        return known
-    if not known.text.strip() and known.reasoning:
-        return known.mended(finish="invalid", problem=THOUGHTS_ONLY)
+        answer = answer.replace(logprobs=tokens)
+    if answer.finish != "stop":
+        return answer
+    if not answer.text.strip() and answer.reasoning:
+        return answer.replace(finish="invalid", problem=REASONING_ONLY)
     if request.schema is not None:
-        value, problem = compile_schema(request.schema).read(known.text)
-        return known.mended(finish="invalid", problem=problem) if problem else known.mended(value=value)
-    return known
+        value, problem = compile_schema(request.schema).read(answer.text)
+        return answer.replace(finish="invalid", problem=problem) if problem else answer.replace(value=value)
+    return answer
 
 
-def _remarks(choice: Mapping[str, Any], asked: str, served: str) -> tuple[str, ...]:
-    found = []
+def _remarks(choice: Mapping[str, Any], requested: str, served: str) -> tuple[str, ...]:
+    remarks = []
     reason = choice.get("finish_reason")
     if _reason(choice) not in _FINISH and _reason(choice) not in _TOOLS and _content(choice).strip():
         shown = (
@@ -433,12 +431,10 @@ def _remarks(choice: Mapping[str, Any], asked: str, served: str) -> tuple[str, .
             if reason is None
             else f"ended answers for an unknown reason (finish_reason: {str(reason)[:60]!r})"
         )
-        found.append(f"the server {shown}; they are taken as whole")
+        remarks.append(f"the server {shown}; they are taken as complete")
     if served:
-        found.append(
-            f"'{asked}' was asked, and the server says that '{served}' answered; rows are signed with both names"
-        )
-    return tuple(found)
+        remarks.append(f"'{requested}' was requested, but the server reports '{served}'; rows record both names")
+    return tuple(remarks)
 
 
 def _is_json(text: str) -> bool:
@@ -450,7 +446,7 @@ def _is_json(text: str) -> bool:
 
 
 def _text(content: Any) -> str:
-    """A content that may be a list of parts as one text."""
+    """The text of a content, which may be a list of parts."""
     if isinstance(content, list):
         parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
         return "".join(part for part in parts if isinstance(part, str))
@@ -458,7 +454,7 @@ def _text(content: Any) -> str:
 
 
 def _parse_score(raw: Mapping[str, Any], request: Request, prompt_tokens: int) -> Answer:
-    """The tokens from where the last turn begins up to the end of the prompt."""
+    """The tokens of the last turn, up to the end of the prompt."""
     choice = raw["scored"]["choices"][0]
     tokens = parallel_logprobs(choice.get("logprobs") or {})
     end = prompt_tokens or len(tokens)
@@ -472,5 +468,5 @@ def _parse_score(raw: Mapping[str, Any], request: Request, prompt_tokens: int) -
     scored = tokens[max(1, start) : end]  # nothing comes before the very first token, so nothing says how likely it was
     known = Answer("", "stop", prompt_tokens=prompt_tokens, logprobs=scored)
     if not scored:
-        return known.mended(finish="failed", problem="the server does not repeat its prompt with log-probabilities")
+        return known.replace(finish="failed", problem="the server does not repeat its prompt with log-probabilities")
     return known

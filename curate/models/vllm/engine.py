@@ -54,7 +54,7 @@ class VllmGenerator:
         self._cache = cache
         self._split = split
         self.name = name
-        self.claims_structured = self.claims_logprobs = self.claims_prompt_logprobs = True
+        self.capabilities = dict.fromkeys(("structured", "logprobs", "prompt_logprobs"), True)
         self._supports = supports
         self._params, self._structured, self._final = (
             SamplingParams,

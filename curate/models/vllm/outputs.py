@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from curate.models.openai.wire import LEAST_LOGPROB, finished, read_thoughts
+from curate.models.openai.wire import LEAST_LOGPROB, checked, separate_reasoning
 from curate.steps.models import Answer, Request, TokenLogprob
 
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}
@@ -123,9 +123,9 @@ def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool)
     if request.prompt_logprobs or answer.finish == "failed":
         return answer
     cut = answer.finish == "length"
-    text, thought = read_thoughts(answer.text, "", split=split, cut=cut, schema=request.schema is not None)
+    text, thought = separate_reasoning(answer.text, "", split=split, cut=cut, schema=request.schema is not None)
     logprobs = answer.logprobs
-    return finished(answer.mended(text=text, reasoning=thought, transient=is_empty(raw)), request, lambda: logprobs)
+    return checked(answer.replace(text=text, reasoning=thought, transient=is_empty(raw)), request, lambda: logprobs)
 
 
 def is_empty(raw: Mapping[str, Any]) -> bool:

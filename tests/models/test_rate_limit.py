@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.models.openai.rate_limit import Pace, backoff, retry_after
+from curate.models.openai.rate_limit import AdaptiveConcurrencyLimiter, backoff, retry_after
 
 
 def run(work):
@@ -18,100 +18,100 @@ def run(work):
 
 def test_it_grows_by_one_an_answer_until_the_first_complaint():
     async def work():
-        pace = Pace(2, 10)
+        limiter = AdaptiveConcurrencyLimiter(2, 10)
         for _ in range(12):
-            tickets = [await pace.acquire() for _ in range(int(pace.limit))]
+            tickets = [await limiter.acquire() for _ in range(int(limiter.limit))]
             for ticket in tickets:
-                pace.release(ticket, trouble=False)
-        return pace
+                limiter.release(ticket, overloaded=False)
+        return limiter
 
-    pace = run(work())
-    assert int(pace.limit) == 10
+    limiter = run(work())
+    assert int(limiter.limit) == 10
 
 
 def test_one_complaint_halves_once_for_all_that_were_under_way():
     async def work():
-        pace = Pace(16, 16)
-        tickets = [await pace.acquire() for _ in range(16)]
+        limiter = AdaptiveConcurrencyLimiter(16, 16)
+        tickets = [await limiter.acquire() for _ in range(16)]
         for ticket in tickets:
-            pace.release(ticket, trouble=True)
-        first = pace.limit
-        later = await pace.acquire()
-        pace.release(later, trouble=True)
-        return first, pace.limit, pace.cuts
+            limiter.release(ticket, overloaded=True)
+        first = limiter.limit
+        later = await limiter.acquire()
+        limiter.release(later, overloaded=True)
+        return first, limiter.limit, limiter.decreases
 
     assert run(work()) == (8.0, 4.0, 2)
 
 
 def test_after_a_complaint_it_grows_by_one_a_round():
     async def work():
-        pace = Pace(8, 8)
-        pace.release(await pace.acquire(), trouble=True)
-        assert pace.limit == 4
+        limiter = AdaptiveConcurrencyLimiter(8, 8)
+        limiter.release(await limiter.acquire(), overloaded=True)
+        assert limiter.limit == 4
         for _ in range(4):
-            tickets = [await pace.acquire() for _ in range(4)]
-            pace.release(tickets.pop(), trouble=False)
+            tickets = [await limiter.acquire() for _ in range(4)]
+            limiter.release(tickets.pop(), overloaded=False)
             for ticket in tickets:
-                pace.release(ticket, trouble=None)
-        return pace.limit
+                limiter.release(ticket, overloaded=None)
+        return limiter.limit
 
     assert 4.8 < run(work()) < 5.0
 
 
 def test_an_idle_endpoint_does_not_grow():
     async def work():
-        pace = Pace(8, 100)
+        limiter = AdaptiveConcurrencyLimiter(8, 100)
         for _ in range(50):
-            pace.release(await pace.acquire(), trouble=False)
-        return pace.limit
+            limiter.release(await limiter.acquire(), overloaded=False)
+        return limiter.limit
 
     assert run(work()) == 8
 
 
 def test_it_never_falls_below_one_and_nobody_waits_for_ever():
     async def work():
-        pace = Pace(4, 4)
+        limiter = AdaptiveConcurrencyLimiter(4, 4)
         for _ in range(10):
-            pace.release(await pace.acquire(), trouble=True)
-        assert pace.limit == 1
+            limiter.release(await limiter.acquire(), overloaded=True)
+        assert limiter.limit == 1
         order = []
 
         async def one(number):
-            ticket = await pace.acquire()
+            ticket = await limiter.acquire()
             order.append(number)
             await asyncio.sleep(0)
-            pace.release(ticket, trouble=None)
+            limiter.release(ticket, overloaded=None)
 
         await asyncio.gather(*(one(number) for number in range(20)))
-        return order, pace.under_way
+        return order, limiter.in_flight
 
     assert run(work()) == (list(range(20)), 0)
 
 
 def test_who_is_cancelled_while_waiting_takes_no_place():
     async def work():
-        pace = Pace(1, 1)
-        ticket = await pace.acquire()
-        waiting = [asyncio.create_task(pace.acquire()) for _ in range(3)]
+        limiter = AdaptiveConcurrencyLimiter(1, 1)
+        ticket = await limiter.acquire()
+        waiting = [asyncio.create_task(limiter.acquire()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
-        pace.release(ticket, trouble=None)
+        limiter.release(ticket, overloaded=None)
         waiting[1].cancel()  # it was given the place a moment ago
         second = await waiting[2]
-        assert pace.under_way == 1
-        pace.release(second, trouble=None)
-        return pace.under_way
+        assert limiter.in_flight == 1
+        limiter.release(second, overloaded=None)
+        return limiter.in_flight
 
     assert run(work()) == 0
 
 
 def test_a_pause_holds_everybody_back():
     async def work():
-        pace = Pace(4, 4)
+        limiter = AdaptiveConcurrencyLimiter(4, 4)
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        pace.pause(0.15)
-        await asyncio.gather(*(pace.acquire() for _ in range(4)))
+        limiter.pause(0.15)
+        await asyncio.gather(*(limiter.acquire() for _ in range(4)))
         return loop.time() - begun
 
     assert run(work()) >= 0.15
@@ -145,12 +145,12 @@ def test_pauses_are_bounded_and_never_nothing(tries, first):
 @given(st.lists(st.sampled_from([True, False, None]), max_size=200))
 def test_the_limit_stays_between_one_and_the_most(outcomes):
     async def work():
-        pace = Pace(3, 7)
+        limiter = AdaptiveConcurrencyLimiter(3, 7)
         for outcome in outcomes:
-            tickets = [await pace.acquire() for _ in range(int(pace.limit))]
+            tickets = [await limiter.acquire() for _ in range(int(limiter.limit))]
             for ticket in tickets:
-                pace.release(ticket, trouble=outcome)
-            assert 1 <= pace.limit <= 7
-            assert pace.under_way == 0
+                limiter.release(ticket, overloaded=outcome)
+            assert 1 <= limiter.limit <= 7
+            assert limiter.in_flight == 0
 
     run(work())
