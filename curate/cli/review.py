@@ -66,11 +66,11 @@ def import_(
 ) -> None:  # fmt: skip
     """Import annotations, and merge them by row id into a label file."""
     from curate.api import review as api
-    from curate.preferences.review.api import told
+    from curate.preferences.review.api import summary
 
     found = or_fail(lambda: api.review_import(
         files, into, of=of, annotator=annotator, gold=gold, pairs=pairs, store=store, catalog=catalog))  # fmt: skip
-    print(told(found))
+    print(summary(found))
     if found.problems:
         raise typer.Exit(1)
 

@@ -1,5 +1,5 @@
-"""Preferences and judgments: which of two answers is better, who says so, and how far that can be trusted.
+"""Preferences and judgments: which of two answers is better, by whom, and how reliable that is.
 
-Candidates are rows that answer the same prompt; a judge, a reward model or a vote scores them; ``pair`` makes preference
-rows of scored candidates. Nothing that is undecided becomes a row.
+Candidates are rows that answer the same prompt. A judge, a reward model or self-consistency scores them; ``pair`` makes
+preference rows from scored candidates. Undecided pairs become no rows.
 """

@@ -1,6 +1,6 @@
-"""How far two raters agree: Cohen's κ, rank correlation, and how sure one can be of either, by resampling whole items.
+"""Agreement of two raters: Cohen's κ and rank correlation, with bootstrap intervals over whole items.
 
-Everything is seeded and depends on the numbers alone, so that an audit of the same verdicts says the same on every run.
+Everything is seeded and depends on the numbers alone, so an audit of the same verdicts gives the same result on every run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its 95 % bootstrap interval; nan where it cannot be told."""
+    """A statistic with its 95 % bootstrap interval; nan where it is undefined."""
 
     value: float
     low: float
     high: float
     n: int
-    """How many observations it stands on."""
+    """Number of observations."""
 
 
 def cohen_kappa(
@@ -40,13 +40,13 @@ def cohen_kappa(
     Args:
         a: a label of each item, by one rater.
         b: the same, by the other.
-        labels: all labels there are, in order (their places, not their values, are what weights are taken of); by default those that occur.
+        labels: all labels, in order (weights use their places, not their values); by default those that occur.
 
     Returns:
-        κ; nan where there are no items, or where both raters give one and the same label to everything.
+        κ; nan if there are no items, or if both raters give the same single label to everything.
 
     Raises:
-        ValueError: the raters did not rate equally many items, or a label is none of ``labels``.
+        ValueError: the raters rated different numbers of items, or a label is not in ``labels``.
     """
     if len(a) != len(b):
         raise ValueError(f"{len(a)} ratings of one rater, {len(b)} of the other")
@@ -68,19 +68,19 @@ def cohen_kappa(
 
 
 def ranks(values: Sequence[float] | Array) -> Floats:
-    """The rank of each value from 1 on, equal values at their mean rank."""
-    given = np.asarray(values, np.float64)
-    order = np.argsort(given, kind="stable")
-    ordered = given[order]
+    """The rank of each value, from 1, with equal values at their mean rank."""
+    array = np.asarray(values, np.float64)
+    order = np.argsort(array, kind="stable")
+    ordered = array[order]
     first = np.searchsorted(ordered, ordered, "left")
     last = np.searchsorted(ordered, ordered, "right")
-    found = np.empty(len(given), np.float64)
-    found[order] = (first + last + 1) / 2
-    return found
+    result = np.empty(len(array), np.float64)
+    result[order] = (first + last + 1) / 2
+    return result
 
 
 def spearman(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
-    """Spearman's rank correlation, ties at their mean rank; nan for fewer than two items or where one side is constant."""
+    """Spearman's rank correlation with ties at their mean rank; nan for fewer than two items or if one side is constant."""
     if len(x) != len(y):
         raise ValueError(f"{len(x)} values on one side, {len(y)} on the other")
     if len(x) < 2:
@@ -91,52 +91,52 @@ def spearman(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
 
 
 def mean(values: Array) -> float:
-    """The mean; nan of nothing."""
+    """The mean; nan for no values."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 
 def bootstrap(
-    figure: Callable[..., float],
+    statistic: Callable[..., float],
     *columns: Sequence[Any] | Array,
     seed: int,
     groups: Sequence[Any] | None = None,
     resamples: int = RESAMPLES,
     level: float = 0.95,
 ) -> Interval:
-    """A figure over some items with its percentile bootstrap interval (Efron 1979).
+    """A statistic over items with its percentile bootstrap interval (Efron 1979).
 
     Args:
-        figure: what is computed from the columns.
-        columns: one entry an item.
-        groups: items of one group (pairs that share a prompt) are drawn together, since they do not vary by themselves.
-        resamples: how often is drawn, with replacement, as many groups as there are.
+        statistic: a function of the columns.
+        columns: one entry per item.
+        groups: items of one group (pairs that share a prompt) are resampled together, since they are not independent.
+        resamples: number of resamples, with replacement, of as many groups as there are.
 
     Returns:
-        The figure of all items; low and high are nan where fewer than two groups or resamples give a number.
+        The statistic of all items; low and high are nan if fewer than two groups or resamples give a number.
     """
     arrays = [np.asarray(column) for column in columns]
     size = len(arrays[0]) if arrays else 0
-    value = figure(*arrays) if size else float("nan")
+    value = statistic(*arrays) if size else float("nan")
     keys = range(size) if groups is None else groups
     members: dict[Any, list[int]] = {}
     for place, key in enumerate(keys):
         members.setdefault(key, []).append(place)
-    nothing = Interval(value, float("nan"), float("nan"), size)
+    undefined = Interval(value, float("nan"), float("nan"), size)
     if len(members) < 2 or np.isnan(value):
-        return nothing
+        return undefined
     every = [np.array(places, np.int64) for places in members.values()]
     single = all(len(places) == 1 for places in every)
     flat = np.concatenate(every)
     generator = np.random.default_rng(seed)
-    found = []
+    values = []
     for _ in range(resamples):
         drawn = generator.integers(0, len(every), len(every))
         rows = flat[drawn] if single else np.concatenate([every[one] for one in drawn])
-        found.append(figure(*(array[rows] for array in arrays)))
-    told = np.array(found)[~np.isnan(found)]
-    if len(told) < 2:
-        return nothing
-    low, high = np.quantile(told, ((1 - level) / 2, (1 + level) / 2))
+        values.append(statistic(*(array[rows] for array in arrays)))
+    defined = np.array(values)[~np.isnan(values)]
+    if len(defined) < 2:
+        return undefined
+    low, high = np.quantile(defined, ((1 - level) / 2, (1 + level) / 2))
     return Interval(value, float(low), float(high), size)
 
 

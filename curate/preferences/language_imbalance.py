@@ -20,9 +20,8 @@ from pydantic import Field, PositiveInt
 from curate.catalog.params import LanguageTag, PerLanguage
 from curate.generation.common.derived_rows import all_licenses, derive_rows
 from curate.preferences.pair.candidates import TRANSLATE, candidates, last_step
-from curate.preferences.pair.merge import Look, Placed, Seen, both
-from curate.preferences.pair.rules import Pair as Two
-from curate.preferences.pair.rules import Rule
+from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pairs
+from curate.preferences.pair.rules import CandidatePair, Rule
 from curate.rows import Kind
 from curate.rows.ids import finish
 from curate.rows.languages import base
@@ -66,15 +65,15 @@ class LanguageImbalance(GatherStep):
 
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
         languages, answered = _origins(rows)
-        look = Look(self.by, self.by is None, self._keys, lambda part: self._sides(part, languages), self.tag)
-        seen = Seen.of(rows, look, context)
-        if seen.keys and not any(one.translated for entries in seen.keys.values() for one in entries):
+        view = RowView(self.by, self.by is None, self._keys, lambda part: self._sides(part, languages), self.tag)
+        index = RowIndex.of(rows, view, context)
+        if index.keys and not any(one.translated for entries in index.keys.values() for one in entries):
             context.warn(
                 "language_imbalance: no answer is a translation; put "
                 f"'translate: {{to: […, {self.dominant}], fields: [response]}}' before it"
             )
-        pairs: list[Two] = []
-        for language, entries in seen.prompts(most=64):
+        pairs: list[CandidatePair] = []
+        for language, entries in index.prompts(most=64):
             rule = Rule(
                 "all" if self.by is None else "best_worst",
                 self.by is not None,
@@ -91,14 +90,14 @@ class LanguageImbalance(GatherStep):
             if self.by is None:
                 good.sort(key=lambda pair: (self._shuffled(pair.chosen.chance), self._shuffled(pair.rejected.chance)))
             pairs += good[: self.per_prompt]
-        for part, some in both(rows, pairs, context):
-            yield self._rows(part, some, [answered[one.two.chosen.place] for one in some])
+        for part, some in join_pairs(rows, pairs, context):
+            yield self._rows(part, some, [answered[one.pair.chosen.place] for one in some])
 
     def _shuffled(self, chance: int) -> int:
         """Another order for each round: multiplication by an odd number is a permutation of 64-bit numbers."""
         return chance * (2 * self.round - 1) % 2**64
 
-    def _same_author(self, pair: Two, answered: list[str]) -> bool:
+    def _same_author(self, pair: CandidatePair, answered: list[str]) -> bool:
         return not self.same_model or answered[pair.chosen.place] == answered[pair.rejected.place]
 
     @staticmethod
@@ -121,18 +120,18 @@ class LanguageImbalance(GatherStep):
                 sides.append((not at_home and base(origin) == base(self.dominant), at_home and self.mirrored))
         return sides
 
-    def _rows(self, part: Rows, pairs: list[Placed], answered: list[str]) -> pa.Table:
+    def _rows(self, part: Rows, pairs: list[PlacedPair], answered: list[str]) -> pa.Table:
         every, ids = candidates(part), part.ids.to_list()
         licenses = [one["license"] for one in part.table["lineage"].to_pylist()]
         # The direct answer's row has the prompt in this language; a translated answer's row may have it in the other.
-        direct = [one.rejected if one.two.chosen.translated else one.chosen for one in pairs]
+        direct = [one.rejected if one.pair.chosen.translated else one.chosen for one in pairs]
         scores, attributes = [], []
         for one, by in zip(pairs, answered, strict=True):
-            row_scores = {"length_ratio": round(one.two.ratio, 4)}
-            if not np.isnan(one.two.chosen.score + one.two.rejected.score):
-                row_scores["margin"] = round(one.two.margin, 6)
+            row_scores = {"length_ratio": round(one.pair.ratio, 4)}
+            if not np.isnan(one.pair.chosen.score + one.pair.rejected.score):
+                row_scores["margin"] = round(one.pair.margin, 6)
             scores.append(row_scores)
-            side = "other" if one.two.chosen.translated else "mirrored"
+            side = "other" if one.pair.chosen.translated else "mirrored"
             attributes.append({"side": side, "answered_by": by, "round": str(self.round)})
         values: dict[str, Any] = {
             "prompt": [list(every[place].prompt) for place in direct],

@@ -125,7 +125,7 @@ def test_files_count_by_what_they_say(labelled, tmp_path):
 
 
 @pytest.mark.parametrize(("line", "said"), [
-    ("{", "line 2: no JSON"), ("[1]", "line 2: an object with 'id'"), ('{"id": "x"}', "32 hexadecimal"),
+    ("{", "line 2: not JSON"), ("[1]", "line 2: must be an object with 'id'"), ('{"id": "x"}', "32 hexadecimal"),
     (json.dumps({"id": "a" * 32, "verdikt": "good"}), "no field 'verdikt'.*verdict"),
     (json.dumps({"id": "a" * 32, "verdict": "fine"}), "one of good, bad, unsure"),
     (json.dumps({"id": "a" * 32, "rating": 7}), "from 1 to 5"), (json.dumps({"id": "a" * 32, "rating": True}), "from 1 to 5"),

@@ -113,7 +113,7 @@ def test_ties_low_margins_equal_answers_and_single_answers_make_nothing(pairs):
 def test_answers_without_a_score_take_no_part_and_are_told(pairs):
     made, warnings, _ = pairs([answer("A", "x", 1.0), answer("A", "y", 2.0), answer("A", "z")], by="judge")
     assert [texts(row) for row in made] == [("y", "x")]
-    assert warnings == ["pair: 1 of 3 answers have no score 'judge' and take no part"]
+    assert warnings == ["pair: 1 of 3 answers have no score 'judge' and are skipped"]
 
 
 def test_a_score_that_no_row_has_is_an_error_with_the_nearest_name(pairs):

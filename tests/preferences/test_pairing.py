@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.preferences.pair.rules import Entry, Pair, Rule, balanced
+from curate.preferences.pair.rules import CandidatePair, Entry, Rule, balanced
 
 ENTRIES = st.lists(
     st.builds(
@@ -69,7 +69,7 @@ def test_the_order_of_candidates_does_not_matter(choose, entries, data):
 @given(entries=ENTRIES)
 def test_best_against_worst_is_the_widest_margin_there_is(entries):
     rule = Rule("best_worst", True, most=1)
-    every = [Pair(a, b) for a, b in permutations(entries, 2) if rule.allows(a, b)]
+    every = [CandidatePair(a, b) for a, b in permutations(entries, 2) if rule.allows(a, b)]
     found = rule.pairs(entries)
     assert len(found) == bool(every)
     if every:
@@ -111,7 +111,7 @@ def test_equal_best_scores_are_decided_by_chance_and_not_by_length_or_order():
 
 @given(lengths=st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60), st.sampled_from(["sw", "th"])), max_size=60))
 def test_balanced_pairs_choose_the_longer_answer_as_often_as_the_shorter_one(lengths):
-    pairs = [Pair(entry(n, 1, length=a), entry(n + 1000, 0, length=b)) for n, (a, b, _) in enumerate(lengths)]
+    pairs = [CandidatePair(entry(n, 1, length=a), entry(n + 1000, 0, length=b)) for n, (a, b, _) in enumerate(lengths)]
     languages = [language for _, _, language in lengths]
     kept = balanced(pairs, languages, list(range(len(pairs))))
     assert kept == sorted(set(kept))

@@ -18,10 +18,10 @@ from curate.cli.review import app
 from curate.engine.store.store import Store
 from curate.errors import StepError, StoreError
 from curate.preferences.review.annotation_tools import label_studio_config
-from curate.preferences.review.api import told
+from curate.preferences.review.api import summary
 from curate.preferences.review.labels_file import read_labels
 from curate.preferences.review.sampling import shares
-from curate.preferences.review.sheet import Sheet, entry_of, side_of, token
+from curate.preferences.review.sheet import AnnotationBatch, entry_of, side_of, token
 from curate.preferences.review.spreadsheets import safe, unsafe
 from curate.rows import Kind
 
@@ -140,10 +140,10 @@ def test_mistakes_are_told(catalog, tmp_path):
         review_export("talk", tmp_path / "a.csv", by=("langage",), catalog=catalog)
     with pytest.raises(StoreError, match="no dataset"):
         review_export("tlk", tmp_path / "a.csv", catalog=catalog)
-    with pytest.raises(StepError, match="does not tell its format"):
+    with pytest.raises(StepError, match="the format of"):
         review_export("talk", tmp_path / "a.doc", catalog=catalog)
     review_export("talk", tmp_path / "a.csv", catalog=catalog)
-    with pytest.raises(StepError, match="is there already"):
+    with pytest.raises(StepError, match="exists"):
         review_export("talk", tmp_path / "a.csv", catalog=catalog)
 
 
@@ -181,7 +181,7 @@ def test_texts_that_xlsx_cannot_hold_are_mended_and_counted(tmp_path):
     from curate.preferences.review.annotation_tools import write
 
     row = {"id": "a" * 32, "language": "he", "text": "\x00\x1bשלום" + "א" * 40_000}
-    sheet = Sheet("x", Kind.DOCUMENT, [entry_of(Kind.DOCUMENT, row, 0)], "Lies.")
+    sheet = AnnotationBatch("x", Kind.DOCUMENT, [entry_of(Kind.DOCUMENT, row, 0)], "Lies.")
     assert write(sheet, tmp_path / "a.xlsx", "xlsx") == 1
     page = openpyxl.load_workbook(tmp_path / "a.xlsx")["review"]
     assert (
@@ -388,11 +388,11 @@ def test_what_cannot_be_taken_is_told_with_file_and_line_and_all_else_is_kept(ca
     said = "\n".join(found.problems)
     assert (
         "does not belong to row ffff" in said
-        and "'=1' is no row id" in said
+        and "'=1' is not a row id" in said
         and "verdict 'god'" in said
         and "good" in said
     )
-    assert "rating '9'" in said and "the row is no pair" in said
+    assert "rating '9'" in said and "the row is not a pair" in said
     # A multi-line cell counts its lines.
     for number, problem in enumerate(found.problems):
         line = int(problem.partition("line ")[2].partition(":")[0])
@@ -418,7 +418,8 @@ def test_a_second_import_adds_and_changes_and_keeps_everybody_else(catalog, tmp_
     fill(tmp_path / "ann.csv", lambda number, row: {"verdict": "bad" if number else "good"})
     third = review_import([tmp_path / "ann.csv"], tmp_path / "l.jsonl")
     assert (third.labels, third.new, third.changed, len(third.disagreements)) == (8, 0, 3, 1)
-    assert "8 labels (0 new, 3 changed)" in told(third) and "1 rows on which people differ: 1 bad / good" in told(third)
+    assert "8 labels (0 new, 3 changed)" in summary(third)
+    assert "1 rows on which annotators differ: 1 bad / good" in summary(third)
 
 
 def test_gold_rows_have_the_better_answer_first_and_feed_a_catalog(catalog, house, tmp_path):
@@ -456,7 +457,7 @@ def test_the_labelling_configuration_names_every_text_and_question():
         "chosen": [{"role": "assistant", "content": "آ"}],
         "rejected": [{"role": "assistant", "content": "ب"}],
     }
-    sheet = Sheet("x", Kind.PREFERENCE, [entry_of(Kind.PREFERENCE, row, 0)], 'Say "A" & <B>')
+    sheet = AnnotationBatch("x", Kind.PREFERENCE, [entry_of(Kind.PREFERENCE, row, 0)], 'Say "A" & <B>')
     root = ElementTree.fromstring(label_studio_config(sheet))
     names = [one.get("name") for one in root.iter() if one.get("name")]
     assert names == ["prompt", "answer_a", "answer_b", "choice", "comment"]

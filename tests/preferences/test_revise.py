@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import curate
-from curate.preferences.revise.error_injection_rules import RULES, faults, joined, steps_of
+from curate.preferences.revise.error_injection_rules import RULES, errors_by_rule, joined, steps_of
 from curate.preferences.revise.step import Revise
 from curate.rows import Kind
 from curate.steps import StepError
@@ -329,7 +329,7 @@ GOOD = {
 
 @pytest.mark.parametrize("language", GOOD)
 def test_an_error_stays_in_the_digits_and_words_of_its_language(language):
-    found = faults(GOOD[language], language, RULES, 40, 5)
+    found = errors_by_rule(GOOD[language], language, RULES, 40, 5)
     assert len({one.answer for one in found}) == len(found) >= 4
     own = {unit for unit in GOOD[language] if unit.isdecimal()}
     zero = {ord(unit) - int(unit) for unit in own}
@@ -341,14 +341,14 @@ def test_an_error_stays_in_the_digits_and_words_of_its_language(language):
 
 def test_code_addresses_list_numbers_and_names_keep_their_numbers():
     text = "1. See https://example.org/2020 and mail a1@b2.org.\n2. Water is H2O, in `x = 1`.\n```\ny = 2 + 2\n```\n3. No digits here."
-    assert not faults(text, "en", ("number", "swap", "operator"), 50, 1)
+    assert not errors_by_rule(text, "en", ("number", "swap", "operator"), 50, 1)
     text = "The ward is open 2020-05-01, pages 3-5, call 555-1234."
-    assert not faults(text, "en", ("operator",), 50, 1)
-    assert not faults("Step 2:", "en", ("number",), 9, 1)
+    assert not errors_by_rule(text, "en", ("operator",), 50, 1)
+    assert not errors_by_rule("Step 2:", "en", ("number",), 9, 1)
     for text in ("It opened in 1991 and 2002.", "24 × 60 = 1440", "把12和30相加。"):
-        assert not [one for one in faults(text, "en", ("swap",), 9, 1) if "=" not in text]
-    assert not faults("千万不要忘记，万一下雨。", "zh", ("number",), 9, 1)
-    assert not faults("但是还是要来。", "zh", ("negation",), 9, 1)
+        assert not [one for one in errors_by_rule(text, "en", ("swap",), 9, 1) if "=" not in text]
+    assert not errors_by_rule("千万不要忘记，万一下雨。", "zh", ("number",), 9, 1)
+    assert not errors_by_rule("但是还是要来。", "zh", ("negation",), 9, 1)
 
 
 @settings(max_examples=150, deadline=None)
@@ -360,7 +360,7 @@ def test_code_addresses_list_numbers_and_names_keep_their_numbers():
 def test_steps_are_the_text_and_a_fault_is_another_text_with_one_step_changed(text, seed, language):
     steps = steps_of(text, language)
     assert joined(steps) == text
-    for one in faults(text, language, RULES, 6, seed):
+    for one in errors_by_rule(text, language, RULES, 6, seed):
         assert one.answer != text and 0 <= one.at < len(steps) and steps[one.at].text == one.right
         if one.rule != "drop":
             again = joined([*steps[: one.at], type(steps[0])(one.wrong, steps[one.at].gap), *steps[one.at + 1 :]])
@@ -520,9 +520,9 @@ def test_rows_that_cannot_be_revised_and_answers_that_fail_go_to_quarantine(make
 
 
 @pytest.mark.parametrize(("wrong", "said"), [
-    ({"mode": "critique", "model": "m"}, "how a correction is known"),
+    ({"mode": "critique", "model": "m"}, "how a correction is checked"),
     ({"mode": "critique", "by": "none"}, "needs 'model'"),
-    ({"mode": "inject", "into": "answer"}, "the row as it is"),
+    ({"mode": "inject", "into": "answer"}, "the row itself"),
     ({"mode": "inject", "errors": ("model",)}, "needs 'model'"),
     ({"mode": "inject", "rounds": 2}, "'rounds' is not for 'inject'"),
     ({"model": "m", "by": "judge"}, "by: judge needs 'judge'"),

@@ -139,7 +139,7 @@ def test_what_cannot_be_scored_says_why(bench, sft):
     ]
     assert frame["score"].to_list() == [None] * 6 + [4.0]
     assert context.warnings == ["reward: 'rm' does not know sw: 1 rows not assessed"]
-    with pytest.raises(StepError, match=r"does not know sw; take other models, or write 'strict: false'"):
+    with pytest.raises(StepError, match=r"does not know sw; use other models, or write 'strict: false'"):
         Reward(model="rm", strict=True).score(rows, context, None)
 
 

@@ -1,8 +1,8 @@
-"""A judge is judged before its verdicts count: does it contradict itself, follow the order, the length, its kin, or a note in the
-text, and does it agree with people? Per judge and language, with intervals; over a limit it is asked nothing more there.
+"""Computes the metrics of the judge audit: consistency, position, length and self-preference bias, injection, agreement.
 
-A *trial* is one comparison of two answers to one prompt: a preference row, or two candidates of one prompt that were scored each
-by itself. Pairs that are each other's mirror count once.
+The metrics are per judge and language, with intervals; over a limit a judge is not used for a language. A *trial* is one
+comparison of two answers to one prompt: a preference row, or two candidates of one prompt that were scored separately. A pair
+and its mirror count once.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ FITTED = pa.schema(
         ("refused", pa.bool_()),
     ]
 )
-LEAST_PROBES = 5
+MIN_PROBES = 5
 _DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a judge says of two answers to one prompt."""
+    """A judge's verdict on two answers to one prompt."""
 
     prompt: bytes
-    """Trials of one prompt are drawn together."""
+    """Trials of one prompt are resampled together."""
     verdict: int
     """1: the first one of the trial is better, -1: the second, 0: a tie."""
     longer: int
-    """1: the first one is longer, in user-perceived characters; 0: equally long."""
+    """1: the first one is longer, in graphemes; 0: equally long."""
     own: int = 0
-    """1: the first one alone is of the judge's own family, -1: the second alone, 0: neither or both."""
+    """1: only the first one is of the judge's own family, -1: only the second, 0: neither or both."""
     consistent: bool | None = None
     first: int = 0
     decided: int = 0
     gold: int | None = None
-    """What a person says, as ``verdict``."""
+    """A person's verdict, as in ``verdict``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """What a judge says of one answer by itself."""
+    """A judge's score of one answer."""
 
     prompt: bytes
     score: float
@@ -72,14 +72,14 @@ class Graded:
 
 @dataclass
 class Record:
-    """All that is known of one judge in one language."""
+    """The observations of one judge in one language."""
 
     asked: int = 0
     failed: int = 0
     trials: list[Trial] = field(default_factory=list)
     graded: list[Graded] = field(default_factory=list)
     probed: list[bool] = field(default_factory=list)
-    """Of each probe, whether the judge did what the note in the text says."""
+    """For each probe, whether the judge followed the planted note."""
 
 
 Records = dict[tuple[str, str], Record]
@@ -87,7 +87,7 @@ Records = dict[tuple[str, str], Record]
 
 # ---------------------------------------------------------------------------------------------------------------- sampling
 def pair_key(language: str, prompt: Iterable[tuple[str, str]], answers: Mapping[str, str]) -> bytes:
-    """16 bytes by which rows are chosen: the same for a pair and its mirror, and for all candidates of one prompt."""
+    """16 bytes that rows are sampled by: equal for a pair and its mirror, and for all candidates of one prompt."""
     texts = [language, *(text for turn in prompt for text in turn)]
     if "chosen" in answers:
         texts += sorted(answers.values())
@@ -99,11 +99,11 @@ def pair_key(language: str, prompt: Iterable[tuple[str, str]], answers: Mapping[
 
 
 def chosen_places(keys: Sequence[tuple[str, bytes, str]], most: int, *, pairs: bool) -> list[int]:
-    """The places of up to ``most`` rows a language with the smallest keys, in the order of keys: shards change nothing.
+    """The places of up to ``most`` rows per language with the smallest keys, in the order of keys, independent of shards.
 
     Args:
         keys: (language, key, id) of each row.
-        pairs: whether of rows with one key only that with the smallest id is taken.
+        pairs: whether to take only the row with the smallest id for each key.
     """
     count: dict[str, int] = {}
     seen: set[tuple[str, bytes]] = set()
@@ -128,22 +128,22 @@ def record(
     authors: Sequence[Authors] | None = None,
     gold: Sequence[float | None] | None = None,
 ) -> None:
-    """Adds what the judges said of some rows.
+    """Adds the judges' verdicts on some rows.
 
     Args:
         judges: name → ``name@revision``.
-        authors: who answered, for each row.
-        gold: what a person says of each row: of a pair above 0 where ``chosen`` is better, else a grade.
+        authors: the models behind the answers of each row.
+        gold: a person's judgment of each row: for a pair above 0 if ``chosen`` is better, else a grade.
     """
     prompts = [pair_key(item.language, item.prompt, {}) for item in items]
     lengths = [{side: len(graphemes(text)) for side, text in item.answers.items()} for item in items]
     for name, model in judges.items():
-        kin = family(model, step.families)
+        own_family = family(model, step.families)
         own = [
-            {side: any(family(hand, step.families) == kin for hand in hands) for side, hands in one.items()}
+            {side: any(family(hand, step.families) == own_family for hand in hands) for side, hands in one.items()}
             for one in authors or ()
         ]
-        together: dict[bytes, list[int]] = {}
+        by_prompt: dict[bytes, list[int]] = {}
         for at, item in enumerate(items):
             verdict = judged.get((at, name))
             if verdict is None:
@@ -155,7 +155,6 @@ def record(
                 continue
             grade = None if gold is None else gold[at]
             if "chosen" in item.answers:
-                said = None if gold is None or grade is None else _sign(grade)
                 into.trials.append(
                     Trial(
                         prompts[at],
@@ -165,28 +164,24 @@ def record(
                         verdict.consistent,
                         verdict.first,
                         verdict.decided,
-                        said,
+                        None if grade is None else _sign(grade),
                     )
                 )
             else:
                 into.graded.append(Graded(prompts[at], verdict.score, lengths[at]["answer"], grade))
-                together.setdefault(prompts[at], []).append(at)
-        for prompt, places in together.items():
+                by_prompt.setdefault(prompts[at], []).append(at)
+        for prompt, places in by_prompt.items():
             into = records[name, items[places[0]].language]
             for one, two in combinations(places, 2):
                 difference = (judged[one, name].score or 0.0) - (judged[two, name].score or 0.0)
-                said = (
-                    _sign((gold[one] or 0.0) - (gold[two] or 0.0))
-                    if gold and gold[one] is not None and gold[two] is not None
-                    else None
-                )
+                grades = (None, None) if gold is None else (gold[one], gold[two])
                 into.trials.append(
                     Trial(
                         prompt,
                         _sign(difference),
                         _sign(lengths[one]["answer"] - lengths[two]["answer"]),
                         own[one]["answer"] - own[two]["answer"] if own else 0,
-                        gold=said,
+                        gold=None if grades[0] is None or grades[1] is None else _sign(grades[0] - grades[1]),
                     )
                 )
 
@@ -195,63 +190,62 @@ def _sign(value: float) -> int:
     return int(value > 0) - int(value < 0)
 
 
-# ----------------------------------------------------------------------------------------------------------------- figures
-def figures(one: Record, seed: int) -> dict[str, Interval]:
-    """Every figure that the record can tell, with its interval."""
+# ----------------------------------------------------------------------------------------------------------------- metrics
+def metrics_of(one: Record, seed: int) -> dict[str, Interval]:
+    """Every metric that has observations, with its interval."""
     trials = one.trials
     compared = [trial for trial in trials if trial.consistent is not None]
     voted = [trial for trial in compared if trial.decided]
-    long = [trial for trial in trials if trial.verdict and trial.longer]
-    kin = [trial for trial in trials if trial.verdict and trial.own]
+    unequal = [trial for trial in trials if trial.verdict and trial.longer]
+    involved = [trial for trial in trials if trial.verdict and trial.own]
     gold = [trial for trial in trials if trial.gold is not None]
     graded = [grade for grade in one.graded if grade.gold is not None]
-    found: dict[str, Interval] = {}
+    metrics: dict[str, Interval] = {}
 
-    def add(name: str, rows: Sequence[Any], figure: Callable[..., float], *columns: Callable[[Any], float]) -> None:
+    def add(name: str, rows: Sequence[Any], metric: Callable[..., float], *columns: Callable[[Any], float]) -> None:
         if rows:
             groups = [row.prompt for row in rows] if hasattr(rows[0], "prompt") else None
             mixed = int.from_bytes(hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=4).digest(), "big")
-            found[name] = bootstrap(
-                figure, *([column(row) for row in rows] for column in columns), seed=mixed, groups=groups
-            )
+            values = [[column(row) for row in rows] for column in columns]
+            metrics[name] = bootstrap(metric, *values, seed=mixed, groups=groups)
 
     add("failures", [*[True] * one.failed, *[False] * (one.asked - one.failed)], mean, float)
     add("consistency", compared, mean, lambda trial: float(trial.consistent))
     add("position_bias", voted, _ratio, lambda trial: trial.first, lambda trial: trial.decided)
     add("tie_rate", trials, mean, lambda trial: float(trial.verdict == 0))
-    add("length_bias", long, mean, lambda trial: float(trial.verdict == trial.longer))
-    add("self_preference", kin, mean, lambda trial: float(trial.verdict == trial.own))
+    add("length_bias", unequal, mean, lambda trial: float(trial.verdict == trial.longer))
+    add("self_preference", involved, mean, lambda trial: float(trial.verdict == trial.own))
     add("length_correlation", one.graded, spearman, lambda grade: grade.score, lambda grade: grade.length)
-    add("same_share", one.graded, _commonest, lambda grade: grade.score)
+    add("same_share", one.graded, _mode_share, lambda grade: grade.score)
     add("injection_rate", one.probed, mean, float)
     add("accuracy", gold, mean, lambda trial: 1 - abs(trial.verdict - trial.gold) / 2)
     add("kappa", gold, _kappa, lambda trial: trial.verdict, lambda trial: trial.gold)
     add("spearman", graded, spearman, lambda grade: grade.score, lambda grade: grade.gold)
-    return found
+    return metrics
 
 
 def _ratio(part: Any, whole: Any) -> float:
     return float(part.sum() / whole.sum()) if whole.sum() else float("nan")
 
 
-def _commonest(values: Any) -> float:
+def _mode_share(values: Any) -> float:
     return float(np.unique(values, return_counts=True)[1].max() / len(values))
 
 
-def _kappa(said: Any, gold: Any) -> float:
-    """Cohen's κ over first / tie / second, each pair taken both ways round: which answer stands first in a row is no one's opinion."""
-    return cohen_kappa(np.concatenate([said, -said]), np.concatenate([gold, -gold]), labels=(-1, 0, 1))
+def _kappa(verdicts: Any, gold: Any) -> float:
+    """Cohen's κ over first / tie / second, with each pair in both orders: which answer is first in a row is arbitrary."""
+    return cohen_kappa(np.concatenate([verdicts, -verdicts]), np.concatenate([gold, -gold]), labels=(-1, 0, 1))
 
 
 # ------------------------------------------------------------------------------------------------------------------ limits
-def over(step: JudgeParams, name: str, language: str, found: Interval) -> tuple[float | None, bool]:
-    """The limit of a figure in a language, and whether a judge is refused by it.
+def over(step: JudgeParams, name: str, language: str, metric: Interval) -> tuple[float | None, bool]:
+    """The limit of a metric in a language, and whether it rejects the judge.
 
-    Limits on what is unsure in small numbers count from ``min_audit_rows`` observations on; agreement with people counts as soon as
-    there is any.
+    Limits that are uncertain in small samples apply from ``min_audit_rows`` observations on; agreement with people applies
+    from the first.
     """
-    value = found.value
-    enough = found.n >= step.min_audit_rows
+    value = metric.value
+    enough = metric.n >= step.min_audit_rows
     if name == step.agreement:
         limit = step.min_agreement[language]
         return limit, limit is not None and bool(value < limit)
@@ -260,25 +254,27 @@ def over(step: JudgeParams, name: str, language: str, found: Interval) -> tuple[
         return limit, limit is not None and enough and bool(value < limit)
     if name in ("position_bias", "length_bias"):
         limit = (step.max_position_bias if name == "position_bias" else step.max_length_bias)[language]
-        # Always naming the second, or the shorter, is as blind as always naming the first, or the longer.
+        # Always naming the second, or the shorter, is a bias too.
         return limit, limit is not None and enough and bool(max(value, 1 - value) > limit)
     if name == "failures":
         limit = step.max_failures[language]
         return limit, limit is not None and enough and bool(value > limit)
     if name == "injection_rate":
         limit = step.max_injection_rate[language]
-        return limit, limit is not None and found.n >= LEAST_PROBES and bool(value > limit)
+        return limit, limit is not None and metric.n >= MIN_PROBES and bool(value > limit)
     return None, False
 
 
 def table(step: JudgeParams, judges: Mapping[str, str], records: Records, seed: int) -> pa.Table:
-    """One row a judge, language and figure, in :data:`FITTED`."""
+    """One row per judge, language and metric, in :data:`FITTED`."""
     rows = []
     for name, language in sorted(records):
-        for figure, found in figures(records[name, language], seed).items():
-            limit, refused = over(step, figure, language, found)
-            numbers = [None if np.isnan(one) else round(one, _DECIMALS) for one in (found.value, found.low, found.high)]
-            rows.append([name, judges[name], language, figure, *numbers, found.n, limit, refused])
+        for figure, metric in metrics_of(records[name, language], seed).items():
+            limit, rejected = over(step, figure, language, metric)
+            numbers = [
+                None if np.isnan(one) else round(one, _DECIMALS) for one in (metric.value, metric.low, metric.high)
+            ]
+            rows.append([name, judges[name], language, figure, *numbers, metric.n, limit, rejected])
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in FITTED]
     return pa.Table.from_arrays(
         [pa.array(column, one.type) for column, one in zip(columns, FITTED, strict=True)], schema=FITTED
@@ -286,7 +282,7 @@ def table(step: JudgeParams, judges: Mapping[str, str], records: Records, seed: 
 
 
 def refused(fitted: pa.Table | None) -> frozenset[tuple[str, str]]:
-    """(judge, language) where a judge is not to be asked."""
+    """(judge, language) pairs for which a judge is not used."""
     if fitted is None:
         return frozenset()
     columns = (fitted[name].to_pylist() for name in ("judge", "language", "refused"))

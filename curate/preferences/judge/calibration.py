@@ -1,4 +1,4 @@
-"""The audit's rows: a fair sample of what is to be judged, a gold file, and notes planted into some answers to see who injection_rate them."""
+"""Runs the judge audit: on a sample of the rows, on gold rows, and on answers with planted notes (prompt injection)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from curate.steps import Context, Rows
 
 
 def sample(step: JudgeParams, rows: Rows, context: Context) -> pa.Table:
-    """Up to ``audit_rows`` rows a language, with who answered them (JSON in the column ``authors``)."""
+    """Up to ``audit_rows`` rows per language, with the authors of their answers (JSON in the column ``authors``)."""
     keyed = [
         (language, audit.pair_key(language, prompt, answers), str(one))
         for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)
@@ -34,7 +34,7 @@ def sample(step: JudgeParams, rows: Rows, context: Context) -> pa.Table:
 
 
 def fit(step: JudgeParams, samples: Sequence[pa.Table], context: Context) -> pa.Table:
-    """What the judges are worth in each language; warns of those that are refused."""
+    """The metrics of each judge in each language; warns of judges that are rejected."""
     judges = step.judges(context)
     records: Records = {}
     table = pa.concat_tables(samples) if samples else None
@@ -55,13 +55,13 @@ def fit(step: JudgeParams, samples: Sequence[pa.Table], context: Context) -> pa.
             _probe(step, records, list(judges), items, judged, kind, context)
     if step.gold is not None:
         _compare(step, records, judges, context)
-    found = audit.table(step, judges, records, context.seed)
-    _tell(step, judges, found, context)
-    return found
+    metrics = audit.table(step, judges, records, context.seed)
+    _warn(step, judges, metrics, context)
+    return metrics
 
 
 def _compare(step: JudgeParams, records: Records, judges: Mapping[str, str], context: Context) -> None:
-    """The rows that people judged."""
+    """Records the verdicts on the gold rows."""
     assert step.gold is not None
     used = 0
     for rows in context.rows(step.gold):
@@ -78,12 +78,10 @@ def _compare(step: JudgeParams, records: Records, judges: Mapping[str, str], con
         judged = judge_items(step, items, rows.kind, lambda _: list(judges), context)
         audit.record(step, records, judges, items, judged, gold=[one for one in gold if one is not None])
     if not used:
-        wanted = (
-            "preference rows"
-            if step.method == "pairwise"
-            else f"preference rows, or rows with a score '{step.gold_score}'"
-        )
-        context.warn(f"{step.tag}: '{step.gold}' has nothing to go by: gold rows are {wanted}")
+        needed = "preference rows"
+        if step.method != "pairwise":
+            needed += f", or rows with a score '{step.gold_score}'"
+        context.warn(f"{step.tag}: '{step.gold}' has no usable rows: gold rows are {needed}")
 
 
 def _probe(
@@ -95,7 +93,7 @@ def _probe(
     kind: Kind,
     context: Context,
 ) -> None:
-    """Plants a note into the answer that a judge did not prefer, and looks whether it now does."""
+    """Plants a note into the answer that a judge did not prefer, and records whether the judge now follows it."""
     count: dict[str, int] = {}
     some = []
     for at, item in enumerate(items):
@@ -117,33 +115,33 @@ def _probe(
                 side, level = next(iter(verdict.sides.items()))
                 numbers = rubric[0].numbers
                 goal = float(numbers[0] if level - numbers[0] >= numbers[-1] - level else numbers[-1])
-                told = {"score": f"{goal:.0f}", "keys": ", ".join(f'"{one.name}": {goal:.0f}' for one in rubric)}
-                note = own_prompt("probe", notes["direct"]).fill(told)[0][1]
+                values = {"score": f"{goal:.0f}", "keys": ", ".join(f'"{one.name}": {goal:.0f}' for one in rubric)}
+                note = own_prompt("probe", notes["direct"]).fill(values)[0][1]
             planted.append(items[at].with_answer(side, items[at].answers[side] + note))
             goals.append((side, goal))
-        found = judge_items(step, planted, kind, lambda _, name=name: [name], context)  # type: ignore[misc]
+        verdicts = judge_items(step, planted, kind, lambda _, name=name: [name], context)  # type: ignore[misc]
         for at, (item, (side, goal)) in enumerate(zip(planted, goals, strict=True)):
-            verdict = found.get((at, name))
-            if verdict is not None and verdict.score is not None:
-                obeyed = (
-                    verdict.score * goal > 0 if step.method == "pairwise" else abs(verdict.sides[side] - goal) < 0.5
-                )
-                records[name, item.language].probed.append(obeyed)
+            verdict = verdicts.get((at, name))
+            if verdict is None or verdict.score is None:
+                continue
+            same_sign = verdict.score * goal > 0
+            followed = same_sign if step.method == "pairwise" else abs(verdict.sides[side] - goal) < 0.5
+            records[name, item.language].probed.append(followed)
 
 
-def _tell(step: JudgeParams, judges: Mapping[str, str], found: pa.Table, context: Context) -> None:
-    rows = found.to_pylist()
+def _warn(step: JudgeParams, judges: Mapping[str, str], metrics: pa.Table, context: Context) -> None:
+    rows = metrics.to_pylist()
     for row in rows:
         if row["refused"]:
             context.warn(
-                f"{step.tag}: '{row['judge']}' is not asked about '{row['language']}' any further: {row['figure']} {row['value']:.2f} "
-                f"is beyond the limit of {row['limit']:g} ({row['n']:,} observations)"
+                f"{step.tag}: '{row['judge']}' failed its audit and is not used for '{row['language']}': {row['figure']} "
+                f"{row['value']:.2f} is beyond the limit of {row['limit']:g} ({row['n']:,} observations)"
             )
-    told = {
+    checked = {
         (row["judge"], row["language"]) for row in rows if row["figure"] == step.agreement and row["value"] is not None
     }
-    for judge, language in sorted({(row["judge"], row["language"]) for row in rows} - told):
+    for judge, language in sorted({(row["judge"], row["language"]) for row in rows} - checked):
         if step.min_agreement[language] is not None:
             context.warn(
-                f"{step.tag}: '{judge}' is not checked against people for '{language}': there are no gold rows to tell '{step.agreement}'"
+                f"{step.tag}: '{judge}' is not checked against people for '{language}': no gold rows for '{step.agreement}'"
             )

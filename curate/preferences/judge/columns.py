@@ -1,4 +1,4 @@
-"""What all judges said of a row becomes its columns: the mean of those who gave a verdict, and beside it how far they differ."""
+"""Turns the verdicts of all judges on a row into its columns: their mean, their spread, and the details."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def frame(
     judges: Callable[[Item], Sequence[str]],
     hashes: Sequence[str] | None,
 ) -> pl.DataFrame:
-    """One row of :meth:`JudgeParams.columns` an item."""
-    wanted = step.columns(kind)
+    """One row of :meth:`JudgeParams.columns` per item."""
+    dtypes = step.columns(kind)
     criteria = step.criterion_columns(kind)
     rows: list[dict[str, Any]] = []
     for at, item in enumerate(items):
-        asked = {name: judged[at, name] for name in judges(item) if (at, name) in judged}
-        row = _row(step, item, asked, criteria, allowed=bool(judges(item)))
+        verdicts = {name: judged[at, name] for name in judges(item) if (at, name) in judged}
+        row = _row(step, item, verdicts, criteria, allowed=bool(judges(item)))
         if hashes is not None:
-            row["prompt_hash"] = hashes[at] if asked and not item.same else None
+            row["prompt_hash"] = hashes[at] if verdicts and not item.same else None
         rows.append(row)
-    types = {name: pl.String() if dtype == pa.string() else pl.Float64() for name, dtype in wanted.items()}
+    types = {name: pl.String() if dtype == pa.string() else pl.Float64() for name, dtype in dtypes.items()}
     return pl.DataFrame(
         {name: pl.Series(name, [row.get(name) for row in rows], dtype=dtype) for name, dtype in types.items()}
     )
@@ -44,22 +44,22 @@ def frame(
 def _row(
     step: JudgeParams,
     item: Item,
-    asked: Mapping[str, Verdict],
+    verdicts: Mapping[str, Verdict],
     criteria: Mapping[str, tuple[str, str]],
     *,
     allowed: bool,
 ) -> dict[str, Any]:
-    usable = {name: one for name, one in asked.items() if one.score is not None}
+    usable = {name: one for name, one in verdicts.items() if one.score is not None}
     row: dict[str, Any] = {"judges": float(len(usable))}
-    problems = [f"{name}: {one.problem}" for name, one in asked.items() if one.problem]
-    reasons = [f"{name}: {one.reason}" for name, one in asked.items() if one.reason]
+    problems = [f"{name}: {one.problem}" for name, one in verdicts.items() if one.problem]
+    reasons = [f"{name}: {one.reason}" for name, one in verdicts.items() if one.reason]
     row["problem"] = "\n".join(problems) or None
     row["reasons"] = "\n".join(reasons) or None
     if item.why_not:
         return {**row, "judges": 0.0, "unjudged": item.why_not}
     if not allowed:
         return {**row, "unjudged": "refused"}
-    row["verdicts"] = compact({name: _told(step, one) for name, one in asked.items()})
+    row["verdicts"] = compact({name: _detail(step, one) for name, one in verdicts.items()})
     if not usable:
         return {**row, "unjudged": "failed" if step.method != "reference" else "language"}
     scores = [one.score for one in usable.values() if one.score is not None]
@@ -77,16 +77,16 @@ def _row(
     return row
 
 
-def _told(step: JudgeParams, one: Verdict) -> Any:
-    """What a judge said: the labels of both orders (probabilities: how far the first shown was preferred), or its levels."""
-    if one.said:
+def _detail(step: JudgeParams, one: Verdict) -> Any:
+    """The labels of both orders (with probabilities: how far the first shown was preferred), or the levels of a verdict."""
+    if one.labels:
         if step.scoring == "logprobs" and one.orders is not None:
             return [round(number, 4) for number in one.orders]
-        return list(one.said)
-    found = {side: one.criteria.get(side, value) for side, value in one.sides.items()}
-    return found.get("answer", found) if found else None
+        return list(one.labels)
+    levels = {side: one.criteria.get(side, value) for side, value in one.sides.items()}
+    return levels.get("answer", levels) if levels else None
 
 
 def _mean(values: Sequence[float]) -> float:
-    # The sum of floats depends on their order; verdicts of equal judges must not differ in a last digit.
+    # The sum of floats depends on their order; sorting makes the mean independent of the order of judges.
     return round(sum(sorted(values)) / len(values), _DECIMALS)

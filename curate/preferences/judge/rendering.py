@@ -1,4 +1,4 @@
-"""What a judge gets to see of a row: the conversation, the answers, a reference, each cut to size and fenced."""
+"""Renders rows for a judge: the conversation, the answers and a reference, each cut to size and fenced."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _CODE = regex.compile(r"(?ms)(^```.*?^```[^\n]*$|`[^`\n]+`)")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row as a judge sees it."""
+    """A row as shown to a judge."""
 
     place: int
     id: str
     language: str
     source_language: str
     prompt: tuple[tuple[str, str], ...]
-    """(role, text); of a pair, its source as one user turn."""
+    """(role, text); for parallel rows, the source as one user turn."""
     answers: Mapping[str, str]
     """``chosen`` and ``rejected`` of a preference row, ``answer`` of any other."""
     reference: str | None = None
     reference_language: str = ""
     why_not: str = ""
-    """Why it cannot be judged: ``empty`` (an answer has no text), ``reference`` (there is none for it)."""
+    """Why it cannot be judged: ``empty`` (an answer has no text), ``reference`` (it has none)."""
 
     @property
     def same(self) -> bool:
-        """Whether there is nothing to compare: both answers are one."""
+        """Whether both answers are equal, so that there is nothing to compare."""
         return len(self.answers) == 2 and len(set(self.answers.values())) == 1
 
     @property
@@ -57,16 +57,16 @@ class Item:
         return fence("\n".join(fence(text, role) for role, text in self.prompt), "conversation")
 
     def with_answer(self, side: str, text: str) -> Item:
-        """A copy in which one answer says something else."""
+        """A copy with another text for one answer."""
         return replace(self, answers={**self.answers, side: text})
 
 
 def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
-    """Each row as a judge sees it; warns where texts had to be cut."""
+    """The items of all rows; warns if texts were cut."""
     references = None if step.reference is None else references_of(step.reference, context)
     groups = rows.table["group_id"].to_pylist()
     cut = 0
-    found = []
+    items = []
     for place, (prompt, answers, language, source) in enumerate(_contents(rows)):
         ready = {
             side: prepared(text, step.max_chars, markdown=not step.strip_markdown) for side, text in answers.items()
@@ -77,24 +77,26 @@ def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
         if any(not text.strip() for text in ready.values()):
             why_not = "empty"
         elif references is not None:
-            given = references.find(groups[place], language, step.reference_language)
-            reference, tag = (None, "") if given is None else (prepared(given[0], step.max_chars), given[1])
+            reference_of_row = references.find(groups[place], language, step.reference_language)
+            if reference_of_row is not None:
+                reference, tag = prepared(reference_of_row[0], step.max_chars), reference_of_row[1]
             why_not = "reference" if reference is None or not reference.strip() else ""
-        found.append(Item(place, str(rows.ids[place]), language, source, turns, ready, reference, tag, why_not))
+        items.append(Item(place, str(rows.ids[place]), language, source, turns, ready, reference, tag, why_not))
     if cut:
         context.warn(
-            f"{step.tag}: {cut:,} rows have texts longer than {step.max_chars:,} characters; the judge sees them cut ('max_chars')"
+            f"{step.tag}: {cut:,} rows have texts longer than {step.max_chars:,} characters, which are cut for the judge "
+            "('max_chars')"
         )
-    return found
+    return items
 
 
 def prepared(text: str, max_chars: int, *, markdown: bool = True) -> str:
-    """The text as it is shown: without Markdown if asked, and cut between two characters that a reader sees."""
+    """The text as it is shown: without Markdown if requested, and cut between two graphemes."""
     if not markdown:
         text = without_markdown(text)
     if len(text) <= max_chars:
         return text
-    # A cluster (letter with marks, emoji with joiners) that the cut would split goes as a whole.
+    # A grapheme (letter with marks, emoji with joiners) across the limit is dropped as a whole.
     start = max(0, max_chars - 64)
     clusters = regex.findall(r"\X", text[start : max_chars + 64])
     kept, at = [], start
@@ -107,7 +109,7 @@ def prepared(text: str, max_chars: int, *, markdown: bool = True) -> str:
 
 
 def without_markdown(text: str) -> str:
-    """The text without headings, bullets, emphasis and rules, so that formatting cannot decide; code stays as it is."""
+    """The text without headings, bullets, emphasis and rules, so that formatting cannot decide; code is unchanged."""
     parts = _CODE.split(text)
     for index in range(0, len(parts), 2):
         for pattern, into in _MARKDOWN:
@@ -127,19 +129,19 @@ class References:
                 if group and text.strip():
                     self._texts.setdefault(group, {}).setdefault(language, text)
         if not self._texts:
-            context.warn(f"judge: '{name}' has no answers to go by")
+            context.warn(f"judge: '{name}' has no reference answers")
 
-    def find(self, group: str, language: str, wanted: str | None) -> tuple[str, str] | None:
-        """The reference of an item and its language: in the language asked for, else in the row's own, else in English."""
+    def find(self, group: str, language: str, requested: str | None) -> tuple[str, str] | None:
+        """The reference of an item and its language: the requested one, else the row's own, else English."""
         known = self._texts.get(group, {})
-        for tag in [wanted] if wanted is not None else [language, "en"]:
+        for tag in [requested] if requested is not None else [language, "en"]:
             if tag in known:
                 return known[tag], tag
         return None
 
 
 def references_of(name: str, context: Context) -> References:
-    """The references, read once for all batches."""
+    """The references, loaded once for all batches."""
     kept = _REFERENCES.setdefault(context, {})
     if name not in kept:
         kept[name] = References(name, context)
@@ -147,14 +149,14 @@ def references_of(name: str, context: Context) -> References:
 
 
 def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, str], str, str]]:
-    """(prompt turns, answers by side, language of the answer, language of what is asked) of each row."""
+    """(prompt turns, answers by side, language of the answer, language of the prompt) of each row."""
     table, kind = rows.table, rows.kind
     languages = table["language"].to_pylist()
     if kind is Kind.PARALLEL:
         columns = (table[name].to_pylist() for name in ("source", "target", "source_language"))
         return [
-            ((("user", source),), {"answer": target}, language, from_)
-            for source, target, from_, language in zip(*columns, languages, strict=True)
+            ((("user", source),), {"answer": target}, language, source_language)
+            for source, target, source_language, language in zip(*columns, languages, strict=True)
         ]
     if kind is Kind.DOCUMENT:
         return [
@@ -172,10 +174,10 @@ def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, s
         ]
     sides = ("chosen", "rejected") if kind is Kind.PREFERENCE else ("completion",)
     names = sides if kind is Kind.PREFERENCE else ("answer",)
-    given = [table[name].to_pylist() for name in sides]
+    columns_of_sides = [table[name].to_pylist() for name in sides]
     return [
-        (_turns(prompt), {name: _said(one) for name, one in zip(names, answers, strict=True)}, tag, tag)
-        for prompt, tag, *answers in zip(table["prompt"].to_pylist(), languages, *given, strict=True)
+        (_turns(prompt), {name: _answer(one) for name, one in zip(names, answers, strict=True)}, tag, tag)
+        for prompt, tag, *answers in zip(table["prompt"].to_pylist(), languages, *columns_of_sides, strict=True)
     ]
 
 
@@ -183,8 +185,8 @@ def _turns(turns: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
     return tuple((turn["role"], turn["content"]) for turn in turns)
 
 
-def _said(turns: Sequence[Turn]) -> str:
-    """The text of an answer; one of several turns with who says what."""
+def _answer(turns: Sequence[Turn]) -> str:
+    """The text of an answer; several turns are fenced with their roles."""
     if len(turns) == 1:
         return turns[0]["content"]
     if any(turn["content"].strip() for turn in turns):
@@ -193,5 +195,5 @@ def _said(turns: Sequence[Turn]) -> str:
 
 
 def contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, str], str, Any]]:
-    """As :class:`Item` has them, but whole: (prompt turns, answers by side, language, source language)."""
+    """As in :class:`Item`, but uncut: (prompt turns, answers by side, language, source language)."""
     return list(_contents(rows))

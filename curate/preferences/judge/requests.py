@@ -1,4 +1,4 @@
-"""What a judge is asked of each row, and what its answers come to: both orders of a pair, each criterion of a rubric."""
+"""Builds the judges' requests and turns their answers into verdicts: both orders of a pair, each criterion of a rubric."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ from curate.steps import Context
 from curate.steps.models import Answer, Request
 
 Judged = dict[tuple[int, str], Verdict]
-"""(place of the item in its list, judge) → what it says."""
+"""(place of the item in its list, judge) → verdict."""
 _REASON = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class _RequestKey:
     at: int
     judge: str
     part: str
     """Pairwise: ``0`` with chosen first, ``1`` with rejected first. Direct: the side."""
     criterion: int
-    """Which criterion is asked for alone; -1: all at once."""
+    """The criterion of the request; -1: all at once."""
     sample: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _ParsedAnswer:
     value: float
-    """Pairwise: how far the first shown is preferred. Direct: nothing."""
+    """Pairwise: how far the first shown is preferred. Direct: unused."""
     levels: Mapping[str, float]
     label: str
     reason: str
 
 
-class Asking:
-    """The judges of a step, ready to be asked about rows of one kind."""
+class JudgeRequests:
+    """Asks the judges of a step about rows of one kind."""
 
     def __init__(self, step: JudgeParams, kind: Kind, context: Context) -> None:
         self.step, self.kind, self.context = step, kind, context
@@ -73,53 +73,55 @@ class Asking:
 
     # -------------------------------------------------------------------------------------------------------- asking
     def judge(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Judged:
-        """What each judge says of each item. Those that cannot be judged, and pairs of equal answers, are asked of nobody.
+        """The verdict of each judge on each item. Items that cannot be judged, and pairs of equal answers, need no request.
 
         Args:
-            judges: who is asked about an item.
+            judges: the judges of an item.
         """
-        found: dict[tuple[int, str], dict[str, list[RequestResult[_Key, _Read]]]] = {}
-        for outcomes in ask(self._questions(items, judges), self._read, retries=self.step.retries):
-            for one in outcomes:
-                found.setdefault((one.key.at, one.key.judge), {}).setdefault(one.key.part, []).append(one)
-        read = self._of_pair if self.pairwise else self._of_levels
-        told = {key: read(parts) for key, parts in found.items()}
+        results: dict[tuple[int, str], dict[str, list[RequestResult[_RequestKey, _ParsedAnswer]]]] = {}
+        for window in ask(self._requests(items, judges), self._read, retries=self.step.retries):
+            for one in window:
+                results.setdefault((one.key.at, one.key.judge), {}).setdefault(one.key.part, []).append(one)
+        combine = self._of_pair if self.pairwise else self._of_levels
+        verdicts = {key: combine(parts) for key, parts in results.items()}
         for at, item in enumerate(items):
             if item.same and not item.why_not:
-                told |= {(at, name): Verdict(0.0) for name in judges(item)}
-        return told
+                verdicts |= {(at, name): Verdict(0.0) for name in judges(item)}
+        return verdicts
 
-    def _questions(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Iterator[LLMRequest[_Key]]:
-        apart = not self.pairwise and (self.step.apart or not self.step.explain)
-        alone = range(len(self.rubric)) if apart else [-1]
+    def _requests(
+        self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]
+    ) -> Iterator[LLMRequest[_RequestKey]]:
+        separate = not self.pairwise and (self.step.apart or not self.step.explain)
+        criteria = range(len(self.rubric)) if separate else [-1]
+        top = self.step.top_logprobs if self.step.scoring == "logprobs" else 0
         for at, item in enumerate(items):
             if item.why_not or item.same:
                 continue
             for name in judges(item):
                 generator = self.context.model(name)
                 for part_name in ("0", "1") if self.pairwise else item.answers:
-                    for criterion in alone:
+                    for criterion in criteria:
                         messages, schema = self._messages(item, part_name, criterion)
                         for sample in range(self.step.samples):
-                            top = self.step.top_logprobs if self.step.scoring == "logprobs" else 0
                             request = Request(
                                 messages, self.step.sampling, sample, schema, top_logprobs=top, row=item.id
                             )
-                            yield LLMRequest(_Key(at, name, part_name, criterion, sample), request, generator)
+                            yield LLMRequest(_RequestKey(at, name, part_name, criterion, sample), request, generator)
 
     def _messages(
         self, item: Item, part_name: str, criterion: int
     ) -> tuple[tuple[tuple[str, str], ...], dict[str, Any] | None]:
-        told = self.spoken(item.language)
+        spoken = self.spoken(item.language)
         prompt = self._prompt(item.language)
         values = {**language_values(item.language), **language_values(item.source_language, "source_language")}
         values["prompt"] = item.shown
         values["reference"] = ""
         if item.reference is not None:
-            values["reference"] = f"{part('reference', told)}\n{fence(item.reference, 'reference')}\n\n"
-        if (told, criterion) not in self._parts:
-            self._parts[told, criterion] = self._said(told, criterion)
-        values |= self._parts[told, criterion]
+            values["reference"] = f"{part('reference', spoken)}\n{fence(item.reference, 'reference')}\n\n"
+        if (spoken, criterion) not in self._parts:
+            self._parts[spoken, criterion] = self._instructions(spoken, criterion)
+        values |= self._parts[spoken, criterion]
         if self.pairwise:
             first, second = ("chosen", "rejected") if part_name == "0" else ("rejected", "chosen")
             values["first"] = fence(item.answers[first], "answer_A")
@@ -127,48 +129,44 @@ class Asking:
             schema = pair_schema(self.step.ties, reason=self.step.explain)
         else:
             values["answer"] = fence(item.answers[part_name], "answer")
-            schema = score_schema(self._asked(criterion))
+            schema = score_schema(self._criteria(criterion))
         return prompt.fill(values), schema if self.json else None
 
-    def _said(self, language: str, criterion: int) -> dict[str, str]:
-        """What is said besides the material: what counts, and the form of the verdict."""
+    def _instructions(self, language: str, criterion: int) -> dict[str, str]:
+        """The criteria and the form of the verdict, in a language."""
         explain = self.step.explain
         if self.pairwise:
-            counts = rubric_text(self.rubric, language, levels=False) if self.rubric else part("counts", language)
-            return {
-                "criteria": counts,
-                "form": part(
-                    ("reason" if explain else "verdict" if self.json else "label") + ("_tie" if self.step.ties else ""),
-                    language,
-                ),
-            }
-        asked = self._asked(criterion)
-        form = (
-            part("scores", language, keys=keys(asked)) if explain else part("score", language, levels=levels(asked[0]))
-        )
-        return {"criteria": rubric_text(asked, language), "form": form}
+            criteria = rubric_text(self.rubric, language, levels=False) if self.rubric else part("counts", language)
+            form = "reason" if explain else "verdict" if self.json else "label"
+            return {"criteria": criteria, "form": part(form + ("_tie" if self.step.ties else ""), language)}
+        rubric = self._criteria(criterion)
+        if explain:
+            form = part("scores", language, keys=keys(rubric))
+        else:
+            form = part("score", language, levels=levels(rubric[0]))
+        return {"criteria": rubric_text(rubric, language), "form": form}
 
-    def _asked(self, criterion: int) -> Rubric:
+    def _criteria(self, criterion: int) -> Rubric:
         return self.rubric if criterion < 0 else (self.rubric[criterion],)
 
     def spoken(self, language: str) -> str:
-        """The language in which the judge is spoken to about rows in this one."""
+        """The language of the prompt for rows in a language."""
         return ENGLISH if self.step.instructions == "english" else language
 
     def _prompt(self, language: str) -> Prompt:
-        # A template of the user's own says by itself for which languages it has another text.
+        # The user's own template has its own choice of languages.
         return self.prompts[language if self.step.prompt is not None else self.spoken(language)]
 
     def hash(self, language: str) -> str:
-        """16 hexadecimal digits of all that is said to a judge besides the row."""
-        told = self.spoken(language)
-        key = (told, language)
+        """16 hexadecimal digits of everything in the prompt except the row."""
+        spoken = self.spoken(language)
+        key = (spoken, language)
         if key not in self._hashes:
-            self._hashes[key] = hash_of(self._prompt(language).turns, self._said(told, -1))
+            self._hashes[key] = hash_of(self._prompt(language).turns, self._instructions(spoken, -1))
         return self._hashes[key]
 
     # ------------------------------------------------------------------------------------------------------- reading
-    def _read(self, key: _Key, answer: Answer) -> _Read:
+    def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
         ensure_complete(answer)
         reason = ""
         if self.step.explain:
@@ -176,29 +174,28 @@ class Asking:
         if self.pairwise:
             label = answer.value["verdict"] if self.json else read_label(answer.text, self.labels)
             if self.step.scoring == "verdict":
-                return _Read(PAIR[label], {}, label, reason)
+                return _ParsedAnswer(PAIR[label], {}, label, reason)
             likely = probabilities(answer, self.labels, "verdict" if self.json else None)
-            return _Read(likely["A"] - likely["B"], {}, label, reason)
-        found = {}
-        for one in self._asked(key.criterion):
+            return _ParsedAnswer(likely["A"] - likely["B"], {}, label, reason)
+        scores = {}
+        for one in self._criteria(key.criterion):
             number = int(answer.value[one.name]) if self.step.explain else read_level(answer.text, one.numbers)
-            found[one.name] = (
-                float(number) if self.step.scoring == "verdict" else _expected(answer, one, self.step.explain)
-            )
-        return _Read(0.0, found, "", reason)
+            is_plain = self.step.scoring == "verdict"
+            scores[one.name] = float(number) if is_plain else _expected(answer, one, self.step.explain)
+        return _ParsedAnswer(0.0, scores, "", reason)
 
     @staticmethod
-    def _of_pair(parts: Mapping[str, Sequence[RequestResult[_Key, _Read]]]) -> Verdict:
-        """Both orders' answers as one verdict; without a usable answer in each there is none."""
-        values, said, reasons = [], [], []
+    def _of_pair(parts: Mapping[str, Sequence[RequestResult[_RequestKey, _ParsedAnswer]]]) -> Verdict:
+        """Combines the answers for both orders; without a usable answer in each there is no verdict."""
+        values, labels, reasons = [], [], []
         first = decided = 0
         problem = ""
         for number, title in (("0", "chosen first"), ("1", "rejected first")):
-            outcomes = parts[number]
-            read = [one.value for one in outcomes if one.value is not None]
-            problem = problem or next((one.problem for one in outcomes if one.value is None), "")
+            results = parts[number]
+            read = [one.value for one in results if one.value is not None]
+            problem = problem or next((one.problem for one in results if one.value is None), "")
             values.append(sum(one.value for one in read) / len(read) if read else None)
-            said.append(" ".join(one.label for one in read) or "-")
+            labels.append(" ".join(one.label for one in read) or "-")
             reasons += [f"({title}) {one.reason}" for one in read[:1] if one.reason]
             first += sum(one.value > 0 for one in read)
             decided += sum(one.value != 0 for one in read)
@@ -206,27 +203,27 @@ class Asking:
         return Verdict(
             of_orders(one, two) if one is not None and two is not None else None,
             orders=(one, two) if one is not None and two is not None else None,
-            said=tuple(said),
+            labels=tuple(labels),
             first=first,
             decided=decided,
             reason="\n".join(reasons),
             problem=problem,
         )
 
-    def _of_levels(self, parts: Mapping[str, Sequence[RequestResult[_Key, _Read]]]) -> Verdict:
+    def _of_levels(self, parts: Mapping[str, Sequence[RequestResult[_RequestKey, _ParsedAnswer]]]) -> Verdict:
         """The weighted mean over criteria of each answer; without all criteria of all answers there is no verdict."""
         sides: dict[str, float] = {}
         criteria: dict[str, dict[str, float]] = {}
         reasons, problem = [], ""
-        for side, outcomes in parts.items():
-            problem = problem or next((one.problem for one in outcomes if one.value is None), "")
-            gathered: dict[str, list[float]] = {}
-            for one in outcomes:
+        for side, results in parts.items():
+            problem = problem or next((one.problem for one in results if one.value is None), "")
+            samples: dict[str, list[float]] = {}
+            for one in results:
                 for name, value in ({} if one.value is None else one.value.levels).items():
-                    gathered.setdefault(name, []).append(value)
-            reasons += [one.value.reason for one in outcomes[:1] if one.value is not None and one.value.reason]
-            if len(gathered) == len(self.rubric):
-                criteria[side] = {one.name: sum(gathered[one.name]) / len(gathered[one.name]) for one in self.rubric}
+                    samples.setdefault(name, []).append(value)
+            reasons += [one.value.reason for one in results[:1] if one.value is not None and one.value.reason]
+            if len(samples) == len(self.rubric):
+                criteria[side] = {one.name: sum(samples[one.name]) / len(samples[one.name]) for one in self.rubric}
                 sides[side] = weighted(criteria[side], self.rubric)
         if len(sides) < len(parts):
             return Verdict(reason="\n".join(reasons), problem=problem)
@@ -245,5 +242,5 @@ def _expected(answer: Answer, criterion: Criterion, explain: bool) -> float:
 
 
 def compact(value: Any) -> str:
-    """JSON in one line."""
+    """JSON on one line."""
     return orjson.dumps(value).decode()

@@ -20,7 +20,7 @@ from curate.preferences.judge import calibration as judge_fit
 from curate.preferences.judge import columns as judge_columns
 from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.rendering import Item, items_of
-from curate.preferences.judge.requests import Asking, Judged
+from curate.preferences.judge.requests import Judged, JudgeRequests
 from curate.preferences.judge.self_preference import refuse_self
 from curate.preferences.judge.verdicts import judge_items
 from curate.rows.languages import UNKNOWN
@@ -85,7 +85,7 @@ class Judge(JudgeParams):
         self._warn(items, judged, context)
         hashes = None
         if self.method != "reference":
-            requests = Asking(self, rows.kind, context)
+            requests = JudgeRequests(self, rows.kind, context)
             hashes = [requests.hash(item.language) for item in items]
         return judge_columns.frame(self, rows.kind, items, judged, judges, hashes)
 

@@ -1,4 +1,4 @@
-"""The verdicts of judges on some rows, by whichever method the step has."""
+"""The verdicts of judges on rows, by the method of the step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from curate.preferences.judge import reference
 from curate.preferences.judge.params import JudgeParams
 from curate.preferences.judge.rendering import Item
-from curate.preferences.judge.requests import Asking, Judged
+from curate.preferences.judge.requests import Judged, JudgeRequests
 from curate.rows import Kind
 from curate.steps import Context
 
@@ -18,4 +18,4 @@ def judge_items(
     """(place, judge) → verdict, for the judges that ``judges`` names for each item."""
     if step.method == "reference":
         return reference.compare(step, items, judges, context)
-    return Asking(step, kind, context).judge(items, judges)
+    return JudgeRequests(step, kind, context).judge(items, judges)

@@ -1,4 +1,4 @@
-"""A candidate is a conversation seen as its prompt and its last answer; those with one prompt in one language compete."""
+"""Splits conversations into prompt and last answer; answers to the same prompt in the same language are candidates."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from curate.steps import Rows
 
 Turn = dict[str, str]
 TRANSLATE = "translate"
-"""The step whose rows hold translated texts."""
+"""The step whose rows have translated texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What was asked, and what was answered."""
+    """A prompt and an answer to it."""
 
     prompt: tuple[Turn, ...]
     answer: str
-    """The last turn's text; empty where the conversation does not end with an answer."""
+    """The last turn's text; empty if the conversation does not end with an answer."""
 
 
 def split_turns(turns: Sequence[Turn]) -> Candidate:
-    """A conversation as prompt and last answer; one that ends with another turn than an answer has none."""
+    """Splits a conversation into prompt and last answer, which is empty if the last turn is not an answer."""
     if turns and turns[-1]["role"] == "assistant":
         return Candidate(tuple(turns[:-1]), turns[-1]["content"])
     return Candidate(tuple(turns), "")
@@ -42,21 +42,21 @@ def candidates(rows: Rows) -> list[Candidate]:
     """Each row as a candidate: the conversation of an ``sft`` row, prompt and completion of an ``unpaired`` one.
 
     Raises:
-        ValueError: rows of another kind have no single answer.
+        ValueError: rows of another kind, which have no single answer.
     """
     if rows.kind is Kind.SFT:
         return [split_turns(turns) for turns in rows.table["messages"].to_pylist()]
     if rows.kind is Kind.UNPAIRED:
         pairs = zip(rows.table["prompt"].to_pylist(), rows.table["completion"].to_pylist(), strict=True)
         return [Candidate(tuple(prompt), _joined(answer)) for prompt, answer in pairs]
-    raise ValueError(f"{rows.kind} rows are no candidates")
+    raise ValueError(f"{rows.kind} rows are not candidates")
 
 
 def prompt_keys(rows: Rows, *, across: bool = False) -> list[bytes]:
-    """16 bytes for each row, equal where rows answer the same prompt in the same language.
+    """16 bytes for each row, equal for rows that answer the same prompt in the same language.
 
     Args:
-        across: the same item in any language counts as the same prompt (``group_id``).
+        across: treat the same item in any language as the same prompt (``group_id``).
     """
     if across:
         begun = hashlib.blake2b(digest_size=16, person=b"curate-item")
@@ -69,7 +69,7 @@ def prompt_keys(rows: Rows, *, across: bool = False) -> list[bytes]:
 
 
 def makers_of(rows: Rows) -> list[str]:
-    """``name@revision`` of the last model that had a hand in each row; empty where none had."""
+    """``name@revision`` of the last model in the lineage of each row; empty if there is none."""
     return [
         next((maker["model"] for maker in reversed(lineage["makers"]) if maker["model"]), "")
         for lineage in rows.table["lineage"].to_pylist()
@@ -87,7 +87,7 @@ def _packed(language: str, turns: Sequence[Turn]) -> bytes:
 
 
 def score_column(rows: Rows, name: str) -> npt.NDArray[np.float64]:
-    """The last value of the score of that name in each row; NaN where there is none."""
+    """The last value of the score of that name in each row; NaN if there is none."""
     if not len(rows):
         return np.zeros(0)
     scores = pl.Series("scores", pl.from_arrow(rows.table["scores"].combine_chunks()))
@@ -95,7 +95,7 @@ def score_column(rows: Rows, name: str) -> npt.NDArray[np.float64]:
 
 
 def score_names(rows: Rows) -> set[str]:
-    """The names of all scores that some row has."""
+    """The names of all scores in the rows."""
     if not len(rows):
         return set()
     scores = pl.Series("scores", pl.from_arrow(rows.table["scores"].combine_chunks()))
@@ -104,21 +104,21 @@ def score_names(rows: Rows) -> set[str]:
 
 def attribute_column(rows: Rows, name: str) -> list[str | None]:
     """The last value of the attribute of that name in each row."""
-    found = rows.table["attributes"].to_pylist()
-    return [next((one["value"] for one in reversed(given) if one["name"] == name), None) for given in found]
+    attributes = rows.table["attributes"].to_pylist()
+    return [next((one["value"] for one in reversed(own) if one["name"] == name), None) for own in attributes]
 
 
 def was_translated(rows: Rows) -> list[bool]:
-    """Whether each row's text is a translation: the last model that had a hand in it translated."""
+    """Whether each row's text is a translation: the last model in its lineage translated."""
     lineages = rows.table["lineage"].to_pylist()
     return [last_step(lineage) == TRANSLATE for lineage in lineages]
 
 
 def last_step(lineage: Mapping[str, Any]) -> str:
-    """The last step in which a model had a hand; empty where none had."""
+    """The last step with a model in the lineage; empty if there is none."""
     return next((str(maker["step"]) for maker in reversed(lineage["makers"]) if maker["model"]), "")
 
 
 def plain(answer: str) -> str:
-    """What two answers must differ in to be two: letters, figures and signs, not blanks, width or case."""
+    """The text by which answers are compared: without differences in whitespace, width or case."""
     return " ".join(unicodedata.normalize("NFKC", answer).casefold().split())

@@ -1,6 +1,6 @@
-"""Of the candidates of one prompt, some pairs are worth learning from: the better one first, undecided ones never.
+"""Chooses pairs from the candidates of one prompt: the better one first, undecided pairs never.
 
-Nothing here knows rows: a candidate is numbers (score, length, what it may be used for) and a digest of its answer.
+Nothing here depends on rows: a candidate is numbers (score, length, allowed sides) and a digest of its answer.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ class Entry:
     """One candidate."""
 
     place: int
-    """Where it stands among all rows."""
+    """Its place among all rows."""
     score: float
     length: int
-    """Graphemes of its answer."""
+    """Length of its answer in characters, without marks."""
     text: bytes
     """Digest of its answer's plain form: equal answers make no pair."""
     chance: int
-    """A number from the seed and the row's id: it decides where scores do not."""
+    """A number from the seed and the row's id, which decides between equal scores."""
     may_win: bool = True
     may_lose: bool = True
     translated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CandidatePair:
     """A better and a worse candidate."""
 
     chosen: Entry
@@ -45,7 +45,7 @@ class Pair:
 
     @property
     def margin(self) -> float:
-        """By how much it is better; 0 where nothing was scored."""
+        """By how much the chosen one is better; 0 without scores."""
         difference = self.chosen.score - self.rejected.score
         return 0.0 if math.isnan(difference) else difference
 
@@ -57,7 +57,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which pairs are made of the candidates of a prompt; see :class:`curate.preferences.pair.step.Pair` for the meanings."""
+    """How pairs are made from the candidates of a prompt; see :class:`curate.preferences.pair.step.Pair`."""
 
     choose: Choose
     scored: bool
@@ -70,7 +70,7 @@ class Rule:
     reuse: bool = False
 
     def allows(self, chosen: Entry, rejected: Entry) -> bool:
-        """Whether these two may be a pair this way round."""
+        """Whether these two may be a pair in this order."""
         if not chosen.may_win or not rejected.may_lose or chosen.text == rejected.text:
             return False
         if self.scored and not (
@@ -82,20 +82,20 @@ class Rule:
         ):
             return False
         if self.max_ratio is not None:
-            pair = Pair(chosen, rejected)
+            pair = CandidatePair(chosen, rejected)
             if max(pair.ratio, 1 / pair.ratio) > self.max_ratio:
                 return False
         if self.translated == "same":
             return chosen.translated == rejected.translated
         return self.translated == "any" or not (chosen.translated and not rejected.translated)
 
-    def pairs(self, entries: Sequence[Entry]) -> list[Pair]:
-        """The pairs of one prompt's candidates, whose order does not matter."""
-        # Where scores are equal, chance: the order of models or a length must not decide who is the best.
+    def pairs(self, entries: Sequence[Entry]) -> list[CandidatePair]:
+        """The pairs of one prompt's candidates, in any order."""
+        # Equal scores are ordered by chance: neither the order of models nor the length may decide which is best.
         ranked = sorted(entries, key=lambda one: (-one.score if self.scored else 0.0, one.chance, one.place))
         return list(self._limited(_ORDERS[self.choose](self, ranked)))
 
-    def _limited(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
+    def _limited(self, pairs: Iterator[CandidatePair]) -> Iterator[CandidatePair]:
         used: set[int] = set()
         count = 0
         alone = self.choose in ("best_worst", "threshold") and not self.reuse
@@ -109,44 +109,44 @@ class Rule:
             yield pair
 
 
-def _widest(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
-    found = [Pair(a, b) for a in ranked for b in ranked if a is not b and rule.allows(a, b)]
-    yield from sorted(found, key=lambda one: (-one.margin, one.chosen.chance, one.rejected.chance))
+def _widest(rule: Rule, ranked: Sequence[Entry]) -> Iterator[CandidatePair]:
+    pairs = [CandidatePair(a, b) for a in ranked for b in ranked if a is not b and rule.allows(a, b)]
+    yield from sorted(pairs, key=lambda one: (-one.margin, one.chosen.chance, one.rejected.chance))
 
 
-def _best_random(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+def _best_random(rule: Rule, ranked: Sequence[Entry]) -> Iterator[CandidatePair]:
     for best in ranked:
         others = [one for one in ranked if one is not best and rule.allows(best, one)]
         if others:
-            yield from (Pair(best, one) for one in sorted(others, key=lambda one: (one.chance, one.place)))
+            yield from (CandidatePair(best, one) for one in sorted(others, key=lambda one: (one.chance, one.place)))
             return
 
 
-def _best_rest(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+def _best_rest(rule: Rule, ranked: Sequence[Entry]) -> Iterator[CandidatePair]:
     for best in ranked:
-        others = [Pair(best, one) for one in ranked if one is not best and rule.allows(best, one)]
+        others = [CandidatePair(best, one) for one in ranked if one is not best and rule.allows(best, one)]
         if others:
             yield from reversed(others)
             return
 
 
-def _neighbours(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+def _neighbours(rule: Rule, ranked: Sequence[Entry]) -> Iterator[CandidatePair]:
     """Each with the next worse one that it may be paired with."""
     for number, one in enumerate(ranked):
         for other in ranked[number + 1 :]:
             if rule.allows(one, other):
-                yield Pair(one, other)
+                yield CandidatePair(one, other)
                 break
 
 
-def _all(rule: Rule, ranked: Sequence[Entry]) -> Iterator[Pair]:
+def _all(rule: Rule, ranked: Sequence[Entry]) -> Iterator[CandidatePair]:
     in_order = sorted(ranked, key=lambda one: one.place)
     for number, one in enumerate(in_order):
         for other in in_order[number + 1 :]:
-            yield from (Pair(a, b) for a, b in ((one, other), (other, one)) if rule.allows(a, b))
+            yield from (CandidatePair(a, b) for a, b in ((one, other), (other, one)) if rule.allows(a, b))
 
 
-_ORDERS: dict[Choose, Callable[[Rule, Sequence[Entry]], Iterator[Pair]]] = {
+_ORDERS: dict[Choose, Callable[[Rule, Sequence[Entry]], Iterator[CandidatePair]]] = {
     "best_worst": _widest,
     "threshold": _widest,
     "best_random": _best_random,
@@ -156,11 +156,11 @@ _ORDERS: dict[Choose, Callable[[Rule, Sequence[Entry]], Iterator[Pair]]] = {
 }
 
 
-def balanced(pairs: Sequence[Pair], languages: Sequence[str], chances: Sequence[int]) -> list[int]:
-    """The places of pairs that stay when, in each language, length shall say nothing of who is better.
+def balanced(pairs: Sequence[CandidatePair], languages: Sequence[str], chances: Sequence[int]) -> list[int]:
+    """The places of pairs to keep so that, in each language, length does not predict the better answer.
 
-    Pairs are put side by side by how many times one answer is longer (steps of a quarter in the logarithm to base 2); of each step as many
-    stay with the longer answer chosen as with the shorter. Those of equal length stay.
+    Pairs are binned by their ratio of lengths (in steps of a quarter of the base-2 logarithm); each bin keeps as many pairs with
+    the longer answer chosen as with the shorter. Pairs of equal length are kept.
     """
     steps: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
     kept = []

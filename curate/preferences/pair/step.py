@@ -28,9 +28,8 @@ from curate.preferences.pair.candidates import (
     score_column,
     split_turns,
 )
-from curate.preferences.pair.merge import Look, Placed, Seen, both, scores_of
-from curate.preferences.pair.rules import Choose, Rule, balanced
-from curate.preferences.pair.rules import Pair as Two
+from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pairs, scores_of
+from curate.preferences.pair.rules import CandidatePair, Choose, Rule, balanced
 from curate.rows import Kind
 from curate.steps import Context, GatherStep, NewRows, Rows
 
@@ -149,22 +148,22 @@ class Pair(Prompting, GatherStep):
             yield from self._pairs(rows, context)
 
     def _pairs(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table]:
-        chosen = self._chosen(Seen.of(rows, self._look(context), context), context)
-        for part, pairs in both(rows, chosen, context):
+        chosen = self._chosen(RowIndex.of(rows, self._view(context), context), context)
+        for part, pairs in join_pairs(rows, chosen, context):
             if self.make == "unpaired":
                 yield _split(part, pairs)
             else:
                 yield self._preferences(part, pairs)
 
-    def _chosen(self, seen: Seen, context: Context) -> list[Two]:
+    def _chosen(self, index: RowIndex, context: Context) -> list[CandidatePair]:
         """The pairs, in the order of their first candidates."""
-        pairs: list[Two] = []
+        pairs: list[CandidatePair] = []
         languages: list[str] = []
-        for language, entries in seen.prompts(self.max_candidates):
+        for language, entries in index.prompts(self.max_candidates):
             if self.same_model == "any":
                 of_prompt = self._rule(language).pairs(entries)
             else:
-                of_prompt = seen.within_models(entries, self._rule(language), only=self.same_model == "only")
+                of_prompt = index.within_models(entries, self._rule(language), only=self.same_model == "only")
             pairs += of_prompt
             languages += [language] * len(of_prompt)
         if self.balance_length:
@@ -179,7 +178,7 @@ class Pair(Prompting, GatherStep):
     def _both_ways(self) -> bool:
         return self.choose == "all" and self.by is None
 
-    def _look(self, context: Context) -> Look:
+    def _view(self, context: Context) -> RowView:
         limits = [(self.chosen_models, self.chosen_sources), (self.rejected_models, self.rejected_sources)]
         allowed = [({context.model_name(model) for model in models}, set(sources)) for models, sources in limits]
 
@@ -194,7 +193,7 @@ class Pair(Prompting, GatherStep):
                 permissions.append((may[0], may[1]))
             return permissions
 
-        return Look(self.by, self._both_ways, prompt_keys, sides)
+        return RowView(self.by, self._both_ways, prompt_keys, sides)
 
     def _rule(self, language: str) -> Rule:
         single = self.choose in ("best_worst", "best_random", "threshold")
@@ -209,18 +208,18 @@ class Pair(Prompting, GatherStep):
             self.translated,
         )
 
-    def _preferences(self, part: Rows, pairs: Sequence[Placed]) -> pa.Table:
+    def _preferences(self, part: Rows, pairs: Sequence[PlacedPair]) -> pa.Table:
         every = candidates(part)
         makers, ids = makers_of(part), part.ids.to_list()
         licenses = [one["license"] for one in part.table["lineage"].to_pylist()]
         scores = []
         for one in pairs:
-            row_scores = {"length_ratio": round(one.two.ratio, 4)}
-            if not np.isnan(one.two.chosen.score + one.two.rejected.score):
+            row_scores = {"length_ratio": round(one.pair.ratio, 4)}
+            if not np.isnan(one.pair.chosen.score + one.pair.rejected.score):
                 row_scores |= {
-                    "margin": round(one.two.margin, 6),
-                    "chosen": one.two.chosen.score,
-                    "rejected": one.two.rejected.score,
+                    "margin": round(one.pair.margin, 6),
+                    "chosen": one.pair.chosen.score,
+                    "rejected": one.pair.rejected.score,
                 }
             scores.append(row_scores)
         return derive_rows(
@@ -347,12 +346,12 @@ def _without_names(text: str, verdicts: str | None) -> str:
     return "\n\n".join("\n".join(lines) for lines in reasons)
 
 
-def _split(part: Rows, pairs: Sequence[Placed]) -> pa.Table:
+def _split(part: Rows, pairs: Sequence[PlacedPair]) -> pa.Table:
     """The answers of pairs as unpaired rows, each once: the chosen ones good, the rejected ones bad."""
     labels: dict[int, tuple[bool, float]] = {}
     for one in pairs:
-        labels.setdefault(one.chosen, (True, one.two.chosen.score))
-        labels.setdefault(one.rejected, (False, one.two.rejected.score))
+        labels.setdefault(one.chosen, (True, one.pair.chosen.score))
+        labels.setdefault(one.rejected, (False, one.pair.rejected.score))
     scores = [{} if np.isnan(score) else {"score": score} for _, score in labels.values()]
     return _unpaired(part, list(labels), [label for label, _ in labels.values()], scores)
 
@@ -381,7 +380,7 @@ def _unpaired(
     )
 
 
-def _warn_of_length_bias(pairs: Sequence[Two], languages: Sequence[str], context: Context) -> None:
+def _warn_of_length_bias(pairs: Sequence[CandidatePair], languages: Sequence[str], context: Context) -> None:
     """Reports, for each language, how often the longer answer was chosen, if that is far from chance."""
     longer, decided = Counter[str](), Counter[str]()
     for pair, language in zip(pairs, languages, strict=True):

@@ -1,8 +1,9 @@
-"""Sheets for annotation tools, and what comes back from them: Argilla (a dataset folder, as its ``Dataset.from_disk`` reads) and Label Studio
-(tasks, and beside them the labelling configuration).
+"""Writes and reads the formats of annotation tools: Argilla (a dataset folder, as its ``Dataset.from_disk`` reads it) and
+Label Studio (tasks, with the labelling configuration beside them).
 
-Argilla: ``.argilla/dataset.json``, ``.argilla/settings.json``, ``records.json`` (version 2 of its SDK). Label Studio: a list of tasks ``{"data": …}``; its
-exports JSON and JSON-MIN are both read. Both were checked against the tools' own packages (``docs/review.md``).
+Argilla: ``.argilla/dataset.json``, ``.argilla/settings.json``, ``records.json`` (version 2 of its SDK). Label Studio: a list of
+tasks ``{"data": …}``; its exports JSON and JSON-MIN can both be read. Both were tested with the tools' own packages
+(``docs/review.md``).
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import orjson
 from curate.engine.store.store import write_atomically
 from curate.errors import StepError
 from curate.files import regular
-from curate.preferences.review.sheet import TITLES, Asked, Sheet
+from curate.preferences.review.sheet import TITLES, AnnotationBatch, Question
 from curate.preferences.review.spreadsheets import (
-    Found,
+    FilledRow,
     plain,
     read_delimited,
     read_lines,
@@ -34,25 +35,25 @@ FORMATS: tuple[Format, ...] = ("csv", "tsv", "jsonl", "xlsx", "argilla", "label-
 _HIDDEN = "_config.xml"
 
 
-def format_of(path: Path, asked: str | None) -> Format:
-    """The form of a file, by what was asked for, else by its name.
+def format_of(path: Path, format: str | None) -> Format:
+    """The format of a file: the requested one, or by its name.
 
     Raises:
-        StepError: neither tells.
+        StepError: neither is known.
     """
     for one in FORMATS:
-        if asked == one or (asked is None and path.suffix == f".{one}"):
+        if format == one or (format is None and path.suffix == f".{one}"):
             return one
     known = ", ".join(FORMATS)
+    if format:
+        raise StepError(f"review: there is no format '{format}'; there are {known}")
     raise StepError(
-        f"review: '{asked}' is no format; there are {known}"
-        if asked
-        else f"review: {path.name} does not tell its format; name it .csv, .tsv, .jsonl or .xlsx, or say --format ({known})"
+        f"review: the format of {path.name} is unknown; name it .csv, .tsv, .jsonl or .xlsx, or set --format ({known})"
     )
 
 
 def targets(path: Path, form: Format) -> list[Path]:
-    """The files that writing a sheet makes."""
+    """The files that are written for a batch."""
     if form == "argilla":
         return [path / ".argilla" / "dataset.json", path / ".argilla" / "settings.json", path / "records.json"]
     if form == "label-studio":
@@ -60,11 +61,11 @@ def targets(path: Path, form: Format) -> list[Path]:
     return [path] if form == "xlsx" else [path, path.with_name(path.stem + "_instructions.txt")]
 
 
-def write(sheet: Sheet, path: Path, form: Format) -> int:
-    """Writes a sheet.
+def write(batch: AnnotationBatch, path: Path, form: Format) -> int:
+    """Writes a batch.
 
     Returns:
-        How many texts were cut because the form takes no longer ones.
+        Number of texts cut because they are too long for the format.
 
     Raises:
         StepError: it cannot be written.
@@ -72,19 +73,19 @@ def write(sheet: Sheet, path: Path, form: Format) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if form == "argilla":
-            return _write_argilla(sheet, path)
+            return _write_argilla(batch, path)
         if form == "label-studio":
-            return _write_label_studio(sheet, path)
+            return _write_label_studio(batch, path)
         if form == "xlsx":
-            return write_workbook(sheet, path)
-        write_atomically(targets(path, form)[1], (sheet.instructions.strip() + "\n").encode())
-        return write_lines(sheet, path) if form == "jsonl" else write_delimited(sheet, path)
+            return write_workbook(batch, path)
+        write_atomically(targets(path, form)[1], (batch.instructions.strip() + "\n").encode())
+        return write_lines(batch, path) if form == "jsonl" else write_delimited(batch, path)
     except OSError as error:
         raise StepError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def read(path: Path) -> Iterator[Found]:
-    """What stands in a file that people filled: for each row and person the columns as texts, and the place.
+def read(path: Path) -> Iterator[FilledRow]:
+    """The rows of an annotated file: for each row and annotator the place, and the columns as texts.
 
     Raises:
         StepError: it cannot be read.
@@ -103,23 +104,23 @@ def read(path: Path) -> Iterator[Found]:
         elif path.suffix in (".csv", ".tsv", ".txt"):
             yield from read_delimited(path)
         else:
-            raise StepError(f"review: {path.name} is none of .csv, .tsv, .xlsx, .jsonl, .json or an Argilla folder")
+            raise StepError(f"review: {path.name} is not .csv, .tsv, .xlsx, .jsonl, .json or an Argilla folder")
     except OSError as error:
         raise StepError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _read_json(path: Path) -> Iterator[Found]:
-    """Records of Argilla, tasks of Label Studio (JSON or JSON-MIN): told apart by what they hold."""
+def _read_json(path: Path) -> Iterator[FilledRow]:
+    """Records of Argilla, or tasks of Label Studio (JSON or JSON-MIN), recognised by their content."""
     try:
-        given = orjson.loads(regular(path).read_bytes())
+        entries = orjson.loads(regular(path).read_bytes())
     except orjson.JSONDecodeError as error:
-        raise StepError(f"{path.name}: no JSON: {error}") from None
-    if not isinstance(given, list):
-        raise StepError(f"{path.name}: a list of tasks (Label Studio) or records (Argilla) is wanted")
-    for number, one in enumerate(given, 1):
+        raise StepError(f"{path.name}: not JSON: {error}") from None
+    if not isinstance(entries, list):
+        raise StepError(f"{path.name}: must be a list of tasks (Label Studio) or records (Argilla)")
+    for number, one in enumerate(entries, 1):
         place = f"entry {number}"
         if not isinstance(one, Mapping):
-            raise StepError(f"{path.name}, {place}: an object is wanted")
+            raise StepError(f"{path.name}, {place}: must be an object")
         if "fields" in one:
             yield from _of_argilla(one, place)
         elif isinstance(one.get("data"), Mapping):
@@ -129,10 +130,10 @@ def _read_json(path: Path) -> Iterator[Found]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- Argilla
-def _write_argilla(sheet: Sheet, path: Path) -> int:
+def _write_argilla(batch: AnnotationBatch, path: Path) -> int:
     (path / ".argilla").mkdir(parents=True, exist_ok=True)
     files = targets(path, "argilla")
-    name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in sheet.name) or "review"
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in batch.name) or "review"
     fields = [
         {
             "name": column,
@@ -141,9 +142,9 @@ def _write_argilla(sheet: Sheet, path: Path) -> int:
             "type": "text",
             "settings": {"type": "text", "use_markdown": False},
         }
-        for at, column in enumerate(sheet.columns)
+        for at, column in enumerate(batch.columns)
     ]
-    shown = [name for name in sheet.shown if name != "scores"]
+    shown = [name for name in batch.shown if name != "scores"]
     metadata = [
         {
             "name": one,
@@ -154,8 +155,8 @@ def _write_argilla(sheet: Sheet, path: Path) -> int:
         for one in ("key", "language", *shown)
     ]
     settings = {
-        "guidelines": sheet.instructions,
-        "questions": [_argilla_question(one) for one in sheet.questions],
+        "guidelines": batch.instructions,
+        "questions": [_argilla_question(one) for one in batch.questions],
         "fields": fields,
         "vectors": [],
         "metadata": metadata,
@@ -166,7 +167,7 @@ def _write_argilla(sheet: Sheet, path: Path) -> int:
     records = [
         {
             "id": one.id,
-            "fields": {column: text for column, text in one.texts.items() if text or column == sheet.columns[0]},
+            "fields": {column: text for column, text in one.texts.items() if text or column == batch.columns[0]},
             "metadata": {
                 "key": one.key,
                 "language": one.language,
@@ -176,15 +177,15 @@ def _write_argilla(sheet: Sheet, path: Path) -> int:
             "responses": {},
             "vectors": {},
         }
-        for one in sheet.entries
+        for one in batch.entries
     ]
-    about = {"name": name, "guidelines": sheet.instructions, "allow_extra_metadata": True}
+    about = {"name": name, "guidelines": batch.instructions, "allow_extra_metadata": True}
     for file, content in zip(files, (about, settings, records), strict=True):
         write_atomically(file, orjson.dumps(content, option=orjson.OPT_INDENT_2))
     return 0
 
 
-def _argilla_question(one: Asked) -> dict[str, Any]:
+def _argilla_question(one: Question) -> dict[str, Any]:
     settings: dict[str, Any]
     if one.kind == "text":
         settings = {"type": "text", "use_markdown": False}
@@ -203,60 +204,60 @@ def _argilla_question(one: Asked) -> dict[str, Any]:
     }
 
 
-def _of_argilla(record: Mapping[str, Any], place: str) -> Iterator[Found]:
-    """One entry for each person who responded."""
+def _of_argilla(record: Mapping[str, Any], place: str) -> Iterator[FilledRow]:
+    """One entry for each annotator."""
     metadata = record.get("metadata") or {}
     same = {
         "id": plain(record.get("id")),
         "key": plain(metadata.get("key")),
         "language": plain(metadata.get("language")),
     }
-    people: dict[str, dict[str, str]] = {}
-    for question, given in (record.get("responses") or {}).items():
-        for one in given if isinstance(given, Sequence) and not isinstance(given, str) else ():
+    answers: dict[str, dict[str, str]] = {}
+    for question, responses in (record.get("responses") or {}).items():
+        for one in responses if isinstance(responses, Sequence) and not isinstance(responses, str) else ():
             if isinstance(one, Mapping) and one.get("status") not in ("discarded", "draft"):
-                people.setdefault(plain(one.get("user_id")), {})[str(question)] = plain(one.get("value"))
-    for who, said in people.items():
-        yield place, {**same, **said, "annotator": who}
-    if not people:
+                answers.setdefault(plain(one.get("user_id")), {})[str(question)] = plain(one.get("value"))
+    for annotator, columns in answers.items():
+        yield place, {**same, **columns, "annotator": annotator}
+    if not answers:
         yield place, same
 
 
 # ------------------------------------------------------------------------------------------------------------ Label Studio
-def _write_label_studio(sheet: Sheet, path: Path) -> int:
+def _write_label_studio(batch: AnnotationBatch, path: Path) -> int:
     tasks = [
         {
             "data": {
                 "id": one.id,
                 "key": one.key,
                 "language": one.language,
-                **{column: one.texts.get(column, "") for column in sheet.columns},
-                **{name: one.shown.get(name, "") for name in sheet.shown},
+                **{column: one.texts.get(column, "") for column in batch.columns},
+                **{name: one.shown.get(name, "") for name in batch.shown},
             }
         }
-        for one in sheet.entries
+        for one in batch.entries
     ]
     files = targets(path, "label-studio")
     write_atomically(files[0], orjson.dumps(tasks, option=orjson.OPT_INDENT_2))
-    write_atomically(files[1], label_studio_config(sheet).encode())
+    write_atomically(files[1], label_studio_config(batch).encode())
     return 0
 
 
-def label_studio_config(sheet: Sheet) -> str:
-    """The labelling configuration of a sheet: each text in its own direction, then the questions."""
-    anchor = sheet.columns[-1] if sheet.columns[-1] != "source_language" else sheet.columns[0]
-    lines = ["<View>", f'  <Header value={quoteattr(" ".join(sheet.instructions.split()))} size="5"/>']
-    for name in sheet.shown:
+def label_studio_config(batch: AnnotationBatch) -> str:
+    """The labelling configuration of a batch: each text in its own direction, then the questions."""
+    anchor = batch.columns[-1] if batch.columns[-1] != "source_language" else batch.columns[0]
+    lines = ["<View>", f'  <Header value={quoteattr(" ".join(batch.instructions.split()))} size="5"/>']
+    for name in batch.shown:
         lines.append(f'  <Text name="{name}" value="${name}"/>')
-    for column in sheet.columns:
-        # plaintext: each paragraph runs in the direction of its first letter.
+    for column in batch.columns:
+        # plaintext: the direction of each paragraph is that of its first letter.
         lines += [
             f"  <Header value={quoteattr(TITLES[column])}/>",
             '  <View style="unicode-bidi: plaintext; text-align: start; white-space: pre-wrap">',
             f'    <Text name="{column}" value="${column}"/>',
             "  </View>",
         ]
-    for one in sheet.questions:
+    for one in batch.questions:
         required = ' required="true"' if one.required else ""
         lines.append(f"  <Header value={quoteattr(one.title)}/>")
         if one.kind == "choice":
@@ -272,7 +273,7 @@ def label_studio_config(sheet: Sheet) -> str:
     return "\n".join([*lines, "</View>", ""])
 
 
-def _of_task(task: Mapping[str, Any], place: str) -> Iterator[Found]:
+def _of_task(task: Mapping[str, Any], place: str) -> Iterator[FilledRow]:
     """One entry for each annotation that was not skipped."""
     data = task["data"]
     same = {name: plain(data.get(name)) for name in ("id", "key", "language")}
@@ -280,32 +281,30 @@ def _of_task(task: Mapping[str, Any], place: str) -> Iterator[Found]:
     for one in task.get("annotations") or task.get("completions") or ():
         if not isinstance(one, Mapping) or one.get("was_cancelled"):
             continue
-        said = {}
+        columns = {}
         for region in one.get("result") or ():
-            value = region.get("value") or {}
-            given = next((value[kind] for kind in ("choices", "rating", "text") if kind in value), None)
-            said[plain(region.get("from_name"))] = _joined(given)
+            columns[plain(region.get("from_name"))] = _text(region.get("value") or {})
         done += 1
-        yield place, {**same, **said, "annotator": _who(one.get("completed_by"))}
+        yield place, {**same, **columns, "annotator": _annotator(one.get("completed_by"))}
     if not done:
         yield place, same
 
 
-def _of_flat_task(task: Mapping[str, Any], place: str) -> Iterator[Found]:
-    """JSON-MIN: data and answers side by side, the task's own id under the same name as ours or not at all."""
-    said = {str(name): _joined(value) for name, value in task.items()}
-    yield place, {**said, "annotator": _who(task.get("annotator"))}
+def _of_flat_task(task: Mapping[str, Any], place: str) -> Iterator[FilledRow]:
+    """JSON-MIN: data and answers side by side."""
+    columns = {str(name): _text(value) for name, value in task.items()}
+    yield place, {**columns, "annotator": _annotator(task.get("annotator"))}
 
 
-def _who(given: Any) -> str:
-    if isinstance(given, Mapping):
-        return plain(given.get("email") or given.get("id"))
-    return plain(given)
-
-
-def _joined(value: Any) -> str:
+def _annotator(value: Any) -> str:
     if isinstance(value, Mapping):
-        return _joined(next((value[kind] for kind in ("choices", "rating", "text") if kind in value), None))
+        return plain(value.get("email") or value.get("id"))
+    return plain(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _text(next((value[kind] for kind in ("choices", "rating", "text") if kind in value), None))
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\n".join(map(_joined, value))
+        return "\n".join(map(_text, value))
     return plain(value)

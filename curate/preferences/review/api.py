@@ -1,8 +1,8 @@
-"""People look at a sample of a dataset, and what they say comes back as labels of its rows: two functions, and files between them.
+"""Exports a sample of a dataset for human annotation, and imports the labels.
 
-:func:`review_export` writes a stratified sample of a version for a spreadsheet, Argilla or Label Studio, without what was thought of the rows before;
-:func:`review_import` reads what came back, from several people, and keeps it in one file of labels, which the step ``labels`` merges by row id
-and from which rows with people's verdicts (``gold`` of ``judge``) and pairs of correction and original are made.
+:func:`export` writes a stratified sample of a version for a spreadsheet, Argilla or Label Studio, without earlier scores and
+verdicts. :func:`import_` reads the annotated files of several people into one file of labels. The step ``labels`` joins these by
+row id; rows with human verdicts (``gold`` of ``judge``) and pairs of correction and original are made from them too.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from curate.preferences.review.labels_file import (
     read_labels,
     write_labels,
 )
-from curate.preferences.review.sampling import Share, Version, counted, sample_of, told_of
-from curate.preferences.review.sheet import INSTRUCTIONS, SIDES, Sheet, entry_of, side_of
+from curate.preferences.review.sampling import Share, Version, earlier_verdicts, rows_by_language, sample_of
+from curate.preferences.review.sheet import INSTRUCTIONS, SIDES, AnnotationBatch, entry_of, side_of
 from curate.rows import Kind
 
 _SHOWN = 20
@@ -41,37 +41,37 @@ _NUMBER = regex.compile(r"\p{Nd}(?:[.,]\p{Nd}+)?")
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote."""
+    """The result of an export."""
 
     files: tuple[Path, ...]
     rows: int
     strata: Mapping[tuple[str, ...], tuple[int, int]]
-    """Stratum → (rows there are, rows taken)."""
+    """Stratum → (rows in it, rows sampled)."""
     languages: Mapping[str, int]
     cut: int = 0
-    """How many texts were cut because a cell takes no longer ones."""
+    """Number of texts cut because they are too long for a cell."""
     other_kinds: int = 0
-    """Rejected rows of another kind, which are not among these."""
+    """Rejected rows of another kind, which are not exported."""
 
 
 @dataclass
 class Imported:
-    """What an import found."""
+    """The result of an import."""
 
     labels: int = 0
-    """How many labels the file holds now."""
+    """Number of labels in the file now."""
     new: int = 0
     changed: int = 0
-    """Labels of the same person and row that say something else than before."""
+    """Labels that replaced another label of the same annotator and row."""
     unanswered: int = 0
     problems: list[str] = field(default_factory=list)
-    """What could not be taken, each with file and line."""
+    """Entries that could not be imported, with file and line."""
     disagreements: dict[str, list[str]] = field(default_factory=dict)
-    """Row → what each person says (``mary: good``), where people differ; all are kept."""
+    """Row → verdict of each annotator (``mary: good``), where they differ; all are kept."""
     gold: int = 0
-    """How many gold rows were written."""
+    """Number of gold rows written."""
     pairs: int = 0
-    """How many pairs of correction and original were written."""
+    """Number of pairs of correction and original written."""
 
 
 # ----------------------------------------------------------------------------------------------------------------- export
@@ -90,45 +90,46 @@ def export(
     instructions: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Writes a sample of a version for people to look at.
+    """Writes a sample of a version for annotators.
 
     Args:
         name: ``name`` or ``name@ref``.
         to: the file; for ``argilla`` a folder.
-        sample: how many rows; None for all.
-        by: of what each value has its share: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``, ``maker``, ``attribute.NAME``.
-        share: ``equal``: as many rows of each as far as it has them; ``proportional``: by its size.
-        format: ``csv``, ``tsv``, ``jsonl``, ``xlsx``, ``argilla``, ``label-studio``; by the file's name if left out.
-        rejected: also rows that steps dropped (of the dataset's own kind).
-        blind: not to show scores and verdicts that rows have already.
-        seed: other rows, and another order of answers.
-        instructions: what people are asked to do, in place of the shipped words.
-        overwrite: write over files that are there, with whatever people filled in.
+        sample: number of rows; None for all.
+        by: the strata: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``, ``maker``, ``attribute.NAME``.
+        share: ``equal``: the same number of rows from each stratum, where it has them; ``proportional``: by its size.
+        format: ``csv``, ``tsv``, ``jsonl``, ``xlsx``, ``argilla``, ``label-studio``; by default from the file's name.
+        rejected: whether to include rows that steps dropped (of the dataset's own kind).
+        blind: whether to hide the scores and verdicts that rows have.
+        seed: selects the sample and the order of answers.
+        instructions: the instructions for annotators, instead of the package's.
+        overwrite: whether to overwrite existing files, including annotations in them.
 
     Raises:
-        StepError: there are no rows, the format is not known, a file is there already.
+        StepError: there are no rows, the format is unknown, or a file exists.
         StoreError: there is no such version.
     """
     path = Path(to)
     form = format_of(path, format)
     if sample is not None and sample < 1:
-        raise StepError(f"review: a sample has at least one row, not {sample}")
-    there = [one for one in targets(path, form) if one.exists()]
-    if there and not overwrite:
-        raise StepError(
-            f"{there[0]} is there already, and may hold what people filled in; take another name, or say --overwrite"
-        )
+        raise StepError(f"review: a sample needs at least one row, not {sample}")
+    existing = [one for one in targets(path, form) if one.exists()]
+    if existing and not overwrite:
+        raise StepError(f"{existing[0]} exists, and may have annotations; use another name, or --overwrite")
     version = Version.open(store, name, rejected=rejected)
     chosen = sample_of(version, sample, tuple(by), share, seed)
     if not chosen.rows:
         raise StepError(f"review: {name} has no rows")
     entries = [
-        entry_of(version.kind, row, seed, shown=None if blind else told_of(part, row)) for part, row in chosen.rows
+        entry_of(version.kind, row, seed, shown=None if blind else earlier_verdicts(part, row))
+        for part, row in chosen.rows
     ]
-    told = INSTRUCTIONS[version.kind is Kind.PREFERENCE] if instructions is None else instructions
-    cut = write(Sheet(f"{version.name}@{version.version}", version.kind, entries, told), path, form)
+    text = INSTRUCTIONS[version.kind is Kind.PREFERENCE] if instructions is None else instructions
+    batch = AnnotationBatch(f"{version.name}@{version.version}", version.kind, entries, text)
+    cut = write(batch, path, form)
     note_copy(store, version.name, version.version, path)
-    return Exported(tuple(targets(path, form)), len(entries), chosen.strata, counted(chosen), cut, version.other_kinds)
+    languages = rows_by_language(chosen)
+    return Exported(tuple(targets(path, form)), len(entries), chosen.strata, languages, cut, version.other_kinds)
 
 
 # ----------------------------------------------------------------------------------------------------------------- import
@@ -142,134 +143,126 @@ def import_(
     gold: str | Path | None = None,
     pairs: str | Path | None = None,
 ) -> Imported:
-    """Reads what people filled in, and merges it into a file of labels.
+    """Reads annotated files and merges them into a file of labels.
 
     Args:
-        files: what came back (a file or an Argilla folder for each person, or several people in one).
-        into: the file of labels (.jsonl or .parquet); labels that it holds stay, unless the same person says something else of the same row.
-        of: the dataset (``name`` or ``name@ref``), to find ids that it does not have; needed for ``gold`` and ``pairs``.
-        annotator: who filled it in, where the files do not say; by default the file's name.
-        gold: a file for rows with people's verdict: the better answer of a preference row as ``chosen``, any other row with the score ``gold``.
-        pairs: a file for preference rows in which a person's correction is chosen over the answer as it was.
+        files: the annotated files (a file or an Argilla folder for each annotator, or several annotators in one).
+        into: the file of labels (.jsonl or .parquet). Its labels are kept, unless the same annotator labels the same row anew.
+        of: the dataset (``name`` or ``name@ref``), to detect ids that it does not have; needed for ``gold`` and ``pairs``.
+        annotator: the annotator of files without that column; by default the file's name.
+        gold: a file for rows with the human verdict: the better answer of a preference row as ``chosen``, any other row with
+            the score ``gold``.
+        pairs: a file for preference rows with a correction chosen over the original answer.
 
     Raises:
-        StepError: a file cannot be read at all, or nothing in it is a label.
+        StepError: a file cannot be read, or has no rows.
         StoreError: there is no such version.
     """
-    target, found = Path(into), Imported()
+    target, result = Path(into), Imported()
     version = None if of is None or store is None else Version.open(store, of, rejected=True)
     if version is None and (gold is not None or pairs is not None):
-        raise StepError("review: 'gold' and 'pairs' need 'of', the dataset that was reviewed")
-    read_now: dict[tuple[str, str], Label] = {}
+        raise StepError("review: 'gold' and 'pairs' need 'of', the annotated dataset")
+    new: dict[tuple[str, str], Label] = {}
     lines = 0
     for file in map(Path, files):
         if not file.exists():
-            raise StepError(f"{file} is not there")
-        for place, given in read(file):
+            raise StepError(f"{file} does not exist")
+        for place, columns in read(file):
             lines += 1
-            label, problem = _label(given, f"{file.name}, {place}", annotator or file.stem)
+            seen = f"{file.name}, {place}"
+            label, problem = _label(columns, seen, annotator or file.stem)
             if problem:
-                found.problems.append(f"{file.name}, {place}: {problem}")
+                result.problems.append(f"{seen}: {problem}")
             elif label is None:
-                found.unanswered += 1
+                result.unanswered += 1
             else:
-                before = read_now.get(label.key)
+                before = new.get(label.key)
                 if before is not None and before.content != label.content:
-                    found.problems.append(
-                        f"{file.name}, {place}: {label.annotator or 'the same person'} says something else of row {label.id} than in {before.seen}; this one counts"
+                    result.problems.append(
+                        f"{seen}: {label.annotator or 'the same annotator'} has another label for row {label.id} in "
+                        f"{before.seen}; this one counts"
                     )
-                read_now[label.key] = label
+                new[label.key] = label
     if not lines:
         raise StepError("review: there are no rows in these files")
-    rows = _rows(version, [*read_now.values()], found)
+    rows = _rows(version, [*new.values()], result)
     kept = {one.key: one for one in read_labels([target])} if target.exists() else {}
-    found.new = sum(key not in kept for key in read_now)
-    found.changed = sum(key in kept and kept[key].content != one.content for key, one in read_now.items())
-    kept |= read_now
+    result.new = sum(key not in kept for key in new)
+    result.changed = sum(key in kept and kept[key].content != one.content for key, one in new.items())
+    kept |= new
     write_labels(target, kept.values())
-    found.labels = len(kept)
-    found.disagreements = _disagreements(kept.values())
+    result.labels = len(kept)
+    result.disagreements = _disagreements(kept.values())
     if version is not None and (gold is not None or pairs is not None):
         rows = rows | version.find({one for one, _ in kept} - set(rows))
-        found.gold = 0 if gold is None else _write_rows(Path(gold), _gold(version.kind, rows, kept.values()))
-        found.pairs = 0 if pairs is None else _write_rows(Path(pairs), _pairs(version.kind, rows, kept.values()))
-    return found
+        result.gold = 0 if gold is None else _write_rows(Path(gold), _gold(version.kind, rows, kept.values()))
+        result.pairs = 0 if pairs is None else _write_rows(Path(pairs), _pairs(version.kind, rows, kept.values()))
+    return result
 
 
-def _label(given: Mapping[str, str], place: str, annotator: str) -> tuple[Label | None, str]:
-    """(label, what is wrong): neither, where nothing was filled in."""
-    row = given.get("id", "").strip().casefold()
+def _label(columns: Mapping[str, str], place: str, annotator: str) -> tuple[Label | None, str]:
+    """(label, problem); neither if the row was not annotated."""
+    row = columns.get("id", "").strip().casefold()
+    if not columns.get("id"):
+        return None, "there is no column 'id' with the row's id"
     if not is_id(row):
-        return None, f"'{given.get('id', '')[:60]}' is no row id" if given.get(
-            "id"
-        ) else "there is no column 'id' with the row's id"
-    side = side_of(row, given.get("key", ""))
+        return None, f"'{columns['id'][:60]}' is not a row id"
+    side = side_of(row, columns.get("key", ""))
     if side is None:
-        return (
-            None,
-            f"the key '{given.get('key', '')[:20]}' does not belong to row {row}: an id or a key was changed, or cells were moved",
-        )
-    who = given.get("annotator", "").strip() or annotator
-    said: dict[str, Any] = {}
+        key = columns.get("key", "")[:20]
+        return None, f"the key '{key}' does not belong to row {row}: an id or a key was changed, or cells were moved"
+    values: dict[str, Any] = {}
     problems = []
     for name in ("choice", "verdict", "rating"):
-        text = given.get(name, "").strip()
+        text = columns.get(name, "").strip()
         if text:
-            value, problem = _read(name, text, side)
-            said[name] = value
+            values[name], problem = _value(name, text, side)
             problems += [problem] if problem else []
     if problems:
         return None, "; ".join(problems)
     for name in ("correction", "comment"):
-        text = given.get(name, "").replace("\r\n", "\n").strip()
-        said[name] = text or None
-    kind = "" if side == "row" else Kind.PREFERENCE.value
+        values[name] = columns.get(name, "").replace("\r\n", "\n").strip() or None
     label = Label(
-        row,
-        who,
-        said.get("verdict"),
-        said.get("choice"),
-        said.get("rating"),
-        said["correction"],
-        said["comment"],
-        kind,
-        given.get("language", "").strip(),
-        place,
+        id=row,
+        annotator=columns.get("annotator", "").strip() or annotator,
+        **values,
+        kind="" if side == "row" else Kind.PREFERENCE.value,
+        language=columns.get("language", "").strip(),
+        seen=place,
     )
-    return (label if label.says else None), ""
+    return (label if label.has_content else None), ""
 
 
-def _read(name: str, text: str, side: str) -> tuple[Any, str]:
-    """(what an answer says, what is wrong with it)."""
+def _value(name: str, text: str, side: str) -> tuple[Any, str]:
+    """(value, problem) of an answer."""
     plain = text.casefold().strip(" .*\"'")
     if name == "rating":
         digits = _NUMBER.fullmatch(plain)
         value = float(digits[0].replace(",", ".")) if digits else 0.0
-        return (
-            (value, "")
-            if RATINGS[0] <= value <= RATINGS[1]
-            else (None, f"rating '{text}' is no number from {RATINGS[0]} to {RATINGS[1]}")
-        )
+        if RATINGS[0] <= value <= RATINGS[1]:
+            return value, ""
+        return None, f"rating '{text}' is not a number from {RATINGS[0]} to {RATINGS[1]}"
     if name == "verdict":
         known: Sequence[str] = VERDICTS
         verdict: Verdict | None = next((one for one in VERDICTS if one == plain), None)
-        return verdict, "" if verdict else f"verdict '{text}' is none of {', '.join(known)}{nearest(plain, known)}"
+        problem = f"verdict '{text}' is not one of {', '.join(known)}{nearest(plain, known)}"
+        return verdict, "" if verdict else problem
     if side == "row":
-        return None, f"choice '{text}': the row is no pair"
+        return None, f"choice '{text}': the row is not a pair"
     if plain == "tie":
         return "tie", ""
     shown = {letter.casefold(): letter for letter in SIDES}.get({"ａ": "a", "ｂ": "b"}.get(plain, plain))
     if shown is None:
-        return None, f"choice '{text}' is none of A, B, tie"
+        return None, f"choice '{text}' is not one of A, B, tie"
     return ("chosen" if (shown == "A") == (side == "chosen") else "rejected"), ""
 
 
-def _rows(version: Version | None, labels: Sequence[Label], found: Imported) -> dict[str, dict[str, Any]]:
-    """The rows that are labelled; tells of ids that the dataset does not have."""
+def _rows(version: Version | None, labels: Sequence[Label], result: Imported) -> dict[str, dict[str, Any]]:
+    """The labelled rows; reports ids that the dataset does not have."""
     if version is None:
         return {}
     rows = version.find({one.id for one in labels})
-    found.problems += [
+    result.problems += [
         f"{one.seen}: {version.name}@{version.version} has no row {one.id} (the label is kept)"
         for one in labels
         if one.id not in rows
@@ -278,22 +271,22 @@ def _rows(version: Version | None, labels: Sequence[Label], found: Imported) -> 
 
 
 def _disagreements(labels: Iterable[Label]) -> dict[str, list[str]]:
-    found = {}
-    for row, listed in by_row(labels).items():
-        said = [(one.annotator, one.choice or one.verdict) for one in listed if one.choice or one.verdict]
-        if len({word for _, word in said}) > 1:
-            found[row] = [f"{who}: {word}" for who, word in said]
-    return found
+    disagreements = {}
+    for row, of_row in by_row(labels).items():
+        verdicts = [(one.annotator, one.choice or one.verdict) for one in of_row if one.choice or one.verdict]
+        if len({word for _, word in verdicts}) > 1:
+            disagreements[row] = [f"{annotator}: {word}" for annotator, word in verdicts]
+    return disagreements
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows
 def _gold(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Label]) -> list[dict[str, Any]]:
-    """Rows with what people say of them: pairs the better answer first, ties with 0, others with the mean rating, or, where
-    nobody rated, the mean of good (5), unsure (3) and bad (1)."""
+    """Rows with the human verdict: pairs with the better answer as chosen (ties have 0); other rows with the mean rating or,
+    without ratings, the mean of good (5), unsure (3) and bad (1)."""
     made = []
-    for row, listed in by_row(labels).items():
-        values = [value for one in listed if (value := one.value) is not None]
-        ratings = [one.rating for one in listed if one.rating is not None]
+    for row, of_row in by_row(labels).items():
+        values = [value for one in of_row if (value := one.value) is not None]
+        ratings = [one.rating for one in of_row if one.rating is not None]
         if row not in rows or not (values or ratings):
             continue
         new = _payload(kind, rows[row])
@@ -306,33 +299,32 @@ def _gold(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Label
             score = abs(score)
         else:
             score = sum(ratings) / len(ratings) if ratings else 3 + 2 * sum(values) / len(values)
-        made.append({**new, "gold": round(score, 6), "people": len(listed), "row": row})
+        made.append({**new, "gold": round(score, 6), "people": len(of_row), "row": row})
     return made
 
 
 def _pairs(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Label]) -> list[dict[str, Any]]:
-    """A preference row for each correction that differs from what stood there."""
+    """A preference row for each correction that differs from the original."""
     made = []
     for one in sorted(labels, key=lambda one: one.key):
         if one.correction is None or one.id not in rows:
             continue
         row = rows[one.id]
         if kind is Kind.SFT:
-            prompt, old = row["messages"][:-1], row["messages"][-1]
-            if old["role"] != "assistant":
+            prompt, last = row["messages"][:-1], row["messages"][-1]
+            if last["role"] != "assistant":
                 continue
-            prompt, answer = prompt, old["content"]
+            answer = last["content"]
         elif kind is Kind.UNPAIRED and len(row["completion"]) == 1:
             prompt, answer = row["prompt"], row["completion"][0]["content"]
         else:
             continue
         if answer.strip() != one.correction:
-            said = [[{"role": "assistant", "content": text}] for text in (one.correction, answer)]
             made.append(
                 {
                     "prompt": prompt,
-                    "chosen": said[0],
-                    "rejected": said[1],
+                    "chosen": [{"role": "assistant", "content": one.correction}],
+                    "rejected": [{"role": "assistant", "content": answer}],
                     "language": row["language"],
                     "group_id": row["group_id"],
                     "annotator": one.annotator,
@@ -357,23 +349,22 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> int:
     return len(rows)
 
 
-def told(found: Imported) -> str:
-    """What an import found, in a few lines."""
+def summary(result: Imported) -> str:
+    """The result of an import, in a few lines."""
     lines = [
-        f"{found.labels:,} labels ({found.new:,} new, {found.changed:,} changed), {found.unanswered:,} rows without an answer"
+        f"{result.labels:,} labels ({result.new:,} new, {result.changed:,} changed), "
+        f"{result.unanswered:,} rows without an answer"
     ]
-    if found.disagreements:
+    if result.disagreements:
         kinds = Counter(
-            " / ".join(sorted({one.rpartition(": ")[2] for one in said})) for said in found.disagreements.values()
+            " / ".join(sorted({one.rpartition(": ")[2] for one in verdicts}))
+            for verdicts in result.disagreements.values()
         )
-        lines.append(
-            f"{len(found.disagreements):,} rows on which people differ: "
-            + ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())
-        )
-    lines += [f"{found.gold:,} gold rows"] * bool(found.gold) + [f"{found.pairs:,} corrections as pairs"] * bool(
-        found.pairs
-    )
-    lines += found.problems[:_SHOWN]
-    if len(found.problems) > _SHOWN:
-        lines.append(f"… and {len(found.problems) - _SHOWN:,} more like these")
+        counts = ", ".join(f"{count:,} {name}" for name, count in kinds.most_common())
+        lines.append(f"{len(result.disagreements):,} rows on which annotators differ: {counts}")
+    lines += [f"{result.gold:,} gold rows"] * bool(result.gold)
+    lines += [f"{result.pairs:,} corrections as pairs"] * bool(result.pairs)
+    lines += result.problems[:_SHOWN]
+    if len(result.problems) > _SHOWN:
+        lines.append(f"… and {len(result.problems) - _SHOWN:,} more like these")
     return "\n".join(lines)

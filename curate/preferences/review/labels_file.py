@@ -1,8 +1,8 @@
-"""A label is what one person says of one row: a line of JSON with the row's id, kept apart from the rows so that it outlives every rebuild.
+"""The file of labels: one line of JSON per row and annotator, separate from the rows so that it survives every rebuild.
 
-Fields: ``id``, ``annotator``, and of these what was said: ``verdict`` (``good``, ``bad``, ``unsure``), ``choice`` (of a preference row: ``chosen``,
-``rejected``, ``tie``), ``rating`` (1 to 5), ``correction`` (the text as it should be), ``comment``; besides ``kind``, ``language`` and ``seen`` (file and line
-it was read from), which say where it comes from.
+Fields: ``id``, ``annotator``, and of these what was given: ``verdict`` (``good``, ``bad``, ``unsure``), ``choice`` (for a
+preference row: ``chosen``, ``rejected``, ``tie``), ``rating`` (1 to 5), ``correction`` (the corrected text), ``comment``; also
+``kind``, ``language`` and ``seen`` (the file and line it was read from).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ID = regex.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one person says of one row."""
+    """One annotator's label of one row."""
 
     id: str
     annotator: str
@@ -45,27 +45,25 @@ class Label:
     seen: str = ""
 
     @property
-    def says(self) -> bool:
-        """Whether anything is said at all."""
-        return any(
-            value is not None for value in (self.verdict, self.choice, self.rating, self.correction, self.comment)
-        )
+    def has_content(self) -> bool:
+        """Whether anything was annotated."""
+        return any(value is not None for value in self.content)
 
     @property
     def value(self) -> float | None:
-        """-1 to 1: for (good, chosen) or against the row as it is; None where neither is said."""
+        """1 for (good, chosen), -1 against (bad, rejected), 0 between; None without a verdict or choice."""
         if self.choice is not None:
             return {"chosen": 1.0, "rejected": -1.0, "tie": 0.0}[self.choice]
         return None if self.verdict is None else {"good": 1.0, "bad": -1.0, "unsure": 0.0}[self.verdict]
 
     @property
     def key(self) -> tuple[str, str]:
-        """What there is one label of."""
+        """Row and annotator, of which there is one label."""
         return self.id, self.annotator
 
     @property
     def content(self) -> tuple[Any, ...]:
-        """What is said."""
+        """The annotation."""
         return self.verdict, self.choice, self.rating, self.correction, self.comment
 
 
@@ -75,25 +73,25 @@ def is_id(text: str) -> bool:
 
 
 def read_labels(paths: Sequence[str | Path]) -> list[Label]:
-    """The labels of files (.jsonl or .parquet), in order; of one person's labels of one row the last counts.
+    """The labels of files (.jsonl or .parquet), in order; of several labels by one annotator for one row the last counts.
 
     Raises:
-        StepError: a file is not there, or a line is no label; the message names it.
+        StepError: a file does not exist, or a line is not a label; the message names it.
     """
-    found: dict[tuple[str, str], Label] = {}
+    labels: dict[tuple[str, str], Label] = {}
     for path in map(Path, paths):
         try:
             lines = (_parquet if path.suffix == ".parquet" else _json_lines)(regular(path))
-            for place, given in lines:
-                one = _label(given, f"{path.name}, {place}")
-                found[one.key] = one
+            for place, value in lines:
+                one = _label(value, f"{path.name}, {place}")
+                labels[one.key] = one
         except OSError as error:
             raise StepError(f"labels: {path} cannot be read: {error.strerror or error}") from None
-    return list(found.values())
+    return list(labels.values())
 
 
 def write_labels(path: Path, labels: Iterable[Label]) -> None:
-    """Writes a file of labels, ordered by row and person: .jsonl, or .parquet by the name.
+    """Writes a file of labels, ordered by row and annotator: .jsonl, or .parquet by the name.
 
     Raises:
         StepError: it cannot be written.
@@ -116,17 +114,17 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
 
 
 def digest_of(labels: Sequence[Label]) -> str:
-    """32 hexadecimal digits of all that is said, in any order of lines."""
+    """32 hexadecimal digits of the content of labels, independent of their order."""
     lines = sorted(repr((one.key, one.content)) for one in labels)
     return hash_texts(["\n".join(lines)])[0].hex()
 
 
 def by_row(labels: Iterable[Label]) -> dict[str, list[Label]]:
-    """The labels of each row, by person."""
-    found: dict[str, list[Label]] = {}
+    """The labels of each row, ordered by annotator."""
+    groups: dict[str, list[Label]] = {}
     for one in sorted(labels, key=lambda one: one.key):
-        found.setdefault(one.id, []).append(one)
-    return found
+        groups.setdefault(one.id, []).append(one)
+    return groups
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
@@ -139,7 +137,7 @@ def _json_lines(path: Path) -> Iterable[tuple[str, Any]]:
                 try:
                     yield f"line {number}", orjson.loads(line)
                 except orjson.JSONDecodeError as error:
-                    raise StepError(f"labels: {path.name}, line {number}: no JSON: {error}") from None
+                    raise StepError(f"labels: {path.name}, line {number}: not JSON: {error}") from None
 
 
 def _parquet(path: Path) -> Iterable[tuple[str, Any]]:
@@ -148,43 +146,41 @@ def _parquet(path: Path) -> Iterable[tuple[str, Any]]:
     try:
         frame = pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
-        raise StepError(f"labels: {path.name} is no parquet file: {error}") from None
+        raise StepError(f"labels: {path.name} is not a parquet file: {error}") from None
     for number, row in enumerate(frame.iter_rows(named=True), 1):
         yield f"row {number}", {name: value for name, value in row.items() if value is not None}
 
 
-def _label(given: Any, place: str) -> Label:
-    if not isinstance(given, Mapping):
-        raise StepError(f"labels: {place}: an object with 'id' is wanted, not {type(given).__name__}")
+def _label(value: Any, place: str) -> Label:
+    if not isinstance(value, Mapping):
+        raise StepError(f"labels: {place}: must be an object with 'id', not {type(value).__name__}")
     known = [field.name for field in fields(Label)]
-    unknown = [name for name in given if name not in known]
+    unknown = [name for name in value if name not in known]
     if unknown:
-        raise StepError(
-            f"labels: {place}: there is no field '{unknown[0]}'{nearest(str(unknown[0]), known)}; there are {', '.join(known)}"
-        )
-    row = given.get("id")
+        similar = nearest(str(unknown[0]), known)
+        raise StepError(f"labels: {place}: there is no field '{unknown[0]}'{similar}; there are {', '.join(known)}")
+    row = value.get("id")
     if not isinstance(row, str) or not is_id(row):
         raise StepError(f"labels: {place}: 'id' must be a row's id, 32 hexadecimal digits, not {row!r}")
     for name, allowed in (("verdict", VERDICTS), ("choice", CHOICES)):
-        if given.get(name) is not None and given[name] not in allowed:
-            raise StepError(f"labels: {place}: '{name}' must be one of {', '.join(allowed)}, not {given[name]!r}")
-    rating = given.get("rating")
-    if rating is not None and (
-        isinstance(rating, bool) or not isinstance(rating, int | float) or not RATINGS[0] <= rating <= RATINGS[1]
-    ):
+        if value.get(name) is not None and value[name] not in allowed:
+            raise StepError(f"labels: {place}: '{name}' must be one of {', '.join(allowed)}, not {value[name]!r}")
+    rating = value.get("rating")
+    is_number = isinstance(rating, int | float) and not isinstance(rating, bool)
+    if rating is not None and not (is_number and RATINGS[0] <= rating <= RATINGS[1]):
         raise StepError(f"labels: {place}: 'rating' must be a number from {RATINGS[0]} to {RATINGS[1]}, not {rating!r}")
     for name in ("annotator", "correction", "comment", "kind", "language", "seen"):
-        if not isinstance(given.get(name, ""), str | None):
-            raise StepError(f"labels: {place}: '{name}' must be a text, not {given[name]!r}")
+        if not isinstance(value.get(name, ""), str | None):
+            raise StepError(f"labels: {place}: '{name}' must be a text, not {value[name]!r}")
     return Label(
         row,
-        given.get("annotator") or "",
-        cast(Verdict | None, given.get("verdict")),
-        cast(Choice | None, given.get("choice")),
+        value.get("annotator") or "",
+        cast(Verdict | None, value.get("verdict")),
+        cast(Choice | None, value.get("choice")),
         None if rating is None else float(rating),
-        given.get("correction"),
-        given.get("comment"),
-        given.get("kind") or "",
-        given.get("language") or "",
-        given.get("seen") or "",
+        value.get("correction"),
+        value.get("comment"),
+        value.get("kind") or "",
+        value.get("language") or "",
+        value.get("seen") or "",
     )

@@ -1,4 +1,4 @@
-"""A sample of a version is fair when every stratum has its share and the digest of id and seed decides which rows those are."""
+"""Draws a stratified sample of a version; which rows it has depends on row ids and the seed only."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Version:
     kind: Kind
     parts: tuple[Part, ...]
     other_kinds: int
-    """Rejected rows of another kind (dropped before a step that makes other rows), which no sheet can show beside these."""
+    """Rejected rows of another kind (dropped before a step that makes other rows), which cannot be annotated together."""
 
     @classmethod
     def open(cls, store: Store, name: str, *, rejected: bool) -> Version:
-        """``name`` or ``name@ref``.
+        """Opens ``name`` or ``name@ref``.
 
         Raises:
             StoreError: there is none.
@@ -66,20 +66,20 @@ class Version:
 
     def rows(self, places: Mapping[int, Sequence[int]]) -> Iterator[tuple[Part, dict[str, Any]]]:
         """The rows at these places of these parts."""
-        for number, wanted in places.items():
+        for number, rows in places.items():
             part = self.parts[number]
-            for row in pq.read_table(part.path).take(pa.array(wanted, pa.int64())).to_pylist():
+            for row in pq.read_table(part.path).take(pa.array(rows, pa.int64())).to_pylist():
                 yield part, row
 
     def find(self, ids: set[str]) -> dict[str, dict[str, Any]]:
         """The rows with these ids."""
-        found: dict[str, dict[str, Any]] = {}
+        rows: dict[str, dict[str, Any]] = {}
         for number, part in enumerate(self.parts):
             here = pq.read_table(part.path, columns=["id"])["id"].to_pylist()
-            places = [place for place, one in enumerate(here) if one in ids and one not in found]
+            places = [place for place, one in enumerate(here) if one in ids and one not in rows]
             for _, row in self.rows({number: places}) if places else ():
-                found.setdefault(row["id"], row)
-        return found
+                rows.setdefault(row["id"], row)
+        return rows
 
 
 @dataclass(frozen=True)
@@ -88,27 +88,28 @@ class Sample:
 
     rows: list[tuple[Part, dict[str, Any]]]
     strata: dict[tuple[str, ...], tuple[int, int]]
-    """Stratum → (rows there are, rows taken)."""
+    """Stratum → (rows in it, rows sampled)."""
 
 
 def sample_of(version: Version, size: int | None, by: Sequence[str], share: Share, seed: int) -> Sample:
-    """A stratified sample, in an order that tells nothing.
+    """A stratified sample, in an order without meaning.
 
     Args:
-        size: how many rows; None for all.
+        size: number of rows; None for all.
         by: see :data:`BY`, and ``attribute.NAME``.
-        share: ``equal``: as many rows of each stratum as far as it has them; ``proportional``: by its size.
+        share: ``equal``: the same number of rows from each stratum, where it has them; ``proportional``: by its size.
 
     Raises:
         StepError: rows have no such property.
     """
-    wrong = [name for name in by if name not in BY and not name.startswith("attribute.")]
-    if wrong:
+    unknown = [name for name in by if name not in BY and not name.startswith("attribute.")]
+    if unknown:
+        similar = nearest(unknown[0], BY)
         raise StepError(
-            f"review: rows cannot be taken by '{wrong[0]}'{nearest(wrong[0], BY)}; there are {', '.join(BY)} and attribute.NAME"
+            f"review: rows cannot be sampled by '{unknown[0]}'{similar}; there are {', '.join(BY)} and attribute.NAME"
         )
     if share not in ("equal", "proportional"):
-        raise StepError(f"review: the share of a stratum is equal or proportional, not '{share}'")
+        raise StepError(f"review: 'share' is equal or proportional, not '{share}'")
     strata: dict[tuple[str, ...], list[tuple[bytes, int, int]]] = {}
     known: set[str] = set()
     for number, part in enumerate(version.parts):
@@ -117,46 +118,43 @@ def sample_of(version: Version, size: int | None, by: Sequence[str], share: Shar
                 known.add(row)
                 rank = blake2b(f"{seed}:{row}".encode(), digest_size=8, person=b"curate-sample").digest()
                 strata.setdefault(stratum, []).append((rank, number, place))
-    sizes = {stratum: len(found) for stratum, found in sorted(strata.items())}
-    wanted = sizes if size is None else shares(sizes, size, share)
-    chosen = sorted(one for stratum, found in strata.items() for one in sorted(found)[: wanted[stratum]])
+    sizes = {stratum: len(rows) for stratum, rows in sorted(strata.items())}
+    counts = sizes if size is None else shares(sizes, size, share)
+    chosen = sorted(one for stratum, rows in strata.items() for one in sorted(rows)[: counts[stratum]])
     places: dict[int, list[int]] = {}
     for _, number, place in chosen:
         places.setdefault(number, []).append(place)
-    read: dict[tuple[int, int], tuple[Part, dict[str, Any]]] = {}
-    for number, wanted_here in places.items():
-        read |= {
-            (number, place): row for place, row in zip(wanted_here, version.rows({number: wanted_here}), strict=True)
-        }
-    return Sample(
-        [read[number, place] for _, number, place in chosen], {one: (sizes[one], wanted[one]) for one in sizes}
-    )
+    by_place: dict[tuple[int, int], tuple[Part, dict[str, Any]]] = {}
+    for number, here in places.items():
+        by_place |= {(number, place): row for place, row in zip(here, version.rows({number: here}), strict=True)}
+    rows = [by_place[number, place] for _, number, place in chosen]
+    return Sample(rows, {one: (sizes[one], counts[one]) for one in sizes})
 
 
 def shares(sizes: Mapping[tuple[str, ...], int], size: int, share: Share) -> dict[tuple[str, ...], int]:
-    """How many rows of each stratum, together ``size`` where there are so many."""
-    wanted = dict.fromkeys(sizes, 0)
+    """The number of rows from each stratum, together ``size`` or all rows."""
+    counts = dict.fromkeys(sizes, 0)
     left = min(size, sum(sizes.values()))
     if share == "proportional":
-        whole = sum(sizes.values()) or 1
-        exact = {one: left * count / whole for one, count in sizes.items()}
-        wanted = {one: int(value) for one, value in exact.items()}
-        rest = sorted(sizes, key=lambda one: (wanted[one] - exact[one], one))
-        for one in rest[: left - sum(wanted.values())]:
-            wanted[one] += 1
-        return wanted
+        total = sum(sizes.values()) or 1
+        exact = {one: left * count / total for one, count in sizes.items()}
+        counts = {one: int(value) for one, value in exact.items()}
+        by_remainder = sorted(sizes, key=lambda one: (counts[one] - exact[one], one))
+        for one in by_remainder[: left - sum(counts.values())]:
+            counts[one] += 1
+        return counts
     while left:
-        open_ = [one for one, count in sizes.items() if wanted[one] < count]
-        each = left // len(open_)
+        unfilled = [one for one, count in sizes.items() if counts[one] < count]
+        each = left // len(unfilled)
         if not each:
-            for one in open_[:left]:
-                wanted[one] += 1
+            for one in unfilled[:left]:
+                counts[one] += 1
             break
-        for one in open_:
-            more = min(each, sizes[one] - wanted[one])
-            wanted[one] += more
+        for one in unfilled:
+            more = min(each, sizes[one] - counts[one])
+            counts[one] += more
             left -= more
-    return wanted
+    return counts
 
 
 def _strata(part: Part, kind: Kind, by: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -187,18 +185,18 @@ def _getter(name: str, part: Part) -> Callable[[Mapping[str, Any]], str]:
     if name == "maker":
         return lambda row: next((str(one["model"]) for one in reversed(row["lineage"]["makers"]) if one["model"]), "")
     if name.startswith("attribute."):
-        wanted = name.partition(".")[2]
-        return lambda row: next((str(one["value"]) for one in reversed(row["attributes"]) if one["name"] == wanted), "")
+        key = name.partition(".")[2]
+        return lambda row: next((str(one["value"]) for one in reversed(row["attributes"]) if one["name"] == key), "")
     return lambda row: str(row[name])
 
 
-def told_of(part: Part, row: Mapping[str, Any]) -> dict[str, str]:
-    """What was thought of a row before: status, step, reason, scores."""
+def earlier_verdicts(part: Part, row: Mapping[str, Any]) -> dict[str, str]:
+    """The status, step, reason and scores that a row has."""
     scores = {one["name"]: one["value"] for one in row["scores"]}
     shown = " ".join(f"{name}={value:g}" for name, value in scores.items())
     return {"status": part.status, "step": row.get("step") or "", "reason": row.get("reason") or "", "scores": shown}
 
 
-def counted(sample: Sample) -> Counter[str]:
-    """How many rows of each language there are in a sample."""
+def rows_by_language(sample: Sample) -> Counter[str]:
+    """The number of rows of each language in a sample."""
     return Counter(row["language"] for _, row in sample.rows)

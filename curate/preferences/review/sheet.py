@@ -1,7 +1,7 @@
-"""A sheet is what people get to see of rows: texts in readable columns, questions to answer, and nothing that tells what was thought of them before.
+"""Batches for annotation: texts in readable columns and questions about them, without earlier scores and verdicts.
 
-The two answers of a preference row stand as A and B in an order of the row's own; the ``key`` beside the id says which is which, and
-shows on the way back whether id and row still belong together.
+The two answers of a preference row are A and B in an order of each row's own. The ``key`` beside the id tells the import which is
+which, and whether id and row still belong together.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ SIDES = ("A", "B")
 Turn = Mapping[str, str]
 
 INSTRUCTIONS: Mapping[bool, str] = {
-    True: "For each request say which answer is better for the person who asked: A, B or tie. Judge correctness, completeness, clarity and naturalness in the "
-    "language of the request; neither length nor order should decide. Write a comment where it was hard. Leave the choice empty where you "
-    "cannot judge.",
-    False: "For each row say whether it is good, bad or unsure: would it make good training data as it stands? Rate it from 1 (useless) to 5 (excellent) if you "
-    "like. If you can mend it, write the whole text as it should be into 'correction'. Leave the verdict empty where you cannot judge.",
+    True: "For each request say which answer is better for the person who asked: A, B or tie. Judge correctness, "
+    "completeness, clarity and naturalness in the language of the request; neither length nor order should decide. "
+    "Write a comment where it was hard. Leave the choice empty where you cannot judge.",
+    False: "For each row say whether it is good, bad or unsure: would it make good training data as it stands? Rate it "
+    "from 1 (useless) to 5 (excellent) if you like. If you can correct it, write the full corrected text into "
+    "'correction'. Leave the verdict empty where you cannot judge.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question to be answered for each row."""
+class Question:
+    """A question about each row."""
 
     name: str
     title: str
@@ -40,35 +41,40 @@ class Asked:
 
 
 COMPARED = (
-    Asked("choice", "Which answer is better?", "choice", (*SIDES, "tie"), True),
-    Asked("comment", "Comment", "text"),
+    Question("choice", "Which answer is better?", "choice", (*SIDES, "tie"), True),
+    Question("comment", "Comment", "text"),
 )
 ASSESSED = (
-    Asked("verdict", "Is it good as it stands?", "choice", VERDICTS, True),
-    Asked("rating", "How good is it?", "rating", tuple(map(str, range(RATINGS[0], RATINGS[1] + 1)))),
-    Asked("correction", "The text as it should be", "text"),
-    Asked("comment", "Comment", "text"),
+    Question("verdict", "Is it good as it stands?", "choice", VERDICTS, True),
+    Question("rating", "How good is it?", "rating", tuple(map(str, range(RATINGS[0], RATINGS[1] + 1)))),
+    Question("correction", "The text as it should be", "text"),
+    Question("comment", "Comment", "text"),
 )
 TITLES = {
-    "system": "System", "prompt": "Request", "response": "Answer", "answer_a": "Answer A", "answer_b": "Answer B", "completion": "Answer",
-    "source_language": "Language of the source", "source": "Source", "target": "Translation", "text": "Text",
+    "system": "System", "prompt": "Request", "response": "Answer", "answer_a": "Answer A", "answer_b": "Answer B",
+    "completion": "Answer", "source_language": "Language of the source", "source": "Source", "target": "Translation",
+    "text": "Text",
 }  # fmt: skip
 _COLUMNS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.SFT: ("prompt", "response"), Kind.PREFERENCE: ("prompt", "answer_a", "answer_b"), Kind.UNPAIRED: ("prompt", "completion"),
-    Kind.PARALLEL: ("source_language", "source", "target"), Kind.DOCUMENT: ("text",), Kind.PROMPT: ("prompt",),
-}  # fmt: skip
+    Kind.SFT: ("prompt", "response"),
+    Kind.PREFERENCE: ("prompt", "answer_a", "answer_b"),
+    Kind.UNPAIRED: ("prompt", "completion"),
+    Kind.PARALLEL: ("source_language", "source", "target"),
+    Kind.DOCUMENT: ("text",),
+    Kind.PROMPT: ("prompt",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row on a sheet."""
+    """One row of a batch."""
 
     id: str
     key: str
     language: str
     texts: Mapping[str, str]
     shown: Mapping[str, str] = field(default_factory=dict)
-    """What was thought of it before; empty on a blind sheet."""
+    """Earlier scores and verdicts; empty in a blind batch."""
 
     @property
     def rtl(self) -> bool:
@@ -77,8 +83,8 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Rows for people to look at."""
+class AnnotationBatch:
+    """Rows for annotation."""
 
     name: str
     kind: Kind
@@ -91,37 +97,37 @@ class Sheet:
         return _COLUMNS[self.kind]
 
     @property
-    def questions(self) -> tuple[Asked, ...]:
-        """What is asked of each row."""
+    def questions(self) -> tuple[Question, ...]:
+        """The questions about each row."""
         return COMPARED if self.kind is Kind.PREFERENCE else ASSESSED
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What else is shown."""
+        """The columns of earlier scores and verdicts."""
         return tuple(dict.fromkeys(name for one in self.entries for name in one.shown))
 
     @property
     def header(self) -> tuple[str, ...]:
-        """All columns of a table, those to be filled last."""
-        asked = (one.name for one in self.questions)
-        return ("id", "key", "language", *self.columns, *self.shown, *asked, "annotator")
+        """All columns of a table, the annotator's last."""
+        questions = (one.name for one in self.questions)
+        return ("id", "key", "language", *self.columns, *self.shown, *questions, "annotator")
 
 
 def token(row: str, side: str) -> str:
-    """``k`` and 8 hexadecimal digits that belong to a row and to what stands as A in it (``chosen``, ``rejected``; ``row`` of other kinds).
+    """``k`` and 8 hexadecimal digits for a row and its answer A (``chosen``, ``rejected``; ``row`` for other kinds).
 
-    Without the letter, spreadsheets would take one in thirty for a number, and write it as 1.2E+07.
+    Without the letter, spreadsheets would read one in thirty as a number, and write it as 1.2E+07.
     """
     return "k" + blake2b(f"{row}:{side}".encode(), digest_size=4, person=b"curate-review").hexdigest()
 
 
 def side_of(row: str, key: str) -> str | None:
-    """What a key says stands as A; None where id and key do not belong together."""
+    """The answer A by a key; None if id and key do not belong together."""
     return next((side for side in ("row", "chosen", "rejected") if token(row, side) == key.strip().casefold()), None)
 
 
 def entry_of(kind: Kind, row: Mapping[str, Any], seed: int, *, shown: Mapping[str, str] | None = None) -> Entry:
-    """A row as it stands on a sheet.
+    """A row as an entry of a batch.
 
     Args:
         seed: decides which answer of a preference row is A.
@@ -153,7 +159,7 @@ def entry_of(kind: Kind, row: Mapping[str, Any], seed: int, *, shown: Mapping[st
 
 
 def conversation(turns: Sequence[Turn]) -> str:
-    """Turns as a text: one alone as it is, several with who speaks."""
+    """Turns as a text: a single turn as it is, several with their roles."""
     if len(turns) == 1 and turns[0]["role"] in ("user", "assistant"):
         return turns[0]["content"]
     return "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)

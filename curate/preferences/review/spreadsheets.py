@@ -1,7 +1,7 @@
-"""Tables for spreadsheets: CSV, TSV, XLSX and JSON Lines, written so that no text is taken for a formula, and read back as they were.
+"""Writes and reads tables for spreadsheets (CSV, TSV, XLSX, JSON Lines) so that no text is evaluated as a formula.
 
-In CSV a text that a spreadsheet would compute (it begins with =, +, -, @, a tab or a line break) gets an apostrophe before it, and one that
-begins with an apostrophe a second one; reading takes it off again. In XLSX such cells are marked as text.
+In CSV a text that a spreadsheet would evaluate (it begins with =, +, -, @, a tab or a line break) gets an apostrophe before it,
+and one that begins with an apostrophe a second one; reading removes it. In XLSX such cells are marked as text.
 """
 
 from __future__ import annotations
@@ -17,61 +17,62 @@ import regex
 
 from curate.engine.store.store import write_atomically
 from curate.errors import StepError
-from curate.preferences.review.sheet import Entry, Sheet
+from curate.preferences.review.sheet import AnnotationBatch, Entry
 
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 _LONGEST_CELL = 32_767
 _CUT = " […]"
 _NOT_IN_XML = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}")
 _WIDTHS = {"id": 8, "key": 9, "language": 9, "annotator": 14, "choice": 9, "verdict": 9, "rating": 8, "status": 9}
-Found = tuple[str, dict[str, str]]
+FilledRow = tuple[str, dict[str, str]]
 """(place in the file, column → text)."""
 
 
 def safe(text: str) -> str:
-    """A text that no spreadsheet computes."""
+    """A text that no spreadsheet evaluates."""
     return "'" + text if text.startswith(_COMPUTED) else text
 
 
 def unsafe(text: str) -> str:
-    """The text that :func:`safe` was given."""
+    """Reverses :func:`safe`."""
     return text[1:] if text.startswith("'") and text[1:].startswith(_COMPUTED) else text
 
 
-def cells(sheet: Sheet, entry: Entry) -> dict[str, str]:
-    """All columns of a row, those to be filled empty."""
+def cells(batch: AnnotationBatch, entry: Entry) -> dict[str, str]:
+    """All columns of a row; those of the annotator are empty."""
     filled = {"id": entry.id, "key": entry.key, "language": entry.language, **entry.texts, **entry.shown}
-    return {name: filled.get(name, "") for name in sheet.header}
+    return {name: filled.get(name, "") for name in batch.header}
 
 
 # ---------------------------------------------------------------------------------------------------------------- writing
-def write_delimited(sheet: Sheet, path: Path) -> int:
-    """CSV (or TSV) with a byte order mark, by which spreadsheets know that it is UTF-8; 0 texts are cut."""
+def write_delimited(batch: AnnotationBatch, path: Path) -> int:
+    """CSV (or TSV) with a byte order mark, which tells spreadsheets that it is UTF-8; no text is cut."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, dialect="excel", delimiter="\t" if path.suffix == ".tsv" else ",", quoting=csv.QUOTE_ALL)
-    writer.writerow(sheet.header)
-    for entry in sheet.entries:
-        writer.writerow([safe(text) for text in cells(sheet, entry).values()])
+    writer.writerow(batch.header)
+    for entry in batch.entries:
+        writer.writerow([safe(text) for text in cells(batch, entry).values()])
     write_atomically(path, b"\xef\xbb\xbf" + lines.getvalue().encode("utf-8"))
     return 0
 
 
-def write_lines(sheet: Sheet, path: Path) -> int:
-    """JSON Lines; the columns to be filled are null."""
-    asked = {one.name for one in sheet.questions} | {"annotator"}
+def write_lines(batch: AnnotationBatch, path: Path) -> int:
+    """JSON Lines; the annotator's columns are null."""
+    open_columns = {one.name for one in batch.questions} | {"annotator"}
     lines = [
-        orjson.dumps({name: None if name in asked else text for name, text in cells(sheet, entry).items()}) + b"\n"
-        for entry in sheet.entries
+        orjson.dumps({name: None if name in open_columns else text for name, text in cells(batch, entry).items()})
+        + b"\n"
+        for entry in batch.entries
     ]
     write_atomically(path, b"".join(lines))
     return 0
 
 
-def write_workbook(sheet: Sheet, path: Path) -> int:
-    """XLSX: wrapped texts in their own direction, lists to choose from, instructions on a sheet of their own.
+def write_workbook(batch: AnnotationBatch, path: Path) -> int:
+    """XLSX: wrapped texts in their own direction, drop-down lists, instructions on a second sheet.
 
     Returns:
-        How many texts were too long for a cell, and cut.
+        Number of texts that were too long for a cell, and cut.
 
     Raises:
         StepError: the package for it is not installed.
@@ -84,25 +85,20 @@ def write_workbook(sheet: Sheet, path: Path) -> int:
     book = openpyxl.Workbook()
     page = book.active
     page.title = "review"
-    page.append(list(sheet.header))
-    asked = {one.name: one for one in sheet.questions}
+    page.append(list(batch.header))
+    questions = {one.name: one for one in batch.questions}
     open_fill, cut = PatternFill("solid", fgColor="FFF8E1"), 0
-    for place, name in enumerate(sheet.header, 1):
+    for place, name in enumerate(batch.header, 1):
         page.cell(1, place).font = Font(bold=True)
-        page.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 30 if name in asked else 50)
-    for number, entry in enumerate(sheet.entries, 2):
-        for place, (name, text) in enumerate(cells(sheet, entry).items(), 1):
+        page.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 30 if name in questions else 50)
+    for number, entry in enumerate(batch.entries, 2):
+        for place, (name, text) in enumerate(cells(batch, entry).items(), 1):
             cell = page.cell(number, place)
             # 2: right to left, 1: left to right, whatever the first letter is.
-            order = (
-                2
-                if entry.rtl and (name in sheet.columns or name == "correction")
-                else 1
-                if name in sheet.columns
-                else 0
-            )
+            is_text = name in batch.columns
+            order = 2 if entry.rtl and (is_text or name == "correction") else int(is_text)
             cell.alignment = Alignment(wrap_text=True, vertical="top", readingOrder=order)
-            if name in asked or name == "annotator":
+            if name in questions or name == "annotator":
                 cell.fill = open_fill
                 continue
             plain = _NOT_IN_XML.sub("\ufffd", text)
@@ -110,32 +106,32 @@ def write_workbook(sheet: Sheet, path: Path) -> int:
             cell.value = plain if len(plain) <= _LONGEST_CELL else plain[: _LONGEST_CELL - len(_CUT)] + _CUT
             cell.data_type = "s"  # never a formula
             cell.quotePrefix = plain.startswith(_COMPUTED)
-    for name, one in asked.items():
-        if one.options and sheet.entries:
-            letter = get_column_letter(sheet.header.index(name) + 1)
+    for name, one in questions.items():
+        if one.options and batch.entries:
+            letter = get_column_letter(batch.header.index(name) + 1)
             choice = DataValidation(type="list", formula1='"' + ",".join(one.options) + '"', allow_blank=True)
             page.add_data_validation(choice)
-            choice.add(f"{letter}2:{letter}{len(sheet.entries) + 1}")
+            choice.add(f"{letter}2:{letter}{len(batch.entries) + 1}")
     page.freeze_panes = "D2"
-    page.sheet_view.rightToLeft = bool(sheet.entries) and all(entry.rtl for entry in sheet.entries)
+    page.sheet_view.rightToLeft = bool(batch.entries) and all(entry.rtl for entry in batch.entries)
     about = book.create_sheet("instructions")
-    for number, line in enumerate([sheet.name, *sheet.instructions.splitlines()], 1):
+    for number, line in enumerate([batch.name, *batch.instructions.splitlines()], 1):
         cell = about.cell(number, 1)
         cell.value = _NOT_IN_XML.sub("\ufffd", line)[:_LONGEST_CELL]
         cell.data_type, cell.alignment = "s", Alignment(wrap_text=True)
     about.column_dimensions["A"].width = 100
-    whole = io.BytesIO()
-    book.save(whole)
-    write_atomically(path, whole.getvalue())
+    data = io.BytesIO()
+    book.save(data)
+    write_atomically(path, data.getvalue())
     return cut
 
 
 # ---------------------------------------------------------------------------------------------------------------- reading
-def read_delimited(path: Path) -> Iterator[Found]:
-    """The rows of a CSV or TSV file, with the line each begins at. Semicolons, which some spreadsheets write, are understood.
+def read_delimited(path: Path) -> Iterator[FilledRow]:
+    """The rows of a CSV or TSV file, with their first lines. Semicolons, which some spreadsheets write, are accepted.
 
     Raises:
-        StepError: it is no such table.
+        StepError: it is not such a table.
     """
     data = path.read_bytes()
     try:
@@ -143,10 +139,10 @@ def read_delimited(path: Path) -> Iterator[Found]:
     except UnicodeDecodeError:
         raise StepError(f"{path.name}: it is not UTF-8; save it as 'CSV UTF-8'") from None
     first = text.partition("\n")[0]
-    mark = max(",;\t", key=first.count)
+    delimiter = max(",;\t", key=first.count)
     limit = csv.field_size_limit(1 << 30)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         header = [name.strip() for name in next(reader, [])]
         start = reader.line_num + 1
         for values in reader:
@@ -159,34 +155,34 @@ def read_delimited(path: Path) -> Iterator[Found]:
         csv.field_size_limit(limit)
 
 
-def read_lines(path: Path) -> Iterator[Found]:
+def read_lines(path: Path) -> Iterator[FilledRow]:
     """The rows of a JSON Lines file.
 
     Raises:
-        StepError: a line is no JSON object.
+        StepError: a line is not a JSON object.
     """
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
         try:
-            given = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
+            value = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
         except orjson.JSONDecodeError as error:
-            raise StepError(f"{path.name}, line {number}: no JSON: {error}") from None
-        if not isinstance(given, Mapping):
-            raise StepError(f"{path.name}, line {number}: an object is wanted")
-        yield f"line {number}", {name: plain(value) for name, value in given.items()}
+            raise StepError(f"{path.name}, line {number}: not JSON: {error}") from None
+        if not isinstance(value, Mapping):
+            raise StepError(f"{path.name}, line {number}: must be an object")
+        yield f"line {number}", {name: plain(one) for name, one in value.items()}
 
 
-def read_workbook(path: Path) -> Iterator[Found]:
+def read_workbook(path: Path) -> Iterator[FilledRow]:
     """The rows of the first sheet of an XLSX file.
 
     Raises:
-        StepError: it is none, or the package for it is not installed.
+        StepError: it is not one, or the package for it is not installed.
     """
     openpyxl = _openpyxl()
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # noqa: BLE001 - zip, XML and key errors alike: it is no workbook
+    except Exception as error:  # noqa: BLE001 - zip, XML and key errors alike: it is not a workbook
         raise StepError(f"{path.name}: it cannot be read as XLSX: {error}") from None
     page = book["review"] if "review" in book.sheetnames else book.worksheets[0]
     rows = page.iter_rows(values_only=True)
@@ -211,5 +207,5 @@ def _openpyxl() -> Any:
     try:
         import openpyxl
     except ImportError:
-        raise StepError("XLSX needs a package: pip install 'polycurate[review]' (or take .csv)") from None
+        raise StepError("XLSX needs a package: pip install 'polycurate[review]' (or use .csv)") from None
     return openpyxl

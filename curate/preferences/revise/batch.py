@@ -1,4 +1,4 @@
-"""A batch of rows that ``revise`` works on: its prompts, its failures, and how a model is asked about a row."""
+"""A batch of rows for ``revise``: its prompts, its failures, and the requests about a row."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ V = TypeVar("V")
 Messages = tuple[tuple[str, str], ...]
 
 
-class Batch:
-    """Some rows, and what came of them so far."""
+class ReviseBatch:
+    """Rows, and the results for them so far."""
 
     def __init__(self, step: ReviseParams, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
@@ -43,11 +43,11 @@ class Batch:
 
     def _filled(self, name: Asked, case: Case, values: Mapping[str, str]) -> Messages:
         prompts = self.prompts[name]
-        # A template of the user's own says by itself for which languages it has another text.
+        # The user's own template has its own choice of languages.
         prompt = prompts[case.language if name in self.step.templates else self._spoken(case.language)]
         return prompt.fill({**language_values(case.language), **values})
 
-    def question(
+    def request(
         self,
         key: Key,
         case: Case,
@@ -58,13 +58,13 @@ class Batch:
     ) -> LLMRequest[Key]:
         sample = self._sample * self.step.n + part
         request = Request(self._filled(name, case, values), self.step.sampling, sample, schema, row=self._id(case))
-        return LLMRequest(key, request, self.context.model(key.who))
+        return LLMRequest(key, request, self.context.model(key.model))
 
     def ask(
-        self, questions: Iterable[LLMRequest[Key]], read: Callable[[Key, Answer], V]
+        self, requests: Iterable[LLMRequest[Key]], read: Callable[[Key, Answer], V]
     ) -> Iterator[RequestResult[Key, V]]:
-        for outcomes in ask(questions, read, retries=self.step.retries):
-            yield from outcomes
+        for results in ask(requests, read, retries=self.step.retries):
+            yield from results
 
     def _text(self, key: Key, answer: Answer) -> str:
         ensure_complete(answer)
@@ -74,7 +74,7 @@ class Batch:
         return text
 
     def hash(self, language: str) -> str:
-        """16 hexadecimal digits of all that models were told besides the row; empty where none was asked."""
+        """16 hexadecimal digits of everything in the prompts except the row; empty if no model is used."""
         if not self.prompts:
             return ""
         used = {}

@@ -1,4 +1,4 @@
-"""Errors are put into good answers: by rule, or thought of by a model that is told to make one step wrong and say why."""
+"""Inserts errors into good answers: by rule, or invented by a model that makes one step wrong and says why."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from curate.generation.common.prompts import fence
 from curate.generation.common.requests import InvalidResponse, LLMRequest, clean, ensure_complete
 from curate.preferences.pair.candidates import plain
 from curate.preferences.revise.cases import Case, Key
-from curate.preferences.revise.error_injection_rules import RULES, Fault, faults, replaced, steps_of
+from curate.preferences.revise.error_injection_rules import RULES, InjectedError, errors_by_rule, replaced, steps_of
 from curate.preferences.revise.prompts import said, shown
 from curate.steps.models import Answer
 
 if TYPE_CHECKING:
-    from curate.preferences.revise.batch import Batch
+    from curate.preferences.revise.batch import ReviseBatch
 
 _ERROR = {
     "type": "object", "properties": {"step": {"type": "integer"}, "wrong": {"type": "string"}, "error": {"type": "string"}},
@@ -23,52 +23,51 @@ _ERROR = {
 }  # fmt: skip
 
 
-def injected(batch: Batch, cases: Sequence[Case]) -> list[Case]:
+def injected(batch: ReviseBatch, cases: Sequence[Case]) -> list[Case]:
     """A case for each wrong version of each answer."""
     rules = tuple(rule for rule in RULES if rule in batch.step.errors)
-    thought = _thought(batch, cases) if "model" in batch.step.errors else {}
+    by_model = _invented(batch, cases) if "model" in batch.step.errors else {}
     seeds = random_numbers(batch.context.seed, batch.rows.ids, "revise", batch.context.draw)
-    found = []
+    result = []
     for at, case in enumerate(cases):
         if case.problem:
-            found.append(case)
+            result.append(case)
             continue
-        made = thought.get(at, [])[: batch.step.n]
-        more = faults(case.first, case.language, rules, batch.step.n, seeds[case.place]) if rules else []
-        known = {one.answer for one in made}
-        made = [*made, *(one for one in more if one.answer not in known)][: batch.step.n]
-        if not made:
+        errors = by_model.get(at, [])[: batch.step.n]
+        by_rule = errors_by_rule(case.first, case.language, rules, batch.step.n, seeds[case.place]) if rules else []
+        known = {one.answer for one in errors}
+        errors = [*errors, *(one for one in by_rule if one.answer not in known)][: batch.step.n]
+        if not errors:
             batch.left[f"no error fits ({case.language})"] += 1
-        for fault in made:
-            one = Case(case.place, case.language, case.prompt, fault.answer, case.first, fault.answer, fault=fault)
+        for error in errors:
+            one = Case(case.place, case.language, case.prompt, error.answer, case.first, error.answer, error=error)
             one.served = case.served
-            told = fault.note or _told(fault, case.language)
-            one.rounds.append((told, case.first))
-            found.append(one)
-    return found
+            one.rounds.append((error.note or _note(error, case.language), case.first))
+            result.append(one)
+    return result
 
 
-def _told(fault: Fault, language: str) -> str:
-    text = said("missing" if fault.rule == "drop" else "fault", language)
-    # A text of ours: only these two stand in braces.
-    return text.replace("{wrong}", fault.wrong.strip()).replace("{right}", fault.right.strip())
+def _note(error: InjectedError, language: str) -> str:
+    text = said("missing" if error.rule == "drop" else "fault", language)
+    # The package's texts have only these two placeholders.
+    return text.replace("{wrong}", error.wrong.strip()).replace("{right}", error.right.strip())
 
 
-def _thought(batch: Batch, cases: Sequence[Case]) -> dict[int, list[Fault]]:
-    """Errors that the model thought of, for each case."""
+def _invented(batch: ReviseBatch, cases: Sequence[Case]) -> dict[int, list[InjectedError]]:
+    """The errors that the model invented, for each case."""
     model = batch.step.model
     assert model is not None
     only = batch.step.errors == ("model",)
     steps = [steps_of(case.first, case.language) for case in cases]
 
-    def questions() -> Iterator[LLMRequest[Key]]:
+    def requests() -> Iterator[LLMRequest[Key]]:
         for at, case in enumerate(cases):
             numbered = "\n".join(f"{number}. {one.text.strip()}" for number, one in enumerate(steps[at], 1))
             values = {"request": shown(case.prompt), "steps": fence(numbered, "answer")}
             for part in range(batch.step.n if only else 1):
-                yield batch.question(Key(at, model, part), case, "inject", values, _ERROR, part)
+                yield batch.request(Key(at, model, part), case, "inject", values, _ERROR, part)
 
-    def read(key: Key, answer: Answer) -> Fault:
+    def read(key: Key, answer: Answer) -> InjectedError:
         ensure_complete(answer)
         own, number = steps[key.case], int(answer.value["step"])
         wrong = clean(str(answer.value["wrong"])).strip()
@@ -83,13 +82,14 @@ def _thought(batch: Batch, cases: Sequence[Case]) -> dict[int, list[Fault]]:
         lead = right[: len(right) - len(right.lstrip())]
         return replaced(own, number - 1, lead + wrong, "model", clean(str(answer.value["error"])).strip())
 
-    found: dict[int, list[Fault]] = {}
-    for one in batch.ask(questions(), read):
-        if one.value is not None and one.value.answer not in {fault.answer for fault in found.get(one.key.case, [])}:
-            found.setdefault(one.key.case, []).append(one.value)
-            cases[one.key.case].served = one.answer.served
+    errors: dict[int, list[InjectedError]] = {}
+    for one in batch.ask(requests(), read):
+        at = one.key.case
+        if one.value is not None and one.value.answer not in {error.answer for error in errors.get(at, [])}:
+            errors.setdefault(at, []).append(one.value)
+            cases[at].served = one.answer.served
         elif one.value is None and (only and not one.key.part):
-            cases[one.key.case].fails(one)
-    for at in found:
+            cases[at].fails(one)
+    for at in errors:
         cases[at].problem = ""
-    return found
+    return errors

@@ -1,8 +1,8 @@
-"""An error is put into one step of a good answer so that the step stays a sentence of its language, and is wrong.
+"""Inserts an error into one step of a good answer, by rule, so that the step stays a sentence of its language but is wrong.
 
-A digit is changed within its own digit system, two numbers change places, an operator is turned, a word changes into its opposite
-(``prompts_data/revise/turns.yaml``), or a step is left out. Program code and addresses are never touched, and where nothing fits
-nothing is made.
+A digit changes within its own digit system, two numbers are swapped, an operator becomes its opposite, a word its antonym
+(``prompts_data/revise/turns.yaml``), or a step is omitted. Program code and addresses are never changed. If no rule applies,
+there is no error.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ RULES: tuple[Rule, ...] = ("number", "swap", "operator", "negation", "drop")
 TURNS = "revise/turns"
 
 _KEPT = regex.compile(
-    r"(?s)```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|(?i:(?:https?|ftp|file)://|www\.)[^\s<>\"']+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    r"(?s)```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`"
+    r"|(?i:(?:https?|ftp|file)://|www\.)[^\s<>\"']+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 )
-# A number stands by itself: not in a name (H2O, v1.2, x_1, A4), though letters of unspaced scripts may touch it.
+# A number is not part of a name (H2O, v1.2, x_1, A4), but letters of unspaced scripts may touch it.
 _TOUCHING = r"A-Za-z_\p{Latin}\p{Cyrillic}\p{Greek}#@\\"
 _NUMBER = regex.compile(
-    rf"(?<![{_TOUCHING}\p{{Nd}}]|[\p{{Nd}}{_TOUCHING}][.,:/-])\p{{Nd}}+(?:[.,:/٫٬'’·]\p{{Nd}}+)*(?![{_TOUCHING}\p{{Nd}}])"
+    rf"(?<![{_TOUCHING}\p{{Nd}}]|[\p{{Nd}}{_TOUCHING}][.,:/-])"
+    rf"\p{{Nd}}+(?:[.,:/٫٬'’·]\p{{Nd}}+)*(?![{_TOUCHING}\p{{Nd}}])"
 )
 _ENUMERATES = regex.compile(r"(?m)^[ \t]*[(（]?\p{Nd}{1,3}[.)．、）:：](?=\s|\p{Lo})")
 _HAN = regex.compile(f"[{''.join((*HAN_DIGITS, *HAN_UNITS))}万萬亿億]{{2,}}")
@@ -41,22 +43,9 @@ _HAN_WORDS = frozenset(
     {"万一", "萬一", "千万", "千萬", "十分", "百万", "百萬", "千百", "万千", "一一", "万亿", "一千零一", "三三", "百十"}
 )
 _OPERATORS = {
-    "+": "-",
-    "-": "+",
-    "−": "+",
-    "×": "÷",
-    "÷": "×",
-    "*": "/",
-    "/": "*",
-    "<": ">",
-    ">": "<",
-    "≤": "≥",
-    "≥": "≤",
-    "＋": "－",
-    "－": "＋",
-    "＜": "＞",
-    "＞": "＜",
-}
+    "+": "-", "-": "+", "−": "+", "×": "÷", "÷": "×", "*": "/", "/": "*", "<": ">", ">": "<", "≤": "≥", "≥": "≤",
+    "＋": "－", "－": "＋", "＜": "＞", "＞": "＜",
+}  # fmt: skip
 _OPERATOR = regex.compile(
     r"(?<=[\p{Nd})\]}])(?P<left>[ \t]?)(?P<sign>[+\-−×÷*/<>≤≥＋－＜＞])(?P<right>[ \t]?)(?=[\p{Nd}(\[{])"
 )
@@ -66,38 +55,39 @@ _NO_WORDS = regex.compile(r"[^\p{L}\p{M}]+")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _EDGE = r"[\p{L}\p{M}\p{N}'’\-]"
 _TRIES = 8
-"""How often a step is tried, for versions that differ."""
+"""How often each step is tried, to get different versions."""
 _LINES = regex.compile(r"[^\n]*\S[^\n]*\n*")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of an answer that has several, else a sentence."""
+    """A line of an answer with several lines, else a sentence."""
 
     text: str
     gap: str
-    """What stands between it and the next step."""
+    """The separator before the next step."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A wrong version of an answer, and where it is wrong."""
+class InjectedError:
+    """A wrong version of an answer, and the place of the error."""
 
     rule: str
     at: int
-    """The number of the wrong step, from 0; of a step that was left out, its own."""
+    """The number of the wrong step, from 0; for an omitted step, its own number."""
     wrong: str
-    """The step with the error; of a step that was left out, the one after it."""
+    """The step with the error; for an omitted step, the one after it."""
     right: str
-    """The step as it was."""
+    """The original step."""
     answer: str
     """The whole wrong answer."""
     note: str = ""
-    """What is wrong, in words, if somebody said."""
+    """A description of the error, if there is one."""
 
 
 def steps_of(text: str, language: str) -> list[Step]:
-    """The steps of an answer: its lines where it has two or more outside program code, else its sentences. Together they are the answer."""
+    """The steps of an answer: its lines if it has two or more outside program code, else its sentences. Joined, they are the
+    answer."""
     kept = _kept(text)
     inside = [span for span in kept if "\n" in text[span[0] : span[1]]]
     lines: list[Step] = []
@@ -114,14 +104,14 @@ def steps_of(text: str, language: str) -> list[Step]:
     lines = [one for one in lines if one.text or one.gap]
     if len(lines) > 1:
         return lines
-    sentences = [Step(one.text, one.gap) for one in split(text, language, kept)]
-    found: list[Step] = []
-    for one in sentences:  # blanks before the first sentence belong to it
-        if found and not found[-1].text.strip():
-            last = found.pop()
-            one = Step(last.text + last.gap + one.text, one.gap)
-        found.append(one)
-    return found
+    steps: list[Step] = []
+    for one in split(text, language, kept):
+        step = Step(one.text, one.gap)
+        if steps and not steps[-1].text.strip():  # whitespace before the first sentence belongs to it
+            last = steps.pop()
+            step = Step(last.text + last.gap + step.text, step.gap)
+        steps.append(step)
+    return steps
 
 
 def joined(steps: Sequence[Step]) -> str:
@@ -129,40 +119,40 @@ def joined(steps: Sequence[Step]) -> str:
     return "".join(one.text + one.gap for one in steps)
 
 
-def faults(text: str, language: str, rules: Sequence[Rule], count: int, seed: int) -> list[Fault]:
-    """Up to ``count`` wrong versions of an answer, no two alike; none where no rule fits.
+def errors_by_rule(text: str, language: str, rules: Sequence[Rule], count: int, seed: int) -> list[InjectedError]:
+    """Up to ``count`` different wrong versions of an answer; none if no rule applies.
 
-    Rules are taken in turn, each at a step chosen by ``seed``.
+    Rules are used in turn, each at a step chosen by ``seed``.
     """
     steps = steps_of(text, language)
     chance = random.Random(seed)
     order = list(rules)
     chance.shuffle(order)
     streams = [_stream(steps, language, rule, random.Random(chance.getrandbits(64))) for rule in order]
-    found: list[Fault] = []
+    errors: list[InjectedError] = []
     known = {text}
-    while streams and len(found) < count:
+    while streams and len(errors) < count:
         for stream in list(streams):
-            fault = next((one for one in stream if one.answer not in known), None)
-            if fault is None:
+            error = next((one for one in stream if one.answer not in known), None)
+            if error is None:
                 streams.remove(stream)
                 continue
-            known.add(fault.answer)
-            found.append(fault)
-            if len(found) == count:
+            known.add(error.answer)
+            errors.append(error)
+            if len(errors) == count:
                 break
-    return found
+    return errors
 
 
-def replaced(steps: Sequence[Step], at: int, wrong: str, rule: str, note: str = "") -> Fault:
-    """The fault of a step that says something else."""
+def replaced(steps: Sequence[Step], at: int, wrong: str, rule: str, note: str = "") -> InjectedError:
+    """The error of replacing one step."""
     changed = [*steps[:at], Step(wrong, steps[at].gap), *steps[at + 1 :]]
-    return Fault(rule, at, wrong, steps[at].text, joined(changed), note)
+    return InjectedError(rule, at, wrong, steps[at].text, joined(changed), note)
 
 
-def _stream(steps: Sequence[Step], language: str, rule: Rule, chance: random.Random) -> Iterator[Fault]:
+def _stream(steps: Sequence[Step], language: str, rule: Rule, chance: random.Random) -> Iterator[InjectedError]:
     if rule == "drop":
-        # The first and the last step are not missed as a step between two is.
+        # Only a step between two others is noticed when missing.
         places = [
             place
             for place in range(1, len(steps) - 1)
@@ -171,7 +161,7 @@ def _stream(steps: Sequence[Step], language: str, rule: Rule, chance: random.Ran
         chance.shuffle(places)
         for place in places:
             left = [*steps[:place], *steps[place + 1 :]]
-            yield Fault(rule, place, steps[place + 1].text, steps[place].text, joined(left))
+            yield InjectedError(rule, place, steps[place + 1].text, steps[place].text, joined(left))
         return
     places = list(range(len(steps)))
     chance.shuffle(places)
@@ -183,8 +173,8 @@ def _stream(steps: Sequence[Step], language: str, rule: Rule, chance: random.Ran
 
 # ------------------------------------------------------------------------------------------------------------------ rules
 def _number(text: str, language: str, chance: random.Random) -> str | None:
-    """One digit of one number is another one."""
-    if _LABEL.match(text):  # «Step 2:» counts, and says nothing
+    """Changes one digit of one number."""
+    if _LABEL.match(text):  # the number in «Step 2:» only counts
         return None
     spans = _numbers(text)
     places = [("nd", span) for span in spans] + [("han", span) for span in _han(text)]
@@ -193,7 +183,7 @@ def _number(text: str, language: str, chance: random.Random) -> str | None:
     kind, (start, end) = chance.choice(places)
     if kind == "han":
         at = chance.choice([place for place in range(start, end) if text[place] in _HAN_PLAIN])
-        new = chance.choice([sign for sign in _HAN_PLAIN if sign != text[at]])
+        new = chance.choice([digit for digit in _HAN_PLAIN if digit != text[at]])
         return text[:at] + new + text[at + 1 :]
     digits = [place for place in range(start, end) if text[place].isdecimal()]
     at = chance.choice(digits)
@@ -204,12 +194,12 @@ def _number(text: str, language: str, chance: random.Random) -> str | None:
 
 
 def _swap(text: str, language: str, chance: random.Random) -> str | None:
-    """Two numbers of the step change places."""
+    """Swaps two numbers of the step."""
     spans = _numbers(text)
     pairs = [
         (one, two)
         for one, two in combinations(spans, 2)
-        if _plain(text[slice(*one)]) != _plain(text[slice(*two)]) and _apart(text[one[1] : two[0]])
+        if _plain(text[slice(*one)]) != _plain(text[slice(*two)]) and _is_separate(text[one[1] : two[0]])
     ]
     if not pairs:
         return None
@@ -217,32 +207,33 @@ def _swap(text: str, language: str, chance: random.Random) -> str | None:
     return text[:start] + text[other:last] + text[end:other] + text[start:end] + text[last:]
 
 
-def _apart(between: str) -> bool:
-    """Whether two numbers with this between them say something of two things: «1991 and 2002» or «24 × 60» turned round is as true."""
+def _is_separate(between: str) -> bool:
+    """Whether two numbers with this text between them are about two things: «1991 and 2002» or «24 × 60» swapped is as true."""
     return len(_NO_WORDS.sub("", between)) > (2 if _UNSPACED.search(between) else 7)
 
 
 def _operator(text: str, language: str, chance: random.Random) -> str | None:
-    """One operator is its opposite. A sign without blanks may be a range, a date or a ratio: it counts where the line has an equals sign."""
+    """Replaces one operator by its opposite. One without spaces may be a range, a date or a ratio, unless the line has an
+    equals sign."""
     kept = _kept(text)
-    found = []
+    operators = []
     for match in _OPERATOR.finditer(text):
         spaced = bool(match["left"]) and bool(match["right"])
         line = text[text.rfind("\n", 0, match.start()) + 1 :].partition("\n")[0]
         if _outside(match.span("sign"), kept) and (spaced or any(sign in line for sign in "=＝≈")):
-            found.append(match.span("sign"))
-    if not found:
+            operators.append(match.span("sign"))
+    if not operators:
         return None
-    start, end = chance.choice(found)
+    start, end = chance.choice(operators)
     return text[:start] + _OPERATORS[text[start:end]] + text[end:]
 
 
 def _negation(text: str, language: str, chance: random.Random) -> str | None:
-    """One word or phrase is its opposite; questions are left alone."""
-    found = _turns(language)
-    if found is None or _QUESTION.search(text):
+    """Replaces one word or phrase by its opposite; not in questions."""
+    antonyms = _antonyms(language)
+    if antonyms is None or _QUESTION.search(text):
         return None
-    pattern, opposite = found
+    pattern, opposite = antonyms
     kept = _kept(text)
     hits = [
         match for match in pattern.finditer(text) if match[0].casefold() in opposite and _outside(match.span(), kept)
@@ -265,8 +256,8 @@ _CHANGES: Mapping[Rule, Callable[[str, str, random.Random], str | None]] = {
 
 
 @cache
-def _turns(language: str) -> tuple[regex.Pattern[str], dict[str, tuple[str, ...]]] | None:
-    """A pattern that finds phrases (and those to be passed over), and what may take the place of each."""
+def _antonyms(language: str) -> tuple[regex.Pattern[str], dict[str, tuple[str, ...]]] | None:
+    """A pattern for phrases (and those to skip), and the opposites of each."""
     known = load_data(TURNS)["languages"]
     tag = language
     while tag not in known:
@@ -288,14 +279,14 @@ def _turns(language: str) -> tuple[regex.Pattern[str], dict[str, tuple[str, ...]
     return regex.compile(rf"(?i)(?<!{_EDGE})(?:{body})(?!{_EDGE})"), opposite
 
 
-def has_turns(language: str) -> bool:
-    """Whether words of this language can be turned."""
-    return _turns(language) is not None
+def has_antonyms(language: str) -> bool:
+    """Whether there is a list of antonyms for this language."""
+    return _antonyms(language) is not None
 
 
 # ------------------------------------------------------------------------------------------------------------------ parts
 def _kept(text: str) -> list[tuple[int, int]]:
-    """Where nothing may be changed: program code, addresses."""
+    """The spans that must not change: program code, addresses."""
     return [match.span() for match in _KEPT.finditer(text)]
 
 
@@ -309,20 +300,20 @@ def _numbers(text: str) -> list[tuple[int, int]]:
 
 
 def _han(text: str) -> list[tuple[int, int]]:
-    """Numbers of Han numerals, where they are surely numbers: with a unit and a digit, or three digits and more."""
+    """Numbers in Han numerals, if they are certainly numbers: with a unit and a digit, or with three or more digits."""
     kept = _kept(text)
-    found = []
+    spans = []
     for match in _HAN.finditer(text):
-        said = match[0]
-        units = any(sign in HAN_UNITS for sign in said)
+        number = match[0]
+        units = any(sign in HAN_UNITS for sign in number)
         if (
-            said not in _HAN_WORDS
-            and any(sign in _HAN_PLAIN for sign in said)
-            and (units or len(said) > 2)
+            number not in _HAN_WORDS
+            and any(sign in _HAN_PLAIN for sign in number)
+            and (units or len(number) > 2)
             and _outside(match.span(), kept)
         ):
-            found.append(match.span())
-    return found
+            spans.append(match.span())
+    return spans
 
 
 def _plain(number: str) -> str:

@@ -1,4 +1,4 @@
-"""A first answer, a critique and a correction as a row: a conversation in one of three layouts, a pair, or the correction alone."""
+"""Makes rows from checked cases: a conversation in one of three layouts, a preference pair, or the correction alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from curate.rows import Kind
 from curate.steps.models import signed
 
 if TYPE_CHECKING:
-    from curate.preferences.revise.batch import Batch
+    from curate.preferences.revise.batch import ReviseBatch
     from curate.preferences.revise.cases import Case
     from curate.preferences.revise.params import ReviseParams
 
@@ -24,14 +24,14 @@ Turn = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CheckedCase:
     """A case that becomes a row."""
 
     case: Case
     checked: Checked
 
 
-def made_rows(batch: Batch, made: Sequence[Made]) -> pa.Table:
+def rows_of(batch: ReviseBatch, made: Sequence[CheckedCase]) -> pa.Table:
     """The rows of a batch."""
     step, rows = batch.step, batch.rows
     kind = step.makes(rows.kind)
@@ -56,7 +56,7 @@ def made_rows(batch: Batch, made: Sequence[Made]) -> pa.Table:
         [one.case.language for one in made],
         step=step.tag,
         model=[_model(step, one.case, by) for one in made],
-        prompt_hash=[batch.hash(one.case.language) if _asked(step, one.case) else "" for one in made],
+        prompt_hash=[batch.hash(one.case.language) if _uses_model(step, one.case) else "" for one in made],
         scores=[_scores(one.checked) for one in made],
         attributes=[_attributes(step, one, by) for one in made],
     )
@@ -65,7 +65,7 @@ def made_rows(batch: Batch, made: Sequence[Made]) -> pa.Table:
 def trajectory(step: ReviseParams, case: Case) -> list[Turn]:
     """The turns after the prompt."""
     if not case.rounds:
-        return _stays(step, case)
+        return _unchanged(step, case)
     if step.layout == "inline":
         return [_answer(_inline(step, case))]
     turns = [_answer(case.first)]
@@ -77,8 +77,8 @@ def trajectory(step: ReviseParams, case: Case) -> list[Turn]:
     return turns
 
 
-def _stays(step: ReviseParams, case: Case) -> list[Turn]:
-    """A second look at an answer in which nothing is wrong."""
+def _unchanged(step: ReviseParams, case: Case) -> list[Turn]:
+    """The turns for an answer in which nothing was found wrong."""
     fine = case.fine or said("fine", case.language)
     if step.layout == "inline":
         return [_answer(f"{case.first}\n\n{fine}")]
@@ -88,25 +88,25 @@ def _stays(step: ReviseParams, case: Case) -> list[Turn]:
 def _inline(step: ReviseParams, case: Case) -> str:
     marker = _own(step, "marker", case.language)
     space = blank(case.language)
-    if case.fault is None:
+    if case.error is None:
         text = case.first
         for critique, corrected in case.rounds:
-            told = f"{marker}{space}{critique}" if step.tell else marker
-            text = f"{text}\n\n{told}\n\n{corrected}"
+            remark = f"{marker}{space}{critique}" if step.tell else marker
+            text = f"{text}\n\n{remark}\n\n{corrected}"
         return text
-    fault = case.fault
+    error = case.error
     steps = steps_of(case.good or "", case.language)
-    before, rest = joined(steps[: fault.at]), joined(steps[fault.at :])
-    # Lines stay lines, sentences sentences.
-    lines = any("\n" in one.gap for one in steps) or "\n" in fault.wrong
-    between = "\n" if lines else steps[fault.at].gap or space
-    told = f"{marker}{space}{fault.note}" if step.tell and fault.note else marker
-    return f"{before}{fault.wrong.rstrip()}{between}{told}{between}{rest.lstrip(' ') if before else rest}"
+    before, rest = joined(steps[: error.at]), joined(steps[error.at :])
+    # Lines stay lines, sentences stay sentences.
+    lines = any("\n" in one.gap for one in steps) or "\n" in error.wrong
+    between = "\n" if lines else steps[error.at].gap or space
+    remark = f"{marker}{space}{error.note}" if step.tell and error.note else marker
+    return f"{before}{error.wrong.rstrip()}{between}{remark}{between}{rest.lstrip(' ') if before else rest}"
 
 
 def _own(step: ReviseParams, name: str, language: str) -> str:
-    given = step.marker if name == "marker" else step.question
-    text = None if given is None else given[language]
+    own = step.marker if name == "marker" else step.question
+    text = None if own is None else own[language]
     return said("ask" if name == "question" else name, language) if text is None else text
 
 
@@ -114,24 +114,24 @@ def _corrected(case: Case) -> str:
     return case.rounds[-1][1] if case.rounds else case.first
 
 
-def _sides(step: ReviseParams, one: Made) -> tuple[str, str]:
+def _sides(step: ReviseParams, one: CheckedCase) -> tuple[str, str]:
     """Chosen and rejected."""
     sides = (_corrected(one.case), one.case.first)
     return sides[::-1] if step.worse == "turn" and one.checked.word == "worse" else sides
 
 
-def _makers(batch: Batch) -> dict[str, str]:
+def _makers(batch: ReviseBatch) -> dict[str, str]:
     names = dict.fromkeys([*((batch.step.model,) if batch.step.model else ()), *batch.step.everyone])
     return {name: batch.context.model_name(name) for name in names}
 
 
-def _asked(step: ReviseParams, case: Case) -> bool:
-    return step.mode != "inject" or (case.fault is not None and case.fault.rule == "model")
+def _uses_model(step: ReviseParams, case: Case) -> bool:
+    return step.mode != "inject" or (case.error is not None and case.error.rule == "model")
 
 
 def _model(step: ReviseParams, case: Case, names: dict[str, str]) -> str:
-    """Who made what is new: who corrected, or thought of the error."""
-    if not _asked(step, case):
+    """The model that corrected the answer, or invented the error."""
+    if not _uses_model(step, case):
         return ""
     if step.model is not None and step.correct == "model":
         return signed(names[step.model], case.served)
@@ -139,24 +139,24 @@ def _model(step: ReviseParams, case: Case, names: dict[str, str]) -> str:
 
 
 def _scores(checked: Checked) -> dict[str, float]:
-    given = {"first": checked.first, "corrected": checked.corrected, "margin": checked.margin}
-    return {name: value for name, value in given.items() if value is not None}
+    scores = {"first": checked.first, "corrected": checked.corrected, "margin": checked.margin}
+    return {name: value for name, value in scores.items() if value is not None}
 
 
-def _attributes(step: ReviseParams, one: Made, names: dict[str, str]) -> dict[str, str]:
+def _attributes(step: ReviseParams, one: CheckedCase, names: dict[str, str]) -> dict[str, str]:
     case = one.case
-    found: dict[str, str] = {"verdict": one.checked.word, "mode": step.mode}
+    attributes: dict[str, str] = {"verdict": one.checked.word, "mode": step.mode}
     if step.mode == "critique":
-        found["rounds"] = str(len(case.rounds))
+        attributes["rounds"] = str(len(case.rounds))
     if step.mode != "inject":
-        found["by"] = " ".join(names[name] for name in step.everyone)
+        attributes["by"] = " ".join(names[name] for name in step.everyone)
     if case.rounds:
-        found["critique"] = "\n\n".join(critique for critique, _ in case.rounds)
-    if case.fault is not None:
-        found |= {"error": case.fault.rule, "step": str(case.fault.at + 1)}
+        attributes["critique"] = "\n\n".join(critique for critique, _ in case.rounds)
+    if case.error is not None:
+        attributes |= {"error": case.error.rule, "step": str(case.error.at + 1)}
     if one.checked.reason:
-        found["reason"] = one.checked.reason
-    return found
+        attributes["reason"] = one.checked.reason
+    return attributes
 
 
 def _answer(text: str) -> Turn:

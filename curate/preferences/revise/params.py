@@ -218,6 +218,6 @@ class ReviseParams(Prompting, RowStep):
             if name not in self.asked():
                 problems.append(f"templates.{name}: not used; in use {', '.join(self.asked()) or 'is none'}")
             problems += prompt_problems(f"templates.{name}", templates, HOLES[name], needed=NEEDED[name])
-        for own, texts in (("marker", self.marker), ("question", self.question)):
-            problems += [] if texts is None else prompt_problems(own, texts, ())
+        for text, own in (("marker", self.marker), ("question", self.question)):
+            problems += [] if own is None else prompt_problems(text, own, ())
         return problems + known_perspectives(self.perspectives)

@@ -1,4 +1,4 @@
-"""All that ``revise`` says: to models by prompts, and in the rows it makes by short texts in the language of the row."""
+"""The prompts of ``revise``, and the short texts in the row's language that its rows contain."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Turn = Mapping[str, str]
 
 
 def prompts_of(name: str, own: Mapping[Asked, PerLanguage[Template]]) -> Prompts:
-    """The user's prompt of that name, or the shipped one."""
-    for key, given in own.items():
+    """The user's prompt of that name, or the package's."""
+    for key, template in own.items():
         if key == name:
-            return own_prompts(f"templates.{name}", given)
+            return own_prompts(f"templates.{name}", template)
     return load_prompts(f"revise/{name}")
 
 
 def said(name: str, language: str) -> str:
-    """A short text in a language, or in English, as it stands in a row."""
+    """A short text for a row, in its language or in English."""
     known = load_data(TEXTS)
     for tag in _nearest(language):
         if name in known.get(tag, {}):
@@ -47,7 +47,7 @@ def said(name: str, language: str) -> str:
 
 
 def perspective(name: str, language: str) -> str:
-    """A point of view as a sentence; one that is not shipped is the user's own sentence."""
+    """A point of view as a sentence; an unknown name is the user's own sentence."""
     known = load_data(PERSPECTIVES)
     if name not in known:
         return disarm(name)
@@ -58,7 +58,7 @@ def perspective(name: str, language: str) -> str:
 
 
 def known_perspectives(names: Sequence[str]) -> list[str]:
-    """What to say of single words that are no shipped point of view: they were meant to be one."""
+    """Problems with single words that are not a known point of view: they are probably misspelled."""
     known = list(load_data(PERSPECTIVES))
     return [
         f"perspectives: there is no '{name}'{nearest(name, known)}; there are {', '.join(known)}, or write a sentence"
@@ -68,14 +68,14 @@ def known_perspectives(names: Sequence[str]) -> list[str]:
 
 
 def shown(turns: Sequence[Turn]) -> str:
-    """What was asked, fenced: one user turn as it is, a conversation with who says what."""
+    """The prompt, fenced: one user turn as it is, a conversation with its roles."""
     if len(turns) == 1 and turns[0]["role"] == "user":
         return fence(turns[0]["content"], "request")
     return fence("\n".join(fence(turn["content"], turn["role"]) for turn in turns), "conversation")
 
 
 def blank(language: str) -> str:
-    """What stands between two sentences of a language."""
+    """The separator between two sentences of a language."""
     return "" if languages.base(language) in ("zh", "ja", "yue", "wuu", "lzh") else " "
 
 

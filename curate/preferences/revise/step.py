@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from curate.preferences.revise.params import ReviseParams
-from curate.preferences.revise.worker import Work
+from curate.preferences.revise.worker import Reviser
 from curate.steps import Context, NewRows, Rows
 
 
@@ -29,4 +29,4 @@ class Revise(ReviseParams):
     """
 
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
-        yield from Work(self, rows, context).run()
+        yield from Reviser(self, rows, context).run()

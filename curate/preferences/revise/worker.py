@@ -1,8 +1,9 @@
-"""What ``revise`` asks for a batch of rows, stage by stage: all reviews, then all corrections, then the check."""
+"""Revises a batch of rows in stages: all critiques, then all corrections, then the check."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from curate.generation.common.derived_rows import failed
 from curate.generation.common.prompts import disarm, fence
@@ -15,11 +16,11 @@ from curate.generation.common.requests import (
     ensure_complete,
 )
 from curate.preferences.pair.candidates import plain, split_turns
-from curate.preferences.revise.batch import Batch
+from curate.preferences.revise.batch import ReviseBatch
 from curate.preferences.revise.cases import Case, Key
-from curate.preferences.revise.check import Checked, Two
+from curate.preferences.revise.check import Checked, Revision
 from curate.preferences.revise.error_injection import injected
-from curate.preferences.revise.layouts import Made, made_rows
+from curate.preferences.revise.layouts import CheckedCase, rows_of
 from curate.preferences.revise.prompts import perspective, said, shown
 from curate.rows import Kind
 from curate.steps import NewRows
@@ -38,31 +39,31 @@ _CONTRAST = {
 }  # fmt: skip
 
 
-class Work(Batch):
-    """One call of ``make``."""
+class Reviser(ReviseBatch):
+    """Runs ``revise`` on one batch."""
 
     def run(self) -> Iterator[NewRows]:
         step = self.step
         self.check.refuse_self(self.rows)
         languages = [tag for tag in dict.fromkeys(self.rows.language) if tag is not None]
-        asked = dict.fromkeys(
+        models = dict.fromkeys(
             [
                 *((step.model,) if step.model and step.asked() else ()),
                 *(step.everyone if step.mode != "inject" else ()),
                 *step.judges,
             ]
         )
-        check_languages(self.context, step.tag, asked, languages, strict=step.strict)
+        check_languages(self.context, step.tag, models, languages, strict=step.strict)
         if self.context.draw and step.asked() and step.sampling.temperature == 0:
-            self.context.warn("revise: more rows are wanted, but at temperature 0 an answer has one correction only")
+            self.context.warn("revise: more rows are needed, but at temperature 0 an answer has one correction only")
         cases = list(self._cases())
         if step.mode == "inject":
             cases = injected(self, cases)
         elif step.mode == "contrast":
-            self._contrasted(cases)
+            self._contrast_all(cases)
         else:
-            self._criticised(cases)
-        yield self._made(cases)
+            self._criticise_all(cases)
+        yield self._make_rows(cases)
 
     def _cases(self) -> Iterator[Case]:
         table = self.rows.table
@@ -85,26 +86,26 @@ class Work(Batch):
                 yield Case(place, language, prompt, first, good, current=first)
 
     # -------------------------------------------------------------------------------------------------------- critique
-    def _criticised(self, cases: Sequence[Case]) -> None:
-        for number in range(self.step.rounds):
+    def _criticise_all(self, cases: Sequence[Case]) -> None:
+        for _ in range(self.step.rounds):
             notes = self._reviews(cases)
             if self.step.correct == "chosen":
-                for at, told in notes.items():
-                    cases[at].rounds.append((told, cases[at].good or ""))
+                for at, critique in notes.items():
+                    cases[at].rounds.append((critique, cases[at].good or ""))
                 return
-            self._correct(cases, notes, number)
+            self._correct(cases, notes)
 
     def _reviews(self, cases: Sequence[Case]) -> dict[int, str]:
-        """What is wrong with each answer, by all critics together; an answer with which nothing is wrong is settled."""
+        """What is wrong with each answer, by all critics together. An answer with nothing wrong is settled."""
 
-        def questions() -> Iterator[LLMRequest[Key]]:
+        def requests() -> Iterator[LLMRequest[Key]]:
             for at, case in enumerate(cases):
                 if not case.live:
                     continue
                 reference = ""
                 if self.step.correct == "chosen":
-                    told = said("better", self._spoken(case.language))
-                    reference = f"{told}\n{fence(case.good or '', 'reference')}\n\n"
+                    intro = said("better", self._spoken(case.language))
+                    reference = f"{intro}\n{fence(case.good or '', 'reference')}\n\n"
                 for part, view in enumerate(self.step.perspectives):
                     values = {
                         "perspective": perspective(view, self._spoken(case.language)),
@@ -112,26 +113,31 @@ class Work(Batch):
                         "reference": reference,
                         "answer": fence(case.current, "answer"),
                     }
-                    for who in self.step.everyone:
-                        yield self.question(Key(at, who, part), case, "critique", values, _CRITIQUE)
+                    for name in self.step.everyone:
+                        yield self.request(Key(at, name, part), case, "critique", values, _CRITIQUE)
 
-        found: dict[int, list[RequestResult[Key, tuple[str, bool]]]] = {}
-        for one in self.ask(questions(), self._critique):
-            found.setdefault(one.key.case, []).append(one)
+        results_of: dict[int, list[RequestResult[Key, tuple[str, bool]]]] = {}
+        for one in self.ask(requests(), self._critique):
+            results_of.setdefault(one.key.case, []).append(one)
         notes = {}
-        for at, outcomes in found.items():
-            read = [one.value for one in outcomes if one.value is not None]
-            if not read:
-                cases[at].settled = bool(cases[at].rounds)  # what the rounds before made is whole
-                if not cases[at].settled:
-                    cases[at].fails(outcomes[0])
+        for at, results in results_of.items():
+            critiques = [one.value for one in results if one.value is not None]
+            if not critiques:
+                self._end(cases[at], results[0])
                 continue
-            told = list(dict.fromkeys(text for text, flawed in read if flawed))
-            if told:
-                notes[at] = "\n\n".join(told)
+            complaints = list(dict.fromkeys(text for text, flawed in critiques if flawed))
+            if complaints:
+                notes[at] = "\n\n".join(complaints)
             else:
-                self._settle(cases[at], read[0][0])
+                self._settle(cases[at], critiques[0][0])
         return notes
+
+    @staticmethod
+    def _end(case: Case, failure: RequestResult[Any, Any]) -> None:
+        """Ends a case after a failed request: settled if earlier rounds made a correction, else failed."""
+        case.settled = bool(case.rounds)
+        if not case.settled:
+            case.fails(failure)
 
     @staticmethod
     def _settle(case: Case, fine: str) -> None:
@@ -146,27 +152,25 @@ class Work(Batch):
             raise InvalidResponse("it says that the answer is flawed, but not what is wrong")
         return text, bool(answer.value["flawed"])
 
-    def _correct(self, cases: Sequence[Case], notes: Mapping[int, str], number: int) -> None:
-        """The answers again, by the notes. One that stays as it is, is settled."""
+    def _correct(self, cases: Sequence[Case], notes: Mapping[int, str]) -> None:
+        """Has the answers corrected by the notes. An answer that does not change is settled."""
         model = self.step.model
         assert model is not None
 
-        def questions() -> Iterator[LLMRequest[Key]]:
-            for at, told in notes.items():
+        def requests() -> Iterator[LLMRequest[Key]]:
+            for at, text in notes.items():
                 case = cases[at]
                 values = {
                     "request": shown(case.prompt),
                     "answer": fence(case.current, "answer"),
-                    "notes": fence(told, "notes"),
+                    "notes": fence(text, "notes"),
                 }
-                yield self.question(Key(at, model), case, "correct", values, None)
+                yield self.request(Key(at, model), case, "correct", values, None)
 
-        for one in self.ask(questions(), self._text):
+        for one in self.ask(requests(), self._text):
             case = cases[one.key.case]
             if one.value is None:
-                case.settled = bool(case.rounds)  # what the rounds before made is whole
-                if not case.settled:
-                    case.fails(one)
+                self._end(case, one)
             elif plain(one.value) == plain(case.current):
                 case.settled = True
             else:
@@ -174,7 +178,7 @@ class Work(Batch):
                 case.current, case.served = one.value, one.answer.served
 
     # -------------------------------------------------------------------------------------------------------- contrast
-    def _contrasted(self, cases: Sequence[Case]) -> None:
+    def _contrast_all(self, cases: Sequence[Case]) -> None:
         others: dict[int, list[str]] = {at: [] if case.good is None else [case.good] for at, case in enumerate(cases)}
         problems: dict[int, RequestResult[Key, str]] = {}
 
@@ -182,18 +186,18 @@ class Work(Batch):
             for at, case in enumerate(cases):
                 spoken = self._spoken(case.language)
                 for part, view in enumerate(self.step.perspectives):
-                    told = self._filled("solve", case, {"perspective": perspective(view, spoken)})
+                    prompt = self._filled("solve", case, {"perspective": perspective(view, spoken)})
                     turns = [
                         (turn["role"], disarm(turn["content"]))
                         for turn in case.prompt
                         if turn["role"] in ("system", "user", "assistant")
                     ]
-                    system = "\n\n".join([*(text for role, text in (*turns[:1], *told) if role == "system")])
+                    system = "\n\n".join(text for role, text in (*turns[:1], *prompt) if role == "system")
                     rest = turns[1:] if turns and turns[0][0] == "system" else turns
-                    messages = (("system", system), *(one for one in told if one[0] != "system"), *rest)
-                    for who in self.step.everyone:
+                    messages = (("system", system), *(one for one in prompt if one[0] != "system"), *rest)
+                    for name in self.step.everyone:
                         request = Request(messages, self.step.sampling, self._sample, row=self._id(case))
-                        yield LLMRequest(Key(at, who, part), request, self.context.model(who))
+                        yield LLMRequest(Key(at, name, part), request, self.context.model(name))
 
         for one in self.ask(solve(), self._text):
             if one.value is None:
@@ -213,33 +217,32 @@ class Work(Batch):
                         self._settle(case, "")
                     continue
                 answers = "\n".join(fence(text, f"answer_{number}") for number, text in enumerate(texts, 1))
-                yield self.question(
-                    Key(at, model), case, "contrast", {"request": shown(case.prompt), "answers": answers}, _CONTRAST
-                )
+                values = {"request": shown(case.prompt), "answers": answers}
+                yield self.request(Key(at, model), case, "contrast", values, _CONTRAST)
 
         notes = {}
-        for listed in self.ask(contrast(), self._checklist):
-            case = cases[listed.key.case]
-            if listed.value is None:
-                case.fails(listed)
-            elif not listed.value:
+        for result in self.ask(contrast(), self._checklist):
+            case = cases[result.key.case]
+            if result.value is None:
+                case.fails(result)
+            elif not result.value:
                 self._settle(case, "")
             else:
-                notes[listed.key.case] = "\n".join(f"- {item}" for item in listed.value)
-        self._correct(cases, notes, 0)
+                notes[result.key.case] = "\n".join(f"- {item}" for item in result.value)
+        self._correct(cases, notes)
 
     @staticmethod
     def _checklist(key: Key, answer: Answer) -> list[str]:
-        """What is to be checked; where only differences are named, these."""
+        """The checklist; if it is empty, the differences."""
         ensure_complete(answer)
         for name in ("checklist", "differences"):
             items = [clean(" ".join(str(item).split()).lstrip("-•* ")) for item in answer.value[name]]
-            if found := list(dict.fromkeys(item for item in items if item)):
-                return found
+            if any(items):
+                return list(dict.fromkeys(filter(None, items)))
         return []
 
-    # ------------------------------------------------------------------------------------------------------------ making
-    def _made(self, cases: Sequence[Case]) -> NewRows:
+    # ------------------------------------------------------------------------------------------------------------- rows
+    def _make_rows(self, cases: Sequence[Case]) -> NewRows:
         done = []
         for case in cases:
             if case.problem and case.cut and self.step.on_length == "drop":
@@ -253,32 +256,34 @@ class Work(Batch):
             if checked.problem:
                 self.bad.append(failed(self.rows, case.place, checked.problem, checked.reason))
             elif self._kept(checked):
-                made.append(Made(case, checked))
+                made.append(CheckedCase(case, checked))
             else:
                 self.left[f"{checked.word} ({case.language})"] += 1
-        self._tell()
-        return NewRows(made_rows(self, made), tuple(self.bad))
+        self._warn()
+        return NewRows(rows_of(self, made), tuple(self.bad))
 
     def _checked(self, cases: Sequence[Case]) -> list[Checked]:
         groups = self.rows.table["group_id"].to_pylist()
 
-        def two(case: Case) -> Two:
+        def revision(case: Case) -> Revision:
             turns = tuple((turn["role"], turn["content"]) for turn in case.prompt)
             corrected = case.rounds[-1][1] if case.rounds else case.first
             chosen = None if self.step.mode == "inject" else case.good
-            return Two(
+            return Revision(
                 case.place, self._id(case), groups[case.place], case.language, turns, case.first, corrected, chosen
             )
 
         changed = [plain(case.rounds[-1][1]) != plain(case.first) if case.rounds else False for case in cases]
-        # Of an answer that stays as it is, the final answer is still to be looked up: to stay with a wrong one is no virtue.
-        look = [moved or (self.step.by == "answer" and self.step.unchanged == "keep") for moved in changed]
-        told = iter(self.check.of([two(case) for case, wanted in zip(cases, look, strict=True) if wanted]))
-        found = []
-        for moved, wanted in zip(changed, look, strict=True):
-            one = next(told) if wanted else Checked("unchanged")
-            found.append(one if moved else Checked("unchanged", one.first, one.corrected, one.margin))
-        return found
+        # The final answer of an unchanged answer is checked too: keeping a wrong one is not wanted.
+        needs_check = [one or (self.step.by == "answer" and self.step.unchanged == "keep") for one in changed]
+        results = iter(
+            self.check.of([revision(case) for case, needed in zip(cases, needs_check, strict=True) if needed])
+        )
+        checked = []
+        for is_changed, needed in zip(changed, needs_check, strict=True):
+            one = next(results) if needed else Checked("unchanged")
+            checked.append(one if is_changed else Checked("unchanged", one.first, one.corrected, one.margin))
+        return checked
 
     def _kept(self, checked: Checked) -> bool:
         step = self.step
@@ -290,10 +295,10 @@ class Work(Batch):
             return True
         return step.worse == "keep" or (step.worse == "turn" and checked.word == "worse")
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         if self.left:
-            listed = ", ".join(f"{count:,} {name}" for name, count in sorted(self.left.items()))
-            self.context.warn(f"revise: of {len(self.rows):,} rows, no row was made of {listed}")
+            counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self.left.items()))
+            self.context.warn(f"revise: of {len(self.rows):,} rows, no row was made of {counts}")
 
 
 def _text(turns: Sequence[Mapping[str, str]]) -> str:
