@@ -511,7 +511,7 @@ def test_a_refusal_says_counts_and_both_ways_out() -> None:
     assert "1,207 of 1,212 rows" in message and "1,200 rows of 'web x' under 'unknown'" in message
     assert "'cc-by-40' is not a licence that curate knows; did you mean 'cc-by-4.0'?" in message
     assert (
-        "take blog, web x out of its 'from:'" in message
+        "remove blog, web x from its 'from:'" in message
         and "forget" not in message
         and "--override-license 'REASON'" in message
     )
