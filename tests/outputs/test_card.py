@@ -209,7 +209,7 @@ def test_a_card_says_how_to_load_it_from_where_it_stands(shop: Shop) -> None:
     assert (
         'data_files="s3://b/talk/data/*/train-*.parquet"' in url and 'load_dataset("./talk", split="train")' in folder
     )
-    assert "revision" not in folder.split("## What a row is")[0]
+    assert "revision" not in folder.split("## Columns")[0]
 
 
 def test_licences_that_stand_against_it_are_told_with_the_reason(shop: Shop) -> None:
@@ -257,8 +257,8 @@ def test_hostile_names_and_messages_stay_text(shop: Shop) -> None:
     links = {str(child.attrs["href"]) for child in inline if child.type == "link_open"}
     assert links == {"https://creativecommons.org/publicdomain/zero/1.0/"}
     headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
-    assert "heading" not in headings and "Audits" in headings
-    assert cells(made, "Audits")[1][4:7] == ["0.25", "0.1 – 0.4", "7"]
+    assert "heading" not in headings and "Judge audits" in headings
+    assert cells(made, "Judge audits")[1][4:7] == ["0.25", "0.1 – 0.4", "7"]
     assert parse(made) == parse(card(about(shop.store, "talk")))
 
 
@@ -280,7 +280,7 @@ def test_rows_that_a_step_could_not_assess_are_told(shop: Shop, tmp_path: Path) 
     }
     told = replace(version, folder=tmp_path, manifest=manifest)
     assert unassessed(told) == {"lid": {"en": 5}, "sim": {"en": 10}}
-    assert "*lid* could not assess 5 rows, which are here all the same: en 5" in card(told)
+    assert "*lid* could not assess 5 rows; they are included: en 5" in card(told)
 
 
 def test_an_empty_or_unknown_version_has_no_card(shop: Shop) -> None:

@@ -336,7 +336,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(version, written, 
     assert data_of(written(parallel, "parquet"))[0]["target"] == "maji"
     chats = version(Kind.SFT, train=sft_rows())
     for output, params, words in (
-        ("trl", {"trainer": "dpo"}, "sft rows are for sft"),
+        ("trl", {"trainer": "dpo"}, "sft rows support sft"),
         ("trl", {"margin": "x"}, "margin: only for preferences"),
         ("verl", {"format": "jsonl"}, "verl reads parquet"),
         ("verl", {"task": "rl"}, "ground_truth: a rule needs it"),
@@ -363,7 +363,7 @@ def test_an_empty_split_has_no_file_and_an_empty_version_is_refused(version, wri
     native = written(empty, "parquet")
     assert native.rows == 0 and pq.read_table(native.folder / "data" / "train.parquet").num_rows == 0
     refused = version(Kind.SFT, name="refused", train=[{"messages": []}])
-    with pytest.raises(ExportError, match=r"1 were refused: no messages \(1, e\.g\. [0-9a-f]{32}\)"):
+    with pytest.raises(ExportError, match=r"1 were skipped: no messages \(1, e\.g\. [0-9a-f]{32}\)"):
         written(refused, "trl")
 
 

@@ -114,8 +114,8 @@ def test_ports_addresses_and_full_names_are_read(said: str, meant: str) -> None:
 
 def test_a_remark_says_how_well_terms_of_others_are_known() -> None:
     assert BOOK.find("llama3.1").remark == BOOK.find("llama3.1").note != ""
-    assert "as others tell it: read it yourself" in BOOK.find("openai-terms").remark
-    assert "as far as engineers know: read it yourself" in BOOK.find("llama2").remark and BOOK.find("mit").remark == ""
+    assert "from secondary sources: read the original terms" in BOOK.find("openai-terms").remark
+    assert "not legally reviewed: read the original terms" in BOOK.find("llama2").remark and BOOK.find("mit").remark == ""
 
 
 @pytest.mark.parametrize(
@@ -499,7 +499,7 @@ def test_a_list_of_ones_own_comes_first(tmp_path: Path) -> None:
     assert judge_shares([share("House  Rules", models=("house-model@1",))], book).joined.expression == "LicenseRef-Acme"
     assert book.find("mit").id == "MIT"
     mine.write_text("licenses: {X: {redistribut: true}}")
-    with pytest.raises(PublishError, match=r"mine\.yaml is wrong: licenses\.X\.redistribut"):
+    with pytest.raises(PublishError, match=r"mine\.yaml is invalid: licenses\.X\.redistribut"):
         load_licenses(mine.rename(tmp_path / "again-mine.yaml"))
     with pytest.raises(PublishError, match="cannot be read"):
         load_licenses(tmp_path / "none.yaml")
@@ -511,9 +511,9 @@ def test_a_refusal_says_counts_and_both_ways_out() -> None:
     )
     message = str(refusal("talk@v1", verdict, BOOK))
     assert "1,207 of 1,212 rows" in message and "1,200 rows of 'web x' under 'unknown'" in message
-    assert "'cc-by-40' is no licence that curate knows; did you mean 'cc-by-4.0'?" in message
+    assert "'cc-by-40' is not a licence that curate knows; did you mean 'cc-by-4.0'?" in message
     assert (
-        "take blog, web x out of its 'from:'" in message
+        "remove blog, web x from its 'from:'" in message
         and "forget" not in message
         and "--override-license 'REASON'" in message
     )

@@ -531,7 +531,7 @@ def test_trouble_that_passes_is_waited_out(built: Shop, hub: Hub, client: Client
         and len(hub.repos["mtu/busy"].commits) == 2
         and list(hub.repos["mtu/busy"].tags) == [done["tag"]]
     )
-    assert any("making the repository: the Hub answered 429; again in 1 s" in line for line in done["said"])
+    assert any("creating the repository: the Hub answered 429; retrying in 1 s" in line for line in done["said"])
     assert hub.asked("POST", "mtu/busy/commit/")[-2:] == [429, 200]
 
 
