@@ -137,7 +137,8 @@ def add_checks(connection: sqlite3.Connection, table: str, schema: str = "main")
 
 
 def empty_logs(cache: Path) -> None:
-    """Writes what killed processes left in logs into the files themselves, so that :func:`read_settled` sees all of it."""
+    """Writes what killed processes left in logs into the files themselves, so that :func:`read_settled` sees all of
+    it."""
     for file in [*cache.glob("*.sqlite-wal"), *cache.glob("answers/*.sqlite-wal")]:
         try:
             _checkpoint(file.with_name(file.name.removesuffix("-wal")))

@@ -1,4 +1,5 @@
-"""Data files that the packages carry (word lists, weights, registries): read in one place, and known by their content."""
+"""Data files that the packages carry (word lists, weights, registries): read in one place, and known by their
+content."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from typing import Any
 class DataFile:
     """A file of a package, or a folder of such files.
 
-    A step or model whose results depend on one names it in its ``package_data``: its content is then part of every key, so that a
+    A step or model whose results depend on one names it in its ``package_data``: its content is then part of every
+    key, so that a
     changed list scores anew without a raised version.
     """
 

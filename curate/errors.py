@@ -1,6 +1,7 @@
 """The expected errors. Each is a :class:`CurateError`, and its message says what is wrong, where, and what to do.
 
-An error of a worker is sent to the program that builds as a class name and attributes (:func:`to_record`), not pickled, and
+An error of a worker is sent to the program that builds as a class name and attributes (:func:`to_record`), not
+pickled, and
 raised there as the same class (:func:`from_record`).
 """
 

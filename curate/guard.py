@@ -1,6 +1,7 @@
 """The packages ``filters``, ``sources`` and ``outputs`` that Python finds must be ours, and of one version.
 
-Other distributions install top-level packages of these names; mixing them would fail far away and oddly, so it fails here.
+Other distributions install top-level packages of these names; mixing them would fail far away and oddly, so it
+fails here.
 """
 
 from __future__ import annotations
@@ -26,9 +27,14 @@ def check_packages(names: tuple[str, ...] = _NAMES) -> None:
         if origin is None:
             raise ImportError(f"curate's package '{name}' is missing; install polycurate {__version__} again")
         if origin.parent.parent != home:
-            raise ImportError(f"the package '{name}' comes from {origin.parent}, not from curate ({home}); another distribution or a folder of "
-                              "that name hides it: uninstall or rename that, or use a fresh virtual environment")  # fmt: skip
+            raise ImportError(
+                f"the package '{name}' comes from {origin.parent}, not from curate ({home}); another "
+                "distribution or a folder of "
+                "that name hides it: uninstall or rename that, or use a fresh virtual environment"
+            )
         text = origin.read_text(encoding="utf-8")
         if "__curate_version__" not in text:
-            raise ImportError(f"the package '{name}' in {home} was overwritten by another distribution; uninstall that and install "
-                              f"polycurate {__version__} again")  # fmt: skip
+            raise ImportError(
+                f"the package '{name}' in {home} was overwritten by another distribution; uninstall that and install "
+                f"polycurate {__version__} again"
+            )

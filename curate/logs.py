@@ -1,6 +1,7 @@
 """Log records as JSON lines in a file: `curate --log-file FILE …`, or CURATE_LOG=FILE for every build.
 
-Everything is logged below the logger ``curate`` (``curate.engine``, ``curate.models``, ``curate.outputs``), so that a program with a logging
+Everything is logged below the logger ``curate`` (``curate.engine``, ``curate.models``, ``curate.outputs``), so that
+a program with a logging
 configuration of its own needs none of this. Records never hold texts of rows; credentials are struck out.
 """
 

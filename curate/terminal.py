@@ -1,4 +1,5 @@
-"""Text on its way to a terminal: characters that would move the cursor, recolour the screen or turn lines round are shown as escapes."""
+"""Text on its way to a terminal: characters that would move the cursor, recolour the screen or turn lines round are
+shown as escapes."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import re
 import sys
 from typing import Any, TextIO
 
-# C0 but for tab and line feed, DEL and C1; marks and overrides of writing direction; line and paragraph separators; halves of pairs.
+# C0 but for tab and line feed, DEL and C1; marks and overrides of writing direction; line and paragraph separators;
+# halves of pairs.
 _UNSAFE = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
 )
@@ -40,9 +42,11 @@ class Terminal:
 
 
 def guard_streams() -> None:
-    """Whatever is written to a terminal by ``sys.stdout`` and ``sys.stderr`` is made visible from here on; a pipe or a file gets it as it is.
+    """Whatever is written to a terminal by ``sys.stdout`` and ``sys.stderr`` is made visible from here on; a pipe
+    or a file gets it as it is.
 
-    Characters that the encoding lacks, and halves of surrogate pairs, are escaped everywhere: they cannot be written at all.
+    Characters that the encoding lacks, and halves of surrogate pairs, are escaped everywhere: they cannot be
+    written at all.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -1,7 +1,10 @@
-"""What became of questions to models that brought no answer that can be used, so that a later build knows what to ask again.
+"""What became of questions to models that brought no answer that can be used, so that a later build knows what to
+ask again.
 
-Whoever asks notes it here (:func:`curate.generation.common.requests.ask` does), whoever runs the task writes it down with its result. A
-question that was lost because a server was in trouble is asked again by the next build; one that failed for good is not,
+Whoever asks notes it here (:func:`curate.generation.common.requests.ask` does), whoever runs the task writes it
+down with its result. A
+question that was lost because a server was in trouble is asked again by the next build; one that failed for good is
+not,
 unless somebody says so.
 """
 
@@ -60,7 +63,8 @@ class Unanswered:
 
     @property
     def counts(self) -> dict[str, Any]:
-        """How many rows were ``lost`` and how many ``failed``, and by which ``errors``, for the task's result; zeros are left out."""
+        """How many rows were ``lost`` and how many ``failed``, and by which ``errors``, for the task's result;
+        zeros are left out."""
         told = {"lost": len(self.lost), "failed": len(self.failed - self.lost), "errors": dict(self.errors)}
         return {name: count for name, count in told.items() if count}
 

@@ -93,9 +93,15 @@ def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registr
     return make_plan(_catalog(catalog, registry), registry, datasets)
 
 
-def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sample: int = 200, progress: Progress | None = None,
-             registry: Registry | None = None) -> list[Estimate]:  # fmt: skip
-    """What building will come to: rows, calls, tokens, money, work and disk with 95 % intervals, from a sample that is built for real.
+def estimate(
+    catalog: Catalog | str | Path = "catalog.yaml",
+    *datasets: str,
+    sample: int = 200,
+    progress: Progress | None = None,
+    registry: Registry | None = None,
+) -> list[Estimate]:
+    """What building will come to: rows, calls, tokens, money, work and disk with 95 % intervals, from a sample that
+    is built for real.
 
     Args:
         sample: how many source rows to build; what models answer to them is kept, and not asked again by :func:`build`.
@@ -109,8 +115,15 @@ def estimate(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, sam
     return estimate_datasets(_catalog(catalog, registry), registry, datasets, sample=sample, progress=progress)
 
 
-def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progress: Progress | None = None, wait: float = 0.0,
-          registry: Registry | None = None, chunk_limits: ChunkLimits | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
+def build(
+    catalog: Catalog | str | Path = "catalog.yaml",
+    *datasets: str,
+    progress: Progress | None = None,
+    wait: float = 0.0,
+    registry: Registry | None = None,
+    chunk_limits: ChunkLimits | None = None,
+    retry_failed: bool = False,
+) -> list[Built]:
     """Builds datasets, reusing every result that still holds.
 
     Answers of models that were lost because a server was in trouble are asked for again.
@@ -142,8 +155,14 @@ def build(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, progre
     )
 
 
-def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml", seconds: float = 60.0,
-          memory: str = "2GB") -> pl.DataFrame:  # fmt: skip
+def query(
+    sql: str,
+    *,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+    seconds: float = 60.0,
+    memory: str = "2GB",
+) -> pl.DataFrame:
     """Answers one reading SQL statement over the finished versions.
 
     Args:
@@ -152,7 +171,8 @@ def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog
         seconds: time limit.
         memory: memory limit, ``500MB``, ``2GB``.
 
-    Each call starts a process of its own (a few tenths of a second); for many queries keep a :class:`curate.sql.Database`.
+    Each call starts a process of its own (a few tenths of a second); for many queries keep a
+    :class:`curate.sql.Database`.
 
     Raises:
         QueryError: refused, wrong, over a limit, or a version that it reads is damaged.
@@ -166,9 +186,11 @@ def query(sql: str, *, store: str | Path | Store | None = None, catalog: Catalog
 def audits(
     *names: str, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml"
 ) -> pl.DataFrame:
-    """What steps found out about themselves in the latest builds of these datasets (all, if none is named): one row a figure.
+    """What steps found out about themselves in the latest builds of these datasets (all, if none is named): one row
+    a figure.
 
-    Columns: dataset, step, subject (a judge), model, language, figure, value, low, high (95 % interval), rows, limit, refused, note.
+    Columns: dataset, step, subject (a judge), model, language, figure, value, low, high (95 % interval), rows,
+        limit, refused, note.
 
     Raises:
         BuildError: a dataset is unknown.
@@ -182,12 +204,26 @@ def audits(
     return found.filter(found["dataset"].is_in(list(names))) if names else found
 
 
-def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequence[str] = (), lines: Sequence[str] = (), where: str | None = None,
-           origins: bool = False, reason: str = "", rebuild: bool = True, purge: bool = False, catalog: Catalog | str | Path = "catalog.yaml",
-           progress: Progress | None = None, wait: float = 0.0, registry: Registry | None = None) -> Erasure:  # fmt: skip
+def forget(
+    name: str | None = None,
+    *,
+    rows: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    lines: Sequence[str] = (),
+    where: str | None = None,
+    origins: bool = False,
+    reason: str = "",
+    rebuild: bool = True,
+    purge: bool = False,
+    catalog: Catalog | str | Path = "catalog.yaml",
+    progress: Progress | None = None,
+    wait: float = 0.0,
+    registry: Registry | None = None,
+) -> Erasure:
     """Takes rows out of all datasets, with everything that was made of them, and keeps them out.
 
-    With nothing named but ``purge``, an erasure that was interrupted is carried on, and versions that still hold what is on the
+    With nothing named but ``purge``, an erasure that was interrupted is carried on, and versions that still hold
+    what is on the
     list beside the catalog are removed.
 
     Args:
@@ -195,12 +231,15 @@ def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequen
         rows: ids of rows; of source rows, to forget all that was made of them too.
         sources: whole sources.
         lines: lines of source files that could not be read, ``FILE:LINE``: their raw text is among what is quarantined.
-        where: a SQL condition on the rows of ``name``, kept, rejected and such of which nothing could be made, and on what is quarantined.
+        where: a SQL condition on the rows of ``name``, kept, rejected and such of which nothing could be made, and
+            on what is quarantined.
         origins: also forget the rows that those were made from.
         reason: kept with the list, ``forgotten.jsonl`` beside the catalog.
         rebuild: build the datasets that held them again, without them; rows that stay cost no model call.
-        purge: afterwards remove every version that holds them, published ones too, the results and cached answers of models they
-            are in, what was set aside as damaged, and the exports, reports and review sheets that were made of these versions.
+        purge: afterwards remove every version that holds them, published ones too, the results and cached answers
+            of models they
+            are in, what was set aside as damaged, and the exports, reports and review sheets that were made of
+            these versions.
         wait: seconds to wait for a build in this store.
 
     Raises:
@@ -209,13 +248,36 @@ def forget(name: str | None = None, *, rows: Sequence[str] = (), sources: Sequen
     from curate.erase import forget as go
 
     registry = registry or Registry.installed()
-    return go(_catalog(catalog, registry), registry, name, rows=rows, sources=sources, lines=lines, where=where, origins=origins, reason=reason,
-              rebuild=rebuild, purge=purge, progress=progress, wait=wait)  # fmt: skip
+    return go(
+        _catalog(catalog, registry),
+        registry,
+        name,
+        rows=rows,
+        sources=sources,
+        lines=lines,
+        where=where,
+        origins=origins,
+        reason=reason,
+        rebuild=rebuild,
+        purge=purge,
+        progress=progress,
+        wait=wait,
+    )
 
 
-def publish(name: str, to: str, *, private: bool | None = None, dry_run: bool = False, override: str = "", per_language: bool | None = None,
-            replace_others: bool = False, token_env: str | None = None, store: str | Path | Store | None = None,
-            catalog: Catalog | str | Path = "catalog.yaml") -> Publication:  # fmt: skip
+def publish(
+    name: str,
+    to: str,
+    *,
+    private: bool | None = None,
+    dry_run: bool = False,
+    override: str = "",
+    per_language: bool | None = None,
+    replace_others: bool = False,
+    token_env: str | None = None,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+) -> Publication:
     """Publishes a finished version: its files, a card, a tag; at one stroke, and only what is not there yet.
 
     Args:
@@ -234,8 +296,17 @@ def publish(name: str, to: str, *, private: bool | None = None, dry_run: bool = 
     """
     from outputs.publishing.publish import publish as go
 
-    return go(open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override, per_language=per_language,
-              replace_others=replace_others, token_env=token_env)  # fmt: skip
+    return go(
+        open_store(store, catalog),
+        name,
+        to,
+        private=private,
+        dry_run=dry_run,
+        override=override,
+        per_language=per_language,
+        replace_others=replace_others,
+        token_env=token_env,
+    )
 
 
 def card(name: str, *, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> str:
@@ -250,8 +321,14 @@ def card(name: str, *, store: str | Path | Store | None = None, catalog: Catalog
     return make(about(open_store(store, catalog), name))
 
 
-def rebuild(name: str, *, catalog: Catalog | str | Path = "catalog.yaml", progress: Progress | None = None, chunk_limits: ChunkLimits | None = None,
-            registry: Registry | None = None) -> tuple[str, str, list[str]]:  # fmt: skip
+def rebuild(
+    name: str,
+    *,
+    catalog: Catalog | str | Path = "catalog.yaml",
+    progress: Progress | None = None,
+    chunk_limits: ChunkLimits | None = None,
+    registry: Registry | None = None,
+) -> tuple[str, str, list[str]]:
     """Builds a dataset once more from nothing but sources, catalog and kept answers of models, to prove its digest.
 
     Returns:
@@ -289,13 +366,18 @@ def models(
     for name in names:
         if name not in loaded.models:
             raise BuildError(
-                f"no model is called '{name}'{nearest(name, loaded.models)} (known: {', '.join(loaded.models) or 'none'})"
+                f"no model is called '{name}'{nearest(name, loaded.models)} (known: "
+                f"{', '.join(loaded.models) or 'none'})"
             )
     return {name: bound_model(loaded, registry or Registry.installed(), name) for name in names or loaded.models}
 
 
-def probe_models(catalog: Catalog | str | Path = "catalog.yaml", *names: str, tell: Callable[[Finding], None] | None = None,
-                 registry: Registry | None = None) -> list[Finding]:  # fmt: skip
+def probe_models(
+    catalog: Catalog | str | Path = "catalog.yaml",
+    *names: str,
+    tell: Callable[[Finding], None] | None = None,
+    registry: Registry | None = None,
+) -> list[Finding]:
     """Loads models and proves each by one real call: an answer, JSON, log-probabilities, a translation, a similarity …
 
     Args:
@@ -306,9 +388,23 @@ def probe_models(catalog: Catalog | str | Path = "catalog.yaml", *names: str, te
     return probe(models(catalog, *names, registry=registry), tell=tell)
 
 
-def calibrate(model: str, catalog: Catalog | str | Path | None = None, *, anchors: Sequence[str | Path] = (), license: str = "unknown",
-              pairs: Sequence[str] = (), pivot: str = "en", precision: float = 0.98, bad: float = 0.2, among: int = 20, least: int = 30,
-              most: int = 1000, unsupported: bool = False, out: str | Path | None = None, registry: Registry | None = None) -> Calibration:  # fmt: skip
+def calibrate(
+    model: str,
+    catalog: Catalog | str | Path | None = None,
+    *,
+    anchors: Sequence[str | Path] = (),
+    license: str = "unknown",
+    pairs: Sequence[str] = (),
+    pivot: str = "en",
+    precision: float = 0.98,
+    bad: float = 0.2,
+    among: int = 20,
+    least: int = 30,
+    most: int = 1000,
+    unsupported: bool = False,
+    out: str | Path | None = None,
+    registry: Registry | None = None,
+) -> Calibration:
     """Measures which pairs of languages an encoder can judge, on sentences whose translations are known.
 
     Args:
@@ -316,7 +412,8 @@ def calibrate(model: str, catalog: Catalog | str | Path | None = None, *, anchor
         anchors: files and folders of parallel sentences; the shipped ones unless given.
         license: of those.
         pairs: ``en-sw``, … or ``all``; unless given, ``pivot`` with each other language.
-        precision: wanted share of good pairs among those kept, if a share ``bad`` of all is bad, each as near as the nearest
+        precision: wanted share of good pairs among those kept, if a share ``bad`` of all is bad, each as near as
+            the nearest
             of ``among`` wrong sentences.
         least: with fewer anchors a pair is not checked.
         most: of more anchors a fair sample of so many is taken.
@@ -336,8 +433,17 @@ def calibrate(model: str, catalog: Catalog | str | Path | None = None, *, anchor
         raise BuildError(f"no model is called '{model}'{nearest(model, known)} (known: {', '.join(known)})")
     params = bound_model(loaded, registry, model) if loaded else registry.get("model", model)()
     asked = {"precision": precision, "bad": bad, "among": among, "least": least, "most": most}
-    found = calibrate_model(params, model, asked, anchors=[Path(path) for path in anchors], license=license, pairs=pairs, pivot=pivot,
-                            unsupported=unsupported, cache=Path(loaded.store) / "cache" if loaded else None)  # fmt: skip
+    found = calibrate_model(
+        params,
+        model,
+        asked,
+        anchors=[Path(path) for path in anchors],
+        license=license,
+        pairs=pairs,
+        pivot=pivot,
+        unsupported=unsupported,
+        cache=Path(loaded.store) / "cache" if loaded else None,
+    )
     if out is not None:
         found.write(Path(out))
     return found
@@ -365,13 +471,21 @@ def diff(
     return compare(opened, *sides(opened, first, second))
 
 
-def export(name: str, *outputs: str, to: str | Path = "exports", store: str | Path | Store | None = None,
-           catalog: Catalog | str | Path = "catalog.yaml", force: bool = False, registry: Registry | None = None) -> list[Exported]:  # fmt: skip
+def export(
+    name: str,
+    *outputs: str,
+    to: str | Path = "exports",
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+    force: bool = False,
+    registry: Registry | None = None,
+) -> list[Exported]:
     """Writes a finished version in the forms that trainers read, each with the trainer's configuration.
 
     Args:
         name: ``name`` or ``name@ref``.
-        outputs: names of outputs (``trl``, ``llama-factory`` …) or labels of the dataset's ``outputs:``; those unless given.
+        outputs: names of outputs (``trl``, ``llama-factory`` …) or labels of the dataset's ``outputs:``; those
+            unless given.
         to: the folder; the export of an output is in ``to/<dataset>/<output>``.
         force: replace an export that is there already.
 
@@ -404,9 +518,18 @@ def export(name: str, *outputs: str, to: str | Path = "exports", store: str | Pa
     return written
 
 
-def report(name: str, to: str | Path | None = None, *, rows: Sequence[str] = (), sample: int = 300, seed: int = 0,
-           store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Reported:  # fmt: skip
-    """Writes one self-contained HTML file about a finished version: funnel, thresholds, duplicates, judges, rows kept and dropped.
+def report(
+    name: str,
+    to: str | Path | None = None,
+    *,
+    rows: Sequence[str] = (),
+    sample: int = 300,
+    seed: int = 0,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+) -> Reported:
+    """Writes one self-contained HTML file about a finished version: funnel, thresholds, duplicates, judges, rows
+    kept and dropped.
 
     Args:
         name: ``name`` or ``name@ref``.

@@ -17,6 +17,26 @@ from curate.catalog.params import (
 from curate.catalog.schema import catalog_schema
 
 __all__ = [
-    "Budget", "Catalog", "CatalogError", "Dataset", "Decision", "LanguageTag", "Mark", "ModelName", "Names", "Params", "PerLanguage",
-    "Problem", "Reference", "RowsName", "RunConfig", "Runtime", "SourceName", "StepUse", "Target", "catalog_schema", "find_store", "load_catalog",
-]  # fmt: skip
+    "Budget",
+    "Catalog",
+    "CatalogError",
+    "Dataset",
+    "Decision",
+    "LanguageTag",
+    "Mark",
+    "ModelName",
+    "Names",
+    "Params",
+    "PerLanguage",
+    "Problem",
+    "Reference",
+    "RowsName",
+    "RunConfig",
+    "Runtime",
+    "SourceName",
+    "StepUse",
+    "Target",
+    "catalog_schema",
+    "find_store",
+    "load_catalog",
+]

@@ -70,10 +70,13 @@ for _tag, _pattern, _first in (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
     ("int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", list("-+0123456789")),
-    ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
-     list("-+0123456789.")),
+    (
+        "float",
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+        list("-+0123456789."),
+    ),
     ("merge", r"^(?:<<)$", ["<"]),
-):  # fmt: skip
+):
     _SCALARS[_tag] = re.compile(_pattern)
     _Loader.add_implicit_resolver(f"{_STANDARD}{_tag}", _SCALARS[_tag], _first)
 
@@ -217,7 +220,8 @@ class _Reader:
             shown = f"!!{tag}" if node.tag.startswith(_STANDARD) else node.tag
             self._problem(
                 mark,
-                f"the tag {shown} makes an object of what stands here; a catalog holds only texts, numbers, lists, mappings",
+                f"the tag {shown} makes an object of what stands here; a catalog holds only texts, numbers, "
+                "lists, mappings",
             )
         return tag
 
@@ -253,7 +257,8 @@ class _Reader:
         return 0
 
     def _text(self, text: str, mark: Mark) -> str:
-        """A text that can be stored: JSON's escaped pairs (``\\ud83d\\ude00``) joined, no halves of pairs and no NUL."""
+        """A text that can be stored: JSON's escaped pairs (``\\ud83d\\ude00``) joined, no halves of pairs and no
+        NUL."""
         if _HALF.search(text):
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
             if _HALF.search(text):

@@ -1,4 +1,5 @@
-"""A catalog is one file and all that it includes; here they are read, each after those that it includes, and looked at from far off."""
+"""A catalog is one file and all that it includes; here they are read, each after those that it includes, and looked
+at from far off."""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""What must be forgotten is written beside the catalog, one line an item, so that it stays forgotten when the store is built anew.
+"""What must be forgotten is written beside the catalog, one line an item, so that it stays forgotten when the store
+is built anew.
 
-A line names a row by its id (a digest: the text itself is nowhere), with the source it is of if it is one, or a whole source:
-``{"row": "…", "of": "…", "reason": "…", "at": "…"}``, ``{"source": "…", …}``. The file is small, belongs into version control, and is read with every catalog of its folder.
+A line names a row by its id (a digest: the text itself is nowhere), with the source it is of if it is one, or a
+whole source:
+``{"row": "…", "of": "…", "reason": "…", "at": "…"}``, ``{"source": "…", …}``. The file is small, belongs into
+version control, and is read with every catalog of its folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Loading finds every problem of a catalog before it reports any: each with its file, its line and the nearest known word."""
+"""Loading finds every problem of a catalog before it reports any: each with its file, its line and the nearest
+known word."""
 
 from __future__ import annotations
 
@@ -36,8 +37,13 @@ _LONG = 8
 _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
 
 
-def load_catalog(file: Path, names: Names, *, overrides: Mapping[str, Any] | None = None,
-                 environment: Mapping[str, str] | None = None) -> Catalog:  # fmt: skip
+def load_catalog(
+    file: Path,
+    names: Names,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Catalog:
     """Loads and validates a catalog and all it includes.
 
     Args:
@@ -53,7 +59,8 @@ def load_catalog(file: Path, names: Names, *, overrides: Mapping[str, Any] | Non
 
 
 def find_store(file: Path, names: Names) -> Path:
-    """The folder of a catalog's store, out of its ``run:`` alone: what was built can be looked at though a step is misspelt.
+    """The folder of a catalog's store, out of its ``run:`` alone: what was built can be looked at though a step is
+    misspelt.
 
     Raises:
         CatalogError: the file is no catalog, or ``run:`` is wrong.
@@ -152,9 +159,15 @@ class _Loading:
         return Problem(problem.mark, message)
 
     def _unset(self, document: Document, place: Place, variable: str) -> None:
-        self._problem(document, place, f"the environment variable {variable} is not set; set it, or write ${{{variable}:-…}} with what holds without it")  # fmt: skip
+        self._problem(
+            document,
+            place,
+            f"the environment variable {variable} is not set; set it, or write ${{{variable}:-…}} with what "
+            "holds without it",
+        )
 
-    # ---------------------------------------------------------------------------------------------------------- sections
+    # ----------------------------------------------------------------------------------------------------------
+    # sections
     def _collect(
         self, document: Document, section: str, values: Any, raw: dict[str, dict[str, Any]], catalog: Catalog
     ) -> None:
@@ -182,7 +195,8 @@ class _Loading:
             catalog.marks[section, name] = document.mark(place)
             raw[section][name] = value
 
-    # -------------------------------------------------------------------------------------------------------- validation
+    # --------------------------------------------------------------------------------------------------------
+    # validation
     def _used(self, what: str, name: str, values: Any) -> Any:
         """A source or model: ``{use: <name>, **parameters}``."""
         section = f"{what}s"
@@ -214,14 +228,28 @@ class _Loading:
             return None
         splits, assigned_by = self._splits(document, place, config, steps)
         outputs = self._uses("output", document, (*place, "outputs"), config.outputs)
-        return Dataset(name, tuple(config.from_), steps, splits, config.seed, config.description, document.mark(place), config.target, assigned_by, outputs)  # fmt: skip
+        return Dataset(
+            name,
+            tuple(config.from_),
+            steps,
+            splits,
+            config.seed,
+            config.description,
+            document.mark(place),
+            config.target,
+            assigned_by,
+            outputs,
+        )
 
     def _splits(
         self, document: Document, place: Place, config: DatasetConfig, steps: Sequence[StepUse]
     ) -> tuple[Mapping[str, float], str]:
         """The splits and the label of the step that assigns them, if one does."""
-        found = [(at, use, shares) for at, use in enumerate(steps)
-                 if (shares := getattr(use.params, "assigns", lambda: None)()) is not None]  # fmt: skip
+        found = [
+            (at, use, shares)
+            for at, use in enumerate(steps)
+            if (shares := getattr(use.params, "assigns", lambda: None)()) is not None
+        ]
         if not found:
             return config.splits or {"train": 1.0}, ""
         at, use, shares = found[0]
@@ -236,7 +264,12 @@ class _Loading:
         if after := [
             later.label for later in steps[at + 1 :] if hasattr(later.params, "make") or hasattr(later.params, "gather")
         ]:
-            self._problem(document, (*place, "steps"), f"'{after[0]}' makes new rows, which no longer have the split that '{use.label}' gave; put '{use.label}' behind it")  # fmt: skip
+            self._problem(
+                document,
+                (*place, "steps"),
+                f"'{after[0]}' makes new rows, which no longer have the split that '{use.label}' gave; put "
+                f"'{use.label}' behind it",
+            )
         return shares, use.label
 
     def _steps(self, document: Document, place: Place, values: Any) -> tuple[StepUse, ...]:
@@ -305,8 +338,12 @@ class _Loading:
                     and named[key] not in model.marked(ParamMark.RUNTIME)
                 )
             ):
-                self._problem(document, where, f"'{key}' decides which rows come out, so it may not depend on the environment "
-                                               f"(${{{variable}}}); use a catalog variable and --set")  # fmt: skip
+                self._problem(
+                    document,
+                    where,
+                    f"'{key}' decides which rows come out, so it may not depend on the environment "
+                    f"(${{{variable}}}); use a catalog variable and --set",
+                )
         try:
             return model.model_validate(values)
         except ValidationError as error:
@@ -316,7 +353,8 @@ class _Loading:
             self._problem(document, place, str(error))
         return None
 
-    # -------------------------------------------------------------------------------------------------------- references
+    # --------------------------------------------------------------------------------------------------------
+    # references
     def _check_references(self, catalog: Catalog, raw: dict[str, dict[str, Any]]) -> None:
         for name, source in catalog.sources.items():
             parent = source.parent() if source is not None else None
@@ -325,8 +363,11 @@ class _Loading:
             seen = [name]
             while parent in catalog.sources and catalog.sources[parent] is not None:
                 if parent in seen:
-                    self._problem(self.where["sources", name], ("sources", name), f"sources are translations of each other in a circle: "
-                                  f"{' → '.join([*seen, str(parent)])}")  # fmt: skip
+                    self._problem(
+                        self.where["sources", name],
+                        ("sources", name),
+                        f"sources are translations of each other in a circle: {' → '.join([*seen, str(parent)])}",
+                    )
                     break
                 seen.append(str(parent))
                 parent = catalog.sources[parent].parent()
@@ -350,7 +391,11 @@ class _Loading:
                 if inner not in known_inputs:
                     self._unknown("datasets", name, ("from",), "source or dataset", inner, known_inputs)
             for step in dataset.steps:
-                for kind, known in ((Reference.MODEL, known_models), (Reference.SOURCE, list(raw["sources"])), (Reference.ROWS, known_inputs)):  # fmt: skip
+                for kind, known in (
+                    (Reference.MODEL, known_models),
+                    (Reference.SOURCE, list(raw["sources"])),
+                    (Reference.ROWS, known_inputs),
+                ):
                     self._check_named(f"{step.name}.", step.params, kind, known, step.mark)
                 self._check_roles(f"{step.name}.", step.params, catalog.models, step.mark)
             circle = _circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
@@ -366,8 +411,14 @@ class _Loading:
         for parameter, names in params.named(kind).items():
             for name in names:
                 if name not in known:
-                    self.problems.append(Problem(mark, f"{prefix}{parameter}: no {kind.value} is called '{name}'{nearest(name, [*known, *params.also_named(kind)])}"
-                                                       f" (known: {', '.join(known)})"))  # fmt: skip
+                    self.problems.append(
+                        Problem(
+                            mark,
+                            f"{prefix}{parameter}: no {kind.value} is called "
+                            f"'{name}'{nearest(name, [*known, *params.also_named(kind)])}"
+                            f" (known: {', '.join(known)})",
+                        )
+                    )
 
     def _check_roles(self, prefix: str, params: Params, models: Mapping[str, Any], mark: Mark) -> None:
         """A translator where an encoder is needed is a mistake that the names alone show."""
@@ -388,7 +439,8 @@ class _Loading:
                     self.problems.append(
                         Problem(
                             mark,
-                            f"{prefix}{parameter}: '{name}' is {role.value}, and {needed} is needed (such are: {', '.join(dict.fromkeys(fit))})",
+                            f"{prefix}{parameter}: '{name}' is {role.value}, and {needed} is needed (such are: "
+                            f"{', '.join(dict.fromkeys(fit))})",
                         )
                     )
 

@@ -73,7 +73,8 @@ class RayConfig(Params):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     address: str | None = None
-    """``auto`` (this machine is a node of the cluster), ``host:port`` or ``ray://host:port``; by default Ray is started on this
+    """``auto`` (this machine is a node of the cluster), ``host:port`` or ``ray://host:port``; by default Ray is
+    started on this
     machine for the build, and ended with it."""
     worker: RayPlace = RayPlace()
     """What each of the ``workers`` reserves."""
@@ -92,8 +93,10 @@ class RayConfig(Params):
         if value is not None and not re.fullmatch(
             r"auto|(ray://)?[^\s/:]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}", value
         ):
-            raise ValueError(f"'{value}' is no address of a Ray cluster: write auto, host:port or ray://host:port, or leave it out "
-                             "for a Ray of this machine's own")  # fmt: skip
+            raise ValueError(
+                f"'{value}' is no address of a Ray cluster: write auto, host:port or ray://host:port, or leave it out "
+                "for a Ray of this machine's own"
+            )
         return value
 
 
@@ -115,13 +118,16 @@ class RunConfig(Params):
     store: str | None = None
     """Folder of the store; by default ``.curate`` beside the catalog."""
     alarm: Annotated[float, Field(gt=1)] = 3.0
-    """A language is reported when its drop rate is this many times the median of all languages (and at least 10 points above)."""
+    """A language is reported when its drop rate is this many times the median of all languages (and at least 10
+    points above)."""
 
     @model_validator(mode="after")
     def _fits(self) -> RunConfig:
         if self.ray is not None and self.executor != "ray":
-            raise ValueError("'ray' says how to work on a Ray cluster, but this catalog runs in local processes; "
-                             "add 'executor: ray', or leave 'ray' out")  # fmt: skip
+            raise ValueError(
+                "'ray' says how to work on a Ray cluster, but this catalog runs in local processes; "
+                "add 'executor: ray', or leave 'ray' out"
+            )
         if self.executor == "local" and (self.workers or 1) > _MOST_PROCESSES:
             raise ValueError(
                 f"workers: at most {_MOST_PROCESSES} processes run on one machine; more are for 'executor: ray'"
@@ -130,7 +136,8 @@ class RunConfig(Params):
 
 
 class Budget(Params):
-    """``budget:``: the most that one build may spend on model calls, resumes included; a build that finished starts anew."""
+    """``budget:``: the most that one build may spend on model calls, resumes included; a build that finished starts
+    anew."""
 
     calls: Annotated[int, Field(ge=0)] | None = None
     """Requests to models, all together; answers that are kept from before cost nothing."""
@@ -149,7 +156,8 @@ class Target(Params):
     languages: Annotated[tuple[LanguageTag, ...], Field(min_length=1)] | None = None
     """The languages that must reach it; by default all that come up."""
     candidates: Annotated[int, Field(ge=1)] | None = None
-    """The most input rows to try; more than there are means trying them again for other samples. By default each once."""
+    """The most input rows to try; more than there are means trying them again for other samples. By default each
+    once."""
     first: Annotated[int, Field(ge=1)] | None = None
     """Candidates of the first round; by default as many as rows are wanted."""
 

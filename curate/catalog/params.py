@@ -1,7 +1,10 @@
-"""Parameters are pydantic models in which each field says, by its type, what it may change: rows, decisions, or nothing.
+"""Parameters are pydantic models in which each field says, by its type, what it may change: rows, decisions, or
+nothing.
 
-A field marked ``Runtime[...]`` (batch size, address, path, credential) never changes which rows come out and is left out
-of every digest; a field marked ``Decision[...]`` (a threshold) changes what is kept but no score; all others are identity.
+A field marked ``Runtime[...]`` (batch size, address, path, credential) never changes which rows come out and is
+left out
+of every digest; a field marked ``Decision[...]`` (a threshold) changes what is kept but no score; all others are
+identity.
 Only runtime fields may read the environment, so that nothing secret or machine-specific can reach a digest.
 """
 
@@ -208,7 +211,8 @@ class PerLanguage(Generic[T]):
         """The value as a catalog would write it.
 
         Args:
-            whole: whether "no value for any language" stays apart from a parameter that is not given, for one that may be either.
+            whole: whether "no value for any language" stays apart from a parameter that is not given, for one that
+                may be either.
         """
         if not self.values:
             return {"default": None} if whole and self.default is None else self.default

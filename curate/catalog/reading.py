@@ -1,4 +1,5 @@
-"""What stands in a catalog, made into what a person or a class can use: an error into a sentence, a relative path into a whole one."""
+"""What stands in a catalog, made into what a person or a class can use: an error into a sentence, a relative path
+into a whole one."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from curate.catalog.suggestions import nearest
 def rooted(values: dict[str, Any], folder: Path, paths: Collection[str] = ()) -> dict[str, Any]:
     """Relative paths of a source, model or step, made absolute from the catalog's folder.
 
-    ``path``, ``…_path`` and the fields that a class names in ``path_fields`` hold files (also in lists and mappings); in other
+    ``path``, ``…_path`` and the fields that a class names in ``path_fields`` hold files (also in lists and
+    mappings); in other
     keys of sources and models only a text that starts with ``./`` or ``../`` does.
     """
 
@@ -77,7 +79,8 @@ def explain(details: ErrorDetails, model: type[Params], document: Document, plac
 
 
 def _inside(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
-    """The parameters that a place within those of ``model`` belongs to; ``model`` itself where there are none of their own."""
+    """The parameters that a place within those of ``model`` belongs to; ``model`` itself where there are none of
+    their own."""
     for part in location:
         field = next((field for name, field in model.model_fields.items() if part in (name, field.alias)), None)
         if field is None:

@@ -1,4 +1,5 @@
-"""The JSON Schema of a catalog, made from the same parameter classes that validate it, so an editor and ``curate check`` agree."""
+"""The JSON Schema of a catalog, made from the same parameter classes that validate it, so an editor and ``curate
+check`` agree."""
 
 from __future__ import annotations
 
@@ -46,18 +47,31 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         return {"type": "object", "required": ["use"], "properties": {"use": {"enum": known}}, "allOf": branches}
 
     def listed(what: str, about: str) -> None:
-        known = {name: parameters(names.get(what, name), **{"as": {"type": "string", "pattern": NAME_PATTERN, "description": about}})
-                 for name in names.names(what)}  # fmt: skip
+        known = {
+            name: parameters(
+                names.get(what, name), **{"as": {"type": "string", "pattern": NAME_PATTERN, "description": about}}
+            )
+            for name in names.names(what)
+        }
         definitions.update({f"{what}:{name}": schema for name, schema in known.items()})
         # One without required parameters may stand alone: `- shape`, or `shape:` with nothing after it.
         definitions[what] = {
             "anyOf": [
                 {"enum": [name for name, schema in known.items() if "required" not in schema]},
-                {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
-                 "properties": {name: {"$ref": f"#/$defs/{what}:{name}"} if "required" in schema
-                                else {"anyOf": [{"$ref": f"#/$defs/{what}:{name}"}, {"type": "null"}]} for name, schema in known.items()}},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": False,
+                    "properties": {
+                        name: {"$ref": f"#/$defs/{what}:{name}"}
+                        if "required" in schema
+                        else {"anyOf": [{"$ref": f"#/$defs/{what}:{name}"}, {"type": "null"}]}
+                        for name, schema in known.items()
+                    },
+                },
             ]
-        }  # fmt: skip
+        }
 
     listed("step", "name of its scores and reasons")
     listed("output", "name of its folder")
@@ -69,8 +83,10 @@ def catalog_schema(names: Names) -> dict[str, Any]:
             "items": {"$ref": f"#/$defs/{what}"},
             "description": about,
         }
-    dataset["properties"]["from"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-                                     "description": "A source, a dataset, or a list of them."}  # fmt: skip
+    dataset["properties"]["from"] = {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        "description": "A source, a dataset, or a list of them.",
+    }
 
     def named(value: dict[str, Any]) -> dict[str, Any]:
         return {"type": ["object", "null"], "additionalProperties": value, "propertyNames": {"pattern": NAME_PATTERN}}
@@ -87,8 +103,15 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         "budget": parameters(Budget),
     }
     assert set(properties) == set(SECTIONS)
-    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "curate catalog", "type": "object",
-            "required": ["version"], "properties": properties, "additionalProperties": False, "$defs": definitions}  # fmt: skip
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "curate catalog",
+        "type": "object",
+        "required": ["version"],
+        "properties": properties,
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
     _tidy(whole)
     return _shared(whole)
 
@@ -99,7 +122,8 @@ _WORTH_SHARING = 60
 
 
 def _shared(whole: dict[str, Any]) -> dict[str, Any]:
-    """The same schema, where whatever stands in several places is defined once; what is said about it stays at its place."""
+    """The same schema, where whatever stands in several places is defined once; what is said about it stays at its
+    place."""
     counts: Counter[str] = Counter()
 
     def keys(schema: dict[str, Any]) -> tuple[str, str]:
@@ -170,7 +194,8 @@ def _with_inner(schema: dict[str, Any], change: Callable[[dict[str, Any]], dict[
 
 
 def written(schema: Any, indent: int = 0) -> str:
-    """JSON with whatever fits into a line of 160 characters in one, and sorted keys, so that a file of it is short and its changes few."""
+    """JSON with whatever fits into a line of 160 characters in one, and sorted keys, so that a file of it is short
+    and its changes few."""
     line = json.dumps(schema, ensure_ascii=False, sort_keys=True)
     if len(line) + indent <= 160 or not isinstance(schema, dict | list) or not schema:
         return line
@@ -186,7 +211,8 @@ def written(schema: Any, indent: int = 0) -> str:
 
 
 def _tidy(schema: Any, *, names: bool = False) -> None:
-    """Takes out titles, which only repeat names, and puts choices in alphabetical order: ``typing`` takes two literals of the same choices
+    """Takes out titles, which only repeat names, and puts choices in alphabetical order: ``typing`` takes two
+    literals of the same choices
     for one, in the order of whichever module was loaded first.
 
     Args:

@@ -1,4 +1,5 @@
-"""``${...}`` is replaced in one pass over the values: dotted names by the catalog's variables, CAPITALS by the environment.
+"""``${...}`` is replaced in one pass over the values: dotted names by the catalog's variables, CAPITALS by the
+environment.
 
 Every place that took something from the environment is remembered, because only runtime fields may.
 """

@@ -38,7 +38,8 @@ def print_answer(answer: pl.DataFrame | Iterable[pa.RecordBatch], format_: Forma
     """Prints an answer, or writes it to a file, which is there afterwards as a whole or not at all.
 
     Args:
-        answer: a frame, or batches that are written as they come, so that memory does not grow with the answer (but for a table).
+        answer: a frame, or batches that are written as they come, so that memory does not grow with the answer (but
+            for a table).
         output: the file; standard output unless given.
 
     Raises:
@@ -78,7 +79,8 @@ def print_answer(answer: pl.DataFrame | Iterable[pa.RecordBatch], format_: Forma
 
 @contextlib.contextmanager
 def _whole(output: Path, *, binary: bool) -> Iterator[IO[Any]]:
-    """A file to write that takes the place of ``output`` at the end; what is no regular file (a pipe, a device) is written directly."""
+    """A file to write that takes the place of ``output`` at the end; what is no regular file (a pipe, a device) is
+    written directly."""
     target = Path(os.path.realpath(output))
     regular = not target.exists() or stat.S_ISREG(target.stat().st_mode)
     path = target.with_name(f".{target.name}.{os.getpid()}.part") if regular else target
@@ -141,8 +143,15 @@ def _write_parquet(answer: pl.DataFrame | Iterable[pa.RecordBatch], file: IO[byt
 def _table(frame: pl.DataFrame, rows: int) -> str:
     import polars as pl
 
-    with pl.Config(tbl_rows=rows, tbl_cols=50, fmt_str_lengths=100, fmt_table_cell_list_len=8, tbl_hide_dataframe_shape=True,
-                   tbl_hide_column_data_types=True, tbl_width_chars=160):  # fmt: skip
+    with pl.Config(
+        tbl_rows=rows,
+        tbl_cols=50,
+        fmt_str_lengths=100,
+        fmt_table_cell_list_len=8,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+        tbl_width_chars=160,
+    ):
         return f"{frame}\n"
 
 

@@ -1,4 +1,5 @@
-"""``curate calibrate``: which language pairs an encoder can judge, as a table, and as the file that a catalog refers to."""
+"""``curate calibrate``: which language pairs an encoder can judge, as a table, and as the file that a catalog
+refers to."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 Model = Annotated[str, typer.Argument(help="A model of the catalog, or the name of an installed encoder.")]
 Files = Annotated[
     list[Path] | None,
-    typer.Option("--anchors", help="Parallel sentences in place of the shipped ones: FLORES-like folder, X-Y.X files, TMX, TSV, CSV, JSON lines."),
-]  # fmt: skip
+    typer.Option(
+        "--anchors",
+        help="Parallel sentences in place of the shipped ones: FLORES-like folder, X-Y.X files, TMX, TSV, CSV, JSON lines.",
+    ),
+]
 License = Annotated[str, typer.Option("--license", help="Of those sentences.")]
 Pairs = Annotated[
     str, typer.Option("--pairs", help="en-sw,en-de or all; by default the pivot with each other language.")
@@ -52,9 +56,13 @@ def _print(found: Calibration) -> None:
 
     asked, anchors = found.asked, found.anchors
     print(
-        f"{found.model} on {anchors.name} ({anchors.sentences:,} sentences, {anchors.languages} languages, {anchors.license})"
+        f"{found.model} on {anchors.name} ({anchors.sentences:,} sentences, {anchors.languages} languages, "
+        f"{anchors.license})"
     )
-    print(f"for a precision of {asked.precision:g} where {asked.bad:.0%} of pairs are bad, each as near as the nearest of {asked.among} wrong sentences\n")  # fmt: skip
+    print(
+        f"for a precision of {asked.precision:g} where {asked.bad:.0%} of pairs are bad, each as near as the "
+        f"nearest of {asked.among} wrong sentences\n"
+    )
     rows = [_COLUMNS, *(_row(name, one) for name, one in found.pairs.items())]
     widths = [max(len(row[index]) for row in rows) for index in range(len(_COLUMNS))]
     for row in rows:
@@ -77,5 +85,16 @@ def _row(name: str, one: Any) -> tuple[str, ...]:
     interval = "" if one.recall is None else f"{one.recall_interval[0]:.2f}–{one.recall_interval[1]:.2f}"
     retrieval = None if one.retrieval is None else sum(one.retrieval) / 2
     xsim = None if one.xsim is None else sum(one.xsim) / 2
-    return (name, one.verdict, str(one.anchors or ""), said(one.threshold), said(one.recall, ".2f"), interval, said(retrieval),
-            said(xsim), said(one.auc_hard), said(one.mexa, ".2f"), said(one.cka_unbiased, ".2f"))  # fmt: skip
+    return (
+        name,
+        one.verdict,
+        str(one.anchors or ""),
+        said(one.threshold),
+        said(one.recall, ".2f"),
+        interval,
+        said(retrieval),
+        said(xsim),
+        said(one.auc_hard),
+        said(one.mexa, ".2f"),
+        said(one.cka_unbiased, ".2f"),
+    )

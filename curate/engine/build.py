@@ -50,8 +50,16 @@ def make_plan(
     return builder.runner.plan
 
 
-def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, progress: Progress | None = None, wait: float = 0.0,
-                   chunk_limits: ChunkLimits | None = None, retry_failed: bool = False) -> list[Built]:  # fmt: skip
+def build_datasets(
+    catalog: Catalog,
+    registry: Registry,
+    names: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    wait: float = 0.0,
+    chunk_limits: ChunkLimits | None = None,
+    retry_failed: bool = False,
+) -> list[Built]:
     """Builds these datasets (all, if none is named) and those they are made of.
 
     Args:
@@ -78,13 +86,23 @@ def build_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = 
     return built
 
 
-def build_parts(catalog: Catalog, registry: Registry, names: Sequence[str], parts: Sequence[tuple[float, float] | None], *,
-                progress: Progress | None = None, wait: float = 0.0, chunk_limits: ChunkLimits | None = None,
-                whole: frozenset[str] = frozenset(), retry_failed: bool = False) -> Iterator[list[Built]]:  # fmt: skip
+def build_parts(
+    catalog: Catalog,
+    registry: Registry,
+    names: Sequence[str],
+    parts: Sequence[tuple[float, float] | None],
+    *,
+    progress: Progress | None = None,
+    wait: float = 0.0,
+    chunk_limits: ChunkLimits | None = None,
+    whole: frozenset[str] = frozenset(),
+    retry_failed: bool = False,
+) -> Iterator[list[Built]]:
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
 
     Args:
-        parts: for each sample which items are in it (see :class:`curate.engine.planning.runner.BuildContext`); None: all.
+        parts: for each sample which items are in it (see :class:`curate.engine.planning.runner.BuildContext`);
+            None: all.
         whole: sources of which every row is needed all the same.
         retry_failed: also ask models again for what they refused or answered unusably before.
     """
@@ -224,12 +242,14 @@ def _wanted(catalog: Catalog, names: Sequence[str]) -> list[str]:
     for name in names or catalog.datasets:
         if name not in catalog.datasets:
             raise BuildError(
-                f"no dataset is called '{name}'{nearest(name, catalog.datasets)} (known: {', '.join(catalog.datasets) or 'none'})"
+                f"no dataset is called '{name}'{nearest(name, catalog.datasets)} (known: "
+                f"{', '.join(catalog.datasets) or 'none'})"
             )
         missing = sorted({variable for place in catalog.needs(name) for variable in catalog.missing.get(place, ())})
         if missing:
             raise BuildError(
-                f"dataset '{name}' needs the environment variable{'s' if len(missing) > 1 else ''} {', '.join(missing)}; set and try again"
+                f"dataset '{name}' needs the environment variable{'s' if len(missing) > 1 else ''} "
+                f"{', '.join(missing)}; set and try again"
             )
         order += [inner for inner in catalog.closure(name) if inner not in order]
     return order

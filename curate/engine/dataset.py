@@ -50,11 +50,14 @@ class Built:
     spending: list[dict[str, Any]] = field(default_factory=list)
     """What model calls cost in this build, resumes included: stage, model, calls, tokens, money."""
     build_key: str = ""
-    """Digest of what was asked for: the recipes of the dataset and of those below it, and the states of their sources."""
+    """Digest of what was asked for: the recipes of the dataset and of those below it, and the states of their
+    sources."""
     estimate: dict[str, Any] | None = None
-    """What was last estimated for this very build (:meth:`curate.engine.planning.estimate.Estimate.to_json`); None where something changed since."""
+    """What was last estimated for this very build (:meth:`curate.engine.planning.estimate.Estimate.to_json`); None
+    where something changed since."""
     compute_time: ComputeTime | None = None
-    """What the results took that the version stands on, whenever they were made; only if there is an estimate to lay it beside."""
+    """What the results took that the version stands on, whenever they were made; only if there is an estimate to
+    lay it beside."""
     mended: list[str] = field(default_factory=list)
     """The warnings about what was damaged and was made again; unlike the others they are not kept with the version."""
     results: tuple[str, ...] = ()
@@ -62,7 +65,8 @@ class Built:
 
 
 class DatasetBuilder:
-    """Builds (or, without an executor, plans) datasets one after the other; what one found out of its sources, the next knows."""
+    """Builds (or, without an executor, plans) datasets one after the other; what one found out of its sources, the
+    next knows."""
 
     def __init__(self, context: BuildContext, mended: dict[str, None] | None = None) -> None:
         self.context, self.catalog, self.store = context, context.catalog, context.store
@@ -238,7 +242,8 @@ class DatasetBuilder:
         }
         if store.state(spec.name) != state:
             store.set_state(spec.name, state)
-        # The same rows may come from another recipe: the manifest has the first, the ref the one that was asked for last.
+        # The same rows may come from another recipe: the manifest has the first, the ref the one that was asked for
+        # last.
         about = {
             "version": version,
             "recipe": dataset_recipe(spec, self.runner),
@@ -270,15 +275,18 @@ class DatasetBuilder:
         return Path(os.path.relpath(self.catalog.file.parent / spec.mark.file, self.store.root.resolve())).as_posix()
 
     def _check_owner(self, spec: Dataset) -> None:
-        """Two catalogs that share a store (in one folder they do unless told otherwise) do not share a dataset's name."""
+        """Two catalogs that share a store (in one folder they do unless told otherwise) do not share a dataset's
+        name."""
         recorded = self.store.state(spec.name).get("catalog")
         if not recorded or recorded == self._defined_in(spec):
             return
         other = self.store.root.resolve() / recorded
         if defines_dataset(other, spec.name):
             raise BuildError(
-                f"{spec.mark}: the dataset '{spec.name}' in {self.catalog.store} was built from {other.name}, which still defines it; "
-                f"give this one another name, or this catalog a store of its own: 'run: {{store: .curate-{self.catalog.file.stem}}}'"
+                f"{spec.mark}: the dataset '{spec.name}' in {self.catalog.store} was built from {other.name}, "
+                "which still defines it; "
+                "give this one another name, or this catalog a store of its own: 'run: {store: "
+                f".curate-{self.catalog.file.stem}}}'"
             )
 
     def _build_key(self, name: str) -> str:

@@ -1,4 +1,5 @@
-"""The funnel tells for each language how many rows came in, what each step dropped and why, and which language fares oddly."""
+"""The funnel tells for each language how many rows came in, what each step dropped and why, and which language
+fares oddly."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Funnel:
             self.read[language] = self.read.get(language, 0) + count
 
     def add_step(self, label: str, results: Iterable[Mapping[str, Any]]) -> None:
-        """Adds what a step's tasks say: each ``funnel`` (language → reason → rows) and ``unassessed`` (language → rows)."""
+        """Adds what a step's tasks say: each ``funnel`` (language → reason → rows) and ``unassessed`` (language →
+        rows)."""
         total: Counts = {}
         lacking: dict[str, int] = {}
         for result in results:
@@ -97,13 +99,19 @@ class Funnel:
                     reasons = {reason: count for reason, count in counts[language].items() if reason != "kept"}
                     worst = max(reasons, key=lambda reason: reasons[reason])
                     found.append(
-                        f"{label} drops {rate:.0%} of {language} (others: {usual:.0%} in the median), mostly for '{worst}'"
+                        f"{label} drops {rate:.0%} of {language} (others: {usual:.0%} in the median), mostly "
+                        f"for '{worst}'"
                     )
         return found
 
     def to_json(self) -> dict[str, Any]:
-        return {"read": self.read, "steps": [{"step": label, "languages": counts} for label, counts in self.steps],
-                "made": self.made, "kept": self.kept, "unassessed": self.unassessed}  # fmt: skip
+        return {
+            "read": self.read,
+            "steps": [{"step": label, "languages": counts} for label, counts in self.steps],
+            "made": self.made,
+            "kept": self.kept,
+            "unassessed": self.unassessed,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Funnel:
@@ -117,7 +125,8 @@ class Funnel:
 
 
 def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table: language, read, one column a step (rows dropped, or ``=`` rows made), kept, share kept of what there was last."""
+    """Header and rows of a table: language, read, one column a step (rows dropped, or ``=`` rows made), kept, share
+    kept of what there was last."""
     labels = [label for label, _ in funnel.steps]
     header = ["language", "read", *labels, "kept", "share"]
     rows = []

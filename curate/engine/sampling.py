@@ -30,12 +30,21 @@ from curate.errors import BuildError
 from curate.steps import Registry
 
 
-def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str] = (), *, sample: int = 200, progress: Progress | None = None,
-                      chunk_limits: ChunkLimits | None = None) -> list[Estimate]:  # fmt: skip
-    """What building these datasets (all, if none is named) will come to, and those below them that are not up to date, from a sample that is
+def estimate_datasets(
+    catalog: Catalog,
+    registry: Registry,
+    names: Sequence[str] = (),
+    *,
+    sample: int = 200,
+    progress: Progress | None = None,
+    chunk_limits: ChunkLimits | None = None,
+) -> list[Estimate]:
+    """What building these datasets (all, if none is named) will come to, and those below them that are not up to
+    date, from a sample that is
     built for real.
 
-    Rows of the sample cost what they cost; their answers are kept, and the build does not ask for them again. What is estimated is
+    Rows of the sample cost what they cost; their answers are kept, and the build does not ask for them again. What
+    is estimated is
     written down in the store, so that the build can tell it beside what happened.
 
     Args:
@@ -60,13 +69,17 @@ def estimate_datasets(catalog: Catalog, registry: Registry, names: Sequence[str]
             from curate.engine.executors.ray_cluster import keep_connected
 
             held.enter_context(keep_connected(catalog.run))
-        wanted = [one for one in _made_of(catalog, names or list(catalog.datasets))
-                  if one in names or not names or not make_plan(catalog, registry, [one], chunk_limits=chunk_limits).idle]  # fmt: skip
+        wanted = [
+            one
+            for one in _made_of(catalog, names or list(catalog.datasets))
+            if one in names or not names or not make_plan(catalog, registry, [one], chunk_limits=chunk_limits).idle
+        ]
         return [_estimate(catalog, store, registry, name, sample, progress, chunk_limits) for name in wanted]
 
 
 def _made_of(catalog: Catalog, names: Sequence[str]) -> list[str]:
-    """The datasets whose rows end in these, in building order, themselves included; what steps look into is none of them."""
+    """The datasets whose rows end in these, in building order, themselves included; what steps look into is none of
+    them."""
     order: dict[str, None] = {}
 
     def visit(name: str) -> None:
@@ -106,7 +119,15 @@ def _estimate(
         )
         for rows, (*_, built) in zip(counts, samples, strict=True):
             own = [Store(folder).root / "work" / one for one in built.results]
-            folds.append(Fold(rows, dict(built.funnel.kept), paid(built.spending, before), compute_time_of(Store(folder), built.results), size_of(*own, built.path)))  # fmt: skip
+            folds.append(
+                Fold(
+                    rows,
+                    dict(built.funnel.kept),
+                    paid(built.spending, before),
+                    compute_time_of(Store(folder), built.results),
+                    size_of(*own, built.path),
+                )
+            )
             before = paid(built.spending)
     found = estimate(name, folds, total)
     store.set_note(f"{name}.estimate.json", {**found.to_json(), "build_key": built.build_key})

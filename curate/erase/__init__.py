@@ -1,7 +1,10 @@
-"""To forget is to write down what must never be there again, to build without it, and to remove it from wherever else it lies.
+"""To forget is to write down what must never be there again, to build without it, and to remove it from wherever
+else it lies.
 
-The list lies beside the catalog (:mod:`curate.catalog.forgotten`); building leaves out what is on it from the first shard on
-(:mod:`curate.engine.planning.erasure`). What was begun is noted in the store with all that was made of it, so that an erasure that was
+The list lies beside the catalog (:mod:`curate.catalog.forgotten`); building leaves out what is on it from the first
+shard on
+(:mod:`curate.engine.planning.erasure`). What was begun is noted in the store with all that was made of it, so that
+an erasure that was
 interrupted is carried on, whatever the store still shows then.
 """
 
@@ -43,7 +46,8 @@ class Erasure:
     """Datasets of the catalog that stood on such rows: they were built again, or are to be."""
     built: list[Built] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
-    """``name@version`` → rows: versions that still hold such rows; 0 where files are damaged, so that it cannot be known."""
+    """``name@version`` → rows: versions that still hold such rows; 0 where files are damaged, so that it cannot be
+    known."""
     removed: list[str] = field(default_factory=list)
     """Versions, exports, reports and review sheets that were removed."""
     answers: int = 0
@@ -58,14 +62,28 @@ class Erasure:
     """Damaged files: of rows that only they hold it is not known what was made of what."""
 
 
-def forget(catalog: Catalog, registry: Registry, name: str | None = None, *, rows: Sequence[str] = (), sources: Sequence[str] = (),
-           lines: Sequence[str] = (), where: str | None = None, origins: bool = False, reason: str = "", rebuild: bool = True, purge: bool = False,
-           progress: Progress | None = None, wait: float = 0.0) -> Erasure:  # fmt: skip
+def forget(
+    catalog: Catalog,
+    registry: Registry,
+    name: str | None = None,
+    *,
+    rows: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    lines: Sequence[str] = (),
+    where: str | None = None,
+    origins: bool = False,
+    reason: str = "",
+    rebuild: bool = True,
+    purge: bool = False,
+    progress: Progress | None = None,
+    wait: float = 0.0,
+) -> Erasure:
     """Takes rows out of all datasets; see :func:`curate.api.forget`."""
     for source in sources:
         if source not in catalog.sources:
             raise BuildError(
-                f"no source is called '{source}'{nearest(source, catalog.sources)} (known: {', '.join(catalog.sources)})"
+                f"no source is called '{source}'{nearest(source, catalog.sources)} (known: "
+                f"{', '.join(catalog.sources)})"
             )
     if where is not None and name is None:
         raise BuildError("a condition needs a dataset: curate forget NAME --where '…'")
@@ -87,8 +105,11 @@ def forget(catalog: Catalog, registry: Registry, name: str | None = None, *, row
             raise BuildError("nothing to forget: name rows, lines, sources, or a condition that holds for some rows")
         tree = Tree.of(store)
         if unknown := sorted(set(rows) - tree.ids - set(bad["id"])):
-            raise StoreError(f"no row of this store is called {unknown[0]}" + (f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else "")
-                             + "; ids are those of the column 'id' or among lineage.parents")  # fmt: skip
+            raise StoreError(
+                f"no row of this store is called {unknown[0]}"
+                + (f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else "")
+                + "; ids are those of the column 'id' or among lineage.parents"
+            )
         every = tree.above(named) if origins else frozenset(named)
         added = remember_to_forget(
             catalog.file.parent,

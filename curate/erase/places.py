@@ -26,7 +26,8 @@ from curate.rows.ids import hash_texts
 
 _SENTENCE = re.compile(r"[^.!?…。！？।॥؟۔።፧։\n]+[.!?…。！？।॥؟۔።፧։]*")
 _PIECE = 12
-"""Characters of the shortest piece of a text that is looked for within others; a shorter text is only found by itself."""
+"""Characters of the shortest piece of a text that is looked for within others; a shorter text is only found by
+itself."""
 _LABEL = 40
 """Characters of an attribute that may be somebody's text and no label."""
 _NO_TEXT = frozenset(
@@ -78,7 +79,8 @@ class Gone:
 
 
 def versions_with(store: Store, gone: Gone) -> dict[str, int]:
-    """``name@version`` → how many such rows it holds, in whatever state it is; 0 for one of which that cannot be known."""
+    """``name@version`` → how many such rows it holds, in whatever state it is; 0 for one of which that cannot be
+    known."""
     return _with(store, gone, "datasets", "@")
 
 
@@ -99,9 +101,11 @@ def _with(store: Store, gone: Gone, top: str, between: str) -> dict[str, int]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------------------- inside the store
+# -------------------------------------------------------------------------------------------------------------
+# inside the store
 def remove_versions(store: Store, catalog: Catalog, names: Iterable[str]) -> list[str]:
-    """Removes versions with their names, published ones too. The latest of a dataset goes only where this catalog cannot build another.
+    """Removes versions with their names, published ones too. The latest of a dataset goes only where this catalog
+    cannot build another.
 
     Returns:
         Those that were removed.
@@ -133,7 +137,8 @@ def remove_leftovers(store: Store) -> None:
     remove_damaged(store)
 
 
-# ----------------------------------------------------------------------------------------------------------- answers of models
+# -----------------------------------------------------------------------------------------------------------
+# answers of models
 def texts_of(store: Store, gone: Gone) -> set[str]:
     """Every text of these rows and lines, so far as the store still has them."""
     found: set[str] = set()
@@ -153,7 +158,8 @@ def texts_of(store: Store, gone: Gone) -> set[str]:
 
 
 def forget_cached(store: Store, texts: Iterable[str]) -> tuple[int, int]:
-    """Removes from the caches of models the answers that repeat one of these texts, or a sentence or line of one, and the vectors of these
+    """Removes from the caches of models the answers that repeat one of these texts, or a sentence or line of one,
+    and the vectors of these
     texts. At worst that costs a question more: what is in rows that stay is not touched.
 
     Returns:
@@ -233,7 +239,8 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(one)
 
 
-# ------------------------------------------------------------------------------------------------------------------ outside
+# ------------------------------------------------------------------------------------------------------------------
+# outside
 def remove_copies(store: Store, versions: Iterable[str]) -> tuple[list[str], list[str]]:
     """Removes the files of exports, reports and review sheets of these versions (``name@version``).
 
@@ -280,5 +287,15 @@ def publications_of(store: Store, versions: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-__all__ = ["Gone", "copies_of", "forget_cached", "publications_of", "remove_copies", "remove_leftovers", "remove_versions", "results_with",
-           "texts_of", "versions_with"]  # fmt: skip
+__all__ = [
+    "Gone",
+    "copies_of",
+    "forget_cached",
+    "publications_of",
+    "remove_copies",
+    "remove_leftovers",
+    "remove_versions",
+    "results_with",
+    "texts_of",
+    "versions_with",
+]

@@ -1,4 +1,5 @@
-"""Which rows are to be forgotten: by id, by condition, by source, by the line of a file; and all that was made of them."""
+"""Which rows are to be forgotten: by id, by condition, by source, by the line of a file; and all that was made of
+them."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ class Tree:
             )
             frames += [fresh.unique(), grown.explode("parent").unique()]
         every = pl.concat(frames).unique()
-        # Of an old version what lay between may be cleared away: then a made row hangs on the row that was read at its place.
+        # Of an old version what lay between may be cleared away: then a made row hangs on the row that was read at
+        # its place.
         known = pl.col("parent").is_in(every["id"].implode()) & (pl.col("parent") != pl.col("id"))
         broken = every.filter(pl.col("parent").is_not_null() & ~known)
         origins = every.filter(pl.col("source") != "").select(pl.col("id").alias("origin"), "place")
@@ -114,7 +116,8 @@ def read(path: Path, *columns: str) -> pl.DataFrame | None:
 
 
 def quarantined(path: Path) -> pl.DataFrame | None:
-    """What could not be read or made, of one file: its columns, and ``id``: of the row that nothing was made of, or of the line; None if
+    """What could not be read or made, of one file: its columns, and ``id``: of the row that nothing was made of, or
+    of the line; None if
     it is damaged."""
     frame = read(path, "source", "unit", "place", "reason", "raw")
     if frame is None:
@@ -148,15 +151,19 @@ def find_lines(bad: pl.DataFrame, lines: Iterable[str]) -> dict[str, str]:
         )
         if not here.height:
             known = read.filter((pl.col("unit") == unit) | pl.col("unit").str.ends_with(f"/{unit}"))
-            there = (f"; unreadable there are {', '.join(known['place'].unique().sort()[:12])}" if known.height
-                     else "; SELECT unit, place FROM NAME.quarantined lists them")  # fmt: skip
+            there = (
+                f"; unreadable there are {', '.join(known['place'].unique().sort()[:12])}"
+                if known.height
+                else "; SELECT unit, place FROM NAME.quarantined lists them"
+            )
             raise StoreError(f"no line that could not be read is called '{line}' (FILE:LINE){there}")
         found |= dict(here.select("id", "source").iter_rows())
     return found
 
 
 def find_rows(store: Store, name: str, version: str, where: str) -> dict[str, str]:
-    """The rows of a version for which a SQL condition holds: kept and rejected ones, those of which nothing could be made, and what
+    """The rows of a version for which a SQL condition holds: kept and rejected ones, those of which nothing could
+    be made, and what
     could not be read (columns ``unit``, ``place``, ``reason``, ``raw``).
 
     Returns:
@@ -184,7 +191,8 @@ def find_rows(store: Store, name: str, version: str, where: str) -> dict[str, st
                     continue
                 if len(found) + len(ids) > _MOST:
                     raise BuildError(
-                        f"the condition holds for more than {_MOST:,} rows, which are a matter for a filter or another source"
+                        f"the condition holds for more than {_MOST:,} rows, which are a matter for a filter or "
+                        "another source"
                     )
                 found |= dict.fromkeys(ids, "")
     if len(errors) == len(asked) + len(extra):

@@ -1,9 +1,13 @@
-"""A query sees finished versions as tables, and nothing else: DuckDB in a process of its own, no files, no network, no settings, limits
+"""A query sees finished versions as tables, and nothing else: DuckDB in a process of its own, no files, no network,
+no settings, limits
 on time and memory.
 
-``name`` is a dataset's latest version, ``name.rejected`` what was dropped and why, ``name.quarantined`` what could not be
-read, ``"name@ref"`` another version; ``curate.datasets``, ``curate.funnel``, ``curate.sources`` and ``curate.audits`` tell about them.
-The process (:mod:`curate.sql.worker`) may use so much memory and no more, and is killed when an answer takes too long: a single call
+``name`` is a dataset's latest version, ``name.rejected`` what was dropped and why, ``name.quarantined`` what could
+not be
+read, ``"name@ref"`` another version; ``curate.datasets``, ``curate.funnel``, ``curate.sources`` and
+``curate.audits`` tell about them.
+The process (:mod:`curate.sql.worker`) may use so much memory and no more, and is killed when an answer takes too
+long: a single call
 of a function such as ``repeat`` or ``regexp_matches`` heeds no limit of DuckDB's.
 """
 
@@ -90,7 +94,8 @@ class Database:
         """The answer to one SELECT (or WITH, FROM, DESCRIBE, SUMMARIZE, EXPLAIN …).
 
         Raises:
-            QueryError: it is no single reading statement, it is wrong, it went over a limit, or a version that it reads is damaged.
+            QueryError: it is no single reading statement, it is wrong, it went over a limit, or a version that it
+                reads is damaged.
         """
         import polars as pl
 
@@ -104,7 +109,8 @@ class Database:
         return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches)))
 
     def batches(self, sql: str) -> Generator[pa.RecordBatch]:
-        """The same answer piece by piece, for one that is larger than memory: at least one batch, columns with names of their own.
+        """The same answer piece by piece, for one that is larger than memory: at least one batch, columns with
+        names of their own.
 
         The time limit counts the time that the query takes, not that of the caller between two batches.
         """
@@ -182,7 +188,10 @@ class Database:
             return self._too_large()
         if code in (-signal.SIGSEGV, -signal.SIGBUS):
             return f"DuckDB crashed at this query: it is nested too deeply, or needs more than {self._limits.memory}"
-        return f"the process for queries ended (exit code {code}); does `{sys.executable} -c 'import duckdb, pyarrow'` work?"
+        return (
+            f"the process for queries ended (exit code {code}); does `{sys.executable} -c 'import duckdb, "
+            "pyarrow'` work?"
+        )
 
 
 class _Pipe(io.RawIOBase):

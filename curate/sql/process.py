@@ -56,9 +56,14 @@ class Process:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _FRUGAL
         try:
             self._running = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER), places, *self._settings], bufsize=0, env=environment,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-I", "-S", "-X", "utf8", str(_WORKER), places, *self._settings],
+                bufsize=0,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         except OSError as error:
             raise QueryError(f"the process for queries cannot be started with {sys.executable}: {error}") from None
         self._ready = False

@@ -1,4 +1,5 @@
-"""Which tables a store has: every version under its names, and tables about all of them. A version that is damaged has none, and
+"""Which tables a store has: every version under its names, and tables about all of them. A version that is damaged
+has none, and
 takes no other with it."""
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Tables:
         return [*versions, *(f"curate.{name}" for name in _ABOUT)]
 
     def needed(self, sql: str) -> list[str]:
-        """The names of tables that a statement may mention (``curate`` for those about all); more than it does mention, never fewer
+        """The names of tables that a statement may mention (``curate`` for those about all); more than it does
+        mention, never fewer
         unless it puts a name together."""
         every = [*self._versions, *self._more, "curate"]
         if len(sql) > _LONG or _LISTING.search(lower := sql.lower()):
@@ -115,7 +117,8 @@ class Tables:
             self._manifests[name, version] = self._store.manifest(name, version)
         return self._manifests[name, version]
 
-    # ------------------------------------------------------------------------------------------------------------- errors
+    # -------------------------------------------------------------------------------------------------------------
+    # errors
     def damage(self, path: str, reason: str) -> str:
         """What to say of a version with a file that cannot be read."""
         return str(DamagedError(Path(path), reason))
@@ -134,7 +137,8 @@ class Tables:
         near = nearest(wanted, [title for title in self._versions if "@" not in title or "@" in wanted])
         return f"{first}{near}\nthere are: {', '.join(name for name in self.names if '@' not in name)}"
 
-    # -------------------------------------------------------------------------------------------------------------- about
+    # --------------------------------------------------------------------------------------------------------------
+    # about
     def _about(self) -> dict[str, list[dict[str, Any]]]:
         """The rows of the tables of the schema ``curate``; of a damaged version only its name is told."""
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _ABOUT}
@@ -147,7 +151,9 @@ class Tables:
                     rows["funnel"] += list(_funnel_rows(name, Funnel.from_json(manifest["funnel"])))
                     rows["sources"] += list(_source_rows(name, manifest))
                     audits = self._store.refs(name)[ref].get("audits", manifest.get("audits", {}))
-                    rows["audits"] += [{"dataset": name, "step": step, **one} for step, listed in audits.items() for one in listed]  # fmt: skip
+                    rows["audits"] += [
+                        {"dataset": name, "step": step, **one} for step, listed in audits.items() for one in listed
+                    ]
             except StoreError:
                 told = {}
             rows["datasets"].append(row | told)
@@ -175,15 +181,57 @@ def _of_kinds(kinds: Iterable[str]) -> pa.Schema:
 
 _STRING, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 _ABOUT = {
-    "datasets": pa.schema([("dataset", _STRING), ("ref", _STRING), ("version", _STRING), ("kind", _STRING), ("rows", _INT), ("rejected", _INT),
-                           ("quarantined", _INT), ("created_at", _STRING)]),
-    "funnel": pa.schema([("dataset", _STRING), ("position", _INT), ("step", _STRING), ("language", _STRING), ("reason", _STRING), ("rows", _INT)]),
-    "sources": pa.schema([("dataset", _STRING), ("source", _STRING), ("license", _STRING), ("kind", _STRING), ("unit", _STRING), ("rows", _INT),
-                          ("bad", _INT)]),
-    "audits": pa.schema([("dataset", _STRING), ("step", _STRING), ("subject", _STRING), ("model", _STRING), ("language", _STRING),
-                         ("figure", _STRING), ("value", _REAL), ("low", _REAL), ("high", _REAL), ("rows", _INT), ("limit", _REAL),
-                         ("refused", pa.bool_()), ("note", _STRING)]),
-}  # fmt: skip
+    "datasets": pa.schema(
+        [
+            ("dataset", _STRING),
+            ("ref", _STRING),
+            ("version", _STRING),
+            ("kind", _STRING),
+            ("rows", _INT),
+            ("rejected", _INT),
+            ("quarantined", _INT),
+            ("created_at", _STRING),
+        ]
+    ),
+    "funnel": pa.schema(
+        [
+            ("dataset", _STRING),
+            ("position", _INT),
+            ("step", _STRING),
+            ("language", _STRING),
+            ("reason", _STRING),
+            ("rows", _INT),
+        ]
+    ),
+    "sources": pa.schema(
+        [
+            ("dataset", _STRING),
+            ("source", _STRING),
+            ("license", _STRING),
+            ("kind", _STRING),
+            ("unit", _STRING),
+            ("rows", _INT),
+            ("bad", _INT),
+        ]
+    ),
+    "audits": pa.schema(
+        [
+            ("dataset", _STRING),
+            ("step", _STRING),
+            ("subject", _STRING),
+            ("model", _STRING),
+            ("language", _STRING),
+            ("figure", _STRING),
+            ("value", _REAL),
+            ("low", _REAL),
+            ("high", _REAL),
+            ("rows", _INT),
+            ("limit", _REAL),
+            ("refused", pa.bool_()),
+            ("note", _STRING),
+        ]
+    ),
+}
 """The tables about all versions."""
 
 
@@ -200,5 +248,12 @@ def _funnel_rows(name: str, funnel: Funnel) -> Iterator[dict[str, Any]]:
 def _source_rows(name: str, manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for source in manifest["sources"]:
         for unit in source.get("units", []):  # a dataset among them has none, and no licence of its own
-            yield {"dataset": name, "source": source["name"], "license": source["license"], "kind": source["kind"], "unit": unit["name"],
-                   "rows": unit["rows"], "bad": unit["bad"]}  # fmt: skip
+            yield {
+                "dataset": name,
+                "source": source["name"],
+                "license": source["license"],
+                "kind": source["kind"],
+                "unit": unit["name"],
+                "rows": unit["rows"],
+                "bad": unit["bad"],
+            }

@@ -1,7 +1,9 @@
 """The process in which a store's SQL runs: it knows the files it was given and nothing else, and ends with its parent.
 
-It is started by its path and imports nothing of curate, so that it is ready soon. A request is a frame on standard input: eight
-bytes with the length, then JSON. Answers go to what was standard output, with a letter before the length: ``R`` ready, ``B`` a
+It is started by its path and imports nothing of curate, so that it is ready soon. A request is a frame on standard
+input: eight
+bytes with the length, then JSON. Answers go to what was standard output, with a letter before the length: ``R``
+ready, ``B`` a
 piece of an Arrow stream, ``E`` an error (JSON), ``.`` the end of an answer.
 """
 
@@ -47,7 +49,8 @@ OVER_MEMORY = 77
 _LOOK = 0.05
 _BATCH_ROWS, _BATCH_BYTES = 4096, 2_000_000
 _ROOM = 128 << 20
-"""Bytes that an ordinary query needs besides those that DuckDB counts: batches on their way in and out, gaps in the heap."""
+"""Bytes that an ordinary query needs besides those that DuckDB counts: batches on their way in and out, gaps in the
+heap."""
 _LONGEST = 2000
 """Characters of a message."""
 _ALLOWED = ("SELECT", "EXPLAIN")
@@ -64,7 +67,8 @@ class _Damaged(Exception):
 
 
 class Files(pads.Dataset):  # type: ignore[misc]
-    """Parquet files that DuckDB reads as one table, a small batch at a time: Arrow's own scan decodes several row groups at once,
+    """Parquet files that DuckDB reads as one table, a small batch at a time: Arrow's own scan decodes several row
+    groups at once,
     which are gigabytes where texts are long, and DuckDB's limit does not count them.
 
     Args:
@@ -140,7 +144,8 @@ class _Scan:
         return pa.RecordBatchReader.from_batches(schema, self._files.batches(self._columns, self._condition))
 
 
-# ----------------------------------------------------------------------------------------------------------------- queries
+# -----------------------------------------------------------------------------------------------------------------
+# queries
 class _Refused(Exception):
     """A statement that may not run."""
 
@@ -150,10 +155,14 @@ class _Engine:
 
     def __init__(self, memory: int, threads: int | None) -> None:
         config: dict[str, Any] = {
-            "enable_external_access": "false", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
-            "python_enable_replacements": "false", "memory_limit": f"{memory}B", "temp_directory": "",
+            "enable_external_access": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "memory_limit": f"{memory}B",
+            "temp_directory": "",
             **({"threads": str(threads)} if threads else {}),
-        }  # fmt: skip
+        }
         self.damaged: list[tuple[str, str]] = []
         self.whole = True
         """Whether it can be asked again."""
@@ -199,10 +208,12 @@ class _Engine:
         relation = self._connection.sql(sql)
         types = [str(one) for one in relation.types]
         if any(map(_AS_TEXT.search, types)):
-            relation = relation.project(", ".join(
-                f"#{place}::VARCHAR AS {_quoted(name)}" if _AS_TEXT.search(one) else f"#{place} AS {_quoted(name)}"
-                for place, (name, one) in enumerate(zip(relation.columns, types, strict=True), 1)
-            ))  # fmt: skip
+            relation = relation.project(
+                ", ".join(
+                    f"#{place}::VARCHAR AS {_quoted(name)}" if _AS_TEXT.search(one) else f"#{place} AS {_quoted(name)}"
+                    for place, (name, one) in enumerate(zip(relation.columns, types, strict=True), 1)
+                )
+            )
         names = ("to_arrow_reader", "fetch_record_batch", "fetch_arrow_reader")  # now, in DuckDB 1.4, in 1.3
         return next(getattr(relation, name) for name in names if hasattr(relation, name))(_BATCH_ROWS)
 
@@ -254,7 +265,8 @@ def _types(sql: str) -> list[str]:
         return []
 
 
-# ---------------------------------------------------------------------------------------------------------------- requests
+# ----------------------------------------------------------------------------------------------------------------
+# requests
 class _Out(io.RawIOBase):
     """Where an Arrow stream is written to: what was written since the last frame becomes the next one."""
 
@@ -318,7 +330,8 @@ def _kind(engine: _Engine, error: Exception) -> str:
 
 
 def _listen(source: IO[bytes], requests: queue.SimpleQueue[bytes], busy: threading.Event, most: int) -> None:
-    """Takes requests; ends this process when its parent is gone, or when a query makes it hold more than ``most`` bytes."""
+    """Takes requests; ends this process when its parent is gone, or when a query makes it hold more than ``most``
+    bytes."""
     while True:
         if busy.is_set() and not select.select([source], [], [], _LOOK)[0]:
             if _held() > most:

@@ -115,7 +115,9 @@ def test_ports_addresses_and_full_names_are_read(said: str, meant: str) -> None:
 def test_a_remark_says_how_well_terms_of_others_are_known() -> None:
     assert BOOK.find("llama3.1").remark == BOOK.find("llama3.1").note != ""
     assert "from secondary sources: read the original terms" in BOOK.find("openai-terms").remark
-    assert "not legally reviewed: read the original terms" in BOOK.find("llama2").remark and BOOK.find("mit").remark == ""
+    assert (
+        "not legally reviewed: read the original terms" in BOOK.find("llama2").remark and BOOK.find("mit").remark == ""
+    )
 
 
 @pytest.mark.parametrize(

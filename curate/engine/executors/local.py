@@ -75,11 +75,15 @@ class LocalExecutor:
                     yield index, future.result()
         except BrokenProcessPool:
             if not self._begun:
-                raise ExecutorError("the worker processes died before they began; a script that builds keeps its calls below "
-                                    "'if __name__ == \"__main__\":', since each worker imports it again") from None  # fmt: skip
+                raise ExecutorError(
+                    "the worker processes died before they began; a script that builds keeps its calls below "
+                    "'if __name__ == \"__main__\":', since each worker imports it again"
+                ) from None
             stages = sorted({tasks[index].stage for index in running.values()})
-            raise ExecutorError(f"a worker process died while working on {', '.join(stages) or 'nothing'}; if the machine ran out of "
-                                "memory, set 'run: {workers: …}' lower") from None  # fmt: skip
+            raise ExecutorError(
+                f"a worker process died while working on {', '.join(stages) or 'nothing'}; if the machine ran out of "
+                "memory, set 'run: {workers: …}' lower"
+            ) from None
         finally:
             for future in running:
                 future.cancel()
@@ -136,7 +140,8 @@ _BEGUN = ""
 
 
 def _prepare(queue: Any, exclusive: bool) -> None:
-    """First thing in a worker: die with the parent, leave the keyboard to it; who holds servers ends them before it goes."""
+    """First thing in a worker: die with the parent, leave the keyboard to it; who holds servers ends them before it
+    goes."""
     global _SAY
     import signal
 

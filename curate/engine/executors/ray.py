@@ -1,4 +1,5 @@
-"""The same tasks in actors of a Ray cluster: as in processes on this machine, but any of them, and its machine, may be lost.
+"""The same tasks in actors of a Ray cluster: as in processes on this machine, but any of them, and its machine, may
+be lost.
 
 A task that was lost is done anew elsewhere: results are written whole or not at all, so doing one twice does no harm.
 """
@@ -131,8 +132,14 @@ class RayExecutor:
         else:
             self._unserved.pop(exclusive, None)
 
-    def _collect(self, actor: _Actor, tasks: Sequence[Task], waiting: dict[bool, deque[int]], lost: dict[int, int],
-                 report: Report) -> tuple[int, dict[str, Any]] | None:  # fmt: skip
+    def _collect(
+        self,
+        actor: _Actor,
+        tasks: Sequence[Task],
+        waiting: dict[bool, deque[int]],
+        lost: dict[int, int],
+        report: Report,
+    ) -> tuple[int, dict[str, Any]] | None:
         """What an actor's task came to; None if it has to be done anew, or nobody waits for it any more."""
         cluster, job, index = self._connected(), actor.job, actor.task
         if actor.pulse is not None:  # what it says now is not said again with the result
@@ -154,8 +161,11 @@ class RayExecutor:
             lost[index] = lost.get(index, 0) + 1
             if lost[index] > cluster.config.retries:
                 times = "once" if lost[index] == 1 else f"{lost[index]} times"
-                raise ExecutorError(f"a Ray worker died {times} while working on {task.stage}, the last one on {_where(actor)}: {_reason(error)}. "
-                                    "If a node ran out of memory, let fewer workers share it ('run: {ray: {worker: {memory: 8GB}}}')") from None  # fmt: skip
+                raise ExecutorError(
+                    f"a Ray worker died {times} while working on {task.stage}, the last one on {_where(actor)}: "
+                    f"{_reason(error)}. "
+                    "If a node ran out of memory, let fewer workers share it ('run: {ray: {worker: {memory: 8GB}}}')"
+                ) from None
             for stage, rows in actor.told.items():
                 report(stage, -rows)
             waiting[actor.exclusive].appendleft(index)
@@ -178,8 +188,11 @@ class RayExecutor:
         until = time.monotonic() + _SIGHT
         while not self._is_seen(task, result):
             if time.monotonic() > until:
-                raise ExecutorError(f"{_where(actor)} wrote {folder}, which is not seen here after {_SIGHT:.0f} s; the store must be in a folder "
-                                    "that all nodes share")  # fmt: skip
+                raise ExecutorError(
+                    f"{_where(actor)} wrote {folder}, which is not seen here after {_SIGHT:.0f} s; the store "
+                    "must be in a folder "
+                    "that all nodes share"
+                )
             with contextlib.suppress(OSError):
                 next(folder.parent.iterdir(), None)  # asks the file server anew
             time.sleep(0.05)
@@ -208,7 +221,8 @@ class RayExecutor:
                     actor.told[stage] = actor.told.get(stage, 0) + rows
                     report(stage, rows)
 
-    # ------------------------------------------------------------------------------------------------------------ actors
+    # ------------------------------------------------------------------------------------------------------------
+    # actors
     def _start(self, exclusive: bool) -> _Actor:
         from curate.engine.executors.ray_worker import CONTROL, Worker
 
@@ -258,15 +272,21 @@ class RayExecutor:
             self._dismiss(actor)
             self._false_starts += 1
             if "No module named" in str(error) or self._false_starts > cluster.config.retries:
-                raise ExecutorError(f"a Ray worker could not be started: {_reason(error)}; every node needs the same Python and the same "
-                                    "packages as this machine") from error  # fmt: skip
+                raise ExecutorError(
+                    f"a Ray worker could not be started: {_reason(error)}; every node needs the same Python and "
+                    "the same "
+                    "packages as this machine"
+                ) from error
             return
         self._false_starts = 0
         if "error" in actor.about:
             raise ExecutorError(f"node {_where(actor)} cannot work on this build: {actor.about['error']}")
         if not cluster.spread and actor.about["machine"] != machine():
-            raise ExecutorError(f"node {_where(actor)} is another machine, and the connection to Ray that this program had did not tell of it; "
-                                "write the cluster's address ('run: {ray: {address: …}}')")  # fmt: skip
+            raise ExecutorError(
+                f"node {_where(actor)} is another machine, and the connection to Ray that this program had did "
+                "not tell of it; "
+                "write the cluster's address ('run: {ray: {address: …}}')"
+            )
 
     def _check_deadline(self, exclusive: bool) -> None:
         cluster, now = self._connected(), time.monotonic()
@@ -280,15 +300,19 @@ class RayExecutor:
         if lacking:
             raise ExecutorError(f"run.ray.{name} asks for {lacking}")
         if now - since > cluster.config.deadline:
-            raise ExecutorError(f"the Ray cluster had no room for a process of curate (run.ray.{name}) within {cluster.config.deadline:g} s "
-                                "('deadline'): others hold what it asks for, or run.workers is too high")  # fmt: skip
+            raise ExecutorError(
+                f"the Ray cluster had no room for a process of curate (run.ray.{name}) within "
+                f"{cluster.config.deadline:g} s "
+                "('deadline'): others hold what it asks for, or run.workers is too high"
+            )
 
     def _dismiss(self, actor: _Actor) -> None:
         with contextlib.suppress(Exception):
             self._connected().ray.kill(actor.handle, no_restart=True)
         self._actors.remove(actor)
 
-    # -------------------------------------------------------------------------------------------------------- connection
+    # --------------------------------------------------------------------------------------------------------
+    # connection
     def _connected(self) -> Cluster:
         if self._cluster is None:
             self._cluster = Cluster(self._run_config)
@@ -345,7 +369,11 @@ def _is_loss(ray: Any, error: Exception) -> bool:
 def _reason(error: BaseException) -> str:
     """What Ray says of a death, in a line."""
     text = re.sub(r"\s+", " ", str(error)).strip()
-    for pattern in (r"No module named [^\s,)]+", r"exit detail: (.*?)(?: Some common causes|$)", r"(The (?:actor|node|worker)[^.]* (?:because|died|dead)[^.]*)"):  # fmt: skip
+    for pattern in (
+        r"No module named [^\s,)]+",
+        r"exit detail: (.*?)(?: Some common causes|$)",
+        r"(The (?:actor|node|worker)[^.]* (?:because|died|dead)[^.]*)",
+    ):
         if found := re.search(pattern, text):
             return found[found.lastindex or 0].strip(" .")[:300]
     return text[:300] or type(error).__name__

@@ -1,6 +1,8 @@
-"""A connection to Ray: the one this process has already, a cluster somewhere, or an instance of our own that ends with us.
+"""A connection to Ray: the one this process has already, a cluster somewhere, or an instance of our own that ends
+with us.
 
-An instance of our own listens on the loopback interface only, has no dashboard, tells nobody anything, and leaves no files.
+An instance of our own listens on the loopback interface only, has no dashboard, tells nobody anything, and leaves
+no files.
 """
 
 from __future__ import annotations
@@ -94,7 +96,9 @@ class Cluster:
             said = str(error).strip() or type(error).__name__
             if address is None:
                 raise ExecutorError(f"Ray could not be started on this machine: {said}") from error
-            raise ExecutorError(f"no connection to the Ray cluster at '{address}' (run.ray.address): {said}{_advice(address, said)}") from error  # fmt: skip
+            raise ExecutorError(
+                f"no connection to the Ray cluster at '{address}' (run.ray.address): {said}{_advice(address, said)}"
+            ) from error
 
     def _own_instance(self) -> dict[str, Any]:
         workers = self.run.workers or len(os.sched_getaffinity(0))
@@ -142,8 +146,11 @@ class Cluster:
         if any(all(has.get(name, 0.0) >= amount for name, amount in asked.items()) for has in nodes):
             return ""
         short = {name: max((has.get(name, 0.0) for has in nodes), default=0.0) for name in asked}
-        told = [f"{_told(name, amount)} (the most that a node has: {_told(name, short[name])})" for name, amount in asked.items()
-                if short[name] < amount]  # fmt: skip
+        told = [
+            f"{_told(name, amount)} (the most that a node has: {_told(name, short[name])})"
+            for name, amount in asked.items()
+            if short[name] < amount
+        ]
         return (
             " and ".join(told)
             or "all of " + ", ".join(_told(name, amount) for name, amount in asked.items()) + " at once"
@@ -273,7 +280,8 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _loopback() -> Iterator[None]:
-    """Ray's processes listen on the loopback interface: Ray has that for systems with firewalls that ask, and no option for it."""
+    """Ray's processes listen on the loopback interface: Ray has that for systems with firewalls that ask, and no
+    option for it."""
     from ray._private import ray_constants
 
     name = "ENABLE_RAY_CLUSTER"

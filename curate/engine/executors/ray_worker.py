@@ -1,4 +1,5 @@
-"""What runs in a Ray actor: the same tasks as in a local process, after making sure that this machine sees this very store.
+"""What runs in a Ray actor: the same tasks as in a local process, after making sure that this machine sees this
+very store.
 
 Everything comes and goes as JSON.
 """
@@ -54,7 +55,12 @@ class Worker:
                 os.environ[name] = value
         python = list(sys.version_info[:2])
         if python != told["python"]:
-            return json.dumps({**about, "error": f"Python {_dotted(python)} runs there, Python {_dotted(told['python'])} here; a cluster needs one"})  # fmt: skip
+            return json.dumps(
+                {
+                    **about,
+                    "error": f"Python {_dotted(python)} runs there, Python {_dotted(told['python'])} here; a cluster needs one",
+                }
+            )
         # A plug-in that lies beside the catalog's script is found where that folder is shared, as in a local process.
         sys.path.extend(
             folder for folder in told["path"] if folder and folder not in sys.path and Path(folder).exists()
@@ -76,7 +82,12 @@ class Worker:
                 }
             )
         if __version__ != told["version"]:
-            return json.dumps({**about, "error": f"curate {__version__} is installed there, curate {told['version']} here; install the same on every node"})  # fmt: skip
+            return json.dumps(
+                {
+                    **about,
+                    "error": f"curate {__version__} is installed there, curate {told['version']} here; install the same on every node",
+                }
+            )
         setting = told["setting"]
         node = (
             told["node"]
@@ -141,8 +152,11 @@ def _store_problem(root: Path, nonce: str, word: str) -> str:
     try:
         found = (root / nonce).read_text()
     except OSError as error:
-        return (f"it does not see the store {root} ({error.strerror or error}); the store must be in a folder that every node has "
-                "at the same path")  # fmt: skip
+        return (
+            f"it does not see the store {root} ({error.strerror or error}); the store must be in a folder that "
+            "every node has "
+            "at the same path"
+        )
     if found != word:
         return f"{root} is another folder there than here; the store must be in a folder that all nodes share"
     mine = root / f"{nonce}-{socket.gethostname()}-{os.getpid()}"

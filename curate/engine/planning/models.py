@@ -9,8 +9,12 @@ from curate.steps import Model
 
 
 def bound_model(catalog: Catalog, registry: Any, name: str) -> Model:
-    """A model by its name in the catalog (else the installed one of that name), with those at hand that it is made of."""
+    """A model by its name in the catalog (else the installed one of that name), with those at hand that it is made
+    of."""
     model: Model = catalog.models.get(name) or registry.get("model", name)()
-    below = {inner: bound_model(catalog, registry, inner)
-             for inners in model.named(Reference.MODEL).values() for inner in inners}  # fmt: skip
+    below = {
+        inner: bound_model(catalog, registry, inner)
+        for inners in model.named(Reference.MODEL).values()
+        for inner in inners
+    }
     return model.with_models(below) if below else model

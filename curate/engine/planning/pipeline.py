@@ -1,4 +1,5 @@
-"""Walking a dataset is taking pieces through its steps in order; with a target, more candidates go the same way until enough came through."""
+"""Walking a dataset is taking pieces through its steps in order; with a target, more candidates go the same way
+until enough came through."""
 
 from __future__ import annotations
 
@@ -130,7 +131,8 @@ def _looked(use: StepUse) -> list[str]:
 def run_until_target(
     runner: TaskRunner, spec: Dataset, shards: Sequence[Shard], kind: Kind, ancestors: Sequence[str]
 ) -> PipelineState:
-    """Takes candidates through the steps, round after round, until the target is reached or candidates or budget are at an end.
+    """Takes candidates through the steps, round after round, until the target is reached or candidates or budget
+    are at an end.
 
     Each round's candidates are shards of their own, so that the next round finds everything before it done. What comes
     out depends on the catalog and the rows only (and on the budget, where that ends it; the alarm says so).
@@ -157,7 +159,10 @@ def run_until_target(
         except BudgetError as error:
             if number == 1:
                 raise
-            before.alarms.append(f"target: the budget ended after {drawn - size:,} candidates; {_state(target, before.languages())}; {error}")  # fmt: skip
+            before.alarms.append(
+                f"target: the budget ended after {drawn - size:,} candidates; "
+                f"{_state(target, before.languages())}; {error}"
+            )
             return before
         if not state.known:
             return state
@@ -171,7 +176,8 @@ def run_until_target(
             return state
         if target.per == "language":
             wanted = tuple(sorted(missing))
-        # As many as the worst language needs at the rate of acceptance so far, and a tenth more; at most four times what was drawn.
+        # As many as the worst language needs at the rate of acceptance so far, and a tenth more; at most four times
+        # what was drawn.
         need = max(lacking * drawn / max(1, reached.get(language, 0)) for language, lacking in missing.items())
         size = min(most - drawn, max(1, min(math.ceil(1.1 * need), 4 * drawn)))
 
@@ -200,8 +206,15 @@ def _state(target: Target, reached: Mapping[str, int]) -> str:
     )
 
 
-def _take(runner: TaskRunner, shards: Sequence[Shard], kind: Kind, first: int, count: int, wanted: tuple[str, ...] | None,
-          number: int) -> list[Partition | None]:  # fmt: skip
+def _take(
+    runner: TaskRunner,
+    shards: Sequence[Shard],
+    kind: Kind,
+    first: int,
+    count: int,
+    wanted: tuple[str, ...] | None,
+    number: int,
+) -> list[Partition | None]:
     """The candidates from ``first`` on, counted through all shards and, at their end, from the beginning again."""
     total = sum(shard.rows for shard in shards)
     stage = f"{runner.record.name}/candidates"

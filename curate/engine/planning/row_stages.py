@@ -1,4 +1,5 @@
-"""Stages that make rows: each task's key holds all that the new rows depend on, and what could not be made is counted apart."""
+"""Stages that make rows: each task's key holds all that the new rows depend on, and what could not be made is
+counted apart."""
 
 from __future__ import annotations
 
@@ -111,12 +112,17 @@ def _check_bad(
     most = use.params.max_error_rate
     if bad and bad / max(1, rows) > most:
         examples = "\n  ".join(example for _, result in done for example in result["bad_examples"][:3])
-        raise _error_of(done, bad)(f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, allowed: {most:.1%}); "
-                         f"its answers are cached, so building again repeats no request: fix the cause, or raise max_error_rate{_again(done)}\n  {examples}")  # fmt: skip
+        raise _error_of(done, bad)(
+            f"{use.mark}: step '{use.label}' failed on {bad:,} of {rows:,} rows ({bad / max(1, rows):.1%}, "
+            f"allowed: {most:.1%}); "
+            "its answers are cached, so building again repeats no request: fix the cause, or raise "
+            f"max_error_rate{_again(done)}\n  {examples}"
+        )
     if bad:
         runner.warn(
             f"{runner.record.name}/{use.label}",
-            f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and the raw answer",
+            f"{bad:,} of {rows:,} rows failed; they are in the dataset's quarantined table, with the reason and "
+            "the raw answer",
         )
 
 

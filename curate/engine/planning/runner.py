@@ -1,6 +1,7 @@
 """Looks up the results of tasks by their keys; a build also runs the tasks whose results are missing.
 
-Data goes one way: source units → row shards (→ joined to their parents) → column shards, step by step → output files → version.
+Data goes one way: source units → row shards (→ joined to their parents) → column shards, step by step → output
+files → version.
 """
 
 from __future__ import annotations
@@ -228,7 +229,8 @@ class TaskRunner:
                 self.context.progress.end(stage)
 
     def _to_ask_again(self, task: Task | None, result: Mapping[str, Any] | None) -> tuple[int, int] | None:
-        """For how many rows of a result models have to be asked again: lost in passing, failed for good; None if for none."""
+        """For how many rows of a result models have to be asked again: lost in passing, failed for good; None if
+        for none."""
         if task is None or result is None or (task.step, task.key) in self._tried:
             return None
         found = (int(result.get("lost", 0)), int(result.get("failed", 0)) if self.context.retry_failed else 0)
@@ -250,13 +252,17 @@ class TaskRunner:
 
     def models_of(self, params: Any) -> dict[str, Model]:
         """The models that a step names: the catalog's, else the installed one of that name with its defaults."""
-        return {name: bound_model(self.context.catalog, self.context.registry, name)
-                for names in params.named(Reference.MODEL).values() for name in names}  # fmt: skip
+        return {
+            name: bound_model(self.context.catalog, self.context.registry, name)
+            for names in params.named(Reference.MODEL).values()
+            for name in names
+        }
 
     def step_recipe(
         self, action: str, use: StepUse, models: Mapping[str, Model], *, decisions: bool
     ) -> tuple[dict[str, Any], bool]:
-        """The recipe of a step, and whether it is complete: the content of what the step looks into may not be known yet."""
+        """The recipe of a step, and whether it is complete: the content of what the step looks into may not be
+        known yet."""
         recipe = step_recipe(action, use.params, models, decisions=decisions)
         for parameter, names in use.params.named(Reference.ROWS).items():
             if not names:

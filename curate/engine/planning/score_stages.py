@@ -73,8 +73,15 @@ def score_rows(
     return _attach_columns(use, pieces, tasks, results), [result for result in results if result]
 
 
-def _fit(runner: TaskRunner, use: StepUse, pieces: Sequence[Partition | None], models: Mapping[str, Model], recipe: dict[str, Any], seed: int,
-         ancestors: Sequence[str]) -> dict[str, Any] | None:  # fmt: skip
+def _fit(
+    runner: TaskRunner,
+    use: StepUse,
+    pieces: Sequence[Partition | None],
+    models: Mapping[str, Model],
+    recipe: dict[str, Any],
+    seed: int,
+    ancestors: Sequence[str],
+) -> dict[str, Any] | None:
     stage = f"{runner.record.name}/{use.label} sample"
     sampling = {**recipe, "action": "sample", "seed": seed}
     tasks: list[Task | None] = []
@@ -83,8 +90,18 @@ def _fit(runner: TaskRunner, use: StepUse, pieces: Sequence[Partition | None], m
             tasks.append(None)
             continue
         full = {**sampling, "kind": piece.kind.value, "input": piece.shard.digest, "alive": piece.alive}
-        tasks.append(Task("sample", stage, f"{use.name}-sample", digest(full), full, piece.rows_alive,
-                          {**runner.payload(use, models, piece.kind, seed, ancestors), **piece.place()}, runner.is_exclusive(models)))  # fmt: skip
+        tasks.append(
+            Task(
+                "sample",
+                stage,
+                f"{use.name}-sample",
+                digest(full),
+                full,
+                piece.rows_alive,
+                {**runner.payload(use, models, piece.kind, seed, ancestors), **piece.place()},
+                runner.is_exclusive(models),
+            )
+        )
     samples = runner.run_tasks({stage: ("sample", sampling, tasks)})[stage]
     if None in samples:
         return None
@@ -96,8 +113,16 @@ def _fit(runner: TaskRunner, use: StepUse, pieces: Sequence[Partition | None], m
         if task and sample
     ]
     kind = next(piece.kind for piece in pieces if piece)
-    task = Task("fit", fit_stage, f"{use.name}-fit", digest(full), full, 0,
-                {**runner.payload(use, models, kind, seed, ancestors), "samples": paths}, runner.is_exclusive(models))  # fmt: skip
+    task = Task(
+        "fit",
+        fit_stage,
+        f"{use.name}-fit",
+        digest(full),
+        full,
+        0,
+        {**runner.payload(use, models, kind, seed, ancestors), "samples": paths},
+        runner.is_exclusive(models),
+    )
     result = runner.run_tasks({fit_stage: ("fit", fitting, [task])})[fit_stage][0]
     return result and {"path": f"work/{task.step}/{task.key}/{result['path']}", "digest": result["digest"]}
 
@@ -114,8 +139,18 @@ def decide_globally(
             summing.append(None)
             continue
         full = {**recipe, "kind": piece.kind.value, "input": piece.shard.digest}
-        summing.append(Task("summarize", f"{stage} summaries", f"{step.tag}-summary", digest(full), full, piece.shard.rows,
-                            {**runner.payload(use, models, piece.kind, 0, ancestors), **piece.place(), "columns": []}, exclusive))  # fmt: skip
+        summing.append(
+            Task(
+                "summarize",
+                f"{stage} summaries",
+                f"{step.tag}-summary",
+                digest(full),
+                full,
+                piece.shard.rows,
+                {**runner.payload(use, models, piece.kind, 0, ancestors), **piece.place(), "columns": []},
+                exclusive,
+            )
+        )
     summaries = runner.run_tasks({f"{stage} summaries": ("summarize", recipe, summing)})[f"{stage} summaries"]
     told = {**runner.step_recipe("settle", use, models, decisions=True)[0], "seed": seed}
     whole: Task | None = None
@@ -129,9 +164,16 @@ def decide_globally(
                 if summary
             ],
         }
-        shards = [{"path": piece.shard.path, "rows": piece.shard.rows, "columns": [one.to_json() for one in piece.columns],
-                   "summary": f"work/{task.step}/{task.key}/{summary['path']}"}
-                  for piece, task, summary in zip(known, summing, summaries, strict=True) if task and summary]  # fmt: skip
+        shards = [
+            {
+                "path": piece.shard.path,
+                "rows": piece.shard.rows,
+                "columns": [one.to_json() for one in piece.columns],
+                "summary": f"work/{task.step}/{task.key}/{summary['path']}",
+            }
+            for piece, task, summary in zip(known, summing, summaries, strict=True)
+            if task and summary
+        ]
         payload = {**runner.payload(use, models, known[0].kind, seed, ancestors), "shards": shards}
         whole = Task(
             "settle",
@@ -152,8 +194,12 @@ def decide_globally(
     return _attach_columns(use, pieces, [whole] * len(pieces), outputs), result["outputs"]
 
 
-def _attach_columns(use: StepUse, pieces: Sequence[Partition | None], tasks: Sequence[Task | None],
-            results: Sequence[dict[str, Any] | None]) -> list[Partition | None]:  # fmt: skip
+def _attach_columns(
+    use: StepUse,
+    pieces: Sequence[Partition | None],
+    tasks: Sequence[Task | None],
+    results: Sequence[dict[str, Any] | None],
+) -> list[Partition | None]:
     after: list[Partition | None] = []
     for piece, task, result in zip(pieces, tasks, results, strict=True):
         if piece is None or task is None or result is None:

@@ -98,7 +98,8 @@ def merge_scores(rows: pa.Table, columns: Sequence[tuple[str, pa.Table]]) -> pa.
 
     Args:
         rows: rows in a kind's schema.
-        columns: (label, column shard) in step order, aligned with ``rows``. Nulls are left out: not assessed is not a score.
+        columns: (label, column shard) in step order, aligned with ``rows``. Nulls are left out: not assessed is not
+            a score.
     """
     for target, wanted, child in (("scores", pa.float64(), SCORES), ("attributes", pa.string(), ATTRIBUTES)):
         new = [
@@ -138,9 +139,12 @@ def _append(lists: pa.Array, new: Sequence[tuple[str, pa.Array]], dtype: pa.Data
 def count_reasons(languages: pl.Series, columns: pa.Table) -> dict[str, dict[str, int]]:
     """Language → what became of the rows a step saw: ``kept`` and each reason, with counts."""
     frame = pl.DataFrame(
-        {"language": languages, "keep": pl.Series(columns["keep"].to_pylist(), dtype=pl.Boolean),
-         "reason": pl.Series(columns["reason"].to_pylist(), dtype=pl.String)}
-    )  # fmt: skip
+        {
+            "language": languages,
+            "keep": pl.Series(columns["keep"].to_pylist(), dtype=pl.Boolean),
+            "reason": pl.Series(columns["reason"].to_pylist(), dtype=pl.String),
+        }
+    )
     seen = frame.filter(pl.col("keep").is_not_null()).with_columns(pl.col("reason").fill_null("kept"))
     counts: dict[str, dict[str, int]] = {}
     for language, reason, count in seen.group_by("language", "reason").len().sort("language", "reason").rows():

@@ -1,4 +1,5 @@
-"""Copies of a version that were written outside of the store are noted in it, so that whoever must take rows back knows where they lie."""
+"""Copies of a version that were written outside of the store are noted in it, so that whoever must take rows back
+knows where they lie."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ class Copy:
 def note_copy(store: Store, dataset: str, version: str, path: Path) -> None:
     """Notes a file or folder that was just written; in a store that cannot be written only a warning is left."""
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    # Below the store's folder: a store that is moved with what lies around it still knows it, and tells nobody where it once was.
+    # Below the store's folder: a store that is moved with what lies around it still knows it, and tells nobody
+    # where it once was.
     inside = os.path.relpath(path.resolve(), store.root.resolve())
     record = _folder(store) / f"{hashlib.blake2b(os.fsencode(inside), digest_size=8).hexdigest()}.json"
     about = {

@@ -1,6 +1,7 @@
 """Two versions differ in rows, and for every difference some step or source is responsible: this says which.
 
-A row that is gone was dropped by a step (then it lies among the other version's rejects), or what it was made of was, or its
+A row that is gone was dropped by a step (then it lies among the other version's rejects), or what it was made of
+was, or its
 source no longer has it. A row that is new is the same thing looked at from the other side.
 
 Of each row only numbers are held (64-bit hashes of ids, codes of words), about 100 bytes, however long its texts are.
@@ -24,11 +25,26 @@ from curate.errors import StoreError
 
 _KEY = ["source", "origin", "language", "number"]
 _REASONS = ["language", "source", "maker", "dropped", "above"]
-_DETAILS = {"place": pl.UInt32, "id": pl.UInt64, "language": pl.UInt32, "source": pl.UInt32, "origin": pl.UInt64, "placed": pl.Boolean,
-            "parent": pl.UInt64, "maker": pl.UInt32}  # fmt: skip
+_DETAILS = {
+    "place": pl.UInt32,
+    "id": pl.UInt64,
+    "language": pl.UInt32,
+    "source": pl.UInt32,
+    "origin": pl.UInt64,
+    "placed": pl.Boolean,
+    "parent": pl.UInt64,
+    "maker": pl.UInt32,
+}
 _CHANGES = {"change": pl.String, "language": pl.String, "source": pl.String, "because": pl.String, "rows": pl.UInt32}
 _EXAMPLES = {"change": pl.String, "because": pl.String, "language": pl.String, "id": pl.String}
-_SHIFTS = {"score": pl.String, "language": pl.String, "rows": pl.UInt32, "old": pl.Float64, "new": pl.Float64, "shift": pl.Float64}  # fmt: skip
+_SHIFTS = {
+    "score": pl.String,
+    "language": pl.String,
+    "rows": pl.UInt32,
+    "old": pl.Float64,
+    "new": pl.Float64,
+    "shift": pl.Float64,
+}
 _NAMED = 5
 _SCORES_BYTES = 64 << 20
 """Of the values of scores that are compared at a time."""
@@ -46,7 +62,8 @@ class Difference:
     old_rows: int
     new_rows: int
     changes: pl.DataFrame
-    """Rows by ``change`` (``added``, ``removed``, ``changed``), ``language``, ``source`` and ``because``, most first."""
+    """Rows by ``change`` (``added``, ``removed``, ``changed``), ``language``, ``source`` and ``because``, most
+    first."""
     examples: pl.DataFrame
     """Ids of a few rows of each change and reason."""
     shifts: pl.DataFrame
@@ -87,10 +104,15 @@ def compare(store: Store, old: tuple[str, str], new: tuple[str, str]) -> Differe
     ]
     changes, examples = (pl.concat(frames) for frames in zip(*told, strict=True))
     return Difference(
-        f"{old[0]}@{old[1]}", f"{new[0]}@{new[1]}", len(before.ids), len(after.ids),
+        f"{old[0]}@{old[1]}",
+        f"{new[0]}@{new[1]}",
+        len(before.ids),
+        len(after.ids),
         changes.sort("rows", "change", "language", "source", "because", descending=[True, *[False] * 4]),
-        examples.sort("change", "because", "language", "id"), _shifts(before, after), recipe_difference(before.manifest, after.manifest),
-    )  # fmt: skip
+        examples.sort("change", "because", "language", "id"),
+        _shifts(before, after),
+        recipe_difference(before.manifest, after.manifest),
+    )
 
 
 class _Words:
@@ -136,7 +158,8 @@ class _Side:
         """A hash of each row's id and language."""
 
     def _files(self, places: Places | None = None) -> Iterator[tuple[Path, slice, Places]]:
-        """Each file that holds some of these places (ascending; all, unless given): which places are its, and which of these."""
+        """Each file that holds some of these places (ascending; all, unless given): which places are its, and which
+        of these."""
         for path, (start, end) in zip(self._data, pairwise(self._starts), strict=True):
             wanted = np.arange(start, end) if places is None else places[slice(*np.searchsorted(places, [start, end]))]
             if len(wanted):
@@ -151,10 +174,15 @@ class _Side:
             origin = lineage.field("source_id")
             makers = lineage.field("makers").list.last().struct.field("step").fill_null("")
             found = {
-                "place": wanted, "id": self.ids[wanted], "language": self.words.numbers(frame["language"]),
-                "source": self.words.numbers(lineage.field("source")), "origin": origin.hash(), "placed": origin != "",
-                "parent": lineage.field("parents").list.first().fill_null("").hash(), "maker": self.words.numbers(makers),
-            }  # fmt: skip
+                "place": wanted,
+                "id": self.ids[wanted],
+                "language": self.words.numbers(frame["language"]),
+                "source": self.words.numbers(lineage.field("source")),
+                "origin": origin.hash(),
+                "placed": origin != "",
+                "parent": lineage.field("parents").list.first().fill_null("").hash(),
+                "maker": self.words.numbers(makers),
+            }
             frames.append(pl.DataFrame(found, schema_overrides=_DETAILS))
         return pl.concat(frames)
 
@@ -182,13 +210,22 @@ class _Side:
         dropped, making, inside = words
         groups = rows.group_by(_REASONS).agg(pl.len().alias("rows"), pl.col("place").bottom_k(_NAMED))
         told = groups.with_columns(self.words.words(pl.col(_REASONS))).select(
-            pl.lit(change).alias("change"), "language", "source", "rows", "place",
-            pl.when(pl.col("dropped").is_not_null()).then(pl.format(f"{dropped} {{}}", "dropped"))
-            .when(pl.col("above").is_not_null()).then(pl.format(f"its parent {dropped} {{}}", "above"))
-            .when(~there).then(pl.format(f"{inside} the dataset: source {{}}", "source"))
-            .when(pl.col("maker") != "").then(pl.format(f"{making} {{}}", "maker"))
-            .otherwise(pl.format(f"{inside} {{}}", "source")).alias("because"),
-        )  # fmt: skip
+            pl.lit(change).alias("change"),
+            "language",
+            "source",
+            "rows",
+            "place",
+            pl.when(pl.col("dropped").is_not_null())
+            .then(pl.format(f"{dropped} {{}}", "dropped"))
+            .when(pl.col("above").is_not_null())
+            .then(pl.format(f"its parent {dropped} {{}}", "above"))
+            .when(~there)
+            .then(pl.format(f"{inside} the dataset: source {{}}", "source"))
+            .when(pl.col("maker") != "")
+            .then(pl.format(f"{making} {{}}", "maker"))
+            .otherwise(pl.format(f"{inside} {{}}", "source"))
+            .alias("because"),
+        )
         changes = told.group_by("change", "language", "source", "because").agg(pl.col("rows").sum())
         places = told.explode("place").group_by("change", "because", "language").agg(pl.col("place").bottom_k(_NAMED))
         examples = places.explode("place").join(self._named(places["place"].explode()), on="place")
@@ -206,7 +243,8 @@ class _Side:
         return pl.concat(found)
 
     def _scores(self, keys: Hashes) -> Iterator[pl.DataFrame]:
-        """File by file, the scores (``name``, ``value``) of the rows with these keys (ascending), each with the key's place (``at``)."""
+        """File by file, the scores (``name``, ``value``) of the rows with these keys (ascending), each with the
+        key's place (``at``)."""
         for path, here, _ in self._files():
             at = np.minimum(np.searchsorted(keys, self.keys[here]), len(keys) - 1)
             lists = pl.read_parquet(path, columns=["scores"])["scores"]
@@ -214,7 +252,8 @@ class _Side:
             yield frame.explode("scores").drop_nulls("scores").unnest("scores")
 
     def sums(self, keys: Hashes) -> dict[str, int]:
-        """For each score a sum over hashes of the rows' keys and values: equal sums mean equal values, as far as no key comes twice."""
+        """For each score a sum over hashes of the rows' keys and values: equal sums mean equal values, as far as no
+        key comes twice."""
         found: dict[str, int] = {}
         for frame in self._scores(keys):
             of_rows = pl.struct("at", "value").hash() // 2**24  # so that the sum over a file does not overflow
@@ -259,17 +298,25 @@ def _shifts(old: _Side, new: _Side) -> pl.DataFrame:
         (before, had), (after, have) = old.scores(keys, some), new.scores(keys, some)
         for number, name in enumerate(some):
             values = pl.DataFrame({"language": languages, "old": before[number], "new": after[number]})
-            means = values.filter(pl.Series(had[number] & have[number])).group_by("language").agg(
-                pl.lit(name).alias("score"), pl.len().alias("rows"), pl.col("old", "new").mean(),
-                (pl.col("new").mean() - pl.col("old").mean()).alias("shift"), (pl.col("old") != pl.col("new")).any().alias("moved"),
-            )  # fmt: skip
+            means = (
+                values.filter(pl.Series(had[number] & have[number]))
+                .group_by("language")
+                .agg(
+                    pl.lit(name).alias("score"),
+                    pl.len().alias("rows"),
+                    pl.col("old", "new").mean(),
+                    (pl.col("new").mean() - pl.col("old").mean()).alias("shift"),
+                    (pl.col("old") != pl.col("new")).any().alias("moved"),
+                )
+            )
             frames.append(
                 means.filter("moved").select(pl.col(column).cast(frames[0].schema[column]) for column in _SHIFTS)
             )
     return pl.concat(frames).with_columns(old.words.words(pl.col("language"))).sort("score", "language")
 
 
-# ----------------------------------------------------------------------------------------------------------------- recipe
+# -----------------------------------------------------------------------------------------------------------------
+# recipe
 def recipe_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs in how two manifests' versions were made, one line a difference."""
     return explain(_readable(old), _readable(new))
@@ -312,7 +359,8 @@ def _readable(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sides(store: Store, first: str, second: str | None) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The two versions that ``curate diff`` is asked for: two by name, or the latest of a dataset and the one before it.
+    """The two versions that ``curate diff`` is asked for: two by name, or the latest of a dataset and the one
+    before it.
 
     Raises:
         StoreError: there is no such version, or no version before it.

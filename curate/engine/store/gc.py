@@ -50,8 +50,11 @@ def collect_garbage(
                 found.left.append(f"all versions of {name}: {unsure[0]}")
                 continue
             named = {str(ref["version"]) for ref in store.refs(name).values()} | _published(store, name)
-            loose = sorted((version for version in sound if version not in named),
-                           key=lambda version: sound[version]["created_at"], reverse=True)  # fmt: skip
+            loose = sorted(
+                (version for version in sound if version not in named),
+                key=lambda version: sound[version]["created_at"],
+                reverse=True,
+            )
             for version in loose[keep_versions:]:
                 found.versions.append(f"{name}@{version}")
                 found.bytes += _remove(store.dataset(name) / version, dry_run)
@@ -122,7 +125,8 @@ def _remove(folder: Path, dry_run: bool) -> int:
 
 
 def discard(folder: Path) -> None:
-    """Deletes a folder (or file): renamed first, so that a kill half-way leaves one that the next build sweeps, not half a result."""
+    """Deletes a folder (or file): renamed first, so that a kill half-way leaves one that the next build sweeps, not
+    half a result."""
     aside = folder.with_name(f".tmp-gone-{folder.name.removeprefix('.tmp-gone-')}")
     folder.rename(aside)
     if aside.is_dir():
@@ -132,7 +136,8 @@ def discard(folder: Path) -> None:
 
 
 def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:
-    """What is wrong with a version: files changed or missing, rows not what their ids say, digest not the version's; empty if nothing is."""
+    """What is wrong with a version: files changed or missing, rows not what their ids say, digest not the
+    version's; empty if nothing is."""
     version = store.resolve(name, ref)
     manifest = store.manifest(name, version)
     folder = store.dataset(name) / version
@@ -184,7 +189,8 @@ def _check_lineage(store: Store, manifest: dict[str, Any], folder: Path) -> list
             problems.append(f"{file['path']}: rows come from {', '.join(unknown)}, which the manifest does not name")
         if complete and (lost := sorted(keys - results)):
             problems.append(
-                f"{file['path']}: rows were made by {len(lost)} results that the manifest does not name, such as {lost[0]}"
+                f"{file['path']}: rows were made by {len(lost)} results that the manifest does not name, such "
+                f"as {lost[0]}"
             )
     return problems
 

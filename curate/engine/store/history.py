@@ -46,8 +46,11 @@ def tag_version(store: Store, name: str, tag: str, *, note: str = "", move: bool
     dataset, _, ref = name.partition("@")
     version = store.resolve(dataset, ref or "latest")
     if not _TAG.fullmatch(tag) or tag == "latest" or _HEXADECIMAL.fullmatch(tag):
-        raise StoreError(f"'{tag}' cannot be a tag: a letter first, then letters, digits, '.', '_' or '-', at most 64; not 'latest', and not "
-                         "what could be the beginning of a version")  # fmt: skip
+        raise StoreError(
+            f"'{tag}' cannot be a tag: a letter first, then letters, digits, '.', '_' or '-', at most 64; not "
+            "'latest', and not "
+            "what could be the beginning of a version"
+        )
     known = store.refs(dataset).get(tag)
     if known is not None and known["version"] != version and not move:
         raise StoreError(f"'{tag}' names {dataset}@{known['version']} already; write --move to let it name {version}")

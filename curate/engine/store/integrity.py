@@ -1,6 +1,8 @@
-"""What the store wrote is what it reads: descriptions carry a checksum of their own, and the size and digest of each file beside them.
+"""What the store wrote is what it reads: descriptions carry a checksum of their own, and the size and digest of
+each file beside them.
 
-Sizes are looked at whenever a result is looked up, digests whenever a file is read (once a process, as long as the file is not
+Sizes are looked at whenever a result is looked up, digests whenever a file is read (once a process, as long as the
+file is not
 touched). What does not hold is a :class:`~curate.errors.DamagedError`: a build sets it aside and makes it again.
 """
 

@@ -1,6 +1,7 @@
 """One build at a time in one store: the lock is a file with its owner's name and a heartbeat.
 
-A lock whose process is dead (on this machine) or whose heart has not beaten for half a minute (elsewhere) is taken over.
+A lock whose process is dead (on this machine) or whose heart has not beaten for half a minute (elsewhere) is taken
+over.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ class StoreLock:
         while not self._try():
             if time.monotonic() >= until:
                 owner = self._owner() or {}
-                raise StoreError(f"another build works in {self._path.parent} (process {owner.get('pid')} on {owner.get('host')}); "
-                                 "wait for it, or use --wait SECONDS")  # fmt: skip
+                raise StoreError(
+                    f"another build works in {self._path.parent} (process {owner.get('pid')} on {owner.get('host')}); "
+                    "wait for it, or use --wait SECONDS"
+                )
             time.sleep(0.2)
         _HELD[self._held] = 1
         self._thread = threading.Thread(target=self._beat, name="curate-lock", daemon=True)
@@ -137,7 +140,8 @@ def _read(path: Path) -> dict[str, object] | None:
 
 
 def _born(pid: int) -> str | None:
-    """When a process began (so that a reused process number is not taken for its dead owner); None if it is not alive."""
+    """When a process began (so that a reused process number is not taken for its dead owner); None if it is not
+    alive."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         fields = stat.rpartition(")")[2].split()

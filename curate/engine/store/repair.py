@@ -33,7 +33,8 @@ class Repaired:
     lines: list[str] = field(default_factory=list)
     """One for each thing: what was wrong with it, and where it is now."""
     lost: list[str] = field(default_factory=list)
-    """``name@version``: versions that were put aside; a build makes those again whose recipe is still that of the catalog."""
+    """``name@version``: versions that were put aside; a build makes those again whose recipe is still that of the
+    catalog."""
 
 
 def find_damage(store: Store) -> Iterator[Damage]:

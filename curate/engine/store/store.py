@@ -1,8 +1,10 @@
-"""The store is the only place where results live: written whole into a temporary sibling, fsynced, renamed, never changed.
+"""The store is the only place where results live: written whole into a temporary sibling, fsynced, renamed, never
+changed.
 
 ``work/<step>/<key>/`` holds the result of one step on one shard, ``datasets/<name>/<version>/`` a finished version,
 ``datasets/<name>/refs/*.json`` names for versions, ``state/`` what the last build of each dataset used, ``cache/``
-model answers by content, ``damaged/`` what was not as it had been written. A folder that exists is complete, and is checked
+model answers by content, ``damaged/`` what was not as it had been written. A folder that exists is complete, and is
+checked
 when it is read (:mod:`curate.engine.store.integrity`).
 """
 
@@ -69,7 +71,8 @@ class Store:
             self.write_format()
         elif about.get("format") != FORMAT:
             raise StoreError(
-                f"{self.root} has format {about.get('format')}, this curate writes format {FORMAT}; use another store ('run: {{store: …}}' "
+                f"{self.root} has format {about.get('format')}, this curate writes format {FORMAT}; use another "
+                "store ('run: {store: …}' "
                 "in the catalog). Its folder 'cache' may be copied there: then no answer of a model is paid for again"
             )
         return self
@@ -337,8 +340,10 @@ class Store:
         found = [version for version in self.versions(name) if version.startswith(ref)]
         if len(found) == 1:
             return found[0]
-        raise StoreError(f"'{ref}' names {'no' if not found else 'more than one'} version of '{name}' "
-                         f"(refs: {', '.join(refs)}; versions: {', '.join(self.versions(name))})")  # fmt: skip
+        raise StoreError(
+            f"'{ref}' names {'no' if not found else 'more than one'} version of '{name}' "
+            f"(refs: {', '.join(refs)}; versions: {', '.join(self.versions(name))})"
+        )
 
     # ----------------------------------------------------------------------------------------------------------- state
     def state(self, dataset: str) -> dict[str, Any]:
@@ -346,7 +351,8 @@ class Store:
         return self.note(f"{dataset}.json")
 
     def note(self, name: str) -> dict[str, Any]:
-        """What is written down in ``state/``; empty where there is nothing, or nothing sound: it can all be found out again."""
+        """What is written down in ``state/``; empty where there is nothing, or nothing sound: it can all be found
+        out again."""
         try:
             return read_sealed(self.root / "state" / name) or {}
         except DamagedError:

@@ -1,4 +1,5 @@
-"""A version is the join of rows and kept columns, written once: data by split, rejects with step and reason, unreadable rows.
+"""A version is the join of rows and kept columns, written once: data by split, rejects with step and reason,
+unreadable rows.
 
 Parts are made by workers and cached like any result; a version is a folder of links to parts with a manifest, and its
 name is the digest of its rows in order, however they are cut.
@@ -69,8 +70,14 @@ def fill_version(
         path = folder / "quarantined" / "00000.parquet"
         path.parent.mkdir()
         write_parquet(bad, path)
-        yield {"path": "quarantined/00000.parquet", "part": "quarantined", "rows": bad.num_rows, "bytes": path.stat().st_size,
-               "sha256": file_digest(path), "digest": content_digest(bad)}  # fmt: skip
+        yield {
+            "path": "quarantined/00000.parquet",
+            "part": "quarantined",
+            "rows": bad.num_rows,
+            "bytes": path.stat().st_size,
+            "sha256": file_digest(path),
+            "digest": content_digest(bad),
+        }
 
 
 def _link(source: Path, target: Path) -> None:

@@ -41,11 +41,25 @@ def close_models() -> None:
 class WorkerContext:
     """The :class:`curate.steps.Context` of one task."""
 
-    def __init__(self, root: Path, models: Mapping[str, Model], *, threads: int, memory: int, scratch: Path,
-                 ancestors: Sequence[str] = (), seed: int = 0, draw: int = 0, wanted: Sequence[str] | None = None,
-                 tables: Mapping[str, Sequence[str]] = MappingProxyType({}), ledger: Any = None,
-                 tick: Callable[[int], None] = lambda rows: None, cache: Path | None = None,
-                 unanswered: Unanswered | None = None, redact: Redactor | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        root: Path,
+        models: Mapping[str, Model],
+        *,
+        threads: int,
+        memory: int,
+        scratch: Path,
+        ancestors: Sequence[str] = (),
+        seed: int = 0,
+        draw: int = 0,
+        wanted: Sequence[str] | None = None,
+        tables: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        ledger: Any = None,
+        tick: Callable[[int], None] = lambda rows: None,
+        cache: Path | None = None,
+        unanswered: Unanswered | None = None,
+        redact: Redactor | None = None,
+    ) -> None:
         self.threads = threads
         self.memory = memory
         self.scratch = scratch
@@ -107,11 +121,16 @@ class WorkerContext:
         kinds = {kind_of(table.column_names) for table in found}
         if len(kinds) > 1:
             raise StepError(
-                f"the parents of these rows are of several kinds ({', '.join(sorted(kinds))}); they cannot be looked at together"
+                f"the parents of these rows are of several kinds ({', '.join(sorted(kinds))}); they cannot be "
+                "looked at together"
             )
         whole = pa.concat_tables(found)
-        chosen = pl.DataFrame({"id": pl.Series(whole["id"])}).with_row_index("place").filter(pl.col("id").is_in(wanted.implode())).unique(
-            "id", keep="first", maintain_order=True)  # fmt: skip
+        chosen = (
+            pl.DataFrame({"id": pl.Series(whole["id"])})
+            .with_row_index("place")
+            .filter(pl.col("id").is_in(wanted.implode()))
+            .unique("id", keep="first", maintain_order=True)
+        )
         return Rows(kinds.pop(), whole.take(pa.array(chosen["place"].to_numpy())))
 
     def _index(self) -> tuple[Bits, npt.NDArray[np.int32], npt.NDArray[np.int32]]:

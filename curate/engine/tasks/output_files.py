@@ -1,4 +1,5 @@
-"""The task that joins rows with what the steps found about them: kept rows by split, rejected rows with step and reason."""
+"""The task that joins rows with what the steps found about them: kept rows by split, rejected rows with step and
+reason."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from curate.rows.ids import row_digests
 def assign_splits(groups: Sequence[str], splits: dict[str, float], seed: int) -> list[str]:
     """The split of each row by its group: rows of one group, in whatever language, always fall together.
 
-    The digest of seed and group, as a number in [0, 1), is looked up in the cumulated shares, so a new row moves no other.
+    The digest of seed and group, as a number in [0, 1), is looked up in the cumulated shares, so a new row moves no
+    other.
     """
     names = list(splits)
     if len(names) == 1:
@@ -95,6 +97,12 @@ def _write(table: pa.Table, folder: Path, name: str) -> dict[str, Any]:
     write_parquet(table, path)
     (folder / f"{name}.digests").write_bytes(b"".join(row_digests(table)))
     licenses = pl.Series(table["lineage"].combine_chunks().field("license")).value_counts()
-    return {"path": path.name, "digests": f"{name}.digests", "rows": table.num_rows,
-            "digest": content_digest(table), "places": content_digest(table, places=True), "languages": count_languages(table),
-            "licenses": dict(sorted(licenses.rows()))}  # fmt: skip
+    return {
+        "path": path.name,
+        "digests": f"{name}.digests",
+        "rows": table.num_rows,
+        "digest": content_digest(table),
+        "places": content_digest(table, places=True),
+        "languages": count_languages(table),
+        "licenses": dict(sorted(licenses.rows())),
+    }

@@ -76,12 +76,20 @@ def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table 
             if new.table.num_rows:
                 yield with_ids(kind, _with_key(new.table, work.task.key))
 
-    shards = [write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
-              for index, new in enumerate(cut(tables(), work.setting.chunk_limits))]  # fmt: skip
+    shards = [
+        write_shard(new, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
+        for index, new in enumerate(cut(tables(), work.setting.chunk_limits))
+    ]
     told = pa.Table.from_pylist(bad, QUARANTINED)
     write_parquet(told, folder / "bad.parquet")
-    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": len(bad), "bad_digest": content_digest(told),
-            "bad_rows": len({row["place"] for row in bad}), "bad_examples": [f"row {row['place']}: {row['reason']}" for row in bad[:_EXAMPLES]]}  # fmt: skip
+    return {
+        "shards": [shard.to_json() for shard in shards],
+        "rows": sum(shard.rows for shard in shards),
+        "bad": len(bad),
+        "bad_digest": content_digest(told),
+        "bad_rows": len({row["place"] for row in bad}),
+        "bad_examples": [f"row {row['place']}: {row['reason']}" for row in bad[:_EXAMPLES]],
+    }
 
 
 def _told(row: BadRow, label: str, redact: Redactor) -> dict[str, str]:

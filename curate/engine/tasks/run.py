@@ -1,4 +1,5 @@
-"""Performing a task is calling its action inside a folder that appears whole or not at all; workers run nothing else."""
+"""Performing a task is calling its action inside a folder that appears whole or not at all; workers run nothing
+else."""
 
 from __future__ import annotations
 
@@ -23,15 +24,25 @@ from curate.redact import Redactor, secrets_of, secrets_of_environment
 from curate.unanswered import Unanswered, noting
 
 ACTIONS: dict[str, Callable[[TaskContext, Path], dict[str, Any]]] = {
-    "read": work.read, "link": work.link, "sample": work.sample, "fit": work.fit, "score": work.score,
-    "summarize": work.summarize, "settle": work.settle, "make": rowwork.make,
-    "gather": rowwork.gather, "take": rowwork.take, "part": output_files.write_part, "forget": erase.forget,
+    "read": work.read,
+    "link": work.link,
+    "sample": work.sample,
+    "fit": work.fit,
+    "score": work.score,
+    "summarize": work.summarize,
+    "settle": work.settle,
+    "make": rowwork.make,
+    "gather": rowwork.gather,
+    "take": rowwork.take,
+    "part": output_files.write_part,
+    "forget": erase.forget,
     "pick": sample.sample_shard,
-}  # fmt: skip
+}
 
 
 _REFUSED = "refused.json"
-"""In the folder of a result: the questions that models refused for good, so that the next run does not ask them again."""
+"""In the folder of a result: the questions that models refused for good, so that the next run does not ask them
+again."""
 
 
 def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
@@ -51,10 +62,23 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
             ledger = (
                 open_ledger(Path(setting.root), setting.build, setting.budget, task.stage) if task.exclusive else None
             )
-            context = WorkerContext(store.root, models, threads=setting.threads, memory=setting.memory, scratch=scratch,
-                                    ancestors=task.payload.get("ancestors", ()), seed=task.payload.get("seed", 0), draw=task.payload.get("draw", 0),
-                                    wanted=task.payload.get("wanted"), tables=task.payload.get("tables", {}), ledger=ledger, tick=tick,
-                                    cache=node_folder(store.root / "cache", setting.node) if setting.node else None, unanswered=unanswered, redact=redact)  # fmt: skip
+            context = WorkerContext(
+                store.root,
+                models,
+                threads=setting.threads,
+                memory=setting.memory,
+                scratch=scratch,
+                ancestors=task.payload.get("ancestors", ()),
+                seed=task.payload.get("seed", 0),
+                draw=task.payload.get("draw", 0),
+                wanted=task.payload.get("wanted"),
+                tables=task.payload.get("tables", {}),
+                ledger=ledger,
+                tick=tick,
+                cache=node_folder(store.root / "cache", setting.node) if setting.node else None,
+                unanswered=unanswered,
+                redact=redact,
+            )
             at_hand = TaskContext(store, setting, task, context, tick)
 
             for path in _inputs(task.payload):
@@ -67,9 +91,16 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
                     context.warn(f"{task.step}: {remark}")
                 if unanswered.refused:
                     (folder / _REFUSED).write_bytes(orjson.dumps(unanswered.refused))
-                return {"recipe": task.recipe, "key": task.key, **made, **unanswered.counts, "warnings": [redact(warning) for warning in context.warnings],
-                        "seconds": round(time.perf_counter() - started, 3), "loading": round(context.loading, 3),
-                        "accelerators": context.accelerators}  # fmt: skip
+                return {
+                    "recipe": task.recipe,
+                    "key": task.key,
+                    **made,
+                    **unanswered.counts,
+                    "warnings": [redact(warning) for warning in context.warnings],
+                    "seconds": round(time.perf_counter() - started, 3),
+                    "loading": round(context.loading, 3),
+                    "accelerators": context.accelerators,
+                }
 
             return store.commit(final, fill, replace=task.again)
     except DamagedError as error:
@@ -92,7 +123,8 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
 
 
 _NO_INPUTS = frozenset({"step", "models", "unit", "ancestors", "tables"})
-"""What a payload tells besides the files that an action reads; of ancestors and tables those are checked that are looked at."""
+"""What a payload tells besides the files that an action reads; of ancestors and tables those are checked that are
+looked at."""
 
 
 def _inputs(payload: Any) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""The task that takes the rows of a sample out of a shard; items are drawn by a digest, so translations of one item stay together."""
+"""The task that takes the rows of a sample out of a shard; items are drawn by a digest, so translations of one item
+stay together."""
 
 from __future__ import annotations
 

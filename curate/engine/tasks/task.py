@@ -1,4 +1,5 @@
-"""A task is one step on one shard, told in JSON; this is what a worker does with it, and it writes only its own folder."""
+"""A task is one step on one shard, told in JSON; this is what a worker does with it, and it writes only its own
+folder."""
 
 from __future__ import annotations
 
@@ -179,13 +180,20 @@ def read(work: TaskContext, folder: Path) -> dict[str, Any]:
                 yield table.filter(pc.invert(pc.is_in(table["id"], forgotten))) if len(forgotten) else table
 
     with pq.ParquetWriter(folder / "bad.parquet", QUARANTINED, use_dictionary=False, **COMPRESSION) as writer:
-        shards = [write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
-                  for index, table in enumerate(cut(tables(), work.setting.chunk_limits))]  # fmt: skip
+        shards = [
+            write_shard(table, folder / f"rows-{index:05d}.parquet", f"rows-{index:05d}.parquet")
+            for index, table in enumerate(cut(tables(), work.setting.chunk_limits))
+        ]
     read = work.payload["unit"]["read"]
     if unit.files and [digest_files([path]) for path in unit.files] != read and not unit.state:
         raise StepError(f"{unit.name} changed while it was being read; build again")
-    return {"shards": [shard.to_json() for shard in shards], "rows": sum(shard.rows for shard in shards), "bad": bad,
-            "bad_examples": examples, "unused": asdict(unused)}  # fmt: skip
+    return {
+        "shards": [shard.to_json() for shard in shards],
+        "rows": sum(shard.rows for shard in shards),
+        "bad": bad,
+        "bad_examples": examples,
+        "unused": asdict(unused),
+    }
 
 
 def link(work: TaskContext, folder: Path) -> dict[str, Any]:
@@ -284,7 +292,8 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
         )
         scores = pl.concat([scores, fresh.cast(scores.schema)])[place]
         unanswered = work.context.unanswered
-        # Where an answer was lost nothing of this run is kept: the next build scores these rows again, by answers that are known.
+        # Where an answer was lost nothing of this run is kept: the next build scores these rows again, by answers
+        # that are known.
         if not unanswered.lost:
             ids = pl.Series(table["id"].combine_chunks())
             again = ids.is_in(pl.Series(sorted(unanswered.failed), dtype=pl.String).implode()).to_numpy()
@@ -321,7 +330,8 @@ def _known_warnings(path: Path | None) -> list[str]:
 def _keep_scores(
     folder: Path, before: Path | None, scores: pl.DataFrame, scored: Marks, failed: Marks, warnings: list[str]
 ) -> None:
-    """Puts fuller scores of a shard in the place of those kept before, whole or not at all; its name is the digest of its bytes."""
+    """Puts fuller scores of a shard in the place of those kept before, whole or not at all; its name is the digest
+    of its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".tmp-{time.time_ns()}.parquet"
     table = scores.with_columns(pl.Series("scored", scored), pl.Series("failed", failed)).to_arrow()
@@ -345,15 +355,22 @@ def _check_scores(step: ScoreStep, kind: Kind, frame: pl.DataFrame, rows: int) -
     lacking = [name for name in wanted if name not in frame.columns]
     if lacking or frame.height != rows:
         raise StepError(
-            f"step {step.tag}: score() must return {rows} rows of {wanted}; it returned {frame.height} of {frame.columns}"
+            f"step {step.tag}: score() must return {rows} rows of {wanted}; it returned {frame.height} of "
+            f"{frame.columns}"
         )
 
 
 def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Series, assesses: str) -> dict[str, Any]:
     write_parquet(columns, folder / name)
     keep = np.asarray(columns["keep"].combine_chunks().fill_null(False).to_numpy(zero_copy_only=False), bool)
-    return {"path": name, "digest": content_digest(columns), "alive": mask_digest(keep), "rows_alive": int(keep.sum()),
-            "funnel": count_reasons(language, columns), "unassessed": count_unassessed(language, columns, assesses)}  # fmt: skip
+    return {
+        "path": name,
+        "digest": content_digest(columns),
+        "alive": mask_digest(keep),
+        "rows_alive": int(keep.sum()),
+        "funnel": count_reasons(language, columns),
+        "unassessed": count_unassessed(language, columns, assesses),
+    }
 
 
 def summarize(work: TaskContext, folder: Path) -> dict[str, Any]:
@@ -376,8 +393,15 @@ def _found_before(root: Path, columns: Sequence[Columns], names: Sequence[str]) 
     """The findings of these names, as (label, column shard)."""
     found = []
     for one in columns:
-        here = [name for name in pq.read_schema(root / one.path).names if name not in ("keep", "reason")
-                and (one.label if name == "score" else f"{one.label}.{name}") in names] if names else []  # fmt: skip
+        here = (
+            [
+                name
+                for name in pq.read_schema(root / one.path).names
+                if name not in ("keep", "reason") and (one.label if name == "score" else f"{one.label}.{name}") in names
+            ]
+            if names
+            else []
+        )
         if here:
             found.append((one.label, pq.read_table(root / one.path, columns=here)))
     return found
