@@ -212,6 +212,27 @@ def test_no_module_imports_itself_through_others():
         raise AssertionError(" → ".join(error.args[1])) from None
 
 
+def test_the_walks_of_the_architecture_are_there():
+    """Each file that docs/architecture.md and CONTRIBUTING name exists, and has the function named in parentheses behind it."""
+    import re
+
+    ours = [path for name in ("curate", "sources", "filters", "outputs", "tests") for path in (ROOT / name).rglob("*")]
+    for page in ("docs/architecture.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for name, about in re.findall(r"`([\w/.]+\.py)`(?: \(([^)]*)\))?", text):
+            if "NAME" in name or "KIND" in name:
+                continue
+            files = [path for path in ours if path.as_posix().endswith(f"/{name}")]
+            assert files, f"{page}: there is no {name}"
+            for function in re.findall(r"`([A-Za-z_.]+)`", about):
+                last = function.split(".")[-1]
+                assert any(re.search(rf"(def|class) {last}\b", path.read_text()) for path in files), (
+                    f"{page}: {name} has no {last}"
+                )
+        for package in re.findall(r"`((?:curate|filters|outputs|sources)/[\w/]+)`", text):
+            assert "NAME" in package or (ROOT / package).is_dir(), f"{page}: there is no {package}"
+
+
 def test_every_public_thing_has_a_docstring():
     import curate
 
