@@ -75,8 +75,21 @@ LOST: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("lost", LOST)
-@pytest.mark.parametrize("form", ["jsonl", "json", "parquet", "jsonl as text"])
+def fits_arrow(lost: str) -> bool:
+    """Whether a column of messages can hold it: Arrow has none of texts and objects."""
+    try:
+        pa.Table.from_pylist([{"messages": [ASK, SAY]}, {"messages": [ASK, LOST[lost][0], SAY]}])
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+FORMS = ("jsonl", "json", "parquet", "jsonl as text")
+
+
+@pytest.mark.parametrize(
+    ("lost", "form"), [(lost, form) for lost in LOST for form in FORMS if form != "parquet" or fits_arrow(lost)]
+)
 def test_a_message_that_cannot_be_kept_whole_spoils_its_row_only(
     read: Read, tmp_path: Path, lost: str, form: str
 ) -> None:
@@ -85,10 +98,7 @@ def test_a_message_that_cannot_be_kept_whole_spoils_its_row_only(
     rows = [good, bad, good]
     path = tmp_path / "rows"
     if form == "parquet":
-        try:
-            pq.write_table(pa.Table.from_pylist(rows), path)
-        except pa.ArrowInvalid:
-            pytest.skip("Arrow has no column of texts and objects")
+        pq.write_table(pa.Table.from_pylist(rows), path)
         source: Any = Parquet(path=str(path), **GIVEN)
     elif form == "json":
         path.write_text(json.dumps(rows))
