@@ -94,7 +94,9 @@ class Scripted:
             value = orjson.loads(given.text)
             jsonschema.validate(value, request.schema)
         except (orjson.JSONDecodeError, jsonschema.ValidationError) as error:
-            return given.replace(finish="invalid", problem=f"not what the schema asks for: {str(error).splitlines()[0]}")
+            return given.replace(
+                finish="invalid", problem=f"not what the schema asks for: {str(error).splitlines()[0]}"
+            )
         return given.replace(value=value)
 
     def supports(self, language: str) -> bool:
