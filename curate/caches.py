@@ -1,10 +1,8 @@
-"""A SQLite file has writers on one machine only: what other machines find out stands in files of their own until a
-build is over.
+"""Shares the SQLite caches between machines: each machine writes its own files, which are merged after the build.
 
-SQLite's write-ahead log needs memory that all its users share, which machines on a network file system do not. So a
-worker on a cluster writes below ``cache/nodes/<machine>/`` and only reads what stands in ``cache/`` itself; nobody
-writes that meanwhile. :func:`settle` brings all of it together when no worker runs: after a build, or before the next
-where one died.
+SQLite's write-ahead log needs memory shared by all its users, which machines on a network file system lack. So a worker
+on a cluster writes below ``cache/nodes/<machine>/`` and only reads ``cache/`` itself, which nothing writes meanwhile.
+:func:`settle` merges all files when no worker runs: after a build, or before the next one if it died.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ ANSWERS = (
     "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT"
     " (unixepoch()), sum BLOB) WITHOUT ROWID"
 )
-"""The layout of a file of answers (:mod:`curate.models.cache.responses`)."""
+"""The schema of a response cache (:mod:`curate.models.cache.responses`)."""
 # How the files that models keep become one; each table list is one layout (curate.models.cache.responses,
 # curate.models.cache.embeddings).
 _BRING_ANSWERS = "INSERT INTO main.answers (key, value, at, sum) SELECT key, value, at, sum FROM {}.answers WHERE true"
@@ -47,7 +45,7 @@ _MERGES: dict[frozenset[str], tuple[str, ...]] = {
     ),
 }
 _CHECKS = {"answers": "sum BLOB", "vectors": "crc INTEGER"}
-"""The column that says whether a row is what was written, in files of older versions too."""
+"""The checksum column, added to files of older versions."""
 _TOUCHED = (
     "INSERT INTO main.used SELECT v.id, t.day FROM node.touched t JOIN main.vectors v ON v.key = t.key"
     " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
@@ -55,7 +53,7 @@ _TOUCHED = (
 
 
 def machine() -> str:
-    """What two processes have in common that may use one SQLite file: a running kernel."""
+    """Identifies a running kernel; only processes with the same one may share an SQLite file."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -63,22 +61,22 @@ def machine() -> str:
 
 
 def node_folder(cache: Path, name: str) -> Path:
-    """Where the processes of one machine keep what they find out."""
+    """The folder for the files of one machine's processes."""
     return cache / _NODES / name
 
 
 def has_nodes(cache: Path) -> bool:
-    """Whether machines keep something for themselves: several work at this moment, or did until they were killed."""
+    """Whether machines have files of their own: several are working, or were until they were killed."""
     return (cache / _NODES).is_dir()
 
 
 def base_of(folder: Path) -> Path | None:
-    """The cache that a machine's own folder stands in; None for a cache that is nobody's own."""
+    """The main cache for a machine's own folder; None for any other folder."""
     return folder.parent.parent if folder.parent.name == _NODES else None
 
 
 def read_settled(file: Path, table: str) -> sqlite3.Connection | None:
-    """A file that nobody writes while it is read, without locks; None where there is none, or none with that table.
+    """Opens a file that nothing writes, without locks; None if it or its table is missing.
 
     Raises:
         sqlite3.Error: it cannot be read.
@@ -98,9 +96,9 @@ def read_settled(file: Path, table: str) -> sqlite3.Connection | None:
 
 
 def settle(cache: Path) -> None:
-    """Brings together what machines kept for themselves; only while no worker runs.
+    """Merges the machines' files into the main cache; only while no worker runs.
 
-    A file that cannot be read is a warning, and stays where it is.
+    An unreadable file gives a warning and stays where it is.
     """
     nodes = cache / _NODES
     for node in sorted(nodes.iterdir()) if nodes.is_dir() else ():
@@ -120,14 +118,14 @@ def settle(cache: Path) -> None:
 
 
 def has_checks(connection: sqlite3.Connection, table: str, schema: str = "main") -> bool:
-    """Whether a table has its column of checksums."""
+    """Whether a table has a checksum column."""
     column = _CHECKS[table].partition(" ")[0]
     found = connection.execute("SELECT 1 FROM pragma_table_info(?, ?) WHERE name = ?", (table, schema, column))
     return found.fetchone() is not None
 
 
 def add_checks(connection: sqlite3.Connection, table: str, schema: str = "main") -> None:
-    """Gives a table of an older version its column of checksums, empty."""
+    """Adds an empty checksum column to a table of an older version."""
     if not has_checks(connection, table, schema):
         try:
             connection.execute(f"ALTER TABLE {schema}.{table} ADD COLUMN {_CHECKS[table]}")
@@ -137,8 +135,7 @@ def add_checks(connection: sqlite3.Connection, table: str, schema: str = "main")
 
 
 def empty_logs(cache: Path) -> None:
-    """Writes what killed processes left in logs into the files themselves, so that :func:`read_settled` sees all of
-    it."""
+    """Applies the logs that killed processes left, so that :func:`read_settled` sees all data."""
     for file in [*cache.glob("*.sqlite-wal"), *cache.glob("answers/*.sqlite-wal")]:
         try:
             _checkpoint(file.with_name(file.name.removesuffix("-wal")))
@@ -152,7 +149,7 @@ def _checkpoint(file: Path) -> None:
 
 
 def _bring(file: Path, target: Path) -> None:
-    """One machine's file into the one that all read, or in its place where there is none."""
+    """Merges one machine's file into the main one, or moves it there if there is none."""
     _checkpoint(file)
     with closing(sqlite3.connect(file, timeout=120, isolation_level=None)) as connection:
         tables = frozenset(
@@ -182,15 +179,15 @@ def _bring(file: Path, target: Path) -> None:
 
 
 def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: str) -> sqlite3.Connection:
-    """Opens an SQLite file that this machine may write; a damaged one is moved beside it, with a warning, and a new one
-    begun with the answers of models that could be read.
+    """Opens an SQLite file for writing. A damaged one is moved aside, with a warning, and a new one started with the
+    responses that could be recovered.
 
     Args:
-        set_up: makes the tables, and reads enough to see that they are whole.
-        lost: what is lost with it, for the warning.
+        set_up: creates the tables, and reads enough to verify them.
+        lost: what is lost with the file, for the warning.
 
     Raises:
-        sqlite3.Error, OSError: it cannot be opened for another reason: somebody holds it, the disk is full.
+        sqlite3.Error, OSError: it cannot be opened for another reason (locked, disk full).
     """
     try:
         return _opened(file, set_up)
@@ -218,11 +215,10 @@ def _opened(file: Path, set_up: Callable[[sqlite3.Connection], None]) -> sqlite3
 
 
 def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
-    """Takes the answers that can be read in a damaged file over into another one: from its beginning up to the damage,
-    and from its end.
+    """Recovers the responses of a damaged file into another one: from its start up to the damage, and from its end.
 
     Returns:
-        How many.
+        Their number.
     """
     kept = 0
     with (
@@ -246,9 +242,7 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
 
 
 def _measure_anew(file: Path) -> None:
-    """Makes SQLite take a file that was cut for as long as it is: it looks no further where header and file differ in
-    length.
-    """
+    """Corrects the length in the header of a truncated file; otherwise SQLite reads nothing of it."""
     with file.open("r+b") as opened:
         head = opened.read(100)
         page = int.from_bytes(head[16:18]) or 4096
@@ -259,7 +253,7 @@ def _measure_anew(file: Path) -> None:
 
 
 def salvage_file(damaged: Path, file: Path) -> int:
-    """The same into a new file, which is only there if something could be kept."""
+    """Recovers responses into a new file, which is created only if there are any."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute(ANSWERS)
         kept = salvage(damaged, connection)
@@ -269,12 +263,12 @@ def salvage_file(damaged: Path, file: Path) -> int:
 
 
 def is_damage(error: sqlite3.Error, file: Path) -> bool:
-    """Whether an error says that the file is not what SQLite wrote, and not that it is busy or the disk full."""
+    """Whether an error means that the file is damaged, not that it is locked or the disk full."""
     return not isinstance(error, sqlite3.OperationalError) or file.is_dir() or "disk image" in str(error)
 
 
 def move_aside(file: Path) -> Path:
-    """Moves a damaged file with its logs out of the way, beside where it was."""
+    """Moves a damaged file with its logs aside, in the same folder."""
     target = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
     file.rename(target)
     for log in ("-wal", "-shm"):
@@ -284,7 +278,7 @@ def move_aside(file: Path) -> Path:
 
 
 def find_damaged(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Those of some SQLite files (which may be missing) that are damaged, and what is wrong with them."""
+    """The damaged ones of these SQLite files (which may be missing), with the problem."""
     for file in files:
         if not file.exists():
             continue

@@ -1,4 +1,4 @@
-"""Files that a user names are looked at before they are opened: a pipe would hang for ever, a device never end."""
+"""Access to files that a user names: checks that they are regular files, expands patterns, computes digests."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _KINDS = (
 
 
 def regular(path: Path) -> Path:
-    """The path itself, if a regular file is there (links are followed).
+    """Returns the path if it is a regular file (links are followed).
 
     Raises:
-        OSError: there is none; for a pipe, a socket or a device ``strerror`` says what it is and what to do.
+        OSError: it is not; for a pipe, a socket or a device ``strerror`` says what it is and what to do.
     """
     mode = path.stat().st_mode
     for test, what in _KINDS:
@@ -35,8 +35,8 @@ def regular(path: Path) -> Path:
 
 
 def stamp(about: os.stat_result) -> tuple[int, int, int, int]:
-    """What is another as soon as a file's content is: size, times of change in nanoseconds, inode. A program can set
-    the time of the last change of the content back, but not that of the inode."""
+    """A value that changes whenever a file's content changes: size, mtime and ctime in nanoseconds, inode. A program
+    can reset mtime, but not ctime."""
     return about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino
 
 
@@ -54,10 +54,10 @@ def expand(pattern: Path) -> list[Path]:
 
 
 def folders_below(folder: Path) -> Iterator[Path]:
-    """A folder and those below it, hidden ones left out; links are followed, and each real folder comes once.
+    """A folder and its subfolders without hidden ones; links are followed, and each real folder occurs once.
 
     Raises:
-        OSError: one of them cannot be looked into.
+        OSError: one of them cannot be read.
     """
     seen: set[tuple[int, int]] = set()
     waiting, links = [folder], list[Path]()

@@ -1,6 +1,5 @@
-"""Credentials are struck out of every text that leaves a client or enters the store, in whatever form a server repeats
-them.
-"""
+"""Removes credentials from texts that leave a client or enter the store, in every form in which a server may repeat
+them."""
 
 from __future__ import annotations
 
@@ -17,13 +16,12 @@ from pydantic import BaseModel, SecretStr
 
 STARS = "***"
 _LEAST = 8
-"""A shorter secret may be a word of any text: it is struck out where it stands by itself, and only of errors."""
+"""Minimum length; a shorter secret may be an ordinary word, and is removed from errors only, where it stands alone."""
 _LONGEST_WORD = 20
 _BETWEEN_WORDS = re.compile(r"[\s_'-]+")
 _PART = 8
-"""Of a long secret so many characters in a row are struck out too: servers show the beginning or the end of a key, and
-texts are cut.
-"""
+"""Length of the parts of a long secret that are removed too: servers show the start or end of a key, and texts are
+truncated."""
 _LONG = 12
 _SCHEMES = frozenset({"basic", "bearer", "digest", "token", "key", "apikey", "api-key"})
 _OPEN_KEYS = frozenset({"api-version", "api_version", "version", "model", "deployment"})
@@ -45,7 +43,7 @@ _NAMED_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|CR
 
 
 class Redactor:
-    """Strikes some secrets out of texts."""
+    """Removes a set of secrets from texts."""
 
     def __init__(
         self, secrets: Iterable[str] = (), *, sure: bool = False, environment: Mapping[str, str] | None = None
@@ -78,7 +76,7 @@ class Redactor:
         return bool(self._strong or self._short or self._named)
 
     def __call__(self, text: str) -> str:
-        """The text with ``***`` in place of every secret, whole or in part."""
+        """The text with ``***`` instead of every secret, whole or in part."""
         for form in self._strong:
             text = text.replace(form, STARS)
         if self._short is not None:
@@ -89,16 +87,15 @@ class Redactor:
         return self._without_parts(text) if self._parts else text
 
     def body(self, data: bytes) -> bytes:
-        """What a server sent, without secrets that can be no word: others may well be words of an answer."""
+        """A response body without secrets that cannot be words; others may be words of an answer."""
         for form in self._bytes:
             if form in data:
                 data = data.replace(form, STARS.encode())
         return data
 
     def escaped(self, value: Any) -> Any:
-        """As :meth:`body`, for JSON that was read: escapes may have hidden a secret. The value itself where there is
-        none.
-        """
+        """As :meth:`body`, for parsed JSON, in which escapes may have hidden a secret. Returns the same object if
+        there is none."""
         if isinstance(value, str):
             for form in self._strong:
                 if form in value:
@@ -140,7 +137,7 @@ def _may_be_word(secret: str) -> bool:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as it may stand in a text: plain, percent-encoded, in JSON, Python or HTML, in base64."""
+    """All forms of a secret in texts: plain, percent-encoded, in JSON, Python or HTML, in base64."""
     data = secret.encode("utf-8", "replace")
     quoted = {
         quote(secret, safe="", errors="replace"),
@@ -156,9 +153,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
-    """The credentials in an address: password (or a user name that stands alone), both as Basic authentication, query
-    values.
-    """
+    """The credentials in a URL: the password (or a user name alone), both as Basic authentication, query values."""
     try:
         parts = urlsplit(url.strip())
     except ValueError:
@@ -179,7 +174,7 @@ def secrets_of_url(url: str) -> Iterator[str]:
 
 
 def secrets_of_header(value: str, name: str = "") -> Iterator[str]:
-    """The credentials in a header's value: all of it, and its parts but for the name of an authentication scheme.
+    """The credentials in a header's value: all of it, and its parts without the name of an authentication scheme.
 
     Args:
         name: of the header; some are never secret.
@@ -194,7 +189,7 @@ def secrets_of_header(value: str, name: str = "") -> Iterator[str]:
 
 
 def secrets_of(params: Any) -> Iterator[str]:
-    """The credentials in parameters: every ``SecretStr``, and those in addresses."""
+    """The credentials in parameters: every ``SecretStr``, and those in URLs."""
     if isinstance(params, SecretStr):
         yield from secrets_of_header(params.get_secret_value())
     elif isinstance(params, str):
@@ -213,7 +208,7 @@ def secrets_of(params: Any) -> Iterator[str]:
 
 
 def secrets_of_environment(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """The values of variables whose name says that they are secret (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``, …)."""
+    """The values of environment variables with a secret-like name (``HF_TOKEN``, ``AWS_SECRET_ACCESS_KEY``, …)."""
     for name, value in environment.items():
         if len(value.strip()) >= _LEAST and _NAMED_SECRET.search(name.upper()):
             yield value

@@ -66,7 +66,7 @@ def test_what_may_be_a_word_of_an_answer_stays_in_answers(word):
 def test_headers_that_are_no_secrets_are_left():
     headers = {"Content-Type": "application/json", "HTTP-Referer": "https://example.org/7", "X-Key": "k3y-of-mine"}
     model = OpenAI(url="http://h", model="m", headers=headers)
-    assert model.where().redact("application/json from https://example.org/7, k3y-of-mine").endswith("/7, ***")
+    assert model.server().redact("application/json from https://example.org/7, k3y-of-mine").endswith("/7, ***")
     assert not {"application/json", "https://example.org/7"} & set(secrets_of(model))
 
 

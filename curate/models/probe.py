@@ -1,8 +1,8 @@
-"""Every configured model does once what it is there for, in front of witnesses: one real call each, nothing taken from
-a cache.
+"""Tests each configured model with real calls, without a cache (``curate models --probe``).
 
-A generator answers (in JSON and with log-probabilities where the catalog claims them), a translator translates a
-sentence, an encoder finds a translation nearer than a stranger, an identifier names languages, an aligner joins words.
+A generator answers (in JSON and with log-probabilities where the catalog declares them), a translator translates a
+sentence, an encoder must place a translation nearer than another sentence, an identifier identifies languages, an
+aligner aligns words.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "vi": ("Cây cầu cũ bắc qua sông hôm nay đóng cửa.", "Chị tôi nướng bánh mì mỗi sáng chủ nhật."),
     "id": ("Jembatan tua di atas sungai ditutup hari ini.", "Kakak perempuan saya membuat roti setiap Minggu pagi."),
 }
-# Every German noun stands beside several others, so that a statistical aligner can tell which is which.
+# Each noun occurs with several adjectives, so that a statistical aligner can separate them.
 _NOUNS = (("house", "Haus"), ("tree", "Baum"), ("dog", "Hund"), ("book", "Buch"), ("car", "Auto"), ("door", "Tor"))
 _ADJECTIVES = (("big", "groß"), ("small", "klein"), ("old", "alt"), ("new", "neu"), ("red", "rot"), ("green", "grün"))
 _SCHEMA = {
@@ -63,7 +63,7 @@ _SCHEMA = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check of one model found."""
+    """The result of one check of one model."""
 
     model: str
     """Name in the catalog."""
@@ -75,22 +75,22 @@ class Finding:
     ok: bool
     seconds: float
     message: str
-    """What was seen, or what is wrong."""
+    """The observation, or the problem."""
 
 
 class _Disproved(Exception):
-    """The model does not do what it is there for."""
+    """The model failed a check."""
 
 
 def probe(
     models: Mapping[str, Model], *, threads: int = 2, tell: Callable[[Finding], None] | None = None
 ) -> list[Finding]:
-    """Tries each model; a failure of one never keeps the next from being tried.
+    """Tests all models; a failure of one does not stop the others.
 
     Args:
         models: by their names in the catalog.
-        threads: how many threads a model may use.
-        tell: called with each finding as it comes.
+        threads: number of threads per model.
+        tell: called with each finding.
     """
     findings: list[Finding] = []
     redact = Redactor()
@@ -103,7 +103,7 @@ def probe(
             ok, message = True, found if isinstance(found, str) else "loaded"
         except (_Disproved, CurateError) as error:
             ok, message = False, str(error)
-        except Exception as error:  # noqa: BLE001 - one model's defect is told, and the others are tried
+        except Exception as error:  # noqa: BLE001 - reported, and the other models are tested
             ok, message = False, f"{type(error).__name__}: {error}"
         message = redact(message)
         findings.append(Finding(name, use, check, ok, time.perf_counter() - begun, message))
@@ -119,7 +119,7 @@ def probe(
         try:
             for check, work in _checks(loaded):
                 if note(name, model.use, check, partial(work, loaded)) is None and check == "answer":
-                    break  # who does not answer at all proves nothing else
+                    break  # without any answer the other checks tell nothing
         finally:
             close = getattr(loaded, "close", None)
             if callable(close):
@@ -133,13 +133,13 @@ def _load(model: Model, models: Mapping[str, Model], threads: int) -> Any:
 
 
 def _whole(model: Model, models: Mapping[str, Model]) -> Model:
-    """A model with those it is made of."""
+    """A model with the models it delegates to."""
     names = [name for named in model.named(Reference.MODEL).values() for name in named if name in models]
     return model.with_models({name: _whole(models[name], models) for name in names}) if names else model
 
 
 def _checks(loaded: Any) -> list[tuple[str, Callable[[Any], str]]]:
-    """What a loaded model is there for, by what it can be asked."""
+    """The checks for a loaded model, by its interface."""
     if isinstance(loaded, Generator):
         claimed = [("structured", _structured), ("logprobs", _logprobs), ("prompt_logprobs", _prompt_logprobs)]
         return [
@@ -162,7 +162,7 @@ def _ask(generator: Generator, **what: Any) -> Any:
     (answer,) = generator.generate([Request(**what)])
     if answer.finish in ("failed", "filtered", "invalid"):
         raise _Disproved(
-            f"{answer.finish}: {answer.problem}" + (f" — it said: {_cut(answer.text)}" if answer.text else "")
+            f"{answer.finish}: {answer.problem}" + (f" — its text: {_cut(answer.text)}" if answer.text else "")
         )
     return answer
 

@@ -1,8 +1,7 @@
-"""``reward``: a sequence classifier of the transformers library that was trained to say how good an answer is, one
-number a conversation.
+"""``reward``: a reward model, a sequence classifier of the transformers library with one score per conversation.
 
-Reward models for preference data are such classifiers (Ouyang et al. 2022). A conversation is put to it in its own chat
-template, or, where it has none, as the pair of question and answer that encoder-based ones were trained on. Needs the
+Reward models for preference data are such classifiers (Ouyang et al. 2022). A conversation is formatted with the
+model's own chat template, or, if it has none, as a pair of prompt and answer, as encoder-based ones were trained on. Needs the
 extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
 """
 
@@ -28,7 +27,7 @@ from curate.steps.models import Done, RewardModel
 Conversation = tuple[tuple[str, str], ...]
 Scores = npt.NDArray[np.float32]
 _NO_LIMIT = 1_000_000
-"""A tokenizer that knows no longest length says so by a huge number."""
+"""A tokenizer without a maximum length reports a huge number."""
 
 
 class Reward(OnDevice, Weights):
@@ -39,43 +38,41 @@ class Reward(OnDevice, Weights):
     summary: ClassVar[str] = "reward model (sequence classifier of transformers): how good an answer is"
 
     model: Annotated[str, Field(min_length=1)]
-    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents)."""
+    """``organisation/name`` on the Hub, or the path of a local folder (identified by its files' contents)."""
     revision: str | None = None
     """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
     form: Literal["auto", "chat", "pair"] = "auto"
-    """How a conversation is put: in the model's ``chat`` template, or as a ``pair`` of what was asked and what was
-    answered. ``auto``: in the template, if it has one."""
+    """Input format: the model's ``chat`` template, or a ``pair`` of prompt and answer. ``auto``: the template, if there
+    is one."""
     system: Literal["keep", "merge", "drop"] = "keep"
-    """What becomes of a system turn: some templates have no place for it. ``merge`` puts it at the head of the first
-    user turn.
-    """
+    """What to do with a system turn, which some templates do not support. ``merge`` prepends it to the first user
+    turn."""
     label: Count | str | None = None
-    """Which output is the score, by number or name; needed where the model has several."""
+    """The output that is the score, by number or name; required if the model has several."""
     output: Literal["logit", "sigmoid", "softmax"] = "logit"
-    """The number as the model gives it, or made a probability: of itself, or among the outputs."""
+    """The raw output (``logit``), or a probability by ``sigmoid`` or by ``softmax`` over all outputs."""
     max_length: Annotated[int, Field(ge=8)] | None = None
-    """Tokens that a conversation may have; by default what the model takes."""
+    """Maximum length of a conversation in tokens; by default that of the model."""
     too_long: Literal["skip", "cut"] = "skip"
-    """A conversation that is longer: ``skip`` gives it no score; ``cut`` leaves out turns from its beginning (of a
-    pair: the end of what was asked) until it fits. The answer is never cut."""
+    """For longer conversations: ``skip`` gives no score; ``cut`` drops turns from the beginning (of a pair: the end of
+    the prompt) until it fits. The answer is never cut."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    """Number format to compute in; by default that of the weights."""
+    """Number format for computing; by default that of the weights."""
     languages: tuple[LanguageTag, ...] | None = None
-    """The languages whose answers it can judge. Unless given it is asked about any, with a warning."""
+    """The languages whose answers it can score; by default all, with a warning."""
     device: Runtime[str | None] = None
-    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the best there is."""
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the fastest available."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 16
-    """Conversations in one forward pass, those of like length together."""
+    """Conversations per forward pass; similar lengths are batched together."""
 
     def knows_language(self, language: str) -> bool | None:
         return None if self.languages is None else language in Supported(self.languages)
 
     def load(self, *, cache: Path | None, threads: int) -> RewardModel:
-        """The model. A conversation's score depends on the batch it is in within rounding error of the number format.
+        """Loads the model. A score depends on its batch within the rounding error of the number format.
 
         Raises:
-            ModelError: the packages are not installed, the model cannot be had, or it does not say which output is the
-                score.
+            ModelError: packages are missing, the model cannot be loaded, or its score output is ambiguous.
         """
         name = self.name_and_revision()
         try:
@@ -88,24 +85,24 @@ class Reward(OnDevice, Weights):
         where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": folder is not None}
         if folder is None:
             where["revision"] = name.rpartition("@")[2]
-        told: dict[str, Any] = {"dtype": getattr(torch, self.dtype)} if self.dtype else {}
+        options: dict[str, Any] = {"dtype": getattr(torch, self.dtype)} if self.dtype else {}
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(folder or self.model), **where)
             network, report = AutoModelForSequenceClassification.from_pretrained(
-                str(folder or self.model), output_loading_info=True, **where, **told
+                str(folder or self.model), output_loading_info=True, **where, **options
             )
         except (OSError, ValueError, ImportError) as error:
             raise ModelError(f"the model {self.model} cannot be loaded: {error}") from error
-        # A base model gets a head of random weights from the library, with no more than a log line.
-        fresh = sorted(report.get("missing_keys", ()))
-        if fresh:
+        # For a base model the library adds a head of random weights and only logs it.
+        missing = sorted(report.get("missing_keys", ()))
+        if missing:
             raise ModelError(
-                f"{self.model} is no reward model: it has no weights for {', '.join(fresh[:3])}, and random ones would"
+                f"{self.model} is not a reward model: it has no weights for {', '.join(missing[:3])}, and random ones would"
                 " give random scores"
             )
         form = self.form if self.form != "auto" else "chat" if getattr(tokenizer, "chat_template", None) else "pair"
         if form == "chat" and not getattr(tokenizer, "chat_template", None):
-            raise ModelError(f"{self.model} has no chat template; write 'form: pair', or 'auto'")
+            raise ModelError(f"{self.model} has no chat template; set 'form: pair', or 'auto'")
         device = self.device or (
             "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         )
@@ -120,12 +117,10 @@ class Reward(OnDevice, Weights):
         if self.label is None:
             if count == 1:
                 return 0
-            raise ModelError(
-                f"{self.model} has {count} outputs ({', '.join(names)}); say with 'label:' which one is the score"
-            )
+            raise ModelError(f"{self.model} has {count} outputs ({', '.join(names)}); select the score with 'label:'")
         if isinstance(self.label, int):
             if not 0 <= self.label < count:
-                raise ModelError(f"label: {self.model} has outputs 0 to {count - 1}, and none of number {self.label}")
+                raise ModelError(f"label: {self.model} has outputs 0 to {count - 1}, but not {self.label}")
             return self.label
         if self.label not in names:
             raise ModelError(
@@ -138,8 +133,7 @@ class Reward(OnDevice, Weights):
         if self.languages is not None:
             return Supported(self.languages).__contains__
         warnings.warn(
-            f"the model {self.model} does not say which languages it can judge; every language is assessed. Give"
-            " 'languages:'",
+            f"the model {self.model} does not declare its languages, so all are scored. Set 'languages:'",
             UserWarning,
             stacklevel=3,
         )
@@ -159,14 +153,14 @@ class _Loaded:
     ) -> None:
         self.given, self.tokenizer, self.network, self.device = given, tokenizer, network, device
         self.form, self.output, self._supports = form, output, supports
-        # The score is read at the last token: what pads must stand behind it, and be known to the network.
+        # The score is read at the last token, so padding must follow it and be known to the network.
         tokenizer.padding_side = "right"
         self._pad: int | None = tokenizer.pad_token_id
         if self._pad is not None:
             network.config.pad_token_id = self._pad
         longest = getattr(network.config, "max_position_embeddings", None) or _NO_LIMIT
         if getattr(network.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "longformer"):
-            longest -= 2  # their positions begin behind that of the padding
+            longest -= 2  # their positions start after that of the padding
         self.longest = min(
             given.max_length or _NO_LIMIT, longest, int(getattr(tokenizer, "model_max_length", None) or _NO_LIMIT)
         )
@@ -188,7 +182,7 @@ class _Loaded:
         if done is not None and (left := len(conversations) - sum(len(asked[given[at]]) for at, _ in encoded)):
             done(left)
         encoded.sort(key=lambda one: (-len(one[1]["input_ids"]), one[0]))
-        # Without a token to pad with, a batch is one conversation.
+        # Without a padding token a batch is one conversation.
         size = self.given.batch_size if self._pad is not None else 1
         for start in range(0, len(encoded), size):
             batch = encoded[start : start + size]
@@ -221,7 +215,7 @@ class _Loaded:
 
     # --------------------------------------------------------------------------------------------------------- encoding
     def _encoded(self, turns: Conversation) -> dict[str, list[int]] | None:
-        """The tokens of a conversation; None where it is too long."""
+        """The tokens of a conversation; None if it is too long."""
         turns = self._with_system(turns)
         if self.form == "pair":
             return self._pair(turns)
@@ -249,10 +243,10 @@ class _Loaded:
         try:
             text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
         except (TemplateError, ValueError, TypeError) as error:
-            hint = "; write 'system: merge'" if turns[0][0] == "system" and self.given.system == "keep" else ""
+            hint = "; set 'system: merge'" if turns[0][0] == "system" and self.given.system == "keep" else ""
             roles = " ".join(role for role, _ in turns)
             raise ModelError(
-                f"the chat template of {self.given.model} takes no conversation of the turns {roles}: {error}{hint}"
+                f"the chat template of {self.given.model} does not accept the turns {roles}: {error}{hint}"
             ) from error
         return _lists(self.tokenizer(text, add_special_tokens=False, verbose=False))
 
@@ -272,7 +266,7 @@ def _lists(encoded: Any) -> dict[str, list[int]]:
 
 
 def _shorter(turns: Conversation) -> Conversation | None:
-    """The conversation without its first exchange, the system turn kept; None where only one is left."""
+    """The conversation without its first exchange, but with its system turn; None if only one exchange is left."""
     head = turns[:1] if turns[0][0] == "system" else ()
     rest = turns[len(head) :]
     users = [place for place, (role, _) in enumerate(rest) if role == "user" and place > 0]

@@ -1,1 +1,1 @@
-"""Private data and secrets in text: where they stand, and what kind each is."""
+"""Finds personal data and secrets in text, with kind and position."""

@@ -1,11 +1,9 @@
-"""Private is what points at one person or opens a door: addresses, numbers with a check digit, keys; it is found by
-shape, then proved.
+"""Finds personal data and secrets: by pattern, then verified by a check digit, length or other property.
 
-A shape alone says little: an IBAN has a length for each country and a remainder of 1, a card number a Luhn digit, a
-national id a birth date and its own sum. What fails its proof is not counted. What stands only for an example
-(``example.org``, ``192.0.2.7``, ``+1 202 555 0123``, published test cards) points at nobody and is not counted either.
-Digits of all scripts and full-width letters are read as the ASCII ones; positions are code points of the text as it was
-given.
+A pattern alone is weak evidence. An IBAN has a length per country and a remainder of 1, a card number a Luhn digit, a
+national id a birth date and a checksum. Matches that fail verification are ignored, as are example values
+(``example.org``, ``192.0.2.7``, ``+1 202 555 0123``, published test cards). Digits of all scripts and full-width
+letters are read as ASCII; positions are code points of the original text.
 """
 
 from __future__ import annotations
@@ -26,14 +24,14 @@ from curate.pii import national_ids as private_ids
 from curate.pii import secrets
 
 PRIVATE = ("email", "phone", "iban", "card", "ip", "national_id")
-"""The kinds that point at a person."""
+"""Kinds of personal data."""
 SECRET = secrets.KINDS
-"""The kinds that open a door."""
+"""Kinds of secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A stretch of a text that is private."""
+    """A match in a text."""
 
     kind: str
     """One of :data:`PRIVATE` and :data:`SECRET`."""
@@ -41,9 +39,9 @@ class Finding:
     end: int
     """First code point, and the one after the last."""
     value: str
-    """What it says, whatever its digits and separators are: two findings with one value are the same thing."""
+    """The normalised value, without separators: two findings with the same value are the same thing."""
     detail: str = ""
-    """The country or vendor, where one can be told."""
+    """The country or vendor, if known."""
 
 
 # Looked for in whole columns first; a text without any of these has nothing of the kind, and most have none.
@@ -58,7 +56,7 @@ _BLANKS = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " ")
 
 @cache
 def _table() -> dict[int, str]:
-    """Every digit, and full-width ASCII, as its ASCII sign; each one code point for one."""
+    """Maps every digit and full-width ASCII character to ASCII, one code point to one."""
     table = {
         point: str(unicodedata.digit(chr(point)))
         for point in range(0x110000)
@@ -68,15 +66,16 @@ def _table() -> dict[int, str]:
 
 
 def plain(text: str) -> str:
-    """The text with ASCII digits, dashes, blanks and letters in place of those that look like them; of the same length."""
+    """The text with ASCII digits, dashes, spaces and letters instead of their look-alikes; the length stays the
+    same."""
     return text if text.isascii() else text.translate(_table())
 
 
 def find_all(texts: pl.Series, kinds: Collection[str] = (*PRIVATE, *SECRET)) -> list[list[Finding]]:
-    """What each text holds of these kinds, in order, no two overlapping; a null has nothing.
+    """The findings of these kinds in each text, in order, without overlaps; none for null.
 
     Raises:
-        KeyError: no such kind.
+        KeyError: there is no such kind.
     """
     for kind in kinds:
         if kind not in PRIVATE and kind not in SECRET:
@@ -99,7 +98,7 @@ def find_all(texts: pl.Series, kinds: Collection[str] = (*PRIVATE, *SECRET)) -> 
 
 
 def find(text: str, kinds: Collection[str] = (*PRIVATE, *SECRET)) -> list[Finding]:
-    """What one text holds; see :func:`find_all`."""
+    """The findings in one text; see :func:`find_all`."""
     same = plain(text)
     hits: list[Finding] = []
     # The order is that of trust: what a stronger proof has taken, a weaker one does not get.
@@ -217,7 +216,7 @@ _COUNTING = ("01234567890123456789", "98765432109876543210")
 
 
 def _points_at_somebody(digits: str) -> bool:
-    """Whether a number is more than one that stands for numbers: 555-0123, 123-456-7890, all the same."""
+    """Whether a number is a real one, not a placeholder: 555-0123, 123-456-7890, all digits equal."""
     return len(set(digits)) > 2 and not _FICTION.match(digits) and not any(digits in row for row in _COUNTING)
 
 
@@ -286,7 +285,7 @@ def _ibans(text: str) -> Iterator[Finding]:
 
 
 def iban_is_right(value: str) -> bool:
-    """Whether an IBAN without blanks has its remainder of 1 (ISO 7064, mod 97-10)."""
+    """Whether an IBAN without spaces has a remainder of 1 (ISO 7064, mod 97-10)."""
     return int("".join(str(int(sign, 36)) for sign in value[4:] + value[:4])) % 97 == 1
 
 

@@ -1,8 +1,7 @@
-"""A national id is a number with a proof inside: a sum, and often a birth date; a shape that many numbers have needs a
-word beside it as well.
+"""Finds national ids, verified by their checksum and often a birth date.
 
-Sums are those that the issuing offices publish. Ids without any sum are known by a shape that little else has (US
-social security numbers), or are not looked for.
+Checksums are those published by the issuing offices. Formats that many other numbers share also need a keyword nearby.
+Ids without a checksum are found only if their format is rare otherwise (US social security numbers).
 """
 
 from __future__ import annotations
@@ -304,7 +303,7 @@ class _Id:
     shape: re.Pattern[str]
     right: Callable[[str], bool]
     cue: re.Pattern[str] | None = None
-    """What must stand close before it, where many other numbers look so."""
+    """Keyword that must occur shortly before it, if many other numbers have this format."""
 
 
 def _id(country: str, shape: str, right: Callable[[str], bool], cue: str = "") -> _Id:
@@ -373,10 +372,10 @@ _IDS = (
 
 
 def find(text: str, regions: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, str, str]]:
-    """First and last place, country (ISO 3166) and value of each id in a text with ASCII digits.
+    """Start, end, country (ISO 3166) and value of each id in a text with ASCII digits.
 
     Args:
-        regions: where numbers can be.
+        regions: parts of the text that may contain numbers.
     """
     for known in _IDS:
         for match in (one for start, end in regions for one in known.shape.finditer(text, start, end + 2)):

@@ -1,8 +1,7 @@
-"""A secret is a string that opens a door: a vendor's key by its prefix and length (and its own sum, where it has one),
-a private key, a token, a password in an address.
+"""Finds secrets: vendors' keys by prefix and length (and checksum, if any), private keys, tokens, passwords in URLs.
 
-A string that says of itself that it is none (``YOUR_API_KEY``, ``xxxx``, ``EXAMPLE``) is none, and neither is one
-without the disorder of a random string (Shannon entropy of its characters).
+Placeholders (``YOUR_API_KEY``, ``xxxx``, ``EXAMPLE``) are ignored, as are strings with too little Shannon entropy for a
+random key.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ KINDS = ("api_key", "private_key", "jwt", "password")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A secret, its place and its vendor."""
+    """A secret with its position and vendor."""
 
     kind: str
     start: int
@@ -44,7 +43,7 @@ _STOP = r"(?![A-Za-z0-9_-])"
 
 
 def entropy(value: str) -> float:
-    """Shannon entropy of the characters, in bits a character."""
+    """Shannon entropy in bits per character."""
     return (
         -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values()) if value else 0.0
     )
@@ -65,7 +64,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def crc_is_right(value: str) -> bool:
-    """Whether the last six characters are the CRC-32, in base 62, of those between prefix and sum (GitHub, npm)."""
+    """Whether the last six characters are the base-62 CRC-32 of those between prefix and checksum (GitHub, npm)."""
     body = value.partition("_")[2]
     number, rest = zlib.crc32(body[:-6].encode()), ""
     for _ in range(6):
@@ -145,7 +144,7 @@ _EASY = frozenset(
 
 
 def find(text: str) -> Iterator[Hit]:
-    """The secrets of a text, the surest first."""
+    """The secrets of a text, the most certain first."""
     for begin in _BEGIN.finditer(text):
         end = _END.search(text, begin.end())
         inside = text[begin.end() : end.start() if end else begin.end() + 4000]

@@ -1,4 +1,4 @@
-"""Rows: kinds and their Arrow schemas, ids and digests, languages, and the texts in them."""
+"""Rows: kinds with their Arrow schemas, ids and digests, languages, and text fields."""
 
 from curate.rows.fields import (
     answer_field,

@@ -1,7 +1,7 @@
-"""A field is a named text of a row, the same name for every kind that has it: what filters and encoders look at.
+"""Named text fields of rows, with the same names for all kinds that have them.
 
-``prompt`` and ``response`` of a conversation, ``source`` and ``target`` of a pair, ``text`` of a document: a step names
-fields and needs to know nothing of columns.
+They are ``prompt`` and ``response`` of a conversation, ``source`` and ``target`` of a pair, ``text`` of a document.
+Steps use field names and need to know nothing of columns.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _ANSWER: MappingProxyType[Kind, str] = MappingProxyType(
 
 
 def field_names(kind: Kind) -> tuple[str, ...]:
-    """Every field that rows of this kind have."""
+    """All fields of rows of this kind."""
     return tuple(_CHATS[kind]) if kind in _CHATS else _PLAIN[kind]
 
 
 def unknown_fields(kind: Kind, names: Iterable[str] | None, parameter: str = "fields") -> list[str]:
-    """What to say of names that are no fields of this kind."""
+    """The error message for names that are not fields of this kind."""
     known = field_names(kind)
     return [
         f"{parameter}: {kind} rows have no field '{name}'; they have {', '.join(known)}"
@@ -58,12 +58,12 @@ def unknown_fields(kind: Kind, names: Iterable[str] | None, parameter: str = "fi
 
 
 def main_fields(kind: Kind) -> tuple[str, ...]:
-    """The fields that together are the item: what a filter reads unless told otherwise."""
+    """The fields that together make the item; the default input of filters."""
     return _MAIN[kind]
 
 
 def field_place(kind: Kind, field: str) -> tuple[str, tuple[str, ...] | None]:
-    """The column of a field, and the roles of its turns in it (None: all turns, or a column of plain text).
+    """The column of a field, and the roles of its turns (None: all turns, or a column of plain text).
 
     Raises:
         KeyError: rows of this kind have no such field.
@@ -79,7 +79,7 @@ def answer_field(kind: Kind) -> str:
 
 
 def field_text(kind: Kind, table: pa.Table, field: str) -> pl.Series:
-    """The text of a field, one string a row (``""`` where the row has no such turn).
+    """The text of a field, one string per row (``""`` if the row has no such turn).
 
     Several turns are joined by a blank line.
 
@@ -91,7 +91,7 @@ def field_text(kind: Kind, table: pa.Table, field: str) -> pl.Series:
 
 
 def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
-    """The turns of a field, a list of strings a row; a plain field is a list of one."""
+    """The turns of a field, a list of strings per row; a plain field is a list of one."""
     if field in _PLAIN.get(kind, ()):
         plain = pl.Series(field, table[field].combine_chunks() if table.num_rows else [], dtype=pl.String)
         return plain.reshape((-1, 1)).cast(pl.List(pl.String)) if len(plain) else plain.cast(pl.List(pl.String))
@@ -106,20 +106,19 @@ def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
 
 
 def field_language(kind: Kind, table: pa.Table, field: str) -> pl.Series:
-    """The language a field is expected to be in: the row's, but for the source side of a pair."""
+    """The expected language of a field: the row's, except for the source side of a pair."""
     column = "source_language" if kind is Kind.PARALLEL and field == "source" else "language"
     return pl.Series("language", table[column].combine_chunks() if table.num_rows else [], dtype=pl.String)
 
 
 def payload_columns(kind: Kind) -> tuple[str, ...]:
-    """The Arrow columns that hold the payload."""
+    """The Arrow columns of the payload."""
     return tuple(payload(kind))
 
 
 def latest_value(lists: pl.Series, name: str) -> pl.Series:
-    """Of each row's list of names and values (``scores``, ``attributes``) the last value of that name; null where there
-    is none.
-    """
+    """The last value with this name in each row's list of names and values (``scores``, ``attributes``); null if
+    there is none."""
     if not len(lists):
         return pl.Series(name, [], dtype=pl.Null)
     named = pl.element().filter(pl.element().struct.field("name") == name).struct.field("value")

@@ -1,9 +1,9 @@
-"""An id is the digest of what a row *is* (kind, language, payload); a content digest is the digest of all a later step
-can read.
+"""Computes row ids and content digests.
 
-Both are taken over the values in Arrow's buffers, never over parquet bytes, so that two files with equal rows are equal
-however they were chunked, compressed or sliced. BLAKE2b with 128 bits for rows (rows come from strangers: a fast
-non-cryptographic hash could be made to collide) and 256 bits for contents.
+An id is the digest of a row's identity: kind, language and payload. A content digest covers everything that a later
+step can read. Both are computed from the values in Arrow's buffers, never from parquet bytes, so that equal rows have
+equal digests however they were chunked, compressed or sliced. BLAKE2b with 128 bits for rows (rows are untrusted: a
+fast non-cryptographic hash could be made to collide) and 256 bits for contents.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ def _string_bytes(array: pa.Array) -> memoryview:
 
 
 def _ranger(array: pa.Array, path: str, left_out: frozenset[str] = frozenset()) -> Ranger:
-    """A function giving the unambiguous bytes of rows ``start`` to ``end``: every text and list is preceded by its
-    length.
-    """
+    """Returns a function for the unambiguous bytes of rows ``start`` to ``end``: every text and list is preceded by
+    its length."""
     kind = array.type
     if array.null_count:
         raise ValueError(f"column {path} holds {array.null_count} nulls; every value must be given")
@@ -98,28 +97,28 @@ def _row_digests(
 def row_ids(kind: Kind, table: pa.Table) -> pa.Array:
     """The id of each row: 32 hexadecimal digits over kind, ``language`` and the kind's payload columns.
 
-    Two rows have one id exactly when they are the same item; source, scores and lineage do not enter.
+    Two rows have the same id exactly if they are the same item; source, scores and lineage have no influence.
     """
     digests = _row_digests(table, ["language", *payload(kind)], kind.value.encode() + b"\0")
     return pa.array([digest.hex() for digest in digests], pa.string())
 
 
 def row_digests(table: pa.Table) -> list[bytes]:
-    """16 bytes over everything in each row but ``lineage.makers[].key``: what makes two rows of a version equal.
+    """16 bytes over everything in each row except ``lineage.makers[].key``: equal for equal rows of a version.
 
-    Digests of rows in order, and so a version, do not depend on how the rows are cut into files.
+    Digests of rows in order, and thus a version, do not depend on how the rows are split into files.
     """
     return _row_digests(table, table.column_names, b"version\0", frozenset({"lineage.makers[].key"}))
 
 
 def hash_texts(texts: Iterable[str], size: int = 16) -> list[bytes]:
-    """A digest of each text (cache keys); lone surrogates are taken as they are."""
+    """A digest of each text (for cache keys); lone surrogates are included as they are."""
     begun = hashlib.blake2b(digest_size=size)
     return [finish(begun, text.encode("utf-8", "surrogatepass")) for text in texts]
 
 
 def finish(begun: Any, data: bytes) -> bytes:
-    """The digest of ``data`` by a hasher that was set up before: to copy one is five times faster than to make one."""
+    """The digest of ``data`` by a copy of a prepared hasher, which is five times faster than a new one."""
     digest = begun.copy()
     digest.update(data)
     made: bytes = digest.digest()
@@ -127,11 +126,11 @@ def finish(begun: Any, data: bytes) -> bytes:
 
 
 class ContentDigest:
-    """Digest of a table's values in row order, fed table by table.
+    """Digest of a table's values in row order, updated table by table.
 
-    Column names, types and values enter; chunking, offsets, compression and metadata do not. ``lineage.makers[].key``
-    is always left out (a row made by another recipe with the same outcome is the same row), and so is
-    ``lineage.source_id`` unless ``places`` is given: an inserted line must not change all rows after it.
+    It covers column names, types and values, but not chunking, offsets, compression and metadata.
+    ``lineage.makers[].key`` is always left out (a row made by another recipe with the same result is the same row), and
+    so is ``lineage.source_id`` unless ``places`` is given: an inserted line must not change all rows after it.
     """
 
     def __init__(self, *, places: bool = False) -> None:
@@ -197,10 +196,10 @@ def content_digest(table: pa.Table, *, places: bool = False) -> str:
 
 
 def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
-    """The table in the kind's schema, its ``id`` column computed; an empty ``group_id`` becomes the id.
+    """The table in the kind's schema, with its ``id`` column computed; an empty ``group_id`` becomes the id.
 
     Raises:
-        ValueError: a column is missing, or holds nulls where none may be.
+        ValueError: a column is missing, or has nulls where they are not allowed.
     """
     target = schema(kind)
     ids = row_ids(kind, table)
@@ -220,9 +219,7 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
 
 
 def line_id(source: str, raw: str) -> str:
-    """What stands for a line that could not be read, as an id stands for a row: 32 hexadecimal digits of its source and
-    raw text.
-    """
+    """An id for a line that could not be read: 32 hexadecimal digits of its source and raw text."""
     return hashlib.blake2b(
         b"curate-line-1\0" + f"{source}\0{raw}".encode("utf-8", "replace"), digest_size=16
     ).hexdigest()

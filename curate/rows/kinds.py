@@ -1,7 +1,7 @@
-"""A row is one item of one kind, and every kind has one Arrow schema, fixed before the first row exists.
+"""The kinds of rows and their fixed Arrow schemas.
 
-The payload comes in the form trainers read unchanged (TRL's explicit-prompt conversational form); around it every kind
-carries the same columns: ``id``, ``language``, ``group_id``, ``scores``, ``attributes`` and ``lineage``.
+The payload has the form that trainers read unchanged (TRL's explicit-prompt conversational form). All kinds also have
+the columns ``id``, ``language``, ``group_id``, ``scores``, ``attributes`` and ``lineage``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
 
 class Kind(enum.StrEnum):
-    """What a row is for."""
+    """The purpose of a row."""
 
     SFT = "sft"
     PREFERENCE = "preference"
@@ -40,41 +40,41 @@ class Message(_Model):
 
 
 class Score(_Model):
-    """A number that a step or the source gave to the row."""
+    """A number that a step or the source assigned to the row."""
 
     name: str
     value: float
 
 
 class Attribute(_Model):
-    """A text that a step or the source attached to the row (a label, a passed-through column as text or JSON)."""
+    """A text that a step or the source assigned to the row (a label, a passed-through column as text or JSON)."""
 
     name: str
     value: str
 
 
 class Maker(_Model):
-    """A step that had a hand in making the row."""
+    """A step that took part in making the row."""
 
     step: str
     model: str = ""
     """Model identity (name@revision), empty if no model was involved."""
     prompt_hash: str = ""
     key: str = ""
-    """Key of the stored result of that step: the recipe that really made the row."""
+    """Key of that step's stored result: the recipe that made the row."""
 
 
 class Lineage(_Model):
-    """Where a row comes from."""
+    """The origin of a row."""
 
     source: str
     """Name of the source in the catalog."""
     source_id: str
-    """The row's place in it: ``file:line`` or ``file#row``, or the value of the source's ``id`` column."""
+    """The row's place in the source: ``file:line`` or ``file#row``, or the value of the source's ``id`` column."""
     license: str
     """SPDX-like licence identifier, or ``unknown``."""
     parents: tuple[str, ...] = ()
-    """Ids of the rows it was made from."""
+    """Ids of the rows that it was made from."""
     makers: tuple[Maker, ...] = ()
 
 
@@ -83,7 +83,7 @@ class _Row(_Model):
     language: str
     """BCP-47 tag of the answer (the target side, the text)."""
     group_id: str
-    """The same for one item in all its languages."""
+    """Shared by one item in all its languages."""
     scores: tuple[Score, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     lineage: Lineage
@@ -171,7 +171,7 @@ COMMON = ("id", "language", "group_id", "scores", "attributes", "lineage")
 
 
 def payload(kind: Kind) -> dict[str, pa.DataType]:
-    """The columns, in order, that make a row of this kind what it is."""
+    """The payload columns of a kind, in order; they identify a row."""
     return dict(_PAYLOADS[kind])
 
 
@@ -194,7 +194,7 @@ def kind_of(names: Any) -> Kind:
     """The kind whose payload columns are all among ``names``; the one with most columns wins.
 
     Raises:
-        ValueError: no kind fits.
+        ValueError: no kind matches.
     """
     fits = [kind for kind, columns in _PAYLOADS.items() if set(columns) <= set(names)]
     if not fits:

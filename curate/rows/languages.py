@@ -1,9 +1,7 @@
-"""A language is one BCP-47 tag, with a script only where the script is not the usual one; every other naming is mapped
-here.
+"""Languages as BCP-47 tags, with a script only if it is not the usual one; all other codes are mapped here.
 
-fastText labels (``__label__de``), FLORES-200 and GlotLID codes (``deu_Latn``, ``cmn_Hani``) and ISO 639-3 codes all
-come in through :func:`normalize`, and go out through :func:`iso639_3` and :func:`flores`. No other module knows a code
-list.
+:func:`normalize` accepts fastText labels (``__label__de``), FLORES-200 and GlotLID codes (``deu_Latn``, ``cmn_Hani``)
+and ISO 639-3 codes. :func:`iso639_3` and :func:`flores` convert back. No other module has a list of codes.
 """
 
 from __future__ import annotations
@@ -64,16 +62,16 @@ _SCRIPT_NAMES = MappingProxyType(
 
 
 class InvalidLanguage(ValueError):
-    """A text that names no language; the message says which and, where there is one, the nearest."""
+    """A text that is no language code; the message has the text and, if there is one, the nearest code."""
 
 
 @lru_cache(maxsize=4096)
 def normalize(code: str) -> str:
     """The canonical tag of a BCP-47 tag, ISO 639-3 code, FLORES/GlotLID code or fastText label.
 
-    The script is dropped where it is the language's usual one (``zho_Hans`` → ``zh``, ``hin_Deva`` → ``hi``) and kept
-    where it is not (``hin_Latn`` → ``hi-Latn``, ``zho_Hant`` → ``zh-Hant``); a region is kept, but where it implies an
-    unusual script it is said as that script (``zh-TW`` → ``zh-Hant``).
+    The script is removed if it is the language's usual one (``zho_Hans`` → ``zh``, ``hin_Deva`` → ``hi``) and kept
+    otherwise (``hin_Latn`` → ``hi-Latn``, ``zho_Hant`` → ``zh-Hant``). A region is kept, unless it implies an unusual
+    script, which then replaces it (``zh-TW`` → ``zh-Hant``).
 
     Raises:
         InvalidLanguage: no such language, script or region is registered.
@@ -106,9 +104,9 @@ def normalize(code: str) -> str:
 
 
 def from_fasttext(label: str) -> str:
-    """The tag of a fastText label: lid.176 (Wikipedia codes) or the GlotLID/OpenLID/NLLB style ``__label__deu_Latn``.
+    """The tag of a fastText label: lid.176 (Wikipedia codes) or GlotLID/OpenLID/NLLB style ``__label__deu_Latn``.
 
-    A label that names nothing registered (``__label__zxx_Zzzz`` and the like) becomes ``und``.
+    A label that is not registered (``__label__zxx_Zzzz`` and the like) becomes ``und``.
     """
     text = label.removeprefix("__label__")
     try:
@@ -137,10 +135,10 @@ _TRANSLATORS = MappingProxyType({"__ns__": "nso", ">>pob<<": "pt-BR", ">>cmn<<":
 
 @lru_cache(maxsize=4096)
 def from_translator(token: str) -> str | None:
-    """The tag that a translator's language token stands for; None if it is no such token.
+    """The tag of a translator's language token; None if it is no such token.
 
-    Known are the tokens of NLLB (``swh_Latn``), M2M-100 (``__sw__``), MADLAD-400 (``<2sw>``), OPUS-MT (``>>swh<<``) and
-    mBART-50 (``sw_KE``; the country says nothing there and is dropped).
+    Supported are the tokens of NLLB (``swh_Latn``), M2M-100 (``__sw__``), MADLAD-400 (``<2sw>``), OPUS-MT (``>>swh<<``)
+    and mBART-50 (``sw_KE``; its country is meaningless and removed).
     """
     if token in _TRANSLATORS:
         return _TRANSLATORS[token]
@@ -174,7 +172,7 @@ def script(tag: str) -> str:
 
 @lru_cache(maxsize=4096)
 def letters(tag: str) -> tuple[str, ...]:
-    """The Unicode ``Script`` property values whose letters a text in this language is written with; empty if unknown."""
+    """The Unicode ``Script`` property values of this language's letters; empty if unknown."""
     code = script(tag)
     if code in _LETTERS:
         return _LETTERS[code]
@@ -189,13 +187,13 @@ def script_code(name: str) -> str | None:
 
 
 def script_names() -> tuple[str, ...]:
-    """Every Unicode ``Script`` property value known here."""
+    """All Unicode ``Script`` property values known here."""
     return ("Han", *_SCRIPT_NAMES.values())
 
 
 @lru_cache(maxsize=4096)
 def iso639_3(tag: str) -> str:
-    """The ISO 639-3 code that parallel corpora and NLLB use (``zh`` → ``cmn``, ``ar`` → ``arb``)."""
+    """The ISO 639-3 code used by parallel corpora and NLLB (``zh`` → ``cmn``, ``ar`` → ``arb``)."""
     head = "-".join(tag.split("-")[:2])
     code = base(tag)
     return _ISO3_OUT.get(head) or _ISO3_OUT.get(code) or langcodes.Language.get(code).to_alpha3()
@@ -216,10 +214,10 @@ _MUTUAL = (
 
 
 def accepts(expected: str, found: str) -> bool:
-    """Whether a text found to be ``found`` is in the language ``expected``, scripts included, regions aside.
+    """Whether an identified language ``found`` matches the language ``expected``, including scripts, without regions.
 
-    Written standards of one language that an identifier often has under one name count as the same (nb/nn,
-    sh/hr/bs/sr); a missing script matches the usual one only, so ``hi-Latn`` is not ``hi``.
+    Written standards that identifiers often merge count as the same language (nb/nn, sh/hr/bs/sr). A missing script
+    matches the usual one only, so ``hi-Latn`` is not ``hi``.
     """
     left, right = base(expected), base(found)
     if left != right and not any(left in group and right in group for group in _MUTUAL):

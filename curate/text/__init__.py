@@ -1,4 +1,4 @@
-"""Text: sentences, words, numbers, negation, markup, code and placeholders, each read in one place for every step.
+"""Text processing for all steps: sentences, words, numbers, negation, markup, code and placeholders.
 
-Word lists are in ``data/``, with owner, licence and version.
+Word lists are in ``data/``, with maintainer, licence and version.
 """

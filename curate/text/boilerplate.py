@@ -1,8 +1,7 @@
-"""Talk about a translation, or a refusal to make one, where the translation should be: phrases in 37 languages
-(``data/commentary.yaml``).
+"""Finds a translator's commentary or refusal in a translation, by phrases in 37 languages (``data/commentary.yaml``).
 
-Phrases are looked for in every language whatever the target's, since models fall back on English. Only what the
-original does not say itself counts.
+Phrases of all languages are searched whatever the target language, since models fall back on English. Phrases that the
+source contains too are ignored.
 """
 
 from __future__ import annotations
@@ -44,9 +43,8 @@ _HEADING = r"^[^\n]{3,120}[:：]\s*\n"
 
 
 def commentary(source: pl.Series, target: pl.Series) -> tuple[Floats, list[str | None]]:
-    """1 where the target begins or ends with talk about the translation or refuses it and the source does not; and the
-    words found.
-    """
+    """1 if the target begins or ends with commentary or a refusal that the source does not have; and the matched
+    words."""
     opens, refuses, excuses, ends = _phrases()
     excused = {refuses: f"{refuses}|{excuses}", _HEADING: r"[:：]\s*\n"}
     found: list[str | None] = [None] * len(source)
@@ -79,16 +77,14 @@ _BRACKET = regex.compile(r"[(\[{）（［｛【〔「『《〈)\]}］｝】〕�
 
 
 def aside(source: str, target: str) -> str | None:
-    """What a translation says of a name in brackets, that it is foreign (``Jane Doe (em inglês)``), where the original
-    has no brackets.
-    """
+    """A remark in brackets that a name is foreign (``Jane Doe (em inglês)``), if the source has no brackets."""
     found = None if "(" in source else _asides().search(target)
     return None if found is None else found[0].strip()
 
 
 def without_asides(source: str, target: str) -> str:
-    """The translation without what a small translator adds to names (``Jane Doe (em inglês)``, ``Tteokbokki (o)``), if
-    the original has no brackets."""
+    """The translation without remarks that small translators add to names (``Jane Doe (em inglês)``, ``Tteokbokki
+    (o)``), if the source has no brackets."""
     if "(" not in target or _BRACKET.search(source):
         return target
     left = _ADDED.sub("", _asides().sub("", target))

@@ -1,6 +1,4 @@
-"""Program text within a text is found by its fences first, by the look of its lines otherwise; what is found stays as
-it is.
-"""
+"""Finds program code within a text, by its fences or by the look of its lines."""
 
 from __future__ import annotations
 
@@ -38,13 +36,12 @@ _LONGEST_BLOCK = 400
 
 
 def code_blocks(texts: Sequence[str]) -> list[list[Interval]]:
-    """Begin and end of each stretch of program text, for each text: whole lines, but where a fence stands beside other
-    words.
+    """Start and end of each code block, per text: whole lines, unless a fence shares its line with other words.
 
-    Fenced blocks (an unclosed fence runs to the end), whole texts that are a JSON object or an array of objects, and
-    runs of lines that look like program text: those the filters' ``code`` mask knows, and what is indented below a
-    line that opens a block. A fence after other words (``answer: ```py``) opens a block if a language is named behind
-    it or a fence closes it; one that closes a block may stand behind its last words (``}``` ``) or before other ones.
+    These are fenced blocks (an unclosed fence runs to the end), whole texts that are a JSON object or an array of
+    objects, and runs of lines that look like code: those of the filters' ``code`` mask, and what is indented below a
+    line that opens a block. A fence after other words (``answer: ```py``) opens a block if a language name follows it
+    or a fence closes it. A closing fence may follow the last code (``}``` ``) or precede other words.
     """
     candidates: list[str] = []
     split: list[list[str]] = []
@@ -79,7 +76,7 @@ def code_blocks(texts: Sequence[str]) -> list[list[Interval]]:
 
 
 def _states(lines: Sequence[str], blocks: Sequence[Interval]) -> list[str]:
-    """For each line ``code`` if a block has it whole, ``beside`` if a block has a part of it, else ``?``."""
+    """For each line ``code`` if a block contains it, ``beside`` if a block contains part of it, otherwise ``?``."""
     state = []
     position, at = 0, 0
     for line in lines:
@@ -95,7 +92,7 @@ def _states(lines: Sequence[str], blocks: Sequence[Interval]) -> list[str]:
 
 
 def _joined(runs: Sequence[Interval], blocks: Sequence[Interval]) -> list[Interval]:
-    """Both as stretches that do not touch, in order."""
+    """Both lists merged into disjoint spans, in order."""
     if not blocks:
         return list(runs)
     joined: list[Interval] = []
@@ -108,7 +105,7 @@ def _joined(runs: Sequence[Interval], blocks: Sequence[Interval]) -> list[Interv
 
 
 def _fences(lines: Sequence[str]) -> list[Interval]:
-    """Begin and end of each fenced block: whole lines, but where a fence stands beside other words."""
+    """Start and end of each fenced block: whole lines, unless a fence shares its line with other words."""
     tokens: list[_Fence] = []
     position = 0
     for number, line in enumerate(lines):
@@ -145,23 +142,23 @@ def _fences(lines: Sequence[str]) -> list[Interval]:
 
 @dataclass(frozen=True, slots=True)
 class _Fence:
-    """Three or more backticks or tildes, and what the line around them says."""
+    """Three or more backticks or tildes, with their context in the line."""
 
     line: int
     sign: str
     length: int
     begin: int
-    """Where a block begins that it opens."""
+    """Start of a block that it opens."""
     finish: int
-    """Where a block ends that it closes."""
+    """End of a block that it closes."""
     first: bool
-    """Whether nothing but marks of lists and quotations stands before it."""
+    """Whether only list and quotation marks precede it in the line."""
     bare: bool
-    """Whether nothing stands behind it."""
+    """Whether nothing follows it in the line."""
     names: bool
-    """Whether the name of a language stands behind it, alone."""
+    """Whether only the name of a language follows it."""
     follows: bool
-    """Whether a blank stands behind it."""
+    """Whether whitespace follows it."""
     opens: bool
 
 
@@ -189,7 +186,7 @@ def _fences_in(line: str, number: int, position: int) -> Iterator[_Fence]:
 
 
 def _closing(tokens: Sequence[_Fence], start: int, fence: _Fence) -> int | None:
-    """The fence that closes one: alone in its line; failing that, behind the last words of code or before other words."""
+    """The closing fence: alone in its line, otherwise after the last code or before other words."""
     beside: int | None = None
     for at in range(start, len(tokens)):
         one = tokens[at]
@@ -228,9 +225,8 @@ def _is_json(text: str) -> bool:
 
 
 def _settled(lines: Sequence[str], state: list[str]) -> list[bool]:
-    """Which lines are code: strong ones, what is indented below a block's opening, and weak ones and comments beside
-    code.
-    """
+    """Which lines are code: strong ones, lines indented below a block's opening, and weak ones and comments next to
+    code."""
     code = [one in ("code", "strong") for one in state]
     index = 0
     while index < len(lines):
@@ -260,9 +256,8 @@ def _settled(lines: Sequence[str], state: list[str]) -> list[bool]:
 
 
 def _held(lines: Sequence[str], first: int) -> int:
-    """The last line of what a line opens (``create table x (``, ``def f(x) =``); ``first`` itself where it opens
-    nothing.
-    """
+    """The last line of a construct that a line opens (``create table x (``, ``def f(x) =``); ``first`` itself if it
+    opens none."""
     opened = lines[first].rstrip()
     if not _HOLDS.search(opened):
         return first

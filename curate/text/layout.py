@@ -1,8 +1,7 @@
-"""The layout of a text (indents, list marks, headings, tables, blank lines, program text) is taken off before it is
-translated and put back unchanged: what is left to translate are bodies of lines, or paragraphs.
+"""Separates a text's layout (indents, list marks, headings, tables, blank lines, code) from the text to translate.
 
-:func:`by_line` is for translators of sentences, which know nothing of lines; :func:`by_paragraph` for language models,
-which translate better what they see together. Both give pieces that joined are the text.
+:func:`by_line` is for sentence translators and gives line bodies. :func:`by_paragraph` is for language models, which
+translate better with context, and gives paragraphs. The pieces of both, joined, are the original text.
 """
 
 from __future__ import annotations
@@ -34,25 +33,23 @@ _PARAGRAPH = regex.compile(r"(?:\r\n|\n|\r)(?:[ \t\u3000]*+(?:\r\n|\n|\r))++")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a text."""
+    """A piece of a text."""
 
     text: str
     translated: bool
-    """Whether it is to be translated; else it stays as it is."""
+    """Whether it is to be translated; otherwise it stays unchanged."""
     breaks: tuple[tuple[float, str], ...] = ()
-    """Where the lines of a hard-wrapped sentence were broken: the place (share of the whole) and what stood there."""
+    """Line breaks inside a hard-wrapped sentence: relative position and the original characters."""
 
     @property
     def source(self) -> str:
-        """The text to translate: without the breaks of hard-wrapped lines. Never with a line break, from
-        :func:`by_line`.
-        """
+        """The text to translate, without the breaks of hard-wrapped lines; from :func:`by_line` always one line."""
         if not self.breaks:
             return self.text
         return regex.sub(r"[ \t]*(?:\r\n|\n|\r)[ \t]*", " ", self.text)
 
     def laid_out(self, translation: str) -> str:
-        """The translation with the lines broken about where they were."""
+        """The translation with line breaks at about the original positions."""
         if not self.breaks:
             return translation
         places, least = [], 0
@@ -75,13 +72,12 @@ class Piece:
 def by_line(
     text: str, blocks: Sequence[Interval], keep: Sequence[Interval] = (), *, unwrap: bool = True
 ) -> list[Piece]:
-    """Bodies of lines and cells of tables to translate, everything between to keep.
+    """Splits a text into line bodies and table cells to translate, and everything between to keep.
 
     Args:
-        blocks: begin and end of what stays whole (program text), in order.
-        keep: begin and end of stretches in which ``|`` is no border of a table's cell.
-        unwrap: join lines that a sentence was broken over (50 characters or more, and the next one goes on in lower
-            case).
+        blocks: start and end of spans to keep whole (code), in order.
+        keep: start and end of spans in which ``|`` does not separate table cells.
+        unwrap: join lines of a hard-wrapped sentence (50 characters or more, and the next line continues in lower case).
     """
     pieces: list[Piece] = []
     for start, end, kept in _regions(len(text), blocks):
@@ -123,7 +119,7 @@ def _regions(length: int, blocks: Sequence[Interval]) -> list[tuple[int, int, bo
 
 
 def _parts(line: str) -> tuple[str, str, str]:
-    """Indent and marks, body, trailing blanks with the line's end."""
+    """Indent and marks, body, trailing whitespace with the line's end."""
     core = line.rstrip()
     prefix = _PREFIX.match(core)
     cut = prefix.end() if prefix else 0
@@ -155,7 +151,7 @@ def _wrapped(lines: Sequence[str], prefix: int) -> Piece:
 
 
 def _cells(body: str, position: int, keep: Sequence[Interval]) -> list[Piece]:
-    """The cells of a table's row; any other body is one piece."""
+    """The cells of a table row; any other body is one piece."""
     if not body:
         return []
     if body.count("|") < 2 and not body.startswith("|"):
@@ -180,15 +176,15 @@ def _cells(body: str, position: int, keep: Sequence[Interval]) -> list[Piece]:
 
 
 def inside(intervals: Sequence[Interval], place: int) -> bool:
-    """Whether a place is in one of these stretches (in order, apart from each other)."""
+    """Whether a position is inside one of these disjoint, ordered spans."""
     at = bisect_right(intervals, place, key=lambda one: one[0]) - 1
     return at >= 0 and place < intervals[at][1]
 
 
 def by_paragraph(text: str, blocks: Sequence[Interval], longest: int, language: str = languages.UNKNOWN) -> list[Piece]:
-    """Paragraphs to translate; blank lines, outer blanks and program text to keep.
+    """Splits a text into paragraphs to translate; blank lines, outer whitespace and code to keep.
 
-    A paragraph longer than ``longest`` characters is cut at line breaks, then between sentences, then at clauses.
+    A paragraph longer than ``longest`` characters is split at line breaks, then between sentences, then at clauses.
     """
     pieces: list[Piece] = []
     for start, end, kept in _regions(len(text), blocks):
@@ -222,7 +218,7 @@ def _paragraph(text: str, longest: int, language: str) -> list[Piece]:
 
 
 def _short(text: str, longest: int, language: str) -> list[str]:
-    """The text in parts of at most about ``longest`` characters, as few as that allows."""
+    """The text in as few parts as possible of at most about ``longest`` characters."""
     if len(text) <= longest:
         return [text]
     units: list[str] = []
@@ -242,9 +238,9 @@ def _short(text: str, longest: int, language: str) -> list[str]:
 
 
 def same_lines(source: str, translation: str) -> str | None:
-    """A paragraph's translation with each line's indent, list mark and trailing blanks as in the source.
+    """A paragraph's translation with each line's indent, list mark and trailing whitespace from the source.
 
-    None if it has not as many lines, or not list marks (or table cells) where the source has them.
+    None if the number of lines differs, or the source's list marks (or table cells) are missing.
     """
     before, after = source.split("\n"), translation.strip("\r\n").split("\n")
     if len(before) != len(after):

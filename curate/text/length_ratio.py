@@ -1,6 +1,4 @@
-"""How many letters a language needs for what English says with one (``data/lengths.yaml``, measured on texts that say
-the same).
-"""
+"""Length of each language relative to English, in letters (``data/lengths.yaml``, measured on parallel texts)."""
 
 from __future__ import annotations
 
@@ -14,9 +12,8 @@ LENGTHS = DataFile("curate.text", "data/lengths.yaml")
 
 @lru_cache(maxsize=4096)
 def usual_length(language: str) -> float | None:
-    """Latin letters' worth (:func:`curate.text.segmentation.letter_weights`) over English's; None where it was not
-    measured.
-    """
+    """Length in Latin-letter equivalents (:func:`curate.text.segmentation.letter_weights`) relative to English; None
+    if not measured."""
     known, tag = LENGTHS.yaml()["lengths"], language
     while tag:
         if tag in known:

@@ -1,8 +1,6 @@
-"""A mark is a stretch of a text that is in no human language and means the same on both sides: placeholders, markup,
-code, addresses, formulas, symbols.
+"""Finds spans that are language-independent: placeholders, markup, code, addresses, formulas, symbols.
 
-Everything is found by expressions that cost no more than the text's length, whatever the text. Blocks of program text
-are found line by line, and not here: see :mod:`curate.text.code_blocks`.
+All patterns take linear time on any text. Code blocks are found line by line in :mod:`curate.text.code_blocks`.
 """
 
 from __future__ import annotations
@@ -90,14 +88,14 @@ _ORDER = ("backticks", "json", "latex", "url", "email", "markup", "placeholder",
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch that stays as it is."""
+    """A span that a translation keeps unchanged."""
 
     start: int
     end: int
     kind: str
     """One of :data:`PROTECTABLE`, or ``foreign`` (letters of another script) or ``term`` (of a glossary)."""
     said: str | None = None
-    """What stands there in the translation, where that is not the text itself (a glossary's term)."""
+    """Its translation, if it differs from the text (a glossary's term)."""
 
 
 # -------------------------------------------------------------------------------------------------------------- inline
@@ -110,7 +108,7 @@ def _expression(what: tuple[str, ...]) -> regex.Pattern[str] | None:
 
 @lru_cache(maxsize=512)
 def _foreign(language: str) -> regex.Pattern[str] | None:
-    """Runs of letters in a script that is neither Latin nor the language's own; None where its script is not known."""
+    """Runs of letters in a script that is neither Latin nor the language's own; None if its script is unknown."""
     own = languages.letters(language)
     if not own:
         return None
@@ -121,12 +119,12 @@ def _foreign(language: str) -> regex.Pattern[str] | None:
 
 
 def spans(text: str, what: Collection[str] = PROTECTABLE, language: str = languages.UNKNOWN) -> list[Span]:
-    """The protected stretches inside a text, in order, none touching the inside of another.
+    """The protected spans of a text, in order and without overlaps.
 
     Args:
-        what: kinds of :data:`PROTECTABLE` (``inline_code`` is ``backticks`` and ``json``, which may be asked for
-            alone); ``code`` means blocks, which :func:`curate.text.code_blocks.code_blocks` finds.
-        language: of the text; letters of a script foreign to it (not Latin ones) are protected too if ``symbol`` is.
+        what: kinds of :data:`PROTECTABLE` (``inline_code`` is ``backticks`` and ``json``, which can be requested
+            separately); ``code`` means blocks, which :func:`curate.text.code_blocks.code_blocks` finds.
+        language: of the text; with ``symbol``, letters of a script foreign to it (except Latin) are protected too.
     """
     wanted = {*what, "backticks", "json"} if "inline_code" in what else set(what)
     found: list[Span] = []
@@ -152,7 +150,7 @@ def spans(text: str, what: Collection[str] = PROTECTABLE, language: str = langua
 
 
 def _windows(text: str) -> Iterator[Interval]:
-    """Stretches of a bounded length, cut at blanks: the engine's look-ahead costs the rest of the text at every match."""
+    """Windows of bounded length, split at spaces, because the engine's look-ahead scans the rest at every match."""
     start = 0
     while len(text) - start > _WINDOW:
         blank = max(text.rfind(" ", start + 1, start + _WINDOW), text.rfind("\n", start + 1, start + _WINDOW))
@@ -163,9 +161,8 @@ def _windows(text: str) -> Iterator[Interval]:
 
 
 def _tight(text: str, start: int, end: int) -> int:
-    """Where an address or token ends, without what ends the sentence; a closing bracket that was opened inside belongs
-    to it.
-    """
+    """The end of an address or token without the sentence's punctuation; a closing bracket that was opened inside
+    belongs to it."""
     while end - start > 1 and text[end - 1] in _LOOSE:
         if text[end - 1] in ")]":
             opening = "(" if text[end - 1] == ")" else "["
@@ -176,7 +173,7 @@ def _tight(text: str, start: int, end: int) -> int:
 
 
 def is_free(taken: Sequence[Interval], start: int, end: int) -> bool:
-    """Whether none of some stretches, which are in order, touches this one."""
+    """Whether none of these ordered spans overlaps this one."""
     place = bisect_right(taken, (start, end))
     return (place == 0 or taken[place - 1][1] <= start) and (place == len(taken) or taken[place][0] >= end)
 
@@ -189,9 +186,8 @@ _SIGN = r"[`@{}<>$\\%&]|://|www\.|PLACEHOLDER|\[/?[A-Z]|\]\(|\w\.\w|\w:\w|/\w"
 
 
 def kept(source: pl.Series, target: pl.Series) -> Floats:
-    """Share (0 to 1) of placeholders, markup, code, formulas and addresses of either side that the other has as well;
-    nan where neither has any.
-    """
+    """Share (0 to 1) of the placeholders, markup, code, formulas and addresses of either side that the other side
+    has too; nan if neither has any."""
     result = np.full(len(source), np.nan)
     look = (source.str.contains(_SIGN) | target.str.contains(_SIGN)).fill_null(False)
     at = np.flatnonzero(look.to_numpy())
@@ -204,7 +200,7 @@ def kept(source: pl.Series, target: pl.Series) -> Floats:
 
 
 def _marks(text: str) -> Counter[str]:
-    """The marks of a text, without blanks and what ends a sentence."""
+    """The protected spans of a text as strings, without whitespace and final punctuation."""
     found = _FENCED.findall(text) if "```" in text else []
     text = _FENCED.sub(" ", text) if found else text
     found += [text[span.start : span.end] for span in spans(text, _KEPT)]

@@ -1,6 +1,6 @@
-"""A mask takes out of a text what is in no human language: program code, addresses, markup, formulas, placeholders.
+"""Replaces text that is in no human language: code, addresses, markup, formulas, placeholders.
 
-All masks are Rust regular expressions without backtracking, so that a hostile text costs no more than its length.
+All masks are Rust regular expressions without backtracking, so that they take linear time on any text.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ MASKABLE: tuple[Maskable, ...] = tuple(_MASKS)
 
 
 def mask(texts: pl.Series, what: Collection[str] = MASKABLE) -> pl.Series:
-    """The texts with program code, addresses, markup, formulas or placeholders replaced by a blank.
+    """The texts with code, addresses, markup, formulas or placeholders replaced by a space.
 
-    ``code`` is fenced blocks (an unclosed fence runs to the end) and lines that look like program text. The order is
-    fixed (code first), whatever the order of ``what``.
+    ``code`` means fenced blocks (an unclosed fence runs to the end) and lines that look like code. Masks are applied in
+    a fixed order (code first), whatever the order of ``what``.
 
     Raises:
-        KeyError: something in ``what`` is not among :data:`MASKABLE`.
+        KeyError: ``what`` has a name that is not in :data:`MASKABLE`.
     """
     if unknown := [name for name in what if name not in _MASKS]:
         raise KeyError(f"cannot mask '{unknown[0]}'; there are {', '.join(MASKABLE)}")

@@ -1,7 +1,6 @@
-"""Words that turn a sentence round, in 50 languages: those that a translation must have as well, and those that tell
-two texts of one language apart.
+"""Compares the negations of two texts, in 50 languages: of a translation pair, or of two texts in one language.
 
-Negations come from lists (``data/negation.yaml``); a language without one is not assessed.
+Negations come from lists (``data/negation.yaml``); a language without a list is not assessed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def _list(language: str) -> Mapping[str, Any] | None:
 
 # ----------------------------------------------------------------------------------------------- within one language
 def stands_alone(language: str) -> bool:
-    """Whether negating words of this language stand between blanks."""
+    """Whether negations of this language are separate words."""
     return languages.base(language) not in _INSIDE and not (_list(language) or {}).get("joined")
 
 
@@ -51,16 +50,14 @@ def _plain(language: str) -> regex.Pattern[str] | None:
 
 @cache
 def _worth_a_look(language: str) -> str:
-    """A Rust expression without which a text has none of the words: most texts have none, and this is told ten times
-    faster.
-    """
+    """A Rust pattern that rejects texts without any negation ten times faster; most texts have none."""
     given = _list(language) or {}
     words = {*given.get("also", ()), *(word for word in given.get("words", ()) if regex.escape(word) == word)}
     return "(?i)" + "|".join(regex.escape(word).replace("'", "['’]") for word in sorted(words))
 
 
 def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
-    """The negating words of each text in alphabetical order, separated by blanks; none in a language without a list."""
+    """The negations of each text, in alphabetical order, separated by spaces; empty for a language without a list."""
     found = [""] * len(texts)
     tags = language.to_list()
     given = texts.to_list()
@@ -79,7 +76,7 @@ def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
 
 
 def negators(words: Sequence[str], language: str) -> list[str]:
-    """Those of some words that negate, sorted."""
+    """Those of these words that negate, sorted."""
     pattern = _plain(language)
     return sorted(word for word in words if pattern is not None and pattern.fullmatch(word))
 
@@ -87,8 +84,8 @@ def negators(words: Sequence[str], language: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------- between languages
 @cache
 def _patterns(language: str) -> tuple[str, str, str, str] | None:
-    """What only looks like a negation, what negates nothing, what negates, and what may, as Rust expressions; None for
-    a language without a list."""
+    """Rust patterns for false friends, words that negate nothing, negations, and possible negations; None for a
+    language without a list."""
     given = _list(language)
     if given is None or "words" not in given:
         return None
@@ -108,16 +105,16 @@ def _patterns(language: str) -> tuple[str, str, str, str] | None:
 
 
 def is_listed(language: str) -> bool:
-    """Whether there is a list by which a text in this language can be compared with one in another."""
+    """Whether a list allows comparing texts of this language with another's."""
     return _patterns(language) is not None
 
 
 def turned(sides: tuple[pl.Series, pl.Series], tags: tuple[Sequence[str], Sequence[str]]) -> Floats:
-    """How many of each pair's sentences are turned round: negated on one side, with nothing on the other that could be
-    a negation (half a one where something could, but goes with the like of it). nan for a language without a list.
+    """The number of sentences per pair with opposite polarity: one side is negated and the other has nothing that could
+    be a negation (counted as a half if something could, but usually is none). nan for a language without a list.
 
     Args:
-        sides: for each pair what goes together, as two lists of equal length.
+        sides: for each pair the aligned sentences, as two lists of equal length.
     """
     result = np.full(len(sides[0]), np.nan)
     known = {tag: is_listed(tag) for tag in {*tags[0], *tags[1]}}
@@ -141,7 +138,7 @@ def turned(sides: tuple[pl.Series, pl.Series], tags: tuple[Sequence[str], Sequen
 
 
 def _signs(parts: pl.Series, tags: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Whether each sentence is surely negated, and how many words in it may negate something."""
+    """Whether each sentence is certainly negated, and the number of its possible negations."""
     surely, maybe = np.zeros(len(parts), bool), np.zeros(len(parts), np.int64)
     given = np.asarray(tags.to_list(), dtype=object)
     for tag in tags.unique().to_list():

@@ -1,7 +1,7 @@
-"""A number said on one side is said on the other: two sides agree as far as the values of their numbers do.
+"""Compares the numbers of two texts by their values.
 
-What may rightly be said without digits (an article for 1, a word for a small number where no list of number words is
-there, a month's name for its number) counts neither for nor against.
+Numbers that may be written without digits (an article for 1, a word for a small number in a language without a list, a
+month's name) count neither for nor against agreement.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _AFTERNOON = regex.compile(
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How the numbers of two sides go together."""
+    """The comparison of two sides' numbers."""
 
     matched: int
     lost: tuple[str, ...]
-    """Those of the source without a counterpart."""
+    """Numbers of the source without a counterpart."""
     added: tuple[str, ...]
-    """Those of the target without a counterpart."""
+    """Numbers of the target without a counterpart."""
 
 
 def _roman(text: str) -> set[float]:
@@ -50,7 +50,7 @@ def _roman(text: str) -> set[float]:
 
 
 def _otherwise(mention: Mention, text: str, language: str, others: set[float | str], afternoon: bool) -> bool | None:
-    """Whether a number without a counterpart is said in another way; None: it need not be said."""
+    """Whether a number without a counterpart is expressed otherwise; None if it need not be."""
     value = max((one for one in mention.values if isinstance(one, float)), default=None)
     if value is None:
         return False
@@ -88,11 +88,10 @@ def _otherwise(mention: Mention, text: str, language: str, others: set[float | s
 def compare(
     source: str, target: str, source_language: str = languages.UNKNOWN, target_language: str = languages.UNKNOWN
 ) -> Compared | None:
-    """How the numbers of two texts go together; None where neither has any.
+    """Compares the numbers of two texts; None if neither has any.
 
-    A repeated number needs to be said once only, and some need not be said with digits at all: translations rightly say
-    «it» or «half» for them. But where one side says a number that the other has not, such a number is the one that it
-    stands for.
+    A repeated number needs one counterpart only, and some need none with digits: translations correctly say «it» or
+    «half». But if one side has a number that the other lacks, it is matched with such a number.
     """
     left = mentions(source, source_language, bare=number_words(target_language) is None)
     right = mentions(target, target_language, bare=number_words(source_language) is None)
@@ -122,7 +121,7 @@ class _Side:
         self._words: dict[int, int] = {}
 
     def times(self, mention: Mention) -> int:
-        """How often this side says what another number says, in digits or, if it is small, in words."""
+        """How often this side has another number, in digits or, if small, in words."""
         if not self._digits:
             self._digits.update(value for one in self.mentions for value in one.values)
         small = mention.small
@@ -132,7 +131,7 @@ class _Side:
 
 
 def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The numbers of one side that are not among the other's: those that are missing there, and those that may be."""
+    """The numbers of one side missing on the other: certain ones, and possible ones."""
     missing: dict[str, None] = {}
     excused: dict[str, None] = {}
     for each in one.mentions:
@@ -160,7 +159,7 @@ def _without(one: _Side, other: _Side, timed: bool, loose: bool) -> tuple[tuple[
 
 
 def _oftener(one: _Side, other: _Side) -> tuple[str, ...]:
-    """A number that one side says more often than the other, which has it too."""
+    """A number that one side has more often than the other, which has it too."""
     return tuple(itertools.islice((each.text for each in one.mentions if one.times(each) > other.times(each) > 0), 1))
 
 
@@ -168,7 +167,7 @@ _SCALES = tuple(10.0**power for power in range(2, 13))
 
 
 def _scaled(mention: Mention, others: set[float | str]) -> bool:
-    """Whether a number stands on the other side counted in hundreds, thousands or more."""
+    """Whether a number occurs on the other side in hundreds, thousands or more."""
     values = [value for value in mention.values if isinstance(value, float) and value]
     return any(
         round(value * size, 6) in others or round(value / size, 6) in others for value in values for size in _SCALES
@@ -178,7 +177,7 @@ def _scaled(mention: Mention, others: set[float | str]) -> bool:
 def compared(
     source: pl.Series, target: pl.Series, languages_: tuple[Sequence[str], Sequence[str]]
 ) -> list[Compared | None]:
-    """:func:`compare` of each pair; pairs without any digit cost nothing."""
+    """:func:`compare` for each pair; pairs without digits cost nothing."""
     look = (source.str.contains(WORTH_A_LOOK) | target.str.contains(WORTH_A_LOOK)).fill_null(False).to_list()
     return [
         compare(one or "", other or "", first, second) if worth else None

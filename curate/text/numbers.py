@@ -1,8 +1,8 @@
-"""A number in a text is the set of values it may have: ``1.234`` is 1234 or 1.234, in any digits, with any separators,
-counted in thousands, myriads or lakhs.
+"""Parses numbers in text, as the set of values that each may have.
 
-Number words and scales are data (``data/number_words.yaml``). Which numbers agree is the affair of
-:mod:`curate.text.number_match`.
+``1.234`` is 1234 or 1.234. Digits of all scripts, all separators, and counting in thousands, myriads and lakhs are
+supported. Number words and scales are data (``data/number_words.yaml``). :mod:`curate.text.number_match` compares
+numbers.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ Values = frozenset[float | str]
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A number as it stands in a text."""
+    """A number in a text."""
 
     text: str
     values: Values
     small: int | None
-    """The number, where it is whole, without a sign inside and below 100."""
+    """Its value if it is whole, without separators, and below 100; otherwise None."""
     month: bool
-    """Whether it may be a month's number, which other languages call by its name."""
+    """Whether it may be a month's number, which other languages may write as a name."""
     hours: Values = frozenset()
-    """Hours and minutes, where it may be a time: 9.30 is 9:30 in many languages."""
+    """Hours and minutes if it may be a time: 9.30 is 9:30 in many languages."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class NumberWords:
 
 @cache
 def number_words(language: str) -> NumberWords | None:
-    """The words of a language; None where there are none."""
+    """The number words of a language; None if there is no list."""
     given = NUMBER_WORDS.yaml()["languages"].get(languages.base(language))
     return None if given is None else _compiled(language, given)
 
@@ -105,7 +105,7 @@ def _sign_sizes() -> dict[str, int]:
 
 
 def plain_digits(text: str) -> str:
-    """The text with the digits of all scripts as 0 to 9, and full-width separators narrow; its length stays."""
+    """The text with all scripts' digits as 0 to 9 and narrow separators; the length stays."""
     if text.isascii() or not _FOREIGN_DIGIT.search(text):
         return text
     return "".join(_plain(char) for char in text)
@@ -113,7 +113,7 @@ def plain_digits(text: str) -> str:
 
 @cache
 def decimal_digit(sign: str) -> str:
-    """A decimal digit of any script as 0 to 9; other signs as they are."""
+    """A decimal digit of any script as 0 to 9; other characters unchanged."""
     return str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
 
 
@@ -123,7 +123,7 @@ def _plain(sign: str) -> str:
 
 
 def han_value(text: str) -> float | None:
-    """What Han numerals say (二十五 → 25, 一九九八 → 1998, 三万二千 → 32000); None where they are no number."""
+    """The value of Han numerals (二十五 → 25, 一九九八 → 1998, 三万二千 → 32000); None if they are no number."""
     if not any(char in HAN_UNITS or char in HAN_MYRIADS for char in text):
         return float("".join(str(HAN_DIGITS[char]) for char in text)) if len(text) <= _LONG else None
     total = section = 0
@@ -147,7 +147,7 @@ def han_value(text: str) -> float | None:
 
 
 def _readings(digits: str, decimal: str | None) -> Values:
-    """What digits with signs between them may mean: groups of three (or of two, as in India) or decimals."""
+    """The possible values of digits with separators: groups of three (or of two, as in India) or decimals."""
     digits = digits.replace("，", ",")
     if digits.startswith("."):
         return frozenset({round(float(digits), 9)} if len(digits) <= _LONG else {digits})
@@ -172,17 +172,17 @@ def _readings(digits: str, decimal: str | None) -> Values:
 
 
 def _value(digits: str) -> float | str:
-    """A whole number; as text where it is too long to be counted."""
+    """A whole number, as text if it is too long for an integer."""
     bare = digits.lstrip("0") or "0"
     return float(bare) if len(bare) <= _LONG else bare
 
 
 def mentions(text: str, language: str = languages.UNKNOWN, bare: bool = False) -> list[Mention]:
-    """Every number of a text that is written with digits or with two Han numerals or more, in order.
+    """All numbers of a text in digits or at least two Han numerals, in order.
 
     Args:
-        bare: whether a number before a word for thousands or millions may also stand for itself, since what the other
-            language says for them is not known.
+        bare: whether a number before a word for thousands or millions may also stand for itself, because the other
+            language's words for them are unknown.
     """
     known = number_words(language)
     plain = plain_digits(text)
@@ -251,7 +251,7 @@ def _small(digits: str) -> int | None:
 
 
 def spelled(value: int, text: str, words: NumberWords | None) -> bool | None:
-    """Whether a text says a number in words; None where that cannot be told."""
+    """Whether a text contains a number in words; None if unknown."""
     if words is None:
         return None
     tens, ones = value - value % 10, value % 10
@@ -267,6 +267,6 @@ def spelled(value: int, text: str, words: NumberWords | None) -> bool | None:
 
 
 def said_in_words(value: int, text: str, language: str) -> int:
-    """How often a text says a small number in words; 0 where there is no list."""
+    """How often a text contains a small number in words; 0 without a list."""
     words = number_words(language)
     return sum(len(pattern.findall(text)) for number, pattern in words.patterns if number == value) if words else 0

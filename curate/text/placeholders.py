@@ -1,9 +1,8 @@
-"""A protected span is a stretch of a text that is in no human language and must come out of every translation as it
-went in.
+"""Protects spans that every translation must keep unchanged.
 
-Spans are found once, on the source; whoever translates either never sees them (markers in their place) or is held to
-them afterwards (:func:`differences`). Blocks of program text are found line by line, with the same patterns as the
-filters' masks (:mod:`curate.text.code_blocks`); everything else by the expressions of :mod:`curate.text.markup`.
+Spans are found once, in the source. A translator either gets markers instead of them, or its translation is checked
+afterwards (:func:`differences`). Code blocks are found line by line, with the patterns of the filters' masks
+(:mod:`curate.text.code_blocks`), everything else by :mod:`curate.text.markup`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from curate.text.markup import spans as spans
 
 
 def with_terms(text: str, found: list[Span], terms: Iterable[tuple[str, str]]) -> list[Span]:
-    """The spans, and beside them the terms of a glossary that stand in the text, longest first, as whole words."""
+    """The spans, and the glossary terms that the text contains, longest first, as whole words."""
     taken = [(span.start, span.end) for span in found]
     for term, said in sorted(terms, key=lambda pair: -len(pair[0])):
         for match in _term(term).finditer(text):
@@ -43,7 +42,7 @@ def _term(term: str) -> regex.Pattern[str]:
 
 
 def has_term(text: str, term: str) -> bool:
-    """Whether a term stands in a text as a whole word, in any case."""
+    """Whether a text contains a term as a whole word, in any case."""
     return _term(term).search(text) is not None
 
 
@@ -54,7 +53,7 @@ _MARKER = regex.compile(r"%\s?[Xx]\s?(\d+)")
 
 
 def marked(text: str, found: Sequence[Span]) -> str:
-    """The text with a marker for each span, numbered from 1."""
+    """The text with a numbered marker for each span, from 1."""
     parts, done = [], 0
     for number, span in enumerate(found, 1):
         before, after = _glued(text, span)
@@ -65,13 +64,13 @@ def marked(text: str, found: Sequence[Span]) -> str:
 
 
 def _glued(text: str, span: Span) -> tuple[bool, bool]:
-    """Whether a letter or digit stands right before a span, and right after."""
+    """Whether a letter or digit precedes a span directly, and whether one follows it."""
     before, after = text[span.start - 1 : span.start] if span.start else "", text[span.end : span.end + 1]
     return before.isalnum() and before.isascii(), after.isalnum() and after.isascii()
 
 
 def restored(translation: str, text: str, found: Sequence[Span]) -> str | None:
-    """The translation of a marked text with the spans back in their places; None unless each marker came once."""
+    """The translation with the spans restored; None unless each marker occurs exactly once."""
     if not found:
         return translation
     seen = [int(number) for number in _MARKER.findall(translation)]
@@ -90,7 +89,7 @@ def restored(translation: str, text: str, found: Sequence[Span]) -> str | None:
 
 
 def differences(source: str, target: str, found: Sequence[Span]) -> list[str]:
-    """What is lost or doubled of the spans, in words: empty where all are in the target as often as in the source."""
+    """Describes missing and duplicated spans; empty if all occur as often in the target as in the source."""
     problems = []
     for literal in dict.fromkeys(source[span.start : span.end] for span in found if span.said is None):
         if span_is_trivial(literal):
@@ -108,11 +107,11 @@ def differences(source: str, target: str, found: Sequence[Span]) -> list[str]:
 
 
 def span_is_trivial(literal: str) -> bool:
-    """Whether a span is a single sign that a translation may well say otherwise (``<`` as *less than*)."""
+    """Whether a span is a single character that a translation may express in words (``<`` as *less than*)."""
     return len(literal) == 1 or literal in ("<=", ">=", "->", "{}")
 
 
 def shown(text: str, length: int = 40) -> str:
-    """A text cut short for a message."""
+    """A text truncated for a message."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 1] + "…"

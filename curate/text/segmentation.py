@@ -1,8 +1,8 @@
-"""What a text is made of, the same for every script: letters and their scripts, units, segments and countable units.
+"""Segments texts of all scripts: letters and their scripts, graphemes, segments and countable units.
 
-Everything works on whole columns: splits are Rust regular expressions (linear time on any input), counts are table
-look-ups over code points. What is no language at all is taken out by :mod:`curate.text.masks`. No rule here splits at
-blanks and calls the result words without asking the script first.
+All functions work on whole columns: splits are Rust regular expressions (linear time), counts are table look-ups over
+code points. :mod:`curate.text.masks` removes what is no language. No function treats space-separated strings as words
+without checking the script.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ _EMPTY = (
 
 
 def strip_marks(texts: pl.Series) -> pl.Series:
-    """The texts without Arabic tashkeel and tatweel and without Hebrew points; no other script's marks are touched."""
+    """The texts without Arabic tashkeel and tatweel and Hebrew points; other scripts are unchanged."""
     return texts.str.replace_all(_MARKS, "")
 
 
 def is_empty(texts: pl.Expr) -> pl.Expr:
-    """Whether there is nothing to see: only blanks, controls, format characters (zero-width ones too) and fillers."""
+    """Whether a text is invisible: only whitespace, controls, format characters (also zero-width) and fillers."""
     return texts.str.contains(_EMPTY)
 
 
@@ -77,8 +77,8 @@ def _all_letters() -> tuple[str, npt.NDArray[np.int64]]:
 
 @cache
 def script_table() -> npt.NDArray[np.uint8]:
-    """For each code point the number of its script: 0 for what is no letter, 1 for a letter of a script not known here,
-    else 2 + the position in :func:`curate.rows.languages.script_names`."""
+    """For each code point the number of its script: 0 if it is no letter, 1 for a letter of an unknown script,
+    otherwise 2 + the position in :func:`curate.rows.languages.script_names`."""
     table = np.zeros(_CODE_POINTS, np.uint8)
     letters, points = _all_letters()
     table[points] = 1
@@ -103,7 +103,7 @@ def _weights() -> npt.NDArray[np.uint8]:
 
 
 def code_points(texts: pl.Series) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """All texts as one array of code points, and where each begins in it (n+1 offsets); a null is an empty text."""
+    """All texts as one array of code points, and the start of each (n+1 offsets); null is an empty text."""
     lengths = texts.str.len_chars().fill_null(0).to_numpy()
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
@@ -111,7 +111,7 @@ def code_points(texts: pl.Series) -> tuple[npt.NDArray[np.uint32], npt.NDArray[n
 
 
 def batches(texts: pl.Series, size: int = _BATCH) -> Iterator[pl.Series]:
-    """The texts in order, cut so that a batch holds about ``size`` characters (a longer text is a batch of its own)."""
+    """The texts in order, in batches of about ``size`` characters (a longer text is its own batch)."""
     if not len(texts):
         return
     ends = np.cumsum(texts.str.len_chars().fill_null(0).to_numpy().astype(np.int64))
@@ -124,14 +124,14 @@ def batches(texts: pl.Series, size: int = _BATCH) -> Iterator[pl.Series]:
 
 
 def row_sums(values: npt.NDArray[np.generic], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The sum of each row's values, rows given by n+1 offsets; an empty row has 0."""
+    """The sum per row, with rows given by n+1 offsets; 0 for an empty row."""
     total = np.zeros(len(values) + 1, np.int64)
     np.cumsum(values, out=total[1:])
     return total[offsets[1:]] - total[offsets[:-1]]
 
 
 def script_counts(texts: pl.Series) -> npt.NDArray[np.int64]:
-    """How many letters of each script each text has: shape (texts, 2 + scripts), columns as in :func:`script_table`."""
+    """Letters per script in each text: shape (texts, 2 + scripts), columns as in :func:`script_table`."""
     width = 2 + len(languages.script_names())
     parts = [np.zeros((0, width), np.int64)]
     for batch in batches(texts):
@@ -146,18 +146,17 @@ def script_counts(texts: pl.Series) -> npt.NDArray[np.int64]:
 def letter_weights(
     texts: pl.Series, expected: pl.Series | None = None, counts: npt.NDArray[np.int64] | None = None
 ) -> pl.DataFrame:
-    """How much there is to tell a language by, and how much of it is in the script expected.
+    """The amount of text for language identification, and the share of it in the expected script.
 
     Args:
         texts: strings.
         expected: a language tag for each text.
-        counts: the :func:`script_counts` of the texts, where they are known already.
+        counts: the :func:`script_counts` of the texts, if already computed.
 
     Returns:
-        ``letters``: the letters in each text, counted in Latin letters (a Han character counts 3, kana and Hangul 2);
-        ``share``: the part (0 to 1) of them in the scripts of ``expected``, null where there are none or the script of
-        that language is not known. For Chinese the characters that only simplified or only traditional spelling has
-            count too.
+        ``letters``: the letters in each text in Latin-letter equivalents (a Han character counts 3, kana and Hangul 2);
+        ``share``: the share (0 to 1) of them in the scripts of ``expected``, null if there are none or the script of that
+        language is unknown. For Chinese, characters of only simplified or only traditional spelling count too.
     """
     counts = script_counts(texts) if counts is None else counts
     weighted = counts * _weights()[: counts.shape[1]]
@@ -178,10 +177,10 @@ def letter_weights(
 
 
 def writing(counts: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
-    """The scripts that a tenth or more of each text's letters belong to, from its :func:`script_counts`.
+    """The scripts with at least a tenth of each text's letters, from its :func:`script_counts`.
 
-    Unicode names of scripts. Han letters are ``Han`` if there is no kana at all, ``Japanese`` if kana is a fifth or
-    more of them, and both between; kana is never named by itself.
+    Names are Unicode's. Han letters are ``Han`` if there is no kana, ``Japanese`` if kana is at least a fifth of them,
+    and both in between; kana is never named by itself.
     """
     names = ("", "", *languages.script_names())
     han, kana = _numbers(("Han",))[0], _numbers(("Hiragana", "Katakana"))
@@ -205,10 +204,9 @@ def writing(counts: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
 
 @cache
 def chinese_variants() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Code points that only simplified, and that only traditional Chinese uses.
+    """Code points of only simplified, and of only traditional Chinese.
 
-    The national character sets are the lists: what GB 2312 (1980) has and Big5 has not is simplified, and the other way
-    round.
+    By the national character sets: characters in GB 2312 (1980) but not in Big5 are simplified, and vice versa.
     """
     sides = (np.zeros(_CODE_POINTS, bool), np.zeros(_CODE_POINTS, bool))
     for point in range(0x4E00, 0x9FA6):
@@ -219,7 +217,7 @@ def chinese_variants() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
 
 
 def _variant_share(texts: pl.Series, *, traditional: bool) -> npt.NDArray[np.float64]:
-    """Of the characters that tell simplified from traditional, the part that is as expected; 1 where there are under 4."""
+    """Share of the expected variant among characters specific to simplified or traditional; 1 if there are under 4."""
     parts = [np.zeros(0)]
     for batch in batches(texts):
         points, offsets = code_points(batch)
@@ -249,14 +247,14 @@ def _split(texts: pl.Series, patterns: tuple[str, ...]) -> pl.Series:
 
 
 def sentences(texts: pl.Series) -> pl.Series:
-    """The sentences of each text, as lists of trimmed strings; a line break ends a sentence in every language."""
+    """The sentences of each text, as lists of stripped strings; a line break ends a sentence in every language."""
     parts = _split(texts, _ENDS).str.split(_BREAK)
     return parts.list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != ""))
 
 
 @cache
 def _runs() -> str:
-    """One alternative for each writing system: a letter of it, then all that is of it or of no script."""
+    """One alternative per writing system: a letter of it, then everything of it or of no script."""
     joined = {name for system in _SYSTEMS for name in system}
     systems = [*_SYSTEMS, *((name,) for name in languages.script_names() if name not in joined)]
     alternatives = []
@@ -267,14 +265,13 @@ def _runs() -> str:
 
 
 def segments(texts: pl.Series, least: float = 20.0) -> pl.DataFrame:
-    """The texts cut at sentence and clause marks and where the script changes: the pieces that are in one language
-    each.
+    """Splits texts at sentence and clause marks and at changes of script, into segments of one language each.
 
-    Neighbouring clauses of one sentence and script are joined until they hold about ``least`` letters.
+    Neighbouring clauses of one sentence and script are joined until they have about ``least`` letters.
 
     Returns:
-        ``row`` (index into ``texts``), ``segment``, ``letters`` (as in :func:`letter_weights`; pieces with too few
-        letters are there too) and ``script`` (Unicode name of the script most of its letters are in), in reading order.
+        ``row`` (index into ``texts``), ``segment``, ``letters`` (as in :func:`letter_weights`; segments with too few
+        letters are included) and ``script`` (Unicode name of the script of most of its letters), in reading order.
     """
     frame = pl.DataFrame({"row": pl.int_range(len(texts), eager=True), "segment": texts})
     frame = frame.with_columns(segment=_split(frame["segment"], _ENDS).str.split(_BREAK)).explode("segment")
@@ -301,7 +298,7 @@ def segments(texts: pl.Series, least: float = 20.0) -> pl.DataFrame:
 
 
 def _leading_script(texts: pl.Series) -> pl.Series:
-    """The script of the first letter of each text, kana and Bopomofo as Han."""
+    """The script of the first letter of each text, with kana and Bopomofo as Han."""
     points, offsets = code_points(texts.str.slice(0, 1))
     names = np.asarray(["", "", *languages.script_names()], dtype=object)
     for system in _SYSTEMS:
@@ -315,16 +312,16 @@ def _leading_script(texts: pl.Series) -> pl.Series:
 # --------------------------------------------------------------------------------------------------------------- units
 @dataclass(frozen=True)
 class Units:
-    """The countable units of many texts: words of spaced scripts, single characters of the others."""
+    """The countable units of many texts: words of spaced scripts, single characters of others."""
 
     hashes: npt.NDArray[np.uint64]
-    """A 64-bit hash of each unit, all texts one after another."""
+    """A 64-bit hash per unit, all texts concatenated."""
     offsets: npt.NDArray[np.int64]
-    """Where each text's units begin (n+1)."""
+    """Start of each text's units (n+1)."""
     singles: npt.NDArray[np.int64]
-    """How many units of each text are single characters of an unspaced script."""
+    """Number of units per text that are single characters of an unspaced script."""
     lengths: npt.NDArray[np.uint8]
-    """How many code points each unit has."""
+    """Number of code points per unit."""
 
 
 _WORD, _SINGLE, _LONGEST = 1, 2, 20
@@ -346,7 +343,7 @@ def _unit_table() -> npt.NDArray[np.uint8]:
 
 
 def units(texts: pl.Series) -> Units:
-    """The units of each text in order, lower case; a run of more than 20 letters counts as several units."""
+    """The units of each text in order, in lower case; a run of more than 20 letters counts as several units."""
     found = [Units(np.zeros(0, np.uint64), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))]
     counts, singles = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)]
     for batch in batches(texts.fill_null("").str.to_lowercase(), _PIECE):
@@ -359,7 +356,7 @@ def units(texts: pl.Series) -> Units:
 
 
 def _units_of_pieces(text: str) -> Iterator[Units]:
-    """The units of one text, piece by piece: what is needed on the way takes 60 bytes a character."""
+    """The units of one long text, in chunks: intermediate results take 60 bytes per character."""
     start = 0
     while True:
         points = np.frombuffer(text[start : start + _PIECE].encode("utf-32-le"), np.uint32)
@@ -397,14 +394,14 @@ def _units(points: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> Un
 
 
 def scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Each number spread over 64 bits (the finaliser of SplitMix64)."""
+    """Mixes each number to 64 bits (the finaliser of SplitMix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
 def salted(values: npt.NDArray[np.uint64], *what: object) -> npt.NDArray[np.uint64]:
-    """Each number drawn anew for a purpose (a name, a seed): the same for the same words, unrelated for others."""
+    """Rehashes each number for a purpose (a name, a seed): deterministic, and independent between purposes."""
     words = ":".join(map(str, what)).encode()
     salt = np.frombuffer(hashlib.blake2b(words, digest_size=8).digest(), np.uint64)[0]
     return scramble(values ^ salt)

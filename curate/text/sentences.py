@@ -1,8 +1,9 @@
-"""A text is cut into sentences and the gaps between them, so that together they are the text, to the last blank.
+"""Splits a text into sentences and gaps, without losing a character.
 
-One expression knows the marks that end a sentence in every script; what a full stop means depends on the language
-(abbreviations, initials, ordinals) and on what follows. Thai and Lao, which write no mark, are cut at blanks, in pieces
-long enough to be understood. Nothing is ever left out: ``"".join(one.text + one.gap for one in split(text)) == text``.
+One pattern has the sentence-ending marks of all scripts. The meaning of a full stop depends on the language
+(abbreviations, initials, ordinals) and on what follows. Thai and Lao have no such mark and are split at spaces, into
+segments long enough to be understood. It always holds that ``"".join(one.text + one.gap for one in split(text)) ==
+text``.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ Interval = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence (or a piece of one) and what stands between it and the next."""
+    """A sentence (or part of one) and the gap after it."""
 
     text: str
     gap: str
-    """Blanks and line breaks after it."""
+    """Whitespace after it."""
 
 
 _CLOSERS = r"[”’»›」』）】〉》〕\)\]\}]"
@@ -75,11 +76,12 @@ def _abbreviations(language: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def split(text: str, language: str = languages.UNKNOWN, keep: Sequence[Interval] = ()) -> list[Sentence]:
-    """The sentences of a text, which with their gaps are the text; the first may be empty before leading blanks.
+    """The sentences of a text; joined with their gaps they are the text. The first may be empty before leading
+    whitespace.
 
     Args:
-        language: of the text; it decides about abbreviations, ordinals and scripts without marks.
-        keep: begin and end of stretches (in order) that no cut may fall into.
+        language: of the text; it determines abbreviations, ordinals and scripts without marks.
+        keep: start and end of spans (in order) that are not split.
     """
     if not text:
         return []
@@ -148,7 +150,7 @@ def _ends(text: str, match: regex.Match[str], start: int, language: str, own: st
 
 
 def _abbreviated(text: str, dot: int, start: int, following: int, language: str) -> bool:
-    """Whether the full stop at ``dot`` belongs to the word before it."""
+    """Whether the full stop at ``dot`` belongs to the preceding word."""
     last = _LAST.search(text, max(start, dot - 20), dot)
     if last is None:
         return False
@@ -174,10 +176,10 @@ _CLAUSE = regex.compile(r"[,;:–—](?=[\s\p{Z}])|[，、；：،؛၊፣፤፥
 
 
 def chop(text: str, longest: int, keep: Sequence[Interval] = ()) -> list[Sentence]:
-    """A sentence in pieces of at most ``longest`` characters: cut after a clause, else at a blank, else between
-    characters.
+    """A sentence in segments of at most ``longest`` characters: split after a clause, otherwise at a space, otherwise
+    between characters.
 
-    Never inside a user-perceived character, nor inside a stretch of ``keep`` (which may make a piece longer).
+    Graphemes and spans of ``keep`` are not split (which may make a segment longer).
     """
     if longest < 1:
         raise ValueError("a piece has at least one character")
@@ -210,7 +212,7 @@ def _blank(text: str, low: int, high: int, keep: Sequence[Interval]) -> int:
 
 
 def _character(text: str, start: int, high: int, keep: Sequence[Interval]) -> int:
-    """The last border between two characters at or before ``high``; behind it where a protected stretch is in the way."""
+    """The last grapheme boundary at or before ``high``; after it if a protected span is in the way."""
     for begin, end in keep:
         if begin < high < end:
             high = begin if begin > start else end
@@ -234,10 +236,10 @@ _CLOSED = regex.compile(r"[.!?…,;:。！？।॥؟۔።።།，、；：][\x
 
 
 def between(gap: str, before: str, after: str, source: str, target: str) -> str:
-    """What stands between two translated sentences where ``gap`` stood between the originals.
+    """The gap between two translated sentences, given the gap between the originals.
 
-    A line break, a tab, or several blanks stay. One blank goes where the target writes none (Chinese, Japanese), and
-    comes where the source wrote none and the target does.
+    A line break, a tab, or several spaces stay. A single space is removed if the target language writes none (Chinese,
+    Japanese), and added if only the source writes none.
     """
     if not before or not after or (gap and gap not in (" ", "\u00a0", "\u3000")):
         return gap

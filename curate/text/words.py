@@ -1,8 +1,8 @@
-"""A word is a stretch of a text, known by where it begins and ends, so that text and words always fit together again.
+"""Splits a text into words, given by start and end, without changing a character.
 
-Scripts with blanks are cut at whatever is no letter; scripts without (Han, kana, Thai, Lao, Khmer, Burmese …) come as
-runs, which a lexicon cuts into words: fewest characters left over, then fewest words (maximal matching). Nothing is
-ever cut inside a user-perceived character, and no text is changed: ``"".join(pieces)`` is the text.
+Spaced scripts are split at non-letters. Unspaced scripts (Han, kana, Thai, Lao, Khmer, Burmese …) give runs, which a
+lexicon splits into words: fewest unknown characters, then fewest words (maximal matching). Graphemes are never split,
+and ``"".join(pieces)`` is the text.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from curate.text.segmentation import UNSPACED
 from curate.text.sentences import split
 
 WORD, RUN, FIXED = 1, 2, 3
-"""Kinds of spans: a word of a spaced script; a run of letters of an unspaced one; a number or a word with digits in it,
-which is of no language."""
+"""Kinds of spans: a word of a spaced script; a run of letters of an unspaced one; a number or a word with digits,
+which belongs to no language."""
 
 Span = tuple[int, int, int]
-"""Begin, end (code points) and kind."""
+"""Start, end (code points) and kind."""
 
 # Hangul counts by syllables elsewhere, but its words stand between blanks; Tibetan syllables end in a mark of their
 # own.
@@ -70,7 +70,7 @@ _PLAIN_RUN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ー々�
 
 
 def spans(text: str, language: str = languages.UNKNOWN) -> list[Span]:
-    """The words of a text in order, without the runs of unspaced scripts being cut; what lies between is no word."""
+    """The words of a text in order, with runs of unspaced scripts unsplit; text between words is left out."""
     if text.isascii():
         found = [(*match.span(), WORD if match.lastindex == 1 else FIXED) for match in _ASCII_SPANS.finditer(text)]
     else:
@@ -96,9 +96,9 @@ def _split_elisions(text: str, found: list[Span]) -> list[Span]:
 
 
 class Fold:
-    """What a word is looked up by: NFC, case folded as its language does, one kind of apostrophe, hyphen and blank.
+    """Normalises words for look-up: NFC, the language's case folding, one form of apostrophe, hyphen and space.
 
-    Arabic and Hebrew vowel points are left out, as most writing leaves them out.
+    Arabic and Hebrew vowel points are removed, as most texts omit them.
     """
 
     __slots__ = ("dotted", "pointed")
@@ -129,10 +129,10 @@ def fold_of(language: str) -> Fold:
 
 
 class Lexicon:
-    """The words that runs of unspaced scripts are cut into."""
+    """A lexicon for splitting runs of unspaced scripts."""
 
     def __init__(self, words: Iterable[str] = ()) -> None:
-        """Takes those of the words that are one run of an unspaced script, as they are."""
+        """Adds those of the words that are one run of an unspaced script, unchanged."""
         self.words: set[str] = set()
         lengths: dict[str, set[int]] = {}
         for word in words:
@@ -145,10 +145,10 @@ class Lexicon:
         return len(self.words)
 
     def segment(self, run: str) -> list[tuple[int, int, bool]]:
-        """Begin, end and whether it is a known word, for the pieces of a run in order.
+        """Start, end and whether it is a known word, for the pieces of a run in order.
 
-        The cut leaves fewest characters unknown, then has fewest words, then the longest word first. Unknown Han and
-        kana characters are a piece each; those of scripts whose letters mean nothing by themselves stay together.
+        The split has the fewest unknown characters, then the fewest words, then the longest word first. Unknown Han and
+        kana characters are one piece each; those of scripts whose letters have no meaning of their own stay together.
         """
         size = len(run)
         allowed = _cuts(run)
@@ -183,7 +183,7 @@ class Lexicon:
 
 
 def _cuts(run: str) -> list[bool]:
-    """For each place of a run (its end too) whether it may be cut there."""
+    """For each position of a run (including its end) whether it may be split there."""
     allowed = [False] * (len(run) + 1)
     allowed[0] = allowed[-1] = True
     if _PLAIN_RUN.fullmatch(run):
@@ -204,10 +204,10 @@ def is_run(text: str) -> bool:
 
 
 def tokens(text: str, language: str = languages.UNKNOWN, lexicon: Lexicon | None = None) -> list[Span]:
-    """The words of a text, runs cut by the lexicon; a piece that it does not know keeps the kind ``RUN``, a known one
-    is a ``WORD``.
+    """The words of a text, with runs split by the lexicon. An unknown piece keeps the kind ``RUN``; a known one is a
+    ``WORD``.
 
-    Without a lexicon runs are cut into user-perceived characters.
+    Without a lexicon runs are split into graphemes.
     """
     found = spans(text, language)
     if not any(kind == RUN for _, _, kind in found):
@@ -228,7 +228,7 @@ def tokens(text: str, language: str = languages.UNKNOWN, lexicon: Lexicon | None
 
 
 def pieces(text: str, language: str = languages.UNKNOWN, lexicon: Lexicon | None = None) -> list[tuple[str, int]]:
-    """The whole text in pieces with their kinds, 0 for what lies between words: joined they are the text."""
+    """The whole text in pieces with their kinds, 0 between words."""
     parts: list[tuple[str, int]] = []
     done = 0
     for start, end, kind in tokens(text, language, lexicon):
@@ -242,12 +242,13 @@ def pieces(text: str, language: str = languages.UNKNOWN, lexicon: Lexicon | None
 
 
 def count_words(text: str, language: str) -> int:
-    """How many words a short phrase has; a run of an unspaced script is one."""
+    """The number of words of a short phrase; a run of an unspaced script counts as one."""
     return 1 if text.isalpha() and text.isascii() else max(1, len(spans(text, language)))
 
 
 def estimate_words(text: str, language: str) -> int:
-    """About how many words a text has; two Han or kana letters and four of other unspaced scripts are taken for one."""
+    """The approximate number of words of a text; two Han or kana letters and four of other unspaced scripts count as
+    one."""
     total = 0
     for start, end, kind in spans(text, language):
         total += 1 if kind != RUN else max(1, (end - start) // (2 if _PLAIN_RUN.match(text, start) else 4))
@@ -255,10 +256,10 @@ def estimate_words(text: str, language: str) -> int:
 
 
 def sentence_places(text: str, language: str, keep: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Begin and end of each sentence that says something, its gaps left out.
+    """Start and end of each non-empty sentence, without gaps.
 
     Args:
-        keep: stretches that no cut may fall into.
+        keep: spans that are not split.
     """
     found, place = [], 0
     for one in split(text, language, keep):
@@ -269,7 +270,7 @@ def sentence_places(text: str, language: str, keep: Sequence[tuple[int, int]]) -
 
 
 def touches(left: str, right: str) -> bool:
-    """Whether two texts would run together into one word: both sides are letters or digits of spaced scripts."""
+    """Whether two texts would merge into one word: both sides are letters or digits of spaced scripts."""
     return bool(left and right and _joins(left[-1]) and _joins(right[0]))
 
 

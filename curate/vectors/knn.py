@@ -1,9 +1,8 @@
-"""The k nearest texts of the other side, both ways at once: exactly, block by block, or by a navigable graph where that
-would take hours.
+"""k nearest neighbours between two sets of vectors, in both directions at once; exact, or approximate for large sets.
 
-Exact search multiplies blocks of vectors and keeps the best k of each row and of each column; vectors may lie on disk,
-and what is held in memory is one block and the neighbours found. Approximate search is faiss' HNSW (Malkov and Yashunin
-2018), built by one thread so that equal vectors give an equal graph.
+Exact search multiplies blocks of vectors and keeps the best k of each row and column. Vectors may be on disk; memory
+holds one block and the neighbours. Approximate search uses faiss' HNSW (Malkov and Yashunin 2018), built by one thread
+so that equal vectors give an equal graph.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ class Nearest:
     """The nearest texts of the other side for each text of one side."""
 
     cosines: Vectors
-    """Best first, shape (texts, k); ``-inf`` where there are not so many."""
+    """Cosines, best first, shape (texts, k); ``-inf`` if there are fewer."""
     places: Places
-    """Where they stand on the other side, -1 where there are not so many."""
+    """Indices on the other side; -1 if there are fewer."""
 
     def mean(self) -> npt.NDArray[np.float64]:
-        """The mean cosine to those found; 0 where there is none."""
+        """The mean cosine of the neighbours; 0 if there are none."""
         there = self.places >= 0
         total = np.where(there, self.cosines, 0).sum(axis=1, dtype=np.float64)
         mean: npt.NDArray[np.float64] = total / np.maximum(there.sum(axis=1), 1)
@@ -50,13 +49,13 @@ class Nearest:
 
 
 def choose(left: int, right: int) -> str:
-    """``exact`` or ``approximate`` for two sides of so many texts."""
+    """``exact`` or ``approximate``, by the sizes of the two sides."""
     return "approximate" if left * right > _MANY else "exact"
 
 
 # --------------------------------------------------------------------------------------------------------------- exact
 class _Best:
-    """The best k so far of every row; ties go to the lower place, so the order of work does not show."""
+    """The best k of every row so far; ties go to the lower index, so that the order of work has no effect."""
 
     def __init__(self, count: int, k: int) -> None:
         self.k = k
@@ -64,7 +63,7 @@ class _Best:
         self.places = np.full((count, k), -1, np.int32)
 
     def candidates(self, products: Vectors, first: int) -> tuple[Places, Places, Vectors]:
-        """The (row, column, cosine) of a block that may be among the best of the rows ``first`` and following."""
+        """The (row, column, cosine) of a block that may be among the best of the rows from ``first`` on."""
         least = self.cosines[first : first + len(products), -1]
         if products.shape[1] > self.k and np.isneginf(least).any():
             # Nothing is known yet of these rows: no more than the k best of the block itself can count.
@@ -73,7 +72,7 @@ class _Best:
         return rows.astype(np.int32), columns.astype(np.int32), products[rows, columns]
 
     def add(self, rows: Places, places: Places, cosines: Vectors) -> None:
-        """Takes candidates in."""
+        """Adds candidates."""
         if not len(rows):
             return
         touched, local = np.unique(rows, return_inverse=True)
@@ -98,17 +97,17 @@ def exact(
     threads: int = 1,
     done: Callable[[float], None] | None = None,
 ) -> tuple[Nearest, Nearest]:
-    """The true k nearest of ``right`` for each of ``left``, and the other way round.
+    """The exact k nearest of ``right`` for each of ``left``, and the other way round.
 
     Args:
         left: unit-length vectors (n, d); an array, or one mapped from a file.
         right: the same, (m, d).
-        memory: bytes that blocks of vectors may take. It changes how often ``right`` is read, never what is found.
-        threads: blocks multiplied at once.
+        memory: bytes for blocks of vectors. It changes how often ``right`` is read, never the result.
+        threads: number of blocks multiplied at once.
         done: called with the share (0 to 1) that is done.
 
     Returns:
-        ``k`` neighbours each; fewer (see :class:`Nearest`) where the other side has fewer.
+        ``k`` neighbours each; fewer (see :class:`Nearest`) if the other side has fewer.
     """
     rows, columns = _Best(len(left), k), _Best(len(right), k)
     width = max(1, left.shape[1]) * 4
@@ -154,8 +153,8 @@ def approximate(
     threads: int = 1,
     done: Callable[[float], None] | None = None,
 ) -> tuple[Nearest, Nearest]:
-    """Nearly the k nearest, as :func:`exact` gives them; a graph over each side takes about 2.4 GB a million vectors of
-    512.
+    """The approximate k nearest, in the form of :func:`exact`; a graph takes about 2.4 GB per million 512-dimensional
+    vectors.
 
     Raises:
         StepError: faiss is not installed.

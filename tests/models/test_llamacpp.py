@@ -106,7 +106,7 @@ def test_what_is_no_gguf_is_told(tmp_path):
     with pytest.raises(ModelError, match="no GGUF file"):
         LlamaCpp(path=tmp_path / "absent.gguf").load(cache=None, threads=1)
     (tmp_path / "text.gguf").write_text("hello")
-    with pytest.raises(ModelError, match="is no GGUF file"):
+    with pytest.raises(ModelError, match="is not a GGUF file"):
         LlamaCpp(path=tmp_path / "text.gguf").load(cache=None, threads=1)
 
 

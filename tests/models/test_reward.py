@@ -191,7 +191,7 @@ def test_what_is_too_long_has_no_score_or_loses_its_first_turns_never_its_answer
 def test_a_template_without_a_place_for_a_system_turn_says_what_to_do(tmp_path):
     folder = save(tmp_path / "model")
     given = talk("system: is fine", "user: hello", "assistant: good")
-    with pytest.raises(ModelError, match=r"turns system user assistant: no system turn; write 'system: merge'"):
+    with pytest.raises(ModelError, match=r"turns system user assistant: no system turn; set 'system: merge'"):
         load(folder).score([given])
     merged = load(folder, system="merge").score([given])
     dropped = load(folder, system="drop").score([given])
@@ -203,7 +203,7 @@ def test_a_template_without_a_place_for_a_system_turn_says_what_to_do(tmp_path):
 
 def test_of_several_outputs_one_must_be_named(tmp_path):
     folder = save(tmp_path / "model", labels=3)
-    with pytest.raises(ModelError, match=r"has 3 outputs \(LABEL_0, LABEL_1, LABEL_2\); say with 'label:'"):
+    with pytest.raises(ModelError, match=r"has 3 outputs \(LABEL_0, LABEL_1, LABEL_2\); select the score with 'label:'"):
         load(folder)
     with pytest.raises(ModelError, match=r"no output 'LABEL_3'.*LABEL_"):
         load(folder, label="LABEL_3")
@@ -225,7 +225,7 @@ def test_a_model_without_a_trained_head_is_refused(tmp_path):
     BertModel.from_pretrained(folder).save_pretrained(bare)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(folder / name, bare)
-    with pytest.raises(ModelError, match=r"is no reward model: it has no weights for classifier"):
+    with pytest.raises(ModelError, match=r"is not a reward model: it has no weights for classifier"):
         load(bare)
 
 

@@ -1,8 +1,7 @@
-"""``simalign``: words go together whose vectors in a multilingual language model are near; nothing is learned, so one
-pair is enough.
+"""``simalign``: aligns words by the similarity of their vectors in a multilingual language model, without training.
 
 The method of Jalili Sabet et al. (2020, SimAlign): contextual vectors of one layer, cosines of all subwords of both
-sides, links by mutual best (``argmax``), repeated (``itermax``), or by the best matching (``match``). Needs the extra
+sides, links by mutual best (``argmax``), iterated (``itermax``), or by maximum matching (``match``). Needs the extra
 ``torch``. Code from the Hub is never run.
 """
 
@@ -34,27 +33,27 @@ class SimAlign(OnDevice, Weights):
     summary: ClassVar[str] = "word aligner by contextual vectors of a multilingual model (SimAlign); learns nothing"
 
     model: Annotated[str, Field(min_length=1)]
-    """A local folder with a transformers model (it counts by its files' contents), or ``organisation/name`` on the Hub,
-    such as ``google-bert/bert-base-multilingual-cased``."""
+    """A local folder with a transformers model (identified by its files' contents), or ``organisation/name`` on the
+    Hub, such as ``google-bert/bert-base-multilingual-cased``."""
     revision: str | None = None
     """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
     method: Literal["argmax", "itermax", "match"] = "argmax"
-    """``argmax``: links that are best from both sides, the most precise; ``itermax``: the same again for what is left,
-    up to ``rounds`` times; ``match``: the matching with the greatest sum, the most complete."""
+    """``argmax``: mutually best links, the most precise; ``itermax``: repeated on the remaining units, up to
+    ``rounds`` times; ``match``: the matching with the maximum sum, the most complete."""
     rounds: Annotated[int, Field(ge=1, le=10)] = 2
     """Rounds of ``itermax``."""
     layer: Annotated[int, Field(ge=0)] = 8
-    """Which layer's vectors are compared (0: before the first); the published choice for 12 layers is 8."""
+    """Layer whose vectors are compared (0: before the first); the published choice for 12 layers is 8."""
     by: Literal["subword", "word"] = "subword"
-    """Whether subwords are compared, and words go together if any of theirs do, or the means of words."""
+    """Whether to compare subwords, linking words if any of their subwords are linked, or the means of words."""
     min_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """Links with a lower cosine are left out."""
     distortion: Annotated[float, Field(ge=0)] = 0.0
-    """How much cosines are lowered by distance from the diagonal (0: not at all)."""
+    """Penalty on the distance from the diagonal (0: none)."""
     device: Runtime[str | None] = None
-    """``cpu``, ``cuda``, ``mps``; by default the best there is."""
+    """``cpu``, ``cuda``, ``mps``; by default the fastest available."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 32
-    """Pairs in one forward pass."""
+    """Pairs per forward pass."""
 
     def load(self, *, cache: Path | None, threads: int) -> Aligner:
         """The aligner.

@@ -1,4 +1,4 @@
-"""Links of two directions become one set: what both say is sure, what one says may fill the holes beside it."""
+"""Merges the links of two alignment directions: common links are kept, others added next to them."""
 
 from __future__ import annotations
 

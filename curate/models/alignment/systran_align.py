@@ -1,10 +1,9 @@
-"""``systran-align``: words of the two sides of a pair that go together, learned from the very pairs that are to be
-aligned.
+"""``systran-align``: a statistical word aligner (fast_align), trained on the pairs to be aligned.
 
-fast_align (Dyer, Chahuneau and Smith 2013: IBM model 2 with a prior for the diagonal) learns how likely each word is
-given each word of the other side; the wheel ``systran-align`` does that, and here the likeliest links are taken and the
-two directions joined. No language is built in: whatever can be cut into units can be aligned, from about a thousand
-pairs on.
+fast_align (Dyer, Chahuneau and Smith 2013: IBM model 2 with a diagonal prior) learns the probability of each word given
+each word of the other side. The wheel ``systran-align`` does the training; this module takes the most likely links and
+merges the two directions. It is independent of languages: anything that can be split into units can be aligned, from
+about a thousand pairs on.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from curate.steps import Model
 from curate.steps.models import Aligner, Alignment
 
 _NULL = 0.08
-"""fast_align's chance that a word is the translation of nothing."""
+"""fast_align's probability that a word is aligned to nothing."""
 _UNSEEN = 1e-9
 _NOTHING = float("nan")
 # One thread: the sums of several come out in another order each time, and the tables with them.
@@ -45,32 +44,32 @@ _TRAIN = (
 
 
 class SystranAlign(Model):
-    """A statistical word aligner (fast_align) that learns from the pairs it is given."""
+    """A statistical word aligner (fast_align), trained on the pairs to be aligned."""
 
     use: ClassVar[str] = "systran-align"
     role: ClassVar[Role | None] = Role.ALIGNER
     summary: ClassVar[str] = "statistical word aligner (fast_align), learned from the pairs it is given; any language"
 
     symmetrize: Symmetry = "intersection"
-    """How the links of both directions are joined: ``intersection`` is the most precise, ``union`` the most complete,
-    ``grow-diag``, ``grow-diag-final`` and ``grow-diag-final-and`` (Koehn et al. 2005) lie between; ``forward`` and
-    ``backward`` take one direction only."""
+    """How the links of both directions are merged: ``intersection`` is the most precise, ``union`` the most
+    complete; ``grow-diag``, ``grow-diag-final`` and ``grow-diag-final-and`` (Koehn et al. 2005) are between;
+    ``forward`` and ``backward`` use one direction only."""
     iterations: Annotated[int, Field(ge=1, le=50)] = 5
-    """Rounds of learning (expectation maximisation)."""
+    """Iterations of expectation maximisation."""
     favor_diagonal: bool = True
-    """Whether words at like places in both sentences are likelier to go together."""
+    """Whether words at similar positions are more likely to be aligned."""
     tension: Annotated[float, Field(gt=0, le=100)] = 4.0
-    """How strongly, at the beginning."""
+    """Initial strength of that preference."""
     optimize_tension: bool = True
-    """Whether the strength is fitted to the pairs while learning."""
+    """Whether the strength is optimised during training."""
     variational_bayes: bool = True
-    """Whether rare words are kept from explaining everything beside them (Dirichlet prior)."""
+    """Whether a Dirichlet prior keeps rare words from aligning to everything."""
     alpha: Annotated[float, Field(gt=0)] = 0.01
-    """The strength of that prior."""
+    """Strength of the Dirichlet prior."""
     longest: Annotated[int, Field(ge=1)] = 200
-    """Units of a side beyond which a pair is left unaligned."""
+    """Maximum number of units per side; longer pairs are not aligned."""
     timeout: Runtime[Annotated[float, Field(gt=0)]] = 7200.0
-    """Seconds after which learning is given up."""
+    """Timeout of the training in seconds."""
 
     def name_and_revision(self) -> str:
         """``fast_align@`` and the version of the wheel."""

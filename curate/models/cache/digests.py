@@ -1,7 +1,7 @@
-"""The digest of a large file is found out once: weights of many gigabytes are not read again at every plan.
+"""Remembers digests of large files, so that weights of many gigabytes are not read at every plan.
 
-A note of path, size, time of change and digest is kept in the user's cache folder (``$XDG_CACHE_HOME/polycurate``), for
-all stores of this user. It saves time and nothing else: where it cannot be written or read, files are read again.
+Path, size, modification time and digest are stored in the user's cache folder (``$XDG_CACHE_HOME/polycurate``), for all
+stores of this user. It only saves time: where it cannot be written or read, files are read again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from curate.caches import open_sound
 from curate.files import stamp
 
 LARGE = 32 * 1024 * 1024
-"""Bytes from which on a note is worth its while."""
+"""Minimum file size for an entry, in bytes."""
 _SETTLED = 3.0
-"""Seconds a file must have been left alone: time of change has a grain, within which it could change unnoticed."""
+"""Minimum age of a modification in seconds: within the resolution of the timestamp a file could change unnoticed."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS stamped (path TEXT PRIMARY KEY, state TEXT, digest TEXT) WITHOUT ROWID"
 
 
 def notes() -> Path:
-    """The file with the notes."""
+    """The file with the entries."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "polycurate" / "digests.sqlite"
 

@@ -1,10 +1,9 @@
-"""A vector is kept under the digest of its text, in one SQLite file per model identity, so that no text is encoded
-twice.
+"""Caches embeddings by the digest of their text, in one SQLite file per model identity.
 
-Vectors are kept, and given out, at half precision and unit length: a cold run, a warm run and a run without a cache
+Vectors are cached and returned at half precision and unit length. So a cold run, a warm run and a run without a cache
 give the same numbers (two encodings that differ by a rounding error nearly always round to the same half), at a cost of
-less than 1e-4 in a cosine. Several processes may use one file at once, on one machine (:mod:`curate.caches`). A cache
-that cannot be used is a warning, never a failure.
+less than 1e-4 in a cosine. Several processes of one machine may use one file (:mod:`curate.caches`). A cache that
+cannot be used gives a warning, never an error.
 """
 
 from __future__ import annotations
@@ -49,13 +48,13 @@ CREATE TABLE IF NOT EXISTS used (id INTEGER PRIMARY KEY, day INTEGER NOT NULL);
 
 
 def round_vectors(vectors: Vectors) -> tuple[npt.NDArray[np.float16], Vectors]:
-    """The halves to keep, and the unit vectors that they stand for."""
+    """The half-precision vectors to store, and their unit vectors."""
     halves = vectors.astype(_HALF)
     return halves, normalize_rows(halves.astype(np.float32))
 
 
 class EmbeddingCache:
-    """The vectors of one model: texts' digests in, unit vectors out."""
+    """The cached vectors of one model, by digest of the text."""
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], dimensions: int, *, deadline: float = 30.0) -> None:
         """
@@ -116,9 +115,8 @@ class EmbeddingCache:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Turns what SQLite or the file system refuses into one warning, after which the cache is left alone; a damaged
-        file is moved aside.
-        """
+        """Turns an error of SQLite or the file system into one warning and disables the cache; a damaged file is
+        moved aside."""
         with self._lock:
             try:
                 yield
@@ -283,7 +281,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class CachedEncoder:
-    """An encoder that encodes each text once, ever; what every model's ``load`` returns, with or without a cache."""
+    """An encoder with a cache; every model's ``load`` returns one, with or without a cache folder."""
 
     def __init__(
         self,

@@ -1,10 +1,9 @@
-"""An answer is kept by what was asked, of whom, before anybody reads it: whatever happens afterwards, it is not paid
-for twice.
+"""Caches raw responses of models by request, before they are parsed, so that no request is paid for twice.
 
-One SQLite file (WAL) a model identity below ``cache/answers/``; values are JSON, never pickles. Several processes may
-use one file at once, on one machine (see :mod:`curate.caches` for several). What is put is on disk for every later
-process when :meth:`AnswerCache.put` returns, even if this one is killed the next moment. Failures are never put.
-:class:`AnswerWriter` puts what arrives from somewhere else a few milliseconds later, many answers in one commit.
+There is one SQLite file (WAL) per model identity below ``cache/answers/``; values are JSON, never pickles. Several
+processes of one machine may use one file (see :mod:`curate.caches` for several machines). When :meth:`AnswerCache.put`
+returns, the value is on disk, even if the process is killed next. Failures are never stored. :class:`AnswerWriter`
+stores responses from another thread a few milliseconds later, many per commit.
 """
 
 from __future__ import annotations
@@ -27,13 +26,11 @@ from curate.errors import DiskFullError, ModelError, is_disk_full
 
 _BATCH = 500
 _GATHER = 0.002
-"""Seconds the writer lets answers gather before it commits them together."""
+"""Seconds the writer lets responses accumulate before it commits them together."""
 
 
 def question_key(question: Any) -> bytes:
-    """16 bytes that stand for a question: BLAKE2b of its JSON with sorted keys. Lone surrogates are escaped, not
-    refused.
-    """
+    """A 16-byte key of a request: BLAKE2b of its JSON with sorted keys. Lone surrogates are escaped, not refused."""
     try:
         data = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # orjson refuses lone surrogates
@@ -44,7 +41,7 @@ def question_key(question: Any) -> bytes:
 
 
 class AnswerCache:
-    """The kept answers of one model identity; thread-safe. With ``folder=None`` it keeps them in memory only."""
+    """The cached responses of one model identity; thread-safe. With ``folder=None`` they are kept in memory only."""
 
     def __init__(self, folder: Path | None, name: str, identity: Mapping[str, Any]) -> None:
         """Opens the file, made when missing.
@@ -57,7 +54,7 @@ class AnswerCache:
         self._lock = threading.Lock()
         self._mark = question_key(dict(identity))
         self._base: sqlite3.Connection | None = None
-        """What was known before this build, where several machines work."""
+        """The cache before this build, where several machines work."""
         if folder is None:
             self.file: Path | None = None
             self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -83,11 +80,11 @@ class AnswerCache:
         return open_sound(file, set_up, "the answers that are needed again are asked for again")
 
     def _sum(self, key: bytes, value: bytes) -> bytes:
-        """Says that an answer is what was written, to that question, by this model."""
+        """Checksum of a response, with its request and model."""
         return hashlib.blake2b(key + value, digest_size=8, key=self._mark).digest()
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Any]:
-        """The values of those keys that are kept."""
+        """The cached values of these keys."""
         wanted: Sequence[bytes] = list(dict.fromkeys(keys))
         found: dict[bytes, Any] = {}
         with self._lock:

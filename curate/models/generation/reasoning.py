@@ -1,4 +1,4 @@
-"""What a model thinks aloud in its answer is told apart from the answer, whatever marks it stands between."""
+"""Separates a model's reasoning from its answer, in all known notations."""
 
 from __future__ import annotations
 

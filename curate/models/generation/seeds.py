@@ -1,7 +1,6 @@
-"""The seed of an answer comes from what is asked and from the sample's number, never from when or beside whom it was
-asked.
+"""Derives the seed of a request from its messages and sample number, independent of time and batch.
 
-Every generator derives it here, so that a question has the same seed whichever back end answers it.
+All generators use it, so that a request has the same seed with every backend.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""An answer that must be JSON is JSON only once it was read and checked against its schema here, whatever a server
-promised.
+"""Parses JSON answers and validates them against their schema, whatever the server promised.
 
-The check is JSON Schema 2020-12 (or the draft that ``$schema`` names); a reference to another document is an error,
+Validation is by JSON Schema 2020-12 (or the draft that ``$schema`` names). A reference to another document is an error,
 never a download.
 """
 

@@ -1,7 +1,7 @@
-"""``cld2``: Google's Compact Language Detector 2: more than 150 languages, among them many that others lack.
+"""``cld2``: Google's Compact Language Detector 2, with more than 150 languages, many of which others lack.
 
-The package ``pycld2`` (Apache-2.0, 10 MB, weights inside). It says which share of a text is in which language and
-whether it believes so itself, which is what its probability is made of; it is weak on two and three words.
+The package ``pycld2`` (Apache-2.0, 10 MB, includes weights). The probability is computed from the share of the text per
+language and from CLD2's own reliability flag. It is weak on two and three words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""``eld``: sixty languages by n-grams, in C, small and fast; the most accurate of the light ones on few words.
+"""``eld``: sixty languages by n-grams, in C; small, fast, and the most accurate of the light identifiers on few words.
 
-Nito-ELD (the package ``eldc``, Apache-2.0, 26 MB, weights inside). Its scores are similarities between 0 and 1 and far
-from probabilities: they are sharpened until the probability of its best label is right as often as it says (UDHR and
-message catalogues).
+Nito-ELD (the package ``eldc``, Apache-2.0, 26 MB, includes weights). Its scores are similarities between 0 and 1, not
+probabilities. They are sharpened so that the probability of the best label is calibrated (UDHR and message catalogues).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""``ensemble``: a language identifier made of others, which are asked all and believed each as far as it was found to
-be right.
+"""``ensemble``: combines several language identifiers, weighted by their measured accuracy.
 
-Scripts that one language is written in decide alone. Else, with ``mode: weighted``, the identifiers' probabilities are
-combined log-linearly (:mod:`curate.models.langid.ensemble_scoring`); with ``mode: agreement`` a language is named only
-if all that know it name it, and enough of them do. Where that is too uncertain the vote abstains, or names the group of
-close languages.
+A script that only one language uses decides alone. Otherwise ``mode: weighted`` combines the identifiers' probabilities
+log-linearly (:mod:`curate.models.langid.ensemble_scoring`), and ``mode: agreement`` returns a language only if all
+identifiers that know it agree and there are enough of them. If the result is too uncertain, the ensemble abstains or
+returns the group of close languages.
 """
 
 from __future__ import annotations
@@ -47,48 +46,46 @@ _LABELS = 10
 _BATCH = 512
 _DECIDED = 0.99
 _MIXED = 0.2
-"""Of the letters, in another script than the main one: then that one decides nothing."""
+"""Minimum share of letters in a script other than the main one; from it on the main script does not decide alone."""
 
 
 class LanguageIdEnsemble(Model):
-    """Several language identifiers as one."""
+    """An ensemble of language identifiers."""
 
     use: ClassVar[str] = "ensemble"
     role: ClassVar[Role | None] = Role.IDENTIFIER
     summary: ClassVar[str] = "several identifiers as one: weighted or agreed, with scripts, groups and abstention"
 
     members: Annotated[tuple[IdentifierName, ...], Field(min_length=1)] = ("fasttext", "eld", "cld2")
-    """Names of other models that identify languages; one that the catalog does not describe is the installed one of
-    that name.
-    """
+    """Names of other models that identify languages; a name that is not in the catalog means the installed model of
+    that name."""
     mode: Literal["weighted", "agreement"] = "weighted"
-    """``weighted``: by measured weights; ``agreement``: only what all say that know the language."""
+    """``weighted``: by measured weights; ``agreement``: only if all identifiers that know the language agree."""
     quorum: Annotated[int, Field(ge=1)] = 2
-    """How many must name a language for ``agreement``; where fewer know it, all of those but at least one."""
+    """Number of identifiers that must return a language for ``agreement``; where fewer know it, all of those, but at
+    least one."""
     languages: tuple[LanguageTag, ...] | None = None
-    """Only these are ever found: say here what a corpus may hold, and few words are enough to tell them; by default
-    all.
-    """
+    """Restricts the result to these languages. Set it to those of the corpus: then few words are enough. By default
+    all."""
     rarity: Annotated[float, Field(ge=0, le=10)] = 2.0
-    """How much less likely, in natural logarithms, a language that little is written in is than one that much is
-    written in; 0 for a corpus where all are alike. Without effect on languages that are named in ``languages``."""
+    """Prior penalty, in natural logarithms, on rare languages against common ones; 0 for a corpus where all are
+    equally likely. Has no effect on languages in ``languages``."""
     abstain: Share = 0.3
-    """Below this probability of the best language (or group) the vote says nothing."""
+    """Minimum probability of the best language (or group); below it the ensemble abstains."""
     groups: Literal["split", "name"] = "split"
-    """``split``: always one language; ``name``: where no member of a close group (Norwegian and Danish, Malay and
-    Indonesian, …) reaches ``sure`` but they do together, the answer is the group's tag (``gmq``, ``poz``, …)."""
+    """``split``: always one language. ``name``: if no member of a close group (Norwegian and Danish, Malay and
+    Indonesian, …) reaches ``sure`` but all together do, the result is the group's tag (``gmq``, ``poz``, …)."""
     sure: Share = 0.6
-    """From this probability on a language is named within its group (with ``groups: name``)."""
+    """Minimum probability of a language within its group (with ``groups: name``)."""
     scripts: bool = True
-    """Whether a script that one language is written in decides without asking."""
+    """Whether a script that only one language uses decides alone."""
     weights: dict[str, dict[str, Annotated[float, Field(ge=0, le=10)]]] = Field(default_factory=dict)
-    """What you know better: member → language (or ``default``) → a factor of its measured weight; 0 leaves it out."""
+    """Overrides: identifier → language (or ``default``) → factor on its measured weight; 0 excludes it."""
     calibration: Runtime[Path | None] = None
-    """A file of weights in place of the shipped ones, as ``benchmarks/language_id.py fit`` writes it; it counts by its
-    content.
-    """
+    """A file of weights instead of the shipped ones, as written by ``benchmarks/language_id.py fit``; identified by
+    its content."""
     max_chars: Annotated[int, Field(ge=16)] = 4000
-    """Only so many characters from the start of a text are looked at."""
+    """Maximum number of characters read from the start of a text."""
 
     _models: dict[str, Model] = PrivateAttr(default_factory=dict)
 
@@ -188,7 +185,7 @@ class LanguageIdEnsemble(Model):
 
 
 class Voters:
-    """A :class:`curate.steps.models.LanguageIdentifier` that asks several."""
+    """The loaded ensemble, a :class:`curate.steps.models.LanguageIdentifier`."""
 
     def __init__(
         self,

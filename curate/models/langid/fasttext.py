@@ -1,9 +1,8 @@
-"""``fasttext``: the language of a text by a fastText classifier: the packaged lid.176, or GlotLID, OpenLID, NLLB's,
-your own.
+"""``fasttext``: a fastText language classifier: the packaged lid.176, GlotLID, OpenLID, NLLB's, or your own.
 
-lid.176 (Joulin et al. 2016) knows 176 languages of Wikipedia and is licensed CC BY-SA 3.0. It names a language and no
-script; where a text is mainly in another script than the language's usual one, the script is added (``sr`` →
-``sr-Latn``). Texts without letters are not identified: any classifier calls them something.
+lid.176 (Joulin et al. 2016) knows the 176 languages of Wikipedia and is licensed CC BY-SA 3.0. It returns a language
+without a script. If a text is mainly in another script than usual, the script is added (``sr`` → ``sr-Latn``). Texts
+without letters are not classified, because any classifier would give them some language.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from curate.rows import languages
 from curate.steps import Identified, Model, StepError
 
 LICENSE = "CC-BY-SA-3.0"
-"""Of lid.176, which is what is used unless a file is given."""
+"""Values for lid.176, the default."""
 _HAS_SCRIPT = regex.compile(r"[_-][A-Z][a-z]{3}$")
 _BATCH = 2048
 
 
 class _Classifier(Protocol):
-    """``fasttext.load_model(…).f``: the C++ object, which spares the wrapper's checks."""
+    """``fasttext.load_model(…).f``: the C++ object, without the wrapper's checks."""
 
     def predict(self, text: str, k: int, threshold: float, on_unicode_error: str) -> list[tuple[float, str]]: ...
 
@@ -44,18 +43,18 @@ class FastText(Model):
     license: ClassVar[str] = LICENSE
 
     model: str | None = None
-    """A name to show for the file, such as ``glotlid``."""
+    """A name for the file, such as ``glotlid``."""
     path: Runtime[Path | None] = None
-    """A fastText classifier (``.bin`` or ``.ftz``) with labels such as ``__label__de``, ``__label__deu_Latn``; it
-    counts by its content."""
+    """A fastText classifier (``.bin`` or ``.ftz``) with labels such as ``__label__de``, ``__label__deu_Latn``;
+    identified by its content."""
     repository: str | None = None
-    """A Hub repository to take the file from, such as ``cis-lmu/glotlid``."""
+    """A Hub repository with the file, such as ``cis-lmu/glotlid``."""
     revision: str | None = None
     """Its commit; a branch or tag is resolved, as for ``sentence-transformers``."""
     file: str = "model.bin"
     """The file in the repository."""
     max_chars: Annotated[int, Field(ge=16)] = 4000
-    """Only so many characters from the start of a text are looked at."""
+    """Maximum number of characters read from the start of a text."""
 
     @model_validator(mode="after")
     def _one_place(self) -> FastText:

@@ -1,7 +1,7 @@
-"""``heliport``: 220 languages, many of them of few speakers; under the GPL, so it is used only where you ask for it.
+"""``heliport``: 220 languages, many with few speakers; GPL, so it is used only where a catalog names it.
 
-HeLI-OTS in Rust (the package ``heliport``, **GPL-3.0**, 85 MB, weights inside, 0.9 GB of memory). It has one label for
-Bosnian, Croatian and Serbian and one for Malay and Indonesian. A score is the mean negative logarithm of a word's
+HeLI-OTS in Rust (the package ``heliport``, **GPL-3.0**, 85 MB, includes weights, 0.9 GB of memory). It has one label
+for Bosnian, Croatian and Serbian and one for Malay and Indonesian. A score is the mean negative logarithm of a word's
 frequency.
 """
 

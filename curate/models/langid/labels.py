@@ -1,7 +1,6 @@
-"""An identifier without scripts names a language; the writing of the text says in which script, and sometimes that it
-cannot be.
+"""Prepares texts for language identifiers and maps their labels to tags, adding the script of the text.
 
-Shared by all language identifiers: what they get to read of a text, and which tag their label stands for.
+The script can also show that a label is impossible.
 """
 
 from __future__ import annotations

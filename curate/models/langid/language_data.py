@@ -1,7 +1,6 @@
-"""What is known of languages beside what identifiers say: close groups, scripts, telling letters and words, measured
-weights.
+"""Data on languages besides identifiers: close groups, scripts, distinctive letters and words, measured weights.
 
-All of it is data (``curate/models/langid/data/languages_*``), our own and CC0-1.0; each file says who keeps it, and its
+The data are in ``curate/models/langid/data/languages_*``, our own and CC0-1.0; each file names its maintainer and
 version.
 """
 
@@ -22,11 +21,11 @@ from curate.rows import languages
 
 @dataclass(frozen=True)
 class Group:
-    """Languages that are read as one another."""
+    """A group of languages that are easily confused."""
 
     name: str
     tag: str
-    """A registered tag for all of them together (ISO 639-5), such as ``gmq``."""
+    """The registered tag of the group (ISO 639-5), such as ``gmq``."""
     members: frozenset[str]
 
 

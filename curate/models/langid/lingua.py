@@ -1,7 +1,7 @@
-"""``lingua``: 75 languages, made for short texts; accurate, heavy and slow.
+"""``lingua``: 75 languages, designed for short texts; accurate, large and slow.
 
-Lingua (the package ``lingua-language-detector``, Apache-2.0, 94 MB, weights inside; n-grams of one to five letters from
-the Leipzig Corpora). All languages together take 1.3 GB of memory and seconds to load: name those you need.
+Lingua (the package ``lingua-language-detector``, Apache-2.0, 94 MB, includes weights; n-grams of one to five letters
+from the Leipzig Corpora). All languages together take 1.3 GB of memory and seconds to load: list those you need.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Lingua(WheelIdentifier):
     license: ClassVar[str] = "Apache-2.0"
 
     languages: tuple[LanguageTag, ...] | None = None
-    """Only these (at least two): less memory, and no other language is ever found; by default all 75."""
+    """Restricts it to these languages (at least two), which saves memory; by default all 75."""
     accuracy: Literal["high", "low"] = "high"
-    """``low`` looks at groups of three letters only: a fraction of the memory, much less certain on short texts."""
+    """``low`` uses trigrams only: a fraction of the memory, much less accurate on short texts."""
     max_chars: Annotated[int, Field(ge=16)] = 1000
-    """Only so many characters from the start of a text are looked at; it takes time in proportion."""
+    """Maximum number of characters read from the start of a text; the time is proportional to it."""
 
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
         module = self._imported()

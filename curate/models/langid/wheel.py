@@ -1,7 +1,7 @@
-"""An identifier out of a wheel is its package and version: the weights come with it, and nothing is fetched.
+"""Base class of language identifiers whose Python package includes the weights (``eld``, ``cld2``, ``lingua``,
+``heliport``).
 
-What ``eld``, ``cld2``, ``lingua`` and ``heliport`` have in common. Each is an adapter of a page; none is imported
-before it is loaded.
+They are identified by package and version, and nothing is downloaded. A package is imported when the model is loaded.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class WheelIdentifier(Model):
     role: ClassVar[Role | None] = Role.IDENTIFIER
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     package: ClassVar[str]
-    """Its distribution on the package index."""
+    """Its name on the package index."""
     module: ClassVar[str]
-    """What is imported."""
+    """Its module."""
     license: ClassVar[str]
-    """Of code and weights."""
+    """Licence of code and weights."""
     extra: ClassVar[str] = "lid"
 
     max_chars: Annotated[int, Field(ge=16)] = 4000
-    """Only so many characters from the start of a text are looked at."""
+    """Maximum number of characters read from the start of a text."""
 
     def name_and_revision(self) -> str:
         """``package@version``.
@@ -76,7 +76,7 @@ class WheelIdentifier(Model):
 
 
 class WheelClassifier:
-    """A loaded identifier that guesses labels one text at a time."""
+    """A loaded identifier that classifies one text at a time."""
 
     def __init__(self, labels: Iterable[str], guess: Guess, *, weak: frozenset[str], max_chars: int) -> None:
         self._guess = guess

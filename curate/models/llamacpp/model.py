@@ -1,8 +1,9 @@
-"""``llamacpp``: a GGUF file served by llama.cpp in a child process, started when first asked and gone when we are.
+"""``llamacpp``: a GGUF file served by llama.cpp in a child process, which starts with the first request and ends with
+the build.
 
-The packaged SmolLM2 (135 million parameters, English) runs the machinery anywhere in seconds; what it says is of no use
-for data. Answers are kept by the file's content, not by llama.cpp's version: another build may break ties of greedy
-decoding otherwise, and answers that are kept stay as they are.
+The packaged SmolLM2 (135 million parameters, English) tests a catalog anywhere in seconds; its answers are useless as
+data. Answers are cached by the file's content, not by llama.cpp's version: another build may break ties of greedy
+decoding differently, and cached answers stay as they are.
 """
 
 from __future__ import annotations
@@ -40,54 +41,54 @@ class LlamaCpp(Model):
     use: ClassVar[str] = "llamacpp"
     role: ClassVar[Role | None] = Role.GENERATOR
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "text generation from a GGUF file, embedded; packaged SmolLM2 for trying things out"
+    summary: ClassVar[str] = "text generation from a GGUF file, embedded; packaged SmolLM2 for tests"
 
     path: Runtime[Path | None] = None
-    """A GGUF file (of a split one, the first part); it counts by its content."""
+    """A GGUF file (of a split one, the first part), identified by its content."""
     packaged: Literal["smollm2", "gemma3-270m"] = "smollm2"
-    """Which of the models that come from the package index, where no ``path`` is given."""
+    """A model from the package index, used if no ``path`` is given."""
     accept_license: Runtime[bool] = False
-    """That you read and accept the licence of a packaged model that asks for it (``gemma3-270m``: Gemma Terms of Use).
+    """Confirms that you accept the licence of a packaged model that requires it (``gemma3-270m``: Gemma Terms of Use).
     """
     model: str | None = None
-    """A name to show for the file, in place of its own."""
+    """A name for the file, instead of its own."""
     languages: tuple[LanguageTag, ...] | None = None
-    """The languages it knows well enough; by default English for the packaged models, and anything for a file."""
+    """The languages the model supports; by default English for the packaged models, and all for a file."""
     endpoint: Literal["chat", "completions"] | None = None
-    """``completions`` for base models; by default what the packaged model is, and ``chat`` for a file."""
+    """``completions`` is for base models; the default fits the packaged model, and is ``chat`` for a file."""
     context: Annotated[int, Field(ge=64, le=10_000_000)] = 2048
-    """Tokens that fit into one question with its answer."""
+    """Context window in tokens, for prompt and answer together."""
     chat_template: str | None = None
-    """A Jinja chat template in place of the file's own, or the name of one that llama.cpp has built in."""
+    """A Jinja chat template instead of the file's own, or the name of one built into llama.cpp."""
     system_role: bool = True
-    """Whether the chat template knows a system role; if not, system turns go before the next user turn."""
+    """Whether the chat template has a system role; if not, system turns are prepended to the next user turn."""
     structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
-    """How a JSON Schema is asked for; ``json_schema`` constrains what the model can say."""
+    """How a JSON Schema is sent; ``json_schema`` constrains decoding."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split`` takes thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) out of the
-    answer; ``keep`` leaves them in."""
+    """``split`` removes reasoning (``<think>…</think>``, harmony channels and the like, anywhere) from the answer;
+    ``keep`` leaves it in."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """More of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
+    """Additional fields of the JSON body, such as ``{chat_template_kwargs: {enable_thinking: false}}``."""
     slots: Runtime[Annotated[int, Field(ge=1, le=256)]] = 4
-    """How many questions are answered side by side; each needs memory for a whole context."""
+    """Number of requests processed concurrently; each needs memory for a whole context."""
     threads: Runtime[Annotated[int, Field(ge=1)] | None] = None
-    """Threads to compute with; by default one for each CPU, since one server answers for the whole machine."""
+    """Number of threads; by default one per CPU, since one server serves the whole machine."""
     gpu_layers: Runtime[Annotated[int, Field(ge=0)] | None] = None
-    """Layers to put on the GPU, with a llama.cpp built for one; by default as many as fit."""
+    """Number of layers on the GPU, with a llama.cpp built for one; by default as many as fit."""
     start_timeout: Runtime[Annotated[float, Field(gt=0)]] = 300.0
-    """Seconds it may take to load."""
+    """Maximum seconds for loading."""
     timeout: Runtime[Annotated[float, Field(gt=0, le=86_400)]] = 900.0
-    """Seconds for one answer, until the last byte."""
+    """Seconds for one answer, up to the last byte."""
     max_failed: Runtime[Annotated[float, Field(ge=0, le=1)]] = 0.5
-    """The share of the last 50 questions that may fail for good; above it nothing more is asked."""
+    """Maximum share of the last 50 requests that may fail for good; above it the build stops."""
 
     @model_validator(mode="after")
     def _sound(self) -> LlamaCpp:
         if self.path is not None and "packaged" in self.model_fields_set:
             raise ValueError("give 'path' or 'packaged', not both")
-        mine = reserved_keys(self.extra_body)
-        if mine:
-            raise ValueError(f"'extra_body' may not set {', '.join(mine)}: that is what curate asks by itself")
+        reserved = reserved_keys(self.extra_body)
+        if reserved:
+            raise ValueError(f"'extra_body' may not set {', '.join(reserved)}: curate sets these itself")
         try:
             orjson.dumps(self.extra_body)
         except TypeError as error:
@@ -95,15 +96,15 @@ class LlamaCpp(Model):
         return self
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for what :meth:`name_and_revision` tells."""
-        given = super().identity(decisions=decisions)
-        return {name: value for name, value in given.items() if name not in ("model", "packaged")}
+        """The parameters without those that :meth:`name_and_revision` covers."""
+        parameters = super().identity(decisions=decisions)
+        return {name: value for name, value in parameters.items() if name not in ("model", "packaged")}
 
     def name_and_revision(self) -> str:
         """``name@digest`` of the file.
 
         Raises:
-            ModelError: it is not there.
+            ModelError: the file does not exist.
         """
         if self.path is None:
             known = self._package()
@@ -113,12 +114,12 @@ class LlamaCpp(Model):
         return f"{self.model or _SPLIT.sub('', self.path.name).removesuffix('.gguf')}@{digest}"
 
     def terms_of_answers(self) -> str | None:
-        """``terms``, else those of the packaged model: whatever it is called in the catalog."""
+        """``terms``, otherwise those of the packaged model, whatever its name in the catalog."""
         return self.terms or (self._package().answers if self.path is None else None)
 
     @property
     def exclusive(self) -> bool:
-        """One process holds the weights."""
+        """True: one process holds the weights."""
         return True
 
     @property
@@ -127,10 +128,10 @@ class LlamaCpp(Model):
         return "unknown" if self.path is not None else self._package().license
 
     def fetch(self, progress: Any = None) -> Path:
-        """The file, fetched if it is a packaged one that is not here yet.
+        """The path of the file; a packaged one is downloaded first.
 
         Raises:
-            ModelError: it cannot be had, or its licence was not accepted.
+            ModelError: the download failed, or its licence was not accepted.
         """
         if self.path is None:
             return fetch_packaged(self.packaged, progress, accept_license=self.accept_license)
@@ -138,24 +139,24 @@ class LlamaCpp(Model):
 
     @property
     def known_languages(self) -> tuple[str, ...] | None:
-        """The languages it knows well enough; None: any may be asked for."""
+        """The supported languages; None: all."""
         return ("en",) if self.languages is None and self.path is None else self.languages
 
     def knows_language(self, language: str) -> bool | None:
         return None if (known := self.known_languages) is None else language in Supported(known)
 
     def load(self, *, cache: Path | None, threads: int) -> LlamaCppGenerator:
-        """The generator; the server starts when something has to be asked.
+        """The generator; the server starts with the first request.
 
         Raises:
-            ModelError: the file is not there or no GGUF, the licence was not accepted, or xllamacpp is not installed.
+            ModelError: the file is missing or not GGUF, the licence was not accepted, or xllamacpp is not installed.
         """
         if find_spec("xllamacpp") is None:
             raise ModelError(f"'llamacpp' needs the package xllamacpp: {EXTRA}")
         path = self.fetch()
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
-                raise ModelError(f"{path} is no GGUF file")
+                raise ModelError(f"{path} is not a GGUF file")
         threads = self.threads or len(os.sched_getaffinity(0))
         settings = ServerSettings(
             str(path.resolve()), self.slots, self.context, threads, self.gpu_layers, self.chat_template
@@ -163,7 +164,7 @@ class LlamaCpp(Model):
         return LlamaCppGenerator(self, settings, cache)
 
     def request_options(self) -> RequestOptions:
-        """All that shapes the body."""
+        """The parameters that shape the request body."""
         base = self.path is None and self._package().base
         return RequestOptions(
             model="local",
@@ -200,11 +201,11 @@ def _digest_of(parts: Sequence[Path]) -> str:
 
 
 class LlamaCppGenerator(OpenAIGenerator):
-    """A loaded GGUF model; holds the server process."""
+    """A loaded GGUF model, with its server process."""
 
     def __init__(self, model: LlamaCpp, settings: ServerSettings, cache: Path | None) -> None:
         name = model.name_and_revision()
-        # What shapes answers besides the body: the template around it, and the room for it.
+        # Answers depend on these besides the request body.
         identity = {
             "use": model.use,
             "model": name,
@@ -227,11 +228,11 @@ class LlamaCppGenerator(OpenAIGenerator):
         _RUNNING.add(self)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
-        """As every OpenAI-compatible generator; a server that died is told with its last lines, and started anew by the
-        next call.
+        """As for every OpenAI-compatible generator; if the server died, the next call starts it again.
 
         Raises:
-            ModelError, BudgetError: as :class:`curate.steps.models.Generator` says.
+            ServerUnavailableError: the server died; the message ends with its log.
+            ModelError, BudgetError: as in :class:`curate.steps.models.Generator`.
         """
         try:
             return super().generate(requests, done)
@@ -245,7 +246,7 @@ class LlamaCppGenerator(OpenAIGenerator):
             raise ServerUnavailableError(f"{self.name}: {server.describe_death()}") from error
 
     def stop(self) -> None:
-        """Ends the server; the next question that has to be asked starts it again."""
+        """Ends the server; the next request starts it again."""
         self._drop_dispatcher()
         with self._lock:
             server, self.server = self.server, None
@@ -253,13 +254,13 @@ class LlamaCppGenerator(OpenAIGenerator):
             server.stop()
 
     def close(self) -> None:
-        """Ends the server and closes the file of kept answers."""
+        """Ends the server and closes the cache file."""
         self.stop()
         super().close()
 
     def _start(self) -> Endpoint:
         server = self.server = ServerProcess(self._settings, deadline=self._model.start_timeout)
-        # Two more than there are slots: the next question is there when a slot falls free.
+        # Two more than there are slots, so that a request waits when a slot becomes free.
         most = self._model.slots + 2
         endpoint = Endpoint(
             base=f"{server.address}/v1",

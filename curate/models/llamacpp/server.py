@@ -1,10 +1,9 @@
-"""The llama.cpp server lives in a child process exactly as long as somebody holds the other end of the child's standard
-input.
+"""The llama.cpp server in a child process, which ends when its standard input is closed.
 
-Started with one line of JSON on that pipe, it answers with one line: where it listens. When the pipe closes, because
-its owner is done or was killed, it ends; so there are no orphans, whatever happens. It listens on 127.0.0.1 only, at a
-port the system chose, and wants a key made for the occasion. Run as ``python -m curate.models.llamacpp.server`` by
-:class:`ServerProcess`.
+:class:`ServerProcess` runs ``python -m curate.models.llamacpp.server`` and writes one line of JSON to its standard
+input; the child answers with one line, its address. When the pipe closes, because its owner ended or was killed, the
+child ends, so no orphan is left. It listens on 127.0.0.1 only, on a port that the system chose, and requires a key
+generated for this process.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ _PROMPT_CACHE_MIB = 256
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What the child is told."""
+    """The settings that are sent to the child."""
 
     path: str
     slots: int
     context: int
-    """Tokens a slot."""
+    """Tokens per slot."""
     threads: int
     gpu_layers: int | None = None
     chat_template: str | None = None
@@ -55,7 +54,7 @@ class ServerProcess:
         """Starts it and waits until it is healthy.
 
         Args:
-            deadline: seconds it may take to load the model.
+            deadline: maximum seconds for loading the model.
 
         Raises:
             ModelError: it did not start; the message ends with the last lines of its log.
@@ -86,7 +85,7 @@ class ServerProcess:
         return self._process.poll() is None
 
     def log_tail(self) -> str:
-        """The last lines it wrote; its errors only, if there are any among them."""
+        """The last lines of its log; only the errors, if there are any."""
         try:
             size = os.fstat(self._log.fileno()).st_size
             data = os.pread(self._log.fileno(), _TAIL, max(0, size - _TAIL))
@@ -97,13 +96,13 @@ class ServerProcess:
         return "\n".join([*errors[-8:], *lines[-1:]] if errors else lines[-15:])
 
     def describe_death(self) -> str:
-        """How it ended, with the last lines of its log."""
+        """A message on how it ended, with the last lines of its log."""
         code = self._process.poll()
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
         return f"the llama.cpp server {how}. Its last lines:\n{self.log_tail()}"
 
     def stop(self) -> None:
-        """Ends it; may be called again."""
+        """Ends it; can be called repeatedly."""
         with self._lock:
             process = self._process
             if process.stdin is not None and not process.stdin.closed:
@@ -122,7 +121,7 @@ class ServerProcess:
 
     def _wait_until_ready(self, settings: ServerSettings, until: float, deadline: float) -> str:
         assert self._process.stdin is not None and self._process.stdout is not None
-        with suppress(OSError):  # it ended already; what it wrote says why
+        with suppress(OSError):  # it already ended; its log says why
             self._process.stdin.write(json.dumps({**asdict(settings), "key": self.key}).encode() + b"\n")
             self._process.stdin.flush()
         line = b""
@@ -139,10 +138,10 @@ class ServerProcess:
                 self._process.wait(10)
                 raise ModelError(f"{Path(settings.path).name} cannot be served: {self.describe_death()}")
             line += part
-        told: dict[str, Any] = json.loads(line)
-        if "error" in told:
-            raise ModelError(told["error"])
-        address = str(told["address"])
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise ModelError(reply["error"])
+        address = str(reply["address"])
         while not _is_healthy(address):
             if not self.alive or time.monotonic() >= until:
                 raise ModelError(f"the llama.cpp server is not healthy. {self.describe_death()}")
@@ -163,37 +162,37 @@ def _is_healthy(address: str) -> bool:
 def _serve() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     owner = os.getppid()
-    told = json.loads(sys.stdin.buffer.readline() or b"null")
-    if told is None:
+    settings = json.loads(sys.stdin.buffer.readline() or b"null")
+    if settings is None:
         return 0
     threading.Thread(target=_end_with_owner, args=(owner,), daemon=True).start()
     answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints is no answer of ours
+    os.dup2(2, 1)  # so that output of libraries does not reach the reply
     try:
         import xllamacpp
     except ImportError as error:
         print(json.dumps({"error": f"'llamacpp' needs xllamacpp ({error}): {EXTRA}"}), file=answer, flush=True)
         return 1
     params = xllamacpp.CommonParams()
-    params.model.path = told["path"]
-    params.n_parallel = told["slots"]
-    params.n_ctx = told["context"] * told["slots"]
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = told["threads"]
+    params.model.path = settings["path"]
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["context"] * settings["slots"]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.api_keys = [told["key"]]
+    params.api_keys = [settings["key"]]
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.ui = params.endpoint_slots = False
-    params.n_threads_http = told["slots"] + 8
-    if told["gpu_layers"] is not None:
-        params.n_gpu_layers = told["gpu_layers"]
-    if told["batch"] is not None:
-        params.n_batch = told["batch"]
-    if told["chat_template"] is not None:
-        params.chat_template = told["chat_template"]
+    params.n_threads_http = settings["slots"] + 8
+    if settings["gpu_layers"] is not None:
+        params.n_gpu_layers = settings["gpu_layers"]
+    if settings["batch"] is not None:
+        params.n_batch = settings["batch"]
+    if settings["chat_template"] is not None:
+        params.chat_template = settings["chat_template"]
     try:
         server = xllamacpp.Server(params)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the owner is told
+    except Exception as error:  # noqa: BLE001 - reported to the owner
         time.sleep(0.5)  # llama.cpp writes its log from a thread of its own
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return 1
@@ -203,9 +202,7 @@ def _serve() -> int:
 
 
 def _end_with_owner(owner: int) -> None:
-    """Ends this process at once when the pipe closes, or (should a fork of the owner hold it open) when the owner is
-    gone.
-    """
+    """Ends this process when the pipe closes, or when the owner is gone (if a fork of it holds the pipe open)."""
     while True:
         ready = select.select([sys.stdin.fileno()], [], [], 1.0)[0]
         if (ready and not os.read(sys.stdin.fileno(), 1)) or os.getppid() != owner:

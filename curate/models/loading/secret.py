@@ -1,8 +1,7 @@
-"""A credential is text that shows itself to nobody: not in ``repr``, not in errors, not in a digest; only to whom it
-was given for.
+"""The type of credentials: text that is hidden in ``repr``, errors and digests.
 
-Fields of this type must be ``Runtime``, which keeps them out of every identity, manifest and key. Only the JSON dump
-carries the plain text, because that is how parameters travel to worker processes (through a pipe, never a file).
+Fields of this type must be ``Runtime``, which keeps them out of every identity, manifest and cache key. Only the JSON
+dump has the plain text, because parameters are sent to worker processes in it (through a pipe, never a file).
 """
 
 from __future__ import annotations

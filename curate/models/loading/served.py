@@ -1,6 +1,4 @@
-"""Whether the model that a server names in its answers is the one that was asked for, under any of the names servers
-give it.
-"""
+"""Compares the model name in a response with the requested one, in all its usual spellings."""
 
 from __future__ import annotations
 

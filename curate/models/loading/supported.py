@@ -1,6 +1,4 @@
-"""A model supports a language in a script: ``pt-BR`` where it supports ``pt``, but not ``hi-Latn`` where it supports
-``hi``.
-"""
+"""The set of languages that a model supports: ``pt-BR`` is in it if ``pt`` is, but not ``hi-Latn`` if ``hi`` is."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from curate.rows import languages
 
 
 class Supported:
-    """A set of languages that answers for regional variants too."""
+    """A set of languages that includes their regional variants."""
 
     def __init__(self, tags: Iterable[str]) -> None:
         self._known = {_base_and_script(languages.normalize(tag)) for tag in tags}

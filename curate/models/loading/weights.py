@@ -1,6 +1,5 @@
-"""Weights lie in a folder, where their content is their name, or on the Hub at one commit: the same for every model
-that transformers loads.
-"""
+"""Base class of models that transformers loads, from a folder (identified by its content) or the Hub (at one
+commit)."""
 
 from __future__ import annotations
 
@@ -13,7 +12,8 @@ from curate.steps.models import Model
 
 
 class Weights(Model):
-    """What a model with ``model`` (a folder, or ``organisation/name``) and ``revision`` is called, and counts as."""
+    """Name and revision of a model with the parameters ``model`` (a folder, or ``organisation/name``) and
+    ``revision``."""
 
     model: str
     revision: str | None = None

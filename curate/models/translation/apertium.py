@@ -1,8 +1,8 @@
-"""``apertium``: rule-based translators of Debian's packages: no weights, no GPU, a thousand sentences a second on one
+"""``apertium``: rule-based translators from Debian packages: no weights, no GPU, a thousand sentences per second and
 core.
 
-Good between related languages (Spanish, Portuguese, Catalan, French, Italian), and as the second half of a route.
-Words it does not know stay as they are. The programs are GPL-2/3 and run as processes of their own.
+Good between related languages (Spanish, Portuguese, Catalan, French, Italian), and as the second hop of a route.
+Unknown words stay as they are. The programs are GPL-2/3 and run as separate processes.
 """
 
 from __future__ import annotations
@@ -75,27 +75,27 @@ class Mode:
 
 
 class Apertium(Model):
-    """Rule-based translators: those installed, or those of an unpacked tree."""
+    """Rule-based translators, installed or in an unpacked tree."""
 
     use: ClassVar[str] = "apertium"
     role: ClassVar[Role | None] = Role.TRANSLATOR
     summary: ClassVar[str] = "Debian's rule-based translators, very fast; best between related languages"
 
     pairs: tuple[Annotated[str, Field(min_length=3)], ...] | None = None
-    """Only these directions (``en-es``, ``pt-BR→es``); by default all that are installed. With it, another package that
-    is installed later changes nothing here."""
+    """Restricts it to these directions (``en-es``, ``pt-BR→es``); by default all installed ones. With it, results
+    stay valid when another package is installed."""
     modes: dict[str, str] = Field(default_factory=dict)
-    """Another mode for a direction, such as ``{en-ca: eng-cat_iec2017}``. Modes named ``xxx-yyy``, with a country or
-    ``valencia`` behind, are found by themselves."""
+    """Other modes for directions, such as ``{en-ca: eng-cat_iec2017}``. Modes named ``xxx-yyy``, also with a country
+    or ``valencia`` appended, are found without it."""
     mark_unknown: bool = False
-    """Whether a ``*`` stands before each word that the dictionary lacks."""
+    """Whether to put ``*`` before words that the dictionary lacks."""
     path: Runtime[Path | None] = None
-    """A tree into which the packages were unpacked (``apt-get download …; dpkg -x … tree``), for machines without root.
-    It counts by the packages' versions, as installed ones do."""
+    """A folder with unpacked packages (``apt-get download …; dpkg -x … tree``), for machines without root. It is
+    identified by the packages' versions, as installed ones are."""
     timeout: Runtime[Annotated[float, Field(gt=0)]] = 60.0
-    """Seconds that one sentence may take; then the programs are ended and started anew."""
+    """Maximum seconds per sentence; then the programs are restarted."""
     longest: Annotated[int, Field(ge=40, le=20_000)] = 2_000
-    """Characters of a piece; longer sentences are cut at a clause or blank."""
+    """Maximum number of characters per segment; longer sentences are split at a clause or space."""
 
     @field_validator("pairs", "modes")
     @classmethod
@@ -193,7 +193,7 @@ class Apertium(Model):
 
 
 class _Engine:
-    """The pipelines of one model, started when asked."""
+    """The pipelines of one model, started on first use."""
 
     def __init__(self, modes: Mapping[Pair, Mode], environment: Mapping[str, str], model: Apertium) -> None:
         self._modes = modes

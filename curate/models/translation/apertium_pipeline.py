@@ -1,9 +1,9 @@
-"""A pipeline of Apertium programs that stays alive: one sentence in, a NUL, one sentence out, a NUL.
+"""A persistent pipeline of Apertium programs: one sentence in, a NUL, one sentence out, a NUL.
 
-Every program of a mode is started with ``-z``, which makes it pass on what it has when it meets a NUL. (``apertium -z``
-itself does not work so: its deformatter waits for the end of the input.) The programs form one process group and are
-started anew when one of them dies. When this process is gone, their input closes and they end; one that is stuck in a
-sentence would not, so a shell waits beside them for that moment and kills the group.
+Every program of a mode is started with ``-z``, which makes it flush at a NUL. (``apertium -z`` itself does not work
+like this: its deformatter waits for the end of the input.) The programs form one process group and are restarted when
+one of them dies. When this process is gone, their input closes and they end. One that is stuck in a sentence would not,
+so a shell waits for that case and kills the group.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOT_DIGITS = regex.compile(r"\D")
 _READ = 65_536
 _TOGETHER = 64
 _GUARD = 'read -r line || kill -s KILL -- "-$1" 2>/dev/null'
-"""Ends with a line or, when whoever held the pipe is gone without one, with the group."""
+"""Exits on a line of input; if the pipe closes without one, kills the group."""
 _TAIL = 600
 _LIVE: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
@@ -55,7 +55,7 @@ class PipelineError(Exception):
 
 
 class _TooManyError(PipelineError):
-    """Nobody can tell which answer is whose."""
+    """Answers can no longer be assigned to sentences."""
 
 
 class Pipeline:

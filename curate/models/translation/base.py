@@ -1,9 +1,8 @@
-"""Every translator is the same machine around another engine: sentences in, pieces that an engine can take, answers
-kept for ever.
+"""Common part of all translators: splits sentences into segments that the engine supports, and caches translations.
 
-A sentence is cut at line breaks, at what the engine's vocabulary cannot spell, and where it is longer than the engine
-can bear; blanks and what has no letters are never asked. Each piece is asked once, ever, by any process that
-shares the cache folder.
+A sentence is split at line breaks, at characters that the engine's vocabulary lacks, and where it is longer than the
+engine's limit. Whitespace and text without letters are not translated. Each segment is translated once, by any process
+that shares the cache folder.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ _UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "
 
 @dataclass(frozen=True)
 class Translated:
-    """What came of a sentence."""
+    """The translation of a sentence."""
 
     text: str
     problem: str = ""
-    """What is wrong with it (``cut off after 256 tokens``); empty if nothing is known to be."""
+    """The problem (``cut off after 256 tokens``); empty if none is known."""
 
 
 Ask = Callable[[list[str], str, str], Sequence[Translated]]
-"""(pieces, source, target) → the translation of each piece; the pair is one of the engine's own."""
+"""(segments, source, target) → the translation of each segment; the pair is one of the engine's own."""
 
 
 @dataclass
 class _Part:
-    """A run of a sentence: what is asked of the engine, or what is carried over."""
+    """A part of a sentence, to be translated or copied."""
 
     text: str
     asked: bool
@@ -59,7 +58,7 @@ class _Part:
 
 
 class SentenceTranslator:
-    """A :class:`curate.steps.models.Translator` around an engine."""
+    """A :class:`curate.steps.models.Translator` for an engine."""
 
     def __init__(
         self,

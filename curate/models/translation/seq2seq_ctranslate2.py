@@ -1,4 +1,4 @@
-"""Encoder-decoder translators by CTranslate2: the fast way, on a CPU above all (int8)."""
+"""Runs encoder-decoder translators with CTranslate2, the faster engine, above all on a CPU (int8)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CTranslate2Engine:
             raise ModelError(f"the model {model.model} cannot be loaded by CTranslate2: {error}") from error
 
     positions = 1_000_000
-    """Tokens that the network has places for; the library does not tell, ``max_source_tokens`` has to."""
+    """The network's maximum number of tokens; the library does not report it, so ``max_source_tokens`` must."""
 
     def encode(self, text: str, source: str, target: str) -> list[str]:
         """The tokens that stand for a piece."""

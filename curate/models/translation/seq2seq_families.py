@@ -62,15 +62,15 @@ class Words(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """How languages are told."""
+    """How a family encodes languages."""
 
     name: str
     token: re.Pattern[bytes]
-    """A language token as it stands in JSON."""
+    """A language token as written in JSON."""
     from_source: bool
     """Whether the source's token comes first, not the target's."""
     prefix: bool
-    """Whether an answer has to begin with the target's token."""
+    """Whether an answer must begin with the target's token."""
 
     def encode(self, words: Words, text: str, source: str, target: str) -> list[str]:
         """The tokens of a sentence to be asked."""
@@ -166,7 +166,7 @@ def detect_family(folder: Path, words: Path, name: str) -> str:
 
 @dataclass(frozen=True)
 class Codes:
-    """A model's own words for languages."""
+    """The language codes of a model."""
 
     family: Family
     source_words: dict[str, str] = field(default_factory=dict)

@@ -19,45 +19,43 @@ class Seq2SeqParams(OnDevice, Model):
     summary: ClassVar[str] = "NLLB, M2M-100, MADLAD-400, OPUS-MT, mBART-50 by CTranslate2 or transformers"
 
     model: Annotated[str, Field(min_length=1)]
-    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents): a model as
-    transformers saves it, or as ``ct2-transformers-converter`` made it."""
+    """``organisation/name`` on the Hub, or the path of a local folder (identified by its files' contents): a model
+    as saved by transformers or by ``ct2-transformers-converter``."""
     revision: str | None = None
     """Commit of the Hub repository; a branch or tag is resolved, as for ``sentence-transformers``."""
     engine: Literal["auto", "ctranslate2", "transformers"] = "auto"
-    """``auto``: as the folder is made. The same weights give slightly different translations in the two."""
+    """``auto``: by the format of the folder. The same weights give slightly different translations in the two
+    engines."""
     family: Literal["auto", "nllb", "m2m100", "madlad", "opus", "mbart50"] = "auto"
-    """How languages are told to the model; ``auto``: as its files say."""
+    """How languages are encoded; ``auto``: as the model's files say."""
     tokenizer: str | None = None
-    """Folder or Hub name of the vocabulary, where a converted model came without it; ``name@commit`` pins one on the
-    Hub.
-    """
+    """Folder or Hub name of the vocabulary, for a converted model without one; ``name@commit`` pins one on the Hub."""
     sources: tuple[LanguageTag, ...] | None = None
-    """Languages it translates from; by default all that its vocabulary names. OPUS-MT models name theirs seldom: say it
-    here if so.
-    """
+    """Source languages; by default all in its vocabulary. OPUS-MT models rarely list theirs: set them here."""
     targets: tuple[LanguageTag, ...] | None = None
-    """Languages it translates into."""
+    """Target languages."""
     codes: dict[LanguageTag, str] = Field(default_factory=dict)
-    """The model's own word for a language, where the usual one is not wanted: ``{ar: ary_Arab}``."""
+    """Overrides of the model's language codes: ``{ar: ary_Arab}``."""
     beam_size: Annotated[int, Field(ge=1, le=64)] = 4
-    """How many translations are followed at once; 1 takes the likeliest token each time and is fastest."""
+    """Beam size; 1 is greedy and fastest."""
     max_tokens: Annotated[int, Field(ge=8, le=4096)] = 256
-    """Longest translation of a piece. What would be longer is translated in halves; what still is counts as cut off."""
+    """Maximum length of a segment's translation in tokens. Segments with longer ones are split; if that fails, the
+    translation counts as truncated."""
     max_source_tokens: Annotated[int, Field(ge=8, le=4096)] = 400
-    """Longest piece that is asked; longer ones are halved. Models skip sentences in long pieces."""
+    """Maximum length of a segment in tokens; longer ones are split. Models skip sentences in long segments."""
     longest: Annotated[int, Field(ge=40, le=20_000)] = 800
-    """Characters of a piece; longer sentences are cut at a clause or blank."""
+    """Maximum number of characters per segment; longer sentences are split at a clause or space."""
     length_penalty: Amount = 1.0
-    """Above 1 longer translations win, below 1 shorter ones."""
+    """Length penalty: above 1 favours longer translations, below 1 shorter ones."""
     repetition_penalty: Annotated[float, Field(gt=0)] = 1.0
-    """Above 1 discourages saying a token again."""
+    """Repetition penalty: above 1 discourages repeated tokens."""
     no_repeat_ngram: Annotated[int, Field(ge=0)] = 0
-    """No n tokens in a row come twice; 0: they may."""
+    """Forbids repeated n-grams of this length; 0 allows all."""
     compute: Literal[
         "default", "float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"
     ] = "default"
-    """Number format to compute in; ``int8`` forms are CTranslate2's. By default that of the weights."""
+    """Number format for computing; the ``int8`` forms are CTranslate2's. By default that of the weights."""
     device: Runtime[str | None] = None
-    """``cpu``, ``cuda``, ``cuda:1``; by default the best there is."""
+    """``cpu``, ``cuda``, ``cuda:1``; by default the fastest available."""
     batch_tokens: Runtime[Annotated[int, Field(ge=1)]] = 4096
-    """Tokens in one forward pass, padding included."""
+    """Tokens per forward pass, including padding."""

