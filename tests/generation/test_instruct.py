@@ -363,7 +363,7 @@ def test_an_answer_without_a_usable_item_is_asked_for_again_then_kept_apart(seed
     assert len(rows) == 1 and not bad and len(model.asked) == 2
     model = scripted(lambda request: "I cannot.")
     with pytest.raises(
-        StepError, match=r"4 of 4 requests gave nothing that can be used .*not what the schema asks for"
+        StepError, match=r"4 of 4 requests gave no usable item .*not what the schema asks for"
     ):
         instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
     context = bench({"m": model})
@@ -480,4 +480,4 @@ def test_long_texts_are_cut_where_they_may_be(text, chars, expected):
 def test_no_rows_make_nothing(make, fresh, bench, gathered):
     context = bench({"m": fresh()})
     assert instruct(Instruct(model="m", total=3), make(Kind.PROMPT, []), context, gathered) == ([], [])
-    assert context.warnings == ["instruct: there are no rows to go by and no 'languages', so nothing is written"]
+    assert context.warnings == ["instruct: no input rows and no 'languages', so nothing is written"]

@@ -32,4 +32,4 @@ class CodeSwitch(CodeSwitchParams):
         for start in range(0, len(rows), _SLICE):
             yield from work.slice(start, min(start + _SLICE, len(rows)))
             context.tick(min(_SLICE, len(rows) - start))
-        work.tell()
+        work.warn()
