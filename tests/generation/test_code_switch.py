@@ -82,7 +82,7 @@ def said(rows: list[dict[str, Any]]) -> list[str]:
     return [row["prompt"][0]["content"] if "prompt" in row else row["text"] for row in rows]
 
 
-# ------------------------------------------------------------------------------------------------------------------- words
+# ---------------------------------------------------------------------------------------------------------------- words
 def test_words_give_way_and_everything_between_them_stays(make: Make, switch: Any) -> None:
     rows = prompts(make, "  Big house,\twith the (red)  book!\n\n- rice: good…")
     made, _, _ = switch(rows, words(make, HINDI), ratio=1.0, record=True)
@@ -234,7 +234,7 @@ def test_neighbours_go_together_at_the_phrase_level(make: Make, switch: Any) -> 
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ scripts
+# -------------------------------------------------------------------------------------------------------------- scripts
 def test_chinese_words_go_into_english_and_blanks_stay(make: Make, switch: Any) -> None:
     made, _, _ = switch(
         prompts(make, "the red house, please"),
@@ -300,7 +300,7 @@ def test_translations_in_another_script_are_not_used(make: Make, switch: Any) ->
     assert said(made) == ["house boat किताब"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- languages
+# ------------------------------------------------------------------------------------------------------------ languages
 def test_a_language_is_drawn_for_each_row_by_weight(make: Make, switch: Any) -> None:
     rows = prompts(make, *[f"water house book {number}" for number in range(300)])
     tables = words(make, HINDI), words(make, SPANISH, target="es")
@@ -386,7 +386,7 @@ def test_rows_in_other_languages_are_left_out_kept_or_switched_all_the_same(make
     assert [row["language"] for row in made] == ["en", "sw"]
 
 
-# --------------------------------------------------------------------------------------------------------------- rows, kinds
+# ---------------------------------------------------------------------------------------------------------- rows, kinds
 def chat(make: Make, turns: Any) -> Rows:
     return make(
         Kind.SFT,
@@ -496,7 +496,7 @@ def test_pairs_for_the_way_back(make: Make, switch: Any, turns: Any) -> None:
     assert made[0]["lineage"]["makers"][-1]["prompt_hash"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- sentences
+# ------------------------------------------------------------------------------------------------------------ sentences
 def test_sentences_come_from_the_same_row_in_another_language(make: Make, switch: Any) -> None:
     rows = prompts(make, "Where is it?\n\nI do not know. Tell me!", group_id="a")
     siblings = make(
@@ -527,7 +527,7 @@ def test_sentences_of_a_table_are_found_whatever_their_capitals(make: Make, swit
     assert ("शुभ दिन।" in text) + ("यह कहाँ है?" in text) >= 1
 
 
-# ------------------------------------------------------------------------------------------------------------------- scores
+# --------------------------------------------------------------------------------------------------------------- scores
 def test_the_mixture_is_measured_as_published() -> None:
     table = Table("en", ["hi"])
     for word in ("red", "house"):
@@ -550,7 +550,7 @@ def test_nothing_mixed_is_zero() -> None:
     assert Mixture(words={0: 5}, able=5, switched=5, borders=4).scores()["cmi"] == 0.0
 
 
-# ------------------------------------------------------------------------------------------------------------------ hostile
+# -------------------------------------------------------------------------------------------------------------- hostile
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.one_of(st.text(max_size=80), st.text("red book Bog day.`{}$@#-'’\n水茶กلह ", max_size=80)),
@@ -636,7 +636,7 @@ def test_a_field_of_another_kind_is_named() -> None:
     assert "no field 'text'" in CodeSwitch(to="hi", table="w", fields=["text"]).check(Kind.SFT)[0]
 
 
-# ------------------------------------------------------------------------------------------------------------------- engine
+# --------------------------------------------------------------------------------------------------------------- engine
 CATALOG = """
 version: 1
 sources:

@@ -342,7 +342,7 @@ def test_people_of_the_package_are_many_and_each_but_once():
     assert next(shipped_people(["zh-Hant"])).text == data["zh"][0]
 
 
-# ------------------------------------------------------------------------------------------------------- what comes back
+# ------------------------------------------------------------------------------------------------------ what comes back
 @pytest.mark.parametrize(("answer", "good", "refused"), [
     ('{"items": [{"instruction": "one two three"}, {"instruction": ""}, {"input": "x"}, 7, {"instruction": ["a"]}]}', 1, 4),
     ('Sure!\n```json\n[{"instruction": "one two three"}, {"instruction": "four five six"}]\n```', 2, 0),
@@ -362,9 +362,7 @@ def test_an_answer_without_a_usable_item_is_asked_for_again_then_kept_apart(seed
     rows, bad = instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
     assert len(rows) == 1 and not bad and len(model.asked) == 2
     model = scripted(lambda request: "I cannot.")
-    with pytest.raises(
-        StepError, match=r"4 of 4 requests gave no usable item .*not what the schema asks for"
-    ):
+    with pytest.raises(StepError, match=r"4 of 4 requests gave no usable item .*not what the schema asks for"):
         instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
     context = bench({"m": model})
     rows, bad = instruct(Instruct(model="m", total=1, languages=("en",), max_failed=1), seeds, context, gathered)
@@ -421,7 +419,7 @@ def test_blocked_short_and_long_instructions_are_refused_with_the_reason(seeds, 
     ]
 
 
-# ------------------------------------------------------------------------------------------------------------ parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 @pytest.mark.parametrize(
     "given",
     [

@@ -1,4 +1,5 @@
-"""A row said anew keeps all that was not asked for, and what an answer must give is checked before it stands in a row."""
+"""A row said anew keeps all that was not asked for, and what an answer must give is checked before it stands in a
+row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""``translate`` with the real packaged translator: rows keep their shape, spans their place, and what cannot be believed is no row."""
+"""``translate`` with the real packaged translator: rows keep their shape, spans their place, and what cannot be
+believed is no row."""
 
 from __future__ import annotations
 

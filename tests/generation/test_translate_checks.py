@@ -13,7 +13,7 @@ from curate.generation.translate.checks import (
     copied,
     lost_numbers,
     repeated,
-    talk,
+    commentary_in,
     verdicts,
     wrong_language,
 )
@@ -133,11 +133,11 @@ def test_loops_are_found_in_words_and_in_unspaced_scripts_and_not_in_poems():
 
 
 def test_chatter_is_known_in_many_languages_but_not_where_the_original_talks_so():
-    assert talk([("The rain fell.", "Hier ist die Übersetzung: Der Regen fiel.")])[0]
-    assert talk([("The rain fell.", "以下是翻译：下雨了。")])[0]
-    assert talk([("The rain fell.", "A chuva (em inglês) caiu.")]) == ["(em inglês)"]
-    assert talk([("Here is the translation: rain", "Aqui está a tradução: chuva")]) == [None]
-    assert talk([("The rain fell.", "A chuva caiu.")]) == [None]
+    assert commentary_in([("The rain fell.", "Hier ist die Übersetzung: Der Regen fiel.")])[0]
+    assert commentary_in([("The rain fell.", "以下是翻译：下雨了。")])[0]
+    assert commentary_in([("The rain fell.", "A chuva (em inglês) caiu.")]) == ["(em inglês)"]
+    assert commentary_in([("Here is the translation: rain", "Aqui está a tradução: chuva")]) == [None]
+    assert commentary_in([("The rain fell.", "A chuva caiu.")]) == [None]
     assert without_asides("Jane Doe", "Jane Doe (em inglês)") == "Jane Doe"
     assert without_asides("Jane Doe (in English)", "Jane Doe (em inglês)") == "Jane Doe (em inglês)"
     assert without_asides("Sporty", "Sporty (") == "Sporty"

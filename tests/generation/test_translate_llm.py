@@ -1,4 +1,5 @@
-"""``translate`` with a language model: one request a row and language, every answer held to its contract, no row in another's prompt."""
+"""``translate`` with a language model: one request a row and language, every answer held to its contract, no row in
+another's prompt."""
 
 from __future__ import annotations
 

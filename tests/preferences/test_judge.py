@@ -46,7 +46,7 @@ HOSTILE = [
 ]
 
 
-# ---------------------------------------------------------------------------------------------------------------- pairwise
+# ------------------------------------------------------------------------------------------------------------- pairwise
 def test_a_good_judge_keeps_good_pairs_and_drops_their_mirrors_in_every_script(judge):
     rows = [preference(language, prompt, right, wrong) for language, prompt, right, wrong in PAIRS]
     mirrored = [preference(language, prompt, wrong, right) for language, prompt, right, wrong in PAIRS]
@@ -259,7 +259,7 @@ def test_logprobs_tell_how_much_better(bench, scripted, make):
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 @pytest.mark.parametrize(
     ("params", "said"),
     [

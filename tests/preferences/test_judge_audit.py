@@ -217,7 +217,7 @@ def test_direct_judges_who_go_by_length_or_obey_notes_are_refused(audit):
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ makers
+# --------------------------------------------------------------------------------------------------------------- makers
 def test_a_judge_does_not_judge_its_own_answers(audit, make):
     own = [chat("p", "a", ("instruct", "other@1"), ("respond", "Lab/J@7"))]
     with pytest.raises(
@@ -279,7 +279,7 @@ def test_kin_are_told_by_name_and_their_preference_is_measured(audit):
     assert plain_name("Org/Name-1@rev") == plain_name("mirror/name-1@other") == "name-1"
 
 
-# ---------------------------------------------------------------------------------------------------------------- sampling
+# ------------------------------------------------------------------------------------------------------------- sampling
 def test_the_sample_does_not_depend_on_shards_and_mirrors_count_once(audit, make, bench, scripted):
     rows = make(
         Kind.PREFERENCE,

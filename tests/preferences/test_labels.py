@@ -1,4 +1,5 @@
-"""What people said of a row becomes its scores, and decides about it; of rows that nobody looked at nothing is claimed."""
+"""What people said of a row becomes its scores, and decides about it; of rows that nobody looked at nothing is
+claimed."""
 
 import json
 

@@ -1,7 +1,8 @@
-"""Finds what can be switched in a text: its words with their entries in a table, except where a word is better left alone.
+"""Finds what can be switched in a text: its words with their entries in a table, except where a word is better left
+alone.
 
-A text is a list of elements, its words of a known language, in order. An element with an entry in the table can be switched.
-Numbers, names, protected spans and what is attached to them have no language and are not elements.
+A text is a list of elements, its words of a known language, in order. An element with an entry in the table can be
+switched. Numbers, names, protected spans and what is attached to them have no language and are not elements.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.entries)
 
-    # ---------------------------------------------------------------------------------------------------------------- words
+    # ------------------------------------------------------------------------------------------------------------ words
     def scan(
         self, text: str, blocked: Sequence[tuple[int, int]], *, names: bool, never: frozenset[str] = frozenset()
     ) -> list[Element]:
@@ -202,7 +203,7 @@ class Table:
             return not (short and beside)
         return True
 
-    # ------------------------------------------------------------------------------------------------------------ sentences
+    # -------------------------------------------------------------------------------------------------------- sentences
     def translation(self, sentence: str) -> Entry | None:
         """The translations of a whole sentence."""
         return self.entries.get(self.fold(sentence))

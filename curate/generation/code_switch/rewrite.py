@@ -19,7 +19,7 @@ _CHARACTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
 ISOLATE, END = "\u2068", "\u2069"
 
 
-# ----------------------------------------------------------------------------------------------------------------- choosing
+# ------------------------------------------------------------------------------------------------------------- choosing
 def choose(
     elements: Sequence[Sequence[Element]], allowed: frozenset[int], count: int, longest: int, random: Random
 ) -> list[list[int]]:
@@ -80,7 +80,7 @@ def pick(targets: Targets, sample: bool, random: Random) -> str:
     return targets[-1][0]
 
 
-# ---------------------------------------------------------------------------------------------------------------- rewriting
+# ------------------------------------------------------------------------------------------------------------ rewriting
 @dataclass
 class Mixture:
     """The counts of a switched text, or of several."""
@@ -105,9 +105,10 @@ class Mixture:
             self.words[number] = self.words.get(number, 0) + count
 
     def scores(self) -> dict[str, float]:
-        """``ratio``: the switched share of what can be switched. ``share``: the switched share of all words. ``cmi``: the
-        code-mixing index of Das and Gambäck (2014), 100 · (1 - max wᵢ / (n - u)), with wᵢ words of language i and n - u words of
-        any language, 0 if there are none. ``switch_points``: the share of boundaries between words where the language changes."""
+        """``ratio``: the switched share of what can be switched. ``share``: the switched share of all words. ``cmi``:
+        the code-mixing index of Das and Gambäck (2014), 100 · (1 - max wᵢ / (n - u)), with wᵢ words of language i and n
+        - u words of any language, 0 if there are none. ``switch_points``: the share of boundaries between words where
+        the language changes."""
         total = sum(self.words.values())
         return {
             "ratio": self.switched / self.able if self.able else 0.0,

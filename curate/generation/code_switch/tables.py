@@ -1,4 +1,5 @@
-"""Translations for code-switching: from a word table, loaded once per process, or from the same rows in other languages."""
+"""Translations for code-switching: from a word table, loaded once per process, or from the same rows in other
+languages."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ def _digest(context: Context, name: str) -> str:
         for rows in context.rows(name):
             if rows.kind is not Kind.PARALLEL:
                 raise StepError(
-                    f"code_switch: '{name}' has {rows.kind} rows; a table needs parallel rows (a dictionary, or the output "
-                    "of lexicon)"
+                    f"code_switch: '{name}' has {rows.kind} rows; a table needs parallel rows (a dictionary, or the "
+                    "output of lexicon)"
                 )
             digest.update("".join(rows.table["id"].to_pylist()).encode())
             if rows.table.num_rows:
@@ -55,8 +56,8 @@ def load_tables(
 ) -> Mapping[str, Table]:
     """The table of each matrix language, with translations into the languages ``to``.
 
-    Entries are used in both directions. Weights are the score of that name; by default ``lexicon`` (in the other direction
-    ``lexicon.backward``), or 1 if no row has it.
+    Entries are used in both directions. Weights are the score of that name; by default ``lexicon`` (in the other
+    direction ``lexicon.backward``), or 1 if no row has it.
 
     Raises:
         StepError: the rows are of another kind, or no row has the requested score.
@@ -107,7 +108,8 @@ def _read(
                         tables[language].add(word, number[other], translation, value)
     if rows_seen and not scored and (score is not None or min_score > 1):
         raise StepError(
-            f"code_switch: no row of '{name}' has the score '{score or 'lexicon'}'; leave out 'score' if entries have none"
+            f"code_switch: no row of '{name}' has the score '{score or 'lexicon'}'; leave out 'score' if entries have "
+            "none"
         )
     for matrix, one in tables.items():
         one.finish()
@@ -131,7 +133,7 @@ def _in_script(language: str, text: str) -> bool:
     return expression is None or expression.search(text) is not None
 
 
-# ----------------------------------------------------------------------------------------------------------------- siblings
+# ------------------------------------------------------------------------------------------------------------- siblings
 class ParallelItems:
     """The same items as the current rows, in other languages."""
 
@@ -148,8 +150,8 @@ class ParallelItems:
             missing = [field for field in fields if field not in field_names(other.kind)]
             if missing:
                 raise StepError(
-                    f"code_switch: '{name}' has {other.kind} rows, which have no field '{missing[0]}'; siblings must be rows "
-                    "of the same kind"
+                    f"code_switch: '{name}' has {other.kind} rows, which have no field '{missing[0]}'; siblings must "
+                    "be rows of the same kind"
                 )
             chosen = other.take(
                 pl.Series(other.table["group_id"]).is_in(pl.Series(groups).implode()) & other.language.is_in(list(to))

@@ -107,7 +107,7 @@ class CodeSwitchBatch:
             what = "unchanged" if self.step.others == "keep" else "dropped"
             self.context.warn(f"code_switch: {self.other_languages:,} of {total} are not in {self.step.matrix}; {what}")
 
-    # -------------------------------------------------------------------------------------------------------------- slices
+    # ----------------------------------------------------------------------------------------------------------- slices
     def slice(self, start: int, end: int) -> Iterator[pa.Table | NewRows]:
         """Yields the output for some of the rows."""
         step = self.step
@@ -181,7 +181,7 @@ class CodeSwitchBatch:
                 blocked.append([])
         return blocked
 
-    # -------------------------------------------------------------------------------------------------------------- one row
+    # ---------------------------------------------------------------------------------------------------------- one row
     def _variants(
         self, place: int, row: Sequence[_Turn], blocked: Sequence[Sequence[tuple[int, int]]]
     ) -> Iterator[_SwitchedRow]:
@@ -282,7 +282,7 @@ class CodeSwitchBatch:
             mixtures.append(mixture)
         return _SwitchedRow(tuple(texts), tuple(switches), tuple(mixtures), tuple(parents))
 
-    # --------------------------------------------------------------------------------------------------------------- tables
+    # ----------------------------------------------------------------------------------------------------------- tables
     def _scores_and_attributes(
         self, place: int, row: Sequence[_Turn], made: _SwitchedRow, only: int | None = None
     ) -> tuple[dict[str, float], dict[str, str]]:

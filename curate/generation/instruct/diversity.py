@@ -1,10 +1,10 @@
 """Detects near-duplicate instructions by character n-grams, which work in every script.
 
-The measure is the Dice coefficient of the sets of character n-grams of the normalised texts (NFKC, case folded, Arabic and
-Hebrew points dropped; letters, marks and digits only, whitespace collapsed): ``2·|A∩B| / (|A|+|B|)``, 1 for equal sets. n is 2
-for Han, kana, Hangul and the other scripts written without spaces, and 4 for the rest, so that an n-gram is part of a word
-everywhere. Self-Instruct (Wang et al. 2023) used ROUGE-L over words split at spaces, for which a Chinese sentence is one word.
-Texts that are equal after normalising are found whatever the limit.
+The measure is the Dice coefficient of the sets of character n-grams of the normalised texts (NFKC, case folded, Arabic
+and Hebrew points dropped; letters, marks and digits only, whitespace collapsed): ``2·|A∩B| / (|A|+|B|)``, 1 for equal
+sets. n is 2 for Han, kana, Hangul and the other scripts written without spaces, and 4 for the rest, so that an n-gram
+is part of a word everywhere. Self-Instruct (Wang et al. 2023) used ROUGE-L over words split at spaces, for which a
+Chinese sentence is one word. Texts that are equal after normalising are found whatever the limit.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Near:
 class Known:
     """The known texts, searchable by similarity.
 
-    They are kept in blocks that double in size, so that adding is cheap and a search costs time by the n-grams that texts
-    share, not by the number of texts: about 1 ms beside 10,000 instructions, 4 ms beside 45,000.
+    They are kept in blocks that double in size, so that adding is cheap and a search costs time by the n-grams that
+    texts share, not by the number of texts: about 1 ms beside 10,000 instructions, 4 ms beside 45,000.
     """
 
     def __init__(self, limit: float) -> None:

@@ -394,8 +394,8 @@ class Rounds:
             reason, count = self.empty.most_common(1)[0]
             raise StepError(
                 f"instruct: {nothing:,} of {self.requests:,} requests gave no usable item (max_failed: "
-                f"{self.step.max_failed:g}); most often: {reason} ({count:,} times). The answers are cached, so a rerun "
-                "costs nothing: fix the prompt or the model, or raise max_failed"
+                f"{self.step.max_failed:g}); most often: {reason} ({count:,} times). The answers are cached, so a "
+                "rerun costs nothing: fix the prompt or the model, or raise max_failed"
             )
 
 

@@ -128,7 +128,8 @@ def roots_of(batches: Iterable[Rows], chars: int, parts: int) -> Iterator[Root]:
 
 
 def pieces(text: str, chars: int) -> Iterator[str]:
-    """Cuts a text into pieces of at most ``chars`` characters: after a paragraph, else a sentence, else a space, else anywhere."""
+    """Cuts a text into pieces of at most ``chars`` characters: after a paragraph, else a sentence, else a space, else
+    anywhere."""
     start = 0
     while start < len(text):
         end = start + chars

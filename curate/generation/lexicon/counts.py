@@ -133,7 +133,8 @@ class Side(Sequence[Sequence[str]]):
         return self.vocabulary.key_numbers(np.array(self.flat, np.int32))
 
     def phrase(self, place: int, first: int, last: int) -> int | None:
-        """The key number of units first to last of a pair as one phrase; None if anything but a space is between them."""
+        """The key number of units first to last of a pair as one phrase; None if anything but a space is between
+        them."""
         begin = self.ends[place]
         text: list[str] = []
         for unit in range(first, last + 1):

@@ -1,7 +1,7 @@
 """Margin scores of candidate pairs, and the choice of pairs.
 
-Artetxe and Schwenk 2019, *Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings* (ACL). With NN_k(x)
-the k nearest texts to x on the other side (the partner among them), and
+Artetxe and Schwenk 2019, *Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings* (ACL). With
+NN_k(x) the k nearest texts to x on the other side (the partner among them), and
 
     near(x, y) = Σ_{z ∈ NN_k(x)} cos(x, z) / 2k + Σ_{z ∈ NN_k(y)} cos(y, z) / 2k
 

@@ -1,7 +1,7 @@
 """The distinct sentences of one language, on disk; each is stored once, however many rows it occurs in.
 
-Texts are in a memory-mapped Arrow file, vectors in another. Only numbers are in memory (about 40 bytes per occurrence of a
-sentence).
+Texts are in a memory-mapped Arrow file, vectors in another. Only numbers are in memory (about 40 bytes per occurrence
+of a sentence).
 """
 
 from __future__ import annotations

@@ -196,8 +196,8 @@ class RespondBatch:
         )
         if len(examples) < self.step.examples_count and len(self.examples):
             self.context.warn(
-                f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{tag}' for some "
-                f"rows; it has {', '.join(self.examples.languages)}"
+                f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{tag}' for "
+                f"some rows; it has {', '.join(self.examples.languages)}"
             )
         return examples
 

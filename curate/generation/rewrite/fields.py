@@ -1,7 +1,7 @@
 """Takes rows apart into named texts, and puts them together again with new ones, as the same or another kind of row.
 
-``prompt`` is the last user turn; ``response``, ``chosen``, ``rejected``, ``completion`` are the last turn of that answer. A
-rewriting step sees and replaces one turn; all others stay.
+``prompt`` is the last user turn; ``response``, ``chosen``, ``rejected``, ``completion`` are the last turn of that
+answer. A rewriting step sees and replaces one turn; all others stay.
 """
 
 from __future__ import annotations
@@ -221,9 +221,10 @@ def take_rows_apart(rows: Rows) -> Iterable[tuple[Item, dict[str, str]]]:
             yield take_apart(rows.kind, row), beside
 
 
-# ----------------------------------------------------------------------------------------------------------------- paths
+# ---------------------------------------------------------------------------------------------------------------- paths
 def split_path(path: str) -> tuple[str, ...]:
-    """The parts of ``answer.items.0.text`` or ``answer/items/0/text`` (JSON pointer: ``~1`` is a slash, ``~0`` a tilde)."""
+    """The parts of ``answer.items.0.text`` or ``answer/items/0/text`` (JSON pointer: ``~1`` is a slash, ``~0`` a
+    tilde)."""
     if "/" in path:
         return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/"))
     return tuple(path.split("."))

@@ -1,8 +1,8 @@
 """Romanises a text piece by piece; Latin text and text in no language stays unchanged.
 
-Words in Indic scripts are transliterated reversibly (:mod:`curate.generation.romanise.indic`), everything else by uroman
-(Hermjakob, May and Knight 2018, *Out-of-the-box Universal Romanization Tool*, ACL). uroman does not read across spaces, so each
-piece between spaces is romanised once and cached: words repeat, and it is slow.
+Words in Indic scripts are transliterated reversibly (:mod:`curate.generation.romanise.indic`), everything else by
+uroman (Hermjakob, May and Knight 2018, *Out-of-the-box Universal Romanization Tool*, ACL). uroman does not read across
+spaces, so each piece between spaces is romanised once and cached: words repeat, and it is slow.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _fitted(romanised: str, before: Sequence[str], more: bool) -> str:
     return romanised if more else romanised.rstrip(" ")
 
 
-# -------------------------------------------------------------------------------------------------------------- reversible
+# ----------------------------------------------------------------------------------------------------------- reversible
 def _there_and_back(word: str, script: str, scheme: str, language: str) -> tuple[str, int]:
     """A word in Latin letters, and how many of its characters are the same after converting back."""
     latin = indic.to_latin(word, script, scheme, language)
@@ -181,7 +181,7 @@ def _common(one: str, other: str) -> int:
     return row[-1]
 
 
-# --------------------------------------------------------------------------------------------------------------- universal
+# ------------------------------------------------------------------------------------------------------------ universal
 def _without_edges(piece: str, language: str) -> str:
     """Romanises a piece without the punctuation around it, so that the cache has each word once."""
     core = piece.strip(_EDGES)

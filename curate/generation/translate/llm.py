@@ -1,8 +1,9 @@
-"""Translates rows with a language model: the texts of a row are sent as a JSON array of paragraphs and come back as one.
+"""Translates rows with a language model: the texts of a row are sent as a JSON array of paragraphs and come back as
+one.
 
-A long row is split over several requests at paragraph boundaries, each with the preceding text as context. Program code is
-not sent at all. Every answer is checked string by string. A failed one is requested again with the complaint, then in smaller
-pieces (paragraph by paragraph, or line by line), and then quarantined with the raw answer.
+A long row is split over several requests at paragraph boundaries, each with the preceding text as context. Program code
+is not sent at all. Every answer is checked string by string. A failed one is requested again with the complaint, then
+in smaller pieces (paragraph by paragraph, or line by line), and then quarantined with the raw answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Selects the texts of a row to translate, and builds the translated row; roles, order and other turns are unchanged."""
+"""Selects the texts of a row to translate, and builds the translated row; roles, order and other turns are
+unchanged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Translates texts with a translator, sentence by sentence; lines, marks and protected spans are removed before and restored
-after, so that no engine can lose them.
+"""Translates texts with a translator, sentence by sentence; lines, marks and protected spans are removed before and
+restored after, so that no engine can lose them.
 
-The sentences of all rows go in one pass, equal ones once. Each translated sentence is checked; a failed one is translated once
-more in another segmentation (around its spans, at its clauses, in lower case), and the better result is used.
+The sentences of all rows go in one pass, equal ones once. Each translated sentence is checked; a failed one is
+translated once more in another segmentation (around its spans, at its clauses, in lower case), and the better result is
+used.
 """
 
 from __future__ import annotations
@@ -323,7 +324,8 @@ def _is_edge(span: Span, text: str) -> bool:
 
 
 def _other_cut(unit: _Unit, *, shout: bool) -> tuple[list[tuple[str, bool]], bool] | None:
-    """Another segmentation of a unit: (part, whether it is translated) in order, and whether to capitalise the result."""
+    """Another segmentation of a unit: (part, whether it is translated) in order, and whether to capitalise the
+    result."""
     if unit.spans:
         parts: list[tuple[str, bool]] = []
         done = 0

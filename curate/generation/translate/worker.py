@@ -1,4 +1,5 @@
-"""Translates a batch of rows: makes a job for each row and target language, runs and checks the jobs, and makes the new rows."""
+"""Translates a batch of rows: makes a job for each row and target language, runs and checks the jobs, and makes the new
+rows."""
 
 from __future__ import annotations
 
@@ -287,7 +288,8 @@ class TranslateBatch:
         encoder: Encoder = self.context.model(self.step.back_encoder)
         if not encoder.supports(language):
             self.context.warn(
-                f"translate: the encoder '{self.step.back_encoder}' does not know {language}: back-translations have no score"
+                f"translate: the encoder '{self.step.back_encoder}' does not know {language}: back-translations "
+                "have no score"
             )
             return None
         vectors = encoder.encode([*(one.text for one in originals), *backs])
