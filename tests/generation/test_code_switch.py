@@ -204,12 +204,21 @@ def test_german_nouns_are_no_names(make: Make, switch: Any) -> None:
 @pytest.mark.parametrize(
     ("word", "target", "language", "begins", "written"),
     [
-        ("Word", "palabra", "es", True, "Palabra"), ("WORD", "palabra", "es", False, "PALABRA"), ("word", "Wort", "de", False, "Wort"),
-        ("Word", "शब्द", "hi", True, "शब्द"), ("I", "ich", "de", False, "ich"), ("I", "ich", "de", True, "Ich"), ("Is", "ist", "tr", True, "İst"),
-        ("ICE", "ijs", "nl", True, "IJS"), ("Ice", "ijs", "nl", True, "IJs"), ("Word", "слово", "ru", True, "Слово"), ("STREET", "straße", "de", True, "STRASSE"),
-        ("WORD", "სიტყვა", "ka", True, "სიტყვა"), ("Word", "λέξη", "el", True, "Λέξη"),
+        ("Word", "palabra", "es", True, "Palabra"),
+        ("WORD", "palabra", "es", False, "PALABRA"),
+        ("word", "Wort", "de", False, "Wort"),
+        ("Word", "शब्द", "hi", True, "शब्द"),
+        ("I", "ich", "de", False, "ich"),
+        ("I", "ich", "de", True, "Ich"),
+        ("Is", "ist", "tr", True, "İst"),
+        ("ICE", "ijs", "nl", True, "IJS"),
+        ("Ice", "ijs", "nl", True, "IJs"),
+        ("Word", "слово", "ru", True, "Слово"),
+        ("STREET", "straße", "de", True, "STRASSE"),
+        ("WORD", "სიტყვა", "ka", True, "სიტყვა"),
+        ("Word", "λέξη", "el", True, "Λέξη"),
     ],
-)  # fmt: skip
+)
 def test_capitals_are_carried_over(word: str, target: str, language: str, begins: bool, written: str) -> None:
     assert cased(word, target, "en", language, begins) == written
 
@@ -620,13 +629,18 @@ def test_the_table_is_read_once_for_the_same_content_and_anew_for_another(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"to": "hi"}, "'table' is missing"), ({"to": [], "table": "w"}, "names no language"), ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
-        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share comes first"), ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
-        ({"to": "hi", "table": "w", "instruction": "{text}"}, "restore: true"), ({"to": "hi", "table": "w", "restore": True, "instruction": "x"}, "must have {text}"),
-        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "unchanged rows"), ({"to": "qqq-x", "table": "w"}, "language"),
+        ({"to": "hi"}, "'table' is missing"),
+        ({"to": [], "table": "w"}, "names no language"),
+        ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
+        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share comes first"),
+        ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
+        ({"to": "hi", "table": "w", "instruction": "{text}"}, "restore: true"),
+        ({"to": "hi", "table": "w", "restore": True, "instruction": "x"}, "must have {text}"),
+        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "unchanged rows"),
+        ({"to": "qqq-x", "table": "w"}, "language"),
         ({"to": "hi", "level": "sentence"}, r"or 'siblings'"),
     ],
-)  # fmt: skip
+)
 def test_wrong_parameters_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         CodeSwitch(**given)

@@ -113,9 +113,17 @@ def test_an_empty_answer_is_not_judged(judge):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), st.sampled_from(["en", "ar", "th", "zh-Hant", "und"])), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(
+            st.text(min_size=1, max_size=20),
+            st.text(min_size=1, max_size=20),
+            st.sampled_from(["en", "ar", "th", "zh-Hant", "und"]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
     st.integers(0, 10),
-)  # fmt: skip
+)
 def test_a_mirrored_row_has_the_negated_score(pairs, seed):
     import importlib.util
     import tempfile

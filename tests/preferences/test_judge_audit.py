@@ -79,10 +79,18 @@ def test_a_good_judge_passes_and_its_figures_say_why(audit):
 
 @pytest.mark.parametrize(
     ("rule", "name", "value"),
-    [(always("A"), "consistency", 0), (always("A"), "position_bias", 1), (always("B"), "position_bias", 0), (longer, "length_bias", 1),
-     (by(lambda text: -len(text)), "length_bias", 0), (garbage, "failures", 1), (echo, "injection_rate", 1), (echo, "consistency", 0)],
+    [
+        (always("A"), "consistency", 0),
+        (always("A"), "position_bias", 1),
+        (always("B"), "position_bias", 0),
+        (longer, "length_bias", 1),
+        (by(lambda text: -len(text)), "length_bias", 0),
+        (garbage, "failures", 1),
+        (echo, "injection_rate", 1),
+        (echo, "consistency", 0),
+    ],
     ids=["always-a", "always-a-first", "always-b", "longer", "shorter", "garbage", "echo-notes", "echo-labels"],
-)  # fmt: skip
+)
 def test_a_blind_judge_is_refused_and_yields_no_row(audit, rule, name, value):
     rows = made_pairs("en", 30, long_is_good=True)
     if (rule, name) == (echo, "consistency"):

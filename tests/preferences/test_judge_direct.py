@@ -196,7 +196,10 @@ def test_a_text_is_cut_between_characters_that_a_reader_sees(text, most):
 
 
 def test_markdown_is_taken_out_but_code_stays(judge):
-    text = "# Title\n\n* **bold** and *soft* words\n- 2 * 3 * 4 and snake_case_name\n```python\n# keep **this**\n```\n---\nend `**x**`"
+    text = (
+        "# Title\n\n* **bold** and *soft* words\n- 2 * 3 * 4 and "
+        "snake_case_name\n```python\n# keep **this**\n```\n---\nend `**x**`"
+    )
     assert (
         without_markdown(text)
         == "Title\n\nbold and soft words\n2 * 3 * 4 and snake_case_name\n```python\n# keep **this**\n```\nend `**x**`"

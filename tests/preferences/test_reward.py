@@ -239,7 +239,8 @@ def test_a_build_with_a_real_reward_model_keeps_its_scores(tmp_path):
     [built] = curate.build(catalog)
     assert built.rows == 4
     rows = curate.query(
-        "SELECT messages[1].content AS asked, messages[2].content AS said, score(scores, 'reward') AS score FROM scored",
+        "SELECT messages[1].content AS asked, messages[2].content "
+        "AS said, score(scores, 'reward') AS score FROM scored",
         catalog=catalog,
     )
     loaded = networks.load(model)

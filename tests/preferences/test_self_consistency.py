@@ -279,7 +279,8 @@ def test_a_catalog_with_votes_builds_and_the_dropped_can_be_asked_for(tmp_path):
     [built] = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 6
     kept = curate.query(
-        "SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes, 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
+        "SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes,"
+        " 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
         catalog=tmp_path / "catalog.yaml",
     )
     assert [(language, round(share, 3), answer) for language, share, answer in kept.rows()] == [
