@@ -387,7 +387,7 @@ def test_rows_in_other_languages_are_left_out_kept_or_switched_all_the_same(make
     )
     made, _, context = switch(rows, words(make, HINDI), matrix="en", ratio=1.0)
     assert said(made) == ["लाल घर"]
-    assert context.warnings == ["code_switch: 1 of 2 rows are not in en; they were left out"]
+    assert context.warnings == ["code_switch: 1 of 2 rows are not in en; dropped"]
     made, _, _ = switch(rows, words(make, HINDI), matrix="en", ratio=1.0, others="keep")
     assert sorted(said(made)) == ["red book", "लाल घर"]
     made, _, _ = switch(rows, words(make, HINDI), matrix="en", ratio=1.0, others="switch")
@@ -490,7 +490,7 @@ def test_rows_in_which_nothing_can_be_switched_never_pass_as_switched(make: Make
             zip(rows.ids.to_list(), ["xyzzy plugh", "", "🙂 42"], strict=False)
         )
     else:
-        assert context.warnings[0].startswith("code_switch: in 3 of 4 rows nothing could be switched")
+        assert context.warnings[0].startswith("code_switch: 3 of 4 rows have nothing that can be switched")
 
 
 def test_pairs_for_the_way_back(make: Make, switch: Any, turns: Any) -> None:
@@ -605,7 +605,7 @@ def test_hostile_texts_change_no_other_row_and_end_nothing(make: Make, switch: A
 def test_an_empty_or_foreign_table_is_told(make: Make, switch: Any) -> None:
     made, _, context = switch(prompts(make, "red"), words(make, {"rouge": "लाल"}, source="fr"))
     assert made == []
-    assert "'words' has nothing to take en into hi; it has fr-hi (1)" in context.warnings[0]
+    assert "'words' has no translations from en into hi; it has fr-hi (1)" in context.warnings[0]
     with pytest.raises(StepError, match="'words' has prompt rows"):
         switch(prompts(make, "red"), prompts(make, "red"))
 
