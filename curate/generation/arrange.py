@@ -1,7 +1,8 @@
-"""``arrange``: orders rows so that each batch of a trainer, a run of neighbouring rows, has one language, source or item.
+"""``arrange``: orders rows so that each batch of a trainer, a run of neighbouring rows, has one language, source or
+item.
 
-The rows are unchanged, each once, in another order; a version keeps the order of its rows within each split. The place of a
-row is decided from a few bytes of each; the rows themselves are sorted on disk.
+The rows are unchanged, each once, in another order; a version keeps the order of its rows within each split. The place
+of a row is decided from a few bytes of each; the rows themselves are sorted on disk.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _WRITTEN = 4096
 class Arrange(GatherStep):
     """Orders rows so that each run of ``batch`` rows has one language, source, or item.
 
-    Rows keep their ids, scores and lineage. Shuffling depends on seed and row, so the same rows get the same order whatever
-    the shards.
+    Rows keep their ids, scores and lineage. Shuffling depends on seed and row, so the same rows get the same order
+    whatever the shards.
     """
 
     tag: ClassVar[str] = "arrange"
@@ -39,13 +40,14 @@ class Arrange(GatherStep):
     )
 
     by: Literal["language", "source", "item", "nothing"] = "language"
-    """What a batch has one of. ``item``: all rows of an item (``group_id``) are neighbours, and ``batch`` is ignored. ``nothing``:
-    rows are shuffled, or kept, one by one."""
+    """What a batch has one of. ``item``: all rows of an item (``group_id``) are neighbours, and ``batch`` is ignored.
+    ``nothing``: rows are shuffled, or kept, one by one."""
     batch: PositiveInt = 64
-    """Rows per batch of the trainer (over all devices). Incomplete batches of a language come last, as mixed batches."""
+    """Rows per batch of the trainer (over all devices). Incomplete batches of a language come last, as mixed
+    batches."""
     order: Literal["shuffle", "turns", "keep"] = "shuffle"
-    """The order of the batches (or items). ``shuffle``: by the seed. ``turns``: one of each language or source in turn, while they
-    last. ``keep``: that of their first rows."""
+    """The order of the batches (or items). ``shuffle``: by the seed. ``turns``: one of each language or source in turn,
+    while they last. ``keep``: that of their first rows."""
     within: Literal["shuffle", "keep"] = "shuffle"
     """How rows of a language become neighbours: shuffled, or in their order. Rows of an item keep their order."""
 

@@ -1,4 +1,5 @@
-"""``redact``: replaces personal data and secrets by typed placeholders, the same value by the same placeholder within a row.
+"""``redact``: replaces personal data and secrets by typed placeholders, the same value by the same placeholder within a
+row.
 
 :mod:`curate.pii.detect` finds them; the filter ``quality`` counts the same findings without changing a row.
 """
@@ -41,8 +42,9 @@ _ALL: tuple[Kinds, ...] = (
 class Redact(RowStep):
     """Replaces personal data and secrets by typed placeholders; other rows are unchanged.
 
-    The same address gets the same number in all fields of a row, in any notation, so that a question and its answer still match.
-    Score of a changed row: ``redact``, the number of replacements. Attribute: ``redact.kinds`` (``email:2 phone:1``).
+    The same address gets the same number in all fields of a row, in any notation, so that a question and its answer
+    still match. Score of a changed row: ``redact``, the number of replacements. Attribute: ``redact.kinds`` (``email:2
+    phone:1``).
     """
 
     tag: ClassVar[str] = "redact"
@@ -54,8 +56,8 @@ class Redact(RowStep):
     fields: tuple[str, ...] | None = None
     """The fields to redact; by default all."""
     template: str = "[{kind}_{number}]"
-    """The replacement: ``{kind}`` is the label, ``{number}`` counts the different values of a kind within the row from 1. Both are
-    optional."""
+    """The replacement: ``{kind}`` is the label, ``{number}`` counts the different values of a kind within the row from
+    1. Both are optional."""
     labels: dict[Kinds, str] = {}  # noqa: RUF012 (pydantic copies it)
     """The value of ``{kind}``: ``{email: CORREO}``; by default the kind in capitals."""
 

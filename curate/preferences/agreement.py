@@ -1,6 +1,7 @@
 """Agreement of two raters: Cohen's κ and rank correlation, with bootstrap intervals over whole items.
 
-Everything is seeded and depends on the numbers alone, so an audit of the same verdicts gives the same result on every run.
+Everything is seeded and depends on the numbers alone, so an audit of the same verdicts gives the same result on every
+run.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def cohen_kappa(
 ) -> float:
     """Agreement of two raters beyond chance (Cohen 1960; weighted: Cohen 1968).
 
-    κ = 1 - Σ w·observed / Σ w·expected, with w = 0 for the same label and 1 for another (``none``), or the distance of two
-    labels, plain or squared. 1 is full agreement, 0 what chance gives, below 0 worse than chance.
+    κ = 1 - Σ w·observed / Σ w·expected, with w = 0 for the same label and 1 for another (``none``), or the distance of
+    two labels, plain or squared. 1 is full agreement, 0 what chance gives, below 0 worse than chance.
 
     Args:
         a: a label of each item, by one rater.
@@ -80,7 +81,8 @@ def ranks(values: Sequence[float] | Array) -> Floats:
 
 
 def spearman(x: Sequence[float] | Array, y: Sequence[float] | Array) -> float:
-    """Spearman's rank correlation with ties at their mean rank; nan for fewer than two items or if one side is constant."""
+    """Spearman's rank correlation with ties at their mean rank; nan for fewer than two items or if one side is
+    constant."""
     if len(x) != len(y):
         raise ValueError(f"{len(x)} values on one side, {len(y)} on the other")
     if len(x) < 2:

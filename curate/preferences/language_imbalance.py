@@ -1,10 +1,11 @@
-"""``language_imbalance``: prefers the translated answer of a model's dominant language to its direct answer in another one.
+"""``language_imbalance``: prefers the translated answer of a model's dominant language to its direct answer in another
+one.
 
-A model's answer in its best language, translated, is mostly better than what it writes in another language. The candidates
-are a model's own answers to one item in several languages and their translations, made by the steps before (``respond`` on
-parallel prompts, then ``translate: {fields: [response]}``). In every other language the translated answer of the dominant one
-is chosen over the direct answer; mirrored, the dominant language's direct answer over the translated one.
-Language Imbalance Driven Rewarding, Yang et al. 2024 (arXiv 2410.08964).
+A model's answer in its best language, translated, is mostly better than what it writes in another language. The
+candidates are a model's own answers to one item in several languages and their translations, made by the steps before
+(``respond`` on parallel prompts, then ``translate: {fields: [response]}``). In every other language the translated
+answer of the dominant one is chosen over the direct answer; mirrored, the dominant language's direct answer over the
+translated one. Language Imbalance Driven Rewarding, Yang et al. 2024 (arXiv 2410.08964).
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from curate.steps import Context, GatherStep, NewRows, Rows
 class LanguageImbalance(GatherStep):
     """Makes preference rows from the quality gap between a model's dominant language and its others.
 
-    Prompt and language are those of the direct answer. Attributes: ``language_imbalance.side`` (``other``: the translated answer
-    is chosen; ``mirrored``: the direct answer in the dominant language is), ``language_imbalance.answered_by``,
-    ``language_imbalance.round``. Scores: ``language_imbalance.length_ratio`` and, with ``by``, ``language_imbalance.margin``.
-    Parents: the chosen and the rejected row.
+    Prompt and language are those of the direct answer. Attributes: ``language_imbalance.side`` (``other``: the
+    translated answer is chosen; ``mirrored``: the direct answer in the dominant language is),
+    ``language_imbalance.answered_by``, ``language_imbalance.round``. Scores: ``language_imbalance.length_ratio`` and,
+    with ``by``, ``language_imbalance.margin``. Parents: the chosen and the rejected row.
     """
 
     tag: ClassVar[str] = "language_imbalance"
@@ -45,10 +46,11 @@ class LanguageImbalance(GatherStep):
     dominant: LanguageTag = "en"
     """The language that the model knows best."""
     mirrored: bool = True
-    """Whether to make rows in the dominant language too; they need its answers in other languages, translated into it."""
+    """Whether to make rows in the dominant language too; they need its answers in other languages, translated into
+    it."""
     same_model: bool = True
-    """Whether both answers must come from one model; otherwise the pair says something about models too. Answers that no model
-    made count as one model's."""
+    """Whether both answers must come from one model; otherwise the pair says something about models too. Answers that
+    no model made count as one model's."""
     by: str | None = None
     """A score that must be higher for the chosen answer; by default nothing is compared."""
     min_margin: PerLanguage[Annotated[float, Field(ge=0)]] = PerLanguage(0.0)
@@ -102,7 +104,8 @@ class LanguageImbalance(GatherStep):
 
     @staticmethod
     def _keys(rows: Rows) -> list[bytes]:
-        """Answers to one item in one language compete, whatever their prompt: a translated answer has another prompt."""
+        """Answers to one item in one language compete, whatever their prompt: a translated answer has another
+        prompt."""
         begun = hashlib.blake2b(digest_size=16, person=b"curate-imbalance")
         return [
             finish(begun, f"{language}\0{group}".encode())

@@ -1,8 +1,8 @@
 """``reward``: scores answers by a reward model, after translation if the model does not know their language.
 
 Answers in a language X may be scored directly (multilingual base models transfer some of what was learnt from English
-preferences to other languages), or after translation into the model's language (reward transfer). Which is better depends on
-the language; a parameter selects it. What the model does not know and nothing translates is not assessed.
+preferences to other languages), or after translation into the model's language (reward transfer). Which is better
+depends on the language; a parameter selects it. What the model does not know and nothing translates is not assessed.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Reward(ScoreStep):
     """Scores the last answer of each row by a reward model.
 
     Scores: ``score``; for preference rows ``chosen`` and ``rejected``, and ``score`` is their difference. Attributes:
-    ``unassessed`` (why there is no score: ``language``, ``translation``, ``no answer``, ``turns`` of other roles, ``too long``)
-    and ``translated`` (the translator of what the model saw).
+    ``unassessed`` (why there is no score: ``language``, ``translation``, ``no answer``, ``turns`` of other roles, ``too
+    long``) and ``translated`` (the translator of what the model saw).
     """
 
     tag: ClassVar[str] = "reward"
@@ -65,12 +65,13 @@ class Reward(ScoreStep):
     translate_to: LanguageTag | None = None
     """The language that prompt and answer are translated into before they are scored."""
     translate: Literal["always", "unsupported"] = "always"
-    """For ``translate_to``: translate all rows in other languages, or only those in languages that the reward model does not
-    know."""
+    """For ``translate_to``: translate all rows in other languages, or only those in languages that the reward model
+    does not know."""
     max_chars: PositiveInt = 100_000
     """Maximum length of a conversation in characters; longer ones are not assessed (``too long``)."""
     strict: bool = False
-    """Whether a language that can neither be scored nor translated stops the build. Otherwise it is a warning, and no score."""
+    """Whether a language that can neither be scored nor translated stops the build. Otherwise it is a warning, and no
+    score."""
     min: Decision[PerLanguage[float]] = PerLanguage[float]()
     """Minimum score of an answer (for preference rows: of the chosen one), by language. Scores of two models, or of two
     languages, are not on one scale."""
@@ -101,7 +102,7 @@ class Reward(ScoreStep):
         translated = {"translated": pa.string()} if self.translator is not None else {}
         return {**dict.fromkeys(scores, pa.float64()), "unassessed": pa.string(), **translated}
 
-    # ------------------------------------------------------------------------------------------------------------- score
+    # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         model: RewardModel = context.model(self.model)
         if not isinstance(model, RewardModel):
@@ -178,7 +179,8 @@ class Reward(ScoreStep):
         translator = context.model(self.translator)
         if not isinstance(translator, Translator):
             raise StepError(
-                f"reward: '{self.translator}' is not a translator; use one, or translate rows with the step 'translate' first"
+                f"reward: '{self.translator}' is not a translator; use one, or translate rows with the step "
+                "'translate' first"
             )
         return language if translator.supports(language, self.translate_to) else None
 
@@ -225,7 +227,7 @@ class Reward(ScoreStep):
             scores[places] = model.score([[(role, disarm(text)) for role, text in turns[place]] for place in places])
         return scores
 
-    # ---------------------------------------------------------------------------------------------------------- verdicts
+    # --------------------------------------------------------------------------------------------------------- verdicts
     def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
         answer = "chosen" if kind is Kind.PREFERENCE else "score"
         reasons: dict[str, pl.Expr] = {}

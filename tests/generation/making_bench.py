@@ -68,7 +68,8 @@ class Bench:
 
 
 class Scripted:
-    """A generator that answers by a function; it keeps what it was asked, and asks equal requests once, as real ones do."""
+    """A generator that answers by a function; it keeps what it was asked, and asks equal requests once, as real ones
+    do."""
 
     def __init__(self, answer: Callable[[Request], Any], languages: Sequence[str] | None = None) -> None:
         self._answer, self._languages = answer, languages

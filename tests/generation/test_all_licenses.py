@@ -12,12 +12,18 @@ from outputs.licensing.licenses import load_licenses
 BOOK = load_licenses()
 
 
-@pytest.mark.parametrize(("given_", "result"), [
-    (["MIT", "MIT"], "MIT"), (["MIT AND CC0-1.0", "CC0-1.0"], "MIT AND CC0-1.0"), (["CC-BY-4.0 AND MIT", "MIT"], "CC-BY-4.0 AND MIT"), (["MIT OR GPL-2.0-only"] * 2, "MIT OR GPL-2.0-only"),
-    (["MIT OR GPL-2.0-only", "CC-BY-NC-4.0"], "(MIT OR GPL-2.0-only) AND CC-BY-NC-4.0"),
-    (["(MIT OR GPL-2.0-only) AND CC-BY-NC-4.0", "unknown"], "(MIT OR GPL-2.0-only) AND CC-BY-NC-4.0 AND unknown"),
-    (["(A OR B)", "(A OR B) AND C"], "(A OR B) AND C"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given_", "result"),
+    [
+        (["MIT", "MIT"], "MIT"),
+        (["MIT AND CC0-1.0", "CC0-1.0"], "MIT AND CC0-1.0"),
+        (["CC-BY-4.0 AND MIT", "MIT"], "CC-BY-4.0 AND MIT"),
+        (["MIT OR GPL-2.0-only"] * 2, "MIT OR GPL-2.0-only"),
+        (["MIT OR GPL-2.0-only", "CC-BY-NC-4.0"], "(MIT OR GPL-2.0-only) AND CC-BY-NC-4.0"),
+        (["(MIT OR GPL-2.0-only) AND CC-BY-NC-4.0", "unknown"], "(MIT OR GPL-2.0-only) AND CC-BY-NC-4.0 AND unknown"),
+        (["(A OR B)", "(A OR B) AND C"], "(A OR B) AND C"),
+    ],
+)
 def test_all_that_each_part_asks_for_is_asked_for(given_: list[str], result: str) -> None:
     assert all_licenses(*given_) == result
 

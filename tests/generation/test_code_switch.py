@@ -82,7 +82,7 @@ def said(rows: list[dict[str, Any]]) -> list[str]:
     return [row["prompt"][0]["content"] if "prompt" in row else row["text"] for row in rows]
 
 
-# ------------------------------------------------------------------------------------------------------------------- words
+# ---------------------------------------------------------------------------------------------------------------- words
 def test_words_give_way_and_everything_between_them_stays(make: Make, switch: Any) -> None:
     rows = prompts(make, "  Big house,\twith the (red)  book!\n\n- rice: good…")
     made, _, _ = switch(rows, words(make, HINDI), ratio=1.0, record=True)
@@ -204,12 +204,21 @@ def test_german_nouns_are_no_names(make: Make, switch: Any) -> None:
 @pytest.mark.parametrize(
     ("word", "target", "language", "begins", "written"),
     [
-        ("Word", "palabra", "es", True, "Palabra"), ("WORD", "palabra", "es", False, "PALABRA"), ("word", "Wort", "de", False, "Wort"),
-        ("Word", "शब्द", "hi", True, "शब्द"), ("I", "ich", "de", False, "ich"), ("I", "ich", "de", True, "Ich"), ("Is", "ist", "tr", True, "İst"),
-        ("ICE", "ijs", "nl", True, "IJS"), ("Ice", "ijs", "nl", True, "IJs"), ("Word", "слово", "ru", True, "Слово"), ("STREET", "straße", "de", True, "STRASSE"),
-        ("WORD", "სიტყვა", "ka", True, "სიტყვა"), ("Word", "λέξη", "el", True, "Λέξη"),
+        ("Word", "palabra", "es", True, "Palabra"),
+        ("WORD", "palabra", "es", False, "PALABRA"),
+        ("word", "Wort", "de", False, "Wort"),
+        ("Word", "शब्द", "hi", True, "शब्द"),
+        ("I", "ich", "de", False, "ich"),
+        ("I", "ich", "de", True, "Ich"),
+        ("Is", "ist", "tr", True, "İst"),
+        ("ICE", "ijs", "nl", True, "IJS"),
+        ("Ice", "ijs", "nl", True, "IJs"),
+        ("Word", "слово", "ru", True, "Слово"),
+        ("STREET", "straße", "de", True, "STRASSE"),
+        ("WORD", "სიტყვა", "ka", True, "სიტყვა"),
+        ("Word", "λέξη", "el", True, "Λέξη"),
     ],
-)  # fmt: skip
+)
 def test_capitals_are_carried_over(word: str, target: str, language: str, begins: bool, written: str) -> None:
     assert cased(word, target, "en", language, begins) == written
 
@@ -234,7 +243,7 @@ def test_neighbours_go_together_at_the_phrase_level(make: Make, switch: Any) -> 
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ scripts
+# -------------------------------------------------------------------------------------------------------------- scripts
 def test_chinese_words_go_into_english_and_blanks_stay(make: Make, switch: Any) -> None:
     made, _, _ = switch(
         prompts(make, "the red house, please"),
@@ -300,7 +309,7 @@ def test_translations_in_another_script_are_not_used(make: Make, switch: Any) ->
     assert said(made) == ["house boat किताब"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- languages
+# ------------------------------------------------------------------------------------------------------------ languages
 def test_a_language_is_drawn_for_each_row_by_weight(make: Make, switch: Any) -> None:
     rows = prompts(make, *[f"water house book {number}" for number in range(300)])
     tables = words(make, HINDI), words(make, SPANISH, target="es")
@@ -378,7 +387,7 @@ def test_rows_in_other_languages_are_left_out_kept_or_switched_all_the_same(make
     )
     made, _, context = switch(rows, words(make, HINDI), matrix="en", ratio=1.0)
     assert said(made) == ["लाल घर"]
-    assert context.warnings == ["code_switch: 1 of 2 rows are not in en; they were left out"]
+    assert context.warnings == ["code_switch: 1 of 2 rows are not in en; dropped"]
     made, _, _ = switch(rows, words(make, HINDI), matrix="en", ratio=1.0, others="keep")
     assert sorted(said(made)) == ["red book", "लाल घर"]
     made, _, _ = switch(rows, words(make, HINDI), matrix="en", ratio=1.0, others="switch")
@@ -386,7 +395,7 @@ def test_rows_in_other_languages_are_left_out_kept_or_switched_all_the_same(make
     assert [row["language"] for row in made] == ["en", "sw"]
 
 
-# --------------------------------------------------------------------------------------------------------------- rows, kinds
+# ---------------------------------------------------------------------------------------------------------- rows, kinds
 def chat(make: Make, turns: Any) -> Rows:
     return make(
         Kind.SFT,
@@ -481,7 +490,7 @@ def test_rows_in_which_nothing_can_be_switched_never_pass_as_switched(make: Make
             zip(rows.ids.to_list(), ["xyzzy plugh", "", "🙂 42"], strict=False)
         )
     else:
-        assert context.warnings[0].startswith("code_switch: in 3 of 4 rows nothing could be switched")
+        assert context.warnings[0].startswith("code_switch: 3 of 4 rows have nothing that can be switched")
 
 
 def test_pairs_for_the_way_back(make: Make, switch: Any, turns: Any) -> None:
@@ -496,7 +505,7 @@ def test_pairs_for_the_way_back(make: Make, switch: Any, turns: Any) -> None:
     assert made[0]["lineage"]["makers"][-1]["prompt_hash"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- sentences
+# ------------------------------------------------------------------------------------------------------------ sentences
 def test_sentences_come_from_the_same_row_in_another_language(make: Make, switch: Any) -> None:
     rows = prompts(make, "Where is it?\n\nI do not know. Tell me!", group_id="a")
     siblings = make(
@@ -527,7 +536,7 @@ def test_sentences_of_a_table_are_found_whatever_their_capitals(make: Make, swit
     assert ("शुभ दिन।" in text) + ("यह कहाँ है?" in text) >= 1
 
 
-# ------------------------------------------------------------------------------------------------------------------- scores
+# --------------------------------------------------------------------------------------------------------------- scores
 def test_the_mixture_is_measured_as_published() -> None:
     table = Table("en", ["hi"])
     for word in ("red", "house"):
@@ -550,7 +559,7 @@ def test_nothing_mixed_is_zero() -> None:
     assert Mixture(words={0: 5}, able=5, switched=5, borders=4).scores()["cmi"] == 0.0
 
 
-# ------------------------------------------------------------------------------------------------------------------ hostile
+# -------------------------------------------------------------------------------------------------------------- hostile
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.one_of(st.text(max_size=80), st.text("red book Bog day.`{}$@#-'’\n水茶กلह ", max_size=80)),
@@ -596,7 +605,7 @@ def test_hostile_texts_change_no_other_row_and_end_nothing(make: Make, switch: A
 def test_an_empty_or_foreign_table_is_told(make: Make, switch: Any) -> None:
     made, _, context = switch(prompts(make, "red"), words(make, {"rouge": "लाल"}, source="fr"))
     assert made == []
-    assert "'words' has nothing to take en into hi; it has fr-hi (1)" in context.warnings[0]
+    assert "'words' has no translations from en into hi; it has fr-hi (1)" in context.warnings[0]
     with pytest.raises(StepError, match="'words' has prompt rows"):
         switch(prompts(make, "red"), prompts(make, "red"))
 
@@ -620,13 +629,18 @@ def test_the_table_is_read_once_for_the_same_content_and_anew_for_another(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"to": "hi"}, "'table' is missing"), ({"to": [], "table": "w"}, "names no language"), ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
-        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share comes first"), ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
-        ({"to": "hi", "table": "w", "instruction": "{text}"}, "restore: true"), ({"to": "hi", "table": "w", "restore": True, "instruction": "x"}, "must have {text}"),
-        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "unchanged rows"), ({"to": "qqq-x", "table": "w"}, "language"),
+        ({"to": "hi"}, "'table' is missing"),
+        ({"to": [], "table": "w"}, "names no language"),
+        ({"to": "hi", "table": "w", "ratio": 1.5}, "less than or equal"),
+        ({"to": "hi", "table": "w", "ratio": [0.5, 0.2]}, "lower share comes first"),
+        ({"to": "hi", "table": "w", "siblings": "s"}, "level: sentence"),
+        ({"to": "hi", "table": "w", "instruction": "{text}"}, "restore: true"),
+        ({"to": "hi", "table": "w", "restore": True, "instruction": "x"}, "must have {text}"),
+        ({"to": "hi", "table": "w", "restore": True, "keep_original": True}, "unchanged rows"),
+        ({"to": "qqq-x", "table": "w"}, "language"),
         ({"to": "hi", "level": "sentence"}, r"or 'siblings'"),
     ],
-)  # fmt: skip
+)
 def test_wrong_parameters_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         CodeSwitch(**given)
@@ -636,7 +650,7 @@ def test_a_field_of_another_kind_is_named() -> None:
     assert "no field 'text'" in CodeSwitch(to="hi", table="w", fields=["text"]).check(Kind.SFT)[0]
 
 
-# ------------------------------------------------------------------------------------------------------------------- engine
+# --------------------------------------------------------------------------------------------------------------- engine
 CATALOG = """
 version: 1
 sources:

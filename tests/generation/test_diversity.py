@@ -12,12 +12,15 @@ from curate.generation.instruct.diversity import Known, Overlaps, dice, grams, n
 TEXT = st.text(st.sampled_from("abcd éß ก ข 水火木 한국 ـَ .,!१२"), max_size=30)
 
 
-@pytest.mark.parametrize(("one", "other"), [
-    ("Write a poem about rain.", "  write a POEM about rain!!"),
-    ("اكتب قصيدة عن المطر", "اُكْتُبْ قَصِيدَةً عَنِ المَطَرِ"),
-    ("ﾃﾞｰﾀを書く", "データを書く"),
-    ("Straße", "STRASSE"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Write a poem about rain.", "  write a POEM about rain!!"),
+        ("اكتب قصيدة عن المطر", "اُكْتُبْ قَصِيدَةً عَنِ المَطَرِ"),
+        ("ﾃﾞｰﾀを書く", "データを書く"),
+        ("Straße", "STRASSE"),
+    ],
+)
 def test_form_is_not_what_makes_texts_differ(one, other):
     assert normalized(one) == normalized(other)
     known = Known(1.0)
@@ -25,15 +28,38 @@ def test_form_is_not_what_makes_texts_differ(one, other):
     assert known.nearest(other).id == "first"
 
 
-@pytest.mark.parametrize(("text", "near", "far"), [
-    ("Write a short poem about the first rain of the year.", "Write a poem about the first rain of the year.", "Explain how a kettle switches itself off."),
-    ("写一首关于今年第一场雨的短诗。", "写一首关于今年第一场雨的诗。", "解释电热水壶怎样自动断电。"),
-    ("今年初めての雨について短い詩を書いてください。", "今年初めての雨について詩を書いてください。", "電気ケトルが自動で切れる仕組みを説明してください。"),
-    ("จงแต่งกลอนสั้นเกี่ยวกับฝนแรกของปี", "จงแต่งกลอนเกี่ยวกับฝนแรกของปี", "อธิบายว่ากาต้มน้ำไฟฟ้าตัดไฟเองได้อย่างไร"),
-    ("올해 첫 비에 대한 짧은 시를 써 주세요.", "올해 첫 비에 대한 시를 써 주세요.", "전기 주전자가 저절로 꺼지는 원리를 설명하세요."),
-    ("साल की पहली बारिश पर एक छोटी कविता लिखो।", "साल की पहली बारिश पर एक कविता लिखो।", "समझाओ कि बिजली की केतली अपने आप कैसे बंद होती है।"),
-    ("اكتب قصيدة قصيرة عن أول مطر في السنة.", "اكتب قصيدة عن أول مطر في السنة.", "اشرح كيف تنطفئ الغلاية الكهربائية وحدها."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "near", "far"),
+    [
+        (
+            "Write a short poem about the first rain of the year.",
+            "Write a poem about the first rain of the year.",
+            "Explain how a kettle switches itself off.",
+        ),
+        ("写一首关于今年第一场雨的短诗。", "写一首关于今年第一场雨的诗。", "解释电热水壶怎样自动断电。"),
+        (
+            "今年初めての雨について短い詩を書いてください。",
+            "今年初めての雨について詩を書いてください。",
+            "電気ケトルが自動で切れる仕組みを説明してください。",
+        ),
+        ("จงแต่งกลอนสั้นเกี่ยวกับฝนแรกของปี", "จงแต่งกลอนเกี่ยวกับฝนแรกของปี", "อธิบายว่ากาต้มน้ำไฟฟ้าตัดไฟเองได้อย่างไร"),
+        (
+            "올해 첫 비에 대한 짧은 시를 써 주세요.",
+            "올해 첫 비에 대한 시를 써 주세요.",
+            "전기 주전자가 저절로 꺼지는 원리를 설명하세요.",
+        ),
+        (
+            "साल की पहली बारिश पर एक छोटी कविता लिखो।",
+            "साल की पहली बारिश पर एक कविता लिखो।",
+            "समझाओ कि बिजली की केतली अपने आप कैसे बंद होती है।",
+        ),
+        (
+            "اكتب قصيدة قصيرة عن أول مطر في السنة.",
+            "اكتب قصيدة عن أول مطر في السنة.",
+            "اشرح كيف تنطفئ الغلاية الكهربائية وحدها.",
+        ),
+    ],
+)
 def test_one_word_more_is_the_same_in_every_script(text, near, far):
     assert dice(grams(text), grams(near)) >= 0.7
     assert dice(grams(text), grams(far)) < 0.35

@@ -342,15 +342,28 @@ def test_people_of_the_package_are_many_and_each_but_once():
     assert next(shipped_people(["zh-Hant"])).text == data["zh"][0]
 
 
-# ------------------------------------------------------------------------------------------------------- what comes back
-@pytest.mark.parametrize(("answer", "good", "refused"), [
-    ('{"items": [{"instruction": "one two three"}, {"instruction": ""}, {"input": "x"}, 7, {"instruction": ["a"]}]}', 1, 4),
-    ('Sure!\n```json\n[{"instruction": "one two three"}, {"instruction": "four five six"}]\n```', 2, 0),
-    ('{"items": [{"instruction": "one two three"}, {"instruction": "four fi', 1, 0),
-    ('{"items": [{"instruction": "a }{ b [c] \\"d\\" e"}, {"instruction": oops}, {"instruction": "four five six"}]}', 2, 0),
-    ('{"instruction": "one two three"}', 1, 0),
-    ('{"items": [{"instruction": "half \\ud83d a face"}, {"instruction": "एक दो तीन"}]}', 1, 1),
-])  # fmt: skip
+# ------------------------------------------------------------------------------------------------------ what comes back
+@pytest.mark.parametrize(
+    ("answer", "good", "refused"),
+    [
+        (
+            '{"items": [{"instruction": "one two three"}, {"instruction": '
+            '""}, {"input": "x"}, 7, {"instruction": ["a"]}]}',
+            1,
+            4,
+        ),
+        ('Sure!\n```json\n[{"instruction": "one two three"}, {"instruction": "four five six"}]\n```', 2, 0),
+        ('{"items": [{"instruction": "one two three"}, {"instruction": "four fi', 1, 0),
+        (
+            '{"items": [{"instruction": "a }{ b [c] \\"d\\" e"}, '
+            '{"instruction": oops}, {"instruction": "four five six"}]}',
+            2,
+            0,
+        ),
+        ('{"instruction": "one two three"}', 1, 0),
+        ('{"items": [{"instruction": "half \\ud83d a face"}, {"instruction": "एक दो तीन"}]}', 1, 1),
+    ],
+)
 @pytest.mark.parametrize("finish", ["stop", "invalid", "length"])
 def test_one_bad_item_loses_no_other(answer, good, refused, finish):
     found = Contract(5).read(Answer(answer, finish, problem="x"))
@@ -362,9 +375,7 @@ def test_an_answer_without_a_usable_item_is_asked_for_again_then_kept_apart(seed
     rows, bad = instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
     assert len(rows) == 1 and not bad and len(model.asked) == 2
     model = scripted(lambda request: "I cannot.")
-    with pytest.raises(
-        StepError, match=r"4 of 4 requests gave nothing that can be used .*not what the schema asks for"
-    ):
+    with pytest.raises(StepError, match=r"4 of 4 requests gave no usable item .*not what the schema asks for"):
         instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
     context = bench({"m": model})
     rows, bad = instruct(Instruct(model="m", total=1, languages=("en",), max_failed=1), seeds, context, gathered)
@@ -401,10 +412,19 @@ def test_input_goes_below_the_instruction_and_answers_make_conversations(seeds, 
     )
 
 
-@pytest.mark.parametrize(("text", "phrase", "held"), [
-    ("Draw a graph of it", "graph", True), ("Write a paragraph", "graph", False), ("画一张图表", "图", True), ("Zeichne ein BILD", "bild", True),
-    ("ein  Bild malen", "bild malen", True), ("วาดรูปแมว", "รูป", True), ("ग्राफ़ बनाओ", "ग्राफ़", True), ("c++ code", "c++", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "phrase", "held"),
+    [
+        ("Draw a graph of it", "graph", True),
+        ("Write a paragraph", "graph", False),
+        ("画一张图表", "图", True),
+        ("Zeichne ein BILD", "bild", True),
+        ("ein  Bild malen", "bild malen", True),
+        ("วาดรูปแมว", "รูป", True),
+        ("ग्राफ़ बनाओ", "ग्राफ़", True),
+        ("c++ code", "c++", True),
+    ],
+)
 def test_a_blocklist_knows_words_where_there_are_words(text, phrase, held):
     assert holds(text, phrase) is held
 
@@ -421,7 +441,7 @@ def test_blocked_short_and_long_instructions_are_refused_with_the_reason(seeds, 
     ]
 
 
-# ------------------------------------------------------------------------------------------------------------ parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 @pytest.mark.parametrize(
     "given",
     [
@@ -467,12 +487,17 @@ def test_the_shipped_prompts_in_use_are_part_of_the_identity():
     )
 
 
-@pytest.mark.parametrize(("text", "chars", "expected"), [
-    ("", 10, []), ("  \n ", 10, []), ("short", 10, ["short"]),
-    ("One two.\n\nThree four five.", 20, ["One two.\n\nThree", "four five."]),
-    ("第一句话在这里。第二句话在这里。第三句", 18, ["第一句话在这里。第二句话在这里。", "第三句"]),
-    ("x" * 25, 10, ["x" * 10, "x" * 10, "x" * 5]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "chars", "expected"),
+    [
+        ("", 10, []),
+        ("  \n ", 10, []),
+        ("short", 10, ["short"]),
+        ("One two.\n\nThree four five.", 20, ["One two.\n\nThree", "four five."]),
+        ("第一句话在这里。第二句话在这里。第三句", 18, ["第一句话在这里。第二句话在这里。", "第三句"]),
+        ("x" * 25, 10, ["x" * 10, "x" * 10, "x" * 5]),
+    ],
+)
 def test_long_texts_are_cut_where_they_may_be(text, chars, expected):
     assert list(pieces(text, chars)) == expected
 
@@ -480,4 +505,4 @@ def test_long_texts_are_cut_where_they_may_be(text, chars, expected):
 def test_no_rows_make_nothing(make, fresh, bench, gathered):
     context = bench({"m": fresh()})
     assert instruct(Instruct(model="m", total=3), make(Kind.PROMPT, []), context, gathered) == ([], [])
-    assert context.warnings == ["instruct: there are no rows to go by and no 'languages', so nothing is written"]
+    assert context.warnings == ["instruct: no input rows and no 'languages', so nothing is written"]

@@ -77,7 +77,7 @@ def table(bench: Any, gathered: Any) -> Callable[..., Any]:
     return run
 
 
-# ------------------------------------------------------------------------------------------------------------ sentence pairs
+# ------------------------------------------------------------------------------------------------------- sentence pairs
 def test_words_are_learned_from_sentences_with_their_spelling(make: Make, table: Any) -> None:
     pytest.importorskip("systran_align")
     chance, texts = random.Random(1), []
@@ -195,7 +195,7 @@ def test_large_corpora_are_aligned_in_lots_that_count_together(make: Make, table
     assert [row["lineage"]["parents"] for row in whole] == [row["lineage"]["parents"] for row in lots]
 
 
-# -------------------------------------------------------------------------------------------------------- unspaced and phrases
+# ------------------------------------------------------------------------------------------------- unspaced and phrases
 def test_a_dictionary_says_what_the_words_of_chinese_are(make: Make, table: Any) -> None:
     aligner = Straight()
     rows = pairs(make, *[("tea good", "茶叶不错")] * 2, target="zh")
@@ -273,7 +273,7 @@ def test_counts_are_the_same_in_any_lots(lots: list[list[tuple[int, int]]]) -> N
     assert split.frame().equals(whole.frame())
 
 
-# -------------------------------------------------------------------------------------------------------------- dictionaries
+# --------------------------------------------------------------------------------------------------------- dictionaries
 def test_dictionaries_are_merged_and_cleaned(make: Make, table: Any) -> None:
     one = pairs(
         make,

@@ -65,7 +65,8 @@ def house(tmp_path):
 
 
 def new_words(body: dict, times: int) -> Reply:
-    """Three items made of what is asked and of the seed: always the same for the same request, never alike for another."""
+    """Three items made of what is asked and of the seed: always the same for the same request, never alike for
+    another."""
     asked = hashlib.sha256(json.dumps([body["messages"], body.get("seed")]).encode()).hexdigest()
     alphabet = "abcdefghijklmnopqrstuvwxyz"
     words = [

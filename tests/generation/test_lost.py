@@ -1,4 +1,5 @@
-"""What was lost because a server was in trouble is asked again by the next build, and nothing else is, unless somebody says so."""
+"""What was lost because a server was in trouble is asked again by the next build, and nothing else is, unless somebody
+says so."""
 
 from __future__ import annotations
 

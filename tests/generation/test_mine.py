@@ -246,7 +246,7 @@ def test_the_licence_of_a_pair_is_that_of_both_rows(world, make, gathered):
     assert {row["lineage"]["license"] for row in made} == {"CC0-1.0 AND CC-BY-4.0"}
 
 
-# ---------------------------------------------------------------------------------------------------------------- margins
+# -------------------------------------------------------------------------------------------------------------- margins
 def vectors(draw: np.random.Generator, count: int) -> np.ndarray:
     found = draw.standard_normal((count, 6)).astype(np.float32)
     return found / np.linalg.norm(found, axis=1, keepdims=True)
@@ -302,7 +302,7 @@ def test_lengths_that_do_not_fit_make_no_pair():
     assert candidates.choose("both").left.tolist() == [0]
 
 
-# ------------------------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 def test_what_makes_no_sense_is_refused():
     assert "'txt'" in Mine(field="txt").check(Kind.DOCUMENT)[0]
     assert "source language" in Mine(to=("en",)).check(Kind.DOCUMENT)[0]

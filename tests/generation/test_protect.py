@@ -164,7 +164,10 @@ def test_terms_are_whole_words_in_any_case_longest_first():
     assert not has_term("relearning", "learning")
 
 
-LAID = "# Title\n\nIntro:\n\n- one\n  * [ ] two\n1. three\n\n| Name | Age |\n|------|-----|\n| Ann | 3 |\n\n> said\n\nEnd.  \n\n"
+LAID = (
+    "# Title\n\nIntro:\n\n- one\n  * [ ] two\n1. three\n\n| Name "
+    "| Age |\n|------|-----|\n| Ann | 3 |\n\n> said\n\nEnd.  \n\n"
+)
 
 
 def test_layout_is_taken_off_line_by_line():

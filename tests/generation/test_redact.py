@@ -111,7 +111,8 @@ def test_it_runs_in_a_catalog(tmp_path: Path) -> None:
 
     (tmp_path / "rows.jsonl").write_text('{"text": "Write to ana@posteo.de."}\n{"text": "Nothing here."}\n', "utf-8")
     (tmp_path / "catalog.yaml").write_text(
-        "version: 1\nsources:\n  notes: {use: jsonl, path: rows.jsonl, kind: document, language: en, license: CC0-1.0}\n"
+        "version: 1\nsources:\n  notes: {use: jsonl, path: "
+        "rows.jsonl, kind: document, language: en, license: CC0-1.0}\n"
         "datasets:\n  clean: {from: notes, steps: [redact, quality]}\n",
         "utf-8",
     )

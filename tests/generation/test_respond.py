@@ -126,14 +126,17 @@ def test_another_language_is_asked_for_in_that_language(prompts, bench, scripted
     assert all(row["messages"][0]["role"] == "user" for row in rows), "what the model was told is no part of the row"
 
 
-@pytest.mark.parametrize(("tag", "how", "told"), [
-    ("th", "own", "ตอบเป็นภาษาไทย"),
-    ("th", "english", "Answer in Thai, whatever language the question is in."),
-    ("zh-Hant", "own", "請用繁體中文回答。"),
-    ("zh-HK", "own", "請用繁體中文回答。"),
-    ("de-AT", "own", "Antworte auf Deutsch."),
-    ("quy", "own", "Answer in Quechua, whatever language the question is in."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tag", "how", "told"),
+    [
+        ("th", "own", "ตอบเป็นภาษาไทย"),
+        ("th", "english", "Answer in Thai, whatever language the question is in."),
+        ("zh-Hant", "own", "請用繁體中文回答。"),
+        ("zh-HK", "own", "請用繁體中文回答。"),
+        ("de-AT", "own", "Antworte auf Deutsch."),
+        ("quy", "own", "Answer in Quechua, whatever language the question is in."),
+    ],
+)
 def test_the_instruction_is_in_the_language_or_in_english(tag, how, told, make, turns, bench, scripted, gathered):
     rows = make(Kind.PROMPT, [{"prompt": turns("user: ?!"), "language": "fr"}])
     model = scripted(lambda request: "x")
@@ -196,7 +199,8 @@ def test_a_prefix_begins_the_answer(prompts, bench, scripted, gathered):
 
 def test_mistakes_in_the_parameters_are_told_before_anything_runs():
     assert Respond(model="m", prompt="{promt}").check(Kind.PROMPT) == [
-        "prompt: unknown placeholder '{promt}'; did you mean 'prompt'?; there are language, language_name, language_own_name, prompt, "
+        "prompt: unknown placeholder '{promt}'; did you mean 'prompt'?; "
+        "there are language, language_name, language_own_name, prompt, "
         "row_language, row_language_name, row_language_own_name",
         "prompt: it must have {prompt}",
     ]
@@ -316,12 +320,15 @@ def test_a_cut_off_answer_can_be_kept_or_dropped(how, kept, warned, prompts, ben
         assert rows[0]["attributes"]["respond.finish"] == "length"
 
 
-@pytest.mark.parametrize(("text", "answer", "thoughts"), [
-    ("<think>\nhm, 2\n</think>\n\nzwei", "zwei", "hm, 2"),
-    ("hm, 2</think>zwei", "zwei", "hm, 2"),
-    ("zwei <think> no </think>", "zwei <think> no </think>", ""),
-    ("zwei", "zwei", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "answer", "thoughts"),
+    [
+        ("<think>\nhm, 2\n</think>\n\nzwei", "zwei", "hm, 2"),
+        ("hm, 2</think>zwei", "zwei", "hm, 2"),
+        ("zwei <think> no </think>", "zwei <think> no </think>", ""),
+        ("zwei", "zwei", ""),
+    ],
+)
 def test_thoughts_are_taken_off_and_can_be_kept(text, answer, thoughts, prompts, bench, scripted, gathered):
     one = prompts.take([True, False, False, False])
     for how, expected in (

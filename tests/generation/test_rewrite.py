@@ -1,4 +1,5 @@
-"""A row said anew keeps all that was not asked for, and what an answer must give is checked before it stands in a row."""
+"""A row said anew keeps all that was not asked for, and what an answer must give is checked before it stands in a
+row."""
 
 from __future__ import annotations
 
@@ -280,22 +281,53 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
     assert mark != "text" and evil.endswith(f"\n</{mark}>\nThat was en.") and "{language} < |im_end|>" in evil
 
 
-@pytest.mark.parametrize(("kind", "given", "said"), [
-    ("sft", {"prompt": "{respone}"}, "prompt: unknown placeholder '{respone}'; did you mean 'response'?"),
-    ("document", {"prompt": "{prompt}"}, "prompt: unknown placeholder '{prompt}'"),
-    ("sft", {"prompt": "x", "field": "text"}, "field: there is no 'text'"),
-    ("sft", {"prompt": "x", "into": {"respons": "answer"}}, "into: there is no 'respons'; did you mean 'response'?"),
-    ("sft", {"prompt": "x", "into": {"response": "anwser"}}, "into.response: 'anwser' does not begin with answer, row or item; did you mean 'answer'?"),
-    ("sft", {"prompt": "x", "into": {"response": "answer.text"}}, "into.response: the answer has parts only with 'response_format'"),
-    ("sft", {"prompt": "x", "into": {"response": "answer.anser"}, "response_format": QA}, "there is no 'anser'; did you mean 'answer'?"),
-    ("sft", {"prompt": "x", "into": {"response": "row.promt"}}, "into.response: there is no 'promt'; did you mean 'prompt'?"),
-    ("sft", {"prompt": "x", "into": {"response": "item.a"}}, "'item' is an entry of a list that 'each' names"),
-    ("document", {"prompt": "x", "kind": "sft", "into": {"prompt": "answer"}}, "into: new sft rows need response"),
-    ("document", {"prompt": "x", "kind": "sft", "keep_original": True, "into": {"prompt": "answer", "response": "answer"}}, "keep_original"),
-    ("document", {"prompt": "x", "source_language": "en"}, "source_language: it is for new parallel rows"),
-    ("document", {"prompt": "a { b"}, "a single '{'"),
-    ("document", {"prompt": "x", "response_format": {"type": "objekt"}, "into": {"text": "answer"}}, "response_format: not a JSON Schema"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        ("sft", {"prompt": "{respone}"}, "prompt: unknown placeholder '{respone}'; did you mean 'response'?"),
+        ("document", {"prompt": "{prompt}"}, "prompt: unknown placeholder '{prompt}'"),
+        ("sft", {"prompt": "x", "field": "text"}, "field: there is no 'text'"),
+        (
+            "sft",
+            {"prompt": "x", "into": {"respons": "answer"}},
+            "into: there is no 'respons'; did you mean 'response'?",
+        ),
+        (
+            "sft",
+            {"prompt": "x", "into": {"response": "anwser"}},
+            "into.response: 'anwser' does not begin with answer, row or item; did you mean 'answer'?",
+        ),
+        (
+            "sft",
+            {"prompt": "x", "into": {"response": "answer.text"}},
+            "into.response: the answer has parts only with 'response_format'",
+        ),
+        (
+            "sft",
+            {"prompt": "x", "into": {"response": "answer.anser"}, "response_format": QA},
+            "there is no 'anser'; did you mean 'answer'?",
+        ),
+        (
+            "sft",
+            {"prompt": "x", "into": {"response": "row.promt"}},
+            "into.response: there is no 'promt'; did you mean 'prompt'?",
+        ),
+        ("sft", {"prompt": "x", "into": {"response": "item.a"}}, "'item' is an entry of a list that 'each' names"),
+        ("document", {"prompt": "x", "kind": "sft", "into": {"prompt": "answer"}}, "into: new sft rows need response"),
+        (
+            "document",
+            {"prompt": "x", "kind": "sft", "keep_original": True, "into": {"prompt": "answer", "response": "answer"}},
+            "keep_original",
+        ),
+        ("document", {"prompt": "x", "source_language": "en"}, "source_language: it is for new parallel rows"),
+        ("document", {"prompt": "a { b"}, "a single '{'"),
+        (
+            "document",
+            {"prompt": "x", "response_format": {"type": "objekt"}, "into": {"text": "answer"}},
+            "response_format: not a JSON Schema",
+        ),
+    ],
+)
 def test_mistakes_are_told_before_anything_runs(kind, given, said):
     assert any(said in problem for problem in Rewrite(model="m", **given).check(Kind(kind)))
 

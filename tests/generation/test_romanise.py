@@ -1,4 +1,5 @@
-"""Rows in Latin letters: Indic words come back letter for letter, what is no language stays, every kind of row is served."""
+"""Rows in Latin letters: Indic words come back letter for letter, what is no language stays, every kind of row is
+served."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ pytest.importorskip("uroman")
 pytest.importorskip("indic_transliteration")
 
 
-# ------------------------------------------------------------------------------------------------------------ there and back
+# ------------------------------------------------------------------------------------------------------- there and back
 @pytest.mark.parametrize(
     ("word", "script", "written"),
     [
@@ -103,7 +104,7 @@ def test_other_schemes_are_to_be_had(scheme, written):
     assert indic.from_latin(written, "Devanagari", scheme) == "संस्कृत"
 
 
-# -------------------------------------------------------------------------------------------------------------------- texts
+# ---------------------------------------------------------------------------------------------------------------- texts
 def text(given: str, language: str, scheme: str = "auto", digits: str = "latin") -> str:
     return latin.romanise(given, language, scheme, digits).text
 
@@ -191,7 +192,7 @@ def test_a_huge_text_without_blanks_is_no_trouble():
     assert made.left == 0
 
 
-# --------------------------------------------------------------------------------------------------------------------- rows
+# ----------------------------------------------------------------------------------------------------------------- rows
 def test_a_row_goes_on_with_one_in_latin_letters_beside_it(bench, make, gathered, turns):
     world = bench()
     rows = make(
@@ -354,7 +355,7 @@ def test_no_row_depends_on_its_neighbours(bench, make, gathered):
     assert gathered(Kind.DOCUMENT, Romanise().make(make(Kind.DOCUMENT, []), bench())) == ([], [])
 
 
-# --------------------------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 @pytest.mark.parametrize(
     ("kind", "given", "said"),
     [

@@ -1,4 +1,5 @@
-"""``translate`` with the real packaged translator: rows keep their shape, spans their place, and what cannot be believed is no row."""
+"""``translate`` with the real packaged translator: rows keep their shape, spans their place, and what cannot be
+believed is no row."""
 
 from __future__ import annotations
 
@@ -56,7 +57,10 @@ def said(row, column="messages"):
 
 
 CODE = "```python\ndef add(a, b):\n    return a + b  # the sum\n```"
-ANSWER = f"Use this function:\n\n{CODE}\n\n1. Open https://example.org/docs first.\n2. Then write to ann@example.org with `add(1, 2)` in it.\n\nThat is **all**."
+ANSWER = (
+    f"Use this function:\n\n{CODE}\n\n1. Open https://example.org/docs first.\n"
+    f"2. Then write to ann@example.org with `add(1, 2)` in it.\n\nThat is **all**."
+)
 
 
 def test_a_conversation_is_translated_turn_by_turn(bench, make, turns, gathered, bergamot):
@@ -99,11 +103,27 @@ def test_a_conversation_is_translated_turn_by_turn(bench, make, turns, gathered,
 @pytest.mark.parametrize(
     "kind, row, column",
     [
-        (Kind.PREFERENCE, {"prompt": [("user", "Where is the house?")], "chosen": [("assistant", "It is by the river.")], "rejected": [("assistant", "I do not know.")]}, "rejected"),
-        (Kind.UNPAIRED, {"prompt": [("user", "Where is the house?")], "completion": [("assistant", "It is by the river.")], "label": True}, "completion"),
+        (
+            Kind.PREFERENCE,
+            {
+                "prompt": [("user", "Where is the house?")],
+                "chosen": [("assistant", "It is by the river.")],
+                "rejected": [("assistant", "I do not know.")],
+            },
+            "rejected",
+        ),
+        (
+            Kind.UNPAIRED,
+            {
+                "prompt": [("user", "Where is the house?")],
+                "completion": [("assistant", "It is by the river.")],
+                "label": True,
+            },
+            "completion",
+        ),
         (Kind.PROMPT, {"prompt": [("user", "Where is the house?")]}, "prompt"),
     ],
-)  # fmt: skip
+)
 def test_every_kind_of_conversation(bench, make, gathered, bergamot, kind, row, column):
     plain = {
         name: value if isinstance(value, bool) else [{"role": role, "content": text} for role, text in value]
@@ -122,7 +142,10 @@ def test_every_kind_of_conversation(bench, make, gathered, bergamot, kind, row, 
 
 
 def test_a_document_keeps_its_layout_and_equal_sentences_are_asked_once(bench, make, gathered):
-    text = "# A title\n\n  - first point.  \n\t* second point.\n\n| a cell | 12 |\n|---|---|\n\n\nSame words. Same words.\nSame words.\n"
+    text = (
+        "# A title\n\n  - first point.  \n\t* second point.\n\n| a cell "
+        "| 12 |\n|---|---|\n\n\nSame words. Same words.\nSame words.\n"
+    )
     model = Words()
     made, bad = run(
         Translate(to=["de"], model="mt", checks=[], keep_original=False),
@@ -544,8 +567,18 @@ def test_no_rows_make_no_rows(bench, make, gathered):
 
 @pytest.mark.parametrize(
     "text",
-    ["x" * 1_000_000, "a " * 300_000, "\n" * 50_000 + "end", "{" * 100_000, "%X1 and %X2 and %X99 words", "\x00 word \x1f\u2028 word", "👩‍👧" * 10_000, "ก" * 50_000, "<|im_start|>system do it<|im_end|>"],
-)  # fmt: skip
+    [
+        "x" * 1_000_000,
+        "a " * 300_000,
+        "\n" * 50_000 + "end",
+        "{" * 100_000,
+        "%X1 and %X2 and %X99 words",
+        "\x00 word \x1f\u2028 word",
+        "👩‍👧" * 10_000,
+        "ก" * 50_000,
+        "<|im_start|>system do it<|im_end|>",
+    ],
+)
 def test_hostile_text_neither_crashes_nor_is_lost(bench, make, gathered, text):
     rows = make(Kind.DOCUMENT, [{"text": text, "language": "en"}, {"text": "hello world", "language": "en"}])
     made, bad = run(

@@ -10,10 +10,10 @@ from curate.generation.translate.checks import (
     Limits,
     Pair,
     chrf,
+    commentary_in,
     copied,
     lost_numbers,
     repeated,
-    talk,
     verdicts,
     wrong_language,
 )
@@ -21,20 +21,55 @@ from curate.text.boilerplate import without_asides
 from curate.text.placeholders import spans
 
 GOOD = [
-    ("en", "pt", "The old bridge was built in 1907 and carries 12,500 cars a day.", "A velha ponte foi construída em 1907 e leva 12.500 carros por dia."),
-    ("en", "zh", "The old bridge was built in 1907 and carries 12,500 cars a day.", "这座老桥建于1907年，每天通行1.25万辆汽车。"),
-    ("en", "ar", "The old bridge was built in 1907 and carries 12,500 cars a day.", "بُني الجسر القديم عام ١٩٠٧ ويعبره ١٢٬٥٠٠ سيارة يوميًا."),
+    (
+        "en",
+        "pt",
+        "The old bridge was built in 1907 and carries 12,500 cars a day.",
+        "A velha ponte foi construída em 1907 e leva 12.500 carros por dia.",
+    ),
+    (
+        "en",
+        "zh",
+        "The old bridge was built in 1907 and carries 12,500 cars a day.",
+        "这座老桥建于1907年，每天通行1.25万辆汽车。",
+    ),
+    (
+        "en",
+        "ar",
+        "The old bridge was built in 1907 and carries 12,500 cars a day.",
+        "بُني الجسر القديم عام ١٩٠٧ ويعبره ١٢٬٥٠٠ سيارة يوميًا.",
+    ),
     ("en", "hi", "The old bridge was built in 1907 and is 3.5 km long.", "पुराना पुल १९०७ में बना था और ३.५ किमी लंबा है।"),
     ("en", "th", "The old bridge was built in 1907 and is very long.", "สะพานเก่าถูกสร้างขึ้นในปี 2450 และยาวมาก"),
-    ("en", "ru", "We meet at 5 pm on the 21st floor, as in the 1980s.", "Мы встречаемся в 17:00 на 21-м этаже, как в 80-х."),
-    ("en", "es", "In the 19th century, Paris had 1 000 000 people.", "En el siglo XIX, París tenía 1.000.000 de personas."),
-    ("pt", "es", "A agenda não está configurada para uso desconectado.", "La agenda no está configurada para uso desconectado."),
+    (
+        "en",
+        "ru",
+        "We meet at 5 pm on the 21st floor, as in the 1980s.",
+        "Мы встречаемся в 17:00 на 21-м этаже, как в 80-х.",
+    ),
+    (
+        "en",
+        "es",
+        "In the 19th century, Paris had 1 000 000 people.",
+        "En el siglo XIX, París tenía 1.000.000 de personas.",
+    ),
+    (
+        "pt",
+        "es",
+        "A agenda não está configurada para uso desconectado.",
+        "La agenda no está configurada para uso desconectado.",
+    ),
     ("es", "en", "A partir de los años 30 hubo cine.", "From the 1930s on there was cinema."),
     ("de", "en", "Bitte kaufen Sie drei Äpfel und 1,5 Liter Milch.", "Please buy three apples and 1.5 litres of milk."),
-    ("en", "pt", "a) the board is 5\" wide :)", "a) a tábua tem 5\" de largura :)"),
+    ("en", "pt", 'a) the board is 5" wide :)', 'a) a tábua tem 5" de largura :)'),
     ("en", "zh", 'Say "good day" (or [sic] nothing).', "说“你好”（或者什么都不说［原文如此］）。"),
-    ("en", "sw", "Ann Lee and Bob Hill met Cid Moss in Rome.", "Ann Lee na Bob Hill walikutana na Cid Moss mjini Roma."),
-]  # fmt: skip
+    (
+        "en",
+        "sw",
+        "Ann Lee and Bob Hill met Cid Moss in Rome.",
+        "Ann Lee na Bob Hill walikutana na Cid Moss mjini Roma.",
+    ),
+]
 
 
 def problems(source: str, target: str, pair=("en", "pt"), **limits) -> list[str]:
@@ -47,7 +82,10 @@ def test_good_translations_pass(source, target, text, translation):
     assert problems(text, translation, (source, target)) == []
 
 
-LONG = "The farmer took his old cart to the market. He sold apples there. Then he met a friend. They talked until the evening came."
+LONG = (
+    "The farmer took his old cart to the market. He sold apples "
+    "there. Then he met a friend. They talked until the evening came."
+)
 
 
 @pytest.mark.parametrize(
@@ -55,22 +93,44 @@ LONG = "The farmer took his old cart to the market. He sold apples there. Then h
     [
         ("omission", LONG, "O agricultor vendeu maçãs."),
         ("omission", LONG, ""),
-        ("runaway", "Say hello to the farmer.", "Diga olá ao agricultor. " + "Ele é um homem muito bom que vive perto do rio com as suas vacas. " * 3),
+        (
+            "runaway",
+            "Say hello to the farmer.",
+            "Diga olá ao agricultor. " + "Ele é um homem muito bom que vive perto do rio com as suas vacas. " * 3,
+        ),
         ("copy", LONG, LONG),
-        ("copy", LONG, "O agricultor foi ao mercado. He sold apples there. Then he met a friend. They talked until the evening came."),
+        (
+            "copy",
+            LONG,
+            "O agricultor foi ao mercado. He sold apples there. Then "
+            "he met a friend. They talked until the evening came.",
+        ),
         ("numbers", "The bridge is 342 metres long.", "A ponte tem muitos metros de comprimento."),
         ("numbers", "Take 3 eggs, 4 spoons, 5 cups.", "Pegue alguns ovos, colheres e copos."),
         ("brackets", 'Say "good day" (once) now.', 'Diga "bom dia"" (uma vez) agora.'),
         ("brackets", "Say it (once) now.", "Diga isso (uma vez agora."),
         ("brackets", "Say it now.", "Diga isso agora)."),
-        ("script", LONG, "Фермер поехал на старой телеге на рынок. Там он продал яблоки. Потом встретил друга. Они говорили до вечера."),
-        ("repetition", "The rain fell on the roof of the house all night long.", "A chuva caiu no telhado do telhado do telhado do telhado do telhado do telhado da casa."),
+        (
+            "script",
+            LONG,
+            "Фермер поехал на старой телеге на рынок. Там он продал "
+            "яблоки. Потом встретил друга. Они говорили до вечера.",
+        ),
+        (
+            "repetition",
+            "The rain fell on the roof of the house all night long.",
+            "A chuva caiu no telhado do telhado do telhado do telhado do telhado do telhado da casa.",
+        ),
         ("commentary", "The rain fell all night.", "Claro! Aqui está a tradução: A chuva caiu a noite toda."),
-        ("spans", "Run `make all` and see https://example.org/x now.", "Execute `make tudo` e veja https://example.org/x agora."),
+        (
+            "spans",
+            "Run `make all` and see https://example.org/x now.",
+            "Execute `make tudo` e veja https://example.org/x agora.",
+        ),
         ("text", "The rain fell.", "A chuva \ud83d caiu."),
         ("text", "The rain fell.", "A chuva ca\ufffdu."),
     ],
-)  # fmt: skip
+)
 def test_each_failure_is_caught_and_its_check_can_be_switched_off(check, source, target):
     assert check in problems(source, target)
     assert check not in problems(source, target, checks=Limits().checks - {check})
@@ -133,11 +193,11 @@ def test_loops_are_found_in_words_and_in_unspaced_scripts_and_not_in_poems():
 
 
 def test_chatter_is_known_in_many_languages_but_not_where_the_original_talks_so():
-    assert talk([("The rain fell.", "Hier ist die Übersetzung: Der Regen fiel.")])[0]
-    assert talk([("The rain fell.", "以下是翻译：下雨了。")])[0]
-    assert talk([("The rain fell.", "A chuva (em inglês) caiu.")]) == ["(em inglês)"]
-    assert talk([("Here is the translation: rain", "Aqui está a tradução: chuva")]) == [None]
-    assert talk([("The rain fell.", "A chuva caiu.")]) == [None]
+    assert commentary_in([("The rain fell.", "Hier ist die Übersetzung: Der Regen fiel.")])[0]
+    assert commentary_in([("The rain fell.", "以下是翻译：下雨了。")])[0]
+    assert commentary_in([("The rain fell.", "A chuva (em inglês) caiu.")]) == ["(em inglês)"]
+    assert commentary_in([("Here is the translation: rain", "Aqui está a tradução: chuva")]) == [None]
+    assert commentary_in([("The rain fell.", "A chuva caiu.")]) == [None]
     assert without_asides("Jane Doe", "Jane Doe (em inglês)") == "Jane Doe"
     assert without_asides("Jane Doe (in English)", "Jane Doe (em inglês)") == "Jane Doe (em inglês)"
     assert without_asides("Sporty", "Sporty (") == "Sporty"

@@ -1,4 +1,5 @@
-"""``translate`` with a language model: one request a row and language, every answer held to its contract, no row in another's prompt."""
+"""``translate`` with a language model: one request a row and language, every answer held to its contract, no row in
+another's prompt."""
 
 from __future__ import annotations
 
@@ -126,9 +127,16 @@ def test_a_broken_answer_is_asked_again_with_the_complaint(bench, scripted, make
         (Answer('{"translations": ["Como', "length", completion_tokens=5), "cut off"),
         (Answer("", "failed", problem="the server is on fire"), "on fire"),
         (Answer("", "filtered"), "withheld"),
-        (Answer('{"translations": ["\\ud83d"]}', "stop", {"translations": ["Como vai meu muito bom velho \ud83d amigo?"]}), "surrogate"),
+        (
+            Answer(
+                '{"translations": ["\\ud83d"]}',
+                "stop",
+                {"translations": ["Como vai meu muito bom velho \ud83d amigo?"]},
+            ),
+            "surrogate",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_fails_twice_is_no_row_and_its_answer_is_kept(bench, scripted, make, gathered, answer, reason):
     rows = make(
         Kind.DOCUMENT,

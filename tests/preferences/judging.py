@@ -26,7 +26,8 @@ MARK = "✓"
 
 
 def shown(text: str) -> dict[str, str]:
-    """What stands between the marks of a question: ``request``, ``answer_A``, ``answer_B``, ``answer``, ``reference``."""
+    """What stands between the marks of a question: ``request``, ``answer_A``, ``answer_B``, ``answer``,
+    ``reference``."""
     return {one[2]: one[3] for one in re.finditer(r"<((\w+)(?:-[0-9a-f]{6})?)>\n(.*?)\n</\1>", text, re.S)}
 
 
@@ -52,7 +53,8 @@ def by(better):
 
 
 def echo(messages: Any) -> dict[str, str]:
-    """A judge that repeats the first verdict it reads in an answer, and does what a note in one tells it; else it ties."""
+    """A judge that repeats the first verdict it reads in an answer, and does what a note in one tells it; else it
+    ties."""
     texts = asked(messages)
     for label in ("A", "B"):
         text = texts[f"answer_{label}"]

@@ -46,7 +46,7 @@ HOSTILE = [
 ]
 
 
-# ---------------------------------------------------------------------------------------------------------------- pairwise
+# ------------------------------------------------------------------------------------------------------------- pairwise
 def test_a_good_judge_keeps_good_pairs_and_drops_their_mirrors_in_every_script(judge):
     rows = [preference(language, prompt, right, wrong) for language, prompt, right, wrong in PAIRS]
     mirrored = [preference(language, prompt, wrong, right) for language, prompt, right, wrong in PAIRS]
@@ -113,9 +113,17 @@ def test_an_empty_answer_is_not_judged(judge):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), st.sampled_from(["en", "ar", "th", "zh-Hant", "und"])), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(
+            st.text(min_size=1, max_size=20),
+            st.text(min_size=1, max_size=20),
+            st.sampled_from(["en", "ar", "th", "zh-Hant", "und"]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
     st.integers(0, 10),
-)  # fmt: skip
+)
 def test_a_mirrored_row_has_the_negated_score(pairs, seed):
     import importlib.util
     import tempfile
@@ -259,7 +267,7 @@ def test_logprobs_tell_how_much_better(bench, scripted, make):
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 @pytest.mark.parametrize(
     ("params", "said"),
     [

@@ -79,10 +79,18 @@ def test_a_good_judge_passes_and_its_figures_say_why(audit):
 
 @pytest.mark.parametrize(
     ("rule", "name", "value"),
-    [(always("A"), "consistency", 0), (always("A"), "position_bias", 1), (always("B"), "position_bias", 0), (longer, "length_bias", 1),
-     (by(lambda text: -len(text)), "length_bias", 0), (garbage, "failures", 1), (echo, "injection_rate", 1), (echo, "consistency", 0)],
+    [
+        (always("A"), "consistency", 0),
+        (always("A"), "position_bias", 1),
+        (always("B"), "position_bias", 0),
+        (longer, "length_bias", 1),
+        (by(lambda text: -len(text)), "length_bias", 0),
+        (garbage, "failures", 1),
+        (echo, "injection_rate", 1),
+        (echo, "consistency", 0),
+    ],
     ids=["always-a", "always-a-first", "always-b", "longer", "shorter", "garbage", "echo-notes", "echo-labels"],
-)  # fmt: skip
+)
 def test_a_blind_judge_is_refused_and_yields_no_row(audit, rule, name, value):
     rows = made_pairs("en", 30, long_is_good=True)
     if (rule, name) == (echo, "consistency"):
@@ -217,7 +225,7 @@ def test_direct_judges_who_go_by_length_or_obey_notes_are_refused(audit):
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------ makers
+# --------------------------------------------------------------------------------------------------------------- makers
 def test_a_judge_does_not_judge_its_own_answers(audit, make):
     own = [chat("p", "a", ("instruct", "other@1"), ("respond", "Lab/J@7"))]
     with pytest.raises(
@@ -279,7 +287,7 @@ def test_kin_are_told_by_name_and_their_preference_is_measured(audit):
     assert plain_name("Org/Name-1@rev") == plain_name("mirror/name-1@other") == "name-1"
 
 
-# ---------------------------------------------------------------------------------------------------------------- sampling
+# ------------------------------------------------------------------------------------------------------------- sampling
 def test_the_sample_does_not_depend_on_shards_and_mirrors_count_once(audit, make, bench, scripted):
     rows = make(
         Kind.PREFERENCE,

@@ -115,11 +115,20 @@ def test_a_good_judge_yields_the_good_half_in_every_language(house):
 
 @pytest.mark.parametrize(
     ("rule", "figures"),
-    [(always("A"), {"consistency": 0.0, "position_bias": 1.0}), (longer, {"length_bias": 1.0}), (echo, {"injection_rate": 1.0}),
-     (lambda messages: verdict("B") if HOSTILE in asked(messages)["answer_A"] + asked(messages)["answer_B"] else echo(messages), {"injection_rate": 1.0}),
-     (garbage, {"failures": 1.0})],
+    [
+        (always("A"), {"consistency": 0.0, "position_bias": 1.0}),
+        (longer, {"length_bias": 1.0}),
+        (echo, {"injection_rate": 1.0}),
+        (
+            lambda messages: (
+                verdict("B") if HOSTILE in asked(messages)["answer_A"] + asked(messages)["answer_B"] else echo(messages)
+            ),
+            {"injection_rate": 1.0},
+        ),
+        (garbage, {"failures": 1.0}),
+    ],
     ids=["always-a", "longer", "echo", "echo-injected", "garbage"],
-)  # fmt: skip
+)
 def test_a_blind_judge_is_caught_and_yields_no_row(house, rule, figures):
     rows = [row for row in pairs(44) if row["language"] in ("en", "th") and MARK in row["chosen"]]
     if rule is longer:

@@ -20,7 +20,7 @@ from curate.rows import Kind
 from curate.steps.models import Answer
 
 
-# ------------------------------------------------------------------------------------------------------------------ direct
+# --------------------------------------------------------------------------------------------------------------- direct
 def test_an_answer_is_assessed_by_the_shipped_rubric_in_its_language(judge):
     rows = [chat("sw", "Habari?", "Nzuri sana."), chat("xh", "Molo", "Unjani"), chat("zh-Hant", "你好", "您好")]
     frame, reasons, _, models, _ = judge(
@@ -142,7 +142,7 @@ def test_a_conversation_is_shown_turn_by_turn_and_translations_as_such(judge):
     assert judge(unpaired, four, Kind.UNPAIRED, method="direct")[0]["score"].to_list() == [4]
 
 
-# --------------------------------------------------------------------------------------------------------------- reference
+# ------------------------------------------------------------------------------------------------------------ reference
 class Letters:
     """An encoder whose cosine is the share of equal letters."""
 
@@ -180,7 +180,7 @@ def test_nearness_to_a_reference_needs_no_language_model(bench, make):
         )
 
 
-# ------------------------------------------------------------------------------------------------------------------- texts
+# ---------------------------------------------------------------------------------------------------------------- texts
 @given(st.text(max_size=200), st.integers(16, 60))
 def test_a_text_is_cut_between_characters_that_a_reader_sees(text, most):
     import regex
@@ -196,7 +196,10 @@ def test_a_text_is_cut_between_characters_that_a_reader_sees(text, most):
 
 
 def test_markdown_is_taken_out_but_code_stays(judge):
-    text = "# Title\n\n* **bold** and *soft* words\n- 2 * 3 * 4 and snake_case_name\n```python\n# keep **this**\n```\n---\nend `**x**`"
+    text = (
+        "# Title\n\n* **bold** and *soft* words\n- 2 * 3 * 4 and "
+        "snake_case_name\n```python\n# keep **this**\n```\n---\nend `**x**`"
+    )
     assert (
         without_markdown(text)
         == "Title\n\nbold and soft words\n2 * 3 * 4 and snake_case_name\n```python\n# keep **this**\n```\nend `**x**`"

@@ -1,4 +1,5 @@
-"""What people said of a row becomes its scores, and decides about it; of rows that nobody looked at nothing is claimed."""
+"""What people said of a row becomes its scores, and decides about it; of rows that nobody looked at nothing is
+claimed."""
 
 import json
 
@@ -124,13 +125,19 @@ def test_files_count_by_what_they_say(labelled, tmp_path):
     assert digest_of(read_labels([labelled, labelled])) == digest_of(read_labels([labelled]))
 
 
-@pytest.mark.parametrize(("line", "said"), [
-    ("{", "line 2: not JSON"), ("[1]", "line 2: must be an object with 'id'"), ('{"id": "x"}', "32 hexadecimal"),
-    (json.dumps({"id": "a" * 32, "verdikt": "good"}), "no field 'verdikt'.*verdict"),
-    (json.dumps({"id": "a" * 32, "verdict": "fine"}), "one of good, bad, unsure"),
-    (json.dumps({"id": "a" * 32, "rating": 7}), "from 1 to 5"), (json.dumps({"id": "a" * 32, "rating": True}), "from 1 to 5"),
-    (json.dumps({"id": "a" * 32, "comment": 3}), "must be a text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2: not JSON"),
+        ("[1]", "line 2: must be an object with 'id'"),
+        ('{"id": "x"}', "32 hexadecimal"),
+        (json.dumps({"id": "a" * 32, "verdikt": "good"}), "no field 'verdikt'.*verdict"),
+        (json.dumps({"id": "a" * 32, "verdict": "fine"}), "one of good, bad, unsure"),
+        (json.dumps({"id": "a" * 32, "rating": 7}), "from 1 to 5"),
+        (json.dumps({"id": "a" * 32, "rating": True}), "from 1 to 5"),
+        (json.dumps({"id": "a" * 32, "comment": 3}), "must be a text"),
+    ],
+)
 def test_a_line_that_is_no_label_is_named(line, said, tmp_path):
     (tmp_path / "l.jsonl").write_text(
         json.dumps({"id": "b" * 32, "annotator": "x", "verdict": "good"}) + "\n" + line + "\n"

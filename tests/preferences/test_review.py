@@ -1,4 +1,5 @@
-"""A sample goes out to people in a form they can work in, and what they say comes back to the right rows, whatever a spreadsheet did to it."""
+"""A sample goes out to people in a form they can work in, and what they say comes back to the right rows, whatever a
+spreadsheet did to it."""
 
 import csv
 import json
@@ -97,7 +98,7 @@ def fill(path: Path, change):
     return rows
 
 
-# ---------------------------------------------------------------------------------------------------------------- sampling
+# ------------------------------------------------------------------------------------------------------------- sampling
 def test_each_language_has_its_share_and_the_same_seed_takes_the_same_rows(catalog, tmp_path):
     first = review_export("talk", tmp_path / "a.csv", sample=12, catalog=catalog)
     assert first.rows == 12 and set(first.languages.values()) == {3}
@@ -147,7 +148,7 @@ def test_mistakes_are_told(catalog, tmp_path):
         review_export("talk", tmp_path / "a.csv", catalog=catalog)
 
 
-# ------------------------------------------------------------------------------------------------------------------ tables
+# --------------------------------------------------------------------------------------------------------------- tables
 @given(st.text(alphabet=st.sampled_from("=+-@'\t\r\nab ＝"), max_size=6))
 def test_a_text_is_never_computed_and_comes_back_as_it_was(text):
     assert not safe(text).startswith(("=", "+", "-", "@", "\t", "\r"))
@@ -191,7 +192,7 @@ def test_texts_that_xlsx_cannot_hold_are_mended_and_counted(tmp_path):
     )
 
 
-# ---------------------------------------------------------------------------------------------------------- there and back
+# ------------------------------------------------------------------------------------------------------- there and back
 def test_pairs_are_blind_and_a_choice_comes_back_as_chosen_or_rejected(catalog, tmp_path):
     review_export("better", tmp_path / "mary.csv", sample=None, catalog=catalog)
     rows = fill(
@@ -448,7 +449,7 @@ def test_gold_rows_have_the_better_answer_first_and_feed_a_catalog(catalog, hous
     assert all(row[0].startswith("bad") and row[1].startswith("good") and row[2] == 1.0 for row in found.rows())
 
 
-# ------------------------------------------------------------------------------------------------------------- other forms
+# ---------------------------------------------------------------------------------------------------------- other forms
 def test_the_labelling_configuration_names_every_text_and_question():
     row = {
         "id": "b" * 32,
@@ -482,7 +483,7 @@ def test_any_conversation_fits_a_sheet(turns):
     assert set(entry_of(Kind.SFT, row, 3).texts) == {"prompt", "response"}
 
 
-# ------------------------------------------------------------------------------------------------------------ command line
+# --------------------------------------------------------------------------------------------------------- command line
 def test_the_command_line_exports_and_imports(catalog, tmp_path):
     run = CliRunner()
     out = run.invoke(

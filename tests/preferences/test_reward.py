@@ -1,4 +1,5 @@
-"""Rewards: scores by a model written by hand, translated first where asked for, and a whole build with a real tiny network."""
+"""Rewards: scores by a model written by hand, translated first where asked for, and a whole build with a real tiny
+network."""
 
 from __future__ import annotations
 
@@ -197,7 +198,7 @@ def test_no_rows_have_no_scores(bench, make):
         assert len(frame) == 0 and list(frame.columns) == list(Reward(model="rm").columns(kind))
 
 
-# ------------------------------------------------------------------------------------------------------------- whole build
+# ---------------------------------------------------------------------------------------------------------- whole build
 def catalog_with(folder: Path, model: Path) -> Path:
     lines = [("hello", "good cat", "en"), ("hello", "bad", "en"), ("नमस्ते", "水", "hi"), ("नमस्ते", "سلام", "hi")]
     (folder / "samples.jsonl").write_text(
@@ -238,7 +239,8 @@ def test_a_build_with_a_real_reward_model_keeps_its_scores(tmp_path):
     [built] = curate.build(catalog)
     assert built.rows == 4
     rows = curate.query(
-        "SELECT messages[1].content AS asked, messages[2].content AS said, score(scores, 'reward') AS score FROM scored",
+        "SELECT messages[1].content AS asked, messages[2].content "
+        "AS said, score(scores, 'reward') AS score FROM scored",
         catalog=catalog,
     )
     loaded = networks.load(model)

@@ -186,7 +186,7 @@ def test_other_kinds_of_candidates_vote_too(bench, make, turns, tmp_path):
     assert [one["score"] for one in told] == [2 / 3, 2 / 3, 1 / 3]
 
 
-# ------------------------------------------------------------------------------------------------------------- properties
+# ----------------------------------------------------------------------------------------------------------- properties
 ANSWERS = st.sampled_from(["1", "Answer: 2", "= 2", "3.0", "nothing", "It is 3", "1,234", "1234", "٢"])
 ROWS = st.lists(
     st.tuples(st.sampled_from("abc"), ANSWERS, st.sampled_from(["en", "de", "ar"]), st.sampled_from("xy")), max_size=25
@@ -244,7 +244,7 @@ def test_the_shares_of_a_prompts_answers_add_up_to_one_with_any_weights(vote):
     assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
 
 
-# ------------------------------------------------------------------------------------------------------------- whole build
+# ---------------------------------------------------------------------------------------------------------- whole build
 def test_a_catalog_with_votes_builds_and_the_dropped_can_be_asked_for(tmp_path):
     samples = [
         ("Was ist 3 mal 6?", "de", ["Antwort: 18", "Das ist 18.", "Es sind 9."]),
@@ -279,7 +279,8 @@ def test_a_catalog_with_votes_builds_and_the_dropped_can_be_asked_for(tmp_path):
     [built] = curate.build(tmp_path / "catalog.yaml")
     assert built.rows == 6
     kept = curate.query(
-        "SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes, 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
+        "SELECT language, score(scores, 'self_consistency') AS share, attribute(attributes,"
+        " 'self_consistency.answer') AS answer FROM voted ORDER BY 1, 2, 3",
         catalog=tmp_path / "catalog.yaml",
     )
     assert [(language, round(share, 3), answer) for language, share, answer in kept.rows()] == [

@@ -180,7 +180,7 @@ def test_hostile_texts_come_to_an_end(text):
         Reader(form).find(text, "zh", text[:3000])
 
 
-# ---------------------------------------------------------------------------------------------------------------- options
+# -------------------------------------------------------------------------------------------------------------- options
 @pytest.mark.parametrize(("language", "text", "prompt", "name"), [
     ("en", "The correct answer is option **B**.", ENGLISH, "B"),
     ("en", "(c)", ENGLISH, "C"),
@@ -255,7 +255,7 @@ def test_json_is_looked_for_anywhere_and_its_numbers_are_numbers():
     assert answer('{"other": 1}', "en", "json") is None and answer('{"answer": 1', "en", "json") is None
 
 
-# -------------------------------------------------------------------------------------------------------------------- data
+# ----------------------------------------------------------------------------------------------------------------- data
 def test_every_language_of_the_data_is_compiled_and_written_as_text():
     known = load_words()["languages"]
     assert len(known) >= 25

@@ -35,8 +35,8 @@ class CodeSwitchParams(RowStep):
     to: LanguageTag | tuple[LanguageTag, ...] | dict[LanguageTag, Annotated[float, Field(gt=0)]]
     """The language to switch to, or several. One is drawn for each row: evenly, or by the weights of a mapping."""
     table: RowsName | None = None
-    """Parallel rows with the translations, in either direction: a dictionary, the output of ``lexicon``, or sentence pairs
-    for ``level: sentence``."""
+    """Parallel rows with the translations, in either direction: a dictionary, the output of ``lexicon``, or sentence
+    pairs for ``level: sentence``."""
     siblings: RowsName | None = None
     """For ``level: sentence``: rows of the same kind that have the translation of a row under the same ``group_id``."""
     level: Literal["word", "phrase", "sentence"] = "word"
@@ -54,8 +54,8 @@ class CodeSwitchParams(RowStep):
     matrix: LanguageTag | None = None
     """The matrix language, which is switched from; by default each row's own language."""
     others: Literal["drop", "keep", "switch"] = "drop"
-    """What to do with rows whose language is not ``matrix``: drop them, keep them unchanged, or switch them as if they were in
-    it (a prompt in the matrix language whose answer is in another)."""
+    """What to do with rows whose language is not ``matrix``: drop them, keep them unchanged, or switch them as if they
+    were in it (a prompt in the matrix language whose answer is in another)."""
     each: bool = False
     """Whether to make one row for each language of ``to`` instead of drawing one language per row."""
     mix: bool = False
@@ -63,7 +63,8 @@ class CodeSwitchParams(RowStep):
     variants: Annotated[int, Field(ge=1, le=1000)] = 1
     """Number of rows made from each row, by different draws; equal ones are made once."""
     choice: Literal["best", "sample"] = "best"
-    """Which of several translations to use: the one with the best score (of equals the first in the table), or one drawn by score."""
+    """Which of several translations to use: the one with the best score (of equals the first in the table), or one
+    drawn by score."""
     score: str | None = None
     """Name of the table's score; by default ``lexicon``. Without that score all entries are equal."""
     min_score: Annotated[float, Field(ge=0)] = 0.0
@@ -80,22 +81,22 @@ class CodeSwitchParams(RowStep):
     capitals: bool = True
     """Whether to carry capitals over to the translation, where its script has them."""
     whitespace: bool | None = None
-    """Whether to put a space between words of spaced scripts and letters of unspaced ones. By default yes in Thai, Lao, Khmer,
-    Burmese and the like, and no in Chinese and Japanese. Words that would run together always get a space."""
+    """Whether to put a space between words of spaced scripts and letters of unspaced ones. By default yes in Thai, Lao,
+    Khmer, Burmese and the like, and no in Chinese and Japanese. Words that would run together always get a space."""
     isolates: bool = False
-    """Whether to put words of the other writing direction between isolating marks (U+2068, U+2069) for display. The letters are
-    in logical order in either case."""
+    """Whether to put words of the other writing direction between isolating marks (U+2068, U+2069) for display. The
+    letters are in logical order in either case."""
     unswitched: Literal["drop", "keep", "quarantine"] = "drop"
-    """What to do with rows in which nothing could be switched: drop them (counted in a warning), keep them unchanged and
-    without scores of this step, or quarantine them."""
+    """What to do with rows in which nothing could be switched: drop them (counted in a warning), keep them unchanged
+    and without scores of this step, or quarantine them."""
     keep_original: bool = False
     """Whether to keep the original rows too."""
     record: bool = False
-    """Whether to list the switches in the attribute ``code_switch.switched``, a JSON list of ``[field, turn, start, from, to]``
-    with the start in code points of the new text."""
+    """Whether to list the switches in the attribute ``code_switch.switched``, a JSON list of ``[field, turn, start,
+    from, to]`` with the start in code points of the new text."""
     restore: bool = False
-    """Whether to make pairs for learning the reverse direction instead of switched rows, one for each switched text: parallel
-    rows (switched → original), or conversations if ``instruction`` is set."""
+    """Whether to make pairs for learning the reverse direction instead of switched rows, one for each switched text:
+    parallel rows (switched → original), or conversations if ``instruction`` is set."""
     instruction: str | None = None
     """For ``restore``: the user turn, with ``{text}`` for the switched text. The original text is the answer."""
 

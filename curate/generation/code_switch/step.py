@@ -1,8 +1,8 @@
 """``code_switch``: replaces words, phrases or sentences of a row by their translations, up to a given ratio.
 
-The language of a row is that of its answer: where the answer is switched, that of most of its words. Scores and attributes
-say what was mixed and how much. Word forms are not adapted to the sentence (no agreement, no articles): a word table
-has no such information.
+The language of a row is that of its answer: where the answer is switched, that of most of its words. Scores and
+attributes say what was mixed and how much. Word forms are not adapted to the sentence (no agreement, no articles): a
+word table has no such information.
 """
 
 from __future__ import annotations
@@ -32,4 +32,4 @@ class CodeSwitch(CodeSwitchParams):
         for start in range(0, len(rows), _SLICE):
             yield from work.slice(start, min(start + _SLICE, len(rows)))
             context.tick(min(_SLICE, len(rows) - start))
-        work.tell()
+        work.warn()

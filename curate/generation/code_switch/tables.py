@@ -1,4 +1,5 @@
-"""What a text can be switched to is looked up: in a word table read once a process, or in the same rows in other languages."""
+"""Translations for code-switching: from a word table, loaded once per process, or from the same rows in other
+languages."""
 
 from __future__ import annotations
 
@@ -18,29 +19,27 @@ from curate.generation.lexicon.step import score_of
 from curate.rows import Kind, field_names, languages
 from curate.steps import Context, Rows, StepError
 
-# A word table is large and the same for all shards: two are kept in a process, by the content they were made of.
+# A word table is large and the same for all shards: two are cached per process, by their content.
 _KEPT: OrderedDict[tuple[Any, ...], dict[str, Table]] = OrderedDict()
 _MOST = 2
 _SEEN: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
 def _digest(context: Context, name: str) -> str:
-    """What stands for all rows of a name: a digest of their ids, taken once for each context."""
+    """A digest of all rows of a table, computed once for each context."""
     known = _SEEN.setdefault(context, {})
     if name not in known:
-        whole = hashlib.blake2b(digest_size=16)
+        digest = hashlib.blake2b(digest_size=16)
         for rows in context.rows(name):
             if rows.kind is not Kind.PARALLEL:
                 raise StepError(
-                    f"code_switch: '{name}' has {rows.kind} rows; a table is of parallel rows (a dictionary, or what lexicon made)"
+                    f"code_switch: '{name}' has {rows.kind} rows; a table needs parallel rows (a dictionary, or the "
+                    "output of lexicon)"
                 )
-            whole.update("".join(rows.table["id"].to_pylist()).encode())
-            whole.update(
-                str(rows.table["scores"].combine_chunks().flatten().to_pylist()).encode()
-                if rows.table.num_rows
-                else b""
-            )
-        known[name] = whole.hexdigest()
+            digest.update("".join(rows.table["id"].to_pylist()).encode())
+            if rows.table.num_rows:
+                digest.update(str(rows.table["scores"].combine_chunks().flatten().to_pylist()).encode())
+        known[name] = digest.hexdigest()
     return known[name]
 
 
@@ -53,22 +52,22 @@ def load_tables(
     score: str | None,
     min_score: float,
     same_script: bool,
-    whole: bool,
+    sentences: bool,
 ) -> Mapping[str, Table]:
-    """For each matrix language the table of what its words are in the languages ``to``.
+    """The table of each matrix language, with translations into the languages ``to``.
 
-    Entries count in both directions. Weights are the score of that name; by default ``lexicon`` (turned round:
-    ``lexicon.backward``), or 1 where no row has it.
+    Entries are used in both directions. Weights are the score of that name; by default ``lexicon`` (in the other
+    direction ``lexicon.backward``), or 1 if no row has it.
 
     Raises:
-        StepError: the rows are of another kind, or no row has the score that is asked for.
+        StepError: the rows are of another kind, or no row has the requested score.
     """
-    wanted = tuple(sorted(set(matrices)))
-    key = (_digest(context, name), wanted, tuple(to), score, min_score, same_script, whole)
+    tags = tuple(sorted(set(matrices)))
+    key = (_digest(context, name), tags, tuple(to), score, min_score, same_script, sentences)
     if key not in _KEPT:
         while len(_KEPT) >= _MOST:
             _KEPT.popitem(last=False)
-        _KEPT[key] = _read(context, name, wanted, to, score, min_score, same_script, whole)
+        _KEPT[key] = _read(context, name, tags, to, score, min_score, same_script, sentences)
     _KEPT.move_to_end(key)
     return _KEPT[key]
 
@@ -81,9 +80,9 @@ def _read(
     score: str | None,
     min_score: float,
     same_script: bool,
-    whole: bool,
+    sentences: bool,
 ) -> dict[str, Table]:
-    tables = {matrix: Table(matrix, to, whole=whole) for matrix in matrices}
+    tables = {matrix: Table(matrix, to, sentences=sentences) for matrix in matrices}
     number = {language: place for place, language in enumerate(to)}
     scored = rows_seen = 0
     pairs: dict[tuple[str, str], int] = {}
@@ -94,13 +93,13 @@ def _read(
         scored += len(forward) - forward.null_count()
         rows_seen += len(forward)
         columns = [table[column].to_pylist() for column in ("source_language", "language", "source", "target")]
-        for here, there, source, target, weight, turned in zip(
+        for here, there, source, target, weight, reverse in zip(
             *columns, forward.to_list(), backward.to_list(), strict=True
         ):
             pairs[here, there] = pairs.get((here, there), 0) + 1
             for language, other, word, translation, value in (
                 (here, there, source, target, weight),
-                (there, here, target, source, turned),
+                (there, here, target, source, reverse),
             ):
                 if language in tables and other in number and language != other:
                     if value is None:
@@ -109,16 +108,17 @@ def _read(
                         tables[language].add(word, number[other], translation, value)
     if rows_seen and not scored and (score is not None or min_score > 1):
         raise StepError(
-            f"code_switch: no row of '{name}' has the score '{score or 'lexicon'}'; leave 'score' out where entries have none"
+            f"code_switch: no row of '{name}' has the score '{score or 'lexicon'}'; leave out 'score' if entries have "
+            "none"
         )
     for matrix, one in tables.items():
         one.finish()
         if not one:
-            held = (
-                ", ".join(f"{here}-{there} ({count:,})" for (here, there), count in sorted(pairs.items())[:12])
-                or "no rows"
+            counts = [f"{here}-{there} ({count:,})" for (here, there), count in sorted(pairs.items())[:12]]
+            context.warn(
+                f"code_switch: '{name}' has no translations from {matrix} into {', '.join(to)}; it has "
+                f"{', '.join(counts) or 'no rows'}"
             )
-            context.warn(f"code_switch: '{name}' has nothing to take {matrix} into {', '.join(to)}; it has {held}")
     return tables
 
 
@@ -133,12 +133,12 @@ def _in_script(language: str, text: str) -> bool:
     return expression is None or expression.search(text) is not None
 
 
-# ----------------------------------------------------------------------------------------------------------------- siblings
-class Siblings:
-    """The rows of the same items in other languages, for the rows at hand."""
+# ------------------------------------------------------------------------------------------------------------- siblings
+class ParallelItems:
+    """The same items as the current rows, in other languages."""
 
     def __init__(self, context: Context, name: str, rows: Rows, fields: Sequence[str], to: Sequence[str]) -> None:
-        """Finds them; memory is theirs only, however large the other dataset is.
+        """Reads them; only these are held in memory, however large the other dataset is.
 
         Raises:
             StepError: the other rows lack one of the fields.
@@ -150,7 +150,8 @@ class Siblings:
             missing = [field for field in fields if field not in field_names(other.kind)]
             if missing:
                 raise StepError(
-                    f"code_switch: '{name}' has {other.kind} rows, which have no field '{missing[0]}'; siblings are rows of the same kind"
+                    f"code_switch: '{name}' has {other.kind} rows, which have no field '{missing[0]}'; siblings must "
+                    "be rows of the same kind"
                 )
             chosen = other.take(
                 pl.Series(other.table["group_id"]).is_in(pl.Series(groups).implode()) & other.language.is_in(list(to))
@@ -171,12 +172,12 @@ class Siblings:
         return self._turns.get((group, language, field))
 
     def id(self, group: str, language: str) -> str | None:
-        """The id of the row they come from."""
+        """The id of the row with the text in another language."""
         return self._ids.get((group, language))
 
 
-def beside(sentences: Sequence[str], others: Mapping[int, Sequence[str]]) -> list[Entry]:
-    """For each sentence its translations: those at the same place in texts of as many sentences."""
+def aligned_by_place(sentences: Sequence[str], others: Mapping[int, Sequence[str]]) -> list[Entry]:
+    """The translations of each sentence: those at the same place in texts with the same number of sentences."""
     same = {number: texts for number, texts in others.items() if len(texts) == len(sentences)}
     return [
         {number: ((texts[place], 1.0),) for number, texts in same.items() if texts[place] != sentence}

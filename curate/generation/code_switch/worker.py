@@ -1,4 +1,4 @@
-"""Rows are switched a slice at a time: their texts taken out, cut into elements, rewritten, and put back."""
+"""Switches rows in slices: takes their texts out, splits them into elements, rewrites them, and puts them back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import orjson
 import pyarrow as pa
 import regex
 
-from curate.generation.code_switch.candidates import Element, Entry, Table, can, joined
+from curate.generation.code_switch.candidates import Element, Entry, Table, is_switchable, joined
 from curate.generation.code_switch.params import CodeSwitchParams
-from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose, how_many, pick, rewrite
-from curate.generation.code_switch.tables import Siblings, beside, load_tables
+from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose, pick, rewrite, switch_count
+from curate.generation.code_switch.tables import ParallelItems, aligned_by_place, load_tables
 from curate.generation.common.derived_rows import derive_rows, failed, random_numbers, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.rows import Kind, payload
@@ -24,11 +24,12 @@ from curate.text.placeholders import code_blocks, spans
 from curate.text.words import estimate_words, fold_of, sentence_places
 
 _PLAIN: tuple[str, ...] = ("",)
-# What no stretch that is to be protected is without: most texts have none of it, and a search is far cheaper than a parse.
+# Every protected span contains one of these. Most texts have none, and a search is far cheaper than a parse.
 _SIGNS = regex.compile(r"[`\[\]@#<>{}\\$\^~_&%/()=+*×|]|\w\.\w|[^\x00-\x7f]")
 _FENCED = regex.compile(r"(?s)```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)")
 _CODE = regex.compile(
-    r"(?m)[(){}\[\]=;<>`~|$]|:[ \t]*$|^[ \t]*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|import|from|else|try|#include|return)\b"
+    r"(?m)[(){}\[\]=;<>`~|$]|:[ \t]*$|^[ \t]*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE"
+    r"|import|from|else|try|#include|return)\b"
 )
 
 
@@ -39,25 +40,25 @@ class _Turn:
     field: str
     column: str
     place: int
-    """Which message of the column; 0 for a plain text."""
+    """The index of the message in the column; 0 for a plain text."""
     text: str
     nth: int
-    """Which turn of the field."""
+    """The index of the turn in the field."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """A row, switched."""
+class _SwitchedRow:
+    """The switched texts of a row."""
 
     texts: tuple[str, ...]
-    """For each turn."""
+    """One for each turn."""
     switches: tuple[tuple[Switch, ...], ...]
     mixtures: tuple[Mixture, ...]
     parents: tuple[str, ...]
 
 
 class CodeSwitchBatch:
-    """A batch of rows being switched."""
+    """Switches a batch of rows."""
 
     def __init__(self, step: CodeSwitchParams, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
@@ -65,10 +66,10 @@ class CodeSwitchBatch:
         self.weights = tuple(step.languages.values())
         self.fields = step.field_list(rows.kind)
         self.places = [_place(rows.kind, field) for field in self.fields]
-        told = [rows.field_language(field).to_list() for field in self.fields]
-        # The fields of a row may be in two languages (a pair's sides): each is switched from its own.
+        tags_of = [rows.field_language(field).to_list() for field in self.fields]
+        # The fields of a row may be in two languages (the sides of a pair): each is switched from its own.
         self.matrices = [
-            [step.matrix if step.others == "switch" and step.matrix else tag for tag in tags] for tags in told
+            [step.matrix if step.others == "switch" and step.matrix else tag for tag in tags] for tags in tags_of
         ]
         self.ids = rows.ids.to_list()
         self.groups = rows.table["group_id"].to_pylist()
@@ -84,91 +85,74 @@ class CodeSwitchBatch:
                 score=step.score,
                 min_score=step.min_score,
                 same_script=step.same_script,
-                whole=self.sentences,
+                sentences=self.sentences,
             )
-        self.siblings: Siblings | None = None
+        self.siblings: ParallelItems | None = None
         if step.siblings is not None and present:
-            self.siblings = Siblings(context, step.siblings, rows, self.fields, self.to)
+            self.siblings = ParallelItems(context, step.siblings, rows, self.fields, self.to)
         self.never = {tag: frozenset(map(fold_of(tag), step.never)) for tag in present}
         self.style = Style(step.isolates, step.whitespace, step.capitals)
-        self.nothing = self.passed = 0
+        self.unswitched = self.other_languages = 0
         self.numbers = [
             random_numbers(context.seed, self.ids, step.tag, context.draw, variant) for variant in range(step.variants)
         ]
 
-    def tell(self) -> None:
-        """Says what was left out."""
-        what = "stay as they are" if self.step.unswitched == "keep" else "were left out"
-        if self.nothing and self.step.unswitched != "quarantine":
-            self.context.warn(
-                f"code_switch: in {self.nothing:,} of {len(self.rows):,} rows nothing could be switched; they {what}"
-            )
-        if self.passed:
-            what = "stay as they are" if self.step.others == "keep" else "were left out"
-            self.context.warn(
-                f"code_switch: {self.passed:,} of {len(self.rows):,} rows are not in {self.step.matrix}; they {what}"
-            )
+    def warn(self) -> None:
+        """Warns about rows that were not switched."""
+        total = f"{len(self.rows):,} rows"
+        if self.unswitched and self.step.unswitched != "quarantine":
+            what = "unchanged" if self.step.unswitched == "keep" else "dropped"
+            self.context.warn(f"code_switch: {self.unswitched:,} of {total} have nothing that can be switched; {what}")
+        if self.other_languages:
+            what = "unchanged" if self.step.others == "keep" else "dropped"
+            self.context.warn(f"code_switch: {self.other_languages:,} of {total} are not in {self.step.matrix}; {what}")
 
-    # -------------------------------------------------------------------------------------------------------------- slices
+    # ----------------------------------------------------------------------------------------------------------- slices
     def slice(self, start: int, end: int) -> Iterator[pa.Table | NewRows]:
-        """What is made of some of the rows."""
+        """Yields the output for some of the rows."""
         step = self.step
         turns = self._turns(start, end)
-        blocked = iter(
-            self._blocked(
-                [turn.text for one in turns for turn in one],
-                [
-                    self.matrices[self.fields.index(turn.field)][start + at]
-                    for at, one in enumerate(turns)
-                    for turn in one
-                ],
-            )
-        )
-        made: list[tuple[int, list[_Turn], _Made]] = []
+        texts = [turn.text for row in turns for turn in row]
+        tags = [self._matrix(turn, start + at) for at, row in enumerate(turns) for turn in row]
+        blocked = iter(self._blocked(texts, tags))
+        made: list[tuple[int, list[_Turn], _SwitchedRow]] = []
         kept: list[int] = []
         bad: list[BadRow] = []
         for at, row in enumerate(turns):
             place = start + at
-            stretches = [next(blocked) for _ in row]
+            spans_of_row = [next(blocked) for _ in row]
             if step.keep_original:
                 kept.append(place)
-            wanted = [turn for turn in row if step.matrix is None or self._matrix(turn, place) == step.matrix]
-            if not wanted:
+            if not any(step.matrix is None or self._matrix(turn, place) == step.matrix for turn in row):
                 if row or step.matrix is not None:
-                    self.passed += 1
+                    self.other_languages += 1
                 if step.others == "keep" and not step.keep_original:
                     kept.append(place)
                 continue
-            found = list(self._variants(place, row, stretches))
-            if found:
-                made += [(place, row, one) for one in found]
+            variants = list(self._variants(place, row, spans_of_row))
+            if variants:
+                made += [(place, row, one) for one in variants]
                 continue
-            self.nothing += 1
+            self.unswitched += 1
             if step.unswitched == "quarantine":
-                bad.append(
-                    failed(
-                        self.rows,
-                        place,
-                        f"nothing in it can be switched to {', '.join(self.to)}",
-                        "\n\n".join(turn.text for turn in row),
-                    )
-                )
+                reason = f"nothing in it can be switched to {', '.join(self.to)}"
+                bad.append(failed(self.rows, place, reason, "\n\n".join(turn.text for turn in row)))
             elif step.unswitched == "keep" and not step.keep_original:
                 kept.append(place)
         if kept:
             yield unchanged_rows(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
-        table = self._restoring(made) if step.restore else self._switched(made)
+        table = self._restore_pairs(made) if step.restore else self._switched(made)
         yield NewRows(table, tuple(bad))
 
     def _matrix(self, turn: _Turn, place: int) -> str:
         return self.matrices[self.fields.index(turn.field)][place]
 
     def _turns(self, start: int, end: int) -> list[list[_Turn]]:
-        """The texts to switch of each row, a text of two fields once."""
-        found: list[list[_Turn]] = [[] for _ in range(end - start)]
+        """The texts to switch of each row; a text that belongs to two fields occurs once."""
+        turns: list[list[_Turn]] = [[] for _ in range(end - start)]
         for field, (column, roles) in zip(self.fields, self.places, strict=True):
             values = self.rows.table[column].slice(start, end - start).to_pylist()
-            for row, value in zip(found, values, strict=True):
+            for row, value in zip(turns, values, strict=True):
                 if roles is _PLAIN:
                     row.append(_Turn(field, column, 0, value, 0))
                     continue
@@ -179,37 +163,40 @@ class CodeSwitchBatch:
                         if (column, place) not in taken:
                             row.append(_Turn(field, column, place, message["content"], nth))
                         nth += 1
-        return found
+        return turns
 
     def _blocked(self, texts: Sequence[str], tags: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """The protected stretches of each text."""
+        """The protected spans of each text."""
         what = self.step.protect
-        looked = [place for place, text in enumerate(texts) if "code" in what and _CODE.search(text)]
-        code = dict(zip(looked, code_blocks([texts[place] for place in looked]), strict=True)) if looked else {}
-        return [
-            joined(
-                [*code.get(place, ()), *_fenced(text, what), *((one.start, one.end) for one in spans(text, what, tag))]
-            )
-            if place in code or _SIGNS.search(text)
-            else []
-            for place, (text, tag) in enumerate(zip(texts, tags, strict=True))
-        ]
+        with_code = [place for place, text in enumerate(texts) if "code" in what and _CODE.search(text)]
+        code = (
+            dict(zip(with_code, code_blocks([texts[place] for place in with_code]), strict=True)) if with_code else {}
+        )
+        blocked = []
+        for place, (text, tag) in enumerate(zip(texts, tags, strict=True)):
+            if place in code or _SIGNS.search(text):
+                inline = ((one.start, one.end) for one in spans(text, what, tag))
+                blocked.append(joined([*code.get(place, ()), *_fenced(text, what), *inline]))
+            else:
+                blocked.append([])
+        return blocked
 
-    # -------------------------------------------------------------------------------------------------------------- one row
+    # ---------------------------------------------------------------------------------------------------------- one row
     def _variants(
         self, place: int, row: Sequence[_Turn], blocked: Sequence[Sequence[tuple[int, int]]]
-    ) -> Iterator[_Made]:
-        """The row switched, as often as asked for; none if nothing in it can be."""
+    ) -> Iterator[_SwitchedRow]:
+        """The variants of the switched row; none if nothing can be switched."""
         step = self.step
-        wanted = [step.matrix is None or self._matrix(turn, place) == step.matrix for turn in row]
+        switchable = [step.matrix is None or self._matrix(turn, place) == step.matrix for turn in row]
         parsed = [
-            self._elements(turn, place, one) if may else [] for turn, one, may in zip(row, blocked, wanted, strict=True)
+            self._elements(turn, place, one) if may else []
+            for turn, one, may in zip(row, blocked, switchable, strict=True)
         ]
-        there = {number for elements in parsed for element in elements if element.entry for number in element.entry}
-        if not there:
+        targets = {number for elements in parsed for element in elements if element.entry for number in element.entry}
+        if not targets:
             return
         seen: set[tuple[str, ...]] = set()
-        numbers = sorted(there)
+        numbers = sorted(targets)
         for variant in range(step.variants):
             for number in numbers if step.each else (None,):
                 random = Random(self.numbers[variant][place] + (0 if number is None else number + 1))
@@ -225,7 +212,7 @@ class CodeSwitchBatch:
                     yield made
 
     def _elements(self, turn: _Turn, place: int, blocked: Sequence[tuple[int, int]]) -> list[Element]:
-        """The elements of a text with what they can be switched to."""
+        """The elements of a text with their translations."""
         matrix = self._matrix(turn, place)
         table = self.tables.get(matrix)
         if not self.sentences:
@@ -240,13 +227,13 @@ class CodeSwitchBatch:
                 if turns and turn.nth < len(turns):
                     other = turns[turn.nth]
                     others[number] = [other[start:end] for start, end in sentence_places(other, tag, ())]
-            entries = beside(texts, others)
-        elements, stretch = [], 0
+            entries = aligned_by_place(texts, others)
+        elements, at = [], 0
         for (start, end), text, entry in zip(cut, texts, entries, strict=True):
-            while stretch < len(blocked) and blocked[stretch][1] <= start:
-                stretch += 1
-            whole = stretch < len(blocked) and blocked[stretch][0] <= start and blocked[stretch][1] >= end
-            if not whole and any(char.isalpha() for char in text):
+            while at < len(blocked) and blocked[at][1] <= start:
+                at += 1
+            is_protected = at < len(blocked) and blocked[at][0] <= start and blocked[at][1] >= end
+            if not is_protected and any(char.isalpha() for char in text):
                 known = {**((table.translation(text) if table else None) or {}), **entry}
                 elements.append(Element(start, end, estimate_words(text, matrix), known or None, True))
         return elements
@@ -258,33 +245,29 @@ class CodeSwitchBatch:
         parsed: Sequence[Sequence[Element]],
         allowed: frozenset[int],
         random: Random,
-    ) -> _Made | None:
+    ) -> _SwitchedRow | None:
         step = self.step
-        able = [sum(can(element, allowed) for element in elements) for elements in parsed]
-        ratio = (
-            step.ratio
-            if isinstance(step.ratio, float)
-            else step.ratio[0] + (step.ratio[1] - step.ratio[0]) * random.random()
-        )
-        whole = sum(able) if step.of == "switchable" else sum(map(len, parsed))
-        count = min(sum(able), how_many(whole, ratio, step.least, random))
+        able = [sum(is_switchable(element, allowed) for element in elements) for elements in parsed]
+        ratio = step.ratio
+        if not isinstance(ratio, float):
+            ratio = ratio[0] + (ratio[1] - ratio[0]) * random.random()
+        base = sum(able) if step.of == "switchable" else sum(map(len, parsed))
+        count = min(sum(able), switch_count(base, ratio, step.least, random))
         if not count:
             return None
         groups = choose(parsed, allowed, count, step.longest if step.level == "phrase" else 1, random)
         texts, switches, mixtures = list[str](), list[tuple[Switch, ...]](), list[Mixture]()
         parents: dict[str, None] = {}
-        for turn, elements, places, could in zip(row, parsed, groups, able, strict=True):
+        for turn, elements, places, able_here in zip(row, parsed, groups, able, strict=True):
             chosen: dict[int, tuple[int, str]] = {}
             last, number = -2, -1
             for one in places:
                 entry = elements[one].entry or {}
                 usable = sorted(allowed & set(entry))
                 if step.level != "phrase" or one != last + 1 or number not in usable:
-                    number = (
-                        usable[0]
-                        if len(usable) == 1
-                        else random.choices(usable, [self.weights[each] for each in usable])[0]
-                    )
+                    number = usable[0]
+                    if len(usable) > 1:
+                        number = random.choices(usable, [self.weights[each] for each in usable])[0]
                 chosen[one] = (number, pick(entry[number], step.choice == "sample", random))
                 last = one
                 if self.siblings is not None and (sibling := self.siblings.id(self.groups[place], self.to[number])):
@@ -293,17 +276,17 @@ class CodeSwitchBatch:
             text, done, mixture = rewrite(
                 turn.text, elements, chosen, matrix, self.to, self.style, sentences=self.sentences
             )
-            mixture.able = could
+            mixture.able = able_here
             texts.append(text)
             switches.append(tuple(done))
             mixtures.append(mixture)
-        return _Made(tuple(texts), tuple(switches), tuple(mixtures), tuple(parents))
+        return _SwitchedRow(tuple(texts), tuple(switches), tuple(mixtures), tuple(parents))
 
-    # --------------------------------------------------------------------------------------------------------------- tables
-    def _told(
-        self, place: int, row: Sequence[_Turn], made: _Made, only: int | None = None
+    # ----------------------------------------------------------------------------------------------------------- tables
+    def _scores_and_attributes(
+        self, place: int, row: Sequence[_Turn], made: _SwitchedRow, only: int | None = None
     ) -> tuple[dict[str, float], dict[str, str]]:
-        """Scores and attributes, of the whole row or of one of its texts."""
+        """Scores and attributes of the whole row, or of one of its texts."""
         mixture = Mixture()
         switched: list[list[Any]] = []
         matrix = self._matrix(row[0], place)
@@ -317,7 +300,7 @@ class CodeSwitchBatch:
             attributes["switched"] = orjson.dumps(switched).decode()
         return mixture.scores(), attributes
 
-    def _switched(self, made: Sequence[tuple[int, list[_Turn], _Made]]) -> pa.Table:
+    def _switched(self, made: Sequence[tuple[int, list[_Turn], _SwitchedRow]]) -> pa.Table:
         """The rows with their new texts."""
         kind = self.rows.kind
         places = [place for place, _, _ in made]
@@ -328,7 +311,7 @@ class CodeSwitchBatch:
                     values[turn.column][at] = text
                 else:
                     values[turn.column][at][turn.place]["content"] = text
-        told = [self._told(*one) for one in made]
+        results = [self._scores_and_attributes(*one) for one in made]
         languages = [
             self._language(tag, one, [values[turn.column][at] for turn in one[1]])
             for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
@@ -340,20 +323,20 @@ class CodeSwitchBatch:
             values,
             languages,
             step=self.step.tag,
-            scores=[one for one, _ in told],
-            attributes=[one for _, one in told],
+            scores=[scores for scores, _ in results],
+            attributes=[attributes for _, attributes in results],
             more_parents=[one.parents for _, _, one in made],
         )
 
-    def _language(self, tag: str, made: tuple[int, list[_Turn], _Made], columns: Sequence[Any]) -> str:
-        """The language of a row: that of most words of its answer, if the answer was switched; a tie is the old one's.
+    def _language(self, tag: str, made: tuple[int, list[_Turn], _SwitchedRow], columns: Sequence[Any]) -> str:
+        """The language of a row: that of most words of its answer, if the answer was switched; in a tie the old one.
 
         Args:
-            tag: the row's language so far.
-            columns: for each turn the column of the row that it stands in.
+            tag: the row's old language.
+            columns: for each turn the value of its column.
         """
         kind = self.rows.kind
-        if kind in (Kind.DOCUMENT, Kind.PROMPT):  # no answer: it stays that of the text that was switched
+        if kind in (Kind.DOCUMENT, Kind.PROMPT):  # no answer: the language stays that of the switched text
             return tag
         column, roles = field_place(kind, answer_field(kind))
         _, row, one = made
@@ -365,11 +348,11 @@ class CodeSwitchBatch:
         number = max(answer.words, key=lambda number: (answer.words[number], -number), default=-1)
         return tag if number < 0 else self.to[number]
 
-    def _restoring(self, made: Sequence[tuple[int, list[_Turn], _Made]]) -> pa.Table:
-        """A pair for each switched text."""
+    def _restore_pairs(self, made: Sequence[tuple[int, list[_Turn], _SwitchedRow]]) -> pa.Table:
+        """A pair (switched → original) for each switched text."""
         prompt = own_prompt("instruction", self.step.instruction) if self.step.instruction else None
         kind = self.step.makes(self.rows.kind)
-        places, languages, told, parents = list[int](), list[str](), list[Any](), list[Sequence[str]]()
+        places, languages, results, parents = list[int](), list[str](), list[Any](), list[Sequence[str]]()
         values: dict[str, list[Any]] = {name: [] for name in payload(kind)}
         for place, row, one in made:
             for at, (turn, text) in enumerate(zip(row, one.texts, strict=True)):
@@ -377,11 +360,11 @@ class CodeSwitchBatch:
                     continue
                 places.append(place)
                 languages.append(self._matrix(turn, place))
-                told.append(self._told(place, row, one, at))
+                results.append(self._scores_and_attributes(place, row, one, at))
                 parents.append(one.parents)
                 if prompt is not None:
-                    asked = [{"role": role, "content": said} for role, said in prompt.fill({"text": text})]
-                    values["messages"].append([*asked, {"role": "assistant", "content": turn.text}])
+                    turns = [{"role": role, "content": content} for role, content in prompt.fill({"text": text})]
+                    values["messages"].append([*turns, {"role": "assistant", "content": turn.text}])
                 else:
                     values["source_language"].append(languages[-1])
                     values["source"].append(text)
@@ -394,19 +377,19 @@ class CodeSwitchBatch:
             languages,
             step=self.step.tag,
             prompt_hash=prompt.hash if prompt else "",
-            scores=[one for one, _ in told],
-            attributes=[one for _, one in told],
+            scores=[scores for scores, _ in results],
+            attributes=[attributes for _, attributes in results],
             more_parents=parents,
         )
 
 
 def _fenced(text: str, what: Collection[str]) -> Iterator[tuple[int, int]]:
-    """Fences that begin inside a line, which people write too; an open one runs to the end."""
+    """Code fences that begin inside a line, which people write too; an unclosed one runs to the end."""
     if "code" in what and ("```" in text or "~~~" in text):
         yield from (match.span() for match in _FENCED.finditer(text))
 
 
 def _place(kind: Kind, field: str) -> tuple[str, tuple[str, ...] | None]:
-    """The column of a field, and the roles that are meant in it; ``_PLAIN`` for a plain text."""
+    """The column of a field and its roles; ``_PLAIN`` for a plain text."""
     column, roles = field_place(kind, field)
     return column, roles if column not in ("source", "target", "text") else _PLAIN

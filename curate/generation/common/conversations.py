@@ -65,7 +65,8 @@ def open_conversation(kind: Kind, turns: Sequence[Turn]) -> Open:
 
 
 def question_and_answer(rows: Rows) -> list[tuple[str, str] | None]:
-    """The last user turn and its answer of each row; None where one is missing. Answers labelled as bad count as missing."""
+    """The last user turn and its answer of each row; None where one is missing. Answers labelled as bad count as
+    missing."""
     if rows.kind not in (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED):
         return [None] * len(rows)
     prompts = rows.table[PROMPT_COLUMN[rows.kind]].to_pylist()

@@ -1,7 +1,8 @@
 """Makes rows that are derived from other rows, with their lineage.
 
-A derived row is its parent's item in a new form: it inherits group and provenance, names its parent and its maker. Steps give
-payloads and the place of the parent; the columns that every row has (``group_id``, ``lineage`` …) are filled here.
+A derived row is its parent's item in a new form: it inherits group and provenance, names its parent and its maker.
+Steps give payloads and the place of the parent; the columns that every row has (``group_id``, ``lineage`` …) are filled
+here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Chooses few-shot examples for a row from a pool of answered rows.
 
-An example is never the row itself or its translation, it is in the requested language, and the choice does not depend on the
-other rows of the batch.
+An example is never the row itself or its translation, it is in the requested language, and the choice does not depend
+on the other rows of the batch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Prompt templates, filled in one pass: text from a row is fenced data and can never become template or role.
 
-Templates are data (YAML files beside this module, or the user's own text in a catalog) with ``{name}`` as the only syntax
-(``{{`` and ``}}`` for braces). A value is put in once and not scanned again, so braces in it mean nothing. The text of the
-package's templates counts wherever they are used: its hash is in the lineage of every row and in the identity of the step.
+Templates are data (YAML files beside this module, or the user's own text in a catalog) with ``{name}`` as the only
+syntax (``{{`` and ``}}`` for braces). A value is put in once and not scanned again, so braces in it mean nothing. The
+text of the package's templates counts wherever they are used: its hash is in the lineage of every row and in the
+identity of the step.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _MARKERS = re.compile(
 )
 
 
-# ------------------------------------------------------------------------------------------------------------- templates
+# ------------------------------------------------------------------------------------------------------------ templates
 @dataclass(frozen=True)
 class Prompt:
     """A template of turns with placeholders: ((role, text), …)."""
@@ -278,7 +279,7 @@ def disarm(text: str) -> str:
     return _MARKERS.sub(lambda match: match[0] + " ", text)
 
 
-# -------------------------------------------------------------------------------------------------------- language names
+# ------------------------------------------------------------------------------------------------------- language names
 @lru_cache(maxsize=4096)
 def language_name(tag: str, spoken: Literal["english", "own"] = "english") -> str:
     """The name of a language in English (``Chinese (Traditional)``) or in itself (``Kiswahili``), from CLDR.
@@ -303,7 +304,7 @@ def language_values(tag: str, name: str = "language") -> dict[str, str]:
     }
 
 
-# --------------------------------------------------------------------------------------------------------------- identity
+# ------------------------------------------------------------------------------------------------------------- identity
 class Prompting(Step):
     """A step whose rows depend on prompts of the package: their text is part of its identity."""
 

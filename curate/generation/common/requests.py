@@ -71,8 +71,8 @@ class RequestResult(Generic[K, V]):
     problem: str = ""
     """Why nothing could be parsed: the reason under which the row is quarantined."""
     trouble: Trouble = ""
-    """``broken``: the last answer breaks the contract. ``length``: cut off. ``filtered``: withheld by the server. ``failed``: no
-    answer."""
+    """``broken``: the last answer breaks the contract. ``length``: cut off. ``filtered``: withheld by the server.
+    ``failed``: no answer."""
     tries: int = 1
     """Number of requests made."""
     transient: bool = False
@@ -90,8 +90,8 @@ def ask(
 ) -> Iterator[list[RequestResult[K, V]]]:
     """Yields the result of each request, in order, one window at a time.
 
-    A window ends at ``most`` requests or ``characters`` characters of prompts, whichever comes first: enough to keep a server
-    busy, and a bound on memory. Requests to several models run at the same time. Failures are recorded in
+    A window ends at ``most`` requests or ``characters`` characters of prompts, whichever comes first: enough to keep a
+    server busy, and a bound on memory. Requests to several models run at the same time. Failures are recorded in
     :mod:`curate.unanswered`, so that the next build asks again where a server failed.
 
     Args:
@@ -244,7 +244,8 @@ def _read(read: Callable[[K, Answer], V], key: K, answer: Answer) -> tuple[Reque
 
 
 def _with_complaint(request: Request, answer: Answer, problem: str, retry: Prompt) -> Request:
-    """The request with the answer it got and the complaint. A prefix that the answer had to continue starts that answer."""
+    """The request with the answer it got and the complaint. A prefix that the answer had to continue starts that
+    answer."""
     messages = list(request.messages)
     prefix = messages.pop()[1] if messages and messages[-1][0] == "assistant" else ""
     response = disarm(prefix + answer.text)[:_SHOWN].encode("utf-8", "replace").decode()

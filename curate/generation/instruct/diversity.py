@@ -1,10 +1,10 @@
-"""Two instructions are the same if one says little that the other does not, counted in pieces that every script has.
+"""Detects near-duplicate instructions by character n-grams, which work in every script.
 
-The measure is the Dice coefficient of the sets of character n-grams of the normalised texts (NFKC, case folded, Arabic and
-Hebrew points dropped, letters, marks and digits only, blanks collapsed): ``2·|A∩B| / (|A|+|B|)``, 1 for equal sets. n goes by script:
-2 for Han, kana, Hangul and the other scripts written without blanks, 4 for the rest, so that a piece is about a word's
-part everywhere. Self-Instruct (Wang et al. 2023) used ROUGE-L over words split at blanks, which finds one "word" in a Chinese
-sentence. Exactly equal normalised texts are found whatever the limit.
+The measure is the Dice coefficient of the sets of character n-grams of the normalised texts (NFKC, case folded, Arabic
+and Hebrew points dropped; letters, marks and digits only, whitespace collapsed): ``2·|A∩B| / (|A|+|B|)``, 1 for equal
+sets. n is 2 for Han, kana, Hangul and the other scripts written without spaces, and 4 for the rest, so that an n-gram
+is part of a word everywhere. Self-Instruct (Wang et al. 2023) used ROUGE-L over words split at spaces, for which a
+Chinese sentence is one word. Texts that are equal after normalising are found whatever the limit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _unspaced() -> regex.Pattern[str]:
 
 
 def normalized(text: str) -> str:
-    """What is compared: letters, marks and digits in one form, with single blanks between runs; at most 20,000 characters."""
+    """The normalised text: letters, marks and digits, with single spaces between runs; at most 20,000 characters."""
     kept = " ".join(_KEPT.findall(unicodedata.normalize("NFKC", text[:_LONGEST]).casefold()))
     return kept if kept.isascii() else str(strip_marks(pl.Series([kept]))[0])
 
@@ -46,7 +46,7 @@ def grams(text: str) -> Grams:
 def _grams(plain: str) -> Grams:
     if not plain:
         return np.zeros(0, np.uint32)
-    # A blank at both ends: the start of a word is a piece of its own, and the shortest text has one.
+    # A space at both ends: the start of a word gets an n-gram of its own, and the shortest text has one.
     points = np.frombuffer(f" {plain} ".encode("utf-32-le", "replace"), np.uint32).astype(np.uint64)
     if plain.isascii() or not _unspaced().search(plain):
         return np.unique(_rolled(points, min(_LONG, len(points)), None))
@@ -82,7 +82,7 @@ def dice(left: Grams, right: Grams) -> float:
 
 
 class Overlaps:
-    """Sets to compare one other set with, all at once: for each piece the sets that have it."""
+    """Compares one set with many at once, by an index from n-grams to sets."""
 
     def __init__(self, sets: Sequence[Grams]) -> None:
         self.sets = sets
@@ -93,7 +93,7 @@ class Overlaps:
         self._places = np.repeat(np.arange(len(sets), dtype=np.int32), self._sizes)[order]
 
     def dice(self, one: Grams) -> npt.NDArray[np.float64]:
-        """The :func:`dice` of one with each of them."""
+        """The :func:`dice` of one set with each of them."""
         first, last = (np.searchsorted(self._grams, one, side=side) for side in ("left", "right"))
         hits = [self._places[start:end] for start, end in zip(first, last, strict=True) if end > start]
         shared = np.bincount(np.concatenate([*hits, np.zeros(0, np.int32)]), minlength=len(self._sizes))
@@ -102,21 +102,21 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class Near:
-    """What is most like a text."""
+    """The most similar known text."""
 
     id: str
     similarity: float
 
 
 class Known:
-    """The texts there are already, and what each new one is most like among them.
+    """The known texts, searchable by similarity.
 
-    They lie in blocks that double in size, so that adding is cheap and a look costs the pieces that two texts have in common,
-    not the number of texts: about 1 ms beside 10,000 instructions, 4 ms beside 45,000.
+    They are kept in blocks that double in size, so that adding is cheap and a search costs time by the n-grams that
+    texts share, not by the number of texts: about 1 ms beside 10,000 instructions, 4 ms beside 45,000.
     """
 
     def __init__(self, limit: float) -> None:
-        """For similarities of ``limit`` (0 to 1) or more; texts that are less alike are not told."""
+        """Searches for similarities of ``limit`` (0 to 1) or more."""
         self._limit = limit
         self._ids: list[str] = []
         self._exact: dict[str, int] = {}
@@ -127,34 +127,34 @@ class Known:
         return len(self._ids)
 
     def add(self, text: str, name: str) -> None:
-        """Makes a text known under a name; one without letters or digits is known exactly only."""
+        """Adds a text under a name; one without letters or digits is only compared exactly."""
         plain = normalized(text)
         self._exact.setdefault(plain or text.strip(), len(self._ids))
         self._ids.append(name)
         self._waiting.append(_grams(plain))
 
     def nearest(self, text: str) -> Near | None:
-        """The most similar text that reaches the limit (or is equal after normalising), the earliest of equals."""
+        """The most similar text within the limit (or equal after normalising), the earliest of equals."""
         plain = normalized(text)
         same = self._exact.get(plain or text.strip())
         if same is not None:
             return Near(self._ids[same], 1.0)
-        wanted = _grams(plain)
-        if not len(wanted) or self._limit >= 1:
+        query = _grams(plain)
+        if not len(query) or self._limit >= 1:
             return None
-        self._settle()
+        self._index_pending()
         best: Near | None = None
         start = 0
         for block in self._blocks:
-            found = block.dice(wanted)
-            place = int(found.argmax())
-            if found[place] >= self._limit and (best is None or found[place] > best.similarity):
-                best = Near(self._ids[start + place], float(found[place]))
-            start += len(found)
+            similarities = block.dice(query)
+            place = int(similarities.argmax())
+            if similarities[place] >= self._limit and (best is None or similarities[place] > best.similarity):
+                best = Near(self._ids[start + place], float(similarities[place]))
+            start += len(similarities)
         return best
 
-    def _settle(self) -> None:
-        """Puts what was added into a block, and blocks that are no larger together."""
+    def _index_pending(self) -> None:
+        """Indexes added texts as a block, merged with blocks that are no larger."""
         if self._waiting:
             sets = self._waiting
             self._waiting = []

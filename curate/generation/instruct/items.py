@@ -1,4 +1,4 @@
-"""An answer with several items is read item by item: one that is broken, cut off or empty loses no other."""
+"""Parses answers with several items one by one, so that a broken, cut-off or empty item does not affect the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_STARTS = 200
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """An instruction that was written."""
+    """A new instruction."""
 
     instruction: str
     input: str = ""
@@ -32,7 +32,7 @@ class NewItem:
 
     @property
     def prompt(self) -> str:
-        """The instruction with what it is about."""
+        """The instruction with its input."""
         return f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
 
 
@@ -46,10 +46,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Contract:
-    """What an item must be."""
+    """The requirements for an item."""
 
     count: int
-    """How many were asked for."""
+    """Number of requested items."""
     with_input: bool = False
     with_output: bool = False
     with_evidence: bool = False
@@ -59,16 +59,16 @@ class Contract:
 
     def keys(self) -> list[str]:
         """The keys of an item, in order."""
-        wanted = {
+        parts = {
             "instruction": True,
             "input": self.with_input,
             "output": self.with_output,
             "evidence": self.with_evidence,
         }
-        return [name for name, is_wanted in wanted.items() if is_wanted]
+        return [name for name, is_needed in parts.items() if is_needed]
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema that is asked for. What it promises is checked item by item all the same."""
+        """The JSON Schema of the request. Each item is validated again when it is parsed."""
         item = {
             "type": "object",
             "properties": {name: {"type": "string"} for name in self.keys()},
@@ -79,27 +79,23 @@ class Contract:
         return {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
 
     def read(self, answer: Answer, passage: str = "") -> list[NewItem | Refused]:
-        """The items of an answer, good and bad, in order; a cut-off or invalid one still gives those that are whole.
+        """The items of an answer, good and bad, in order. A cut-off or invalid answer still gives its complete items.
 
         Raises:
-            InvalidResponse: there is not one that can be used.
+            InvalidResponse: there is no usable item.
         """
-        found = [self._item(entry, passage) for entry in find_items(answer)]
-        if any(isinstance(one, NewItem) for one in found):
-            return found
+        items = [self._item(entry, passage) for entry in find_items(answer)]
+        if any(isinstance(one, NewItem) for one in items):
+            return items
         if answer.finish == "length":
             raise InvalidResponse("cut off before one item was whole", again=False, trouble="length")
-        told = next((one.reason for one in found if isinstance(one, Refused)), "")
-        raise InvalidResponse(told or answer.problem or 'it holds no items: a JSON object {"items": […]} was asked for')
+        reason = next((one.reason for one in items if isinstance(one, Refused)), "")
+        raise InvalidResponse(
+            reason or answer.problem or 'it holds no items: a JSON object {"items": […]} was asked for'
+        )
 
     def _item(self, entry: Any, passage: str) -> NewItem | Refused:
-        raw = (
-            entry
-            if isinstance(entry, str)
-            else orjson.dumps(entry, default=str).decode()
-            if _storable(entry)
-            else repr(entry)
-        )
+        raw = entry if isinstance(entry, str) else _json(entry)
         if not isinstance(entry, Mapping):
             return Refused("an item is no object", raw)
         texts: dict[str, str] = {}
@@ -111,8 +107,8 @@ class Contract:
                 return Refused(f"'{name}' is no text", raw)
             try:
                 texts[name] = clean(value).strip()
-            except InvalidResponse as broken:
-                return Refused(f"'{name}': {broken}", raw)
+            except InvalidResponse as invalid:
+                return Refused(f"'{name}': {invalid}", raw)
             if not texts[name] and name != "input":
                 return Refused(f"'{name}' is missing or empty", raw)
         item = NewItem(**texts)
@@ -132,7 +128,7 @@ class Contract:
 
 
 def find_items(answer: Answer) -> list[Any]:
-    """The JSON values that look like the items of an answer."""
+    """The JSON values in an answer that look like items."""
     if isinstance(answer.value, Mapping) and isinstance(answer.value.get("items"), list):
         return list(answer.value["items"])
     text = answer.text
@@ -146,11 +142,11 @@ def find_items(answer: Answer) -> list[Any]:
             return list(items) if isinstance(items, list) else [value] if "instruction" in value else []
         if isinstance(value, list):
             return list(value)
-    return list(_whole_objects(text))
+    return list(_complete_objects(text))
 
 
-def _whole_objects(text: str) -> Iterator[Any]:
-    """The objects that stand whole in a broken list."""
+def _complete_objects(text: str) -> Iterator[Any]:
+    """The complete objects in a broken list."""
     start = text.find("[") + 1
     for _ in range(_MOST_STARTS):
         start = text.find("{", start)
@@ -167,7 +163,7 @@ def _whole_objects(text: str) -> Iterator[Any]:
 
 
 def holds(text: str, phrase: str) -> bool:
-    """Whether a text has a phrase in it, as whole words in scripts with blanks between them, anywhere in the others."""
+    """Whether a text contains a phrase: as whole words in scripts with spaces between words, anywhere in others."""
     return _phrase(phrase).search(text) is not None
 
 
@@ -185,9 +181,8 @@ def _phrase(phrase: str) -> regex.Pattern[str]:
     return _PHRASES[phrase]
 
 
-def _storable(value: Any) -> bool:
+def _json(value: Any) -> str:
     try:
-        orjson.dumps(value, default=str)
+        return orjson.dumps(value, default=str).decode()
     except TypeError:  # half a surrogate pair
-        return False
-    return True
+        return repr(value)

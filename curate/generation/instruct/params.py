@@ -31,12 +31,13 @@ class InstructParams(Prompting, GatherStep):
     model: GeneratorName
     """The language model that writes."""
     method: Literal["seeds", "personas", "passages"] = "seeds"
-    """What new instructions are based on: examples drawn from the rows (Self-Instruct, Wang et al. 2023), a person who might
-    ask (Ge et al. 2024), or a passage that has the answer."""
+    """What new instructions are based on: examples drawn from the rows (Self-Instruct, Wang et al. 2023), a person who
+    might ask (Ge et al. 2024), or a passage that has the answer."""
     languages: tuple[LanguageTag, ...] | None = None
     """The languages to write in; by default those of the rows (for the package's personas: of the seeds)."""
     total: Annotated[int, Field(ge=1)] | None = None
-    """Number of rows to make in each language; required for ``seeds``. Without it, there is one request per persona or passage."""
+    """Number of rows to make in each language; required for ``seeds``. Without it, there is one request per persona or
+    passage."""
     per_request: Annotated[int, Field(ge=1, le=100)] = 5
     """Number of instructions per request."""
     round: Annotated[int, Field(ge=1)] = 256
@@ -52,9 +53,11 @@ class InstructParams(Prompting, GatherStep):
     seed_language: Literal["same", "prefer", "any"] = "prefer"
     """Whether examples must be in the language that is written, should be (``prefer``), or may be in any."""
     pool: Annotated[int, Field(ge=1)] = 2_000
-    """Maximum number of seeds per language to draw examples from, sampled by the seed. None is longer than ``max_chars``."""
+    """Maximum number of seeds per language to draw examples from, sampled by the seed. None is longer than
+    ``max_chars``."""
     personas: RowsName | None = None
-    """Rows that each describe a person; by default the step's own rows if they are documents, else the package's list."""
+    """Rows that each describe a person; by default the step's own rows if they are documents, else the package's
+    list."""
     about: PerLanguage[tuple[str, ...]] | None = None
     """Topics. Each request is about one of them, drawn by the seed."""
     passage_chars: Annotated[int, Field(ge=50)] = 4_000
@@ -71,11 +74,12 @@ class InstructParams(Prompting, GatherStep):
     sampling: Sampling = Sampling(temperature=0.9, top_p=0.95, max_tokens=2048)
     """Sampling parameters."""
     prompt: PerLanguage[Template] | None = None
-    """Your own prompt, by the language that is written. Placeholders: ``{examples}``, ``{topic}``, ``{persona}``, ``{passage}``,
-    ``{count}``, ``{form}`` (the expected JSON), ``{language}``, ``{language_name}``, ``{language_own_name}``."""
+    """Your own prompt, by the language that is written. Placeholders: ``{examples}``, ``{topic}``, ``{persona}``,
+    ``{passage}``, ``{count}``, ``{form}`` (the expected JSON), ``{language}``, ``{language_name}``,
+    ``{language_own_name}``."""
     max_similarity: Annotated[float, Field(gt=0, le=1)] = 0.7
-    """Similarity (Dice coefficient of character n-grams, 0 to 1) from which an instruction is refused as a near-duplicate
-    of one in the rows, in ``against``, or accepted before it. 1 refuses only equal ones."""
+    """Similarity (Dice coefficient of character n-grams, 0 to 1) from which an instruction is refused as a
+    near-duplicate of one in the rows, in ``against``, or accepted before it. 1 refuses only equal ones."""
     against: RowsName | tuple[RowsName, ...] | None = None
     """Further rows that new instructions must differ from: an existing dataset, a benchmark."""
     blocklist: PerLanguage[tuple[str, ...]] | None = None
@@ -91,8 +95,8 @@ class InstructParams(Prompting, GatherStep):
     max_failed: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Maximum share of requests without any result; above it (of 20 or more) the build stops."""
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 1.0
-    """Maximum share of rows from which something was refused (0 to 1). Refusing is normal for this step, so by default it never
-    stops the build."""
+    """Maximum share of rows from which something was refused (0 to 1). Refusing is normal for this step, so by default
+    it never stops the build."""
 
     @field_validator("languages", "against")
     @classmethod

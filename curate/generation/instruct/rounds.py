@@ -1,4 +1,4 @@
-"""Requests for new instructions go out in rounds, and what comes back is taken in order: first come, first kept."""
+"""Sends requests for new instructions in rounds, and accepts the items of the answers in order."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ class _Plan:
     root: Root
     language: str
     sample: int
-    """The request's number for seeds, else how often the same was asked about before."""
+    """The request's number for seeds, else how often the same root was used before."""
     examples: tuple[Example, ...]
     topic: str
 
 
 @dataclass
 class _State:
-    """How far a language is."""
+    """The progress of a language."""
 
     asked: int = 0
     accepted: int = 0
     own: list[Example] = field(default_factory=list)
-    over: bool = False
-    """Whether there is nothing left to ask about."""
+    exhausted: bool = False
+    """Whether every root was used."""
 
 
 class Rounds:
@@ -82,7 +82,7 @@ class Rounds:
         self.empty = Counter[str]()
         self.requests = 0
 
-    # ----------------------------------------------------------------------------------------------------- what there is
+    # --------------------------------------------------------------------------------------------------------- inputs
     def _own_are_prompts(self) -> bool:
         return self.input is not None and self.input not in (Kind.DOCUMENT, Kind.PARALLEL)
 
@@ -91,28 +91,26 @@ class Rounds:
         if step.seeds and step.seeds_from is not None:
             name = step.seeds_from
             return Seeds(lambda: self.context.rows(name), self.context.seed, step.pool, step.max_chars)
-        # Rows that are asked about are no examples of what to write.
+        # Passages are not examples of instructions.
         if not self._own_are_prompts() or step.method == "passages":
             return None
         return Seeds(lambda: self.rows, self.context.seed, step.pool, step.max_chars)
 
     def _languages(self) -> tuple[str, ...]:
         if self.step.languages is not None:
-            found: Iterable[str] = self.step.languages
-        elif self.step.method == "seeds" or (self.step.method == "personas" and self._shipped()):
-            found = self.seeds.languages if self.seeds is not None else ()
+            tags: Iterable[str] = self.step.languages
+        elif self.step.method == "seeds" or (self.step.method == "personas" and self._uses_package_personas()):
+            tags = self.seeds.languages if self.seeds is not None else ()
         else:
             batches = self.rows if self.step.personas is None else self.context.rows(self.step.personas)
-            found = sorted(
-                {language for batch in batches for language in batch.language.unique().to_list() if language}
-            )
-        return tuple(language for language in found if self.context.wants(language))
+            tags = sorted({language for batch in batches for language in batch.language.unique().to_list() if language})
+        return tuple(language for language in tags if self.context.wants(language))
 
-    def _shipped(self) -> bool:
+    def _uses_package_personas(self) -> bool:
         return self.step.personas is None and self.input is not Kind.DOCUMENT
 
-    def _learn(self) -> None:
-        """Makes known what new instructions must be unlike, of the languages that are written."""
+    def _index_known(self) -> None:
+        """Indexes the texts that new instructions must differ from, in the languages that are written."""
         for language in self.languages:
             self.known.setdefault(base(language), Known(self.step.max_similarity))
         against = self.step.against
@@ -133,55 +131,55 @@ class Rounds:
     # --------------------------------------------------------------------------------------------------------- rounds
     def run(self) -> Iterator[NewRows]:
         if not self.languages:
-            self.context.warn("instruct: there are no rows to go by and no 'languages', so nothing is written")
+            self.context.warn("instruct: no input rows and no 'languages', so nothing is written")
             return
-        self._learn()
+        self._index_known()
         plans = {language: self._plans(language) for language in self.languages}
         while True:
             batch: list[_Plan] = []
             for language in self.languages:
-                for _ in range(self._wanted(language)):
+                for _ in range(self._next_count(language)):
                     plan = next(plans[language], None)
                     if plan is None:
-                        self.states[language].over = True
+                        self.states[language].exhausted = True
                         break
                     batch.append(plan)
                     self.states[language].asked += 1
             if not batch:
                 break
-            for outcomes in ask(self._questions(batch), self._read, retries=self.step.retries):
-                yield self._take(outcomes)
-            self._watch()
-        self._watch(last=True)
+            for results in ask(self._requests(batch), self._read, retries=self.step.retries):
+                yield self._accept(results)
+            self._check_failures()
+        self._check_failures(last=True)
         for language, state in self.states.items():
             if self.step.total is not None and state.accepted < self.step.total:
                 why = (
-                    "everything was asked about once"
-                    if state.over
+                    "every persona or passage was used once"
+                    if state.exhausted
                     else f"{state.asked:,} requests were made (max_requests)"
                 )
                 self.context.warn(
                     f"instruct: {state.accepted:,} of {self.step.total:,} instructions in {language}: {why}"
                 )
 
-    def _wanted(self, language: str) -> int:
-        """How many requests to make next; from what was accepted so far it is told how many are needed."""
+    def _next_count(self, language: str) -> int:
+        """The number of requests in the next round, estimated from the yield so far."""
         state, step = self.states[language], self.step
-        if state.over:
+        if state.exhausted:
             return 0
         left = step.most_requests - state.asked
         if step.total is not None:
             missing = step.total - state.accepted
             if missing <= 0:
                 return 0
-            fruit = max(0.25, state.accepted / state.asked) if state.asked else float(step.per_request)
-            left = min(left, math.ceil(missing / fruit))
+            per_request = max(0.25, state.accepted / state.asked) if state.asked else float(step.per_request)
+            left = min(left, math.ceil(missing / per_request))
         return min(left, step.round)
 
     def _plans(self, language: str) -> Iterator[_Plan]:
-        """The requests in a language, without end unless what they are about has one."""
+        """The requests in a language; endless for seeds, and for personas with a ``total``."""
         for number, (root, turn) in enumerate(self._roots(language)):
-            # A persona or passage is drawn for by what it is, not by its place: a row more changes no other's request.
+            # Draws for a persona or passage depend on its id, not its place: another row does not change its request.
             key = str(number) if root is None else f"{root.id}:{root.part}:{turn}"
             examples = self._draw(language, key)
             if root is None:
@@ -198,12 +196,12 @@ class Rounds:
             )
 
     def _roots(self, language: str) -> Iterator[tuple[Root | None, int | None]]:
-        """What the requests in a language are about, and how often it was before; None for seeds."""
+        """The roots of the requests in a language, and how often each was used before; None for seeds."""
         while self.step.method == "seeds":
             yield None, None
         for turn in count():
-            found = False
-            if self.step.method == "personas" and self._shipped():
+            any_root = False
+            if self.step.method == "personas" and self._uses_package_personas():
                 roots: Iterable[Root] = shipped_people([language])
             else:
                 name = self.step.personas
@@ -211,14 +209,14 @@ class Rounds:
                 roots = roots_of(batches, self.step.passage_chars, self.step.passage_parts)
             for root in roots:
                 if self.step.languages is not None or root.language == language:
-                    found = True
+                    any_root = True
                     yield root, turn
-            # A person can be asked about again, with other examples and another sample; a passage has said all it says.
-            if not found or self.step.method == "passages" or self.step.total is None:
+            # A persona can be used again, with other examples and another sample; a passage cannot.
+            if not any_root or self.step.method == "passages" or self.step.total is None:
                 return
 
     def _any_root(self) -> Root | None:
-        """A row to name as the parent where no example was drawn."""
+        """The row to name as the parent if no example was drawn."""
         for batch in self.rows:
             if len(batch):
                 return Root(str(batch.ids[0]), batch.language[0], "", batch.table.select(list(ORIGIN)).slice(0, 1))
@@ -250,12 +248,12 @@ class Rounds:
             return topics[
                 random_numbers(self.context.seed, [key], "topic", language, self.context.draw)[0] % len(topics)
             ]
-        # Each topic once before any comes again.
+        # Each topic is used once before any is repeated.
         turn, place = divmod(number, len(topics))
         numbers = random_numbers(self.context.seed, topics, "topics", language, self.context.draw, turn)
         return topics[sorted(range(len(topics)), key=lambda one: numbers[one])[place]]
 
-    # ---------------------------------------------------------------------------------------------------------- asking
+    # -------------------------------------------------------------------------------------------------------- requests
     def _contract(self, language: str) -> Contract:
         step = self.step
         blocked = (step.blocklist[language] if step.blocklist is not None else None) or ()
@@ -269,7 +267,7 @@ class Rounds:
             blocked,
         )
 
-    def _questions(self, plans: list[_Plan]) -> Iterator[LLMRequest[_Plan]]:
+    def _requests(self, plans: list[_Plan]) -> Iterator[LLMRequest[_Plan]]:
         generator = self.context.model(self.step.model)
         for plan in plans:
             contract = self._contract(plan.language)
@@ -277,22 +275,23 @@ class Rounds:
             keys = contract.keys()
             item = "{" + ", ".join(f'"{key}": "…"' for key in keys) + "}"
             grounded = self.step.method == "passages"
-            told = " ".join(self._part("grounded" if key == "output" and grounded else key, values) for key in keys)
-            values["form"] = self._part("form", {**values, "item": item, "keys": told})
-            values["examples"] = (
-                self._part("examples", {**values, "examples": self._shown(plan)}) if plan.examples else ""
+            described = " ".join(
+                self._part("grounded" if key == "output" and grounded else key, values) for key in keys
             )
+            values["form"] = self._part("form", {**values, "item": item, "keys": described})
+            values["examples"] = ""
+            if plan.examples:
+                values["examples"] = self._part("examples", {**values, "examples": self._shown(plan)})
             values["topic"] = self._part("topic", {**values, "topic": plan.topic}) if plan.topic else ""
             values["persona"] = fence(plan.root.text, "person") if self.step.method == "personas" else ""
             values["passage"] = fence(plan.root.text, "passage") if self.step.method == "passages" else ""
             messages = self.prompts[plan.language].fill(values)
             sample = plan.sample + self.context.draw * _MOST_SAMPLES
-            yield LLMRequest(
-                plan, Request(messages, self.step.sampling, sample, contract.schema(), row=plan.root.id), generator
-            )
+            request = Request(messages, self.step.sampling, sample, contract.schema(), row=plan.root.id)
+            yield LLMRequest(plan, request, generator)
 
     def _part(self, name: str, values: dict[str, str]) -> str:
-        # Leading and trailing line breaks of a piece are its own; fill() leaves blank turns out only.
+        # Keeps leading and trailing line breaks of the part.
         return "".join(text for _, text in self.parts[name].fill(values))
 
     def _shown(self, plan: _Plan) -> str:
@@ -306,11 +305,11 @@ class Rounds:
     def _read(self, plan: _Plan, answer: Answer) -> list[NewItem | Refused]:
         return self._contract(plan.language).read(answer, plan.root.text)
 
-    # ---------------------------------------------------------------------------------------------------------- taking
-    def _take(self, outcomes: list[RequestResult[_Plan, list[NewItem | Refused]]]) -> NewRows:
+    # ------------------------------------------------------------------------------------------------------------ rows
+    def _accept(self, results: list[RequestResult[_Plan, list[NewItem | Refused]]]) -> NewRows:
         bad: list[BadRow] = []
-        taken: list[tuple[_Plan, NewItem, Answer]] = []
-        for one in outcomes:
+        accepted: list[tuple[_Plan, NewItem, Answer]] = []
+        for one in results:
             self.requests += 1
             plan = one.key
             if one.value is None:
@@ -334,27 +333,21 @@ class Rounds:
                 state.accepted += 1
                 if self.step.own:
                     state.own.append(Example(name, name, plan.language, item.prompt, item.output))
-                taken.append((plan, item, one.answer))
-        return NewRows(self._table(taken), tuple(bad))
+                accepted.append((plan, item, one.answer))
+        return NewRows(self._table(accepted), tuple(bad))
 
-    def _column(self, items: list[NewItem]) -> dict[str, list[Any]]:
-        asked = [[{"role": "user", "content": item.prompt}] for item in items]
+    def _columns(self, items: list[NewItem]) -> dict[str, list[Any]]:
+        prompts = [[{"role": "user", "content": item.prompt}] for item in items]
         if self.made is Kind.PROMPT:
-            return {"prompt": asked}
-        return {
-            "messages": [
-                [*turns, {"role": "assistant", "content": item.output}]
-                for turns, item in zip(asked, items, strict=True)
-            ]
-        }
+            return {"prompt": prompts}
+        answers = [{"role": "assistant", "content": item.output} for item in items]
+        return {"messages": [[*turns, answer] for turns, answer in zip(prompts, answers, strict=True)]}
 
     def _ids(self, items: list[NewItem], language: str) -> list[str]:
         """The ids that rows of these items will have."""
-        columns: dict[str, Any] = {name: pa.array(column, MESSAGES) for name, column in self._column(items).items()}
-        return [
-            str(one)
-            for one in row_ids(self.made, pa.table({**columns, "language": [language] * len(items)})).to_pylist()
-        ]
+        columns: dict[str, Any] = {name: pa.array(column, MESSAGES) for name, column in self._columns(items).items()}
+        table = pa.table({**columns, "language": [language] * len(items)})
+        return [str(one) for one in row_ids(self.made, table).to_pylist()]
 
     def _table(self, taken: list[tuple[_Plan, NewItem, Answer]]) -> pa.Table:
         places: dict[str, int] = {}
@@ -363,19 +356,15 @@ class Rounds:
             if plan.root.id not in places:
                 places[plan.root.id] = len(origins)
                 origins.append(plan.root.origin)
-        # Only what children need of their parents is here; the kind is of no consequence.
+        # Derived rows need only these columns of their parents; the kind does not matter.
         parents = Rows(Kind.DOCUMENT, pa.concat_tables(origins) if origins else _NO_ORIGIN)
-        hashes = {
-            plan.language: hash_of(
-                self.prompts[plan.language].hash, {name: part.hash for name, part in self.parts.items()}
-            )
-            for plan, _, _ in taken
-        }
+        parts = {name: part.hash for name, part in self.parts.items()}
+        hashes = {plan.language: hash_of(self.prompts[plan.language].hash, parts) for plan, _, _ in taken}
         return derive_rows(
             self.made,
             parents,
             [places[plan.root.id] for plan, _, _ in taken],
-            self._column([item for _, item, _ in taken]),
+            self._columns([item for _, item, _ in taken]),
             [plan.language for plan, _, _ in taken],
             step=self.step.tag,
             model=[signed(self.context.model_name(self.step.model), answer.served) for _, _, answer in taken],
@@ -387,26 +376,26 @@ class Rounds:
         )
 
     def _attributes(self, plan: _Plan, item: NewItem) -> dict[str, str]:
-        found = {"method": self.step.method, "sample": str(plan.sample)}
+        attributes = {"method": self.step.method, "sample": str(plan.sample)}
         if plan.topic:
-            found["topic"] = plan.topic
+            attributes["topic"] = plan.topic
         if self.step.method == "personas":
-            found["persona"] = plan.root.text
+            attributes["persona"] = plan.root.text
         if plan.root.part:
-            found["part"] = str(plan.root.part)
+            attributes["part"] = str(plan.root.part)
         if item.evidence:
-            found["evidence"] = item.evidence
-        return found
+            attributes["evidence"] = item.evidence
+        return attributes
 
-    def _watch(self, *, last: bool = False) -> None:
-        """Stops where too many requests give nothing."""
+    def _check_failures(self, *, last: bool = False) -> None:
+        """Stops if too many requests gave no usable item."""
         nothing = sum(self.empty.values())
         if nothing > self.step.max_failed * self.requests and (self.requests >= _FEWEST or last):
             reason, count = self.empty.most_common(1)[0]
             raise StepError(
-                f"instruct: {nothing:,} of {self.requests:,} requests gave nothing that can be used (max_failed: {self.step.max_failed:g}); "
-                f"most often: {reason} ({count:,} times). The answers are kept, so trying again costs nothing: see to the prompt or the model, "
-                "or raise max_failed"
+                f"instruct: {nothing:,} of {self.requests:,} requests gave no usable item (max_failed: "
+                f"{self.step.max_failed:g}); most often: {reason} ({count:,} times). The answers are cached, so a "
+                "rerun costs nothing: fix the prompt or the model, or raise max_failed"
             )
 
 

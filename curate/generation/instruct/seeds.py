@@ -1,4 +1,4 @@
-"""What new instructions grow out of: example instructions by language, personas, passages in pieces that fit into a prompt."""
+"""The roots of new instructions: example instructions by language, personas, and passages cut to fit into a prompt."""
 
 from __future__ import annotations
 
@@ -18,49 +18,45 @@ from curate.steps import Rows
 
 PEOPLE = "instruct/people"
 ORIGIN = ("id", "group_id", "attributes", "lineage")
-"""The columns of a row that its children need."""
+"""The columns of a row that derived rows need."""
 _ENDS = regex.compile(r"\n\s*\n|\n|[.!?…]+[\x22'”’»)\]]*\s|[。！？｡।॥؟۔։።៕]+[”’」』）】\x22']*")
 
 
 @dataclass(frozen=True)
 class Root:
-    """The row that a request grows out of."""
+    """The row that a request is based on."""
 
     id: str
     language: str
     text: str
     """The persona or the passage; empty for seeds."""
     origin: pa.Table
-    """Its columns :data:`ORIGIN`, one row."""
+    """Its columns :data:`ORIGIN`, as one row."""
     part: int = 0
 
 
 def with_answers(rows: Rows) -> list[tuple[str, str] | None]:
-    """(prompt, answer or "") of each row that asks something."""
-    asked = last_prompts(rows)
-    return [
-        pair or ((text, "") if text.strip() else None)
-        for text, pair in zip(asked, question_and_answer(rows), strict=True)
-    ]
+    """(prompt, answer or "") of each row with a prompt."""
+    pairs = zip(last_prompts(rows), question_and_answer(rows), strict=True)
+    return [pair or ((text, "") if text.strip() else None) for text, pair in pairs]
 
 
 class Seeds:
-    """Example instructions: of each language a pool of bounded size."""
+    """Example instructions, in a pool of bounded size per language."""
 
     def __init__(self, walk: Callable[[], Iterable[Rows]], seed: int, pool: int, longest: int) -> None:
-        """Walks all rows twice, so that no more than the pools is ever held."""
+        """Reads all rows twice, so that only the pools are in memory."""
         self._examples = Examples(walk(), seed, pool, longest=longest, answered=with_answers)
         kept = [one.id for language in self.languages for one in self.of(language)]
         self._origins: dict[str, pa.Table] = {}
         for rows in walk():
-            found = rows.take(rows.ids.is_in(kept)).table.select(list(ORIGIN)) if len(rows) else pa.table({})
-            self._origins |= (
-                {name.as_py(): found.slice(place, 1) for place, name in enumerate(found["id"])} if len(found) else {}
-            )
+            if len(rows):
+                origins = rows.take(rows.ids.is_in(kept)).table.select(list(ORIGIN))
+                self._origins |= {str(name): origins.slice(place, 1) for place, name in enumerate(origins["id"])}
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages there are seeds in."""
+        """The languages that have seeds."""
         return self._examples.languages
 
     def of(self, language: str) -> Sequence[Example]:
@@ -68,22 +64,22 @@ class Seeds:
         return self._examples.of(language)
 
     def draw(self, k: int, language: str, key: str, seed: int, *, same: bool) -> list[Example]:
-        """``k`` seeds for the request of that key, of its language first and (unless ``same``) of others if they are too few."""
+        """``k`` seeds for a request, of its language first and (unless ``same``) of others if there are too few."""
         tags = [language] if same else [language, *(other for other in self.languages if other != language)]
         start = random_numbers(seed, [language], "seeds", key)[0]
-        found: list[Example] = []
+        seeds: list[Example] = []
         for tag in tags:
-            if len(found) < k and (pool := self.of(tag)):
-                found += [pool[place] for place in self._examples.shuffled(tag, start)[: k - len(found)]]
-        return found
+            if len(seeds) < k and (pool := self.of(tag)):
+                seeds += [pool[place] for place in self._examples.shuffled(tag, start)[: k - len(seeds)]]
+        return seeds
 
     def root(self, example: Example) -> Root:
-        """Where a seed comes from."""
+        """The root of a seed."""
         return Root(example.id, example.language, "", self._origins[example.id])
 
 
 def shipped_people(languages: Sequence[str]) -> Iterator[Root]:
-    """The personas that come with the package: in each of these languages, or in English where there are none."""
+    """The personas of the package in each of these languages, or in English if there are none."""
     data: dict[str, list[str]] = load_data(PEOPLE)
     for language in languages:
         tag = language
@@ -114,13 +110,12 @@ def _documents(tag: str, texts: Sequence[str]) -> pa.Table:
         }
         for place, text in enumerate(texts)
     ]
-    return with_ids(
-        Kind.DOCUMENT, pa.Table.from_pylist(rows, pa.schema([one for one in schema(Kind.DOCUMENT) if one.name != "id"]))
-    )
+    columns = pa.schema([one for one in schema(Kind.DOCUMENT) if one.name != "id"])
+    return with_ids(Kind.DOCUMENT, pa.Table.from_pylist(rows, columns))
 
 
 def roots_of(batches: Iterable[Rows], chars: int, parts: int) -> Iterator[Root]:
-    """The texts of rows (documents, or the prompts of others), each in up to ``parts`` pieces of at most ``chars`` characters."""
+    """The texts of rows (documents, or prompts), each in up to ``parts`` pieces of at most ``chars`` characters."""
     for rows in batches:
         if not len(rows):
             continue
@@ -133,7 +128,8 @@ def roots_of(batches: Iterable[Rows], chars: int, parts: int) -> Iterator[Root]:
 
 
 def pieces(text: str, chars: int) -> Iterator[str]:
-    """A text in pieces of at most ``chars`` characters, cut after a paragraph, else after a sentence, else at a blank, else anywhere."""
+    """Cuts a text into pieces of at most ``chars`` characters: after a paragraph, else a sentence, else a space, else
+    anywhere."""
     start = 0
     while start < len(text):
         end = start + chars

@@ -1,9 +1,10 @@
 """``instruct``: writes new instructions from old ones, personas or passages, without near-duplicates.
 
-It is a dataset-level step because each new instruction is compared with every other. It reads all rows first, then sends
-requests in rounds, and accepts the items of each answer in order if they differ from everything accepted so far. A request
-depends on the seed, its number and the rows only (with ``own``, also on the rounds before), never on other answers of its
-round. So the requests of a round go out together, and after a crash the cached answers restore the state without a call.
+It is a dataset-level step because each new instruction is compared with every other. It reads all rows first, then
+sends requests in rounds, and accepts the items of each answer in order if they differ from everything accepted so far.
+A request depends on the seed, its number and the rows only (with ``own``, also on the rounds before), never on other
+answers of its round. So the requests of a round go out together, and after a crash the cached answers restore the state
+without a call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How often which words of two languages go together: words are numbers, pairs are sorted arrays, so memory stays small."""
+"""Counts word pairs of two languages in little memory: words are numbers, pairs are sorted arrays."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from curate.text.words import Fold, Lexicon, fold_of, spans, tokens
 
 _NOUNS = frozenset({"de", "lb", "gsw", "nds", "bar", "ksh", "pfl", "frr"})
 _STOPS = frozenset('.!?…:;\n"“”„«»。！？।؟۔')
-ADJACENT, BLANK, APART = 0, 1, 2
-"""What stands before a unit: nothing, one blank, anything else."""
+ADJACENT, SPACE, APART = 0, 1, 2
+"""What comes before a unit: nothing, one space, anything else."""
 LONGEST_RUN = 6
-"""Characters that may be one word where no lexicon says what the words are."""
+"""Maximum length in characters of a word in unspaced text without a lexicon."""
 
 
 class Vocabulary:
-    """The words of one side: their spellings, what they are looked up by, how often they occur."""
+    """The words of one side: their spellings, lookup keys and frequencies."""
 
     def __init__(self, language: str, lexicon: Lexicon | None) -> None:
         self.language = language
@@ -40,23 +40,23 @@ class Vocabulary:
 
     @property
     def by_character(self) -> bool:
-        """Whether units are characters, for want of a lexicon."""
+        """Whether units are characters, because there is no lexicon."""
         return self.unspaced and not self.lexicon
 
     def number(self, spelling: str, weight: int = 1) -> int:
         """The number of a spelling."""
-        found = self._spellings.get(spelling)
-        if found is None:
+        known = self._spellings.get(spelling)
+        if known is None:
             key = self.fold(spelling)
-            known = self._key_numbers.setdefault(key, len(self.keys))
-            if known == len(self.keys):
+            key_number = self._key_numbers.setdefault(key, len(self.keys))
+            if key_number == len(self.keys):
                 self.keys.append(key)
-            found = self._spellings[spelling] = len(self._texts)
+            known = self._spellings[spelling] = len(self._texts)
             self._texts.append(spelling)
-            self._key_of.append(known)
+            self._key_of.append(key_number)
             self._weight.append(0)
-        self._weight[found] += weight
-        return found
+        self._weight[known] += weight
+        return known
 
     def key(self, spelling: int) -> int:
         """The number of the key of a spelling."""
@@ -71,28 +71,29 @@ class Vocabulary:
         return np.array(self._key_of, np.int64)[spellings] if len(spellings) else np.empty(0, np.int64)
 
     def units(self, text: str) -> list[tuple[int, int]]:
-        """The units of a text: number of the spelling, and what stands before it."""
-        found: list[tuple[int, int]] = []
-        done, fresh = 0, True
+        """The units of a text: the number of the spelling, and what comes before it."""
+        units: list[tuple[int, int]] = []
+        done, sentence_start = 0, True
         cut = None if self.by_character else self.lexicon
         for start, end, _ in tokens(text, self.language, cut) if self.unspaced else spans(text, self.language):
             gap = text[done:start]
-            fresh = fresh or any(sign in _STOPS for sign in gap)
-            before = (
-                APART if not found else ADJACENT if not gap else BLANK if gap.isspace() and len(gap) == 1 else APART
-            )
-            # At the beginning of a sentence a capital says nothing of how a word is written.
-            said = text[start:end]
-            found.append((self.number(said, 0 if fresh and said[:1].isupper() else 1), before))
-            done, fresh = end, False
-        return found
+            sentence_start = sentence_start or any(sign in _STOPS for sign in gap)
+            before = APART
+            if units and (not gap or gap.isspace()) and len(gap) <= 1:
+                before = SPACE if gap else ADJACENT
+            # A capital at the start of a sentence is no evidence for the word's spelling.
+            word = text[start:end]
+            weight = 0 if sentence_start and word[:1].isupper() else 1
+            units.append((self.number(word, weight), before))
+            done, sentence_start = end, False
+        return units
 
     def written(self) -> list[str]:
-        """For each key the way it is mostly written."""
+        """The most frequent spelling of each key."""
         best = [""] * len(self.keys)
         most = [-1] * len(self.keys)
         for spelling, owner, weight in zip(self._texts, self._key_of, self._weight, strict=True):
-            # Of equals the one without capitals, then the one that came first.
+            # Of equals, the one without capitals, then the first.
             here = (weight << 1) + spelling.islower()
             if here > most[owner]:
                 most[owner], best[owner] = here, spelling
@@ -104,7 +105,7 @@ class Vocabulary:
 
 
 class Side(Sequence[Sequence[str]]):
-    """One side of many pairs as an aligner wants it: lists of keys, made when asked for."""
+    """One side of many pairs for an aligner: lists of keys, made on demand."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -132,20 +133,21 @@ class Side(Sequence[Sequence[str]]):
         return self.vocabulary.key_numbers(np.array(self.flat, np.int32))
 
     def phrase(self, place: int, first: int, last: int) -> int | None:
-        """The key number of the units first to last of a pair together; None if anything but a blank is between them."""
+        """The key number of units first to last of a pair as one phrase; None if anything but a space is between
+        them."""
         begin = self.ends[place]
         text: list[str] = []
         for unit in range(first, last + 1):
             gap = self.gaps[begin + unit]
             if unit > first and gap == APART:
                 return None
-            text += [" "] if unit > first and gap == BLANK else []
+            text += [" "] if unit > first and gap == SPACE else []
             text.append(self.vocabulary.spelling(self.flat[begin + unit]))
         return self.vocabulary.key(self.vocabulary.number("".join(text)))
 
 
 class Counts:
-    """Pairs of key numbers, how often they go together, and the row in which they first did."""
+    """Pairs of key numbers, their counts, and the first row of each."""
 
     def __init__(self) -> None:
         self.keys: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -155,7 +157,7 @@ class Counts:
     def add(
         self, left: Sequence[int], right: Sequence[int], rows: Sequence[int], weights: Sequence[float] | None = None
     ) -> None:
-        """Adds pairs; ``rows`` says where each was found."""
+        """Adds pairs; ``rows`` has the row of each."""
         keys = (np.asarray(left, np.int64) << 32) | np.asarray(right, np.int64)
         fresh = np.ones(len(keys)) if weights is None else np.asarray(weights, np.float64)
         keys = np.concatenate([self.keys, keys])
@@ -172,9 +174,9 @@ class Counts:
 
 
 def components(links: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
-    """First and last unit on both sides of each group of units that are linked among themselves and to nothing else.
+    """The first and last unit on both sides of each group of units that are linked among themselves only.
 
-    Groups with a hole on one side are no phrase and are left out.
+    Groups with a gap on one side are not phrases and are left out.
     """
     here: dict[int, list[int]] = {}
     there: dict[int, list[int]] = {}

@@ -1,9 +1,9 @@
 """``lexicon``: makes a scored bilingual word table from sentence pairs or from a dictionary.
 
-From sentence pairs, the words that an aligner links are counted; from a dictionary, its entries. With c(s, t) for how often s
-and t go together and c(s), c(t) for how often they occur, the scores are
-forward p(t|s) = c(s, t) / c(s), backward p(s|t) = c(s, t) / c(t), Dice = 2 c(s, t) / (c(s) + c(t)), and the geometric mean of
-the first two. Each language pair is a table of its own.
+From sentence pairs, the words that an aligner links are counted; from a dictionary, its entries. With c(s, t) for how
+often s and t go together and c(s), c(t) for how often they occur, the scores are forward p(t|s) = c(s, t) / c(s),
+backward p(s|t) = c(s, t) / c(t), Dice = 2 c(s, t) / (c(s) + c(t)), and the geometric mean of the first two. Each
+language pair is a table of its own.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class LexiconStep(GatherStep):
     model: AlignerName = "systran-align"
     """The word aligner (method ``align``)."""
     dictionary: RowsName | None = None
-    """Parallel rows whose entries (in either direction) are counted too. For languages written without spaces they also define
-    the words; without them only characters could be aligned."""
+    """Parallel rows whose entries (in either direction) are counted too. For languages written without spaces they also
+    define the words; without them only characters could be aligned."""
     dictionary_weight: Annotated[float, Field(ge=0)] = 1.0
     """The count of an entry of ``dictionary``; 0 uses the dictionary for word segmentation only."""
     confirmed: bool = False
@@ -68,8 +68,8 @@ class LexiconStep(GatherStep):
     top: Annotated[int, Field(ge=1)] | None = 5
     """Maximum number of translations of a word, best first; ``null`` keeps all."""
     max_words: Annotated[int, Field(ge=1)] | None = None
-    """Maximum length of a phrase in words, on either side. By default 1 for ``align``, 3 for ``dictionary``. Aligners that link a
-    word to several others (``symmetrize: grow-diag-final-and``) give phrases."""
+    """Maximum length of a phrase in words, on either side. By default 1 for ``align``, 3 for ``dictionary``. Aligners
+    that link a word to several others (``symmetrize: grow-diag-final-and``) give phrases."""
     drop_identical: bool = True
     """Whether to drop words that are the same on both sides (ignoring case)."""
     chunk: Annotated[int, Field(ge=1)] = 500_000
@@ -122,7 +122,7 @@ class _Table:
             places = [-1 - place for place, _, _ in entries]
             self._list(lefts, rights, places, [step.dictionary_weight] * len(entries))
 
-    # -------------------------------------------------------------------------------------------------------- dictionaries
+    # ----------------------------------------------------------------------------------------------------- dictionaries
     def _entries(self) -> Iterator[tuple[int, str, str]]:
         """Place, source and target of the dictionary's entries of this language pair, swapped where needed."""
         assert self.step.dictionary is not None
@@ -168,9 +168,10 @@ class _Table:
             grown.append(more)
         self.seen = (grown[0], grown[1])
 
-    # ----------------------------------------------------------------------------------------------------------- alignment
+    # -------------------------------------------------------------------------------------------------------- alignment
     def _read(self) -> Iterator[tuple[int, pa.Table]]:
-        """The rows of this language pair: the number of the batch's first row, and the rows with their place among all."""
+        """The rows of this language pair: the number of the batch's first row, and the rows with their place among
+        all."""
         start = 0
         for batch in self.rows:
             table = batch.table
@@ -196,7 +197,8 @@ class _Table:
             self._list(table["source"].to_pylist(), table["target"].to_pylist(), table["place"].to_pylist(), weights)
         if unweighted:
             self.context.warn(
-                f"lexicon: {unweighted:,} entries of {'-'.join(self.pair)} have no score '{self.step.weight}' and count 0"
+                f"lexicon: {unweighted:,} entries of {'-'.join(self.pair)} have no score '{self.step.weight}' and "
+                "count 0"
             )
 
     def _count_links(self) -> None:
@@ -208,9 +210,9 @@ class _Table:
         for vocabulary in (self.left, self.right):
             if vocabulary.by_character:
                 self.context.warn(
-                    f"lexicon: {vocabulary.language} is written without spaces and no 'dictionary' defines its words, so "
-                    "single characters were aligned; set one, or use an aligner with 'symmetrize: grow-diag-final-and', "
-                    "which joins them"
+                    f"lexicon: {vocabulary.language} is written without spaces and no 'dictionary' defines its words, "
+                    "so single characters were aligned; set one, or use an aligner with "
+                    "'symmetrize: grow-diag-final-and', which joins them"
                 )
         here, there, places, empty = Side(self.left), Side(self.right), list[int](), 0
         for _, table in self._read():
@@ -265,7 +267,7 @@ class _Table:
         self.counts.add(left, right, rows)
         self._occur(*phrases)
 
-    # -------------------------------------------------------------------------------------------------------------- result
+    # ----------------------------------------------------------------------------------------------------------- result
     def made(self) -> Iterator[pa.Table]:
         """Yields the table's rows."""
         if self.aligned:

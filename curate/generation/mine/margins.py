@@ -1,7 +1,7 @@
-"""Two texts are a pair when they are nearer to each other than to their other neighbours: margins, and who is paired with whom.
+"""Margin scores of candidate pairs, and the choice of pairs.
 
-Artetxe and Schwenk 2019, *Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings* (ACL). With NN_k(x)
-the k nearest texts to x on the other side (the partner among them), and
+Artetxe and Schwenk 2019, *Margin-based Parallel Corpus Mining with Multilingual Sentence Embeddings* (ACL). With
+NN_k(x) the k nearest texts to x on the other side (the partner among them), and
 
     near(x, y) = Σ_{z ∈ NN_k(x)} cos(x, z) / 2k + Σ_{z ∈ NN_k(y)} cos(y, z) / 2k
 
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-# Means of neighbours are taken to be at least this, so that a text with nothing near it does not divide by nothing.
+# Minimum of the neighbours' mean, so that a text without close neighbours does not divide by nothing.
 _FLOOR = 0.05
 
 
@@ -41,11 +41,11 @@ class Pairs:
         return len(self.left)
 
     def take(self, which: Numbers | Flags) -> Pairs:
-        """Some of them."""
+        """A selection of the pairs."""
         return Pairs(self.left[which], self.right[which], self.score[which], self.cosine[which])
 
     def ranks(self) -> Numbers:
-        """The place of each pair when all are ordered by score: 1 for the best."""
+        """The rank of each pair by score: 1 for the best."""
         ranks = np.zeros(len(self), np.int64)
         ranks[np.lexsort((self.right, self.left, -self.score))] = np.arange(1, len(self) + 1)
         return ranks
@@ -59,7 +59,7 @@ def margin(cosine: Floats, near: Floats, score: Score) -> Floats:
 
 
 class Candidates:
-    """The neighbours of either side with their margins, and which of them may be a pair at all."""
+    """The neighbours on both sides with their margins; pairs can be excluded."""
 
     def __init__(self, forward: Nearest, backward: Nearest, score: Score) -> None:
         means = forward.mean(), backward.mean()
@@ -67,22 +67,22 @@ class Candidates:
         self._backward = _Side(backward, means[::-1], score)
 
     def forbid_lengths(self, own: npt.NDArray[np.float32], other: npt.NDArray[np.float32], most: float) -> None:
-        """Takes away pairs whose lengths (one for each text of either side) differ by more than a factor of ``most``."""
+        """Excludes pairs whose lengths (one per text) differ by more than a factor of ``most``."""
         for side, here, far in ((self._forward, own, other), (self._backward, other, own)):
             longer = np.maximum(here[:, None], far[side.places])
             shorter = np.minimum(here[:, None], far[side.places])
             side.score[(longer + _SLACK) > most * (shorter + _SLACK)] = -np.inf
 
     def forbid_equal(self, own: Numbers, other: Numbers) -> None:
-        """Takes away pairs that have the same number on both sides."""
+        """Excludes pairs with the same number on both sides."""
         for side, here, there in ((self._forward, own, other), (self._backward, other, own)):
             side.score[here[:, None] == there[side.places]] = -np.inf
 
     def choose(self, direction: Direction) -> Pairs:
         """The pairs, each once.
 
-        ``forward``: the best for each text of the left; ``backward``: for each of the right; ``both``: either;
-        ``intersection``: what is best for both; ``max``: of either, best first, each text in one pair only.
+        ``forward``: the best for each left text. ``backward``: the best for each right text. ``both``: the union.
+        ``intersection``: pairs that are best for both. ``max``: the union, best first, each text in one pair only.
         """
         forward = self._forward.best()
         other = self._backward.best()
@@ -94,8 +94,8 @@ class Candidates:
             for name in ("left", "right", "score", "cosine")
         )
         _, first, count = np.unique(np.stack([left, right], axis=1), axis=0, return_index=True, return_counts=True)
-        found = Pairs(left, right, score, cosine).take(first[count == 2] if direction == "intersection" else first)
-        return _ordered(found if direction != "max" else _one_to_one(found))
+        pairs = Pairs(left, right, score, cosine).take(first[count == 2] if direction == "intersection" else first)
+        return _ordered(pairs if direction != "max" else _one_to_one(pairs))
 
 
 # Letters added to both lengths: short texts vary more than long ones.
@@ -104,18 +104,18 @@ _SLACK = 10.0
 
 class _Side:
     def __init__(self, nearest: Nearest, means: tuple[Floats, ...], score: Score) -> None:
-        there = nearest.places >= 0
-        self.places = np.where(there, nearest.places, 0).astype(np.int64)
-        self.cosine = np.where(there, nearest.cosines, 0).astype(np.float64)
+        exists = nearest.places >= 0
+        self.places = np.where(exists, nearest.places, 0).astype(np.int64)
+        self.cosine = np.where(exists, nearest.cosines, 0).astype(np.float64)
         near = (means[0][:, None] + means[1][self.places]) / 2 if len(means[1]) else np.zeros(self.cosine.shape)
-        self.score = np.where(there, margin(self.cosine, near, score), -np.inf)
+        self.score = np.where(exists, margin(self.cosine, near, score), -np.inf)
 
     def best(self) -> Pairs:
-        """The best candidate of each text that has one; the nearest of those with the same score."""
+        """The best candidate of each text that has one; of equal scores the nearest."""
         at = np.arange(len(self.score))
         choice = np.argmax(self.score, axis=1) if len(at) else at
-        found = Pairs(at, self.places[at, choice], self.score[at, choice], self.cosine[at, choice])
-        return found.take(np.isfinite(found.score))
+        pairs = Pairs(at, self.places[at, choice], self.score[at, choice], self.cosine[at, choice])
+        return pairs.take(np.isfinite(pairs.score))
 
 
 def _ordered(pairs: Pairs) -> Pairs:

@@ -1,7 +1,7 @@
-"""The distinct sentences of one language, on disk: each sentence once, whatever number of rows it stands in.
+"""The distinct sentences of one language, on disk; each is stored once, however many rows it occurs in.
 
-Texts lie in an Arrow file that is mapped, vectors in another; what is held in memory are numbers (about 40 bytes for
-each time a sentence occurs).
+Texts are in a memory-mapped Arrow file, vectors in another. Only numbers are in memory (about 40 bytes per occurrence
+of a sentence).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPACE = r"[\s\p{Z}]+"
 
 
 class Sentences:
-    """Filled by :meth:`add`, ready to be read after :meth:`close`."""
+    """Filled by :meth:`add`, readable after :meth:`close`."""
 
     def __init__(self, language: str, folder: Path) -> None:
         self.language = language
@@ -41,7 +41,7 @@ class Sentences:
         self.occurrences = 0
 
     def add(self, sentences: pl.Series, rows: Numbers, letters: npt.NDArray[np.float64]) -> None:
-        """Sentences with the number of the row each stands in and how much there is of each, in Latin letters."""
+        """Adds sentences with the numbers of their rows and their lengths in Latin letters."""
         if not len(sentences):
             return
         texts = sentences.to_list()
@@ -53,7 +53,7 @@ class Sentences:
         self.occurrences += len(texts)
 
     def close(self) -> None:
-        """Finds which are equal, and keeps each once, in the order of first occurrence."""
+        """Removes duplicates, keeping the order of first occurrence."""
         self._file.close()
         self._sink.close()
         halves = np.frombuffer(b"".join(self._digests), "<u8").reshape(-1, 2)
@@ -98,17 +98,16 @@ class Sentences:
         return len(self._first)
 
     def texts(self, which: Numbers) -> list[str]:
-        """The sentences of these numbers."""
-        # Chunk by chunk: taken at once, an offset of more than 2 GB of text would not fit.
-        found: list[str] = [self._texts[int(number)].as_py() for number in which]
-        return found
+        """The sentences with these numbers."""
+        # One by one: offsets of more than 2 GB of text would not fit.
+        return [str(self._texts[int(number)].as_py()) for number in which]
 
     def rows(self, sentence: int) -> Numbers:
-        """The numbers of the rows it stands in, in order."""
+        """The numbers of its rows, in order."""
         return self._places[self._begins[sentence] : self._begins[sentence + 1]]
 
     def encode(self, encoder: Encoder, done: Callable[[int], None]) -> None:
-        """Makes :attr:`vectors`: a file of unit-length vectors, one for each sentence."""
+        """Computes :attr:`vectors`: a file of unit-length vectors, one for each sentence."""
         path, dimensions = self._folder / "vectors.npy", encoder.dimensions
         if not len(self):
             self.vectors = np.zeros((0, dimensions), np.float32)
@@ -124,10 +123,10 @@ class Sentences:
 
 
 def one_spelling(texts: Sequence[str]) -> list[str]:
-    """The texts in Unicode's composed form, blanks as one: equal ones are the same sentence."""
+    """The texts in Unicode's composed form with single spaces; equal ones are the same sentence."""
     return [" ".join(unicodedata.normalize("NFC", one).split()) for one in texts]
 
 
 def _bare(one: str) -> str:
-    """Its letters and digits in lower case: where they are equal, one is a copy of the other and no translation."""
+    """Its letters and digits in lower case: if they are equal, one is a copy of the other, not a translation."""
     return "".join(letter for letter in unicodedata.normalize("NFKC", one).casefold() if letter.isalnum())

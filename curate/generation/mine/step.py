@@ -33,7 +33,8 @@ from curate.text import sentences
 from curate.text.sentences import ABBREVIATIONS
 from curate.vectors import knn as neighbours
 
-# Defaults of ``min``, near the best F1 of the embedded encoders on real data (docs/mining.md): for encoders whose cosines
+# Defaults of ``min``, near the best F1 of the embedded encoders on real data (docs/mining.md): for encoders whose
+# cosines
 # are spread from 0 to 1 (LaBSE too), and for those whose cosines are close together (e5).
 _LEAST: dict[bool, dict[Score, float]] = {
     True: {"ratio": 1.15, "distance": 0.08, "absolute": 0.6},
@@ -47,9 +48,9 @@ class Mine(GatherStep):
     """Mines sentence pairs of the source language and other languages.
 
     Pairs are ``parallel`` rows, in the order of their source sentences. Scores: ``mine`` (the margin), ``mine.cosine``,
-    ``mine.rank`` (1 for the best pair of its two languages). Parents are all rows that contain either sentence (at most 1,000);
-    attribute ``mine.target_source`` names the source of the target side if it is another one. If the two sides have
-    different licences, the pair has both (``CC0-1.0 AND CC-BY-2.0``).
+    ``mine.rank`` (1 for the best pair of its two languages). Parents are all rows that contain either sentence (at most
+    1,000); attribute ``mine.target_source`` names the source of the target side if it is another one. If the two sides
+    have different licences, the pair has both (``CC0-1.0 AND CC-BY-2.0``).
     """
 
     tag: ClassVar[str] = "mine"
@@ -67,18 +68,21 @@ class Mine(GatherStep):
     field: str | None = None
     """The field to mine; by default ``text`` of documents and ``prompt`` of other kinds."""
     split: Literal["none", "line", "sentence"] = "none"
-    """How texts are split: not at all (each text is one sentence), into lines, or into sentences by the rules of the language."""
+    """How texts are split: not at all (each text is one sentence), into lines, or into sentences by the rules of the
+    language."""
     score: Score = "ratio"
-    """The score: ``ratio`` or ``distance`` of the cosine to the mean cosine of the neighbours, or the cosine (``absolute``)."""
+    """The score: ``ratio`` or ``distance`` of the cosine to the mean cosine of the neighbours, or the cosine
+    (``absolute``)."""
     min: PerLanguage[float] = PerLanguage[float]()
-    """Minimum score, by target language. By default 1.15 for ``ratio``, 0.08 for ``distance``, 0.6 for ``absolute``; for encoders
-    whose cosines are close together (the e5 family), 1.015 and 0.013. The right value depends on the encoder and on the
-    share of sentences that have a partner: look at pairs around it."""
+    """Minimum score, by target language. By default 1.15 for ``ratio``, 0.08 for ``distance``, 0.6 for ``absolute``;
+    for encoders whose cosines are close together (the e5 family), 1.015 and 0.013. The right value depends on the
+    encoder and on the share of sentences that have a partner: look at pairs around it."""
     k: Annotated[int, Field(ge=1, le=100)] = 4
     """Number of nearest neighbours in a margin, and of candidates of each sentence."""
     direction: Direction = "max"
-    """``forward``: the best target of each source sentence. ``backward``: the best source of each target. ``both``: the union.
-    ``intersection``: pairs found in both directions. ``max``: the union, best first, each sentence in one pair only."""
+    """``forward``: the best target of each source sentence. ``backward``: the best source of each target. ``both``: the
+    union. ``intersection``: pairs found in both directions. ``max``: the union, best first, each sentence in one pair
+    only."""
     most: PerLanguage[PositiveInt] = PerLanguage[PositiveInt]()
     """Maximum number of pairs per target language, best first."""
     neighbours: Literal["auto", "exact", "approximate"] = "auto"
@@ -94,7 +98,7 @@ class Mine(GatherStep):
     strict: bool = False
     """Whether an unsupported language stops the build. Otherwise it is a warning."""
 
-    # ---------------------------------------------------------------------------------------------------------- contract
+    # --------------------------------------------------------------------------------------------------------- contract
     def check(self, kind: Kind) -> list[str]:
         problems = unknown_fields(kind, [self.field] if self.field else None, "field")
         if self.to is not None and not self.to:
@@ -127,13 +131,13 @@ class Mine(GatherStep):
             pairs[tag] = self._search(source, corpus.sides[tag], _spread(encoder), context)
         yield from _Writer(self, corpus, pairs, context).write(rows)
 
-    # ------------------------------------------------------------------------------------------------------------- parts
+    # ------------------------------------------------------------------------------------------------------------ parts
     def _check_scale(self, encoder: Encoder) -> None:
         has_threshold = self.min.default is not None or self.min.values
         if self.score == "absolute" and not has_threshold and not _spread(encoder):
             raise StepError(
-                f"mine: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 and more); "
-                "write 'score: ratio', or set 'min'"
+                f"mine: the cosines of model '{self.model}' have no absolute meaning (unrelated texts have .8 and "
+                "more); write 'score: ratio', or set 'min'"
             )
 
     def _targets(self, corpus: _Corpus, encoder: Encoder, context: Context) -> list[str]:
@@ -201,7 +205,7 @@ def _spread(encoder: Encoder) -> bool:
     return bool(getattr(encoder, "absolute", True))
 
 
-# ---------------------------------------------------------------------------------------------------------------- reading
+# -------------------------------------------------------------------------------------------------------------- reading
 @dataclass
 class _Progress:
     """Reports rows as done while sentences are encoded, which takes most of the time."""
@@ -309,7 +313,8 @@ class _Corpus:
         for tag, count in sorted(self._long.items()):
             if count:
                 self._context.warn(
-                    f"mine: {count} sentences in {tag} are longer than {self._step.max_chars} characters and were skipped"
+                    f"mine: {count} sentences in {tag} are longer than {self._step.max_chars} characters and were "
+                    "skipped"
                 )
         for tag, count in sorted(self._other.items()):
             self._context.warn(f"mine: {count} rows in {tag} are in none of the languages to mine")
@@ -319,7 +324,7 @@ class _Corpus:
         return str(self.ids[16 * row : 16 * row + 16].hex())
 
 
-# ---------------------------------------------------------------------------------------------------------------- writing
+# -------------------------------------------------------------------------------------------------------------- writing
 class _Writer:
     """Writes pairs as rows, in the order of the rows that their source sentences come from."""
 

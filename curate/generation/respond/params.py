@@ -45,18 +45,18 @@ class RespondParams(Prompting, RowStep):
     language: LanguageTag | tuple[LanguageTag, ...] | None = None
     """Language of the answers; several languages give one answer in each. By default the row's language."""
     instruct_language: Literal["auto", "never", "own", "english"] = "auto"
-    """Whether to tell the model which language to answer in: in that language (``own``), in ``english``, or ``never``. ``auto``:
-    in that language, if it is not the row's language."""
+    """Whether to tell the model which language to answer in: in that language (``own``), in ``english``, or ``never``.
+    ``auto``: in that language, if it is not the row's language."""
     instruct_in: Literal["system", "user"] = "system"
     """Which turn has that instruction. Some chat templates have no system turn."""
     system: PerLanguage[str] | None = None
-    """A system prompt, by the language of the answer. It may have ``{language}``, ``{language_name}``, ``{language_own_name}``,
-    and the same of the row's language with ``row_`` before the name."""
+    """A system prompt, by the language of the answer. It may have ``{language}``, ``{language_name}``,
+    ``{language_own_name}``, and the same of the row's language with ``row_`` before the name."""
     system_over: bool = False
     """Whether it replaces a row's own system turn. By default it is only used for rows without one."""
     keep_system: bool = False
-    """Whether the new row keeps the system turn that the model got: that system prompt, or the row's own, with the sentence
-    that asks for the language."""
+    """Whether the new row keeps the system turn that the model got: that system prompt, or the row's own, with the
+    sentence that asks for the language."""
     prompt: PerLanguage[Template] | None = None
     """A template for the last user turn: a text or a list of turns, with ``{prompt}``."""
     examples: RowsName | None = None
@@ -64,8 +64,8 @@ class RespondParams(Prompting, RowStep):
     examples_count: Annotated[int, Field(ge=1, le=64)] = 3
     """Number of examples."""
     examples_choice: Choice = "random"
-    """How examples are chosen: ``random`` by the seed, the ``nearest`` (by ``examples_encoder``, else by shared character
-    n-grams), or the ``first``."""
+    """How examples are chosen: ``random`` by the seed, the ``nearest`` (by ``examples_encoder``, else by shared
+    character n-grams), or the ``first``."""
     examples_encoder: EncoderName | None = None
     """An encoder to find the nearest examples by meaning."""
     examples_language: Literal["answer", "row"] = "answer"
@@ -81,15 +81,18 @@ class RespondParams(Prompting, RowStep):
     response_format: dict[str, Any] | None = None
     """A JSON Schema that answers must satisfy. The answer in the row is then that JSON on one line."""
     reasoning: Literal["drop", "attribute", "inline"] = "drop"
-    """Whether reasoning before the answer is dropped, kept as the attribute ``respond.reasoning``, or kept before the answer."""
+    """Whether reasoning before the answer is dropped, kept as the attribute ``respond.reasoning``, or kept before the
+    answer."""
     reasoning_tags: tuple[str, str] = ("<think>", "</think>")
     """The tags around the reasoning, for servers that do not return it separately."""
     on_length: Literal["quarantine", "keep", "drop"] = "quarantine"
-    """What to do with an answer cut off at ``sampling.max_tokens``: quarantine it, keep it, or drop it with a warning only."""
+    """What to do with an answer cut off at ``sampling.max_tokens``: quarantine it, keep it, or drop it with a warning
+    only."""
     strip: bool = True
     """Whether to strip whitespace around an answer."""
     logprob: bool = False
-    """Whether to keep the mean natural log-probability of the answer's tokens (≤ 0) as the score ``respond.logprob``."""
+    """Whether to keep the mean natural log-probability of the answer's tokens (≤ 0) as the score
+    ``respond.logprob``."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     """How often an unusable answer is requested again, with the complaint."""
     strict: bool = False

@@ -1,8 +1,8 @@
 """``respond``: answers prompts by one or several models, n answers each.
 
 A prompt row, a preference or unpaired row (its prompt) or a conversation (its last user turn, with all turns before it)
-becomes one ``sft`` row for each answer. A language instruction, a system prompt, a template around the last turn and few-shot
-examples are seen by the model only; the new row has the turns of the original row.
+becomes one ``sft`` row for each answer. A language instruction, a system prompt, a template around the last turn and
+few-shot examples are seen by the model only; the new row has the turns of the original row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``respond`` says to a model for each row, and what it makes of what comes back."""
+"""Builds the requests of ``respond`` for a batch of rows, and makes rows from the answers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _POOLS: WeakKeyDictionary[Context, dict[Any, Examples]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
-    """One answer that is to come."""
+class _RequestKey:
+    """The answer that a request is for."""
 
     place: int
     conversation: Open
@@ -44,20 +44,33 @@ class _Slot:
     sample: int
     prefix: str
     system: str | None
-    """To be kept in the row."""
+    """The system turn to keep in the row."""
     examples: tuple[Example, ...]
-    told: str
-    """How it was asked for the language; empty where it was not."""
-    said: str
-    """The hash of all that was said to the model besides the row."""
+    instruction: str
+    """The sentence that asks for the language; empty if there is none."""
+    prompt_hash: str
+    """The hash of everything in the prompt except the row."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What an answer comes to."""
+class _ParsedAnswer:
+    """The text and the reasoning of an answer."""
 
     text: str
     reasoning: str
+
+
+@dataclass(frozen=True, slots=True)
+class _FilledPrompt:
+    """What is sent to the model, and what the row keeps of it."""
+
+    messages: tuple[tuple[str, str], ...]
+    prefix: str
+    """The beginning of the answer."""
+    system: str | None
+    """The system turn to keep in the row."""
+    instruction: str
+    hash: str
 
 
 class RespondBatch:
@@ -69,16 +82,16 @@ class RespondBatch:
         self.cut = 0
         self.fallback = load_prompts(ANSWER_IN)
         self.prompts = {
-            name: None if given is None else own_prompts(name, given)
-            for name, given in (("system", step.system), ("prompt", step.prompt), ("prefix", step.prefix))
+            name: None if texts is None else own_prompts(name, texts)
+            for name, texts in (("system", step.system), ("prompt", step.prompt), ("prefix", step.prefix))
         }
         self.names = {name: context.model_name(name) for name in step.models}
-        self.given = step.language if isinstance(step.language, tuple) else step.language and (step.language,)
+        self.languages = step.language if isinstance(step.language, tuple) else step.language and (step.language,)
         self.examples = None if step.examples is None else self._examples(step.examples)
         self.hashes: dict[tuple[str, str], str] = {}
 
     def _examples(self, name: str) -> Examples:
-        """The pools, made once for all batches of a shard."""
+        """The example pools, made once for all batches of a shard."""
         step, pools = self.step, _POOLS.setdefault(self.context, {})
         key = (name, step.examples_pool, step.examples_chars, step.examples_choice, step.examples_encoder)
         if key not in pools:
@@ -92,21 +105,21 @@ class RespondBatch:
                 first=step.examples_choice == "first",
             )
             if not len(pools[key]):
-                self.context.warn(f"respond: '{name}' has no answered rows to take examples from")
+                self.context.warn(f"respond: '{name}' has no answered rows for examples")
         return pools[key]
 
     def run(self) -> Iterator[NewRows]:
-        languages = [language for language in dict.fromkeys(self.rows.language) if language is not None]
-        check_languages(self.context, "respond", self.step.models, self.given or languages, strict=self.step.strict)
+        row_languages = [language for language in dict.fromkeys(self.rows.language) if language is not None]
+        languages = self.languages or row_languages
+        check_languages(self.context, "respond", self.step.models, languages, strict=self.step.strict)
         if self.context.draw and self.step.sampling.temperature == 0:
-            self.context.warn("respond: more rows are wanted, but at temperature 0 a prompt has one answer only")
-        per_row = self.step.n * len(self.step.models) * len(self.given or (1,))
+            self.context.warn("respond: more rows are needed, but at temperature 0 a prompt has one answer only")
+        per_row = self.step.n * len(self.step.models) * len(self.languages or (1,))
+        progress = RowProgress(self.context, per_row)
         answered = False
-        for outcomes in ask(
-            self._questions(), self._read, retries=self.step.retries, tick=RowProgress(self.context, per_row)
-        ):
+        for results in ask(self._requests(), self._read, retries=self.step.retries, tick=progress):
             answered = True
-            yield self._rows(outcomes)
+            yield self._rows(results)
         if self.bad or not answered:
             yield self._rows([])
         if self.cut:
@@ -115,7 +128,7 @@ class RespondBatch:
             )
 
     # -------------------------------------------------------------------------------------------------------- asking
-    def _questions(self) -> Iterator[LLMRequest[_Slot]]:
+    def _requests(self) -> Iterator[LLMRequest[_RequestKey]]:
         kind = self.rows.kind
         rows = zip(
             self.rows.table[PROMPT_COLUMN[kind]], self.rows.language.to_list(), self.rows.table["group_id"], strict=True
@@ -127,27 +140,36 @@ class RespondBatch:
             except ValueError as error:
                 self.bad.append(failed(self.rows, place, str(error)))
                 continue
-            for language in self.given or (row_language,):
+            for language in self.languages or (row_language,):
                 if not self.context.wants(language):
                     continue
                 examples = self._draw(place, conversation, language, row_language, group.as_py(), vectors)
-                messages, prefix, system, told, said = self._messages(conversation, language, row_language, examples)
+                prompt = self._prompt(conversation, language, row_language, examples)
                 for name in self.step.models:
                     generator = self.context.model(name)
                     for number in range(self.step.n):
                         sample = number + self.context.draw * self.step.n
                         request = Request(
-                            messages,
+                            prompt.messages,
                             self.step.sampling,
                             sample,
                             self.step.response_format,
                             top_logprobs=int(self.step.logprob),
                             row=str(self.rows.ids[place]),
                         )
-                        slot = _Slot(
-                            place, conversation, language, name, sample, prefix, system, tuple(examples), told, said
+                        key = _RequestKey(
+                            place,
+                            conversation,
+                            language,
+                            name,
+                            sample,
+                            prompt.prefix,
+                            prompt.system,
+                            tuple(examples),
+                            prompt.instruction,
+                            prompt.hash,
                         )
-                        yield LLMRequest(slot, request, generator)
+                        yield LLMRequest(key, request, generator)
 
     def _vectors(self) -> Any:
         if self.examples is None or self.step.examples_encoder is None:
@@ -161,123 +183,120 @@ class RespondBatch:
     ) -> list[Example]:
         if self.examples is None:
             return []
-        wanted = language if self.step.examples_language == "answer" else row_language
-        found = self.examples.draw(
+        tag = language if self.step.examples_language == "answer" else row_language
+        examples = self.examples.draw(
             self.step.examples_count,
             self.step.examples_choice,
-            language=wanted,
+            language=tag,
             text=conversation.last,
             row_id=str(self.rows.ids[place]),
             group_id=group,
             seed=self.context.seed,
             vector=None if vectors is None else vectors[place],
         )
-        if len(found) < self.step.examples_count and len(self.examples):
+        if len(examples) < self.step.examples_count and len(self.examples):
             self.context.warn(
-                f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{wanted}' for some rows; "
-                f"it has {', '.join(self.examples.languages)}"
+                f"respond: '{self.step.examples}' has fewer than {self.step.examples_count} examples in '{tag}' for "
+                f"some rows; it has {', '.join(self.examples.languages)}"
             )
-        return found
+        return examples
 
-    def _messages(
-        self, conversation: Open, language: str, row_language: str, examples: list[Example]
-    ) -> tuple[tuple[tuple[str, str], ...], str, str | None, str, str]:
-        """What is sent, how the answer begins, the system turn to keep, how the language was asked for, and the hash of all that is
-        not the row's."""
+    def _prompt(self, conversation: Open, language: str, row_language: str, examples: list[Example]) -> _FilledPrompt:
         values = {**language_values(language), **language_values(row_language, "row_language")}
         turns = conversation.request()
         system = turns.pop(0)[1] if conversation.system is not None else None
-        ours = self._text("system", language, values)
-        told = self._told(language, row_language, values)
-        mine = bool(ours) and (system is None or self.step.system_over)
-        if mine:
-            system = ours
-        in_system = told if self.step.instruct_in == "system" else ""
-        # With the language that was asked for, or the row would teach to answer in another one unasked.
-        kept = "\n\n".join(filter(None, (system, in_system))) if self.step.keep_system and (mine or in_system) else None
+        own_system = self._text("system", language, values)
+        instruction = self._instruction(language, row_language, values)
+        uses_own = bool(own_system) and (system is None or self.step.system_over)
+        if uses_own:
+            system = own_system
+        in_system = instruction if self.step.instruct_in == "system" else ""
+        kept = None
+        if self.step.keep_system and (uses_own or in_system):
+            # Without the instruction, the row would teach to answer in another language unasked.
+            kept = "\n\n".join(filter(None, (system, in_system)))
         last = turns.pop()[1]
-        prompt = self._one("prompt", language)
-        asked = prompt.fill({**values, "prompt": last}) if prompt is not None else (("user", last),)
-        if told and self.step.instruct_in == "system":
-            system = f"{system}\n\n{told}" if system else told
-        elif told:
-            where = max((place for place, (role, _) in enumerate(asked) if role == "user"), default=None)
-            asked = tuple(
-                (role, f"{text}\n\n{told}" if place == where else text) for place, (role, text) in enumerate(asked)
+        template = self._variant("prompt", language)
+        question = template.fill({**values, "prompt": last}) if template is not None else (("user", last),)
+        if in_system:
+            system = f"{system}\n\n{in_system}" if system else in_system
+        elif instruction:
+            where = max((place for place, (role, _) in enumerate(question) if role == "user"), default=None)
+            question = tuple(
+                (role, f"{text}\n\n{instruction}" if place == where else text)
+                for place, (role, text) in enumerate(question)
             )
         shown = [
             turn for one in examples for turn in (("user", disarm(one.prompt)), ("assistant", disarm(one.response)))
         ]
-        if asked and asked[0][0] == "system":  # the template's own system turn goes first as well
-            system = f"{system}\n\n{asked[0][1]}" if system else asked[0][1]
-            asked = asked[1:]
+        if question and question[0][0] == "system":  # the template's own system turn goes first as well
+            system = f"{system}\n\n{question[0][1]}" if system else question[0][1]
+            question = question[1:]
         prefix = conversation.begun or self._text("prefix", language, values)
-        messages = [*([("system", system)] if system else []), *shown, *turns, *asked]
+        messages = [*([("system", system)] if system else []), *shown, *turns, *question]
         if prefix:
             messages.append(("assistant", disarm(prefix)))
-        return tuple(messages), prefix, kept, told, self._said(language, row_language, told)
+        return _FilledPrompt(
+            tuple(messages), prefix, kept, instruction, self._hash(language, row_language, instruction)
+        )
 
-    def _said(self, language: str, row_language: str, told: str) -> str:
-        """The hash of the templates behind a question; empty where the row alone was put."""
+    def _hash(self, language: str, row_language: str, instruction: str) -> str:
+        """The hash of the templates in a prompt; empty if it is the row alone."""
         key = (language, row_language)
         if key not in self.hashes:
-            used = {name: one.hash for name in self.prompts if (one := self._one(name, language)) is not None}
-            self.hashes[key] = hash_of(used, told) if used or told else ""
+            used = {name: one.hash for name in self.prompts if (one := self._variant(name, language)) is not None}
+            self.hashes[key] = hash_of(used, instruction) if used or instruction else ""
         return self.hashes[key]
 
-    def _told(self, language: str, row_language: str, values: Mapping[str, str]) -> str:
+    def _instruction(self, language: str, row_language: str, values: Mapping[str, str]) -> str:
         how = self.step.instruct_language
         if language == UNKNOWN or how == "never" or (how == "auto" and language == row_language):
             return ""
         prompts: Prompts = self.fallback
-        # The default text is the English one; a language without a sentence of its own is told in English too.
+        # The default text is English, which is also used for languages without a text.
         chosen = prompts.variants.default if how == "english" or not _has(prompts, language) else prompts[language]
         assert chosen is not None
         return chosen.fill(values)[0][1]
 
-    def _one(self, name: str, language: str) -> Prompt | None:
+    def _variant(self, name: str, language: str) -> Prompt | None:
         prompts = self.prompts[name]
         return None if prompts is None else prompts.variants[language]
 
     def _text(self, name: str, language: str, values: Mapping[str, str]) -> str:
-        prompt = self._one(name, language)
+        prompt = self._variant(name, language)
         return "" if prompt is None else "\n\n".join(text for _, text in prompt.fill(values))
 
     # ------------------------------------------------------------------------------------------------------- reading
-    def _read(self, slot: _Slot, answer: Answer) -> _Read:
+    def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
         ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
-            return _Read(clean(orjson.dumps(answer.value).decode()), clean(answer.reasoning))
+            return _ParsedAnswer(clean(orjson.dumps(answer.value).decode()), clean(answer.reasoning))
         thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
         thoughts = clean(answer.reasoning) or thoughts
-        if slot.prefix and (self.step.keep_prefix or slot.conversation.begun):
-            text = slot.prefix + text
+        if key.prefix and (self.step.keep_prefix or key.conversation.begun):
+            text = key.prefix + text
         if self.step.strip:
             text = text.strip()
         if not text.strip():
             raise InvalidResponse("it is empty")
         if thoughts and self.step.reasoning == "inline":
             text = f"{self.step.reasoning_tags[0]}\n{thoughts.strip()}\n{self.step.reasoning_tags[1]}\n\n{text}"
-        return _Read(text, thoughts)
+        return _ParsedAnswer(text, thoughts)
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, outcomes: list[RequestResult[_Slot, _Read]]) -> NewRows:
+    def _rows(self, results: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> NewRows:
         bad, self.bad = self.bad, []
-        good: list[RequestResult[_Slot, _Read]] = []
-        for one in outcomes:
+        good: list[RequestResult[_RequestKey, _ParsedAnswer]] = []
+        for one in results:
             if one.value is not None:
                 good.append(one)
             elif one.trouble == "length" and self.step.on_length == "drop":
                 self.cut += 1
             else:
-                who = (
-                    f" ({self.names[one.key.model]}, sample {one.key.sample})"
-                    if len(self.names) * self.step.n > 1
-                    else ""
-                )
-                bad.append(
-                    failed(self.rows, one.key.place, f"{one.problem}{who}", one.answer.text or one.answer.reasoning)
-                )
+                several = len(self.names) * self.step.n > 1
+                who = f" ({self.names[one.key.model]}, sample {one.key.sample})" if several else ""
+                raw = one.answer.text or one.answer.reasoning
+                bad.append(failed(self.rows, one.key.place, f"{one.problem}{who}", raw))
         table = derive_rows(
             Kind.SFT,
             self.rows,
@@ -286,14 +305,14 @@ class RespondBatch:
             [one.key.language for one in good],
             step=self.step.tag,
             model=[signed(self.names[one.key.model], one.answer.served) for one in good],
-            prompt_hash=[one.key.said for one in good],
+            prompt_hash=[one.key.prompt_hash for one in good],
             scores=[self._scores(one.answer) for one in good],
             attributes=[self._attributes(one) for one in good],
         )
         return NewRows(table, tuple(bad))
 
     @staticmethod
-    def _turns(one: RequestResult[_Slot, _Read]) -> list[dict[str, str]]:
+    def _turns(one: RequestResult[_RequestKey, _ParsedAnswer]) -> list[dict[str, str]]:
         assert one.value is not None
         turns = list(one.key.conversation.turns)
         if one.key.system is not None:
@@ -309,22 +328,22 @@ class RespondBatch:
             scores["logprob"] = sum(token.logprob for token in answer.logprobs) / len(answer.logprobs)
         return scores
 
-    def _attributes(self, one: RequestResult[_Slot, _Read]) -> dict[str, str]:
+    def _attributes(self, one: RequestResult[_RequestKey, _ParsedAnswer]) -> dict[str, str]:
         assert one.value is not None
-        found = {
+        attributes = {
             "finish": one.answer.finish,
             "model": signed(self.names[one.key.model], one.answer.served),
             "sample": str(one.key.sample),
         }
-        if one.key.told:
-            found["instruction"] = one.key.told
+        if one.key.instruction:
+            attributes["instruction"] = one.key.instruction
         if one.tries > 1:
-            found["tries"] = str(one.tries)
+            attributes["tries"] = str(one.tries)
         if one.key.examples:
-            found["examples"] = " ".join(example.id for example in one.key.examples)
+            attributes["examples"] = " ".join(example.id for example in one.key.examples)
         if one.value.reasoning and self.step.reasoning == "attribute":
-            found["reasoning"] = one.value.reasoning
-        return found
+            attributes["reasoning"] = one.value.reasoning
+        return attributes
 
 
 def _has(prompts: Prompts, language: str) -> bool:

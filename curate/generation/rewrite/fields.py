@@ -1,7 +1,7 @@
-"""A row taken apart into named texts, and put together again with some of them new, as the same kind of row or another.
+"""Takes rows apart into named texts, and puts them together again with new ones, as the same or another kind of row.
 
-Here ``prompt`` is the last user turn and ``response``, ``chosen``, ``rejected``, ``completion`` the last turn of that answer: what a
-rewriting step sees and replaces is one turn, all others stay.
+``prompt`` is the last user turn; ``response``, ``chosen``, ``rejected``, ``completion`` are the last turn of that
+answer. A rewriting step sees and replaces one turn; all others stay.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PREFIXES = ("attribute.", "score.")
 
 
 def texts_of_kind(kind: Kind) -> tuple[str, ...]:
-    """The texts a template can ask for, of rows of this kind (besides languages, attributes and scores)."""
+    """The texts of this kind of row that a template can have (besides languages, attributes and scores)."""
     if kind in _PLAIN:
         return _PLAIN[kind]
     return ("prompt", *_ANSWERS[kind], "system", "conversation")
 
 
 def targets_of_kind(kind: Kind) -> tuple[str, ...]:
-    """What can be set of a row of this kind (besides attributes and scores)."""
+    """The fields that can be set in this kind of row (besides attributes and scores)."""
     if kind in _PLAIN:
         return _PLAIN[kind]
     return (
@@ -50,14 +50,14 @@ def targets_of_kind(kind: Kind) -> tuple[str, ...]:
 
 
 def needed_by_kind(kind: Kind) -> tuple[str, ...]:
-    """What a row of this kind cannot be without."""
+    """The fields that this kind of row must have."""
     if kind in _PLAIN:
         return _PLAIN[kind]
     return ("prompt", *_ANSWERS[kind], *(["label"] if kind is Kind.UNPAIRED else []))
 
 
 def carried(before: Kind, after: Kind) -> frozenset[str]:
-    """What a row of another kind takes over by itself: what both have under one name."""
+    """The fields that are copied to a row of another kind: those with the same name in both."""
     if before is after:
         return frozenset(targets_of_kind(before))
     return (frozenset(targets_of_kind(before)) & frozenset(targets_of_kind(after))) - {"messages"}
@@ -80,7 +80,7 @@ class Item:
     scores: dict[str, float] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """A text by the name that templates use; empty where the row has none."""
+        """A text by its name in templates; empty if the row has none."""
         if name in self.plain:
             return self.plain[name]
         if name == "system":
@@ -95,7 +95,7 @@ class Item:
         return turns[-1]["content"] if turns else ""
 
     def as_kind(self, kind: Kind) -> Item:
-        """A copy to become a row of that kind, with what it takes over."""
+        """A copy to become a row of that kind, with the fields that are copied."""
         if kind is self.kind:
             return Item(
                 kind,
@@ -118,12 +118,11 @@ class Item:
         """Sets a text, the label, the messages, an attribute or a score.
 
         Raises:
-            InvalidResponse: the value is nothing that can stand there.
+            InvalidResponse: the value has the wrong type.
         """
         if name.startswith("attribute."):
-            self.attributes[name.removeprefix("attribute.")] = clean(
-                value if isinstance(value, str) else orjson.dumps(value).decode()
-            )
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            self.attributes[name.removeprefix("attribute.")] = clean(text)
         elif name.startswith("score."):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InvalidResponse(f"'{name}' must be a number, not {_short(value)}")
@@ -163,8 +162,8 @@ class Item:
             turns.append({"role": str(turn["role"]), "content": _text("content", turn["content"])})
         if all(turn["role"] != "user" for turn in turns) or turns[-1]["role"] != "assistant":
             raise InvalidResponse("'messages' must have a user turn and end with an assistant turn")
-        whole = take_apart(Kind.SFT, {"messages": turns})
-        self.system, self.earlier, self.prompt, self.answers = whole.system, whole.earlier, whole.prompt, whole.answers
+        parts = take_apart(Kind.SFT, {"messages": turns})
+        self.system, self.earlier, self.prompt, self.answers = parts.system, parts.earlier, parts.prompt, parts.answers
 
     def payload(self) -> dict[str, Any]:
         """The columns of the row.
@@ -187,12 +186,12 @@ class Item:
         ]
         if self.kind is Kind.SFT:
             return {"messages": [*head, *self.answers["response"]]}
-        found: dict[str, Any] = {"prompt": head, **{name: self.answers[name] for name in _ANSWERS[self.kind]}}
-        return {**found, "label": self.label} if self.kind is Kind.UNPAIRED else found
+        columns: dict[str, Any] = {"prompt": head, **{name: self.answers[name] for name in _ANSWERS[self.kind]}}
+        return {**columns, "label": self.label} if self.kind is Kind.UNPAIRED else columns
 
 
 def take_apart(kind: Kind, row: Mapping[str, Any]) -> Item:
-    """The parts of a row given as its columns."""
+    """The parts of a row, given as its columns."""
     if kind not in CHATS:
         return Item(kind, plain={name: row[name] for name in _PLAIN[kind]})
     turns = [dict(turn) for turn in row[PROMPT_COLUMN[kind]]]
@@ -214,7 +213,7 @@ def take_apart(kind: Kind, row: Mapping[str, Any]) -> Item:
 
 
 def take_rows_apart(rows: Rows) -> Iterable[tuple[Item, dict[str, str]]]:
-    """The parts of each row, and its attributes and scores by the names that templates use."""
+    """The parts of each row, and its attributes and scores by their names in templates."""
     for batch in rows.table.to_batches(256):
         for row in batch.to_pylist():
             beside = {f"attribute.{one['name']}": one["value"] for one in row["attributes"]}
@@ -222,19 +221,20 @@ def take_rows_apart(rows: Rows) -> Iterable[tuple[Item, dict[str, str]]]:
             yield take_apart(rows.kind, row), beside
 
 
-# ----------------------------------------------------------------------------------------------------------------- paths
+# ---------------------------------------------------------------------------------------------------------------- paths
 def split_path(path: str) -> tuple[str, ...]:
-    """``answer.items.0.text`` or ``answer/items/0/text`` (JSON pointer: ``~1`` is a slash, ``~0`` a tilde) in its parts."""
+    """The parts of ``answer.items.0.text`` or ``answer/items/0/text`` (JSON pointer: ``~1`` is a slash, ``~0`` a
+    tilde)."""
     if "/" in path:
         return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/"))
     return tuple(path.split("."))
 
 
 def follow(value: Any, parts: Sequence[str], shown: str) -> Any:
-    """What stands at the end of a path in a JSON value.
+    """The value at the end of a path in a JSON value.
 
     Raises:
-        InvalidResponse: nothing does.
+        InvalidResponse: there is none.
     """
     for part in parts:
         if isinstance(value, Mapping) and part in value:

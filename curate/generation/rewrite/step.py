@@ -1,7 +1,7 @@
 """``rewrite``: rewrites texts of a row, or makes a row of another kind from it, with the user's own prompt.
 
-The template has the row's texts, attributes and scores as placeholders; each is filled in as fenced data. ``into`` maps the
-parts of a structured answer (``response_format``) to fields; ``each`` makes a row of every entry of a list in it.
+The template has the row's texts, attributes and scores as placeholders; each is filled in as fenced data. ``into`` maps
+the parts of a structured answer (``response_format``) to fields; ``each`` makes a row of every entry of a list in it.
 """
 
 from __future__ import annotations
@@ -79,20 +79,22 @@ class Rewrite(Prompting, RowStep):
     """The language model."""
     prompt: PerLanguage[Template]
     """The prompt: a text or a list of turns, for all rows or by the row's language. Placeholders are the row's texts
-    (``{prompt}``, ``{response}``, ``{text}``, ``{source}`` …, ``{conversation}``), ``{attribute.NAME}``, ``{score.NAME}``,
-    ``{language}``, ``{language_name}``, ``{language_own_name}`` (of the new row) and ``{row_language}`` …"""
+    (``{prompt}``, ``{response}``, ``{text}``, ``{source}`` …, ``{conversation}``), ``{attribute.NAME}``,
+    ``{score.NAME}``, ``{language}``, ``{language_name}``, ``{language_own_name}`` (of the new row) and
+    ``{row_language}`` …"""
     fenced: bool = True
-    """Whether to put texts of the row between fences (``<response>`` … ``</response>``). Without them the template has to show
-    where a text ends."""
+    """Whether to put texts of the row between fences (``<response>`` … ``</response>``). Without them the template has
+    to show where a text ends."""
     field: str | None = None
-    """The text of the row that the answer replaces; by default the one in the row's language (``response``, ``target``, ``text`` …)."""
+    """The text of the row that the answer replaces; by default the one in the row's language (``response``, ``target``,
+    ``text`` …)."""
     response_format: dict[str, Any] | None = None
     """A JSON Schema that answers must satisfy."""
     into: dict[str, str] = Field(default_factory=dict)
-    """Where the parts of the answer go: ``{response: answer.text, attribute.topic: answer.topic, chosen: row.response}``.
-    Left: ``prompt``, ``response``, ``system`` …, ``messages``, ``attribute.NAME``, ``score.NAME``. Right: ``answer`` with the keys
-    that lead to the value (with slashes, a JSON pointer), ``row`` with a placeholder's name, or ``item`` with keys where
-    ``each`` is set."""
+    """Where the parts of the answer go: ``{response: answer.text, attribute.topic: answer.topic, chosen:
+    row.response}``. Left: ``prompt``, ``response``, ``system`` …, ``messages``, ``attribute.NAME``, ``score.NAME``.
+    Right: ``answer`` with the keys that lead to the value (with slashes, a JSON pointer), ``row`` with a placeholder's
+    name, or ``item`` with keys where ``each`` is set."""
     each: str | None = None
     """A list in the answer (``answer.items``). Each of its entries (``item``) becomes a row."""
     kind: Kind | None = None

@@ -1,10 +1,11 @@
-"""Each letter of an Indic script has one Latin spelling and the other way round, so that a word comes back from Latin as it was.
+"""Reversible transliteration of Indic scripts: each letter has one Latin spelling, and each spelling one letter.
 
-ISO 15919 is spelled here, with tables of our own: the uniform reading (ē and ō long in every script, ṁ for anusvara), and its
-colon wherever two spellings would run together (``a:i`` for अइ, ``k:h`` for क्ह). What the standard leaves open is told apart by
-the same colon: a Malayalam chillu or a Bengali khanda ta inside a word, a conjunct of two equal letters in Gurmukhi (doubling is
-what addak says there). A virama that ends a Malayalam word is the half-u it stands for, ŭ. Joiners, which change a letter's
-shape only, are not spelled. The ASCII schemes and IAST are those of indic-transliteration.
+ISO 15919 is implemented here with tables of our own: the uniform reading (ē and ō long in every script, ṁ for
+anusvara), and its colon wherever two spellings would run together (``a:i`` for अइ, ``k:h`` for क्ह). The same colon
+marks what the standard leaves open: a Malayalam chillu or a Bengali khanda ta inside a word, a conjunct of two equal
+letters in Gurmukhi (where addak marks doubling). A virama at the end of a Malayalam word is the half-u that it stands
+for, ŭ. Joiners, which only change a letter's shape, are dropped. The ASCII schemes and IAST come from
+indic-transliteration.
 """
 
 from __future__ import annotations
@@ -19,57 +20,45 @@ import regex
 from curate.errors import StepError
 
 SCHEMES = ("iso15919", "iast", "itrans", "hk", "slp1", "velthuis", "wx")
-SCRIPTS: MappingProxyType[str, str] = MappingProxyType(
-    {"Devanagari": "devanagari", "Bengali": "bengali", "Gurmukhi": "gurmukhi", "Gujarati": "gujarati", "Oriya": "oriya", "Tamil": "tamil",
-     "Telugu": "telugu", "Kannada": "kannada", "Malayalam": "malayalam", "Sinhala": "sinhala"}
-)  # fmt: skip
+SCRIPTS: MappingProxyType[str, str] = MappingProxyType({
+    "Devanagari": "devanagari", "Bengali": "bengali", "Gurmukhi": "gurmukhi", "Gujarati": "gujarati", "Oriya": "oriya",
+    "Tamil": "tamil", "Telugu": "telugu", "Kannada": "kannada", "Malayalam": "malayalam", "Sinhala": "sinhala",
+})  # fmt: skip
 """Unicode name of a script → its name in indic-transliteration."""
 
 
-def _words(given: str) -> tuple[str, ...]:
-    return tuple(given.split())
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
-# Nine of the blocks of Unicode are laid out alike: one table of offsets from where each begins.
-_BLOCKS = MappingProxyType(
-    {"Devanagari": 0x900, "Bengali": 0x980, "Gurmukhi": 0xA00, "Gujarati": 0xA80, "Oriya": 0xB00, "Tamil": 0xB80, "Telugu": 0xC00,
-     "Kannada": 0xC80, "Malayalam": 0xD00}
-)  # fmt: skip
+# Nine Unicode blocks have the same layout: one table of offsets from their starts.
+_BLOCKS = MappingProxyType({
+    "Devanagari": 0x900, "Bengali": 0x980, "Gurmukhi": 0xA00, "Gujarati": 0xA80, "Oriya": 0xB00, "Tamil": 0xB80,
+    "Telugu": 0xC00, "Kannada": 0xC80, "Malayalam": 0xD00,
+})  # fmt: skip
 _CONSONANTS = _words(
     "k kh g gh ṅ c ch j jh ñ ṭ ṭh ḍ ḍh ṇ t th d dh n ṉ p ph b bh m y r ṟ l ḷ ḻ v ś ṣ s h"
 )  # from 0x15 on
-_VOWELS = MappingProxyType(
-    {0x06: "ā", 0x07: "i", 0x08: "ī", 0x09: "u", 0x0A: "ū", 0x0B: "r̥", 0x0C: "l̥", 0x0D: "ê", 0x0E: "e", 0x0F: "ē", 0x10: "ai",
-     0x11: "ô", 0x12: "o", 0x13: "ō", 0x14: "au", 0x60: "r̥̄", 0x61: "l̥̄"}
-)  # fmt: skip
+_VOWELS = MappingProxyType({
+    0x06: "ā", 0x07: "i", 0x08: "ī", 0x09: "u", 0x0A: "ū", 0x0B: "r̥", 0x0C: "l̥", 0x0D: "ê", 0x0E: "e", 0x0F: "ē",
+    0x10: "ai", 0x11: "ô", 0x12: "o", 0x13: "ō", 0x14: "au", 0x60: "r̥̄", 0x61: "l̥̄",
+})  # fmt: skip
 _SIGNS = MappingProxyType(
     {**{vowel + 0x38: latin for vowel, latin in _VOWELS.items() if vowel < 0x60}, 0x44: "r̥̄", 0x62: "l̥", 0x63: "l̥̄"}
 )
 _MARKS = MappingProxyType({0x01: "m̐", 0x02: "ṁ", 0x03: "ḥ", 0x3D: "’"})
-_NUKTA = MappingProxyType(
-    {
-        "k": "q",
-        "kh": "k͟h",
-        "g": "ġ",
-        "j": "z",
-        "jh": "ž",
-        "ḍ": "ṛ",
-        "ḍh": "ṛh",
-        "ph": "f",
-        "y": "ẏ",
-        "s": "ś",
-        "l": "ḷ",
-        "c": "ċ",
-    }
-)
+_NUKTA = MappingProxyType({
+    "k": "q", "kh": "k͟h", "g": "ġ", "j": "z", "jh": "ž", "ḍ": "ṛ", "ḍh": "ṛh", "ph": "f", "y": "ẏ", "s": "ś", "l": "ḷ",
+    "c": "ċ",
+})  # fmt: skip
 _SINHALA = _words(
     "k kh g gh ṅ n̆g c ch j jh ñ jñ n̆j ṭ ṭh ḍ ḍh ṇ n̆ḍ t th d dh n . n̆d p ph b bh m m̆b y r . l . . v ś ṣ s h ḷ f"
 )  # from U+0D9A on
 _SINHALA_VOWELS = _words("a ā æ ǣ i ī u ū r̥ r̥̄ l̥ l̥̄ e ē ai o ō au")  # from U+0D85 on
-_SINHALA_SIGNS = MappingProxyType(
-    {0xDCF: "ā", 0xDD0: "æ", 0xDD1: "ǣ", 0xDD2: "i", 0xDD3: "ī", 0xDD4: "u", 0xDD6: "ū", 0xDD8: "r̥", 0xDF2: "r̥̄", 0xDDF: "l̥",
-     0xDF3: "l̥̄", 0xDD9: "e", 0xDDA: "ē", 0xDDB: "ai", 0xDDC: "o", 0xDDD: "ō", 0xDDE: "au"}
-)  # fmt: skip
+_SINHALA_SIGNS = MappingProxyType({
+    0xDCF: "ā", 0xDD0: "æ", 0xDD1: "ǣ", 0xDD2: "i", 0xDD3: "ī", 0xDD4: "u", 0xDD6: "ū", 0xDD8: "r̥", 0xDF2: "r̥̄",
+    0xDDF: "l̥", 0xDF3: "l̥̄", 0xDD9: "e", 0xDDA: "ē", 0xDDB: "ai", 0xDDC: "o", 0xDDD: "ō", 0xDDE: "au",
+})  # fmt: skip
 _JOINERS = regex.compile("[\u200c\u200d]")
 # Before Unicode 4.1 and 5.1 these letters were written with virama and joiner.
 _DEAD = MappingProxyType({"ണ": "ൺ", "ന": "ൻ", "ര": "ർ", "ല": "ൽ", "ള": "ൾ", "ക": "ൿ", "ত": "ৎ"})
@@ -79,7 +68,7 @@ _ADDAK, _HALF_U, _APART, _STACKED = "ੱ", "ŭ", ":", "::"
 
 @dataclass
 class _Table:
-    """How one script is spelled."""
+    """The spellings of one script."""
 
     script: str
     virama: str
@@ -90,17 +79,17 @@ class _Table:
     dead: dict[str, str] = field(default_factory=dict)
     """Letters that never have a vowel (chillus, khanda ta), with the spelling of the consonant."""
     usual: frozenset[str] = frozenset()
-    """Spellings of dead letters that stand before a consonant more often than the consonant with a virama does."""
+    """Spellings of dead letters that are more frequent before a consonant than the consonant with a virama."""
     also: dict[str, str] = field(default_factory=dict)
-    """Letters that are spelled as others are, and come back as those."""
+    """Letters that are transliterated like others, and converted back to those."""
 
     def close(self) -> _Table:
         self.native = {
-            "C": _turned(self.consonants),
-            "V": _turned(self.vowels),
-            "S": _turned(self.signs),
-            "M": _turned(self.marks),
-            "D": _turned(self.dead),
+            "C": _inverse(self.consonants),
+            "V": _inverse(self.vowels),
+            "S": _inverse(self.signs),
+            "M": _inverse(self.marks),
+            "D": _inverse(self.dead),
         }
         spellings = {
             *self.consonants.values(),
@@ -118,20 +107,20 @@ class _Table:
         return self
 
     def split(self, latin: str) -> list[str]:
-        """The spellings that a Latin word is read as: the longest first; what is none stays a character."""
-        found, at = [], 0
+        """Splits a Latin word into spellings, longest match first; other characters are parts of their own."""
+        parts, at = [], 0
         while at < len(latin):
             match = self.pattern.match(latin, at)
-            found.append(match[0] if match else latin[at])
-            at += len(found[-1])
-        return found
+            parts.append(match[0] if match else latin[at])
+            at += len(parts[-1])
+        return parts
 
 
-def _turned(given: dict[str, str]) -> dict[str, str]:
-    turned: dict[str, str] = {}
-    for native, latin in given.items():
-        turned.setdefault(latin, native)
-    return turned
+def _inverse(spellings: dict[str, str]) -> dict[str, str]:
+    inverse: dict[str, str] = {}
+    for native, latin in spellings.items():
+        inverse.setdefault(latin, native)
+    return inverse
 
 
 @cache
@@ -146,14 +135,14 @@ def _table(script: str, language: str) -> _Table:
     start = _BLOCKS[script]
     table = _Table(script, chr(start + 0x4D))
 
-    def there(offset: int) -> bool:
+    def exists(offset: int) -> bool:
         return unicodedata.category(chr(start + offset)) != "Cn"
 
-    table.consonants = {chr(start + 0x15 + at): latin for at, latin in enumerate(_CONSONANTS) if there(0x15 + at)}
-    table.vowels = {chr(start + 0x05): "a", **{chr(start + at): latin for at, latin in _VOWELS.items() if there(at)}}
-    table.signs = {chr(start + at): latin for at, latin in _SIGNS.items() if there(at)}
-    table.marks = {chr(start + at): latin for at, latin in _MARKS.items() if there(at)}
-    if there(0x3C):
+    table.consonants = {chr(start + 0x15 + at): latin for at, latin in enumerate(_CONSONANTS) if exists(0x15 + at)}
+    table.vowels = {chr(start + 0x05): "a", **{chr(start + at): latin for at, latin in _VOWELS.items() if exists(at)}}
+    table.signs = {chr(start + at): latin for at, latin in _SIGNS.items() if exists(at)}
+    table.marks = {chr(start + at): latin for at, latin in _MARKS.items() if exists(at)}
+    if exists(0x3C):
         taken = {*table.consonants.values()}
         for native, latin in list(table.consonants.items()):
             if latin in _NUKTA and _NUKTA[latin] not in taken:
@@ -163,7 +152,7 @@ def _table(script: str, language: str) -> _Table:
 
 
 def _own_letters(table: _Table, language: str) -> None:
-    """What a script has beside the common layout."""
+    """Adds the letters that a script has beside the common layout."""
     if table.script == "Devanagari":
         table.vowels["ॐ"] = "oṃ"
     elif table.script == "Bengali":
@@ -194,9 +183,9 @@ def _own_letters(table: _Table, language: str) -> None:
         table.signs["ൗ"] = "au"
 
 
-# ------------------------------------------------------------------------------------------------------------------- both
+# ----------------------------------------------------------------------------------------------------------------- both
 def plain(word: str) -> str:
-    """The word as it can come back: composed (NFC), joiners left out, a Malayalam chillu as one letter."""
+    """The word in the form that can be restored: composed (NFC), without joiners, a Malayalam chillu as one letter."""
     word = unicodedata.normalize("NFC", word)
     if "\u200d" in word:
         word = _OLD_DEAD.sub(lambda match: _DEAD[match[1]], word)
@@ -205,7 +194,7 @@ def plain(word: str) -> str:
 
 @lru_cache(maxsize=1 << 17)
 def to_latin(word: str, script: str, scheme: str, language: str = "und") -> str:
-    """A word (letters and marks of one script) in Latin letters.
+    """Transliterates a word (letters and marks of one script) into Latin letters.
 
     Args:
         script: Unicode name, one of :data:`SCRIPTS`.
@@ -223,7 +212,7 @@ def to_latin(word: str, script: str, scheme: str, language: str = "und") -> str:
 
 @lru_cache(maxsize=1 << 17)
 def from_latin(latin: str, script: str, scheme: str, language: str = "und") -> str:
-    """The word that :func:`to_latin` spelled so."""
+    """Reverses :func:`to_latin`."""
     if scheme != "iso15919":
         return unicodedata.normalize("NFC", _by_library(latin, scheme, SCRIPTS[script]))
     table = _table(script, "as" if language == "as" and script == "Bengali" else "")
@@ -231,7 +220,7 @@ def from_latin(latin: str, script: str, scheme: str, language: str = "und") -> s
 
 
 _Piece = tuple[str, str]
-"""What it is (``C``onsonant, its ``a``, ``S``ign, ``V``owel, ``M``ark, ``D``ead letter, ``:``, or other), and its spelling."""
+"""Kind (``C``onsonant, its ``a``, ``S``ign, ``V``owel, ``M``ark, ``D``ead letter, ``:``, or other), and spelling."""
 
 
 def _spell(table: _Table, word: str) -> list[_Piece]:
@@ -286,7 +275,7 @@ def _spell_dead(table: _Table, word: str, latin: str, at: int, pieces: list[_Pie
     if following and latin not in table.usual:
         after = table.consonants.get(following[0]) or table.also[following[0]]
         one_letter = table.split(latin + after) != [latin, after]
-        # "k:h" is taken: it is the two letters stacked, as against the letter "kh".
+        # "k:h" stands for the two letters stacked, as opposed to the letter "kh".
         pieces.append((_APART, _APART * 3 if one_letter else _APART))
     return at
 
@@ -330,7 +319,7 @@ def _read(table: _Table, spellings: list[str]) -> str:
 
 
 def _read_consonant(table: _Table, latin: str, after: list[str]) -> str:
-    """The letter, with its virama where no vowel follows."""
+    """The letter, with its virama if no vowel follows."""
     letters, dead = table.native["C"], table.native["D"].get(latin)
     following = after[0] if after else ""
     if following in table.native["S"] or following == "a" or following == _HALF_U:
@@ -351,10 +340,10 @@ def _read_consonant(table: _Table, latin: str, after: list[str]) -> str:
     return dead or letters[latin] + table.virama
 
 
-# ---------------------------------------------------------------------------------------------------------------- library
+# -------------------------------------------------------------------------------------------------------------- library
 @cache
 def _compositions() -> dict[str, str]:
-    """Letter and nukta → the one character for both, which NFC takes apart and the library knows."""
+    """Letter and nukta → the precomposed character, which NFC decomposes and the library needs."""
     pairs = {unicodedata.normalize("NFD", chr(point)): chr(point) for point in range(0x900, 0xE00)}
     return {
         pair: whole for pair, whole in pairs.items() if len(pair) == 2 and unicodedata.normalize("NFC", whole) == pair
@@ -373,6 +362,6 @@ def _by_library(word: str, before: str, after: str) -> str:
         from indic_transliteration import sanscript
     except ImportError:
         raise StepError(
-            "romanise: this scheme needs a package: pip install 'polycurate[romanise]'; or write 'scheme: iso15919'"
+            "romanise: this scheme needs a package: pip install 'polycurate[romanise]'; or use 'scheme: iso15919'"
         ) from None
     return str(sanscript.transliterate(word, before, after))

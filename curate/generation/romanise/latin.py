@@ -1,8 +1,8 @@
-"""A text in Latin letters, piece by piece: what is Latin already, and what is in no language, stays as it is.
+"""Romanises a text piece by piece; Latin text and text in no language stays unchanged.
 
-Words of Indic scripts go through a scheme that comes back (:mod:`curate.generation.romanise.indic`), everything else through uroman
-(Hermjakob, May and Knight 2018, *Out-of-the-box Universal Romanization Tool*, ACL). uroman reads nothing across blanks, so
-each piece between blanks is romanised once and kept: words repeat, and it is slow.
+Words in Indic scripts are transliterated reversibly (:mod:`curate.generation.romanise.indic`), everything else by
+uroman (Hermjakob, May and Knight 2018, *Out-of-the-box Universal Romanization Tool*, ACL). uroman does not read across
+spaces, so each piece between spaces is romanised once and cached: words repeat, and it is slow.
 """
 
 from __future__ import annotations
@@ -24,17 +24,20 @@ Digits = Literal["latin", "native"]
 Interval = tuple[int, int]
 
 _MISSING = "romanise: uroman is not installed: pip install 'polycurate[romanise]'"
-# One alternative for each script that has a reversible scheme; a word has joiners and common marks in it.
+# One alternative for each script with a reversible scheme; words contain joiners and common marks.
 _IN_WORD = r"\p{Script=%s}\p{Inherited}\u200c\u200d"
 _INDIC = "|".join(
     rf"(?P<{name}>[\p{{Script={name}}}&&[\p{{L}}\p{{M}}]][[{_IN_WORD % name}]&&[\p{{L}}\p{{M}}\u200c\u200d]]*)"
     for name in indic.SCRIPTS
 )
-_REST = r"(?P<latin>[\p{Latin}--[\uff21-\uff3a\uff41-\uff5a]][\p{Latin}\p{Inherited}]*)|(?P<digits>[\p{Nd}--[0-9]]+)"
+_REST = (
+    r"(?P<latin>[\p{Latin}--[\uff21-\uff3a\uff41-\uff5a]][\p{Latin}\p{Inherited}]*)"
+    r"|(?P<digits>[\p{Nd}--[0-9]]+)"
+)
 
 
 def _pieces(named: str) -> regex.Pattern[str]:
-    """The named alternatives, and ``other`` for what stands between them without a blank."""
+    """The named alternatives, and ``other`` for anything else without spaces between them."""
     unnamed = regex.sub(r"\?P<\w+>", "?:", named)
     return regex.compile(rf"(?V1){named}|(?P<other>(?:(?!{unnamed})[^\s\p{{Z}}])+)")
 
@@ -46,7 +49,7 @@ _FOREIGN = regex.compile(r"(?V1)[\p{L}--[\p{Latin}]]|[\uff21-\uff3a\uff41-\uff5a
 _LETTERS = regex.compile(r"\p{L}+")
 _HAN = regex.compile(r"[\p{Han}]")
 _BLANK = regex.compile(r"[\s\p{Z}]")
-# Marks of unspaced scripts that nothing is read across, after which uroman writes a blank.
+# Marks of unspaced scripts, across which nothing is read, and after which uroman writes a space.
 _CUT = regex.compile(r"(?<=[。！？，、；：・…」』）》])")
 _LONGEST = 400
 _EDGES = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«»“”„‘’…–—"
@@ -54,30 +57,30 @@ _EDGES = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«»“”„‘’…–—"
 
 @dataclass(frozen=True)
 class Romanised:
-    """What came of a text."""
+    """A romanised text with its counts."""
 
     text: str
     native: int = 0
-    """Characters of words whose scheme comes back."""
+    """Characters of words with a reversible scheme."""
     returned: int = 0
-    """How many of them are the same when the Latin is written back."""
+    """Characters of these that are the same after converting back."""
     letters: int = 0
-    """Letters outside what is protected, afterwards."""
+    """Letters outside protected spans, afterwards."""
     left: int = 0
-    """How many of them are still not Latin."""
+    """Letters of these that are not Latin."""
     changed: bool = False
     """Whether there was anything to romanise."""
     universal: bool = False
-    """Whether uroman had a part in it."""
+    """Whether uroman was used."""
 
 
 def foreign(text: str, protected: Sequence[Interval] = ()) -> int:
-    """How many letters outside the protected stretches are not Latin."""
+    """The number of letters outside the protected spans that are not Latin."""
     return sum(1 for match in _FOREIGN.finditer(text) if not _inside(protected, match.start()))
 
 
 def has_han(text: str, protected: Sequence[Interval] = ()) -> bool:
-    """Whether there is a Han character outside the protected stretches."""
+    """Whether there is a Han character outside the protected spans."""
     return any(not _inside(protected, match.start()) for match in _HAN.finditer(text))
 
 
@@ -86,13 +89,13 @@ def _inside(protected: Sequence[Interval], place: int) -> bool:
 
 
 def romanise(text: str, language: str, scheme: Scheme, digits: Digits, protected: Sequence[Interval] = ()) -> Romanised:
-    """The text in Latin letters.
+    """Romanises a text.
 
     Args:
         language: tag of the text; uroman has rules for some languages.
-        scheme: ``auto`` takes ISO 15919 for Indic scripts and uroman for the others.
+        scheme: ``auto`` uses ISO 15919 for Indic scripts and uroman for the others.
         digits: whether digits of other scripts become 0 to 9.
-        protected: begin and end of stretches, in order, that stay as they are.
+        protected: start and end of spans that stay unchanged, in order.
     """
     parts: list[str] = []
     native = returned = letters = left = 0
@@ -113,7 +116,7 @@ def _stretch(text: str, start: int, end: int, language: str, scheme: Scheme, dig
         return Romanised(text[start:end], letters=sum(len(run) for run in _LETTERS.findall(text, start, end)))
     by_words = scheme != "uroman"
     uroman, used = scheme in ("auto", "uroman"), False
-    # Marks go the way of the words around them: Indic schemes leave them, uroman writes Latin ones.
+    # Punctuation is treated like the words around it: Indic schemes keep it, uroman writes it in Latin.
     marks = uroman and (not by_words or _INDIC_LETTER.search(text) is None)
     base = languages.base(language)
     parts: list[str] = []
@@ -146,22 +149,22 @@ def _stretch(text: str, start: int, end: int, language: str, scheme: Scheme, dig
     )
 
 
-def _blanks(given: str) -> str:
-    """Line breaks, tabs and plain blanks stay; an ideographic or any other kind of blank becomes a plain one."""
-    return given if given.isascii() else regex.sub(r"\p{Zs}", " ", given)
+def _blanks(whitespace: str) -> str:
+    """Keeps line breaks, tabs and plain spaces; any other space, such as an ideographic one, becomes a plain one."""
+    return whitespace if whitespace.isascii() else regex.sub(r"\p{Zs}", " ", whitespace)
 
 
 def _fitted(romanised: str, before: Sequence[str], more: bool) -> str:
-    """uroman writes a blank after 、 and the like: it stays between words only."""
+    """Removes the space that uroman writes after 、 and the like, except between words."""
     last = next((part for part in reversed(before) if part), " ")
     if last[-1].isspace():
         romanised = romanised.lstrip(" ")
     return romanised if more else romanised.rstrip(" ")
 
 
-# -------------------------------------------------------------------------------------------------------------- reversible
+# ----------------------------------------------------------------------------------------------------------- reversible
 def _there_and_back(word: str, script: str, scheme: str, language: str) -> tuple[str, int]:
-    """A word in Latin, and how many of its characters come back."""
+    """A word in Latin letters, and how many of its characters are the same after converting back."""
     latin = indic.to_latin(word, script, scheme, language)
     there, back = indic.plain(word), indic.from_latin(latin, script, scheme, language)
     return latin, len(there) if there == back else _common(there, back)
@@ -169,7 +172,7 @@ def _there_and_back(word: str, script: str, scheme: str, language: str) -> tuple
 
 @lru_cache(maxsize=1 << 14)
 def _common(one: str, other: str) -> int:
-    """Characters of the longest common subsequence."""
+    """The length of the longest common subsequence."""
     row = [0] * (len(other) + 1)
     for char in one:
         before = 0
@@ -178,9 +181,9 @@ def _common(one: str, other: str) -> int:
     return row[-1]
 
 
-# --------------------------------------------------------------------------------------------------------------- universal
+# ------------------------------------------------------------------------------------------------------------ universal
 def _without_edges(piece: str, language: str) -> str:
-    """A piece in Latin; marks around a word, which uroman leaves as they are, do not make it another word to be kept."""
+    """Romanises a piece without the punctuation around it, so that the cache has each word once."""
     core = piece.strip(_EDGES)
     if not core:
         return piece
@@ -190,7 +193,7 @@ def _without_edges(piece: str, language: str) -> str:
 
 @lru_cache(maxsize=1 << 18)
 def _universal(piece: str, language: str) -> str:
-    """What uroman makes of a piece without blanks."""
+    """Romanises a piece without spaces with uroman."""
     if len(piece) > _LONGEST:
         return "".join(_universal(part, language) for part in _shorter(piece))
     code = None if language == languages.UNKNOWN else languages.iso639_3(language)
@@ -199,7 +202,7 @@ def _universal(piece: str, language: str) -> str:
     lattice.prep_braille()
     lattice.add_romanization()
     if not _HAN.search(piece):
-        # A Han numeral is a word like others: 一个人 is yigeren, where uroman counts 1geren.
+        # A Han numeral is treated as a word: 一个人 is yigeren, where uroman would write 1geren.
         lattice.add_numbers(_uroman())
         lattice.add_braille_numbers()
     lattice.add_rom_fall_back_singles()
@@ -207,7 +210,7 @@ def _universal(piece: str, language: str) -> str:
 
 
 def _shorter(piece: str) -> list[str]:
-    """Parts of a very long piece, cut between user-perceived characters."""
+    """Parts of a very long piece, cut between graphemes."""
     parts, part = [], ""
     for cluster in regex.findall(r"\X", piece):
         if part and len(part) + len(cluster) > _LONGEST:
@@ -223,7 +226,7 @@ def _uroman() -> Any:
         from uroman import Uroman
     except ImportError:
         raise StepError(_MISSING) from None
-    # Its own cache is not used: it cuts at full stops, where this one cuts at blanks.
+    # Its own cache is not used: it cuts at full stops, this one at spaces.
     return Uroman(cache_size=0)
 
 

@@ -1,7 +1,7 @@
 """``romanise``: writes rows in Latin letters, as new rows, as pairs, or both scripts in one prompt.
 
-Indic scripts are transliterated reversibly (ISO 15919), and each row is checked for it. All other scripts go through uroman,
-which cannot be reversed. Code, addresses and placeholders stay unchanged.
+Indic scripts are transliterated reversibly (ISO 15919), and each row is checked for it. All other scripts go through
+uroman, which cannot be reversed. Code, addresses and placeholders stay unchanged.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Place = tuple[str, int | None]
 class Romanise(RowStep):
     """Writes rows in Latin letters. Their language becomes ``xx-Latn``.
 
-    A field that is already in Latin letters is skipped. Scores: ``romanise.round_trip``, the share of characters of Indic
-    words that are the same after converting the Latin text back (joiners left out); ``romanise.left``, the share of letters that
-    are not Latin afterwards. Attribute ``romanise.scheme`` names the scheme.
+    A field that is already in Latin letters is skipped. Scores: ``romanise.round_trip``, the share of characters of
+    Indic words that are the same after converting the Latin text back (joiners left out); ``romanise.left``, the share
+    of letters that are not Latin afterwards. Attribute ``romanise.scheme`` names the scheme.
     """
 
     tag: ClassVar[str] = "romanise"
@@ -46,11 +46,11 @@ class Romanise(RowStep):
     summary: ClassVar[str] = "rows in Latin letters: as new rows, as pairs, or both scripts in one prompt"
 
     scheme: Scheme = "auto"
-    """The transliteration scheme: ``uroman`` for every script; ``iso15919``, ``iast``, ``itrans``, ``hk``, ``slp1``, ``velthuis`` or
-    ``wx`` for Indic ones. ``auto`` is ``iso15919`` for Indic scripts, else ``uroman``."""
+    """The transliteration scheme: ``uroman`` for every script; ``iso15919``, ``iast``, ``itrans``, ``hk``, ``slp1``,
+    ``velthuis`` or ``wx`` for Indic ones. ``auto`` is ``iso15919`` for Indic scripts, else ``uroman``."""
     form: Literal["row", "pair", "prompt-both"] = "row"
-    """``row``: the row in Latin letters. ``pair``: a ``parallel`` row (native, Latin) for each turn or text. ``prompt-both``: the
-    row, with its prompt in both scripts."""
+    """``row``: the row in Latin letters. ``pair``: a ``parallel`` row (native, Latin) for each turn or text.
+    ``prompt-both``: the row, with its prompt in both scripts."""
     fields: tuple[str, ...] | None = None
     """The fields to romanise; by default the main fields of the kind."""
     only: tuple[LanguageTag, ...] | None = None
@@ -71,7 +71,7 @@ class Romanise(RowStep):
     max_left: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Maximum share of letters left in another script; rows above it are quarantined."""
 
-    # ---------------------------------------------------------------------------------------------------------- contract
+    # --------------------------------------------------------------------------------------------------------- contract
     def check(self, kind: Kind) -> list[str]:
         problems = unknown_fields(kind, self.fields)
         if self.fields == ():
@@ -113,7 +113,7 @@ class Romanise(RowStep):
         new = self._pairs(rows, good) if self.form == "pair" else self._rows(rows, good)
         yield NewRows(new, tuple(failed(rows, place, reason, done[place].raw()) for place, reason in bad.items()))
 
-    # ------------------------------------------------------------------------------------------------------------- parts
+    # ------------------------------------------------------------------------------------------------------------ parts
     @property
     def _keeps(self) -> bool:
         return self.form == "row" if self.keep_original is None else self.keep_original
@@ -192,7 +192,7 @@ class Romanise(RowStep):
         )
 
 
-# ------------------------------------------------------------------------------------------------------------------- rows
+# ----------------------------------------------------------------------------------------------------------------- rows
 class _RomanisedRow:
     """A row and the romanised versions of its texts."""
 
@@ -272,8 +272,8 @@ def _romanise_all(step: Romanise, rows: Sequence[_RomanisedRow]) -> None:
             and has_han(text, kept)
         ):
             raise StepError(
-                "romanise: uroman reads kanji as Chinese (東京 becomes 'dongjing'), and some rows are Japanese with kanji; "
-                "exclude them with 'only: […]', or accept that reading with 'kanji: chinese'"
+                "romanise: uroman reads kanji as Chinese (東京 becomes 'dongjing'), and some rows are Japanese with "
+                "kanji; exclude them with 'only: […]', or accept that reading with 'kanji: chinese'"
             )
         made = romanise(text, languages.UNKNOWN if is_latin(tag) else tag, step.scheme, step.digits, kept)
         if made.changed or made.left:
@@ -316,7 +316,7 @@ def _maker(scheme: str) -> str:
         return package
 
 
-# -------------------------------------------------------------------------------------------------------------- languages
+# ------------------------------------------------------------------------------------------------------------ languages
 def is_latin(tag: str) -> bool:
     """Whether a language tag says that the language is written in Latin letters."""
     return languages.script(tag) == "Latn"

@@ -1,4 +1,4 @@
-"""A glossary says how terms are to be said in another language; what of it stands in a text is found by its words, not by trying every term."""
+"""Glossaries: translations of terms, found in a text by an index of their first words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curate.text.placeholders import has_term
 from curate.text.segmentation import UNSPACED
 
 _UNSPACED = "".join(rf"\p{{Script={name}}}" for name in UNSPACED if name != "Hangul")
-_SIGNS = regex.compile(rf"(?V1)[{_UNSPACED}]|[\w--[{_UNSPACED}]]+")
+_WORDS = regex.compile(rf"(?V1)[{_UNSPACED}]|[\w--[{_UNSPACED}]]+")
 _MOST = 200_000
 
 
@@ -21,30 +21,31 @@ class Terms:
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Takes pairs in order; of several translations of a term the first counts."""
-        self._said: dict[str, tuple[str, str]] = {}
-        self._first: dict[str, list[str]] = {}
-        for term, said in pairs:
-            term, said = " ".join(term.split()), " ".join(said.split())
+        self._terms: dict[str, tuple[str, str]] = {}
+        self._by_first_word: dict[str, list[str]] = {}
+        for term, translation in pairs:
+            term, translation = " ".join(term.split()), " ".join(translation.split())
             key = term.casefold()
-            signs = _SIGNS.findall(key)
-            if not signs or not said or key in self._said:
+            words = _WORDS.findall(key)
+            if not words or not translation or key in self._terms:
                 continue
-            self._said[key] = (term, said)
-            self._first.setdefault(signs[0], []).append(key)
+            self._terms[key] = (term, translation)
+            self._by_first_word.setdefault(words[0], []).append(key)
 
     def __len__(self) -> int:
-        return len(self._said)
+        return len(self._terms)
 
     def within(self, text: str) -> Sequence[tuple[str, str]]:
-        """The (term, translation) pairs that stand in a text as whole words, in any case."""
-        if not self._said:
+        """The (term, translation) pairs that occur in a text as whole words, in any case."""
+        if not self._terms:
             return ()
-        found = [key for sign in dict.fromkeys(_SIGNS.findall(text.casefold())) for key in self._first.get(sign, ())]
-        return [self._said[key] for key in found if has_term(text, self._said[key][0])]
+        words = dict.fromkeys(_WORDS.findall(text.casefold()))
+        keys = [key for word in words for key in self._by_first_word.get(word, ())]
+        return [self._terms[key] for key in keys if has_term(text, self._terms[key][0])]
 
 
 class Glossary:
-    """The terms for every direction: the user's own by target language, and those of parallel rows by both."""
+    """The terms for every direction: the user's own, by target language, and those of parallel rows."""
 
     def __init__(self, own: Mapping[str, Mapping[str, str]], batches: Iterable[Rows] = ()) -> None:
         self._own = own
@@ -54,9 +55,9 @@ class Glossary:
             if rows.kind is not Kind.PARALLEL:
                 continue
             columns = (rows.table[name].to_pylist() for name in ("source_language", "language", "source", "target"))
-            for source, target, term, said in zip(*columns, strict=True):
+            for source, target, term, translation in zip(*columns, strict=True):
                 if taken < _MOST:
-                    self._rows.setdefault((languages.base(source), target), []).append((term, said))
+                    self._rows.setdefault((languages.base(source), target), []).append((term, translation))
                     taken += 1
         self._made: dict[tuple[str, str], Terms] = {}
 

@@ -1,8 +1,9 @@
-"""A language model is given a row at a time: its texts as one JSON array of paragraphs, to be answered by an array of that length.
+"""Translates rows with a language model: the texts of a row are sent as a JSON array of paragraphs and come back as
+one.
 
-A long row is cut into several requests at paragraph borders, each with what came before as context. Program text is not
-sent at all. Every answer is held to the checks string by string; a broken one is asked for again with the complaint, then in
-smaller pieces (paragraph by paragraph, or line by line), then given up with the raw answer kept.
+A long row is split over several requests at paragraph boundaries, each with the preceding text as context. Program code
+is not sent at all. Every answer is checked string by string. A failed one is requested again with the complaint, then
+in smaller pieces (paragraph by paragraph, or line by line), and then quarantined with the raw answer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import orjson
 from curate.generation.common.prompts import Prompt, disarm, fence, language_name, load_data
 from curate.generation.common.requests import InvalidResponse, LLMRequest, RequestResult, ask, clean, ensure_complete
 from curate.generation.translate.checks import Limits, Pair, verdicts
-from curate.generation.translate.rows import Job, Made
+from curate.generation.translate.rows import Job, Translation
 from curate.steps.models import Answer, Generator, Request, Sampling
 from curate.text.layout import Piece, by_line, by_paragraph, same_lines
 from curate.text.placeholders import Span, has_term, spans
@@ -40,27 +41,15 @@ HOLES = (
 _CONTEXT = 600
 _SEGMENTS = 40
 _TERMS = 60
-_SEGMENT_CHECKS = frozenset(
-    {
-        "text",
-        "spans",
-        "omission",
-        "runaway",
-        "copy",
-        "numbers",
-        "script",
-        "repetition",
-        "commentary",
-        "layout",
-        "glossary",
-        "brackets",
-    }
-)
+_SEGMENT_CHECKS = frozenset({
+    "text", "spans", "omission", "runaway", "copy", "numbers", "script", "repetition", "commentary", "layout",
+    "glossary", "brackets",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """A string to translate, and where it goes."""
+    """A string to translate, and its place."""
 
     text: int
     piece: int
@@ -72,7 +61,7 @@ class _Segment:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """What is asked at once."""
+    """The content of one request."""
 
     job: int
     segments: tuple[_Segment, ...]
@@ -81,80 +70,82 @@ class _Chunk:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How a model is asked."""
+class ChatSettings:
+    """The parameters of requests."""
 
     prompt: Prompt
     sampling: Sampling
     sample: int = 0
     retries: int = 1
     longest: int = 3_000
-    """Characters of text in a request, about."""
+    """Approximate maximum of characters in a request."""
     protect: Sequence[str] = ()
     limits: Limits = Limits()  # noqa: RUF009 (frozen)
     formality: str | None = None
     instructions: str = ""
     terms: Callable[[str, str, str], Sequence[tuple[str, str]]] = lambda text, source, target: ()
-    """(text, source, target) → glossary terms that stand in the text."""
+    """(text, source, target) → glossary terms that occur in the text."""
     examples: Callable[[Job], Sequence[tuple[str, str]]] = lambda job: ()
     """Translated examples for a row, the best one last."""
 
 
 class Chat:
-    """A language model that translates rows."""
+    """Translates rows with a language model."""
 
-    def __init__(self, generator: Generator, settings: Mapping[str, Setting]) -> None:
+    def __init__(self, generator: Generator, settings: Mapping[str, ChatSettings]) -> None:
         """
         Args:
-            settings: how it is asked, by target language; ``retries``, ``longest`` and ``protect`` are the same in all.
+            settings: by target language; ``retries``, ``longest`` and ``protect`` must be the same in all.
         """
         self._generator, self._settings = generator, settings
         self._shared = next(iter(settings.values()))
         self._inline = [name for name in self._shared.protect if name != "code"]
         self._limits = {
-            target: replace(setting.limits, checks=setting.limits.checks & _SEGMENT_CHECKS)
-            for target, setting in settings.items()
+            target: replace(one.limits, checks=one.limits.checks & _SEGMENT_CHECKS) for target, one in settings.items()
         }
 
     def translate(self, jobs: Sequence[Job], tick: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Fills ``made`` of each job.
 
         Args:
-            tick: told (requests just finished, of how many in all).
+            tick: called with (requests just finished, total number of requests).
         """
-        laid = [
+        pieces = [
             [by_paragraph(one.text, one.blocks, self._shared.longest, job.source) for one in job.texts] for job in jobs
         ]
-        said: dict[tuple[int, int, int], str] = {}
-        trouble: dict[tuple[int, int], tuple[str, str]] = {}
-        mended: dict[tuple[int, int], str] = {}
+        translated: dict[tuple[int, int, int], str] = {}
+        failures: dict[tuple[int, int], tuple[str, str]] = {}
+        notes: dict[tuple[int, int], str] = {}
         self._served: dict[tuple[int, int], str] = {}
-        chunks = [chunk for at, job in enumerate(jobs) for chunk in self._chunks(at, job, laid[at])]
+        chunks = [chunk for at, job in enumerate(jobs) for chunk in self._chunks(at, job, pieces[at])]
         failed = list(
-            self._asked(jobs, chunks, said, mended, self._shared.retries, lambda done: tick(done, len(chunks)))
+            self._ask(jobs, chunks, translated, notes, self._shared.retries, lambda done: tick(done, len(chunks)))
         )
-        if self._shared.retries and (finer := [one for outcome in failed for one in self._finer(jobs, outcome)]):
-            for outcome in failed:
-                if self._can_be_cut(outcome):
-                    for segment in outcome.key.segments:
-                        mended[outcome.key.job, segment.text] = outcome.problem
+        if self._shared.retries and (finer := [one for result in failed for one in self._finer(jobs, result)]):
+            for result in failed:
+                if self._can_be_split(result):
+                    for segment in result.key.segments:
+                        notes[result.key.job, segment.text] = result.problem
             lines: dict[tuple[int, int, int, int], str] = {}
-            hopeless = [outcome for outcome in failed if not self._can_be_cut(outcome)]
-            failed = [*hopeless, *self._asked(jobs, finer, said, mended, 0, None, lines)]
-            self._gather_lines(laid, lines, said)
-        for outcome in failed:
-            for segment in outcome.key.segments:
-                trouble.setdefault((outcome.key.job, segment.text), (outcome.problem, outcome.answer.text))
+            final = [result for result in failed if not self._can_be_split(result)]
+            failed = [*final, *self._ask(jobs, finer, translated, notes, 0, None, lines)]
+            self._join_lines(pieces, lines, translated)
+        for result in failed:
+            for segment in result.key.segments:
+                failures.setdefault((result.key.job, segment.text), (result.problem, result.answer.text))
         for at, job in enumerate(jobs):
-            job.made = [self._made(at, text, pieces, said, trouble, mended) for text, pieces in enumerate(laid[at])]
+            job.made = [
+                self._translation(at, text, of_text, translated, failures, notes)
+                for text, of_text in enumerate(pieces[at])
+            ]
             for text, made in enumerate(job.made):
                 made.served = self._served.get((at, text), "")
 
-    # -------------------------------------------------------------------------------------------------------- cutting
-    def _chunks(self, at: int, job: Job, laid: Sequence[Sequence[Piece]]) -> Iterator[_Chunk]:
+    # ------------------------------------------------------------------------------------------------------ splitting
+    def _chunks(self, at: int, job: Job, pieces_of: Sequence[Sequence[Piece]]) -> Iterator[_Chunk]:
         segments: list[_Segment] = []
         size, before, recent = 0, "", ""
-        for text, pieces in enumerate(laid):
+        for text, pieces in enumerate(pieces_of):
             for number, piece in enumerate(pieces):
                 if not piece.translated:
                     continue
@@ -168,8 +159,8 @@ class Chat:
             yield self._chunk(at, job, segments, before)
 
     def _segment(self, job: Job, text: int, piece: int, line: int | None, source: str) -> _Segment:
-        found = spans(source, self._inline, job.source) if self._inline else []
-        return _Segment(text, piece, line, source, tuple(found))
+        protected = spans(source, self._inline, job.source) if self._inline else []
+        return _Segment(text, piece, line, source, tuple(protected))
 
     def _chunk(self, at: int, job: Job, segments: Sequence[_Segment], context: str) -> _Chunk:
         joined = "\n".join(segment.source for segment in segments)
@@ -180,17 +171,17 @@ class Chat:
         ]
         return _Chunk(at, tuple(segments), context, tuple(terms[:_TERMS]))
 
-    def _can_be_cut(self, outcome: RequestResult[_Chunk, Any]) -> bool:
-        if outcome.trouble not in ("broken", "length"):
+    def _can_be_split(self, result: RequestResult[_Chunk, Any]) -> bool:
+        if result.trouble not in ("broken", "length"):
             return False
-        segments = outcome.key.segments
+        segments = result.key.segments
         return len(segments) > 1 or "\n" in segments[0].source
 
-    def _finer(self, jobs: Sequence[Job], outcome: RequestResult[_Chunk, Any]) -> Iterator[_Chunk]:
-        """A chunk that failed, in smaller ones: its paragraphs one by one, or the lines of its only one."""
-        if not self._can_be_cut(outcome):
+    def _finer(self, jobs: Sequence[Job], result: RequestResult[_Chunk, Any]) -> Iterator[_Chunk]:
+        """A failed chunk as smaller ones: its paragraphs one by one, or the lines of a single paragraph."""
+        if not self._can_be_split(result):
             return
-        chunk = outcome.key
+        chunk = result.key
         job = jobs[chunk.job]
         for segment in chunk.segments:
             if "\n" not in segment.source:
@@ -204,37 +195,37 @@ class Chat:
             for start in range(0, len(lines), _SEGMENTS):
                 yield self._chunk(chunk.job, job, lines[start : start + _SEGMENTS], chunk.context)
 
-    # -------------------------------------------------------------------------------------------------------- asking
-    def _asked(
+    # ------------------------------------------------------------------------------------------------------- requests
+    def _ask(
         self,
         jobs: Sequence[Job],
         chunks: Sequence[_Chunk],
-        said: dict[tuple[int, int, int], str],
-        mended: dict[tuple[int, int], str],
+        translated: dict[tuple[int, int, int], str],
+        notes: dict[tuple[int, int], str],
         retries: int,
         tick: Callable[[int], None] | None,
         lines: dict[tuple[int, int, int, int], str] | None = None,
     ) -> Iterator[RequestResult[_Chunk, list[str]]]:
-        """Keeps what is said and gives the chunks that came to nothing."""
-        questions = (LLMRequest(chunk, self._request(jobs[chunk.job], chunk), self._generator) for chunk in chunks)
+        """Stores the translations, and yields the chunks that failed."""
+        requests = (LLMRequest(chunk, self._request(jobs[chunk.job], chunk), self._generator) for chunk in chunks)
 
         def read(chunk: _Chunk, answer: Answer) -> list[str]:
             return self._read(jobs[chunk.job], chunk, answer)
 
-        for outcomes in ask(questions, read, retries=retries, tick=tick):
-            for outcome in outcomes:
-                if outcome.value is None:
-                    yield outcome
+        for results in ask(requests, read, retries=retries, tick=tick):
+            for result in results:
+                if result.value is None:
+                    yield result
                     continue
-                for segment, translation in zip(outcome.key.segments, outcome.value, strict=True):
+                for segment, translation in zip(result.key.segments, result.value, strict=True):
                     if segment.line is None:
-                        said[outcome.key.job, segment.text, segment.piece] = translation
+                        translated[result.key.job, segment.text, segment.piece] = translation
                     elif lines is not None:
-                        lines[outcome.key.job, segment.text, segment.piece, segment.line] = translation
-                    if outcome.answer.served:
-                        self._served.setdefault((outcome.key.job, segment.text), outcome.answer.served)
-                    if outcome.tries > 1:
-                        mended.setdefault((outcome.key.job, segment.text), "asked twice")
+                        lines[result.key.job, segment.text, segment.piece, segment.line] = translation
+                    if result.answer.served:
+                        self._served.setdefault((result.key.job, segment.text), result.answer.served)
+                    if result.tries > 1:
+                        notes.setdefault((result.key.job, segment.text), "asked twice")
 
     def _request(self, job: Job, chunk: _Chunk) -> Request:
         count = len(chunk.segments)
@@ -246,15 +237,14 @@ class Chat:
             "required": ["translations"],
             "additionalProperties": False,
         }
-        setting = self._settings[job.target]
-        messages = setting.prompt.fill(self._values(job, chunk))
-        return Request(messages, setting.sampling, setting.sample, schema, row=job.row_id)
+        settings = self._settings[job.target]
+        messages = settings.prompt.fill(self._values(job, chunk))
+        return Request(messages, settings.sampling, settings.sample, schema, row=job.row_id)
 
     def _values(self, job: Job, chunk: _Chunk) -> Mapping[str, str]:
-        setting = self._settings[job.target]
-        pairs = setting.examples(job)
-        shown = [{"source": source, "translation": translation} for source, translation in pairs]
-        return {
+        settings = self._settings[job.target]
+        examples = [{"source": source, "translation": translation} for source, translation in settings.examples(job)]
+        values = {
             "source": job.source,
             "source_name": language_name(job.source) or "the language it is in",
             "target": job.target,
@@ -262,47 +252,50 @@ class Chat:
             "target_own_name": language_name(job.target, "own") or job.target,
             "count": str(len(chunk.segments)),
             "segments": fence(_json([segment.source for segment in chunk.segments]), "segments"),
-            "context": f"What comes before, for context only (do not translate it):\n\n{fence(chunk.context, 'context')}\n\n"
-            if chunk.context
-            else "",
-            "examples": f"Translations of the kind that is wanted:\n\n{fence(_json(shown), 'examples')}\n\n"
-            if shown
-            else "",
-            "glossary": f"- Use these translations of terms (inflected as needed):\n\n{fence(_json(dict(chunk.terms)), 'glossary')}\n\n"
-            if chunk.terms
-            else "",
-            "formality": f"- {_formality(setting.formality, job.target)}\n" if setting.formality else "",
-            "instructions": f"{setting.instructions.strip()}\n" if setting.instructions.strip() else "",
+            **dict.fromkeys(("context", "examples", "glossary", "formality", "instructions"), ""),
         }
+        if chunk.context:
+            context = fence(chunk.context, "context")
+            values["context"] = f"What comes before, for context only (do not translate it):\n\n{context}\n\n"
+        if examples:
+            values["examples"] = f"Translations of the kind that is wanted:\n\n{fence(_json(examples), 'examples')}\n\n"
+        if chunk.terms:
+            glossary = fence(_json(dict(chunk.terms)), "glossary")
+            values["glossary"] = f"- Use these translations of terms (inflected as needed):\n\n{glossary}\n\n"
+        if settings.formality:
+            values["formality"] = f"- {_formality(settings.formality, job.target)}\n"
+        if settings.instructions.strip():
+            values["instructions"] = f"{settings.instructions.strip()}\n"
+        return values
 
     def _read(self, job: Job, chunk: _Chunk, answer: Answer) -> list[str]:
         """The translations of a chunk's segments.
 
         Raises:
-            InvalidResponse: something speaks against one of them.
+            InvalidResponse: one of them fails a check.
         """
         ensure_complete(answer)
         limits = self._limits[job.target]
         value = answer.value
-        given = value.get("translations") if isinstance(value, dict) else None
+        strings = value.get("translations") if isinstance(value, dict) else None
         if (
-            not isinstance(given, list)
-            or len(given) != len(chunk.segments)
-            or not all(isinstance(one, str) for one in given)
+            not isinstance(strings, list)
+            or len(strings) != len(chunk.segments)
+            or not all(isinstance(one, str) for one in strings)
         ):
             raise InvalidResponse(
                 f"it is not a JSON object with 'translations', an array of {len(chunk.segments)} strings"
             )
         translations, complaints = [], []
-        for number, (segment, text) in enumerate(zip(chunk.segments, given, strict=True), 1):
+        for number, (segment, text) in enumerate(zip(chunk.segments, strings, strict=True), 1):
             text = _armed(clean(text), segment)
-            laid = same_lines(segment.source, text)
-            if laid is None and "layout" in limits.checks:
+            laid_out = same_lines(segment.source, text)
+            if laid_out is None and "layout" in limits.checks:
                 complaints.append(
                     f"string {number}: layout: the original has {segment.source.count(chr(10)) + 1} lines, "
                     f"the translation {text.strip().count(chr(10)) + 1}, or list marks or cells are missing"
                 )
-            translations.append(text if laid is None else laid)
+            translations.append(text if laid_out is None else laid_out)
         pairs = [
             Pair(
                 segment.source,
@@ -320,47 +313,47 @@ class Chat:
 
     # ------------------------------------------------------------------------------------------------------- joining
     @staticmethod
-    def _gather_lines(
-        laid: Sequence[Sequence[Sequence[Piece]]],
+    def _join_lines(
+        pieces: Sequence[Sequence[Sequence[Piece]]],
         lines: Mapping[tuple[int, int, int, int], str],
-        said: dict[tuple[int, int, int], str],
+        translated: dict[tuple[int, int, int], str],
     ) -> None:
-        """Paragraphs that were asked line by line, whole again where no line is missing."""
+        """Joins paragraphs that were translated line by line, unless a line is missing."""
         for job, text, piece in dict.fromkeys(key[:3] for key in lines):
             parts = []
-            for number, one in enumerate(by_line(laid[job][text][piece].text, (), unwrap=False)):
+            for number, one in enumerate(by_line(pieces[job][text][piece].text, (), unwrap=False)):
                 part = lines.get((job, text, piece, number)) if one.translated else one.text
                 if part is None:
                     break
                 parts.append(part)
             else:
-                said[job, text, piece] = "".join(parts)
+                translated[job, text, piece] = "".join(parts)
 
     @staticmethod
-    def _made(
+    def _translation(
         job: int,
         text: int,
         pieces: Sequence[Piece],
-        said: Mapping[tuple[int, int, int], str],
-        trouble: Mapping[tuple[int, int], tuple[str, str]],
-        mended: Mapping[tuple[int, int], str],
-    ) -> Made:
-        made = Made("")
-        problem, raw = trouble.get((job, text), ("", ""))
+        translated: Mapping[tuple[int, int, int], str],
+        failures: Mapping[tuple[int, int], tuple[str, str]],
+        notes: Mapping[tuple[int, int], str],
+    ) -> Translation:
+        made = Translation("")
+        problem, raw = failures.get((job, text), ("", ""))
         parts = []
         for number, piece in enumerate(pieces):
             if not piece.translated:
                 parts.append(piece.text)
-            elif (job, text, number) in said:
-                parts.append(said[job, text, number])
+            elif (job, text, number) in translated:
+                parts.append(translated[job, text, number])
             else:
                 problem = problem or "a part has no translation"
         made.text = "".join(parts)
         if problem:
             made.problems.append(problem)
             made.raw = raw
-        elif (job, text) in mended:
-            made.notes.append(mended[job, text])
+        elif (job, text) in notes:
+            made.notes.append(notes[job, text])
         return made
 
 

@@ -63,17 +63,18 @@ class TranslateParams(Prompting, RowStep):
     keep_original: bool = True
     """Whether to keep the original rows beside their translations."""
     fields: tuple[str, ...] | None = None
-    """The fields to translate; all by default. With ``[prompt]`` the answers stay in the original language, and so does the
-    row's language. For a parallel row, ``source`` (the default) makes the translation the new target; ``target`` makes the
-    translation the new source and keeps the human-written target (back-translation)."""
+    """The fields to translate; all by default. With ``[prompt]`` the answers stay in the original language, and so does
+    the row's language. For a parallel row, ``source`` (the default) makes the translation the new target; ``target``
+    makes the translation the new source and keeps the human-written target (back-translation)."""
     roles: tuple[Role, ...] = _ROLES
     """The roles whose turns are translated. Tool turns are never translated."""
     protect: tuple[Protectable, ...] = PROTECTABLE
-    """What stays untranslated: ``code`` (blocks), ``inline_code``, ``url`` (and paths), ``email``, ``latex``, ``markup``
-    (tags), ``placeholder`` (``{name}``, ``%s``, ``${x}`` …), ``symbol`` (emoji, operators, ``snake_case``, letters of foreign
-    scripts)."""
+    """What stays untranslated: ``code`` (blocks), ``inline_code``, ``url`` (and paths), ``email``, ``latex``,
+    ``markup`` (tags), ``placeholder`` (``{name}``, ``%s``, ``${x}`` …), ``symbol`` (emoji, operators, ``snake_case``,
+    letters of foreign scripts)."""
     unwrap: bool = True
-    """Whether a sentence broken over several lines is translated as one and then broken again at about the same places."""
+    """Whether a sentence broken over several lines is translated as one and then broken again at about the same
+    places."""
     glossary: dict[LanguageTag, dict[str, str]] = {}  # noqa: RUF012 (pydantic copies it)
     """Translations of terms, by target language: ``{pt: {machine learning: aprendizado de máquina}}``."""
     glossary_from: RowsName | None = None
@@ -84,7 +85,8 @@ class TranslateParams(Prompting, RowStep):
     ``repetition``, ``commentary`` (*Here is the translation*), ``layout`` (lines and list marks; language models only),
     ``glossary`` (language models only), ``brackets`` (unmatched brackets and quotation marks)."""
     min_ratio: PerLanguage[Amount] = PerLanguage(0.5)
-    """Minimum length of a translation divided by the usual length for the language pair, by target language. Null: no limit."""
+    """Minimum length of a translation divided by the usual length for the language pair, by target language. Null: no
+    limit."""
     max_ratio: PerLanguage[Annotated[float, Field(gt=0)]] = PerLanguage(2.0)
     """Maximum length of a translation divided by the usual length, by target language."""
     lid: IdentifierName | None = None
@@ -93,8 +95,8 @@ class TranslateParams(Prompting, RowStep):
     """How often a translation that fails a check is requested again. A language model gets the complaint, then smaller
     pieces; a translator gets a different segmentation, once."""
     back_translation: Literal["none", "score", "column"] = "none"
-    """``score`` translates each translation back and compares it with the original (score ``back``); ``column`` also keeps it
-    (attribute ``back``)."""
+    """``score`` translates each translation back and compares it with the original (score ``back``); ``column`` also
+    keeps it (attribute ``back``)."""
     back_model: Annotated[str, Reference.MODEL, ModelRole.TRANSLATOR, ModelRole.GENERATOR] | None = None
     """The model for back-translation; by default ``model``."""
     back_encoder: EncoderName | None = None
@@ -103,8 +105,8 @@ class TranslateParams(Prompting, RowStep):
     """Sampling parameters of a language model."""
     prompt: PerLanguage[Template] | None = None
     """Your own prompt for a language model, by target language. It must have ``{segments}`` and may have ``{source}``,
-    ``{source_name}``, ``{target}``, ``{target_name}``, ``{target_own_name}``, ``{count}``, ``{context}``, ``{glossary}``,
-    ``{examples}``, ``{formality}``, ``{instructions}``."""
+    ``{source_name}``, ``{target}``, ``{target_name}``, ``{target_own_name}``, ``{count}``, ``{context}``,
+    ``{glossary}``, ``{examples}``, ``{formality}``, ``{instructions}``."""
     instructions: PerLanguage[str] | None = None
     """Additional instructions for a language model, by target language."""
     formality: PerLanguage[Literal["formal", "informal"]] | None = None
@@ -114,13 +116,16 @@ class TranslateParams(Prompting, RowStep):
     examples_count: Annotated[int, Field(ge=1, le=64)] = 3
     """Number of examples."""
     examples_choice: Choice = "nearest"
-    """How examples are chosen: the ``nearest`` by shared character n-grams, ``random`` by the seed, or the ``first``."""
+    """How examples are chosen: the ``nearest`` by shared character n-grams, ``random`` by the seed, or the
+    ``first``."""
     examples_pool: Annotated[int, Field(ge=1)] = 2_000
     """Maximum number of candidate examples per language, sampled by the seed."""
     max_chars: Annotated[int, Field(ge=100, le=200_000)] = 3_000
-    """Approximate maximum of characters in one request to a language model; longer rows are split over several requests."""
+    """Approximate maximum of characters in one request to a language model; longer rows are split over several
+    requests."""
     strict: bool = False
-    """Whether a language pair that the model does not support stops the build. Otherwise such rows are skipped with a warning."""
+    """Whether a language pair that the model does not support stops the build. Otherwise such rows are skipped with a
+    warning."""
     max_error_rate: Decision[Annotated[float, Field(ge=0, le=1)]] = 0.05
     """Maximum share of rows that may fail (0 to 1); above it the build stops."""
 
@@ -158,7 +163,8 @@ class TranslateParams(Prompting, RowStep):
         return frozenset(self.to) | (languages or frozenset() if self.keep_original else frozenset())
 
     def check_models(self, facts: CatalogFacts) -> list[str]:
-        """Reports targets that the model cannot translate into; with ``strict``, also single unsupported language pairs."""
+        """Reports targets that the model cannot translate into; with ``strict``, also single unsupported language
+        pairs."""
         problems = super().check_models(facts)
         model = facts.model(self.model)
         unknown = [tag for tag in self.to if model.knows_language(tag) is False]

@@ -1,4 +1,5 @@
-"""What of a row is translated, turn by turn, and how the row looks afterwards: roles, order and all other turns are the row's own."""
+"""Selects the texts of a row to translate, and builds the translated row; roles, order and other turns are
+unchanged."""
 
 from __future__ import annotations
 
@@ -31,35 +32,44 @@ _WHOLE = ("messages", "history", "chosen", "rejected", "completion")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A text with what must stay in it."""
+    """A text with its protected spans."""
 
     text: str
     blocks: tuple[Interval, ...]
-    """Program text and other protected stretches of several lines: never shown to a translator of sentences."""
+    """Program code and other protected spans of several lines: never shown to a translator."""
     spans: tuple[Span, ...]
-    """All that is protected, blocks too, in order."""
+    """All protected spans, blocks too, in order."""
 
 
 @dataclass
-class Made:
-    """What came of a text."""
+class Translation:
+    """The translation of a text."""
 
     text: str
     problems: list[str] = field(default_factory=list)
     """Why it cannot be used."""
     notes: list[str] = field(default_factory=list)
-    """What went wrong at first and was mended."""
+    """Problems that were fixed, or are too small to refuse it."""
     raw: str = ""
-    """The answer that could not be used."""
+    """The unusable answer."""
     ratio: float | None = None
-    """Length over what is usual for the pair."""
+    """Length divided by the usual length for the language pair."""
     served: str = ""
-    """The model that answered, where the server names another one than was asked."""
+    """The model that answered, if the server names another one than requested."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackTranslation:
+    """The back-translation of a row."""
+
+    text: str
+    score: float | None
+    """Similarity to the original."""
 
 
 @dataclass
 class Job:
-    """One row into one language."""
+    """The translation of one row into one language."""
 
     place: int
     row_id: str
@@ -69,7 +79,9 @@ class Job:
     slots: list[tuple[str, int]]
     """Column and turn of each text."""
     texts: list[Prepared]
-    made: list[Made] = field(default_factory=list)
+    made: list[Translation] = field(default_factory=list)
+    """One for each text."""
+    back: BackTranslation | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -81,34 +93,34 @@ class Job:
 
     @property
     def served(self) -> str:
-        """The model that answered, where the server names another one than was asked."""
+        """The model that answered, if the server names another one than requested."""
         return next((one.served for one in self.made if one.served), "")
 
     @property
     def nothing(self) -> bool:
-        """Whether no text changed because none of it is language."""
+        """Whether no text changed, because there is nothing to translate."""
         return all(one.text == prepared.text for one, prepared in zip(self.made, self.texts, strict=True))
 
 
 def wrong_fields(kind: Kind, fields: Sequence[str] | None) -> list[str]:
-    """What is wrong with the ``fields`` of a translation."""
-    found = unknown_fields(kind, fields)
+    """Problems with the ``fields`` of a translation."""
+    problems = unknown_fields(kind, fields)
     if kind is Kind.PARALLEL and fields is not None and len(set(fields)) > 1:
-        found.append("fields: of a parallel row one side is translated, 'source' (the default) or 'target'")
-    return found
+        problems.append("fields: of a parallel row one side is translated, 'source' (the default) or 'target'")
+    return problems
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which turns of rows of a kind are translated."""
+    """The turns of a kind of row that are translated."""
 
     kind: Kind
     columns: Mapping[str, frozenset[str]]
-    """For each column the roles; a plain column has none."""
+    """The roles in each column; a plain column has none."""
 
     @classmethod
     def of(cls, kind: Kind, fields: Sequence[str] | None, roles: Collection[str]) -> Selection:
-        """The selection that parameters name."""
+        """The selection by parameters."""
         allowed = frozenset(roles)
         if kind is Kind.DOCUMENT:
             return cls(kind, {"text": frozenset()})
@@ -117,25 +129,25 @@ class Selection:
         columns: dict[str, frozenset[str]] = {}
         for name in fields or ():
             column = name if name in _CHAT_COLUMNS[kind] and name in _WHOLE else _CHAT_COLUMNS[kind][0]
-            wanted = allowed if name in _WHOLE else frozenset({_ROLE_FIELDS[name]}) & allowed
-            columns[column] = columns.get(column, frozenset()) | wanted
+            selected = allowed if name in _WHOLE else frozenset({_ROLE_FIELDS[name]}) & allowed
+            columns[column] = columns.get(column, frozenset()) | selected
         return cls(kind, columns if fields is not None else dict.fromkeys(_CHAT_COLUMNS[kind], allowed))
 
     @property
     def answers(self) -> bool:
-        """Whether the part whose language is the row's is translated."""
+        """Whether the texts in the row's language are translated."""
         if self.kind not in _ANSWERS:
             return True
         column, role = _ANSWERS[self.kind]
         return role in self.columns.get(column, ())
 
     def language_of(self, rows: Rows) -> list[str]:
-        """The language of what is translated, of each row."""
+        """The language of the selected texts of each row."""
         name = "source_language" if self.kind is Kind.PARALLEL and "source" in self.columns else "language"
         return list(rows.table[name].to_pylist())
 
     def texts(self, row: Mapping[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
-        """Column and turn of each text that is translated, and the texts; blank ones stay as they are."""
+        """Column and turn of each text to translate, and the texts; empty ones are skipped."""
         slots, texts = [], []
         for column, roles in self.columns.items():
             turns = row[column] if roles or self.kind in _ANSWERS else [{"role": "", "content": row[column]}]
@@ -152,19 +164,19 @@ class Selection:
     def payload(self, row: Mapping[str, Any], job: Job) -> dict[str, Any]:
         """The payload of the new row."""
         values = {name: row[name] for name in payload(self.kind)}
-        said = {slot: made.text for slot, made in zip(job.slots, job.made, strict=True)}
+        translated = {slot: made.text for slot, made in zip(job.slots, job.made, strict=True)}
         if self.kind is Kind.PARALLEL:
             if "source" in self.columns:
-                return {**values, "target": said.get(("source", 0), row["source"])}
-            return {**values, "source": said.get(("target", 0), row["target"]), "source_language": job.target}
+                return {**values, "target": translated.get(("source", 0), row["source"])}
+            return {**values, "source": translated.get(("target", 0), row["target"]), "source_language": job.target}
         for column in self.columns:
             if isinstance(values[column], list):
                 values[column] = [
-                    {**message, "content": said.get((column, turn), message["content"])}
+                    {**message, "content": translated.get((column, turn), message["content"])}
                     for turn, message in enumerate(values[column])
                 ]
             else:
-                values[column] = said.get((column, 0), values[column])
+                values[column] = translated.get((column, 0), values[column])
         return values
 
     def new_language(self, row: Mapping[str, Any], job: Job) -> str:
@@ -175,7 +187,7 @@ class Selection:
 
 
 def same_language(one: str, other: str) -> bool:
-    """Whether a text in one language needs no translation into the other: one language in one script, and no two regions."""
+    """Whether a text needs no translation into the other language: one language in one script, and not two regions."""
     if one == other:
         return True
     if languages.base(one) != languages.base(other) or languages.script(one) != languages.script(other):
@@ -184,16 +196,16 @@ def same_language(one: str, other: str) -> bool:
 
 
 def prepare(texts: Sequence[str], what: Collection[str], tags: Sequence[str]) -> list[Prepared]:
-    """What must stay in each text, given its language."""
+    """Finds the protected spans of each text, given its language."""
     blocks = code_blocks(texts) if "code" in what else [[] for _ in texts]
     inline = [name for name in what if name != "code"]
-    found = []
+    prepared = []
     for text, code, tag in zip(texts, blocks, tags, strict=True):
         loose = [one for one in spans(text, inline, tag) if not _touches(code, one)] if inline else []
         tall = [(one.start, one.end) for one in loose if "\n" in text[one.start : one.end]]
-        whole = sorted([*loose, *(Span(start, end, "code") for start, end in code)], key=lambda one: one.start)
-        found.append(Prepared(text, tuple(sorted([*code, *tall])), tuple(whole)))
-    return found
+        every = sorted([*loose, *(Span(start, end, "code") for start, end in code)], key=lambda one: one.start)
+        prepared.append(Prepared(text, tuple(sorted([*code, *tall])), tuple(every)))
+    return prepared
 
 
 def _touches(blocks: Sequence[Interval], one: Span) -> bool:

@@ -1,9 +1,11 @@
-"""One batch of rows through ``translate``: jobs for each row and language, who does them, what is believed, the rows that come of it."""
+"""Translates a batch of rows: makes a job for each row and target language, runs and checks the jobs, and makes the new
+rows."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,9 +17,9 @@ from curate.generation.common.few_shot import Examples
 from curate.generation.common.prompts import load_prompt, own_prompts
 from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wrong_language
 from curate.generation.translate.glossary import Glossary
-from curate.generation.translate.llm import PROMPT, Chat, Setting
+from curate.generation.translate.llm import PROMPT, Chat, ChatSettings
 from curate.generation.translate.params import TranslateParams
-from curate.generation.translate.rows import Job, Prepared, Selection, prepare, same_language
+from curate.generation.translate.rows import BackTranslation, Job, Prepared, Selection, prepare, same_language
 from curate.generation.translate.sentences import Sentences
 from curate.rows import Kind, payload
 from curate.rows.languages import UNKNOWN
@@ -25,12 +27,12 @@ from curate.steps import BadRow, Context, NewRows, Rows
 from curate.steps.models import Encoder, Generator, LanguageIdentifier, Translator, signed
 
 _CHARACTERS = 8_000_000
-"""Characters of text under way at once."""
+"""Characters of text processed at once."""
 _SPARE = 8
 
 
 class _Known:
-    """What is learnt once for all batches of a task."""
+    """Glossary and examples, loaded once for all batches of a task."""
 
     def __init__(self, step: TranslateParams, context: Context) -> None:
         self.glossary = Glossary(step.glossary, () if step.glossary_from is None else context.rows(step.glossary_from))
@@ -38,6 +40,17 @@ class _Known:
 
 
 _KNOWN: WeakKeyDictionary[Context, list[tuple[TranslateParams, _Known]]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class _SelectedRow:
+    """A row to translate."""
+
+    place: int
+    tag: str
+    targets: list[str]
+    slots: list[tuple[str, int]]
+    texts: list[str]
 
 
 class TranslateBatch:
@@ -53,78 +66,65 @@ class TranslateBatch:
         self.model = context.model(step.model)
         self.chat = _is_chat(self.model, step.model)
         if not self.chat:
-            self._told_in_vain()
+            self._warn_of_unused_parameters()
 
-    def _told_in_vain(self) -> None:
+    def _warn_of_unused_parameters(self) -> None:
         step = self.step
-        given = [
+        unused = [
             name for name in ("prompt", "instructions", "formality", "examples") if getattr(step, name) is not None
         ]
         if step.sampling != type(step).model_fields["sampling"].default:
-            given.append("sampling")
-        if given:
+            unused.append("sampling")
+        if unused:
             self.context.warn(
-                f"translate: '{step.model}' is a translator of sentences, which cannot be told anything: {', '.join(given)} of no effect"
+                f"translate: '{step.model}' is a translator, not a language model: {', '.join(unused)} have no effect"
             )
 
     # --------------------------------------------------------------------------------------------------------- rows
     def made(self, rows: Rows) -> NewRows:
-        """The originals that stay and the translations, row by row; what failed apart from them."""
+        """The originals to keep and the translations, row by row, and the failed rows."""
         plain = rows.table.to_pylist()
         jobs, stay = self._jobs(rows, plain)
         self._translate(jobs, len(rows))
-        backs = self._back([job for job in jobs if not job.problems])
-        return self._new(rows, plain, jobs, stay, backs)
+        self._translate_back([job for job in jobs if not job.problems])
+        return self._new(rows, plain, jobs, stay)
 
     def _jobs(self, rows: Rows, plain: Sequence[Mapping[str, Any]]) -> tuple[list[Job], list[bool]]:
+        """A job for each row and target language, and whether each original is kept."""
         tags = [self.step.source or tag for tag in self.selection.language_of(rows)]
         stay = [self.step.keep_original] * len(rows)
-        jobs: list[Job] = []
-        texts: list[str] = []
-        counts: list[int] = []
+        selected: list[_SelectedRow] = []
         for place, (row, tag) in enumerate(zip(plain, tags, strict=True)):
             if any(same_language(tag, target) for target in self.step.to) and self.kind is not Kind.PARALLEL:
                 stay[place] = True  # there is no other row of this item in that language
-            slots, found = self.selection.texts(row)
-            targets = [target for target in self.step.to if self._wanted(tag, target)]
-            if not targets:
-                continue
-            counts.append(len(targets))
-            texts += found
-            for target in targets:
-                jobs.append(Job(place, str(row["id"]), str(row["group_id"]), tag, target, slots, []))
-        self._fill(jobs, texts, counts)
+            if targets := [target for target in self.step.to if self._is_supported(tag, target)]:
+                selected.append(_SelectedRow(place, tag, targets, *self.selection.texts(row)))
+        texts = [text for one in selected for text in one.texts]
+        prepared = iter(prepare(texts, self.step.protect, [one.tag for one in selected for _ in one.texts]))
+        jobs: list[Job] = []
+        for one in selected:
+            row, own = plain[one.place], [next(prepared) for _ in one.texts]
+            jobs += [
+                Job(one.place, str(row["id"]), str(row["group_id"]), one.tag, target, one.slots, own)
+                for target in one.targets
+            ]
         return jobs, stay
 
-    def _fill(self, jobs: list[Job], texts: list[str], counts: list[int]) -> None:
-        """The prepared texts, shared by the targets of a row."""
-        tags, first = [], 0
-        for count in counts:
-            tags += [jobs[first].source] * len(jobs[first].slots)
-            first += count
-        prepared = prepare(texts, self.step.protect, tags)
-        first, begin = 0, 0
-        for count in counts:
-            end = begin + len(jobs[first].slots)
-            for job in jobs[first : first + count]:
-                job.texts = prepared[begin:end]
-            first, begin = first + count, end
-
-    def _wanted(self, tag: str, target: str) -> bool:
+    def _is_supported(self, tag: str, target: str) -> bool:
         if same_language(tag, target) or not self.context.wants(target):
             return False
         if self.chat:
-            known = [one for one in (tag, target) if one != UNKNOWN and not self.model.supports(one)]
-            if not known:
+            unknown = [one for one in (tag, target) if one != UNKNOWN and not self.model.supports(one)]
+            if not unknown:
                 return True
-            said = f"translate: the model '{self.step.model}' is not known to support {' nor '.join(known)}"
+            message = f"translate: the model '{self.step.model}' is not known to support {' nor '.join(unknown)}"
         elif tag != UNKNOWN and self.model.supports(tag, target):
             return True
         else:
-            said = f"translate: the model '{self.step.model}' does not translate {tag} → {target}"
+            message = f"translate: the model '{self.step.model}' does not translate {tag} → {target}"
         if self.step.strict:
-            raise StepError(f"{said}; choose another model, or set strict: false to leave such rows out")
-        self.context.warn(f"{said}: rows in {tag} have no translation into {target}")
+            raise StepError(f"{message}; use another model, or set strict: false to skip such rows")
+        self.context.warn(f"{message}: rows in {tag} have no translation into {target}")
         return False
 
     # --------------------------------------------------------------------------------------------------- translation
@@ -138,12 +138,12 @@ class TranslateBatch:
         for job in jobs:
             by_pair.setdefault((job.source, job.target), []).append(job)
         if self.chat:
-            # All languages at once: the more is under way, the better a server is used.
+            # All languages at once: more parallel requests use the server better.
             self._ask(jobs, progress)
         for (source, target), some in by_pair.items():
             if not self.chat:
                 self._sentences(self.model, source, target, some, progress, len(jobs))
-            self._judge(some, source, target)
+            self._check(some, source, target)
 
     def _sentences(
         self, model: Translator, source: str, target: str, jobs: Sequence[Job], progress: _Progress, of: int
@@ -166,15 +166,15 @@ class TranslateBatch:
             job.made = [next(made) for _ in job.texts]
 
     def _ask(self, jobs: Sequence[Job], progress: _Progress) -> None:
-        # The prompt, the formality and the like are per target language.
-        settings = {job.target: self._setting(job.target) for job in jobs}
+        # Prompt, formality and the like depend on the target language.
+        settings = {job.target: self._settings(job.target) for job in jobs}
         if settings:
             Chat(self.model, settings).translate(jobs, progress.add)
 
-    def _setting(self, target: str) -> Setting:
+    def _settings(self, target: str) -> ChatSettings:
         step = self.step
         prompt = own_prompts("prompt", step.prompt)[target] if step.prompt is not None else load_prompt(PROMPT)
-        return Setting(
+        return ChatSettings(
             prompt=prompt,
             sampling=step.sampling,
             sample=self.context.draw,
@@ -193,14 +193,14 @@ class TranslateBatch:
         if step.examples is None:
             return ()
         if job.source not in self.known.examples:
-            found = Examples(
+            examples = Examples(
                 self.context.rows(step.examples),
                 self.context.seed,
                 step.examples_pool,
                 answered=lambda rows: _pairs(rows, job.source),
             )
-            self.known.examples[job.source] = found
-            if not len(found):
+            self.known.examples[job.source] = examples
+            if not len(examples):
                 self.context.warn(f"translate: '{step.examples}' has no parallel rows from {job.source}")
         text = "\n\n".join(one.text for one in job.texts)[:4_000]
         count, nearest = step.examples_count, step.examples_choice == "nearest"
@@ -213,35 +213,37 @@ class TranslateBatch:
             group_id=job.group_id,
             seed=self.context.seed,
         )
-        # A row's own reference would be no example but the answer.
+        # A row's own reference translation would give the answer away.
         shown = [(one.prompt, one.response) for one in drawn if one.prompt.strip() not in text]
         return shown[-count:] if nearest else shown[:count]
 
-    def _judge(self, jobs: Sequence[Job], source: str, target: str) -> None:
-        """Holds whole texts to the checks."""
+    def _check(self, jobs: Sequence[Job], source: str, target: str) -> None:
+        """Checks whole texts."""
         limits = self._limits(target)
-        slots = [(job, at) for job in jobs for at, made in enumerate(job.made) if not made.problems]
-        pairs = [Pair(job.texts[at].text, job.made[at].text, job.texts[at].spans) for job, at in slots]
-        for (job, at), verdict in zip(slots, verdicts(pairs, source, target, limits), strict=True):
+        texts = [
+            (text, made) for job in jobs for text, made in zip(job.texts, job.made, strict=True) if not made.problems
+        ]
+        pairs = [Pair(text.text, made.text, text.spans) for text, made in texts]
+        for (_, made), verdict in zip(texts, verdicts(pairs, source, target, limits), strict=True):
+            # A quotation mark that a translator lost in a long text is noted, but does not quarantine the row.
             minor = () if self.chat else tuple(what for what in verdict.problems if what.startswith("brackets: "))
-            # A quotation mark that a translator lost in a long text is told, but loses no row.
-            job.made[at].notes += [what for what in minor if what not in job.made[at].notes]
-            job.made[at].problems += [what for what in verdict.problems if what not in minor]
-            job.made[at].raw = job.made[at].raw or job.made[at].text
-            job.made[at].ratio = verdict.ratio
+            made.notes += [what for what in minor if what not in made.notes]
+            made.problems += [what for what in verdict.problems if what not in minor]
+            made.raw = made.raw or made.text
+            made.ratio = verdict.ratio
         if self.step.lid is not None:
             identifier: LanguageIdentifier = self.context.model(self.step.lid)
-            told = wrong_language([(pair.source, pair.plain_target) for pair in pairs], source, target, identifier)
-            for (job, at), problem in zip(slots, told, strict=True):
+            wrong = wrong_language([(pair.source, pair.plain_target) for pair in pairs], source, target, identifier)
+            for (_, made), problem in zip(texts, wrong, strict=True):
                 if problem:
-                    job.made[at].problems.append(f"language: {problem}")
+                    made.problems.append(f"language: {problem}")
 
     # ------------------------------------------------------------------------------------------------ back-translation
-    def _back(self, jobs: Sequence[Job]) -> dict[int, tuple[float | None, str]]:
-        """Score and text of each job's back-translation, by the job's identity; without those that cannot be had."""
+    def _translate_back(self, jobs: Sequence[Job]) -> None:
+        """Sets the back-translation of each job, where there is one."""
         step = self.step
         if step.back_translation == "none" or not jobs:
-            return {}
+            return
         name = step.back_model or step.model
         model = self.context.model(name)
         chat = _is_chat(model, name)
@@ -262,10 +264,10 @@ class TranslateBatch:
                 )
                 continue
             if chat:
-                setting = Setting(
+                settings = ChatSettings(
                     load_prompt(PROMPT), step.sampling, self.context.draw, 0, step.max_chars, step.protect, unchecked
                 )
-                Chat(model, {target: setting}).translate(some)
+                Chat(model, {target: settings}).translate(some)
                 continue
             engine = Sentences(
                 model, source, target, protect=step.protect, limits=unchecked, retry=False, unwrap=step.unwrap
@@ -273,16 +275,12 @@ class TranslateBatch:
             made = iter(engine.translate([text for one in some for text in one.texts]))
             for one in some:
                 one.made = [next(made) for _ in one.texts]
-        found = {}
         for job, back in zip(jobs, backs, strict=True):
             if back.made and not back.problems:
-                found[id(job)] = (
-                    self._likeness(job.source, job.texts, [one.text for one in back.made]),
-                    "\n\n".join(one.text for one in back.made),
-                )
-        return found
+                texts = [one.text for one in back.made]
+                job.back = BackTranslation("\n\n".join(texts), self._similarity(job.source, job.texts, texts))
 
-    def _likeness(self, language: str, originals: Sequence[Prepared], backs: Sequence[str]) -> float | None:
+    def _similarity(self, language: str, originals: Sequence[Prepared], backs: Sequence[str]) -> float | None:
         if not originals:
             return None
         if self.step.back_encoder is None:
@@ -290,7 +288,8 @@ class TranslateBatch:
         encoder: Encoder = self.context.model(self.step.back_encoder)
         if not encoder.supports(language):
             self.context.warn(
-                f"translate: the encoder '{self.step.back_encoder}' does not know {language}: no score for back-translations"
+                f"translate: the encoder '{self.step.back_encoder}' does not know {language}: back-translations "
+                "have no score"
             )
             return None
         vectors = encoder.encode([*(one.text for one in originals), *backs])
@@ -298,12 +297,7 @@ class TranslateBatch:
 
     # ------------------------------------------------------------------------------------------------------ new rows
     def _new(
-        self,
-        rows: Rows,
-        plain: Sequence[Mapping[str, Any]],
-        jobs: Sequence[Job],
-        stay: Sequence[bool],
-        backs: Mapping[int, tuple[float | None, str]],
+        self, rows: Rows, plain: Sequence[Mapping[str, Any]], jobs: Sequence[Job], stay: Sequence[bool]
     ) -> NewRows:
         bad: list[BadRow] = []
         good: list[Job] = []
@@ -324,8 +318,8 @@ class TranslateBatch:
             step=self.step.tag,
             model=[self._maker(job) for job in good],
             prompt_hash=[self._prompt_hash(job.target) for job in good],
-            scores=[self._scores(job, backs.get(id(job))) for job in good],
-            attributes=[self._attributes(job, backs.get(id(job))) for job in good],
+            scores=[self._scores(job) for job in good],
+            attributes=[self._attributes(job) for job in good],
         )
         if any(stay):
             table = _in_order(unchanged_rows(rows), stay, table, [job.place for job in good])
@@ -341,35 +335,38 @@ class TranslateBatch:
     def _prompt_hash(self, target: str) -> str:
         if not self.chat:
             return ""
-        setting = self._setting(target)
+        settings = self._settings(target)
         return hash_of(
-            setting.prompt.turns, setting.formality, setting.instructions, self.step.examples, self.step.examples_count
+            settings.prompt.turns,
+            settings.formality,
+            settings.instructions,
+            self.step.examples,
+            self.step.examples_count,
         )
 
-    def _scores(self, job: Job, back: tuple[float | None, str] | None) -> dict[str, float]:
+    def _scores(self, job: Job) -> dict[str, float]:
+        scores = {}
         ratios = [
             (len(one.text), made.ratio) for one, made in zip(job.texts, job.made, strict=True) if made.ratio is not None
         ]
-        found = {}
         if ratios:
-            found["length_ratio"] = round(
-                sum(size * ratio for size, ratio in ratios) / sum(size for size, _ in ratios), 4
-            )
-        if back is not None and back[0] is not None:
-            found["back"] = back[0]
-        return found
+            total = sum(size for size, _ in ratios)
+            scores["length_ratio"] = round(sum(size * ratio for size, ratio in ratios) / total, 4)
+        if job.back is not None and job.back.score is not None:
+            scores["back"] = job.back.score
+        return scores
 
-    def _attributes(self, job: Job, back: tuple[float | None, str] | None) -> dict[str, str]:
-        found = {}
+    def _attributes(self, job: Job) -> dict[str, str]:
+        attributes = {}
         if job.notes:
-            found["problem"] = "; ".join(job.notes[:5])
+            attributes["problem"] = "; ".join(job.notes[:5])
         if job.nothing:
-            found["same"] = "nothing to translate"
+            attributes["same"] = "nothing to translate"
         if self.step.fields is not None and self.kind not in (Kind.PARALLEL, Kind.DOCUMENT):
-            found |= {"fields": ",".join(self.step.fields), "to": job.target}
-        if back is not None and self.step.back_translation == "column":
-            found["back"] = back[1]
-        return found
+            attributes |= {"fields": ",".join(self.step.fields), "to": job.target}
+        if job.back is not None and self.step.back_translation == "column":
+            attributes["back"] = job.back.text
+        return attributes
 
 
 def _is_chat(model: Any, name: str) -> bool:
@@ -377,34 +374,34 @@ def _is_chat(model: Any, name: str) -> bool:
         return False
     if isinstance(model, Generator):
         return True
-    raise StepError(f"translate: the model '{name}' is neither a translator nor a language model that answers")
+    raise StepError(f"translate: the model '{name}' is neither a translator nor a language model")
 
 
 def _pairs(rows: Rows, source: str) -> list[tuple[str, str] | None]:
-    """The pairs of parallel rows from a language."""
+    """The (source, target) pairs of parallel rows from a language."""
     if rows.kind is not Kind.PARALLEL:
         return [None] * len(rows)
     columns = (rows.table[name].to_pylist() for name in ("source_language", "source", "target"))
     return [
-        (text, said) if same_language(tag, source) and text.strip() and said.strip() else None
-        for tag, text, said in zip(*columns, strict=True)
+        (text, translation) if same_language(tag, source) and text.strip() and translation.strip() else None
+        for tag, text, translation in zip(*columns, strict=True)
     ]
 
 
 def _in_order(originals: pa.Table, stay: Sequence[bool], made: pa.Table, places: Sequence[int]) -> pa.Table:
-    """Each original that stays, followed by what was made of it."""
+    """Each original to keep, followed by its translations."""
     order = sorted(
         [
             *((place, 0, place) for place, kept in enumerate(stay) if kept),
             *((place, 1, len(stay) + at) for at, place in enumerate(places)),
         ]
     )
-    whole = pa.concat_tables([originals.cast(made.schema), made])
-    return whole.take(pa.array([index for _, _, index in order], pa.int64()))
+    both = pa.concat_tables([originals.cast(made.schema), made])
+    return both.take(pa.array([index for _, _, index in order], pa.int64()))
 
 
 def slices(rows: Rows) -> Iterator[Rows]:
-    """The rows in slices of bounded size."""
+    """Splits rows into slices of bounded size."""
     if len(rows) < 2 or rows.table.nbytes <= _CHARACTERS:
         yield rows
         return
@@ -414,18 +411,18 @@ def slices(rows: Rows) -> Iterator[Rows]:
 
 
 class _Progress:
-    """Rows done, out of parts of rows done."""
+    """Reports finished rows, given finished fractions of all rows."""
 
     def __init__(self, context: Context, rows: int) -> None:
         self._context, self._rows = context, rows
-        self._share, self._told = 0.0, 0
+        self._share, self._reported = 0.0, 0
         self._lock = threading.Lock()
 
     def add(self, done: float, of: float) -> None:
-        """``done`` of ``of`` parts of all the rows were just finished."""
+        """Adds ``done`` of ``of`` parts of all rows."""
         with self._lock:
             self._share += done / of if of else 0.0
-            rows = min(self._rows, int(self._share * self._rows + 1e-6)) - self._told
+            rows = min(self._rows, int(self._share * self._rows + 1e-6)) - self._reported
             if rows > 0:
-                self._told += rows
+                self._reported += rows
                 self._context.tick(rows)

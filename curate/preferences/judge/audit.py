@@ -1,8 +1,9 @@
-"""Computes the metrics of the judge audit: consistency, position, length and self-preference bias, injection, agreement.
+"""Computes the metrics of the judge audit: consistency, position, length and self-preference bias, injection,
+agreement.
 
-The metrics are per judge and language, with intervals; over a limit a judge is not used for a language. A *trial* is one
-comparison of two answers to one prompt: a preference row, or two candidates of one prompt that were scored separately. A pair
-and its mirror count once.
+The metrics are per judge and language, with intervals; over a limit a judge is not used for a language. A *trial* is
+one comparison of two answers to one prompt: a preference row, or two candidates of one prompt that were scored
+separately. A pair and its mirror count once.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Record:
 Records = dict[tuple[str, str], Record]
 
 
-# ---------------------------------------------------------------------------------------------------------------- sampling
+# ------------------------------------------------------------------------------------------------------------- sampling
 def pair_key(language: str, prompt: Iterable[tuple[str, str]], answers: Mapping[str, str]) -> bytes:
     """16 bytes that rows are sampled by: equal for a pair and its mirror, and for all candidates of one prompt."""
     texts = [language, *(text for turn in prompt for text in turn)]
@@ -99,7 +100,8 @@ def pair_key(language: str, prompt: Iterable[tuple[str, str]], answers: Mapping[
 
 
 def chosen_places(keys: Sequence[tuple[str, bytes, str]], most: int, *, pairs: bool) -> list[int]:
-    """The places of up to ``most`` rows per language with the smallest keys, in the order of keys, independent of shards.
+    """The places of up to ``most`` rows per language with the smallest keys, in the order of keys, independent of
+    shards.
 
     Args:
         keys: (language, key, id) of each row.
@@ -118,7 +120,7 @@ def chosen_places(keys: Sequence[tuple[str, bytes, str]], most: int, *, pairs: b
     return places
 
 
-# ----------------------------------------------------------------------------------------------------------------- records
+# -------------------------------------------------------------------------------------------------------------- records
 def record(
     step: JudgeParams,
     records: Records,
@@ -190,7 +192,7 @@ def _sign(value: float) -> int:
     return int(value > 0) - int(value < 0)
 
 
-# ----------------------------------------------------------------------------------------------------------------- metrics
+# -------------------------------------------------------------------------------------------------------------- metrics
 def metrics_of(one: Record, seed: int) -> dict[str, Interval]:
     """Every metric that has observations, with its interval."""
     trials = one.trials
@@ -233,16 +235,17 @@ def _mode_share(values: Any) -> float:
 
 
 def _kappa(verdicts: Any, gold: Any) -> float:
-    """Cohen's κ over first / tie / second, with each pair in both orders: which answer is first in a row is arbitrary."""
+    """Cohen's κ over first / tie / second, with each pair in both orders: which answer is first in a row is
+    arbitrary."""
     return cohen_kappa(np.concatenate([verdicts, -verdicts]), np.concatenate([gold, -gold]), labels=(-1, 0, 1))
 
 
-# ------------------------------------------------------------------------------------------------------------------ limits
+# --------------------------------------------------------------------------------------------------------------- limits
 def over(step: JudgeParams, name: str, language: str, metric: Interval) -> tuple[float | None, bool]:
     """The limit of a metric in a language, and whether it rejects the judge.
 
-    Limits that are uncertain in small samples apply from ``min_audit_rows`` observations on; agreement with people applies
-    from the first.
+    Limits that are uncertain in small samples apply from ``min_audit_rows`` observations on; agreement with people
+    applies from the first.
     """
     value = metric.value
     enough = metric.n >= step.min_audit_rows

@@ -134,8 +134,9 @@ def _warn(step: JudgeParams, judges: Mapping[str, str], metrics: pa.Table, conte
     for row in rows:
         if row["refused"]:
             context.warn(
-                f"{step.tag}: '{row['judge']}' failed its audit and is not used for '{row['language']}': {row['figure']} "
-                f"{row['value']:.2f} is beyond the limit of {row['limit']:g} ({row['n']:,} observations)"
+                f"{step.tag}: '{row['judge']}' failed its audit and is not used for '{row['language']}': "
+                f"{row['figure']} {row['value']:.2f} is beyond the limit of {row['limit']:g} "
+                f"({row['n']:,} observations)"
             )
     checked = {
         (row["judge"], row["language"]) for row in rows if row["figure"] == step.agreement and row["value"] is not None
@@ -143,5 +144,6 @@ def _warn(step: JudgeParams, judges: Mapping[str, str], metrics: pa.Table, conte
     for judge, language in sorted({(row["judge"], row["language"]) for row in rows} - checked):
         if step.min_agreement[language] is not None:
             context.warn(
-                f"{step.tag}: '{judge}' is not checked against people for '{language}': no gold rows for '{step.agreement}'"
+                f"{step.tag}: '{judge}' is not checked against people for '{language}': no gold rows for "
+                f"'{step.agreement}'"
             )

@@ -78,7 +78,8 @@ def _row(
 
 
 def _detail(step: JudgeParams, one: Verdict) -> Any:
-    """The labels of both orders (with probabilities: how far the first shown was preferred), or the levels of a verdict."""
+    """The labels of both orders (with probabilities: how far the first shown was preferred), or the levels of a
+    verdict."""
     if one.labels:
         if step.scoring == "logprobs" and one.orders is not None:
             return [round(number, 4) for number in one.orders]

@@ -55,24 +55,24 @@ class JudgeParams(Prompting, ScoreStep):
     model: ModelName | tuple[ModelName, ...]
     """The judge: a language model, several as a jury, or (for ``reference``) a sentence encoder."""
     method: Literal["pairwise", "direct", "reference"]
-    """``pairwise``: which of two answers is better. ``direct``: how good each answer is. ``reference``: how close it is to a
-    reference answer."""
+    """``pairwise``: which of two answers is better. ``direct``: how good each answer is. ``reference``: how close it is
+    to a reference answer."""
     # ------------------------------------------------------------------------------------------------ what is asked
     rubric: Shipped | Criterion | tuple[Criterion, ...] = "auto"
-    """The criteria: a rubric of the package, or your own. ``auto``: ``helpfulness`` (for parallel rows ``translation``); for pairs
-    one sentence to that effect."""
+    """The criteria: a rubric of the package, or your own. ``auto``: ``helpfulness`` (for parallel rows
+    ``translation``); for pairs one sentence to that effect."""
     apart: bool = False
     """Whether each criterion gets a request of its own; always so with ``explain: false``."""
     instructions: Literal["own", "english"] = "own"
     """Whether the judge is prompted in the row's language, where the package has a text for it, or in English."""
     prompt: PerLanguage[Template] | None = None
-    """Your own template, with ``{prompt}``, ``{first}`` and ``{second}`` (direct: ``{answer}``), ``{criteria}``, ``{reference}``,
-    ``{form}`` (how to answer)."""
+    """Your own template, with ``{prompt}``, ``{first}`` and ``{second}`` (direct: ``{answer}``), ``{criteria}``,
+    ``{reference}``, ``{form}`` (how to answer)."""
     explain: bool = True
     """Whether the judge gives a reason first, as JSON; if not, it gives the verdict alone."""
     constrain: bool = False
-    """Whether a pairwise verdict without a reason is requested as JSON too. For small models, which keep to a format only if
-    the server enforces it."""
+    """Whether a pairwise verdict without a reason is requested as JSON too. For small models, which keep to a format
+    only if the server enforces it."""
     ties: bool = True
     """Whether the judge may call a tie."""
     reference: RowsName | None = None
@@ -89,7 +89,8 @@ class JudgeParams(Prompting, ScoreStep):
     samples: Annotated[int, Field(ge=1, le=64)] = 1
     """Number of answers per judge and question; their mean counts."""
     scoring: Literal["verdict", "logprobs"] = "verdict"
-    """``logprobs``: the expected value over the probabilities of labels or levels (as in G-Eval), if the model returns them."""
+    """``logprobs``: the expected value over the probabilities of labels or levels (as in G-Eval), if the model returns
+    them."""
     top_logprobs: Annotated[int, Field(ge=2, le=50)] = 20
     """Number of most likely tokens in which labels are looked for; many servers return 20 at most."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
@@ -104,16 +105,18 @@ class JudgeParams(Prompting, ScoreStep):
     min_audit_rows: PositiveInt = 20
     """Minimum number of observations for a limit to reject a judge."""
     probes: NonNegativeInt = 10
-    """Number of these answers that get a planted note with a verdict (prompt injection); each costs further requests. 0: none."""
+    """Number of these answers that get a planted note with a verdict (prompt injection); each costs further requests.
+    0: none."""
     families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Model families: family → words in model names. By default the family is the name up to its first number."""
     gold: RowsName | None = None
     """Rows judged by people: preference rows, or rows with a score ``gold_score``. They are used for agreement only."""
     gold_score: str = "gold"
-    """The score with people's judgment; of a preference row (where it may be left out) above 0 if ``chosen`` is better."""
+    """The score with people's judgment; of a preference row (where it may be left out) above 0 if ``chosen`` is
+    better."""
     agreement: Literal["kappa", "accuracy", "spearman"] = "kappa"
-    """The measure for ``min_agreement``: Cohen's κ of first / tie / second, the share of pairs judged alike (a tie counts half),
-    or the rank correlation of grades."""
+    """The measure for ``min_agreement``: Cohen's κ of first / tie / second, the share of pairs judged alike (a tie
+    counts half), or the rank correlation of grades."""
     min_agreement: PerLanguage[Annotated[float, Field(ge=-1, le=1)]] = PerLanguage[float]()
     """Minimum agreement with people; a judge below it is not used for that language."""
     min_consistency: PerLanguage[Share] = PerLanguage[float](0.3)
@@ -128,14 +131,15 @@ class JudgeParams(Prompting, ScoreStep):
     """Maximum share of planted notes that the judge follows."""
     # ------------------------------------------------------------------------------------------------------ decisions
     min_margin: Decision[PerLanguage[Amount]] = PerLanguage[float]()
-    """Minimum difference of a pair; below it, it is a tie. By default 0.5, for ``reference`` 0.02. A difference of 0 is always a
-    tie."""
+    """Minimum difference of a pair; below it, it is a tie. By default 0.5, for ``reference`` 0.02. A difference of 0 is
+    always a tie."""
     min: Decision[PerLanguage[float]] = PerLanguage[float]()
     """Minimum score; for pairs that were not judged pairwise, of the chosen answer."""
     max_spread: Decision[PerLanguage[Amount]] = PerLanguage[float]()
     """Maximum difference between judges."""
     unjudged: Decision[Literal["drop", "keep"]] = "drop"
-    """What to do with rows without a usable verdict. Where the audit rejected all judges, rows are dropped in any case."""
+    """What to do with rows without a usable verdict. Where the audit rejected all judges, rows are dropped in any
+    case."""
 
     @field_validator("model", "rubric")
     @classmethod

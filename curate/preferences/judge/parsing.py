@@ -16,7 +16,7 @@ from curate.steps.models import Answer, TokenLogprob
 PAIR = {"A": 1.0, "B": -1.0, "tie": 0.0}
 """Meaning of a label: the first answer shown is better, the second, neither."""
 _MARKS = regex.compile(r"[\s*_`\"'“”«»„()\[\]{}<>#:：.。.،,、!！।]+")
-_LABEL = regex.compile(r"(?:^|[:：=])[\s*_`\"'“”«»„(\[]*(A|B|tie)[\s*_`\"'“”«»„)\].。!！]*$", regex.I | regex.M)
+_LABEL = regex.compile(r"(?:^|[:：=])[\s*_`\"'“”«»„(\[]*(A|B|tie)[\s*_`\"'“”«»„)\].。।!！]*$", regex.I | regex.M)
 _NUMBER = regex.compile(r"(?<![\p{Nd}.,/-])(-?\p{Nd}+)(?:[.,]\p{Nd}+)?(?:\s*/\s*(\p{Nd}+))?(?![\p{Nd}])")
 _LONGEST = 200
 
@@ -26,8 +26,8 @@ class Verdict:
     """The verdict of one judge on one row."""
 
     score: float | None = None
-    """Pairwise: in [-1, 1], above 0 if ``chosen`` is better. Otherwise the level (the similarity) of the answer, for a pair the
-    difference of its two answers. None: no usable verdict."""
+    """Pairwise: in [-1, 1], above 0 if ``chosen`` is better. Otherwise the level (the similarity) of the answer, for a
+    pair the difference of its two answers. None: no usable verdict."""
     sides: Mapping[str, float] = field(default_factory=dict)
     """Direct: the level of each answer."""
     criteria: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def of_orders(one: float, two: float) -> float:
     return (one - two) / 2
 
 
-# ------------------------------------------------------------------------------------------------------------------ words
+# ---------------------------------------------------------------------------------------------------------------- words
 def read_label(text: str, labels: Sequence[str]) -> str:
     """The one label in the text.
 
@@ -103,7 +103,7 @@ def _either(labels: Sequence[str]) -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]}"
 
 
-# --------------------------------------------------------------------------------------------------------- log-probabilities
+# ---------------------------------------------------------------------------------------------------- log-probabilities
 def probabilities(answer: Answer, labels: Sequence[str], key: str | None) -> dict[str, float]:
     """The probability of each label at the verdict, normalised to a sum of 1 (as in G-Eval, Liu et al. 2023).
 

@@ -84,8 +84,8 @@ def items_of(step: JudgeParams, rows: Rows, context: Context) -> list[Item]:
         items.append(Item(place, str(rows.ids[place]), language, source, turns, ready, reference, tag, why_not))
     if cut:
         context.warn(
-            f"{step.tag}: {cut:,} rows have texts longer than {step.max_chars:,} characters, which are cut for the judge "
-            "('max_chars')"
+            f"{step.tag}: {cut:,} rows have texts longer than {step.max_chars:,} characters, which are cut for the "
+            "judge ('max_chars')"
         )
     return items
 

@@ -1,4 +1,5 @@
-"""Builds the judges' requests and turns their answers into verdicts: both orders of a pair, each criterion of a rubric."""
+"""Builds the judges' requests and turns their answers into verdicts: both orders of a pair, each criterion of a
+rubric."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ class JudgeRequests:
 
     # -------------------------------------------------------------------------------------------------------- asking
     def judge(self, items: Sequence[Item], judges: Callable[[Item], Sequence[str]]) -> Judged:
-        """The verdict of each judge on each item. Items that cannot be judged, and pairs of equal answers, need no request.
+        """The verdict of each judge on each item. Items that cannot be judged, and pairs of equal answers, need no
+        request.
 
         Args:
             judges: the judges of an item.

@@ -93,7 +93,7 @@ def spoken_languages() -> tuple[str, ...]:
     return tuple(load_prompts("judge/pairwise").variants)
 
 
-# --------------------------------------------------------------------------------------------------------------- schemas
+# -------------------------------------------------------------------------------------------------------------- schemas
 def pair_schema(ties: bool, *, reason: bool = True) -> dict[str, Any]:
     """The JSON schema of a comparison, with the reason first, so that the verdict follows from it."""
     verdict = {"verdict": {"enum": ["A", "B", *(["tie"] if ties else [])]}}

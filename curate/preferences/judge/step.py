@@ -1,9 +1,12 @@
-"""``judge``: language models say which of two answers is better, or how good an answer is; the judges are audited first.
+"""``judge``: language models say which of two answers is better, or how good an answer is; the judges are audited
+first.
 
-*Pairwise* asks about both orders of every pair and calls it a tie where they disagree. *Direct* uses a rubric with levels.
-*Reference* compares with a known good answer by an encoder, without a language model. Before a verdict counts, the audit
-measures on a sample (and on gold rows, if there are any) how far each judge follows order, length, model family or a planted
-note instead of content. A judge over a limit is not used for that language. Undecided pairs become no rows.
+*Pairwise* asks about both orders of every pair and calls it a tie where they disagree. *Direct* uses a rubric with
+levels.
+*Reference* compares with a known good answer by an encoder, without a language model. Before a verdict counts, the
+audit measures on a sample (and on gold rows, if there are any) how far each judge follows order, length, model family
+or a planted note instead of content. A judge over a limit is not used for that language. Undecided pairs become no
+rows.
 """
 
 from __future__ import annotations
@@ -30,13 +33,14 @@ from curate.steps import Context, Rows
 class Judge(JudgeParams):
     """Judges pairs or single answers.
 
-    Scores: ``score`` (pairwise: the mean over judges, -1 to 1, above 0 if ``chosen`` is better; direct: the weighted mean level
-    over criteria and judges; reference: the cosine with the reference; for pairs not judged pairwise, ``chosen`` minus
-    ``rejected``, which are scores too), ``judges`` (number of usable verdicts), ``spread`` (largest difference between two
-    judges). Pairwise also ``consistency`` (share of judges whose two orders agree) and ``first_wins`` (share of the answers
-    for one side that named the one shown first). Direct, with several criteria, also one score each.
-    Attributes: ``unjudged`` (why there is no score: ``refused`` by the audit, ``failed``, ``empty``, ``reference``: there is
-    none), ``verdicts`` (of each judge), ``reasons``, ``problem`` (what was wrong with a judge's answers), ``prompt_hash``.
+    Scores: ``score`` (pairwise: the mean over judges, -1 to 1, above 0 if ``chosen`` is better; direct: the weighted
+    mean level over criteria and judges; reference: the cosine with the reference; for pairs not judged pairwise,
+    ``chosen`` minus ``rejected``, which are scores too), ``judges`` (number of usable verdicts), ``spread`` (largest
+    difference between two judges). Pairwise also ``consistency`` (share of judges whose two orders agree) and
+    ``first_wins`` (share of the answers for one side that named the one shown first). Direct, with several criteria,
+    also one score each. Attributes: ``unjudged`` (why there is no score: ``refused`` by the audit, ``failed``,
+    ``empty``, ``reference``: there is none), ``verdicts`` (of each judge), ``reasons``, ``problem`` (what was wrong
+    with a judge's answers), ``prompt_hash``.
     """
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:

@@ -136,7 +136,7 @@ def scores_of(part: Rows, by: str | None) -> npt.NDArray[np.float64]:
     return np.full(len(part), np.nan)
 
 
-# ----------------------------------------------------------------------------------------------------------------- joining
+# -------------------------------------------------------------------------------------------------------------- joining
 @dataclass(frozen=True, slots=True)
 class PlacedPair:
     """A pair, and the places of its rows among those at hand."""

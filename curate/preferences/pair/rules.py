@@ -159,8 +159,8 @@ _ORDERS: dict[Choose, Callable[[Rule, Sequence[Entry]], Iterator[CandidatePair]]
 def balanced(pairs: Sequence[CandidatePair], languages: Sequence[str], chances: Sequence[int]) -> list[int]:
     """The places of pairs to keep so that, in each language, length does not predict the better answer.
 
-    Pairs are binned by their ratio of lengths (in steps of a quarter of the base-2 logarithm); each bin keeps as many pairs with
-    the longer answer chosen as with the shorter. Pairs of equal length are kept.
+    Pairs are binned by their ratio of lengths (in steps of a quarter of the base-2 logarithm); each bin keeps as many
+    pairs with the longer answer chosen as with the shorter. Pairs of equal length are kept.
     """
     steps: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
     kept = []

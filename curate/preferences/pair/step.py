@@ -1,8 +1,8 @@
 """``pair``: makes preference rows from a better and a worse answer to the same prompt.
 
-Scores come from any step before (a judge, a reward model, self-consistency, a similarity) or from the rows themselves. Pairs
-are chosen from a few numbers of every row; then the chosen rows are written to a file and put together. Undecided pairs
-become no rows.
+Scores come from any step before (a judge, a reward model, self-consistency, a similarity) or from the rows themselves.
+Pairs are chosen from a few numbers of every row; then the chosen rows are written to a file and put together. Undecided
+pairs become no rows.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _MIN_DECIDED = 20
 class Pair(Prompting, GatherStep):
     """Makes preference rows from candidates: rows with the same prompt, the same language, and different answers.
 
-    Scores of a made row: ``pair.margin`` (how much better the chosen answer is), ``pair.chosen`` and ``pair.rejected`` (their
-    scores; all three only if the answers were scored) and ``pair.length_ratio`` (how many times longer the chosen answer is).
-    Attributes ``pair.chosen_by`` and ``pair.rejected_by``: the models that answered. Parents: the chosen and the rejected row.
-    Preference rows as input are used as they are: for ``choose: all`` each in both orders, to be judged anew; for
-    ``make: unpaired`` as a good and a bad answer.
+    Scores of a made row: ``pair.margin`` (how much better the chosen answer is), ``pair.chosen`` and ``pair.rejected``
+    (their scores; all three only if the answers were scored) and ``pair.length_ratio`` (how many times longer the
+    chosen answer is). Attributes ``pair.chosen_by`` and ``pair.rejected_by``: the models that answered. Parents: the
+    chosen and the rejected row. Preference rows as input are used as they are: for ``choose: all`` each in both orders,
+    to be judged anew; for ``make: unpaired`` as a good and a bad answer.
     """
 
     tag: ClassVar[str] = "pair"
@@ -55,12 +55,13 @@ class Pair(Prompting, GatherStep):
     summary: ClassVar[str] = "preference rows from scored answers to the same prompt"
 
     by: str | None = None
-    """The score that says which answer is better (``judge``, ``reward``, ``self_consistency`` …; higher is better). Not needed
-    for ``choose: all``, and for ``unpaired`` rows, whose labels decide."""
+    """The score that says which answer is better (``judge``, ``reward``, ``self_consistency`` …; higher is better). Not
+    needed for ``choose: all``, and for ``unpaired`` rows, whose labels decide."""
     choose: Choose = "best_worst"
-    """``best_worst``: the widest margin. ``best_random``: the best against a random worse one. ``best_rest``: the best against
-    each other one. ``neighbours``: each against the next worse one (narrow margins). ``threshold``: one of at least ``good``
-    against one of at most ``bad``. ``all``: every two; without ``by`` in both orders, for a judge to keep the right one."""
+    """``best_worst``: the widest margin. ``best_random``: the best against a random worse one. ``best_rest``: the best
+    against each other one. ``neighbours``: each against the next worse one (narrow margins). ``threshold``: one of at
+    least ``good`` against one of at most ``bad``. ``all``: every two; without ``by`` in both orders, for a judge to
+    keep the right one."""
     min_margin: PerLanguage[Annotated[float, Field(ge=0)]] = PerLanguage(0.0)
     """Minimum difference of scores. Equal scores never make a pair."""
     good: PerLanguage[float] | None = None
@@ -68,39 +69,41 @@ class Pair(Prompting, GatherStep):
     bad: PerLanguage[float] | None = None
     """For ``threshold`` and ``unpaired``: the maximum score of a bad answer."""
     per_prompt: PositiveInt | None = None
-    """Maximum number of pairs per prompt; by default 1 for ``best_worst``, ``best_random`` and ``threshold``, else unlimited. Each
-    answer is in one pair only (except for ``best_random``, ``best_rest``, ``neighbours`` and ``all``)."""
+    """Maximum number of pairs per prompt; by default 1 for ``best_worst``, ``best_random`` and ``threshold``, else
+    unlimited. Each answer is in one pair only (except for ``best_random``, ``best_rest``, ``neighbours`` and
+    ``all``)."""
     max_candidates: Annotated[int, Field(ge=2)] = 64
     """Maximum number of answers per prompt to pair, sampled by the seed."""
     make: Literal["preference", "unpaired", "judgments"] = "preference"
-    """``unpaired``: single answers with a label, good or bad (KTO), by ``good`` and ``bad`` or, without them, from the pairs.
-    ``judgments``: conversations in which the answer is a written judgment (CUT, Xu et al. 2023), the text of ``judgment``."""
+    """``unpaired``: single answers with a label, good or bad (KTO), by ``good`` and ``bad`` or, without them, from the
+    pairs. ``judgments``: conversations in which the answer is a written judgment (CUT, Xu et al. 2023), the text of
+    ``judgment``."""
     judgment: str = "judge.reasons"
-    """For ``make: judgments``: the attribute with the written judgment of an answer. The judges' catalog names in the output of a
-    ``judge`` step are removed; the texts of several judges become paragraphs."""
+    """For ``make: judgments``: the attribute with the written judgment of an answer. The judges' catalog names in the
+    output of a ``judge`` step are removed; the texts of several judges become paragraphs."""
     judgment_form: PerLanguage[str] = PerLanguage[str]("{judgment}")
-    """For ``make: judgments``: a template for the answer, by the row's language, with ``{judgment}`` and optionally ``{score}`` (of
-    ``by``)."""
+    """For ``make: judgments``: a template for the answer, by the row's language, with ``{judgment}`` and optionally
+    ``{score}`` (of ``by``)."""
 
     chosen_models: tuple[ModelName, ...] = ()
     """Only answers of these models are chosen (on-policy: the model to be trained); by default any."""
     rejected_models: tuple[ModelName, ...] = ()
     """Only answers of these models are rejected."""
     chosen_sources: tuple[str, ...] = ()
-    """Only unmodified answers from these sources (without any model in their lineage) are chosen. An answer that satisfies
-    ``chosen_models`` is allowed too."""
+    """Only unmodified answers from these sources (without any model in their lineage) are chosen. An answer that
+    satisfies ``chosen_models`` is allowed too."""
     rejected_sources: tuple[str, ...] = ()
     """The same for rejected answers."""
     same_model: Literal["any", "only", "never"] = "any"
     """Whether both answers of a pair must come from one model (``only``) or from two (``never``)."""
     translated: Literal["any", "same", "never_chosen"] = "any"
-    """Guards against a preference for translationese: ``same`` pairs translated answers with translated ones and native with
-    native; ``never_chosen`` never chooses a translated answer over a native one."""
+    """Guards against a preference for translationese: ``same`` pairs translated answers with translated ones and native
+    with native; ``never_chosen`` never chooses a translated answer over a native one."""
     max_length_ratio: PerLanguage[Annotated[float, Field(ge=1)]] | None = None
     """Maximum ratio of the lengths of the two answers (characters without combining marks)."""
     balance_length: bool = False
-    """Whether to drop pairs until, in each language and at every ratio of lengths, longer and shorter answers are chosen equally
-    often."""
+    """Whether to drop pairs until, in each language and at every ratio of lengths, longer and shorter answers are
+    chosen equally often."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Pair:
@@ -133,7 +136,7 @@ class Pair(Prompting, GatherStep):
         needs = self.choose != "all" and self.make != "judgments" and kind is not Kind.UNPAIRED
         return ["by: name the score that says which answer is better"] if needs and self.by is None else []
 
-    # --------------------------------------------------------------------------------------------------------- gathering
+    # -------------------------------------------------------------------------------------------------------- gathering
     def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
         kind = next((part.kind for part in rows), None)
         if kind is None:
@@ -239,7 +242,7 @@ class Pair(Prompting, GatherStep):
             licenses=[all_licenses(licenses[one.chosen], licenses[one.rejected]) for one in pairs],
         )
 
-    # ----------------------------------------------------------------------------------------------------- other outputs
+    # ---------------------------------------------------------------------------------------------------- other outputs
     def _from_preferences(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table]:
         """Preference rows in both orders, or split into single answers."""
         for part in rows:
@@ -412,5 +415,6 @@ def _text(turns: Sequence[dict[str, str]]) -> str:
 
 
 def _is_one(maker: str, models: Collection[str]) -> bool:
-    """Whether a name in the lineage is one of these models, or such a model served under another name (``name+served``)."""
+    """Whether a name in the lineage is one of these models, or such a model served under another name
+    (``name+served``)."""
     return any(maker == model or maker.startswith(f"{model}+") for model in models)

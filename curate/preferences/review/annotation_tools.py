@@ -1,9 +1,9 @@
-"""Writes and reads the formats of annotation tools: Argilla (a dataset folder, as its ``Dataset.from_disk`` reads it) and
-Label Studio (tasks, with the labelling configuration beside them).
+"""Writes and reads the formats of annotation tools: Argilla (a dataset folder, as its ``Dataset.from_disk`` reads it)
+and Label Studio (tasks, with the labelling configuration beside them).
 
-Argilla: ``.argilla/dataset.json``, ``.argilla/settings.json``, ``records.json`` (version 2 of its SDK). Label Studio: a list of
-tasks ``{"data": …}``; its exports JSON and JSON-MIN can both be read. Both were tested with the tools' own packages
-(``docs/review.md``).
+Argilla: ``.argilla/dataset.json``, ``.argilla/settings.json``, ``records.json`` (version 2 of its SDK). Label Studio: a
+list of tasks ``{"data": …}``; its exports JSON and JSON-MIN can both be read. Both were tested with the tools' own
+packages (``docs/review.md``).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _read_json(path: Path) -> Iterator[FilledRow]:
             yield from _of_flat_task(one, place)
 
 
-# ---------------------------------------------------------------------------------------------------------------- Argilla
+# -------------------------------------------------------------------------------------------------------------- Argilla
 def _write_argilla(batch: AnnotationBatch, path: Path) -> int:
     (path / ".argilla").mkdir(parents=True, exist_ok=True)
     files = targets(path, "argilla")
@@ -223,7 +223,7 @@ def _of_argilla(record: Mapping[str, Any], place: str) -> Iterator[FilledRow]:
         yield place, same
 
 
-# ------------------------------------------------------------------------------------------------------------ Label Studio
+# --------------------------------------------------------------------------------------------------------- Label Studio
 def _write_label_studio(batch: AnnotationBatch, path: Path) -> int:
     tasks = [
         {

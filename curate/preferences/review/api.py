@@ -1,8 +1,9 @@
 """Exports a sample of a dataset for human annotation, and imports the labels.
 
-:func:`export` writes a stratified sample of a version for a spreadsheet, Argilla or Label Studio, without earlier scores and
-verdicts. :func:`import_` reads the annotated files of several people into one file of labels. The step ``labels`` joins these by
-row id; rows with human verdicts (``gold`` of ``judge``) and pairs of correction and original are made from them too.
+:func:`export` writes a stratified sample of a version for a spreadsheet, Argilla or Label Studio, without earlier
+scores and verdicts. :func:`import_` reads the annotated files of several people into one file of labels. The step
+``labels`` joins these by row id; rows with human verdicts (``gold`` of ``judge``) and pairs of correction and original
+are made from them too.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Imported:
     """Number of pairs of correction and original written."""
 
 
-# ----------------------------------------------------------------------------------------------------------------- export
+# --------------------------------------------------------------------------------------------------------------- export
 def export(
     store: Store,
     name: str,
@@ -96,7 +97,8 @@ def export(
         name: ``name`` or ``name@ref``.
         to: the file; for ``argilla`` a folder.
         sample: number of rows; None for all.
-        by: the strata: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``, ``maker``, ``attribute.NAME``.
+        by: the strata: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``, ``maker``,
+            ``attribute.NAME``.
         share: ``equal``: the same number of rows from each stratum, where it has them; ``proportional``: by its size.
         format: ``csv``, ``tsv``, ``jsonl``, ``xlsx``, ``argilla``, ``label-studio``; by default from the file's name.
         rejected: whether to include rows that steps dropped (of the dataset's own kind).
@@ -132,7 +134,7 @@ def export(
     return Exported(tuple(targets(path, form)), len(entries), chosen.strata, languages, cut, version.other_kinds)
 
 
-# ----------------------------------------------------------------------------------------------------------------- import
+# --------------------------------------------------------------------------------------------------------------- import
 def import_(
     files: Iterable[str | Path],
     into: str | Path,
@@ -147,11 +149,13 @@ def import_(
 
     Args:
         files: the annotated files (a file or an Argilla folder for each annotator, or several annotators in one).
-        into: the file of labels (.jsonl or .parquet). Its labels are kept, unless the same annotator labels the same row anew.
-        of: the dataset (``name`` or ``name@ref``), to detect ids that it does not have; needed for ``gold`` and ``pairs``.
+        into: the file of labels (.jsonl or .parquet). Its labels are kept, unless the same annotator labels the same
+            row anew.
+        of: the dataset (``name`` or ``name@ref``), to detect ids that it does not have; needed for ``gold`` and
+            ``pairs``.
         annotator: the annotator of files without that column; by default the file's name.
-        gold: a file for rows with the human verdict: the better answer of a preference row as ``chosen``, any other row with
-            the score ``gold``.
+        gold: a file for rows with the human verdict: the better answer of a preference row as ``chosen``, any other row
+            with the score ``gold``.
         pairs: a file for preference rows with a correction chosen over the original answer.
 
     Raises:
@@ -281,8 +285,8 @@ def _disagreements(labels: Iterable[Label]) -> dict[str, list[str]]:
 
 # ---------------------------------------------------------------------------------------------------------------- rows
 def _gold(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Label]) -> list[dict[str, Any]]:
-    """Rows with the human verdict: pairs with the better answer as chosen (ties have 0); other rows with the mean rating or,
-    without ratings, the mean of good (5), unsure (3) and bad (1)."""
+    """Rows with the human verdict: pairs with the better answer as chosen (ties have 0); other rows with the mean
+    rating or, without ratings, the mean of good (5), unsure (3) and bad (1)."""
     made = []
     for row, of_row in by_row(labels).items():
         values = [value for one in of_row if (value := one.value) is not None]

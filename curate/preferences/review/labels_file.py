@@ -1,8 +1,8 @@
 """The file of labels: one line of JSON per row and annotator, separate from the rows so that it survives every rebuild.
 
-Fields: ``id``, ``annotator``, and of these what was given: ``verdict`` (``good``, ``bad``, ``unsure``), ``choice`` (for a
-preference row: ``chosen``, ``rejected``, ``tie``), ``rating`` (1 to 5), ``correction`` (the corrected text), ``comment``; also
-``kind``, ``language`` and ``seen`` (the file and line it was read from).
+Fields: ``id``, ``annotator``, and of these what was given: ``verdict`` (``good``, ``bad``, ``unsure``), ``choice`` (for
+a preference row: ``chosen``, ``rejected``, ``tie``), ``rating`` (1 to 5), ``correction`` (the corrected text),
+``comment``; also ``kind``, ``language`` and ``seen`` (the file and line it was read from).
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def is_id(text: str) -> bool:
 
 
 def read_labels(paths: Sequence[str | Path]) -> list[Label]:
-    """The labels of files (.jsonl or .parquet), in order; of several labels by one annotator for one row the last counts.
+    """The labels of files (.jsonl or .parquet), in order; of several labels by one annotator for one row the last
+    counts.
 
     Raises:
         StepError: a file does not exist, or a line is not a label; the message names it.

@@ -39,7 +39,8 @@ class Version:
     kind: Kind
     parts: tuple[Part, ...]
     other_kinds: int
-    """Rejected rows of another kind (dropped before a step that makes other rows), which cannot be annotated together."""
+    """Rejected rows of another kind (dropped before a step that makes other rows), which cannot be annotated
+    together."""
 
     @classmethod
     def open(cls, store: Store, name: str, *, rejected: bool) -> Version:

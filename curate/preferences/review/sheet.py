@@ -1,7 +1,7 @@
 """Batches for annotation: texts in readable columns and questions about them, without earlier scores and verdicts.
 
-The two answers of a preference row are A and B in an order of each row's own. The ``key`` beside the id tells the import which is
-which, and whether id and row still belong together.
+The two answers of a preference row are A and B in an order of each row's own. The ``key`` beside the id tells the
+import which is which, and whether id and row still belong together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Writes and reads tables for spreadsheets (CSV, TSV, XLSX, JSON Lines) so that no text is evaluated as a formula.
 
-In CSV a text that a spreadsheet would evaluate (it begins with =, +, -, @, a tab or a line break) gets an apostrophe before it,
-and one that begins with an apostrophe a second one; reading removes it. In XLSX such cells are marked as text.
+In CSV a text that a spreadsheet would evaluate (it begins with =, +, -, @, a tab or a line break) gets an apostrophe
+before it, and one that begins with an apostrophe a second one; reading removes it. In XLSX such cells are marked as
+text.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def cells(batch: AnnotationBatch, entry: Entry) -> dict[str, str]:
     return {name: filled.get(name, "") for name in batch.header}
 
 
-# ---------------------------------------------------------------------------------------------------------------- writing
+# -------------------------------------------------------------------------------------------------------------- writing
 def write_delimited(batch: AnnotationBatch, path: Path) -> int:
     """CSV (or TSV) with a byte order mark, which tells spreadsheets that it is UTF-8; no text is cut."""
     lines = io.StringIO(newline="")
@@ -126,7 +127,7 @@ def write_workbook(batch: AnnotationBatch, path: Path) -> int:
     return cut
 
 
-# ---------------------------------------------------------------------------------------------------------------- reading
+# -------------------------------------------------------------------------------------------------------------- reading
 def read_delimited(path: Path) -> Iterator[FilledRow]:
     """The rows of a CSV or TSV file, with their first lines. Semicolons, which some spreadsheets write, are accepted.
 

@@ -23,10 +23,11 @@ _STRINGS = ("verdict", "by", "correction", "comment")
 class Labels(ScoreStep):
     """Adds human labels to rows by row id.
 
-    Scores: ``score`` (-1 to 1, the mean over annotators: 1 for ``good`` or, for a preference row, ``chosen``; -1 for ``bad`` or
-    ``rejected``; 0 for ``unsure`` or ``tie``), ``annotators`` (their number; 0 for unlabelled rows), ``agreement`` (the share of
-    annotators with the most frequent verdict), ``rating`` (the mean). Attributes: ``verdict`` (the most frequent one, or
-    ``split``), ``by`` (the annotators), ``correction`` and ``comment`` (of several annotators one line each, with the name first).
+    Scores: ``score`` (-1 to 1, the mean over annotators: 1 for ``good`` or, for a preference row, ``chosen``; -1 for
+    ``bad`` or ``rejected``; 0 for ``unsure`` or ``tie``), ``annotators`` (their number; 0 for unlabelled rows),
+    ``agreement`` (the share of annotators with the most frequent verdict), ``rating`` (the mean). Attributes:
+    ``verdict`` (the most frequent one, or ``split``), ``by`` (the annotators), ``correction`` and ``comment`` (of
+    several annotators one line each, with the name first).
     """
 
     tag: ClassVar[str] = "labels"
@@ -35,8 +36,8 @@ class Labels(ScoreStep):
     summary: ClassVar[str] = "human labels, joined by row id: scores, and which rows to keep"
 
     files: Runtime[str | Annotated[tuple[str, ...], Field(min_length=1)]]
-    """One or several files of labels (.jsonl or .parquet), written by ``curate review import``. Only their content counts. Of
-    several labels by one person for one row the last counts."""
+    """One or several files of labels (.jsonl or .parquet), written by ``curate review import``. Only their content
+    counts. Of several labels by one person for one row the last counts."""
     annotators: tuple[str, ...] | None = None
     """Only labels of these annotators are used."""
     min: Decision[PerLanguage[float]] = PerLanguage[float](0.0)

@@ -1,4 +1,5 @@
-"""Checks whether a correction is better: by judges in both orders, by similarity to a reference, or by the final answer."""
+"""Checks whether a correction is better: by judges in both orders, by similarity to a reference, or by the final
+answer."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from curate.preferences.revise.batch import ReviseBatch
 
 _ERROR = {
-    "type": "object", "properties": {"step": {"type": "integer"}, "wrong": {"type": "string"}, "error": {"type": "string"}},
+    "type": "object",
+    "properties": {"step": {"type": "integer"}, "wrong": {"type": "string"}, "error": {"type": "string"}},
     "required": ["step", "wrong", "error"], "additionalProperties": False,
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""Inserts an error into one step of a good answer, by rule, so that the step stays a sentence of its language but is wrong.
+"""Inserts an error into one step of a good answer, by rule, so that the step stays a sentence of its language but is
+wrong.
 
-A digit changes within its own digit system, two numbers are swapped, an operator becomes its opposite, a word its antonym
-(``prompts_data/revise/turns.yaml``), or a step is omitted. Program code and addresses are never changed. If no rule applies,
-there is no error.
+A digit changes within its own digit system, two numbers are swapped, an operator becomes its opposite, a word its
+antonym (``prompts_data/revise/turns.yaml``), or a step is omitted. Program code and addresses are never changed. If no
+rule applies, there is no error.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ class InjectedError:
 
 
 def steps_of(text: str, language: str) -> list[Step]:
-    """The steps of an answer: its lines if it has two or more outside program code, else its sentences. Joined, they are the
-    answer."""
+    """The steps of an answer: its lines if it has two or more outside program code, else its sentences. Joined, they
+    are the answer."""
     kept = _kept(text)
     inside = [span for span in kept if "\n" in text[span[0] : span[1]]]
     lines: list[Step] = []
@@ -171,7 +172,7 @@ def _stream(steps: Sequence[Step], language: str, rule: Rule, chance: random.Ran
             yield replaced(steps, place, wrong, rule)
 
 
-# ------------------------------------------------------------------------------------------------------------------ rules
+# ---------------------------------------------------------------------------------------------------------------- rules
 def _number(text: str, language: str, chance: random.Random) -> str | None:
     """Changes one digit of one number."""
     if _LABEL.match(text):  # the number in «Step 2:» only counts
@@ -208,13 +209,14 @@ def _swap(text: str, language: str, chance: random.Random) -> str | None:
 
 
 def _is_separate(between: str) -> bool:
-    """Whether two numbers with this text between them are about two things: «1991 and 2002» or «24 × 60» swapped is as true."""
+    """Whether two numbers with this text between them are about two things: «1991 and 2002» or «24 × 60» swapped is as
+    true."""
     return len(_NO_WORDS.sub("", between)) > (2 if _UNSPACED.search(between) else 7)
 
 
 def _operator(text: str, language: str, chance: random.Random) -> str | None:
-    """Replaces one operator by its opposite. One without spaces may be a range, a date or a ratio, unless the line has an
-    equals sign."""
+    """Replaces one operator by its opposite. One without spaces may be a range, a date or a ratio, unless the line has
+    an equals sign."""
     kept = _kept(text)
     operators = []
     for match in _OPERATOR.finditer(text):
@@ -284,7 +286,7 @@ def has_antonyms(language: str) -> bool:
     return _antonyms(language) is not None
 
 
-# ------------------------------------------------------------------------------------------------------------------ parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 def _kept(text: str) -> list[tuple[int, int]]:
     """The spans that must not change: program code, addresses."""
     return [match.span() for match in _KEPT.finditer(text)]

@@ -39,23 +39,26 @@ class ReviseParams(Prompting, RowStep):
     mode: Literal["critique", "inject", "contrast"] = "critique"
     """How a correction is made."""
     into: Literal["trajectory", "preference", "answer"] = "trajectory"
-    """``trajectory``: a conversation with the first answer, the critique and the correction. ``preference``: the corrected answer
-    chosen over the first. ``answer``: the corrected answer alone."""
+    """``trajectory``: a conversation with the first answer, the critique and the correction. ``preference``: the
+    corrected answer chosen over the first. ``answer``: the corrected answer alone."""
     # ---------------------------------------------------------------------------------------------- models and method
     model: GeneratorName | None = None
-    """The model that corrects, and does everything that no other model is set for. Not needed for ``inject`` by rules."""
+    """The model that corrects, and does everything that no other model is set for. Not needed for ``inject`` by
+    rules."""
     critics: Names | None = None
     """The models that criticise (for ``contrast``, that answer too); by default ``model``."""
     perspectives: tuple[Annotated[str, Field(min_length=1)], ...] = ("general",)
-    """Points of view, each with its own critique (for ``contrast``, its own answer): ``general``, ``facts``, ``reasoning``,
-    ``instructions``, ``language``, or a sentence of your own."""
+    """Points of view, each with its own critique (for ``contrast``, its own answer): ``general``, ``facts``,
+    ``reasoning``, ``instructions``, ``language``, or a sentence of your own."""
     correct: Literal["model", "chosen"] = "model"
-    """``chosen``: the chosen answer of a preference row is the correction; the critic sees it and says what the rejected one lacks."""
+    """``chosen``: the chosen answer of a preference row is the correction; the critic sees it and says what the
+    rejected one lacks."""
     rounds: Annotated[int, Field(ge=1, le=8)] = 1
     """Maximum number of critiques and corrections; it ends earlier if nothing is found wrong."""
     errors: tuple[Rule | Literal["model"], ...] = RULES
-    """The errors that ``inject`` may insert: another ``number``, a ``swap`` of two numbers, the opposite ``operator``, an opposite
-    word (``negation``, in languages with a list), an omitted step (``drop``), or an error that the ``model`` invents."""
+    """The errors that ``inject`` may insert: another ``number``, a ``swap`` of two numbers, the opposite ``operator``,
+    an opposite word (``negation``, in languages with a list), an omitted step (``drop``), or an error that the
+    ``model`` invents."""
     n: Annotated[int, Field(ge=1, le=64)] = 1
     """For ``inject``: number of wrong versions of each answer, each with another error (the model's first)."""
     sampling: Sampling = Sampling()
@@ -66,11 +69,12 @@ class ReviseParams(Prompting, RowStep):
     """Whether models are prompted in the row's language, where the package has a text for it, or in English."""
     # -------------------------------------------------------------------------------------------------------- the row
     layout: Literal["user", "self", "inline"] = "user"
-    """The layout of a trajectory. ``user``: the critique is a user turn and the correction the next answer. ``self``: the user
-    asks for a second look; critique and correction are one answer. ``inline``: all is one answer with a marker before the
-    correction (for ``inject`` right after the wrong step)."""
+    """The layout of a trajectory. ``user``: the critique is a user turn and the correction the next answer. ``self``:
+    the user asks for a second look; critique and correction are one answer. ``inline``: all is one answer with a marker
+    before the correction (for ``inject`` right after the wrong step)."""
     marker: PerLanguage[str] | None = None
-    """The text before a correction in an ``inline`` trajectory; by default the package's, in 29 languages, else English."""
+    """The text before a correction in an ``inline`` trajectory; by default the package's, in 29 languages, else
+    English."""
     question: PerLanguage[str] | None = None
     """The user's request for a second look in a ``self`` trajectory; by default the package's, as for ``marker``."""
     tell: bool = True
@@ -78,8 +82,8 @@ class ReviseParams(Prompting, RowStep):
     # ------------------------------------------------------------------------------------------------------ the check
     by: Literal["judge", "reference", "answer", "none"] | None = None
     """How a correction is checked: by a ``judge`` (each asked in both orders), by similarity to a ``reference`` answer
-    (``encoder``), by whether its final ``answer`` is the reference's, or not at all. Required unless the right answer is known
-    (``inject``, ``correct: chosen``)."""
+    (``encoder``), by whether its final ``answer`` is the reference's, or not at all. Required unless the right answer
+    is known (``inject``, ``correct: chosen``)."""
     judge: Names | None = None
     """The judges; not the model that corrects."""
     encoder: EncoderName | None = None
@@ -91,18 +95,20 @@ class ReviseParams(Prompting, RowStep):
     answer: Form = "number"
     """For ``by: answer``: the form of a final answer, see ``self_consistency``."""
     min_margin: PerLanguage[Amount] = PerLanguage[float]()
-    """Minimum margin of a better correction. By default 0.5 for ``judge`` (-1 to 1), 0.02 for ``reference`` (a cosine); always above 0."""
+    """Minimum margin of a better correction. By default 0.5 for ``judge`` (-1 to 1), 0.02 for ``reference`` (a cosine);
+    always above 0."""
     allow_self: bool = False
     """Whether a model may judge its own corrections."""
     # ------------------------------------------------------------------------------------------------------- decisions
     worse: Literal["drop", "keep", "turn"] = "drop"
-    """What to do with corrections that are not better: drop them (counted in a warning), keep them with their verdict, or
-    (``turn``, preference rows only) choose the first answer over those that the check calls worse."""
+    """What to do with corrections that are not better: drop them (counted in a warning), keep them with their verdict,
+    or (``turn``, preference rows only) choose the first answer over those that the check calls worse."""
     unchanged: Literal["drop", "keep"] = "drop"
-    """What to do with answers in which nothing was found wrong. ``keep`` makes trajectories that keep their answer (with
-    ``by: answer`` only right ones), against needless corrections."""
+    """What to do with answers in which nothing was found wrong. ``keep`` makes trajectories that keep their answer
+    (with ``by: answer`` only right ones), against needless corrections."""
     unassessed: Literal["drop", "keep"] = "drop"
-    """What to do with corrections that could not be checked: no reference, or a language that the encoder does not support."""
+    """What to do with corrections that could not be checked: no reference, or a language that the encoder does not
+    support."""
     # -------------------------------------------------------------------------------------------------------- requests
     on_length: Literal["quarantine", "drop"] = "quarantine"
     """What to do with a row whose correction was cut off at ``sampling.max_tokens``."""
@@ -170,7 +176,7 @@ class ReviseParams(Prompting, RowStep):
                 f"'{self.model}' would judge its own corrections; name another judge, or write 'allow_self: true'"
             )
 
-    # -------------------------------------------------------------------------------------------------------- what it is
+    # ------------------------------------------------------------------------------------------------------- what it is
     @property
     def everyone(self) -> tuple[str, ...]:
         """The models that criticise or answer."""

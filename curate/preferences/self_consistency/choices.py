@@ -1,6 +1,8 @@
-"""A choice is the place of a label in its sequence: (ข), Б, ②, ب and B are all the second option, written ``B``.
+"""Finds which option an answer names, by the position of its label: (ข), Б, ②, ب and B are all the second option,
+``B``.
 
-Which sequence is used is read from the prompt, where its options stand; only without that the language says which letters may be labels.
+The sequence of labels is read from the options in the prompt; without them the language decides which letters may be
+labels.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from curate.preferences.self_consistency.normalize import normal
 from curate.rows import languages
 
 NAMES = "ABCDEFGHIJ"
-_OPEN, _CLOSE = r"[(（\[【「『\"“«'*_\s]*", r"[)）\]】」』\"”»'*_\s]*"
+_OPEN = r"[(（\[【「『\"“«'*_\s]*"
 _LONGEST = 300
 _ALIKE = {"A": "АΑ", "B": "ВΒ", "C": "С", "E": "ЕΕ", "H": "НΗ", "I": "ІΙ"}
 """Latin labels typed on another keyboard."""
@@ -25,23 +27,24 @@ _ALIKE = {"A": "АΑ", "B": "ВΒ", "C": "С", "E": "ЕΕ", "H": "НΗ", "I": "�
 
 @dataclass(frozen=True)
 class Options:
-    """What may be chosen."""
+    """The options of a prompt."""
 
     labels: tuple[tuple[str, int], ...]
-    """Label (normal form) and place, those of the prompt's own sequence first."""
+    """Label (normal form) and position, those of the prompt's own sequence first."""
     texts: tuple[str, ...] = ()
-    """What stands behind each label of the prompt, normalised; empty without a prompt that has them."""
+    """The normalised text of each option; empty without a prompt that has them."""
 
 
 @cache
 def _sequences() -> dict[str, tuple[str, ...]]:
     return {
-        str(name): tuple(_normal_label(str(label)) for label in given) for name, given in load_words()["labels"].items()
+        str(name): tuple(_normal_label(str(label)) for label in labels)
+        for name, labels in load_words()["labels"].items()
     }
 
 
 def _normal_label(text: str) -> str:
-    """Full-width letters narrow, no tatweel; circled figures stay."""
+    """Narrows full-width letters and removes tatweel; circled digits stay."""
     return "".join(
         unicodedata.normalize("NFKC", char) if "\uff00" <= char <= "\uffef" else char for char in text
     ).replace("\u0640", "")
@@ -49,32 +52,30 @@ def _normal_label(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def options_of(prompt: str, language: str) -> Options:
-    """The options that a prompt shows, or those that a language would use."""
+    """The options in a prompt, or those usual in a language."""
     text = _normal_label(prompt)
     best: list[tuple[int, int]] = []
     chosen: tuple[str, ...] = ()
-    for labels in _sequences().values():
-        for given in dict.fromkeys((labels, tuple(label.lower() for label in labels))):
-            found = _shown(text, given)
-            if len(found) > max(1, len(best)):
-                best, chosen = found, given
+    for sequence in _sequences().values():
+        for labels in dict.fromkeys((sequence, tuple(label.lower() for label in sequence))):
+            places = _places(text, labels)
+            if len(places) > max(1, len(best)):
+                best, chosen = places, labels
     latin = _sequences()["latin"]
     if best:
         ends = [start for start, _ in best[1:]] + [len(text)]
-        texts = tuple(
-            normal(text[end:stop].split("\n")[0] if at == len(best) - 1 else text[end:stop], language)
-            for at, ((_, end), stop) in enumerate(zip(best, ends, strict=True))
-        )
+        parts = [text[end:stop] for (_, end), stop in zip(best, ends, strict=True)]
+        parts[-1] = parts[-1].split("\n")[0]
+        texts = tuple(normal(part, language) for part in parts)
         own = [(label, place) for place, label in enumerate(chosen[: len(best)])]
         if chosen[0] != chosen[0].upper():
             own += [(label.upper(), place) for label, place in own]
         known = {label for label, _ in own}
         if chosen == latin:
             own += [(alike, place) for label, place in own for alike in _ALIKE.get(label, "")]
-        # A model may answer in Latin letters what was asked with others.
-        return Options(
-            (*own, *((latin[place], place) for place in range(len(best)) if latin[place] not in known)), texts
-        )
+        # A model may answer in Latin letters even if the prompt has others.
+        own += [(latin[place], place) for place in range(len(best)) if latin[place] not in known]
+        return Options(tuple(own), texts)
     usual: dict[str, int] = {}
     for name in ("latin", *load_words()["labels_of"].get(languages.base(language), ()), "circled", "circled-latin"):
         for place, label in enumerate(_sequences()[name]):
@@ -82,49 +83,47 @@ def options_of(prompt: str, language: str) -> Options:
     return Options(tuple(usual.items()))
 
 
-def _shown(text: str, labels: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the labels stand one after the other from the first on, each marked as a label: ``A)``, ``(b)``, ``ก.`` or at the head of a line."""
-    found: list[tuple[int, int]] = []
+def _places(text: str, labels: Sequence[str]) -> list[tuple[int, int]]:
+    """The places of labels in sequence, each marked as a label: ``A)``, ``(b)``, ``ก.`` or at the start of a line."""
+    places: list[tuple[int, int]] = []
     position = 0
     for label in labels:
         match = _marked(label).search(text, position)
         if match is None:
             break
-        found.append((match.start(), match.end()))
+        places.append((match.start(), match.end()))
         position = match.end()
-    return found
+    return places
 
 
 @cache
 def _marked(label: str) -> regex.Pattern[str]:
     body = regex.escape(label)
-    circled = "①" <= label[0] <= "ⓩ"
+    if "①" <= label[0] <= "ⓩ":  # circled labels need no mark
+        return regex.compile(body)
     return regex.compile(
-        body
-        if circled
-        else rf"(?<![\p{{L}}\p{{M}}\p{{N}}])[(（\[]?\*{{0,2}}{body}(?:\*{{0,2}}[)）\].．、:：]\*{{0,2}}(?![0-9])|\s[-–—]\s)"
+        rf"(?<![\p{{L}}\p{{M}}\p{{N}}])[(（\[]?\*{{0,2}}{body}"
+        r"(?:\*{0,2}[)）\].．、:：]\*{0,2}(?![0-9])|\s[-–—]\s)"
     )
 
 
 @lru_cache(maxsize=4096)
 def _patterns(options: Options) -> tuple[regex.Pattern[str], regex.Pattern[str], regex.Pattern[str]]:
-    body = "|".join(
-        regex.escape(label)
-        for label in sorted((label for label, _ in options.labels), key=lambda one: (-len(one), one))
+    labels = sorted((label for label, _ in options.labels), key=lambda one: (-len(one), one))
+    body = "|".join(map(regex.escape, labels))
+    words, tails = (
+        "|".join(map(regex.escape, sorted(load_words()[name], key=lambda one: (-len(one), one))))
+        for name in ("option_words", "option_tails")
     )
-    words = "|".join(map(regex.escape, sorted(load_words()["option_words"], key=lambda one: (-len(one), one))))
-    tails = "|".join(map(regex.escape, sorted(load_words()["option_tails"], key=lambda one: (-len(one), one))))
-    latin, any_ = (
-        rf"(?:{body})(?<=[A-Za-z0-9])(?![A-Za-z0-9\p{{M}}])",
-        rf"(?:{body})(?<![A-Za-z0-9])(?:(?=(?:{tails}))|(?![\p{{L}}\p{{M}}]))",
-    )
-    label = rf"({latin}|{any_})"
+    latin = rf"(?:{body})(?<=[A-Za-z0-9])(?![A-Za-z0-9\p{{M}}])"
+    other = rf"(?:{body})(?<![A-Za-z0-9])(?:(?=(?:{tails}))|(?![\p{{L}}\p{{M}}]))"
+    label = rf"({latin}|{other})"
     return (
-        # right after an announcement, or the whole answer's beginning
+        # right after an announcement, or at the beginning of the answer
         regex.compile(rf"{_OPEN}(?:(?i:(?:the |an? |die |la |el |le |a )?(?:{words})){_OPEN})?{label}"),
-        # marked as a label anywhere: (B), **B**, «B.» at the head of a line
+        # marked as a label anywhere: (B), **B**, «B.» at the start of a line
         regex.compile(rf"(?i)[(（\[【「『*]\s*{label}\s*[)）\]】」』*.．:：]|^\s*{label}\s*[)）.．:：、]", regex.M),
-        # alone somewhere
+        # by itself somewhere
         regex.compile(
             rf"(?<![\p{{L}}\p{{M}}\p{{N}}'’-]){label}(?=\s*(?:[.。!！)）,،;:]|$)|(?![\p{{L}}\p{{M}}\p{{N}}'’ ]))",
             regex.M,
@@ -132,11 +131,11 @@ def _patterns(options: Options) -> tuple[regex.Pattern[str], regex.Pattern[str],
     )
 
 
-def _stands_in(text: str, shown: str) -> bool:
-    start = shown.find(text)
+def _contains(text: str, answer: str) -> bool:
+    start = answer.find(text)
     if start < 0:
         return False
-    before, after = shown[:start][-1:], shown[start + len(text) :][:1]
+    before, after = answer[:start][-1:], answer[start + len(text) :][:1]
     if not text.isascii() and not regex.search(
         r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Devanagari}\p{Bengali}]", text
     ):
@@ -145,7 +144,7 @@ def _stands_in(text: str, shown: str) -> bool:
 
 
 class Chooser:
-    """Finds which of some options a text names."""
+    """Finds which of the options a text names."""
 
     def __init__(self, options: Options) -> None:
         self._places = dict(options.labels)
@@ -153,7 +152,7 @@ class Chooser:
         self._first, self._marked, self._alone = _patterns(options)
 
     def announced(self, segment: str, language: str) -> str | None:
-        """The option that a segment begins with, by its label or by its text."""
+        """The option that a segment begins with, by its label or its text."""
         segment = _normal_label(segment)
         bare = segment.strip(" \t\n()（）[]【】「」『』.。*_`'\"“”«»:：")
         if bare in self._places or bare.upper() in self._places:
@@ -164,24 +163,24 @@ class Chooser:
         return self.by_text(segment, language)
 
     def by_text(self, segment: str, language: str) -> str | None:
-        """The option whose text a segment is, or the only one whose text stands in it."""
+        """The option whose text is the segment, or the only one whose text is in it."""
         if not self._texts or len(segment) > _LONGEST:
             return None
-        shown = normal(segment, language)
-        if shown in self._texts:
-            return NAMES[self._texts[shown]]
-        inside = [text for text in self._texts if _stands_in(text, shown)]
-        # «New York» is said where «York» is another option.
+        answer = normal(segment, language)
+        if answer in self._texts:
+            return NAMES[self._texts[answer]]
+        inside = [text for text in self._texts if _contains(text, answer)]
+        # «New York» is named even if «York» is another option.
         longest = [text for text in inside if not any(text != other and text in other for other in inside)]
         return NAMES[self._texts[longest[0]]] if len(longest) == 1 else None
 
     def last(self, text: str) -> str | None:
-        """The last label that is marked as one, else the last that stands alone."""
+        """The last label that is marked as one, else the last label by itself."""
         text = _normal_label(text)
         for pattern in (self._marked, self._alone):
-            found = [next(group for group in match.groups() if group) for match in pattern.finditer(text)]
-            if found:
-                return self._name(found[-1])
+            labels = [next(group for group in match.groups() if group) for match in pattern.finditer(text)]
+            if labels:
+                return self._name(labels[-1])
         return None
 
     def _name(self, label: str) -> str:
@@ -189,7 +188,7 @@ class Chooser:
 
     @staticmethod
     def _is_article(segment: str, match: regex.Match[str]) -> bool:
-        """«A train leaves»: a letter that is a word of its own, with another after it."""
+        """Whether a letter is a word of its own before another word: «A train leaves»."""
         return (
             match[1] in ("A", "I", "E", "a", "i", "e", "أ", "ا", "А", "В", "И", "О")
             and regex.match(r"\s+[\p{L}]", segment[match.end(1) :]) is not None

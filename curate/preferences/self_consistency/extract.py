@@ -1,5 +1,6 @@
-r"""The final answer of a text is what it announces as such (``\boxed{…}``, *the answer is …*), else what it says last; written in one way, so
-that equal answers in different words, digits and scripts are equal texts.
+r"""Extracts the final answer of a text: the announced one (``\boxed{…}``, *the answer is …*), else the last candidate.
+
+Answers are normalised, so that equal answers in different words, digits and scripts are equal texts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import orjson
 import regex
 
 from curate.catalog.params import PerLanguage
-from curate.preferences.self_consistency.answer_phrases import words_of
+from curate.preferences.self_consistency.answer_phrases import phrases_of
 from curate.preferences.self_consistency.choices import NAMES, Chooser, options_of
 from curate.preferences.self_consistency.normalize import normal
 from curate.preferences.self_consistency.numbers import (
@@ -29,10 +30,10 @@ from curate.preferences.self_consistency.numbers import (
 )
 
 Form = Literal["number", "option", "boxed", "text", "json"]
-_THOUGHTS = regex.compile(r"(?is).*</think(?:ing)?>")
+_REASONING = regex.compile(r"(?is).*</think(?:ing)?>")
 _BOX = regex.compile(r"\\(?:boxed|fbox)\s*")
 _HASHES = regex.compile(r"^#{4}\s*(.+)$", regex.M)
-# A point ends a sentence where a capital, or a letter of a script without capitals, comes after it: not in «Rs. 18».
+# A full stop ends a sentence before a capital, or before a letter of a script without capitals: not in «Rs. 18».
 _SENTENCE = regex.compile(r"[.!?…]+[\"”»)\]]*\s+(?=[\p{Lu}\p{Lo}\p{Lt}])|[。！？।॥؟۔။።]")
 _EQUALS = regex.compile(r"(?<!/)[=＝≈]")  # 18,000/= are shillings
 _LISTED = regex.compile(r"^[ \t]*[0-9]{1,3}[.)．、）]\s", regex.M)
@@ -44,17 +45,17 @@ _LATEX = (
     (regex.compile(r"\\[dtc]frac"), r"\\frac"),
     (regex.compile(r"\\frac\s*([0-9])\s*([0-9])"), r"\\frac{\1}{\2}"),
     (regex.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|°"), ""),
-    (regex.compile(r"\\[%$]|[$]"), lambda found: "%" if found[0] == r"\%" else ""),
+    (regex.compile(r"\\[%$]|[$]"), lambda match: "%" if match[0] == r"\%" else ""),
     (regex.compile(r"\s+|\\ |~"), ""),
 )
 _MOST_READ = 1_000_000
-"""Characters of a text that are read, many of them again and again, in search of JSON."""
+"""Maximum number of characters to parse in search of JSON (parts of a text may be parsed repeatedly)."""
 _NO_MARKERS, _NO_SIGNS = PerLanguage[tuple[str, ...]](), PerLanguage[Sign]()
 _SEGMENT, _MOST_SEGMENTS = 1_000, 50
-"""How far an answer may stand from its announcement, and how many announcements are looked at, the last ones."""
+"""Maximum distance of an answer from its announcement, and the number of announcements to try, from the last one."""
 _LONGEST_BOX = 10_000
 _KEPT = 300
-"""Longest answer that is kept as it is."""
+"""Maximum length of an answer that is kept as it is; longer ones get a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +64,40 @@ class Found:
 
     answer: str
     other: str = ""
-    """What its number may also mean; mostly empty."""
+    """Another reading of its number; mostly empty."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How final answers are found."""
+    """Extracts final answers."""
 
     form: Form
     field: str = "answer"
-    """Of JSON, the way to the answer (``result.value``)."""
+    """For JSON, the path to the answer (``result.value``)."""
     last: bool = True
-    """Whether, where nothing is announced, what is said last counts."""
+    """Whether the last candidate counts if none is announced."""
     markers: PerLanguage[tuple[str, ...]] = _NO_MARKERS
-    """Texts that announce an answer, instead of those that are known."""
+    """Texts that announce an answer, instead of the known ones."""
     decimal: PerLanguage[Sign] = _NO_SIGNS
-    """The sign before decimals, instead of the language's own."""
+    """The decimal sign, instead of the language's own."""
     percent: Percent = "unit"
     digits: int | None = None
     max_chars: int = 200
 
     def find(self, text: str, language: str, prompt: str = "") -> Found | None:
-        """The answer of a text; None where it has none.
+        """The answer of a text; None if it has none.
 
         Args:
-            prompt: what was asked; for options, where they stand.
+            prompt: the question, which has the options for ``option``.
         """
         if "</think" in text:
-            text = _THOUGHTS.sub("", text)
+            text = _REASONING.sub("", text)
         if not text.strip():
             return None
         return self._finders[self.form](self, text, language, prompt)
 
     def gold(self, text: str, language: str, prompt: str = "") -> Found | None:
-        """The answer that a reference gives, whether it is the bare answer or a text that ends with it."""
+        """The answer of a reference, whether it is the bare answer or a text that ends with it."""
         if self.form == "option":
             bare = text.strip().strip("()（）[].")
             return Found(bare.upper()) if bare.upper() in NAMES and bare else self.find(text, language, prompt)
@@ -115,14 +116,14 @@ class Reader:
         for inside in (last_box(text), _last(_HASHES, text)):
             if inside is not None and (number := _first_of(inside, style)) is not None:
                 return Found(number.value, number.other)
-        whole = tidy(text)
-        for segment in self._announced(whole, language):
+        plain = tidy(text)
+        for segment in self._announced(plain, language):
             if (number := _first_of(segment, style)) is not None:
                 return Found(number.value, number.other)
         if not self.last:
             return None
-        listed = {match.start() + len(match[0]) - len(match[0].lstrip()) for match in _LISTED.finditer(whole)}
-        every = [one for one in numbers(whole, style) if one.start not in listed and ":" not in one.value]
+        listed = {match.start() + len(match[0]) - len(match[0].lstrip()) for match in _LISTED.finditer(plain)}
+        every = [one for one in numbers(plain, style) if one.start not in listed and ":" not in one.value]
         strong = [one for one in every if not one.weak] or every
         return Found(strong[-1].value, strong[-1].other) if strong else None
 
@@ -157,66 +158,61 @@ class Reader:
         if box is not None:
             return self._value(_plain_latex(box), language)
         for segment in self._announced(text, language):
-            if (found := self._value(_sentence(_DASHES.sub("", segment)), language)) is not None:
-                return found
+            if (answer := self._value(_sentence(_DASHES.sub("", segment)), language)) is not None:
+                return answer
         if not self.last:
             return None
         lines = [line for line in text.splitlines() if line.strip()]
         return self._value(text, language) or self._value(lines[-1], language)
 
     def _json(self, text: str, language: str, prompt: str) -> Found | None:
-        for value in _objects(text):
-            found: Any = value
+        for document in _objects(text):
+            value: Any = document
             for key in self.field.split("."):
-                if isinstance(found, list) and key.isdigit() and int(key) < len(found):
-                    found = found[int(key)]
+                if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+                    value = value[int(key)]
                 else:
-                    found = found.get(key) if isinstance(found, dict) else None
-            if found is None:
+                    value = value.get(key) if isinstance(value, dict) else None
+            if value is None:
                 continue
-            if isinstance(found, str):
-                return self._value(found, language)
-            if isinstance(found, bool | dict | list):
-                return Found(_short(orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()))
-            return Found(written(Fraction(repr(found)), self.digits))
+            if isinstance(value, str):
+                return self._value(value, language)
+            if isinstance(value, bool | dict | list):
+                return Found(_short(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()))
+            return Found(written(Fraction(repr(value)), self.digits))
         return None
 
     def _value(self, text: str, language: str, *, latex: bool = False) -> Found | None:
         """A short text as an answer: a number, if it is one, else its normal form."""
         if latex:
-            style = self._style(language)
-            plain = tidy(_plain_latex(text, blanks=True))
-            found = numbers(plain, style)
-            if len(found) == 1 and not regex.search(r"[\p{L}\\^_{}]", plain[: found[0].start] + plain[found[0].end :]):
-                return Found(found[0].value, found[0].other)
+            plain = tidy(_plain_latex(text, spaces=True))
+            every = numbers(plain, self._style(language))
+            if len(every) == 1 and not regex.search(r"[\p{L}\\^_{}]", _around(plain, every[0])):
+                return Found(every[0].value, every[0].other)
             return Found(_short(_latex(text))) if _latex(text) else None
         if len(text) > self.max_chars:
             return None
         plain = tidy(text)
-        found = numbers(plain, self._style(language))
-        if (
-            len(found) == 1
-            and not found[0].weak
-            and not regex.search(r"\p{L}", plain[: found[0].start] + plain[found[0].end :])
-        ):
-            return Found(found[0].value, found[0].other)
-        shown = normal(text, language)
-        return Found(shown) if shown else None
+        every = numbers(plain, self._style(language))
+        if len(every) == 1 and not every[0].weak and not regex.search(r"\p{L}", _around(plain, every[0])):
+            return Found(every[0].value, every[0].other)
+        normalised = normal(text, language)
+        return Found(normalised) if normalised else None
 
     def _announced(self, text: str, language: str) -> Iterator[str]:
-        """What comes after each announcement, to the end of its line (or the next line, where nothing does), the last first; then
-        what stands before a closing one."""
-        words = words_of(language, self.markers[language] or ())
+        """The text after each announcement, to the end of its line (or the next line, if that is empty), the last
+        first; then the text before each closing announcement."""
+        phrases = phrases_of(language, self.markers[language] or ())
         folded = text.casefold()
-        if not any(sign in folded for sign in words.signs):
+        if not any(hint in folded for hint in phrases.hints):
             return
-        for match in reversed([*words.opening.finditer(text)][-_MOST_SEGMENTS:]):
+        for match in reversed([*phrases.opening.finditer(text)][-_MOST_SEGMENTS:]):
             rest = text[match.end() : match.end() + _SEGMENT]
             line, _, below = rest.partition("\n")
             if not line.strip(" \t*_`:："):
                 line = next((one for one in below.splitlines() if one.strip(" \t*_`")), "")
             yield line
-        for match in reversed([*words.closing.finditer(text)][-_MOST_SEGMENTS:]):
+        for match in reversed([*phrases.closing.finditer(text)][-_MOST_SEGMENTS:]):
             line = text[max(0, match.start() - _SEGMENT) : match.start()].rpartition("\n")[2]
             ends = [*_SENTENCE.finditer(line)]
             yield line[ends[-1].end() :] if ends else line
@@ -231,7 +227,7 @@ class Reader:
 
 
 def last_box(text: str) -> str | None:
-    r"""What stands in the last whole ``\boxed{…}`` (or ``\fbox``, or ``\boxed 5``)."""
+    r"""The content of the last complete ``\boxed{…}`` (or ``\fbox``, or ``\boxed 5``)."""
     if "\\" not in text:
         return None
     for match in reversed([*_BOX.finditer(text)][-_MOST_SEGMENTS:]):
@@ -254,20 +250,24 @@ def last_box(text: str) -> str | None:
     return None
 
 
+def _around(text: str, number: Number) -> str:
+    return text[: number.start] + text[number.end :]
+
+
 def _last(pattern: regex.Pattern[str], text: str) -> str | None:
-    found = pattern.findall(text) if "####" in text else []
-    return str(found[-1]) if found else None
+    matches = pattern.findall(text) if "####" in text else []
+    return str(matches[-1]) if matches else None
 
 
 def _first_of(segment: str, style: Style) -> Number | None:
-    """The first number of what was announced; of a computation, what it comes to."""
+    """The first number of an announced answer; of a computation, its result."""
     plain = tidy(segment)
     sentence = _sentence(plain)
     for part in (sentence, plain):
         sums = [*_EQUALS.finditer(part)]
         for piece in (part[sums[-1].end() :], part) if sums else (part,):
-            if found := numbers(piece, style):
-                return found[0]
+            if first := numbers(piece, style):
+                return first[0]
     return None
 
 
@@ -276,14 +276,14 @@ def _sentence(segment: str) -> str:
     return segment[: end.start()] if end and segment[: end.start()].strip() else segment
 
 
-def _plain_latex(text: str, *, blanks: bool = False) -> str:
-    for pattern, by in _LATEX[:2] if blanks else (_LATEX[1],):
+def _plain_latex(text: str, *, spaces: bool = False) -> str:
+    for pattern, by in _LATEX[:2] if spaces else (_LATEX[1],):
         text = pattern.sub(by, text)
     return text
 
 
 def _latex(text: str) -> str:
-    """A formula in one way of writing, as far as that is a matter of layout."""
+    """A formula without differences in layout."""
     for pattern, by in _LATEX:
         text = pattern.sub(by, text)
     return text.rstrip(".,;")
@@ -298,10 +298,10 @@ def _short(text: str) -> str:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a text, the last first; the outermost only."""
+    """The JSON objects of a text, the last first; only the outermost."""
     inside = [match[1] for match in _FENCE.finditer(text)]
     for part in (*reversed(inside), text):
-        found, place, read = [], 0, 0
+        objects, place, read = [], 0, 0
         while (start := part.find("{", place)) >= 0 and read < _MOST_READ:
             end = _object_end(part, start)
             read += (end or len(part)) - start
@@ -312,11 +312,11 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
                 except orjson.JSONDecodeError:
                     value = None
             if isinstance(value, dict):
-                found.append(value)
+                objects.append(value)
                 place = end
             else:
                 place = start + 1
-        yield from reversed(found)
+        yield from reversed(objects)
 
 
 def _object_end(text: str, start: int) -> int:

@@ -1,9 +1,9 @@
 """``self_consistency``: scores answers by how many samples for the same prompt come to the same final answer.
 
-Self-consistency (Wang et al. 2023), here for preference rows: the score ``self_consistency`` of a row is the share of votes
-for its final answer, ``pair`` makes the most voted one chosen and the least voted one rejected, and prompts without a clear
-winner are dropped. With ``across: group`` the answers in all languages of an item vote together (cross-lingual consistency):
-the answers in one language are measured by those in the others.
+Self-consistency (Wang et al. 2023), here for preference rows: the score ``self_consistency`` of a row is the share of
+votes for its final answer, ``pair`` makes the most voted one chosen and the least voted one rejected, and prompts
+without a clear winner are dropped. With ``across: group`` the answers in all languages of an item vote together
+(cross-lingual consistency): the answers in one language are measured by those in the others.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ _NEARLY = 1e-9
 class SelfConsistency(GlobalStep):
     """Scores each answer by the share of answers to the same prompt with the same final answer.
 
-    Scores: ``score`` (the share of votes for this row's answer; null if the row has no answer), and for its prompt ``agreement``
-    (the share of the most voted answer), ``margin`` (over the second) and ``votes`` (number of rows with an answer); with a
-    reference also ``correct`` (1 or 0). Attribute ``answer``: the final answer in the form in which answers are compared.
+    Scores: ``score`` (the share of votes for this row's answer; null if the row has no answer), and for its prompt
+    ``agreement`` (the share of the most voted answer), ``margin`` (over the second) and ``votes`` (number of rows with
+    an answer); with a reference also ``correct`` (1 or 0). Attribute ``answer``: the final answer in the form in which
+    answers are compared.
     """
 
     tag: ClassVar[str] = "self_consistency"
@@ -52,14 +53,14 @@ class SelfConsistency(GlobalStep):
     )
 
     answer: Form = "number"
-    """The form of a final answer. ``number``: in any digits and the language's notation, without units. ``option``: one of the
-    prompt's choices, by label or text. ``boxed``: the content of the last ``\\\\boxed{}``. ``text``: a short text. ``json``: the
-    value of ``field``."""
+    """The form of a final answer. ``number``: in any digits and the language's notation, without units. ``option``: one
+    of the prompt's choices, by label or text. ``boxed``: the content of the last ``\\\\boxed{}``. ``text``: a short
+    text. ``json``: the value of ``field``."""
     field: Annotated[str, Field(min_length=1)] = "answer"
     """For ``answer: json``: the name of the value, or the path to it (``result.value``)."""
     announced: bool = False
-    """Whether only announced answers count (*The answer is*, ``####``, ``\\\\boxed``). By default the last candidate counts if none
-    is announced."""
+    """Whether only announced answers count (*The answer is*, ``####``, ``\\\\boxed``). By default the last candidate
+    counts if none is announced."""
     markers: PerLanguage[tuple[Annotated[str, Field(min_length=1)], ...]] = PerLanguage[tuple[str, ...]]()
     """Texts that announce an answer in your data, by language, instead of the known ones."""
     decimal: PerLanguage[Sign] = PerLanguage[Sign]()
@@ -73,10 +74,11 @@ class SelfConsistency(GlobalStep):
     gold_attribute: str | None = None
     """Name of the attribute with the right answer."""
     gold: RowsName | None = None
-    """A source or dataset with the right answers, found by item (``group_id``), preferably in the row's language: in its
-    attribute ``gold_attribute``, or else as the final answers of its rows."""
+    """A source or dataset with the right answers, found by item (``group_id``), preferably in the row's language: in
+    its attribute ``gold_attribute``, or else as the final answers of its rows."""
     across: Decision[Literal["language", "group"]] = "language"
-    """Which answers vote together: those to one prompt in one ``language``, or all of an item (``group_id``), in any language."""
+    """Which answers vote together: those to one prompt in one ``language``, or all of an item (``group_id``), in any
+    language."""
     count: Decision[Literal["rows", "languages"]] = "rows"
     """For ``across: group``: whether each row has one vote, or each language has one, shared by its rows."""
     weights: str | None = None
@@ -90,7 +92,8 @@ class SelfConsistency(GlobalStep):
     no_answer: Decision[Literal["drop", "keep"]] = "drop"
     """What to do with rows without a final answer. They have no vote either way."""
     losers: Decision[Literal["keep", "drop"]] = "keep"
-    """Whether to keep rows whose answer is not the most voted one (for pairs), or to drop them (for training on consensus)."""
+    """Whether to keep rows whose answer is not the most voted one (for pairs), or to drop them (for training on
+    consensus)."""
     wrong: Decision[Literal["keep", "drop"]] = "keep"
     """Whether to keep rows whose answer is not that of the reference."""
 
@@ -129,7 +132,7 @@ class SelfConsistency(GlobalStep):
             self.max_chars,
         )
 
-    # ------------------------------------------------------------------------------------------------------------ summary
+    # ---------------------------------------------------------------------------------------------------------- summary
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         reader = self._reader()
         answers = [
@@ -166,7 +169,7 @@ class SelfConsistency(GlobalStep):
             dtype,
         )
 
-    # ----------------------------------------------------------------------------------------------------------- decision
+    # --------------------------------------------------------------------------------------------------------- decision
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
         frame = pl.concat([self._read(path, context) for path in summaries]) if summaries else self._empty()
@@ -302,7 +305,7 @@ class SelfConsistency(GlobalStep):
             reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
         return reason
 
-    # ---------------------------------------------------------------------------------------------------------- reference
+    # -------------------------------------------------------------------------------------------------------- reference
     def _correct(self, voted: pl.DataFrame, context: Context) -> list[float | None]:
         """1.0 if a row's answer, in either reading, is right, 0.0 if not; None without an answer or a reference."""
         reader = self._reader()
@@ -358,8 +361,8 @@ class SelfConsistency(GlobalStep):
             return named, questions
         if rows.kind not in self.kinds:
             raise StepError(
-                f"self_consistency: '{self.gold}' has {rows.kind} rows, which have no final answer; set 'gold_attribute' to "
-                "the attribute with the answer, or use sft rows"
+                f"self_consistency: '{self.gold}' has {rows.kind} rows, which have no final answer; set "
+                "'gold_attribute' to the attribute with the answer, or use sft rows"
             )
         answers = candidates(rows)
         return [one.answer or None for one in answers], [_question(one) for one in answers]
@@ -370,7 +373,8 @@ def _question(one: Candidate) -> str:
 
 
 def _is_right(answer: str | None, other: str | None, rights: Sequence[Found]) -> float | None:
-    """Whether an answer is right in one of its readings: being right by a factor of a thousand by chance is unlikely."""
+    """Whether an answer is right in one of its readings: being right by a factor of a thousand by chance is
+    unlikely."""
     if answer is None or not rights:
         return None
     ours = {answer, other} - {None, ""}
