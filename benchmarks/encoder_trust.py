@@ -29,7 +29,7 @@ from curate.rows import Kind, languages  # noqa: E402
 from curate.steps import Rows  # noqa: E402
 from filters.calibration.anchors import Anchors, read_anchors  # noqa: E402
 from filters.calibration.calibrate import calibrate  # noqa: E402
-from filters.calibration.file import CalibrationSettings, Calibration  # noqa: E402
+from filters.calibration.file import Calibration, CalibrationSettings  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 MODELS = ("use-multilingual", "e5-multilingual")

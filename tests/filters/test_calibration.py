@@ -559,7 +559,8 @@ def test_calibrated_cosines_need_no_absolute_meaning_but_the_right_model(make: A
         Similarity(min={"de": "calibrated"}, calibration=known).score(rows, relative, None)
     other = thresholds("another@2", en_de=("trusted", 0.58))
     with pytest.raises(
-        StepError, match=f"calibration was made for another@2, and model '{USE}' is {USE}@test; .*curate calibrate {USE}"
+        StepError,
+        match=f"calibration was made for another@2, and model '{USE}' is {USE}@test; .*curate calibrate {USE}",
     ):
         Similarity(min="calibrated", calibration=other).score(rows, relative, None)
 

@@ -96,7 +96,8 @@ def test_what_goes_together_is_all_there_is() -> None:
 def by_trying_all(sizes: tuple[np.ndarray, np.ndarray], usual: float) -> float:
     """The gap from every way there is."""
     costs = {
-        bead: sentence_alignment._costs(bead, sizes, usual, None) + dear for bead, dear in sentence_alignment._BEADS.items()
+        bead: sentence_alignment._costs(bead, sizes, usual, None) + dear
+        for bead, dear in sentence_alignment._BEADS.items()
     }
 
     @cache
@@ -130,7 +131,9 @@ def test_the_gap_is_that_of_all_ways_and_the_beads_hold_every_sentence(
 ) -> None:
     found = align_sizes((one, other), usual)
     wanted = by_trying_all((one, other), usual)
-    assert found.missing_sentence == pytest.approx(wanted, abs=1e-9) or (np.isnan(found.missing_sentence) and np.isnan(wanted))
+    assert found.missing_sentence == pytest.approx(wanted, abs=1e-9) or (
+        np.isnan(found.missing_sentence) and np.isnan(wanted)
+    )
     if found.beads:
         assert [sum(side) for side in zip(*found.beads, strict=True)] == [len(one), len(other)]
         assert all(bead in sentence_alignment._BEADS for bead in found.beads)
@@ -140,5 +143,7 @@ def test_no_row_depends_on_the_rows_beside_it() -> None:
     rows = list(itertools.product((ENGLISH, ENGLISH[:2], [ENGLISH[0]]), (GERMAN, GERMAN[1:], [GERMAN[3]])))
     every = align(([one for one, _ in rows], [other for _, other in rows]), [1.1] * len(rows))
     alone = [laid(one, other) for one, other in rows]
-    assert [(one.missing_sentence, one.beads) for one in every if one.beads] == [(one.missing_sentence, one.beads) for one in alone if one.beads]
+    assert [(one.missing_sentence, one.beads) for one in every if one.beads] == [
+        (one.missing_sentence, one.beads) for one in alone if one.beads
+    ]
     assert [bool(one.beads) for one in every] == [bool(one.beads) for one in alone]

@@ -216,7 +216,9 @@ def test_licences_that_stand_against_it_are_told_with_the_reason(shop: Shop) -> 
     version = about(shop.store, "mixed")
     made = card(version)
     assert parse(made)["license"] == "other" and check(made, BOOK) == []
-    assert "licences do not permit publishing this dataset as it is" in made and "3 rows of 'web' under 'unknown'" in made
+    assert (
+        "licences do not permit publishing this dataset as it is" in made and "3 rows of 'web' under 'unknown'" in made
+    )
     told = card(version, override="the *owner* wrote to us")
     assert "the \\*owner\\* wrote to us" in told and "may not be published" not in told
 

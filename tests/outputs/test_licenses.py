@@ -115,7 +115,9 @@ def test_ports_addresses_and_full_names_are_read(said: str, meant: str) -> None:
 def test_a_remark_says_how_well_terms_of_others_are_known() -> None:
     assert BOOK.find("llama3.1").remark == BOOK.find("llama3.1").note != ""
     assert "from secondary sources: read the original terms" in BOOK.find("openai-terms").remark
-    assert "not legally reviewed: read the original terms" in BOOK.find("llama2").remark and BOOK.find("mit").remark == ""
+    assert (
+        "not legally reviewed: read the original terms" in BOOK.find("llama2").remark and BOOK.find("mit").remark == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -368,7 +370,9 @@ def test_terms_of_answers_go_with_the_rows() -> None:
 
 def test_a_model_that_nobody_knows_is_told_but_stops_nothing() -> None:
     verdict = judge_shares([share("MIT", 3, models=("house-model@7",))], BOOK)
-    assert verdict.free and any("the output terms of house-model@7 are unknown (3 rows)" in note for note in verdict.notes)
+    assert verdict.free and any(
+        "the output terms of house-model@7 are unknown (3 rows)" in note for note in verdict.notes
+    )
     free, bound = (KnownModel("house-model@7", ("house-model@7",), said) for said in ("none", "Gemma"))
     assert judge_shares([share("MIT", 3, models=("house-model@7",))], BOOK, [free]).notes == ()
     said = judge_shares([share("MIT", 3, models=("house-model@7",))], BOOK, [bound])

@@ -190,6 +190,4 @@ def test_rows_of_a_built_dataset_lead_to_the_terms_in_the_catalog(tmp_path: Path
     shown = "\n".join(
         card_words.models(open_version(store, "routed").manifest, judge(open_version(store, "routed"), BOOK))
     )
-    assert (
-        "as near" in shown and "terms of a service that were not read" in shown and "not applicable" not in shown
-    )
+    assert "as near" in shown and "terms of a service that were not read" in shown and "not applicable" not in shown

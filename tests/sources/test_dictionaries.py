@@ -135,8 +135,7 @@ def test_a_dictionary_gives_its_words_with_their_senses(read: Read, tmp_path: Pa
         {"name": "sense", "value": "2"},
     ]
     assert out.warnings == [
-        "freedict-eng-hin.index: 1 of 3 entries have no translation (cross-references, explanations) and "
-        "were skipped"
+        "freedict-eng-hin.index: 1 of 3 entries have no translation (cross-references, explanations) and were skipped"
     ]
 
 

@@ -182,9 +182,7 @@ def test_what_is_no_number_is_no_text_unless_it_is_said_to_be_nothing(read: Read
     columns = {"prompt": "{q}\n\n{i?}", "response": "{a}"}
     out = read(JsonLines(path=path, columns=columns, **GIVEN))
     assert [row["lineage"]["source_id"] for row in out.rows] == ["rows.jsonl:3"]
-    assert (
-        out.reasons[0] == f"line 1: prompt has {word}, a number without text; 'empty: [{word}]' treats it as empty"
-    )
+    assert out.reasons[0] == f"line 1: prompt has {word}, a number without text; 'empty: [{word}]' treats it as empty"
     assert out.reasons[1].startswith(f"line 2: response has {word}, a number")
     out = read(JsonLines(path=path, columns=columns, empty=[word], **GIVEN))
     assert [turns[0][1] for turns in out.said()] == ["Swali?", "Swali?\n\nx", "Swali?"] and not out.bad
