@@ -1,4 +1,5 @@
-"""What a new component still lacks: `make check-part NAME` names missing tests, docs and docstrings, and writes generated files anew.
+"""What a new component still lacks: `make check-part NAME` names missing tests, docs and docstrings, and writes
+generated files anew.
 
 schema.json and tests/steps.lock change with any parameter; what else is missing is printed, a line each, in seconds.
 """
@@ -55,7 +56,8 @@ def main(name: str) -> int:
     if not parts:
         known = [one for what in ("source", "step", "model", "output") for one in registry.names(what)]
         print(
-            f"no component is called '{name}'{nearest(name, known)}; is it in pyproject.toml below [project.entry-points]?"
+            f"no component is called '{name}'{nearest(name, known)}; is it in pyproject.toml below "
+            "[project.entry-points]?"
         )
         return 1
     (ROOT / "schema.json").write_text(written(curate.schema(registry)) + "\n", encoding="utf-8")

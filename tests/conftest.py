@@ -64,7 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begins with the quick start at once, in one worker, where a test will ask for it: its models take longer than all else."""
+    """Begins with the quick start at once, in one worker, where a test will ask for it: its models take longer than
+    all else."""
     worker = getattr(session.config, "workerinput", {}).get("workerid", "master")
     asked = any("clone" in getattr(item, "fixturenames", ()) for item in session.items)
     if not asked or worker not in ("master", "gw0") or session.config.option.collectonly:

@@ -57,8 +57,15 @@ class Client:
 
     def __init__(self, hub: Hub, home: Path) -> None:
         self.log = (home / "stderr").open("w+")
-        self.process = subprocess.Popen([sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        env=hub.environment(home, None, HF_DATASETS_CACHE=str(home / "datasets")), cwd=Path(__file__).parents[1])  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CLIENT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=hub.environment(home, None, HF_DATASETS_CACHE=str(home / "datasets")),
+            cwd=Path(__file__).parents[1],
+        )
 
     def ask(self, do: str, **given: Any) -> Any:
         assert self.process.stdin and self.process.stdout

@@ -157,8 +157,17 @@ class Hub:
             key: value for key, value in os.environ.items() if not key.upper().startswith(("HF_", "HTTP", "HUGGING"))
         }
         given = {"HF_TOKEN": token} if token else {}
-        return {**kept, "HF_ENDPOINT": self.address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-                "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0", "NO_PROXY": "127.0.0.1", **given, **more}  # fmt: skip
+        return {
+            **kept,
+            "HF_ENDPOINT": self.address,
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0",
+            "NO_PROXY": "127.0.0.1",
+            **given,
+            **more,
+        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -310,9 +319,25 @@ class Handler(BaseHTTPRequestHandler):
         commit = repo.at(revision or "main")
         if commit is None:
             return self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        return self.answer(200, {"_id": hashlib.md5(name.encode()).hexdigest()[:24], "id": name, "author": name.split("/")[0], "sha": commit.sha, "lastModified": DATE,
-                                 "createdAt": DATE, "private": repo.private, "gated": False, "disabled": False, "downloads": 0, "likes": 0, "tags": [],
-                                 "cardData": {}, "siblings": [{"rfilename": path} for path in sorted(commit.files)]})  # fmt: skip
+        return self.answer(
+            200,
+            {
+                "_id": hashlib.md5(name.encode()).hexdigest()[:24],
+                "id": name,
+                "author": name.split("/")[0],
+                "sha": commit.sha,
+                "lastModified": DATE,
+                "createdAt": DATE,
+                "private": repo.private,
+                "gated": False,
+                "disabled": False,
+                "downloads": 0,
+                "likes": 0,
+                "tags": [],
+                "cardData": {},
+                "siblings": [{"rfilename": path} for path in sorted(commit.files)],
+            },
+        )
 
     def tree(self, query: Any, data: bytes, name: str, revision: str, inside: str | None) -> None:
         repo = self.repo(name)
@@ -391,8 +416,13 @@ class Handler(BaseHTTPRequestHandler):
         out = []
         for one in json.loads(data)["objects"]:
             oid = one["oid"]
-            actions = {"upload": {"href": f"{self.hub.address}/lfs/{name}/{oid}?X-Amz-Signature=secretsignature", "header": {}},
-                       "verify": {"href": f"{self.hub.address}/lfs/{name}/{oid}/verify", "header": {}}}  # fmt: skip
+            actions = {
+                "upload": {
+                    "href": f"{self.hub.address}/lfs/{name}/{oid}?X-Amz-Signature=secretsignature",
+                    "header": {},
+                },
+                "verify": {"href": f"{self.hub.address}/lfs/{name}/{oid}/verify", "header": {}},
+            }
             out.append(
                 {"oid": oid, "size": one["size"], **({} if (name, oid) in self.hub.uploaded else {"actions": actions})}
             )

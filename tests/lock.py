@@ -1,6 +1,8 @@
-"""The lock of steps: which modules and data files of ours each installed part can reach, and the digests of all of them.
+"""The lock of steps: which modules and data files of ours each installed part can reach, and the digests of all of
+them.
 
-``python tests/lock.py`` writes ``tests/steps.lock`` anew. A change of a module or data file changes its one line there; the reviewer
+``python tests/lock.py`` writes ``tests/steps.lock`` anew. A change of a module or data file changes its one line
+there; the reviewer
 sees beside it which parts raised their versions.
 """
 
@@ -59,7 +61,8 @@ def tree_of(module: str) -> ast.Module:
 
 @cache
 def imports_of(module: str) -> frozenset[str]:
-    """The modules of ours that a module imports, at its top or inside a function, with the packages that they are in."""
+    """The modules of ours that a module imports, at its top or inside a function, with the packages that they are
+    in."""
     package = (
         module if file_of(module) == ROOT.joinpath(*module.split("."), "__init__.py") else module.rpartition(".")[0]
     )
@@ -70,7 +73,8 @@ def imports_of(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            # `from package import module` names a module, or something that the package's own module gets from elsewhere.
+            # `from package import module` names a module, or something that the package's own module gets from
+            # elsewhere.
             named.update([base, *(f"{base}.{one.name}" for one in node.names)])
     packages = {
         ".".join(parts[:length]) for one in named for parts in [one.split(".")] for length in range(1, len(parts))

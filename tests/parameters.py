@@ -37,7 +37,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("model", "seq2seq"): {"model": "facebook/nllb-200-distilled-600M"},
     ("model", "simalign"): {"model": "owner/name"},
     ("model", "vllm"): {"model": "owner/name"},
-}  # fmt: skip
+}
 """What a part cannot do without."""
 TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
     ("step", "revise"): (
@@ -56,8 +56,22 @@ TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
 """Parameters that go with one another only, to begin with in place of the minimal ones."""
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "BCP-47": ("sw", "hi-Latn", "zh-Hant", "pt-BR"),
-    "": ("a", "train", "{column}", "1GB", "data/a.txt", "x-y", "नमस्ते", "مرحبا", "sw", "en-sw", "[0-9]+", "rows", "http://127.0.0.1:2"),
-}  # fmt: skip
+    "": (
+        "a",
+        "train",
+        "{column}",
+        "1GB",
+        "data/a.txt",
+        "x-y",
+        "नमस्ते",
+        "مرحبا",
+        "sw",
+        "en-sw",
+        "[0-9]+",
+        "rows",
+        "http://127.0.0.1:2",
+    ),
+}
 
 
 def parts(registry: Registry) -> Iterator[tuple[str, str, type[Params]]]:
@@ -143,8 +157,10 @@ def _objects(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.Se
     if "properties" in schema:
         fields = {name: values(one, definitions) for name, one in schema["properties"].items()}
         needed = set(schema.get("required", ()))
-        return st.fixed_dictionaries({name: fields[name] for name in needed},
-                                     optional={name: one for name, one in fields.items() if name not in needed})  # fmt: skip
+        return st.fixed_dictionaries(
+            {name: fields[name] for name in needed},
+            optional={name: one for name, one in fields.items() if name not in needed},
+        )
     if "patternProperties" in schema:
         [(_, inner)] = schema["patternProperties"].items()
         return st.dictionaries(st.sampled_from(["a", "b", "train"]), values(inner, definitions), min_size=1, max_size=2)

@@ -1,4 +1,5 @@
-"""The quick start, built once for all workers of a test run, from its beginning on: models take their time while other tests run."""
+"""The quick start, built once for all workers of a test run, from its beginning on: models take their time while
+other tests run."""
 
 from __future__ import annotations
 

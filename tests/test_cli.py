@@ -51,10 +51,13 @@ def test_values_are_read_as_in_the_catalog(curate):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--memory", "lots"), "memory limit"), (("--timeout", "0"), "time limit"), (("--timeout", "nan"), "time limit"),
-        (("-f", "parquet"), "--output"), (("-o", "no/such/folder/x.csv", "-f", "csv"), "cannot be written"),
+        (("--memory", "lots"), "memory limit"),
+        (("--timeout", "0"), "time limit"),
+        (("--timeout", "nan"), "time limit"),
+        (("-f", "parquet"), "--output"),
+        (("-o", "no/such/folder/x.csv", "-f", "csv"), "cannot be written"),
     ],
-)  # fmt: skip
+)
 def test_options_of_a_query_that_cannot_be_are_told(curate, options, message):
     curate("build", "-q")
     assert message in curate("query", "SELECT 1 AS a", *options, code=1).output
@@ -104,8 +107,13 @@ def test_two_columns_of_one_name_are_shown(curate):
 
 
 CHECKED_LATER = {
-    "timeout": "time limit", "precision": "Input should be greater than 0", "bad": "Input should be greater than 0", "among": "equal to 1", "least": "equal to 5", "most": "equal to 5",
-}  # fmt: skip
+    "timeout": "time limit",
+    "precision": "Input should be greater than 0",
+    "bad": "Input should be greater than 0",
+    "among": "equal to 1",
+    "least": "equal to 5",
+    "most": "equal to 5",
+}
 """Options whose limits the part that uses them knows, and what it says."""
 ANY_NUMBER = {"seed"}
 
@@ -114,7 +122,11 @@ def numeric_options() -> list:
     """(command with what it requires, option, type) of every number that the command line takes."""
     found = []
     commands = [((one.name or one.callback.__name__,), one.callback) for one in app.registered_commands]
-    commands += [((group.name, one.name or one.callback.__name__), one.callback) for group in app.registered_groups for one in group.typer_instance.registered_commands]  # fmt: skip
+    commands += [
+        ((group.name, one.name or one.callback.__name__), one.callback)
+        for group in app.registered_groups
+        for one in group.typer_instance.registered_commands
+    ]
     for words, function in commands:
         hints = typing.get_type_hints(function, include_extras=True)
         required: list[str] = []
@@ -149,4 +161,12 @@ def test_every_number_has_a_least_value_that_is_told(curate, command, option, ki
 
 
 def test_the_numbers_are_found():
-    assert {"plan --sample", "build --wait", "query --timeout", "gc --keep", "gc --cache", "calibrate --precision", "review export --sample"} <= {one.id for one in numeric_options()}  # fmt: skip
+    assert {
+        "plan --sample",
+        "build --wait",
+        "query --timeout",
+        "gc --keep",
+        "gc --cache",
+        "calibrate --precision",
+        "review export --sample",
+    } <= {one.id for one in numeric_options()}

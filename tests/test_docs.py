@@ -27,8 +27,12 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
 def examples(language: str) -> list:
-    return [pytest.param(match[2], id=f"{page.name}-{index}") for page in PAGES for index, match in enumerate(BLOCK.finditer(page.read_text()))
-            if match[1] == language]  # fmt: skip
+    return [
+        pytest.param(match[2], id=f"{page.name}-{index}")
+        for page in PAGES
+        for index, match in enumerate(BLOCK.finditer(page.read_text()))
+        if match[1] == language
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,9 @@ def say(folder: Path, command: str) -> tuple[int, str, str]:
     program, *arguments = shlex.split(command)
     assert program == "curate"
     if arguments[0] in HEAVY:
-        run = subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=folder, capture_output=True, text=True)  # fmt: skip
+        run = subprocess.run(
+            [sys.executable, "-m", "curate.cli", *arguments], cwd=folder, capture_output=True, text=True
+        )
         return run.returncode, run.stdout, run.stderr
     with contextlib.chdir(folder):
         done = CliRunner().invoke(app, arguments)
@@ -126,8 +132,14 @@ def test_catalogs_build(clone, tmp_path, text):
 PART = re.compile(r"^```yaml part\n(.*?)^```$", re.M | re.S)
 
 
-@pytest.mark.parametrize("text", [pytest.param(match[1], id=f"{page.name}-{index}") for page in PAGES
-                                  for index, match in enumerate(PART.finditer(page.read_text()))])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(match[1], id=f"{page.name}-{index}")
+        for page in PAGES
+        for index, match in enumerate(PART.finditer(page.read_text()))
+    ],
+)
 def test_parts_of_catalogs_keep_to_the_schema(text, validator):
     assert list(validator.iter_errors({"version": 1, **yaml.safe_load(text)})) == []
 

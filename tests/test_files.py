@@ -135,9 +135,20 @@ def _template(path: Path) -> object:
 
 @pytest.mark.parametrize(
     "read",
-    [_included, _packs, _list, _calibration, _anchors, _benchmark, _parquet_benchmark, _labels, _review, _licences,
-     _template],
-)  # fmt: skip
+    [
+        _included,
+        _packs,
+        _list,
+        _calibration,
+        _anchors,
+        _benchmark,
+        _parquet_benchmark,
+        _labels,
+        _review,
+        _licences,
+        _template,
+    ],
+)
 def test_no_other_file_of_a_catalog_may_be_a_pipe_either(odd: Path, read: Callable[[Path], object]) -> None:
     with pytest.raises(CurateError, match=r"named pipe|socket|device|no anchors at"):
         read(odd)
@@ -162,7 +173,8 @@ def test_a_regular_file_is_what_it_was(tmp_path: Path) -> None:
         regular(tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------------------- each once
+# ------------------------------------------------------------------------------------------------------------- each
+# once
 def names(path: Path | list[str]) -> list[str]:
     given = [str(one) for one in path] if isinstance(path, list) else str(path)
     return [unit.name for unit in JsonLines(path=given, **GIVEN).units()]
@@ -220,9 +232,26 @@ print(len(source.units()))"""
 
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), pattern=st.sampled_from(
-    ["*", "**", "**/*", "*/*.x", "**/*.x", "a/**/b*", "[ab]/*", "**/a", "?", ".*", "**/.b/*", "a/*/b.x", "**/a/**/*.x"]
-))  # fmt: skip
+@given(
+    seed=st.integers(0, 10**6),
+    pattern=st.sampled_from(
+        [
+            "*",
+            "**",
+            "**/*",
+            "*/*.x",
+            "**/*.x",
+            "a/**/b*",
+            "[ab]/*",
+            "**/a",
+            "?",
+            ".*",
+            "**/.b/*",
+            "a/*/b.x",
+            "**/a/**/*.x",
+        ]
+    ),
+)
 def test_without_links_a_pattern_matches_what_the_standard_library_says(
     tmp_path_factory: pytest.TempPathFactory, seed: int, pattern: str
 ) -> None:

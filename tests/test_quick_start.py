@@ -1,4 +1,5 @@
-"""What the quick start builds stays what it is while the code is moved, renamed and made faster: the versions are written down here.
+"""What the quick start builds stays what it is while the code is moved, renamed and made faster: the versions are
+written down here.
 
 A change that is meant to give other rows (another threshold, word list, model) changes them, and its commit says why.
 """

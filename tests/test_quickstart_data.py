@@ -1,4 +1,5 @@
-"""The quick-start data is what data/README.md says: the same items in twelve languages, and every planted defect in its place.
+"""The quick-start data is what data/README.md says: the same items in twelve languages, and every planted defect in
+its place.
 
 Reads the files with the standard library, so that a mistake in ours cannot hide one in the data.
 """
@@ -26,8 +27,14 @@ LANGUAGES = frozenset({"en", "es", "pt", "de", "ru", "ar", "hi", "sw", "zh", "ja
 SCRIPTS = ("Latin", "Cyrillic", "Arabic", "Devanagari", "Han", "Hiragana", "Katakana", "Hangul", "Thai")
 SCRIPT_OF = {"ru": "Cyrillic", "ar": "Arabic", "hi": "Devanagari", "zh": "Han", "th": "Thai", "ko": "Hangul"}
 # What gives away the languages that planted answers are in, where their script is not enough or not theirs alone.
-GIVEAWAY = {"en": r"\b(?:the|and|of)\b", "es": r"\b(?:las?|el|una)\b", "zh": r"^\P{Hiragana}+$", "ja": r"\p{Hiragana}",
-            "hi-Latn": r"\b(?:mein|aaj|aur)\b", "hi": r"\p{Devanagari}"}  # fmt: skip
+GIVEAWAY = {
+    "en": r"\b(?:the|and|of)\b",
+    "es": r"\b(?:las?|el|una)\b",
+    "zh": r"^\P{Hiragana}+$",
+    "ja": r"\p{Hiragana}",
+    "hi-Latn": r"\b(?:mein|aaj|aur)\b",
+    "hi": r"\p{Devanagari}",
+}
 
 
 @dataclass(frozen=True)
@@ -287,7 +294,15 @@ def test_a_duplicate_differs_from_the_listed_row_in_case_and_blanks_only(plant: 
     assert [*map(same, copied)] == [*map(same, first)]
 
 
-@pytest.mark.parametrize("plant", [plant for plant in planted() if re.search(r"\([\w-]+\)$|\(en\),", plant.defect) and "replacement" not in plant.expected], ids=lambda plant: f"{plant.file}-{plant.item}")  # fmt: skip
+@pytest.mark.parametrize(
+    "plant",
+    [
+        plant
+        for plant in planted()
+        if re.search(r"\([\w-]+\)$|\(en\),", plant.defect) and "replacement" not in plant.expected
+    ],
+    ids=lambda plant: f"{plant.file}-{plant.item}",
+)
 def test_an_answer_in_the_wrong_language_is_in_the_listed_one(plant: Planted) -> None:
     language = re.findall(r"\(([\w-]+)\)", plant.defect)[0]
     assert regex.search(GIVEAWAY[language], answer_of(plant))

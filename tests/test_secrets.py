@@ -1,4 +1,5 @@
-"""Secrets planted wherever one may stand, and a server that repeats all it was sent in every way it can: none is found again anywhere."""
+"""Secrets planted wherever one may stand, and a server that repeats all it was sent in every way it can: none is
+found again anywhere."""
 
 from __future__ import annotations
 
@@ -253,7 +254,8 @@ def test_where_files_are_is_not_written_down_and_what_older_versions_wrote_goes(
     assert again(data) != found, "a file that was changed is read again, though its size and time are the same"
 
 
-# ------------------------------------------------------------------------------------------------------------------ catalog
+# ------------------------------------------------------------------------------------------------------------------
+# catalog
 @pytest.mark.parametrize(
     ("models", "named"),
     [
@@ -297,7 +299,8 @@ def test_a_value_that_stands_in_a_message_by_chance_is_left(tmp_path, monkeypatc
         curate.load_catalog(tmp_path / "catalog.yaml")
 
 
-# ------------------------------------------------------------------------------------------------------------------ publish
+# ------------------------------------------------------------------------------------------------------------------
+# publish
 def test_what_a_place_says_is_told_without_its_credentials(house, clean, monkeypatch):
     from outputs.publishing.folder import Folder
 

@@ -11,9 +11,28 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("curate", "sources", "filters", "outputs")
 FORBIDDEN_CALLS = {
-    "eval", "exec", "os.system", "os.popen", "pickle.load", "pickle.loads", "pickle.Unpickler", "cPickle.loads", "dill.load", "dill.loads", "joblib.load", "marshal.loads",
-    "shelve.open", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.load", "numpy.load", "np.load", "pandas.read_pickle", "pd.read_pickle",
-}  # fmt: skip
+    "eval",
+    "exec",
+    "os.system",
+    "os.popen",
+    "pickle.load",
+    "pickle.loads",
+    "pickle.Unpickler",
+    "cPickle.loads",
+    "dill.load",
+    "dill.loads",
+    "joblib.load",
+    "marshal.loads",
+    "shelve.open",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "torch.load",
+    "numpy.load",
+    "np.load",
+    "pandas.read_pickle",
+    "pd.read_pickle",
+}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal", "joblib", "cloudpickle"}
 FORBIDDEN_TRUE = {"shell", "trust_remote_code", "allow_pickle"}
 
@@ -33,11 +52,20 @@ def findings(tree: ast.AST) -> list[str]:
             safe = name in ("np.load", "numpy.load") and not any(word.arg == "allow_pickle" for word in node.keywords)
             if name in FORBIDDEN_CALLS and not safe:
                 found.append(f"line {node.lineno}: {name}()")
-            found += [f"line {node.lineno}: {word.arg}" for word in node.keywords
-                      if word.arg in FORBIDDEN_TRUE and not (isinstance(word.value, ast.Constant) and word.value.value is False)]  # fmt: skip
+            found += [
+                f"line {node.lineno}: {word.arg}"
+                for word in node.keywords
+                if word.arg in FORBIDDEN_TRUE
+                and not (isinstance(word.value, ast.Constant) and word.value.value is False)
+            ]
         if isinstance(node, ast.Dict):
-            found += [f"line {node.lineno}: {key.value}" for key, value in zip(node.keys, node.values, strict=True)
-                      if isinstance(key, ast.Constant) and key.value in FORBIDDEN_TRUE and not (isinstance(value, ast.Constant) and value.value is False)]  # fmt: skip
+            found += [
+                f"line {node.lineno}: {key.value}"
+                for key, value in zip(node.keys, node.values, strict=True)
+                if isinstance(key, ast.Constant)
+                and key.value in FORBIDDEN_TRUE
+                and not (isinstance(value, ast.Constant) and value.value is False)
+            ]
         if isinstance(node, ast.Import):
             found += [
                 f"line {node.lineno}: import {one.name}"
@@ -55,15 +83,28 @@ def modules() -> list[Path]:
 
 def test_no_module_runs_code_that_data_brings():
     assert len(modules()) > 200
-    told = {path.relative_to(ROOT).as_posix(): found for path in modules() if (found := findings(ast.parse(path.read_text(encoding="utf-8"))))}  # fmt: skip
+    told = {
+        path.relative_to(ROOT).as_posix(): found
+        for path in modules()
+        if (found := findings(ast.parse(path.read_text(encoding="utf-8"))))
+    }
     assert told == {}
 
 
 @pytest.mark.parametrize(
     "code",
-    ["eval(x)", "import pickle", "from pickle import loads", "yaml.load(x, Loader=y)", "subprocess.run(x, shell=True)", "f(trust_remote_code=given)",
-     "g = {'trust_remote_code': True}", "np.load(p, allow_pickle=True)", "os.system('ls')"],
-)  # fmt: skip
+    [
+        "eval(x)",
+        "import pickle",
+        "from pickle import loads",
+        "yaml.load(x, Loader=y)",
+        "subprocess.run(x, shell=True)",
+        "f(trust_remote_code=given)",
+        "g = {'trust_remote_code': True}",
+        "np.load(p, allow_pickle=True)",
+        "os.system('ls')",
+    ],
+)
 def test_what_is_forbidden_would_be_found(code):
     assert findings(ast.parse(code))
 

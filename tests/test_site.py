@@ -48,7 +48,12 @@ class Page(HTMLParser):
 def site(tmp_path_factory) -> dict[Path, Page]:
     """All pages, built with every warning an error."""
     folder = tmp_path_factory.mktemp("site").resolve()
-    run = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)], cwd=ROOT, capture_output=True, text=True)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     return {file: Page(file) for file in folder.rglob("*.html")}
 
@@ -65,7 +70,9 @@ def test_every_installed_part_has_a_page_with_each_of_its_parameters(site):
             part = registry.get(what, name)
             found = page(site, f"reference/{what}/{name}.html")
             for field, about in part.model_fields.items():
-                assert (about.alias or field).replace("_", "-") in {anchor.replace("_", "-") for anchor in found.anchors}, f"{what} {name}: {field}"  # fmt: skip
+                assert (about.alias or field).replace("_", "-") in {
+                    anchor.replace("_", "-") for anchor in found.anchors
+                }, f"{what} {name}: {field}"
             assert "curate components" in found.text
 
 
@@ -84,7 +91,10 @@ def test_every_step_that_scores_tells_its_scores(site):
         part = registry.get("step", name)
         if issubclass(part, ScoreStep):
             assert "scores-and-attributes" in page(site, f"reference/step/{name}.html").anchors, name
-        assert issubclass(part, (ScoreStep, GlobalStep)) or "scores-and-attributes" not in page(site, f"reference/step/{name}.html").anchors  # fmt: skip
+        assert (
+            issubclass(part, (ScoreStep, GlobalStep))
+            or "scores-and-attributes" not in page(site, f"reference/step/{name}.html").anchors
+        )
 
 
 def test_every_command_is_in_the_reference(site):
@@ -139,7 +149,18 @@ def test_docstrings_become_markdown_in_which_nothing_else_is_markup(monkeypatch)
     assert markup.inline(":class:`~curate.steps.Rows` and ``a | b``") == "`Rows` and `a | b`"
     assert markup.code("a`b") == "``a`b``"
     assert markup.prose("One\nline.\n\n* first\n  goes on\n* second") == "One line.\n\n* first goes on\n* second"
-    assert markup.type_of({"anyOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1}]}, {}) == "number or a mapping of language tags to these"  # fmt: skip
+    assert (
+        markup.type_of(
+            {
+                "anyOf": [
+                    {"type": "number"},
+                    {"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1},
+                ]
+            },
+            {},
+        )
+        == "number or a mapping of language tags to these"
+    )
 
 
 def test_the_page_of_a_step_or_model_says_where_it_was_measured_or_why_not(site):

@@ -17,8 +17,14 @@ from curate.sql import Database, Limits, QueryError
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, registry):
     folder: Path = tmp_path_factory.mktemp("sql")
-    (folder / "a.txt").write_text("\n".join(f"{language}\t{n}\t{word} {n}" for n in range(30) for language, word in
-                                             (("en", "bread"), ("ar", "خبز"), ("th", "ขนมปัง"))), encoding="utf-8")  # fmt: skip
+    (folder / "a.txt").write_text(
+        "\n".join(
+            f"{language}\t{n}\t{word} {n}"
+            for n in range(30)
+            for language, word in (("en", "bread"), ("ar", "خبز"), ("th", "ขนมปัง"))
+        ),
+        encoding="utf-8",
+    )
     catalog = {
         "version": 1,
         "sources": {"words": {"use": "numbered", "path": ["a.txt"], "license": "cc0-1.0"}},
@@ -67,14 +73,33 @@ def test_where_from_why_and_under_which_licence(database):
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT * FROM read_parquet('{file}')", "SELECT * FROM '{file}'", "SELECT * FROM read_text('/etc/hostname')", "SELECT * FROM glob('/*')",
-        "SELECT * FROM read_csv('/etc/hostname')", "SELECT * FROM sniff_csv('/etc/hostname')", "SELECT * FROM read_blob('{file}')",
-        "COPY (SELECT 1) TO '{file}.csv'", "ATTACH '{file}.db'", "INSTALL httpfs", "LOAD httpfs", "SET memory_limit = '1TB'",
-        "PRAGMA database_list", "CREATE TABLE t AS SELECT 1", "DELETE FROM daily_words", "DROP VIEW daily_words", "EXPORT DATABASE '{file}.x'",
-        "SELECT 1; SELECT 2", "SELECT * FROM 'http://127.0.0.1/x.parquet'", "SELECT getenv('HOME')", "CALL pragma_version()", "CHECKPOINT",
-        "SELECT * FROM parquet_metadata('{file}')", "", "SELEC 1",
+        "SELECT * FROM read_parquet('{file}')",
+        "SELECT * FROM '{file}'",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM glob('/*')",
+        "SELECT * FROM read_csv('/etc/hostname')",
+        "SELECT * FROM sniff_csv('/etc/hostname')",
+        "SELECT * FROM read_blob('{file}')",
+        "COPY (SELECT 1) TO '{file}.csv'",
+        "ATTACH '{file}.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET memory_limit = '1TB'",
+        "PRAGMA database_list",
+        "CREATE TABLE t AS SELECT 1",
+        "DELETE FROM daily_words",
+        "DROP VIEW daily_words",
+        "EXPORT DATABASE '{file}.x'",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM 'http://127.0.0.1/x.parquet'",
+        "SELECT getenv('HOME')",
+        "CALL pragma_version()",
+        "CHECKPOINT",
+        "SELECT * FROM parquet_metadata('{file}')",
+        "",
+        "SELEC 1",
     ],
-)  # fmt: skip
+)
 def test_nothing_else_can_be_read_or_changed(built, database, sql):
     file = next(built[2].path.glob("data/*.parquet"))
     before = sorted(path.name for path in file.parent.iterdir())
@@ -105,23 +130,62 @@ def test_a_wrong_table_name_lists_the_right_ones(database):
 
 
 def test_reading_statements_of_every_form_work(database):
-    for sql in ("FROM daily_words LIMIT 1", "WITH a AS (SELECT 1 AS b) FROM a", "DESCRIBE daily_words", "SUMMARIZE SELECT language FROM daily_words",
-                "EXPLAIN SELECT 1", "SHOW TABLES"):  # fmt: skip
+    for sql in (
+        "FROM daily_words LIMIT 1",
+        "WITH a AS (SELECT 1 AS b) FROM a",
+        "DESCRIBE daily_words",
+        "SUMMARIZE SELECT language FROM daily_words",
+        "EXPLAIN SELECT 1",
+        "SHOW TABLES",
+    ):
         assert database.query(sql).height > 0
 
 
 @pytest.mark.parametrize("format_", ["table", "csv", "json", "jsonl"])
 def test_the_command_prints_each_format_with_scripts_as_they_are(built, format_):
-    run = subprocess.run([sys.executable, "-m", "curate.cli", "query", "SELECT text, scores FROM daily_words WHERE language = 'ar' ORDER BY id LIMIT 2",
-                          "--store", str(built[0] / ".curate"), "-f", format_], capture_output=True, text=True, check=True)  # fmt: skip
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "curate.cli",
+            "query",
+            "SELECT text, scores FROM daily_words WHERE language = 'ar' ORDER BY id LIMIT 2",
+            "--store",
+            str(built[0] / ".curate"),
+            "-f",
+            format_,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "خبز" in run.stdout and "\\u" not in run.stdout
 
 
 def test_the_prompt_answers_and_goes_on_after_a_mistake(built, tmp_path):
-    run = subprocess.run([sys.executable, "-m", "curate.cli", "query", "--store", str(built[0] / ".curate"), "-f", "csv"], capture_output=True, text=True,
-                         input="SELECT nonsense;\nSELECT count(*) AS n\nFROM daily_words;\nexit\n", check=True)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-m", "curate.cli", "query", "--store", str(built[0] / ".curate"), "-f", "csv"],
+        capture_output=True,
+        text=True,
+        input="SELECT nonsense;\nSELECT count(*) AS n\nFROM daily_words;\nexit\n",
+        check=True,
+    )
     assert "nonsense" in run.stderr and "90" in run.stdout
     out = tmp_path / "out.parquet"
-    subprocess.run([sys.executable, "-m", "curate.cli", "query", "SELECT * FROM daily_words", "--store", str(built[0] / ".curate"), "-f", "parquet",
-                    "-o", str(out)], check=True)  # fmt: skip
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "curate.cli",
+            "query",
+            "SELECT * FROM daily_words",
+            "--store",
+            str(built[0] / ".curate"),
+            "-f",
+            "parquet",
+            "-o",
+            str(out),
+        ],
+        check=True,
+    )
     assert pl.read_parquet(out).height == 90

@@ -1,4 +1,5 @@
-"""Queries that outrun their limits inside one function, versions that are damaged, and the process that queries run in."""
+"""Queries that outrun their limits inside one function, versions that are damaged, and the process that queries run
+in."""
 
 from __future__ import annotations
 
@@ -33,14 +34,19 @@ WORDS = {"en": "bread", "ar": "خبز", "th": "ขนมปัง", "ja": "パ�
 def built(tmp_path_factory, registry) -> Store:
     """Two versions each of two datasets, with rejected rows."""
     folder: Path = tmp_path_factory.mktemp("limits")
-    (folder / "a.txt").write_text("\n".join(f"{language}\t{n}\t{word} {n}" for n in range(30) for language, word in WORDS.items()), encoding="utf-8")  # fmt: skip
+    (folder / "a.txt").write_text(
+        "\n".join(f"{language}\t{n}\t{word} {n}" for n in range(30) for language, word in WORDS.items()),
+        encoding="utf-8",
+    )
     for least in (6, 7):
         catalog = {
             "version": 1,
             "sources": {"words": {"use": "numbered", "path": ["a.txt"], "license": "cc0-1.0"}},
-            "datasets": {name: {"from": "words", "steps": [{"letters": {"min": least}}]} for name in ("daily-words", "other")},
+            "datasets": {
+                name: {"from": "words", "steps": [{"letters": {"min": least}}]} for name in ("daily-words", "other")
+            },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
         (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog))
         curate.build(folder / "catalog.yaml", registry=registry)
     return Store(folder / ".curate")
@@ -59,7 +65,8 @@ def pid(database: Database) -> int:
     return running.pid
 
 
-# ------------------------------------------------------------------------------------------------------------------ limits
+# ------------------------------------------------------------------------------------------------------------------
+# limits
 OVER_MEMORY = [
     "SELECT repeat('a', 1500000000)",
     "SELECT length(repeat('ab', 1200000000))",
@@ -105,7 +112,12 @@ print(json.dumps([told, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >
 
 def run_all(store: Store, seconds: float, statements: list[str]) -> list[str]:
     """What is said of each statement; no process may have held a gigabyte (each of them wants one or more)."""
-    run = subprocess.run([sys.executable, "-c", RUN, str(store.root), str(seconds)], input=json.dumps(statements), capture_output=True, text=True)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-c", RUN, str(store.root), str(seconds)],
+        input=json.dumps(statements),
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     told, worker, parent = json.loads(run.stdout)
     if sys.platform == "linux":
@@ -151,11 +163,28 @@ def test_long_texts_are_read_within_the_limit(store):
     table = pq.read_table(folder / file["path"])
     row, count = table.slice(0, 1), 3000
     texts = pa.array((f"{n} " * 50_000 for n in range(count)), pa.string())  # 300 to 500 kB each: a gigabyte
-    pq.write_table(pa.concat_tables([row] * count).set_column(table.schema.get_field_index("text"), "text", texts).cast(table.schema), folder / file["path"], compression="zstd", write_batch_size=16)  # fmt: skip
+    pq.write_table(
+        pa.concat_tables([row] * count)
+        .set_column(table.schema.get_field_index("text"), "text", texts)
+        .cast(table.schema),
+        folder / file["path"],
+        compression="zstd",
+        write_batch_size=16,
+    )
     file |= {"rows": count, "bytes": (folder / file["path"]).stat().st_size}
     (folder / "manifest.json").write_bytes(seal(manifest))
-    told = subprocess.run([sys.executable, "-c", RUN, str(store.root), "600"], capture_output=True, text=True, check=True,
-                          input=json.dumps(["SELECT max(length(text)) AS n FROM other HAVING n = 250000", "SELECT id FROM other WHERE text LIKE '2999 %'"]))  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-c", RUN, str(store.root), "600"],
+        capture_output=True,
+        text=True,
+        check=True,
+        input=json.dumps(
+            [
+                "SELECT max(length(text)) AS n FROM other HAVING n = 250000",
+                "SELECT id FROM other WHERE text LIKE '2999 %'",
+            ]
+        ),
+    )
     answers, worker, _ = json.loads(told.stdout)
     assert answers == ["answered (1, 1)", "answered (1, 1)"]
     assert sys.platform != "linux" or worker < 700
@@ -169,7 +198,8 @@ def test_limits_that_are_none_are_refused(built, limits):
         Database(built, limits)
 
 
-# ---------------------------------------------------------------------------------------------------------------- process
+# ----------------------------------------------------------------------------------------------------------------
+# process
 def test_one_process_answers_all_queries_of_a_database_and_another_one_after_a_kill(built):
     with Database(built, Limits(seconds=1.0)) as database:
         first = pid(database)
@@ -199,8 +229,10 @@ def alive(number: int) -> bool:
 
 
 def test_the_process_ends_with_its_parent_even_in_the_middle_of_a_query(built):
-    script = ("import sys\nfrom pathlib import Path\nfrom curate.engine.store.store import Store\nfrom curate.sql import Database\n"
-              "d = Database(Store(Path(sys.argv[1])))\nd.query('SELECT 1')\nprint(d._process._running.pid, flush=True)\nd.query('SELECT sleep_ms(1000000)')\n")  # fmt: skip
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom curate.engine.store.store import Store\nfrom curate.sql import Database\n"
+        "d = Database(Store(Path(sys.argv[1])))\nd.query('SELECT 1')\nprint(d._process._running.pid, flush=True)\nd.query('SELECT sleep_ms(1000000)')\n"
+    )
     parent = subprocess.Popen([sys.executable, "-c", script, str(built.root)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
@@ -241,10 +273,35 @@ def test_an_answer_can_be_read_in_pieces_and_left_unread(built):
         assert (rows, last) == (1_000_000, 999_999)
 
 
-# ------------------------------------------------------------------------------------------------------------- statements
-@pytest.mark.parametrize("inner", ["COMMIT", "ROLLBACK", "BEGIN", "CHECKPOINT", "SET threads = 1", "CREATE TABLE t AS SELECT 1", "DROP VIEW other",
-                                   "EXECUTE x", "PREPARE p AS SELECT 1", "ATTACH ':memory:' AS m", "VACUUM", "DELETE FROM other"])  # fmt: skip
-@pytest.mark.parametrize("explain", ["EXPLAIN", "EXPLAIN ANALYZE", "explain /* c */ analyze -- d\n", "EXPLAIN (ANALYZE, FORMAT json)", "EXPLAIN (FORMAT json)"])  # fmt: skip
+# -------------------------------------------------------------------------------------------------------------
+# statements
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "COMMIT",
+        "ROLLBACK",
+        "BEGIN",
+        "CHECKPOINT",
+        "SET threads = 1",
+        "CREATE TABLE t AS SELECT 1",
+        "DROP VIEW other",
+        "EXECUTE x",
+        "PREPARE p AS SELECT 1",
+        "ATTACH ':memory:' AS m",
+        "VACUUM",
+        "DELETE FROM other",
+    ],
+)
+@pytest.mark.parametrize(
+    "explain",
+    [
+        "EXPLAIN",
+        "EXPLAIN ANALYZE",
+        "explain /* c */ analyze -- d\n",
+        "EXPLAIN (ANALYZE, FORMAT json)",
+        "EXPLAIN (FORMAT json)",
+    ],
+)
 def test_only_what_reads_is_explained(database, explain, inner):
     with pytest.raises(QueryError) as told:
         database.query(f"{explain} {inner}")
@@ -261,7 +318,9 @@ def database(built):
 @pytest.mark.parametrize(
     "explain", ["EXPLAIN", "EXPLAIN ANALYZE", "/* خبز */ EXPLAIN (ANALYZE, FORMAT json)", "explain analyze -- パン\n"]
 )
-@pytest.mark.parametrize("sql", ["SELECT 'ขนมปัง'", "FROM other", "WITH a AS (SELECT 1) FROM a", "(SELECT 1)", "VALUES (1)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "sql", ["SELECT 'ขนมปัง'", "FROM other", "WITH a AS (SELECT 1) FROM a", "(SELECT 1)", "VALUES (1)"]
+)
 def test_what_reads_is_explained(database, explain, sql):
     assert database.query(f"{explain} {sql}").height == 1
 
@@ -281,10 +340,12 @@ def test_columns_get_names_of_their_own_and_keep_theirs_where_they_can(names):
     [
         ("SELECT 'a\0b'", "the query has a NUL character at its character 10"),
         ("SELECT 'ab\ud800'", "the query has half of a surrogate pair at its character 11"),
-        ("", "there is no statement"), ("-- only a comment", "there is no statement"), (" ;; ", "there is no statement"),
+        ("", "there is no statement"),
+        ("-- only a comment", "there is no statement"),
+        (" ;; ", "there is no statement"),
         ("SELECT 1; SELECT 2", "one statement at a time; this has 2"),
     ],
-)  # fmt: skip
+)
 def test_texts_that_are_no_statement_are_told(database, sql, told):
     with pytest.raises(QueryError, match=told):
         database.query(sql)
@@ -303,8 +364,11 @@ def test_lists_of_tables_name_those_of_people_only(built):
             for part, name in (("main", title), (title, "rejected"), (title, "quarantined"))
         }
         every |= {("curate", name) for name in ("datasets", "funnel", "sources", "audits")}
-        for sql in ("SELECT table_schema, table_name FROM information_schema.tables", "SELECT schema, name FROM (SHOW ALL TABLES)",
-                    "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"):  # fmt: skip
+        for sql in (
+            "SELECT table_schema, table_name FROM information_schema.tables",
+            "SELECT schema, name FROM (SHOW ALL TABLES)",
+            "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal",
+        ):
             assert set(database.query(sql).iter_rows()) == every, sql
     assert len(database.names) == len(every)
 
@@ -322,7 +386,8 @@ def test_a_filter_on_a_column_that_is_not_asked_for(database):
     assert database.query("SELECT count(*) FROM other WHERE language = 'xx'").item() == 0
 
 
-# ----------------------------------------------------------------------------------------------------------------- damage
+# -----------------------------------------------------------------------------------------------------------------
+# damage
 def data_file(store: Store, name: str, part: str = "data/") -> Path:
     version = store.resolve(name)
     [path] = [one["path"] for one in store.manifest(name, version)["files"] if one["path"].startswith(part)]
@@ -354,7 +419,11 @@ def test_a_damaged_file_fails_the_queries_that_read_it_and_no_other(store, how):
     version = path.parent.parent.name
     older = next(one for one in store.versions("other") if one != version)
     with Database(store) as database:
-        for sql in ("SELECT * FROM other", f'SELECT text FROM "other@{version}"', "SELECT count(DISTINCT a.text) FROM daily_words a JOIN other b USING (id)"):  # fmt: skip
+        for sql in (
+            "SELECT * FROM other",
+            f'SELECT text FROM "other@{version}"',
+            "SELECT count(DISTINCT a.text) FROM daily_words a JOIN other b USING (id)",
+        ):
             with pytest.raises(QueryError) as told:
                 database.query(sql)
             assert f"{path} is damaged" in str(told.value) and how in str(told.value)
@@ -371,8 +440,14 @@ def test_a_damaged_file_fails_the_queries_that_read_it_and_no_other(store, how):
             assert database.query(f"SELECT * FROM {sql}").width > 0
 
 
-MANIFESTS = {"no JSON": b'{"kind": ', "another JSON": b"[1, 2]", "without files": b'{"kind": "document"}', "an unknown kind": b'{"kind": "poem", "files": []}',
-             "no path": b'{"kind": "document", "files": [{"rows": 1}]}', "empty": b""}  # fmt: skip
+MANIFESTS = {
+    "no JSON": b'{"kind": ',
+    "another JSON": b"[1, 2]",
+    "without files": b'{"kind": "document"}',
+    "an unknown kind": b'{"kind": "poem", "files": []}',
+    "no path": b'{"kind": "document", "files": [{"rows": 1}]}',
+    "empty": b"",
+}
 
 
 @pytest.mark.parametrize("how", MANIFESTS)
@@ -412,7 +487,8 @@ def test_a_version_that_is_gone_and_a_name_that_is_damaged(store):
         assert database.query("SELECT count(*) FROM daily_words").item() > 0
 
 
-# ---------------------------------------------------------------------------------------------------------------- writing
+# ----------------------------------------------------------------------------------------------------------------
+# writing
 WRITE = """
 import resource, subprocess, sys
 subprocess.run([sys.executable, "-m", "curate.cli", "query", *sys.argv[1:]], check=True)
@@ -425,8 +501,25 @@ def test_a_long_answer_is_written_as_it_comes(built, tmp_path, format_):
     """400 MB of answer, and a gigabyte as Python's own objects; neither process may hold it."""
     sql = "SELECT range AS n, ['ขนมปัง ' || range] AS words, repeat('خبز ', 100) AS x FROM range(400000)"
     out = tmp_path / "answer"
-    run = subprocess.run([sys.executable, "-c", WRITE, sql, "--store", str(built.root), "-f", format_, "-o", str(out), "--timeout", "600"],
-                         capture_output=True, text=True, check=True)  # fmt: skip
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            WRITE,
+            sql,
+            "--store",
+            str(built.root),
+            "-f",
+            format_,
+            "-o",
+            str(out),
+            "--timeout",
+            "600",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     if sys.platform == "linux":
         assert int(run.stdout) < 450
     assert "400,000 rows written" in run.stderr

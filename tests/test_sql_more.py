@@ -22,9 +22,12 @@ def store(tmp_path_factory, registry):
     catalog = {
         "version": 1,
         "sources": {"bread": {"use": "numbered", "path": ["a.txt"], "license": "cc0-1.0"}},
-        "datasets": {name: {"from": "bread", "splits": {"train": 0.5, "test": 0.5}, "seed": seed} for seed, name in enumerate(NAMES)},
+        "datasets": {
+            name: {"from": "bread", "splits": {"train": 0.5, "test": 0.5}, "seed": seed}
+            for seed, name in enumerate(NAMES)
+        },
         "run": {"workers": 1},
-    }  # fmt: skip
+    }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     curate.build(folder / "catalog.yaml", registry=registry)
     return curate.api.open_store(folder / ".curate")

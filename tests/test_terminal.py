@@ -1,4 +1,5 @@
-"""A terminal gets no control character and no mark of direction out of a row, a catalog or a file; a pipe gets what there is."""
+"""A terminal gets no control character and no mark of direction out of a row, a catalog or a file; a pipe gets what
+there is."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def test_json_that_is_shown_is_json_of_the_same_text(text):
     assert json.loads(visible(json.dumps({text: [text]}, ensure_ascii=False))) == {text: [text]}
 
 
-# ------------------------------------------------------------------------------------------------------------ the commands
+# ------------------------------------------------------------------------------------------------------------ the
+# commands
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A catalog and its store in which everything that people can write is hostile."""
@@ -70,7 +72,10 @@ def folder(tmp_path_factory) -> Path:
     (place / "a\x1b[31m\u202e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = json.dumps(HOSTILE)  # YAML reads JSON's escapes
     source = f'{{use: jsonl, path: "a\\e[31m\\u202e.jsonl", kind: document, language: "{{l}}", license: {said}, columns: {{text: "{{t}}"}}}}'
-    catalog = f'version: 1\nsources: {{one: {source}}}\ndatasets: {{first: {{from: one, description: {said}, steps: [shape: {{max_controls: 99, max_chars: LIMIT}}]}}}}\nrun: {{workers: 1}}\n'  # fmt: skip
+    catalog = (
+        f"version: 1\nsources: {{one: {source}}}\ndatasets: {{first: {{from: one, description: {said}, "
+        "steps: [shape: {max_controls: 99, max_chars: LIMIT}]}}\nrun: {workers: 1}\n"
+    )
     for limit in (1000, 70):
         (place / "catalog.yaml").write_text(catalog.replace("LIMIT", str(limit)))
         on_terminal(place, "build")
@@ -83,8 +88,15 @@ def on_terminal(folder: Path, *arguments: str, typed: str = "") -> str:
     attributes = termios.tcgetattr(follower)
     attributes[1] &= ~termios.OPOST  # the terminal adds no carriage returns of its own
     termios.tcsetattr(follower, termios.TCSANOW, attributes)
-    run = subprocess.Popen([sys.executable, "-m", "curate.cli", *arguments], cwd=folder, stdin=follower, stdout=follower, stderr=follower,
-                           env={**os.environ, "TERM": "xterm", "COLUMNS": "200"}, start_new_session=True)  # fmt: skip
+    run = subprocess.Popen(
+        [sys.executable, "-m", "curate.cli", *arguments],
+        cwd=folder,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
+        start_new_session=True,
+    )
     os.close(follower)
     if typed:
         os.write(leader, typed.encode())
@@ -104,13 +116,28 @@ def on_terminal(folder: Path, *arguments: str, typed: str = "") -> str:
 
 QUERY = "SELECT text FROM first ORDER BY text"
 COMMANDS = {
-    "table": ("query", QUERY), "csv": ("query", QUERY, "-f", "csv"), "json": ("query", QUERY, "-f", "json"), "jsonl": ("query", QUERY, "-f", "jsonl"),
-    "names": ("query", f'SELECT 1 AS "{HOSTILE}"'.replace("\x00", "")), "nested": ("query", "SELECT [text] AS t, {'a': text} AS s FROM first"),
-    "a value in an error": ("query", "SELECT text::INT FROM first"), "a statement in an error": ("query", f"SELECT {HOSTILE}"),
-    "manifest": ("show", "first", "--json"), "show": ("show", "first"), "diff": ("diff", "first"), "diff --json": ("diff", "first", "--json"), "log": ("log", "first"),
-    "card": ("card", "first"), "licenses": ("licenses", "first"), "plan": ("plan",), "an unknown name": ("show", HOSTILE), "an unknown option": ("show", f"--{HOSTILE}"),
-    "--set": ("check", "--set", f"x.{HOSTILE}=1"), "a file": ("check", "-c", f"no{HOSTILE}.yaml"), "publish": ("publish", "first", "--to", "./out", "--dry-run"),
-}  # fmt: skip
+    "table": ("query", QUERY),
+    "csv": ("query", QUERY, "-f", "csv"),
+    "json": ("query", QUERY, "-f", "json"),
+    "jsonl": ("query", QUERY, "-f", "jsonl"),
+    "names": ("query", f'SELECT 1 AS "{HOSTILE}"'.replace("\x00", "")),
+    "nested": ("query", "SELECT [text] AS t, {'a': text} AS s FROM first"),
+    "a value in an error": ("query", "SELECT text::INT FROM first"),
+    "a statement in an error": ("query", f"SELECT {HOSTILE}"),
+    "manifest": ("show", "first", "--json"),
+    "show": ("show", "first"),
+    "diff": ("diff", "first"),
+    "diff --json": ("diff", "first", "--json"),
+    "log": ("log", "first"),
+    "card": ("card", "first"),
+    "licenses": ("licenses", "first"),
+    "plan": ("plan",),
+    "an unknown name": ("show", HOSTILE),
+    "an unknown option": ("show", f"--{HOSTILE}"),
+    "--set": ("check", "--set", f"x.{HOSTILE}=1"),
+    "a file": ("check", "-c", f"no{HOSTILE}.yaml"),
+    "publish": ("publish", "first", "--to", "./out", "--dry-run"),
+}
 QUIET = ("show", "diff", "diff --json", "log", "plan", "card", "licenses", "publish")
 """They show nothing of the hostile text, or (the last three) escape it in a way of their own."""
 
@@ -146,8 +173,15 @@ def test_progress_draws_its_own_bars_and_passes_nothing_of_others(folder):
 
 @pytest.mark.parametrize("format_", ["csv", "json", "jsonl"])
 def test_a_pipe_and_a_file_get_every_character(folder, format_, tmp_path):
-    piped = subprocess.run([sys.executable, "-m", "curate.cli", "query", QUERY, "-f", format_], cwd=folder, capture_output=True, check=True).stdout.decode()  # fmt: skip
-    subprocess.run([sys.executable, "-m", "curate.cli", "query", QUERY, "-f", format_, "-o", str(tmp_path / "x")], cwd=folder, capture_output=True, check=True)  # fmt: skip
+    piped = subprocess.run(
+        [sys.executable, "-m", "curate.cli", "query", QUERY, "-f", format_], cwd=folder, capture_output=True, check=True
+    ).stdout.decode()
+    subprocess.run(
+        [sys.executable, "-m", "curate.cli", "query", QUERY, "-f", format_, "-o", str(tmp_path / "x")],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
     assert (tmp_path / "x").read_bytes().decode() == piped
     if format_ == "csv":
         texts = [row["text"] for row in csv.DictReader(io.StringIO(piped, newline=""))]

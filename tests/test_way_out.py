@@ -1,4 +1,5 @@
-"""The README's way out of the house, from the quick start's store: report, exports, the Hub and back, two versions compared."""
+"""The README's way out of the house, from the quick start's store: report, exports, the Hub and back, two versions
+compared."""
 
 from __future__ import annotations
 
@@ -34,8 +35,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 def run(clone: Path, *arguments: str, **environment: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=clone, capture_output=True, text=True,
-                          env=environment or None)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "curate.cli", *arguments],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        env=environment or None,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -48,7 +54,10 @@ def stored(clone: Path, name: str) -> list[Row]:
 def text_of(messages: Any) -> list[tuple[str, str]]:
     """Any trainer's turns as (role, text)."""
     roles = {"human": "user", "gpt": "assistant"}
-    return [(roles.get(said := turn.get("role", turn.get("from")), said), turn.get("content", turn.get("value"))) for turn in messages]  # fmt: skip
+    return [
+        (roles.get(said := turn.get("role", turn.get("from")), said), turn.get("content", turn.get("value")))
+        for turn in messages
+    ]
 
 
 def one(message: Any) -> list[tuple[str, str]]:
@@ -65,8 +74,11 @@ SFT: dict[str, Callable[[Row], Any]] = {
     "parquet": lambda row: text_of(row["messages"]),
     "llama-factory": lambda row: text_of(row["conversations"]),
     "sharegpt": lambda row: text_of(row["conversations"]),
-    "alpaca": lambda row: [("user", row["instruction"] + (row["input"] and "\n\n" + row["input"])), ("assistant", row["output"])],
-}  # fmt: skip
+    "alpaca": lambda row: [
+        ("user", row["instruction"] + (row["input"] and "\n\n" + row["input"])),
+        ("assistant", row["output"]),
+    ],
+}
 PREFERENCE: dict[str, Callable[[Row], Any]] = {
     "trl": lambda row: (text_of(row["prompt"]), one(row["chosen"]), one(row["rejected"])),
     "axolotl": lambda row: (text_of(row["prompt"]), one(row["chosen"]), one(row["rejected"])),
@@ -74,9 +86,17 @@ PREFERENCE: dict[str, Callable[[Row], Any]] = {
     "llama-factory": lambda row: (text_of(row["conversations"]), one(row["chosen"]), one(row["rejected"])),
     "sharegpt": lambda row: (text_of(row["conversations"]), one(row["chosen"]), one(row["rejected"])),
     "torchtune": lambda row: (text_of(row["chosen"])[:-1], text_of(row["chosen"])[-1:], text_of(row["rejected"])[-1:]),
-    "openai": lambda row: (text_of(row["input"]["messages"]), text_of(row["preferred_output"]), text_of(row["non_preferred_output"])),
-    "alpaca": lambda row: ([("user", row["instruction"])], [("assistant", row["chosen"])], [("assistant", row["rejected"])]),
-}  # fmt: skip
+    "openai": lambda row: (
+        text_of(row["input"]["messages"]),
+        text_of(row["preferred_output"]),
+        text_of(row["non_preferred_output"]),
+    ),
+    "alpaca": lambda row: (
+        [("user", row["instruction"])],
+        [("assistant", row["chosen"])],
+        [("assistant", row["rejected"])],
+    ),
+}
 
 
 def told(row: Row) -> Any:
@@ -100,8 +120,16 @@ def test_every_trainer_gets_every_row(
         skipped = {row for ids in account["skipped_examples"].values() for row in ids}
         assert len(skipped) == sum(account["skipped"].values()) <= 2
         splits = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache" / output))
-        ids = {split: [json.loads(line)["id"] for line in (folder / "rows" / f"{split}.jsonl").read_text().splitlines()]
-               for split in splits} if output == "openai" else {}  # fmt: skip
+        ids = (
+            {
+                split: [
+                    json.loads(line)["id"] for line in (folder / "rows" / f"{split}.jsonl").read_text().splitlines()
+                ]
+                for split in splits
+            }
+            if output == "openai"
+            else {}
+        )
         found = {}
         for split, loaded in splits.items():
             for number, row in enumerate(loaded):
@@ -114,7 +142,9 @@ def test_every_trainer_gets_every_row(
 def test_the_report_tells_of_every_language_and_every_drop(clone: Path, tmp_path: Path) -> None:
     run(clone, "report", "everyday", "--to", str(tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    dropped = curate.query("SELECT id, step, reason, language FROM everyday.rejected", store=clone / ".curate").to_dicts()  # fmt: skip
+    dropped = curate.query(
+        "SELECT id, step, reason, language FROM everyday.rejected", store=clone / ".curate"
+    ).to_dicts()
     assert len(dropped) > 10
     for row in dropped:  # few enough for the sample to be all of them
         assert row["id"] in page and f"state=dropped&amp;language={row['language']}&amp;step={row['step']}" in page

@@ -1,7 +1,9 @@
-"""Everything of the site that would be said twice is made while it is built: README as the first page, one page for each
+"""Everything of the site that would be said twice is made while it is built: README as the first page, one page for
+each
 installed part out of its parameters and docstrings, one for the commands. None of it is in version control.
 
-It stands outside of the packages because it needs mkdocs, which nobody needs who curates, and outside of ``docs/`` because all
+It stands outside of the packages because it needs mkdocs, which nobody needs who curates, and outside of ``docs/``
+because all
 that lies there is a page. mkdocs calls the ``on_…`` functions (``hooks:`` in mkdocs.yml).
 """
 
@@ -24,7 +26,8 @@ import picture  # noqa: E402
 import reference  # noqa: E402
 
 _FRONT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-# What tells the tests how to treat a block (a catalog's part, commands that need those before) is no language to highlight.
+# What tells the tests how to treat a block (a catalog's part, commands that need those before) is no language to
+# highlight.
 _WORDS = re.compile(r"^```(\w+) (part|in order)$", re.M)
 # Markdown as GitHub reads it begins a list without a blank line before it; Python-Markdown does not.
 _LIST = re.compile(r"^(?![*\-|>#`\s]|\d+\. )(.+)\n(?=(?:[*\-]|1\.) )", re.M)

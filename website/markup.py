@@ -1,4 +1,5 @@
-"""Docstrings are plain text with code between double backticks; here they become Markdown in which nothing else is markup."""
+"""Docstrings are plain text with code between double backticks; here they become Markdown in which nothing else is
+markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Draws which package imports which, out of the imports themselves: rows from top to bottom in the direction of imports."""
+"""Draws which package imports which, out of the imports themselves: rows from top to bottom in the direction of
+imports."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _WIDTH, _HEIGHT, _ACROSS, _DOWN = 128, 34, 16, 46
 
 
 def room(module: str) -> str:
-    """The package that a module is drawn in: ``curate.engine.store.lock`` → ``engine.store``, ``filters.mix`` → ``filters``."""
+    """The package that a module is drawn in: ``curate.engine.store.lock`` → ``engine.store``, ``filters.mix`` →
+    ``filters``."""
     first, *rest = module.split(".")
     if first != "curate":
         return first

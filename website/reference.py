@@ -1,6 +1,8 @@
-"""A part's page is what the part says of itself: its docstring, its parameters with type, default and effect, its scores and reasons.
+"""A part's page is what the part says of itself: its docstring, its parameters with type, default and effect, its
+scores and reasons.
 
-Figures and examples stand on the hand-written pages; which of them tell of a part is found by looking where its name stands.
+Figures and examples stand on the hand-written pages; which of them tell of a part is found by looking where its
+name stands.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def pages(what: str) -> list[PartPage]:
     return [PartPage(what, name, registry().get(what, name)) for name in registry().names(what)]
 
 
-# ------------------------------------------------------------------------------------------------------- hand-written pages
+# -------------------------------------------------------------------------------------------------------
+# hand-written pages
 class Guides:
     """The hand-written pages, searched for a part's name."""
 
@@ -154,14 +157,20 @@ class PartPage:
         elif reason := NOT_MEASURED.get(f"{self.what}/{self.name}"):
             yield f"Not measured: {reason}."
         module = self.part.__module__
-        yield f"Version {self.part.version}, `{module}.{self.part.__qualname__}`; the same in a terminal: `curate components {self.name}`."
+        yield (
+            f"Version {self.part.version}, `{module}.{self.part.__qualname__}`; the same in a terminal: "
+            f"`curate components {self.name}`."
+        )
 
     def _example(self) -> str:
         """How a catalog names it, with what has to be said."""
         needed = [name for name, field in _fields(self.part) if field.is_required()]
         inner = ", ".join(f"{name}: …" for name in needed)
         if self.what in _SECTIONS:
-            return f"```yaml\n{_SECTIONS[self.what]}:\n  name: {{use: {', '.join([self.name, *([inner] if inner else [])])}}}\n```"
+            return (
+                f"```yaml\n{_SECTIONS[self.what]}:\n  name: {{use: "
+                f"{', '.join([self.name, *([inner] if inner else [])])}}}\n```"
+            )
         where = f"{self.what}s"
         return f"```yaml\n{where}:\n  - {self.name}{f': {{{inner}}}' if inner else ''}\n```"
 
@@ -188,9 +197,20 @@ class PartPage:
         if columns:
             yield "## Scores and attributes"
             yield "With all parameters at their defaults:"
-            yield "\n".join(["| name | what |", "|---|---|", *(f"| `{_shown_as(self.name, name)}` | {'score' if sort == 'number' else 'attribute'} |" for name, sort in columns.items())])  # fmt: skip
+            yield "\n".join(
+                [
+                    "| name | what |",
+                    "|---|---|",
+                    *(
+                        f"| `{_shown_as(self.name, name)}` | {'score' if sort == 'number' else 'attribute'} |"
+                        for name, sort in columns.items()
+                    ),
+                ]
+            )
         if reasons:
-            yield f"Reasons for which rows are dropped: {', '.join(f'*{markup.inline(reason)}*' for reason in reasons)}."
+            yield (
+                f"Reasons for which rows are dropped: {', '.join(f'*{markup.inline(reason)}*' for reason in reasons)}."
+            )
 
     def _nested(self) -> Iterator[str]:
         seen: dict[type[BaseModel], None] = {}
@@ -292,8 +312,11 @@ def index() -> str:
         "",
         "Everything that is installed with curate, as `curate components` lists it; plug-ins add to it.",
     ]
-    lines += ["", "Of every parameter it is said what it may change: *changes rows* (another value is another result, and computed anew), *decides only* (a threshold; "
-              "nothing is scored again), *changes no row* (addresses, batch sizes, and paths: a file counts by its content)."]  # fmt: skip
+    lines += [
+        "",
+        "Of every parameter it is said what it may change: *changes rows* (another value is another result, and computed anew), *decides only* (a threshold; "
+        "nothing is scored again), *changes no row* (addresses, batch sizes, and paths: a file counts by its content).",
+    ]
     for what, title in TITLES.items():
         lines += ["", f"## {title}", "", "| name | what |", "|---|---|"]
         lines += [

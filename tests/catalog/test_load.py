@@ -105,16 +105,22 @@ datasets:
         (("first:", "curate:"), "SQL needs for itself"),
         (("version: 1", "version: 2"), "version 2 is not known"),
         (("as: again", "as: letters"), "already has a step 'letters'"),
-        (("${variables.floor}", "${variables.flor}"), "there is no variable 'variables.flor'; did you mean 'variables.floor'?"),
+        (
+            ("${variables.floor}", "${variables.flor}"),
+            "there is no variable 'variables.flor'; did you mean 'variables.floor'?",
+        ),
         (("floor: 0.7", "floor: '${variables.floor}'"), "circle"),
         (("license: cc0-1.0", "license: cc0-1.0, license: mit"), "'license' is given twice"),
         (("first:", "First:"), "'First' is no name"),
         (("  ruler:", "  one: {use: counter}\n  ruler:"), None),
-        (("use: counter", "use: counter, weight: '${SERVER:-2}'"), "'weight' decides which rows come out, so it may not depend on the environment"),
+        (
+            ("use: counter", "use: counter, weight: '${SERVER:-2}'"),
+            "'weight' decides which rows come out, so it may not depend on the environment",
+        ),
         (("shout", "shout:\n          mark: !!python/object:os.system x"), "makes an object"),
         (("- shout", "- {shout: {}, most: {count: 1}}"), "a step is 'name' or 'name: {parameters}'"),
     ],
-)  # fmt: skip
+)
 def test_one_mistake_one_message(load, change, message):
     text = GOOD.replace(*change)
     if message is None:
@@ -204,9 +210,13 @@ def test_the_json_schema_accepts_what_loads_and_refuses_what_does_not(registry):
     good = yaml.safe_load(GOOD.replace(", no: 0.5", ', "no": 0.5'))
     assert list(validator.iter_errors(good)) == []
     for change in (
-        ("letters: {model", "leters: {model"), ("min: {default", "mim: {default"), ("license: cc0-1.0", "lisence: cc0-1.0"),
-        ("version: 1", "version: 2"), ("use: counter", "use: conter"), ("from: one", "form: one"),
-    ):  # fmt: skip
+        ("letters: {model", "leters: {model"),
+        ("min: {default", "mim: {default"),
+        ("license: cc0-1.0", "lisence: cc0-1.0"),
+        ("version: 1", "version: 2"),
+        ("use: counter", "use: conter"),
+        ("from: one", "form: one"),
+    ):
         bad = yaml.safe_load(GOOD.replace(", no: 0.5", "").replace(*change))
         assert list(validator.iter_errors(bad)), change
     assert json.dumps(schema)

@@ -1,4 +1,5 @@
-"""Odd catalogs: whatever stands in the file, the answer is a message with file and line, soon, and never a traceback."""
+"""Odd catalogs: whatever stands in the file, the answer is a message with file and line, soon, and never a
+traceback."""
 
 from __future__ import annotations
 
@@ -55,11 +56,21 @@ def test_deep_nesting_is_a_message(load, text):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("9" * 5000, "too large"), ("99999999999999999999", "too large"), (".nan", "not finite"), ("-.inf", "not finite"), ("1e999", "not finite"),
-        ("!!int abc", "'abc' is no number"), ("!!float abc", "'abc' is no number"), ("!!binary aGk=", "makes an object"),
-        ("!!python/name:os.system x", "makes an object"), ("!!bool yes", "'yes' is no boolean"), ("!!null x", "'x' is no null"), ('"\\ud83d x"', "surrogate"), ('"a\\0b"', "NUL"),
+        ("9" * 5000, "too large"),
+        ("99999999999999999999", "too large"),
+        (".nan", "not finite"),
+        ("-.inf", "not finite"),
+        ("1e999", "not finite"),
+        ("!!int abc", "'abc' is no number"),
+        ("!!float abc", "'abc' is no number"),
+        ("!!binary aGk=", "makes an object"),
+        ("!!python/name:os.system x", "makes an object"),
+        ("!!bool yes", "'yes' is no boolean"),
+        ("!!null x", "'x' is no null"),
+        ('"\\ud83d x"', "surrogate"),
+        ('"a\\0b"', "NUL"),
     ],
-)  # fmt: skip
+)
 def test_values_that_no_key_or_manifest_can_hold(load, value, message):
     found = told(load, f"{BASE}variables: {{a: {value}}}\n")
     assert "catalog.yaml:5: " in found and message in found
@@ -78,7 +89,10 @@ def test_variables_that_double_or_nest_without_end_are_refused_quickly(load):
     double = "".join(f"  v{n}: '${{variables.v{n + 1}}}${{variables.v{n + 1}}}'\n" for n in range(40))
     nested = "".join(f"  v{n}: '${{variables.v{n + 1}}}'\n" for n in range(1500))
     for variables, last in ((double, 40), (nested, 1500)):
-        text = f"version: 1\nvariables:\n{variables}  v{last}: x\nsources: {{s: {{use: numbered, path: ['${{variables.v0}}'], license: x}}}}\n"
+        text = (
+            f"version: 1\nvariables:\n{variables}  v{last}: x\nsources: {{s: {{use: numbered, path: "
+            "['${variables.v0}'], license: x}}\n"
+        )
         assert "variables unfold without end" in told(load, text)
 
 
@@ -197,10 +211,15 @@ TAGS = (
     "!<tag:else.org,2002:map>",
 )
 PLACES = {
-    "a list": "datasets: {first: {from: %s [one]}}", "a mapping": "datasets: %s {first: {from: one}}", "a list in a list": "variables: {x: [1,\n [2, %s [3]]]}",
-    "a mapping in a list": "variables: {x: [1, %s {a: 1}]}", "a key": "variables: {%s x: 1}", "a merge": "variables: {<<: %s {a: 1}}", "the whole": "%s {a: 1}",
+    "a list": "datasets: {first: {from: %s [one]}}",
+    "a mapping": "datasets: %s {first: {from: one}}",
+    "a list in a list": "variables: {x: [1,\n [2, %s [3]]]}",
+    "a mapping in a list": "variables: {x: [1, %s {a: 1}]}",
+    "a key": "variables: {%s x: 1}",
+    "a merge": "variables: {<<: %s {a: 1}}",
+    "the whole": "%s {a: 1}",
     "an alias": "variables: {x: &a %s [1], y: *a}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("tag", TAGS)

@@ -1,4 +1,5 @@
-"""A word that was meant is found: old names, words of the field, slips of the pen; and every word that is offered exists."""
+"""A word that was meant is found: old names, words of the field, slips of the pen; and every word that is offered
+exists."""
 
 from __future__ import annotations
 
@@ -41,10 +42,16 @@ def test_an_old_key_is_an_error_that_says_the_new_name(tmp_path):
 @pytest.mark.parametrize(
     ("word", "meant"),
     [
-        ("dedup", "duplicates"), ("langid", "language"), ("decontaminate", "contamination"), ("minhash", "duplicates"),
-        ("labse", "similarity"), ("bitext", "mine"), ("Dedup", "duplicates"), ("evol-instruct", "instruct"),
+        ("dedup", "duplicates"),
+        ("langid", "language"),
+        ("decontaminate", "contamination"),
+        ("minhash", "duplicates"),
+        ("labse", "similarity"),
+        ("bitext", "mine"),
+        ("Dedup", "duplicates"),
+        ("evol-instruct", "instruct"),
     ],
-)  # fmt: skip
+)
 def test_a_word_of_the_field_leads_to_the_step(tmp_path, word, meant):
     assert f"no step is called '{word}'; did you mean '{meant}'?" in problems(tmp_path, step=word)
 
@@ -57,7 +64,18 @@ def test_threshold_leads_to_the_limit_of_the_step(tmp_path):
 
 def test_every_word_that_is_offered_is_one_of_ours():
     registry = Registry.installed()
-    ours = {*get_command(app).commands, "sources", "models", "datasets", "steps", "from", "outputs", "splits", "workers", "exclusive"}  # fmt: skip
+    ours = {
+        *get_command(app).commands,
+        "sources",
+        "models",
+        "datasets",
+        "steps",
+        "from",
+        "outputs",
+        "splits",
+        "workers",
+        "exclusive",
+    }
     for what in ("source", "step", "model", "output"):
         for name in registry.names(what):
             ours |= {name, *registry.get(what, name).model_fields}
@@ -67,7 +85,12 @@ def test_every_word_that_is_offered_is_one_of_ours():
 
 def test_no_old_name_is_still_in_use():
     registry = Registry.installed()
-    fields = {field for what in ("source", "step", "model", "output") for name in registry.names(what) for field in registry.get(what, name).model_fields}  # fmt: skip
+    fields = {
+        field
+        for what in ("source", "step", "model", "output")
+        for name in registry.names(what)
+        for field in registry.get(what, name).model_fields
+    }
     assert not fields & RENAMED.keys() - {"marks"}
     assert not {*registry.names("step"), *get_command(app).commands} & RENAMED.keys()
 

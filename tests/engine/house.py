@@ -34,15 +34,27 @@ class House:
             "models": {"ruler": {"use": "counter"}},
             "sources": {
                 "english": {"use": "numbered", "path": ["en.txt"], "license": "cc0-1.0", "journal": str(self.journal)},
-                "swahili": {"use": "numbered", "path": ["sw.txt"], "license": "cc-by-4.0", "translation_of": "english",
-                            "language": "sw", "journal": str(self.journal)},
+                "swahili": {
+                    "use": "numbered",
+                    "path": ["sw.txt"],
+                    "license": "cc-by-4.0",
+                    "translation_of": "english",
+                    "language": "sw",
+                    "journal": str(self.journal),
+                },
             },
             "datasets": {
-                "duo": {"from": ["english", "swahili"], "splits": {"train": 0.8, "test": 0.2},
-                         "steps": [{"letters": {"model": "ruler", "min": 12, "journal": str(self.journal)}}, {"most": {"count": 70}}]},
+                "duo": {
+                    "from": ["english", "swahili"],
+                    "splits": {"train": 0.8, "test": 0.2},
+                    "steps": [
+                        {"letters": {"model": "ruler", "min": 12, "journal": str(self.journal)}},
+                        {"most": {"count": 70}},
+                    ],
+                },
             },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
 
     def write(self, language: str, lines: list[str]) -> None:
         (self.folder / f"{language}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

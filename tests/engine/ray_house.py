@@ -1,4 +1,5 @@
-"""A Ray cluster of two nodes on this machine, the second of which is as another machine: its own name, kernel and mounts."""
+"""A Ray cluster of two nodes on this machine, the second of which is as another machine: its own name, kernel and
+mounts."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def can_unshare() -> bool:
 
 
 class TwoNodes:
-    """A head with two CPUs, and the node ``far`` with one CPU and (as Ray is told) a GPU, to which ``hidden`` is another folder."""
+    """A head with two CPUs, and the node ``far`` with one CPU and (as Ray is told) a GPU, to which ``hidden`` is
+    another folder."""
 
     def __init__(self, folder: Path) -> None:
         from ray._common.utils import get_default_ray_temp_dir
@@ -53,20 +55,37 @@ class TwoNodes:
             path.mkdir()
         (folder / "boot").write_text("another-kernel\n")
         self.sessions = Path(tempfile.mkdtemp(prefix="rays-", dir="/tmp"))  # a short name: sockets stand below it
-        self.cluster = Cluster(initialize_head=True, head_node_args={
-            "num_cpus": 2, "object_store_memory": _OBJECTS, "temp_dir": str(self.sessions),
-            "include_dashboard": False, "include_log_monitor": False, "no_monitor": True,
-            "_system_config": {"enable_worker_prestart": False, "prestart_worker_first_driver": False}})  # fmt: skip
+        self.cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 2,
+                "object_store_memory": _OBJECTS,
+                "temp_dir": str(self.sessions),
+                "include_dashboard": False,
+                "include_log_monitor": False,
+                "no_monitor": True,
+                "_system_config": {"enable_worker_prestart": False, "prestart_worker_first_driver": False},
+            },
+        )
         self.address = self.cluster.address
         self.far: subprocess.Popen[bytes] | None = None
 
     def add_far(self) -> None:
-        quoted = {name: shlex.quote(str(path)) for name, path in
-                  {"elsewhere": self.folder / "elsewhere", "hidden": self.hidden, "boot": self.folder / "boot", "ray": Path(sys.executable).with_name("ray")}.items()}  # fmt: skip
+        quoted = {
+            name: shlex.quote(str(path))
+            for name, path in {
+                "elsewhere": self.folder / "elsewhere",
+                "hidden": self.hidden,
+                "boot": self.folder / "boot",
+                "ray": Path(sys.executable).with_name("ray"),
+            }.items()
+        }
         script = (
-            f"mount --bind {quoted['elsewhere']} {quoted['hidden']} && mount --bind {quoted['boot']} /proc/sys/kernel/random/boot_id && "
+            f"mount --bind {quoted['elsewhere']} {quoted['hidden']} && mount --bind {quoted['boot']} "
+            "/proc/sys/kernel/random/boot_id && "
             f"hostname {FAR} && exec {quoted['ray']} start --block --address={self.address} --num-cpus=1 --num-gpus=1 "
-            f"--resources='{{\"{FAR}\": 1}}' --node-ip-address=127.0.0.2 --object-store-memory={_OBJECTS} --disable-usage-stats --include-log-monitor=false"
+            f"--resources='{{\"{FAR}\": 1}}' --node-ip-address=127.0.0.2 --object-store-memory={_OBJECTS} "
+            "--disable-usage-stats --include-log-monitor=false"
         )
         with (self.folder / "far.log").open("wb") as log:
             self.far = subprocess.Popen(

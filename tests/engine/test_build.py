@@ -165,8 +165,10 @@ def test_a_row_step_makes_children_with_parents_and_the_key_that_made_them(house
         "steps": [{"letters": {"min": 14}}, "shout", {"letters": {"as": "again"}}],
     }
     [built] = house.build("loud")
-    rows = house.query("SELECT text, lineage.parents AS parents, lineage.makers AS makers, id, score(scores, 'letters.parent') p, "
-                       "score(scores, 'again.parent') AS q FROM loud").to_dicts()  # fmt: skip
+    rows = house.query(
+        "SELECT text, lineage.parents AS parents, lineage.makers AS makers, id, score(scores, 'letters.parent') p, "
+        "score(scores, 'again.parent') AS q FROM loud"
+    ).to_dicts()
     by_id = {row["id"]: row for row in rows}
     loud = [row for row in rows if row["makers"]]
     assert len(loud) == len(rows) / 2 == built.rows / 2

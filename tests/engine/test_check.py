@@ -40,7 +40,8 @@ def check(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(datasets: str) -> list[str]:
-        """What is wrong, without the number of the line; and that check, plan and build say the same and build nothing."""
+        """What is wrong, without the number of the line; and that check, plan and build say the same and build
+        nothing."""
         (tmp_path / "catalog.yaml").write_text(HEAD + datasets)
         said = []
         for go in (curate.check, curate.plan, curate.build):

@@ -1,4 +1,5 @@
-"""What became of a dataset from one version to the next: each difference with the step or source that is responsible."""
+"""What became of a dataset from one version to the next: each difference with the step or source that is
+responsible."""
 
 from __future__ import annotations
 

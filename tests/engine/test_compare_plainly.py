@@ -1,4 +1,5 @@
-"""The difference of two versions is what a plain comparison, row by row, finds: with rows that come twice, moved scores, rejects and all."""
+"""The difference of two versions is what a plain comparison, row by row, finds: with rows that come twice, moved
+scores, rejects and all."""
 
 from __future__ import annotations
 
@@ -37,11 +38,20 @@ def write(store: Store, version: str, rows: list[dict], rejects: list[dict], sou
                 {"path": path.relative_to(folder).as_posix(), "bytes": path.stat().st_size, "sha256": file_digest(path)}
             )
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"dataset": "d", "version": version, "files": files, "sources": [{"name": name} for name in sources], "recipe": {"steps": []}, "software": {"curate": "1"}, "created_at": "2026-01-01"}  # fmt: skip
+    about = {
+        "dataset": "d",
+        "version": version,
+        "files": files,
+        "sources": [{"name": name} for name in sources],
+        "recipe": {"steps": []},
+        "software": {"curate": "1"},
+        "created_at": "2026-01-01",
+    }
     (folder / "manifest.json").write_bytes(seal(about))
 
 
-# ------------------------------------------------------------------------------------------------------------------ plainly
+# ------------------------------------------------------------------------------------------------------------------
+# plainly
 def missing(here: list[dict], there: list[dict]) -> list[int]:
     """The places of rows that the other side has not; of equal rows the first are those that both have."""
     left = Counter(row["id"] for row in there)
@@ -142,15 +152,38 @@ SCORE = st.fixed_dictionaries(
 )
 LINEAGE = st.fixed_dictionaries(
     {
-        "source": st.sampled_from(["one", "two", "three"]), "source_id": st.sampled_from(["", "f:1", "f:2", "f:3"]), "license": st.just("x"),
+        "source": st.sampled_from(["one", "two", "three"]),
+        "source_id": st.sampled_from(["", "f:1", "f:2", "f:3"]),
+        "license": st.just("x"),
         "parents": st.lists(st.sampled_from(IDS), max_size=2),
-        "makers": st.lists(st.fixed_dictionaries({"step": st.sampled_from(["translate", "respond"]), "model": st.just("m"), "prompt_hash": st.just(""), "key": st.just("")}), max_size=2),
+        "makers": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "step": st.sampled_from(["translate", "respond"]),
+                    "model": st.just("m"),
+                    "prompt_hash": st.just(""),
+                    "key": st.just(""),
+                }
+            ),
+            max_size=2,
+        ),
     }
-)  # fmt: skip
-ROW = {"id": st.sampled_from(IDS), "text": st.just("t"), "language": st.sampled_from(["sw", "zh-Hant", "ar"]), "group_id": st.just("g"),
-       "scores": st.lists(SCORE, max_size=3), "attributes": st.just([]), "lineage": LINEAGE}  # fmt: skip
+)
+ROW = {
+    "id": st.sampled_from(IDS),
+    "text": st.just("t"),
+    "language": st.sampled_from(["sw", "zh-Hant", "ar"]),
+    "group_id": st.just("g"),
+    "scores": st.lists(SCORE, max_size=3),
+    "attributes": st.just([]),
+    "lineage": LINEAGE,
+}
 REJECT = {**ROW, "step": st.sampled_from(["shape", "language"]), "reason": st.sampled_from(["too long", "other"])}
-SIDE = st.tuples(st.lists(st.fixed_dictionaries(ROW), max_size=14), st.lists(st.fixed_dictionaries(REJECT), max_size=6), st.lists(st.sampled_from(["one", "two", "three"]), unique=True))  # fmt: skip
+SIDE = st.tuples(
+    st.lists(st.fixed_dictionaries(ROW), max_size=14),
+    st.lists(st.fixed_dictionaries(REJECT), max_size=6),
+    st.lists(st.sampled_from(["one", "two", "three"]), unique=True),
+)
 
 
 @settings(
@@ -170,7 +203,10 @@ def test_any_two_versions(tmp_path_factory, monkeypatch, old, new, per_file, at_
 )
 @given(side=SIDE, moved=st.lists(st.booleans(), min_size=14, max_size=14), per_file=st.integers(1, 5))
 def test_versions_that_differ_in_scores_only(tmp_path_factory, side, moved, per_file):
-    rows = [{**row, "scores": [{**score, "value": score["value"] + 0.125 * change} for score in row["scores"]]} for row, change in zip(side[0], moved, strict=False)]  # fmt: skip
+    rows = [
+        {**row, "scores": [{**score, "value": score["value"] + 0.125 * change} for score in row["scores"]]}
+        for row, change in zip(side[0], moved, strict=False)
+    ]
     store = Store(tmp_path_factory.mktemp("compare"))
     write(store, "v1", *side, per_file)
     write(store, "v2", rows, *side[1:], per_file)
@@ -192,13 +228,31 @@ print(found.count("changed"), found.shifts.height, (peak() - before) >> 10)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_memory_does_not_grow_with_texts_and_lineage(tmp_path):
-    """Of 40,000 rows with 4 kB of lineage and 10 scores each, a tenth changed: held at once they would be half a gigabyte."""
+    """Of 40,000 rows with 4 kB of lineage and 10 scores each, a tenth changed: held at once they would be half a
+    gigabyte."""
     store = Store(tmp_path)
     maker = {"step": "translate", "model": "m" * 1000, "prompt_hash": "p" * 1000, "key": "k" * 1000}
     for version in range(2):
-        rows = [{"id": f"{n + (version * 10**6 if n % 10 == 0 else 0):040x}", "text": "t", "language": ("sw", "ar")[n % 2], "group_id": "g", "attributes": [],
-                 "scores": [{"name": f"s{score}", "value": float(n % 7 + version * (score == 3))} for score in range(10)],
-                 "lineage": {"source": "one", "source_id": f"f:{n}", "license": "x", "parents": ["a" * 1000], "makers": [maker]}} for n in range(40_000)]  # fmt: skip
+        rows = [
+            {
+                "id": f"{n + (version * 10**6 if n % 10 == 0 else 0):040x}",
+                "text": "t",
+                "language": ("sw", "ar")[n % 2],
+                "group_id": "g",
+                "attributes": [],
+                "scores": [
+                    {"name": f"s{score}", "value": float(n % 7 + version * (score == 3))} for score in range(10)
+                ],
+                "lineage": {
+                    "source": "one",
+                    "source_id": f"f:{n}",
+                    "license": "x",
+                    "parents": ["a" * 1000],
+                    "makers": [maker],
+                },
+            }
+            for n in range(40_000)
+        ]
         write(store, f"v{version + 1}", rows, [], ["one"], 2000)
     run = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True)
     changed, shifts, megabytes = map(int, run.stdout.split())

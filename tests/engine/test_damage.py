@@ -1,4 +1,5 @@
-"""Whatever becomes of a file of the store: each command gives the right result, or one error that names the file, and the remedy works.
+"""Whatever becomes of a file of the store: each command gives the right result, or one error that names the file,
+and the remedy works.
 
 A table: every kind of file × every kind of damage × the commands that read it.
 """
@@ -27,24 +28,51 @@ from curate.engine.store.repair import find_damage, repair_store
 from curate.engine.store.store import Store
 from curate.errors import CurateError, DamagedError
 
-WORDS = {"en": "The ferry leaves at %d past seven.", "sw": "Kivuko kinaondoka saa moja na dakika %d.", "ar": "تغادر العبارة بعد السابعة ب %d دقيقة.",
-         "th": "เรือข้ามฟากออกตอนเจ็ดโมง %d นาที", "hi": "नाव सात बजकर %d मिनट पर चलती है।"}  # fmt: skip
+WORDS = {
+    "en": "The ferry leaves at %d past seven.",
+    "sw": "Kivuko kinaondoka saa moja na dakika %d.",
+    "ar": "تغادر العبارة بعد السابعة ب %d دقيقة.",
+    "th": "เรือข้ามฟากออกตอนเจ็ดโมง %d นาที",
+    "hi": "नाव सात बजकर %d मिनट पर चलती है।",
+}
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory) -> Path:
-    """A folder with a store as many builds leave it: two versions, a tag, a published one, rejects, unreadable rows, kept scores and vectors."""
+    """A folder with a store as many builds leave it: two versions, a tag, a published one, rejects, unreadable
+    rows, kept scores and vectors."""
     folder = tmp_path_factory.mktemp("calm")
     rows = [{"l": tag, "t": text % n} for n in range(12) for tag, text in WORDS.items()]
     lines = [json.dumps(row, ensure_ascii=False) for row in [*rows, rows[3], {"l": "en", "t": "x" * 300}]]
     (folder / "rows.jsonl").write_text("\n".join([*lines, "no json"]) + "\n")
     catalog: dict[str, Any] = {
         "version": 1,
-        "sources": {"rows": {"use": "jsonl", "path": "rows.jsonl", "kind": "document", "language": "{l}", "license": "CC0-1.0", "columns": {"text": "{t}"}, "max_error_rate": 0.1}},
-        "datasets": {"ferry": {"from": "rows", "splits": {"train": 0.8, "test": 0.2}, "steps": [
-            {"shape": {"max_chars": 150}}, "redact", {"language": {"min_letters": 400}}, {"duplicates": {"method": "exact"}}, {"mix": {"rows": 50}}]}},
+        "sources": {
+            "rows": {
+                "use": "jsonl",
+                "path": "rows.jsonl",
+                "kind": "document",
+                "language": "{l}",
+                "license": "CC0-1.0",
+                "columns": {"text": "{t}"},
+                "max_error_rate": 0.1,
+            }
+        },
+        "datasets": {
+            "ferry": {
+                "from": "rows",
+                "splits": {"train": 0.8, "test": 0.2},
+                "steps": [
+                    {"shape": {"max_chars": 150}},
+                    "redact",
+                    {"language": {"min_letters": 400}},
+                    {"duplicates": {"method": "exact"}},
+                    {"mix": {"rows": 50}},
+                ],
+            }
+        },
         "run": {"workers": 1},
-    }  # fmt: skip
+    }
     for most in (45, 50):
         catalog["datasets"]["ferry"]["steps"][-1] = {"mix": {"rows": most}}
         (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
@@ -103,7 +131,9 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "unreadable rows of a version": lambda folder: newest(folder, "datasets/ferry/LATEST/quarantined/*.parquet"),
     "manifest": lambda folder: newest(folder, "datasets/ferry/LATEST/manifest.json"),
     "manifest of an old version": lambda folder: folder / ".curate/datasets/ferry" / NAMES["old"] / "manifest.json",
-    "data of an old version": lambda folder: sorted((folder / ".curate/datasets/ferry" / NAMES["old"]).glob("data/*.parquet"))[0],
+    "data of an old version": lambda folder: sorted(
+        (folder / ".curate/datasets/ferry" / NAMES["old"]).glob("data/*.parquet")
+    )[0],
     "latest": lambda folder: newest(folder, "datasets/ferry/refs/latest.json"),
     "tag": lambda folder: newest(folder, "datasets/ferry/refs/good.json"),
     "state": lambda folder: newest(folder, "state/ferry.json"),
@@ -111,7 +141,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "file digests": lambda folder: _file_digests(folder),
     "record of a publication": lambda folder: newest(folder, "publish/ferry/*.json"),
     "ledger": lambda folder: newest(folder, "spending.sqlite"),
-}  # fmt: skip
+}
 
 
 def _file_digests(folder: Path) -> Path:
@@ -280,8 +310,11 @@ def test_each_version_stands_or_falls_alone(house):
 
 def test_a_description_of_something_else_is_damage_too(house):
     store = Store(house / ".curate")
-    one, other = sorted((store.root / "work" / "part").glob("*/result.json"))[:2] if len(list((store.root / "work" / "part").glob("*"))) > 1 else (
-        newest(house, "work/shape/*/result.json"), newest(house, "work/mix/*/result.json"))  # fmt: skip
+    one, other = (
+        sorted((store.root / "work" / "part").glob("*/result.json"))[:2]
+        if len(list((store.root / "work" / "part").glob("*"))) > 1
+        else (newest(house, "work/shape/*/result.json"), newest(house, "work/mix/*/result.json"))
+    )
     one.write_bytes(other.read_bytes())
     assert any(damage.error.path == one and "another result" in damage.error.why for damage in find_damage(store))
     manifest = newest(house, "datasets/ferry/LATEST/manifest.json")
@@ -308,7 +341,8 @@ def test_a_sample_and_a_rebuild_keep_their_scratch_while_a_build_begins(house):
     assert not dead.exists() and not gone.exists()
 
 
-# ----------------------------------------------------------------------------------------------------------------- caches
+# -----------------------------------------------------------------------------------------------------------------
+# caches
 def answers(folder: Path, identity: str = "lab/w"):
     from curate.models.cache.responses import AnswerCache
 

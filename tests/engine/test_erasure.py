@@ -1,4 +1,5 @@
-"""After an erasure nothing in the store, and no copy that it knows of, holds the text: looked for byte by byte, whatever it lay in."""
+"""After an erasure nothing in the store, and no copy that it knows of, holds the text: looked for byte by byte,
+whatever it lay in."""
 
 from __future__ import annotations
 
@@ -28,12 +29,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from fault_server import FaultServer, Reply, last_turn
 from typer.testing import CliRunner
 
-SECRETS = {"sw": "Zawadi Mwangi anaishi mtaa wa Kilimani", "ar": "تسكن زينب في شارع الزيتون رقم ٧", "th": "สมชายอยู่บ้านเลขที่เก้าสิบสาม", "zh": "王小明住在柳树街十七号三楼",
-           "en": "Odalys lives at 12 Kelp Lane"}  # fmt: skip
+SECRETS = {
+    "sw": "Zawadi Mwangi anaishi mtaa wa Kilimani",
+    "ar": "تسكن زينب في شارع الزيتون رقم ٧",
+    "th": "สมชายอยู่บ้านเลขที่เก้าสิบสาม",
+    "zh": "王小明住在柳树街十七号三楼",
+    "en": "Odalys lives at 12 Kelp Lane",
+}
 
 
 def lies(folder: Path, text: str) -> list[Path]:
-    """The files in which a text lies: Parquet decoded, everything else byte by byte, as UTF-8 and as JSON may escape it."""
+    """The files in which a text lies: Parquet decoded, everything else byte by byte, as UTF-8 and as JSON may
+    escape it."""
     forms = [text.encode(), json.dumps(text)[1:-1].encode()]
     found = []
     for path in sorted(folder.rglob("*")):
@@ -55,7 +62,8 @@ def texts(language: str) -> list[str]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A catalog with a source in five languages whose answers come from a server that repeats what it is told, and a file with bad lines."""
+    """A catalog with a source in five languages whose answers come from a server that repeats what it is told, and
+    a file with bad lines."""
     for language in SECRETS:
         lines = [json.dumps({"p": text}, ensure_ascii=language == "ar") for text in texts(language)]
         (tmp_path / f"{language}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -70,10 +78,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         catalog: dict[str, Any] = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
-            "sources": {language: {**source, "path": f"{language}.jsonl", "language": language} for language in SECRETS},
-            "datasets": {"d": {"from": list(SECRETS), "steps": [{"respond": {"model": "m"}}]}, "again": {"from": "d", "steps": [{"respond": {"model": "m", "system": "Again."}}]}},
+            "sources": {
+                language: {**source, "path": f"{language}.jsonl", "language": language} for language in SECRETS
+            },
+            "datasets": {
+                "d": {"from": list(SECRETS), "steps": [{"respond": {"model": "m"}}]},
+                "again": {"from": "d", "steps": [{"respond": {"model": "m", "system": "Again."}}]},
+            },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
 
         class Home:
             folder, file, calls = tmp_path, tmp_path / "catalog.yaml", server.calls
@@ -87,7 +100,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 return Store(tmp_path / ".curate").open()
 
             def ids(self, table: str, text: str) -> list[str]:
-                return curate.query(f"SELECT id FROM {table} WHERE messages[1].content LIKE '%{text}%'", catalog=self.file)["id"].to_list()  # fmt: skip
+                return curate.query(
+                    f"SELECT id FROM {table} WHERE messages[1].content LIKE '%{text}%'", catalog=self.file
+                )["id"].to_list()
 
         found = Home()
         found.write()

@@ -70,10 +70,19 @@ def test_calls_and_tokens_are_estimated_and_the_samples_answers_are_not_asked_fo
         catalog = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/yes"}},
-            "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
+            "sources": {
+                "s": {
+                    "use": "jsonl",
+                    "path": "p.jsonl",
+                    "kind": "prompt",
+                    "language": "sw",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{p}"},
+                }
+            },
             "datasets": {"d": {"from": "s", "steps": [{"respond": {"model": "m"}}]}},
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
         path = tmp_path / "catalog.yaml"
         path.write_text(yaml.safe_dump(catalog))
         [found] = estimate(path, sample=80)
@@ -117,19 +126,37 @@ def test_work_that_holds_two_gpus_counts_twice():
 def test_tables_that_steps_look_into_are_built_whole(tmp_path):
     words = [f"w{number}\tv{number}" for number in range(50)]
     (tmp_path / "words.tsv").write_text("\n".join(words) + "\n")
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"q": f"w{number} and w{49 - number}", "a": "yes"}) + "\n" for number in range(50)))  # fmt: skip
+    (tmp_path / "p.jsonl").write_text(
+        "".join(json.dumps({"q": f"w{number} and w{49 - number}", "a": "yes"}) + "\n" for number in range(50))
+    )
     catalog = {
         "version": 1,
         "sources": {
-            "dict": {"use": "dictionary", "path": "words.tsv", "source_language": "en", "target_language": "sw", "license": "CC0-1.0"},
-            "s": {"use": "jsonl", "path": "p.jsonl", "kind": "sft", "language": "en", "license": "CC0-1.0", "columns": {"prompt": "{q}", "response": "{a}"}},
+            "dict": {
+                "use": "dictionary",
+                "path": "words.tsv",
+                "source_language": "en",
+                "target_language": "sw",
+                "license": "CC0-1.0",
+            },
+            "s": {
+                "use": "jsonl",
+                "path": "p.jsonl",
+                "kind": "sft",
+                "language": "en",
+                "license": "CC0-1.0",
+                "columns": {"prompt": "{q}", "response": "{a}"},
+            },
         },
         "datasets": {
             "table": {"from": "dict", "steps": [{"lexicon": {"method": "dictionary"}}]},
-            "d": {"from": "s", "steps": [{"code_switch": {"table": "table", "to": ["sw"], "ratio": 1.0, "each": True}}]},
+            "d": {
+                "from": "s",
+                "steps": [{"code_switch": {"table": "table", "to": ["sw"], "ratio": 1.0, "each": True}}],
+            },
         },
         "run": {"workers": 1},
-    }  # fmt: skip
+    }
     path = tmp_path / "catalog.yaml"
     path.write_text(yaml.safe_dump(catalog))
     [found] = estimate(path, "d", sample=40)
@@ -139,15 +166,29 @@ def test_tables_that_steps_look_into_are_built_whole(tmp_path):
 
 
 def test_what_a_dataset_is_made_of_is_estimated_too_unless_it_is_up_to_date(tmp_path):
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"p": "word " * (number % 7 + 1) + str(number)}) + "\n" for number in range(120)))  # fmt: skip
+    (tmp_path / "p.jsonl").write_text(
+        "".join(json.dumps({"p": "word " * (number % 7 + 1) + str(number)}) + "\n" for number in range(120))
+    )
     with FaultServer(lambda body, _: Reply(text="Sawa.")) as server:
         catalog = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/yes"}},
-            "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
-            "datasets": {"first": {"from": "s", "steps": [{"respond": {"model": "m"}}]}, "second": {"from": "first", "steps": ["shape"]}},
+            "sources": {
+                "s": {
+                    "use": "jsonl",
+                    "path": "p.jsonl",
+                    "kind": "prompt",
+                    "language": "sw",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{p}"},
+                }
+            },
+            "datasets": {
+                "first": {"from": "s", "steps": [{"respond": {"model": "m"}}]},
+                "second": {"from": "first", "steps": ["shape"]},
+            },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
         path = tmp_path / "catalog.yaml"
         path.write_text(yaml.safe_dump(catalog))
         first, second = estimate(path, "second", sample=60)

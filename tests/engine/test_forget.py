@@ -88,10 +88,19 @@ def test_what_was_made_of_a_row_goes_with_it_and_answers_that_stay_cost_no_call(
         catalog = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
-            "sources": {"s": {"use": "jsonl", "path": "p.jsonl", "kind": "prompt", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{p}"}}},
+            "sources": {
+                "s": {
+                    "use": "jsonl",
+                    "path": "p.jsonl",
+                    "kind": "prompt",
+                    "language": "sw",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{p}"},
+                }
+            },
             "datasets": {"d": {"from": "s", "steps": [{"respond": {"model": "m"}}]}},
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
         path = tmp_path / "catalog.yaml"
         path.write_text(yaml.safe_dump(catalog))
         curate.build(path)
@@ -117,9 +126,14 @@ def test_what_is_unknown_is_an_error_and_nothing_is_written(house):
     house.build()
     catalog = house.load()
     for error, given in (
-        (BuildError, {"sources": ["englsh"]}), (StoreError, {"rows": ["0" * 32]}), (BuildError, {}), (BuildError, {"where": "true"}),
-        (QueryError, {"name": "duo", "where": "colour = 1"}), (BuildError, {"name": "duo", "where": "false"}), (StoreError, {"name": "trio", "where": "true"}),
-    ):  # fmt: skip
+        (BuildError, {"sources": ["englsh"]}),
+        (StoreError, {"rows": ["0" * 32]}),
+        (BuildError, {}),
+        (BuildError, {"where": "true"}),
+        (QueryError, {"name": "duo", "where": "colour = 1"}),
+        (BuildError, {"name": "duo", "where": "false"}),
+        (StoreError, {"name": "trio", "where": "true"}),
+    ):
         with pytest.raises(error):
             forget(**{"catalog": catalog, "registry": house.registry, **given})
     assert not (house.folder / FILE).exists()
@@ -147,18 +161,34 @@ def test_what_was_made_of_it_two_steps_later_goes_too_and_every_dataset_that_hol
     rows = [{"q": f"Swali {number}", "a": f"Jibu la kwanza {number}"} for number in range(5)]
     (tmp_path / "s.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
     with FaultServer(lambda body, _: Reply(text=f"Sawa: {last_turn(body)}")) as server:
-        source = {"use": "jsonl", "path": "s.jsonl", "kind": "sft", "language": "sw", "license": "CC0-1.0", "columns": {"prompt": "{q}", "response": "{a}"}}  # fmt: skip
+        source = {
+            "use": "jsonl",
+            "path": "s.jsonl",
+            "kind": "sft",
+            "language": "sw",
+            "license": "CC0-1.0",
+            "columns": {"prompt": "{q}", "response": "{a}"},
+        }
         catalog = {
             "version": 1,
             "models": {"m": {"use": "openai", "url": server.url, "model": "tests/echo"}},
             "sources": {"s": source},
             "datasets": {
                 "plain": {"from": "s"},
-                "deep": {"from": "s", "steps": [{"respond": {"model": "m"}}, {"respond": {"as": "again", "model": "m", "system": "Once more."}}]},
-                "deeper": {"from": "deep", "steps": [{"respond": {"as": "third", "model": "m", "system": "And again."}}]},
+                "deep": {
+                    "from": "s",
+                    "steps": [
+                        {"respond": {"model": "m"}},
+                        {"respond": {"as": "again", "model": "m", "system": "Once more."}},
+                    ],
+                },
+                "deeper": {
+                    "from": "deep",
+                    "steps": [{"respond": {"as": "third", "model": "m", "system": "And again."}}],
+                },
             },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
         path = tmp_path / "catalog.yaml"
         path.write_text(yaml.safe_dump(catalog))
         curate.build(path)

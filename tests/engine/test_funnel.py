@@ -81,10 +81,15 @@ def test_kinds_that_do_not_fit_are_told_with_their_place(tmp_path, registry):
     (tmp_path / "b.jsonl").write_text('{"prompt": "a question", "response": "an answer"}\n')
     catalog = {
         "version": 1,
-        "sources": {"texts": {"use": "jsonl", "path": "a.jsonl", "language": "en", "license": "cc0-1.0", "kind": "document"},
-                    "chats": {"use": "jsonl", "path": "b.jsonl", "language": "en", "license": "cc0-1.0", "kind": "sft"}},
-        "datasets": {"mixed": {"from": ["texts", "chats"]}, "odd": {"from": "texts", "steps": [{"shape": {}}, {"duplicates": {"fields": ["respons"]}}]}},
-    }  # fmt: skip
+        "sources": {
+            "texts": {"use": "jsonl", "path": "a.jsonl", "language": "en", "license": "cc0-1.0", "kind": "document"},
+            "chats": {"use": "jsonl", "path": "b.jsonl", "language": "en", "license": "cc0-1.0", "kind": "sft"},
+        },
+        "datasets": {
+            "mixed": {"from": ["texts", "chats"]},
+            "odd": {"from": "texts", "steps": [{"shape": {}}, {"duplicates": {"fields": ["respons"]}}]},
+        },
+    }
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     with pytest.raises(curate.CatalogError, match=r"mixes rows of several kinds \(texts: document, chats: sft\)"):
         curate.plan(tmp_path / "catalog.yaml", "mixed", registry=registry)

@@ -51,18 +51,29 @@ def place(tmp_path: Path) -> Path:
             "english": {"use": "numbered", "path": ["en.txt"], "license": "cc0-1.0"},
             "swahili": {"use": "numbered", "path": ["sw.txt"], "license": "cc0-1.0", "translation_of": "english"},
         },
-        "datasets": {"loud": {"from": ["english", "swahili"], "splits": {"train": 0.9, "test": 0.1},
-                              "steps": [{"letters": {"model": "ruler", "min": 9}}, "shout", {"most": {"count": 500}}]}},
+        "datasets": {
+            "loud": {
+                "from": ["english", "swahili"],
+                "splits": {"train": 0.9, "test": 0.1},
+                "steps": [{"letters": {"model": "ruler", "min": 9}}, "shout", {"most": {"count": 500}}],
+            }
+        },
         "run": {"workers": 1},
-    }  # fmt: skip
+    }
     (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     (tmp_path / "build.py").write_text(SCRIPT.format(plugin=str(ROOT / "tests" / "plugin")))
     return tmp_path
 
 
 def start(place: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "build.py", "catalog.yaml"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "build.py", "catalog.yaml"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
 
 def finish(place: Path) -> str:
@@ -136,9 +147,18 @@ def test_a_second_build_is_refused_while_one_works_and_a_dead_ones_lock_is_taken
     from curate.engine.store.lock import StoreLock
 
     root = place / ".curate"
-    holder = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from curate.engine.store.lock import StoreLock\n"
-                               "with StoreLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)", str(root)],
-                              stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from pathlib import Path; from curate.engine.store.lock import StoreLock\n"
+            "with StoreLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)",
+            str(root),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     with pytest.raises(StoreError, match=f"process {holder.pid}"), StoreLock(root):
         raise AssertionError("two builds at once")

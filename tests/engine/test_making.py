@@ -67,7 +67,8 @@ def test_too_many_failures_stop_the_build_with_examples_and_no_version(house):
     reply(house, trouble="en", max_error_rate=0.01)
     with pytest.raises(
         BuildError,
-        match=r"(?s)catalog.yaml:\d+: step 'reply' failed on 120 of 120 rows \(100.0%, allowed: 1.0%\).*row [0-9a-f]+: in trouble",
+        match=r"(?s)catalog.yaml:\d+: step 'reply' failed on 120 of 120 rows \(100.0%, allowed: 1.0%\).*row "
+        r"[0-9a-f]+: in trouble",
     ):
         house.build()
     assert house.store.datasets() == [] or house.store.versions("answers") == []
@@ -205,7 +206,8 @@ def test_models_made_of_each_other_are_a_circle(house):
         house.load()
 
 
-# ------------------------------------------------------------------------------------------------------------------ target
+# ------------------------------------------------------------------------------------------------------------------
+# target
 def test_a_target_stops_asking_when_enough_rows_came_through(house):
     dataset = reply(house)
     dataset["steps"].append({"letters": {"model": "ruler", "min": 30}})

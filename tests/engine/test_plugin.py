@@ -25,16 +25,34 @@ run: {workers: 2}
 def installed(tmp_path_factory) -> Path:
     """A folder with the plug-in as pip installs it."""
     target = tmp_path_factory.mktemp("site")
-    run = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(ROOT / "tests" / "plugin")],
-                         capture_output=True, text=True)  # fmt: skip
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(target),
+            str(ROOT / "tests" / "plugin"),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     return target
 
 
 def curate(arguments: list[str], folder: Path, site: Path | None) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(str(part) for part in (ROOT, site) if part)
-    return subprocess.run([sys.executable, "-m", "curate.cli", *arguments], cwd=folder, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": path})  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "curate.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
 
 
 def test_an_installed_plug_in_is_listed_described_and_used(installed, tmp_path):

@@ -1,4 +1,5 @@
-"""On a Ray cluster the same catalog makes the same versions, whatever dies meanwhile; what a node lacks is said in one sentence."""
+"""On a Ray cluster the same catalog makes the same versions, whatever dies meanwhile; what a node lacks is said in
+one sentence."""
 
 from __future__ import annotations
 
@@ -295,8 +296,12 @@ def test_a_ray_of_our_own_is_not_reached_from_outside_and_ends_with_the_build(wi
         wait_for(lambda: workers(wide.journal.read_text().splitlines()))
         family = [one for one in psutil.Process().children(recursive=True) if one.pid not in before]
         assert any(one.name() == "raylet" for one in family) and any(folder.iterdir())
-        heard = {connection.laddr.ip.removeprefix("::ffff:") for one in family for connection in one.net_connections()
-                 if connection.status == psutil.CONN_LISTEN}  # fmt: skip
+        heard = {
+            connection.laddr.ip.removeprefix("::ffff:")
+            for one in family
+            for connection in one.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
         assert heard == {"127.0.0.1"}
     finally:
         hold.unlink()

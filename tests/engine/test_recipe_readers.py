@@ -26,11 +26,28 @@ def built(tmp_path_factory):
     with FaultServer(lambda body, times: Reply(f"{body['model']} says: honey.")) as server:
         catalog = {
             "version": 1,
-            "models": {name: {"use": "openai", "url": server.url, "model": f"lab/{name}", "revision": "1"} for name in ("one", "two", "three")},
-            "sources": {"asked": {"use": "jsonl", "path": "asked.jsonl", "kind": "prompt", "language": "{l}", "license": "CC0-1.0", "columns": {"prompt": "{q}"}}},
-            "datasets": {"answers": {"from": "asked", "steps": [{"respond": {"model": ["one", "two"], "instruct_language": "never"}}]}},
+            "models": {
+                name: {"use": "openai", "url": server.url, "model": f"lab/{name}", "revision": "1"}
+                for name in ("one", "two", "three")
+            },
+            "sources": {
+                "asked": {
+                    "use": "jsonl",
+                    "path": "asked.jsonl",
+                    "kind": "prompt",
+                    "language": "{l}",
+                    "license": "CC0-1.0",
+                    "columns": {"prompt": "{q}"},
+                }
+            },
+            "datasets": {
+                "answers": {
+                    "from": "asked",
+                    "steps": [{"respond": {"model": ["one", "two"], "instruct_language": "never"}}],
+                }
+            },
             "run": {"workers": 1},
-        }  # fmt: skip
+        }
 
         def curate(*arguments: str) -> str:
             given = [*arguments, "-c", str(folder / "catalog.yaml")] if arguments[0] != "schema" else arguments
@@ -59,10 +76,17 @@ def built(tmp_path_factory):
         (["card", "answers"], ["`lab/one@1`, `lab/three@1`"]),
         (["licenses", "answers"], []),
         (["judge-report"], []),
-        (["query", "SELECT DISTINCT lineage.makers[1].model AS made FROM answers ORDER BY 1", "-f", "csv"], ["lab/one@1", "lab/three@1"]),
+        (
+            ["query", "SELECT DISTINCT lineage.makers[1].model AS made FROM answers ORDER BY 1", "-f", "csv"],
+            ["lab/one@1", "lab/three@1"],
+        ),
     ],
-    ids=lambda value: " ".join(value[:3]) if value and value[0] in ("show", "log", "diff", "verify", "plan", "card", "licenses", "judge-report", "query") else "",
-)  # fmt: skip
+    ids=lambda value: (
+        " ".join(value[:3])
+        if value and value[0] in ("show", "log", "diff", "verify", "plan", "card", "licenses", "judge-report", "query")
+        else ""
+    ),
+)
 def test_every_command_reads_a_list_of_models(built, arguments, shown):
     curate, _ = built
     output = curate(*arguments)

@@ -1,4 +1,5 @@
-"""A model that is alone and charges for calls, one made of others, and steps that make rows: with it, from all rows, from a table."""
+"""A model that is alone and charges for calls, one made of others, and steps that make rows: with it, from all
+rows, from a table."""
 
 from __future__ import annotations
 
@@ -96,16 +97,33 @@ class Reply(RowStep):
     def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
         texts = rows.text("text").to_list()
         languages = rows.language.to_list()
-        places = [place for place, (text, language) in enumerate(zip(texts, languages, strict=True))
-                  if context.wants(language) and not (self.trouble and self.trouble in text)]  # fmt: skip
-        bad = tuple(failed(rows, place, "in trouble", text) for place, text in enumerate(texts)
-                    if self.trouble and self.trouble in text)  # fmt: skip
+        places = [
+            place
+            for place, (text, language) in enumerate(zip(texts, languages, strict=True))
+            if context.wants(language) and not (self.trouble and self.trouble in text)
+        ]
+        bad = tuple(
+            failed(rows, place, "in trouble", text)
+            for place, text in enumerate(texts)
+            if self.trouble and self.trouble in text
+        )
         answers = context.model(self.model).ask([texts[place] for place in places], context.draw)
         context.tick(len(places))
         if self.keep_original:
             yield unchanged_rows(rows)
-        yield NewRows(derive_rows(Kind.DOCUMENT, rows, places, {"text": answers}, [languages[place] for place in places], step="reply",
-                               model=context.model_name(self.model), scores=[{"score": float(context.seed)} for _ in places]), bad)  # fmt: skip
+        yield NewRows(
+            derive_rows(
+                Kind.DOCUMENT,
+                rows,
+                places,
+                {"text": answers},
+                [languages[place] for place in places],
+                step="reply",
+                model=context.model_name(self.model),
+                scores=[{"score": float(context.seed)} for _ in places],
+            ),
+            bad,
+        )
 
 
 class Lexicon(GatherStep):
@@ -121,8 +139,16 @@ class Lexicon(GatherStep):
                     counts[word] = counts.get(word, 0) + 1
         first = next(iter(rows))
         often = sorted(word for word, count in counts.items() if count > 1)
-        table = derive_rows(Kind.DOCUMENT, first, [0] * len(often), {"text": often}, ["en"] * len(often), step="lexicon",
-                         group_id=[f"word:{word}" for word in often], scores=[{"count": float(counts[word])} for word in often])  # fmt: skip
+        table = derive_rows(
+            Kind.DOCUMENT,
+            first,
+            [0] * len(often),
+            {"text": often},
+            ["en"] * len(often),
+            step="lexicon",
+            group_id=[f"word:{word}" for word in often],
+            scores=[{"count": float(counts[word])} for word in often],
+        )
         yield NewRows(table)
 
 

@@ -41,12 +41,21 @@ class Vectors(Model):
             for text in texts:
                 note(
                     self.journal,
-                    f"encode {socket.gethostname()} {os.environ.get('CUDA_VISIBLE_DEVICES')} {os.environ.get(self.secret)} {text}",
+                    f"encode {socket.gethostname()} {os.environ.get('CUDA_VISIBLE_DEVICES')} "
+                    f"{os.environ.get(self.secret)} {text}",
                 )
             counts = np.array([[1 + text.count(vowel) for vowel in "aeiou"] for text in texts], np.float32)
             return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
-        return cached(encode, folder=cache, identity={"model": "vectors@1"}, dimensions=5, supports=lambda language: True, absolute=True, batch_size=64)  # fmt: skip
+        return cached(
+            encode,
+            folder=cache,
+            identity={"model": "vectors@1"},
+            dimensions=5,
+            supports=lambda language: True,
+            absolute=True,
+            batch_size=64,
+        )
 
 
 class Vowels(ScoreStep):
