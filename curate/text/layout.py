@@ -27,7 +27,7 @@ _CELL = regex.compile(r"\\?\|")
 _TERMINAL = regex.compile(r"[.!?…:;。！？।॥؟۔።:|][\x22'”’»」』）)\]*_`]*$")
 _LOWER = regex.compile(r"\p{Ll}")
 _WRAPPED = 50
-# Begins at a line's end: blanks before it would be walked again from each of them.
+# Begins at a line's end: spaces before it would be walked again from each of them.
 _PARAGRAPH = regex.compile(r"(?:\r\n|\n|\r)(?:[ \t\u3000]*+(?:\r\n|\n|\r))++")
 
 

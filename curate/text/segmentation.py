@@ -20,7 +20,7 @@ import regex
 
 from curate.rows import languages
 
-# Scripts written without blanks between words, and Hangul, whose blanks stand every two or three syllables: there a
+# Scripts written without spaces between words, and Hangul, whose spaces stand every two or three syllables: there a
 # character, not a word, is the unit of counting.
 UNSPACED = ("Han", "Hiragana", "Katakana", "Bopomofo", "Hangul", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Yi",
             "Javanese", "Balinese", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Cuneiform",
@@ -228,7 +228,7 @@ def _variant_share(texts: pl.Series, *, traditional: bool) -> npt.NDArray[np.flo
 
 
 # ------------------------------------------------------------------------------------------------------------ segments
-# An ASCII stop ends a sentence only before a blank (3.14, e.g.com); the others always do.
+# An ASCII stop ends a sentence only before a space (3.14, e.g.com); the others always do.
 _ENDS = (r"([.!?…]+[\x22'”’»)\]]*)[\s\p{Z}]+", r"([。！？｡।॥።؟۔։᙮။៕៖༎᠃᠉]+[”’」』）】\x22']*)")
 _CLAUSES = (
     r"([,;:][\x22'”’»)\]]*)[\s\p{Z}]+",

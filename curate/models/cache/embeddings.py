@@ -295,7 +295,7 @@ class CachedEncoder:
     ) -> None:
         """
         Args:
-            encode: unit vectors of some texts (the zero vector for a blank one), whatever else is in the batch.
+            encode: unit vectors of some texts (the zero vector for whitespace), whatever else is in the batch.
             absolute: whether a cosine means the same for every language, so that one threshold can be set.
             batch_size: texts encoded between two writes to the cache: what a crash may cost.
         """
@@ -311,7 +311,7 @@ class CachedEncoder:
         return self._supports(language)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit-length vectors, shape (len(texts), dimensions); a blank text gets the zero vector."""
+        """Unit-length vectors, shape (len(texts), dimensions); whitespace gets the zero vector."""
         places: dict[str, int] = {}
         order = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
         unique = list(places)

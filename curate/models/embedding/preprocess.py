@@ -21,8 +21,8 @@ _TASHKEEL = regex.compile(
     r"[\u0610-\u061a\u0640\u064b-\u0653\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]"
 )
 _ARABIC_SIGNS = regex.compile(r"[\u0610-\u061a\u0640\u064b-\u065f\u0670\u0671\u06d6-\u06ed]")
-# An end of sentence: a full stop of any script with the closing marks and blanks after it, or a line break. The Latin
-# full stop counts only before a blank (3.14, example.org).
+# An end of sentence: a full stop of any script with the closing marks and spaces after it, or a line break. The Latin
+# full stop counts only before a space (3.14, example.org).
 _SENTENCE_END = regex.compile(
     r"""(?:[.!?…]+["'”’»)\]]*\s+|[。！？｡．؟۔।॥։።፧၊။។៕᠃᠉]+["'”’»」』）)\]]*\s*|\n\s*)""", regex.VERSION1
 )
@@ -30,7 +30,7 @@ _BLANK = regex.compile(r"\s+")
 
 
 def make_fit(text: str) -> str:
-    """The text with NUL and lone surrogates, which no tokeniser takes, as blanks."""
+    """The text with NUL and lone surrogates, which no tokeniser takes, as spaces."""
     return _UNFIT.sub(" ", text) if _UNFIT.search(text) else text
 
 
@@ -47,7 +47,7 @@ def strip_tashkeel(text: str) -> str:
 def split_text(text: str, max_chars: int) -> list[str]:
     """Pieces of at most ``max_chars`` characters that together are the text.
 
-    Cut at the last end of a sentence in the second half of the window, else at its last blank, else (unspaced scripts,
+    Cut at the last end of a sentence in the second half of the window, else at its last space, else (unspaced scripts,
     very long words) between two characters, never before a combining mark if that can be helped.
     """
     pieces = []
@@ -78,7 +78,7 @@ def encode_in_pieces(
 ) -> npt.NDArray[np.float32]:
     """Unit vectors of texts of any length: those of the pieces, averaged by the pieces' lengths.
 
-    A text of nothing but blanks has no meaning to compare and gets the zero vector, whose cosine with anything is 0.
+    A text of nothing but spaces has no meaning to compare and gets the zero vector, whose cosine with anything is 0.
 
     Args:
         encode: unit vectors of non-empty texts of at most ``max_chars`` characters.

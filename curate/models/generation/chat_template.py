@@ -70,7 +70,7 @@ class ChatTemplate:
         return not self._system
 
     def answer(self, turns: Turns) -> Prompt:
-        """The prompt after which the model answers; a last assistant turn that is not blank is gone on with.
+        """The prompt after which the model answers; a last assistant turn that is not empty is continued.
 
         Raises:
             RefusedChat: the template does not take these turns.

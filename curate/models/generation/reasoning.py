@@ -29,7 +29,7 @@ _CODE = regex.compile(r"(?<!`)(`{3,}|~{3,}).*?(?:\1|\Z)|(?<!`)(`{1,2})(?!`)[^\n]
 _ENDED = regex.compile(r"(?:\A|[\n.!?:;…。！？；：।॥۔؟።»”」』)\]>*_|])[ \t]*\Z")
 _MENTION = regex.compile(r"[\p{L}\p{M}\p{N},] \Z")
 _GOES_ON = regex.compile(r" \p{Ll}")
-_BLANKS = regex.compile(r"\s*")
+_SPACES = regex.compile(r"\s*")
 _NEAR = 200
 _MANY = regex.compile(r"\n|(?:\S+\s+){2}\S|\p{L}{12}")
 _CHANNEL = regex.compile(
@@ -75,11 +75,11 @@ def _split(
         plain: whether the marks are words that an answer may have.
     """
     size = len(text)
-    at = _past_blanks(text, 0)
+    at = _skip_whitespace(text, 0)
     while start := opening.match(text, at):
         end = closing.search(text, start.end())
         thoughts.append(text[start.end() : end.start() if end else size].strip())
-        at = _past_blanks(text, end.end() if end else size)
+        at = _skip_whitespace(text, end.end() if end else size)
     if at == size:
         return ""
     shown = _CODE.sub(lambda match: "\0" * len(match[0]), text)
@@ -89,7 +89,7 @@ def _split(
         if plain and _MENTION.search(shown, max(0, end.start() - 2), end.start()) and _GOES_ON.match(shown, end.end()):
             break
         thoughts.append(text[at : end.start()].strip())
-        at = _past_blanks(text, end.end())
+        at = _skip_whitespace(text, end.end())
     parts: list[str] = []
     done, endless = at, False
     while start := opening.search(shown, at):
@@ -104,13 +104,13 @@ def _split(
         parts.append(text[done : start.start()])
         at = done = end.end() if end else size
         if parts[-1][-1:].isspace():
-            at = done = _past_blanks(text, done)
+            at = done = _skip_whitespace(text, done)
     left = text[done:]
     return "".join([*parts, left]).rstrip() if parts and not left.strip() else "".join([*parts, left])
 
 
-def _past_blanks(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
+def _skip_whitespace(text: str, at: int) -> int:
+    found = _SPACES.match(text, at)
     return found.end() if found else at
 
 

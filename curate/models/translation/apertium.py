@@ -60,7 +60,7 @@ _ENGINE = (
 )
 _STORM = 3
 _SPELLING = Spelling(lambda char: char != "~")
-_BLANKS = regex.compile(" {2,}")
+_SPACES = regex.compile(" {2,}")
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,8 @@ class _Engine:
             try:
 
                 def got(place: int, text: str, start: int = start) -> None:
-                    # Rules that drop a word leave its two blanks.
-                    text = text if "  " in pieces[start + place] else _BLANKS.sub(" ", text)
+                    # Rules that drop a word leave its two spaces.
+                    text = text if "  " in pieces[start + place] else _SPACES.sub(" ", text)
                     found[start + place] = Translated(text.strip())
 
                 pipeline.translate(rest, got)

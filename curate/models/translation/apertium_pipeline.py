@@ -45,7 +45,7 @@ def escape(text: str) -> str:
 def unescape(text: str) -> str:
     """The sentence of an answer in the stream format."""
     text = text.rstrip("\n")
-    # Some modes swallow the empty blank, none the full stop.
+    # Some modes drop the empty superblank ("[]"), none the full stop.
     text = text.removesuffix("[]").removesuffix(".")
     return _ESCAPED.sub(r"\1", text)
 

@@ -25,7 +25,7 @@ from curate.steps.models import Done, Model
 
 _LETTER = regex.compile(r"\p{L}")
 _BREAKS = regex.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
-# Where a sentence is cut if it must be: after an end of sentence, after a clause, at a blank.
+# Where a sentence is cut if it must be: after an end of sentence, after a clause, at a space.
 _CUTS = (
     regex.compile(r"(?:[.!?…]+[\"'”’»)\]]*\s+|[。！？।۔؟။።៕]+[”’」』）]*\s*)"),
     regex.compile(r"(?:[,;:–—]\s+|[，、；：،؛]\s*)"),
@@ -75,7 +75,7 @@ class SentenceTranslator:
     ) -> None:
         """
         Args:
-            ask: translates pieces without line breaks or outer blanks, each with a letter, of at most ``longest``
+            ask: translates pieces without line breaks or outer spaces, each with a letter, of at most ``longest``
                 characters.
             name: as it is called in errors.
             revision: ``name@revision`` of what translates one of its own pairs.
@@ -182,7 +182,7 @@ class SentenceTranslator:
 
 # -------------------------------------------------------------------------------------------------------------- pieces
 def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part]:
-    """The runs of a sentence, which together are the sentence (but for NUL and lone surrogates, which become blanks)."""
+    """The runs of a sentence, which together are the sentence (but for NUL and lone surrogates, which become spaces)."""
     text = make_fit(sentence)
     if not _LETTER.search(text):
         return [_Part(sentence, asked=False)]
@@ -208,7 +208,7 @@ def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part
                 carry(before)
                 if _LETTER.search(core):
                     spelt, changed = spelling.spell(core) if spelling else (core, {})
-                    # Even an invisible character that was dropped must not leave nothing, or blanks, to be asked.
+                    # Even an invisible character that was dropped must not leave nothing, or spaces, to be asked.
                     if _LETTER.search(spelt):
                         parts.append(_Part(core, asked=True, spelt=spelt.strip(), changed=changed))
                     else:
@@ -231,7 +231,7 @@ def _edges(text: str) -> tuple[str, str, str]:
 def cut_text(text: str, longest: int) -> list[str]:
     """Pieces of at most ``longest`` characters that together are the text.
 
-    Cut at the last end of a sentence in the window's second half, else after its last clause, else at its last blank,
+    Cut at the last end of a sentence in the window's second half, else after its last clause, else at its last space,
     else (unspaced scripts, endless words) between two characters, not before a combining mark if that can be helped.
     """
     pieces = []
@@ -262,19 +262,19 @@ def halve(text: str) -> tuple[str, str] | None:
 
 
 def glue(left: str, right: str, source: str, target: str) -> str:
-    """Two neighbouring translations as one text, with the blank that the target's script wants between them."""
+    """Two neighbouring translations as one text, with the space that the target's script wants between them."""
     if not left or not right or left[-1].isspace() or right[0].isspace() or unspaced(target):
         return left + right
     return f"{left} {right}"
 
 
 def unspaced(tag: str) -> bool:
-    """Whether a language is written without blanks between words."""
+    """Whether a language is written without spaces between words."""
     return languages.script(tag) in _UNSPACED
 
 
 def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pair: tuple[str, str]) -> Translated:
-    """The translated runs as one text, in the original's order, with the original's blanks."""
+    """The translated runs as one text, in the original's order, with the original's spaces."""
     if not any(part.asked for part in parts):
         return Translated(sentence)
     opens = unspaced(pair[0]) and not unspaced(pair[1])
@@ -291,7 +291,7 @@ def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pai
         said = answer.text
         if part.spelt != part.text:
             said = Spelling.restore(said, part.text, part.changed or {})
-        # Two pieces that were cut apart without a blank between them need one in a script that has blanks.
+        # Two pieces that were cut apart without a space between them need one in a script that has spaces.
         text += " " + said if opens and text and said and not text[-1].isspace() and index else said
         if answer.problem:
             problems.append(answer.problem)

@@ -49,7 +49,7 @@ class TokenizerWords:
 
     def tokens(self, text: str) -> list[str]:
         with self._lock:
-            # A Marian tokeniser reads >>xxx<< at the start as an order; a blank before makes it text.
+            # A Marian tokeniser reads >>xxx<< at the start as an order; a space before makes it text.
             text = f" {text}" if text.startswith(">>") else text
             # Some tokenisers read </s> in a text as the control token whatever they are told.
             for token in self._control:
