@@ -33,7 +33,10 @@ PROTECTABLE: tuple[Protectable, ...] = (
     "symbol",
 )
 # Scripts without spaces follow an address at once.
-_END = r"\s<>\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x22'（）【】「」『』《》，。、！？；：।؟，۔"
+_END = (
+    r"\s<>\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    r"\x22'（）【】「」『』《》，。、！？；：।؟，۔"
+)
 _PATTERNS: MappingProxyType[str, str] = MappingProxyType(
     {
         "backticks": r"(?<!`)```++[^`\n][^\n]{0,2000}?```++|``[^\n]{1,2000}?``|`[^`\n]+`",

@@ -70,11 +70,7 @@ class ChatTemplate:
         return not self._system
 
     def answer(self, turns: Turns) -> Prompt:
-        """The prompt after which the model answers; a last assistant turn that is not empty is continued.
-
-        Raises:
-            RefusedChat: the template does not take these turns.
-        """
+        """The prompt for an answer; a last assistant turn that is not empty is continued."""
         fit = self._fit(turns)
         role, content = fit[-1]
         if role == "assistant" and content.strip():
@@ -176,7 +172,7 @@ class ChatTemplate:
 
 
 def without_system(turns: Turns) -> list[tuple[str, str]]:
-    """The turns with system turns put before the next user turn; where none follows they are a user turn of their own."""
+    """The turns with system turns prepended to the next user turn, or as a user turn if none follows."""
     found: list[tuple[str, str]] = []
     waiting: list[str] = []
     for role, content in turns:

@@ -1,17 +1,16 @@
-"""A language's score is what each identifier says of it, weighed by how far that identifier is right about it, plus
-what letters and words say.
+"""Combines the results of language identifiers into one score per language.
 
+The score weighs what each identifier reports by how often it is right, and adds evidence from letters and words.
 The score of language l for a text x of n letters, over the identifiers i that were asked, is log-linear:
 
-    b(l) − r·rare(l) + Σ (w(i) + u(i)·t + v(i,l)) · log p(i,l,x)      identifiers that have a label for l
-                     + Σ c(i) + s(i)·log(1 − p(i,best,x))             identifiers that have none
-                     + Σ (g(i) + h(i)·t) · log P(i says its best label | l)
-                     + m · words(l,x) − f · letters(l,x),             t = log(n / 25), cut off at ±1.5
+b(l) − r·rare(l) + Σ (w(i) + u(i)·t + v(i,l)) · log p(i,l,x) identifiers that have a label for l + Σ c(i) + s(i)·log(1 −
+p(i,best,x)) identifiers that have none + Σ (g(i) + h(i)·t) · log P(i says its best label | l) + m · words(l,x) − f ·
+letters(l,x), t = log(n / 25), clipped to ±1.5
 
-P is how often the identifier says that label of texts in l, right or wrong: Asturian, which it may not know, it calls
-Spanish or Portuguese and hardly ever Catalan. The probabilities are the softmax of the scores over all languages that
-some identifier named and that are written in the script of the text, divided by a temperature that depends on n and on
-which identifiers there are. All parameters were fitted and the temperatures calibrated on texts kept apart
+P is how often the identifier reports that label for texts in l, right or wrong: Asturian, which it may not know, is
+reported as Spanish or Portuguese and hardly ever as Catalan. The probabilities are the softmax of the scores over all
+languages that some identifier reported and that use the script of the text, divided by a temperature that depends on n
+and on the set of identifiers. All parameters were fitted, and the temperatures calibrated, on held-out texts
 (``benchmarks/language_id.py fit``); they are data.
 """
 
@@ -34,7 +33,7 @@ from curate.text import segmentation as text
 
 Floats = npt.NDArray[np.float32]
 FLOOR = float(np.log(1e-4))
-"""What a language that an identifier knows and did not name gets."""
+"""Log-probability of a language that an identifier knows and did not report."""
 SPAN = 1.5
 _MOST_WORDS = 300
 _MOST_HITS, _MOST_FOREIGN = 4, 2
@@ -44,35 +43,35 @@ _HAN = "Han"
 LEAST_ECHO, UNKNOWN_ECHO = 0.002, 0.02
 _SCALARS = ("w", "u", "s", "c", "g", "h")
 ROMANISED_SHARE, ROMANISED_HITS = 0.25, 1.5
-"""From which share and number of telling words on a text in Latin letters is a romanised language."""
+"""Minimum share and number of distinctive words for a text in Latin letters to be a romanised language."""
 
 
 @dataclass
 class Evidence:
-    """What is known of B texts about L languages from M identifiers."""
+    """Features of B texts for L languages from M identifiers."""
 
     logs: Floats
     """(B, L, M): log-probabilities, not below :data:`FLOOR`."""
     named: npt.NDArray[np.bool_]
-    """(B, L, M): whether the identifier named the language."""
+    """(B, L, M): whether the identifier reported the language."""
     rest: Floats
-    """(B, M): log of what the best label leaves over."""
+    """(B, M): log of the probability outside the best label."""
     silent: npt.NDArray[np.bool_]
-    """(B, M): whether the identifier said nothing."""
+    """(B, M): whether the identifier abstained."""
     best: npt.NDArray[np.int64]
-    """(B, M): which language it named first; -1 for none of those."""
+    """(B, M): the language it reported first; -1 if it is none of these."""
     possible: npt.NDArray[np.bool_]
-    """(B, L): whether the language is written in the script of the text, its kind of characters included."""
+    """(B, L): whether the language uses the script of the text (and, for Chinese, its variant)."""
     words: Floats
-    """(B, L): how many telling words speak for the language, at most four."""
+    """(B, L): number of distinctive words of the language in the text, at most four."""
     foreign: Floats
-    """(B, L): how many distinct telling letters it does not have, at most two."""
+    """(B, L): number of distinctive letters that the language lacks, at most two."""
     length: Floats
-    """(B,): log(letters / 25), cut off at ±1.5."""
+    """(B,): log(letters / 25), clipped to ±1.5."""
 
 
 class Languages:
-    """The languages there are, in order; more are added as identifiers name them."""
+    """The languages in order; more are added as identifiers report them."""
 
     def __init__(self, tags: Sequence[str]) -> None:
         self.tags: list[str] = []
@@ -105,7 +104,7 @@ class Languages:
         return self._scripts[script]
 
     def lacking(self, letter: str) -> npt.NDArray[np.bool_]:
-        """The languages whose letters are known and which do not have this one; none for a letter that tells nothing."""
+        """Which languages have a known alphabet without this letter; none for a letter that is not distinctive."""
         if letter not in self._letters:
             known = data.alphabets()
             script = _script_of(letter)
@@ -265,7 +264,7 @@ class Weights:
     g: Floats
     h: Floats
     echoes: Floats
-    """(M, L, L): log P(the identifier says the first | the text is in the second)."""
+    """(M, L, L): log P(the identifier reports the first | the text is in the second)."""
     m: float
     f: float
     has: npt.NDArray[np.bool_]

@@ -153,7 +153,7 @@ class FastTextIdentifier:
         return languages.base(language) in self._bases
 
     def supports(self, language: str) -> bool:
-        """Whether this language, in this script, is among those it can name; for lid.176 also: and recognises mostly."""
+        """Whether it has a label for this language in this script; lid.176 must also recognise the language mostly."""
         return language in self._supported or language in self._other_scripts
 
     def identify(self, texts: Sequence[str], k: int = 1) -> Identified:

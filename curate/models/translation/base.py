@@ -182,7 +182,7 @@ class SentenceTranslator:
 
 # -------------------------------------------------------------------------------------------------------------- pieces
 def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part]:
-    """The runs of a sentence, which together are the sentence (but for NUL and lone surrogates, which become spaces)."""
+    """The parts of a sentence; joined they are the sentence (except that NUL and lone surrogates become spaces)."""
     text = make_fit(sentence)
     if not _LETTER.search(text):
         return [_Part(sentence, asked=False)]
@@ -262,7 +262,7 @@ def halve(text: str) -> tuple[str, str] | None:
 
 
 def glue(left: str, right: str, source: str, target: str) -> str:
-    """Two neighbouring translations as one text, with the space that the target's script wants between them."""
+    """Joins two neighbouring translations, with a space if the target's script needs one."""
     if not left or not right or left[-1].isspace() or right[0].isspace() or unspaced(target):
         return left + right
     return f"{left} {right}"
@@ -274,7 +274,7 @@ def unspaced(tag: str) -> bool:
 
 
 def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pair: tuple[str, str]) -> Translated:
-    """The translated runs as one text, in the original's order, with the original's spaces."""
+    """Joins the translated parts in the original's order, with the original's whitespace."""
     if not any(part.asked for part in parts):
         return Translated(sentence)
     opens = unspaced(pair[0]) and not unspaced(pair[1])
