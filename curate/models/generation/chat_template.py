@@ -66,7 +66,7 @@ class ChatTemplate:
 
     @property
     def merges_system(self) -> bool:
-        """Whether the template knows no system turns, so that they go to the head of the next user turn."""
+        """Whether the template has no system role, so that system turns are prepended to the next user turn."""
         return not self._system
 
     def answer(self, turns: Turns) -> Prompt:
@@ -80,10 +80,10 @@ class ChatTemplate:
         return Prompt(tokens, len(tokens))
 
     def last_turn(self, turns: Turns) -> Prompt:
-        """The prompt that ends with the last character of the last turn.
+        """The prompt up to the last character of the last turn.
 
         Raises:
-            RefusedChat: the template does not take these turns.
+            RefusedChat: the template rejects these turns.
         """
         return self._up_to_the_end(self._fit(turns))
 
@@ -136,7 +136,8 @@ class ChatTemplate:
         return tokens
 
     def _encode(self, text: str, *, plain: bool = False) -> list[int]:
-        """The template puts the marks of beginning itself. ``plain``: no text is a mark."""
+        """Tokenizes a rendered template, which has its own beginning marks. With ``plain`` no text is a control
+        token."""
         if not text:
             return []
         more = {"split_special_tokens": True} if plain else {}
@@ -189,7 +190,7 @@ def without_system(turns: Turns) -> list[tuple[str, str]]:
 
 
 def _marks(turns: Turns) -> list[str]:
-    """A word for each turn that stands in none of them."""
+    """A placeholder for each turn that occurs in none of them."""
     whole = hashlib.blake2b(digest_size=12)
     for _, content in turns:
         whole.update(content.encode() + b"\0")

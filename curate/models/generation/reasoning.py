@@ -43,13 +43,13 @@ _BARE = regex.compile(r"\s*analysis(?=[^\p{Ll}\s])(.*?)assistantfinal(.*)\Z", re
 
 
 def split_thoughts(text: str, *, cut: bool = False) -> tuple[str, str]:
-    """An answer without its thoughts, and the thoughts.
+    """Separates an answer from its reasoning.
 
-    They may stand at the beginning (opened by the model or by its chat template), later, or have no end. Marks in code
-    are text, and so is a tag that is a word of a sentence.
+    Reasoning may be at the beginning (opened by the model or by its chat template), later, or without an end. Markers
+    in code are text, and so is a tag used as a word of a sentence.
 
     Args:
-        cut: whether the answer was cut off, so that a mark without its other is no wonder.
+        cut: whether the answer was truncated, so that a closing marker may be missing.
     """
     if not _ANY.search(text):
         return text, ""
@@ -69,10 +69,10 @@ def split_thoughts(text: str, *, cut: bool = False) -> tuple[str, str]:
 def _split(
     text: str, opening: regex.Pattern[str], closing: regex.Pattern[str], thoughts: list[str], *, plain: bool, cut: bool
 ) -> str:
-    """The text without the thoughts of one family of marks, which are added to ``thoughts``.
+    """The text without the reasoning of one family of markers, which is appended to ``thoughts``.
 
     Args:
-        plain: whether the marks are words that an answer may have.
+        plain: whether the markers are words that an answer may have.
     """
     size = len(text)
     at = _skip_whitespace(text, 0)
@@ -115,7 +115,7 @@ def _skip_whitespace(text: str, at: int) -> int:
 
 
 def _channels(text: str) -> tuple[str, str]:
-    """The channels of OpenAI's harmony format: ``final`` is the answer, everything else is thought."""
+    """Reads the channels of OpenAI's harmony format: ``final`` is the answer, everything else is reasoning."""
     first = text.index("<|channel|>")
     found = [(match[1].lower(), match[2].strip()) for match in _CHANNEL.finditer(text, first)]
     before = _CONTROL.sub("", regex.sub(r"<\|start\|>\w*\s*\Z", "", text[:first])).strip()
@@ -128,7 +128,7 @@ def _channels(text: str) -> tuple[str, str]:
 
 
 def field_thoughts(message: dict[str, Any]) -> str:
-    """The thoughts in fields of their own: a text, or a list or mapping of parts with texts."""
+    """The reasoning in separate fields: a text, or a list or mapping of parts with texts."""
     found: list[str] = []
     for name in ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks"):
         told = "\n\n".join(_texts(message.get(name))).strip()

@@ -112,13 +112,13 @@ class LanguageIdEnsemble(Model):
 
     # ------------------------------------------------------------------------------------------------------- identity
     def with_models(self, models: Mapping[str, Model]) -> LanguageIdEnsemble:
-        """This vote with its members at hand; further models in the mapping are ignored."""
+        """This ensemble with its members resolved; other models in the mapping are ignored."""
         bound = self.model_copy()
         bound._models = {name: models[name] for name in self.members if name in models}
         return bound
 
     def _bound(self) -> dict[str, Model]:
-        """The members; one that was not given is the installed model of that name.
+        """The members; one that was not resolved is the installed model of that name.
 
         Raises:
             ModelError: there is none.
@@ -133,12 +133,12 @@ class LanguageIdEnsemble(Model):
         return {name: found[name] for name in self.members}
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for names of models: :meth:`name_and_revision` stands for the models themselves."""
+        """The parameters without names of models; :meth:`name_and_revision` covers the models themselves."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("members", "weights")}
 
     def name_and_revision(self) -> str:
-        """``ensemble@`` and a digest over its members' identities, their weights and the data."""
+        """``ensemble@`` and a digest of its members' identities, their weights and the data."""
         digest = hashlib.blake2b(digest_size=16)
         for name, model in self._bound().items():
             digest.update(
@@ -157,14 +157,14 @@ class LanguageIdEnsemble(Model):
 
     @property
     def exclusive(self) -> bool:
-        """Whether one of its members is."""
+        """Whether one of its members is exclusive."""
         return any(model.exclusive for model in self._models.values())
 
     def load(self, *, cache: Path | None, threads: int) -> Voters:
-        """The vote over its loaded members.
+        """Loads the members and the ensemble.
 
         Raises:
-            ModelError: a member is missing, cannot be loaded, or identifies no languages; the file of weights is none.
+            ModelError: a member is missing, cannot be loaded, or is no language identifier; the file of weights is invalid.
         """
         members: dict[str, LanguageIdentifier] = {}
         for name, model in self._bound().items():
@@ -206,10 +206,10 @@ class Voters:
 
     # ------------------------------------------------------------------------------------------------------- contract
     def supports(self, language: str) -> bool:
-        """Whether one of its members supports the language and the vote was found to be right about it, or its script
-        decides; and it is among those allowed.
+        """Whether it supports the language: a member does, and the ensemble was measured to be right about it or its
+        script decides; and it is among the allowed ones.
 
-        What a member that was never measured supports is believed.
+        An unmeasured member is trusted.
         """
         if self._allowed is not None and language not in self._allowed:
             return False
@@ -224,11 +224,11 @@ class Voters:
         )
 
     def names(self, language: str) -> bool:
-        """Whether it could name the language at all, for a vote over votes."""
+        """Whether it could return the language at all, for an ensemble of ensembles."""
         return any(getattr(member, "names", member.supports)(language) for member in self._members)
 
     def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
-        """The k likeliest languages of each text, with calibrated probabilities; nothing where it abstains.
+        """The k most likely languages of each text, with calibrated probabilities; empty where it abstains.
 
         Raises:
             ValueError: ``k`` is less than 1.
@@ -281,7 +281,7 @@ class Voters:
         return answers
 
     def _current(self) -> Weights:
-        """The weights, for as many languages as there are by now."""
+        """The weights, for all languages so far."""
         if self._weights is None or len(self._weights.b) < len(self._known):
             weights = weights_for(self._known, self._packages, self._members, self._measured)
             for at, name in enumerate(self._names):
@@ -305,13 +305,13 @@ class Voters:
         return softmax(scores / heat[:, None])
 
     def _temperature(self) -> tuple[float, float]:
-        """Level and slope of the logarithm of the temperature, for these members."""
+        """Intercept and slope of the log temperature, for these members."""
         known: Mapping[str, Sequence[float]] = self._measured.get("temperature", {})
         found = known.get("+".join(sorted(self._packages))) or known.get("default") or (0.0, 0.0)
         return float(found[0]), float(found[1])
 
     def _agree(self, evidence: Evidence) -> Floats:
-        """The mean probability of what all say that know it; zeros where they differ or too few know it."""
+        """The mean probability over all members that know it; zeros where they disagree or too few know it."""
         has = self._current().has[None] | evidence.named
         asked = ~evidence.silent[:, None, :] & has
         held = np.where(evidence.possible[:, :, None] & evidence.named, evidence.logs, -np.inf)
@@ -360,7 +360,7 @@ class Voters:
 
 
 def _is_pure(text: str, script: str) -> bool:
-    """Whether hardly any letter is of another script."""
+    """Whether nearly all letters are of one script."""
     if text.isascii():
         return script == "Latin"
     counts, names = count_scripts([text])

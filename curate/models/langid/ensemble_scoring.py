@@ -92,7 +92,7 @@ class Languages:
         self._letters.clear()
 
     def find(self, tag: str) -> int:
-        """Where a tag is; -1 for none, and for what nobody writes (``af-Armn``)."""
+        """Index of a tag; -1 for none, and for unused combinations (``af-Armn``)."""
         found = self._index.get(tag)
         return -1 if found is None else found
 
@@ -128,7 +128,7 @@ def _script_of(letter: str) -> str:
 
 @lru_cache(maxsize=65536)
 def is_written(tag: str) -> bool:
-    """Whether the language is written in that script by anyone: what is not comes from a wrong label."""
+    """Whether the language is ever written in that script; otherwise the label is wrong."""
     return (
         tag == languages.base(tag)
         or languages.letters(tag) == languages.letters(languages.base(tag))
@@ -144,12 +144,12 @@ def gather(
     covers: Sequence[Mapping[str, tuple[str, ...]]],
     scripts: Sequence[tuple[str, bool]],
 ) -> Evidence:
-    """What the identifiers said of the texts, and what their letters and words say.
+    """Computes the features of texts: results of the identifiers, letters and words.
 
     Args:
-        said: one for each identifier.
-        covers: for each, what its labels mean beside themselves.
-        scripts: what :func:`curate.models.langid.labels.find_scripts` finds in the texts.
+        said: the results, one per identifier.
+        covers: for each identifier, further meanings of its labels.
+        scripts: result of :func:`curate.models.langid.labels.find_scripts` for the texts.
     """
     found: list[tuple[int, int, int, float]] = []
     unknown: list[tuple[int, int, str, float]] = []
@@ -202,9 +202,7 @@ def gather(
 def _tell_chinese(
     known: Languages, one: str, logs: Floats, named: npt.NDArray[np.bool_], possible: npt.NDArray[np.bool_]
 ) -> None:
-    """Kana makes it Japanese; else the characters that only one spelling has say whether it is simplified or
-    traditional.
-    """
+    """Japanese if there is kana; otherwise simplified or traditional Chinese by characters specific to one of them."""
     ja, plain, traditional = known.find("ja"), known.find("zh"), known.find("zh-Hant")
     if _KANA.search(one):
         if ja >= 0:
@@ -233,7 +231,7 @@ def _count_words(known: Languages, one: str, script: str, into: Floats) -> None:
 
 
 def find_romanised(one: str) -> tuple[str, float] | None:
-    """The romanised language whose telling words make up enough of a text in Latin letters, and their share."""
+    """The romanised language with enough distinctive words in a text of Latin letters, and their share."""
     words = _WORDS.findall(one.lower())[:_MOST_WORDS]
     best: tuple[str, float] | None = None
     for tag, (sure, maybe) in data.romanised_words().items():
@@ -272,7 +270,7 @@ class Weights:
 
 
 def hear(evidence: Evidence, echoes: Floats) -> Floats:
-    """(B, L, M): how likely what each identifier said is of a text in each language; 0 where that is not known."""
+    """(B, L, M): likelihood of each identifier's report given a text in each language; 0 where unknown."""
     members = np.arange(evidence.best.shape[1])
     heard: Floats = np.moveaxis(echoes[members, np.maximum(evidence.best, 0)], 1, 2).copy()
     heard[np.broadcast_to((evidence.best < 0)[:, None, :], heard.shape)] = 0.0
@@ -280,7 +278,7 @@ def hear(evidence: Evidence, echoes: Floats) -> Floats:
 
 
 def combine(evidence: Evidence, weights: Weights, heard: Floats | None = None) -> Floats:
-    """The score of each language for each text, (B, L); -inf where it is out of the question."""
+    """The score of each language for each text, (B, L); -inf where it is impossible."""
     heard = hear(evidence, weights.echoes) if heard is None else heard
     factor = (weights.w + weights.u * evidence.length[:, None])[:, None, :] + weights.v
     outside = weights.c + weights.s * evidence.rest
@@ -294,7 +292,7 @@ def combine(evidence: Evidence, weights: Weights, heard: Floats | None = None) -
 
 
 def softmax(scores: Floats) -> Floats:
-    """Shares of 1 over each row; zeros for a row in which nothing is possible."""
+    """Softmax over each row; zeros for a row without possible languages."""
     best = scores.max(axis=1, keepdims=True, initial=np.finfo(np.float32).min)
     raised = np.exp(scores - best)  # of -inf: 0
     total = raised.sum(axis=1, keepdims=True)
@@ -305,9 +303,8 @@ def softmax(scores: Floats) -> Floats:
 def weights_for(
     known: Languages, names: Sequence[str], members: Sequence[LanguageIdentifier], measured: Mapping[str, Any]
 ) -> Weights:
-    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); one that was never measured is believed as
-    it says.
-    """
+    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); an unmeasured one is taken at face
+    value."""
     each = measured.get("identifiers", {})
     usual = dict.fromkeys(_SCALARS, 0.0) | {"w": 1.0, "s": 0.1, "c": -1.0} | measured.get("usual", {})
     columns = {

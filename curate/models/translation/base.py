@@ -99,7 +99,7 @@ class SentenceTranslator:
         return self.pairs.find(source, target) is not None
 
     def maker(self, source: str, target: str) -> str:
-        """``name@revision`` of what really translates this pair.
+        """``name@revision`` of the model that translates this pair.
 
         Raises:
             ModelError: the pair is not supported.
@@ -117,7 +117,7 @@ class SentenceTranslator:
     def translate_checked(
         self, sentences: Sequence[str], source: str, target: str, done: Done | None = None
     ) -> list[Translated]:
-        """The same, each with what is known to be wrong with it.
+        """As :meth:`translate`, with the known problems of each translation.
 
         Raises:
             ModelError: the pair is not supported, or the engine died.
@@ -153,7 +153,7 @@ class SentenceTranslator:
         sentences: Sequence[str],
         parts: dict[str, list[_Part]],
     ) -> Iterator[int]:
-        """Asks for what is missing, chunk by chunk; gives the number of sentences that each chunk finishes."""
+        """Translates missing segments, chunk by chunk; yields the number of sentences that each chunk completes."""
         place = {spelt: index for index, spelt in enumerate(missing)}
         last = sorted(
             max((place.get(part.spelt, -1) for part in parts[one] if part.asked), default=-1) for one in sentences
@@ -229,10 +229,11 @@ def _edges(text: str) -> tuple[str, str, str]:
 
 
 def cut_text(text: str, longest: int) -> list[str]:
-    """Pieces of at most ``longest`` characters that together are the text.
+    """Splits a text into segments of at most ``longest`` characters.
 
-    Cut at the last end of a sentence in the window's second half, else after its last clause, else at its last space,
-    else (unspaced scripts, endless words) between two characters, not before a combining mark if that can be helped.
+    A segment ends after the last sentence in the second half of the window, otherwise after the last clause, otherwise
+    at the last space, otherwise (unspaced scripts, very long words) between two characters, if possible not before a
+    combining mark.
     """
     pieces = []
     start = 0
@@ -254,7 +255,7 @@ def cut_text(text: str, longest: int) -> list[str]:
 
 
 def halve(text: str) -> tuple[str, str] | None:
-    """A text cut in two near its middle, where a reader would; None if it is too short to be cut."""
+    """A text split near its middle at a natural boundary; None if it is too short."""
     if len(text) < 16:
         return None
     pieces = cut_text(text, len(text) * 2 // 3)
@@ -300,9 +301,9 @@ def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pai
 
 # --------------------------------------------------------------------------------------------------------------- cache
 def open_cache(folder: Path | None, model: Model, identity: dict[str, Any]) -> AnswerCache:
-    """The kept translations of a model.
+    """The cached translations of a model.
 
     Args:
-        identity: what makes it answer as it does, beyond the revision of the pair, which is part of every question.
+        identity: everything that translations depend on besides the revision of the pair, which is part of each key.
     """
     return AnswerCache(folder, f"translations-{model.use}", {"use": model.use, "version": model.version, **identity})

