@@ -24,9 +24,9 @@ from curate.errors import ModelError
 from curate.models.embedding.preprocess import count_scripts, make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
 from curate.models.langid.ensemble_scoring import (
-    Evidence,
     Floats,
     Languages,
+    LidFeatures,
     Weights,
     combine,
     find_romanised,
@@ -160,17 +160,20 @@ class LanguageIdEnsemble(Model):
         """Whether one of its members is exclusive."""
         return any(model.exclusive for model in self._models.values())
 
-    def load(self, *, cache: Path | None, threads: int) -> Voters:
+    def load(self, *, cache: Path | None, threads: int) -> LoadedEnsemble:
         """Loads the members and the ensemble.
 
         Raises:
-            ModelError: a member is missing, cannot be loaded, or is no language identifier; the file of weights is invalid.
+            ModelError: a member is missing, cannot be loaded, or is no language identifier; or the file of weights is
+                invalid.
         """
         members: dict[str, LanguageIdentifier] = {}
         for name, model in self._bound().items():
             loaded = model.load(cache=cache, threads=threads)
             if not isinstance(loaded, LanguageIdentifier):
-                raise ModelError(f"'{name}' (use: {model.use}) identifies no languages; a vote is made of identifiers")
+                raise ModelError(
+                    f"'{name}' (use: {model.use}) is no language identifier; an ensemble consists of identifiers"
+                )
             members[name] = loaded
         measured = data.weights()
         if self.calibration is not None:
@@ -181,10 +184,10 @@ class LanguageIdEnsemble(Model):
             if not isinstance(measured, dict) or not isinstance(measured.get("weights"), dict):
                 raise ModelError(f"{self._file()} is no file of weights: it has no 'weights'")
         packages = [model.name_and_revision().partition("@")[0] for model in self._bound().values()]
-        return Voters(self, members, packages, measured["weights"])
+        return LoadedEnsemble(self, members, packages, measured["weights"])
 
 
-class Voters:
+class LoadedEnsemble:
     """The loaded ensemble, a :class:`curate.steps.models.LanguageIdentifier`."""
 
     def __init__(
@@ -272,10 +275,10 @@ class Voters:
             return answers
         asked = [texts[row] for row in ask]
         said = [member.identify(asked, _LABELS) for member in self._members]
-        evidence = gather(self._known, asked, said, self._covers, [scripts[row] for row in ask])
+        features = gather(self._known, asked, said, self._covers, [scripts[row] for row in ask])
         if self._allowed is not None:
-            evidence.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
-        shares = self._weigh(evidence) if self._vote.mode == "weighted" else self._agree(evidence)
+            features.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
+        shares = self._weigh(features) if self._vote.mode == "weighted" else self._agree(features)
         for at, row in enumerate(ask):
             answers[row] = self._answer(shares[at], asked[at], scripts[row][0], k)
         return answers
@@ -298,10 +301,10 @@ class Voters:
             self._weights = weights
         return self._weights
 
-    def _weigh(self, evidence: Evidence) -> Floats:
-        scores = combine(evidence, self._current())
+    def _weigh(self, features: LidFeatures) -> Floats:
+        scores = combine(features, self._current())
         level, slope = self._temperature()
-        heat = np.exp(level + slope * evidence.length).astype(np.float32, copy=False)
+        heat = np.exp(level + slope * features.length).astype(np.float32, copy=False)
         return softmax(scores / heat[:, None])
 
     def _temperature(self) -> tuple[float, float]:
@@ -310,19 +313,19 @@ class Voters:
         found = known.get("+".join(sorted(self._packages))) or known.get("default") or (0.0, 0.0)
         return float(found[0]), float(found[1])
 
-    def _agree(self, evidence: Evidence) -> Floats:
+    def _agree(self, features: LidFeatures) -> Floats:
         """The mean probability over all members that know it; zeros where they disagree or too few know it."""
-        has = self._current().has[None] | evidence.named
-        asked = ~evidence.silent[:, None, :] & has
-        held = np.where(evidence.possible[:, :, None] & evidence.named, evidence.logs, -np.inf)
+        has = self._current().has[None] | features.named
+        asked = ~features.silent[:, None, :] & has
+        held = np.where(features.possible[:, :, None] & features.named, features.logs, -np.inf)
         best = held.max(axis=1, keepdims=True)
         votes = asked & np.isfinite(held) & (held >= best - 1e-6)
         knowing, voting = asked.sum(axis=2), votes.sum(axis=2)
         enough = np.minimum(self._vote.quorum, np.maximum(1, has.sum(axis=2)))
-        agreed = evidence.possible & (voting == knowing) & (voting >= enough)
+        agreed = features.possible & (voting == knowing) & (voting >= enough)
         # A label that means several languages agrees with each of them; the others decide, or it stays open.
         agreed &= agreed.sum(axis=1, keepdims=True) == 1
-        means = np.exp(np.where(votes, evidence.logs, 0.0)).sum(axis=2) - (~votes).sum(axis=2)
+        means = np.exp(np.where(votes, features.logs, 0.0)).sum(axis=2) - (~votes).sum(axis=2)
         return np.where(agreed, means / np.maximum(voting, 1), 0.0).astype(np.float32)
 
     def _answer(self, shares: Floats, text: str, script: str, k: int) -> tuple[list[str], list[float]]:

@@ -1,6 +1,6 @@
 """Combines the results of language identifiers into one score per language.
 
-The score weighs what each identifier reports by how often it is right, and adds evidence from letters and words.
+The score weighs what each identifier reports by how often it is right, and adds features from letters and words.
 The score of language l for a text x of n letters, over the identifiers i that were asked, is log-linear:
 
 b(l) − r·rare(l) + Σ (w(i) + u(i)·t + v(i,l)) · log p(i,l,x) identifiers that have a label for l + Σ c(i) + s(i)·log(1 −
@@ -47,7 +47,7 @@ ROMANISED_SHARE, ROMANISED_HITS = 0.25, 1.5
 
 
 @dataclass
-class Evidence:
+class LidFeatures:
     """Features of B texts for L languages from M identifiers."""
 
     logs: Floats
@@ -136,14 +136,14 @@ def is_written(tag: str) -> bool:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------ evidence
+# ------------------------------------------------------------------------------------------------------------ features
 def gather(
     known: Languages,
     texts: Sequence[str],
     said: Sequence[Identified],
     covers: Sequence[Mapping[str, tuple[str, ...]]],
     scripts: Sequence[tuple[str, bool]],
-) -> Evidence:
+) -> LidFeatures:
     """Computes the features of texts: results of the identifiers, letters and words.
 
     Args:
@@ -196,7 +196,7 @@ def gather(
     length = np.clip(np.log(np.maximum(length, 1.0) / 25), -SPAN, SPAN).astype(np.float32)
     np.minimum(words, _MOST_HITS, out=words)
     np.minimum(foreign, _MOST_FOREIGN, out=foreign)
-    return Evidence(logs, named, np.log(np.maximum(rest, 1e-3)), silent, best, possible, words, foreign, length)
+    return LidFeatures(logs, named, np.log(np.maximum(rest, 1e-3)), silent, best, possible, words, foreign, length)
 
 
 def _tell_chinese(
@@ -269,24 +269,24 @@ class Weights:
     """(L, M): whether the identifier has a label for the language."""
 
 
-def hear(evidence: Evidence, echoes: Floats) -> Floats:
+def hear(features: LidFeatures, echoes: Floats) -> Floats:
     """(B, L, M): likelihood of each identifier's report given a text in each language; 0 where unknown."""
-    members = np.arange(evidence.best.shape[1])
-    heard: Floats = np.moveaxis(echoes[members, np.maximum(evidence.best, 0)], 1, 2).copy()
-    heard[np.broadcast_to((evidence.best < 0)[:, None, :], heard.shape)] = 0.0
+    members = np.arange(features.best.shape[1])
+    heard: Floats = np.moveaxis(echoes[members, np.maximum(features.best, 0)], 1, 2).copy()
+    heard[np.broadcast_to((features.best < 0)[:, None, :], heard.shape)] = 0.0
     return heard
 
 
-def combine(evidence: Evidence, weights: Weights, heard: Floats | None = None) -> Floats:
+def combine(features: LidFeatures, weights: Weights, heard: Floats | None = None) -> Floats:
     """The score of each language for each text, (B, L); -inf where it is impossible."""
-    heard = hear(evidence, weights.echoes) if heard is None else heard
-    factor = (weights.w + weights.u * evidence.length[:, None])[:, None, :] + weights.v
-    outside = weights.c + weights.s * evidence.rest
-    said = np.where(weights.has | evidence.named, evidence.logs * factor, outside[:, None, :])
-    said = said + (weights.g + weights.h * evidence.length[:, None])[:, None, :] * heard
-    said[np.broadcast_to(evidence.silent[:, None, :], said.shape)] = 0.0
-    scores = said.sum(axis=2) + weights.b + weights.m * evidence.words - weights.f * evidence.foreign
-    scores[~(evidence.named.any(axis=2) & evidence.possible)] = -np.inf
+    heard = hear(features, weights.echoes) if heard is None else heard
+    factor = (weights.w + weights.u * features.length[:, None])[:, None, :] + weights.v
+    outside = weights.c + weights.s * features.rest
+    said = np.where(weights.has | features.named, features.logs * factor, outside[:, None, :])
+    said = said + (weights.g + weights.h * features.length[:, None])[:, None, :] * heard
+    said[np.broadcast_to(features.silent[:, None, :], said.shape)] = 0.0
+    scores = said.sum(axis=2) + weights.b + weights.m * features.words - weights.f * features.foreign
+    scores[~(features.named.any(axis=2) & features.possible)] = -np.inf
     combined: Floats = scores.astype(np.float32)
     return combined
 

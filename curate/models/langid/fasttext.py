@@ -85,7 +85,7 @@ class FastText(Model):
             try:
                 return Path(hf_hub_download(self.repository, self.file, revision=commit))
             except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-                raise StepError(f"{self.file} of {self.repository} at {commit} cannot be had: {error}") from error
+                raise StepError(f"{self.file} of {self.repository} at {commit} cannot be loaded: {error}") from error
         if self.path is not None:
             path = self.path.expanduser()
             if not path.is_file():

@@ -31,7 +31,7 @@ from curate.models.loading.hub import digest_file
 from curate.models.translation.apertium_pipeline import Pipeline, PipelineError
 from curate.models.translation.base import SentenceTranslator, Translated, open_cache
 from curate.models.translation.language_pairs import Pair, Pairs, parse_pair
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.rows import languages
 from curate.steps import Model
 
@@ -59,7 +59,7 @@ _ENGINE = (
     "hfst-ospell",
 )
 _STORM = 3
-_SPELLING = Spelling(lambda char: char != "~")
+_SPELLING = OovNormalizer(lambda char: char != "~")
 _SPACES = regex.compile(" {2,}")
 
 
@@ -187,7 +187,7 @@ class Apertium(Model):
             cache=open_cache(cache, self, {"mark_unknown": self.mark_unknown, "longest": self.longest}),
             refusal=lambda source, target: _advice([(source, target)], only=True),
             # The last stage takes a tilde for its own mark, escaped or not.
-            spelling=lambda source, target: _SPELLING,
+            normalizer=lambda source, target: _SPELLING,
             chunk=512,
         )
 

@@ -19,7 +19,7 @@ from curate.errors import ModelError
 from curate.models.cache.responses import AnswerCache, question_key
 from curate.models.embedding.preprocess import make_fit
 from curate.models.translation.language_pairs import Pairs
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.rows import languages
 from curate.steps.models import Done, Model
 
@@ -69,7 +69,7 @@ class SentenceTranslator:
         revision: Callable[[str, str], str],
         longest: int,
         cache: AnswerCache,
-        spelling: Callable[[str, str], Spelling | None] | None = None,
+        normalizer: Callable[[str, str], OovNormalizer | None] | None = None,
         chunk: int = 256,
         refusal: Callable[[str, str], str] | None = None,
     ) -> None:
@@ -80,7 +80,7 @@ class SentenceTranslator:
             name: as it is called in errors.
             revision: ``name@revision`` of what translates one of its own pairs.
             longest: characters that a piece may have.
-            spelling: the vocabulary of a pair, where it does not cover every character.
+            normalizer: the vocabulary of a pair, where it does not cover every character.
             chunk: pieces asked between two writes to the cache: what a kill may cost.
             refusal: more words for a pair that is not supported.
         """
@@ -90,7 +90,7 @@ class SentenceTranslator:
         self._name = name
         self._revision = revision
         self._cache = cache
-        self._spelling = spelling
+        self._normalizer = normalizer
         self._chunk = chunk
         self._refusal = refusal
 
@@ -123,12 +123,12 @@ class SentenceTranslator:
             ModelError: the pair is not supported, or the engine died.
         """
         pair = self._pair(source, target)
-        spelling = self._spelling(*pair) if self._spelling else None
+        normalizer = self._normalizer(*pair) if self._normalizer else None
         revision = self._revision(*pair)
         parts: dict[str, list[_Part]] = {}
         for sentence in sentences:
             if sentence not in parts:
-                parts[sentence] = _parts(sentence, self.longest, spelling)
+                parts[sentence] = _parts(sentence, self.longest, normalizer)
         keys = {
             part.spelt: question_key([revision, *pair, part.spelt])
             for listed in parts.values()
@@ -181,7 +181,7 @@ class SentenceTranslator:
 
 
 # -------------------------------------------------------------------------------------------------------------- pieces
-def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part]:
+def _parts(sentence: str, longest: int, normalizer: OovNormalizer | None) -> list[_Part]:
     """The parts of a sentence; joined they are the sentence (except that NUL and lone surrogates become spaces)."""
     text = make_fit(sentence)
     if not _LETTER.search(text):
@@ -199,7 +199,7 @@ def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part
     position = 0
     for stop in [*_BREAKS.finditer(text), None]:
         line = text[position : stop.start() if stop else len(text)]
-        for run, carried in spelling.runs(line) if spelling else [(line, False)]:
+        for run, carried in normalizer.runs(line) if normalizer else [(line, False)]:
             if carried:
                 carry(run)
                 continue
@@ -207,7 +207,7 @@ def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part
                 before, core, after = _edges(piece)
                 carry(before)
                 if _LETTER.search(core):
-                    spelt, changed = spelling.spell(core) if spelling else (core, {})
+                    spelt, changed = normalizer.spell(core) if normalizer else (core, {})
                     # Even an invisible character that was dropped must not leave nothing, or spaces, to be asked.
                     if _LETTER.search(spelt):
                         parts.append(_Part(core, asked=True, spelt=spelt.strip(), changed=changed))
@@ -291,7 +291,7 @@ def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pai
         answer = answers[part.spelt]
         said = answer.text
         if part.spelt != part.text:
-            said = Spelling.restore(said, part.text, part.changed or {})
+            said = OovNormalizer.restore(said, part.text, part.changed or {})
         # Two pieces that were cut apart without a space between them need one in a script that has spaces.
         text += " " + said if opens and text and said and not text[-1].isspace() and index else said
         if answer.problem:

@@ -32,7 +32,7 @@ from curate.models.loading.hub import digest_file
 from curate.models.translation.base import SentenceTranslator, Translated, open_cache
 from curate.models.translation.language_pairs import Pair, Pairs
 from curate.models.translation.sentencepiece_json import tokenizer_json
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.rows import languages
 from curate.steps import Model
 
@@ -139,7 +139,7 @@ class Bergamot(Model):
             revision=lambda source, target: revisions[source, target],
             longest=self.longest,
             cache=open_cache(cache, self, {"respell": self.respell, "longest": self.longest}),
-            spelling=engine.spelling if self.respell else None,
+            normalizer=engine.normalizer if self.respell else None,
             chunk=64 * max(1, threads),
         )
 
@@ -152,7 +152,7 @@ class _Engine:
         self._trusted = trusted
         self._threads = max(1, threads)
         self._loaded: dict[Pair, _Direction] = {}
-        self._spellings: dict[Pair, Spelling | None] = {}
+        self._normalizers: dict[Pair, OovNormalizer | None] = {}
         self._lock = threading.Lock()
 
     def ask(self, pieces: list[str], source: str, target: str) -> list[Translated]:
@@ -168,12 +168,12 @@ class _Engine:
                 self._loaded[pair] = _load(self._folders[pair].path, trusted=self._trusted)
             return self._loaded[pair]
 
-    def spelling(self, source: str, target: str) -> Spelling | None:
+    def normalizer(self, source: str, target: str) -> OovNormalizer | None:
         with self._lock:
             pair = (source, target)
-            if pair not in self._spellings:
-                self._spellings[pair] = _spelling(self._folders[pair].path)
-            return self._spellings[pair]
+            if pair not in self._normalizers:
+                self._normalizers[pair] = _normalizer(self._folders[pair].path)
+            return self._normalizers[pair]
 
 
 def _native() -> Any:
@@ -284,7 +284,7 @@ def _probe(folder: Path) -> None:
         )
 
 
-def _spelling(folder: Path) -> Spelling | None:
+def _normalizer(folder: Path) -> OovNormalizer | None:
     """The coverage of the source vocabulary; None if only the engine's own format is present."""
     vocabulary = next(iter(sorted(folder.glob("*.spm"))), None)
     if vocabulary is None:
@@ -296,4 +296,4 @@ def _spelling(folder: Path) -> Spelling | None:
     except (RuntimeError, OSError) as error:
         raise ModelError(f"{vocabulary} is no SentencePiece vocabulary: {error}") from error
     unknown = processor.unk_id()
-    return Spelling(lambda char: unknown not in processor.encode(char))
+    return OovNormalizer(lambda char: unknown not in processor.encode(char))

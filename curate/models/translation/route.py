@@ -32,7 +32,7 @@ from curate.steps.models import Done, LanguagePairs, Translator
 _MOST_SHOWN = 6
 
 
-class Edge(Params):
+class EdgeScore(Params):
     """Quality and cost per pair, and for other pairs; the catalog overrides measured values."""
 
     quality: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -42,7 +42,7 @@ class Edge(Params):
 
 
 @dataclass(frozen=True)
-class Hop:
+class TranslationEdge:
     """One edge of a path."""
 
     model: str
@@ -53,7 +53,7 @@ class Hop:
     cost: float
 
 
-Way = tuple[Hop, ...]
+Way = tuple[TranslationEdge, ...]
 
 
 def quality_of(way: Way) -> float:
@@ -88,7 +88,7 @@ class Route(Model):
 
     through: Annotated[tuple[TranslatorName, ...], Field(min_length=1)]
     """Names of other translators in the catalog."""
-    edges: dict[str, dict[str, Edge]] = Field(default_factory=dict)
+    edges: dict[str, dict[str, EdgeScore]] = Field(default_factory=dict)
     """Overrides: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost: 20}``."""
     prefer: Literal["quality", "cost"] = "quality"
     """``quality``: the best path, the cheaper of equal ones; ``cost``: the cheapest path, the better of equal ones."""
@@ -103,7 +103,7 @@ class Route(Model):
 
     @field_validator("edges")
     @classmethod
-    def _are_pairs(cls, value: dict[str, dict[str, Edge]]) -> dict[str, dict[str, Edge]]:
+    def _are_pairs(cls, value: dict[str, dict[str, EdgeScore]]) -> dict[str, dict[str, EdgeScore]]:
         for given in value.values():
             for pair in given:
                 if pair != "default":
@@ -258,13 +258,13 @@ class Router:
         return known if known is not None else frozenset(tag for pair in self._edges[name][0] for tag in pair)
 
     # ----------------------------------------------------------------------------------------------------------- plan
-    def _hop(self, name: str, source: str, target: str) -> Hop | None:
+    def _hop(self, name: str, source: str, target: str) -> TranslationEdge | None:
         if not self._translators[name].supports(source, target):
             return None
         known, default = self._edges[name]
         pair = match_pair((source, target), known)
         quality, cost = known[pair] if pair else default
-        return Hop(name, source, target, quality, cost)
+        return TranslationEdge(name, source, target, quality, cost)
 
     def _ways(self, source: str, target: str, hops: int) -> Iterator[Way]:
         """All paths with exactly this number of hops, without repeated languages."""
@@ -380,18 +380,18 @@ class Router:
         """The same, each with what is known to be wrong with it."""
         return self._along(source, target).translate_checked(sentences, source, target, done)
 
-    def _along(self, source: str, target: str) -> Chain:
+    def _along(self, source: str, target: str) -> PivotTranslator:
         way = self.way(source, target)
         if way is None:
             raise ModelError(self._refusal(source, target))
         return self.along(way)
 
-    def along(self, way: Way) -> Chain:
+    def along(self, way: Way) -> PivotTranslator:
         """The translator along one path."""
-        return Chain(way, self._translators)
+        return PivotTranslator(way, self._translators)
 
 
-class Chain:
+class PivotTranslator:
     """A translator along one path, hop by hop."""
 
     def __init__(self, way: Way, translators: Mapping[str, Translator]) -> None:
@@ -440,7 +440,7 @@ def _same(one: str, other: str) -> bool:
 Known = dict[Pair, tuple[float, float]]
 
 
-def _edges(given: Mapping[str, Edge], measured: Mapping[str, Any]) -> tuple[Known, tuple[float, float]]:
+def _edges(given: Mapping[str, EdgeScore], measured: Mapping[str, Any]) -> tuple[Known, tuple[float, float]]:
     """Quality and cost of each pair that something is known of, and of any other pair; what the catalog says comes
     first.
     """

@@ -100,7 +100,7 @@ class Seq2Seq(Seq2SeqParams):
             revision=lambda source, target: revision,
             longest=self.longest,
             cache=open_cache(cache, self, {"model": name, "engine": engine, **depends}),
-            spelling=network.spelling,
+            normalizer=network.normalizer,
             chunk=max(16, self.batch_tokens // 16),
         )
 
@@ -185,4 +185,4 @@ def _download(name: str, commit: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(_WANTED)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(f"the model {name} at {commit} cannot be had: {error}") from error
+        raise ModelError(f"the model {name} at {commit} cannot be loaded: {error}") from error
