@@ -568,10 +568,9 @@ def sweep(frame: pl.DataFrame, label: str, arguments: argparse.Namespace) -> Non
     """What other thresholds would drop."""
     if arguments.sweep:
         told = frame["translation"].fill_null(0)
-        print(
-            f"<!-- {label}:"
-            f" {', '.join(f'{least}: {(told >= least).mean():.3f}' for least in (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98))} -->"
-        )
+        thresholds = (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+        shares = ", ".join(f"{least}: {(told >= least).mean():.3f}" for least in thresholds)
+        print(f"<!-- {label}: {shares} -->")
 
 
 def sentences(data: Path, language: str) -> list[str]:
@@ -656,10 +655,9 @@ def weigh(stage: str, names: Sequence[str], classes: Sequence[tuple[Any, int, fl
     chance = 1 / (1 + np.exp(-z @ b))
     for features, what, _ in classes:
         end = start + len(features)
-        print(
-            f"# {what}:"
-            f" {', '.join(f'{least}: {np.mean(chance[start:end] >= least):.4f}' for least in (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99))}"
-        )
+        thresholds = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+        shares = ", ".join(f"{least}: {np.mean(chance[start:end] >= least):.4f}" for least in thresholds)
+        print(f"# {what}: {shares}")
         start = end
 
 

@@ -740,16 +740,21 @@ json.dump(told, open(sys.argv[3], "w"))
         """
 import sys, json, re
 from datasketch import MinHash, MinHashLSH
+
 rows = json.load(open(sys.argv[1]))
 told = []
-for name, cut in (("datasketch 0.8, words", lambda t: set(t.lower().split())), ("datasketch 0.8, 5 letters", lambda t: {t[i:i+5] for i in range(max(1, len(t)-4))})):
+for name, cut in (
+    ("datasketch 0.8, words", lambda t: set(t.lower().split())),
+    ("datasketch 0.8, 5 letters", lambda t: {t[i : i + 5] for i in range(max(1, len(t) - 4))}),
+):
     lsh, stays = MinHashLSH(threshold=0.8, num_perm=128), []
     for i, r in enumerate(rows):
         m = MinHash(num_perm=128)
         m.update_batch([s.encode() for s in cut(r["text"])])
         hits = [int(h) for h in lsh.query(m)]
         stays.append(min(hits) if hits else i)
-        if not hits: lsh.insert(str(i), m)
+        if not hits:
+            lsh.insert(str(i), m)
     told.append([name, stays])
 json.dump(told, open(sys.argv[3], "w"))
 """
@@ -759,8 +764,9 @@ json.dump(told, open(sys.argv[3], "w"))
 import sys, json, re
 import numpy as np
 from text_dedup.utils.tokenization import ngrams
+
 rows = json.load(open(sys.argv[1]))
-# Its own tokens and filter (words between non-word signs, n-grams of 5, texts under 5 tokens left out), compared exactly.
+# Its own tokens and filter (words between non-word characters, n-grams of 5, texts under 5 tokens left out), exact.
 WORD = re.compile(r"\\W", re.UNICODE)
 told, sets, stays = [], {}, []
 for i, r in enumerate(rows):
@@ -775,7 +781,8 @@ for i, grams in sets.items():
             hit = other if hit is None else min(hit, other)
     stays.append(i if hit is None else hit)
     if hit is None:
-        for g in grams: by.setdefault(g, []).append(i)
+        for g in grams:
+            by.setdefault(g, []).append(i)
 json.dump([["text-dedup's tokens, 0.7", stays]], open(sys.argv[3], "w"))
 """
     ),

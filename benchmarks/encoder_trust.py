@@ -213,7 +213,8 @@ def held_out(world: World, use: str, calibration: Calibration, sets: dict[str, A
 
 
 def planted(anchors: Anchors, calibration: Calibration, encoder: Any, kind: str, count: int) -> tuple[Rows, Any]:
-    """Rows of all languages, and which are good: a fifth have another sentence's translation, any or the nearest of 20."""
+    """Rows of all languages, and which are correct: a fifth have another sentence's translation, a random or the
+    nearest of 20."""
     random = np.random.default_rng(SEED)
     rows: list[dict[str, Any]] = []
     truth: list[bool] = []

@@ -148,7 +148,7 @@ def demo(data: Path, language: str) -> list[Pair]:
 
 
 def edits(data: Path) -> list[Pair]:
-    """A person's correction of a machine translation, and the translation as it was; the English text is the reference."""
+    """A human correction of a machine translation, and the original translation; the English text is the reference."""
     found = []
     for line in lines(data / "preference" / "zh_translation_human_edits_part00.jsonl.gz"):
         one = orjson.loads(line)

@@ -19,8 +19,8 @@ from curate.models.langid.ensemble import LanguageIdEnsemble
 from curate.models.langid.ensemble_scoring import (
     LEAST_ECHO,
     UNKNOWN_ECHO,
-    Evidence,
     Languages,
+    LidFeatures,
     Weights,
     combine,
     gather,
@@ -60,24 +60,24 @@ def fit(items: list[Item], answers: Answers, out: Path, rounds: int) -> None:
     table = sorted({tag for tag in named if languages.base(tag) in base or any(member.names(tag) for member in loaded)})
 
     known = Languages([tag for tag in table if is_written(tag)])
-    evidence = gather(known, texts, said, [data.covered_by(package) for package in packages], find_scripts(texts))
+    features = gather(known, texts, said, [data.covered_by(package) for package in packages], find_scripts(texts))
     has = weights_for(known, packages, loaded, {}).has
     truth = np.asarray([known.find(item.language) for item in few])
-    usable = np.flatnonzero((truth >= 0) & (evidence.named.any(axis=2) & evidence.possible)[np.arange(len(few)), truth])
+    usable = np.flatnonzero((truth >= 0) & (features.named.any(axis=2) & features.possible)[np.arange(len(few)), truth])
     apart = np.asarray([zlib.crc32(item.text.encode()) % 5 == 0 for item in few])[usable]
     # All languages count alike in the fit; the calibration takes them as rare as the vote does by default.
     rarity = LanguageIdEnsemble.model_fields["rarity"].default
     rare = np.asarray([tag not in data.usual_languages() for tag in known.tags])
     each = (1 / np.maximum(np.bincount(truth[truth >= 0], minlength=len(known)), 30)).astype(np.float32)
-    counts_of = count_echoes(evidence, truth, usable[~apart], len(known))
-    weights = descend(evidence, truth, each[truth], usable[~apart], has, counts_of, rounds)
+    counts_of = count_echoes(features, truth, usable[~apart], len(known))
+    weights = descend(features, truth, each[truth], usable[~apart], has, counts_of, rounds)
     share = (each * np.where(rare, np.exp(-rarity), 1.0))[truth]
     fitted, weights = weights, replace(weights, b=weights.b - rarity * rare)
     temperature = {}
     for size in range(1, len(MEMBERS) + 1):
         for chosen in combinations(range(len(MEMBERS)), size):
             temperature["+".join(sorted(packages[at] for at in chosen))] = calibrate(
-                evidence, weights, truth, share, usable[apart], chosen
+                features, weights, truth, share, usable[apart], chosen
             )
     weak = {}
     full = [at for at, item in enumerate(few) if item.length == "full" and item.corpus == "udhr"]
@@ -91,12 +91,12 @@ def fit(items: list[Item], answers: Answers, out: Path, rounds: int) -> None:
     write(out, known, fitted, packages, temperature, weak, counts_of)
 
 
-def count_echoes(evidence: Evidence, truth: Any, rows: Any, size: int) -> Any:
+def count_echoes(features: LidFeatures, truth: Any, rows: Any, size: int) -> Any:
     """(M, L, L): how often each identifier said the first of texts in the second."""
     counts = np.zeros((len(MEMBERS), size, size), np.float32)
     for at in range(len(MEMBERS)):
-        said = [row for row in rows if evidence.best[row, at] >= 0 and not evidence.silent[row, at]]
-        np.add.at(counts[at], (evidence.best[said, at], truth[said]), 1.0)
+        said = [row for row in rows if features.best[row, at] >= 0 and not features.silent[row, at]]
+        np.add.at(counts[at], (features.best[said, at], truth[said]), 1.0)
     return counts
 
 
@@ -105,7 +105,7 @@ def share_of(counts: Any, total: Any) -> Any:
     return np.where(total > 0, np.maximum((counts + DOUBT * UNKNOWN_ECHO) / (total + DOUBT), LEAST_ECHO), UNKNOWN_ECHO)
 
 
-def descend(evidence: Evidence, truth: Any, share: Any, rows: Any, has: Any, counts: Any, rounds: int) -> Weights:
+def descend(features: LidFeatures, truth: Any, share: Any, rows: Any, has: Any, counts: Any, rounds: int) -> Weights:
     """Adam on the weighted cross-entropy, with a ridge on what is special to a language; identifiers are hidden by
     chance, so that any subset works.
     """
@@ -129,16 +129,16 @@ def descend(evidence: Evidence, truth: Any, share: Any, rows: Any, has: Any, cou
     chance = np.random.default_rng(7)
     for step in range(1, rounds + 1):
         batch = chance.choice(rows, 512, replace=False)
-        part = Evidence(
-            evidence.logs[batch],
-            evidence.named[batch].copy(),
-            evidence.rest[batch],
-            evidence.silent[batch].copy(),
-            evidence.best[batch],
-            evidence.possible[batch],
-            evidence.words[batch],
-            evidence.foreign[batch],
-            evidence.length[batch],
+        part = LidFeatures(
+            features.logs[batch],
+            features.named[batch].copy(),
+            features.rest[batch],
+            features.silent[batch].copy(),
+            features.best[batch],
+            features.possible[batch],
+            features.words[batch],
+            features.foreign[batch],
+            features.length[batch],
         )
         hidden = chance.random((len(batch), count)) < 0.25
         hidden[hidden.all(axis=1)] = False
@@ -202,23 +202,23 @@ def gathered(at: dict[str, Any], has: Any, echoes: Any) -> Weights:
 
 
 def calibrate(
-    evidence: Evidence, weights: Weights, truth: Any, share: Any, rows: Any, chosen: tuple[int, ...]
+    features: LidFeatures, weights: Weights, truth: Any, share: Any, rows: Any, chosen: tuple[int, ...]
 ) -> list[float]:
     """Level and slope (over the length) of the log-temperature under which the texts kept apart are likeliest."""
-    silent = evidence.silent[rows].copy()
-    named = evidence.named[rows].copy()
+    silent = features.silent[rows].copy()
+    named = features.named[rows].copy()
     for at in set(range(len(MEMBERS))) - set(chosen):
         silent[:, at], named[:, :, at] = True, False
-    part = Evidence(
-        evidence.logs[rows],
+    part = LidFeatures(
+        features.logs[rows],
         named,
-        evidence.rest[rows],
+        features.rest[rows],
         silent,
-        evidence.best[rows],
-        evidence.possible[rows],
-        evidence.words[rows],
-        evidence.foreign[rows],
-        evidence.length[rows],
+        features.best[rows],
+        features.possible[rows],
+        features.words[rows],
+        features.foreign[rows],
+        features.length[rows],
     )
     scores = combine(part, weights)
     gold = truth[rows]

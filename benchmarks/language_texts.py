@@ -21,7 +21,7 @@ import regex
 
 from curate.models.embedding.preprocess import make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
-from curate.models.langid.ensemble import LanguageIdEnsemble, Voters
+from curate.models.langid.ensemble import LanguageIdEnsemble, LoadedEnsemble
 from curate.models.langid.labels import find_scripts
 from curate.rows import languages
 from curate.steps import Registry
@@ -303,7 +303,7 @@ def is_right(expected: str, found: str, package: str = "") -> bool:
 def held_vote(
     vote: LanguageIdEnsemble, held: dict[str, LanguageIdentifier], answers: Answers, measured: Any = None
 ) -> Any:
-    return Voters(
+    return LoadedEnsemble(
         vote,
         {name: held[name] for name in vote.members},
         [answers.packages[name] for name in vote.members],

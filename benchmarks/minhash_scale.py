@@ -32,14 +32,22 @@ import pyarrow.parquet as pq
 BEFORE = """
 import json, sys, time
 from pathlib import Path
+
 rows, folder = sys.argv[1], Path(sys.argv[2])
 import resource
+
+
 def cpu():
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def texts():
     return [json.loads(line)["text"] for line in open(rows.replace(".parquet", ".jsonl"), encoding="utf-8")]
+
+
 def tell(kept, more=0.0):
-    print("\\nRESULT " + json.dumps({"seconds": time.perf_counter() - started, "cpu": cpu() - before + more, "kept": kept}))
+    result = {"seconds": time.perf_counter() - started, "cpu": cpu() - before + more, "kept": kept}
+    print("\\nRESULT " + json.dumps(result))
 """
 SHINGLES = """
 def shingles(text):
@@ -48,16 +56,38 @@ def shingles(text):
 """
 OURS = """
 import yaml, curate
+
 if __name__ == "__main__":
     started, before = time.perf_counter(), cpu()
-    source = {"use": "parquet", "path": rows, "kind": "document", "columns": {"text": "text"}, "language": "en", "license": "CC0-1.0"}
+    source = {
+        "use": "parquet",
+        "path": rows,
+        "kind": "document",
+        "columns": {"text": "text"},
+        "language": "en",
+        "license": "CC0-1.0",
+    }
     steps = [{"duplicates": {"method": "minhash", "similarity": 0.8, "numbers": "ignore", "negation": "ignore"}}]
-    (folder / "catalog.yaml").write_text(yaml.safe_dump({"version": 1, "sources": {"s": source}, "datasets": {"d": {"from": "s", "steps": steps}}, "run": {"workers": 2}}))
-    (built,) = curate.build(folder / "catalog.yaml", quiet=True) if "quiet" in curate.build.__code__.co_varnames else curate.build(folder / "catalog.yaml")
+    (folder / "catalog.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "version": 1,
+                "sources": {"s": source},
+                "datasets": {"d": {"from": "s", "steps": steps}},
+                "run": {"workers": 2},
+            }
+        )
+    )
+    (built,) = (
+        curate.build(folder / "catalog.yaml", quiet=True)
+        if "quiet" in curate.build.__code__.co_varnames
+        else curate.build(folder / "catalog.yaml")
+    )
     tell(built.rows)
 """
 STEP = """
 import os
+
 os.environ["POLARS_MAX_THREADS"] = "1"
 from concurrent.futures import ProcessPoolExecutor
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
@@ -65,22 +95,43 @@ from curate.engine.store.shards import write_parquet
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
 from filters.duplicates.step import Duplicates
+
 STEP = Duplicates(method="minhash", similarity=0.8, numbers="ignore", negation="ignore")
+
+
 class Context:
     threads, memory, seed, draw = 2, 1 << 30, 0, 0
-    def __init__(self, scratch): self.scratch = scratch
-    def warn(self, message): print(message, file=sys.stderr)
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+
+    def warn(self, message):
+        print(message, file=sys.stderr)
+
+
 LINEAGE = {"source": "s", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
+
+
 def summary(place):
     start, size, path = place
     texts = pq.read_table(rows)["text"].slice(start, size).to_pylist()
     target = pa.schema([field for field in schema(Kind.DOCUMENT) if field.name != "id"])
-    table = pa.Table.from_pylist([{"language": "en", "group_id": "", "scores": [], "attributes": [], "lineage": LINEAGE, "text": one} for one in texts], schema=target)
+    table = pa.Table.from_pylist(
+        [
+            {"language": "en", "group_id": "", "scores": [], "attributes": [], "lineage": LINEAGE, "text": one}
+            for one in texts
+        ],
+        schema=target,
+    )
     table = with_ids(Kind.DOCUMENT, table)
     begun, spent = time.perf_counter(), time.process_time()
-    parts = [STEP.summarize(Rows(Kind.DOCUMENT, table.slice(at, 2048)), Context(folder)) for at in range(0, len(table), 2048)]
+    parts = [
+        STEP.summarize(Rows(Kind.DOCUMENT, table.slice(at, 2048)), Context(folder)) for at in range(0, len(table), 2048)
+    ]
     write_parquet(pa.concat_tables(parts), path)
     return time.perf_counter() - begun, time.process_time() - spent
+
+
 if __name__ == "__main__":
     count = pq.read_metadata(rows).num_rows
     places = [(start, 25_000, folder / f"{start:09d}.parquet") for start in range(0, count, 25_000)]
@@ -89,7 +140,10 @@ if __name__ == "__main__":
         # Rows are made besides; what counts is the step's own time, spread over two processes.
         walls, spent = zip(*pool.map(summary, places))
     started, before = time.perf_counter() - sum(walls) / 2, cpu()
-    kept = sum(sum(part["keep"].to_pylist()) for part in STEP.decide([path for _, _, path in places], Context(folder / "scratch")))
+    kept = sum(
+        sum(part["keep"].to_pylist())
+        for part in STEP.decide([path for _, _, path in places], Context(folder / "scratch"))
+    )
     tell(kept, sum(spent))
 """
 RENSA = (
@@ -99,17 +153,26 @@ import numpy as np
 from concurrent.futures import ProcessPoolExecutor
 from rensa import RMinHash
 from curate_shingles import flat
+
+
 def part(texts):
     begun, spent = time.perf_counter(), time.process_time()
     hashes, offsets = flat(texts)
     for start in range(0, len(offsets) - 1, 128):
-        some = offsets[start:start + 129]
-        np.array(RMinHash.digest_matrix_from_flat_token_hashes(hashes[some[0]:some[-1]], (some - some[0]).astype(np.uint64), 128, 42).to_rows(), np.uint32)
+        some = offsets[start : start + 129]
+        np.array(
+            RMinHash.digest_matrix_from_flat_token_hashes(
+                hashes[some[0] : some[-1]], (some - some[0]).astype(np.uint64), 128, 42
+            ).to_rows(),
+            np.uint32,
+        )
     return time.perf_counter() - begun, time.process_time() - spent
+
+
 if __name__ == "__main__":
     every = texts()
     with ProcessPoolExecutor(2) as pool:
-        walls, spent = zip(*pool.map(part, [every[at:at + 25_000] for at in range(0, len(every), 25_000)]))
+        walls, spent = zip(*pool.map(part, [every[at : at + 25_000] for at in range(0, len(every), 25_000)]))
     started, before = time.perf_counter() - sum(walls) / 2, cpu()
     tell(None, sum(spent))
 """
@@ -117,16 +180,22 @@ if __name__ == "__main__":
 # Vectorised shingle hashes for the bare hashing, no more than it needs: five code points, one 64-bit hash.
 FLAT = """
 import numpy as np
+
+
 def flat(texts):
     bare = ["".join(one.split()) for one in texts]
     points = np.frombuffer("".join(bare).encode("utf-32-le"), np.uint32).astype(np.uint64)
-    ends = np.cumsum([len(one) for one in bare]); starts = ends - [len(one) for one in bare]
+    ends = np.cumsum([len(one) for one in bare])
+    starts = ends - [len(one) for one in bare]
     padded = np.concatenate([points, np.zeros(4, np.uint64)])
     hashes = np.zeros(len(points), np.uint64)
     for at in range(5):
-        hashes = (hashes ^ padded[at:at + len(points)]) * np.uint64(0x9E3779B97F4A7C15); hashes ^= hashes >> np.uint64(29)
+        hashes = (hashes ^ padded[at : at + len(points)]) * np.uint64(0x9E3779B97F4A7C15)
+        hashes ^= hashes >> np.uint64(29)
     counts = np.maximum(np.array([len(one) for one in bare]) - 4, 1)
-    keep = np.arange(len(points)) - np.repeat(starts, [len(one) for one in bare]) < np.repeat(counts, [len(one) for one in bare])
+    keep = np.arange(len(points)) - np.repeat(starts, [len(one) for one in bare]) < np.repeat(
+        counts, [len(one) for one in bare]
+    )
     return hashes[keep], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 """
 CONTENDERS = {
@@ -136,11 +205,14 @@ CONTENDERS = {
     "rensa, own deduplicator": SHINGLES
     + """
 from rensa import RMinHash, RMinHashDeduplicator
+
 if __name__ == "__main__":
-    every = texts(); started, before = time.perf_counter(), cpu()
+    every = texts()
+    started, before = time.perf_counter(), cpu()
     found, kept = RMinHashDeduplicator(threshold=0.8, num_perm=128, use_lsh=True, num_bands=16), 0
     for number, one in enumerate(every):
-        sketch = RMinHash(num_perm=128, seed=42); sketch.update([each.decode("utf-8", "replace") for each in shingles(one)])
+        sketch = RMinHash(num_perm=128, seed=42)
+        sketch.update([each.decode("utf-8", "replace") for each in shingles(one)])
         kept += bool(found.add(str(number), sketch))
     tell(kept)
 """,
@@ -165,19 +237,35 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 import glob, gzip, logging
+
 if __name__ == "__main__":
     from loguru import logger
+
     logger.remove()
     started, before = time.perf_counter(), cpu()
     config = MinhashConfig(hash_config=HashConfig(precision=64), num_buckets=16, hashes_per_bucket=8, n_grams=3)
     (folder / "in").mkdir()
-    lines = open(rows.replace(".parquet", ".jsonl"), encoding="utf-8").readlines(); half = len(lines) // 2
-    for number, part in enumerate((lines[:half], lines[half:])): (folder / "in" / f"{number}.jsonl").write_text("".join(part), encoding="utf-8")
+    lines = open(rows.replace(".parquet", ".jsonl"), encoding="utf-8").readlines()
+    half = len(lines) // 2
+    for number, part in enumerate((lines[:half], lines[half:])):
+        (folder / "in" / f"{number}.jsonl").write_text("".join(part), encoding="utf-8")
     read = lambda: JsonlReader(str(folder / "in"), text_key="text", id_key="id")
-    run = lambda steps, tasks: LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=2, logging_dir=str(folder / f"log{time.time_ns()}")).run()
+    run = lambda steps, tasks: LocalPipelineExecutor(
+        pipeline=steps, tasks=tasks, workers=2, logging_dir=str(folder / f"log{time.time_ns()}")
+    ).run()
     run([read(), MinhashDedupSignature(output_folder=str(folder / "signs"), config=config)], 2)
-    run([MinhashDedupBuckets(input_folder=str(folder / "signs"), output_folder=str(folder / "buckets"), config=config)], 16)
-    run([MinhashDedupCluster(input_folder=str(folder / "buckets"), output_folder=str(folder / "remove"), config=config)], 1)
+    run(
+        [MinhashDedupBuckets(input_folder=str(folder / "signs"), output_folder=str(folder / "buckets"), config=config)],
+        16,
+    )
+    run(
+        [
+            MinhashDedupCluster(
+                input_folder=str(folder / "buckets"), output_folder=str(folder / "remove"), config=config
+            )
+        ],
+        1,
+    )
     run([read(), MinhashDedupFilter(input_folder=str(folder / "remove")), JsonlWriter(str(folder / "out"))], 2)
     tell(sum(sum(1 for _ in gzip.open(one)) for one in glob.glob(str(folder / "out" / "*.gz"))))
 """
@@ -185,14 +273,46 @@ if __name__ == "__main__":
     "text-dedup": (
         """
 import subprocess, os
+
 if __name__ == "__main__":
     started, before = time.perf_counter(), cpu()
     out = folder / "out"
-    command = [sys.executable, "-m", "text_dedup.minhash", "--path", "parquet", "--data_files", rows, "--split", "train", "--column", "text", "--threshold", "0.8",
-               "--num_perm", "128", "--b", "16", "--r", "8", "--ngram", "3", "--min_length", "1", "--num_proc", "2", "--output", str(out), "--cache_dir", str(folder / "cache")]
+    command = [
+        sys.executable,
+        "-m",
+        "text_dedup.minhash",
+        "--path",
+        "parquet",
+        "--data_files",
+        rows,
+        "--split",
+        "train",
+        "--column",
+        "text",
+        "--threshold",
+        "0.8",
+        "--num_perm",
+        "128",
+        "--b",
+        "16",
+        "--r",
+        "8",
+        "--ngram",
+        "3",
+        "--min_length",
+        "1",
+        "--num_proc",
+        "2",
+        "--output",
+        str(out),
+        "--cache_dir",
+        str(folder / "cache"),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    if ran.returncode: sys.exit(ran.stderr[-1500:])
+    if ran.returncode:
+        sys.exit(ran.stderr[-1500:])
     import datasets
+
     tell(len(datasets.load_from_disk(str(out))))
 """
     ),

@@ -38,15 +38,24 @@ CONTENDERS = {
     "bare loop": (
         """
 import asyncio, httpx2
+
+
 async def main():
     places = asyncio.Semaphore(concurrency)
     limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     async with httpx2.AsyncClient(timeout=300, limits=limits) as client:
+
         async def one(row):
             async with places:
-                body = {"model": "bench/model", "messages": [{"role": "user", "content": row["instruction"]}], "max_tokens": tokens, "temperature": 0.0}
+                body = {
+                    "model": "bench/model",
+                    "messages": [{"role": "user", "content": row["instruction"]}],
+                    "max_tokens": tokens,
+                    "temperature": 0.0,
+                }
                 answer = (await client.post(url + "/v1/chat/completions", json=body)).json()
                 return answer["choices"][0]["message"]["content"]
+
         return await asyncio.gather(*map(one, rows))
 """
         + START
@@ -60,11 +69,44 @@ tell(len(answers))
     "curate build": (
         """
 import yaml, curate
+
 if __name__ == "__main__":  # its workers start afresh
-    catalog = {"version": 1,
-        "models": {"writer": {"use": "openai", "url": url, "model": "bench/model", "concurrency": concurrency, "start_concurrency": concurrency}},
-        "sources": {"prompts": {"use": "jsonl", "path": "prompts.jsonl", "kind": "prompt", "language": "und", "license": "CC0-1.0", "columns": {"prompt": "{instruction}"}}},
-        "datasets": {"answers": {"from": "prompts", "steps": [{"respond": {"model": "writer", "sampling": {"max_tokens": tokens, "temperature": 0.0}, "on_length": "keep"}}]}}}
+    catalog = {
+        "version": 1,
+        "models": {
+            "writer": {
+                "use": "openai",
+                "url": url,
+                "model": "bench/model",
+                "concurrency": concurrency,
+                "start_concurrency": concurrency,
+            }
+        },
+        "sources": {
+            "prompts": {
+                "use": "jsonl",
+                "path": "prompts.jsonl",
+                "kind": "prompt",
+                "language": "und",
+                "license": "CC0-1.0",
+                "columns": {"prompt": "{instruction}"},
+            }
+        },
+        "datasets": {
+            "answers": {
+                "from": "prompts",
+                "steps": [
+                    {
+                        "respond": {
+                            "model": "writer",
+                            "sampling": {"max_tokens": tokens, "temperature": 0.0},
+                            "on_length": "keep",
+                        }
+                    }
+                ],
+            }
+        },
+    }
     open(folder + "/catalog.yaml", "w").write(yaml.safe_dump(catalog, allow_unicode=True))
     started = time.perf_counter()
     built = curate.build(folder + "/catalog.yaml")
@@ -80,22 +122,51 @@ from curate.models.openai.model import OpenAI
 from curate.rows import Kind, schema, with_ids
 from curate.steps import Rows
 import pyarrow as pa, pyarrow.parquet as pq
+
+
 class Context:
     threads, memory, seed, draw = 1, 1 << 28, 0, 0
     loaded = None
+
     def model(self, name):
-        if self.loaded is None: self.loaded = spec.load(cache=pathlib.Path(folder) / "cache", threads=1)
+        if self.loaded is None:
+            self.loaded = spec.load(cache=pathlib.Path(folder) / "cache", threads=1)
         return self.loaded
-    def model_name(self, name): return spec.name_and_revision()
-    def wants(self, language): return True
-    def tick(self, rows): pass
-    def warn(self, message): pass
+
+    def model_name(self, name):
+        return spec.name_and_revision()
+
+    def wants(self, language):
+        return True
+
+    def tick(self, rows):
+        pass
+
+    def warn(self, message):
+        pass
+
+
 spec = OpenAI(url=url, model="bench/model", concurrency=concurrency, start_concurrency=concurrency)
 lineage = {"source": "s", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
 target = pa.schema([field for field in schema(Kind.PROMPT) if field.name != "id"])
-table = pa.Table.from_pylist([{"prompt": [{"role": "user", "content": row["instruction"]}], "language": "und", "group_id": "", "scores": [], "attributes": [],
-                               "lineage": lineage} for row in rows], target)
-step, context = Respond(model="writer", sampling={"max_tokens": tokens, "temperature": 0.0}, on_length="keep"), Context()
+table = pa.Table.from_pylist(
+    [
+        {
+            "prompt": [{"role": "user", "content": row["instruction"]}],
+            "language": "und",
+            "group_id": "",
+            "scores": [],
+            "attributes": [],
+            "lineage": lineage,
+        }
+        for row in rows
+    ],
+    target,
+)
+step, context = (
+    Respond(model="writer", sampling={"max_tokens": tokens, "temperature": 0.0}, on_length="keep"),
+    Context(),
+)
 """
         + START
         + """
@@ -114,8 +185,15 @@ from distilabel.models import OpenAILLM
 from distilabel.pipeline import Pipeline
 from distilabel.steps import LoadDataFromDicts
 from distilabel.steps.tasks import TextGeneration
+
 if __name__ == "__main__":
-    llm = OpenAILLM(model="bench/model", base_url=url + "/v1", api_key="none", timeout=300, generation_kwargs={"max_new_tokens": tokens, "temperature": 0.0})
+    llm = OpenAILLM(
+        model="bench/model",
+        base_url=url + "/v1",
+        api_key="none",
+        timeout=300,
+        generation_kwargs={"max_new_tokens": tokens, "temperature": 0.0},
+    )
     with Pipeline("bench", cache_dir=folder + "/distilabel") as pipeline:
         load = LoadDataFromDicts(data=rows, batch_size=max(concurrency, 50))
         load >> TextGeneration(llm=llm, input_batch_size=concurrency)
@@ -129,9 +207,17 @@ if __name__ == "__main__":
 import pandas as pd
 import data_designer.config as dd
 from data_designer.interface import DataDesigner
+
 provider = dd.ModelProvider(name="bench", endpoint=url + "/v1", provider_type="openai", api_key="none")
-model = dd.ModelConfig(alias="writer", model="bench/model", provider="bench", skip_health_check=True,
-    inference_parameters=dd.ChatCompletionInferenceParams(max_parallel_requests=concurrency, max_tokens=tokens, temperature=0.0))
+model = dd.ModelConfig(
+    alias="writer",
+    model="bench/model",
+    provider="bench",
+    skip_health_check=True,
+    inference_parameters=dd.ChatCompletionInferenceParams(
+        max_parallel_requests=concurrency, max_tokens=tokens, temperature=0.0
+    ),
+)
 builder = dd.DataDesignerConfigBuilder(model_configs=[model])
 pd.DataFrame(rows).to_parquet(folder + "/seed.parquet")
 builder.with_seed_dataset(dd.LocalFileSeedSource(path=folder + "/seed.parquet"))
@@ -150,14 +236,35 @@ os.environ["CURATOR_CACHE_DIR"] = folder + "/bespoke"
 os.environ["CURATOR_DISABLE_RICH_DISPLAY"] = "1"
 # It counts tokens with a vocabulary from the network, of which litellm brings a copy.
 import importlib.util
-os.environ["TIKTOKEN_CACHE_DIR"] = importlib.util.find_spec("litellm").submodule_search_locations[0] + "/litellm_core_utils/tokenizers"
+
+os.environ["TIKTOKEN_CACHE_DIR"] = (
+    importlib.util.find_spec("litellm").submodule_search_locations[0] + "/litellm_core_utils/tokenizers"
+)
 from bespokelabs import curator
+
+
 class Answer(curator.LLM):
-    def prompt(self, row): return row["instruction"]
-    def parse(self, row, response): return {**row, "answer": response}
-llm = Answer(model_name="bench/model", backend="openai", generation_params={"max_tokens": tokens, "temperature": 0.0},
-    backend_params={"base_url": url + "/v1", "api_key": "none", "max_concurrent_requests": concurrency, "max_requests_per_minute": 10**8, "max_tokens_per_minute": 10**11,
-                    "request_timeout": 300, "invalid_finish_reasons": ["content_filter"]})
+    def prompt(self, row):
+        return row["instruction"]
+
+    def parse(self, row, response):
+        return {**row, "answer": response}
+
+
+llm = Answer(
+    model_name="bench/model",
+    backend="openai",
+    generation_params={"max_tokens": tokens, "temperature": 0.0},
+    backend_params={
+        "base_url": url + "/v1",
+        "api_key": "none",
+        "max_concurrent_requests": concurrency,
+        "max_requests_per_minute": 10**8,
+        "max_tokens_per_minute": 10**11,
+        "request_timeout": 300,
+        "invalid_finish_reasons": ["content_filter"],
+    },
+)
 """
         + START
         + """
@@ -182,7 +289,8 @@ KNOWN = (
     import urllib.request
     told("first build")
     curate.build(folder + "/catalog.yaml"); told("the same again, in the same process")
-    subprocess.run([sys.executable, "-m", "curate.cli", "build"], cwd=folder, check=True, capture_output=True); told("the same again, `curate build`")
+    subprocess.run([sys.executable, "-m", "curate.cli", "build"], cwd=folder, check=True, capture_output=True)
+    told("the same again, `curate build`")
     catalog["datasets"]["answers"]["steps"][0]["respond"]["strip"] = False
     open(folder + "/catalog.yaml", "w").write(yaml.safe_dump(catalog, allow_unicode=True))
     curate.build(folder + "/catalog.yaml"); told("kept answers read in another way (`strip: false`)")

@@ -35,6 +35,11 @@ PLANTED = Path(__file__).resolve().parents[1] / "tests" / "filters" / "quality_p
 LINEAGE = {"source": "benchmark", "source_id": "", "license": "unknown", "parents": [], "makers": []}
 
 
+PHONE_WORDS = (
+    "tel.", "phone:", "telefono", "телефон", "هاتف", "फ़ोन", "电话", "電話", "전화", "โทร", "simu", "điện thoại",
+)  # fmt: skip
+
+
 def read_gzip(path: Path) -> str:
     """The text of a compressed file."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -205,15 +210,21 @@ def numbers(count: int = 1000) -> None:
         "phone, international": (
             "phone",
             lambda: (
-                f"+{draw.choice(['49 30 ' + digits(8), '254 7' + digits(8), '86 13' + digits(9), '91 9' + digits(9), '33 6 ' + digits(8)])}"
+                "+"
+                + draw.choice(
+                    [
+                        "49 30 " + digits(8),
+                        "254 7" + digits(8),
+                        "86 13" + digits(9),
+                        "91 9" + digits(9),
+                        "33 6 " + digits(8),
+                    ]
+                )
             ),
         ),
         "phone after its word (12 languages)": (
             "phone",
-            lambda: (
-                f"{draw.choice(['tel.', 'phone:', 'téléfono'.replace('é', 'e'), 'телефон', 'هاتف', 'फ़ोन', '电话', '電話', '전화', 'โทร', 'simu', 'điện thoại'])}"
-                f" 7{other_digits(digits(8))}"
-            ),
+            lambda: f"{draw.choice(PHONE_WORDS)} 7{other_digits(digits(8))}",
         ),
         "e-mail": (
             "email",

@@ -204,7 +204,7 @@ def _prompt_logprobs(generator: Generator) -> str:
     said = "The sun rises in the east."
     answer = _ask(generator, messages=(("user", "Where does the sun rise?"), ("assistant", said)), prompt_logprobs=True)
     told = "".join(one.token for one in answer.logprobs)
-    # Tokenizers that put blanks at the beginning of words write them in their own way.
+    # Tokenizers that put spaces at the beginning of words write them in their own way.
     if not any(word in told for word in ("sun", "rises", "east")):
         raise _Disproved(f"the log-probabilities are those of another text: {_cut(told)!r}")
     mean = sum(one.logprob for one in answer.logprobs) / len(answer.logprobs)

@@ -1,8 +1,8 @@
 """``reward``: a reward model, a sequence classifier of the transformers library with one score per conversation.
 
 Reward models for preference data are such classifiers (Ouyang et al. 2022). A conversation is formatted with the
-model's own chat template, or, if it has none, as a pair of prompt and answer, as encoder-based ones were trained on. Needs the
-extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
+model's own chat template, or, if it has none, as a pair of prompt and answer, as encoder-based ones were trained on.
+Needs the extra ``torch``. Code from the Hub is never run (``trust_remote_code`` stays off).
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ class Reward(OnDevice, Weights):
         missing = sorted(report.get("missing_keys", ()))
         if missing:
             raise ModelError(
-                f"{self.model} is not a reward model: it has no weights for {', '.join(missing[:3])}, and random ones would"
-                " give random scores"
+                f"{self.model} is not a reward model: it has no weights for {', '.join(missing[:3])}, and random"
+                " weights would give random scores"
             )
         form = self.form if self.form != "auto" else "chat" if getattr(tokenizer, "chat_template", None) else "pair"
         if form == "chat" and not getattr(tokenizer, "chat_template", None):

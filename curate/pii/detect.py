@@ -51,7 +51,7 @@ _GATE = (
     r"|[A-Z0-9]{2}[0-9]{2}[ ]?[A-Z0-9]{4}|[A-Z]{3,6}[0-9]{2}|[A-Z]{1,2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2}"
 )  # fmt: skip
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-")
-_BLANKS = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " ")
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " ")
 
 
 @cache
@@ -62,7 +62,7 @@ def _table() -> dict[int, str]:
         for point in range(0x110000)
         if unicodedata.category(chr(point)) == "Nd"
     }
-    return {**{0xFF00 + low: chr(0x20 + low) for low in range(1, 95)}, **table, **_DASHES, **_BLANKS}
+    return {**{0xFF00 + low: chr(0x20 + low) for low in range(1, 95)}, **table, **_DASHES, **_SPACES}
 
 
 def plain(text: str) -> str:
@@ -122,7 +122,7 @@ def _apart(hits: Sequence[Finding]) -> list[Finding]:
 
 
 # --------------------------------------------------------------------------------------------------------------- email
-# Letters of scripts with blanks; in the others a word may stand right before or after an address.
+# Letters of scripts with spaces; in the others a word may stand right before or after an address.
 _SPACED = r"[^\W\d_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _EMAIL = re.compile(
     rf"(?<![A-Za-z0-9_.%+/-])([A-Za-z0-9_.%+'-]{{1,64}}|{_SPACED}(?:{_SPACED}|[\d.+-]){{0,63}})@"
@@ -183,7 +183,7 @@ def _phones() -> _Phones:
     for code, lengths in data["codes"].items():
         low, _, high = str(lengths).partition("-")
         codes[str(code)] = (int(low), int(high or low))
-    # In scripts with blanks a cue is a word, with an ending perhaps.
+    # In scripts with spaces a cue is a word, with an ending perhaps.
     listed = sorted((re.escape(cue).replace("_", r"\s") for cue in data["cues"].split()), key=len, reverse=True)
     words = "|".join(cue for cue in listed if re.match(_SPACED, cue))
     signs = "|".join(cue for cue in listed if not re.match(_SPACED, cue))
@@ -274,7 +274,7 @@ def _ibans(text: str) -> Iterator[Finding]:
         length = _IBAN_LENGTHS.get(match[0][:2])
         if length is None:
             continue
-        # Words that follow a blank may have been taken along: as many signs as the country has.
+        # Words that follow a space may have been taken along: as many signs as the country has.
         end, signs = match.start(), 0
         while end < match.end() and signs < length:
             signs += text[end] not in " -"

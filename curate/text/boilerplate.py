@@ -27,14 +27,14 @@ def _phrases() -> tuple[str, str, str, str]:
     )
     start = r"(?i)^[\s\p{P}\p{S}]{0,8}(?:"
     return (
-        start + "|".join(_blanks(one) for one in dict.fromkeys(opens)) + ")",
-        start + "|".join(_blanks(one) for one in dict.fromkeys(refuses)) + ")",
+        start + "|".join(_spaces(one) for one in dict.fromkeys(opens)) + ")",
+        start + "|".join(_spaces(one) for one in dict.fromkeys(refuses)) + ")",
         "(?i)" + "|".join(given["excuses"] for given in every),
-        r"(?i)(?:[\n.!?。！？।؟]|\A)[\s\p{P}]{0,6}(?:" + "|".join(_blanks(one) for one in dict.fromkeys(ends)) + ")",
+        r"(?i)(?:[\n.!?。！？।؟]|\A)[\s\p{P}]{0,6}(?:" + "|".join(_spaces(one) for one in dict.fromkeys(ends)) + ")",
     )
 
 
-def _blanks(pattern: str) -> str:
+def _spaces(pattern: str) -> str:
     return pattern.replace(" ", r"\s+").replace(r"\s+?", r"\s*").replace(r"[\s+,!.]+", r"[\s,!.]+")
 
 

@@ -27,7 +27,7 @@ _CELL = regex.compile(r"\\?\|")
 _TERMINAL = regex.compile(r"[.!?…:;。！？।॥؟۔።:|][\x22'”’»」』）)\]*_`]*$")
 _LOWER = regex.compile(r"\p{Ll}")
 _WRAPPED = 50
-# Begins at a line's end: blanks before it would be walked again from each of them.
+# Begins at a line's end: spaces before it would be walked again from each of them.
 _PARAGRAPH = regex.compile(r"(?:\r\n|\n|\r)(?:[ \t\u3000]*+(?:\r\n|\n|\r))++")
 
 
@@ -77,7 +77,7 @@ def by_line(
     Args:
         blocks: start and end of spans to keep whole (code), in order.
         keep: start and end of spans in which ``|`` does not separate table cells.
-        unwrap: join lines of a hard-wrapped sentence (50 characters or more, and the next line continues in lower case).
+        unwrap: join lines of a hard-wrapped sentence (at least 50 characters, and the next line begins in lower case).
     """
     pieces: list[Piece] = []
     for start, end, kept in _regions(len(text), blocks):

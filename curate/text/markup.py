@@ -32,8 +32,11 @@ PROTECTABLE: tuple[Protectable, ...] = (
     "placeholder",
     "symbol",
 )
-# Scripts without blanks follow an address at once.
-_END = r"\s<>\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x22'（）【】「」『』《》，。、！？；：।؟，۔"
+# Scripts without spaces follow an address at once.
+_END = (
+    r"\s<>\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    r"\x22'（）【】「」『』《》，。、！？；：।؟，۔"
+)
 _PATTERNS: MappingProxyType[str, str] = MappingProxyType(
     {
         "backticks": r"(?<!`)```++[^`\n][^\n]{0,2000}?```++|``[^\n]{1,2000}?``|`[^`\n]+`",
@@ -153,8 +156,8 @@ def _windows(text: str) -> Iterator[Interval]:
     """Windows of bounded length, split at spaces, because the engine's look-ahead scans the rest at every match."""
     start = 0
     while len(text) - start > _WINDOW:
-        blank = max(text.rfind(" ", start + 1, start + _WINDOW), text.rfind("\n", start + 1, start + _WINDOW))
-        end = blank if blank > start else start + _WINDOW
+        space = max(text.rfind(" ", start + 1, start + _WINDOW), text.rfind("\n", start + 1, start + _WINDOW))
+        end = space if space > start else start + _WINDOW
         yield start, end
         start = end
     yield start, len(text)

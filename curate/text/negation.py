@@ -66,7 +66,7 @@ def words_in(texts: pl.Series, language: pl.Series) -> list[str]:
         if pattern is None:
             continue
         joined = not stands_alone(tag)
-        # Where blanks count for nothing, a word may be split by one.
+        # Where spaces count for nothing, a word may be split by one.
         look = [True] * len(given) if joined else texts.str.contains(_worth_a_look(tag)).fill_null(False).to_list()
         for row, (one, mine, there) in enumerate(zip(given, tags, look, strict=True)):
             if there and mine == tag and one:

@@ -24,7 +24,8 @@ _SEPARATED = regex.compile(
     r"(?=[0-9]{3}(?![0-9]))|[  \u00a0\u202f\u2009](?=[0-9]{3}(?![0-9])))[0-9]+)*"
 )
 _ALONE = regex.compile(r"[0-9]+")
-HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2,
+HAN_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {
+    "零": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2,
 "叁": 3, "肆": 4, "伍": 5,
                "陆": 6, "柒": 7, "捌": 8, "玖": 9, "廿": 20, "卅": 30}  # fmt: skip
 HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "拾": 10, "佰": 100, "仟": 1000}

@@ -81,7 +81,7 @@ def restored(translation: str, text: str, found: Sequence[Span]) -> str | None:
         span = found[int(match[1]) - 1]
         before, after = _glued(text, span)
         part = translation[done : match.start()]
-        # The blanks that were put in for the marker's sake go again.
+        # The spaces that were put in for the marker's sake go again.
         parts.append(part[:-1] if before and part.endswith(" ") else part)
         parts.append(text[span.start : span.end] if span.said is None else span.said)
         done = match.end() + (after and translation[match.end() : match.end() + 1] == " ")

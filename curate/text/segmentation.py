@@ -20,7 +20,7 @@ import regex
 
 from curate.rows import languages
 
-# Scripts written without blanks between words, and Hangul, whose blanks stand every two or three syllables: there a
+# Scripts written without spaces between words, and Hangul, whose spaces stand every two or three syllables: there a
 # character, not a word, is the unit of counting.
 UNSPACED = ("Han", "Hiragana", "Katakana", "Bopomofo", "Hangul", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Yi",
             "Javanese", "Balinese", "Tai_Le", "New_Tai_Lue", "Tai_Tham", "Tai_Viet", "Cuneiform",
@@ -43,10 +43,16 @@ _CODE_POINTS = 0x110000
 _BATCH = 2_000_000
 
 # Vowel signs and cantillation that most Arabic and Hebrew text leaves out, and the tatweel, which is a stretched line.
-_MARKS = r"[\x{0610}-\x{061A}\x{064B}-\x{065F}\x{0670}\x{06D6}-\x{06DC}\x{06DF}-\x{06E8}\x{06EA}-\x{06ED}\x{08D3}-\x{08FF}\x{0640}\x{0591}-\x{05BD}\x{05BF}\x{05C1}\x{05C2}\x{05C4}\x{05C5}\x{05C7}]"
+_MARKS = (
+    r"[\x{0610}-\x{061A}\x{064B}-\x{065F}\x{0670}\x{06D6}-\x{06DC}\x{06DF}-\x{06E8}\x{06EA}-\x{06ED}\x{08D3}-\x{08FF}"
+    r"\x{0640}\x{0591}-\x{05BD}\x{05BF}\x{05C1}\x{05C2}\x{05C4}\x{05C5}\x{05C7}]"
+)
 # Signs that are neither seen nor spoken. The joiners U+200C and U+200D are not among them: Persian and Indic spelling
 # need them.
-INVISIBLE = r"[\x{00AD}\x{061C}\x{180E}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}\x{FFF9}-\x{FFFB}\x{E0000}-\x{E007F}]"
+INVISIBLE = (
+    r"[\x{00AD}\x{061C}\x{180E}\x{200B}\x{200E}\x{200F}\x{202A}-\x{202E}"
+    r"\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}\x{FFF9}-\x{FFFB}\x{E0000}-\x{E007F}]"
+)
 _EMPTY = (
     r"^[\s\p{Z}\p{Cc}\p{Cf}\p{Variation_Selector}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{2800}\x{3164}\x{FFA0}]*$"
 )
@@ -155,8 +161,8 @@ def letter_weights(
 
     Returns:
         ``letters``: the letters in each text in Latin-letter equivalents (a Han character counts 3, kana and Hangul 2);
-        ``share``: the share (0 to 1) of them in the scripts of ``expected``, null if there are none or the script of that
-        language is unknown. For Chinese, characters of only simplified or only traditional spelling count too.
+        ``share``: the share (0 to 1) of them in the scripts of ``expected``, null if there are none or the script of
+        that language is unknown. For Chinese, characters of only simplified or only traditional spelling count too.
     """
     counts = script_counts(texts) if counts is None else counts
     weighted = counts * _weights()[: counts.shape[1]]
@@ -228,7 +234,7 @@ def _variant_share(texts: pl.Series, *, traditional: bool) -> npt.NDArray[np.flo
 
 
 # ------------------------------------------------------------------------------------------------------------ segments
-# An ASCII stop ends a sentence only before a blank (3.14, e.g.com); the others always do.
+# An ASCII stop ends a sentence only before a space (3.14, e.g.com); the others always do.
 _ENDS = (r"([.!?…]+[\x22'”’»)\]]*)[\s\p{Z}]+", r"([。！？｡।॥።؟۔։᙮။៕៖༎᠃᠉]+[”’」』）】\x22']*)")
 _CLAUSES = (
     r"([,;:][\x22'”’»)\]]*)[\s\p{Z}]+",

@@ -33,7 +33,7 @@ class Sentence:
 
 _CLOSERS = r"[”’»›」』）】〉》〕\)\]\}]"
 _QUOTES = r"[\x22'*_]"
-# Marks after which no blank is needed.
+# Marks after which no space is needed.
 _STRONG = r"[。！？｡।॥۔؟។៕။።፧།༎᠃᠉։᙮᱾᱿꯫꘎꘏߹߸܀܁܂᭞᭟꧈꧉𑁇𑁈]|፡፡"
 _WEAK = r"[.!?…‥]"
 _BREAK = r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]"
@@ -41,9 +41,9 @@ _ENDS = regex.compile(
     rf"(?V1)(?P<break>{_BREAK}[\s\p{{Z}}]*)"
     rf"|(?P<strong>(?:{_STRONG})(?:{_STRONG}|{_WEAK}|{_CLOSERS}|{_QUOTES}(?=[\s\p{{Z}}]|$))*)"
     rf"|(?P<weak>{_WEAK}+(?:{_CLOSERS}|{_QUOTES})*)(?=[\s\p{{Z}}]|$|[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}])"
-    rf"|(?P<own>[;:](?=[\s\p{{Z}}]))|(?P<blank>[ \u00a0\u3000]+)"
+    rf"|(?P<own>[;:](?=[\s\p{{Z}}]))|(?P<space>[ \u00a0\u3000]+)"
 )
-_BLANKS = regex.compile(r"[\s\p{Z}]*")
+_SPACES = regex.compile(r"[\s\p{Z}]*")
 _LOWER = regex.compile(r"[\x22'“‘«¿¡(\[*_]{0,3}\p{Ll}")
 _UPPER = regex.compile(r"[\x22'“‘«¿¡(\[*_]{0,3}[\p{Lu}\p{Lt}]")
 _LAST = regex.compile(r"[\p{L}\p{M}\p{N}.\-’']{1,20}$")
@@ -53,7 +53,7 @@ _NUMBER = regex.compile(r"\p{Nd}{1,2}")
 # "am 3. Mai": a number with a full stop is an ordinal there.
 _ORDINALS = frozenset({"de", "gsw", "lb", "nds", "da", "nb", "nn", "fo", "is", "fi", "et", "lv", "lt", "pl", "cs", "sk",
 "sl", "hr", "bs", "sr", "hu", "tr", "eu", "hsb", "dsb", "se"})  # fmt: skip
-_BY_BLANKS = frozenset({"Thai", "Laoo", "Lana", "Tavt", "Talu"})
+_BY_SPACES = frozenset({"Thai", "Laoo", "Lana", "Tavt", "Talu"})
 _PHRASE = 60
 # Full stops that are other languages' semicolons and colons.
 _OWN = {"el": ";", "hy": ":", "hyw": ":"}
@@ -87,11 +87,11 @@ def split(text: str, language: str = languages.UNKNOWN, keep: Sequence[Interval]
         return []
     base = languages.base(language)
     own = _OWN.get(base, "")
-    by_blanks = languages.script(language) in _BY_BLANKS if language != languages.UNKNOWN else False
+    by_spaces = languages.script(language) in _BY_SPACES if language != languages.UNKNOWN else False
     starts = [start for start, _ in keep]
     found: list[Sentence] = []
     start = 0
-    first = _BLANKS.match(text)
+    first = _SPACES.match(text)
     if first and first.end():
         found.append(Sentence("", first[0]))
         start = first.end()
@@ -104,14 +104,14 @@ def split(text: str, language: str = languages.UNKNOWN, keep: Sequence[Interval]
             place = bisect_right(starts, end - 1) - 1
             if place >= 0 and end < keep[place][1]:
                 continue
-            if not _ends(text, match, start, language, own, by_blanks):
+            if not _ends(text, match, start, language, own, by_spaces):
                 continue
-            if match.lastgroup == "blank":
+            if match.lastgroup == "space":
                 gap = match.start()
             else:
                 gap = end
-                blank = _BLANKS.match(text, end)
-                end = blank.end() if blank else end
+                space = _SPACES.match(text, end)
+                end = space.end() if space else end
         if gap < start:  # a break inside the gap before
             continue
         found.append(Sentence(text[start:gap], text[gap:end]))
@@ -128,18 +128,18 @@ def _gap_before(text: str, place: int, start: int) -> int:
     return place
 
 
-def _ends(text: str, match: regex.Match[str], start: int, language: str, own: str, by_blanks: bool) -> bool:
+def _ends(text: str, match: regex.Match[str], start: int, language: str, own: str, by_spaces: bool) -> bool:
     """Whether a sentence ends with this mark."""
     kind, end = match.lastgroup, match.end()
     if kind == "strong":
         return True
     if kind == "own":
         return match[0] == own
-    if kind == "blank":
+    if kind == "space":
         around = text[match.start() - 1 : match.start()] + text[end : end + 1]
-        return by_blanks and match.start() - start >= _PHRASE and len(around) == 2 and not around.isascii()
-    blank = _BLANKS.match(text, end)
-    following = blank.end() if blank else end
+        return by_spaces and match.start() - start >= _PHRASE and len(around) == 2 and not around.isascii()
+    space = _SPACES.match(text, end)
+    following = space.end() if space else end
     if following >= len(text):
         return True
     if _LOWER.match(text, following):
@@ -188,10 +188,10 @@ def chop(text: str, longest: int, keep: Sequence[Interval] = ()) -> list[Sentenc
     while len(text) - start > longest:
         low, high = start + max(1, longest // 3), start + longest
         cuts = [match.end() for match in _CLAUSE.finditer(text, low, high) if _free(keep, match.end())]
-        cut = cuts[-1] if cuts else _blank(text, low, high, keep) or _blank(text, start + 1, low, keep)
+        cut = cuts[-1] if cuts else _space(text, low, high, keep) or _space(text, start + 1, low, keep)
         if not cut:
             cut = _character(text, start, high, keep)
-        gap = _BLANKS.match(text, cut)
+        gap = _SPACES.match(text, cut)
         end = gap.end() if gap else cut
         pieces.append(Sentence(text[start:cut], text[cut:end]))
         start = end
@@ -204,7 +204,7 @@ def _free(keep: Sequence[Interval], cut: int) -> bool:
     return not any(start < cut < end for start, end in keep)
 
 
-def _blank(text: str, low: int, high: int, keep: Sequence[Interval]) -> int:
+def _space(text: str, low: int, high: int, keep: Sequence[Interval]) -> int:
     for place in range(min(high, len(text) - 1), low - 1, -1):
         if text[place].isspace() and not text[place - 1].isspace() and _free(keep, place):
             return place

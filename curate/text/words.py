@@ -26,7 +26,7 @@ which belongs to no language."""
 Span = tuple[int, int, int]
 """Start, end (code points) and kind."""
 
-# Hangul counts by syllables elsewhere, but its words stand between blanks; Tibetan syllables end in a mark of their
+# Hangul counts by syllables elsewhere, but its words stand between spaces; Tibetan syllables end in a mark of their
 # own.
 _RUNNING = tuple(name for name in UNSPACED if name not in ("Hangul", "Tibetan"))
 _OWN = "".join(rf"\p{{Script={name}}}" for name in _RUNNING)

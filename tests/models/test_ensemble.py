@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from curate.errors import ModelError
 from curate.models.langid import language_data as data
-from curate.models.langid.ensemble import LanguageIdEnsemble, Voters
+from curate.models.langid.ensemble import LanguageIdEnsemble, LoadedEnsemble
 from curate.rows import languages
 from curate.steps.models import Identified, LanguageIdentifier, Model
 
@@ -94,7 +94,7 @@ GOLDEN = {
 
 
 @pytest.fixture(scope="module")
-def vote() -> Voters:
+def vote() -> LoadedEnsemble:
     return LanguageIdEnsemble().load(cache=None, threads=1)
 
 
@@ -128,7 +128,7 @@ class Scripting(Model):
         return Scripted(self.says, self.known)
 
 
-def voters(*says: dict[str, Any], known: Sequence[tuple[str, ...]] = (), **given: Any) -> Voters:
+def voters(*says: dict[str, Any], known: Sequence[tuple[str, ...]] = (), **given: Any) -> LoadedEnsemble:
     more = [{"known": one} for one in known] or [{}] * len(says)
     models = {
         f"m{at}": Scripting(name=f"m{at}", says=one, **extra)
@@ -138,7 +138,7 @@ def voters(*says: dict[str, Any], known: Sequence[tuple[str, ...]] = (), **given
 
 
 # ---------------------------------------------------------------------------------------------------------- the real
-def test_it_names_languages_in_all_scripts(vote: Voters) -> None:
+def test_it_names_languages_in_all_scripts(vote: LoadedEnsemble) -> None:
     assert isinstance(vote, LanguageIdentifier)
     found = vote.identify(list(GOLDEN.values()))
     wrong = {
@@ -152,7 +152,7 @@ def test_it_names_languages_in_all_scripts(vote: Voters) -> None:
     assert min(values[0] for values in found.probabilities) > 0.4
 
 
-def test_three_words_are_enough_for_most(vote: Voters) -> None:
+def test_three_words_are_enough_for_most(vote: LoadedEnsemble) -> None:
     short = {tag: " ".join(text.split()[:3]) for tag, text in GOLDEN.items() if len(text.split()) > 5}
     found = vote.identify(list(short.values()))
     right = sum(
@@ -164,13 +164,13 @@ def test_three_words_are_enough_for_most(vote: Voters) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "\n\n", "😀 🎉", "12 + 30 = 42", "\x00", "\ud800", "।", "-- ... !!", "\u0301"]
 )
-def test_a_text_without_letters_is_not_identified(vote: Voters, text: str) -> None:
+def test_a_text_without_letters_is_not_identified(vote: LoadedEnsemble, text: str) -> None:
     assert vote.identify([text]) == Identified([[]], [[]])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=30), max_size=5), st.integers(1, 3))
-def test_any_text_is_safe_and_does_not_touch_its_neighbours(vote: Voters, texts: list[str], k: int) -> None:
+def test_any_text_is_safe_and_does_not_touch_its_neighbours(vote: LoadedEnsemble, texts: list[str], k: int) -> None:
     found = vote.identify(texts, k)
     assert len(found.languages) == len(found.probabilities) == len(texts)
     for text, tags, values in zip(texts, found.languages, found.probabilities, strict=True):
@@ -182,18 +182,18 @@ def test_any_text_is_safe_and_does_not_touch_its_neighbours(vote: Voters, texts:
         assert all(0 < value <= 1 for value in values)
 
 
-def test_hindi_in_latin_letters_is_called_so(vote: Voters) -> None:
+def test_hindi_in_latin_letters_is_called_so(vote: LoadedEnsemble) -> None:
     found = vote.identify(["mera bhai kal dilli ja raha hai aur woh bahut khush hai"], k=2)
     assert found.languages[0][0] == "hi-Latn"
     assert vote.supports("hi-Latn")
     assert vote.identify(["She said the bus was late again because of the rain."]).languages == [["en"]]
 
 
-def test_the_spelling_of_chinese_is_told_by_its_characters(vote: Voters) -> None:
+def test_the_spelling_of_chinese_is_told_by_its_characters(vote: LoadedEnsemble) -> None:
     assert vote.identify(["这个问题", "這個問題", "我們說過"]).languages == [["zh"], ["zh-Hant"], ["zh-Hant"]]
 
 
-def test_with_a_choice_of_languages_two_words_do(vote: Voters) -> None:
+def test_with_a_choice_of_languages_two_words_do(vote: LoadedEnsemble) -> None:
     few = LanguageIdEnsemble(languages=("da", "de", "sw")).load(cache=None, threads=1)
     assert few.identify(["kwa sababu", "hvor mange", "noch nicht"]).languages == [["sw"], ["da"], ["de"]]
     assert not few.supports("en")
@@ -302,7 +302,7 @@ def test_weights_of_one_s_own_count_by_content(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(ModelError, match=r"no model is called 'fastext'.*fasttext"):
         LanguageIdEnsemble(members=("fastext",)).load(cache=None, threads=1)
-    with pytest.raises(ModelError, match="identifies no languages"):
+    with pytest.raises(ModelError, match="is no language identifier"):
         LanguageIdEnsemble(members=("use-multilingual",)).with_models({"use-multilingual": _NoIdentifier()}).load(
             cache=None, threads=1
         )

@@ -203,9 +203,8 @@ def test_a_template_without_a_place_for_a_system_turn_says_what_to_do(tmp_path):
 
 def test_of_several_outputs_one_must_be_named(tmp_path):
     folder = save(tmp_path / "model", labels=3)
-    with pytest.raises(
-        ModelError, match=r"has 3 outputs \(LABEL_0, LABEL_1, LABEL_2\); select the score with 'label:'"
-    ):
+    message = r"has 3 outputs \(LABEL_0, LABEL_1, LABEL_2\); select the score with 'label:'"
+    with pytest.raises(ModelError, match=message):
         load(folder)
     with pytest.raises(ModelError, match=r"no output 'LABEL_3'.*LABEL_"):
         load(folder, label="LABEL_3")

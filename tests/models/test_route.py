@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from curate.errors import ModelError
 from curate.models.translation.base import Translated
 from curate.models.translation.language_pairs import Pairs
-from curate.models.translation.route import Edge, Route, Router, cost_of, quality_of, shipped
+from curate.models.translation.route import EdgeScore, Route, Router, cost_of, quality_of, shipped
 from curate.steps.models import Done, Model, Translator
 
 
@@ -155,7 +155,7 @@ def test_names_mean_nothing_and_the_models_everything() -> None:
     assert _bound({"x": NEURAL, "y": RULES.model_copy(update={"revision": 2})}).model_identity() != first
     assert _bound({"y": RULES, "x": NEURAL}).model_identity() != first
     assert _bound({"a": NEURAL, "b": RULES}, max_hops=2).model_identity() != first
-    edge = {"en-es": Edge(quality=0.99)}
+    edge = {"en-es": EdgeScore(quality=0.99)}
     assert _bound({"a": NEURAL, "b": RULES}, edges={"b": edge}).model_identity() != first
     assert (
         _bound({"a": NEURAL, "b": RULES}, edges={"b": edge}).model_identity()

@@ -12,7 +12,7 @@ from curate.errors import ModelError
 from curate.models.cache.responses import AnswerCache
 from curate.models.translation.base import SentenceTranslator, Translated, cut_text, glue, halve
 from curate.models.translation.language_pairs import Pairs, parse_pair
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.steps.models import Translator
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=120)
@@ -166,11 +166,12 @@ def test_halves_are_about_equal_and_cut_where_a_reader_would() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ANY, max_size=6))
 def test_any_text_is_safe_and_a_sentence_never_touches_its_neighbours(texts: list[str]) -> None:
-    spelling = Spelling(lambda char: char.isascii() and char not in "{<#")
-    translator = build(Shouting(), spelling=lambda source, target: spelling)
+    normalizer = OovNormalizer(lambda char: char.isascii() and char not in "{<#")
+    translator = build(Shouting(), normalizer=lambda source, target: normalizer)
     together = translator.translate(texts, "en", "de")
     assert together == [
-        build(Shouting(), spelling=lambda source, target: spelling).translate([text], "en", "de")[0] for text in texts
+        build(Shouting(), normalizer=lambda source, target: normalizer).translate([text], "en", "de")[0]
+        for text in texts
     ]
     for text, translated in zip(texts, together, strict=True):
         assert translated.count("\n") == text.count("\n")
@@ -178,12 +179,12 @@ def test_any_text_is_safe_and_a_sentence_never_touches_its_neighbours(texts: lis
 
 # ------------------------------------------------------------------------------------------------------------ spelling
 @pytest.fixture
-def plain() -> Spelling:
+def plain() -> OovNormalizer:
     """A vocabulary of ASCII and a few small letters."""
-    return Spelling(lambda char: (char.isascii() and char not in "{}<@#") or char in "éãç")
+    return OovNormalizer(lambda char: (char.isascii() and char not in "{}<@#") or char in "éãç")
 
 
-def test_what_cannot_be_spelt_is_carried_over_whole(plain: Spelling) -> None:
+def test_what_cannot_be_spelt_is_carried_over_whole(plain: OovNormalizer) -> None:
     assert plain.runs("see 🎉 now") == [("see ", False), ("🎉", True), (" now", False)]
     assert plain.runs("in {name}, now") == [("in ", False), ("{name}", True), (", now", False)]
     assert plain.runs("C# or a@b.org.") == [("C#", True), (" or ", False), ("a@b.org", True), (".", False)]
@@ -191,7 +192,7 @@ def test_what_cannot_be_spelt_is_carried_over_whole(plain: Spelling) -> None:
     assert plain.runs("all is well") == [("all is well", False)]
 
 
-def test_marks_are_made_plain_and_rare_letters_put_back(plain: Spelling) -> None:
+def test_marks_are_made_plain_and_rare_letters_put_back(plain: OovNormalizer) -> None:
     spelt, changed = plain.spell("“Élan” — Müller’s café")
     assert spelt == '"élan" - Muller\'s café'
     assert (
@@ -205,7 +206,7 @@ def test_marks_are_made_plain_and_rare_letters_put_back(plain: Spelling) -> None
 @settings(max_examples=100, deadline=None)
 @given(ANY)
 def test_runs_together_are_the_text_and_what_is_spelt_is_covered(text: str) -> None:
-    plain = Spelling(lambda char: char.isascii() and char not in "{}<@#")
+    plain = OovNormalizer(lambda char: char.isascii() and char not in "{}<@#")
     runs = plain.runs(text)
     assert "".join(run for run, _ in runs) == text
     for run, carried in runs:

@@ -13,7 +13,8 @@ import curate
 CATALOG = """
 version: 1
 models:
-  writer: {{use: vllm, model: smollm2, path: "${{CURATE_VLLM_MODEL}}", dtype: float32, enforce_eager: true, max_model_len: 256}}
+  writer: {{use: vllm, model: smollm2, path: "${{CURATE_VLLM_MODEL}}", dtype: float32,
+           enforce_eager: true, max_model_len: 256}}
 sources:
   asked: {{use: jsonl, path: asked.jsonl, kind: prompt, language: en, license: cc0-1.0}}
 datasets:

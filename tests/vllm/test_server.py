@@ -1,4 +1,4 @@
-"""``use: openai`` against vLLM's own server: the same questions have the same answers as of the engine in this process."""
+"""``use: openai`` with vLLM's own server gives the same answers as the engine in this process."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class SimAlign(OnDevice, Weights):
         """The aligner.
 
         Raises:
-            ModelError: the packages are not installed, the model cannot be had, or has fewer layers.
+            ModelError: the packages are not installed, the model cannot be loaded, or has fewer layers.
         """
         name = self.name_and_revision()
         try:

@@ -30,12 +30,12 @@ def notes() -> Path:
 
 
 def remembered(path: Path, state: os.stat_result, compute: Callable[[Path], str]) -> str:
-    """The digest of a file, from the notes where they know it as it is now.
+    """The digest of a file, from an entry if there is one for its present state.
 
     Args:
         path: absolute, without symbolic links.
         state: of the file, taken before it is read.
-        compute: reads it.
+        compute: reads the file.
     """
     if state.st_size < LARGE:
         return compute(path)

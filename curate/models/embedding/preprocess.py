@@ -21,8 +21,8 @@ _TASHKEEL = regex.compile(
     r"[\u0610-\u061a\u0640\u064b-\u0653\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]"
 )
 _ARABIC_SIGNS = regex.compile(r"[\u0610-\u061a\u0640\u064b-\u065f\u0670\u0671\u06d6-\u06ed]")
-# An end of sentence: a full stop of any script with the closing marks and blanks after it, or a line break. The Latin
-# full stop counts only before a blank (3.14, example.org).
+# An end of sentence: a full stop of any script with the closing marks and spaces after it, or a line break. The Latin
+# full stop counts only before a space (3.14, example.org).
 _SENTENCE_END = regex.compile(
     r"""(?:[.!?…]+["'”’»)\]]*\s+|[。！？｡．؟۔।॥։።፧၊။។៕᠃᠉]+["'”’»」』）)\]]*\s*|\n\s*)""", regex.VERSION1
 )
@@ -30,14 +30,14 @@ _BLANK = regex.compile(r"\s+")
 
 
 def make_fit(text: str) -> str:
-    """The text with NUL and lone surrogates, which no tokeniser takes, as blanks."""
+    """The text with NUL and lone surrogates, which no tokenizer accepts, replaced by spaces."""
     return _UNFIT.sub(" ", text) if _UNFIT.search(text) else text
 
 
 def strip_tashkeel(text: str) -> str:
-    """Arabic-script text without optional signs, ``ٱ`` as ``ا``; other text, and Arabic without signs, as it is.
+    """Removes optional signs from Arabic-script text and maps ``ٱ`` to ``ا``; other text is unchanged.
 
-    Letters that carry a hamza or madda keep it: they are spelling, not vocalisation.
+    Letters with hamza or madda keep it: it is spelling, not vocalisation.
     """
     if not _ARABIC_SIGNS.search(text):
         return text
@@ -45,10 +45,10 @@ def strip_tashkeel(text: str) -> str:
 
 
 def split_text(text: str, max_chars: int) -> list[str]:
-    """Pieces of at most ``max_chars`` characters that together are the text.
+    """Splits a text into pieces of at most ``max_chars`` characters.
 
-    Cut at the last end of a sentence in the second half of the window, else at its last blank, else (unspaced scripts,
-    very long words) between two characters, never before a combining mark if that can be helped.
+    A piece ends after the last sentence in the second half of the window, otherwise at the last space, otherwise
+    (unspaced scripts, very long words) between two characters, if possible not before a combining mark.
     """
     pieces = []
     start = 0
@@ -66,7 +66,7 @@ def split_text(text: str, max_chars: int) -> list[str]:
 
 
 def _last_end(pattern: regex.Pattern[str], window: str) -> int:
-    """Where the last match in the second half of the window ends; 0 if there is none."""
+    """The end of the last match in the second half of the window; 0 if there is none."""
     end = 0
     for match in pattern.finditer(window, len(window) // 2):
         end = match.end()
@@ -76,9 +76,9 @@ def _last_end(pattern: regex.Pattern[str], window: str) -> int:
 def encode_in_pieces(
     texts: Sequence[str], max_chars: int, dimensions: int, encode: Callable[[list[str]], npt.NDArray[np.float32]]
 ) -> npt.NDArray[np.float32]:
-    """Unit vectors of texts of any length: those of the pieces, averaged by the pieces' lengths.
+    """Unit vectors of texts of any length: the mean of their pieces' vectors, weighted by length.
 
-    A text of nothing but blanks has no meaning to compare and gets the zero vector, whose cosine with anything is 0.
+    Whitespace gets the zero vector, whose cosine with anything is 0.
 
     Args:
         encode: unit vectors of non-empty texts of at most ``max_chars`` characters.
@@ -98,7 +98,7 @@ def encode_in_pieces(
 
 
 def normalize_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Each row at unit length; a zero row stays zero."""
+    """Scales each row to unit length; a zero row stays zero."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     unit: npt.NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return unit
@@ -107,7 +107,7 @@ def normalize_rows(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 # ------------------------------------------------------------------------------------------------------------- scripts
 @cache
 def _script_table() -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
-    """Code point → index of its script among the names; 0 for all that is no letter or of a script unknown here."""
+    """Code point → index of its script among the names; 0 for non-letters and letters of an unknown script."""
     names = ("", *languages.script_names())
     table = np.zeros(0x110000, np.uint8)
     han, hangul = names.index("Han"), names.index("Hangul")
@@ -126,9 +126,9 @@ def _script_table() -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
 
 
 def count_scripts(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """How many letters of each script each text has: shape (texts, scripts), and the scripts' Unicode names.
+    """Letters per script in each text: shape (texts, scripts), and the scripts' Unicode names.
 
-    Column 0 holds the characters that are no letters.
+    Column 0 counts the characters that are no letters.
     """
     table, names = _script_table()
     data = "".join(texts).encode("utf-32-le", "surrogatepass")

@@ -78,9 +78,8 @@ class SentenceTransformers(OnDevice, Model):
         return None
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for ``model`` and ``revision``: :meth:`name_and_revision` stands for those, a path does
-        not.
-        """
+        """The parameters without ``model`` and ``revision``, which :meth:`name_and_revision` covers (a path it does
+        not)."""
         given = super().identity(decisions=decisions)
         given = {name: value for name, value in given.items() if name not in ("model", "revision")}
         # What the name lets us assume (see ``languages`` and ``absolute``) is part of what the model does.
@@ -113,10 +112,10 @@ class SentenceTransformers(OnDevice, Model):
         )
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
-        """The encoder. The same text gives the same vector within 1e-6 before rounding, depending on batch and device.
+        """Loads the encoder. Equal texts have equal vectors within 1e-6 before rounding, depending on batch and device.
 
         Raises:
-            StepError: the library is not installed, or the model cannot be had.
+            StepError: the library is not installed, or the model cannot be loaded.
         """
         name = self.name_and_revision()
         try:

@@ -88,7 +88,7 @@ class Forward:
         return vectors
 
     def _learn(self, tokens: Indices) -> None:
-        """Fills the tables for tokens not seen lately; starts afresh when they are full."""
+        """Computes the tables' entries for new tokens; clears the tables when they are full."""
         net = self._net
         distinct = np.unique(tokens)
         new = distinct[self._slots[distinct] == 0]
@@ -177,7 +177,7 @@ class Forward:
 
 
 def _groups(sentences: Sequence[Sequence[int]], budget: int) -> Iterator[tuple[int, int]]:
-    """Ranges of neighbouring sentences with at most ``budget`` tokens, or one sentence with more."""
+    """Ranges of neighbouring sentences with at most ``budget`` tokens, or one longer sentence."""
     start, tokens = 0, 0
     for index, sentence in enumerate(sentences):
         if index > start and tokens + len(sentence) > budget:
@@ -214,7 +214,7 @@ def _lay_out(kind: Indices) -> tuple[Indices, Indices]:
 
 
 def _normalize(rows: Array, epsilon: float) -> None:
-    """Each row to mean 0 and variance 1, in place."""
+    """Normalises each row to mean 0 and variance 1, in place."""
     rows -= rows.mean(axis=-1, keepdims=True)
     variance = np.einsum("ij,ij->i", rows, rows) / rows.shape[-1]
     rows *= np.reciprocal(np.sqrt(variance + epsilon))[:, None]

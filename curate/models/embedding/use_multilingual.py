@@ -55,9 +55,8 @@ class UseMultilingual(Model):
     """Texts encoded between two writes to the cache."""
 
     def name_and_revision(self) -> str:
-        """The network, and a digest of the quantised weights and the vocabulary in the package: its version says
-        nothing of them.
-        """
+        """The network, and a digest of the quantised weights and the vocabulary, which the package's version does
+        not determine."""
         folder = _resources()
         parts = "".join(digest_file(folder / name) for name in (_WEIGHTS, _VOCABULARY))
         return (
@@ -68,7 +67,8 @@ class UseMultilingual(Model):
         return language in Supported((*LANGUAGES, *self.languages))
 
     def load(self, *, cache: Path | None, threads: int) -> Encoder:
-        """The encoder: 250 MB of memory; vectors are the same to the last bit whatever the batch and the threads."""
+        """Loads the encoder: 250 MB of memory; vectors are equal bit for bit whatever the batch and the number of
+        threads."""
         model = self.name_and_revision()
         resources = _resources()
 

@@ -66,15 +66,11 @@ class ChatTemplate:
 
     @property
     def merges_system(self) -> bool:
-        """Whether the template knows no system turns, so that they go to the head of the next user turn."""
+        """Whether the template has no system role, so that system turns are prepended to the next user turn."""
         return not self._system
 
     def answer(self, turns: Turns) -> Prompt:
-        """The prompt after which the model answers; a last assistant turn that is not blank is gone on with.
-
-        Raises:
-            RefusedChat: the template does not take these turns.
-        """
+        """The prompt for an answer; a last assistant turn that is not empty is continued."""
         fit = self._fit(turns)
         role, content = fit[-1]
         if role == "assistant" and content.strip():
@@ -84,10 +80,10 @@ class ChatTemplate:
         return Prompt(tokens, len(tokens))
 
     def last_turn(self, turns: Turns) -> Prompt:
-        """The prompt that ends with the last character of the last turn.
+        """The prompt up to the last character of the last turn.
 
         Raises:
-            RefusedChat: the template does not take these turns.
+            RefusedChat: the template rejects these turns.
         """
         return self._up_to_the_end(self._fit(turns))
 
@@ -140,7 +136,8 @@ class ChatTemplate:
         return tokens
 
     def _encode(self, text: str, *, plain: bool = False) -> list[int]:
-        """The template puts the marks of beginning itself. ``plain``: no text is a mark."""
+        """Tokenizes a rendered template, which has its own beginning marks. With ``plain`` no text is a control
+        token."""
         if not text:
             return []
         more = {"split_special_tokens": True} if plain else {}
@@ -176,7 +173,7 @@ class ChatTemplate:
 
 
 def without_system(turns: Turns) -> list[tuple[str, str]]:
-    """The turns with system turns put before the next user turn; where none follows they are a user turn of their own."""
+    """The turns with system turns prepended to the next user turn, or as a user turn if none follows."""
     found: list[tuple[str, str]] = []
     waiting: list[str] = []
     for role, content in turns:
@@ -193,7 +190,7 @@ def without_system(turns: Turns) -> list[tuple[str, str]]:
 
 
 def _marks(turns: Turns) -> list[str]:
-    """A word for each turn that stands in none of them."""
+    """A placeholder for each turn that occurs in none of them."""
     whole = hashlib.blake2b(digest_size=12)
     for _, content in turns:
         whole.update(content.encode() + b"\0")

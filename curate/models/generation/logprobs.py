@@ -12,7 +12,7 @@ LEAST_LOGPROB = -9999.0
 
 
 def token_logprobs(found: Any) -> tuple[TokenLogprob, ...]:
-    """Both forms: the chat endpoint's list of tokens, the completions endpoint's parallel lists."""
+    """Parses both formats: the chat endpoint's list of tokens, the completions endpoint's parallel lists."""
     if not isinstance(found, dict):
         return ()
     content = found.get("content")

@@ -29,7 +29,7 @@ _CODE = regex.compile(r"(?<!`)(`{3,}|~{3,}).*?(?:\1|\Z)|(?<!`)(`{1,2})(?!`)[^\n]
 _ENDED = regex.compile(r"(?:\A|[\n.!?:;…。！？；：।॥۔؟።»”」』)\]>*_|])[ \t]*\Z")
 _MENTION = regex.compile(r"[\p{L}\p{M}\p{N},] \Z")
 _GOES_ON = regex.compile(r" \p{Ll}")
-_BLANKS = regex.compile(r"\s*")
+_SPACES = regex.compile(r"\s*")
 _NEAR = 200
 _MANY = regex.compile(r"\n|(?:\S+\s+){2}\S|\p{L}{12}")
 _CHANNEL = regex.compile(
@@ -43,13 +43,13 @@ _BARE = regex.compile(r"\s*analysis(?=[^\p{Ll}\s])(.*?)assistantfinal(.*)\Z", re
 
 
 def split_thoughts(text: str, *, cut: bool = False) -> tuple[str, str]:
-    """An answer without its thoughts, and the thoughts.
+    """Separates an answer from its reasoning.
 
-    They may stand at the beginning (opened by the model or by its chat template), later, or have no end. Marks in code
-    are text, and so is a tag that is a word of a sentence.
+    Reasoning may be at the beginning (opened by the model or by its chat template), later, or without an end. Markers
+    in code are text, and so is a tag used as a word of a sentence.
 
     Args:
-        cut: whether the answer was cut off, so that a mark without its other is no wonder.
+        cut: whether the answer was truncated, so that a closing marker may be missing.
     """
     if not _ANY.search(text):
         return text, ""
@@ -69,17 +69,17 @@ def split_thoughts(text: str, *, cut: bool = False) -> tuple[str, str]:
 def _split(
     text: str, opening: regex.Pattern[str], closing: regex.Pattern[str], thoughts: list[str], *, plain: bool, cut: bool
 ) -> str:
-    """The text without the thoughts of one family of marks, which are added to ``thoughts``.
+    """The text without the reasoning of one family of markers, which is appended to ``thoughts``.
 
     Args:
-        plain: whether the marks are words that an answer may have.
+        plain: whether the markers are words that an answer may have.
     """
     size = len(text)
-    at = _past_blanks(text, 0)
+    at = _skip_whitespace(text, 0)
     while start := opening.match(text, at):
         end = closing.search(text, start.end())
         thoughts.append(text[start.end() : end.start() if end else size].strip())
-        at = _past_blanks(text, end.end() if end else size)
+        at = _skip_whitespace(text, end.end() if end else size)
     if at == size:
         return ""
     shown = _CODE.sub(lambda match: "\0" * len(match[0]), text)
@@ -89,7 +89,7 @@ def _split(
         if plain and _MENTION.search(shown, max(0, end.start() - 2), end.start()) and _GOES_ON.match(shown, end.end()):
             break
         thoughts.append(text[at : end.start()].strip())
-        at = _past_blanks(text, end.end())
+        at = _skip_whitespace(text, end.end())
     parts: list[str] = []
     done, endless = at, False
     while start := opening.search(shown, at):
@@ -104,18 +104,18 @@ def _split(
         parts.append(text[done : start.start()])
         at = done = end.end() if end else size
         if parts[-1][-1:].isspace():
-            at = done = _past_blanks(text, done)
+            at = done = _skip_whitespace(text, done)
     left = text[done:]
     return "".join([*parts, left]).rstrip() if parts and not left.strip() else "".join([*parts, left])
 
 
-def _past_blanks(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
+def _skip_whitespace(text: str, at: int) -> int:
+    found = _SPACES.match(text, at)
     return found.end() if found else at
 
 
 def _channels(text: str) -> tuple[str, str]:
-    """The channels of OpenAI's harmony format: ``final`` is the answer, everything else is thought."""
+    """Reads the channels of OpenAI's harmony format: ``final`` is the answer, everything else is reasoning."""
     first = text.index("<|channel|>")
     found = [(match[1].lower(), match[2].strip()) for match in _CHANNEL.finditer(text, first)]
     before = _CONTROL.sub("", regex.sub(r"<\|start\|>\w*\s*\Z", "", text[:first])).strip()
@@ -128,7 +128,7 @@ def _channels(text: str) -> tuple[str, str]:
 
 
 def field_thoughts(message: dict[str, Any]) -> str:
-    """The thoughts in fields of their own: a text, or a list or mapping of parts with texts."""
+    """The reasoning in separate fields: a text, or a list or mapping of parts with texts."""
     found: list[str] = []
     for name in ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks"):
         told = "\n\n".join(_texts(message.get(name))).strip()

@@ -15,12 +15,12 @@ _LARGEST = 2**31 - 1
 
 
 def effective_seed(sampling: Sampling, messages: Sequence[tuple[str, str]], sample: int) -> int | None:
-    """The seed for one answer, in [0, 2**31 - 1); None at temperature 0, where nothing is drawn.
+    """The seed of a request, in [0, 2**31 - 1); None at temperature 0, where it is unused.
 
     Args:
-        sampling: of it only ``seed`` and ``temperature`` count.
-        messages: (role, content) of each turn; lone surrogates are no obstacle.
-        sample: which of several answers to the same question.
+        sampling: only ``seed`` and ``temperature`` are used.
+        messages: (role, content) of each turn; may contain lone surrogates.
+        sample: sample number.
     """
     if sampling.temperature == 0:
         return None

@@ -45,7 +45,7 @@ class Schema:
         self._validator = kind(schema, registry=Registry())
 
     def problem(self, value: Any) -> str:
-        """What is wrong with a value; empty if nothing."""
+        """The problem of a value; empty if there is none."""
         from referencing.exceptions import Unresolvable
 
         try:
@@ -60,10 +60,10 @@ class Schema:
         return f"{where}: {error.message}"[:300] if where else str(error.message)[:300]
 
     def read(self, text: str) -> tuple[Any, str]:
-        """The value in an answer and what is wrong with it (empty if nothing).
+        """The value in an answer, and its problem (empty if there is none).
 
-        The whole answer, else what stands in a code fence, else the first JSON object or list inside that satisfies the
-        schema.
+        The value is the whole answer, otherwise the content of a code fence, otherwise the first JSON object or list
+        inside that matches the schema.
         """
         first = ""
         for found, value in _candidates(text):
@@ -80,10 +80,10 @@ def _compiled(schema: bytes) -> Schema:
 
 
 def compile_schema(schema: Any) -> Schema:
-    """The schema, compiled once for equal ones.
+    """Compiles a schema, once for equal ones.
 
     Raises:
-        ModelError: it is no valid JSON Schema.
+        ModelError: it is not a valid JSON Schema.
     """
     try:
         data = orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)
@@ -93,7 +93,7 @@ def compile_schema(schema: Any) -> Schema:
 
 
 def _candidates(text: str) -> list[tuple[bool, Any]]:
-    """What may be meant, likeliest first: (found, value)."""
+    """Candidates for the JSON in an answer, the most likely first: (whether it was parsed, value)."""
     stripped = text.strip().removeprefix("\ufeff")
     whole = _load(stripped)
     if whole[0]:
@@ -129,7 +129,7 @@ def _refuse(constant: str) -> Any:
 
 
 def fit_for_wire(text: str) -> str:
-    """The text with each lone surrogate as U+FFFD; no encoding can carry one."""
+    """The text with each lone surrogate replaced by U+FFFD, since no encoding can represent one."""
     return text if text.isascii() or not _SURROGATE.search(text) else _SURROGATE.sub("\ufffd", text)
 
 
@@ -144,10 +144,10 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def read_json(data: bytes) -> Any:
-    """JSON from a server, lone surrogates and all.
+    """Parses JSON from a server, including lone surrogates.
 
     Raises:
-        ValueError: it is not JSON, or cut off.
+        ValueError: it is not JSON, or truncated.
     """
     try:
         return orjson.loads(data)

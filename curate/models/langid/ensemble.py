@@ -24,9 +24,9 @@ from curate.errors import ModelError
 from curate.models.embedding.preprocess import count_scripts, make_fit, strip_tashkeel
 from curate.models.langid import language_data as data
 from curate.models.langid.ensemble_scoring import (
-    Evidence,
     Floats,
     Languages,
+    LidFeatures,
     Weights,
     combine,
     find_romanised,
@@ -112,13 +112,13 @@ class LanguageIdEnsemble(Model):
 
     # ------------------------------------------------------------------------------------------------------- identity
     def with_models(self, models: Mapping[str, Model]) -> LanguageIdEnsemble:
-        """This vote with its members at hand; further models in the mapping are ignored."""
+        """This ensemble with its members resolved; other models in the mapping are ignored."""
         bound = self.model_copy()
         bound._models = {name: models[name] for name in self.members if name in models}
         return bound
 
     def _bound(self) -> dict[str, Model]:
-        """The members; one that was not given is the installed model of that name.
+        """The members; one that was not resolved is the installed model of that name.
 
         Raises:
             ModelError: there is none.
@@ -133,12 +133,12 @@ class LanguageIdEnsemble(Model):
         return {name: found[name] for name in self.members}
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for names of models: :meth:`name_and_revision` stands for the models themselves."""
+        """The parameters without names of models; :meth:`name_and_revision` covers the models themselves."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("members", "weights")}
 
     def name_and_revision(self) -> str:
-        """``ensemble@`` and a digest over its members' identities, their weights and the data."""
+        """``ensemble@`` and a digest of its members' identities, their weights and the data."""
         digest = hashlib.blake2b(digest_size=16)
         for name, model in self._bound().items():
             digest.update(
@@ -157,20 +157,23 @@ class LanguageIdEnsemble(Model):
 
     @property
     def exclusive(self) -> bool:
-        """Whether one of its members is."""
+        """Whether one of its members is exclusive."""
         return any(model.exclusive for model in self._models.values())
 
-    def load(self, *, cache: Path | None, threads: int) -> Voters:
-        """The vote over its loaded members.
+    def load(self, *, cache: Path | None, threads: int) -> LoadedEnsemble:
+        """Loads the members and the ensemble.
 
         Raises:
-            ModelError: a member is missing, cannot be loaded, or identifies no languages; the file of weights is none.
+            ModelError: a member is missing, cannot be loaded, or is no language identifier; or the file of weights is
+                invalid.
         """
         members: dict[str, LanguageIdentifier] = {}
         for name, model in self._bound().items():
             loaded = model.load(cache=cache, threads=threads)
             if not isinstance(loaded, LanguageIdentifier):
-                raise ModelError(f"'{name}' (use: {model.use}) identifies no languages; a vote is made of identifiers")
+                raise ModelError(
+                    f"'{name}' (use: {model.use}) is no language identifier; an ensemble consists of identifiers"
+                )
             members[name] = loaded
         measured = data.weights()
         if self.calibration is not None:
@@ -181,10 +184,10 @@ class LanguageIdEnsemble(Model):
             if not isinstance(measured, dict) or not isinstance(measured.get("weights"), dict):
                 raise ModelError(f"{self._file()} is no file of weights: it has no 'weights'")
         packages = [model.name_and_revision().partition("@")[0] for model in self._bound().values()]
-        return Voters(self, members, packages, measured["weights"])
+        return LoadedEnsemble(self, members, packages, measured["weights"])
 
 
-class Voters:
+class LoadedEnsemble:
     """The loaded ensemble, a :class:`curate.steps.models.LanguageIdentifier`."""
 
     def __init__(
@@ -206,10 +209,10 @@ class Voters:
 
     # ------------------------------------------------------------------------------------------------------- contract
     def supports(self, language: str) -> bool:
-        """Whether one of its members supports the language and the vote was found to be right about it, or its script
-        decides; and it is among those allowed.
+        """Whether it supports the language: a member does, and the ensemble was measured to be right about it or its
+        script decides; and it is among the allowed ones.
 
-        What a member that was never measured supports is believed.
+        An unmeasured member is trusted.
         """
         if self._allowed is not None and language not in self._allowed:
             return False
@@ -224,11 +227,11 @@ class Voters:
         )
 
     def names(self, language: str) -> bool:
-        """Whether it could name the language at all, for a vote over votes."""
+        """Whether it could return the language at all, for an ensemble of ensembles."""
         return any(getattr(member, "names", member.supports)(language) for member in self._members)
 
     def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
-        """The k likeliest languages of each text, with calibrated probabilities; nothing where it abstains.
+        """The k most likely languages of each text, with calibrated probabilities; empty where it abstains.
 
         Raises:
             ValueError: ``k`` is less than 1.
@@ -272,16 +275,16 @@ class Voters:
             return answers
         asked = [texts[row] for row in ask]
         said = [member.identify(asked, _LABELS) for member in self._members]
-        evidence = gather(self._known, asked, said, self._covers, [scripts[row] for row in ask])
+        features = gather(self._known, asked, said, self._covers, [scripts[row] for row in ask])
         if self._allowed is not None:
-            evidence.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
-        shares = self._weigh(evidence) if self._vote.mode == "weighted" else self._agree(evidence)
+            features.possible &= np.asarray([tag in self._allowed for tag in self._known.tags], bool)
+        shares = self._weigh(features) if self._vote.mode == "weighted" else self._agree(features)
         for at, row in enumerate(ask):
             answers[row] = self._answer(shares[at], asked[at], scripts[row][0], k)
         return answers
 
     def _current(self) -> Weights:
-        """The weights, for as many languages as there are by now."""
+        """The weights, for all languages so far."""
         if self._weights is None or len(self._weights.b) < len(self._known):
             weights = weights_for(self._known, self._packages, self._members, self._measured)
             for at, name in enumerate(self._names):
@@ -298,31 +301,31 @@ class Voters:
             self._weights = weights
         return self._weights
 
-    def _weigh(self, evidence: Evidence) -> Floats:
-        scores = combine(evidence, self._current())
+    def _weigh(self, features: LidFeatures) -> Floats:
+        scores = combine(features, self._current())
         level, slope = self._temperature()
-        heat = np.exp(level + slope * evidence.length).astype(np.float32, copy=False)
+        heat = np.exp(level + slope * features.length).astype(np.float32, copy=False)
         return softmax(scores / heat[:, None])
 
     def _temperature(self) -> tuple[float, float]:
-        """Level and slope of the logarithm of the temperature, for these members."""
+        """Intercept and slope of the log temperature, for these members."""
         known: Mapping[str, Sequence[float]] = self._measured.get("temperature", {})
         found = known.get("+".join(sorted(self._packages))) or known.get("default") or (0.0, 0.0)
         return float(found[0]), float(found[1])
 
-    def _agree(self, evidence: Evidence) -> Floats:
-        """The mean probability of what all say that know it; zeros where they differ or too few know it."""
-        has = self._current().has[None] | evidence.named
-        asked = ~evidence.silent[:, None, :] & has
-        held = np.where(evidence.possible[:, :, None] & evidence.named, evidence.logs, -np.inf)
+    def _agree(self, features: LidFeatures) -> Floats:
+        """The mean probability over all members that know it; zeros where they disagree or too few know it."""
+        has = self._current().has[None] | features.named
+        asked = ~features.silent[:, None, :] & has
+        held = np.where(features.possible[:, :, None] & features.named, features.logs, -np.inf)
         best = held.max(axis=1, keepdims=True)
         votes = asked & np.isfinite(held) & (held >= best - 1e-6)
         knowing, voting = asked.sum(axis=2), votes.sum(axis=2)
         enough = np.minimum(self._vote.quorum, np.maximum(1, has.sum(axis=2)))
-        agreed = evidence.possible & (voting == knowing) & (voting >= enough)
+        agreed = features.possible & (voting == knowing) & (voting >= enough)
         # A label that means several languages agrees with each of them; the others decide, or it stays open.
         agreed &= agreed.sum(axis=1, keepdims=True) == 1
-        means = np.exp(np.where(votes, evidence.logs, 0.0)).sum(axis=2) - (~votes).sum(axis=2)
+        means = np.exp(np.where(votes, features.logs, 0.0)).sum(axis=2) - (~votes).sum(axis=2)
         return np.where(agreed, means / np.maximum(voting, 1), 0.0).astype(np.float32)
 
     def _answer(self, shares: Floats, text: str, script: str, k: int) -> tuple[list[str], list[float]]:
@@ -360,7 +363,7 @@ class Voters:
 
 
 def _is_pure(text: str, script: str) -> bool:
-    """Whether hardly any letter is of another script."""
+    """Whether nearly all letters are of one script."""
     if text.isascii():
         return script == "Latin"
     counts, names = count_scripts([text])

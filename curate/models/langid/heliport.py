@@ -30,7 +30,7 @@ class Heliport(WheelIdentifier):
     def load(self, *, cache: Path | None, threads: int) -> WheelClassifier:
         module = self._imported()
         identifier = module.Identifier()
-        # The labels stand in a table of the package: a label, a blank, a threshold.
+        # The labels stand in a table of the package: a label, a space, a threshold.
         table = (Path(module.__file__).parent / _LABELS).read_text(encoding="utf-8")
         labels = [line.split()[0].split("_")[0] for line in table.splitlines() if line.strip()]
 

@@ -39,7 +39,7 @@ def read_line(text: str) -> str:
 
 
 def find_scripts(texts: Sequence[str]) -> list[tuple[str, bool]]:
-    """For each text the Unicode name of the script it is mainly in (empty: none), and whether it has Han but no kana."""
+    """For each text the Unicode name of its main script (empty: none), and whether it has Han but no kana."""
     main = [("Latin", False)] * len(texts)
     others = [index for index, text in enumerate(texts) if not text.isascii()]
     if others:

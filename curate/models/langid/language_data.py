@@ -96,7 +96,8 @@ def telling_words() -> Mapping[str, frozenset[str]]:
 
 @cache
 def romanised_words() -> Mapping[str, tuple[frozenset[str], frozenset[str]]]:
-    """Romanised language → words that hardly anything else in Latin letters has, and common ones that others have too."""
+    """Romanised language → words that are rare in other languages with Latin letters, and common words shared with
+    them."""
     given = _file("groups")["romanised"]
     return {
         tag: (frozenset(str(one["sure"]).split()), frozenset(str(one["maybe"]).split())) for tag, one in given.items()

@@ -90,11 +90,11 @@ class WheelClassifier:
         return languages.base(language) in self._bases
 
     def supports(self, language: str) -> bool:
-        """Whether this language, in this script, is among those it can name and recognises mostly."""
+        """Whether it can identify this language in this script, and recognises it mostly."""
         return language in self._supported
 
     def identify(self, texts: Sequence[str], k: int = 1) -> Identified:
-        """The k likeliest languages of each text, with probabilities in [0, 1]; nothing for a text without letters.
+        """The k most likely languages of each text, with probabilities in [0, 1]; empty for a text without letters.
 
         Raises:
             ValueError: ``k`` is less than 1.

@@ -21,19 +21,17 @@ class OnDevice:
 
     @property
     def exclusive(self) -> bool:
-        """Whether it runs on a GPU, of which there is one."""
+        """Whether it runs on a GPU, which only one process may use."""
         return takes_device(self.device)
 
     @property
     def accelerators(self) -> int:
-        """How many GPUs it holds."""
+        """Number of GPUs it uses."""
         return int(self.exclusive)
 
 
 def takes_device(device: str | None) -> bool:
-    """Whether a model with this ``device:`` runs on a GPU (or the like); where it is left open, if this machine has
-    one.
-    """
+    """Whether a model with this ``device:`` runs on a GPU (or similar); if unset, whether this machine has one."""
     if device is not None:
         return not device.startswith("cpu")
     if sys.platform == "darwin":
@@ -45,10 +43,10 @@ _PLACE = re.compile(r"cuda(?::(\d+))?|cpu|mps|auto")
 
 
 def device_and_index(device: str | None) -> tuple[str, int]:
-    """``cuda:1`` as (``cuda``, 1); ``auto`` for the best there is.
+    """``cuda:1`` as (``cuda``, 1); ``auto`` for the fastest available.
 
     Raises:
-        ModelError: it is no device.
+        ModelError: it is not a device.
     """
     match = _PLACE.fullmatch(device or "auto")
     if match is None:

@@ -22,10 +22,10 @@ _NOT_MODEL = (".md", ".gitattributes", ".png", ".jpg", ".lock", ".metadata")
 
 @cache
 def resolve_commit(repository: str, revision: str | None) -> str:
-    """The commit (40 hexadecimal digits) that a branch, tag or abbreviated commit of a model repository stands for.
+    """The commit (40 hexadecimal digits) of a branch, tag or abbreviated commit of a model repository.
 
     Raises:
-        StepError: it is not in the local cache and the Hub cannot be asked, or does not know it.
+        StepError: it is not in the local cache, and the Hub is unreachable or does not have it.
     """
     if revision and _COMMIT.fullmatch(revision):
         return revision
@@ -65,7 +65,7 @@ def resolve_commit(repository: str, revision: str | None) -> str:
 
 
 def digest_folder(folder: Path) -> str:
-    """Content digest of a model folder: names and bytes of its files, documentation and hidden files left out."""
+    """Content digest of a model folder: names and bytes of its files, without documentation and hidden files."""
     whole = hashlib.blake2b(digest_size=32)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder)
@@ -76,7 +76,7 @@ def digest_folder(folder: Path) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """Content digest of a file; read again only if its size or a time of change is another."""
+    """Content digest of a file; read again only if its size or modification time changed."""
     return _digest_file(path.resolve(), stamp(path.stat()))
 
 

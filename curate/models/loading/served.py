@@ -47,12 +47,11 @@ _OTHER = frozenset(
 
 
 def other_model(told: object, asked: Iterable[str]) -> str:
-    """The name that a server told, if it is none of those that were asked for; empty if it is one of them, or none was
-    told.
+    """The name in a response if it is none of the requested names; empty if it is one of them, or missing.
 
-    A path before the name, an ending of model files, capitals, and a date or version behind it make no difference:
-    ``gpt-4o-2024-08-06`` is ``gpt-4o``, ``/models/qwen3-8b-q4_k_m.gguf`` is ``Qwen/Qwen3-8B``, ``gpt-4o-mini`` is
-    another.
+    A path before the name, file name extensions, capitals, and a date or version after it are ignored:
+    ``gpt-4o-2024-08-06`` is ``gpt-4o``, ``/models/qwen3-8b-q4_k_m.gguf`` is ``Qwen/Qwen3-8B``; ``gpt-4o-mini`` is
+    another model.
     """
     if not isinstance(told, str) or not (name := _plain(told)):
         return ""

@@ -29,7 +29,7 @@ class Weights(Model):
         return None
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for ``model`` and ``revision``, which :meth:`name_and_revision` stands for."""
+        """The parameters without ``model`` and ``revision``, which :meth:`name_and_revision` covers."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("model", "revision")}
 

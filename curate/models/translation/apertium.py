@@ -31,7 +31,7 @@ from curate.models.loading.hub import digest_file
 from curate.models.translation.apertium_pipeline import Pipeline, PipelineError
 from curate.models.translation.base import SentenceTranslator, Translated, open_cache
 from curate.models.translation.language_pairs import Pair, Pairs, parse_pair
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.rows import languages
 from curate.steps import Model
 
@@ -59,8 +59,8 @@ _ENGINE = (
     "hfst-ospell",
 )
 _STORM = 3
-_SPELLING = Spelling(lambda char: char != "~")
-_BLANKS = regex.compile(" {2,}")
+_SPELLING = OovNormalizer(lambda char: char != "~")
+_SPACES = regex.compile(" {2,}")
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ class Apertium(Model):
         return value
 
     def found(self) -> dict[Pair, Mode]:
-        """The directions that are there and wanted.
+        """The installed directions, restricted by ``pairs``.
 
         Raises:
-            ModelError: nothing is installed, or something that is asked for is not.
+            ModelError: nothing is installed, or a requested direction is missing.
         """
         root = self.path.expanduser() if self.path is not None else Path("/")
         folder = root / _SHARE.lstrip("/") / "modes"
@@ -149,7 +149,7 @@ class Apertium(Model):
         return modes
 
     def name_and_revision(self) -> str:
-        """``apertium@`` and a digest over the wanted packages' and the programs' versions."""
+        """``apertium@`` and a digest of the versions of packages and programs."""
         root = self.path.expanduser() if self.path is not None else Path("/")
         lines = [
             f"{source} {target} {mode.name} {mode.revision}" for (source, target), mode in sorted(self.found().items())
@@ -157,11 +157,11 @@ class Apertium(Model):
         return "apertium@" + _digest("\n".join([*lines, _programs(root)]))
 
     def makers(self) -> tuple[str, ...]:
-        """Rows name the package that made them: ``apertium-eng-spa@0.8.1-2``."""
+        """Rows record the package that made them: ``apertium-eng-spa@0.8.1-2``."""
         return tuple(sorted({mode.revision for mode in self.found().values()}))
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for ``pairs`` and ``modes``, which :meth:`name_and_revision` stands for."""
+        """The parameters without ``pairs`` and ``modes``, which :meth:`name_and_revision` covers."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("pairs", "modes")}
 
@@ -169,10 +169,10 @@ class Apertium(Model):
         return Pairs(self.found())
 
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
-        """The translator; programs are started when a direction is first asked.
+        """The translator; the programs of a direction start with its first sentence.
 
         Raises:
-            ModelError: nothing is installed, or something that is asked for is not.
+            ModelError: nothing is installed, or a requested direction is missing.
         """
         modes = self.found()
         root = self.path.expanduser() if self.path is not None else Path("/")
@@ -187,7 +187,7 @@ class Apertium(Model):
             cache=open_cache(cache, self, {"mark_unknown": self.mark_unknown, "longest": self.longest}),
             refusal=lambda source, target: _advice([(source, target)], only=True),
             # The last stage takes a tilde for its own mark, escaped or not.
-            spelling=lambda source, target: _SPELLING,
+            normalizer=lambda source, target: _SPELLING,
             chunk=512,
         )
 
@@ -216,7 +216,8 @@ class _Engine:
             return self._pipelines[pair]
 
     def ask(self, pieces: list[str], source: str, target: str) -> list[Translated]:
-        """All pieces in one go; where the programs die, once more from there, and what kills them twice is left out."""
+        """Translates all segments at once. If the programs die, it continues from there; a segment that kills them
+        twice is left out."""
         pipeline = self.pipeline((source, target))
         found: dict[int, Translated] = {}
         alone = False
@@ -227,8 +228,8 @@ class _Engine:
             try:
 
                 def got(place: int, text: str, start: int = start) -> None:
-                    # Rules that drop a word leave its two blanks.
-                    text = text if "  " in pieces[start + place] else _BLANKS.sub(" ", text)
+                    # Rules that drop a word leave its two spaces.
+                    text = text if "  " in pieces[start + place] else _SPACES.sub(" ", text)
                     found[start + place] = Translated(text.strip())
 
                 pipeline.translate(rest, got)
@@ -247,7 +248,7 @@ class _Engine:
 
 # --------------------------------------------------------------------------------------------------------------- modes
 def _pair_of(name: str) -> Pair | None:
-    """The pair of a mode's name; None for variants that have no tag and for modes that are not translators."""
+    """The pair of a mode's name; None for variants without a tag and for modes that are not translators."""
     match = _MODE.fullmatch(name)
     if match is None:
         return None
@@ -306,7 +307,7 @@ def _environment(root: Path) -> dict[str, str]:
 
 @cache
 def _version(package: str, root: Path) -> str:
-    """The Debian version: as the changelog says, else the package manager, else a digest of the data."""
+    """The Debian version: from the changelog, otherwise the package manager, otherwise a digest of the data."""
     for name in ("changelog.Debian.gz", "changelog.gz"):
         try:
             with gzip.open(
@@ -331,7 +332,7 @@ def _version(package: str, root: Path) -> str:
 
 
 def _programs(root: Path) -> str:
-    """A digest over the versions of the programs that interpret the data."""
+    """A digest of the versions of the programs that interpret the data."""
     versions = [f"{name} {_version(name, root)}" for name in _ENGINE]
     return _digest("\n".join(versions))[:8]
 
@@ -341,10 +342,10 @@ def _digest(text: str) -> str:
 
 
 def _advice(wanted: list[Pair], *, only: bool = False) -> str:
-    """The command that gets the packages for some pairs.
+    """The command that installs the packages for some pairs.
 
     Args:
-        only: say nothing where no package is known.
+        only: return nothing if no package is known.
     """
     packages = []
     for source, target in wanted:

@@ -38,14 +38,14 @@ _LIVE: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
 
 def escape(text: str) -> str:
-    """A sentence in the stream format; a full stop that is taken off again ends it, so that the tagger sees an end."""
+    """A sentence in the stream format, with a temporary full stop so that the tagger sees its end."""
     return _RESERVED.sub(r"\\\g<0>", text.replace("\0", " ")) + ".[]"
 
 
 def unescape(text: str) -> str:
     """The sentence of an answer in the stream format."""
     text = text.rstrip("\n")
-    # Some modes swallow the empty blank, none the full stop.
+    # Some modes drop the empty superblank ("[]"), none the full stop.
     text = text.removesuffix("[]").removesuffix(".")
     return _ESCAPED.sub(r"\1", text)
 
@@ -188,10 +188,10 @@ class Pipeline:
 
     # ----------------------------------------------------------------------------------------------------- translation
     def translate(self, sentences: Sequence[str], got: Callable[[int, str], None]) -> None:
-        """Sends all sentences and tells each translation as it comes, in order.
+        """Sends all sentences and reports each translation, in order.
 
         Raises:
-            PipelineError: a program died or a sentence took too long; what was told until then is good.
+            PipelineError: a program died or a sentence took too long; translations reported before are valid.
             ModelError: a program cannot be started.
         """
         with self._lock:
@@ -206,7 +206,7 @@ class Pipeline:
                 raise
 
     def _checked(self, sentences: Sequence[str], start: int, got: Callable[[int, str], None]) -> None:
-        """A number goes behind the sentences. If it does not come back last, an answer may be another sentence's."""
+        """Sends a number after the sentences. If it is not the last answer, answers may belong to other sentences."""
         self._number = self._number % 9_000 + 1
         number, answers = str(self._number + 1_000), []
         try:

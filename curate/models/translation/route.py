@@ -32,8 +32,8 @@ from curate.steps.models import Done, LanguagePairs, Translator
 _MOST_SHOWN = 6
 
 
-class Edge(Params):
-    """Quality and cost of one model for one language pair."""
+class EdgeScore(Params):
+    """Quality and cost per pair, and for other pairs; the catalog overrides measured values."""
 
     quality: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of the meaning that is preserved."""
@@ -42,7 +42,7 @@ class Edge(Params):
 
 
 @dataclass(frozen=True)
-class Hop:
+class TranslationEdge:
     """One edge of a path."""
 
     model: str
@@ -53,11 +53,11 @@ class Hop:
     cost: float
 
 
-Way = tuple[Hop, ...]
+Way = tuple[TranslationEdge, ...]
 
 
 def quality_of(way: Way) -> float:
-    """The product of the hops' qualities."""
+    """The product of the edges' qualities."""
     product = 1.0
     for hop in way:
         product *= hop.quality
@@ -65,7 +65,7 @@ def quality_of(way: Way) -> float:
 
 
 def cost_of(way: Way) -> float:
-    """The sum of the hops' costs."""
+    """The sum of the edges' costs."""
     return sum(hop.cost for hop in way)
 
 
@@ -74,7 +74,7 @@ QUALITIES = DataFile("curate.models.translation", "qualities.yaml")
 
 @cache
 def shipped() -> Mapping[str, Any]:
-    """``use`` → pair or ``default`` → quality and cost, as measured."""
+    """``use`` → pair or ``default`` → measured quality and cost."""
     found: Mapping[str, Any] = QUALITIES.yaml()["edges"]
     return found
 
@@ -88,7 +88,7 @@ class Route(Model):
 
     through: Annotated[tuple[TranslatorName, ...], Field(min_length=1)]
     """Names of other translators in the catalog."""
-    edges: dict[str, dict[str, Edge]] = Field(default_factory=dict)
+    edges: dict[str, dict[str, EdgeScore]] = Field(default_factory=dict)
     """Overrides: model → pair (``en-pt``, ``pt-BR→es``, or ``default``) → ``{quality: 0.9, cost: 20}``."""
     prefer: Literal["quality", "cost"] = "quality"
     """``quality``: the best path, the cheaper of equal ones; ``cost``: the cheapest path, the better of equal ones."""
@@ -103,7 +103,7 @@ class Route(Model):
 
     @field_validator("edges")
     @classmethod
-    def _are_pairs(cls, value: dict[str, dict[str, Edge]]) -> dict[str, dict[str, Edge]]:
+    def _are_pairs(cls, value: dict[str, dict[str, EdgeScore]]) -> dict[str, dict[str, EdgeScore]]:
         for given in value.values():
             for pair in given:
                 if pair != "default":
@@ -123,10 +123,10 @@ class Route(Model):
 
     # ------------------------------------------------------------------------------------------------------- identity
     def with_models(self, models: Mapping[str, Model]) -> Route:
-        """This route with its models at hand; further models in the mapping are ignored.
+        """This route with its models resolved; other models in the mapping are ignored.
 
         Raises:
-            ModelError: one that it names is missing.
+            ModelError: a model that it names is missing.
         """
         for name in self.through:
             if name not in models:
@@ -141,20 +141,20 @@ class Route(Model):
         return self._models
 
     def makers(self) -> tuple[str, ...]:
-        """None: rows name the models that the way led through."""
+        """Empty: rows record the models of the path."""
         return ()
 
     def made_of(self) -> Mapping[str, Model]:
-        """The models it goes through."""
+        """The models on its paths."""
         return self._bound()
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for names of models: :meth:`name_and_revision` stands for the models themselves."""
+        """The parameters without names of models; :meth:`name_and_revision` covers the models themselves."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("through", "edges")}
 
     def name_and_revision(self) -> str:
-        """``route@`` and a digest over its models' identities and all that is known of their edges, in their order."""
+        """``route@`` and a digest of its models' identities and edges, in order."""
         members = [
             {
                 "model": model.model_identity(),
@@ -168,7 +168,7 @@ class Route(Model):
 
     @property
     def exclusive(self) -> bool:
-        """Whether one of its models is."""
+        """Whether one of its models is exclusive."""
         return any(model.exclusive for model in self._models.values())
 
     def language_pairs(self) -> RoutePairs | None:
@@ -181,10 +181,10 @@ class Route(Model):
         return RoutePairs(Router(self, members, {name: model.use for name, model in self._bound().items()}))
 
     def load(self, *, cache: Path | None, threads: int) -> Router:
-        """The route over its loaded models.
+        """Loads the models and the route.
 
         Raises:
-            ModelError: its models were not given, one cannot be loaded, or one does not translate.
+            ModelError: its models were not resolved, one cannot be loaded, or one is no translator.
         """
         translators: dict[str, Translator] = {}
         for name, model in self._bound().items():
@@ -242,12 +242,12 @@ class Router:
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """Every language that one of its models translates from."""
+        """All source languages of its models."""
         return frozenset().union(*(self._side(name, "sources") for name in self._translators))
 
     @cached_property
     def targets(self) -> frozenset[str]:
-        """Every language that one of its models translates into."""
+        """All target languages of its models."""
         return frozenset().union(*(self._side(name, "targets") for name in self._translators))
 
     def _side(self, name: str, side: str) -> frozenset[str]:
@@ -258,16 +258,16 @@ class Router:
         return known if known is not None else frozenset(tag for pair in self._edges[name][0] for tag in pair)
 
     # ----------------------------------------------------------------------------------------------------------- plan
-    def _hop(self, name: str, source: str, target: str) -> Hop | None:
+    def _hop(self, name: str, source: str, target: str) -> TranslationEdge | None:
         if not self._translators[name].supports(source, target):
             return None
         known, default = self._edges[name]
         pair = match_pair((source, target), known)
         quality, cost = known[pair] if pair else default
-        return Hop(name, source, target, quality, cost)
+        return TranslationEdge(name, source, target, quality, cost)
 
     def _ways(self, source: str, target: str, hops: int) -> Iterator[Way]:
-        """All ways of exactly so many hops, which visit no language twice."""
+        """All paths with exactly this number of hops, without repeated languages."""
         allowed = self.sources & self.targets if self._route.via is None else frozenset(self._route.via)
         between = sorted(tag for tag in allowed if not _same(tag, source) and not _same(tag, target))
 
@@ -293,10 +293,10 @@ class Router:
     _floor = 0.0
 
     def paths(self, source: str, target: str, exactly: int | None = None) -> list[Way]:
-        """All ways from one language to the other, best first.
+        """All paths from one language to the other, best first.
 
         Args:
-            exactly: only ways of so many hops.
+            exactly: only paths with this number of hops.
         """
         numbers = range(1, self._route.max_hops + 1) if exactly is None else (exactly,)
         return sorted((way for hops in numbers for way in self._ways(source, target, hops)), key=self._rank)
@@ -307,7 +307,7 @@ class Router:
         return (*first, len(way), [(hop.model, hop.target) for hop in way])
 
     def way(self, source: str, target: str) -> Way | None:
-        """The way that is taken; None if there is none."""
+        """The chosen path; None if there is none."""
         try:
             pair = languages.normalize(source), languages.normalize(target)
         except languages.InvalidLanguage:
@@ -326,7 +326,7 @@ class Router:
         return self._chosen[pair]
 
     def explain(self, source: str, target: str) -> str:
-        """Which way is taken and which others there are, one a line, with quality and cost."""
+        """Describes the chosen path and the alternatives, one per line, with quality and cost."""
         chosen = self.way(source, target)
         if chosen is None:
             return self._refusal(source, target)
@@ -355,14 +355,14 @@ class Router:
 
     # ----------------------------------------------------------------------------------------------------- translation
     def supports(self, source: str, target: str) -> bool:
-        """Whether some way leads from one language to the other."""
+        """Whether there is a path from one language to the other."""
         return self.way(source, target) is not None
 
     def maker(self, source: str, target: str) -> str:
-        """``a@1 → b@2``: what really translates this pair, in order.
+        """``a@1 → b@2``: the models that translate this pair, in order.
 
         Raises:
-            ModelError: no way leads there.
+            ModelError: there is no path.
         """
         return self._along(source, target).maker(source, target)
 
@@ -370,7 +370,7 @@ class Router:
         """The translation of each sentence, in order.
 
         Raises:
-            ModelError: no way leads there, or an engine died.
+            ModelError: there is no path, or an engine died.
         """
         return [one.text for one in self.translate_checked(sentences, source, target, done)]
 
@@ -380,18 +380,18 @@ class Router:
         """The same, each with what is known to be wrong with it."""
         return self._along(source, target).translate_checked(sentences, source, target, done)
 
-    def _along(self, source: str, target: str) -> Chain:
+    def _along(self, source: str, target: str) -> PivotTranslator:
         way = self.way(source, target)
         if way is None:
             raise ModelError(self._refusal(source, target))
         return self.along(way)
 
-    def along(self, way: Way) -> Chain:
-        """The translator that goes one way."""
-        return Chain(way, self._translators)
+    def along(self, way: Way) -> PivotTranslator:
+        """The translator along one path."""
+        return PivotTranslator(way, self._translators)
 
 
-class Chain:
+class PivotTranslator:
     """A translator along one path, hop by hop."""
 
     def __init__(self, way: Way, translators: Mapping[str, Translator]) -> None:
@@ -400,7 +400,7 @@ class Chain:
         self.longest = min(translator.longest for translator, _, _ in self._hops)
 
     def supports(self, source: str, target: str) -> bool:
-        """Whether this is the way's pair."""
+        """Whether this is the path's pair."""
         return (source, target) == (self._way[0].source, self._way[-1].target)
 
     def maker(self, source: str, target: str) -> str:
@@ -440,7 +440,7 @@ def _same(one: str, other: str) -> bool:
 Known = dict[Pair, tuple[float, float]]
 
 
-def _edges(given: Mapping[str, Edge], measured: Mapping[str, Any]) -> tuple[Known, tuple[float, float]]:
+def _edges(given: Mapping[str, EdgeScore], measured: Mapping[str, Any]) -> tuple[Known, tuple[float, float]]:
     """Quality and cost of each pair that something is known of, and of any other pair; what the catalog says comes
     first.
     """

@@ -52,7 +52,7 @@ def tokenizer_json(vocabulary: Path) -> bytes:
             {"type": "Strip", "strip_left": True, "strip_right": True},
         ]
     scheme = "always" if normalizer.get(_DUMMY_PREFIX, 1) else "never"
-    blanks = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": True}
+    spaces = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": True}
     return orjson.dumps(
         {
             "version": "1.0",
@@ -60,9 +60,9 @@ def tokenizer_json(vocabulary: Path) -> bytes:
             "padding": None,
             "added_tokens": [],
             "normalizer": {"type": "Sequence", "normalizers": steps},
-            "pre_tokenizer": blanks,
+            "pre_tokenizer": spaces,
             "post_processor": None,
-            "decoder": blanks,
+            "decoder": spaces,
             "model": {
                 "type": "Unigram",
                 "unk_id": processor.unk_id(),

@@ -43,7 +43,7 @@ class Seq2Seq(Seq2SeqParams):
         return None
 
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
-        """The parameters but for the places, which :meth:`name_and_revision` stands for."""
+        """The parameters without paths, which :meth:`name_and_revision` covers."""
         given = super().identity(decisions=decisions)
         return {name: value for name, value in given.items() if name not in ("model", "revision", "tokenizer")}
 
@@ -57,11 +57,11 @@ class Seq2Seq(Seq2SeqParams):
 
     # ----------------------------------------------------------------------------------------------------------- load
     def load(self, *, cache: Path | None, threads: int) -> SentenceTranslator:
-        """The translator. The same piece gives the same translation up to rounding, which may depend on its batch; what
-        was answered first is kept.
+        """The translator. Equal segments have equal translations up to rounding, which may depend on the batch; the
+        first answer is cached.
 
         Raises:
-            ModelError: a package is missing, or the model cannot be had or is of no known family.
+            ModelError: a package is missing, the model cannot be loaded, or its family is unknown.
         """
         name = self.name_and_revision()
         folder = self._local(self.model) or _download(self.model, name.partition("+")[0].rpartition("@")[2])
@@ -100,12 +100,12 @@ class Seq2Seq(Seq2SeqParams):
             revision=lambda source, target: revision,
             longest=self.longest,
             cache=open_cache(cache, self, {"model": name, "engine": engine, **depends}),
-            spelling=network.spelling,
+            normalizer=network.normalizer,
             chunk=max(16, self.batch_tokens // 16),
         )
 
     def language_pairs(self) -> Pairs | None:
-        """Of a folder what its files say; of a model on the Hub only what the catalog says."""
+        """For a folder, the languages in its files; for a model on the Hub, those in the catalog only."""
         folder = self._local(self.model)
         if folder is None:
             known = self.sources is not None and self.targets is not None
@@ -185,4 +185,4 @@ def _download(name: str, commit: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(_WANTED)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(f"the model {name} at {commit} cannot be had: {error}") from error
+        raise ModelError(f"the model {name} at {commit} cannot be loaded: {error}") from error

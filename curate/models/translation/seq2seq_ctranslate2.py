@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import ModelError
 from curate.models.translation.seq2seq_families import END, Family, PieceWords, Words
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 
 if TYPE_CHECKING:
     from curate.models.translation.seq2seq_params import Seq2SeqParams
@@ -36,7 +36,7 @@ class CTranslate2Engine:
         self._model = model
         self._family = family
         self._words = _words(words, folder)
-        self._spelling = Spelling(self._words.covers)
+        self._normalizer = OovNormalizer(self._words.covers)
         try:
             self._network: Any = ctranslate2.Translator(
                 str(folder),
@@ -56,9 +56,9 @@ class CTranslate2Engine:
         """The tokens that stand for a piece."""
         return self._family.encode(self._words, text, source, target)
 
-    def spelling(self, source: str, target: str) -> Spelling:
+    def normalizer(self, source: str, target: str) -> OovNormalizer:
         """What the vocabulary covers."""
-        return self._spelling
+        return self._normalizer
 
     def translate(self, encoded: list[list[str]], source: str, target: str) -> list[tuple[str, bool]]:
         """For each piece the translation and whether it is whole."""

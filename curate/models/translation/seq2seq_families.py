@@ -48,11 +48,11 @@ class Words(Protocol):
     """A vocabulary: text to tokens and back."""
 
     def tokens(self, text: str) -> list[str]:
-        """The tokens of a text; nothing in it is read as a control token."""
+        """The tokens of a text, without interpreting control tokens."""
         ...
 
     def text(self, tokens: list[str]) -> str:
-        """The text of tokens of the target side, control tokens left out."""
+        """The text of target tokens, without control tokens."""
         ...
 
     def covers(self, char: str) -> bool:
@@ -73,7 +73,7 @@ class Family:
     """Whether an answer must begin with the target's token."""
 
     def encode(self, words: Words, text: str, source: str, target: str) -> list[str]:
-        """The tokens of a sentence to be asked."""
+        """The input tokens of a sentence."""
         if self.name == "madlad":
             # Its tags are ordinary pieces, so a text that contains one must not be read as an order.
             return [*words.tokens(f"{target} {text.replace('<2', '< 2')}"), END]
@@ -81,7 +81,7 @@ class Family:
         return [*([first] if first else []), *words.tokens(text), END]
 
     def word(self, tag: str) -> str:
-        """The token that a language has if the model's files say nothing."""
+        """The default token of a language, if the model's files have none."""
         if self.name == "nllb":
             return languages.flores(tag)
         if self.name == "m2m100":
@@ -140,7 +140,7 @@ def detect_family(folder: Path, words: Path, name: str) -> str:
     """The family of a model.
 
     Raises:
-        ModelError: its files do not say.
+        ModelError: its files do not tell.
     """
     kind = str(_json(folder / "config.json").get("model_type", ""))
     if kind == "marian" or (not kind and (words / "source.spm").is_file()):
@@ -176,26 +176,26 @@ class Codes:
 
     @staticmethod
     def find(tag: str, known: Mapping[str, str]) -> str | None:
-        """The word for a language, region aside; None if there is none."""
+        """The code of a language, regardless of region; None if there is none."""
         if tag in known:
             return known[tag]
         pair = Pairs((one, "und") for one in known).find(tag, "und")
         return known[pair[0]] if pair else None
 
     def source(self, tag: str) -> str:
-        """The source's token; empty where the family has none."""
+        """The source's token; empty if the family has none."""
         return (self.find(tag, self.source_words) or self.family.word(tag)) if self.family.from_source else ""
 
     def target(self, tag: str) -> str:
-        """The target's token; empty where the model needs none."""
+        """The target's token; empty if the model needs none."""
         return self.find(tag, self.target_words) or self.family.word(tag)
 
 
 def read_codes(family: Family, folder: Path, words: Path, name: str, given: Mapping[str, str]) -> Codes:
-    """The words that a model's files list for languages.
+    """The language codes in a model's files.
 
     Args:
-        given: words that the catalog gives for tags, which come first.
+        given: overrides from the catalog.
     """
     found: dict[str, str] = {}
     tokens = _tokens(family, folder, words)
@@ -229,10 +229,10 @@ def _opus_pair(words: Path, name: str) -> tuple[str | None, str | None]:
 
 # ---------------------------------------------------------------------------------------------------------- vocabulary
 def processor_of(file: Path) -> Any:
-    """A SentencePiece file, loaded.
+    """Loads a SentencePiece file.
 
     Raises:
-        ModelError: it is none.
+        ModelError: it is not one.
     """
     import sentencepiece
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import ModelError
 from curate.models.translation.seq2seq_families import END, Family
-from curate.models.translation.vocabulary_fallback import Spelling
+from curate.models.translation.vocabulary_fallback import OovNormalizer
 
 if TYPE_CHECKING:
     from curate.models.translation.seq2seq_params import Seq2SeqParams
@@ -49,7 +49,7 @@ class TokenizerWords:
 
     def tokens(self, text: str) -> list[str]:
         with self._lock:
-            # A Marian tokeniser reads >>xxx<< at the start as an order; a blank before makes it text.
+            # A Marian tokeniser reads >>xxx<< at the start as an order; a space before makes it text.
             text = f" {text}" if text.startswith(">>") else text
             # Some tokenisers read </s> in a text as the control token whatever they are told.
             for token in self._control:
@@ -113,7 +113,7 @@ class TransformersEngine:
         self._words = TokenizerWords(words)
         self._device = f"{kind}:{index}" if kind == "cuda" else kind
         self._lock = threading.Lock()
-        self._spelling = Spelling(self._words.covers)
+        self._normalizer = OovNormalizer(self._words.covers)
         dtype = getattr(torch, model.compute) if model.compute != "default" else "auto"
         try:
             network = AutoModelForSeq2SeqLM.from_pretrained(
@@ -130,9 +130,9 @@ class TransformersEngine:
         """The tokens that stand for a piece."""
         return self._family.encode(self._words, text, source, target)
 
-    def spelling(self, source: str, target: str) -> Spelling:
+    def normalizer(self, source: str, target: str) -> OovNormalizer:
         """What the vocabulary covers."""
-        return self._spelling
+        return self._normalizer
 
     def translate(self, encoded: list[list[str]], source: str, target: str) -> list[tuple[str, bool]]:
         """For each piece the translation and whether it is whole."""

@@ -16,7 +16,8 @@ _PLAIN = {
     "’": "'", "‘": "'", "‚": "'", "‛": "'", "ʼ": "'", "′": "'", "`": "'", "´": "'", "“": '"', "”": '"', "„": '"',
     "«": '"',
     "»": '"', "″": '"', "‹": "'", "›": "'", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "−": "-", "…": "...",
-    "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u00ad": "", "\u200b": "", "\ufeff": "", "。": ".", "，": ",", "！": "!",
+    "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u00ad": "", "\u200b": "", "\ufeff": "",
+    "。": ".", "，": ",", "！": "!",
     "？": "?", "：": ":", "；": ";", "、": ",", "।": ".", "۔": ".", "؟": "?", "،": ",",
 }  # fmt: skip
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
@@ -25,7 +26,7 @@ _TRAILING = ".,;:!?"
 _KEEP = 4096
 
 
-class Spelling:
+class OovNormalizer:
     """The fallback for one vocabulary."""
 
     def __init__(self, covers: Callable[[str], bool]) -> None:
@@ -92,7 +93,7 @@ class Spelling:
         return runs
 
     def spell(self, text: str) -> tuple[str, dict[str, str]]:
-        """The text in covered characters, and for each changed word its own spelling."""
+        """The text in covered characters, and for each changed word its own normalizer."""
         text = unicodedata.normalize("NFC", text)
         if self._covered(text):
             return text, {}
@@ -114,7 +115,7 @@ class Spelling:
 
     @staticmethod
     def restore(translation: str, source: str, changed: dict[str, str]) -> str:
-        """Restores the original spelling of words that are unchanged in the translation."""
+        """Restores the original normalizer of words that are unchanged in the translation."""
         if not translation:
             return translation
         if changed:
