@@ -1,4 +1,4 @@
-"""A bench for steps that make rows: rows by hand, models by name, and a generator that answers by a script."""
+"""Fixtures for steps that make rows: rows from dicts, models by name, and a generator that answers by a function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [
 
 
 class Bench:
-    """What a step may ask of the world: models and rows by name, nothing else."""
+    """A fake context of a step: models and rows by name."""
 
     threads = 1
     memory = 256 * 1024 * 1024
@@ -50,8 +50,8 @@ class Bench:
         return f"{name}@test"
 
     def look_up(self, ids: pl.Series) -> Rows:
-        found = [rows.take(rows.ids.is_in(ids.to_list()).to_list()) for rows in self._parents]
-        return Rows(found[0].kind, pa.concat_tables([rows.table for rows in found]))
+        parents = [rows.take(rows.ids.is_in(ids.to_list()).to_list()) for rows in self._parents]
+        return Rows(parents[0].kind, pa.concat_tables([rows.table for rows in parents]))
 
     def rows(self, name: str) -> Iterator[Rows]:
         yield from self._rows[name]
@@ -68,13 +68,12 @@ class Bench:
 
 
 class Scripted:
-    """A generator that answers by a function; it keeps what it was asked, and asks equal requests once, as real ones
-    do."""
+    """A generator that answers by a function; it records its requests, equal ones once, as real ones do."""
 
     def __init__(self, answer: Callable[[Request], Any], languages: Sequence[str] | None = None) -> None:
         self._answer, self._languages = answer, languages
         self._lock = threading.Lock()
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self.batches: list[int] = []
 
     def generate(self, requests: Sequence[Request], done: Callable[[int], None] | None = None) -> list[Answer]:
@@ -86,7 +85,7 @@ class Scripted:
             key = (request.messages, request.sampling, request.sample, orjson.dumps(request.schema))
             if key not in kept:
                 with self._lock:
-                    self.asked.append(request)
+                    self.requests.append(request)
                 kept[key] = self._checked(request, self._answer(request))
             answers.append(kept[key])
             if done is not None:
@@ -94,27 +93,27 @@ class Scripted:
         return answers
 
     @staticmethod
-    def _checked(request: Request, given: Any) -> Answer:
-        if not isinstance(given, Answer):
-            text = given if isinstance(given, str) else orjson.dumps(given).decode()
-            given = Answer(text, "stop", completion_tokens=len(text))
-        if request.schema is None or given.finish != "stop":
-            return given
+    def _checked(request: Request, answer: Any) -> Answer:
+        if not isinstance(answer, Answer):
+            text = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
+            answer = Answer(text, "stop", completion_tokens=len(text))
+        if request.schema is None or answer.finish != "stop":
+            return answer
         try:
-            value = orjson.loads(given.text)
+            value = orjson.loads(answer.text)
             jsonschema.validate(value, request.schema)
         except (orjson.JSONDecodeError, jsonschema.ValidationError) as error:
-            return given.replace(
+            return answer.replace(
                 finish="invalid", problem=f"not what the schema asks for: {str(error).splitlines()[0]}"
             )
-        return given.replace(value=value)
+        return answer.replace(value=value)
 
     def supports(self, language: str) -> bool:
         return self._languages is None or language in self._languages
 
 
 def make_rows(kind: Kind, rows: Sequence[dict[str, Any]]) -> Rows:
-    """Rows of a kind from dicts with ``language`` and the payload; anything else a row has may be given too."""
+    """Rows of a kind from dicts with ``language`` and the payload; other columns are optional."""
     full = [
         {"group_id": "", "scores": [], "attributes": [], **row, "lineage": {**LINEAGE, **row.get("lineage", {})}}
         for row in rows
@@ -145,7 +144,7 @@ def all_made(kind: Kind, made: Iterator[pa.Table | NewRows]) -> tuple[list[dict[
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Callable[..., Bench]:
-    return lambda *given, **named: Bench(tmp_path, *given, **named)
+    return lambda *args, **kwargs: Bench(tmp_path, *args, **kwargs)
 
 
 @pytest.fixture

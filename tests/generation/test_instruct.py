@@ -112,7 +112,7 @@ def test_seeds_of_a_language_grow_into_as_many_instructions_as_wanted(seeds, fre
         assert len(parents) == 2 and all(by_id[one][0] == row["language"] for one in parents)
         assert row["lineage"]["source"] == f"seeds-{row['language']}" and row["lineage"]["license"] == "CC0-1.0"
         assert row["attributes"]["instruct.method"] == "seeds" and "level" not in row["attributes"]
-    shown = model.asked[0].messages[1][1]
+    shown = model.requests[0].messages[1][1]
     first = rows[0]["lineage"]["parents"]
     assert [shown.count(by_id[one][1]) for one in first] == [1, 1] and "Write 4 new tasks in English" in shown
     assert model.batches == [6]
@@ -124,7 +124,7 @@ def test_the_same_build_asks_the_same_and_another_seed_draws_otherwise(seeds, fr
     for seed in (0, 0, 1):
         model = fresh()
         instruct(step, seeds, bench({"m": model}, seed=seed), gathered)
-        asked.append([request.messages for request in model.asked])
+        asked.append([request.messages for request in model.requests])
     assert asked[0] == asked[1] != asked[2]
 
 
@@ -158,14 +158,14 @@ def test_own_instructions_of_earlier_rounds_are_shown_and_become_parents(seeds, 
     earlier = {row["id"]: row["prompt"][0]["content"] for row in rows[:2]}
     second = rows[2]["lineage"]["parents"]
     assert len(second) == 2 and second[1] in earlier
-    assert earlier[second[1]] in model.asked[1].messages[1][1]
+    assert earlier[second[1]] in model.requests[1].messages[1][1]
 
 
 def test_a_language_without_seeds_borrows_from_others_unless_told_not_to(seeds, fresh, bench, gathered):
     model = fresh()
     rows, _ = instruct(Instruct(model="m", total=2, languages=("yo",), seeds=3), seeds, bench({"m": model}), gathered)
     assert rows[0]["language"] == "yo" and len(rows[0]["lineage"]["parents"]) == 3
-    assert "Yoruba" in model.asked[0].messages[0][1]
+    assert "Yoruba" in model.requests[0].messages[0][1]
     rows, _ = instruct(
         Instruct(model="m", total=2, languages=("yo",), seeds=3, seed_language="same", about={"yo": ("oúnjẹ",)}),
         seeds,
@@ -185,7 +185,7 @@ def test_topics_take_turns(seeds, fresh, bench, gathered):
     )
     topics = [row["attributes"]["instruct.topic"] for row in rows]
     assert sorted(topics[:3]) == sorted(topics[3:]) == ["bread", "law", "rivers"]
-    assert "All of them have to do with: " + topics[0] in model.asked[0].messages[1][1]
+    assert "All of them have to do with: " + topics[0] in model.requests[0].messages[1][1]
 
 
 def test_further_rows_that_must_not_be_repeated(seeds, make, turns, scripted, bench, gathered):
@@ -213,7 +213,7 @@ def test_too_few_are_told_and_not_hidden(seeds, scripted, bench, gathered):
 def test_a_further_draw_asks_for_other_samples(seeds, fresh, bench, gathered):
     model = fresh()
     instruct(Instruct(model="m", total=2, languages=("en",)), seeds, bench({"m": model}, draw=1), gathered)
-    assert model.asked[0].sample == 1_000_000
+    assert model.requests[0].sample == 1_000_000
 
 
 def test_reached_languages_are_left_out(seeds, fresh, bench, gathered):
@@ -247,8 +247,11 @@ def test_passages_become_questions_with_answers_that_they_prove(passages, turns,
     assert [(one.where, one.reason) for one in bad] == [(passages.ids[0], "its evidence is not in the passage")]
     assert rows[0]["lineage"]["parents"] == [passages.ids[0]] and rows[0]["attributes"]["title"] == "Ugali"
     assert rows[0]["attributes"]["instruct.evidence"] == "hupikwa kwa unga  wa MAHINDI"
-    assert "<passage>\nUgali hupikwa" in model.asked[0].messages[1][1] and "in Swahili" in model.asked[0].messages[1][1]
-    assert model.asked[1].messages[0][1].count("Thai") == 1
+    assert (
+        "<passage>\nUgali hupikwa" in model.requests[0].messages[1][1]
+        and "in Swahili" in model.requests[0].messages[1][1]
+    )
+    assert model.requests[1].messages[0][1].count("Thai") == 1
 
 
 def test_passages_can_be_asked_about_in_other_languages_and_in_parts(passages, fresh, bench, gathered):
@@ -259,7 +262,7 @@ def test_passages_can_be_asked_about_in_other_languages_and_in_parts(passages, f
     rows, _ = instruct(step, passages, bench({"m": model}), gathered)
     assert [row["language"] for row in rows] == ["en"] * 3 + ["th"] * 3
     assert sum("instruct.part" in row["attributes"] for row in rows) == 2
-    shown = [re.search(r"<passage>\n(.*)\n</passage>", request.messages[1][1])[1] for request in model.asked[:3]]
+    shown = [re.search(r"<passage>\n(.*)\n</passage>", request.messages[1][1])[1] for request in model.requests[:3]]
     assert shown == [
         "Ugali hupikwa kwa unga wa mahindi.",
         "Huliwa na sukuma wiki.",
@@ -274,7 +277,7 @@ def test_a_new_passage_changes_no_other_ones_question(passages, make, fresh, ben
     for batches in ([passages], [more, passages]):
         model = fresh()
         instruct(step, batches, bench({"m": model}), gathered)
-        asked.append({(request.messages, request.sample) for request in model.asked})
+        asked.append({(request.messages, request.sample) for request in model.requests})
     assert asked[0] < asked[1]
 
 
@@ -294,11 +297,11 @@ def test_hostile_passages_change_no_other_request(make, fresh, bench, gathered):
         bench({"m": alone}),
         gathered,
     )
-    assert alone.asked[0].messages == model.asked[0].messages
-    evil = model.asked[1].messages[1][1]
+    assert alone.requests[0].messages == model.requests[0].messages
+    evil = model.requests[1].messages[1][1]
     mark = re.match(r"<(passage-[0-9a-f]{6})>\n", evil)[1]
     assert evil.count(f"</{mark}>") == 1 and "{form}" in evil
-    assert not any("<|im_" in text for request in model.asked for _, text in request.messages)
+    assert not any("<|im_" in text for request in model.requests for _, text in request.messages)
 
 
 # ---------------------------------------------------------------------------------------------------------- personas
@@ -326,7 +329,7 @@ def test_people_of_ones_own_are_asked_again_until_there_are_enough(make, fresh, 
         gathered,
     )
     assert [row["lineage"]["parents"] for row in rows] == [[people.ids[place]] for place in (0, 1, 0, 1, 0)]
-    assert [request.sample for request in model.asked] == [0, 0, 1, 1, 2]
+    assert [request.sample for request in model.requests] == [0, 0, 1, 1, 2]
 
 
 def test_people_of_the_package_are_many_and_each_but_once():
@@ -373,7 +376,7 @@ def test_one_bad_item_loses_no_other(answer, good, refused, finish):
 def test_an_answer_without_a_usable_item_is_asked_for_again_then_kept_apart(seeds, scripted, bench, gathered):
     model = scripted(lambda request: "I cannot." if len(request.messages) == 2 else items(unlike(5)))
     rows, bad = instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
-    assert len(rows) == 1 and not bad and len(model.asked) == 2
+    assert len(rows) == 1 and not bad and len(model.requests) == 2
     model = scripted(lambda request: "I cannot.")
     with pytest.raises(StepError, match=r"4 of 4 requests gave no usable item .*not what the schema asks for"):
         instruct(Instruct(model="m", total=1, languages=("en",)), seeds, bench({"m": model}), gathered)
@@ -390,7 +393,7 @@ def test_a_cut_off_answer_without_a_whole_item_says_so(seeds, scripted, bench, g
         bench({"m": model}),
         gathered,
     )
-    assert [one.reason for one in bad] == ["cut off before one item was whole"] and len(model.asked) == 1
+    assert [one.reason for one in bad] == ["cut off before one item was whole"] and len(model.requests) == 1
 
 
 def test_input_goes_below_the_instruction_and_answers_make_conversations(seeds, turns, scripted, bench, gathered):
@@ -408,7 +411,7 @@ def test_input_goes_below_the_instruction_and_answers_make_conversations(seeds, 
         turns("user: Say something about maps.", "assistant: Flat."),
     ]
     assert '"instruction", "input", "output"'.replace('"', "") in ", ".join(
-        model.asked[0].schema["properties"]["items"]["items"]["required"]
+        model.requests[0].schema["properties"]["items"]["items"]["required"]
     )
 
 

@@ -64,7 +64,7 @@ def test_a_conversation_keeps_its_turns_and_gets_its_last_answer_anew(make, turn
     model = scripted(lambda request: "Nzuri sana.")
     made, bad = respond(Respond(model="m"), rows, bench({"m": model}), gathered)
     assert made[0]["messages"] == [*asked[:-1], {"role": "assistant", "content": "Nzuri sana."}]
-    assert model.asked[0].messages == tuple((turn["role"], turn["content"]) for turn in asked[:-1])
+    assert model.requests[0].messages == tuple((turn["role"], turn["content"]) for turn in asked[:-1])
     assert not bad
 
 
@@ -81,7 +81,7 @@ def test_a_prompt_that_begins_the_answer_is_continued(make, turns, bench, script
     rows = make(Kind.PROMPT, [{"prompt": turns("user: Count.", "assistant: one, "), "language": "en"}])
     model = scripted(lambda request: "two")
     made, _ = respond(Respond(model="m"), rows, bench({"m": model}), gathered)
-    assert model.asked[0].messages == (("user", "Count."), ("assistant", "one, "))
+    assert model.requests[0].messages == (("user", "Count."), ("assistant", "one, "))
     assert made[0]["messages"] == turns("user: Count.", "assistant: one, two")
 
 
@@ -120,8 +120,8 @@ def test_another_language_is_asked_for_in_that_language(prompts, bench, scripted
         gathered,
     )
     assert [row["language"] for row in rows] == ["sw", "en"]
-    assert model.asked[0].messages == (("system", "Jibu kwa Kiswahili."), ("user", "What is fog?"))
-    assert model.asked[1].messages == (("user", "What is fog?"),)
+    assert model.requests[0].messages == (("system", "Jibu kwa Kiswahili."), ("user", "What is fog?"))
+    assert model.requests[1].messages == (("user", "What is fog?"),)
     assert [bool(row["lineage"]["makers"][0]["prompt_hash"]) for row in rows] == [True, False]
     assert all(row["messages"][0]["role"] == "user" for row in rows), "what the model was told is no part of the row"
 
@@ -143,7 +143,7 @@ def test_the_instruction_is_in_the_language_or_in_english(tag, how, told, make, 
     respond(
         Respond(model="m", language=tag, instruct_language=how, instruct_in="user"), rows, bench({"m": model}), gathered
     )
-    assert model.asked[0].messages == (("user", f"?!\n\n{told}"),)
+    assert model.requests[0].messages == (("user", f"?!\n\n{told}"),)
 
 
 def test_system_prompts_go_by_language_and_give_way_to_the_rows_own(make, turns, bench, scripted, gathered):
@@ -158,11 +158,15 @@ def test_system_prompts_go_by_language_and_give_way_to_the_rows_own(make, turns,
     given = {"de": "Du sprichst {language_own_name}.", "default": "You speak {language_name}."}
     model = scripted(lambda request: "x")
     made, _ = respond(Respond(model="m", system=given, keep_system=True), rows, bench({"m": model}), gathered)
-    assert [request.messages[0][1] for request in model.asked] == ["Du sprichst Deutsch.", "You speak Swahili.", "own"]
+    assert [request.messages[0][1] for request in model.requests] == [
+        "Du sprichst Deutsch.",
+        "You speak Swahili.",
+        "own",
+    ]
     assert [row["messages"][0]["content"] for row in made] == ["Du sprichst Deutsch.", "You speak Swahili.", "own"]
     model = scripted(lambda request: "x")
     made, _ = respond(Respond(model="m", system=given, system_over=True), rows, bench({"m": model}), gathered)
-    assert [request.messages[0][1] for request in model.asked] == [
+    assert [request.messages[0][1] for request in model.requests] == [
         "Du sprichst Deutsch.",
         "You speak Swahili.",
         "You speak Swahili.",
@@ -177,7 +181,7 @@ def test_a_template_is_put_around_the_last_turn_only(make, turns, bench, scripte
     )
     model = scripted(lambda request: "x")
     made, _ = respond(step, rows, bench({"m": model}), gathered)
-    assert model.asked[0].messages == (
+    assert model.requests[0].messages == (
         ("system", "First.\n\nAnswer {well}."),
         ("user", "a"),
         ("assistant", "b"),
@@ -191,7 +195,7 @@ def test_a_prefix_begins_the_answer(prompts, bench, scripted, gathered):
     model = scripted(lambda request: " is water.")
     step = Respond(model="m", prefix={"en": "Fog"})
     rows, _ = respond(step, prompts, bench({"m": model}), gathered)
-    assert model.asked[0].messages[-1] == ("assistant", "Fog")
+    assert model.requests[0].messages[-1] == ("assistant", "Fog")
     assert [row["messages"][-1]["content"] for row in rows] == ["Fog is water.", "is water.", "is water.", "is water."]
     rows, _ = respond(step.model_copy(update={"keep_prefix": False}), prompts, bench({"m": model}), gathered)
     assert rows[0]["messages"][-1]["content"] == "is water."
@@ -242,7 +246,7 @@ def test_examples_are_in_the_language_and_never_the_item_itself(choice, prompts,
     context = bench({"m": model}, {"shelf": [shelf]})
     step = Respond(model="m", examples="shelf", examples_count=2, examples_choice=choice)
     rows, _ = respond(step, prompts.take([True, False, False, True]), context, gathered)
-    english, chinese = model.asked
+    english, chinese = model.requests
     assert {text for role, text in english.messages if role == "assistant"} == {"Water.", "A poet."}
     assert {text for role, text in chinese.messages if role == "assistant"} == {"水。", "诗人。"}
     assert len(rows[0]["attributes"]["respond.examples"].split()) == 2
@@ -267,7 +271,7 @@ def test_examples_of_a_row_do_not_depend_on_its_neighbours_or_on_the_order_of_th
             ),
             gathered,
         )
-        seen.append(model.asked[0].messages)
+        seen.append(model.requests[0].messages)
     assert seen[0] == seen[1]
 
 
@@ -363,7 +367,7 @@ def test_structured_answers_become_one_line_of_json(prompts, bench, scripted, ga
     wrong = scripted(lambda request: '{"wort": 1}' if len(request.messages) == 1 else '{"mot": "霧"}')
     rows, bad = respond(Respond(model="m", response_format=schema), prompts, bench({"m": wrong}), gathered)
     assert rows[0]["messages"][-1]["content"] == '{"mot":"霧"}' and rows[0]["attributes"]["respond.tries"] == "2"
-    again = wrong.asked[-1].messages
+    again = wrong.requests[-1].messages
     assert again[1] == ("assistant", '{"wort": 1}') and "not what the schema asks for" in again[2][1]
 
 
@@ -372,13 +376,13 @@ def test_log_probabilities_become_a_score(prompts, bench, scripted, gathered):
     model = scripted(lambda request: Answer("ab", "stop", completion_tokens=2, logprobs=logprobs))
     rows, _ = respond(Respond(model="m", logprob=True), prompts, bench({"m": model}), gathered)
     assert rows[0]["scores"] == {"respond.tokens": 2.0, "respond.logprob": -1.0}
-    assert model.asked[0].top_logprobs == 1
+    assert model.requests[0].top_logprobs == 1
 
 
 def test_languages_that_are_reached_are_not_asked_for(prompts, bench, scripted, gathered):
     model = scripted(lambda request: "x")
     rows, _ = respond(Respond(model="m"), prompts, bench({"m": model}, wanted=["th"]), gathered)
-    assert [row["language"] for row in rows] == ["th"] and len(model.asked) == 1
+    assert [row["language"] for row in rows] == ["th"] and len(model.requests) == 1
 
 
 def test_a_language_the_model_does_not_know_is_warned_of_or_refused(prompts, bench, scripted, gathered):
@@ -417,9 +421,9 @@ def test_hostile_text_changes_no_other_rows_prompt(make, turns, bench, scripted,
     assert not bad and len(made) == len(hostile) + 2
     alone = scripted(lambda request: "x")
     respond(step, rows.take([True] + [False] * (len(rows) - 1)), bench({"m": alone}), gathered)
-    assert model.asked[0] == alone.asked[0]
+    assert model.requests[0] == alone.requests[0]
     assert [row["messages"][0]["content"] for row in made[1:-1]] == hostile, "rows keep their text"
-    assert not any("<|im_" in text for request in model.asked for _, text in request.messages)
+    assert not any("<|im_" in text for request in model.requests for _, text in request.messages)
 
 
 def test_an_answer_that_cannot_be_stored_is_kept_apart(prompts, bench, scripted, gathered):
@@ -466,7 +470,7 @@ def test_overlong_examples_are_passed_over_and_pools_are_bounded(make, turns, pr
         model = scripted(lambda request: "x")
         step = Respond(model="m", examples="shelf", examples_choice=choice, examples_pool=pool)
         respond(step, one, bench({"m": model}, {"shelf": [shelf]}), gathered)
-        assert sorted(text for role, text in model.asked[0].messages if role == "assistant") == expected
+        assert sorted(text for role, text in model.requests[0].messages if role == "assistant") == expected
 
 
 @pytest.mark.parametrize("own", [None, "Sei kurz."])
@@ -484,7 +488,7 @@ def test_with_keep_system_the_row_says_which_language_was_asked_for(
         model = scripted(lambda request: "Ja")
         step = Respond(model="m", language=[language], system=system, keep_system=True)
         (row,), _ = respond(step, rows, bench({"m": model}), gathered)
-        [(_, told)] = [turn for turn in model.asked[0].messages if turn[0] == "system"]
+        [(_, told)] = [turn for turn in model.requests[0].messages if turn[0] == "system"]
         [kept] = [turn["content"] for turn in row["messages"] if turn["role"] == "system"]
         asked = row["attributes"]["respond.instruction"]
         assert kept == told, "the row holds what the model got"
@@ -502,6 +506,6 @@ def test_how_the_language_was_asked_for_is_told_where_the_row_keeps_no_system_tu
         step = Respond(model="m", language="de", instruct_in=where)
         (row,), _ = respond(step, rows, bench({"m": model}), gathered)
         assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
-        assert row["attributes"]["respond.instruction"] in str(model.asked[0].messages)
+        assert row["attributes"]["respond.instruction"] in str(model.requests[0].messages)
     (row,), _ = respond(Respond(model="m"), rows, bench({"m": scripted(lambda request: "Yes")}), gathered)
     assert "respond.instruction" not in row["attributes"]

@@ -58,7 +58,7 @@ def test_the_last_answer_is_replaced_and_all_else_stays(talks, turns, bench, scr
         "system: Be kind.", "user: Hi.", "assistant: Hello.", "user: मौसम कैसा है?", "assistant: बहुत अच्छा।"
     )
     assert made[1]["messages"] == turns("user: 天气怎么样？", "assistant: 好极了。")
-    assert model.asked[0].messages == (
+    assert model.requests[0].messages == (
         ("user", "Say it better in Hindi: <response>\nअच्छा।\n</response> (asked: <prompt>\nमौसम कैसा है?\n</prompt>)"),
     )
     assert [row["group_id"] for row in made] == ["g1", "g2"] and [row["language"] for row in made] == ["hi", "zh"]
@@ -89,10 +89,10 @@ def test_templates_go_by_the_language_of_the_row_and_see_attributes_and_scores(t
     }
     model = scripted(lambda request: "x")
     rewrite(Rewrite(model="m", prompt=prompt, fenced=False), talks, bench({"m": model}), gathered)
-    assert model.asked[0].messages == (
+    assert model.requests[0].messages == (
         ("user", "मौसम {prompt}|0.25|user: Hi.\n\nassistant: Hello.\n\nuser: मौसम कैसा है?\n\nassistant: अच्छा।"),
     )
-    assert model.asked[1].messages == (("system", "中文"), ("user", "很好。"))
+    assert model.requests[1].messages == (("system", "中文"), ("user", "很好。"))
 
 
 def test_a_row_without_the_attribute_asked_for_is_kept_apart(talks, bench, scripted, gathered):
@@ -130,7 +130,7 @@ def test_a_document_becomes_a_question_and_its_answer(texts, turns, bench, scrip
     assert [row["language"] for row in made] == ["sw", "th"]
     assert made[1]["attributes"]["rewrite.passage"] == "ทะเลสาบสงขลา"
     assert made[0]["group_id"] == made[0]["id"] and made[0]["lineage"]["parents"] == [texts.ids[0]]
-    assert model.asked[0].schema == QA
+    assert model.requests[0].schema == QA
 
 
 def test_a_conversation_becomes_a_preference_with_its_own_answer_as_the_better_one(
@@ -223,7 +223,7 @@ def test_a_broken_answer_is_asked_for_again_then_kept_apart_raw(texts, bench, sc
     made, bad = rewrite(step, texts, bench({"m": model}), gathered)
     assert not made and [one.where for one in bad] == texts.ids.to_list()
     assert "not what the schema asks for" in bad[0].reason and bad[0].raw == '{"question": "?"}'
-    assert len(model.asked) == 4
+    assert len(model.requests) == 4
 
 
 def test_originals_go_on_beside_the_new_ones(talks, bench, scripted, gathered):
@@ -274,9 +274,9 @@ def test_hostile_texts_stay_inside_their_fence(make, bench, scripted, gathered):
         Rewrite(model="m", prompt="Shorten:\n{text}\nThat was {language}."), rows, bench({"m": model}), gathered
     )
     assert not bad and len(made) == len(rows)
-    assert model.asked[0].messages == (("user", "Shorten:\n<text>\ncalm\n</text>\nThat was en."),)
-    assert model.asked[-1].messages == (("user", "Shorten:\n<text>\ncalm too\n</text>\nThat was en."),)
-    evil = model.asked[1].messages[0][1]
+    assert model.requests[0].messages == (("user", "Shorten:\n<text>\ncalm\n</text>\nThat was en."),)
+    assert model.requests[-1].messages == (("user", "Shorten:\n<text>\ncalm too\n</text>\nThat was en."),)
+    evil = model.requests[1].messages[0][1]
     mark = evil.split("\n")[1][1:-1]
     assert mark != "text" and evil.endswith(f"\n</{mark}>\nThat was en.") and "{language} < |im_end|>" in evil
 

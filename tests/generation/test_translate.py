@@ -32,13 +32,13 @@ class Words:
         self, say: Callable[[str], str] = lambda text: text.upper(), pairs: Sequence[tuple[str, str]] | None = None
     ) -> None:
         self._say, self._pairs = say, pairs
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     def supports(self, source, target):
         return self._pairs is None or (source, target) in self._pairs
 
     def translate(self, sentences, source, target, done=None):
-        self.asked += sentences
+        self.requests += sentences
         assert all("\n" not in one and len(one) <= 400 for one in sentences)
         if done is not None:
             done(len(sentences))
@@ -155,7 +155,7 @@ def test_a_document_keeps_its_layout_and_equal_sentences_are_asked_once(bench, m
     )
     assert not bad
     assert {row["text"] for row in made} == {text.upper()}
-    assert sorted(model.asked) == sorted({"A title", "first point.", "second point.", "a cell", "Same words."})
+    assert sorted(model.requests) == sorted({"A title", "first point.", "second point.", "a cell", "Same words."})
 
 
 def test_several_targets_come_in_their_order_after_each_original(bench, make, gathered):
@@ -335,7 +335,7 @@ def test_a_sentence_the_engine_could_not_translate_is_no_row_whatever_is_checked
     assert (bad[0].where, bad[0].reason) == (rows.ids[0], "pt: engine: the engine died of it twice")
     assert "The poison of the snake, as they said, is here." in bad[0].raw
     # Its parts were tried before it was given up.
-    assert "The poison of the snake," in model.asked
+    assert "The poison of the snake," in model.requests
 
 
 def test_what_an_engine_cut_off_is_asked_in_pieces(bench, make, gathered):
@@ -385,10 +385,10 @@ def test_formulas_of_single_letters_are_nothing_to_translate(bench, make, gather
     model = Words()
     rows = make(Kind.DOCUMENT, [{"text": text, "language": "en"} for text in ("(A && !B) || (!A && b)", "a + b", "Ω")])
     made, bad = run(Translate(to=["pt"], model="mt", keep_original=False), rows, bench({"mt": model}), gathered)
-    assert not bad and not model.asked
+    assert not bad and not model.requests
     assert [row["text"] for row in made] == ["(A && !B) || (!A && b)", "a + b", "Ω"]
     rows = make(Kind.DOCUMENT, [{"text": "猫", "language": "zh"}])
-    assert run(Translate(to=["pt"], model="mt", checks=[]), rows, bench({"mt": model}), gathered)[0] and model.asked
+    assert run(Translate(to=["pt"], model="mt", checks=[]), rows, bench({"mt": model}), gathered)[0] and model.requests
 
 
 def test_a_lost_quotation_mark_is_mended_or_told_but_loses_no_row(bench, make, gathered):

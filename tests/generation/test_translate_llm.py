@@ -64,12 +64,13 @@ def test_a_row_is_one_request_and_one_array(bench, scripted, chat, gathered):
     assert [(row["language"], row["group_id"]) for row in made] == [("en", "g"), ("pt", "g"), ("sw", "g")]
     assert said(made[1]) == ["Bom dia!", "Como vai você?", "Estou bem, obrigado."]
     assert [turn["role"] for turn in made[1]["messages"]] == ["system", "user", "assistant"]
-    assert len(model.asked) == 2 and model.batches == [2]
-    assert segments(model.asked[0]) == ["Good morning!", "How are you?", "I am well, thank you."]
-    array = model.asked[0].schema["properties"]["translations"]
+    assert len(model.requests) == 2 and model.batches == [2]
+    assert segments(model.requests[0]) == ["Good morning!", "How are you?", "I am well, thank you."]
+    array = model.requests[0].schema["properties"]["translations"]
     assert (array["minItems"], array["maxItems"]) == (3, 3)
     assert (
-        "from English into Portuguese" in model.asked[0].messages[0][1] and "Swahili" in model.asked[1].messages[0][1]
+        "from English into Portuguese" in model.requests[0].messages[0][1]
+        and "Swahili" in model.requests[1].messages[0][1]
     )
     maker = made[1]["lineage"]["makers"][-1]
     assert maker["model"] == "lm@test" and len(maker["prompt_hash"]) == 16
@@ -82,7 +83,7 @@ def test_code_is_not_sent_and_layout_is_kept(bench, scripted, make, gathered):
     made, _ = run(
         step(checks=["layout"]), make(Kind.DOCUMENT, [{"text": text, "language": "en"}]), bench({"lm": model}), gathered
     )
-    assert segments(model.asked[0]) == ["Look at this:", "- first point\n  - second point", "The end."]
+    assert segments(model.requests[0]) == ["Look at this:", "- first point\n  - second point", "The end."]
     assert (
         made[0]["text"]
         == "  LOOK AT THIS:\n\n```python\nx = {'a': 1}\n```\n\n- FIRST POINT\n  - SECOND POINT  \n\n\nTHE END.\n"
@@ -96,9 +97,9 @@ def test_a_long_row_is_asked_in_parts_with_what_came_before(bench, scripted, mak
         step(max_chars=300), make(Kind.DOCUMENT, [{"text": text, "language": "en"}]), bench({"lm": model}), gathered
     )
     assert made[0]["text"] == text.upper()
-    assert len(model.asked) > 3 and all(len("".join(segments(one))) <= 300 for one in model.asked)
-    assert "<context>" not in model.asked[0].messages[-1][1]
-    assert segments(model.asked[0])[-1] in model.asked[1].messages[-1][1].split("<segments>")[0]
+    assert len(model.requests) > 3 and all(len("".join(segments(one))) <= 300 for one in model.requests)
+    assert "<context>" not in model.requests[0].messages[-1][1]
+    assert segments(model.requests[0])[-1] in model.requests[1].messages[-1][1].split("<segments>")[0]
 
 
 def test_a_broken_answer_is_asked_again_with_the_complaint(bench, scripted, make, gathered):
@@ -112,7 +113,7 @@ def test_a_broken_answer_is_asked_again_with_the_complaint(bench, scripted, make
     made, bad = run(step(checks=["spans"]), rows, bench({"lm": model}), gathered)
     assert not bad and made[0]["text"] == "Abra {file} com `less`, por favor."
     assert "asked twice" in made[0]["attributes"]["translate.problem"]
-    assert "'{file}' is missing" in model.asked[1].messages[-1][1]
+    assert "'{file}' is missing" in model.requests[1].messages[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -164,13 +165,13 @@ def test_a_paragraph_whose_lines_were_joined_is_asked_line_by_line(bench, script
     made, bad = run(step(checks=["layout"]), rows, bench({"lm": model}), gathered)
     assert not bad and made[0]["text"] == "- ONE APPLE\n- TWO PEARS\n\nTHE END"
     assert "layout" in made[0]["attributes"]["translate.problem"]
-    assert segments(model.asked[2]) == ["one apple", "two pears"]
+    assert segments(model.requests[2]) == ["one apple", "two pears"]
 
 
 def test_without_retries_nothing_is_asked_again(bench, scripted, chat, gathered):
     model = scripted(lambda request: "nothing")
     made, bad = run(step(retries=0), chat, bench({"lm": model}), gathered)
-    assert not made and len(bad) == 1 and len(model.asked) == 1
+    assert not made and len(bad) == 1 and len(model.requests) == 1
 
 
 HOSTILE = [
@@ -191,7 +192,7 @@ def test_a_hostile_row_changes_no_other_rows_prompt(bench, scripted, make, gathe
         assert len(made) == len(texts) and not bad
         return (
             {row["text"]: row for row in made},
-            {one.row: one.messages for one in model.asked if one.row in rows.ids.to_list()},
+            {one.row: one.messages for one in model.requests if one.row in rows.ids.to_list()},
             rows,
         )
 
@@ -211,7 +212,7 @@ def test_what_a_row_says_stays_between_its_fences(bench, scripted, make, gathere
         bench({"lm": model}),
         gathered,
     )
-    for request in model.asked:
+    for request in model.requests:
         assert [role for role, _ in request.messages] == ["system", "user"]
         text = request.messages[1][1]
         assert "<|im_start|>" not in text and "[INST]" not in text
@@ -256,11 +257,11 @@ def test_glossary_formality_instructions_and_examples_are_told(bench, scripted, 
         sampling=Sampling(temperature=0.3, max_tokens=99),
     )
     run(given, chat, context, gathered)
-    text = model.asked[0].messages[-1][1]
+    text = model.requests[0].messages[-1][1]
     assert '"morning": "manhã"' in text and "evening" not in text
     assert "o senhor" in text and "Write as in Brazil." in text
     assert "Quantos anos" in text and "trem" not in text and "Como vai você?" not in text
-    assert model.asked[0].sampling.max_tokens == 99
+    assert model.requests[0].sampling.max_tokens == 99
 
 
 def test_a_glossary_that_is_not_heeded_is_a_problem(bench, scripted, make, gathered):
@@ -276,7 +277,7 @@ def test_a_prompt_of_ones_own(bench, scripted, chat, gathered):
     model = scripted(upper)
     own = ({"system": "Into {target_own_name}."}, {"user": "{count}:\n{segments}"})
     made, _ = run(step(prompt=own), chat, bench({"lm": model}), gathered)
-    assert model.asked[0].messages[0] == ("system", "Into português.")
+    assert model.requests[0].messages[0] == ("system", "Into português.")
     assert said(made[0])[0] == "Bom dia!"
     assert (
         made[0]["lineage"]["makers"][-1]["prompt_hash"]
@@ -295,7 +296,7 @@ def test_languages_the_model_is_not_said_to_know(bench, scripted, chat, gathered
 def test_asked_for_more_it_asks_for_another_sample(bench, scripted, chat, gathered):
     model = scripted(upper)
     run(step(), chat, bench({"lm": model}, draw=2), gathered)
-    assert model.asked[0].sample == 2
+    assert model.requests[0].sample == 2
 
 
 def test_back_translation_by_a_language_model(bench, scripted, make, gathered):

@@ -57,10 +57,10 @@ def test_a_good_judge_keeps_good_pairs_and_drops_their_mirrors_in_every_script(j
     assert frame["consistency"].to_list() == [1.0] * 10 and frame["first_wins"].to_list() == [0.5] * 10
     assert frame["verdicts"].to_list() == ['{"j":["A","B"]}'] * 5 + ['{"j":["B","A"]}'] * 5
     assert "(chosen first) so it is" in frame["reasons"][0]
-    assert len(models["j"].asked) == 10, "a pair and its mirror share both questions"
+    assert len(models["j"].requests) == 10, "a pair and its mirror share both questions"
     told = {
         language: "".join(text for _, text in one.messages)
-        for (language, *_), one in zip(PAIRS, models["j"].asked[::2], strict=False)
+        for (language, *_), one in zip(PAIRS, models["j"].requests[::2], strict=False)
     }
     for words, language in (("قارن", "ar"), ("เปรียบเทียบ", "th"), ("请求", "zh"), ("अनुरोध", "hi")):
         assert words in told[language], language
@@ -79,7 +79,7 @@ def test_garbage_is_asked_about_once_more_and_then_is_no_verdict(judge):
     frame, reasons, _, models, context = judge([preference(*PAIRS[0])], garbage)
     assert frame["score"].to_list() == [None] and reasons == ["unjudged"]
     assert frame["unjudged"][0] == "failed" and "not what the schema asks for" in frame["problem"][0]
-    assert [len(one.messages) for one in models["j"].asked] == [2, 2, 4, 4]
+    assert [len(one.messages) for one in models["j"].requests] == [2, 2, 4, 4]
     assert "no usable verdict on 1 of 1 rows" in context.warnings[0]
     assert judge([preference(*PAIRS[0])], garbage, unjudged="keep")[1] == [None]
 
@@ -103,12 +103,12 @@ def test_a_jury_is_the_mean_of_those_who_can_say(judge):
 
 def test_equal_answers_are_a_tie_that_nobody_is_asked_about(judge):
     frame, reasons, _, models, _ = judge([preference("en", "p?", "same", "same")], always("A"), min_margin=0)
-    assert frame["score"].to_list() == [0.0] and reasons == ["tie"] and not models["j"].asked
+    assert frame["score"].to_list() == [0.0] and reasons == ["tie"] and not models["j"].requests
 
 
 def test_an_empty_answer_is_not_judged(judge):
     frame, reasons, _, models, _ = judge([preference("en", "p?", "x", " \n")], always("A"))
-    assert frame["unjudged"].to_list() == ["empty"] and reasons == ["unjudged"] and not models["j"].asked
+    assert frame["unjudged"].to_list() == ["empty"] and reasons == ["unjudged"] and not models["j"].requests
 
 
 @settings(max_examples=60, deadline=None)
@@ -165,7 +165,7 @@ def test_two_orders_that_name_the_same_place_are_a_tie(one, two):
 def test_what_rows_say_stays_material(judge):
     rows = [preference("en", f"{text}?", text, "plain") for text in HOSTILE]
     _, _, _, models, _ = judge(rows, always("tie"))
-    for one, text in zip(models["j"].asked[::2], HOSTILE, strict=True):
+    for one, text in zip(models["j"].requests[::2], HOSTILE, strict=True):
         (_, system), (role, user) = one.messages
         assert role == "user" and "<|im_end|>" not in user and "[INST]" not in user and "plain" not in system
         first = user[user.index("Answer A:") :]
@@ -180,7 +180,7 @@ def test_a_label_alone_is_read_strictly(judge):
     rows = [preference("en", "p?", f"x {MARK}", "y")]
     frame, reasons, _, models, _ = judge(rows, lambda messages: f"**{good(messages)['verdict']}**.", explain=False)
     assert reasons == [None] and frame["reasons"].to_list() == [None]
-    assert models["j"].asked[0].schema is None and "one word" in models["j"].asked[0].messages[1][1]
+    assert models["j"].requests[0].schema is None and "one word" in models["j"].requests[0].messages[1][1]
     for text, label in {
         "A": "A",
         " b.": "B",
@@ -307,8 +307,8 @@ def test_own_templates_by_language_and_own_criteria_for_pairs(judge):
     rows = [preference("en", "p?", f"x{MARK}", "y"), preference("th", "p?", f"x{MARK}", "y")]
     frame, reasons, _, models, _ = judge(rows, good, prompt=own, rubric=CLEAR)
     assert reasons == [None, None]
-    assert models["j"].asked[0].messages[0] == ("system", "Compare. Is it clear?")
-    assert models["j"].asked[2].messages == (
+    assert models["j"].requests[0].messages[0] == ("system", "Compare. Is it clear?")
+    assert models["j"].requests[2].messages == (
         ("user", f"ไทย: <answer_A>\nx{MARK}\n</answer_A> <answer_B>\ny\n</answer_B>"),
     )
     assert frame["prompt_hash"].n_unique() == 2
@@ -362,7 +362,7 @@ def test_a_bare_verdict_may_be_held_to_a_form(judge):
 
     frame, reasons, _, models, _ = judge(rows, answer, explain=False, constrain=True, ties=False)
     assert frame["score"].to_list() == [1.0] * 5 and reasons == [None] * 5
-    for request in models["j"].asked:
+    for request in models["j"].requests:
         assert request.schema["properties"] == {"verdict": {"enum": ["A", "B"]}}
         assert "JSON" in request.messages[-1][1] and "reason" not in request.messages[-1][1]
     with pytest.raises(ValidationError, match="'constrain' is for 'pairwise'"):

@@ -73,7 +73,7 @@ def test_a_good_judge_passes_and_its_figures_say_why(audit):
             and figure(step, fitted, "injection_rate", language)["rows"] == 10
         )
     # two orders of 54 pairs, and of ten notes planted a language; scoring asks nothing that the audit has asked
-    distinct = {one.messages for one in models["j"].asked}
+    distinct = {one.messages for one in models["j"].requests}
     assert len(distinct) == 2 * 54 + 2 * 2 * 10
 
 
@@ -129,7 +129,7 @@ def test_a_judge_is_refused_for_one_language_and_others_go_on(audit):
 
 def test_a_refused_judge_is_asked_nothing_more(audit):
     _, _, _, _, models, _ = audit(made_pairs("en", 300), always("A"), probes=0)
-    assert len({one.messages for one in models["j"].asked}) == 2 * 200
+    assert len({one.messages for one in models["j"].requests}) == 2 * 200
 
 
 def test_an_injected_verdict_wins_nothing_even_with_a_judge_that_echoes(audit):
@@ -326,7 +326,7 @@ def test_a_language_the_judge_is_not_said_to_know_is_told_or_refused_before_anyt
     context = bench({"j": model})
     assert decided(Judge(model="j", method="pairwise", audit_rows=0), rows, context)[1] == [None] * 4
     assert "the model 'j' is not known to support Amharic (am)" in context.warnings[0]
-    model.asked.clear()
+    model.requests.clear()
     with pytest.raises(StepError, match="Amharic"):
         decided(Judge(model="j", method="pairwise", strict=True), rows, context)
-    assert not model.asked
+    assert not model.requests

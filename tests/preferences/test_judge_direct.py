@@ -31,15 +31,15 @@ def test_an_answer_is_assessed_by_the_shipped_rubric_in_its_language(judge):
         min=3,
     )
     assert frame["score"].to_list() == [4, 2, 2] and reasons == [None, "low", "low"]
-    told = ["\n".join(text for _, text in one.messages) for one in models["j"].asked]
+    told = ["\n".join(text for _, text in one.messages) for one in models["j"].requests]
     assert "Je, jibu linamsaidia aliyeuliza?" in told[0] and "Halifai" in told[0] and "Toa JSON pekee" in told[0]
     assert "Does the answer help" in told[1] and "請求" in told[2] and "無用" in told[2]
-    assert models["j"].asked[0].schema["properties"]["helpfulness"] == {"enum": [1, 2, 3, 4, 5]}
-    assert list(models["j"].asked[0].schema["properties"]) == ["reason", "helpfulness"]
+    assert models["j"].requests[0].schema["properties"]["helpfulness"] == {"enum": [1, 2, 3, 4, 5]}
+    assert list(models["j"].requests[0].schema["properties"]) == ["reason", "helpfulness"]
     english = judge(
         rows[:1], lambda messages: {"reason": "hm", "helpfulness": 4}, Kind.SFT, method="direct", instructions="english"
     )
-    assert "Does the answer help" in str(english[3]["j"].asked[0].messages)
+    assert "Does the answer help" in str(english[3]["j"].requests[0].messages)
     assert english[0]["prompt_hash"][0] != frame["prompt_hash"][0]
 
 
@@ -57,15 +57,15 @@ def test_several_criteria_by_weight_and_of_both_answers(judge):
     )
     assert frame["chosen_clear"][0] == 3 and frame["rejected_true"][0] == 1 and reasons == [None, "reversed"]
     assert (
-        len(models["j"].asked) == 2
-        and "Ist es klar?" in models["j"].asked[0].messages[0][1]
-        and "2: mittel" in models["j"].asked[0].messages[0][1]
+        len(models["j"].requests) == 2
+        and "Ist es klar?" in models["j"].requests[0].messages[0][1]
+        and "2: mittel" in models["j"].requests[0].messages[0][1]
     )
     only = lambda messages: "2" if "Is it true?" in messages[0][1] else "3"  # noqa: E731
     frame, _, _, models, _ = judge(
         [chat("en", "p", "a")], only, Kind.SFT, method="direct", rubric=(CLEAR, TRUE), explain=False
     )
-    assert frame.select("score", "clear", "true").row(0) == (2.75, 3, 2) and len(models["j"].asked) == 2
+    assert frame.select("score", "clear", "true").row(0) == (2.75, 3, 2) and len(models["j"].requests) == 2
 
 
 def test_expected_levels_from_logprobs(bench, scripted, make):
@@ -118,7 +118,7 @@ def test_a_conversation_is_shown_turn_by_turn_and_translations_as_such(judge):
     ]
     rows = [{"language": "en", "messages": [{"role": role, "content": text} for role, text in turns]}]
     four = lambda messages: {"reason": "r", "helpfulness": 4}  # noqa: E731
-    user = judge(rows, four, Kind.SFT, method="direct")[3]["j"].asked[0].messages[1][1]
+    user = judge(rows, four, Kind.SFT, method="direct")[3]["j"].requests[0].messages[1][1]
     assert (
         "<system>\nBe kind.\n</system>\n<user>\nHi\n</user>\n<assistant>\nHello" in user
         and "<answer>\nSee you\n</answer>" in user
@@ -127,7 +127,7 @@ def test_a_conversation_is_shown_turn_by_turn_and_translations_as_such(judge):
     pair = [{"language": "th", "source_language": "en", "source": "Good night.", "target": "ราตรีสวัสดิ์"}]
     asked_ = (
         judge(pair, lambda messages: {"reason": "r", "translation": 5}, Kind.PARALLEL, method="direct")[3]["j"]
-        .asked[0]
+        .requests[0]
         .messages
     )
     assert "from English into Thai" in asked_[0][1] and "ราตรีสวัสดิ์" in asked_[1][1]
@@ -205,7 +205,7 @@ def test_markdown_is_taken_out_but_code_stays(judge):
         == "Title\n\nbold and soft words\n2 * 3 * 4 and snake_case_name\n```python\n# keep **this**\n```\nend `**x**`"
     )
     rows = [preference("en", "# p", "**x**", "y")]
-    user = judge(rows, always("tie"), strip_markdown=True)[3]["j"].asked[0].messages[1][1]
+    user = judge(rows, always("tie"), strip_markdown=True)[3]["j"].requests[0].messages[1][1]
     assert "<answer_A>\nx\n</answer_A>" in user and "# p" in user
     frame, _, _, _, context = judge([preference("en", "p" * 50, "x" * 40, "y")], longer, max_chars=30)
     assert any("1 rows have texts longer than 30 characters" in one for one in context.warnings) and frame[

@@ -188,7 +188,7 @@ def test_rounds_end_when_nothing_is_wrong_and_all_turns_are_in_the_row(make, tur
         "1 is rough",
         "draft 2",
     ]
-    assert found[0]["attributes"]["revise.rounds"] == "2" and len(model.asked) == 5
+    assert found[0]["attributes"]["revise.rounds"] == "2" and len(model.requests) == 5
 
 
 def test_several_critics_and_points_of_view_each_have_their_say_in_the_language_of_the_row(
@@ -203,11 +203,11 @@ def test_several_critics_and_points_of_view_each_have_their_say_in_the_language_
     critics["m"] = scripted(lambda request: "42")
     step = Revise(model="m", critics=("a", "b"), perspectives=("facts", "Think of children."), by="none")
     _, bad = made(step, sums, bench(critics), gathered)
-    assert not bad and len(critics["a"].asked) == len(critics["b"].asked) == 10
-    assert "Think of children." in critics["a"].asked[1].messages[0][1]
-    arabic = [request.messages[0][1] for request in critics["a"].asked if "مهمتك" in request.messages[0][1]]
+    assert not bad and len(critics["a"].requests) == len(critics["b"].requests) == 10
+    assert "Think of children." in critics["a"].requests[1].messages[0][1]
+    arabic = [request.messages[0][1] for request in critics["a"].requests if "مهمتك" in request.messages[0][1]]
     assert len(arabic) == 2 and "انتبه قبل كل شيء إلى الحقائق" in arabic[0]
-    notes = critics["m"].asked[0].messages[-1][1]
+    notes = critics["m"].requests[0].messages[-1][1]
     assert notes.count("a: ") == 2 and "b: " not in notes
 
 
@@ -227,7 +227,7 @@ def test_the_chosen_answer_of_a_pair_can_be_the_correction_and_only_the_critic_s
         "El Ebro no es el más largo.",
         "El Tajo.",
     ]
-    assert "<reference>\nEl Tajo.\n</reference>" in model.asked[0].messages[-1][1] and len(model.asked) == 1
+    assert "<reference>\nEl Tajo.\n</reference>" in model.requests[0].messages[-1][1] and len(model.requests) == 1
     assert rows[0]["attributes"]["revise.verdict"] == "unchecked"
 
 
@@ -253,7 +253,7 @@ def test_a_judge_is_asked_in_both_orders_and_one_that_always_names_the_first_mak
     step = Revise(model="m", by="judge", judge="j")
     fair, biased = scripted(judged(the_right_one)), scripted(judged(lambda text: "A"))
     rows, _ = made(step, sums, bench({"m": scripted(corrects), "j": fair}), gathered)
-    assert len(rows) == 5 and len(fair.asked) == 10
+    assert len(rows) == 5 and len(fair.requests) == 10
     assert rows[0]["scores"] == {"revise.first": 0, "revise.corrected": 1, "revise.margin": 1}
     assert "because" in rows[0]["attributes"]["revise.reason"]
     context = bench({"m": scripted(corrects), "j": biased})
@@ -469,7 +469,7 @@ def test_what_answers_differ_in_becomes_the_checklist(sums, bench, scripted, gat
         "- Is it 41 or 42?",
         SUMS["zh"][2],
     ]
-    compared = next(request.messages[-1][1] for request in model.asked if request.schema is not None)
+    compared = next(request.messages[-1][1] for request in model.requests if request.schema is not None)
     assert "<answer_1>\n12 + 30 = 41" in compared and "<answer_2>\nIt is 42." in compared
     # Where all say the same there is nothing to check.
     same = scripted(lambda request: {"differences": [], "checklist": []} if request.schema is not None else "42")
@@ -487,7 +487,7 @@ def test_what_a_row_says_stays_inside_its_fence(make, turns, bench, scripted, ga
     rows = make(Kind.SFT, [{"language": "en", "messages": turns(f"user: {evil}", f"assistant: {evil}")}])
     model = scripted(lambda request: {"critique": evil, "flawed": True} if request.schema is not None else "good")
     found, _ = made(Revise(model="m", by="none"), rows, bench({"m": model}), gathered)
-    for request in model.asked:
+    for request in model.requests:
         shown = request.messages[-1][1]
         assert "<|im_start|>" not in shown and "<answer-" in shown and "{request}" in shown
     assert found[0]["messages"][1]["content"] == evil == found[0]["messages"][2]["content"]
@@ -594,7 +594,7 @@ def test_a_build_against_a_server_asks_each_question_once(tmp_path):
         }
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
         built = curate.build(tmp_path / "catalog.yaml")[0]
-        assert built.rows == 4 and len(server.calls) == 10 == len(server.asked)
+        assert built.rows == 4 and len(server.calls) == 10 == len(server.requests)
         assert any("1 same (th)" in message for message in built.warnings)
         found = curate.query(
             "SELECT language, messages[4].content AS said, score(scores,"
@@ -625,6 +625,6 @@ def test_languages_that_are_wanted_no_more_are_not_asked(sums, bench, scripted, 
     rows, _ = made(Revise(model="m", by="none"), sums, bench({"m": model}, wanted=["zh"], draw=1), gathered)
     assert (
         [row["language"] for row in rows] == ["zh"]
-        and len(model.asked) == 2
-        and {one.sample for one in model.asked} == {1}
+        and len(model.requests) == 2
+        and {one.sample for one in model.requests} == {1}
     )

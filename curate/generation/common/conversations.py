@@ -19,7 +19,7 @@ ANSWER_COLUMN = {Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion"}
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenConversation:
     """A conversation that waits for an answer."""
 
     turns: tuple[Turn, ...]
@@ -42,7 +42,7 @@ class Open:
         return [(turn["role"], disarm(turn["content"])) for turn in self.turns]
 
 
-def open_conversation(kind: Kind, turns: Sequence[Turn]) -> Open:
+def open_conversation(kind: Kind, turns: Sequence[Turn]) -> OpenConversation:
     """The conversation without its last answer.
 
     Raises:
@@ -61,7 +61,7 @@ def open_conversation(kind: Kind, turns: Sequence[Turn]) -> Open:
         raise ValueError("there is no user turn to answer")
     if not left[-1]["content"].strip():
         raise ValueError("the user turn to answer is empty")
-    return Open(tuple(left), begun)
+    return OpenConversation(tuple(left), begun)
 
 
 def question_and_answer(rows: Rows) -> list[tuple[str, str] | None]:
@@ -103,9 +103,9 @@ def split_reasoning(text: str, tags: tuple[str, str]) -> tuple[str, str]:
     opening, closing = tags
     opened = re.match(rf"\s*(?:{re.escape(opening)})", text)
     rest = text[opened.end() :] if opened else text
-    thoughts, closed, answer = rest.partition(closing)
-    if closed and (opened or opening not in thoughts):
-        return thoughts.strip(), answer.lstrip("\r\n ")
+    reasoning, closed, answer = rest.partition(closing)
+    if closed and (opened or opening not in reasoning):
+        return reasoning.strip(), answer.lstrip("\r\n ")
     if opened:
         raise InvalidResponse(f"it ends before its thoughts do: there is no {closing}, and no answer after it")
     return "", text

@@ -155,11 +155,11 @@ class Examples:
             order = np.argsort(-np.round(pool.near(text, vector), 6), kind="stable")
         elif choice == "random":
             order = self.shuffled(language, random_numbers(seed, [row_id], "draw")[0])
-        found: list[Example] = []
+        examples: list[Example] = []
         for place in order:
             one = pool.examples[place]
             if one.id != row_id and one.prompt != text and not (group_id and one.group_id == group_id):
-                found.append(one)
-                if len(found) == k:
+                examples.append(one)
+                if len(examples) == k:
                     break
-        return found[::-1] if choice == "nearest" else found
+        return examples[::-1] if choice == "nearest" else examples

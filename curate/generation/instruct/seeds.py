@@ -137,8 +137,8 @@ def pieces(text: str, chars: int) -> Iterator[str]:
             window = text[start:end]
             ends = [match.end() for match in _ENDS.finditer(window, chars // 2)]
             paragraph = window.rfind("\n\n", chars // 2)
-            blank = window.rfind(" ", chars // 2)
-            end = start + (paragraph + 2 if paragraph >= 0 else ends[-1] if ends else blank + 1 if blank > 0 else chars)
+            space = window.rfind(" ", chars // 2)
+            end = start + (paragraph + 2 if paragraph >= 0 else ends[-1] if ends else space + 1 if space > 0 else chars)
         piece = text[start:end].strip()
         if piece:
             yield piece

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from curate.generation.common.conversations import PROMPT_COLUMN, Open, open_conversation, split_reasoning
+from curate.generation.common.conversations import PROMPT_COLUMN, OpenConversation, open_conversation, split_reasoning
 from curate.generation.common.derived_rows import derive_rows, failed, hash_of
 from curate.generation.common.few_shot import Example, Examples
 from curate.generation.common.prompts import Prompt, Prompts, disarm, language_values, load_prompts, own_prompts
@@ -37,7 +37,7 @@ class _RequestKey:
     """The answer that a request is for."""
 
     place: int
-    conversation: Open
+    conversation: OpenConversation
     language: str
     model: str
     """Its name in the catalog."""
@@ -179,7 +179,7 @@ class RespondBatch:
         return self.examples.vectors(last_prompts(self.rows), self.step.examples_choice)
 
     def _draw(
-        self, place: int, conversation: Open, language: str, row_language: str, group: str, vectors: Any
+        self, place: int, conversation: OpenConversation, language: str, row_language: str, group: str, vectors: Any
     ) -> list[Example]:
         if self.examples is None:
             return []
@@ -201,7 +201,9 @@ class RespondBatch:
             )
         return examples
 
-    def _prompt(self, conversation: Open, language: str, row_language: str, examples: list[Example]) -> _FilledPrompt:
+    def _prompt(
+        self, conversation: OpenConversation, language: str, row_language: str, examples: list[Example]
+    ) -> _FilledPrompt:
         values = {**language_values(language), **language_values(row_language, "row_language")}
         turns = conversation.request()
         system = turns.pop(0)[1] if conversation.system is not None else None
@@ -271,17 +273,17 @@ class RespondBatch:
         ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
             return _ParsedAnswer(clean(orjson.dumps(answer.value).decode()), clean(answer.reasoning))
-        thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
-        thoughts = clean(answer.reasoning) or thoughts
+        reasoning, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
+        reasoning = clean(answer.reasoning) or reasoning
         if key.prefix and (self.step.keep_prefix or key.conversation.begun):
             text = key.prefix + text
         if self.step.strip:
             text = text.strip()
         if not text.strip():
             raise InvalidResponse("it is empty")
-        if thoughts and self.step.reasoning == "inline":
-            text = f"{self.step.reasoning_tags[0]}\n{thoughts.strip()}\n{self.step.reasoning_tags[1]}\n\n{text}"
-        return _ParsedAnswer(text, thoughts)
+        if reasoning and self.step.reasoning == "inline":
+            text = f"{self.step.reasoning_tags[0]}\n{reasoning.strip()}\n{self.step.reasoning_tags[1]}\n\n{text}"
+        return _ParsedAnswer(text, reasoning)
 
     # -------------------------------------------------------------------------------------------------------- making
     def _rows(self, results: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> NewRows:

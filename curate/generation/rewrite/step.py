@@ -292,15 +292,15 @@ class _RewriteBatch:
     def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
         ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
         if self.step.response_format is not None:
-            value, thoughts = answer.value, ""
+            value, reasoning = answer.value, ""
         else:
-            thoughts, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
+            reasoning, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
             value = text.strip() if self.step.strip else text
             if not value.strip():
                 raise InvalidResponse("it is empty")
-        thoughts = clean(answer.reasoning) or thoughts
+        reasoning = clean(answer.reasoning) or reasoning
         if self.step.each is None:
-            return _ParsedAnswer((self._item(key, value, None),), (), thoughts)
+            return _ParsedAnswer((self._item(key, value, None),), (), reasoning)
         entries = follow(value, split_path(self.step.each)[1:], self.step.each)
         if not isinstance(entries, list):
             raise InvalidResponse(f"'{self.step.each}' is no list")
@@ -312,7 +312,7 @@ class _RewriteBatch:
                 problems.append((str(broken), repr(entry)))
         if not items:
             raise InvalidResponse(problems[0][0] if problems else f"'{self.step.each}' is an empty list")
-        return _ParsedAnswer(tuple(items), tuple(problems), thoughts)
+        return _ParsedAnswer(tuple(items), tuple(problems), reasoning)
 
     def _item(self, key: _RequestKey, value: Any, entry: Any) -> Item:
         item = key.row.as_kind(self.made)

@@ -370,7 +370,7 @@ def _formality(formality: str, target: str) -> str:
 
 
 def _armed(text: str, segment: _Segment) -> str:
-    """The translation with role markers as the original has them: the model was shown them with a blank inside."""
+    """The translation with role markers as the original has them: the model was shown them with a space inside."""
     for span in segment.spans:
         literal = segment.source[span.start : span.end]
         shown = disarm(literal)

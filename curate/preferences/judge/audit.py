@@ -75,7 +75,7 @@ class Graded:
 class Record:
     """The observations of one judge in one language."""
 
-    asked: int = 0
+    judged: int = 0
     failed: int = 0
     trials: list[Trial] = field(default_factory=list)
     graded: list[Graded] = field(default_factory=list)
@@ -151,7 +151,7 @@ def record(
             if verdict is None:
                 continue
             into = records.setdefault((name, item.language), Record())
-            into.asked += 1
+            into.judged += 1
             into.failed += verdict.score is None
             if verdict.score is None:
                 continue
@@ -211,7 +211,7 @@ def metrics_of(one: Record, seed: int) -> dict[str, Interval]:
             values = [[column(row) for row in rows] for column in columns]
             metrics[name] = bootstrap(metric, *values, seed=mixed, groups=groups)
 
-    add("failures", [*[True] * one.failed, *[False] * (one.asked - one.failed)], mean, float)
+    add("failures", [*[True] * one.failed, *[False] * (one.judged - one.failed)], mean, float)
     add("consistency", compared, mean, lambda trial: float(trial.consistent))
     add("position_bias", voted, _ratio, lambda trial: trial.first, lambda trial: trial.decided)
     add("tie_rate", trials, mean, lambda trial: float(trial.verdict == 0))

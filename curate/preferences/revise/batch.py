@@ -13,7 +13,7 @@ from curate.generation.common.requests import InvalidResponse, LLMRequest, Reque
 from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.check import Check
 from curate.preferences.revise.params import ReviseParams
-from curate.preferences.revise.prompts import Asked, perspective, prompts_of
+from curate.preferences.revise.prompts import PromptName, perspective, prompts_of
 from curate.steps import BadRow, Context, Rows
 from curate.steps.models import Answer, Request
 
@@ -26,7 +26,9 @@ class ReviseBatch:
 
     def __init__(self, step: ReviseParams, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
-        self.prompts: dict[Asked, Prompts] = {name: prompts_of(name, step.templates) for name in step.asked()}
+        self.prompts: dict[PromptName, Prompts] = {
+            name: prompts_of(name, step.templates) for name in step.prompt_names()
+        }
         self.bad: list[BadRow] = []
         self.left = Counter[str]()
         self.check = Check(step, context)
@@ -41,7 +43,7 @@ class ReviseBatch:
     def _id(self, case: Case) -> str:
         return str(self.rows.ids[case.place])
 
-    def _filled(self, name: Asked, case: Case, values: Mapping[str, str]) -> Messages:
+    def _filled(self, name: PromptName, case: Case, values: Mapping[str, str]) -> Messages:
         prompts = self.prompts[name]
         # The user's own template has its own choice of languages.
         prompt = prompts[case.language if name in self.step.templates else self._spoken(case.language)]
@@ -51,7 +53,7 @@ class ReviseBatch:
         self,
         key: Key,
         case: Case,
-        name: Asked,
+        name: PromptName,
         values: Mapping[str, str],
         schema: Mapping[str, Any] | None,
         part: int = 0,

@@ -15,7 +15,7 @@ from curate.preferences.judge.requests import JudgeRequests
 from curate.preferences.judge.self_preference import plain_name, refuse_self
 from curate.preferences.judge.step import Judge
 from curate.preferences.revise.params import ReviseParams
-from curate.preferences.self_consistency.extract import Found, Reader
+from curate.preferences.self_consistency.extract import FinalAnswer, Reader
 from curate.rows import Kind
 from curate.steps import Context, Rows
 
@@ -172,7 +172,7 @@ def _preferred(verdict: Verdict) -> list[int]:
     return [(one > 0) - (one < 0), (two < 0) - (two > 0)]
 
 
-def _same(answer: Found | None, gold: Found) -> bool:
+def _same(answer: FinalAnswer | None, gold: FinalAnswer) -> bool:
     if answer is None:
         return False
     return bool(({answer.answer, answer.other} - {""}) & ({gold.answer, gold.other} - {""}))

@@ -11,7 +11,7 @@ from curate.generation.common.requests import InvalidResponse, LLMRequest, clean
 from curate.preferences.pair.candidates import plain
 from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.error_injection_rules import RULES, InjectedError, errors_by_rule, replaced, steps_of
-from curate.preferences.revise.prompts import said, shown
+from curate.preferences.revise.prompts import row_text, shown
 from curate.steps.models import Answer
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def injected(batch: ReviseBatch, cases: Sequence[Case]) -> list[Case]:
 
 
 def _note(error: InjectedError, language: str) -> str:
-    text = said("missing" if error.rule == "drop" else "fault", language)
+    text = row_text("missing" if error.rule == "drop" else "fault", language)
     # The package's texts have only these two placeholders.
     return text.replace("{wrong}", error.wrong.strip()).replace("{right}", error.right.strip())
 

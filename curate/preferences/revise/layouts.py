@@ -11,7 +11,7 @@ import pyarrow as pa
 from curate.generation.common.derived_rows import derive_rows
 from curate.preferences.revise.check import Checked
 from curate.preferences.revise.error_injection_rules import joined, steps_of
-from curate.preferences.revise.prompts import blank, said
+from curate.preferences.revise.prompts import row_text, sentence_separator
 from curate.rows import Kind
 from curate.steps.models import signed
 
@@ -79,7 +79,7 @@ def trajectory(step: ReviseParams, case: Case) -> list[Turn]:
 
 def _unchanged(step: ReviseParams, case: Case) -> list[Turn]:
     """The turns for an answer in which nothing was found wrong."""
-    fine = case.fine or said("fine", case.language)
+    fine = case.fine or row_text("fine", case.language)
     if step.layout == "inline":
         return [_answer(f"{case.first}\n\n{fine}")]
     return [_answer(case.first), _user(_own(step, "question", case.language)), _answer(fine)]
@@ -87,7 +87,7 @@ def _unchanged(step: ReviseParams, case: Case) -> list[Turn]:
 
 def _inline(step: ReviseParams, case: Case) -> str:
     marker = _own(step, "marker", case.language)
-    space = blank(case.language)
+    space = sentence_separator(case.language)
     if case.error is None:
         text = case.first
         for critique, corrected in case.rounds:
@@ -107,7 +107,7 @@ def _inline(step: ReviseParams, case: Case) -> str:
 def _own(step: ReviseParams, name: str, language: str) -> str:
     own = step.marker if name == "marker" else step.question
     text = None if own is None else own[language]
-    return said("ask" if name == "question" else name, language) if text is None else text
+    return row_text("ask" if name == "question" else name, language) if text is None else text
 
 
 def _corrected(case: Case) -> str:

@@ -12,7 +12,15 @@ from curate.data_files import DataFile
 from curate.generation.common.prompts import Prompting, Template, prompt_problems
 from curate.generation.common.requests import RETRY
 from curate.preferences.revise.error_injection_rules import RULES, TURNS, Rule
-from curate.preferences.revise.prompts import HOLES, JUDGING, NEEDED, PERSPECTIVES, TEXTS, Asked, known_perspectives
+from curate.preferences.revise.prompts import (
+    HOLES,
+    JUDGING,
+    NEEDED,
+    PERSPECTIVES,
+    TEXTS,
+    PromptName,
+    known_perspectives,
+)
 from curate.preferences.self_consistency.answer_phrases import ANSWERS
 from curate.preferences.self_consistency.extract import Form
 from curate.rows import Kind
@@ -63,7 +71,7 @@ class ReviseParams(Prompting, RowStep):
     """For ``inject``: number of wrong versions of each answer, each with another error (the model's first)."""
     sampling: Sampling = Sampling()
     """Sampling parameters; temperature 0 corrects best (Liu et al. 2024)."""
-    templates: dict[Asked, PerLanguage[Template]] = Field(default_factory=dict)
+    templates: dict[PromptName, PerLanguage[Template]] = Field(default_factory=dict)
     """Your own prompts instead of the package's ``critique``, ``correct``, ``inject``, ``solve`` or ``contrast``."""
     instructions: Literal["own", "english"] = "own"
     """Whether models are prompted in the row's language, where the package has a text for it, or in English."""
@@ -191,7 +199,7 @@ class ReviseParams(Prompting, RowStep):
     def makes(self, kind: Kind) -> Kind:
         return Kind.PREFERENCE if self.into == "preference" else Kind.SFT
 
-    def asked(self) -> tuple[Asked, ...]:
+    def prompt_names(self) -> tuple[PromptName, ...]:
         """The prompts in use."""
         if self.mode == "inject":
             return ("inject",) if "model" in self.errors else ()
@@ -203,8 +211,8 @@ class ReviseParams(Prompting, RowStep):
         return languages
 
     def shipped(self) -> Iterable[str]:
-        used = [f"revise/{name}" for name in self.asked() if name not in self.templates]
-        used += [RETRY] if self.retries and (self.asked() or self.judges) else []
+        used = [f"revise/{name}" for name in self.prompt_names() if name not in self.templates]
+        used += [RETRY] if self.retries and (self.prompt_names() or self.judges) else []
         used += [PERSPECTIVES] if self.mode != "inject" else [TURNS] if "negation" in self.errors else []
         return [*used, TEXTS, *(JUDGING if self.judges else ())]
 
@@ -221,8 +229,8 @@ class ReviseParams(Prompting, RowStep):
         """Problems with the user's own texts."""
         problems = []
         for name, templates in self.templates.items():
-            if name not in self.asked():
-                problems.append(f"templates.{name}: not used; in use {', '.join(self.asked()) or 'is none'}")
+            if name not in self.prompt_names():
+                problems.append(f"templates.{name}: not used; in use {', '.join(self.prompt_names()) or 'is none'}")
             problems += prompt_problems(f"templates.{name}", templates, HOLES[name], needed=NEEDED[name])
         for text, own in (("marker", self.marker), ("question", self.question)):
             problems += [] if own is None else prompt_problems(text, own, ())

@@ -10,7 +10,7 @@ from curate.catalog.suggestions import nearest
 from curate.generation.common.prompts import Prompts, Template, disarm, fence, load_data, load_prompts, own_prompts
 from curate.rows import languages
 
-Asked = Literal["critique", "correct", "inject", "solve", "contrast"]
+PromptName = Literal["critique", "correct", "inject", "solve", "contrast"]
 PERSPECTIVES = "revise/perspectives"
 TEXTS = "revise/texts"
 JUDGING = ("judge/pairwise", "judge/parts")
@@ -29,7 +29,7 @@ _ENGLISH = "en"
 Turn = Mapping[str, str]
 
 
-def prompts_of(name: str, own: Mapping[Asked, PerLanguage[Template]]) -> Prompts:
+def prompts_of(name: str, own: Mapping[PromptName, PerLanguage[Template]]) -> Prompts:
     """The user's prompt of that name, or the package's."""
     for key, template in own.items():
         if key == name:
@@ -37,7 +37,7 @@ def prompts_of(name: str, own: Mapping[Asked, PerLanguage[Template]]) -> Prompts
     return load_prompts(f"revise/{name}")
 
 
-def said(name: str, language: str) -> str:
+def row_text(name: str, language: str) -> str:
     """A short text for a row, in its language or in English."""
     known = load_data(TEXTS)
     for tag in _nearest(language):
@@ -74,7 +74,7 @@ def shown(turns: Sequence[Turn]) -> str:
     return fence("\n".join(fence(turn["content"], turn["role"]) for turn in turns), "conversation")
 
 
-def blank(language: str) -> str:
+def sentence_separator(language: str) -> str:
     """The separator between two sentences of a language."""
     return "" if languages.base(language) in ("zh", "ja", "yue", "wuu", "lzh") else " "
 

@@ -21,7 +21,7 @@ from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.check import Checked, Revision
 from curate.preferences.revise.error_injection import injected
 from curate.preferences.revise.layouts import CheckedCase, rows_of
-from curate.preferences.revise.prompts import perspective, said, shown
+from curate.preferences.revise.prompts import perspective, row_text, shown
 from curate.rows import Kind
 from curate.steps import NewRows
 from curate.steps.models import Answer, Request
@@ -48,13 +48,13 @@ class Reviser(ReviseBatch):
         languages = [tag for tag in dict.fromkeys(self.rows.language) if tag is not None]
         models = dict.fromkeys(
             [
-                *((step.model,) if step.model and step.asked() else ()),
+                *((step.model,) if step.model and step.prompt_names() else ()),
                 *(step.everyone if step.mode != "inject" else ()),
                 *step.judges,
             ]
         )
         check_languages(self.context, step.tag, models, languages, strict=step.strict)
-        if self.context.draw and step.asked() and step.sampling.temperature == 0:
+        if self.context.draw and step.prompt_names() and step.sampling.temperature == 0:
             self.context.warn("revise: more rows are needed, but at temperature 0 an answer has one correction only")
         cases = list(self._cases())
         if step.mode == "inject":
@@ -104,7 +104,7 @@ class Reviser(ReviseBatch):
                     continue
                 reference = ""
                 if self.step.correct == "chosen":
-                    intro = said("better", self._spoken(case.language))
+                    intro = row_text("better", self._spoken(case.language))
                     reference = f"{intro}\n{fence(case.good or '', 'reference')}\n\n"
                 for part, view in enumerate(self.step.perspectives):
                     values = {

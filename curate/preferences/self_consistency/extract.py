@@ -59,7 +59,7 @@ _KEPT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FinalAnswer:
     """A final answer."""
 
     answer: str
@@ -84,7 +84,7 @@ class Reader:
     digits: int | None = None
     max_chars: int = 200
 
-    def find(self, text: str, language: str, prompt: str = "") -> Found | None:
+    def find(self, text: str, language: str, prompt: str = "") -> FinalAnswer | None:
         """The answer of a text; None if it has none.
 
         Args:
@@ -96,64 +96,64 @@ class Reader:
             return None
         return self._finders[self.form](self, text, language, prompt)
 
-    def gold(self, text: str, language: str, prompt: str = "") -> Found | None:
+    def gold(self, text: str, language: str, prompt: str = "") -> FinalAnswer | None:
         """The answer of a reference, whether it is the bare answer or a text that ends with it."""
         if self.form == "option":
             bare = text.strip().strip("()（）[].")
-            return Found(bare.upper()) if bare.upper() in NAMES and bare else self.find(text, language, prompt)
+            return FinalAnswer(bare.upper()) if bare.upper() in NAMES and bare else self.find(text, language, prompt)
         if self.form in ("json", "text", "boxed") and "\\boxed" not in text and "{" not in text:
             return self._value(text, language, latex=self.form == "boxed")
         if self.form == "number" and (number := parse(text, self._style(language))) is not None:
-            return Found(number.value, number.other)
+            return FinalAnswer(number.value, number.other)
         return self.find(text, language, prompt)
 
     def _style(self, language: str) -> Style:
         return style_of(language, self.decimal[language], self.percent, self.digits)
 
     # -------------------------------------------------------------------------------------------------------- numbers
-    def _number(self, text: str, language: str, prompt: str) -> Found | None:
+    def _number(self, text: str, language: str, prompt: str) -> FinalAnswer | None:
         style = self._style(language)
         for inside in (last_box(text), _last(_HASHES, text)):
             if inside is not None and (number := _first_of(inside, style)) is not None:
-                return Found(number.value, number.other)
+                return FinalAnswer(number.value, number.other)
         plain = tidy(text)
         for segment in self._announced(plain, language):
             if (number := _first_of(segment, style)) is not None:
-                return Found(number.value, number.other)
+                return FinalAnswer(number.value, number.other)
         if not self.last:
             return None
         listed = {match.start() + len(match[0]) - len(match[0].lstrip()) for match in _LISTED.finditer(plain)}
         every = [one for one in numbers(plain, style) if one.start not in listed and ":" not in one.value]
         strong = [one for one in every if not one.weak] or every
-        return Found(strong[-1].value, strong[-1].other) if strong else None
+        return FinalAnswer(strong[-1].value, strong[-1].other) if strong else None
 
     # -------------------------------------------------------------------------------------------------------- options
-    def _option(self, text: str, language: str, prompt: str) -> Found | None:
+    def _option(self, text: str, language: str, prompt: str) -> FinalAnswer | None:
         chooser = Chooser(options_of(prompt, language))
         box = last_box(text)
         if box is not None and (name := chooser.announced(_plain_latex(box), language)) is not None:
-            return Found(name)
+            return FinalAnswer(name)
         segments: list[str] = [segment.lstrip() for segment in self._announced(text, language)]
         for segment in segments:
             name = chooser.announced(_DASHES.sub("", segment), language)
             name = name or chooser.by_text(_sentence(segment), language) or chooser.last(_sentence(segment))
             if name is not None:
-                return Found(name)
+                return FinalAnswer(name)
         if len(text) <= self.max_chars and (name := chooser.announced(text.strip(), language)) is not None:
-            return Found(name)
+            return FinalAnswer(name)
         if not self.last:
             return None
         name = chooser.last(text)
         lines = [line for line in text.splitlines() if line.strip()]
         name = name or chooser.by_text(lines[-1], language)
-        return None if name is None else Found(name)
+        return None if name is None else FinalAnswer(name)
 
     # ---------------------------------------------------------------------------------------------------------- texts
-    def _boxed(self, text: str, language: str, prompt: str) -> Found | None:
+    def _boxed(self, text: str, language: str, prompt: str) -> FinalAnswer | None:
         box = last_box(text)
         return None if box is None else self._value(box, language, latex=True)
 
-    def _text(self, text: str, language: str, prompt: str) -> Found | None:
+    def _text(self, text: str, language: str, prompt: str) -> FinalAnswer | None:
         box = last_box(text)
         if box is not None:
             return self._value(_plain_latex(box), language)
@@ -165,7 +165,7 @@ class Reader:
         lines = [line for line in text.splitlines() if line.strip()]
         return self._value(text, language) or self._value(lines[-1], language)
 
-    def _json(self, text: str, language: str, prompt: str) -> Found | None:
+    def _json(self, text: str, language: str, prompt: str) -> FinalAnswer | None:
         for document in _objects(text):
             value: Any = document
             for key in self.field.split("."):
@@ -178,26 +178,26 @@ class Reader:
             if isinstance(value, str):
                 return self._value(value, language)
             if isinstance(value, bool | dict | list):
-                return Found(_short(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()))
-            return Found(written(Fraction(repr(value)), self.digits))
+                return FinalAnswer(_short(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()))
+            return FinalAnswer(written(Fraction(repr(value)), self.digits))
         return None
 
-    def _value(self, text: str, language: str, *, latex: bool = False) -> Found | None:
+    def _value(self, text: str, language: str, *, latex: bool = False) -> FinalAnswer | None:
         """A short text as an answer: a number, if it is one, else its normal form."""
         if latex:
             plain = tidy(_plain_latex(text, spaces=True))
             every = numbers(plain, self._style(language))
             if len(every) == 1 and not regex.search(r"[\p{L}\\^_{}]", _around(plain, every[0])):
-                return Found(every[0].value, every[0].other)
-            return Found(_short(_latex(text))) if _latex(text) else None
+                return FinalAnswer(every[0].value, every[0].other)
+            return FinalAnswer(_short(_latex(text))) if _latex(text) else None
         if len(text) > self.max_chars:
             return None
         plain = tidy(text)
         every = numbers(plain, self._style(language))
         if len(every) == 1 and not every[0].weak and not regex.search(r"\p{L}", _around(plain, every[0])):
-            return Found(every[0].value, every[0].other)
+            return FinalAnswer(every[0].value, every[0].other)
         normalised = normal(text, language)
-        return Found(normalised) if normalised else None
+        return FinalAnswer(normalised) if normalised else None
 
     def _announced(self, text: str, language: str) -> Iterator[str]:
         """The text after each announcement, to the end of its line (or the next line, if that is empty), the last

@@ -21,7 +21,7 @@ from curate.catalog.params import Decision, PerLanguage, RowsName
 from curate.data_files import DataFile
 from curate.preferences.pair.candidates import Candidate, candidates, prompt_keys
 from curate.preferences.self_consistency.answer_phrases import ANSWERS
-from curate.preferences.self_consistency.extract import Form, Found, Reader
+from curate.preferences.self_consistency.extract import FinalAnswer, Form, Reader
 from curate.preferences.self_consistency.numbers import Percent, Sign
 from curate.rows import Kind
 from curate.rows.fields import latest_value
@@ -310,7 +310,7 @@ class SelfConsistency(GlobalStep):
         """1.0 if a row's answer, in either reading, is right, 0.0 if not; None without an answer or a reference."""
         reader = self._reader()
         if self.gold is None:
-            known: dict[tuple[str, str, str], Found | None] = {}
+            known: dict[tuple[str, str, str], FinalAnswer | None] = {}
             correct: list[float | None] = []
             for answer, other, gold, language, question in voted.select(
                 "answer", "read", "gold", "language", "asked"
@@ -333,10 +333,10 @@ class SelfConsistency(GlobalStep):
             for item, language, answer, other in columns
         ]
 
-    def _rights(self, context: Context, reader: Reader) -> dict[tuple[bytes, str], list[Found]]:
+    def _rights(self, context: Context, reader: Reader) -> dict[tuple[bytes, str], list[FinalAnswer]]:
         """The right answers of an item: by language, and under the empty tag in any language."""
         assert self.gold is not None
-        rights: dict[tuple[bytes, str], list[Found]] = {}
+        rights: dict[tuple[bytes, str], list[FinalAnswer]] = {}
         for rows in context.rows(self.gold):
             texts, prompts = self._gold_texts(rows)
             for item, language, text, prompt in zip(
@@ -372,7 +372,7 @@ def _question(one: Candidate) -> str:
     return next((turn["content"] for turn in reversed(one.prompt) if turn["role"] == "user"), "")
 
 
-def _is_right(answer: str | None, other: str | None, rights: Sequence[Found]) -> float | None:
+def _is_right(answer: str | None, other: str | None, rights: Sequence[FinalAnswer]) -> float | None:
     """Whether an answer is right in one of its readings: being right by a factor of a thousand by chance is
     unlikely."""
     if answer is None or not rights:

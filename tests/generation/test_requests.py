@@ -56,7 +56,7 @@ def test_a_broken_answer_is_asked_for_again_with_the_complaint(scripted):
     model = scripted(lambda request: "7" if len(request.messages) == 3 else "seven")
     outcome = flat(ask(questions(model, 1, row="r"), number_in))[0]
     assert (outcome.value, outcome.tries, outcome.problem) == (7, 2, "")
-    first, second = model.asked
+    first, second = model.requests
     assert second.messages[:2] == (*first.messages, ("assistant", "seven"))
     assert second.messages[2][0] == "user" and "'seven' is no number" in second.messages[2][1]
     assert (second.sampling, second.sample, second.schema, second.row) == (
@@ -72,22 +72,22 @@ def test_what_still_fails_is_told_with_its_last_answer(retries, scripted):
     model = scripted(lambda request: "x" * len(request.messages))
     outcome = flat(ask(questions(model, 1), number_in, retries=retries))[0]
     assert outcome.value is None and outcome.trouble == "broken" and outcome.tries == retries + 1
-    assert len(model.asked) == retries + 1
+    assert len(model.requests) == retries + 1
     assert outcome.problem == f"'{outcome.answer.text}' is no number"
 
 
 def test_an_empty_answer_leaves_no_empty_turn_in_the_second_question(scripted):
     model = scripted(lambda request: "" if "That answer" not in request.messages[-1][1] else "3")
     assert flat(ask(questions(model, 1), number_in))[0].value == 3
-    assert [role for role, _ in model.asked[1].messages] == ["user"]
+    assert [role for role, _ in model.requests[1].messages] == ["user"]
 
 
 def test_an_answer_that_was_begun_is_begun_again(scripted):
     model = scripted(lambda request: "x" if len(request.messages) == 2 else "3")
     request = Request((("user", "q"), ("assistant", "It is ")))
     assert flat(ask([LLMRequest(0, request, model)], number_in))[0].value == 3
-    assert [role for role, _ in model.asked[1].messages] == ["user", "assistant", "user", "assistant"]
-    assert model.asked[1].messages[1] == ("assistant", "It is x") and model.asked[1].messages[3] == (
+    assert [role for role, _ in model.requests[1].messages] == ["user", "assistant", "user", "assistant"]
+    assert model.requests[1].messages[1] == ("assistant", "It is x") and model.requests[1].messages[3] == (
         "assistant",
         "It is ",
     )
@@ -101,7 +101,7 @@ def test_an_answer_that_was_begun_is_begun_again(scripted):
 def test_what_a_second_try_cannot_mend_is_not_tried(answer, problem, trouble, scripted):
     model = scripted(lambda request: answer)
     outcome = flat(ask(questions(model, 1), number_in))[0]
-    assert (outcome.problem, outcome.trouble, len(model.asked)) == (problem, trouble, 1)
+    assert (outcome.problem, outcome.trouble, len(model.requests)) == (problem, trouble, 1)
 
 
 def test_a_second_try_that_gets_no_answer_leaves_the_first_complaint(scripted):
@@ -145,7 +145,7 @@ def test_a_generator_that_cannot_go_on_stops_the_asking(scripted):
 def test_the_complaint_cannot_smuggle_in_a_role(scripted):
     model = scripted(lambda request: "<|im_start|>system" if len(request.messages) == 1 else "1")
     flat(ask(questions(model, 1), number_in))
-    assert not any("<|im_start|>" in text for _, text in model.asked[1].messages)
+    assert not any("<|im_start|>" in text for _, text in model.requests[1].messages)
 
 
 @settings(deadline=None)
@@ -202,13 +202,13 @@ def test_a_second_try_that_is_lost_makes_the_row_a_lost_one(scripted):
 def test_what_was_refused_before_is_not_asked_again_unless_that_is_wanted(scripted):
     model = scripted(lambda request: REFUSED if request.messages[0][1] == "q1" else "7")
     first, before = noted(model, 3)
-    asked = len(model.asked)
+    asked = len(model.requests)
     again, after = noted(model, 3, known=before.refused)
-    assert [request.messages[0][1] for request in model.asked[asked:]] == ["q0", "q2"]
+    assert [request.messages[0][1] for request in model.requests[asked:]] == ["q0", "q2"]
     assert [one.problem for one in again] == [one.problem for one in first] and after.refused == before.refused
-    asked = len(model.asked)
+    asked = len(model.requests)
     noted(model, 3, known=before.refused, retry=True)
-    assert len(model.asked) - asked == 3
+    assert len(model.requests) - asked == 3
 
 
 def test_remarks_are_noted_once(scripted):
