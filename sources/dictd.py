@@ -76,7 +76,9 @@ def text_of(index: Path) -> Path:
         text = index.with_name(index.name.removesuffix(".index") + suffix)
         if text.is_file():
             return text
-    raise SourceError(f"{index.name} has no text beside it: {index.name.removesuffix('.index')}.dict.dz (or .dict)")
+    raise SourceError(
+        f"{index.name} has no text file next to it: {index.name.removesuffix('.index')}.dict.dz (or .dict)"
+    )
 
 
 def read_entries(

@@ -163,7 +163,7 @@ def _cells(line: str, separator: str | None) -> list[str]:
 
 # ---------------------------------------------------------------------------------------------------------------- dictd
 class Dictd(Words):
-    """FreeDict dictionaries in dictd format: an ``.index`` beside a ``.dict.dz`` (or ``.dict``).
+    """FreeDict dictionaries in dictd format: an ``.index`` next to a ``.dict.dz`` (or ``.dict``).
 
     Unpack distribution packages first (``apt-get install dict-freedict-eng-hin`` puts the files in
     ``/usr/share/dictd``). Additional columns: ``word_class``, ``sense`` (a number, from 1), ``headword`` (as in the

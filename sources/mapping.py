@@ -181,7 +181,7 @@ class Mapper:
         carried = {column.root for template in attributes.values() for column in template.columns}
         messages = {column.root for template in columns.values() for column in template.columns}
         self.watched = [name for name in (*_TOOLS, *_MEDIA) if name not in self.used] if form.kind in _TALK else []
-        """Columns that stand beside a conversation and without which it would be another."""
+        """Columns next to a conversation without which it would be another."""
         others = [template for template in self.templates if template not in scores.values()]
         digits = {name for template in others for column in template.columns for name in (column.name, column.root)}
         required = {column.root for column in named if not column.optional}

@@ -132,7 +132,7 @@ class Reader:
         self.messages = 0
         """How many messages were read."""
         self.excluded = False
-        """Whether any turn was left out of training by its author."""
+        """Whether the author excluded any turn from training."""
         self.noted: list[str] = []
         """Fields of messages that said something and were not used."""
         self.spared: list[str] = []

@@ -294,7 +294,7 @@ class Payloads:
             else:
                 prompt = before(row)
                 if better[0][0] != "assistant" or worse[0][0] != "assistant":
-                    # Full conversations beside a prompt column that only repeats their beginning.
+                    # Full conversations next to a prompt column that only repeats their beginning.
                     shared, better, worse = split_pair(better, worse)
                     asked = [text for role, text in shared if role == "user"]
                     if [text for role, text in prompt if role == "user"] not in (asked, asked[:1], asked[-1:]):

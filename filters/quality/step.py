@@ -92,7 +92,7 @@ class Quality(ScoreStep):
     )
 
     checks: tuple[Check, ...] = CHECKS
-    """The checks to run; a check that is left out costs nothing."""
+    """The checks to run; a check that is not listed costs nothing."""
     fields: dict[Check, tuple[str, ...]] = {}  # noqa: RUF012 (pydantic copies it)
     """The fields of a check: ``{refusals: [response, prompt]}``. Default: the answer; for ``private``, ``secrets``,
     ``injection``, ``hidden`` and ``lists`` all main fields."""

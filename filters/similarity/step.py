@@ -130,7 +130,7 @@ class Similarity(ScoreStep):
         if self.between == "sides" and kind is not Kind.PARALLEL:
             return [f"between: sides needs parallel rows, and these are {kind} rows; write 'parents'"]
         if self._sides(kind):
-            return [] if self.fields is None else ["fields: a pair has no choice of fields; leave it out"]
+            return [] if self.fields is None else ["fields: does not apply to pairs; remove it"]
         return unknown_fields(kind, self.fields)
 
     def _fields(self, kind: Kind) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ class TranslationQuality(ScoreStep):
 
     # ------------------------------------------------------------------------------------------------ what is looked at
     checks: tuple[Check, ...] = CHECKS
-    """The checks to run. Each has a score of its own; a check that is left out has none and costs nothing."""
+    """The checks to run. Each has its own score; a check that is not listed has none and costs nothing."""
     between: Literal["parents", "sides"] | None = None
     """What is compared: a row with its first parent, or source with target. Default: sides for parallel rows, parents
     for all others."""

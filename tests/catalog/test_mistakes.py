@@ -113,7 +113,7 @@ def test_datasets_in_a_circle_are_still_found(load):
 
 @pytest.mark.parametrize("name", ["rejected", "quarantined"])
 def test_a_split_has_no_name_that_means_something_else(load, name):
-    assert f"'{name}' is reserved for rows that are not in the dataset" in told(
+    assert f"'{name}' is the name of rows that were left out" in told(
         load, BASE.replace("steps: [letters]", f"splits: {{{name}: 0.5, train: 0.5}}")
     )
 

@@ -442,7 +442,7 @@ def test_pairs_are_read_in_every_spelling() -> None:
     assert choose_pairs(anchors, ["en-sw", "sw-en", "de-fr"]) == [("en", "sw"), ("de", "fr")]
     for pairs, message in [
         (["en-sv"], "no anchors in 'sv'"),
-        (["en-en"], "one language"),
+        (["en-en"], "a single language"),
         (["all", "en-de"], "cannot be combined"),
         (["x"], "not a language pair"),
     ]:

@@ -437,9 +437,7 @@ def test_wrong_parameters_are_told(make: Any) -> None:
         TranslationQuality(checks=("lenght",))
     assert "parallel" in TranslationQuality(between="sides").check(Kind.SFT)[0]
     assert "prompt" in TranslationQuality(fields=("promt",)).check(Kind.SFT)[0]
-    assert TranslationQuality(fields=("source",)).check(Kind.PARALLEL) == [
-        "fields: a pair has no choice of fields; leave it out"
-    ]
+    assert TranslationQuality(fields=("source",)).check(Kind.PARALLEL) == ["fields: does not apply to pairs; remove it"]
 
 
 def test_a_catalog_with_both_steps_builds_and_a_changed_threshold_scores_nothing_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from curate.rows import languages
 from curate.text import negation
 from curate.text.length_ratio import usual_length
 from curate.text.markup import kept, spans
-from filters.duplicates import guards
+from filters.duplicates import mismatch_veto
 
 
 @pytest.mark.parametrize("name", ["commentary", "lengths", "negation", "number_words"])
@@ -45,7 +45,7 @@ def test_every_list_of_negations_compiles_and_names_a_language() -> None:
     ],
 )
 def test_a_text_and_its_denial_are_told_apart_in_one_language(tag: str, affirmed: str, denied: str) -> None:
-    one, other = guards.negations(pl.Series([affirmed, denied]), pl.Series([tag, tag]))
+    one, other = mismatch_veto.negations(pl.Series([affirmed, denied]), pl.Series([tag, tag]))
     assert one == "" and other != ""
 
 

@@ -223,5 +223,5 @@ def test_files_that_are_missing_or_cut_off_are_errors(read: Read, tmp_path: Path
         read(Dictd(path=path, **EN_HI))
     assert Dictd(path=str(text), **EN_HI).units()[0].files[1] == text
     text.unlink()
-    with pytest.raises(SourceError, match="has no text beside it"):
+    with pytest.raises(SourceError, match="has no text file next to it"):
         Dictd(path=path, **EN_HI).units()
