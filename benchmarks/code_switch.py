@@ -36,7 +36,7 @@ from curate.generation.code_switch.step import CodeSwitch
 from curate.generation.lexicon.step import LexiconStep
 from curate.models.alignment.systran_align import SystranAlign
 from curate.rows import Kind, with_ids
-from curate.steps import NewRows, Rows, Source
+from curate.steps import RowBatch, Rows, Source
 from curate.text.words import fold_of, spans
 from sources.dictionaries import Dictionary
 from sources.parallel import Moses, Tmx
@@ -63,7 +63,7 @@ class World:
     def rows(self, name: str) -> Iterator[Rows]:
         yield from self._rows[name]
 
-    def tick(self, rows: int) -> None: ...
+    def advance(self, rows: int) -> None: ...
 
     def warn(self, message: str) -> None: ...
 
@@ -91,7 +91,7 @@ def switched(step: CodeSwitch, rows: Rows, world: World) -> tuple[list[dict[str,
     """The rows made, and seconds of the processor."""
     list(step.make(rows.take([place < 5 for place in range(len(rows))]), world))  # type: ignore[arg-type]
     start = time.process_time()
-    tables = [one.table if isinstance(one, NewRows) else one for one in step.make(rows, world)]  # type: ignore[arg-type]
+    tables = [one.table if isinstance(one, RowBatch) else one for one in step.make(rows, world)]  # type: ignore[arg-type]
     seconds = time.process_time() - start
     return pa.concat_tables(tables).to_pylist(), seconds
 

@@ -302,7 +302,7 @@ class Bench:
             frame = step.score(rows, self.world, fitted).with_columns(language=rows.language)
             seconds += time.perf_counter() - started
             reason = pl.lit(None, dtype=pl.String)
-            for name, test in reversed(step.verdicts(Kind.SFT).items()):
+            for name, test in reversed(step.drop_rules(Kind.SFT).items()):
                 reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
             frames.append(frame.with_columns(reason=reason))
         return pl.concat(frames), seconds

@@ -54,13 +54,13 @@ class Court(World):
     def rows(self, name: str) -> Iterator[Rows]:
         yield from self.tables[name]
 
-    def wants(self, language: str) -> bool:
+    def is_open(self, language: str) -> bool:
         return True
 
-    def tick(self, rows: int) -> None:
+    def advance(self, rows: int) -> None:
         pass
 
-    def look_up(self, ids: pl.Series) -> Rows:
+    def rows_by_id(self, ids: pl.Series) -> Rows:
         return make_rows(Kind.SFT, [])
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ class Context:
     def model_name(self, name: str) -> str:
         return name
 
-    def tick(self, rows: int) -> None: ...
+    def advance(self, rows: int) -> None: ...
 
     def warn(self, message: str) -> None:
         print("  !", message)

@@ -136,10 +136,10 @@ class Context:
     def model_name(self, name):
         return spec.name_and_revision()
 
-    def wants(self, language):
+    def is_open(self, language):
         return True
 
-    def tick(self, rows):
+    def advance(self, rows):
         pass
 
     def warn(self, message):

@@ -46,7 +46,7 @@ class Nothing(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         return pl.DataFrame({"score": pl.repeat(1.0, len(rows), eager=True)})
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         return {"never": pl.col("score") < 0}
 
 

@@ -5,7 +5,7 @@ interval.
     python benchmarks/quality.py similarity language            # some of them
     python benchmarks/quality.py encoders --data FOLDER         # the data elsewhere
 
-Prints Markdown. All scores come from the public parts (models by name, the steps' own ``score`` and ``verdicts``); only
+Prints Markdown. All scores come from the public parts (models by name, the steps' own ``score`` and ``drop_rules``); only
 the statistics are computed here. The same data and versions give the same tables. What a file of the data folder is
 needed for and not there is named and left out.
 """

@@ -125,7 +125,7 @@ def alarms(step: Quality, rows: Rows, frame: pl.DataFrame) -> dict[str, int]:
     told = frame.with_columns(language=rows.language)
     return {
         reason: int(told.select(test.fill_null(False)).to_series().sum())
-        for reason, test in step.verdicts(rows.kind).items()
+        for reason, test in step.drop_rules(rows.kind).items()
     }
 
 
@@ -141,7 +141,7 @@ def clean(folder: Path, world: World) -> None:
                 frame = step.score(rows, world, None)  # type: ignore[arg-type]
                 told = {reason: count for reason, count in alarms(step, rows, frame).items() if count}
                 any_ = frame.with_columns(language=rows.language).select(
-                    pl.any_horizontal(test.fill_null(False) for test in step.verdicts(rows.kind).values())
+                    pl.any_horizontal(test.fill_null(False) for test in step.drop_rules(rows.kind).values())
                 )
                 over = {column: int((frame[column] > 0).sum()) for column in ("names", "private", "secrets")}
                 print(

@@ -43,7 +43,7 @@ from curate.models.translation.apertium import Apertium
 from curate.models.translation.bergamot import Bergamot
 from curate.models.translation.route import Route
 from curate.rows import Kind, with_ids
-from curate.steps import Model, NewRows
+from curate.steps import Model, RowBatch
 
 VICUNA = {"en": "English", "es": "Spanish", "pt": "Portuguese"}
 MUST_STAY = {
@@ -85,10 +85,10 @@ class World:
     def model_name(self, name: str) -> str:
         return name
 
-    def wants(self, language: str) -> bool:
+    def is_open(self, language: str) -> bool:
         return True
 
-    def tick(self, rows: int) -> None: ...
+    def advance(self, rows: int) -> None: ...
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -217,7 +217,7 @@ def measure(test: Test, by: str, way: str, model: Model, encoder: Any, show: int
     step = Translate(to=(test.target,), model="it", keep_original=False, max_error_rate=1.0)
     context = World({"it": translator})
     start = time.perf_counter()
-    made = [one if isinstance(one, NewRows) else NewRows(one) for one in step.make(rows, context)]  # type: ignore[arg-type]
+    made = [one if isinstance(one, RowBatch) else RowBatch(one) for one in step.make(rows, context)]  # type: ignore[arg-type]
     seconds = time.perf_counter() - start
     new = {
         row["lineage"]["parents"][0]: text_of(row) for one in made for row in with_ids(test.kind, one.table).to_pylist()

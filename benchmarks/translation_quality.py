@@ -75,7 +75,7 @@ def judged_by(step: Any, rows: Rows, world: World, fitted: pa.Table | None) -> p
     """The step's columns, ``dropped`` and the first ``reason``."""
     found = step.score(rows, world, fitted).with_columns(language=rows.language)
     reason: pl.Expr = pl.lit(None, dtype=pl.String)
-    for name, test in reversed(step.verdicts(rows.kind).items()):
+    for name, test in reversed(step.drop_rules(rows.kind).items()):
         reason = pl.when(test).then(pl.lit(name)).otherwise(reason)
     return found.with_columns(reason=reason).with_columns(dropped=pl.col("reason").is_not_null())
 
@@ -98,7 +98,9 @@ def damage(world: World, data: Path, cap: int) -> None:
     for name, parameters in WITH.items():
         step = TranslationQuality(**parameters)
         fitted = (
-            step.fit([part for part in [step.sample(known, world)] if part is not None], world) if step.fits else None
+            step.fit([part for part in [step.sample(known, world)] if part is not None], world)
+            if step.requires_fit
+            else None
         )
         dropped[name] = judged_by(step, rows, world, fitted)["dropped"].to_numpy()
     dropped["all three and similarity"] = dropped["all three"] | similar
@@ -249,7 +251,7 @@ def estimated(world: World, folder: Path) -> None:
             step = TranslationQuality(**WITH[how])
             fitted = (
                 step.fit([part for part in [step.sample(rows, world)] if part is not None], world)
-                if step.fits
+                if step.requires_fit
                 else None
             )
             every[how] = judged_by(step, rows, world, fitted)
@@ -306,7 +308,9 @@ def graded(world: World, path: Path) -> None:
     for how, parameters in WITH.items():
         step = TranslationQuality(**parameters)
         fitted = (
-            step.fit([part for part in [step.sample(rows, world)] if part is not None], world) if step.fits else None
+            step.fit([part for part in [step.sample(rows, world)] if part is not None], world)
+            if step.requires_fit
+            else None
         )
         frame = judged_by(step, rows, world, fitted)
         score, dropped = values(frame), frame["dropped"].to_numpy()

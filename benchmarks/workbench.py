@@ -48,7 +48,7 @@ class World:
         made: Model = self._registry.get("model", name)()
         return made.name_and_revision()
 
-    def look_up(self, ids: pl.Series) -> Rows:
+    def rows_by_id(self, ids: pl.Series) -> Rows:
         assert self._parents is not None
         known = self._parents.ids
         return self._parents.take(known.is_in(ids.to_list()) & known.is_first_distinct())
@@ -60,11 +60,11 @@ class World:
         """The columns of ``score``, and ``dropped``, of each row."""
         self._parents = parents
         fitted = None
-        if step.fits:
+        if step.requires_fit:
             sample = step.sample(rows, self)
             fitted = step.fit([sample] if sample is not None else [], self)
         found = step.score(rows, self, fitted).with_columns(language=rows.language)
-        reasons = [reason.fill_null(False) for reason in step.verdicts(rows.kind).values()]
+        reasons = [reason.fill_null(False) for reason in step.drop_rules(rows.kind).values()]
         return found.with_columns(dropped=pl.any_horizontal(reasons) if reasons else pl.lit(False))
 
 

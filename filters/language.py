@@ -205,7 +205,7 @@ class Language(ScoreStep):
         )
         return joined.select("mixture", "expected_share")
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         meant = self._meant()
         reasons = {
             "script": (pl.col("script") < self.min_script.expr()) & ~meant,

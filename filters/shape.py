@@ -166,7 +166,7 @@ class Shape(ScoreStep):
         types = {name: pl.String if dtype == pa.string() else pl.Float64 for name, dtype in columns.items()}
         return pl.DataFrame({name: scores[name].cast(types[name]) for name in columns})
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         have = self.columns(kind)
         reasons: dict[str, pl.Expr] = {}
         if self.roles and "roles" in have:

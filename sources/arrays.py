@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
-from curate.steps import BadRow, SourceError
+from curate.steps import FailedRow, SourceError
 from sources.mapping import RAW, Record, raw_text
 from sources.reading import MAX_ROW, Progress, guarded, open_text, record_of, too_long
 from sources.written import DECODER, Twice
@@ -226,7 +226,7 @@ def walk(cursor: Cursor, path: list[str], seen: list[str]) -> Iterator[Element]:
 
 def json_array(
     path: Path, name: str, encoding: str | None, rows: str | None, limit: int = MAX_ROW
-) -> Iterator[Record | BadRow]:
+) -> Iterator[Record | FailedRow]:
     """The records of a JSON array, or of consecutive objects over several lines each.
 
     Args:
@@ -246,7 +246,7 @@ def json_array(
         elements = _objects(cursor, name) if rows is None and cursor.peek() == "{" else walk(cursor, steps, seen)
         for number, (value, size, key) in enumerate(elements):
             if isinstance(value, Odd):
-                yield BadRow(f"row {number}", str(value), raw_text(size))
+                yield FailedRow(f"row {number}", str(value), raw_text(size))
             else:
                 if key is not None and isinstance(value, dict):
                     value = {KEY: key, **value}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.steps import BadRow
+from curate.steps import FailedRow
 from sources.mapping import UNREAD, Need, Record
 from sources.reading import too_long
 
@@ -28,7 +28,7 @@ def batch_records(
     columns: Collection[str] | None,
     decoders: Mapping[str, Decode],
     limit: int,
-) -> Iterator[Record | BadRow]:
+) -> Iterator[Record | FailedRow]:
     """The records of a batch.
 
     Args:
@@ -43,13 +43,13 @@ def batch_records(
     present = [(name, None if not batch[name].null_count else batch[name].is_valid().to_pylist()) for name in others]
     for start, part in _parts(needed, limit):
         if part is None:
-            yield BadRow(f"row {first + start}", too_long(limit), "")
+            yield FailedRow(f"row {first + start}", too_long(limit), "")
             continue
         weight = part.nbytes // max(1, part.num_rows)
         for offset, row in enumerate(_rows(part, decoders)):
             place = first + start + offset
             if isinstance(row, str):
-                yield BadRow(f"row {place}", row, "")
+                yield FailedRow(f"row {place}", row, "")
                 continue
             for name, valid in present:
                 if valid is None or valid[start + offset]:

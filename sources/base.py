@@ -16,7 +16,7 @@ from curate.catalog.params import Decision, SourceName
 from curate.rows import Kind
 from curate.rows.kinds import Role
 from curate.rows.languages import InvalidLanguage, normalize
-from curate.steps import BadRow, Context, NewRows, Source, SourceError, Unit
+from curate.steps import Context, FailedRow, RowBatch, Source, SourceError, Unit
 from curate.unused import Unused
 from sources.detection import SAMPLE, DetectedSchema, complete, detect, empty_form, kind_of_targets, wrong_targets
 from sources.mapping import BATCH_BYTES, Mapper, Need, Record, Spec
@@ -132,7 +132,7 @@ class Common(Source):
     @abstractmethod
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         """The records of a unit, in order.
 
         Args:
@@ -183,18 +183,18 @@ class Common(Source):
     def _mapper(self, unit: Unit, name: str) -> Mapper:
         return Mapper(self.spec(name), name, unit, lines=self.lines, taken=self.taken, hint=self.hint)
 
-    def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[RowBatch]:
         """The rows of a unit in order, at most 2,000 rows or about 16 MiB of text at a time."""
         mapper = self._mapper(unit, name)
         yield from mapper.run(self.records(unit, mapper.needed, context))
 
-    def first_records(self, unit: Unit) -> list[Record | BadRow]:
+    def first_records(self, unit: Unit) -> list[Record | FailedRow]:
         """The first records of a unit, complete: at most 100, and not much more than 16 MiB."""
-        records: list[Record | BadRow] = []
+        records: list[Record | FailedRow] = []
         size = 0
         for record in islice(self.records(unit, None, None), SAMPLE):
             records.append(record)
-            size += 0 if isinstance(record, BadRow) else record[2]
+            size += 0 if isinstance(record, FailedRow) else record[2]
             if size >= BATCH_BYTES:
                 break
         return records
@@ -208,12 +208,12 @@ class Common(Source):
         return unused
 
     @cached_property
-    def beginning(self) -> tuple[Unit | None, list[Record | BadRow]]:
+    def beginning(self) -> tuple[Unit | None, list[Record | FailedRow]]:
         """The first unit with a readable row, and its first records; if there is none, those of the first unit."""
-        first: tuple[Unit | None, list[Record | BadRow]] = (None, [])
+        first: tuple[Unit | None, list[Record | FailedRow]] = (None, [])
         for unit in self.units():
             records = self.first_records(unit)
-            if any(not isinstance(record, BadRow) for record in records):
+            if any(not isinstance(record, FailedRow) for record in records):
                 return unit, records
             if first[0] is None or (records and not first[1]):
                 first = (unit, records)
@@ -284,9 +284,9 @@ class Tabular(Common):
         if from_catalog is not None:
             return from_catalog
         unit, records = self.beginning
-        rows = [record[1] for record in records if not isinstance(record, BadRow)]
+        rows = [record[1] for record in records if not isinstance(record, FailedRow)]
         where = unit.name if unit is not None else "the source"
-        bad = next((record for record in records if isinstance(record, BadRow)), None)
+        bad = next((record for record in records if isinstance(record, FailedRow)), None)
         if not rows and bad is not None:
             raise SourceError(f"{where}, {bad.where}: {bad.reason}; no row could be read")
         names = self.column_names(unit) if unit is not None and not rows else []

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from curate.steps import BadRow, SourceError
+from curate.steps import FailedRow, SourceError
 from sources.mapping import Record, raw_text
 from sources.reading import MAX_ROW, Progress, Text, guarded, lines, open_text, too_long
 
@@ -57,7 +57,7 @@ def header_of(path: Path, name: str, encoding: str | None, dialect: Dialect, lim
 
 def delimited(
     path: Path, name: str, encoding: str | None, dialect: Dialect, limit: int = MAX_ROW
-) -> Iterator[Record | BadRow]:
+) -> Iterator[Record | FailedRow]:
     """The records of a CSV or TSV file, cells as text; the position is the line on which a record begins.
 
     Args:
@@ -71,7 +71,7 @@ def delimited(
 
 def _records(
     path: Path, name: str, encoding: str | None, dialect: Dialect, limit: int, names: list[str]
-) -> Iterator[Record | BadRow]:
+) -> Iterator[Record | FailedRow]:
     """Like :func:`delimited`; adds the column names to ``names`` before the first record."""
     progress = Progress(name)
     with guarded(progress), open_text(path, encoding) as file:
@@ -81,7 +81,7 @@ def _records(
         empty = True
         for line, cells in _cells(file, progress, dialect, limit):
             empty = False
-            if isinstance(cells, BadRow):
+            if isinstance(cells, FailedRow):
                 if dialect.header is True and not names:
                     raise SourceError(f"{name}, {cells.where}: the header cannot be read: it is {cells.reason}")
                 yield cells
@@ -97,10 +97,10 @@ def _records(
                     f"{'the header has' if dialect.header else 'the first line has'} {len(names)}"
                 )
                 raw = dialect.delimiter.join(cells)
-                yield BadRow(f"line {line}", reason + _advice(cells, raw, dialect, len(names)), raw_text(raw))
+                yield FailedRow(f"line {line}", reason + _advice(cells, raw, dialect, len(names)), raw_text(raw))
             elif cells == names and dialect.header is True:
                 raw = dialect.delimiter.join(cells)
-                yield BadRow(f"line {line}", "the header again, as in concatenated files", raw_text(raw))
+                yield FailedRow(f"line {line}", "the header again, as in concatenated files", raw_text(raw))
             else:
                 yield line, dict(zip(names, cells, strict=True)), sum(map(len, cells))
         if empty and dialect.header is True:
@@ -169,7 +169,7 @@ class _Record:
         """Counts the quotes in text that the csv module does not see."""
         self.passed += text.count(self.quote)
 
-    def feed(self, source: Iterator[str | BadRow]) -> Iterator[str]:
+    def feed(self, source: Iterator[str | FailedRow]) -> Iterator[str]:
         """The lines for the csv module; of a too long record only its beginning and its end."""
         for line in source:
             if type(line) is str:
@@ -191,13 +191,13 @@ class _Record:
             yield f"{self.quote}\n" if inside % 2 else "\n"
 
 
-def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iterator[tuple[int, list[str] | BadRow]]:
+def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iterator[tuple[int, list[str] | FailedRow]]:
     """Line and cells (or the error) of each record that is not blank."""
     if dialect.quote is None:
         for number, line in enumerate(lines(file, progress, limit), 1):
             if number <= dialect.skip:
                 continue
-            if isinstance(line, BadRow):
+            if isinstance(line, FailedRow):
                 yield number, line
             elif line:
                 yield number, line.split(dialect.delimiter)
@@ -224,9 +224,9 @@ def _cells(file: Text, progress: Progress, dialect: Dialect, limit: int) -> Iter
                     "quotes are text"
                 ) from None
             reason = f"wrong quoting: {error}; set 'quoting: none' if quotes are text"
-            yield begin, BadRow(f"line {begin}", too_long(limit) if record.long else reason, "")
+            yield begin, FailedRow(f"line {begin}", too_long(limit) if record.long else reason, "")
             continue
         if record.long:
-            yield begin, BadRow(f"line {begin}", too_long(limit), raw_text(dialect.delimiter.join(cells)))
+            yield begin, FailedRow(f"line {begin}", too_long(limit), raw_text(dialect.delimiter.join(cells)))
         elif cells:
             yield begin, cells

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import regex
 
-from curate.steps import BadRow, SourceError
+from curate.steps import FailedRow, SourceError
 from sources.mapping import raw_text
 from sources.reading import Progress, guarded, lines, open_bytes, open_text, too_long
 
@@ -83,7 +83,7 @@ def text_of(index: Path) -> Path:
 
 def read_entries(
     index: Path, text: Path, name: str, glosses: bool | None, limit: int, warn: Callable[[str], None] | None
-) -> Iterator[tuple[int, str, Entry] | BadRow]:
+) -> Iterator[tuple[int, str, Entry] | FailedRow]:
     """Line in the index, headword, and entry; an entry shared by several headwords is returned once.
 
     Args:
@@ -103,14 +103,14 @@ def read_entries(
     with guarded(progress), open_text(index) as file:
         for line in lines(file, progress, limit):
             place = progress.at
-            if isinstance(line, BadRow):
+            if isinstance(line, FailedRow):
                 yield line
                 continue
             if not line:
                 continue
             cells = line.split("\t")
             if len(cells) not in (3, 4):
-                yield BadRow(f"line {place}", f"{len(cells)} cells where an index has 3 or 4", raw_text(line))
+                yield FailedRow(f"line {place}", f"{len(cells)} cells where an index has 3 or 4", raw_text(line))
                 continue
             if _ABOUT.match(cells[0]):
                 continue
@@ -126,15 +126,15 @@ def read_entries(
                 body = data[start : start + length].decode()
                 entry = parse(body, glosses=glosses)
             except UnicodeDecodeError as error:
-                yield BadRow(
+                yield FailedRow(
                     f"line {place}", f"the entry is not UTF-8 ({error.reason})", raw_text(data[start : start + length])
                 )
                 continue
             except ValueError as error:
-                yield BadRow(f"line {place}", str(error), raw_text(line))
+                yield FailedRow(f"line {place}", str(error), raw_text(line))
                 continue
             if not entry.heads:
-                yield BadRow(f"line {place}", "the entry has no headword", raw_text(body))
+                yield FailedRow(f"line {place}", "the entry has no headword", raw_text(body))
                 continue
             good += 1
             empty += not entry.senses

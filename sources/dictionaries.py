@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Runtime
-from curate.steps import BadRow, Context, SourceError, Unit
+from curate.steps import Context, FailedRow, SourceError, Unit
 from sources.dictd import read_entries, text_of
 from sources.files import Encoding
 from sources.mapping import Record, raw_text
@@ -95,13 +95,13 @@ class Dictionary(Words):
     def units(self) -> Sequence[Unit]:
         return units(find(self.path, (".txt", ".tsv", ".tab", ".dic")))
 
-    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         separator, width = self._form(unit)
         seen = dropped = 0
         progress = Progress(unit.name)
         with guarded(progress), open_text(unit.files[0], self.encoding) as file:
             for line in islice(lines(file, progress, self.max_row_bytes), self.skip, None):
-                if isinstance(line, BadRow):
+                if isinstance(line, FailedRow):
                     yield line
                     continue
                 if not line.strip() or (self.comment and line.startswith(self.comment)):
@@ -109,7 +109,7 @@ class Dictionary(Words):
                 cells = _cells(line, separator)
                 if len(cells) != width:
                     hint = "; words with spaces need a tab between the sides" if separator is None else ""
-                    yield BadRow(
+                    yield FailedRow(
                         f"line {progress.at}",
                         f"{len(cells)} columns where most lines have {width}{hint}",
                         raw_text(line),
@@ -192,7 +192,7 @@ class Dictd(Words):
     def taken(self, row: Row) -> Sequence[str]:
         return list(row)  # all columns come from parsing the entry
 
-    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         seen = dropped = long = 0
         warn = context.warn if context is not None else None
         for item in read_entries(
@@ -203,7 +203,7 @@ class Dictd(Words):
             self.max_row_bytes,
             warn if self.take != "examples" else None,
         ):
-            if isinstance(item, BadRow):
+            if isinstance(item, FailedRow):
                 yield item
                 continue
             place, headword, entry = item

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Runtime
 from curate.files import regular
-from curate.steps import BadRow, Context, SourceError, Unit
+from curate.steps import Context, FailedRow, SourceError, Unit
 from sources.arrays import json_array
 from sources.arrow import batch_records, decoders_of, features_of, lacks
 from sources.base import Tabular
@@ -57,7 +57,7 @@ class Files(Tabular):
     @abstractmethod
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]: ...
+    ) -> Iterator[Record | FailedRow]: ...
 
 
 class TextFiles(Files):
@@ -77,7 +77,7 @@ class JsonLines(TextFiles):
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         exact = None if columns is None else {name for name, need in columns.items() if need.digits}
         return json_lines(unit.files[0], unit.name, self.encoding, self.max_row_bytes, exact)
 
@@ -102,7 +102,7 @@ class JsonArray(TextFiles):
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         return json_array(unit.files[0], unit.name, self.encoding, self.rows, self.max_row_bytes)
 
 
@@ -128,7 +128,7 @@ class Delimited(TextFiles):
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         return delimited(unit.files[0], unit.name, self.encoding, self.dialect(), self.max_row_bytes)
 
     def column_names(self, unit: Unit) -> Sequence[str]:
@@ -194,7 +194,7 @@ class Parquet(Files):
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         progress = Progress(unit.name, word="row")
         with guarded(progress), _opened(unit) as file:
             names = file.schema_arrow.names

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import Runtime
 from curate.redact import Redactor, secrets_of_environment
-from curate.steps import BadRow, Context, SourceError, Unit
+from curate.steps import Context, FailedRow, SourceError, Unit
 from curate.unused import Unused
 from sources.arrow import batch_records, decoders_of, lacks
 from sources.base import Tabular
@@ -194,7 +194,7 @@ class Hub(Tabular):
     # ---------------------------------------------------------------------------------------------------------- records
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         number = 0
         try:
             loaded = self._open(unit)

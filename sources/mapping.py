@@ -1,6 +1,6 @@
 """Maps the columns of a file to rows of a kind: one compiled mapping that fills Arrow columns row by row.
 
-A row that cannot be made is a :class:`~curate.steps.BadRow` with its position and reason; the other rows continue.
+A row that cannot be made is a :class:`~curate.steps.FailedRow` with its position and reason; the other rows continue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from curate.rows import Kind, schema
 from curate.rows.kinds import MAKERS
-from curate.steps import BadRow, NewRows, SourceError, Unit
+from curate.steps import FailedRow, RowBatch, SourceError, Unit
 from curate.unused import Unused
 from sources.detection import DetectedSchema
 from sources.messages import Reader, given
@@ -208,19 +208,19 @@ class Mapper:
         self._beside: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
 
     # ---------------------------------------------------------------------------------------------------------- batches
-    def run(self, records: Iterator[Record | BadRow]) -> Iterator[NewRows]:
+    def run(self, records: Iterator[Record | FailedRow]) -> Iterator[RowBatch]:
         """The rows of a unit in batches of at most 2,000 rows or 16 MiB of text.
 
         Raises:
             SourceError: none of the first rows has a column that a template names.
         """
         rows: list[tuple[int, dict[str, Any]]] = []
-        bad: list[BadRow] = []
+        bad: list[FailedRow] = []
         unchecked: list[dict[str, Any]] | None = []
         size, looked, chosen, limit = 0, 0, 0, self.spec.limit
         index, last = -1, -1
         for record in records:
-            if isinstance(record, BadRow):
+            if isinstance(record, FailedRow):
                 bad.append(record)
                 chosen += 1
                 index += 1
@@ -239,7 +239,7 @@ class Mapper:
                 try:
                     selected = not self.only or self._chosen(row)
                 except BadValue as error:
-                    bad.append(BadRow(self._where(place), f"'only' has {error}", _shown(row)))
+                    bad.append(FailedRow(self._where(place), f"'only' has {error}", _shown(row)))
                     chosen += 1
                     continue
                 if selected:
@@ -272,10 +272,10 @@ class Mapper:
                 return False
         return True
 
-    def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[BadRow]) -> NewRows:
+    def make(self, rows: Iterable[tuple[int, dict[str, Any]]], bad: Sequence[FailedRow]) -> RowBatch:
         """Rows without ids, and the rows that could not be made."""
         spec, reader = self.spec, self.reader
-        failed = [BadRow(row.where, raw_text(row.reason), row.raw) for row in bad]
+        failed = [FailedRow(row.where, raw_text(row.reason), row.raw) for row in bad]
         unused = Unused()
         fields = [field for field in schema(spec.form.kind) if field.name not in ("id", "lineage")]
         columns = [_column(field.type) for field in fields]
@@ -300,7 +300,7 @@ class Mapper:
             except Exception as error:  # noqa: BLE001 - any error in a row makes one bad row; the others continue
                 known = isinstance(error, BadValue)
                 reason = str(error) if known else f"cannot be read ({type(error).__name__}: {error})"
-                failed.append(BadRow(self._where(place), raw_text(reason), _shown(row)))
+                failed.append(FailedRow(self._where(place), raw_text(reason), _shown(row)))
                 reader.messages = before
                 reader.noted.clear()
                 reader.spared.clear()
@@ -317,7 +317,7 @@ class Mapper:
             licenses.append(licence)
         unused.rows, unused.messages, reader.messages = len(ids), reader.messages, 0
         arrays = [column.array() for column in columns]
-        return NewRows(self._table(arrays, fields, ids, licenses), tuple(failed), unused)
+        return RowBatch(self._table(arrays, fields, ids, licenses), tuple(failed), unused)
 
     def _scores(self, row: Row) -> list[tuple[str, float]]:
         return [(score, number) for score, get in self.scores if (number := number_of(get(row), score)) is not None]

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from curate.catalog.params import LanguageTag, Runtime
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
-from curate.steps import BadRow, Context, SourceError, Unit
+from curate.steps import Context, FailedRow, SourceError, Unit
 from sources.base import Common
 from sources.delimited import Dialect, delimited
 from sources.detection import DetectedSchema
@@ -61,16 +61,16 @@ class Pairs(Common):
         return self._spec(_FORM, name, "{language}", "")
 
     @abstractmethod
-    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         """The records of a unit with ``source`` and ``target``, in the forward direction."""
 
     def records(
         self, unit: Unit, columns: Mapping[str, Need] | None, context: Context | None
-    ) -> Iterator[Record | BadRow]:
+    ) -> Iterator[Record | FailedRow]:
         there = {"source_language": self.source_language, "language": self.target_language}
         back = {"source_language": self.target_language, "language": self.source_language}
         for record in self.pairs(unit, context):
-            if isinstance(record, BadRow):
+            if isinstance(record, FailedRow):
                 yield record
                 continue
             place, row, size = record
@@ -127,7 +127,7 @@ class Moses(Pairs):
             for left, right in zip(named[: len(lefts)], named[len(lefts) :], strict=True)
         ]
 
-    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         left_name, _, right_name = unit.name.partition(" | ")
         here, there = Progress(left_name), Progress(right_name)
         with (
@@ -141,11 +141,11 @@ class Moses(Pairs):
                     target = next(right, None)
                 if target is None:
                     break
-                if isinstance(source, BadRow) or isinstance(target, BadRow):
-                    side = "source" if isinstance(source, BadRow) else "target"
-                    bad = source if isinstance(source, BadRow) else target
-                    assert isinstance(bad, BadRow)
-                    yield BadRow(f"line {number}", f"the {side} side is {bad.reason}", bad.raw)
+                if isinstance(source, FailedRow) or isinstance(target, FailedRow):
+                    side = "source" if isinstance(source, FailedRow) else "target"
+                    bad = source if isinstance(source, FailedRow) else target
+                    assert isinstance(bad, FailedRow)
+                    yield FailedRow(f"line {number}", f"the {side} side is {bad.reason}", bad.raw)
                     continue
                 yield number, {"source": source, "target": target}, len(source) + len(target)
             for _ in left:
@@ -202,7 +202,7 @@ class Tmx(Pairs):
     def units(self) -> Sequence[Unit]:
         return units(find(self.path, (".tmx",)))
 
-    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         warn = context.warn if context is not None else None
         return read_units(
             unit.files[0], unit.name, self.source_language, self.target_language, self.max_row_bytes, warn
@@ -254,12 +254,12 @@ class ParallelTsv(Pairs):
         names = list(row)  # as the file has them, the sides last
         return [str(column) if isinstance(column, str) else names[column] for column in (self.source, self.target)]
 
-    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | BadRow]:
+    def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         header = tuple(self.header) if isinstance(self.header, list) else self.header
         dialect = Dialect(self.delimiter, '"' if self.quoting == "standard" else None, header, self.skip)
         names: tuple[str, str] | None = None
         for record in delimited(unit.files[0], unit.name, self.encoding, dialect, self.max_row_bytes):
-            if isinstance(record, BadRow):
+            if isinstance(record, FailedRow):
                 yield record
                 continue
             place, row, size = record

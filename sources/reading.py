@@ -1,6 +1,6 @@
 """Reads files: decompression, encodings, lines and JSON Lines records, with bounded memory.
 
-An unreadable row is one :class:`~curate.steps.BadRow`; an unreadable file is a :class:`~curate.steps.SourceError` that
+An unreadable row is one :class:`~curate.steps.FailedRow`; an unreadable file is a :class:`~curate.steps.SourceError` that
 says how far it was read. A truncated file is always an error. Memory is bounded by one row of limited size, whatever
 the file's size.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from curate.files import regular
-from curate.steps import BadRow, SourceError
+from curate.steps import FailedRow, SourceError
 from sources.archives import HEAD, archive_error
 from sources.mapping import Record, raw_text
 from sources.written import load_json, load_line
@@ -210,7 +210,7 @@ def too_long(limit: int) -> str:
 
 def lines(
     file: Text, progress: Progress, limit: int, passed: Callable[[str], object] | None = None
-) -> Iterator[str | BadRow]:
+) -> Iterator[str | FailedRow]:
     """The lines of a text without their ends (U+2028 and the like are text).
 
     A line of more than ``limit`` characters is a bad row; it is skipped piece by piece, and each piece is passed to
@@ -219,7 +219,7 @@ def lines(
     while line := file.readline(limit + 2):
         progress.at += 1
         if len(line) > limit and len(line.rstrip("\r\n")) > limit:
-            bad = BadRow(f"line {progress.at}", too_long(limit), raw_text(line[:_LOOK]))
+            bad = FailedRow(f"line {progress.at}", too_long(limit), raw_text(line[:_LOOK]))
             while line:
                 if passed is not None:
                     passed(line)
@@ -232,17 +232,17 @@ def lines(
 
 
 # ----------------------------------------------------------------------------------------------------------- JSON lines
-def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record | BadRow:
+def record_of(value: Any, place: int, size: int, raw: Any, where: str) -> Record | FailedRow:
     """The record of a value, which must be an object."""
     if isinstance(value, dict):
         return place, value, size
     kind = {list: "a list", str: "a text", type(None): "null", bool: "a truth value"}.get(type(value), "a number")
-    return BadRow(where, f"{kind} where an object was expected", raw_text(raw))
+    return FailedRow(where, f"{kind} where an object was expected", raw_text(raw))
 
 
 def json_lines(
     path: Path, name: str, encoding: str | None, limit: int = MAX_ROW, columns: Collection[str] | None = None
-) -> Iterator[Record | BadRow]:
+) -> Iterator[Record | FailedRow]:
     """The records of a JSON Lines file; blank lines are skipped.
 
     Args:
@@ -257,7 +257,7 @@ def json_lines(
         number, first, opened = 0, True, False
         for line in source:
             number += 1
-            if isinstance(line, BadRow):
+            if isinstance(line, FailedRow):
                 yield line
                 continue
             if first or opened:
@@ -277,7 +277,7 @@ def json_lines(
             try:
                 value = load_line(text, columns)
             except ValueError as error:
-                yield BadRow(f"line {number}", str(error), raw_text(text))
+                yield FailedRow(f"line {number}", str(error), raw_text(text))
             else:
                 opened = False
                 if type(value) is dict:
@@ -300,7 +300,7 @@ def _refuse_array(line: str | bytes, name: str) -> None:
 @contextmanager
 def _lines_of(
     path: Path, name: str, encoding: str | None, limit: int, progress: Progress
-) -> Iterator[Iterable[bytes | str | BadRow]]:
+) -> Iterator[Iterable[bytes | str | FailedRow]]:
     """The lines of a file: as bytes for UTF-8, which is fastest."""
     with open_text(path, encoding) as text:
         if codecs.lookup(text.encoding).name not in ("utf-8", "utf-8-sig", "ascii") or text.ends != "\n":
@@ -310,12 +310,12 @@ def _lines_of(
         yield _byte_lines(file, limit)
 
 
-def _byte_lines(file: BinaryIO, limit: int) -> Iterator[bytes | BadRow]:
+def _byte_lines(file: BinaryIO, limit: int) -> Iterator[bytes | FailedRow]:
     number = 0
     while line := file.readline(limit + 2):
         number += 1
         if len(line) > limit and len(line.rstrip(b"\r\n")) > limit:
-            yield BadRow(f"line {number}", too_long(limit), raw_text(line[:_LOOK]))
+            yield FailedRow(f"line {number}", too_long(limit), raw_text(line[:_LOOK]))
             while line and not line.endswith(b"\n"):
                 line = file.readline(_BLOCK)
             continue

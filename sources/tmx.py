@@ -18,7 +18,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from curate.rows.languages import InvalidLanguage, base, normalize, script
-from curate.steps import BadRow, SourceError
+from curate.steps import FailedRow, SourceError
 from sources.mapping import RAW, Record, raw_text
 from sources.reading import Progress, encoding_of, guarded, open_bytes, too_long
 
@@ -40,7 +40,7 @@ _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 def read_units(
     path: Path, name: str, source_language: str, target_language: str, limit: int, warn: Callable[[str], None] | None
-) -> Iterator[Record | BadRow]:
+) -> Iterator[Record | FailedRow]:
     """The pairs of a translation memory; the position is the number of the unit, from 0.
 
     Units that lack one of the languages are skipped and counted in a warning.
@@ -57,7 +57,7 @@ def read_units(
     for number, (text, problem) in enumerate(cutter.units(path)):
         element = None if problem else cutter.parse(text)
         if not isinstance(element, Element):
-            yield BadRow(f"row {number}", problem or f"the unit is not XML: {element}", raw_text(text))
+            yield FailedRow(f"row {number}", problem or f"the unit is not XML: {element}", raw_text(text))
             usable += 1
             continue
         records, present = _unit(element, number, source_language, target_language)
@@ -290,7 +290,7 @@ def _local(element: Element) -> str:
 
 def _unit(
     unit: Element, number: int, source_language: str, target_language: str
-) -> tuple[list[Record | BadRow], list[str]]:
+) -> tuple[list[Record | FailedRow], list[str]]:
     """The records of one unit (none if it lacks a language), and its languages."""
     variants: list[tuple[str, str]] = []
     row: dict[str, Any] = {"tuid": unit.get("tuid"), "props": {}, "note": None}
@@ -313,7 +313,7 @@ def _unit(
             f"{len(sources)} variants in {source_language} and {len(targets)} in {target_language}, more "
             f"than {MAX_VARIANTS}"
         )
-        return [BadRow(f"row {number}", reason, raw_text([text for _, text in variants]))], codes
+        return [FailedRow(f"row {number}", reason, raw_text([text for _, text in variants]))], codes
     pairs = dict.fromkeys(product(sources, targets))
     return [(number, {**row, "source": left, "target": right}, len(left) + len(right)) for left, right in pairs], codes
 

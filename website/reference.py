@@ -191,7 +191,7 @@ class PartPage:
                     name: "number" if str(dtype) == "double" else "text" for name, dtype in step.columns(kind).items()
                 }
                 if isinstance(step, ScoreStep):
-                    reasons |= dict.fromkeys(step.verdicts(kind))
+                    reasons |= dict.fromkeys(step.drop_rules(kind))
             except (CurateError, KeyError):  # this kind needs parameters that have no default
                 continue
         if columns:

@@ -20,7 +20,7 @@ from pydantic import PositiveInt
 
 from curate.rows import Kind, schema
 from curate.rows.ids import hash_texts
-from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.steps import Context, GatherStep, RowBatch, Rows
 from curate.text.segmentation import salted
 
 Places = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ class Arrange(GatherStep):
     def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
         return languages
 
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         kind: Kind | None = None
         ids: list[bytes] = []
         groups: dict[str, int] = {}
@@ -76,7 +76,7 @@ class Arrange(GatherStep):
                 here = pa.array(place[start : start + len(part)])
                 writer.write_table(part.table.cast(target).append_column("arrange_place", here))
                 start += len(part)
-                context.tick(0)
+                context.advance(0)
         yield from _sorted(folder, target, context)
 
     def _names(self, part: Rows) -> list[str]:

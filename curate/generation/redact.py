@@ -22,7 +22,7 @@ from curate.pii.detect import PHONES
 from curate.rows import Kind, field_names, field_turns, unknown_fields
 from curate.rows.fields import field_place
 from curate.rows.kinds import payload
-from curate.steps import Context, NewRows, Rows, RowStep, StepError
+from curate.steps import Context, RowBatch, Rows, RowStep, StepError
 
 Kinds = Literal["email", "phone", "iban", "card", "ip", "national_id", "api_key", "private_key", "jwt", "password"]
 _ALL: tuple[Kinds, ...] = (
@@ -83,7 +83,7 @@ class Redact(RowStep):
             problems.append("what: is empty; leave it out for all")
         return problems
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         if not len(rows):
             return
         names = self.fields or field_names(rows.kind)

@@ -26,7 +26,7 @@ from curate.preferences.pair.rules import CandidatePair, Rule
 from curate.rows import Kind
 from curate.rows.ids import finish
 from curate.rows.languages import base
-from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.steps import Context, GatherStep, RowBatch, Rows
 
 
 class LanguageImbalance(GatherStep):
@@ -65,7 +65,7 @@ class LanguageImbalance(GatherStep):
     def makes(self, kind: Kind) -> Kind:
         return Kind.PREFERENCE
 
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         languages, answered = _origins(rows)
         view = RowView(self.by, self.by is None, self._keys, lambda part: self._sides(part, languages), self.tag)
         index = RowIndex.of(rows, view, context)

@@ -228,7 +228,7 @@ class Reward(ScoreStep):
         return scores
 
     # --------------------------------------------------------------------------------------------------------- verdicts
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         answer = "chosen" if kind is Kind.PREFERENCE else "score"
         reasons: dict[str, pl.Expr] = {}
         if kind is Kind.PREFERENCE and self.reversed == "drop":

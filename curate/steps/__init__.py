@@ -2,12 +2,12 @@
 
 from curate.errors import SourceError, StepError
 from curate.steps.base import (
-    BadRow,
     CatalogFacts,
     Context,
+    FailedRow,
     GatherStep,
     GlobalStep,
-    NewRows,
+    RowBatch,
     Rows,
     RowStep,
     ScoreStep,
@@ -19,17 +19,17 @@ from curate.steps.models import Encoder, Identified, LanguageIdentifier, Model
 from curate.steps.registry import Registry
 
 __all__ = [
-    "BadRow",
     "CatalogFacts",
     "Context",
     "Encoder",
+    "FailedRow",
     "GatherStep",
     "GlobalStep",
     "Identified",
     "LanguageIdentifier",
     "Model",
-    "NewRows",
     "Registry",
+    "RowBatch",
     "RowStep",
     "Rows",
     "ScoreStep",

@@ -94,7 +94,7 @@ class Context(Protocol):
         """``name@revision`` of that model, for lineage."""
         ...
 
-    def look_up(self, ids: pl.Series) -> Rows:
+    def rows_by_id(self, ids: pl.Series) -> Rows:
         """The rows with these ids among all earlier rows of this dataset, once each, in any order."""
         ...
 
@@ -102,11 +102,11 @@ class Context(Protocol):
         """All rows of a side input (a source or dataset that a ``RowsName`` parameter names), in batches, in order."""
         ...
 
-    def wants(self, language: str) -> bool:
+    def is_open(self, language: str) -> bool:
         """Whether rows in this language are still needed; false once its ``target:`` is reached."""
         ...
 
-    def tick(self, rows: int) -> None:
+    def advance(self, rows: int) -> None:
         """Reports progress inside a batch; rows not reported are counted when the batch is done."""
         ...
 
@@ -194,7 +194,7 @@ class Step(Params):
 class ScoreStep(Step):
     """Scores each row on its own and drops rows by expressions over the scores.
 
-    ``score`` is expensive and cached per shard; ``verdicts`` is cheap and may change freely. A row's scores depend on
+    ``score`` is expensive and cached per shard; ``drop_rules`` is cheap and may change freely. A row's scores depend on
     the row, its parents, the parameters, the models and the result of ``fit`` only, not on other rows of the shard.
     """
 
@@ -210,7 +210,7 @@ class ScoreStep(Step):
         """The scores: one row of :meth:`columns` per input row, in order; null means *not assessed*."""
 
     @abstractmethod
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         """Reason → boolean expression over the columns and ``language``; true drops the row for that reason.
 
         The first true reason counts. Null does not drop.
@@ -225,11 +225,11 @@ class ScoreStep(Step):
         raise NotImplementedError(f"{self.tag} samples but does not fit")
 
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         """Whether ``sample`` and ``fit`` are called."""
         return False
 
-    def audits(self, fitted: pa.Table) -> list[dict[str, Any]]:
+    def diagnostics(self, fitted: pa.Table) -> list[dict[str, Any]]:
         """Metrics of the step itself that ``fit`` measured (such as a judge's bias), for manifest, card and report.
 
         Returns:
@@ -241,7 +241,7 @@ class ScoreStep(Step):
 
 
 @dataclass(frozen=True)
-class BadRow:
+class FailedRow:
     """A row that could not be read or made. It is quarantined, counted and shown."""
 
     where: str
@@ -255,12 +255,12 @@ class BadRow:
 
 
 @dataclass(frozen=True)
-class NewRows:
+class RowBatch:
     """A batch of new rows without ids, and the rows that could not be read or made."""
 
     table: pa.Table
     """Columns of the kind's schema without ``id``; ``group_id`` may be empty strings."""
-    bad: tuple[BadRow, ...] = ()
+    bad: tuple[FailedRow, ...] = ()
     unused: Unused | None = None
     """For a source: columns and values of its data that nothing used."""
 
@@ -281,7 +281,7 @@ class RowStep(Step):
         return None
 
     @abstractmethod
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         """The new rows, in the schema of :meth:`makes`, in an order that depends on the input's order only."""
 
 
@@ -299,7 +299,7 @@ class GatherStep(Step):
         return None
 
     @abstractmethod
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         """The new rows, in the schema of :meth:`makes`.
 
         Args:
@@ -375,7 +375,7 @@ class Source(Step):
         """
 
     @abstractmethod
-    def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[RowBatch]:
         """The rows of a unit in order, in batches of bounded size.
 
         Args:

@@ -203,7 +203,7 @@ class Contamination(ScoreStep):
 
     # -------------------------------------------------------------------------------------------------------- the items
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return True
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
@@ -413,7 +413,7 @@ class Contamination(ScoreStep):
         others = [hit for number, (_, hit) in enumerate(hits[:_MOST_HITS]) if number or "row" in hit]
         columns["others"][row] = orjson.dumps(others).decode() if others else None
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         about = pl.col("context") >= self.context_share
         there = pl.col("score") >= pl.when(about).then(self.beside.expr()).otherwise(self.containment.expr())
         reasons = {name: there & (pl.col("hit") == name) for name in ("verbatim", "embedded", "split")}

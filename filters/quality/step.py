@@ -205,7 +205,7 @@ class Quality(ScoreStep):
         return {**dict.fromkeys(names, pa.float64()), **dict.fromkeys(attributes, pa.string())}
 
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return self._with_packs
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
@@ -253,7 +253,7 @@ class Quality(ScoreStep):
         }
         return pl.DataFrame({name: work.column(name, dtype) for name, dtype in types.items()})
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         have = self.columns(kind)
         reasons: dict[str, pl.Expr] = {}
         for name in ("secrets", "private"):

@@ -84,7 +84,7 @@ def without_blank(texts: pl.Series) -> pl.Series:
 
 def _look_up(parents: pl.Series, context: Context) -> Rows | None:
     ids = parents.drop_nulls().unique()
-    return context.look_up(ids) if len(ids) else None
+    return context.rows_by_id(ids) if len(ids) else None
 
 
 def compares_own(kind: Kind, between: str | None) -> bool:

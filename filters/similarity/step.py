@@ -142,12 +142,12 @@ class Similarity(ScoreStep):
         return {"score": pa.float64(), **dict.fromkeys(single, pa.float64()), "unassessed": pa.string(), **pair}
 
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return self.measure == "margin"
 
     # ----------------------------------------------------------------------------------------------------------- margin
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
-        if not self.fits:
+        if not self.requires_fit:
             return None
         encoder = self._encoder(context)
         languages = tags(rows, self._sides(rows.kind), context)
@@ -170,7 +170,7 @@ class Similarity(ScoreStep):
     # ------------------------------------------------------------------------------------------------------------ score
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         encoder = self._encoder(context)
-        pools = Pools(fitted, self.neighbours) if self.fits else None
+        pools = Pools(fitted, self.neighbours) if self.requires_fit else None
         languages = tags(rows, self._sides(rows.kind), context)
         assessed = self._assessed(languages, encoder)
         self._warn(languages, assessed, encoder, context)
@@ -210,7 +210,7 @@ class Similarity(ScoreStep):
         frame = frame.with_columns(pl.Series("unassessed", why.tolist(), dtype=pl.String), names_of)
         return frame.select(self.columns(rows.kind).keys())
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         reasons = {"similarity": pl.col("score") < self._least()}
         if self.max != PerLanguage[float]():
             reasons["copied"] = pl.col("score") > self.max.expr()

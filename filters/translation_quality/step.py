@@ -175,7 +175,7 @@ class TranslationQuality(ScoreStep):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {**dict.fromkeys(COLUMNS, pa.float64()), "evidence": pa.string(), "unassessed": pa.string()}
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         reasons: dict[str, pl.Expr] = {}
         # Specific reasons come first; the overall probability comes last.
         order = (
@@ -207,11 +207,11 @@ class TranslationQuality(ScoreStep):
 
     # ---------------------------------------------------------------------------------------------------------- fitting
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return self.aligner is not None or self.table is not None
 
     def sample(self, rows: Rows, context: Context) -> pa.Table | None:
-        if not self.fits:
+        if not self.requires_fit:
             return None
         return alignment.sample(
             (
@@ -229,7 +229,7 @@ class TranslationQuality(ScoreStep):
 
     # ---------------------------------------------------------------------------------------------------------- scoring
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
-        lexicon = _lexicon(fitted) if self.fits and fitted is not None else None
+        lexicon = _lexicon(fitted) if self.requires_fit and fitted is not None else None
         frames = [self._frame([], 0)]
         unsupported: Counter[tuple[str, str]] = Counter()
         for part in self._sides(rows, context):

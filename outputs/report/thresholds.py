@@ -117,7 +117,7 @@ def _swept(
     step: ScoreStep, label: str, kind: Kind, rows: Sequence[ProbedRow], ranges: Mapping[str, tuple[float, float]]
 ) -> Iterator[Limit]:
     columns = step.columns(kind)
-    verdicts = step.verdicts(kind)
+    verdicts = step.drop_rules(kind)
     hints = sorted(set(_numbers(step.model_dump(mode="json", include=set(step.marked(Mark.DECISION))))))
     for column, dtype in columns.items():
         name = label if column == "score" else f"{label}.{column}"

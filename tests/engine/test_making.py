@@ -13,7 +13,7 @@ from curate.engine.store.gc import verify_version
 from curate.errors import BuildError
 from curate.generation.common.derived_rows import derive_rows, failed
 from curate.rows import Kind
-from curate.steps import NewRows, RowStep
+from curate.steps import RowBatch, RowStep
 
 
 class Flaky(RowStep):
@@ -29,7 +29,7 @@ class Flaky(RowStep):
         table = derive_rows(
             Kind.DOCUMENT, rows, good, {"text": [texts[place] for place in good]}, ["en"] * len(good), step="flaky"
         )
-        yield NewRows(table, tuple(replace(failed(rows, place, "away"), transient=True) for place in odd))
+        yield RowBatch(table, tuple(replace(failed(rows, place, "away"), transient=True) for place in odd))
 
 
 def reply(house, **params):

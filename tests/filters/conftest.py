@@ -43,7 +43,7 @@ class WorkContext:
     def model_name(self, name: str) -> str:
         return f"{name}@test"
 
-    def look_up(self, ids: pl.Series) -> Rows:
+    def rows_by_id(self, ids: pl.Series) -> Rows:
         assert self._parents is not None
         return self._parents.take(self._parents.ids.is_in(ids.to_list()).to_list())
 
@@ -90,7 +90,7 @@ def decide(step: Any, rows: Rows, context: Any, fitted: pa.Table | None = None) 
     verdicts."""
     frame = step.score(rows, context, fitted).with_columns(language=rows.language)
     expression = pl.lit(None, dtype=pl.String)
-    for reason, test in reversed(step.verdicts(rows.kind).items()):
+    for reason, test in reversed(step.drop_rules(rows.kind).items()):
         expression = pl.when(test).then(pl.lit(reason)).otherwise(expression)
     return frame.select(reason=expression).to_series().to_list()
 

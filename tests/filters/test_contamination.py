@@ -94,7 +94,7 @@ def bench(tmp_path, make, work_context):
             some = make(Kind.SFT, rows)
             frame = step.score(some, self.context, fitted).with_columns(language=some.language)
             reason = pl.lit(None, dtype=pl.String)
-            for name, test in reversed(step.verdicts(Kind.SFT).items()):
+            for name, test in reversed(step.drop_rules(Kind.SFT).items()):
                 reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
             return frame, frame.select(reason=reason).to_series().to_list()
 

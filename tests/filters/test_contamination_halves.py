@@ -67,7 +67,7 @@ def judged(tmp_path, make, work_context):
         fitted = step.fit([step.sample(some, context)], context)
         frame = step.score(some, context, fitted).with_columns(language=some.language)
         reason = pl.lit(None, dtype=pl.String)
-        for name, test in reversed(step.verdicts(Kind.SFT).items()):
+        for name, test in reversed(step.drop_rules(Kind.SFT).items()):
             reason = pl.when(test.fill_null(False)).then(pl.lit(name)).otherwise(reason)
         return some, frame, frame.select(reason=reason).to_series().to_list()
 

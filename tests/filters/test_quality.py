@@ -141,7 +141,7 @@ def test_the_warning_comes_once_for_all_shards_and_changes_no_score(make: Any, c
     step.score(shards[0], context, fitted)
     assert len(context.warnings) == 1 and fitted.num_rows == 0
     assert decided(Quality(unassessed="drop"), shards[0], context) == ["unassessed"] * 2
-    assert not Quality(checks=("encoding", "private")).fits
+    assert not Quality(checks=("encoding", "private")).requires_fit
 
 
 def test_a_tag_answers_for_its_more_special_forms_but_not_for_other_scripts() -> None:

@@ -249,7 +249,7 @@ def test_thresholds_are_decisions_and_no_rows_are_no_problem(make: Any, work_con
         assert step.score(make(kind, []), context, None).columns == list(step.columns(kind))
     assert Similarity(between="sides").check(Kind.SFT)
     assert Similarity(fields=("target",)).check(Kind.SFT)
-    assert not Similarity().fits and Similarity(measure="margin").fits
+    assert not Similarity().requires_fit and Similarity(measure="margin").requires_fit
     assert isinstance(
         Similarity(measure="margin").fit([Similarity(measure="margin").sample(parallel(make, []), context)], context),
         pa.Table,

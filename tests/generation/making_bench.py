@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from curate.rows import Kind, schema, with_ids
-from curate.steps import NewRows, Rows
+from curate.steps import RowBatch, Rows
 from curate.steps.models import Answer, Request
 
 LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
@@ -49,17 +49,17 @@ class Bench:
     def model_name(self, name: str) -> str:
         return f"{name}@test"
 
-    def look_up(self, ids: pl.Series) -> Rows:
+    def rows_by_id(self, ids: pl.Series) -> Rows:
         parents = [rows.take(rows.ids.is_in(ids.to_list()).to_list()) for rows in self._parents]
         return Rows(parents[0].kind, pa.concat_tables([rows.table for rows in parents]))
 
     def rows(self, name: str) -> Iterator[Rows]:
         yield from self._rows[name]
 
-    def wants(self, language: str) -> bool:
+    def is_open(self, language: str) -> bool:
         return self._wanted is None or language in self._wanted
 
-    def tick(self, rows: int) -> None:
+    def advance(self, rows: int) -> None:
         self.ticks += rows
 
     def warn(self, message: str) -> None:
@@ -127,11 +127,11 @@ def spoken(*turns: str) -> list[dict[str, str]]:
     return [dict(zip(("role", "content"), each.split(": ", 1), strict=True)) for each in turns]
 
 
-def all_made(kind: Kind, made: Iterator[pa.Table | NewRows]) -> tuple[list[dict[str, Any]], list[Any]]:
+def all_made(kind: Kind, made: Iterator[pa.Table | RowBatch]) -> tuple[list[dict[str, Any]], list[Any]]:
     """The rows (with ids, attributes and scores as dicts) and the bad ones that a step yields; checks the schema."""
     rows, bad = [], []
     for one in made:
-        new = one if isinstance(one, NewRows) else NewRows(one)
+        new = one if isinstance(one, RowBatch) else RowBatch(one)
         bad += new.bad
         table = with_ids(kind, new.table)
         assert table.schema.equals(schema(kind))

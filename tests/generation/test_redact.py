@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from curate.generation.redact import Redact
 from curate.pii.detect import find
 from curate.rows import Kind, schema, with_ids
-from curate.steps import NewRows, Rows
+from curate.steps import RowBatch, Rows
 
 LINEAGE = {"source": "test", "source_id": "", "license": "CC0-1.0", "parents": [], "makers": []}
 
@@ -32,7 +32,7 @@ def rows_of(kind: Kind, payloads: list[dict[str, Any]]) -> Rows:
 
 def made(rows: Rows, **params: Any) -> list[dict[str, Any]]:
     tables = list(Redact(**params).make(rows, None))  # type: ignore[arg-type]
-    assert not any(isinstance(table, NewRows) for table in tables)
+    assert not any(isinstance(table, RowBatch) for table in tables)
     return [row for table in tables for row in table.to_pylist()]  # type: ignore[union-attr]
 
 

@@ -83,11 +83,11 @@ def as_reply(said: Any) -> str:
 
 def decided(step, rows, context) -> tuple[pl.DataFrame, list[str | None], Any]:
     """The columns, the reason for which each row is dropped (None: kept), and what was fitted."""
-    fitted = step.fit([step.sample(rows, context)], context) if step.fits else None
+    fitted = step.fit([step.sample(rows, context)], context) if step.requires_fit else None
     frame = step.score(rows, context, fitted)
     assert list(frame.columns) == list(step.columns(rows.kind))
     flags = frame.with_columns(language=rows.language).select(
-        **{name: reason.fill_null(False) for name, reason in step.verdicts(rows.kind).items()}
+        **{name: reason.fill_null(False) for name, reason in step.drop_rules(rows.kind).items()}
     )
     return frame, [next((name for name, value in row.items() if value), None) for row in flags.to_dicts()], fitted
 
@@ -120,7 +120,7 @@ def figure(step, fitted, name: str, language: str = "en", judge: str = "j") -> d
     return next(
         (
             row
-            for row in step.audits(fitted)
+            for row in step.diagnostics(fitted)
             if (row["subject"], row["language"], row["figure"]) == (judge, language, name)
         ),
         None,

@@ -317,7 +317,7 @@ def test_the_sample_does_not_depend_on_shards_and_mirrors_count_once(audit, make
 
 def test_without_an_audit_nothing_is_refused_and_nothing_fitted(audit):
     step, _, reasons, fitted, *_ = audit(made_pairs("en", 30, long_is_good=True), longer, audit_rows=0)
-    assert not step.fits and fitted is None and set(reasons) == {None}
+    assert not step.requires_fit and fitted is None and set(reasons) == {None}
 
 
 def test_a_language_the_judge_is_not_said_to_know_is_told_or_refused_before_anything_is_asked(bench, scripted, make):

@@ -34,7 +34,7 @@ def reasons(step, rows, context):
     }
     table = frame.with_columns(rows.language.alias("language"))
     first = pl.lit(None, pl.String)
-    for reason, test in reversed(list(step.verdicts(rows.kind).items())):
+    for reason, test in reversed(list(step.drop_rules(rows.kind).items())):
         first = pl.when(test.fill_null(False)).then(pl.lit(reason)).otherwise(first)
     return frame, table.select(first.alias("reason"))["reason"].to_list()
 

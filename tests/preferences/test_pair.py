@@ -9,7 +9,7 @@ import curate
 from curate.preferences.pair.candidates import candidates, prompt_keys
 from curate.preferences.pair.step import Pair
 from curate.rows import Kind
-from curate.steps import NewRows, StepError
+from curate.steps import RowBatch, StepError
 
 MODEL = {"step": "respond", "model": "", "prompt_hash": "", "key": ""}
 
@@ -312,7 +312,7 @@ def test_a_build_from_scored_files_to_preferences_and_back_with_a_changed_margin
 
 def test_gathering_nothing_makes_nothing(bench):
     made = list(Pair(by="judge").gather([], bench()))
-    assert made == [] or all(isinstance(one, NewRows) for one in made)
+    assert made == [] or all(isinstance(one, RowBatch) for one in made)
 
 
 def judged(reasons: str, verdicts: dict, language: str = "sw", **more):

@@ -63,7 +63,7 @@ def sft(make, turns):
 def reasons(step, rows, frame):
     told = frame.with_columns(language=rows.language)
     expression = pl.lit(None, dtype=pl.String)
-    for reason, test in reversed(step.verdicts(rows.kind).items()):
+    for reason, test in reversed(step.drop_rules(rows.kind).items()):
         expression = pl.when(test).then(pl.lit(reason)).otherwise(expression)
     return told.select(reason=expression)["reason"].to_list()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from curate.rows import schema, with_ids
-from curate.steps import BadRow, Source
+from curate.steps import FailedRow, Source
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Reading:
     """What a source gave."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    bad: list[tuple[str, BadRow]] = field(default_factory=list)
+    bad: list[tuple[str, FailedRow]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     batches: int = 0
 

@@ -26,10 +26,12 @@ def score_rows(
     told = step_recipe("score", step, models, decisions=True)
     recipe, known = runner.step_recipe("score", use, models, decisions=False)
     fitted = None
-    if known and step.fits:
+    if known and step.requires_fit:
         fitted = _fit(runner, use, pieces, models, recipe, seed, ancestors)
         known = fitted is not None
-        if fitted is not None and (figures := step.audits(pq.read_table(runner.context.store.checked(fitted["path"])))):
+        if fitted is not None and (
+            figures := step.diagnostics(pq.read_table(runner.context.store.checked(fitted["path"])))
+        ):
             runner.record.audits[use.label] = figures
     exclusive = runner.is_exclusive(models)
     tasks: list[Task | None] = []

@@ -102,7 +102,7 @@ class WorkerContext:
             raise StepError(f"no model is called '{name}'")
         return self._models[name]
 
-    def look_up(self, ids: pl.Series) -> Rows:
+    def rows_by_id(self, ids: pl.Series) -> Rows:
         wanted = ids.drop_nulls().unique()
         known, shards, places = self._index()
         bits = _bits(wanted)
@@ -165,10 +165,10 @@ class WorkerContext:
                 for batch in file.iter_batches(_BATCH):
                     yield Rows(kind, pa.Table.from_batches([batch]))
 
-    def wants(self, language: str) -> bool:
+    def is_open(self, language: str) -> bool:
         return self._wanted is None or language in self._wanted
 
-    def tick(self, rows: int) -> None:
+    def advance(self, rows: int) -> None:
         self.told += rows
         self._tick(rows)
 

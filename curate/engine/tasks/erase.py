@@ -17,7 +17,7 @@ def forget(work: TaskContext, folder: Path) -> dict[str, Any]:
     table = work.shard()
     ids = pl.Series(table["id"].combine_chunks())
     gone = ids.is_in(pl.Series(sorted(work.payload["rows"]), dtype=pl.String).implode())
-    work.tick(table.num_rows)
+    work.advance(table.num_rows)
     if not gone.any():
         return {"same": True, "shards": []}
     left = table.filter(pa.array((~gone).to_list(), pa.bool_()))

@@ -67,7 +67,7 @@ def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
         dropped = merged.filter(pa.array(~alive))
         if dropped.num_rows:
             rejected.append(_with_reason(dropped, [(label, one.filter(pa.array(~alive))) for label, one in beside]))
-        work.tick(table.num_rows)
+        work.advance(table.num_rows)
     result: dict[str, Any] = {"data": {}, "rejected": None}
     for name, tables in kept.items():
         table = pa.concat_tables(tables) if tables else None

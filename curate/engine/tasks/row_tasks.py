@@ -15,7 +15,7 @@ from curate.engine.store.shards import QUARANTINED, cut, write_parquet, write_sh
 from curate.engine.tasks.task import TaskContext
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
-from curate.steps import BadRow, GatherStep, NewRows, Rows, RowStep
+from curate.steps import FailedRow, GatherStep, RowBatch, Rows, RowStep
 
 _EXAMPLES = 3
 _RAW = 2_000
@@ -26,11 +26,11 @@ def make(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: RowStep = work.step()
     table = merged_rows(work.store.root, work.shard(), work.columns())
 
-    def made() -> Iterator[pa.Table | NewRows]:
+    def made() -> Iterator[pa.Table | RowBatch]:
         for rows in work.batches(table, step.batch):
             told = work.context.told
             yield from step.make(rows, work.context)
-            work.tick(max(0, len(rows) - (work.context.told - told)))
+            work.advance(max(0, len(rows) - (work.context.told - told)))
 
     return _write(work, folder, step.makes(work.kind()), made())
 
@@ -40,14 +40,14 @@ def gather(work: TaskContext, folder: Path) -> dict[str, Any]:
     step: GatherStep = work.step()
     told = work.context.told
     result = _write(work, folder, step.makes(work.kind()), step.gather(_All(work), work.context))
-    work.tick(max(0, work.task.rows - (work.context.told - told)))
+    work.advance(max(0, work.task.rows - (work.context.told - told)))
     return result
 
 
 def take(work: TaskContext, folder: Path) -> dict[str, Any]:
     """Some rows of a shard, as a shard of their own."""
     table = work.shard().slice(work.payload["first"], work.payload["rows"])
-    work.tick(table.num_rows)
+    work.advance(table.num_rows)
     return {"shards": [write_shard(table, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()]}
 
 
@@ -64,13 +64,13 @@ class _All:
             yield from self._work.batches(merged_rows(root, pq.read_table(root / piece["shard"]["path"]), columns))
 
 
-def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table | NewRows]) -> dict[str, Any]:
+def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table | RowBatch]) -> dict[str, Any]:
     bad: list[dict[str, str]] = []
     label = work.payload["label"]
 
     def tables() -> Iterator[pa.Table]:
         for one in made:
-            new = one if isinstance(one, NewRows) else NewRows(one)
+            new = one if isinstance(one, RowBatch) else RowBatch(one)
             bad.extend(_told(row, label, work.context.redact) for row in new.bad)
             work.context.unanswered.lost.update(row.where for row in new.bad if row.transient)
             if new.table.num_rows:
@@ -92,7 +92,7 @@ def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table 
     }
 
 
-def _told(row: BadRow, label: str, redact: Redactor) -> dict[str, str]:
+def _told(row: FailedRow, label: str, redact: Redactor) -> dict[str, str]:
     # A text may hold half a surrogate pair, which no parquet file can.
     raw = redact(row.raw)[:_RAW].encode("utf-8", "replace").decode()
     return {

@@ -23,7 +23,7 @@ def sample_shard(work: TaskContext, folder: Path) -> dict[str, Any]:
     low, high = work.payload["part"]
     numbers = item_numbers(table["group_id"])
     left = table.filter(pa.array((numbers >= low) & (numbers < high)))
-    work.tick(table.num_rows)
+    work.advance(table.num_rows)
     shards = [write_shard(left, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()] if left.num_rows else []
     return {"shards": shards}
 

@@ -113,7 +113,7 @@ class TaskContext:
     """What an action has at hand: its task, the store, the step, the rows."""
 
     def __init__(self, store: Store, setting: WorkerConfig, task: Task, context: WorkerContext, tick: Tick) -> None:
-        self.store, self.setting, self.task, self.context, self.tick = store, setting, task, context, tick
+        self.store, self.setting, self.task, self.context, self.advance = store, setting, task, context, tick
         self.payload = task.payload
 
     def step(self) -> Any:
@@ -174,7 +174,7 @@ def read(work: TaskContext, folder: Path) -> dict[str, Any]:
                 )
             if batch.unused is not None:
                 unused.add(batch.unused)
-            work.tick(batch.table.num_rows)
+            work.advance(batch.table.num_rows)
             if batch.table.num_rows:
                 table = with_ids(kind, batch.table)
                 yield table.filter(pc.invert(pc.is_in(table["id"], forgotten))) if len(forgotten) else table
@@ -233,7 +233,7 @@ def link(work: TaskContext, folder: Path) -> dict[str, Any]:
         table.schema.get_field_index("group_id"), table.schema.field("group_id"), pa.array(groups, pa.string())
     )
     unmatched = sum(one is None for one in parent)
-    work.tick(table.num_rows)
+    work.advance(table.num_rows)
     return {
         "shards": [write_shard(table, folder / "rows-00000.parquet", "rows-00000.parquet").to_json()],
         "unmatched": unmatched,
@@ -248,7 +248,7 @@ def sample(work: TaskContext, folder: Path) -> dict[str, Any]:
     if sample is None:
         raise StepError(f"{step.tag}: fits but gave no sample")
     write_parquet(sample, folder / "sample.parquet")
-    work.tick(table.num_rows)
+    work.advance(table.num_rows)
     return {"path": "sample.parquet", "digest": content_digest(sample)}
 
 
@@ -283,7 +283,7 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
             frame = step.score(rows, work.context, fitted)
             _check_scores(step, kind, frame, len(rows))
             frames.append(frame.select(names))
-            work.tick(len(rows))
+            work.advance(len(rows))
         fresh = pl.concat(frames)
         place = np.zeros(table.num_rows, np.int64)
         place[missing] = np.arange(len(missing)) + table.num_rows
@@ -300,10 +300,10 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
             failed = (failed & scored) | (again & alive)
             _keep_scores(folder_of_scores, known, scores, scored | alive, failed, work.context.warnings)
     else:
-        work.tick(int(alive.sum()))
+        work.advance(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
     language = pl.Series("language", table["language"].combine_chunks())
-    columns = decide(scores, language, step.verdicts(kind), alive)
+    columns = decide(scores, language, step.drop_rules(kind), alive)
     return {**_columns_result(folder, "columns.parquet", columns, language, step.assesses), "scored": len(missing)}
 
 
@@ -379,7 +379,7 @@ def summarize(work: TaskContext, folder: Path) -> dict[str, Any]:
     parts = []
     for rows in work.batches(table):
         parts.append(step.summarize(rows, work.context))
-        work.tick(len(rows))
+        work.advance(len(rows))
     summary = pa.concat_tables(parts)
     if summary.num_rows != table.num_rows:
         raise StepError(
@@ -435,5 +435,5 @@ def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
             "language", pq.read_table(root / shard["path"], columns=["language"])["language"].combine_chunks()
         )
         results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, language, step.assesses))
-        work.tick(shard["rows"])
+        work.advance(shard["rows"])
     return {"outputs": results}

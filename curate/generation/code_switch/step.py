@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from curate.generation.code_switch.params import CodeSwitchParams
-from curate.steps import Context, NewRows, Rows
+from curate.steps import Context, RowBatch, Rows
 
 _SLICE = 2_048
 
@@ -20,7 +20,7 @@ _SLICE = 2_048
 class CodeSwitch(CodeSwitchParams):
     """Makes code-switched rows from a word table, or from the same rows in other languages."""
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         """Yields the switched rows in the order of the input (variants and languages of one row together).
 
         Raises:
@@ -31,5 +31,5 @@ class CodeSwitch(CodeSwitchParams):
         work = CodeSwitchBatch(self, rows, context)
         for start in range(0, len(rows), _SLICE):
             yield from work.slice(start, min(start + _SLICE, len(rows)))
-            context.tick(min(_SLICE, len(rows) - start))
+            context.advance(min(_SLICE, len(rows) - start))
         work.warn()

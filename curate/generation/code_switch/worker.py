@@ -19,7 +19,7 @@ from curate.generation.common.derived_rows import derive_rows, failed, random_nu
 from curate.generation.common.prompts import own_prompt
 from curate.rows import Kind, payload
 from curate.rows.fields import answer_field, field_place
-from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.text.placeholders import code_blocks, spans
 from curate.text.words import estimate_words, fold_of, sentence_places
 
@@ -108,7 +108,7 @@ class CodeSwitchBatch:
             self.context.warn(f"code_switch: {self.other_languages:,} of {total} are not in {self.step.matrix}; {what}")
 
     # ----------------------------------------------------------------------------------------------------------- slices
-    def slice(self, start: int, end: int) -> Iterator[pa.Table | NewRows]:
+    def slice(self, start: int, end: int) -> Iterator[pa.Table | RowBatch]:
         """Yields the output for some of the rows."""
         step = self.step
         turns = self._turns(start, end)
@@ -117,7 +117,7 @@ class CodeSwitchBatch:
         blocked = iter(self._blocked(texts, tags))
         made: list[tuple[int, list[_Turn], _SwitchedRow]] = []
         kept: list[int] = []
-        bad: list[BadRow] = []
+        bad: list[FailedRow] = []
         for at, row in enumerate(turns):
             place = start + at
             spans_of_row = [next(blocked) for _ in row]
@@ -142,7 +142,7 @@ class CodeSwitchBatch:
         if kept:
             yield unchanged_rows(Rows(self.rows.kind, self.rows.table.take(pa.array(kept, pa.int64()))))
         table = self._restore_pairs(made) if step.restore else self._switched(made)
-        yield NewRows(table, tuple(bad))
+        yield RowBatch(table, tuple(bad))
 
     def _matrix(self, turn: _Turn, place: int) -> str:
         return self.matrices[self.fields.index(turn.field)][place]

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from curate.rows import Kind, schema
 from curate.rows.kinds import LINEAGE, payload
-from curate.steps import BadRow, Rows
+from curate.steps import FailedRow, Rows
 
 RAW_LENGTH = 2_000
 
@@ -120,9 +120,9 @@ def unchanged_rows(rows: Rows) -> pa.Table:
     return rows.table.drop_columns(["id"])
 
 
-def failed(rows: Rows, place: int, reason: str, raw: str = "") -> BadRow:
+def failed(rows: Rows, place: int, reason: str, raw: str = "") -> FailedRow:
     """A row that could not be made, with the raw answer."""
-    return BadRow(str(rows.ids[place]), reason, raw[:RAW_LENGTH])
+    return FailedRow(str(rows.ids[place]), reason, raw[:RAW_LENGTH])
 
 
 def hash_of(*parts: Any) -> str:

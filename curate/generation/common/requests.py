@@ -275,7 +275,7 @@ class RowProgress:
             rows = self._requests // self._per_row - self._reported
             if rows > 0:
                 self._reported += rows
-                self._context.tick(rows)
+                self._context.advance(rows)
 
 
 def check_languages(

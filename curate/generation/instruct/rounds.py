@@ -34,7 +34,7 @@ from curate.rows import Kind, schema
 from curate.rows.ids import row_ids
 from curate.rows.kinds import MESSAGES
 from curate.rows.languages import base
-from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, signed
 
 _FEWEST = 20
@@ -104,7 +104,7 @@ class Rounds:
         else:
             batches = self.rows if self.step.personas is None else self.context.rows(self.step.personas)
             tags = sorted({language for batch in batches for language in batch.language.unique().to_list() if language})
-        return tuple(language for language in tags if self.context.wants(language))
+        return tuple(language for language in tags if self.context.is_open(language))
 
     def _uses_package_personas(self) -> bool:
         return self.step.personas is None and self.input is not Kind.DOCUMENT
@@ -129,7 +129,7 @@ class Rounds:
                         self.known[base(language)].add(text, name)
 
     # --------------------------------------------------------------------------------------------------------- rounds
-    def run(self) -> Iterator[NewRows]:
+    def run(self) -> Iterator[RowBatch]:
         if not self.languages:
             self.context.warn("instruct: no input rows and no 'languages', so nothing is written")
             return
@@ -306,20 +306,22 @@ class Rounds:
         return self._contract(plan.language).read(answer, plan.root.text)
 
     # ------------------------------------------------------------------------------------------------------------ rows
-    def _accept(self, results: list[RequestResult[_Plan, list[NewItem | Refused]]]) -> NewRows:
-        bad: list[BadRow] = []
+    def _accept(self, results: list[RequestResult[_Plan, list[NewItem | Refused]]]) -> RowBatch:
+        bad: list[FailedRow] = []
         accepted: list[tuple[_Plan, NewItem, Answer]] = []
         for one in results:
             self.requests += 1
             plan = one.key
             if one.value is None:
                 self.empty[one.problem] += 1
-                bad.append(BadRow(plan.root.id, one.problem, one.answer.text[:2_000]))
+                bad.append(FailedRow(plan.root.id, one.problem, one.answer.text[:2_000]))
                 continue
             state = self.states[plan.language]
             items = [item for item in one.value if isinstance(item, NewItem)]
             bad += [
-                BadRow(plan.root.id, item.reason, item.raw[:2_000]) for item in one.value if isinstance(item, Refused)
+                FailedRow(plan.root.id, item.reason, item.raw[:2_000])
+                for item in one.value
+                if isinstance(item, Refused)
             ]
             for item, name in zip(items, self._ids(items, plan.language), strict=True):
                 if self.step.total is not None and state.accepted >= self.step.total:
@@ -327,14 +329,16 @@ class Rounds:
                 like = self.known[base(plan.language)].nearest(item.prompt)
                 if like is not None:
                     raw = orjson.dumps({"instruction": item.instruction, "input": item.input}).decode()
-                    bad.append(BadRow(plan.root.id, f"too similar ({like.similarity:.2f}) to {like.id}", raw[:2_000]))
+                    bad.append(
+                        FailedRow(plan.root.id, f"too similar ({like.similarity:.2f}) to {like.id}", raw[:2_000])
+                    )
                     continue
                 self.known[base(plan.language)].add(item.prompt, name)
                 state.accepted += 1
                 if self.step.own:
                     state.own.append(Example(name, name, plan.language, item.prompt, item.output))
                 accepted.append((plan, item, one.answer))
-        return NewRows(self._table(accepted), tuple(bad))
+        return RowBatch(self._table(accepted), tuple(bad))
 
     def _columns(self, items: list[NewItem]) -> dict[str, list[Any]]:
         prompts = [[{"role": "user", "content": item.prompt}] for item in items]

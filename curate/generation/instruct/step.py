@@ -16,13 +16,13 @@ import pyarrow as pa
 from curate.generation.common.requests import check_languages
 from curate.generation.instruct.params import InstructParams
 from curate.generation.instruct.rounds import Rounds
-from curate.steps import Context, NewRows, Rows
+from curate.steps import Context, RowBatch, Rows
 
 
 class Instruct(InstructParams):
     """Writes new instructions from seeds, personas or passages, and refuses near-duplicates."""
 
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         work = Rounds(self, rows, context)
         check_languages(context, self.tag, [self.model], work.languages, strict=self.strict)
         yield from work.run()

@@ -23,7 +23,7 @@ from curate.generation.common.derived_rows import derive_rows
 from curate.generation.lexicon.counts import LONGEST_RUN, Counts, Side, Vocabulary, components
 from curate.rows import Kind
 from curate.rows.fields import latest_value
-from curate.steps import Context, GatherStep, NewRows, Rows, StepError
+from curate.steps import Context, GatherStep, RowBatch, Rows, StepError
 from curate.steps.models import Aligner
 from curate.text.sentences import ABBREVIATIONS
 from curate.text.words import Lexicon, count_words, is_run
@@ -90,7 +90,7 @@ class LexiconStep(GatherStep):
     def makes(self, kind: Kind) -> Kind:
         return Kind.PARALLEL
 
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         """Yields the tables of all language pairs, one after another, sorted by word, best translation first.
 
         Raises:

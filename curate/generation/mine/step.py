@@ -26,7 +26,7 @@ from curate.generation.mine.margins import Candidates, Direction, Pairs, Score
 from curate.generation.mine.sentences import Numbers, Sentences
 from curate.rows import Kind, languages, unknown_fields
 from curate.rows.kinds import LINEAGE
-from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.steps import Context, GatherStep, RowBatch, Rows
 from curate.steps.models import Encoder
 from curate.text import segmentation as text
 from curate.text import sentences
@@ -112,7 +112,7 @@ class Mine(GatherStep):
     def makes(self, kind: Kind) -> Kind:
         return Kind.PARALLEL
 
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         encoder: Encoder = context.model(self.model)
         self._check_scale(encoder)
         corpus = _Corpus(self, context)
@@ -218,7 +218,7 @@ class _Progress:
     def __call__(self, more: int) -> None:
         before = self.rows * self.done // self.sentences
         self.done += more
-        self.context.tick(self.rows * self.done // self.sentences - before)
+        self.context.advance(self.rows * self.done // self.sentences - before)
 
 
 @dataclass

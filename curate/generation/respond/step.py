@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from curate.generation.respond.params import RespondParams
 from curate.generation.respond.worker import RespondBatch
-from curate.steps import Context, NewRows, Rows
+from curate.steps import Context, RowBatch, Rows
 
 
 class Respond(RespondParams):
     """Answers prompts with language models, and makes one ``sft`` row for each answer."""
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         yield from RespondBatch(self, rows, context).run()

@@ -26,7 +26,7 @@ from curate.generation.common.requests import (
 from curate.generation.respond.params import ANSWER_IN, RespondParams
 from curate.rows import Kind
 from curate.rows.languages import UNKNOWN, base
-from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, signed
 
 _POOLS: WeakKeyDictionary[Context, dict[Any, Examples]] = WeakKeyDictionary()
@@ -78,7 +78,7 @@ class RespondBatch:
 
     def __init__(self, step: RespondParams, rows: Rows, context: Context) -> None:
         self.step, self.rows, self.context = step, rows, context
-        self.bad: list[BadRow] = []
+        self.bad: list[FailedRow] = []
         self.cut = 0
         self.fallback = load_prompts(ANSWER_IN)
         self.prompts = {
@@ -108,7 +108,7 @@ class RespondBatch:
                 self.context.warn(f"respond: '{name}' has no answered rows for examples")
         return pools[key]
 
-    def run(self) -> Iterator[NewRows]:
+    def run(self) -> Iterator[RowBatch]:
         row_languages = [language for language in dict.fromkeys(self.rows.language) if language is not None]
         languages = self.languages or row_languages
         check_languages(self.context, "respond", self.step.models, languages, strict=self.step.strict)
@@ -141,7 +141,7 @@ class RespondBatch:
                 self.bad.append(failed(self.rows, place, str(error)))
                 continue
             for language in self.languages or (row_language,):
-                if not self.context.wants(language):
+                if not self.context.is_open(language):
                     continue
                 examples = self._draw(place, conversation, language, row_language, group.as_py(), vectors)
                 prompt = self._prompt(conversation, language, row_language, examples)
@@ -286,7 +286,7 @@ class RespondBatch:
         return _ParsedAnswer(text, reasoning)
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, results: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> NewRows:
+    def _rows(self, results: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> RowBatch:
         bad, self.bad = self.bad, []
         good: list[RequestResult[_RequestKey, _ParsedAnswer]] = []
         for one in results:
@@ -311,7 +311,7 @@ class RespondBatch:
             scores=[self._scores(one.answer) for one in good],
             attributes=[self._attributes(one) for one in good],
         )
-        return NewRows(table, tuple(bad))
+        return RowBatch(table, tuple(bad))
 
     @staticmethod
     def _turns(one: RequestResult[_RequestKey, _ParsedAnswer]) -> list[dict[str, str]]:

@@ -54,7 +54,7 @@ from curate.generation.rewrite.fields import (
 from curate.rows import Kind
 from curate.rows.fields import answer_field
 from curate.rows.kinds import payload
-from curate.steps import BadRow, Context, NewRows, Rows, RowStep
+from curate.steps import Context, FailedRow, RowBatch, Rows, RowStep
 from curate.steps.models import Answer, Request, Sampling, signed
 
 _LANGUAGES = (
@@ -195,7 +195,7 @@ class Rewrite(Prompting, RowStep):
             return unknown_keys(f"{where}, in the schema's properties", rest[:1], [str(name) for name in known])
         return []
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         if self.keep_original and context.draw == 0:
             yield unchanged_rows(rows)
         yield from _RewriteBatch(self, rows, context).run()
@@ -228,10 +228,10 @@ class _RewriteBatch:
         self.made = step.makes(rows.kind)
         self.mapping = {target: split_path(path) for target, path in step.mapping(rows.kind).items()}
         self.prompts = own_prompts("prompt", step.prompt)
-        self.bad: list[BadRow] = []
+        self.bad: list[FailedRow] = []
         self.cut = 0
 
-    def run(self) -> Iterator[NewRows]:
+    def run(self) -> Iterator[RowBatch]:
         step = self.step
         languages = [step.language] if step.language else [one for one in self.rows.language.unique().to_list() if one]
         check_languages(self.context, step.tag, [step.model], languages, strict=step.strict)
@@ -257,7 +257,7 @@ class _RewriteBatch:
             zip(take_rows_apart(self.rows), self.rows.language, strict=True)
         ):
             language = step.language or row_language
-            if not self.context.wants(language):
+            if not self.context.is_open(language):
                 continue
             texts = {name: item.text(name) for name in names} | beside
             values = {**language_values(language), **language_values(row_language, "row_language")}
@@ -334,7 +334,7 @@ class _RewriteBatch:
         return item
 
     # -------------------------------------------------------------------------------------------------------- making
-    def _rows(self, outcomes: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> NewRows:
+    def _rows(self, outcomes: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> RowBatch:
         bad, self.bad = self.bad, []
         made: list[tuple[RequestResult[_RequestKey, _ParsedAnswer], int, Item]] = []
         for one in outcomes:
@@ -365,7 +365,7 @@ class _RewriteBatch:
             scores=[self._scores(one.answer, item) for one, _, item in made],
             attributes=[self._attributes(one, number, item) for one, number, item in made],
         )
-        return NewRows(table, tuple(bad))
+        return RowBatch(table, tuple(bad))
 
     def _source_language(self, place: int) -> str:
         if self.step.source_language is not None:

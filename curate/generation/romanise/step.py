@@ -22,7 +22,7 @@ from curate.generation.romanise.latin import Digits, Romanised, Scheme, foreign,
 from curate.rows import Kind, answer_field, languages, main_fields, unknown_fields
 from curate.rows.fields import field_place
 from curate.rows.kinds import payload
-from curate.steps import Context, NewRows, Rows, RowStep
+from curate.steps import Context, RowBatch, Rows, RowStep
 from curate.text.placeholders import PROTECTABLE, Protectable, code_blocks, spans
 
 _PROTECTED: tuple[Protectable, ...] = tuple(name for name in PROTECTABLE if name != "symbol")
@@ -100,7 +100,7 @@ class Romanise(RowStep):
     def makes(self, kind: Kind) -> Kind:
         return Kind.PARALLEL if self.form == "pair" else kind
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         done = [_RomanisedRow(self, rows, place) for place in range(len(rows))]
         _romanise_all(self, done)
         changed = [one for one in done if one.changed]
@@ -111,7 +111,7 @@ class Romanise(RowStep):
         elif self.form != "pair":
             yield unchanged_rows(rows.take([not one.changed for one in done]))
         new = self._pairs(rows, good) if self.form == "pair" else self._rows(rows, good)
-        yield NewRows(new, tuple(failed(rows, place, reason, done[place].raw()) for place, reason in bad.items()))
+        yield RowBatch(new, tuple(failed(rows, place, reason, done[place].raw()) for place, reason in bad.items()))
 
     # ------------------------------------------------------------------------------------------------------------ parts
     @property
@@ -125,7 +125,7 @@ class Romanise(RowStep):
         """The fields to romanise."""
         return ("prompt",) if self.form == "prompt-both" else self.fields or main_fields(kind)
 
-    def wants(self, tag: str) -> bool:
+    def is_open(self, tag: str) -> bool:
         """Whether rows in this language are romanised."""
         return self.only is None or any(tag == one or tag.startswith(f"{one}-") for one in self.only)
 
@@ -209,7 +209,7 @@ class _RomanisedRow:
                 self.places.append((column, None))
             else:
                 self.places += [(column, at) for at, turn in enumerate(value) if roles is None or turn["role"] in roles]
-        self.places = [where for where in dict.fromkeys(self.places) if step.wants(self.tag_of(where[0]))]
+        self.places = [where for where in dict.fromkeys(self.places) if step.is_open(self.tag_of(where[0]))]
 
     def tag_of(self, column: str) -> str:
         """The language that a text should be in."""

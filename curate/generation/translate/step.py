@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from curate.generation.translate.params import TranslateParams
 from curate.generation.translate.worker import TranslateBatch, slices
-from curate.steps import Context, NewRows, Rows
+from curate.steps import Context, RowBatch, Rows
 
 
 class Translate(TranslateParams):
@@ -26,7 +26,7 @@ class Translate(TranslateParams):
     back-translation).
     """
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         work = TranslateBatch(self, rows.kind, context)
         for part in slices(rows):
             yield work.made(part)

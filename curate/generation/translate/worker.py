@@ -23,7 +23,7 @@ from curate.generation.translate.rows import BackTranslation, Job, Prepared, Sel
 from curate.generation.translate.sentences import Sentences
 from curate.rows import Kind, payload
 from curate.rows.languages import UNKNOWN
-from curate.steps import BadRow, Context, NewRows, Rows
+from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Encoder, Generator, LanguageIdentifier, Translator, signed
 
 _CHARACTERS = 8_000_000
@@ -81,7 +81,7 @@ class TranslateBatch:
             )
 
     # --------------------------------------------------------------------------------------------------------- rows
-    def made(self, rows: Rows) -> NewRows:
+    def made(self, rows: Rows) -> RowBatch:
         """The originals to keep and the translations, row by row, and the failed rows."""
         plain = rows.table.to_pylist()
         jobs, stay = self._jobs(rows, plain)
@@ -111,7 +111,7 @@ class TranslateBatch:
         return jobs, stay
 
     def _is_supported(self, tag: str, target: str) -> bool:
-        if same_language(tag, target) or not self.context.wants(target):
+        if same_language(tag, target) or not self.context.is_open(target):
             return False
         if self.chat:
             unknown = [one for one in (tag, target) if one != UNKNOWN and not self.model.supports(one)]
@@ -298,8 +298,8 @@ class TranslateBatch:
     # ------------------------------------------------------------------------------------------------------ new rows
     def _new(
         self, rows: Rows, plain: Sequence[Mapping[str, Any]], jobs: Sequence[Job], stay: Sequence[bool]
-    ) -> NewRows:
-        bad: list[BadRow] = []
+    ) -> RowBatch:
+        bad: list[FailedRow] = []
         good: list[Job] = []
         for job in jobs:
             if problems := job.problems:
@@ -323,7 +323,7 @@ class TranslateBatch:
         )
         if any(stay):
             table = _in_order(unchanged_rows(rows), stay, table, [job.place for job in good])
-        return NewRows(table, tuple(bad))
+        return RowBatch(table, tuple(bad))
 
     def _maker(self, job: Job) -> str:
         if job.nothing:
@@ -425,4 +425,4 @@ class _Progress:
             rows = min(self._rows, int(self._share * self._rows + 1e-6)) - self._reported
             if rows > 0:
                 self._reported += rows
-                self._context.tick(rows)
+                self._context.advance(rows)

@@ -265,7 +265,7 @@ class JudgeParams(Prompting, ScoreStep):
             one.name if side == "answer" else f"{side}_{one.name}": (side, one.name) for side in sides for one in rubric
         }
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         reasons = {"refused": pl.col("unjudged") == "refused"}
         if self.unjudged == "drop":
             reasons["unjudged"] = pl.col("score").is_null()
@@ -285,7 +285,7 @@ class JudgeParams(Prompting, ScoreStep):
 
     # ----------------------------------------------------------------------------------------------------------- audit
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return self.audit_rows > 0 or self.gold is not None
 
     # ----------------------------------------------------------------------------------------------------------- score

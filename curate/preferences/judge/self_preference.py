@@ -114,7 +114,7 @@ def _parents(lineages: Sequence[Mapping[str, Any]], context: Context) -> dict[st
     if not ids:
         return {}
     try:
-        above = context.look_up(pl.Series("id", ids, dtype=pl.String))
+        above = context.rows_by_id(pl.Series("id", ids, dtype=pl.String))
     except StepError as error:  # parents of several kinds
         context.warn(f"judge: the authors of some answers are unknown: {error}")
         return {}

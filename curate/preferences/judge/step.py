@@ -52,7 +52,7 @@ class Judge(JudgeParams):
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         return judge_fit.fit(self, samples, context)
 
-    def audits(self, fitted: pa.Table) -> list[dict[str, Any]]:
+    def diagnostics(self, fitted: pa.Table) -> list[dict[str, Any]]:
         diagnostics = []
         for row in fitted.to_pylist():
             limit = row["limit"]

@@ -165,7 +165,7 @@ def join_pairs(
             writer = writer or pa.ipc.new_file(str(path), table.schema)
             writer.write_table(table)
         start += len(part)
-        context.tick(len(part))
+        context.advance(len(part))
     assert writer is not None and kind is not None
     writer.close()
     with pa.memory_map(str(path)) as file:

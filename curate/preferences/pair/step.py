@@ -31,7 +31,7 @@ from curate.preferences.pair.candidates import (
 from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pairs, scores_of
 from curate.preferences.pair.rules import CandidatePair, Choose, Rule, balanced
 from curate.rows import Kind
-from curate.steps import Context, GatherStep, NewRows, Rows
+from curate.steps import Context, GatherStep, RowBatch, Rows
 
 _WRITTEN = 2_048
 _MARKS = r"[\p{M}\p{Cf}]"
@@ -137,7 +137,7 @@ class Pair(Prompting, GatherStep):
         return ["by: name the score that says which answer is better"] if needs and self.by is None else []
 
     # -------------------------------------------------------------------------------------------------------- gathering
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[pa.Table | RowBatch]:
         kind = next((part.kind for part in rows), None)
         if kind is None:
             return
@@ -271,7 +271,7 @@ class Pair(Prompting, GatherStep):
                 yield derive_rows(
                     Kind.PREFERENCE, part, places, values, languages, step=self.tag, attributes=attributes
                 )
-            context.tick(len(part))
+            context.advance(len(part))
 
     def _labelled(self, rows: Iterable[Rows]) -> Iterator[pa.Table]:
         """Every good and every bad answer as an unpaired row."""

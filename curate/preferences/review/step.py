@@ -69,7 +69,7 @@ class Labels(ScoreStep):
         types = {**dict.fromkeys(_FLOATS, pl.Float64), **dict.fromkeys(_STRINGS, pl.String)}
         return pl.DataFrame(values, schema=types, orient="row")
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         score, annotators = pl.col("score"), pl.col("annotators")
         return {
             "unlabelled": annotators < self.min_annotators,

@@ -14,7 +14,7 @@ from curate.preferences.revise.cases import Case, Key
 from curate.preferences.revise.check import Check
 from curate.preferences.revise.params import ReviseParams
 from curate.preferences.revise.prompts import PromptName, perspective, prompts_of
-from curate.steps import BadRow, Context, Rows
+from curate.steps import Context, FailedRow, Rows
 from curate.steps.models import Answer, Request
 
 V = TypeVar("V")
@@ -29,7 +29,7 @@ class ReviseBatch:
         self.prompts: dict[PromptName, Prompts] = {
             name: prompts_of(name, step.templates) for name in step.prompt_names()
         }
-        self.bad: list[BadRow] = []
+        self.bad: list[FailedRow] = []
         self.left = Counter[str]()
         self.check = Check(step, context)
 

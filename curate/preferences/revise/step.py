@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curate.preferences.revise.params import ReviseParams
 from curate.preferences.revise.worker import Reviser
-from curate.steps import Context, NewRows, Rows
+from curate.steps import Context, RowBatch, Rows
 
 
 class Revise(ReviseParams):
@@ -31,5 +31,5 @@ class Revise(ReviseParams):
     (the critics), ``reason`` (of the judges).
     """
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         yield from Reviser(self, rows, context).run()

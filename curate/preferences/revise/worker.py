@@ -23,7 +23,7 @@ from curate.preferences.revise.error_injection import injected
 from curate.preferences.revise.layouts import CheckedCase, rows_of
 from curate.preferences.revise.prompts import perspective, row_text, shown
 from curate.rows import Kind
-from curate.steps import NewRows
+from curate.steps import RowBatch
 from curate.steps.models import Answer, Request
 
 _LONGEST = 4_000
@@ -42,7 +42,7 @@ _CONTRAST = {
 class Reviser(ReviseBatch):
     """Runs ``revise`` on one batch."""
 
-    def run(self) -> Iterator[NewRows]:
+    def run(self) -> Iterator[RowBatch]:
         step = self.step
         self.check.refuse_self(self.rows)
         languages = [tag for tag in dict.fromkeys(self.rows.language) if tag is not None]
@@ -68,7 +68,7 @@ class Reviser(ReviseBatch):
     def _cases(self) -> Iterator[Case]:
         table = self.rows.table
         for place, language in enumerate(self.rows.language.to_list()):
-            if not self.context.wants(language):
+            if not self.context.is_open(language):
                 continue
             good = None
             if self.rows.kind is Kind.PREFERENCE:
@@ -242,7 +242,7 @@ class Reviser(ReviseBatch):
         return []
 
     # ------------------------------------------------------------------------------------------------------------- rows
-    def _make_rows(self, cases: Sequence[Case]) -> NewRows:
+    def _make_rows(self, cases: Sequence[Case]) -> RowBatch:
         done = []
         for case in cases:
             if case.problem and case.cut and self.step.on_length == "drop":
@@ -260,7 +260,7 @@ class Reviser(ReviseBatch):
             else:
                 self.left[f"{checked.word} ({case.language})"] += 1
         self._warn()
-        return NewRows(rows_of(self, made), tuple(self.bad))
+        return RowBatch(rows_of(self, made), tuple(self.bad))
 
     def _checked(self, cases: Sequence[Case]) -> list[Checked]:
         groups = self.rows.table["group_id"].to_pylist()

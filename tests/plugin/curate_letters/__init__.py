@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from curate.catalog import Decision, LanguageTag, ModelName, PerLanguage, Runtime, SourceName
 from curate.rows import Kind, schema
-from curate.steps import BadRow, Context, GlobalStep, Model, NewRows, Rows, RowStep, ScoreStep, Source, Unit
+from curate.steps import Context, FailedRow, GlobalStep, Model, RowBatch, Rows, RowStep, ScoreStep, Source, Unit
 
 
 def note(journal: str | None, line: str) -> None:
@@ -69,16 +69,16 @@ class Numbered(Source):
     def units(self) -> Sequence[Unit]:
         return [Unit(Path(path).name, (Path(path),)) for path in self.path]
 
-    def read(self, unit: Unit, name: str, context: Context) -> Iterator[NewRows]:
+    def read(self, unit: Unit, name: str, context: Context) -> Iterator[RowBatch]:
         note(self.journal, f"read {unit.name}")
         target = schema(Kind.DOCUMENT)
         rows: list[dict[str, Any]] = []
-        bad: list[BadRow] = []
+        bad: list[FailedRow] = []
         for number, line in enumerate(unit.files[0].read_text(encoding="utf-8").splitlines(), 1):
             language, _, rest = line.partition("\t")
             key, tab, text = rest.partition("\t")
             if not tab:
-                bad.append(BadRow(f"line {number}", "no tab in this line", line))
+                bad.append(FailedRow(f"line {number}", "no tab in this line", line))
                 continue
             group = f"{self.group or self.translation_of or name}:{key}" if key else ""
             lineage = {
@@ -100,9 +100,9 @@ class Numbered(Source):
                 }
             )
             if len(rows) == self.batch:
-                yield NewRows(pa.Table.from_pylist(rows, target), tuple(bad))
+                yield RowBatch(pa.Table.from_pylist(rows, target), tuple(bad))
                 rows, bad = [], []
-        yield NewRows(pa.Table.from_pylist(rows, target), tuple(bad))
+        yield RowBatch(pa.Table.from_pylist(rows, target), tuple(bad))
 
 
 class Letters(ScoreStep):
@@ -118,7 +118,7 @@ class Letters(ScoreStep):
     die_after: Runtime[int] = 0
 
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return self.fitted
 
     def sample(self, rows: Rows, context: Context) -> pa.Table:
@@ -139,7 +139,7 @@ class Letters(ScoreStep):
         if fitted is not None:
             lengths = lengths / fitted["longest"][0].as_py()
         parents = rows.parents()
-        known = context.look_up(parents)
+        known = context.rows_by_id(parents)
         by_id = dict(zip(known.ids.to_list(), known.text("text").to_list(), strict=True)) if len(known) else {}
         found = [float(len(by_id[parent])) if parent in by_id else None for parent in parents.to_list()]
         if None in parents.to_list():
@@ -148,7 +148,7 @@ class Letters(ScoreStep):
             {"score": lengths, "parent": pl.Series(found, dtype=pl.Float64), "first": text.str.slice(0, 1)}
         )
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         return {"too short": pl.col("score") < self.min.expr()}
 
 

@@ -19,7 +19,7 @@ from curate_letters import note
 def see(step: Any, where: str, rows: Rows, context: Context) -> pl.Series:
     """The text of each row's parent; null where it has none."""
     parents = rows.parents()
-    found = context.look_up(parents)
+    found = context.rows_by_id(parents)
     texts = dict(zip(found.ids.to_list(), found.text("text").to_list(), strict=True)) if len(found) else {}
     note(step.journal, f"{step.tag} {where}: {sum(one in texts for one in parents.to_list())} seed {context.seed}")
     return pl.Series("parent", [texts.get(one) for one in parents.to_list()], dtype=pl.String)
@@ -33,7 +33,7 @@ class LookScore(ScoreStep):
     journal: Runtime[str | None] = None
 
     @property
-    def fits(self) -> bool:
+    def requires_fit(self) -> bool:
         return True
 
     def sample(self, rows: Rows, context: Context) -> pa.Table:
@@ -42,7 +42,7 @@ class LookScore(ScoreStep):
 
     def fit(self, samples: Sequence[pa.Table], context: Context) -> pa.Table:
         ids = pl.Series([one for sample in samples for one in sample["id"].to_pylist()])
-        note(self.journal, f"{self.tag} fit: {len(context.look_up(ids))} seed {context.seed}")
+        note(self.journal, f"{self.tag} fit: {len(context.rows_by_id(ids))} seed {context.seed}")
         return pa.table({"rows": [len(ids)]})
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
@@ -51,7 +51,7 @@ class LookScore(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         return pl.DataFrame({"score": see(self, "score", rows, context).str.len_chars().cast(pl.Float64)})
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         return {}
 
 
@@ -71,7 +71,10 @@ class LookGlobal(GlobalStep):
     def decide(self, summaries: Sequence[Path], context: Context) -> Iterator[pa.Table]:
         for path in summaries:
             table = pq.read_table(path)
-            note(self.journal, f"{self.tag} decide: {len(context.look_up(pl.Series(table['id'])))} seed {context.seed}")
+            note(
+                self.journal,
+                f"{self.tag} decide: {len(context.rows_by_id(pl.Series(table['id'])))} seed {context.seed}",
+            )
             scores = [None if one is None else float(len(one)) for one in table["parent"].to_pylist()]
             keep, reason = [True] * len(scores), pa.array([None] * len(scores), pa.string())
             yield pa.table({"keep": keep, "reason": reason, "score": pa.array(scores, pa.float64())})

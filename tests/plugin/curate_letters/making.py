@@ -15,7 +15,7 @@ from curate.catalog import ModelName, RowsName, Runtime
 from curate.errors import ModelError
 from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.rows import Kind
-from curate.steps import Context, GatherStep, Model, NewRows, Rows, RowStep
+from curate.steps import Context, GatherStep, Model, RowBatch, Rows, RowStep
 from curate_letters import note
 
 
@@ -94,13 +94,13 @@ class Reply(RowStep):
     trouble: str | None = None
     keep_original: bool = False
 
-    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | NewRows]:
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
         texts = rows.text("text").to_list()
         languages = rows.language.to_list()
         places = [
             place
             for place, (text, language) in enumerate(zip(texts, languages, strict=True))
-            if context.wants(language) and not (self.trouble and self.trouble in text)
+            if context.is_open(language) and not (self.trouble and self.trouble in text)
         ]
         bad = tuple(
             failed(rows, place, "in trouble", text)
@@ -108,10 +108,10 @@ class Reply(RowStep):
             if self.trouble and self.trouble in text
         )
         answers = context.model(self.model).ask([texts[place] for place in places], context.draw)
-        context.tick(len(places))
+        context.advance(len(places))
         if self.keep_original:
             yield unchanged_rows(rows)
-        yield NewRows(
+        yield RowBatch(
             derive_rows(
                 Kind.DOCUMENT,
                 rows,
@@ -131,7 +131,7 @@ class Lexicon(GatherStep):
 
     tag: ClassVar[str] = "lexicon"
 
-    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[NewRows]:
+    def gather(self, rows: Iterable[Rows], context: Context) -> Iterator[RowBatch]:
         counts: dict[str, int] = {}
         for batch in rows:
             for text in batch.text("text"):
@@ -149,7 +149,7 @@ class Lexicon(GatherStep):
             group_id=[f"word:{word}" for word in often],
             scores=[{"count": float(counts[word])} for word in often],
         )
-        yield NewRows(table)
+        yield RowBatch(table)
 
 
 class Marked(RowStep):

@@ -84,5 +84,5 @@ class Vowels(ScoreStep):
             os._exit(3)
         return pl.DataFrame({"score": context.model(self.model).encode(texts)[:, 0].astype(float)})
 
-    def verdicts(self, kind: Kind) -> Mapping[str, pl.Expr]:
+    def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         return {"few": pl.col("score") < self.min}
