@@ -64,7 +64,7 @@ def test_two_rows_have_one_id_exactly_when_kind_language_and_payload_are_equal(g
     kind, items = given_rows
     table = pa.Table.from_pylist(items, schema(kind))
     ids = row_ids(kind, table).to_pylist()
-    content = [repr([item["language"], *(item[name] for name in payload(kind))]) for item in items]
+    content = [[item["language"], *(item[name] for name in payload(kind))] for item in items]
     for i in range(len(items)):
         for j in range(i):
             assert (ids[i] == ids[j]) == (content[i] == content[j])
