@@ -8,7 +8,7 @@ interval.
 Prints Markdown. All scores come from the public parts (models by name, the steps' own ``score`` and ``drop_rules``); only
 the statistics are computed here. The same data and versions give the same tables. What a file of the data folder is
 needed for and not there is named and left out.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 An unreadable row is one :class:`~curate.steps.FailedRow`; an unreadable file is a :class:`~curate.steps.SourceError` that
 says how far it was read. A truncated file is always an error. Memory is bounded by one row of limited size, whatever
 the file's size.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 

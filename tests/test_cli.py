@@ -19,7 +19,7 @@ languages: {targets: [sw]}
 sources: {one: {use: jsonl, path: a.jsonl, language: "${languages.targets}", license: x, kind: document, columns: {text: "{t}"}}}
 datasets: {first: {from: one}}
 run: {workers: 1}
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture

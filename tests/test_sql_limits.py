@@ -107,7 +107,7 @@ with Database(Store(Path(sys.argv[1])), Limits(seconds=float(sys.argv[2]), memor
             told.append(str(error))
         assert database.query("SELECT count(*) FROM other").item() > 0
 print(json.dumps([told, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) >> 10 if sys.platform == "linux" else 0]))
-"""
+"""  # noqa: E501
 
 
 def run_all(store: Store, seconds: float, statements: list[str]) -> list[str]:
@@ -230,8 +230,8 @@ def alive(number: int) -> bool:
 
 def test_the_process_ends_with_its_parent_even_in_the_middle_of_a_query(built):
     script = (
-        "import sys\nfrom pathlib import Path\nfrom curate.engine.store.store import Store\nfrom curate.sql import Database\n"
-        "d = Database(Store(Path(sys.argv[1])))\nd.query('SELECT 1')\nprint(d._process._running.pid, flush=True)\nd.query('SELECT sleep_ms(1000000)')\n"
+        "import sys\nfrom pathlib import Path\nfrom curate.engine.store.store import Store\nfrom curate.sql import Database\n"  # noqa: E501
+        "d = Database(Store(Path(sys.argv[1])))\nd.query('SELECT 1')\nprint(d._process._running.pid, flush=True)\nd.query('SELECT sleep_ms(1000000)')\n"  # noqa: E501
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(built.root)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -556,7 +556,7 @@ def test_pieces_are_written_as_one_answer(built, tmp_path, monkeypatch):
     """The same bytes whether a frame is written or its batches, and the keys of maps are texts in JSON."""
     from curate.cli.answers import Format, print_answer
 
-    sql = "SELECT range AS n, {'a': [range, NULL], 'm': MAP {range: 'x'}} AS s, 'é,\"\n' AS t, NULL AS e, 'ab'::BLOB AS b FROM range(10000)"
+    sql = "SELECT range AS n, {'a': [range, NULL], 'm': MAP {range: 'x'}} AS s, 'é,\"\n' AS t, NULL AS e, 'ab'::BLOB AS b FROM range(10000)"  # noqa: E501
     with Database(built) as database:
         for format_ in (Format.CSV, Format.JSON, Format.JSONL):
             print_answer(database.query(sql), format_, tmp_path / "frame")

@@ -95,8 +95,8 @@ def test_types_that_a_frame_cannot_hold_come_as_text(database, sql, shown):
 @pytest.mark.parametrize("format_", list(Format))
 def test_every_value_can_be_written_in_every_format(database, tmp_path, format_):
     frame = database.query(
-        "SELECT [DATE '2024-01-01'] AS a, {'x': 1.50::DECIMAL(4, 2), 't': TIMESTAMP '2024-01-01'} AS b, 'x'::BLOB AS c, ['x'::BLOB] AS d, "
-        "NULL AS e, [NULL, 1] AS f, [170141183460469231731687303715884105727::HUGEINT] AS g, 'nan'::DOUBLE AS h, MAP {'k': [1]} AS i, "
+        "SELECT [DATE '2024-01-01'] AS a, {'x': 1.50::DECIMAL(4, 2), 't': TIMESTAMP '2024-01-01'} AS b, 'x'::BLOB AS c, ['x'::BLOB] AS d, "  # noqa: E501
+        "NULL AS e, [NULL, 1] AS f, [170141183460469231731687303715884105727::HUGEINT] AS g, 'nan'::DOUBLE AS h, MAP {'k': [1]} AS i, "  # noqa: E501
         "1.50::DECIMAL(4, 2) AS j, 'q,\"w\n' AS k, TIME '12:00' AS l"
     )
     print_answer(frame, format_, tmp_path / "out")

@@ -71,7 +71,7 @@ def folder(tmp_path_factory) -> Path:
     rows = [{"t": f"{text} {HOSTILE} {n}", "l": language} for n in range(3) for language, text in READABLE.items()]
     (place / "a\x1b[31m\u202e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = json.dumps(HOSTILE)  # YAML reads JSON's escapes
-    source = f'{{use: jsonl, path: "a\\e[31m\\u202e.jsonl", kind: document, language: "{{l}}", license: {said}, columns: {{text: "{{t}}"}}}}'
+    source = f'{{use: jsonl, path: "a\\e[31m\\u202e.jsonl", kind: document, language: "{{l}}", license: {said}, columns: {{text: "{{t}}"}}}}'  # noqa: E501
     catalog = (
         f"version: 1\nsources: {{one: {source}}}\ndatasets: {{first: {{from: one, description: {said}, "
         "steps: [shape: {max_controls: 99, max_chars: LIMIT}]}}\nrun: {workers: 1}\n"

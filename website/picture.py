@@ -84,7 +84,7 @@ def svg() -> str:
         for name, (x, y) in places.items()
     ]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="packages and their imports">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="packages and their imports">'  # noqa: E501
         "<style>line{stroke:#8893a5;stroke-width:1.2}rect{fill:#eef2f8;stroke:#4a5a78}"
         "text{font:13px sans-serif;text-anchor:middle;fill:#1c2536}</style>"
         f"{''.join(lines)}{''.join(boxes)}</svg>\n"

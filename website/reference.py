@@ -109,7 +109,7 @@ def _slug(title: str) -> str:
     return str(slugify(re.sub(r"[`*]|\[(.*?)\]\(.*?\)", r"\1", title), "-"))
 
 
-# -------------------------------------------------------------------------------------------------------------------- pages
+# -------------------------------------------------------------------------------------------------------------------- pages  # noqa: E501
 @dataclass(frozen=True)
 class PartPage:
     """The page of a source, step, model or output."""
@@ -303,7 +303,7 @@ def _any_value(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any
     return "en"
 
 
-# -------------------------------------------------------------------------------------------------------------------- index
+# -------------------------------------------------------------------------------------------------------------------- index  # noqa: E501
 def index() -> str:
     """One table for each sort of parts."""
     lines = [
@@ -314,7 +314,7 @@ def index() -> str:
     ]
     lines += [
         "",
-        "Of every parameter it is said what it may change: *changes rows* (another value is another result, and computed anew), *decides only* (a threshold; "
+        "Of every parameter it is said what it may change: *changes rows* (another value is another result, and computed anew), *decides only* (a threshold; "  # noqa: E501
         "nothing is scored again), *changes no row* (addresses, batch sizes, and paths: a file counts by its content).",
     ]
     for what, title in TITLES.items():

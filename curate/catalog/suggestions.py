@@ -116,7 +116,7 @@ for _name, _words in _MEANT.items():
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` (or what it is called now) with the word of ``known`` that was meant, or nothing if none is near."""
+    """``"; did you mean 'x'?"`` (or what it is called now) with the word of ``known`` that was meant, or nothing if none is near."""  # noqa: E501
     names = list(known)
     lower = {name.lower(): name for name in names}
     if RENAMED.get(word) in names:

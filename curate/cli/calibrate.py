@@ -17,7 +17,7 @@ Files = Annotated[
     list[Path] | None,
     typer.Option(
         "--anchors",
-        help="Parallel sentences in place of the shipped ones: FLORES-like folder, X-Y.X files, TMX, TSV, CSV, JSON lines.",
+        help="Parallel sentences in place of the shipped ones: FLORES-like folder, X-Y.X files, TMX, TSV, CSV, JSON lines.",  # noqa: E501
     ),
 ]
 License = Annotated[str, typer.Option("--license", help="Of those sentences.")]

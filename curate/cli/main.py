@@ -89,7 +89,7 @@ def plan(
         int | None,
         typer.Option(
             min=4,
-            help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "
+            help="Also build so many source rows for real, and estimate rows, calls, tokens, money and disk of the whole; "  # noqa: E501
             "what they cost is not spent again by the build.",
         ),
     ] = None,

@@ -20,11 +20,11 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS builds (build TEXT PRIMARY KEY, started INTEGER DEFAULT (unixepoch()), finished INTEGER);
 CREATE TABLE IF NOT EXISTS spent (build TEXT, stage TEXT, model TEXT, calls INTEGER, prompt_tokens INTEGER, completion_tokens INTEGER,
                                   money REAL, PRIMARY KEY (build, stage, model)) WITHOUT ROWID;
-"""
+"""  # noqa: E501
 _ADD = """
 INSERT INTO spent VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + 1,
 prompt_tokens = prompt_tokens + excluded.prompt_tokens, completion_tokens = completion_tokens + excluded.completion_tokens, money = money + excluded.money
-"""
+"""  # noqa: E501
 
 
 def _connect(root: Path) -> sqlite3.Connection:
@@ -107,7 +107,7 @@ class BuildLedger:
         self._open: dict[int, tuple[str, int, float]] = {}
         self._next = 0
         calls, tokens, money = self._connection.execute(
-            "SELECT coalesce(sum(calls), 0), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(money), 0) FROM spent "
+            "SELECT coalesce(sum(calls), 0), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(money), 0) FROM spent "  # noqa: E501
             "WHERE build = ?",
             (build,),
         ).fetchone()

@@ -61,7 +61,7 @@ _AS_TEXT = re.compile(
 _NO_MEMORY = re.compile(r"Out of Memory|bad_alloc|bad allocation|Allocation failure|alloc of size")
 
 
-# ------------------------------------------------------------------------------------------------------------------- files
+# ------------------------------------------------------------------------------------------------------------------- files  # noqa: E501
 class _Damaged(Exception):
     """A file is not what its manifest says."""
 

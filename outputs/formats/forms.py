@@ -29,7 +29,7 @@ MetaField = Literal["id", "language", "group_id", "source", "source_id", "licens
 DATA = "data"
 BESIDE = "rows"
 SPLIT, INDEX = "_split", "_index"
-"""What :meth:`ExportFormat.render` receives in addition to the row: its split, and its place among the rows written there."""
+"""What :meth:`ExportFormat.render` receives in addition to the row: its split, and its place among the rows written there."""  # noqa: E501
 _BATCH = 4_096
 _STRING = pa.string()
 _META: Mapping[str, pa.DataType] = dict.fromkeys(

@@ -33,8 +33,8 @@ def test_every_row_is_kept_or_rejected_with_its_reason_and_scores(house):
 def test_translations_share_group_split_and_know_their_parent(house):
     house.build()
     pairs = house.query(
-        "SELECT child.text AS child, parent.text AS parent, child.split = parent.split AS together, child.group_id = parent.group_id AS same, "
-        "score(child.scores, 'letters.parent') AS seen FROM duo child JOIN (SELECT id, text, group_id, split FROM duo) parent "
+        "SELECT child.text AS child, parent.text AS parent, child.split = parent.split AS together, child.group_id = parent.group_id AS same, "  # noqa: E501
+        "score(child.scores, 'letters.parent') AS seen FROM duo child JOIN (SELECT id, text, group_id, split FROM duo) parent "  # noqa: E501
         "ON child.lineage.parents[1] = parent.id WHERE child.language = 'sw'"
     )
     assert pairs.height > 30

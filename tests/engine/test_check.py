@@ -25,7 +25,7 @@ sources:
   any: {use: jsonl, path: en.jsonl, kind: sft, language: "{l}", license: CC0-1.0, columns: {prompt: "{q}", response: "{a}"}}
 run: {workers: 1}
 datasets:
-"""
+"""  # noqa: E501
 
 
 def notes(catalog: Path) -> list[str]:
@@ -179,7 +179,7 @@ def test_files_of_a_benchmark_are_looked_at_before_the_build(check, tmp_path):
     (tmp_path / "question.jsonl").write_text(
         json.dumps({"question_id": 81, "turns": ["Describe a harbour town.", "Now in three words."]}) + "\n"
     )
-    good = "  d: {from: english, steps: [{contamination: {against: [mt-bench], model: null, files: {mt-bench: question.jsonl}}}]}\n"
+    good = "  d: {from: english, steps: [{contamination: {against: [mt-bench], model: null, files: {mt-bench: question.jsonl}}}]}\n"  # noqa: E501
     (tmp_path / "catalog.yaml").write_text(HEAD + good)
     assert notes(tmp_path / "catalog.yaml") == []
     [built] = curate.build(tmp_path / "catalog.yaml")

@@ -223,7 +223,7 @@ peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0
 before = peak()
 found = compare(Store(Path(sys.argv[1])), ("d", "v1"), ("d", "v2"))
 print(found.count("changed"), found.shifts.height, (peak() - before) >> 10)
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")

@@ -398,7 +398,7 @@ def test_answers_of_a_file_of_an_older_version_are_known(tmp_path):
     cache.file.unlink()
     old = sqlite3.connect(cache.file, isolation_level=None)
     old.execute(
-        "CREATE TABLE answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID"
+        "CREATE TABLE answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch())) WITHOUT ROWID"  # noqa: E501
     )
     old.execute("INSERT INTO answers (key, value) VALUES (?, ?)", (b"q" * 16, b'"paid for"'))
     old.close()

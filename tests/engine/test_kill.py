@@ -36,7 +36,7 @@ if __name__ == "__main__":
     print("ready", flush=True)
     built = build_datasets(load_catalog(sys.argv[1], registry=registry), registry, chunk_limits=ChunkLimits(16, 16, 64), wait=20)
     print(built[0].version, flush=True)
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_what_cannot_be_made_is_quarantined_with_its_parent_and_the_raw_text(hou
     assert built.rows == 120 - len(lost)
     assert any("failed" in warning and "quarantined" in warning for warning in built.warnings)
     kept = house.query(
-        "SELECT text, lineage.parents AS parents, lineage.makers[1].model AS model, score(scores, 'reply') AS seed FROM answers"
+        "SELECT text, lineage.parents AS parents, lineage.makers[1].model AS model, score(scores, 'reply') AS seed FROM answers"  # noqa: E501
     )
     assert set(kept["text"]) == {f"{text('en', n)} ~0" for n in range(120)} - {f"{one} ~0" for one in lost}
     assert set(kept["model"]) == {"echo@1"} and set(kept["seed"]) == {0.0}

@@ -213,7 +213,7 @@ from curate.steps import Registry
 registry = Registry.installed()
 registry.add("source", "numbered", letters.Numbered); registry.add("model", "vectors", places.Vectors); registry.add("step", "vowels", places.Vowels)
 build_datasets(load_catalog("catalog.yaml", registry=registry), registry, chunk_limits=ChunkLimits(16, 16, 64))
-"""
+"""  # noqa: E501
 
 
 def start(wide: House, **run) -> subprocess.Popen[str]:

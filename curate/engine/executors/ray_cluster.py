@@ -255,7 +255,7 @@ def _advice(address: str, said: str) -> str:
     if "ersion mismatch" in said:
         return ""
     if address == "auto":
-        return "; 'auto' is for a machine that is a node of the cluster: run 'ray start' there first, or write the cluster's address"
+        return "; 'auto' is for a machine that is a node of the cluster: run 'ray start' there first, or write the cluster's address"  # noqa: E501
     return ""
 
 

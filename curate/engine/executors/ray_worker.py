@@ -58,7 +58,7 @@ class Worker:
             return json.dumps(
                 {
                     **about,
-                    "error": f"Python {_dotted(python)} runs there, Python {_dotted(told['python'])} here; a cluster needs one",
+                    "error": f"Python {_dotted(python)} runs there, Python {_dotted(told['python'])} here; a cluster needs one",  # noqa: E501
                 }
             )
         # A plug-in that lies beside the catalog's script is found where that folder is shared, as in a local process.
@@ -85,7 +85,7 @@ class Worker:
             return json.dumps(
                 {
                     **about,
-                    "error": f"curate {__version__} is installed there, curate {told['version']} here; install the same on every node",
+                    "error": f"curate {__version__} is installed there, curate {told['version']} here; install the same on every node",  # noqa: E501
                 }
             )
         setting = told["setting"]

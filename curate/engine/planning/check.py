@@ -213,4 +213,4 @@ class _Facts:
         ]
         if able:
             return f"the language model {' or '.join(repr(name) for name in able[:_SHOWN])} may"
-        return "no model of this catalog does; a language model (use: openai) or a wide translator such as NLLB (use: seq2seq) may"
+        return "no model of this catalog does; a language model (use: openai) or a wide translator such as NLLB (use: seq2seq) may"  # noqa: E501
