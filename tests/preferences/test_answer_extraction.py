@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.catalog.params import PerLanguage
-from curate.preferences.self_consistency.answer_phrases import load_words, words_of
+from curate.preferences.self_consistency.answer_phrases import load_words, phrases_of
 from curate.preferences.self_consistency.choices import options_of
 from curate.preferences.self_consistency.extract import Reader, last_box
 from curate.preferences.self_consistency.numbers import numbers, parse, style_of, tidy, written
@@ -265,6 +265,6 @@ def test_every_language_of_the_data_is_compiled_and_written_as_text():
         ), language
         for noun in one["answer"]:
             assert answer(f"7 {noun}: 18 / 9 = 2", language) == "2", (language, noun)
-        assert words_of(language).signs
+        assert phrases_of(language).hints
     for name, labels in load_words()["labels"].items():
         assert len(set(labels)) == len(labels) and all(isinstance(label, str) for label in labels), name
