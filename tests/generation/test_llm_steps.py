@@ -133,7 +133,7 @@ def test_the_embedded_model_answers_rewrites_and_instructs(house):
         "additionalProperties": False,
     }
     catalog = house(
-        {"use": "llamacpp", "context": 1024, "slots": 2},
+        {"use": "llamacpp", "context": 1024, "slots": 2, "threads": 1},
         answers={
             "step": "respond",
             "model": "writer",
