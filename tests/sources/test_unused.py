@@ -227,7 +227,9 @@ def test_every_value_is_used_or_counted(jsonl: Write, rows: list[dict[str, Any]]
         path=jsonl(*[{"t": "x", **row} for row in rows]), columns={"text": "t"}, attributes=["a?"], **GIVEN
     )
     wanted = {
-        name: count for name in NAMES[2:] if (count := sum(row.get(name) not in (None, "", [], {}, "[]", "{}") for row in rows))
+        name: count
+        for name in NAMES[2:]
+        if (count := sum(row.get(name) not in (None, "", [], {}, "[]", "{}") for row in rows))
     }
     assert counted(source).columns == wanted
 
