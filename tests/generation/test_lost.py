@@ -323,6 +323,6 @@ def test_rows_that_another_model_answered_are_signed_with_its_name(step, house):
             "SELECT DISTINCT lineage.makers[1].model FROM made WHERE len(lineage.makers) > 0", catalog=catalog
         )
         assert models.rows() == [("tests/m@1+other/tiny-1.1b-q2",)]
-        [warning] = [warning for warning in built.warnings if "'tests/m' was asked" in warning]
-        assert "the server says that 'other/tiny-1.1b@q2' answered" in warning
+        [warning] = [warning for warning in built.warnings if "'tests/m' was requested" in warning]
+        assert "the server reports 'other/tiny-1.1b@q2'" in warning
         assert curate.build(catalog, "made")[0].version == built.version
