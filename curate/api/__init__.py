@@ -7,23 +7,20 @@ from curate.api.datasets import (
     audits,
     build,
     calibrate,
-    card,
     check,
     diff,
     estimate,
-    export,
     forget,
     load_catalog,
     models,
     open_store,
     plan,
     probe_models,
-    publish,
     query,
     rebuild,
-    report,
     schema,
 )
+from curate.api.outputs import card, export, publish, report
 
 __all__ = [
     "Built",

@@ -666,11 +666,7 @@ def test_a_catalog_acts_on_its_calibration_and_other_thresholds_score_nothing_ag
     data["pairs"]["en-de"]["threshold"] = 0.99
     moved.write_text(yaml.safe_dump(data))
     plan = str(curate.plan(catalog))
-    assert (
-        "scores are cached, no model call" in plan
-        and "en-de.threshold" in plan
-        and "rows to score" not in plan
-    )
+    assert "scores are cached, no model call" in plan and "en-de.threshold" in plan and "rows to score" not in plan
     assert curate.build(catalog)[0].rows == 2
     # Another encoder's file.
     data["model"] = "another@1"

@@ -594,7 +594,7 @@ def test_a_build_against_a_server_asks_each_question_once(tmp_path):
         }
         (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False))
         built = curate.build(tmp_path / "catalog.yaml")[0]
-        assert built.rows == 4 and len(server.calls) == 10 == len(server.requests)
+        assert built.rows == 4 and len(server.calls) == 10 == len(server.asked)
         assert any("1 same (th)" in message for message in built.warnings)
         found = curate.query(
             "SELECT language, messages[4].content AS said, score(scores,"
