@@ -429,29 +429,3 @@ def open_store(store: str | Path | Store | None = None, catalog: Catalog | str |
 
 def _catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:
     return catalog if isinstance(catalog, Catalog) else load_catalog(catalog, registry=registry)
-
-
-__all__: Sequence[str] = [
-    "Built",
-    "Catalog",
-    "Plan",
-    "audits",
-    "build",
-    "calibrate",
-    "card",
-    "check",
-    "diff",
-    "estimate",
-    "export",
-    "forget",
-    "load_catalog",
-    "models",
-    "open_store",
-    "plan",
-    "probe_models",
-    "publish",
-    "query",
-    "rebuild",
-    "report",
-    "schema",
-]
