@@ -1,9 +1,6 @@
 """The Python API: what `import curate` offers and each command calls."""
 
 from curate.api.datasets import (
-    Built,
-    Catalog,
-    Plan,
     audits,
     build,
     calibrate,
@@ -21,6 +18,9 @@ from curate.api.datasets import (
     schema,
 )
 from curate.api.outputs import card, export, publish, report
+from curate.catalog import Catalog
+from curate.engine.dataset import Built
+from curate.engine.planning.plan import Plan
 
 __all__ = [
     "Built",
