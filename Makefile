@@ -71,6 +71,7 @@ format: $(VENV)/dev
 
 # build/site/index.html opens without a server; a link that leads nowhere is an error.
 docs: $(VENV)/docs
+	$(BIN)/python website/picture.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "built: build/site/index.html"
 

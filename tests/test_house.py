@@ -244,6 +244,16 @@ def test_the_walks_of_the_architecture_are_there():
             assert "NAME" in package or (ROOT / package).is_dir(), f"{page}: there is no {package}"
 
 
+def test_the_picture_of_the_architecture_is_of_today():
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("picture", ROOT / "website" / "picture.py")
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    drawn = (ROOT / "docs" / "assets" / "architecture.svg").read_text(encoding="utf-8")
+    assert drawn == picture.svg(), "run: python website/picture.py"
+
+
 def test_every_public_thing_has_a_docstring():
     import curate
 

@@ -22,7 +22,6 @@ ROOT = HERE.parent
 sys.path.insert(0, str(HERE))
 
 import commands  # noqa: E402
-import picture  # noqa: E402
 import reference  # noqa: E402
 
 _FRONT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -53,7 +52,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made["reference/commands.md"] = commands.text()
     made |= {target: _front((ROOT / source).read_text(encoding="utf-8")) for source, target in _FRONT.items()}
     made["assets/site.css"] = (HERE / "site.css").read_text(encoding="utf-8")
-    made["assets/architecture.svg"] = picture.svg()
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))
     return files

@@ -100,3 +100,7 @@ def _reach(graph: Mapping[str, set[str]], start: str) -> set[str]:
             seen.add(name)
             waiting += graph[name]
     return seen
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "assets" / "architecture.svg").write_text(svg(), encoding="utf-8")
