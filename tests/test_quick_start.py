@@ -10,8 +10,8 @@ from quick_start import build, shared_folder
 
 import curate
 
-# Not `everyday`: two workers share the encoder's cache, and the last digit of a similarity depends on the batch in which
-# a text was encoded, which is a matter of time.
+# Not `everyday`: two workers share the encoder's cache, and the last digit of a similarity depends on the batch in
+# which a text was encoded, which is a matter of time.
 VERSIONS = {
     "everyday-parallel": "2e45c6887ad183c22eef",
     "everyday-switched": "8767d3d883ff200a2547",
