@@ -123,7 +123,7 @@ class RayExecutor:
         for actor in mine:
             if waiting and actor.idle:
                 actor.task, actor.run, actor.told, actor.felt = waiting.popleft(), self._runs, {}, time.monotonic()
-                actor.job = actor.handle.perform.remote(json.dumps(asdict(tasks[actor.task])))
+                actor.job = actor.handle.run_task.remote(json.dumps(asdict(tasks[actor.task])))
         coming = sum(actor.hello is not None for actor in mine)
         for _ in range(min(len(waiting) - coming, (1 if exclusive else self._most) - len(mine))):
             self._actors.append(self._start(exclusive))
