@@ -4,7 +4,8 @@ model; its speed.
     python benchmarks/translation_quality.py all --data FOLDER         # damage | misalignment | judged | commentary |
         speed | all
 
-Prints Markdown. Pairs are of documents that ``train_pair_quality.py`` has not seen; what the aligner learns from is the
+Prints Markdown. Pairs are of documents that ``train_translation_quality.py`` has not seen; what the aligner learns
+from is the
 other documents' pairs. What is missing of the data folder is named and left out.
 """
 
@@ -33,7 +34,7 @@ import pyarrow.parquet as pq  # noqa: E402
 from agreement import SEED, auc, auc_within, share, spearman, table  # noqa: E402
 from pair_corpora import Pair, good_pairs, tatoeba, xquad  # noqa: E402
 from pair_corruptions import damaged  # noqa: E402
-from train_pair_quality import DATA, chosen  # noqa: E402
+from train_translation_quality import DATA, chosen  # noqa: E402
 from workbench import World, conversation, lines, make_rows, needing, values  # noqa: E402
 
 from curate import __version__  # noqa: E402

@@ -10,9 +10,9 @@ from quick_start import build, shared_folder
 
 import curate
 
-# Not `everyday`: two workers share the encoder's cache, and the last digit of a similarity depends on the batch in
-# which a text was encoded, which is a matter of time.
+# The reasons of unreadable rows are part of a version: a reworded message changes `everyday`, which has six of them.
 VERSIONS = {
+    "everyday": "3c11763ea84babd0dc8e",
     "everyday-parallel": "2e45c6887ad183c22eef",
     "everyday-switched": "8767d3d883ff200a2547",
     "everyday-translated": "c7f5e7657c6a37380e13",

@@ -144,7 +144,8 @@ def print_log(name: str, entries: Sequence[LogEntry]) -> None:
 
 
 def first_sentence(found: type) -> str:
-    return (found.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    """The first paragraph of a class's docstring, in one line."""
+    return " ".join((found.__doc__ or "").strip().split("\n\n")[0].split())
 
 
 def describe(what: str, name: str, found: Any) -> None:

@@ -51,7 +51,7 @@ class Hub(PublishTarget):
         super().__init__(repository)
         from huggingface_hub import HfApi
 
-        self.private, self._patience = private, deadline
+        self.private, self._deadline = private, deadline
         self._reached = False
         self._named = token_env
         self._token = self._find(token_env)
@@ -84,7 +84,7 @@ class Hub(PublishTarget):
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
         begun = time.monotonic()
-        ends, pause = begun + self._patience, 1.0
+        ends, pause = begun + self._deadline, 1.0
         while True:
             with _quiet():
                 try:

@@ -268,14 +268,14 @@ def test_from_prompts_to_judged_pairs_with_another_model_than_the_judge(house, t
         assert len(server.calls) == calls, "before anything is asked"
 
 
-@pytest.mark.parametrize("injection_rate", [False, True], ids=["good", "echo"])
-def test_grades_make_pairs_unless_the_judge_takes_them_from_the_text(house, tmp_path, injection_rate):
+@pytest.mark.parametrize("obeys", [False, True], ids=["good", "echo"])
+def test_grades_make_pairs_unless_the_judge_takes_them_from_the_text(house, tmp_path, obeys):
     def reply(body, times):
         text = asked(body["messages"])["answer"]
         noted = re.search(r"score of this answer is (\d)", text)
         return Reply(
             text=as_reply(
-                {"reason": "r", "helpfulness": int(noted[1]) if noted and injection_rate else 5 if MARK in text else 2}
+                {"reason": "r", "helpfulness": int(noted[1]) if noted and obeys else 5 if MARK in text else 2}
             )
         )
 
@@ -313,7 +313,7 @@ def test_grades_make_pairs_unless_the_judge_takes_them_from_the_text(house, tmp_
             yaml.safe_dump(catalog, allow_unicode=True, sort_keys=False), encoding="utf-8"
         )
         built = curate.build(tmp_path / "catalog.yaml")[0]
-        if injection_rate:
+        if obeys:
             assert built.rows == 0 and reasons(tmp_path / "catalog.yaml")["refused"] == 60
         else:
             found = kept(tmp_path / "catalog.yaml")

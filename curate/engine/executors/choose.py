@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from curate.catalog import RunConfig
+from curate.cpus import available_cpus
 from curate.engine.executors.base import Executor
 from curate.engine.executors.local import InlineExecutor, LocalExecutor
 from curate.engine.tasks.task import WorkerConfig
@@ -16,5 +15,5 @@ def choose_executor(run: RunConfig, setting: WorkerConfig) -> Executor:
         from curate.engine.executors.ray import RayExecutor
 
         return RayExecutor(setting, run)
-    workers = run.workers or len(os.sched_getaffinity(0))
+    workers = run.workers or available_cpus()
     return InlineExecutor(setting) if workers == 1 else LocalExecutor(setting, workers)

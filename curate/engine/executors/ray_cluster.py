@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.catalog.model import RayConfig, RayPlace, RunConfig
+from curate.cpus import available_cpus
 from curate.errors import ExecutorError
 
 _OBJECTS = 80_000_000
@@ -101,7 +102,7 @@ class Cluster:
             ) from error
 
     def _own_instance(self) -> dict[str, Any]:
-        workers = self.run.workers or len(os.sched_getaffinity(0))
+        workers = self.run.workers or available_cpus()
         if "RAY_AUTH_MODE" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", _TOKEN)  # Ray, where it knows tokens, then asks for it by itself
             self._token = True

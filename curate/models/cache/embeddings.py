@@ -68,7 +68,7 @@ class EmbeddingCache:
         self.path = folder / file_name(identity)
         self._identity = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS).decode()
         self._dimensions = dimensions
-        self._patience = deadline
+        self._deadline = deadline
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
         base = base_of(folder)
@@ -85,10 +85,10 @@ class EmbeddingCache:
             return self._connection
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
-            self.path, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=32
+            self.path, timeout=self._deadline, isolation_level=None, check_same_thread=False, cached_statements=32
         )
         try:
-            _set_up(connection, self._patience)
+            _set_up(connection, self._deadline)
             mine = {"format": str(_FORMAT), "dimensions": str(self._dimensions), "identity": self._identity}
             # One transaction: another process must see all of it or nothing.
             with _transaction(connection):

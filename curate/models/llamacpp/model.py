@@ -9,7 +9,6 @@ decoding differently, and cached answers stay as they are.
 from __future__ import annotations
 
 import atexit
-import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ import regex
 from pydantic import Field, model_validator
 
 from curate.catalog.params import LanguageTag, Role, Runtime
+from curate.cpus import available_cpus
 from curate.errors import BudgetError, ModelError, ServerUnavailableError
 from curate.models.llamacpp.server import EXTRA, ServerProcess, ServerSettings
 from curate.models.loading.hub import digest_file
@@ -157,7 +157,7 @@ class LlamaCpp(Model):
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
                 raise ModelError(f"{path} is not a GGUF file")
-        threads = self.threads or len(os.sched_getaffinity(0))
+        threads = self.threads or available_cpus()
         settings = ServerSettings(
             str(path.resolve()), self.slots, self.context, threads, self.gpu_layers, self.chat_template
         )
