@@ -80,7 +80,7 @@ def learn_lengths(data: Path) -> None:
     )
     told = (
         "# How many letters (Latin letters' worth, as curate.text.segmentation counts them) a language needs for what"
-        " English says with one.\n# Measured by benchmarks/train_translation_quality.py on the Universal Declaration of Human"
+        " English says with one.\n# Measured by benchmarks/train_translation_quality.py on the Universal Declaration of Human"  # noqa: E501
         " Rights (texts of 86 to 95 paragraphs) and, where\n# they have the language, on TICO-19, XQuAD, Tatoeba and"
         " MGSM (documents not kept for testing).\n"
     )
@@ -227,7 +227,7 @@ def write_weights(items: Sequence[tuple[Pair, Pair, int]], found: Mapping[str, F
     names = list(features)
     told = [
         "# Weights of filters/translation_quality/classifier.py: for each feature [weight, mean over good pairs]."
-        f" Learnt by benchmarks/train_translation_quality.py weights from\n# {good.sum():,} good and {(~good).sum():,} damaged"
+        f" Learnt by benchmarks/train_translation_quality.py weights from\n# {good.sum():,} good and {(~good).sum():,} damaged"  # noqa: E501
         f" pairs ({', '.join(DAMAGES)})\n# of TICO-19, XQuAD, Tatoeba and MGSM, documents not kept for testing; aligner"
         " systran-align 3.5.0, encoder universal-sentence-encoder-multilingual-3,\n# identifier lid.176. In each set"
         f" {LOST:.1%} of the good pairs lie below 0.5."

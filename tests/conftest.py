@@ -19,7 +19,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 _RANDOM_EXAMPLES = 20
 """How many times as many examples a random run tries."""
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "plugin"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "plugin")]
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if worker == "master" and (session.config.getoption("numprocesses", None) or len(session.items) < 500):
         return
-    sys.path.insert(0, str(Path(__file__).parent))
     from quick_start import build, shared_folder
 
     shared = shared_folder(session.config._tmp_path_factory.getbasetemp(), worker)

@@ -12,14 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from quick_start import build, shared_folder
 from typer.testing import CliRunner
 
 import curate
 from curate.cli.main import app
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from quick_start import build, shared_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -14,14 +14,11 @@ from typing import Any
 
 import datasets
 import pytest
-
-import curate
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from hub_client import Client
 from hub_server import Hub
 from quick_start import build, shared_folder
+
+import curate
 
 Row = dict[str, Any]
 ASKED, CHOSEN, REJECTED = "asked", "chosen", "rejected"
