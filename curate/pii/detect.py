@@ -14,7 +14,6 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -168,7 +167,6 @@ def _emails(text: str) -> Iterator[Finding]:
 # --------------------------------------------------------------------------------------------------------------- phone
 @dataclass(frozen=True)
 class _Phones:
-    codes: dict[str, tuple[int, int]]
     national: tuple[tuple[str, re.Pattern[str]], ...]
     cue: re.Pattern[str]
 
@@ -179,10 +177,6 @@ PHONES = DataFile("curate.pii", "phones.yaml")
 @cache
 def _phones() -> _Phones:
     data: dict[str, Any] = PHONES.yaml()
-    codes = {}
-    for code, lengths in data["codes"].items():
-        low, _, high = str(lengths).partition("-")
-        codes[str(code)] = (int(low), int(high or low))
     # In scripts with spaces a cue is a word, with an ending perhaps.
     listed = sorted((re.escape(cue).replace("_", r"\s") for cue in data["cues"].split()), key=len, reverse=True)
     words = "|".join(cue for cue in listed if re.match(_SPACED, cue))
@@ -192,7 +186,7 @@ def _phones() -> _Phones:
         for country, shapes in data["national"].items()
         for shape in shapes
     )
-    return _Phones(codes, national, re.compile(rf"(?:(?<!\w)(?:{words})\w{{0,3}}(?!\w)|{signs})[^\d\n]{{0,16}}$", re.I))
+    return _Phones(national, re.compile(rf"(?:(?<!\w)(?:{words})\w{{0,3}}(?!\w)|{signs})[^\d\n]{{0,16}}$", re.I))
 
 
 _INTERNATIONAL = re.compile(
@@ -220,22 +214,32 @@ def _points_at_somebody(digits: str) -> bool:
     return len(set(digits)) > 2 and not _FICTION.match(digits) and not any(digits in row for row in _COUNTING)
 
 
+def _international(written: str) -> tuple[str, str] | None:
+    """Calling code and the digits that follow it; None if the country has no numbers of that length."""
+    import phonenumbers
+
+    # (0) is said at home only.
+    digits = _DIGITS.sub("", written.replace("(0)", "")).removeprefix("" if written[0] == "+" else "00")
+    try:
+        number = phonenumbers.parse(f"+{digits}")
+    except phonenumbers.NumberParseException:
+        return None
+    # Ranges of numbers in use change every week, lengths hardly ever.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return str(number.country_code), phonenumbers.national_significant_number(number)
+
+
 def _phone_numbers(text: str) -> Iterator[Finding]:
     known = _phones()
     # Two signs more, for what may not follow a number.
     regions = [(start, end + 2) for start, end in _regions(text)]
     for match in (one for region in regions for one in _INTERNATIONAL.finditer(text, *region)):
-        digits = _DIGITS.sub("", match[0])
-        international = digits.removeprefix("00") if match[0][0] != "+" else digits
-        code = next((international[:size] for size in (3, 2, 1) if international[:size] in known.codes), None)
-        if code is None:
+        number = _international(match[0])
+        if number is None:
             continue
-        # (0) is said at home only
-        rest = international[len(code) :]
-        low, high = known.codes[code]
-        if "(0)" in match[0]:
-            rest = rest[1:] if rest.startswith("0") else rest
-        plausible = low <= len(rest) <= high and _points_at_somebody(rest) and not _FICTION.match(international)
+        code, rest = number
+        plausible = _points_at_somebody(rest) and not _FICTION.match(code + rest)
         # Without a plus sign two zeros may begin anything.
         if plausible and (
             match[0][0] == "+"
@@ -256,37 +260,26 @@ def _phone_numbers(text: str) -> Iterator[Finding]:
 
 
 # -------------------------------------------------------------------------------------------------------- iban, card
-# Lengths as registered (ISO 13616).
-_IBAN_LENGTHS = MappingProxyType(
-    {part[:2]: int(part[2:]) for part in (  # noqa: SIM905
-        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 "
-        "ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 "
-        "GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 "
-        "MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 "
-        "NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 "
-        "TN24 TR26 UA29 VA22 VG24 XK20 YE30").split()}
-)  # fmt: skip
 _IBAN = re.compile(r"(?<![A-Za-z0-9])([A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30})(?![a-z0-9])")
 
 
 def _ibans(text: str) -> Iterator[Finding]:
     for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match[0][:2])
-        if length is None:
-            continue
-        # Words that follow a space may have been taken along: as many signs as the country has.
-        end, signs = match.start(), 0
-        while end < match.end() and signs < length:
-            signs += text[end] not in " -"
-            end += 1
-        value = re.sub("[ -]", "", text[match.start() : end])
-        if signs == length and (end == len(text) or not text[end].isalnum()) and iban_is_right(value):
-            yield Finding("iban", match.start(), end, value, value[:2])
+        # Words that follow a space may have been taken along: an IBAN ends where it is right.
+        for end in range(match.start() + 15, match.end() + 1):
+            if text[end - 1] not in " -" and (end == len(text) or not text[end].isalnum()):
+                value = re.sub("[ -]", "", text[match.start() : end])
+                if iban_is_right(value):
+                    yield Finding("iban", match.start(), end, value, value[:2])
+                    break
 
 
 def iban_is_right(value: str) -> bool:
-    """Whether an IBAN without spaces has a remainder of 1 (ISO 7064, mod 97-10)."""
-    return int("".join(str(int(sign, 36)) for sign in value[4:] + value[:4])) % 97 == 1
+    """Whether an IBAN without spaces has a remainder of 1 (ISO 7064, mod 97-10) and its country's length and order of
+    letters and digits."""
+    from stdnum import iban
+
+    return bool(iban.is_valid(value, check_country=False))
 
 
 _CARD = re.compile(

@@ -86,7 +86,7 @@ class Quality(ScoreStep):
     tag: ClassVar[str] = "quality"
     package_data: ClassVar[tuple[DataFile, ...]] = (PHONES,)
     path_fields: ClassVar[frozenset[str]] = frozenset({"packs", "lists"})
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = (
         "Text quality: refusals, AI disclosure, boilerplate, private data, secrets, prompt injection, per language."
     )

@@ -194,6 +194,73 @@ def test_every_kind_passes_the_gate_of_the_columns() -> None:
         assert find(text) and find_all(pl.Series([text]))[0] == find(text), text
 
 
+IDS = [
+    ("ES", "X1234567L", "X1234567A"),
+    ("IT", "RSSMRA85T10A562S", "RSSMRA85T10A562T"),
+    ("FR", "1 85 05 78 006 084 91", "1 85 05 78 006 084 92"),
+    ("BE", "85.07.30-033.28", "85.07.30-033.29"),
+    ("FI", "131052-308T", "131052-308U"),
+    ("FI", "010190-900P", "310290-900P"),
+    ("SE", "811218-9876", "811218-9877"),
+    ("SE", "811278-9873", "811278-9876"),
+    ("RO", "1630615123457", "1630615123458"),
+    ("CZ", "710319/2745", "710319/2746"),
+    ("RS", "0101006500006", "0101006500007"),
+    ("NO", "151086 95088", "151086 95089"),
+    ("EE", "36805280109", "36805280108"),
+    ("US", "536-90-4399", "123-45-6789"),
+    ("BR", "390.533.447-05", "111.111.111-11"),
+    ("AR", "20-05536168-2", "20-05536168-3"),
+    ("CL", "12.531.909-2", "12.531.909-3"),
+    ("MX", "BOXW310820HNERXN09", "BOXW310820HNERXN08"),
+    ("ZA", "7503305044089", "7503305044088"),
+    ("TH", "1-2345-45678-78-1", "1-2345-45678-78-2"),
+    ("TH", "0-2345-45678-78-3", "0-2345-45678-78-4"),
+    ("RU", "112-233-445 95", "112-233-445 96"),
+    ("CN", "360426199101010071", "360426199101010072"),
+    ("TW", "A123456789", "A123456788"),
+    ("HK", "G123456(A)", "G123456(9)"),
+    ("KR", "850510-1234569", "850510-1234568"),
+    ("IN", "2341 2341 2346", "2341 2341 2347"),
+]
+
+
+@pytest.mark.parametrize(("country", "right", "wrong"), IDS)
+def test_an_id_of_every_country_needs_its_check_digit_and_a_day(country: str, right: str, wrong: str) -> None:
+    assert [(hit.kind, hit.detail, hit.value) for hit in find(f"x {right} y")] == [
+        (
+            "national_id",
+            country,
+            "".join(sign for sign in right if sign not in " ./()" and (sign != "-" or country == "FI")),
+        )
+    ]
+    assert "national_id" not in [hit.kind for hit in find(f"x {wrong} y")]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("+500 51234", "+50051234"),
+        ("+500 5 1 2 3 4 5 6", None),
+        ("+508 41 12 34", "+508411234"),
+        ("+49 (0)30 9018 2034", "+493090182034"),
+        ("+44 07911 234567", "+447911234567"),
+        ("+39 06 698 1234", "+39066981234"),
+        ("0039 06 698 1234", "+39066981234"),
+        ("+999 123 456 789", None),
+        ("+1 736 2204", None),
+    ],
+)
+def test_a_number_with_a_calling_code_has_the_length_that_the_country_has(text: str, value: str | None) -> None:
+    assert [hit.value for hit in find(text) if hit.kind == "phone"] == ([value] if value else [])
+
+
+def test_an_iban_ends_where_it_is_right() -> None:
+    assert [hit.value for hit in find("DE89 3704 0044 0532 0130 00 EUR 50")] == ["DE89370400440532013000"]
+    # Its check digits are right, but no German account number has letters.
+    assert find("DE52 ABCD 2044 0532 0130 00") == []
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from("0123456789+-. ()@a:/ABXyz٣五\n"), max_size=60))
 def test_findings_lie_apart_in_order_and_inside_the_text(text: str) -> None:
