@@ -267,6 +267,8 @@ def _fold(name: str) -> str:
     return re.sub(r"[\s_-]+", "-", name.strip().casefold())
 
 
+# Not license-expression 30: brackets and words out of place end in an IndexError or AssertionError there, and an
+# address is no name.
 class _Parser:
     """SPDX license expressions, annex D of the specification 2.3; keywords in any case, a comma is an AND."""
 
