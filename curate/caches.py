@@ -13,11 +13,13 @@ import shutil
 import socket
 import sqlite3
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 _NODES = "nodes"
@@ -50,6 +52,112 @@ _TOUCHED = (
     "INSERT INTO main.used SELECT v.id, t.day FROM node.touched t JOIN main.vectors v ON v.key = t.key"
     " WHERE true ON CONFLICT DO UPDATE SET day = max(day, excluded.day)",
 )
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the statements inside, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def write_ahead(connection: sqlite3.Connection, deadline: float = 120.0) -> None:
+    """Lets others read while one writes. A killed process loses nothing; a power cut may lose the last values, which
+    are then made again, never the file."""
+    deadline += time.monotonic()
+    while True:
+        try:
+            # The switch needs the file for itself and does not wait by itself when others switch at that moment.
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+class Cache:
+    """What a model has found out, in one SQLite file that the processes of a machine share; where several machines
+    work, also the main file, which nothing writes during a build.
+
+    A subclass has the statements, and decides what an error costs.
+    """
+
+    schema: ClassVar[str]
+    """SQL that creates the tables."""
+    table: ClassVar[str]
+    """The table whose rows have checksums."""
+
+    def __init__(
+        self, folder: Path, file: Path, *, deadline: float = 120.0, meta: Mapping[str, str] | None = None
+    ) -> None:
+        """
+        Args:
+            folder: the store's cache, or a machine's own part of it.
+            deadline: seconds to wait for another process that is writing.
+            meta: what the table ``meta`` says in a file of this model and version.
+        """
+        self._meta = dict(meta or {})
+        self.file = file
+        self._lock = threading.Lock()
+        self._deadline = deadline
+        self._connection: sqlite3.Connection | None = None
+        self._owner = 0
+        base = base_of(folder)
+        self._base_file = base / file.relative_to(folder) if base is not None else None
+        self._base: sqlite3.Connection | None = None
+        """The cache before this build, where several machines work."""
+
+    def _connect(self) -> sqlite3.Connection:
+        return _opened(self.file, self._set_up, self._deadline)
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection; a new one in a forked process, because none may cross a fork."""
+        if self._connection is None or self._owner != os.getpid():
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connect()
+            try:
+                self._base = read_settled(self._base_file, self.table) if self._base_file is not None else None
+                if self._base is not None:
+                    self._check(self._base, str(self._base_file))
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._owner = connection, os.getpid()
+        return self._connection
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        write_ahead(connection, self._deadline)
+        # One transaction: another process must see all of it or nothing.
+        with transaction(connection):
+            for statement in self.schema.split(";"):
+                connection.execute(statement)
+            if self._meta:
+                connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", self._meta.items())
+        self._check(connection, "it")
+        add_checks(connection, self.table)
+
+    def _check(self, connection: sqlite3.Connection, name: str) -> None:
+        if self._meta and dict(_meta(connection, "main")) != self._meta:
+            raise sqlite3.DatabaseError(f"{name} was made by another version or for another model")
+
+    def _close(self) -> None:
+        if self._connection is not None and self._owner == os.getpid():
+            self._connection.close()
+            if self._base is not None:
+                self._base.close()
+        self._connection = self._base = None
+
+    def close(self) -> None:
+        """Closes the file; the next call opens it again."""
+        with self._lock:
+            self._close()
 
 
 def machine() -> str:
@@ -170,10 +278,9 @@ def _bring(file: Path, target: Path) -> None:
         for table in tables & _CHECKS.keys():
             add_checks(connection, table, "main")
             add_checks(connection, table, "node")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (*merges, *(_TOUCHED if "touched" in tables else ())):
-            connection.execute(statement)
-        connection.execute("COMMIT")
+        with transaction(connection):
+            for statement in (*merges, *(_TOUCHED if "touched" in tables else ())):
+                connection.execute(statement)
         connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
     _remove(file)
 
@@ -204,8 +311,8 @@ def open_sound(file: Path, set_up: Callable[[sqlite3.Connection], None], lost: s
     return connection
 
 
-def _opened(file: Path, set_up: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, timeout=120, check_same_thread=False, isolation_level=None)
+def _opened(file: Path, set_up: Callable[[sqlite3.Connection], None], deadline: float = 120.0) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=deadline, check_same_thread=False, isolation_level=None)
     try:
         set_up(connection)
     except BaseException:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.caches import open_sound
+from curate.caches import open_sound, write_ahead
 from curate.errors import BudgetError
 
 _TABLES = """
@@ -31,8 +31,7 @@ def _connect(root: Path) -> sqlite3.Connection:
     def set_up(connection: sqlite3.Connection) -> None:
         if (told := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(told)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        write_ahead(connection)
         connection.executescript(_TABLES)
         connection.execute("SELECT build, finished FROM builds LIMIT 1").fetchall()
         connection.execute("SELECT * FROM spent LIMIT 1").fetchall()

@@ -420,7 +420,7 @@ def test_a_vector_is_what_was_computed_or_computed_again(tmp_path, damage):
     cache = EmbeddingCache(tmp_path, {"model": "m"}, 16)
     cache.put(keys, right)
     cache.close()
-    damage(cache.path)
+    damage(cache.file)
     again = EmbeddingCache(tmp_path, {"model": "m"}, 16)
     found = again.get(keys)
     assert all((vector == right[keys.index(key)]).all() for key, vector in found.items())

@@ -159,7 +159,7 @@ def test_a_damaged_cache_is_a_warning(tmp_path: Path, content: bytes) -> None:
     toy = Toy()
     mine = encoder(toy, tmp_path)
     assert mine._cache is not None
-    mine._cache.path.write_bytes(content)
+    mine._cache.file.write_bytes(content)
     assert statistics(tmp_path)[0].problem
     assert prune(tmp_path, 0)[0].problem
     with pytest.warns(RuntimeWarning, match=r"is damaged \(file is not a database\); it was moved to .*\.damaged-"):

@@ -9,9 +9,7 @@ cannot be used gives a warning, never an error.
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
-import threading
 import time
 import warnings
 import zlib
@@ -19,14 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import regex
 
-from curate.caches import add_checks, base_of, has_checks, is_damage, move_aside, read_settled
+from curate.caches import Cache, has_checks, is_damage, move_aside, transaction
 from curate.models.embedding.preprocess import normalize_rows
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
@@ -55,8 +53,11 @@ def round_vectors(vectors: Vectors) -> tuple[npt.NDArray[np.float16], Vectors]:
     return halves, normalize_rows(halves.astype(np.float32))
 
 
-class EmbeddingCache:
+class EmbeddingCache(Cache):
     """The cached vectors of one model, by digest of the text."""
+
+    schema: ClassVar[str] = _SCHEMA
+    table: ClassVar[str] = "vectors"
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], dimensions: int, *, deadline: float = 30.0) -> None:
         """
@@ -65,55 +66,23 @@ class EmbeddingCache:
             identity: the JSON of all that changes vectors.
             deadline: seconds to wait for another process that is writing.
         """
-        self.path = folder / file_name(identity)
-        self._identity = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS).decode()
+        text = orjson.dumps(dict(identity), option=orjson.OPT_SORT_KEYS).decode()
+        meta = {"format": str(_FORMAT), "dimensions": str(dimensions), "identity": text}
+        super().__init__(folder, folder / file_name(identity), deadline=deadline, meta=meta)
         self._dimensions = dimensions
-        self._deadline = deadline
-        self._connection: sqlite3.Connection | None = None
-        self._owner = 0
-        base = base_of(folder)
-        self._base_file = base / self.path.name if base is not None else None
-        self._base: sqlite3.Connection | None = None
-        """The cache before this build, where several machines work."""
-        self._lock = threading.Lock()
         self._given_up = self._damaged = False
         self._inode: int | None = None
 
-    # A connection must not cross a fork, so each process opens its own when it first needs it.
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._owner == os.getpid():
-            return self._connection
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            self.path, timeout=self._deadline, isolation_level=None, check_same_thread=False, cached_statements=32
-        )
-        try:
-            _set_up(connection, self._deadline)
-            mine = {"format": str(_FORMAT), "dimensions": str(self._dimensions), "identity": self._identity}
-            # One transaction: another process must see all of it or nothing.
-            with _transaction(connection):
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", mine.items())
-            if dict(connection.execute("SELECT name, value FROM meta")) != mine:
-                raise sqlite3.DatabaseError("it was made by another version or for another model")
-            add_checks(connection, "vectors")
-            connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        super()._set_up(connection)
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
+        connection.execute("CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB, crc INTEGER)")
+        if self._base_file is not None:
             connection.execute(
-                "CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB, crc INTEGER)"
+                "CREATE TABLE IF NOT EXISTS touched (key BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID"
             )
-            if self._base_file is not None and (base := read_settled(self._base_file, "vectors")) is not None:
-                if dict(base.execute("SELECT name, value FROM meta")) != mine:
-                    raise sqlite3.DatabaseError(f"{self._base_file} was made by another version or for another model")
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS touched (key BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID"
-                )
-                self._base = base
-        except BaseException:
-            connection.close()
-            raise
-        self._connection, self._owner, self._inode = connection, os.getpid(), _inode(self.path)
-        return connection
+        self._inode = _inode(self.file)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -125,14 +94,14 @@ class EmbeddingCache:
             except (sqlite3.Error, OSError) as error:
                 mine = self._inode
                 self._close()
-                if isinstance(error, sqlite3.Error) and is_damage(error, self.path) and not self._damaged:
+                if isinstance(error, sqlite3.Error) and is_damage(error, self.file) and not self._damaged:
                     self._damaged = True  # a second time the disk is to blame
                     # Another process may have begun a new one meanwhile.
-                    if mine in (None, _inode(self.path)):
+                    if mine in (None, _inode(self.file)):
                         with suppress(FileNotFoundError):
                             warnings.warn(
-                                f"the embedding cache {self.path} is damaged ({error}); it was moved to"
-                                f" {move_aside(self.path).name}: its vectors are computed again",
+                                f"the embedding cache {self.file} is damaged ({error}); it was moved to"
+                                f" {move_aside(self.file).name}: its vectors are computed again",
                                 RuntimeWarning,
                                 stacklevel=4,
                             )
@@ -141,7 +110,7 @@ class EmbeddingCache:
                 busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
                 advice = "another process holds it" if busy else "delete the file if this comes again"
                 warnings.warn(
-                    f"the embedding cache {self.path.name} in {self.path.parent} cannot be used ({error}); going on"
+                    f"the embedding cache {self.file.name} in {self.file.parent} cannot be used ({error}); going on"
                     f" without it, {advice}",
                     RuntimeWarning,
                     stacklevel=4,
@@ -171,7 +140,7 @@ class EmbeddingCache:
                         if day != today:
                             seen.append((number, today))
                 if seen:
-                    with _transaction(connection):
+                    with transaction(connection):
                         connection.executemany("INSERT OR REPLACE INTO used VALUES (?, ?)", seen)
             if self._base is not None:
                 found |= self._from_base(connection, [key for key in keys if key not in found], size, today)
@@ -194,7 +163,7 @@ class EmbeddingCache:
             found |= {key: np.frombuffer(vector, _HALF) for key, vector, crc, _ in rows if _is_sound(vector, crc, size)}
             seen = [(key, today) for key, _, _, day in rows if day != today]
             if seen:
-                with _transaction(connection):
+                with transaction(connection):
                     connection.executemany("INSERT OR REPLACE INTO touched VALUES (?, ?)", seen)
         return found
 
@@ -216,7 +185,7 @@ class EmbeddingCache:
                         for i in range(start, min(start + _CHUNK, len(keys)))
                     ),
                 )
-                with _transaction(connection):
+                with transaction(connection):
                     # What another process kept meanwhile stays; what is damaged was not found, and makes room.
                     connection.execute(
                         "DELETE FROM vectors WHERE id IN (SELECT v.id FROM wanted w CROSS JOIN vectors v ON v.key ="
@@ -232,18 +201,6 @@ class EmbeddingCache:
                         (today,),
                     )
 
-    def _close(self) -> None:
-        if self._connection is not None and self._owner == os.getpid():
-            self._connection.close()
-            if self._base is not None:
-                self._base.close()
-        self._connection = self._base = None
-
-    def close(self) -> None:
-        """Closes the file; the next call opens it again."""
-        with self._lock:
-            self._close()
-
 
 def _is_sound(vector: bytes, crc: int | None, size: int) -> bool:
     return len(vector) == size and crc in (None, zlib.crc32(vector))
@@ -254,33 +211,6 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
-
-
-def _set_up(connection: sqlite3.Connection, deadline: float) -> None:
-    deadline = time.monotonic() + deadline
-    while True:
-        try:
-            # The switch to WAL needs the file for itself and does not wait by itself when others switch at that moment.
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-    # A power cut may lose the last vectors, never the file: they can be computed again.
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA temp_store=MEMORY")
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 class CachedEncoder:
@@ -408,7 +338,7 @@ def prune(folder: Path, older_than_days: float, *, now: float | None = None) -> 
         before = _size(path)
         try:
             with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
-                with _transaction(connection):
+                with transaction(connection):
                     connection.execute("DELETE FROM used WHERE day < ?", (limit,))
                     removed = connection.execute("DELETE FROM vectors WHERE id NOT IN (SELECT id FROM used)").rowcount
                 if removed:

@@ -17,11 +17,11 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
-from curate.caches import ANSWERS, add_checks, base_of, has_checks, is_damage, open_sound, read_settled
+from curate.caches import ANSWERS, Cache, has_checks, is_damage, open_sound, transaction
 from curate.errors import DiskFullError, ModelError, is_disk_full
 
 _BATCH = 500
@@ -40,8 +40,11 @@ def question_key(question: Any) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-class AnswerCache:
+class AnswerCache(Cache):
     """The cached responses of one model identity; thread-safe. With ``folder=None`` they are kept in memory only."""
+
+    schema: ClassVar[str] = ANSWERS
+    table: ClassVar[str] = "answers"
 
     def __init__(self, folder: Path | None, name: str, identity: Mapping[str, Any]) -> None:
         """Opens the file, or creates it.
@@ -51,33 +54,14 @@ class AnswerCache:
             name: readable first part of the file's name.
             identity: everything besides the request that a response depends on.
         """
-        self._lock = threading.Lock()
         self._mark = question_key(dict(identity))
-        self._base: sqlite3.Connection | None = None
-        """The cache before this build, where several machines work."""
-        if folder is None:
-            self.file: Path | None = None
-            self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-            self._connection.execute(ANSWERS)
-        else:
-            slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "model"
-            self.file = folder / "answers" / f"{slug}-{self._mark.hex()[:12]}.sqlite"
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            if (base := base_of(folder)) is not None:
-                self._base = read_settled(base / self.file.relative_to(folder), "answers")
-            self._connection = self._open(self.file)
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "model"
+        file = folder / "answers" / f"{slug}-{self._mark.hex()[:12]}.sqlite" if folder else Path(":memory:")
+        super().__init__(folder or Path(), file)
+        self._open()
 
-    @staticmethod
-    def _open(file: Path) -> sqlite3.Connection:
-        def set_up(connection: sqlite3.Connection) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
-            # A killed process loses nothing in WAL mode; only a power cut may lose the last answers, which are then
-            # asked again.
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(ANSWERS)
-            add_checks(connection, "answers")
-
-        return open_sound(file, set_up, "the answers that are needed again are asked for again")
+    def _connect(self) -> sqlite3.Connection:
+        return open_sound(self.file, self._set_up, "the answers that are needed again are asked for again")
 
     def _sum(self, key: bytes, value: bytes) -> bytes:
         """Checksum of a response, with its request and model."""
@@ -93,18 +77,18 @@ class AnswerCache:
                 try:
                     found |= self._look_up(wanted, own)
                 except sqlite3.DatabaseError as error:
-                    if self.file is None or not is_damage(error, self.file):
+                    if not is_damage(error, self.file):
                         raise
                     if own:
-                        self._connection.close()
-                        self._connection = self._open(self.file)
+                        self._close()
+                        self._open()
                         with suppress(sqlite3.DatabaseError):
                             found |= self._look_up(wanted, own)
         return found
 
     def _look_up(self, wanted: Sequence[bytes], own: bool) -> dict[bytes, Any]:
         """Looks keys up in one of the two files; a damaged response is deleted and counts as missing."""
-        connection = self._connection if own else self._base
+        connection = self._open() if own else self._base
         found: dict[bytes, Any] = {}
         damaged: list[tuple[bytes]] = []
         if connection is None or not wanted:
@@ -142,30 +126,15 @@ class AnswerCache:
         if not answers:
             return
         rows = [(key, data, self._sum(key, data)) for key, value in answers.items() for data in (orjson.dumps(value),)]
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany("INSERT OR IGNORE INTO answers (key, value, sum) VALUES (?, ?, ?)", rows)
-                again = [(value, told, key) for key, value, told in rows if key in replace]
-                # A negative time says that it took another's place (see curate.caches).
-                self._connection.executemany(
-                    "UPDATE answers SET value = ?, sum = ?, at = -unixepoch() WHERE key = ?", again
-                )
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
+        again = [(value, told, key) for key, value, told in rows if key in replace]
+        with self._lock, transaction(connection := self._open()):
+            connection.executemany("INSERT OR IGNORE INTO answers (key, value, sum) VALUES (?, ?, ?)", rows)
+            # A negative time says that it took another's place (see curate.caches).
+            connection.executemany("UPDATE answers SET value = ?, sum = ?, at = -unixepoch() WHERE key = ?", again)
 
     def __len__(self) -> int:
         with self._lock:
-            return int(self._connection.execute("SELECT count(*) FROM answers").fetchone()[0])
-
-    def close(self) -> None:
-        """Closes the file."""
-        with self._lock:
-            self._connection.close()
-            if self._base is not None:
-                self._base.close()
+            return int(self._open().execute("SELECT count(*) FROM answers").fetchone()[0])
 
 
 class AnswerWriter:
