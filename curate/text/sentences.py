@@ -2,7 +2,8 @@
 
 One pattern has the sentence-ending marks of all scripts. The meaning of a full stop depends on the language
 (abbreviations, initials, ordinals) and on what follows. Thai and Lao have no such mark and are split at spaces, into
-segments long enough to be understood. It always holds that ``"".join(one.text + one.gap for one in split(text)) ==
+segments long enough to be understood. (sentencex 1.0 splits no Thai, Khmer or Tibetan, and after "usw." and "т.е."
+wrongly.) It always holds that ``"".join(one.text + one.gap for one in split(text)) ==
 text``.
 """
 

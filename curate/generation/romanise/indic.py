@@ -5,7 +5,8 @@ anusvara), and its colon wherever two spellings would run together (``a:i`` for 
 marks what the standard leaves open: a Malayalam chillu or a Bengali khanda ta inside a word, a conjunct of two equal
 letters in Gurmukhi (where addak marks doubling). A virama at the end of a Malayalam word is the half-u that it stands
 for, ŭ. Joiners, which only change a letter's shape, are dropped. The ASCII schemes and IAST come from
-indic-transliteration.
+indic-transliteration; its ISO 15919 (2.3) has க as gha and ব as va, knows no ê, ô, æ nor many letters with nukta, and
+writes अइ and ऐ alike.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Where the notation leaves a second reading open (``1,234`` in German), both are returned, and the votes decide. Values
 are fractions, so that equal answers are equal texts. :mod:`curate.text.numbers` reads numbers leniently, to compare two
-sides; here each number must be read as it was meant.
+sides; here each number must be read as it was meant. They share numerals and scale words, not the parser: there a
+number is the set of all its readings, without sign, fraction, power or per cent; here it is one, with its place.
 """
 
 from __future__ import annotations
