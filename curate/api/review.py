@@ -30,25 +30,25 @@ def review_export(
     store: str | Path | Store | None = None,
     catalog: Catalog | str | Path = "catalog.yaml",
 ) -> Exported:
-    """Writes a stratified sample of a finished version for a spreadsheet, Argilla or Label Studio.
+    """Writes a stratified sample of a finished version for annotators: a spreadsheet, Argilla or Label Studio.
 
     Args:
         name: ``name`` or ``name@ref``.
         to: the file; for ``argilla`` a folder.
-        sample: how many rows; None for all.
-        by: of what each value has its share: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``,
-            ``maker``, ``attribute.NAME``.
-        share: ``equal``: as many rows of each as far as it has them; ``proportional``: by its size.
-        format: ``csv``, ``tsv``, ``jsonl``, ``xlsx``, ``argilla``, ``label-studio``; by the file's name if left out.
-        rejected: also rows that steps dropped (of the dataset's own kind).
-        blind: not to show scores and verdicts that rows have already.
-        seed: other rows, and another order of answers.
-        instructions: what people are asked to do, in place of the shipped words.
-        overwrite: write over files that are there, with whatever people filled in.
+        sample: number of rows; None for all.
+        by: the strata: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``, ``maker``,
+            ``attribute.NAME``.
+        share: ``equal``: the same number of rows from each stratum, where it has them; ``proportional``: by its size.
+        format: ``csv``, ``tsv``, ``jsonl``, ``xlsx``, ``argilla``, ``label-studio``; by default from the file's name.
+        rejected: whether to include rows that steps dropped (of the dataset's own kind).
+        blind: whether to hide the scores and verdicts that rows have.
+        seed: selects the sample and the order of answers.
+        instructions: the instructions for annotators, instead of the package's.
+        overwrite: whether to overwrite existing files, including annotations in them.
         store: a store's folder; by default that of the catalog.
 
     Raises:
-        StepError: there are no rows, the format is not known, a file is there already.
+        StepError: there are no rows, the format is unknown, or a file exists.
         StoreError: there is no such version.
     """
     from curate.api.datasets import open_store
@@ -81,21 +81,22 @@ def review_import(
     store: str | Path | Store | None = None,
     catalog: Catalog | str | Path = "catalog.yaml",
 ) -> Imported:
-    """Reads what people filled in, and merges it by row id into a file of labels, for the step ``labels``.
+    """Reads annotated files and merges them by row id into a file of labels, for the step ``labels``.
 
     Args:
-        files: what came back, one file or several.
-        into: the file of labels (.jsonl or .parquet); what it holds stays, unless the same person says something
-            else of the same row.
-        of: the dataset that was reviewed, to find ids that it does not have; needed for ``gold`` and ``pairs``.
-        annotator: who filled it in, where the files do not say; by default the file's name.
-        gold: a file for rows with people's verdict: the better answer of a preference row as ``chosen``, other rows
+        files: the annotated files (a file or an Argilla folder for each annotator, or several annotators in one).
+        into: the file of labels (.jsonl or .parquet). Its labels are kept, unless the same annotator labels the same
+            row anew.
+        of: the dataset (``name`` or ``name@ref``), to detect ids that it does not have; needed for ``gold`` and
+            ``pairs``.
+        annotator: the annotator of files without that column; by default the file's name.
+        gold: a file for rows with the human verdict: the better answer of a preference row as ``chosen``, any other row
             with the score ``gold``.
-        pairs: a file for preference rows in which a person's correction is chosen over the answer as it was.
+        pairs: a file for preference rows with a correction chosen over the original answer.
         store: a store's folder; by default that of the catalog.
 
     Raises:
-        StepError: a file cannot be read at all.
+        StepError: a file cannot be read, or has no rows.
         StoreError: there is no such version.
     """
     from curate.api.datasets import open_store

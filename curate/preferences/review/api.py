@@ -91,26 +91,7 @@ def export(
     instructions: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Writes a sample of a version for annotators.
-
-    Args:
-        name: ``name`` or ``name@ref``.
-        to: the file; for ``argilla`` a folder.
-        sample: number of rows; None for all.
-        by: the strata: ``language``, ``status``, ``step``, ``reason``, ``split``, ``source``, ``maker``,
-            ``attribute.NAME``.
-        share: ``equal``: the same number of rows from each stratum, where it has them; ``proportional``: by its size.
-        format: ``csv``, ``tsv``, ``jsonl``, ``xlsx``, ``argilla``, ``label-studio``; by default from the file's name.
-        rejected: whether to include rows that steps dropped (of the dataset's own kind).
-        blind: whether to hide the scores and verdicts that rows have.
-        seed: selects the sample and the order of answers.
-        instructions: the instructions for annotators, instead of the package's.
-        overwrite: whether to overwrite existing files, including annotations in them.
-
-    Raises:
-        StepError: there are no rows, the format is unknown, or a file exists.
-        StoreError: there is no such version.
-    """
+    """Does what :func:`curate.review_export` says."""
     path = Path(to)
     form = format_of(path, format)
     if sample is not None and sample < 1:
@@ -145,23 +126,7 @@ def import_(
     gold: str | Path | None = None,
     pairs: str | Path | None = None,
 ) -> Imported:
-    """Reads annotated files and merges them into a file of labels.
-
-    Args:
-        files: the annotated files (a file or an Argilla folder for each annotator, or several annotators in one).
-        into: the file of labels (.jsonl or .parquet). Its labels are kept, unless the same annotator labels the same
-            row anew.
-        of: the dataset (``name`` or ``name@ref``), to detect ids that it does not have; needed for ``gold`` and
-            ``pairs``.
-        annotator: the annotator of files without that column; by default the file's name.
-        gold: a file for rows with the human verdict: the better answer of a preference row as ``chosen``, any other row
-            with the score ``gold``.
-        pairs: a file for preference rows with a correction chosen over the original answer.
-
-    Raises:
-        StepError: a file cannot be read, or has no rows.
-        StoreError: there is no such version.
-    """
+    """Does what :func:`curate.review_import` says."""
     target, result = Path(into), Imported()
     version = None if of is None or store is None else Version.open(store, of, rejected=True)
     if version is None and (gold is not None or pairs is not None):
