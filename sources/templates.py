@@ -1,23 +1,27 @@
 """Templates: text with ``{column}`` in it; a template that is only one column passes that column's value unchanged.
 
-``{metadata.score}`` looks inside an object, ``{turns.0}`` inside a list (``-1`` is its last element), ``{{`` and ``}}``
-are literal braces, and ``{input?}`` is a column that a file may lack. Text without braces is the name of one column.
-Braces inside a value have no meaning.
+The braces are those of :mod:`curate.text.templates`. ``{metadata.score}`` looks inside an object, ``{turns.0}`` inside
+a list (``-1`` is its last element), and ``{input?}`` is a column that a file may lack. Text without braces is the name
+of one column.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
+from curate.text import templates
 from sources.values import BadValue as BadValue
 from sources.values import as_key as as_key
 from sources.values import as_text as as_text
 from sources.values import nothing
 
+_NAME = r"[^{}]*[^{} ?][^{}]*"
+_NAMELESS = re.compile(r"\{[ ?]*\}")
 Row = Mapping[str, Any]
 Get = Callable[[Row], Any]
 
@@ -143,37 +147,22 @@ def parse(text: str) -> Template:
         raise ValueError("a template is empty; write a column name or text with {column} in it")
     if "{" not in text and "}" not in text:
         return Template(text, (_column(text.strip()),))
+    try:
+        parts = templates.parse(text, _NAME)
+    except templates.UnpairedBraceError as error:
+        if _NAMELESS.match(text, error.place):
+            raise ValueError(f"'{text}' names no column between the braces at character {error.place + 1}") from None
+        other = "{}"[error.brace == "{"]
+        raise ValueError(
+            f"'{text}' has a '{error.brace}' without '{other}' at character {error.place + 1}; "
+            f"a literal brace is written '{error.brace * 2}'"
+        ) from None
     pieces: list[str | Column] = []
-    literal: list[str] = []
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char in "{}" and text[at : at + 2] == char * 2:
-            literal.append(char)
-            at += 2
-        elif char == "}":
-            raise ValueError(
-                f"'{text}' has a '}}' without '{{' at character {at + 1}; a literal brace is written '}}}}'"
-            )
-        elif char == "{":
-            end = text.find("}", at)
-            name = text[at + 1 : end]
-            if end < 0 or "{" in name:
-                raise ValueError(
-                    f"'{text}' has a '{{' without '}}' at character {at + 1}; a literal brace is written '{{{{'"
-                )
-            if literal:
-                pieces.append("".join(literal))
-                literal = []
-            if not name.strip(" ?"):
-                raise ValueError(f"'{text}' names no column between the braces at character {at + 1}")
+    for literal, name in parts:
+        if literal:
+            pieces.append(literal)
+        if name is not None:
             pieces.append(_column(name))
-            at = end + 1
-        else:
-            literal.append(char)
-            at += 1
-    if literal:
-        pieces.append("".join(literal))
     return Template(text, tuple(pieces))
 
 

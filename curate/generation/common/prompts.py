@@ -26,11 +26,12 @@ from curate.errors import StepError
 from curate.generation.common.derived_rows import hash_of
 from curate.rows.languages import UNKNOWN
 from curate.steps import Step
+from curate.text.templates import UnpairedBraceError, fill, parse
 
 ROLES = ("system", "user", "assistant")
 Template = str | tuple[dict[str, str], ...]
 """A prompt in a catalog: a text (one user turn), or a list of turns ``{role: text}``."""
-_PART = regex.compile(r"\{\{|\}\}|\{(\p{L}[\w.-]*)\}|[{}]")
+_HOLE = r"\p{L}[\w.-]*"
 _NOT_SEEN = regex.compile(r"\p{Cf}")
 _OPENS = re.compile("[<＜﹤]")
 # What chat templates and tokenisers of common models read as a role change, end of turn or end of text.
@@ -53,7 +54,7 @@ class Prompt:
     @property
     def holes(self) -> frozenset[str]:
         """The names of the placeholders."""
-        return frozenset(name for _, text in self.turns for name in _holes(text))
+        return frozenset(name for _, text in self.turns for _, name in parse(text, _HOLE) if name)
 
     @property
     def hash(self) -> str:
@@ -167,13 +168,14 @@ def own_prompt(name: str, template: str | Iterable[Mapping[str, Any]]) -> Prompt
             raise StepError(
                 f"prompt '{name}': unknown role '{role}'{nearest(role, ROLES)}; there are {', '.join(ROLES)}"
             )
-        for match in _PART.finditer(text):
-            if match[0] in ("{", "}"):
-                near = text[max(0, match.start() - 20) : match.end() + 20]
-                raise StepError(
-                    f"prompt '{name}': a single '{match[0]}' near '{near}'; "
-                    "write {{ and }} for braces, {name} for a value"
-                )
+        try:
+            parse(text, _HOLE)
+        except UnpairedBraceError as error:
+            near = text[max(0, error.place - 20) : error.place + 21]
+            raise StepError(
+                f"prompt '{name}': a single '{error.brace}' near '{near}'; "
+                "write {{ and }} for braces, {name} for a value"
+            ) from None
     return Prompt(name, tuple((role, text.rstrip("\r\n")) for role, text in turns))
 
 
@@ -229,22 +231,15 @@ def _turn(name: str, one: Mapping[str, Any]) -> tuple[str, str]:
     return str(role), str(text)
 
 
-def _holes(text: str) -> list[str]:
-    return [match[1] for match in _PART.finditer(text) if match[1]]
+def _fill(prompt: str, text: str, values: Mapping[str, str]) -> str:
+    def value(name: str) -> str:
+        if name not in values:
+            raise StepError(
+                f"prompt '{prompt}': no value for '{{{name}}}'{nearest(name, values)}; there are {', '.join(values)}"
+            )
+        return values[name]
 
-
-def _fill(name: str, text: str, values: Mapping[str, str]) -> str:
-    def put(match: regex.Match[str]) -> str:
-        if match[1]:
-            if match[1] not in values:
-                raise StepError(
-                    f"prompt '{name}': no value for '{{{match[1]}}}'{nearest(match[1], values)}; "
-                    f"there are {', '.join(values)}"
-                )
-            return values[match[1]]
-        return str(match[0][0])
-
-    return _PART.sub(put, text)
+    return fill(text, value, _HOLE)
 
 
 # ------------------------------------------------------------------------------------------------------- untrusted text
