@@ -222,11 +222,12 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("tag", TAGS)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("place", "tag"),
+    # A key is a text, whatever these two say.
+    [(place, tag) for place in PLACES for tag in TAGS if place != "a key" or tag not in ("!!str", "!!int")],
+)
 def test_tags_are_errors_wherever_they_stand(load, place, tag):
-    if place == "a key" and tag in ("!!str", "!!int"):
-        pytest.skip("a key is a text")
     text = (
         (PLACES[place] % tag)
         if place == "the whole"

@@ -17,6 +17,7 @@ from curate.models.loading import hub
 from curate.models.reward import Reward
 from curate.steps.models import RewardModel
 
+pytestmark = pytest.mark.heavy(env="common")
 COMMIT = "836121a0533e5664b21c7aacc5d22951f2b8b25b"
 TEMPLATE = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
@@ -232,7 +233,7 @@ def test_a_model_without_a_trained_head_is_refused(tmp_path):
 
 def test_a_model_that_names_no_languages_warns_and_one_without_a_template_takes_pairs(tmp_path):
     folder = save(tmp_path / "model", template=None)
-    with pytest.warns(UserWarning, match="does not say which languages"):
+    with pytest.warns(UserWarning, match="does not declare its languages.*'languages:'"):
         loaded = load(folder, languages=None)
     assert loaded.supports("sw") and not load(folder).supports("sw") and load(folder).supports("en-GB")
     np.testing.assert_allclose(loaded.score(TALKS), load(folder, form="pair").score(TALKS), atol=1e-6)

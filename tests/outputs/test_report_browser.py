@@ -141,7 +141,7 @@ def test_a_row_is_found_by_its_id_and_unfolds_what_it_was_dropped_for(opened):
     row = one(opened, "#dropped-rows details.row")
     row.find_element("css selector", "summary").click()
     wait(lambda: all_of(opened, "#dropped-rows .relative"))
-    assert "It says the same as" in one(opened, "#dropped-rows .why").text
+    assert "Duplicate of" in one(opened, "#dropped-rows .why").text
     one(opened, "#dropped-rows .relative summary").click()
     wait(lambda: all_of(opened, "#dropped-rows .relative .texts"))
     assert "white and alone above the grey water" in one(opened, "#dropped-rows .relative .texts").text
@@ -245,7 +245,7 @@ def test_a_link_to_a_row_that_is_not_there_says_so(browser, file, opened):
         browser.get("about:blank")
         browser.get(f"{file.as_uri()}#row={wrong}")
         wait(lambda: one(browser, "#chosen").is_displayed())
-        assert "is not among those of this report" in one(browser, "#chosen-row").text
+        assert "is not part of this report" in one(browser, "#chosen-row").text
 
 
 def test_a_narrow_screen_needs_no_scrolling_sideways(opened):
