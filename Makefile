@@ -4,11 +4,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart quickstart-llm test test-random test-vllm check check-part format docs bench constraints clean
+# Environments for tests whose libraries are too heavy for `dev`, or do not get along with the rest.
+HEAVY := $(basename $(notdir $(wildcard tests/heavy/*.in)))
+
+.PHONY: quickstart quickstart-llm test test-random test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
+.PHONY: constraints constraints-heavy clean
 
 # The versions that were tested together; CONSTRAINTS= installs the newest instead.
 CONSTRAINTS ?= constraints.txt
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable
+PIP_QUIETLY = --quiet --disable-pip-version-check --no-compile
+PIP = $(BIN)/python -m pip install $(PIP_QUIETLY) $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable
 
 $(BIN)/curate: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "curate needs Python 3.11 or newer: make PYTHON=python3.12")'
@@ -44,7 +49,26 @@ quickstart-llm: $(VENV)/embedded
 	  "SELECT language, figure, value, \"limit\", rows, note FROM curate.audits WHERE refused ORDER BY ALL"
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/dev.xml
+
+# The tests marked heavy: about 7 GB, ten minutes the first time. `make test-heavy-common` runs those of one environment.
+test-heavy: $(HEAVY:%=test-heavy-%)
+
+$(HEAVY:%=test-heavy-%): test-heavy-%: $(VENV)-%/installed
+	AXOLOTL_DO_NOT_TRACK=1 DO_NOT_TRACK=1 $(VENV)-$*/bin/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/$*.xml -m "heavy(env='$*')" \
+	  $$(grep -rl --include='test_*.py' 'heavy(env="$*")' tests)
+
+# The list has every package, so nothing is left to resolve, but those that come with torch.
+$(VENV)-%/installed: tests/heavy/%.txt pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install $(PIP_QUIETLY) torch==2.13.0
+	$(@D)/bin/python -m pip install $(PIP_QUIETLY) --no-deps --requirement $<
+	$(@D)/bin/python -m pip install $(PIP_QUIETLY) --no-deps --editable .
+	@touch $@
+
+# Which tests of the last `make test` and `make test-heavy` ran nowhere, and why; MOST=10 allows no more than these.
+skips:
+	$(BIN)/python -m tests.skips $(if $(MOST),--most $(MOST)) build/tests/*.xml
 
 # What `make test` does with the same examples each time, with others and twenty times as many: for nights. Half an hour or more.
 test-random: $(VENV)/dev
@@ -84,5 +108,16 @@ constraints:
 	$(MAKE) VENV=build/newest CONSTRAINTS= quickstart quickstart-llm build/newest/dev build/newest/docs test
 	build/newest/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
 
+# The lists of tests/heavy/ anew, for Python 3.11, if their tests pass with them. torch brings packages of its own, and
+# torchvision, torchaudio and xformers load only beside the torch that they were built for; no test needs them.
+constraints-heavy: $(VENV)/dev
+	$(BIN)/python -m pip install $(PIP_QUIETLY) uv
+	mkdir -p build/heavy
+	set -e; for env in $(HEAVY); do \
+	  $(BIN)/uv pip compile --quiet --no-annotate --no-header --python-version 3.11 pyproject.toml tests/heavy/$$env.in -o build/heavy/$$env.txt >/dev/null; \
+	  grep -vE '^(nvidia-[cn]|cuda-|triton=|torch(vision|audio)?=|xformers=)' build/heavy/$$env.txt > tests/heavy/$$env.txt; \
+	done
+	$(MAKE) --keep-going VENV=build/heavy/env test-heavy
+
 clean:
-	rm -rf $(VENV) .curate dist build
+	rm -rf $(VENV) $(HEAVY:%=$(VENV)-%) .curate dist build

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from curate.errors import ModelError
 from curate.models.generation.chat_template import ChatTemplate, RefusedChat, without_system
 
+pytestmark = pytest.mark.heavy(env="common")
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}{% if"
     " add_generation_prompt %}<|im_start|>assistant\n{% if thinking is defined and not thinking %}<think></think>{%"

@@ -10,6 +10,7 @@ from curate.models.embedding.sentence_transformers import LABSE_LANGUAGES, Sente
 from curate.models.loading import hub
 from curate.steps import StepError
 
+pytestmark = pytest.mark.heavy(env="common")
 COMMIT = "836121a0533e5664b21c7aacc5d22951f2b8b25b"
 
 

@@ -19,6 +19,7 @@ from curate.rows import languages
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_translators import NLLB, converted, saved, vocabulary_of
 
+pytestmark = pytest.mark.heavy(env="common")
 HOSTILE = [
     "",
     "  ",

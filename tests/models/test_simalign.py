@@ -9,6 +9,7 @@ import pytest
 from curate.errors import ModelError
 from curate.models.alignment.simalign import SimAlign, _links
 
+pytestmark = pytest.mark.heavy(env="common")
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "red", "house", "घर", "लाल", "屋", "un", "##kind", "kind")
 
 

@@ -12,6 +12,7 @@ from version_bench import ASKED, preference_rows
 
 from curate.rows import Kind
 
+pytestmark = pytest.mark.heavy(env="axolotl")
 # All else of a training, which a person adds to the part that we write.
 REST = {"micro_batch_size": 1, "gradient_accumulation_steps": 1, "num_epochs": 1, "learning_rate": 1e-4,
         "sequence_len": 4096,

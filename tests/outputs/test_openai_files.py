@@ -41,6 +41,7 @@ def test_each_line_is_what_openais_types_describe(version, written, kind, rows):
                 assert line[name] == row[side] == answers.validate_python(line[name])
 
 
+@pytest.mark.heavy(env="common")
 @pytest.mark.parametrize(("kind", "rows", "column"), [(*FORMS[0], "messages"), (*FORMS[1], "preferred_output")])
 def test_openais_validators_find_every_row(version, written, kind, rows, column):
     validators = pytest.importorskip("openai.lib._validators", exc_type=ImportError)

@@ -1,5 +1,4 @@
-"""Publishing to S3 as boto and s3fs speak it, to a server on loopback. Run by hand: pip install 'moto[server]' s3fs
-(see docs/publish.md)."""
+"""Publishing to S3 as boto and s3fs speak it, to a server on loopback."""
 
 from __future__ import annotations
 
@@ -28,6 +27,7 @@ pytest.importorskip("moto")
 sys.path.insert(0, str(Path(__file__).parent))
 from shop import Shop, shared_shop
 
+pytestmark = pytest.mark.heavy(env="common")
 KEY, SECRET = "AKIALOOPBACKONLY1234", "nobody/should+ever+see+this+5678"
 
 

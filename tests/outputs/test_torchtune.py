@@ -14,6 +14,7 @@ from version_bench import ASKED
 
 from curate.rows import Kind
 
+pytestmark = pytest.mark.heavy(env="trainers")
 # As Qwen's own, this tokeniser composes letters (NFC); nothing else of a text may change.
 SFT = [
     {"messages": [{**turn, "content": normalize("NFC", turn["content"])} for turn in row["messages"]]}

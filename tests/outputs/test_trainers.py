@@ -3,8 +3,11 @@ where installed."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
-from types import SimpleNamespace
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +53,7 @@ def trainer_of(monkeypatch, found, model, name, settings, **more):
     )
 
 
+@pytest.mark.heavy(env="common")
 def test_trl_trains_on_every_conversation(version, written, monkeypatch, model, tokenizer):
     pytest.importorskip("trl")
     found = written(version(Kind.SFT, train=SFT, test=SFT[:3]), "trl")
@@ -60,6 +64,7 @@ def test_trl_trains_on_every_conversation(version, written, monkeypatch, model, 
     assert len(trainer.eval_dataset) == 3
 
 
+@pytest.mark.heavy(env="common")
 def test_trl_trains_on_completions_alone(version, written, monkeypatch, model, tokenizer):
     pytest.importorskip("trl")
     found = written(version(Kind.SFT, train=SFT), "trl", messages="prompt_completion")
@@ -69,6 +74,7 @@ def test_trl_trains_on_completions_alone(version, written, monkeypatch, model, t
         assert trained(tokenizer, read["labels"]) == row["messages"][-1]["content"] + "<|im_end|>\n"
 
 
+@pytest.mark.heavy(env="common")
 @pytest.mark.parametrize("prompt", ["explicit", "implicit"])
 def test_trl_prefers_the_chosen_answers(version, written, monkeypatch, model, tokenizer, prompt):
     pytest.importorskip("trl")
@@ -81,6 +87,7 @@ def test_trl_prefers_the_chosen_answers(version, written, monkeypatch, model, to
             assert text_of(tokenizer, read[f"{side}_ids"]) == row[side][0]["content"] + "<|im_end|>\n"
 
 
+@pytest.mark.heavy(env="common")
 def test_trl_learns_from_labels(version, written, monkeypatch, model, tokenizer):
     pytest.importorskip("trl")
     found = written(version(Kind.UNPAIRED, train=LABELLED), "trl")
@@ -91,6 +98,7 @@ def test_trl_learns_from_labels(version, written, monkeypatch, model, tokenizer)
         assert text_of(tokenizer, read["completion_ids"]) == row["completion"][0]["content"] + "<|im_end|>\n"
 
 
+@pytest.mark.heavy(env="common")
 def test_trl_rewards_with_a_margin(version, written, monkeypatch, model, tokenizer):
     pytest.importorskip("trl")
     rows = [{**row, "scores": [{"name": "pair.margin", "value": place / 4}]} for place, row in enumerate(PAIRS)]
@@ -104,6 +112,7 @@ def test_trl_rewards_with_a_margin(version, written, monkeypatch, model, tokeniz
             )
 
 
+@pytest.mark.heavy(env="common")
 def test_trl_renders_prompts_for_rl(version, written, tokenizer):
     data_utils = pytest.importorskip("trl.data_utils")
     from datasets import load_dataset
@@ -119,6 +128,10 @@ def test_trl_renders_prompts_for_rl(version, written, tokenizer):
 def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -> list[dict[str, Any]]:
     """What LLaMA-Factory's ``get_dataset`` makes of the export, by its own ``dataset_info.json``."""
     pytest.importorskip("llamafactory")
+    if find_spec("torchaudio") is None:  # loads only beside the torch that it was built for; these rows have no sound
+        silent = ModuleType("torchaudio")
+        silent.__spec__ = ModuleSpec("torchaudio", None)
+        sys.modules["torchaudio"] = silent
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.data.loader import get_dataset
     from llamafactory.hparams import DataArguments, ModelArguments
@@ -148,6 +161,7 @@ def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -
     return list(made["train_dataset"])
 
 
+@pytest.mark.heavy(env="trainers")
 def test_llama_factory_trains_on_every_conversation(version, written, tokenizer):
     found = written(version(Kind.SFT, train=SFT, test=SFT[:2]), "llama-factory", rows_per_file=9)
     read = factory_rows(found, tokenizer, "sft")
@@ -166,6 +180,7 @@ def test_llama_factory_trains_on_every_conversation(version, written, tokenizer)
     assert seen == expected
 
 
+@pytest.mark.heavy(env="trainers")
 def test_llama_factory_prefers_the_chosen_answers(version, written, tokenizer):
     read = factory_rows(written(version(Kind.PREFERENCE, train=PAIRS), "llama-factory", stage="rm"), tokenizer, "rm")
     assert len(read) == len(PAIRS)
@@ -177,6 +192,7 @@ def test_llama_factory_prefers_the_chosen_answers(version, written, tokenizer):
             assert trained(tokenizer, one[f"{side}_labels"]).rstrip("\n") == row[side][0]["content"] + "<|im_end|>"
 
 
+@pytest.mark.heavy(env="trainers")
 def test_llama_factory_learns_from_labels(version, written, tokenizer):
     read = factory_rows(written(version(Kind.UNPAIRED, train=LABELLED), "llama-factory"), tokenizer, "kto")
     assert [row["kto_tags"] for row in read] == [row["label"] for row in LABELLED]
@@ -186,6 +202,7 @@ def test_llama_factory_learns_from_labels(version, written, tokenizer):
         )
 
 
+@pytest.mark.heavy(env="trainers")
 def test_llama_factory_reads_running_text(version, written, tokenizer):
     found = written(
         version(Kind.DOCUMENT, train=[{"language": tag, "text": one[2]} for tag, one in ASKED.items()]), "llama-factory"

@@ -14,6 +14,7 @@ from trainer_bench import PAIRS, SFT, chatml, text_of
 
 from curate.rows import Kind
 
+pytestmark = pytest.mark.heavy(env="trainers")
 RL = {"task": "rl", "ground_truth": "response", "ability": "chat"}
 
 
