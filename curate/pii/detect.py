@@ -48,7 +48,7 @@ _GATE = (
     r"[@＠]|[(\[] ?at ?[)\]]|\p{Nd}(?:[ \u{a0}\u{202f}().\-‐‑–/]{0,3}\p{Nd}){6}|\p{Nd}{1,3}(?:[.．]\p{Nd}{1,3}){3}"
     r"|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]"
     r"|[A-Z0-9]{2}[0-9]{2}[ ]?[A-Z0-9]{4}|[A-Z]{3,6}[0-9]{2}|[A-Z]{1,2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2}"
-)  # fmt: skip
+)
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−﹣－"), "-")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " ")
 
@@ -247,6 +247,7 @@ def _phone_numbers(text: str) -> Iterator[Finding]:
             or known.cue.search(text[max(0, match.start() - 40) : match.start()])
         ):
             yield Finding("phone", match.start(), match.end(), f"+{code}{rest}", code)
+    # Not by phonenumbers: its matcher takes any ten digits for a number of some country, and a hundred times the time.
     for country, pattern in known.national:
         for match in (one for region in regions for one in pattern.finditer(text, *region)):
             digits = _DIGITS.sub("", match[0])
