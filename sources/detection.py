@@ -14,11 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 from curate.rows import Kind
+from curate.rows.kinds import MEDIA
 from curate.rows.languages import InvalidLanguage, base, normalize
 from curate.steps import SourceError
 from sources.messages import is_columns, is_message, transcript
 from sources.payloads import verdict_of
 from sources.templates import Row, known_names, printable
+from sources.tools import is_calls
 from sources.values import is_nan
 from sources.written import load_text
 
@@ -29,12 +31,12 @@ _MOST = 0.8
 
 TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
-        Kind.SFT: ("prompt", "response", "system", "history", "messages"),
-        Kind.PREFERENCE: ("prompt", "chosen", "rejected", "system", "history"),
-        Kind.UNPAIRED: ("prompt", "completion", "label", "system", "history"),
+        Kind.SFT: ("prompt", "response", "system", "history", "messages", "tools", *MEDIA),
+        Kind.PREFERENCE: ("prompt", "chosen", "rejected", "system", "history", "tools", *MEDIA),
+        Kind.UNPAIRED: ("prompt", "completion", "label", "system", "history", "tools", *MEDIA),
         Kind.PARALLEL: ("source", "target", "source_language"),
         Kind.DOCUMENT: ("text",),
-        Kind.PROMPT: ("prompt", "system", "history"),
+        Kind.PROMPT: ("prompt", "system", "history", "tools", *MEDIA),
     }
 )
 _REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = MappingProxyType(
@@ -128,6 +130,10 @@ def _messages(value: Any) -> bool:
 
 def _message(value: Any) -> bool:
     return is_message(_parsed(value))
+
+
+def _calls(value: Any) -> bool:
+    return is_calls(_parsed(value))
 
 
 def _transcript(value: Any) -> bool:
@@ -234,6 +240,20 @@ def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
             (),
         ),
         ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
+        (
+            "xLAM",
+            Kind.SFT,
+            {"query": _text, "answers": _calls},
+            {"prompt": "{query}", "response": "{answers}"},
+            ("tools",),
+        ),
+        (
+            "Glaive",
+            Kind.SFT,
+            {"chat": _transcript},
+            {"messages": "{chat}", "system": "{system?}"},
+            ("system",),
+        ),
         (_TRANSCRIPT, Kind.SFT, {"text": _transcript}, {"messages": "{text}", "system": "{system?}"}, ("system",)),
         ("text", Kind.DOCUMENT, {"text": _text}, {"text": "{text}"}, ()),
         ("prompt alone", Kind.PROMPT, {"prompt": chat}, {"prompt": "{prompt}", "system": "{system?}"}, ("system",)),

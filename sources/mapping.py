@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from curate.rows import Kind, schema
-from curate.rows.kinds import MAKERS
+from curate.rows.kinds import MAKERS, MEDIA, MESSAGES
 from curate.steps import FailedRow, RowBatch, SourceError, Unit
 from curate.unused import Unused
 from sources.detection import DetectedSchema
-from sources.messages import Reader, given
+from sources.messages import Reader, Structured, Turns, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
 from sources.templates import (
     LINE,
@@ -27,6 +27,7 @@ from sources.templates import (
     UNIT,
     Get,
     Row,
+    Template,
     check_columns,
     parse,
     printable,
@@ -60,8 +61,8 @@ class Unread(enum.Enum):
 
 UNREAD: Final = Unread.UNREAD
 _TALK = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
-_TOOLS = ("tools", "functions", "tool_calls", "function_call")
-_MEDIA = ("images", "videos", "audios")
+_TOOLS = ("tools", "functions")
+_CALLS = ("tool_calls", "function_call")
 
 
 def raw_text(value: Any) -> str:
@@ -99,6 +100,34 @@ class _Lists:
         return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct, type=self.dtype)
 
 
+class _Messages:
+    """A column of messages; their optional parts, which few messages have, by place."""
+
+    def __init__(self, dtype: pa.DataType) -> None:
+        self.dtype = dtype
+        self.offsets, self.roles, self.contents = [0], list[str](), list[str]()
+        self.extras: dict[str, dict[int, Any]] = {}
+
+    def add(self, turns: Turns) -> None:
+        for turn in turns:
+            if isinstance(turn, Structured):
+                for name, value in turn.extras.items():
+                    self.extras.setdefault(name, {})[len(self.roles)] = value
+            self.roles.append(turn[0])
+            self.contents.append(turn[1])
+        self.offsets.append(len(self.roles))
+
+    def array(self) -> pa.Array:
+        arrays = []
+        for field in self.dtype.value_type:
+            values: list[Any] | None = {"role": self.roles, "content": self.contents}.get(field.name)
+            if values is None and (some := self.extras.get(field.name)):
+                values = [some.get(place) for place in range(len(self.roles))]
+            arrays.append(pa.nulls(len(self.roles), field.type) if values is None else pa.array(values, field.type))
+        struct = pa.StructArray.from_arrays(arrays, fields=list(self.dtype.value_type))
+        return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct, type=self.dtype)
+
+
 class _Plain:
     def __init__(self, dtype: pa.DataType) -> None:
         self.dtype, self.values = dtype, list[Any]()
@@ -108,8 +137,10 @@ class _Plain:
         return pa.array(self.values, self.dtype)
 
 
-def _column(dtype: pa.DataType) -> _Lists | _Plain:
-    return _Lists(dtype) if pa.types.is_list(dtype) else _Plain(dtype)
+def _column(name: str, dtype: pa.DataType) -> _Lists | _Messages | _Plain:
+    if dtype == MESSAGES:
+        return _Messages(dtype)
+    return _Lists(dtype) if name in ("scores", "attributes") else _Plain(dtype)
 
 
 @dataclass(frozen=True)
@@ -158,6 +189,8 @@ class Mapper:
         self.spec, self.name, self.unit, self.lines, self.taken, self.hint = spec, name, unit, lines, taken, hint
         form = spec.form
         columns = {target: parse(text) for target, text in form.columns.items()}
+        beside = self._beside_conversations(columns) if form.kind in _TALK else {}
+        columns = {target: template for target, template in columns.items() if target not in beside}
         attributes = {key: parse(text) for key, text in (spec.attributes or {}).items()}
         scores = {key: parse(text) for key, text in (spec.scores or {}).items()}
         single = {key: parse(text) for key, text in (("key", spec.key), ("id", spec.id)) if text is not None}
@@ -171,7 +204,15 @@ class Mapper:
             elif "{" in spoken:
                 single["source_language"] = parse(spoken)
         only = {key: parse(key if "{" in key else f"{{{key}}}") for key in spec.only or {}}
-        self.templates = [*columns.values(), *attributes.values(), *scores.values(), *single.values(), *only.values()]
+        more = [template for templates in beside.values() for template in templates]
+        self.templates = [
+            *columns.values(),
+            *more,
+            *attributes.values(),
+            *scores.values(),
+            *single.values(),
+            *only.values(),
+        ]
         named = [column for template in self.templates for column in template.columns]
         self.pseudo = {column.name for column in named} & set(PSEUDO)
         inside = {column.root for column in named if "." in column.name} - {column.name for column in named}
@@ -180,7 +221,7 @@ class Mapper:
         self.used = {name for column in named for name in (column.name, column.root)}
         carried = {column.root for template in attributes.values() for column in template.columns}
         messages = {column.root for template in columns.values() for column in template.columns}
-        self.watched = [name for name in (*_TOOLS, *_MEDIA) if name not in self.used] if form.kind in _TALK else []
+        self.watched = [name for name in _CALLS if name not in self.used] if form.kind in _TALK else []
         """Columns next to a conversation without which it would be another."""
         others = [template for template in self.templates if template not in scores.values()]
         digits = {name for template in others for column in template.columns for name in (column.name, column.root)}
@@ -199,13 +240,26 @@ class Mapper:
         self.attributes = [(key, template.getter(spec.empty, self.text)) for key, template in attributes.items()]
         self.only = [(only[key].getter(), allowed) for key, allowed in (spec.only or {}).items()]
 
-        payloads = Payloads(columns, self.reader, spec.empty, told=form.told)
+        payloads = Payloads(columns, self.reader, spec.empty, told=form.told, beside=beside)
         if "source_language" in self.get:
             of = self.get["source_language"]
             self.payload = payloads.build(form.kind, lambda row: language_of(of(row)))
         else:
             self.payload = payloads.build(form.kind, lambda row: spoken)
         self._beside: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
+
+    def _beside_conversations(self, columns: Mapping[str, Template]) -> dict[str, list[Template]]:
+        """The columns of tools and media: those that the templates name, else those of the usual names that are not
+        used otherwise (an attribute may carry them along instead)."""
+        carried = {column.root for text in (self.spec.attributes or {}).values() for column in parse(text).columns}
+        taken = carried | {column.root for template in columns.values() for column in template.columns}
+        usual = {"tools": _TOOLS, **{name: (name,) for name in MEDIA}}
+        return {
+            target: [columns[target]]
+            if target in columns
+            else [parse(f"{{{name}?}}") for name in names if name not in taken]
+            for target, names in usual.items()
+        }
 
     # ---------------------------------------------------------------------------------------------------------- batches
     def run(self, records: Iterator[Record | FailedRow]) -> Iterator[RowBatch]:
@@ -278,7 +332,7 @@ class Mapper:
         failed = [FailedRow(row.where, raw_text(row.reason), row.raw) for row in bad]
         unused = Unused()
         fields = [field for field in schema(spec.form.kind) if field.name not in ("id", "lineage")]
-        columns = [_column(field.type) for field in fields]
+        columns = [_column(field.name, field.type) for field in fields]
         fills: list[Callable[[Any], None]] = [column.add for column in columns]
         *fills, languages, groups, scores, attributes = fills
         licenses, ids = list[str](), list[str]()
@@ -378,19 +432,10 @@ class Mapper:
         """Refuses a row whose conversation depends on more than its text."""
         for name in watched:
             value = row.get(name)
-            if value is None or not given(value):
-                continue
-            if name in _MEDIA:
-                if isinstance(value, list):
-                    raise BadValue(
-                        f"the row has {name}, and rows keep text only; carry the column along in 'attributes' to keep "
-                        "what text there is"
-                    )
-            elif _is_schema(value):
+            if given(value) and _is_described(value):
                 raise BadValue(
-                    f"the conversation has {'tools' if name in _TOOLS[:2] else 'calls of tools'} (column '{name}'), "
-                    "which rows do not keep yet; carry the column along in "
-                    "'attributes' to keep the row without them, if it calls none"
+                    f"the row has calls of tools (column '{name}'), and no message that they belong to; map them by "
+                    "columns.response, or carry the column along in 'attributes' to keep the row without them"
                 )
 
     def _text(self, value: Any, what: str) -> str:
@@ -426,8 +471,8 @@ def _shown(row: Row) -> str:
     return raw_text({name: value for name, value in row.items() if name not in PSEUDO and value is not UNREAD})
 
 
-def _is_schema(value: Any) -> bool:
-    """Whether a value describes tools: objects, or texts that contain some; a list of names does not."""
+def _is_described(value: Any) -> bool:
+    """Whether a value is more than names: objects, or texts that contain some."""
     if isinstance(value, str):
         try:
             value = load_text(value)

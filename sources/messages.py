@@ -1,9 +1,9 @@
 """Reads conversations in any known notation as a list of (role, content) with four roles.
 
-Supported are ShareGPT (``from``/``value``), OpenAI (``role``/``content``, content as text or parts), LangChain
-(``type``/``content``), an object of two lists, transcripts, and history pairs. Content that a row cannot keep but that
-would change the training (tool calls, images, turns excluded from training) makes it a bad row; other losses are
-counted.
+Supported are ShareGPT (``from``/``value``), OpenAI (``role``/``content``, content as text or parts), Anthropic (content
+blocks), LangChain (``type``/``content``), an object of two lists, transcripts, and history pairs. Calls of tools,
+reasoning, names and weights stay with their turn (:class:`Structured`), images and the like become references. Content
+that a row cannot keep but that would change the training makes it a bad row; other losses are counted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from sources.media import COLUMNS, PARTS, PLACEHOLDERS, part_reference, references
 from sources.templates import MISSING
+from sources.tools import calls_of, described_in_system, is_calls, responses, written_calls
 from sources.values import BadValue, strict_text
 from sources.written import load_text
 
@@ -22,10 +24,28 @@ Turn = tuple[str, str]
 Turns = list[Turn]
 
 
-class Excluded(Turn):
-    """A turn that its author excluded from training; ``why`` gives the field and position."""
+class Structured(Turn):
+    """A turn with optional parts: ``tool_calls``, ``tool_call_id``, ``name``, ``reasoning``, ``weight``."""
 
-    why: str
+    extras: dict[str, Any]
+
+    def __new__(cls, role: str, content: str, extras: dict[str, Any]) -> Structured:
+        made = super().__new__(cls, (role, content))
+        made.extras = extras
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self, other) is True and self.extras == getattr(other, "extras", {})
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = Turn.__hash__
+
+
+def with_text(turn: Turn, content: str) -> Turn:
+    """The turn with another text."""
+    return Structured(turn[0], content, turn.extras) if isinstance(turn, Structured) else (turn[0], content)
 
 
 ROLES: Mapping[str, str] = MappingProxyType(
@@ -41,12 +61,14 @@ _TYPES = ("human", "ai", "system", "tool", "function")
 """LangChain's values of ``type``, used instead of a role."""
 _CONTENT_KEYS = ("content", "value", "text")
 _CALLS = ("tool_calls", "function_call")
-_MEDIA = ("images", "image", "videos", "video", "audios", "audio", "files", "file", "attachments")
+_MEDIA = ("images", "image", "videos", "video", "audios", "audio")
+_FILES = ("files", "file", "attachments")
 _WEIGHTS = ("weight", "loss_weight", "loss_mask", "train", "trainable", "loss")
 _TEXT_PARTS = ("text", "input_text", "output_text")
-_THOUGHTS = ("thinking", "reasoning", "redacted_thinking")
-_CALL_PARTS = ("tool_call", "tool_calls", "function_call", "tool_use", "tool_result", "function_response")
-_NOT_KEPT = "rows do not keep yet; as text it would be trained on"
+_THOUGHTS = ("thinking", "reasoning")
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_CALL_PARTS = ("tool_call", "tool_use", "function_call")
+_RESULT_PARTS = ("tool_result", "function_call_output", "function_response")
 
 
 def given(value: Any) -> bool:
@@ -60,31 +82,40 @@ def is_excluded(message: Mapping[str, Any]) -> str | None:
         value = message.get(key)
         if value is False or (isinstance(value, (int, float)) and value == 0) or value in ("0", "false", "False"):
             return key
-    detail = message.get("train_detail")
-    if isinstance(detail, list) and any(isinstance(one, dict) and one.get("train") is False for one in detail):
-        return "train_detail"
     return None
+
+
+def is_partly_excluded(message: Mapping[str, Any]) -> bool:
+    """Whether a message's author excluded a part of its text from training."""
+    detail = message.get("train_detail")
+    return isinstance(detail, list) and any(isinstance(one, dict) and one.get("train") is False for one in detail)
 
 
 # ---------------------------------------------------------------------------------------------------------- transcripts
 _TRANSCRIPTS = (
     (re.compile(r"\s*Human:"), re.compile(r"(?:^\s*|\n\n)(Human|Assistant):")),
     (re.compile(r"\s*### Human:"), re.compile(r"### (Human|Assistant):")),
+    (re.compile(r"\s*USER:"), re.compile(r"(?:^\s*|\n+)(USER|ASSISTANT|FUNCTION RESPONSE):")),
 )
+_SPEAKERS = {"Human": "user", "USER": "user", "FUNCTION RESPONSE": "tool"}
 _STRICT = "\n\nHuman:"
 _MESSAGES = re.compile(r"\s*\[\s*\{\s*['\"](?:role|from|content|value)['\"]\s*:")
 """How messages inside a text begin."""
 
 
 def transcript(text: str) -> list[tuple[str, str]] | None:
-    """The turns of a conversation in one text, each after ``Human:`` or ``Assistant:``; None if it is not one."""
-    if "Assistant:" not in text:
+    """The turns of a conversation in one text, each after ``Human:`` or ``Assistant:`` (or Glaive's ``USER:``,
+    ``ASSISTANT:``, ``FUNCTION RESPONSE:``); None if it is not one."""
+    if "Assistant:" not in text and "ASSISTANT:" not in text:
         return None
     for begin, mark in _TRANSCRIPTS:
         if begin.match(text):
             pieces = mark.split(text)
-            roles = ["user" if who == "Human" else "assistant" for who in pieces[1::2]]
-            turns = list(zip(roles, pieces[2::2], strict=True))
+            roles = [_SPEAKERS.get(who, "assistant") for who in pieces[1::2]]
+            texts = pieces[2::2]
+            if text.lstrip().startswith("USER:"):
+                texts = [" " + one.replace("<|endoftext|>", "").strip() for one in texts]
+            turns = list(zip(roles, texts, strict=True))
             if "assistant" in roles:
                 return turns
     return None
@@ -131,8 +162,10 @@ class Reader:
         self.text = text
         self.messages = 0
         """How many messages were read."""
-        self.excluded = False
-        """Whether the author excluded any turn from training."""
+        self.tools: str | None = None
+        """The tools of the row that is being read: a JSON array."""
+        self.media: dict[str, list[str]] = {}
+        """The references of the row that is being read, by column."""
         self.noted: list[str] = []
         """Fields of messages that said something and were not used."""
         self.spared: list[str] = []
@@ -158,12 +191,11 @@ class Reader:
             if default is not None:
                 return [(default, "")]
             raise BadValue(f"{target} is null where a list of messages was expected")
+        if default == "assistant" and isinstance(value, (dict, list)) and is_calls(value):
+            return [Structured("assistant", "", {"tool_calls": calls_of(value, target, self.text)})]
         if isinstance(value, dict):
             if not is_columns(value):
-                turn = self.message(value, target)
-                if turn[0] == "tool":
-                    raise BadValue(f"{target} is a tool's result, and no turn before it has the call as text")
-                return [turn]
+                return self._checked([value], target, one=True)
             value = self._columns(value, target)
         if isinstance(value, list):
             if not value:
@@ -201,17 +233,6 @@ class Reader:
         known = {*self.roles, *_CALLING_ROLES}
         return len(roles) == len(messages) > 0 and all(str(role).strip().lower() in known for role in roles)
 
-    def trained(self, turns: Turns) -> Turns:
-        """Turns for training.
-
-        Raises:
-            BadValue: the author excluded one of them from training.
-        """
-        for turn in turns if self.excluded else ():
-            if isinstance(turn, Excluded):
-                raise BadValue(f"{turn.why}, which rows do not keep yet; it would be trained on")
-        return turns
-
     def _columns(self, value: Mapping[str, Any], target: str) -> list[dict[str, Any]]:
         """The messages of an object of lists."""
         lists = {key: one for key, one in value.items() if isinstance(one, list)}
@@ -224,46 +245,91 @@ class Reader:
             raise BadValue(f"{target} is an empty list of messages")
         return [dict(zip(lists, one, strict=True)) for one in zip(*lists.values(), strict=True)]
 
-    def _checked(self, messages: Sequence[Any], target: str) -> Turns:
+    def _checked(self, messages: Sequence[Any], target: str, *, one: bool = False) -> Turns:
         turns: Turns = []
-        for i, one in enumerate(messages):
-            if type(one) is dict and len(one) == 2 and type(content := one.get("content")) is str:
-                ours = self.roles.get(role) if type(role := one.get("role")) is str else None
+        for i, message in enumerate(messages):
+            if type(message) is dict and len(message) == 2 and type(content := message.get("content")) is str:
+                ours = self.roles.get(role) if type(role := message.get("role")) is str else None
                 if ours is not None and ours != "tool":
                     self.messages += 1
                     turns.append((ours, self.clean(content)))
                     continue
-            turn = self.message(one, f"{target}[{i}]")
-            if turn[0] == "tool" and (not turns or turns[-1][0] not in ("assistant", "tool") or not turns[-1][1]):
-                raise BadValue(f"{target}[{i}] is a tool's result, and no turn before it has the call as text")
-            turns.append(turn)
+            turns += self.message(message, target if one else f"{target}[{i}]")
         return turns
 
-    def message(self, value: Any, where: str) -> Turn:
-        """One message."""
+    def message(self, value: Any, where: str) -> Turns:
+        """One message: one turn, or several where results of tools are parts of it."""
         if not isinstance(value, dict):
             raise BadValue(f"{where} is a {type(value).__name__} where a message was expected")
         self.messages += 1
         if isinstance(data := value.get("data"), dict) and value.get("type") in _TYPES:
             value = {**data, "type": value["type"]}
-        role_key, ours = self._role(value, where)
+        role_key, ours, calling = self._role(value, where)
         self._refuse(value, where)
         content_key = next((key for key in _CONTENT_KEYS if value.get(key) is not None), None)
-        if content_key is None and not any(key in value for key in _CONTENT_KEYS):
+        extras, used = self._extras(value, where, ours)
+        if content_key is None and not any(key in value for key in _CONTENT_KEYS) and "tool_calls" not in extras:
             raise BadValue(f"{where} is a message without 'content' or 'value'")
-        text = self.content(value[content_key], where, ours) if content_key is not None else ""
+        content = value[content_key] if content_key is not None else ""
+        before: Turns = []
+        if calling:
+            extras["tool_calls"], content = calls_of(content, where, self.text), ""
+        text = self.content(content, where, ours, extras, before)
         for key, one in value.items():
-            if key not in (role_key, content_key) and given(one):
+            if key not in (role_key, content_key, *used) and given(one):
                 self.noted.append(key)
-        turn = (ours, self.clean(text))
-        if ours == "assistant" and (why := is_excluded(value)) is not None:
-            turn = Excluded(turn)
-            self.excluded = True
-            turn.why = f"{where} is left out of training by its author ('{why}')"
-        return turn
+        text = self._placed(self.clean(text), value, where)
+        if ours == "assistant" and is_excluded(value) is not None:
+            extras["weight"] = 0
+        if before and not text.strip() and not extras:
+            return before
+        return [*before, Structured(ours, text, extras) if extras else (ours, text)]
 
-    def _role(self, value: Mapping[str, Any], where: str) -> tuple[str, str]:
-        """The key of a message's role, and our name of the role."""
+    def _extras(self, value: Mapping[str, Any], where: str, role: str) -> tuple[dict[str, Any], list[str]]:
+        """The optional parts of a message outside of its content, and the fields that they come from."""
+        extras: dict[str, Any] = {}
+        used: list[str] = []
+        more = value.get("additional_kwargs")
+        for fields in (value, more if isinstance(more, dict) else {}):
+            for key in _CALLS:
+                if given(calls := fields.get(key)):
+                    used += [key, *(["additional_kwargs"] if fields is more else [])]
+                    if "tool_calls" not in extras:
+                        extras["tool_calls"] = calls_of(calls, where, self.text)
+        if "tool_calls" in extras and role != "assistant":
+            raise BadValue(f"{where} calls a tool, and its role is {role}")
+        if role == "tool" and given(called := value.get("tool_call_id")):
+            extras["tool_call_id"] = self.clean(self.text(called))
+            used.append("tool_call_id")
+        if isinstance(name := value.get("name"), str) and name.strip():
+            extras["name"] = self.clean(name)
+            used.append("name")
+        for key in _REASONING if role == "assistant" else ():
+            if isinstance(thoughts := value.get(key), str) and thoughts.strip():
+                extras["reasoning"] = self.clean(thoughts)
+                used.append(key)
+                break
+        used += [key for key in _WEIGHTS if role == "assistant" and is_excluded({key: value.get(key)})]
+        used += [key for key in _MEDIA if given(value.get(key)) and not self.skip_parts]
+        return extras, used
+
+    def _placed(self, text: str, value: Mapping[str, Any], where: str) -> str:
+        """The text of a message with a placeholder in front for each image and the like that a field of the message
+        names and its text has no placeholder for."""
+        if self.skip_parts:
+            return text
+        front = ""
+        for column, names in COLUMNS.items():
+            found = [
+                one for name in names if given(value.get(name)) for one in references(value[name], f"{where}.{name}")
+            ]
+            if found:
+                self.media.setdefault(column, []).extend(found)
+                front += PLACEHOLDERS[column] * max(0, len(found) - text.count(PLACEHOLDERS[column]))
+        return front + text
+
+    def _role(self, value: Mapping[str, Any], where: str) -> tuple[str, str, bool]:
+        """The key of a message's role, our name of the role, and whether its content is a call of a tool."""
         key = next((key for key in _ROLE_KEYS if value.get(key) is not None), None)
         if (
             key is None
@@ -281,7 +347,7 @@ class Reader:
         name = role.strip().lower()
         ours = self.roles.get(name)
         if ours is None and name in _CALLING_ROLES:
-            raise BadValue(f"{where} is a call of a tool (role '{name}'), which {_NOT_KEPT}")
+            return key, "assistant", True
         if ours is None:
             near = get_close_matches(name, self.roles, n=1)
             hint = f" (did you mean '{near[0]}'?)" if near else ""
@@ -290,39 +356,50 @@ class Reader:
                 f"assistant}}' "
                 f"(known are {', '.join(ROLES)})"
             )
-        return key, ours
+        return key, ours, False
 
     def _refuse(self, value: Mapping[str, Any], where: str) -> None:
         """Refuses content that a row cannot keep and whose loss would change the training."""
-        more = value.get("additional_kwargs")
-        for key in _CALLS:
-            if given(value.get(key)) or (isinstance(more, dict) and given(more.get(key))):
-                raise BadValue(f"{where} calls a tool ('{key}'), which {_NOT_KEPT}")
-        if given(value.get("tool_call_id")):
-            raise BadValue(f"{where} answers a call of a tool ('tool_call_id'), which rows do not keep yet")
         if given(value.get("refusal")):
             raise BadValue(f"{where} refuses ('refusal') in place of an answer, which rows do not keep")
-        for key in _MEDIA:
+        if is_partly_excluded(value):
+            raise BadValue(f"{where} is partly left out of training by its author ('train_detail'); rows keep 'weight'")
+        for key in _FILES:
             if given(value.get(key)) and not self.skip_parts:
                 raise BadValue(
-                    f"{where} has '{key}', and rows keep text only; carry the column along in 'attributes' to skip it"
+                    f"{where} has '{key}', which rows do not keep; carry the column along in 'attributes' to skip it"
                 )
 
-    def content(self, content: Any, where: str, role: str) -> str:
-        """The text of a message's content: a text, or the joined texts of its parts."""
+    def content(
+        self,
+        content: Any,
+        where: str,
+        role: str,
+        extras: dict[str, Any] | None = None,
+        before: Turns | None = None,
+    ) -> str:
+        """The text of a message's content: a text, or the joined texts of its parts.
+
+        Args:
+            extras: gets the calls and the reasoning among the parts.
+            before: gets the results of tools among the parts, as turns.
+        """
         if isinstance(content, str):
             return content
+        extras, before = {} if extras is None else extras, [] if before is None else before
         if isinstance(content, list):
-            return "".join([self.part(part, f"{where}, part {i}") for i, part in enumerate(content)])
+            return "".join(
+                [self.part(part, f"{where}, part {i}", role, extras, before) for i, part in enumerate(content)]
+            )
         if isinstance(content, dict):
             if isinstance(content.get("type"), str):
-                return self.part(content, where)
+                return self.part(content, where, role, extras, before)
             if role != "tool":
                 raise BadValue(f"{where} has an object as content where text was expected")
             return self.text(content)  # a tool result as an object instead of its JSON
         return self.text(content)
 
-    def part(self, part: Any, where: str) -> str:
+    def part(self, part: Any, where: str, role: str, extras: dict[str, Any], before: Turns) -> str:
         """The text of one part of a content."""
         if isinstance(part, str):
             return part
@@ -330,10 +407,28 @@ class Reader:
             raise BadValue(f"{where} is a {type(part).__name__} where text was expected")
         kind = part.get("type", "text")
         if kind in _CALL_PARTS:
-            raise BadValue(f"{where} is a call of a tool or its result ('{kind}'), which {_NOT_KEPT}")
-        if kind in _THOUGHTS:
+            if role != "assistant":
+                raise BadValue(f"{where} calls a tool ('{kind}'), and the role is {role}")
+            extras.setdefault("tool_calls", []).extend(calls_of(part, where, self.text))
+            return ""
+        if kind in _RESULT_PARTS:
+            before.append(self._result(part, where))
+            return ""
+        if kind in _THOUGHTS and role == "assistant":
+            thoughts = next((part[key] for key in (kind, "text", "content") if isinstance(part.get(key), str)), "")
+            if thoughts.strip():
+                earlier = f"{extras['reasoning']}\n\n" if "reasoning" in extras else ""
+                extras["reasoning"] = earlier + self.clean(thoughts)
+            return ""
+        if kind == "redacted_thinking" or kind in _THOUGHTS:
             self.noted.append(f"content.{kind}")
             return ""
+        if kind in PARTS and not self.skip_parts:
+            column = PARTS[kind]
+            found = part_reference(part, kind, where)
+            if found is not None:
+                self.media.setdefault(column, []).append(found)
+            return PLACEHOLDERS[column]
         if kind in _TEXT_PARTS:
             key = next((key for key in ("text", "value", "content") if part.get(key) is not None), None)
             text = part[key] if key is not None else ""
@@ -348,6 +443,49 @@ class Reader:
             f"{where} is of type '{str(kind)[:60]}', which has no text; carry the column along in 'attributes' to "
             "skip such parts"
         )
+
+    def _result(self, part: Mapping[str, Any], where: str) -> Turn:
+        """A tool's result that is a part of a message, as a turn."""
+        key = next((one for one in ("content", "output", "response") if part.get(one) is not None), None)
+        text = self.content(part[key], where, "tool") if key is not None else ""
+        called = next((part[one] for one in ("tool_use_id", "call_id", "id") if given(part.get(one))), None)
+        extras = {"tool_call_id": self.clean(self.text(called))} if called is not None else {}
+        if isinstance(name := part.get("name"), str) and name:
+            extras["name"] = self.clean(name)
+        if part.get("is_error"):
+            self.noted.append("content.is_error")
+        return Structured("tool", self.clean(text), extras) if extras else ("tool", self.clean(text))
+
+    def structured(self, turns: Turns, where: str, *, tools: bool) -> Turns:
+        """The turns with calls that are written in their texts as calls, and results in tags as results.
+
+        Applies only if the conversation has tools: described beside it (``tools``) or in its system message.
+
+        Raises:
+            BadValue: a result comes before any call.
+        """
+        if turns and turns[0][0] == "system":
+            described = described_in_system(turns[0][1], self.text)
+            if described is not None:
+                self.tools, rest = self.tools or described[0], described[1]
+                self.noted.append("system (instructions for calls, told by 'tools')")
+                turns = [with_text(turns[0], rest), *turns[1:]] if rest else turns[1:]
+                tools = True
+        return [made for turn in turns for made in self._structured(turn, where)] if tools else turns
+
+    def _structured(self, turn: Turn, where: str) -> Turns:
+        role, content = turn
+        if role == "assistant":
+            found = written_calls(content, where, self.text)
+            if found is not None:
+                extras = dict(turn.extras) if isinstance(turn, Structured) else {}
+                extras["tool_calls"] = [*extras.get("tool_calls", ()), *found[1]]
+                return [Structured(role, found[0], extras)]
+            if "<tool_call>" in content or "<functioncall>" in content:
+                self.noted.append("content (a call that cannot be read, kept as text)")
+        if role in ("user", "tool") and (results := responses(content)) is not None:
+            return [("tool", one) for one in results]
+        return [turn]
 
     def history(self, value: Any, target: str) -> Turns:
         """Earlier turns: messages, or pairs of user and assistant texts."""

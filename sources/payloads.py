@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from curate.rows import Kind
+from curate.rows.kinds import MEDIA
 from curate.rows.languages import InvalidLanguage, normalize
-from sources.messages import Reader, Turns, split_answer, split_pair
+from sources.media import references
+from sources.messages import Reader, Turns, given, split_answer, split_pair
 from sources.templates import MISSING, Get, Row, Template
+from sources.tools import tools_text
 from sources.values import BadValue, as_key, as_text, is_nan
 
 Payload = Callable[[Row], tuple[Any, ...]]
@@ -123,6 +127,10 @@ def label_of(value: Any) -> bool:
     return verdict
 
 
+def _listed(value: Any, column: str) -> list[str]:
+    return [] if value is MISSING else references(value, column)
+
+
 def number_of(value: Any, name: str) -> float | None:
     """The number of a score; None for null and empty."""
     if value is None or value is MISSING or is_nan(value):
@@ -152,13 +160,28 @@ class Payloads:
 
     Args:
         told: whether the catalog says the templates, or they were detected.
+        beside: the columns of tools and media of conversations; the first that a row has is taken.
     """
 
-    def __init__(self, columns: Mapping[str, Template], reader: Reader, empty: frozenset[str], *, told: bool) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Template],
+        reader: Reader,
+        empty: frozenset[str],
+        *,
+        told: bool,
+        beside: Mapping[str, Sequence[Template]] = MappingProxyType({}),
+    ) -> None:
         text = reader.text if told else self._plain
         self.get: dict[str, Get] = {target: template.getter(empty, text) for target, template in columns.items()}
         self.reader = reader
         self.system = self.optional("system") if "system" in columns else None
+        self.beside = {
+            target: [
+                (template.columns[0].name if template.columns else target, template.getter(empty)) for template in each
+            ]
+            for target, each in beside.items()
+        }
         self.system_columns = [column.root for column in columns["system"].columns] if "system" in columns else []
 
     def _plain(self, value: Any) -> str:
@@ -174,7 +197,7 @@ class Payloads:
 
     def _behind_system(self, turns: Turns, row: Row) -> Turns:
         """A conversation with the row's system message in front; one that it has already stays alone."""
-        said = self.system(row) if self.system is not None else ""
+        said = self.system(row).removeprefix("SYSTEM: ") if self.system is not None else ""  # Glaive's mark
         if not said:
             return turns
         if turns and turns[0][0] == "system":
@@ -182,6 +205,36 @@ class Payloads:
                 self.reader.spared += self.system_columns
             return turns
         return [("system", said), *turns]
+
+    def _whole(self, turns: Turns) -> Turns:
+        """The turns with calls and results as such, if the conversation has tools (see :meth:`Reader.structured`)."""
+        tools = self.reader.tools is not None or any(turn[0] == "tool" for turn in turns)
+        return self.reader.structured(turns, "the conversation", tools=tools)
+
+    def _conversation(self, payload: Payload) -> Payload:
+        """The payload with the optional columns after it: tools, then media."""
+        reader, beside = self.reader, self.beside
+
+        def conversation(row: Row) -> tuple[Any, ...]:
+            reader.tools, reader.media = None, {}
+            for name, get in beside["tools"]:
+                value = get(row)
+                if value is not MISSING and value is not None and (tools := tools_text(value, reader.text)) is not None:
+                    reader.tools = reader.clean(tools)
+                    break
+                if value is not MISSING and given(value):
+                    reader.spared.append(name)
+            made = payload(row)
+            return (*made, reader.tools, *(self._media(row, column) for column in MEDIA))
+
+        return conversation
+
+    def _media(self, row: Row, column: str) -> list[str] | None:
+        inside = self.reader.media.get(column, [])
+        outside = [one for name, get in self.beside[column] for one in _listed(get(row), name)]
+        if inside and outside and inside != outside:
+            raise BadValue(f"the messages have other {column} than the row's column")
+        return [self.reader.clean(one) for one in inside or outside] or None
 
     def text(self, target: str, *, paragraphs: bool = False) -> Callable[[Row], str]:
         """A plain text; with ``paragraphs`` a list of texts is one text with blank lines between."""
@@ -243,18 +296,20 @@ class Payloads:
             return lambda row: (text(row),)
         if kind is Kind.PARALLEL:
             return self._pairs(source_language)
-        before, trained = self.before(), self.reader.trained
+        return self._conversation(self._talk(kind))
+
+    def _talk(self, kind: Kind) -> Payload:
+        before = self.before()
         if kind is Kind.PROMPT:
             prompt = self._with_system(before)
-            return lambda row: (prompt(row),)
+            return lambda row: (self._whole(prompt(row)),)
         if kind is Kind.SFT:
             if "messages" in self.get:
-                messages = self.turns("messages", None, parse=True)
-                whole = self._with_system(lambda row: trained(messages(row)))
+                whole = self._with_system(self.turns("messages", None, parse=True))
             else:
                 response = self.turns("response", "assistant")
-                whole = self._with_system(lambda row: trained(before(row) + response(row)))
-            return lambda row: (whole(row),)
+                whole = self._with_system(lambda row: before(row) + response(row))
+            return lambda row: (self._whole(whole(row)),)
         return self._verdicts(before) if kind is Kind.UNPAIRED else self._preferences(before)
 
     def _pairs(self, source_language: Callable[[Row], str]) -> Payload:
@@ -269,15 +324,15 @@ class Payloads:
         return pair
 
     def _verdicts(self, before: Callable[[Row], Turns]) -> Payload:
-        label, trained = self.get["label"], self.reader.trained
+        label = self.get["label"]
         if "prompt" in self.get:
             asked, completion = self._with_system(before), self.turns("completion", "assistant")
-            return lambda row: (asked(row), trained(completion(row)), label_of(label(row)))
+            return lambda row: (self._whole(asked(row)), self._whole(completion(row)), label_of(label(row)))
         whole = self.turns("completion", None, parse=True)
 
         def verdict(row: Row) -> tuple[Turns, Turns, bool]:
-            prompt, answer = split_answer(whole(row))
-            return self._behind_system(prompt, row), trained(answer), label_of(label(row))
+            prompt, answer = split_answer(self._whole(whole(row)))
+            return self._behind_system(prompt, row), answer, label_of(label(row))
 
         return verdict
 
@@ -285,14 +340,19 @@ class Payloads:
         implicit = "prompt" not in self.get
         default = None if implicit else "assistant"
         chosen, rejected = (self.turns(side, default, parse=implicit) for side in ("chosen", "rejected"))
-        trained = self.reader.trained
+        reader = self.reader
 
         def preference(row: Row) -> tuple[Turns, Turns, Turns]:
-            better, worse = chosen(row), rejected(row)
+            prompt = [] if implicit else before(row)
+            better, media = chosen(row), reader.media
             if implicit:
+                reader.media = {}
+                worse = rejected(row)
+                if reader.media != media:
+                    raise BadValue("chosen and rejected have other images, sounds or videos")
                 prompt, better, worse = split_pair(better, worse)
             else:
-                prompt = before(row)
+                worse = rejected(row)
                 if better[0][0] != "assistant" or worse[0][0] != "assistant":
                     # Full conversations next to a prompt column that only repeats their beginning.
                     shared, better, worse = split_pair(better, worse)
@@ -302,6 +362,7 @@ class Payloads:
                             "chosen and rejected are conversations that begin with something else than the prompt"
                         )
                     prompt = shared
-            return self._behind_system(prompt, row), trained(better), trained(worse)
+            prompt = self._whole(self._behind_system(prompt, row))
+            return prompt, self._whole(better), self._whole(worse)
 
         return preference

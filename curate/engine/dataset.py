@@ -156,8 +156,13 @@ class DatasetBuilder:
         if not runner.planning:
             self._name_latest(spec, current)
         folder = store.dataset(spec.name) / current
+        extras = tuple(manifest.get("extras", ()))
         shards = [
-            Shard(f"datasets/{spec.name}/{current}/{file['path']}", *(file[name] for name in _SHARD))
+            Shard(
+                path=f"datasets/{spec.name}/{current}/{file['path']}",
+                extras=extras,
+                **{name: file[name] for name in _SHARD},
+            )
             for file in manifest["files"]
             if file["path"].startswith("data/")
         ]
@@ -185,17 +190,20 @@ class DatasetBuilder:
                 *_groups([(piece, False) for piece in state.pieces if piece], chunk_limits),
             ]
             tasks = []
+            extras = _extras(state)
             for group in groups:
                 content = [
                     [piece.shard.places, [[one.label, one.digest] for one in piece.columns], superseded]
                     for piece, superseded in group
                 ]
                 full = {**recipe, "kind": group[0][0].kind.value, "inputs": content}
+                full |= {"extras": extras} if extras else {}
                 payload = {
                     "pieces": [{**piece.to_json(), "superseded": superseded} for piece, superseded in group],
                     "splits": dict(spec.splits),
                     "seed": spec.seed,
                     "assigned_by": spec.assigned_by,
+                    "extras": extras,
                 }
                 rows = sum(piece.shard.rows for piece, _ in group)
                 tasks.append(Task("part", stage, "part", digest(full), full, rows, payload))
@@ -220,13 +228,17 @@ class DatasetBuilder:
         """The digest of the version, whose folder is there afterwards."""
         store = self.store
         bad = bad_rows(store, failed)
+        extras = _extras(state)
         version = version_digest(store, kind, parts, list(spec.splits), content_digest(bad))
         if not self._is_whole(spec.name, version):
 
             def fill(folder: Path) -> dict[str, Any]:
                 files = list(fill_version(store, folder, parts, bad))
                 sources, key = self._sources(spec, inputs), self._build_key(spec.name)
-                return make_manifest(spec, kind, version, files, sources, state.funnel, self.runner, key, state.alarms)
+                manifest = make_manifest(
+                    spec, kind, version, files, sources, state.funnel, self.runner, key, state.alarms
+                )
+                return {**manifest, "extras": extras} if extras else manifest
 
             store.commit(store.dataset(spec.name) / version, fill, name="manifest.json")
         return version
@@ -310,6 +322,12 @@ class DatasetBuilder:
                 below = self.store.manifest(one.about["name"], one.about["version"])["sources"]
                 found += [one.about, *(source for source in below if source not in found)]
         return found
+
+
+def _extras(state: PipelineState) -> list[str]:
+    """The optional parts that rows of the version have: its files have the columns and fields for these only."""
+    pieces = [*state.superseded, *(piece for piece in state.pieces if piece is not None)]
+    return sorted({name for piece in pieces for name in piece.shard.extras})
 
 
 def _groups(pieces: Sequence[tuple[Partition, bool]], chunk_limits: ChunkLimits) -> list[list[tuple[Partition, bool]]]:

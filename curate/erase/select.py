@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.store import Store
 from curate.errors import BuildError, QueryError, StoreError
+from curate.rows import widen
 from curate.rows.ids import line_id
 from curate.sql import Database, Limits
 
@@ -210,7 +211,7 @@ def _rows_of(store: Store, bad: pl.DataFrame) -> dict[str, pa.Table]:
     for path in files(store, "rows-*.parquet") if len(wanted) else ():
         ids = read(path, "id")
         if ids is not None and (mask := ids["id"].is_in(wanted.implode())).any():
-            table = pq.read_table(path).filter(pa.array(mask.to_list(), pa.bool_()))
+            table = widen(pq.read_table(path)).filter(pa.array(mask.to_list(), pa.bool_()))
             found.setdefault(str(kind_of(table.column_names)), {})[str(path)] = table
     return {kind: pa.concat_tables(tables.values()) for kind, tables in found.items()}
 

@@ -1,5 +1,6 @@
 """Rows: kinds with their Arrow schemas, ids and digests, languages, and text fields."""
 
+from curate.rows.extras import extras_in, narrow, widen
 from curate.rows.fields import (
     answer_field,
     field_language,
@@ -25,7 +26,9 @@ from curate.rows.kinds import (
     Score,
     SftRow,
     UnpairedRow,
+    message_columns,
     payload,
+    required_columns,
     schema,
 )
 
@@ -47,14 +50,19 @@ __all__ = [
     "UnpairedRow",
     "answer_field",
     "content_digest",
+    "extras_in",
     "field_language",
     "field_names",
     "field_text",
     "field_turns",
     "main_fields",
+    "message_columns",
+    "narrow",
     "payload",
+    "required_columns",
     "row_ids",
     "schema",
     "unknown_fields",
+    "widen",
     "with_ids",
 ]

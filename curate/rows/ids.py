@@ -17,10 +17,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.rows.kinds import Kind, payload, schema
+from curate.rows.extras import canonical, extra_bytes, extras_in, narrow, widen
+from curate.rows.kinds import EXTRAS, Kind, required_columns, schema
 
 _ROW = b"curate-row-1"
 _CONTENT = b"curate-content1"
+_EXTRAS = b"\xff" * 8
+"""Before a row's optional parts: no list has this length, so that no row without them has the same bytes."""
 Ranger = Callable[[int, int], bytes]
 
 
@@ -84,12 +87,16 @@ def _ranger(array: pa.Array, path: str, left_out: frozenset[str] = frozenset()) 
 def _row_digests(
     table: pa.Table, names: Iterable[str], first: bytes, left_out: frozenset[str] = frozenset()
 ) -> list[bytes]:
+    extras = extra_bytes(table)
+    table = narrow(table)
     columns = [_ranger(_flat(table[name]), name, left_out) for name in names]
     start = hashlib.blake2b(first, digest_size=16, person=_ROW)
     digests: list[bytes] = []
     for i in range(table.num_rows):
         digest = start.copy()
         digest.update(b"".join([column(i, i + 1) for column in columns]))
+        if extras is not None and extras[i]:
+            digest.update(_EXTRAS + extras[i])
         digests.append(digest.digest())
     return digests
 
@@ -97,9 +104,10 @@ def _row_digests(
 def row_ids(kind: Kind, table: pa.Table) -> pa.Array:
     """The id of each row: 32 hexadecimal digits over kind, ``language`` and the kind's payload columns.
 
-    Two rows have the same id exactly if they are the same item; source, scores and lineage have no influence.
+    Two rows have the same id exactly if they are the same item; source, scores and lineage have no influence. Optional
+    parts count where a row has them, so the ids of other rows do not depend on which optional parts there are.
     """
-    digests = _row_digests(table, ["language", *payload(kind)], kind.value.encode() + b"\0")
+    digests = _row_digests(table, ["language", *required_columns(kind)], kind.value.encode() + b"\0")
     return pa.array([digest.hex() for digest in digests], pa.string())
 
 
@@ -108,7 +116,8 @@ def row_digests(table: pa.Table) -> list[bytes]:
 
     Digests of rows in order, and thus a version, do not depend on how the rows are split into files.
     """
-    return _row_digests(table, table.column_names, b"version\0", frozenset({"lineage.makers[].key"}))
+    names = [name for name in table.column_names if name not in EXTRAS]
+    return _row_digests(table, names, b"version\0", frozenset({"lineage.makers[].key"}))
 
 
 def hash_texts(texts: Iterable[str], size: int = 16) -> list[bytes]:
@@ -130,7 +139,8 @@ class ContentDigest:
 
     It covers column names, types and values, but not chunking, offsets, compression and metadata.
     ``lineage.makers[].key`` is always left out (a row made by another recipe with the same result is the same row), and
-    so is ``lineage.source_id`` unless ``places`` is given: an inserted line must not change all rows after it.
+    so is ``lineage.source_id`` unless ``places`` is given: an inserted line must not change all rows after it. Optional
+    parts that no row of the table has (:mod:`curate.rows.extras`) do not count.
     """
 
     def __init__(self, *, places: bool = False) -> None:
@@ -138,6 +148,7 @@ class ContentDigest:
         self._digest = hashlib.blake2b(digest_size=32, person=_CONTENT)
 
     def update(self, table: pa.Table) -> ContentDigest:
+        table = narrow(table, extras_in(table))
         self._digest.update(table.num_rows.to_bytes(8, "little"))
         for name in table.column_names:
             self._digest.update(f"{name}\0".encode())
@@ -202,6 +213,7 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
         ValueError: a column is missing, or has nulls where they are not allowed.
     """
     target = schema(kind)
+    table = canonical(widen(table))
     ids = row_ids(kind, table)
     groups = table["group_id"].combine_chunks() if "group_id" in table.column_names else pa.array([""] * len(ids))
     groups = pc.if_else(pc.equal(groups, ""), ids, groups)

@@ -2,11 +2,18 @@
 
 The payload has the form that trainers read unchanged (TRL's explicit-prompt conversational form). All kinds also have
 the columns ``id``, ``language``, ``group_id``, ``scores``, ``attributes`` and ``lineage``.
+
+Conversations have optional parts (:data:`EXTRAS`): fields of messages such as ``tool_calls``, and columns such as
+``tools``. In memory they are always there, and null where a row has none. In the files of a version they exist only if
+a row of the version has them, so that plain conversations stay ``{role, content}``: trainers treat data with a column
+``images``, or a message with a field ``tool_calls``, differently.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -32,11 +39,39 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class FunctionCall(_Model):
+    """The function that a call names, and its arguments."""
+
+    name: str
+    arguments: str
+    """A JSON object, as the model wrote it."""
+
+
+class ToolCall(_Model):
+    """A call of a tool, in OpenAI's form."""
+
+    id: str
+    """What the tool's result names in ``tool_call_id``; empty if the calls have no ids."""
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class Message(_Model):
     """One turn of a conversation."""
 
     role: Role
     content: str
+    """The text; empty in a message that only calls tools."""
+    tool_calls: tuple[ToolCall, ...] | None = None
+    """The calls of an assistant's message."""
+    tool_call_id: str | None = None
+    """The call that a tool's message answers."""
+    name: str | None = None
+    """The speaker, or the function that a tool's message comes from."""
+    reasoning: str | None = None
+    """The thoughts before an assistant's answer."""
+    weight: int | None = None
+    """0: the message is context only and not trained on. Null: trained on, if its role is."""
 
 
 class Score(_Model):
@@ -89,13 +124,24 @@ class _Row(_Model):
     lineage: Lineage
 
 
-class SftRow(_Row):
+class _Conversation(_Row):
+    tools: str | None = None
+    """The tools that may be called: a JSON array of ``{type, function: {name, description, parameters}}``."""
+    images: tuple[str, ...] | None = None
+    """Paths, URLs or ids of the images that ``<image>`` in the texts stands for, in order."""
+    audios: tuple[str, ...] | None = None
+    """The same for ``<audio>``."""
+    videos: tuple[str, ...] | None = None
+    """The same for ``<video>``."""
+
+
+class SftRow(_Conversation):
     """A conversation to imitate."""
 
     messages: tuple[Message, ...]
 
 
-class PreferenceRow(_Row):
+class PreferenceRow(_Conversation):
     """Two answers to one prompt, the first one better."""
 
     prompt: tuple[Message, ...]
@@ -103,7 +149,7 @@ class PreferenceRow(_Row):
     rejected: tuple[Message, ...]
 
 
-class UnpairedRow(_Row):
+class UnpairedRow(_Conversation):
     """An answer with a thumb up or down."""
 
     prompt: tuple[Message, ...]
@@ -125,7 +171,7 @@ class DocumentRow(_Row):
     text: str
 
 
-class PromptRow(_Row):
+class PromptRow(_Conversation):
     """A prompt without an answer yet."""
 
     prompt: tuple[Message, ...]
@@ -138,8 +184,8 @@ ROW_TYPES: MappingProxyType[Kind, type[_Row]] = MappingProxyType(
 )  # fmt: skip
 
 
-def _field(name: str, dtype: pa.DataType) -> pa.Field:
-    return pa.field(name, dtype, nullable=False)
+def _field(name: str, dtype: pa.DataType, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, dtype, nullable=nullable)
 
 
 def _list(dtype: pa.DataType) -> pa.DataType:
@@ -147,8 +193,19 @@ def _list(dtype: pa.DataType) -> pa.DataType:
 
 
 STRING = pa.string()
-MESSAGE = pa.struct([_field("role", STRING), _field("content", STRING)])
-MESSAGES = _list(MESSAGE)
+STRINGS = _list(STRING)
+FUNCTION = pa.struct([_field("name", STRING), _field("arguments", STRING)])
+TOOL_CALLS = _list(pa.struct([_field("id", STRING), _field("type", STRING), _field("function", FUNCTION)]))
+MESSAGE_EXTRAS: Mapping[str, pa.DataType] = MappingProxyType(
+    {"tool_calls": TOOL_CALLS, "tool_call_id": STRING, "name": STRING, "reasoning": STRING, "weight": pa.int8()}
+)
+ROW_EXTRAS: Mapping[str, pa.DataType] = MappingProxyType(
+    {"tools": STRING, "images": STRINGS, "audios": STRINGS, "videos": STRINGS}
+)
+EXTRAS: tuple[str, ...] = (*MESSAGE_EXTRAS, *ROW_EXTRAS)
+"""The optional parts of conversations: fields of messages, then columns of rows."""
+MEDIA: tuple[str, ...] = ("images", "audios", "videos")
+"""Columns of what is not text; ``<image>``, ``<audio>`` and ``<video>`` stand for it in the texts."""
 SCORES = _list(pa.struct([_field("name", STRING), _field("value", pa.float64())]))
 ATTRIBUTES = _list(pa.struct([_field("name", STRING), _field("value", STRING)]))
 MAKERS = _list(pa.struct([_field(name, STRING) for name in ("step", "model", "prompt_hash", "key")]))
@@ -157,30 +214,77 @@ LINEAGE = pa.struct(
      _field("makers", MAKERS)]
 )  # fmt: skip
 
-_PAYLOADS: MappingProxyType[Kind, dict[str, pa.DataType]] = MappingProxyType(
+
+@lru_cache(maxsize=256)
+def _messages(extras: frozenset[str]) -> pa.DataType:
+    fields = [_field(name, dtype, nullable=True) for name, dtype in MESSAGE_EXTRAS.items() if name in extras]
+    return _list(pa.struct([_field("role", STRING), _field("content", STRING), *fields]))
+
+
+MESSAGES = _messages(frozenset(EXTRAS))
+"""Messages with every optional field."""
+
+
+def messages_type(extras: Iterable[str] = ()) -> pa.DataType:
+    """The Arrow type of a list of messages with these optional fields (see :data:`EXTRAS`)."""
+    return _messages(frozenset(extras))
+
+
+_CHATS: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
     {
-        Kind.SFT: {"messages": MESSAGES},
-        Kind.PREFERENCE: {"prompt": MESSAGES, "chosen": MESSAGES, "rejected": MESSAGES},
-        Kind.UNPAIRED: {"prompt": MESSAGES, "completion": MESSAGES, "label": pa.bool_()},
+        Kind.SFT: ("messages",),
+        Kind.PREFERENCE: ("prompt", "chosen", "rejected"),
+        Kind.UNPAIRED: ("prompt", "completion"),
+        Kind.PROMPT: ("prompt",),
+    }
+)
+_PLAIN: MappingProxyType[Kind, Mapping[str, pa.DataType]] = MappingProxyType(
+    {
+        Kind.UNPAIRED: {"label": pa.bool_()},
         Kind.PARALLEL: {"source_language": STRING, "source": STRING, "target": STRING},
         Kind.DOCUMENT: {"text": STRING},
-        Kind.PROMPT: {"prompt": MESSAGES},
     }
 )
 COMMON = ("id", "language", "group_id", "scores", "attributes", "lineage")
 
 
-def payload(kind: Kind) -> dict[str, pa.DataType]:
-    """The payload columns of a kind, in order; they identify a row."""
-    return dict(_PAYLOADS[kind])
+def message_columns(kind: Kind) -> tuple[str, ...]:
+    """The columns that hold messages; none for pairs and documents."""
+    return _CHATS.get(kind, ())
 
 
-def schema(kind: Kind) -> pa.Schema:
-    """The Arrow schema of a row shard of this kind; no field is nullable."""
+def required_columns(kind: Kind) -> tuple[str, ...]:
+    """The payload columns that every row of the kind has, in order."""
+    return (*message_columns(kind), *_PLAIN.get(kind, ()))
+
+
+def payload(kind: Kind, extras: Iterable[str] = EXTRAS) -> dict[str, pa.DataType]:
+    """The payload columns of a kind, in order; they identify a row.
+
+    Args:
+        extras: the optional parts that are included; by default all.
+    """
+    extras = frozenset(extras)
+    columns: dict[str, pa.DataType] = dict.fromkeys(message_columns(kind), _messages(extras))
+    columns |= _PLAIN.get(kind, {})
+    return columns | ({name: ROW_EXTRAS[name] for name in ROW_EXTRAS if name in extras} if kind in _CHATS else {})
+
+
+def schema(kind: Kind, extras: Iterable[str] = EXTRAS) -> pa.Schema:
+    """The Arrow schema of rows of this kind; only optional parts are nullable.
+
+    Args:
+        extras: the optional parts that are included; by default all.
+    """
+    return _schema(kind, frozenset(extras))
+
+
+@lru_cache(maxsize=256)
+def _schema(kind: Kind, extras: frozenset[str]) -> pa.Schema:
     return pa.schema(
         [
             _field("id", STRING),
-            *(_field(name, dtype) for name, dtype in _PAYLOADS[kind].items()),
+            *(_field(name, dtype, nullable=name in ROW_EXTRAS) for name, dtype in payload(kind, extras).items()),
             _field("language", STRING),
             _field("group_id", STRING),
             _field("scores", SCORES),
@@ -196,7 +300,7 @@ def kind_of(names: Any) -> Kind:
     Raises:
         ValueError: no kind matches.
     """
-    fits = [kind for kind, columns in _PAYLOADS.items() if set(columns) <= set(names)]
+    fits = [kind for kind in Kind if set(required_columns(kind)) <= set(names)]
     if not fits:
         raise ValueError(f"these columns make no row of a known kind: {', '.join(map(str, names))}")
-    return max(fits, key=lambda kind: len(_PAYLOADS[kind]))
+    return max(fits, key=lambda kind: len(required_columns(kind)))

@@ -98,10 +98,10 @@ class Tables:
                     rejected.append([*about, {}])
                 elif top == "quarantined":
                     bad.append([*about, {}])
-            kind = Kind(manifest["kind"])
+            kind, extras = Kind(manifest["kind"]), manifest.get("extras", ())
             return [
-                _view("main", title, schema(kind).append(pa.field("split", pa.string())), data),
-                _view(title, "rejected", _of_kinds(kinds or {manifest["kind"]}), rejected),
+                _view("main", title, schema(kind, extras).append(pa.field("split", pa.string())), data),
+                _view(title, "rejected", _of_kinds(kinds or {manifest["kind"]}, extras), rejected),
                 _view(title, "quarantined", QUARANTINED, bad),
             ]
         except DamagedError as error:
@@ -170,11 +170,11 @@ def _view(place: str, name: str, columns: pa.Schema, files: Sequence[Any] = (), 
     return {"schema": place, "name": name, "columns": sent, "files": files, "rows": rows}
 
 
-def _of_kinds(kinds: Iterable[str]) -> pa.Schema:
+def _of_kinds(kinds: Iterable[str], extras: Sequence[str]) -> pa.Schema:
     """The columns of rejects, which may be of an earlier kind (before a step that makes other rows)."""
     fields: dict[str, pa.Field] = {}
     for kind in sorted(kinds):
-        for field in [*schema(Kind(kind)), pa.field("step", pa.string()), pa.field("reason", pa.string())]:
+        for field in [*schema(Kind(kind), extras), pa.field("step", pa.string()), pa.field("reason", pa.string())]:
             fields.setdefault(field.name, field.with_nullable(True))
     return pa.schema(fields.values())
 

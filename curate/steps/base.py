@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from curate.catalog.params import Decision, Params, Reference, Role
-from curate.rows import Kind, field_language, field_text, field_turns
+from curate.rows import Kind, field_language, field_text, field_turns, widen
 from curate.steps.models import Model
 from curate.unused import Unused
 
@@ -31,10 +31,13 @@ from curate.unused import Unused
 # ----------------------------------------------------------------------------------------------------------- contracts
 @dataclass(frozen=True)
 class Rows:
-    """A batch of rows of one kind, in the schema of :func:`curate.rows.schema`."""
+    """A batch of rows of one kind, in the schema of :func:`curate.rows.schema`, with every optional part."""
 
     kind: Kind
     table: pa.Table
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", widen(self.table))
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

@@ -38,6 +38,11 @@ class Version:
         return Kind(self.manifest["kind"])
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """The optional parts that its rows have (:data:`curate.rows.kinds.EXTRAS`)."""
+        return tuple(self.manifest.get("extras", ()))
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """The names of its splits, in order."""
         return tuple(self.manifest["splits"])

@@ -196,7 +196,7 @@ _COLUMNS: Mapping[str, str] = {
 
 
 def _row(version: Version) -> list[str]:
-    fields = schema(version.kind)
+    fields = schema(version.kind, version.extras)
     return table(
         ["column", "type", "description"],
         [[code(one.name), code(_type(one.type)), _COLUMNS.get(one.name, "")] for one in fields],

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import PrivateAttr
 
 from curate.rows import Kind
-from curate.rows.kinds import MESSAGES, STRING
+from curate.rows.kinds import STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import conversation, unfit
 from outputs.formats.readme import UsageGuide, write_yaml
@@ -34,6 +34,7 @@ from outputs.formats.turns import (
 )
 
 Task = Literal["sft", "dpo", "kto", "reward", "completion"]
+_MESSAGES = messages_type()
 _TASKS: Mapping[Kind, tuple[Task, ...]] = {
     Kind.SFT: ("sft",),
     Kind.PREFERENCE: ("dpo", "reward"),
@@ -75,14 +76,14 @@ class Axolotl(RenderedForm):
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
-            return {"messages": MESSAGES}
+            return {"messages": _MESSAGES}
         if kind is Kind.DOCUMENT:
             return {"text": STRING}
         if kind is Kind.UNPAIRED:
             return {"prompt": STRING, "completion": STRING, "label": pa.bool_()}
         if self.task == "reward":
             return {"system": STRING, "input": STRING, "chosen": STRING, "rejected": STRING}
-        return {"prompt": MESSAGES, "chosen": MESSAGES, "rejected": MESSAGES}
+        return {"prompt": _MESSAGES, "chosen": _MESSAGES, "rejected": _MESSAGES}
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:

@@ -190,7 +190,7 @@ class ExportFormat(Output):
             ids = rows.table["id"].to_pylist()
             rendered: list[dict[str, Any]] = []
             kept: list[int] = []
-            for place, row in enumerate(rows.table.select(names).to_pylist()):
+            for place, row in enumerate(given(rows.table.select(names).to_pylist())):
                 row |= {SPLIT: split, INDEX: index + len(kept)}
                 try:
                     rendered.append(self.render(kind, self._treated(kind, row)))
@@ -243,6 +243,13 @@ class ExportFormat(Output):
             for name in getattr(self, what):
                 if not any(_fits(other, name) for other in names):
                     written.notes.append(f"{what}: no row has '{name}'{nearest(name, sorted(names))}")
+
+
+def given(value: Any) -> Any:
+    """Rows without the optional parts that they do not have."""
+    if isinstance(value, dict):
+        return {name: given(one) for name, one in value.items() if one is not None}
+    return [given(one) for one in value] if isinstance(value, list) else value
 
 
 def _why(written: Written) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from curate.rows import Kind, payload, schema
+from curate.rows import Kind, narrow, payload, schema
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format, SplitFiles, digest_of, relative
 from outputs.formats.forms import DATA, ExportFormat
@@ -46,7 +46,7 @@ class Parquet(ExportFormat):
         return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        return payload(kind)
+        return payload(kind, ())
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         return row
@@ -59,7 +59,7 @@ class Parquet(ExportFormat):
             files = SplitFiles(
                 folder / DATA,
                 split,
-                schema(version.kind),
+                schema(version.kind, version.extras),
                 "parquet",
                 self.compression,
                 self.rows_per_file,
@@ -67,7 +67,7 @@ class Parquet(ExportFormat):
             )
             try:
                 for rows in version.rows(split):
-                    files.write(rows.table)
+                    files.write(narrow(rows.table, version.extras))
             except BaseException:
                 files.abandon()
                 raise

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import PositiveInt
 
 from curate.rows import Kind
-from curate.rows.kinds import MESSAGES, STRING, Role
+from curate.rows.kinds import STRING, Role, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import ExportFormat, conversation
@@ -29,6 +29,7 @@ from outputs.formats.turns import (
     split_system,
 )
 
+_MESSAGES = messages_type()
 _STRINGS = pa.list_(pa.field("element", STRING, nullable=False))
 _HISTORY = pa.list_(pa.field("element", _STRINGS, nullable=False))
 _FEWEST = 10
@@ -60,11 +61,11 @@ class OpenAIFineTuning(ExportFormat):
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
-            return {"messages": MESSAGES}
+            return {"messages": _MESSAGES}
         return {
-            "input": pa.struct([pa.field("messages", MESSAGES, nullable=False)]),
-            "preferred_output": MESSAGES,
-            "non_preferred_output": MESSAGES,
+            "input": pa.struct([pa.field("messages", _MESSAGES, nullable=False)]),
+            "preferred_output": _MESSAGES,
+            "non_preferred_output": _MESSAGES,
         }
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:

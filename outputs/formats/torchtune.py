@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from curate.rows import Kind
-from curate.rows.kinds import MESSAGES, STRING
+from curate.rows.kinds import STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import ExportFormat, conversation
 from outputs.formats.readme import UsageGuide, write_yaml
@@ -24,6 +24,8 @@ from outputs.formats.turns import (
     need_text,
     split_system,
 )
+
+_MESSAGES = messages_type()
 
 
 class Torchtune(ExportFormat):
@@ -38,8 +40,8 @@ class Torchtune(ExportFormat):
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
-            return {"messages": MESSAGES}
-        return {"text": STRING} if kind is Kind.DOCUMENT else {"chosen": MESSAGES, "rejected": MESSAGES}
+            return {"messages": _MESSAGES}
+        return {"text": STRING} if kind is Kind.DOCUMENT else {"chosen": _MESSAGES, "rejected": _MESSAGES}
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:

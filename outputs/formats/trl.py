@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from curate.rows import Kind
-from curate.rows.kinds import MESSAGES, STRING
+from curate.rows.kinds import STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import ExportFormat, conversation, score_of, unfit
 from outputs.formats.readme import UsageGuide, data_readme, write_yaml
@@ -28,6 +28,7 @@ from outputs.formats.turns import (
 )
 
 Trainer = Literal["sft", "dpo", "kto", "reward", "grpo", "rloo"]
+_MESSAGES = messages_type()
 _TRAINERS: Mapping[Kind, tuple[Trainer, ...]] = {
     Kind.SFT: ("sft",),
     Kind.DOCUMENT: ("sft",),
@@ -77,14 +78,14 @@ class Trl(ExportFormat):
             return {"text": STRING}
         if kind is Kind.SFT:
             whole = self.messages == "messages"
-            return {"messages": MESSAGES} if whole else {"prompt": MESSAGES, "completion": MESSAGES}
+            return {"messages": _MESSAGES} if whole else {"prompt": _MESSAGES, "completion": _MESSAGES}
         if kind is Kind.PROMPT:
-            return {"prompt": MESSAGES}
+            return {"prompt": _MESSAGES}
         if kind is Kind.UNPAIRED:
-            return {"prompt": MESSAGES, "completion": MESSAGES, "label": pa.bool_()}
-        own: dict[str, pa.DataType] = {"prompt": MESSAGES} if self.prompt == "explicit" else {}
+            return {"prompt": _MESSAGES, "completion": _MESSAGES, "label": pa.bool_()}
+        own: dict[str, pa.DataType] = {"prompt": _MESSAGES} if self.prompt == "explicit" else {}
         margin: dict[str, pa.DataType] = {"margin": pa.float64()} if self.margin else {}
-        return own | {"chosen": MESSAGES, "rejected": MESSAGES} | margin
+        return own | {"chosen": _MESSAGES, "rejected": _MESSAGES} | margin
 
     def needs(self, kind: Kind) -> tuple[str, ...]:
         return ("scores",) if self.margin else ()

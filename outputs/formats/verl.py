@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from curate.rows import Kind
-from curate.rows.kinds import MESSAGES, STRING
+from curate.rows.kinds import STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation, unfit
@@ -21,6 +21,7 @@ from outputs.formats.rendered import RenderedForm
 from outputs.formats.turns import ENDS, UnsupportedRow, need_pair, need_prompt, need_trained
 
 Task = Literal["sft", "rl", "reward"]
+_MESSAGES = messages_type()
 _TASKS: Mapping[Kind, tuple[Task, ...]] = {
     Kind.SFT: ("sft", "rl"),
     Kind.PROMPT: ("rl",),
@@ -76,12 +77,12 @@ class Verl(RenderedForm):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         task = self._task(kind)
         if task == "sft":
-            return {"messages": MESSAGES}
+            return {"messages": _MESSAGES}
         if task == "reward":
             return {"prompt": STRING, "chosen": STRING, "rejected": STRING}
         return {
             "data_source": STRING,
-            "prompt": MESSAGES,
+            "prompt": _MESSAGES,
             "ability": STRING,
             "reward_model": _struct(style=STRING, ground_truth=STRING),
             "extra_info": _struct(split=STRING, index=pa.int64(), id=STRING),

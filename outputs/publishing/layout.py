@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.shards import COMPRESSION
 from curate.errors import PublishError
-from curate.rows import Kind, schema
+from curate.rows import Kind, narrow, schema
 from curate.steps.outputs import Version
 
 DEFAULT = "default"
@@ -221,10 +221,10 @@ class _Writer:
 
 
 def _part(version: Version, split: str, names: Sequence[str], folder: Path) -> list[Item]:
-    target = schema(version.kind)
+    target = schema(version.kind, version.extras)
     writers = {name: _Writer(folder, f"data/{name}/{split}", target) for name in names}
     for rows in version.rows(split):
-        for name, table in _by_key(rows.table, keys(version.kind)):
+        for name, table in _by_key(narrow(rows.table, version.extras), keys(version.kind)):
             if name in writers:
                 writers[name].add(table)
         while sum(writer.size for writer in writers.values()) > _HELD_BYTES:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from curate.errors import PublishError, StoreError
-from curate.rows import schema
+from curate.rows import narrow, schema
 from curate.steps.outputs import Version
 from outputs.card.card import about, card
 from outputs.card.header import check, languages, parse, size_category
@@ -265,7 +265,7 @@ def test_hostile_names_and_messages_stay_text(shop: Shop) -> None:
 def test_rows_that_a_step_could_not_assess_are_told(shop: Shop, tmp_path: Path) -> None:
     """Scores are asked for of steps after the last that made rows, and of those that give any."""
     version = about(shop.store, "plain")
-    rows = [row for batch in version.rows("train") for row in batch.table.to_pylist()]
+    rows = [row for batch in version.rows("train") for row in narrow(batch.table, version.extras).to_pylist()]
     for number, row in enumerate(rows):
         row["scores"] = [
             {"name": name, "value": 1.0}

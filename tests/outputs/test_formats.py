@@ -11,7 +11,7 @@ import yaml
 from version_bench import ASKED, data_of, preference_rows, sft_rows, turns, unpaired_rows
 
 from curate.errors import ExportError
-from curate.rows import Kind
+from curate.rows import Kind, narrow
 from curate.steps import Registry
 
 OUTPUTS = ("parquet", "trl", "llama-factory", "axolotl", "verl", "torchtune", "openai", "sharegpt", "alpaca")
@@ -371,7 +371,7 @@ def test_native_parquet_is_the_version_itself(version, written):
     made = version(Kind.PREFERENCE, files_of=2, train=preference_rows(), test=preference_rows()[:1])
     found = written(made, "parquet", rows_per_file=2)
     for split in ("train", "test"):
-        stored = [row for rows in made.rows(split) for row in rows.table.to_pylist()]
+        stored = [row for rows in made.rows(split) for row in narrow(rows.table, made.extras).to_pylist()]
         assert data_of(found, split) == stored
     assert sorted(path.name for path in (found.folder / "data" / "train").iterdir()) == [
         "00000.parquet",

@@ -20,6 +20,7 @@ import pytest
 
 from curate.engine.store.store import Store
 from curate.errors import PublishError, StoreError
+from curate.rows import narrow
 from outputs.publishing.layout import Item, files, plan_layout
 from outputs.publishing.open_target import open_target
 from outputs.publishing.publish import publish, records
@@ -49,7 +50,8 @@ def shop(built: Shop, tmp_path: Path) -> Shop:
 def stored(store: Store, name: str, split: str, language: str | None = None) -> Rows:
     from outputs.export import open_version
 
-    rows = [row for batch in open_version(store, name).rows(split) for row in batch.table.to_pylist()]
+    version = open_version(store, name)
+    rows = [row for batch in version.rows(split) for row in narrow(batch.table, version.extras).to_pylist()]
     return [row for row in rows if language in (None, row["language"])]
 
 

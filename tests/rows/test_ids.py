@@ -8,13 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.rows import Kind, content_digest, payload, row_ids, schema, with_ids
+from curate.rows import Kind, content_digest, message_columns, payload, required_columns, row_ids, schema, with_ids
 from curate.rows.ids import row_digests
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
-MESSAGES = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXT}), max_size=4
+SOME = TEXT.filter(bool)
+CALL = st.fixed_dictionaries(
+    {"id": TEXT, "type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
 )
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["system", "user", "assistant"]),
+            "content": TEXT,
+            "tool_calls": st.none() | st.lists(CALL, min_size=1, max_size=2),
+            "tool_call_id": st.none() | SOME,
+            "name": st.none() | SOME,
+            "reasoning": st.none() | SOME,
+            "weight": st.none() | st.just(0),
+        }
+    )
+    | st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXT}).map(
+        lambda turn: turn | dict.fromkeys(("tool_calls", "tool_call_id", "name", "reasoning", "weight"))
+    ),
+    max_size=4,
+)
+MEDIA = st.none() | st.lists(TEXT, min_size=1, max_size=2)
 LINEAGE = st.fixed_dictionaries(
     {
         "source": TEXT,
@@ -37,6 +56,10 @@ VALUES = {
     "source": TEXT,
     "target": TEXT,
     "text": TEXT,
+    "tools": st.none() | SOME,
+    "images": MEDIA,
+    "audios": MEDIA,
+    "videos": MEDIA,
 }
 
 
@@ -153,11 +176,21 @@ def test_datasets_and_duckdb_read_every_kind(tmp_path):
             "attributes": [],
             "lineage": {"source": "s", "source_id": "1", "license": "mit", "parents": [], "makers": []},
         }
-        examples = {"messages": [{"role": "user", "content": "سلام"}], "label": True, "source_language": "en"}
-        item |= {
-            name: examples.get(name, examples["messages"] if pa.types.is_list(dtype) else "neno")
-            for name, dtype in payload(kind).items()
+        call = {"id": "c", "type": "function", "function": {"name": "jua", "arguments": '{"mji": "القاهرة"}'}}
+        thought = {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [call],
+            "name": "n",
+            "reasoning": "فكرة",
+            "weight": 0,
         }
+        answer = {"role": "tool", "content": "35°", "tool_call_id": "c"}
+        absent = dict.fromkeys(("tool_calls", "tool_call_id", "name", "reasoning", "weight"))
+        turns = [{**absent, **turn} for turn in ({"role": "user", "content": "سلام"}, thought, answer)]
+        examples = {"label": True, "source_language": "en", "tools": "[]", "images": ["a.png", "b.png"]}
+        item |= {name: examples.get(name, turns if name in message_columns(kind) else None) for name in payload(kind)}
+        item |= {name: "neno" for name in required_columns(kind) if item[name] is None}
         table = with_ids(kind, pa.Table.from_pylist([item], schema(kind)))
         pq.write_table(table, path)
         loaded = load_dataset("parquet", data_files=str(path), cache_dir=str(tmp_path / "cache"), split="train")

@@ -32,6 +32,13 @@ class Reading:
         return [[(turn["role"], turn["content"]) for turn in row[column]] for row in self.rows]
 
 
+def plain(value: Any) -> Any:
+    """Rows without the optional parts that they do not have."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items() if one is not None}
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
 @dataclass
 class ReadContext:
     """What a source may ask of the world."""
@@ -65,7 +72,7 @@ def read(tmp_path: Path) -> Read:
                 table = with_ids(source.makes, batch.table)
                 table.validate(full=True)
                 assert table.schema.equals(schema(source.makes))
-                out.rows += batch.table.to_pylist()
+                out.rows += plain(batch.table.to_pylist())
                 out.bad += [(unit.name, row) for row in batch.bad]
                 out.batches += 1
         return out

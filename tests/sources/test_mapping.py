@@ -181,7 +181,7 @@ def test_a_column_that_one_row_lacks_is_that_rows_fault(read: Read, jsonl: Write
         ([{"content": "x"}], "without 'role'"),
         ([{"role": "narrator", "content": "x"}], "unknown role 'narrator'"),
         (["x"], "messages[0] is a str"),
-        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}], "type 'image_url'"),
+        ([{"role": "user", "content": [{"type": "hologram", "data": "u"}]}], "type 'hologram'"),
         ([{"role": "user", "content": "a\u0000b"}], "NUL"),
     ],
 )

@@ -41,15 +41,22 @@ def test_a_real_file_is_known_by_its_form(read: Read, cls: Any, file: str, kind:
     assert (source.makes, len(out.rows), out.bad) == (kind, count, [])
 
 
-def test_of_a_real_file_with_tools_only_rows_without_any_are_kept(read: Read) -> None:
+def test_a_real_file_with_tools_is_kept_call_for_call(read: Read) -> None:
     for language in ("en", "zh"):
         path = DATA / f"sft/glaive_toolcall_{language}_demo.json.gz"
         rows = json.loads(gzip.decompress(path.read_bytes()))
-        without = [i for i, row in enumerate(rows) if row["tools"] in ("", "[]")]
-        assert not any(turn["from"] == "function_call" for i in without for turn in rows[i]["conversations"])
         out = read(JsonArray(path=str(path), **ONE))
-        assert [row["lineage"]["source_id"].rpartition("#")[2] for row in out.rows] == list(map(str, without))
-        assert len(out.bad) == 300 - len(without) and all("column 'tools'" in reason for reason in out.reasons)
+        assert (len(out.rows), out.bad) == (300, [])
+        for row, made in zip(rows, out.rows, strict=True):
+            described = [tool["function"] for tool in json.loads(made.get("tools", "[]"))]
+            assert described == (json.loads(row["tools"]) if row["tools"] else [])
+            for turn, message in zip(row["conversations"], made["messages"], strict=True):
+                if turn["from"] == "function_call":
+                    (call,) = message["tool_calls"]
+                    said = {**call["function"], "arguments": json.loads(call["function"]["arguments"])}
+                    assert said == json.loads(turn["value"]) and message["content"] == ""
+                else:
+                    assert message["content"] == turn["value"].strip()
 
 
 def test_the_chinese_alpaca_joins_the_german_one_by_key(read: Read) -> None:

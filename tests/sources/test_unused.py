@@ -43,7 +43,7 @@ class _Context:
 def test_columns_and_fields_are_counted_over_all_rows(jsonl: Write) -> None:
     rows = [
         {
-            "messages": [ASK, {**SAY, "reasoning_content": "hm"}] if i % 4 == 0 else [ASK, SAY],
+            "messages": [ASK, {**SAY, "mood": "hm"}] if i % 4 == 0 else [ASK, SAY],
             "score": 5,
             "topic": "" if i % 2 else "x",
             "note": None,
@@ -53,14 +53,13 @@ def test_columns_and_fields_are_counted_over_all_rows(jsonl: Write) -> None:
     ]
     source = JsonLines(path=jsonl(*rows), **GIVEN)
     found = counted(source)
-    assert found == Unused(4_500, 9_000, {"score": 4_500, "topic": 2_250}, {"reasoning_content": 1_125})
+    assert found == Unused(4_500, 9_000, {"score": 4_500, "topic": 2_250}, {"mood": 1_125})
     assert (
-        str(found)
-        == "column 'score' (in 100 % of rows), column 'topic' (in 50 % of rows), message field 'reasoning_content' "
+        str(found) == "column 'score' (in 100 % of rows), column 'topic' (in 50 % of rows), message field 'mood' "
         "(in 12 % of messages)"
     )
     sample = source.unused("s")
-    assert (sample.rows, set(sample.columns), set(sample.fields)) == (100, {"score", "topic"}, {"reasoning_content"})
+    assert (sample.rows, set(sample.columns), set(sample.fields)) == (100, {"score", "topic"}, {"mood"})
 
 
 def test_what_is_used_is_not_named(jsonl: Write) -> None:
@@ -153,10 +152,10 @@ def test_a_system_column_that_gives_way_is_named(jsonl: Write) -> None:
 def test_message_parts_and_lists_that_are_left_out_are_named(jsonl: Write) -> None:
     thinking = {
         "role": "assistant",
-        "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a", "annotations": [1]}],
+        "content": [{"type": "redacted_thinking", "data": "hm"}, {"type": "text", "text": "a", "annotations": [1]}],
     }
     found = counted(JsonLines(path=jsonl({"messages": [ASK, thinking]}), **GIVEN))
-    assert found.fields == {"content.thinking": 1, "content.annotations": 1}
+    assert found.fields == {"content.redacted_thinking": 1, "content.annotations": 1}
     columns = {"from": ["human", "gpt"], "value": ["a", "b"], "weight": [1, 1], "lang": ["de", None]}
     found = counted(JsonLines(path=jsonl({"conversations": columns}), **GIVEN))
     assert found.fields == {"weight": 2, "lang": 1}
@@ -237,7 +236,7 @@ def test_every_value_is_used_or_counted(jsonl: Write, rows: list[dict[str, Any]]
 # ----------------------------------------------------------------------------------------------------- where it is told
 def test_check_plan_and_show_tell_each_source_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
-        {"messages": [ASK, {**SAY, "thinking": "hm"}] if i % 2 else [ASK, SAY], **({"score": 1} if i < 130 else {})}
+        {"messages": [ASK, {**SAY, "mood": "hm"}] if i % 2 else [ASK, SAY], **({"score": 1} if i < 130 else {})}
         for i in range(200)
     ]
     for name, lines in (("a.jsonl", rows), ("b.jsonl", [{"text": "x"}])):
@@ -261,7 +260,7 @@ datasets:
         assert done.exit_code == 0, done.output
         return done.output
 
-    fields = "message field 'thinking' (in 25 % of messages)"
+    fields = "message field 'mood' (in 25 % of messages)"
     first = f"source 'a': not used: column 'score' (in 100 % of rows), {fields}"
     every = f"source 'a': not used: column 'score' (in 65 % of rows), {fields}"
     checked, planned = say("check"), say("plan")
@@ -277,6 +276,6 @@ datasets:
             "rows": 200,
             "messages": 400,
             "columns": {"score": 130},
-            "fields": {"thinking": 100},
+            "fields": {"mood": 100},
         }
     assert "not used" not in say("show", "f")

@@ -430,8 +430,9 @@ def test_padded_messages_lose_no_row_and_gain_no_text(read: Read, tmp_path: Path
     rows = [{"messages": [ask, say]}, {"messages": [ask, calling]}, {"messages": [ask, {**say, "weight": 1}]}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
     out = read(Parquet(path=str(tmp_path / "t.parquet"), **GIVEN))
-    assert out.said() == [[("user", "Ciao?"), ("assistant", "Ciao.")]] * 2
-    assert "tool_calls" in out.reasons[0]
+    call = {"id": "", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+    called = {"role": "assistant", "content": "", "tool_calls": [call], "weight": 0}
+    assert [row["messages"] for row in out.rows] == [[ask, say], [ask, called], [ask, say]]
 
 
 CONVERSATION = [("human", "Welche Farbe?"), ("gpt", "Blau."), ("human", "Sicher?"), ("gpt", "Ja.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,9 @@ def verify_version(store: Store, name: str, ref: str = "latest") -> list[str]:
         except DamagedError as error:
             problems.append(f"{file['path']}: {error.why}")
             continue
-        problems += [f"{file['path']}: {problem}" for problem in _check_rows(path, file, digests)]
+        problems += [
+            f"{file['path']}: {problem}" for problem in _check_rows(path, file, digests, manifest.get("extras", ()))
+        ]
         if file["part"] == "quarantined":
             bad = content_digest(pq.read_table(path))
     if not problems and _digest(manifest, digests, bad) != version:
@@ -195,7 +198,9 @@ def _check_lineage(store: Store, manifest: dict[str, Any], folder: Path) -> list
     return problems
 
 
-def _check_rows(path: Path, file: dict[str, Any], digests: dict[str, list[bytes]]) -> list[str]:
+def _check_rows(
+    path: Path, file: dict[str, Any], digests: dict[str, list[bytes]], extras: Collection[str]
+) -> list[str]:
     table = pq.read_table(path)
     problems = []
     if table.num_rows != file["rows"]:
@@ -215,7 +220,7 @@ def _check_rows(path: Path, file: dict[str, Any], digests: dict[str, list[bytes]
     ]
     if wrong:
         problems.append(f"row {wrong[0]} is not what its id says ({len(wrong)} such rows)")
-    expected = schema(kind)
+    expected = schema(kind, extras)
     if table.schema.names[: len(expected.names)] != expected.names:
         problems.append("its columns are not those of its kind")
     return problems

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.rows import Kind, content_digest, schema
+from curate.rows import Kind, content_digest, extras_in, narrow, schema, widen
 
 COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
 
@@ -54,6 +54,8 @@ class Shard:
     places: str
     """Content digest with places: what versions are made of."""
     languages: dict[str, int]
+    extras: tuple[str, ...] = ()
+    """The optional parts that its rows have (:data:`curate.rows.kinds.EXTRAS`)."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,6 +82,7 @@ def write_shard(table: pa.Table, path: Path, name: str) -> Shard:
         content_digest(table),
         content_digest(table, places=True),
         count_languages(table),
+        tuple(sorted(extras_in(table))),
     )
 
 
@@ -98,7 +101,7 @@ def count_languages(table: pa.Table) -> dict[str, int]:
 
 def read_shard(root: Path, shard: Shard, columns: list[str] | None = None) -> pa.Table:
     """The rows of a shard."""
-    return pq.read_table(root / shard.path, columns=columns, memory_map=False)
+    return widen(pq.read_table(root / shard.path, columns=columns, memory_map=False))
 
 
 def cut(tables: Iterable[pa.Table], chunk_limits: ChunkLimits) -> Iterator[pa.Table]:
@@ -109,7 +112,8 @@ def cut(tables: Iterable[pa.Table], chunk_limits: ChunkLimits) -> Iterator[pa.Ta
     for table in tables:
         start = 0
         ends = np.flatnonzero((_first_bits(table) & mask) == 0) if table.num_rows else np.empty(0, np.int64)
-        per_row = table.nbytes / max(1, table.num_rows)
+        # Optional parts that no row has take memory, and must not move a cut.
+        per_row = narrow(table, extras_in(table)).nbytes / max(1, table.num_rows)
         while start < table.num_rows:
             by_bytes = max(1, int((chunk_limits.most_bytes - size) / per_row) if per_row else chunk_limits.most)
             limit = min(start + chunk_limits.most - rows, start + by_bytes)

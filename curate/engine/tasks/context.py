@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.store import Store
 from curate.redact import Redactor
-from curate.rows import Kind
+from curate.rows import Kind, widen
 from curate.rows.kinds import kind_of
 from curate.steps import Model, Rows, StepError
 from curate.unanswered import Unanswered
@@ -115,7 +115,7 @@ class WorkerContext:
         for shard in np.unique(shards[hits]):
             rows = np.sort(places[hits[shards[hits] == shard]])
             table = pq.read_table(self._store.checked(self._ancestors[shard])).take(pa.array(rows))
-            found.append(table)
+            found.append(widen(table))
         if not found:
             return Rows(Kind.DOCUMENT, pa.table({}))
         kinds = {kind_of(table.column_names) for table in found}

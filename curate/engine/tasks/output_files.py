@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from curate.engine.store.columns import Columns, merge_scores, read_alive
 from curate.engine.store.shards import Shard, count_languages, read_shard, write_parquet
 from curate.engine.tasks.task import TaskContext
-from curate.rows import content_digest
+from curate.rows import content_digest, narrow
 from curate.rows.ids import row_digests
 
 
@@ -68,13 +68,14 @@ def write_part(work: TaskContext, folder: Path) -> dict[str, Any]:
         if dropped.num_rows:
             rejected.append(_with_reason(dropped, [(label, one.filter(pa.array(~alive))) for label, one in beside]))
         work.advance(table.num_rows)
+    extras = work.payload["extras"]
     result: dict[str, Any] = {"data": {}, "rejected": None}
     for name, tables in kept.items():
         table = pa.concat_tables(tables) if tables else None
         if table is not None and table.num_rows:
-            result["data"][name] = _write(table, folder, f"data-{name}")
+            result["data"][name] = _write(narrow(table, extras), folder, f"data-{name}")
     if rejected:
-        result["rejected"] = _write(pa.concat_tables(rejected), folder, "rejected")
+        result["rejected"] = _write(narrow(pa.concat_tables(rejected), extras), folder, "rejected")
     return result
 
 

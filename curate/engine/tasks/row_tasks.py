@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
-from curate.engine.store.shards import QUARANTINED, cut, write_parquet, write_shard
+from curate.engine.store.shards import QUARANTINED, Shard, cut, read_shard, write_parquet, write_shard
 from curate.engine.tasks.task import TaskContext
 from curate.redact import Redactor
 from curate.rows import Kind, content_digest, schema, with_ids
@@ -61,7 +61,7 @@ class _All:
         for piece in self._work.payload["pieces"]:
             columns = [Columns(**value) for value in piece["columns"]]
             root = self._work.store.root
-            yield from self._work.batches(merged_rows(root, pq.read_table(root / piece["shard"]["path"]), columns))
+            yield from self._work.batches(merged_rows(root, read_shard(root, Shard(**piece["shard"])), columns))
 
 
 def _write(work: TaskContext, folder: Path, kind: Kind, made: Iterable[pa.Table | RowBatch]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from curate.engine.store.shards import COMPRESSION, QUARANTINED, ChunkLimits, cu
 from curate.engine.store.store import Store, sync_folder
 from curate.engine.tasks.context import WorkerContext
 from curate.files import digest_files
-from curate.rows import Kind, content_digest, with_ids
+from curate.rows import Kind, content_digest, widen, with_ids
 from curate.rows.ids import line_id
 from curate.steps import GlobalStep, Rows, ScoreStep, Source, StepError, Unit
 from curate.unused import Unused
@@ -123,7 +123,7 @@ class TaskContext:
         return Kind(self.payload["kind"])
 
     def shard(self) -> pa.Table:
-        return pq.read_table(self.store.root / self.payload["shard"])
+        return widen(pq.read_table(self.store.root / self.payload["shard"]))
 
     def columns(self) -> list[Columns]:
         return [Columns(**value) for value in self.payload["columns"]]

@@ -17,8 +17,8 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
-from curate.rows import Kind, schema
-from curate.rows.kinds import LINEAGE, payload
+from curate.rows import Kind, payload, required_columns, schema
+from curate.rows.kinds import LINEAGE
 from curate.steps import FailedRow, Rows
 
 RAW_LENGTH = 2_000
@@ -45,7 +45,8 @@ def derive_rows(
 
     Args:
         places: for each new row the place of its first parent in ``parents``.
-        values: payload column → one value per row; messages are lists of ``{"role", "content"}``.
+        values: payload column → one value per row; messages are lists of ``{"role", "content"}`` and the optional
+            fields of a message. Optional columns may be left out; required ones may not.
         language: the language of each new row's answer.
         step: the step's tag.
         model: the model that made it (``name@revision``), for all or for each; empty if none did.
@@ -58,6 +59,8 @@ def derive_rows(
         licenses: of each new row, where it is not the first parent's alone (see :func:`all_licenses`).
     """
     count = len(places)
+    if missing := [name for name in required_columns(kind) if name not in values]:
+        raise ValueError(f"{step}: {kind} rows need {', '.join(missing)}")
     for name, column in {**values, "language": language}.items():
         if len(column) != count:
             raise ValueError(f"{step}: {len(column)} values of '{name}' for {count} rows")
@@ -75,7 +78,10 @@ def derive_rows(
     kept = above["attributes"].to_pylist() if inherit else [[] for _ in range(count)]
     named = [_named(step, one) for one in attributes] if attributes else [[] for _ in range(count)]
     fields = schema(kind)
-    arrays = {name: pa.array(list(values[name]), dtype) for name, dtype in payload(kind).items()}
+    arrays = {
+        name: pa.array(list(values[name]), dtype) if name in values else pa.nulls(count, dtype)
+        for name, dtype in payload(kind).items()
+    }
     arrays["language"] = pa.array(list(language), pa.string())
     arrays["group_id"] = (
         pa.array(list(group_id), pa.string()) if group_id is not None else above["group_id"].combine_chunks()

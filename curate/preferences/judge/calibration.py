@@ -16,7 +16,7 @@ from curate.preferences.judge.rendering import Item, contents, items_of
 from curate.preferences.judge.rubric import PROBES
 from curate.preferences.judge.self_preference import Authors, authors_of
 from curate.preferences.judge.verdicts import judge_items
-from curate.rows import Kind, schema
+from curate.rows import Kind
 from curate.rows.kinds import kind_of
 from curate.steps import Context, Rows
 
@@ -40,7 +40,7 @@ def fit(step: JudgeParams, samples: Sequence[pa.Table], context: Context) -> pa.
     table = pa.concat_tables(samples) if samples else None
     if table is not None and table.num_rows:
         kind = kind_of(table.column_names)
-        rows = Rows(kind, table.select(schema(kind).names))
+        rows = Rows(kind, table.drop_columns(["authors"]))
         keyed = [
             (language, audit.pair_key(language, prompt, answers), str(one))
             for (prompt, answers, language, _), one in zip(contents(rows), rows.ids, strict=True)

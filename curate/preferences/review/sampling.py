@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from curate.catalog.suggestions import nearest
 from curate.engine.store.store import Store
 from curate.errors import StepError
-from curate.rows import Kind, schema
+from curate.rows import Kind, schema, widen
 
 Share = Literal["equal", "proportional"]
 BY = ("language", "status", "step", "reason", "split", "source", "maker")
@@ -69,7 +69,7 @@ class Version:
         """The rows at these places of these parts."""
         for number, rows in places.items():
             part = self.parts[number]
-            for row in pq.read_table(part.path).take(pa.array(rows, pa.int64())).to_pylist():
+            for row in widen(pq.read_table(part.path)).take(pa.array(rows, pa.int64())).to_pylist():
                 yield part, row
 
     def find(self, ids: set[str]) -> dict[str, dict[str, Any]]:
