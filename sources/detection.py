@@ -17,12 +17,9 @@ from curate.rows import Kind
 from curate.rows.kinds import MEDIA
 from curate.rows.languages import InvalidLanguage, base, normalize
 from curate.steps import SourceError
-from sources.messages import is_columns, is_message, transcript
-from sources.payloads import verdict_of
+from sources.known_formats import TRANSCRIPT, Needs, known_formats, languages
 from sources.templates import Row, known_names, printable
-from sources.tools import is_calls
 from sources.values import is_nan
-from sources.written import load_text
 
 SAMPLE = 100
 """How many rows are examined."""
@@ -110,203 +107,6 @@ def wrong_targets(kind: Kind | None, targets: Sequence[str]) -> list[str]:
 
 
 # -------------------------------------------------------------------------------------------------------- from the data
-def _parsed(value: Any) -> Any:
-    if isinstance(value, str) and value[:64].lstrip()[:1] in ("[", "{"):
-        try:
-            return load_text(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
-
-
-def _messages(value: Any) -> bool:
-    value = _parsed(value)
-    return is_columns(value) or (isinstance(value, list) and bool(value) and all(map(is_message, value)))
-
-
-def _message(value: Any) -> bool:
-    return is_message(_parsed(value))
-
-
-def _calls(value: Any) -> bool:
-    return is_calls(_parsed(value))
-
-
-def _transcript(value: Any) -> bool:
-    return isinstance(value, str) and transcript(value) is not None
-
-
-def _flag(value: Any) -> bool:
-    return verdict_of(value) is not None
-
-
-def _languages(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and len(value) >= 2
-        and all(text is None or isinstance(text, str) for text in value.values())
-    )
-
-
-def _any(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: any(test(value) for test in tests)
-
-
-_talk = _any(_messages, _transcript)
-Needs = Mapping[str, Callable[[Any], bool]]
-_TRANSCRIPT = "Human and Assistant in one text"
-_ASK = "{instruction}\n\n{input?}"
-_EXTRA = {"system": "{system?}", "history": "{history?}"}
-
-
-def _forms() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]]:
-    """Name, kind, required columns, targets, optional columns."""
-    chat, answer = _any(_text, _messages), _any(_text, _messages, _message)
-    forms: list[tuple[str, Kind, Needs, dict[str, str], tuple[str, ...]]] = []
-    for out in ("output", "response", "completion", "answer"):
-        needs = {"instruction": _text, out: _text}
-        forms += [
-            (
-                "Alpaca",
-                Kind.SFT,
-                needs,
-                {"prompt": _ASK, "response": f"{{{out}}}", **_EXTRA},
-                ("input", "system", "history"),
-            ),
-            (
-                "Alpaca with context",
-                Kind.SFT,
-                {**needs, "context": _text},
-                {"prompt": "{instruction}\n\n{context}", "response": f"{{{out}}}", "system": "{system?}"},
-                ("system",),
-            ),
-            (
-                "Alpaca with a verdict",
-                Kind.UNPAIRED,
-                {**needs, "kto_tag": _flag},
-                {"prompt": _ASK, "completion": f"{{{out}}}", "label": "{kto_tag}", **_EXTRA},
-                ("input", "system", "history"),
-            ),
-        ]
-        for ask in ("prompt", "question", "query"):
-            if ask == "prompt" or out in ("answer", "response", "output"):
-                forms.append(
-                    (
-                        f"{ask} and {out}",
-                        Kind.SFT,
-                        {ask: chat, out: answer},
-                        {"prompt": f"{{{ask}}}", "response": f"{{{out}}}", **_EXTRA},
-                        ("system", "history"),
-                    )
-                )
-    forms += [
-        (
-            "Alpaca ranking",
-            Kind.PREFERENCE,
-            {"instruction": _text, "chosen": answer, "rejected": answer},
-            {"prompt": _ASK, "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA},
-            ("input", "system", "history"),
-        ),
-        (
-            "chosen and rejected conversations",
-            Kind.PREFERENCE,
-            {"chosen": _talk, "rejected": _talk},
-            {"chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"},
-            ("system",),
-        ),
-        (
-            "chosen and rejected messages",
-            Kind.PREFERENCE,
-            {"chosen_messages": _messages, "rejected_messages": _messages},
-            {"chosen": "{chosen_messages}", "rejected": "{rejected_messages}", "system": "{system?}"},
-            ("system",),
-        ),
-        (
-            "prompt and verdict",
-            Kind.UNPAIRED,
-            {"prompt": chat, "completion": answer, "label": _flag},
-            {"prompt": "{prompt}", "completion": "{completion}", "label": "{label}", "system": "{system?}"},
-            ("system",),
-        ),
-        (
-            "source and target",
-            Kind.PARALLEL,
-            {"source": _text, "target": _text},
-            {"source": "{source}", "target": "{target}"},
-            (),
-        ),
-        ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
-        (
-            "xLAM",
-            Kind.SFT,
-            {"query": _text, "answers": _calls},
-            {"prompt": "{query}", "response": "{answers}"},
-            ("tools",),
-        ),
-        (
-            "Glaive",
-            Kind.SFT,
-            {"chat": _transcript},
-            {"messages": "{chat}", "system": "{system?}"},
-            ("system",),
-        ),
-        (_TRANSCRIPT, Kind.SFT, {"text": _transcript}, {"messages": "{text}", "system": "{system?}"}, ("system",)),
-        ("text", Kind.DOCUMENT, {"text": _text}, {"text": "{text}"}, ()),
-        ("prompt alone", Kind.PROMPT, {"prompt": chat}, {"prompt": "{prompt}", "system": "{system?}"}, ("system",)),
-        (
-            "instruction alone",
-            Kind.PROMPT,
-            {"instruction": _text},
-            {"prompt": _ASK, "system": "{system?}"},
-            ("input", "system"),
-        ),
-        (
-            "question alone",
-            Kind.PROMPT,
-            {"question": _text},
-            {"prompt": "{question}", "system": "{system?}"},
-            ("system",),
-        ),
-    ]
-    for ask in ("prompt", "question"):
-        forms.append(
-            (
-                f"{ask}, chosen, rejected",
-                Kind.PREFERENCE,
-                {ask: chat, "chosen": answer, "rejected": answer},
-                {"prompt": f"{{{ask}}}", "chosen": "{chosen}", "rejected": "{rejected}", **_EXTRA},
-                ("system", "history"),
-            )
-        )
-    for chats, name in (("conversations", "ShareGPT"), ("conversation", "ShareGPT"), ("messages", "messages")):
-        one, extra = {chats: _messages}, {"system": "{system?}"}
-        forms.append((name, Kind.SFT, one, {"messages": f"{{{chats}}}", **extra}, ("system", "tools")))
-        forms.append(
-            (
-                f"{name} with chosen and rejected",
-                Kind.PREFERENCE,
-                {**one, "chosen": answer, "rejected": answer},
-                {"prompt": f"{{{chats}}}", "chosen": "{chosen}", "rejected": "{rejected}", **extra},
-                ("system", "tools"),
-            )
-        )
-        for verdict in ("label", "kto_tag"):
-            forms.append(
-                (
-                    f"{name} with a verdict",
-                    Kind.UNPAIRED,
-                    {**one, verdict: _flag},
-                    {"completion": f"{{{chats}}}", "label": f"{{{verdict}}}", **extra},
-                    ("system", "tools"),
-                )
-            )
-    return forms
-
-
 def _fits(
     name: str, kind: Kind, needs: Needs, columns: Mapping[str, str], may: Sequence[str], present: Collection[str]
 ) -> DetectedSchema:
@@ -329,11 +129,11 @@ def candidates(rows: Sequence[Row], language: str = "", source_language: str = "
     values = _values(rows)
     forms = [
         _fits(name, kind, needs, columns, may, values)
-        for name, kind, needs, columns, may in _forms()
+        for name, kind, needs, columns, may in known_formats()
         if all(column in values and _odd(values[column], test) is None for column, test in needs.items())
     ]
-    if "translation" in values and _odd(values["translation"], _languages) is None:
-        keys = list(dict.fromkeys(key for _, value in values["translation"] if _languages(value) for key in value))
+    if "translation" in values and _odd(values["translation"], languages) is None:
+        keys = list(dict.fromkeys(key for _, value in values["translation"] if languages(value) for key in value))
         form = _translation(keys, language, source_language)
         if form is not None:
             forms.append(form)
@@ -342,7 +142,7 @@ def candidates(rows: Sequence[Row], language: str = "", source_language: str = "
 
 def candidates_by_name(names: Sequence[str]) -> list[DetectedSchema]:
     """The formats that columns of these names fit, for a file without rows."""
-    forms = [_fits(*form, names) for form in _forms() if set(form[2]) <= set(names) and form[0] != _TRANSCRIPT]
+    forms = [_fits(*form, names) for form in known_formats() if set(form[2]) <= set(names) and form[0] != TRANSCRIPT]
     return _widest(list({(form.kind, *form.columns.items()): form for form in forms}.values()))
 
 
@@ -416,7 +216,7 @@ def detect(
             # Another kind's format may have hidden this one (a prompt inside an SFT row).
             ours = candidates_of(rows, names, kind, language, source_language)
         forms = ours
-    elif any(form.name == _TRANSCRIPT for form in forms):
+    elif any(form.name == TRANSCRIPT for form in forms):
         forms = [form for form in forms if form.kind is not Kind.DOCUMENT]
     if len(forms) == 1:
         return forms[0]
@@ -439,7 +239,7 @@ def candidates_of(
     rows: Sequence[Row], names: Sequence[str], kind: Kind, language: str, source_language: str
 ) -> list[DetectedSchema]:
     """The formats of one kind that fit, even if other kinds fit better."""
-    used = frozenset(name for form in _forms() if form[1] is kind for name in (*form[2], *form[4]))
+    used = frozenset(name for form in known_formats() if form[1] is kind for name in (*form[2], *form[4]))
     if kind is Kind.PARALLEL:
         used |= {"translation"}
     narrowed = [{name: value for name, value in row.items() if name in used} for row in rows]
@@ -454,7 +254,7 @@ def candidates_of(
 def _nearly(rows: Sequence[Row], kind: Kind | None) -> str:
     """Why a format does not fit although all its columns are there."""
     values = _values(rows)
-    for name, of, needs, _, _ in _forms():
+    for name, of, needs, _, _ in known_formats():
         if kind not in (None, of) or not set(needs) <= set(values):
             continue
         for column, test in needs.items():

@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from curate.rows import Kind, schema
-from curate.rows.kinds import MAKERS, MEDIA, MESSAGES
+from curate.rows.kinds import MAKERS, MEDIA
 from curate.steps import FailedRow, RowBatch, SourceError, Unit
 from curate.unused import Unused
+from sources.columns import column
 from sources.detection import DetectedSchema
-from sources.messages import Reader, Structured, Turns, given
+from sources.messages import Reader, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
 from sources.templates import (
     LINE,
@@ -76,71 +77,6 @@ def raw_text(value: Any) -> str:
             value = f"a {type(value).__name__}"
     text: str = value[:RAW]
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:RAW]
-
-
-# -------------------------------------------------------------------------------------------------------- Arrow columns
-class _Lists:
-    """A list column, built row by row as flat lists of its two fields."""
-
-    def __init__(self, dtype: pa.DataType) -> None:
-        self.dtype = dtype
-        self.offsets, self.left, self.right = [0], list[str](), list[Any]()
-
-    def add(self, pairs: Sequence[tuple[str, Any]]) -> None:
-        for left, right in pairs:
-            self.left.append(left)
-            self.right.append(right)
-        self.offsets.append(len(self.left))
-
-    def array(self) -> pa.Array:
-        left, right = self.dtype.value_type
-        struct = pa.StructArray.from_arrays(
-            [pa.array(self.left, left.type), pa.array(self.right, right.type)], fields=[left, right]
-        )
-        return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct, type=self.dtype)
-
-
-class _Messages:
-    """A column of messages; their optional parts, which few messages have, by place."""
-
-    def __init__(self, dtype: pa.DataType) -> None:
-        self.dtype = dtype
-        self.offsets, self.roles, self.contents = [0], list[str](), list[str]()
-        self.extras: dict[str, dict[int, Any]] = {}
-
-    def add(self, turns: Turns) -> None:
-        for turn in turns:
-            if isinstance(turn, Structured):
-                for name, value in turn.extras.items():
-                    self.extras.setdefault(name, {})[len(self.roles)] = value
-            self.roles.append(turn[0])
-            self.contents.append(turn[1])
-        self.offsets.append(len(self.roles))
-
-    def array(self) -> pa.Array:
-        arrays = []
-        for field in self.dtype.value_type:
-            values: list[Any] | None = {"role": self.roles, "content": self.contents}.get(field.name)
-            if values is None and (some := self.extras.get(field.name)):
-                values = [some.get(place) for place in range(len(self.roles))]
-            arrays.append(pa.nulls(len(self.roles), field.type) if values is None else pa.array(values, field.type))
-        struct = pa.StructArray.from_arrays(arrays, fields=list(self.dtype.value_type))
-        return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct, type=self.dtype)
-
-
-class _Plain:
-    def __init__(self, dtype: pa.DataType) -> None:
-        self.dtype, self.values = dtype, list[Any]()
-        self.add = self.values.append
-
-    def array(self) -> pa.Array:
-        return pa.array(self.values, self.dtype)
-
-
-def _column(name: str, dtype: pa.DataType) -> _Lists | _Messages | _Plain:
-    if dtype == MESSAGES:
-        return _Messages(dtype)
-    return _Lists(dtype) if name in ("scores", "attributes") else _Plain(dtype)
 
 
 @dataclass(frozen=True)
@@ -332,7 +268,7 @@ class Mapper:
         failed = [FailedRow(row.where, raw_text(row.reason), row.raw) for row in bad]
         unused = Unused()
         fields = [field for field in schema(spec.form.kind) if field.name not in ("id", "lineage")]
-        columns = [_column(field.name, field.type) for field in fields]
+        columns = [column(field.name, field.type) for field in fields]
         fills: list[Callable[[Any], None]] = [column.add for column in columns]
         *fills, languages, groups, scores, attributes = fills
         licenses, ids = list[str](), list[str]()

@@ -17,36 +17,10 @@ from typing import Any
 from sources.media import COLUMNS, PARTS, PLACEHOLDERS, part_reference, references
 from sources.templates import MISSING
 from sources.tools import calls_of, described_in_system, is_calls, responses, written_calls
+from sources.transcripts import transcript
+from sources.turns import Structured, Turn, Turns, with_text
 from sources.values import BadValue, strict_text
 from sources.written import load_text
-
-Turn = tuple[str, str]
-Turns = list[Turn]
-
-
-class Structured(Turn):
-    """A turn with optional parts: ``tool_calls``, ``tool_call_id``, ``name``, ``reasoning``, ``weight``."""
-
-    extras: dict[str, Any]
-
-    def __new__(cls, role: str, content: str, extras: dict[str, Any]) -> Structured:
-        made = super().__new__(cls, (role, content))
-        made.extras = extras
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        return tuple.__eq__(self, other) is True and self.extras == getattr(other, "extras", {})
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = Turn.__hash__
-
-
-def with_text(turn: Turn, content: str) -> Turn:
-    """The turn with another text."""
-    return Structured(turn[0], content, turn.extras) if isinstance(turn, Structured) else (turn[0], content)
-
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {"user": "user", "human": "user", "prompter": "user",
@@ -91,34 +65,9 @@ def is_partly_excluded(message: Mapping[str, Any]) -> bool:
     return isinstance(detail, list) and any(isinstance(one, dict) and one.get("train") is False for one in detail)
 
 
-# ---------------------------------------------------------------------------------------------------------- transcripts
-_TRANSCRIPTS = (
-    (re.compile(r"\s*Human:"), re.compile(r"(?:^\s*|\n\n)(Human|Assistant):")),
-    (re.compile(r"\s*### Human:"), re.compile(r"### (Human|Assistant):")),
-    (re.compile(r"\s*USER:"), re.compile(r"(?:^\s*|\n+)(USER|ASSISTANT|FUNCTION RESPONSE):")),
-)
-_SPEAKERS = {"Human": "user", "USER": "user", "FUNCTION RESPONSE": "tool"}
 _STRICT = "\n\nHuman:"
 _MESSAGES = re.compile(r"\s*\[\s*\{\s*['\"](?:role|from|content|value)['\"]\s*:")
 """How messages inside a text begin."""
-
-
-def transcript(text: str) -> list[tuple[str, str]] | None:
-    """The turns of a conversation in one text, each after ``Human:`` or ``Assistant:`` (or Glaive's ``USER:``,
-    ``ASSISTANT:``, ``FUNCTION RESPONSE:``); None if it is not one."""
-    if "Assistant:" not in text and "ASSISTANT:" not in text:
-        return None
-    for begin, mark in _TRANSCRIPTS:
-        if begin.match(text):
-            pieces = mark.split(text)
-            roles = [_SPEAKERS.get(who, "assistant") for who in pieces[1::2]]
-            texts = pieces[2::2]
-            if text.lstrip().startswith("USER:"):
-                texts = [" " + one.replace("<|endoftext|>", "").strip() for one in texts]
-            turns = list(zip(roles, texts, strict=True))
-            if "assistant" in roles:
-                return turns
-    return None
 
 
 def is_message(value: Any) -> bool:
@@ -510,34 +459,3 @@ class Reader:
                 ]
             return turns
         return self.read(value, target)
-
-
-def split_pair(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:
-    """Prompt, chosen and rejected of two full conversations: the prompt is their common beginning.
-
-    Each answer keeps at least its last message, so that two equal conversations still have answers.
-
-    Raises:
-        BadValue: they have no common beginning, or the answers do not begin with the assistant.
-    """
-    common = 0
-    for left, right in zip(chosen[:-1], rejected[:-1], strict=False):
-        if left != right:
-            break
-        common += 1
-    while common and (chosen[common][0] != "assistant" or rejected[common][0] != "assistant"):
-        common -= 1
-    if not common:
-        raise BadValue("chosen and rejected have no prompt in common; map it by columns.prompt")
-    return chosen[:common], chosen[common:], rejected[common:]
-
-
-def split_answer(turns: Turns) -> tuple[Turns, Turns]:
-    """Prompt and completion of a conversation: the completion is its last message, which must be the assistant's.
-
-    Raises:
-        BadValue: it is not.
-    """
-    if len(turns) < 2 or turns[-1][0] != "assistant":
-        raise BadValue("the conversation does not end with an answer of the assistant to something")
-    return turns[:-1], turns[-1:]

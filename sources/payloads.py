@@ -11,9 +11,10 @@ from curate.rows import Kind
 from curate.rows.kinds import MEDIA
 from curate.rows.languages import InvalidLanguage, normalize
 from sources.media import references
-from sources.messages import Reader, Turns, given, split_answer, split_pair
+from sources.messages import Reader, given
 from sources.templates import MISSING, Get, Row, Template
 from sources.tools import tools_text
+from sources.turns import Turns, split_answer, split_pair
 from sources.values import BadValue, as_key, as_text, is_nan
 
 Payload = Callable[[Row], tuple[Any, ...]]

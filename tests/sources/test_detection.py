@@ -156,13 +156,12 @@ def test_an_input_column_that_comes_late_is_not_lost(read: Read, jsonl: Write) -
     assert read(JsonLines(path=path, language="en", license="x")).said()[-1][0] == ("user", "last\n\nwith this")
 
 
-def test_tools_of_a_detected_conversation_are_no_loss_only_where_there_are_none(read: Read, jsonl: Write) -> None:
+def test_tools_of_a_detected_conversation_belong_to_it(read: Read, jsonl: Write) -> None:
     path = jsonl(
         {"conversations": [HUMAN, GPT], "tools": '[{"name":"clock"}]'}, {"conversations": [HUMAN, GPT], "tools": ""}
     )
     out = read(JsonLines(path=path, language="de", license="x"))
-    assert [row["lineage"]["source_id"] for row in out.rows] == ["rows.jsonl:2"]
-    assert out.reasons[0].startswith("line 1: the conversation has tools (column 'tools')")
+    assert [row.get("tools") for row in out.rows] == ['[{"type":"function","function":{"name":"clock"}}]', None]
 
 
 def test_what_was_detected_belongs_to_the_identity(jsonl: Write) -> None:
