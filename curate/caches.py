@@ -16,13 +16,15 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 _NODES = "nodes"
+_BATCH = 500
+"""Keys looked up at once."""
 ANSWERS = (
     "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT"
     " (unixepoch()), sum BLOB) WITHOUT ROWID"
@@ -93,6 +95,8 @@ class Cache:
     """SQL that creates the tables."""
     table: ClassVar[str]
     """The table whose rows have checksums."""
+    select: ClassVar[str]
+    """The columns of a look-up and where they are; ``{check}`` is the checksum."""
 
     def __init__(
         self, folder: Path, file: Path, *, deadline: float = 120.0, meta: Mapping[str, str] | None = None
@@ -146,6 +150,17 @@ class Cache:
     def _check(self, connection: sqlite3.Connection, name: str) -> None:
         if self._meta and dict(_meta(connection, "main")) != self._meta:
             raise sqlite3.DatabaseError(f"{name} was made by another version or for another model")
+
+    def _rows(self, connection: sqlite3.Connection | None, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+        """The rows of these keys; none without a file."""
+        if connection is None or not keys:
+            return
+        column = _CHECKS[self.table].partition(" ")[0]
+        select = self.select.format(check=column if has_checks(connection, self.table) else "NULL")
+        for start in range(0, len(keys), _BATCH):
+            part = keys[start : start + _BATCH]
+            marks = ",".join("?" * len(part))
+            yield from connection.execute(f"SELECT {select} WHERE key IN ({marks})", part).fetchall()
 
     def _close(self) -> None:
         if self._connection is not None and self._owner == os.getpid():

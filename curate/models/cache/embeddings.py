@@ -24,7 +24,7 @@ import numpy.typing as npt
 import orjson
 import regex
 
-from curate.caches import Cache, has_checks, is_damage, move_aside, transaction
+from curate.caches import Cache, is_damage, move_aside, transaction
 from curate.models.embedding.preprocess import normalize_rows
 from curate.rows.ids import hash_texts
 from curate.steps import Encoder
@@ -35,9 +35,8 @@ _FORMAT = 1
 _HALF = np.dtype("<f2")
 _DAY = 86_400.0
 _PATTERN = "embeddings-*.sqlite"
-# What a lookup joins at once: enough to make SQLite's cost per statement vanish, little enough for memory.
 _CHUNK = 4096
-_MARKS = 500
+"""Vectors written at once."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vectors (
@@ -58,6 +57,7 @@ class EmbeddingCache(Cache):
 
     schema: ClassVar[str] = _SCHEMA
     table: ClassVar[str] = "vectors"
+    select: ClassVar[str] = "key, vector, {check}, vectors.id, day FROM vectors LEFT JOIN used USING (id)"
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], dimensions: int, *, deadline: float = 30.0) -> None:
         """
@@ -75,9 +75,7 @@ class EmbeddingCache(Cache):
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         super()._set_up(connection)
-        connection.execute("PRAGMA temp_store=MEMORY")
         connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
-        connection.execute("CREATE TEMP TABLE wanted (place INTEGER PRIMARY KEY, key BLOB, vector BLOB, crc INTEGER)")
         if self._base_file is not None:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS touched (key BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID"
@@ -124,47 +122,19 @@ class EmbeddingCache(Cache):
         size, today = self._dimensions * _HALF.itemsize, int(time.time() / _DAY)
         with self._guarded():
             connection = self._open()
-            for start in range(0, len(keys), _CHUNK):
-                connection.execute("DELETE FROM wanted")
-                connection.executemany(
-                    "INSERT INTO wanted (key) VALUES (?)", ((key,) for key in keys[start : start + _CHUNK])
-                )
-                rows = connection.execute(
-                    "SELECT v.id, v.key, v.vector, v.crc, u.day FROM wanted w CROSS JOIN vectors v ON v.key = w.key"
-                    " LEFT JOIN used u ON u.id = v.id"
-                ).fetchall()
+            # Use of a vector from the cache before this build is recorded in this machine's own file.
+            for source, used in ((connection, "used"), (self._base, "touched")):
+                missing = [key for key in keys if key not in found]
                 seen = []
-                for number, key, vector, crc, day in rows:
+                # All or nothing: what a damaged file gave before the error would not be in its successor.
+                for key, vector, crc, number, day in list(self._rows(source, missing)):
                     if _is_sound(vector, crc, size):
                         found[key] = np.frombuffer(vector, _HALF)
                         if day != today:
-                            seen.append((number, today))
+                            seen.append((number if used == "used" else key, today))
                 if seen:
                     with transaction(connection):
-                        connection.executemany("INSERT OR REPLACE INTO used VALUES (?, ?)", seen)
-            if self._base is not None:
-                found |= self._from_base(connection, [key for key in keys if key not in found], size, today)
-        return found
-
-    def _from_base(
-        self, connection: sqlite3.Connection, keys: Sequence[bytes], size: int, today: int
-    ) -> dict[bytes, npt.NDArray[np.float16]]:
-        """Vectors from the cache before this build; their use is recorded in this machine's own file."""
-        assert self._base is not None
-        found: dict[bytes, npt.NDArray[np.float16]] = {}
-        for start in range(0, len(keys), _MARKS):
-            part = keys[start : start + _MARKS]
-            crc = "v.crc" if has_checks(self._base, "vectors") else "NULL"
-            rows = self._base.execute(
-                f"SELECT v.key, v.vector, {crc}, u.day FROM vectors v LEFT JOIN used u ON u.id = v.id"
-                f" WHERE v.key IN ({','.join('?' * len(part))})",
-                part,
-            ).fetchall()
-            found |= {key: np.frombuffer(vector, _HALF) for key, vector, crc, _ in rows if _is_sound(vector, crc, size)}
-            seen = [(key, today) for key, _, _, day in rows if day != today]
-            if seen:
-                with transaction(connection):
-                    connection.executemany("INSERT OR REPLACE INTO touched VALUES (?, ?)", seen)
+                        connection.executemany(f"INSERT OR REPLACE INTO {used} VALUES (?, ?)", seen)
         return found
 
     def put(self, keys: Sequence[bytes], halves: npt.NDArray[np.float16]) -> None:
@@ -177,28 +147,20 @@ class EmbeddingCache(Cache):
         with self._guarded():
             connection = self._open()
             for start in range(0, len(keys), _CHUNK):
-                connection.execute("DELETE FROM wanted")
-                connection.executemany(
-                    "INSERT INTO wanted (key, vector, crc) VALUES (?, ?, ?)",
-                    (
-                        (keys[i], blobs[i].tobytes(), zlib.crc32(blobs[i]))
-                        for i in range(start, min(start + _CHUNK, len(keys)))
-                    ),
-                )
+                part = range(start, min(start + _CHUNK, len(keys)))
                 with transaction(connection):
                     # What another process kept meanwhile stays; what is damaged was not found, and makes room.
-                    connection.execute(
-                        "DELETE FROM vectors WHERE id IN (SELECT v.id FROM wanted w CROSS JOIN vectors v ON v.key ="
-                        " w.key WHERE length(v.vector) != ? OR v.crc != crc32(v.vector))",
-                        (size,),
+                    connection.executemany(
+                        "DELETE FROM vectors WHERE key = ? AND (length(vector) != ? OR crc != crc32(vector))",
+                        ((keys[i], size) for i in part),
                     )
-                    connection.execute(
-                        "INSERT OR IGNORE INTO vectors (key, vector, crc) SELECT key, vector, crc FROM wanted"
+                    connection.executemany(
+                        "INSERT OR IGNORE INTO vectors (key, vector, crc) VALUES (?, ?, ?)",
+                        ((keys[i], blobs[i].tobytes(), zlib.crc32(blobs[i])) for i in part),
                     )
-                    connection.execute(
-                        "INSERT OR REPLACE INTO used SELECT v.id, ? FROM wanted w CROSS JOIN vectors v ON v.key ="
-                        " w.key",
-                        (today,),
+                    connection.executemany(
+                        "INSERT OR REPLACE INTO used SELECT id, ? FROM vectors WHERE key = ?",
+                        ((today, keys[i]) for i in part),
                     )
 
 

@@ -21,10 +21,9 @@ from typing import Any, ClassVar
 
 import orjson
 
-from curate.caches import ANSWERS, Cache, has_checks, is_damage, open_sound, transaction
+from curate.caches import ANSWERS, Cache, is_damage, open_sound, transaction
 from curate.errors import DiskFullError, ModelError, is_disk_full
 
-_BATCH = 500
 _GATHER = 0.002
 """Seconds the writer lets responses accumulate before it commits them together."""
 
@@ -45,6 +44,7 @@ class AnswerCache(Cache):
 
     schema: ClassVar[str] = ANSWERS
     table: ClassVar[str] = "answers"
+    select: ClassVar[str] = "key, value, {check} FROM answers"
 
     def __init__(self, folder: Path | None, name: str, identity: Mapping[str, Any]) -> None:
         """Opens the file, or creates it.
@@ -88,25 +88,17 @@ class AnswerCache(Cache):
 
     def _look_up(self, wanted: Sequence[bytes], own: bool) -> dict[bytes, Any]:
         """Looks keys up in one of the two files; a damaged response is deleted and counts as missing."""
-        connection = self._open() if own else self._base
+        connection = self._open()
         found: dict[bytes, Any] = {}
         damaged: list[tuple[bytes]] = []
-        if connection is None or not wanted:
-            return found
-        check = "sum" if has_checks(connection, "answers") else "NULL"
-        for start in range(0, len(wanted), _BATCH):
-            part = wanted[start : start + _BATCH]
-            marks = ",".join("?" * len(part))
-            for key, value, told in connection.execute(
-                f"SELECT key, value, {check} FROM answers WHERE key IN ({marks})", part
-            ):
-                if told is None or told == self._sum(key, value):
-                    try:
-                        found[key] = orjson.loads(value)
-                        continue
-                    except orjson.JSONDecodeError:
-                        pass
-                damaged.append((key,))
+        for key, value, told in self._rows(connection if own else self._base, wanted):
+            if told is None or told == self._sum(key, value):
+                try:
+                    found[key] = orjson.loads(value)
+                    continue
+                except orjson.JSONDecodeError:
+                    pass
+            damaged.append((key,))
         if damaged:
             warnings.warn(
                 f"{len(damaged):,} answers in {self.file} are damaged; they are asked for again",
