@@ -13,11 +13,12 @@ import polars as pl
 import pyarrow as pa
 
 from curate.catalog.params import Count, Decision, PerLanguage, Share
-from curate.rows import Kind, answer_field, unknown_fields
+from curate.rows import Kind, answer_field, extras_in, unknown_fields
 from curate.steps import Context, Rows, ScoreStep
 from curate.text import segmentation as text
 from curate.text.masks import mask
 from filters.repetition import repetition
+from filters.structure import TOOL_DEFECTS, structure
 
 # The columns that hold messages, and what their turns must be: system, user, assistant, tool as one letter each.
 _CHATS: Mapping[Kind, Mapping[str, str]] = {
@@ -42,7 +43,7 @@ _DEFECTS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("starts_with", "^(?:s?[at]|s$)"),
         ("tool_position", "[su]t|tu"),
         ("alternation", "uu|aa"),
-        ("ends_with", "[^u]$"),
+        ("ends_with", "[^ut]$"),
     ),
     "answer": (
         ("no_turns", "^$"),
@@ -68,19 +69,29 @@ class Shape(ScoreStep):
     """
 
     tag: ClassVar[str] = "shape"
-    version: ClassVar[int] = 1
-    summary: ClassVar[str] = "Chat structure: role order, empty messages, lengths, repetition, broken characters."
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = (
+        "Chat structure: role order, empty messages, tool calls, lengths, repetition, broken characters."
+    )
 
     roles: Decision[bool] = True
     """Drop rows whose messages are out of order: system only first, then user and assistant alternating, tool messages
     only after an assistant's; a conversation starts with the user and ends with the assistant, a prompt ends with the
-    user, an answer starts and ends with the assistant. The reason names the defect (``roles.alternation``, …)."""
+    user or a tool, an answer starts and ends with the assistant. The reason names the defect (``roles.alternation``,
+    …)."""
+    tools: Decision[bool] = True
+    """Drop rows whose calls of tools do not fit: ``tools.unknown`` (a tool that is not among the row's ``tools``),
+    ``tools.arguments`` (not a JSON object), ``tools.schema`` (arguments that the tool's parameters do not allow),
+    ``tools.unanswered`` (a call that later messages, but no result, follow), ``tools.result`` (a result of no call)."""
+    media: Decision[bool] = True
+    """Drop rows with another number of ``<image>``, ``<audio>`` or ``<video>`` in their texts than references."""
     require_system: Decision[bool] = False
     """Drop rows without a system message."""
     allow_system: Decision[bool] = True
     """If false, drop rows with a system message (Gemma's chat template, for example, does not support one)."""
     allow_empty: Decision[bool] = False
-    """Keep rows with a message or side that holds only whitespace, control, zero-width and filler characters."""
+    """Keep rows with a message or side that holds only whitespace, control, zero-width and filler characters. A message
+    that calls tools is not empty."""
     allow_equal: Decision[bool] = False
     """Keep preferences whose two answers, and pairs whose two sides, are equal except for whitespace."""
     min_chars: Limit = PerLanguage[int]()
@@ -128,7 +139,7 @@ class Shape(ScoreStep):
         if kind in _SIDES:
             names.append("equal")
         types: dict[str, pa.DataType] = dict.fromkeys(names, pa.float64())
-        return types | ({"roles": pa.string()} if kind in _CHATS else {})
+        return types | (dict.fromkeys(("roles", "tools", "media"), pa.string()) if kind in _CHATS else {})
 
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         kind = rows.kind
@@ -149,6 +160,7 @@ class Shape(ScoreStep):
         }
         if kind in _CHATS:
             scores |= _turns(rows)
+            scores |= structure(rows)
         if kind is not Kind.DOCUMENT:
             scores["prompt_chars"] = _chars(rows, "source" if kind is Kind.PARALLEL else "prompt")
         if kind is not Kind.PROMPT:
@@ -171,6 +183,10 @@ class Shape(ScoreStep):
         reasons: dict[str, pl.Expr] = {}
         if self.roles and "roles" in have:
             reasons |= {f"roles.{defect}": pl.col("roles") == defect for defect in ROLE_DEFECTS}
+        if self.tools and "tools" in have:
+            reasons |= {f"tools.{defect}": pl.col("tools") == defect for defect in TOOL_DEFECTS}
+        if self.media and "media" in have:
+            reasons["media"] = pl.col("media").is_not_null()
         if "system" in have and self.require_system:
             reasons["no_system"] = pl.col("system") == 0
         if "system" in have and not self.allow_system:
@@ -220,6 +236,11 @@ def _parts(rows: Rows) -> dict[str, pl.Series]:
         if rows.kind in _CHATS:
             column = pl.from_arrow(rows.table.select([name])).get_column(name)  # type: ignore[union-attr]
             lists[name] = column.list.eval(pl.element().struct.field("content"))
+            if "tool_calls" in extras_in(rows.table.select([name])):
+                # Where a message calls tools without a text, the call stands for it.
+                turn = pl.element().struct
+                called = pl.when((turn.field("content") == "") & turn.field("tool_calls").is_not_null())
+                lists[name] = column.list.eval(called.then(pl.lit("()")).otherwise(turn.field("content")))
         else:
             lists[name] = rows.turns(name)
     return lists

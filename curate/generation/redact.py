@@ -7,9 +7,11 @@ row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
+import orjson
+import polars as pl
 import pyarrow as pa
 from pydantic import field_validator
 
@@ -19,11 +21,12 @@ from curate.generation.common.derived_rows import derive_rows, unchanged_rows
 from curate.generation.common.prompts import own_prompt
 from curate.pii import detect as private
 from curate.pii.detect import PHONES
-from curate.rows import Kind, field_names, field_turns, unknown_fields
+from curate.rows import Kind, extras_in, field_names, field_turns, message_columns, unknown_fields
 from curate.rows.fields import field_place
 from curate.rows.kinds import payload
 from curate.steps import Context, RowBatch, Rows, RowStep, StepError
 
+_HIDDEN = frozenset({"tool_calls", "reasoning"})
 Kinds = Literal["email", "phone", "iban", "card", "ip", "national_id", "api_key", "private_key", "jwt", "password"]
 _ALL: tuple[Kinds, ...] = (
     "email",
@@ -40,7 +43,8 @@ _ALL: tuple[Kinds, ...] = (
 
 
 class Redact(RowStep):
-    """Replaces personal data and secrets by typed placeholders; other rows are unchanged.
+    """Replaces personal data and secrets by typed placeholders, also in reasoning and in the arguments of tool calls;
+    other rows are unchanged.
 
     The same address gets the same number in all fields of a row, in any notation, so that a question and its answer
     still match. Score of a changed row: ``redact``, the number of replacements. Attribute: ``redact.kinds`` (``email:2
@@ -90,7 +94,7 @@ class Redact(RowStep):
         names = self.fields or field_names(rows.kind)
         touched = [False] * len(rows)
         for name in names:
-            turns = field_turns(rows.kind, rows.table, name)
+            turns = _texts(rows, name)
             for place, findings in enumerate(private.find_all(turns.list.join("\n\n"), self.what)):
                 touched[place] |= bool(findings)
         changed, values, scores, attributes, tags = self._changed(
@@ -123,7 +127,7 @@ class Redact(RowStep):
                 turns = list(row[column])
                 for at, turn in enumerate(turns):
                     if (roles is None or turn["role"] in roles) and (column, at) not in done:
-                        turns[at] = {**turn, "content": work.redacted(turn["content"])}
+                        turns[at] = work.redacted_turn(turn)
                         done.add((column, at))
                 row[column] = turns
             if not work.counts:
@@ -137,6 +141,25 @@ class Redact(RowStep):
         return changed, values, scores, attributes, tags
 
 
+def _texts(rows: Rows, name: str) -> pl.Series:
+    """The texts of a field's turns; for turns with calls or reasoning, these too."""
+    turns = field_turns(rows.kind, rows.table, name)
+    column, roles = field_place(rows.kind, name)
+    if column not in message_columns(rows.kind) or not extras_in(rows.table.select([column])) & _HIDDEN:
+        return turns
+    texts = [
+        [text for turn in row if roles is None or turn["role"] in roles for text in (turn["content"], *_hidden(turn))]
+        for row in rows.table[column].to_pylist()
+    ]
+    return pl.Series(name, texts, dtype=pl.List(pl.String))
+
+
+def _hidden(turn: Mapping[str, Any]) -> list[str]:
+    """The texts of a turn besides its content: reasoning and the arguments of calls."""
+    calls = turn["tool_calls"] or ()
+    return [*([turn["reasoning"]] if turn["reasoning"] else []), *(one["function"]["arguments"] for one in calls)]
+
+
 class _Row:
     """The placeholders used so far in one row."""
 
@@ -145,6 +168,39 @@ class _Row:
         self._prompt = own_prompt("redact", step.template)
         self._numbers: dict[tuple[str, str], int] = {}
         self.counts: Counter[str] = Counter()
+
+    def redacted_turn(self, turn: Mapping[str, Any]) -> dict[str, Any]:
+        """A turn with its content, its reasoning and the texts in the arguments of its calls redacted."""
+        new = {**turn, "content": self.redacted(turn["content"])}
+        if turn["reasoning"]:
+            new["reasoning"] = self.redacted(turn["reasoning"])
+        if turn["tool_calls"]:
+            new["tool_calls"] = [
+                {**one, "function": {**one["function"], "arguments": self._arguments(one["function"]["arguments"])}}
+                for one in turn["tool_calls"]
+            ]
+        return new
+
+    def _arguments(self, written: str) -> str:
+        """Arguments with their texts and numbers redacted; the keys stay. What is no JSON is redacted as text."""
+        try:
+            value = orjson.loads(written)
+        except ValueError:
+            return self.redacted(written)
+        before = self.counts.total()
+        new = self._inside(value)
+        return orjson.dumps(new).decode() if self.counts.total() > before else written
+
+    def _inside(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redacted(value)
+        if isinstance(value, dict):
+            return {key: self._inside(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._inside(one) for one in value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return new if (new := self.redacted(str(value))) != str(value) else value
+        return value
 
     def redacted(self, text: str) -> str:
         parts, at = [], 0

@@ -138,8 +138,8 @@ class LanguageImbalance(GatherStep):
             attributes.append({"side": side, "answered_by": by, "round": str(self.round)})
         values: dict[str, Any] = {
             "prompt": [list(every[place].prompt) for place in direct],
-            "chosen": [[{"role": "assistant", "content": every[one.chosen].answer}] for one in pairs],
-            "rejected": [[{"role": "assistant", "content": every[one.rejected].answer}] for one in pairs],
+            "chosen": [list(every[one.chosen].turns) for one in pairs],
+            "rejected": [list(every[one.rejected].turns) for one in pairs],
         }
         return derive_rows(
             Kind.PREFERENCE,

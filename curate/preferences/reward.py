@@ -23,7 +23,7 @@ from curate.generation.common.prompts import disarm
 from curate.generation.translate.checks import Limits
 from curate.generation.translate.rows import prepare, same_language
 from curate.generation.translate.sentences import Sentences
-from curate.rows import Kind
+from curate.rows import Kind, message_text
 from curate.steps import Context, Rows, ScoreStep, StepError
 from curate.steps.models import RewardModel, Translator
 from curate.text.boilerplate import COMMENTARY
@@ -138,7 +138,7 @@ class Reward(ScoreStep):
         answers: list[Any] = rows.table[answer].to_pylist() if answer else [[] for _ in starts]
         conversations: list[Turns] = []
         for place, (turns, more) in enumerate(zip(starts, answers, strict=True)):
-            conversation: Turns = tuple((turn["role"], turn["content"]) for turn in [*turns, *more])
+            conversation: Turns = tuple((turn["role"], message_text(turn)) for turn in [*turns, *more])
             is_answered = len(conversation) > 1 and conversation[-1][0] == "assistant" and conversation[-1][1].strip()
             if not is_answered:
                 why[place] = why[place] or "no answer"

@@ -8,6 +8,7 @@ from curate.rows.fields import (
     field_text,
     field_turns,
     main_fields,
+    message_text,
     unknown_fields,
 )
 from curate.rows.ids import ContentDigest, content_digest, row_ids, with_ids
@@ -57,6 +58,7 @@ __all__ = [
     "field_turns",
     "main_fields",
     "message_columns",
+    "message_text",
     "narrow",
     "payload",
     "required_columns",

@@ -6,12 +6,15 @@ Steps use field names and need to know nothing of columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
+import orjson
 import polars as pl
 import pyarrow as pa
 
+from curate.rows.extras import extras_in
 from curate.rows.kinds import Kind, payload
 
 # field → (column, roles or None for all)
@@ -78,19 +81,39 @@ def answer_field(kind: Kind) -> str:
     return _ANSWER[kind]
 
 
-def field_text(kind: Kind, table: pa.Table, field: str) -> pl.Series:
+def message_text(message: Mapping[str, Any]) -> str:
+    """The text of a message with its calls of tools behind it, each as ``name({"argument": value})`` on a line of its
+    own. Equal calls have equal text, whatever the order of their arguments."""
+    calls = message.get("tool_calls")
+    if not calls:
+        return str(message["content"])
+    lines = [f"{one['function']['name']}({_arguments(one['function']['arguments'])})" for one in calls]
+    return "\n".join([*([message["content"]] if message["content"] else []), *lines])
+
+
+def _arguments(written: str) -> str:
+    try:
+        return orjson.dumps(orjson.loads(written), option=orjson.OPT_SORT_KEYS).decode()
+    except ValueError:
+        return written
+
+
+def field_text(kind: Kind, table: pa.Table, field: str, *, calls: bool = False) -> pl.Series:
     """The text of a field, one string per row (``""`` if the row has no such turn).
 
     Several turns are joined by a blank line.
 
+    Args:
+        calls: include calls of tools, as :func:`message_text` writes them.
+
     Raises:
         KeyError: rows of this kind have no such field.
     """
-    turns = field_turns(kind, table, field)
+    turns = field_turns(kind, table, field, calls=calls)
     return turns.list.join("\n\n").rename(field)
 
 
-def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
+def field_turns(kind: Kind, table: pa.Table, field: str, *, calls: bool = False) -> pl.Series:
     """The turns of a field, a list of strings per row; a plain field is a list of one."""
     if field in _PLAIN.get(kind, ()):
         plain = pl.Series(field, table[field].combine_chunks() if table.num_rows else [], dtype=pl.String)
@@ -102,7 +125,13 @@ def field_turns(kind: Kind, table: pa.Table, field: str) -> pl.Series:
     element = pl.element()
     if roles is not None:
         element = element.filter(element.struct.field("role").is_in(list(roles)))
-    return messages.list.eval(element.struct.field("content")).rename(field)
+    turns = messages.list.eval(element.struct.field("content")).rename(field)
+    if not calls or "tool_calls" not in extras_in(table.select([column])):
+        return turns
+    texts = [
+        [message_text(turn) for turn in row if roles is None or turn["role"] in roles] for row in messages.to_list()
+    ]
+    return pl.Series(field, texts, dtype=pl.List(pl.String))
 
 
 def field_language(kind: Kind, table: pa.Table, field: str) -> pl.Series:

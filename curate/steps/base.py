@@ -51,13 +51,17 @@ class Rows:
         """The language of each row's answer."""
         return pl.Series("language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String)
 
-    def text(self, name: str) -> pl.Series:
-        """The text of a field (see :mod:`curate.rows.fields`), one string per row."""
-        return field_text(self.kind, self.table, name)
+    def text(self, name: str, *, calls: bool = False) -> pl.Series:
+        """The text of a field (see :mod:`curate.rows.fields`), one string per row.
 
-    def turns(self, name: str) -> pl.Series:
+        Args:
+            calls: include calls of tools, as :func:`curate.rows.message_text` writes them.
+        """
+        return field_text(self.kind, self.table, name, calls=calls)
+
+    def turns(self, name: str, *, calls: bool = False) -> pl.Series:
         """The turns of a field, a list of strings per row."""
-        return field_turns(self.kind, self.table, name)
+        return field_turns(self.kind, self.table, name, calls=calls)
 
     def field_language(self, name: str) -> pl.Series:
         """The expected language of a field in each row."""

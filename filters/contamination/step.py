@@ -286,9 +286,9 @@ class Contamination(ScoreStep):
     def _lexical(self, rows: Rows, index: Index) -> dict[int, list[tuple[int, Match, list[list[Any]]]]]:
         """For each row the items found in it: (item, match, places in fields), best first."""
         names = self.fields or main_fields(rows.kind)
-        texts = [rows.text(name).fill_null("") for name in names]
+        texts = [rows.text(name, calls=True).fill_null("") for name in names]
         tags = [rows.field_language(name).fill_null("und") for name in names]
-        turns = [rows.turns(name) for name in names]
+        turns = [rows.turns(name, calls=True) for name in names]
         joined = texts[0] if len(names) == 1 else pl.select(pl.concat_str(texts, separator=_JOIN)).to_series()
         normal = [SAME.normalize(one, tag) for one, tag in zip(texts, tags, strict=True)]
         whole = normal[0] if len(names) == 1 else pl.select(pl.concat_str(normal, separator=" ")).to_series()

@@ -46,7 +46,7 @@ class Summarizer:
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         """The summary of a batch, one line a row, in order."""
         names = self.fields or main_fields(rows.kind)
-        texts = [rows.text(name).fill_null("") for name in names]
+        texts = [rows.text(name, calls=True).fill_null("") for name in names]
         languages = [rows.field_language(name) for name in names]
         clean = [self.same.clean(one, language) for one, language in zip(texts, languages, strict=True)]
         normal = [self.same.finish(one) for one in clean]

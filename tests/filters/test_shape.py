@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import product
 from typing import Any
@@ -16,7 +17,11 @@ from curate.rows import Kind
 from filters.repetition import CHARACTERS, LEAST, LETTERS, SHORTEST, WORDS, repetition
 from filters.shape import _DEFECTS, Shape
 
-GRAMMAR = {"conversation": r"s?(?:ua(?:t+a)*)+", "prompt": r"s?(?:ua(?:t+a)*)*u", "answer": r"a(?:t+a|ua)*"}
+GRAMMAR = {
+    "conversation": r"s?(?:ua(?:t+a)*)+",
+    "prompt": r"s?(?:ua(?:t+a)*)*u(?:at+(?:at+)*)?",
+    "answer": r"a(?:t+a|ua)*",
+}
 ENGLISH = "The river had risen overnight and the lower fields were under water before anyone in the village woke up. "
 TEXTS = {
     "en": ENGLISH,
@@ -143,6 +148,8 @@ def test_limits_differ_by_language_and_turns_are_counted_without_the_system_mess
         "prompt_chars": 5.0,
         "response_chars": 6.0,
         "roles": None,
+        "tools": None,
+        "media": None,
     }
 
 
@@ -238,3 +245,89 @@ def test_characters_are_windows_of_sixteen() -> None:
     text = "春眠不觉晓处处闻啼鸟夜来风雨声花落知多少" * 4
     assert repetition(pl.Series([text]))["repetition"][0] == pytest.approx(0.75)
     assert CHARACTERS == 16
+
+
+# ------------------------------------------------------------------------------------------------------------ structure
+def called(name: str = "saa", arguments: str = '{"mji": "Pemba"}', id: str = "c1") -> dict[str, Any]:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def calling(*calls: dict[str, Any], content: str = "") -> dict[str, Any]:
+    return {"role": "assistant", "content": content, "tool_calls": list(calls)}
+
+
+def result(id: str | None = "c1") -> dict[str, Any]:
+    return {"role": "tool", "content": "10:00", "tool_call_id": id}
+
+
+CLOCK = json.dumps(
+    [
+        {
+            "type": "function",
+            "function": {
+                "name": "saa",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"mji": {"type": "string"}},
+                    "required": ["mji"],
+                    "additionalProperties": False,
+                },
+            },
+        }
+    ]
+)
+SAID = {"role": "assistant", "content": "Saa nne."}
+ASKED = {"role": "user", "content": "Saa ngapi?"}
+
+
+@pytest.mark.parametrize(
+    ("turns", "tools", "reason"),
+    [
+        ([ASKED, calling(called()), result(), SAID], CLOCK, None),
+        ([ASKED, calling(called()), result(), SAID], None, None),
+        ([ASKED, calling(called(id=""), called(id="")), result(None), result(None), SAID], CLOCK, None),
+        ([ASKED, calling(called(id="a"), called(id="b")), result("b"), result("a"), SAID], CLOCK, None),
+        ([ASKED, calling(called())], CLOCK, None),
+        ([ASKED, calling(called("siku"))], CLOCK, "tools.unknown"),
+        ([ASKED, calling(called("siku"))], "[]", "tools.unknown"),
+        ([ASKED, calling(called(arguments="{mji}"))], CLOCK, "tools.arguments"),
+        ([ASKED, calling(called(arguments='["Pemba"]'))], None, "tools.arguments"),
+        ([ASKED, calling(called(arguments="{}"))], CLOCK, "tools.schema"),
+        ([ASKED, calling(called(arguments='{"mji": 3}'))], CLOCK, "tools.schema"),
+        ([ASKED, calling(called(arguments='{"mji": "x", "nchi": "y"}'))], CLOCK, "tools.schema"),
+        ([ASKED, calling(called(), content="Ngoja."), ASKED, SAID], CLOCK, "tools.unanswered"),
+        ([ASKED, calling(called(), called(id="c2")), result(), SAID], CLOCK, "tools.unanswered"),
+        ([ASKED, calling(called()), result("c9"), SAID], CLOCK, "tools.result"),
+        ([ASKED, SAID, result("c1"), SAID], None, "tools.result"),
+        ([ASKED, {**SAID, "content": "saa()"}, result(None), SAID], None, None),
+        ([ASKED, calling(called(arguments="{}"))], '[{"name": "saa", "parameters": {"type": "nonsense"}}]', None),
+        ([ASKED, calling(called(arguments="{}"))], '[{"name": "saa", "parameters": {"$ref": "http://x.test/"}}]', None),
+        ([ASKED, {**SAID, "content": ""}], CLOCK, "empty"),
+    ],
+    ids=range(20),
+)  # fmt: skip
+def test_calls_must_fit_tools_and_results(
+    make: Any, decided: Any, context: Any, turns: list[dict[str, Any]], tools: str | None, reason: str | None
+) -> None:
+    row = {"language": "sw", "messages": turns, "tools": tools}
+    plain = {"language": "sw", "messages": [ASKED, SAID]}
+    assert decided(Shape(), make(Kind.SFT, [plain, row, plain]), context) == [None, reason, None]
+    if reason and reason.startswith("tools"):
+        assert decided(Shape(tools=False), make(Kind.SFT, [row]), context) == [None]
+    split = {"language": "sw", "prompt": turns[:1], "chosen": turns[1:], "rejected": [SAID], "tools": tools}
+    assert decided(Shape(), make(Kind.PREFERENCE, [split]), context) in ([reason], ["roles.ends_with"], ["equal"])
+
+
+def test_references_must_have_their_places(make: Any, decided: Any, context: Any) -> None:
+    def row(text: str, **media: list[str]) -> dict[str, Any]:
+        return {"language": "sw", "messages": [{"role": "user", "content": text}, SAID], **media}
+
+    rows = [
+        row("<image>Nini?", images=["a.png"]),
+        row("<image><image>Nini?", images=["a.png"]),
+        row("Nini?", videos=["a.mp4"]),
+        row("<image> ni alama"),
+        row("<audio>?<image>", images=["a"], audios=["b"]),
+    ]
+    assert decided(Shape(), make(Kind.SFT, rows), context) == [None, "media", "media", None, None]
+    assert decided(Shape(media=False), make(Kind.SFT, rows), context) == [None] * 5

@@ -12,6 +12,7 @@ import orjson
 import polars as pl
 import pyarrow as pa
 import pytest
+from plain import plain
 
 from curate.rows import Kind, schema, with_ids
 from curate.steps import RowBatch, Rows
@@ -135,7 +136,7 @@ def all_made(kind: Kind, made: Iterator[pa.Table | RowBatch]) -> tuple[list[dict
         bad += new.bad
         table = with_ids(kind, new.table)
         assert table.schema.equals(schema(kind))
-        for row in table.to_pylist():
+        for row in plain(table.to_pylist()):
             row["attributes"] = {each["name"]: each["value"] for each in row["attributes"]}
             row["scores"] = {each["name"]: each["value"] for each in row["scores"]}
             rows.append(row)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from plain import plain
 from pydantic import ValidationError
 
 from curate.generation.redact import Redact
@@ -33,7 +34,7 @@ def rows_of(kind: Kind, payloads: list[dict[str, Any]]) -> Rows:
 def made(rows: Rows, **params: Any) -> list[dict[str, Any]]:
     tables = list(Redact(**params).make(rows, None))  # type: ignore[arg-type]
     assert not any(isinstance(table, RowBatch) for table in tables)
-    return [row for table in tables for row in table.to_pylist()]  # type: ignore[union-attr]
+    return [row for table in tables for row in plain(table.to_pylist())]  # type: ignore[union-attr]
 
 
 def chat(*turns: str) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ row."""
 from __future__ import annotations
 
 import pytest
+from plain import plain
 from pydantic import ValidationError
 
 from curate.generation.rewrite.step import Rewrite
@@ -76,7 +77,7 @@ def test_one_turn_is_replaced_by_name(field, place, talks, bench, scripted, gath
         bench({"m": scripted(lambda request: "neu")}),
         gathered,
     )
-    before = talks.table["messages"][0].as_py()
+    before = plain(talks.table["messages"][0].as_py())
     assert made[0]["messages"] == [
         {**turn, "content": "neu"} if index == place else turn for index, turn in enumerate(before)
     ]

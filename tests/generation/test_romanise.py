@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import plain
 
 import curate
 from curate.errors import StepError
@@ -201,7 +202,7 @@ def test_a_row_goes_on_with_one_in_latin_letters_beside_it(bench, make, gathered
     )
     made, bad = gathered(Kind.SFT, Romanise().make(rows, world))
     assert bad == []
-    assert made[0]["messages"] == rows.table["messages"].to_pylist()[0]
+    assert made[0]["messages"] == plain(rows.table["messages"].to_pylist()[0])
     assert [turn["content"] for turn in made[1]["messages"]] == ["शांत रहो।", "nāma kyā hai?", "mērā nāma kamala hai।"]
     assert [turn["role"] for turn in made[1]["messages"]] == ["system", "user", "assistant"]
     assert (made[1]["language"], made[1]["group_id"]) == ("hi-Latn", made[0]["group_id"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain import plain
 
 from curate.rows import schema, with_ids
 from curate.steps import FailedRow, Source
@@ -30,13 +31,6 @@ class Reading:
     def said(self, column: str = "messages") -> list[list[tuple[str, str]]]:
         """The turns of a column as (role, content)."""
         return [[(turn["role"], turn["content"]) for turn in row[column]] for row in self.rows]
-
-
-def plain(value: Any) -> Any:
-    """Rows without the optional parts that they do not have."""
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items() if one is not None}
-    return [plain(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass

@@ -17,7 +17,7 @@ from curate.generation.code_switch.rewrite import Mixture, Style, Switch, choose
 from curate.generation.code_switch.tables import ParallelItems, aligned_by_place, load_tables
 from curate.generation.common.derived_rows import derive_rows, failed, random_numbers, unchanged_rows
 from curate.generation.common.prompts import own_prompt
-from curate.rows import Kind, payload
+from curate.rows import Kind, payload, required_columns
 from curate.rows.fields import answer_field, field_place
 from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.text.placeholders import code_blocks, spans
@@ -353,7 +353,7 @@ class CodeSwitchBatch:
         prompt = own_prompt("instruction", self.step.instruction) if self.step.instruction else None
         kind = self.step.makes(self.rows.kind)
         places, languages, results, parents = list[int](), list[str](), list[Any](), list[Sequence[str]]()
-        values: dict[str, list[Any]] = {name: [] for name in payload(kind)}
+        values: dict[str, list[Any]] = {name: [] for name in required_columns(kind)}
         for place, row, one in made:
             for at, (turn, text) in enumerate(zip(row, one.texts, strict=True)):
                 if not one.switches[at]:

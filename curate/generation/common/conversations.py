@@ -10,9 +10,10 @@ from typing import Any
 from curate.generation.common.prompts import disarm
 from curate.generation.common.requests import InvalidResponse
 from curate.rows import Kind
+from curate.rows.kinds import MEDIA
 from curate.steps import Rows
 
-Turn = dict[str, str]
+Turn = dict[str, Any]
 CHATS = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT})
 PROMPT_COLUMN = {Kind.SFT: "messages", Kind.PREFERENCE: "prompt", Kind.UNPAIRED: "prompt", Kind.PROMPT: "prompt"}
 ANSWER_COLUMN = {Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion"}
@@ -30,7 +31,7 @@ class OpenConversation:
     @property
     def last(self) -> str:
         """The text of the last user turn."""
-        return self.turns[-1]["content"]
+        return str(self.turns[-1]["content"])
 
     @property
     def system(self) -> str | None:
@@ -55,13 +56,24 @@ def open_conversation(kind: Kind, turns: Sequence[Turn]) -> OpenConversation:
             left.pop()
     elif left and left[-1]["role"] == "assistant":
         begun = left.pop()["content"]
-    if any(turn["role"] == "tool" for turn in left):
+    if any(turn["role"] == "tool" or turn.get("tool_calls") for turn in left):
         raise ValueError("a conversation with tool turns cannot be asked again without its tools")
     if not left or left[-1]["role"] != "user":
         raise ValueError("there is no user turn to answer")
     if not left[-1]["content"].strip():
         raise ValueError("the user turn to answer is empty")
     return OpenConversation(tuple(left), begun)
+
+
+def not_shown(rows: Rows) -> list[str | None]:
+    """For each row what a model that is asked in text would miss: its tools, or its images and the like."""
+    reasons: list[str | None] = [None] * len(rows)
+    for name in ("tools", *MEDIA):
+        if name in rows.table.column_names and rows.table[name].null_count < len(rows):
+            for place, value in enumerate(rows.table[name].to_pylist()):
+                if value is not None and reasons[place] is None:
+                    reasons[place] = f"it has {name}, which the model is not shown"
+    return reasons
 
 
 def question_and_answer(rows: Rows) -> list[tuple[str, str] | None]:

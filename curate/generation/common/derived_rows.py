@@ -46,7 +46,8 @@ def derive_rows(
     Args:
         places: for each new row the place of its first parent in ``parents``.
         values: payload column → one value per row; messages are lists of ``{"role", "content"}`` and the optional
-            fields of a message. Optional columns may be left out; required ones may not.
+            fields of a message. Optional columns (tools, images …) that are not given
+            are the parent's.
         language: the language of each new row's answer.
         step: the step's tag.
         model: the model that made it (``name@revision``), for all or for each; empty if none did.
@@ -79,7 +80,11 @@ def derive_rows(
     named = [_named(step, one) for one in attributes] if attributes else [[] for _ in range(count)]
     fields = schema(kind)
     arrays = {
-        name: pa.array(list(values[name]), dtype) if name in values else pa.nulls(count, dtype)
+        name: pa.array(list(values[name]), dtype)
+        if name in values
+        else parents.table[name].combine_chunks().take(index)
+        if name in parents.table.column_names
+        else pa.nulls(count, dtype)
         for name, dtype in payload(kind).items()
     }
     arrays["language"] = pa.array(list(language), pa.string())

@@ -80,9 +80,9 @@ class RespondParams(Prompting, RowStep):
     """Whether the prefix is part of the answer in the row."""
     response_format: dict[str, Any] | None = None
     """A JSON Schema that answers must satisfy. The answer in the row is then that JSON on one line."""
-    reasoning: Literal["drop", "attribute", "inline"] = "drop"
-    """Whether reasoning before the answer is dropped, kept as the attribute ``respond.reasoning``, or kept before the
-    answer."""
+    reasoning: Literal["drop", "message", "attribute", "inline"] = "drop"
+    """Whether reasoning before the answer is dropped, kept as the message's ``reasoning``, as the attribute
+    ``respond.reasoning``, or in the text before the answer."""
     reasoning_tags: tuple[str, str] = ("<think>", "</think>")
     """The tags around the reasoning, for servers that do not return it separately."""
     on_length: Literal["quarantine", "keep", "drop"] = "quarantine"

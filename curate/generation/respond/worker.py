@@ -9,7 +9,13 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from curate.generation.common.conversations import PROMPT_COLUMN, OpenConversation, open_conversation, split_reasoning
+from curate.generation.common.conversations import (
+    PROMPT_COLUMN,
+    OpenConversation,
+    not_shown,
+    open_conversation,
+    split_reasoning,
+)
 from curate.generation.common.derived_rows import derive_rows, failed, hash_of
 from curate.generation.common.few_shot import Example, Examples
 from curate.generation.common.prompts import Prompt, Prompts, disarm, language_values, load_prompts, own_prompts
@@ -133,9 +139,11 @@ class RespondBatch:
         rows = zip(
             self.rows.table[PROMPT_COLUMN[kind]], self.rows.language.to_list(), self.rows.table["group_id"], strict=True
         )
-        vectors = self._vectors()
+        vectors, unasked = self._vectors(), not_shown(self.rows)
         for place, (turns, row_language, group) in enumerate(rows):
             try:
+                if (missing := unasked[place]) is not None:
+                    raise ValueError(missing)
                 conversation = open_conversation(kind, turns.as_py())
             except ValueError as error:
                 self.bad.append(failed(self.rows, place, str(error)))
@@ -313,8 +321,7 @@ class RespondBatch:
         )
         return RowBatch(table, tuple(bad))
 
-    @staticmethod
-    def _turns(one: RequestResult[_RequestKey, _ParsedAnswer]) -> list[dict[str, str]]:
+    def _turns(self, one: RequestResult[_RequestKey, _ParsedAnswer]) -> list[dict[str, Any]]:
         assert one.value is not None
         turns = list(one.key.conversation.turns)
         if one.key.system is not None:
@@ -322,7 +329,8 @@ class RespondBatch:
                 {"role": "system", "content": one.key.system},
                 *(turns[1:] if one.key.conversation.system is not None else turns),
             ]
-        return [*turns, {"role": "assistant", "content": one.value.text}]
+        kept = {"reasoning": one.value.reasoning.strip()} if self.step.reasoning == "message" else {}
+        return [*turns, {"role": "assistant", "content": one.value.text, **kept}]
 
     def _scores(self, answer: Answer) -> dict[str, float]:
         scores = {"tokens": float(answer.completion_tokens)} if answer.completion_tokens else {}

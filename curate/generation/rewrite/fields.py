@@ -72,6 +72,8 @@ class Item:
     earlier: list[Turn] = field(default_factory=list)
     """The turns between the system turn and the last user turn."""
     prompt: str | None = None
+    asked: Turn = field(default_factory=dict)
+    """The last user turn as it is in the row; its text is ``prompt``."""
     answers: dict[str, list[Turn]] = field(default_factory=dict)
     label: bool | None = None
     plain: dict[str, str] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class Item:
                 self.system,
                 deepcopy(self.earlier),
                 self.prompt,
+                self.asked,
                 deepcopy(self.answers),
                 self.label,
                 dict(self.plain),
@@ -109,7 +112,8 @@ class Item:
         taken = carried(self.kind, kind)
         new = Item(kind)
         if "prompt" in taken:
-            new.system, new.earlier, new.prompt = self.system, deepcopy(self.earlier), self.prompt
+            new.system, new.earlier = self.system, deepcopy(self.earlier)
+            new.prompt, new.asked = self.prompt, self.asked
         new.answers = {name: deepcopy(turns) for name, turns in self.answers.items() if name in taken}
         new.plain = {name: text for name, text in self.plain.items() if name in taken}
         return new
@@ -164,6 +168,7 @@ class Item:
             raise InvalidResponse("'messages' must have a user turn and end with an assistant turn")
         parts = take_apart(Kind.SFT, {"messages": turns})
         self.system, self.earlier, self.prompt, self.answers = parts.system, parts.earlier, parts.prompt, parts.answers
+        self.asked = parts.asked
 
     def payload(self) -> dict[str, Any]:
         """The columns of the row.
@@ -182,7 +187,7 @@ class Item:
         head = [
             *([{"role": "system", "content": self.system}] if self.system else []),
             *self.earlier,
-            {"role": "user", "content": self.prompt or ""},
+            {**self.asked, "role": "user", "content": self.prompt or ""},
         ]
         if self.kind is Kind.SFT:
             return {"messages": [*head, *self.answers["response"]]}
@@ -197,7 +202,8 @@ def take_apart(kind: Kind, row: Mapping[str, Any]) -> Item:
     turns = [dict(turn) for turn in row[PROMPT_COLUMN[kind]]]
     last = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=-1)
     head, tail = (turns[:last], turns[last + 1 :]) if last >= 0 else ([], turns)
-    item = Item(kind, prompt=turns[last]["content"] if last >= 0 else None)
+    asked = turns[last] if last >= 0 else {}
+    item = Item(kind, prompt=asked.get("content"), asked=asked)
     if last < 0 and tail and tail[0]["role"] == "system":
         head, tail = tail[:1], tail[1:]
     if head and head[0]["role"] == "system":

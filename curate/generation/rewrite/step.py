@@ -53,7 +53,7 @@ from curate.generation.rewrite.fields import (
 )
 from curate.rows import Kind
 from curate.rows.fields import answer_field
-from curate.rows.kinds import payload
+from curate.rows.kinds import required_columns
 from curate.steps import Context, FailedRow, RowBatch, Rows, RowStep
 from curate.steps.models import Answer, Request, Sampling, signed
 
@@ -349,7 +349,9 @@ class _RewriteBatch:
             else:
                 bad.append(failed(self.rows, one.key.place, one.problem, one.answer.text))
         columns = [item.payload() for _, _, item in made]
-        values: dict[str, list[Any]] = {name: [one.get(name) for one in columns] for name in payload(self.made)}
+        values: dict[str, list[Any]] = {
+            name: [one.get(name) for one in columns] for name in required_columns(self.made)
+        }
         if self.made is Kind.PARALLEL:
             values["source_language"] = [self._source_language(one.key.place) for one, _, _ in made]
         table = derive_rows(

@@ -67,7 +67,8 @@ class TranslateParams(Prompting, RowStep):
     the row's language. For a parallel row, ``source`` (the default) makes the translation the new target; ``target``
     makes the translation the new source and keeps the human-written target (back-translation)."""
     roles: tuple[Role, ...] = _ROLES
-    """The roles whose turns are translated. Tool turns are never translated."""
+    """The roles whose turns are translated, with their reasoning. Turns of the role ``tool`` are not translated unless
+    it is named here; calls of tools, their arguments and the descriptions of tools never are."""
     protect: tuple[Protectable, ...] = PROTECTABLE
     """What stays untranslated: ``code`` (blocks), ``inline_code``, ``url`` (and paths), ``email``, ``latex``,
     ``markup`` (tags), ``placeholder`` (``{name}``, ``%s``, ``${x}`` …), ``symbol`` (emoji, operators, ``snake_case``,

@@ -30,6 +30,10 @@ _CHAT_COLUMNS = {
 _WHOLE = ("messages", "history", "chosen", "rejected", "completion")
 
 
+Slot = tuple[str, int, str]
+"""The place of a text: column, turn, and ``content`` or ``reasoning``."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A text with its protected spans."""
@@ -76,8 +80,8 @@ class Job:
     group_id: str
     source: str
     target: str
-    slots: list[tuple[str, int]]
-    """Column and turn of each text."""
+    slots: list[Slot]
+    """The place of each text."""
     texts: list[Prepared]
     made: list[Translation] = field(default_factory=list)
     """One for each text."""
@@ -146,19 +150,19 @@ class Selection:
         name = "source_language" if self.kind is Kind.PARALLEL and "source" in self.columns else "language"
         return list(rows.table[name].to_pylist())
 
-    def texts(self, row: Mapping[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
-        """Column and turn of each text to translate, and the texts; empty ones are skipped."""
-        slots, texts = [], []
+    def texts(self, row: Mapping[str, Any]) -> tuple[list[Slot], list[str]]:
+        """The place of each text to translate, and the texts; empty ones are skipped."""
+        slots: list[Slot] = []
+        texts: list[str] = []
         for column, roles in self.columns.items():
             turns = row[column] if roles or self.kind in _ANSWERS else [{"role": "", "content": row[column]}]
             for turn, message in enumerate(turns):
-                if (
-                    (not roles or message["role"] in roles)
-                    and message["content"].strip()
-                    and (roles or self.kind not in _ANSWERS)
-                ):
-                    slots.append((column, turn))
-                    texts.append(message["content"])
+                if (roles and message["role"] not in roles) or (not roles and self.kind in _ANSWERS):
+                    continue
+                for part in ("reasoning", "content"):
+                    if (text := message.get(part)) and text.strip():
+                        slots.append((column, turn, part))
+                        texts.append(text)
         return slots, texts
 
     def payload(self, row: Mapping[str, Any], job: Job) -> dict[str, Any]:
@@ -167,16 +171,27 @@ class Selection:
         translated = {slot: made.text for slot, made in zip(job.slots, job.made, strict=True)}
         if self.kind is Kind.PARALLEL:
             if "source" in self.columns:
-                return {**values, "target": translated.get(("source", 0), row["source"])}
-            return {**values, "source": translated.get(("target", 0), row["target"]), "source_language": job.target}
+                return {**values, "target": translated.get(("source", 0, "content"), row["source"])}
+            return {
+                **values,
+                "source": translated.get(("target", 0, "content"), row["target"]),
+                "source_language": job.target,
+            }
         for column in self.columns:
             if isinstance(values[column], list):
                 values[column] = [
-                    {**message, "content": translated.get((column, turn), message["content"])}
+                    {
+                        **message,
+                        **{
+                            part: translated[column, turn, part]
+                            for part in ("content", "reasoning")
+                            if (column, turn, part) in translated
+                        },
+                    }
                     for turn, message in enumerate(values[column])
                 ]
             else:
-                values[column] = translated.get((column, 0), values[column])
+                values[column] = translated.get((column, 0, "content"), values[column])
         return values
 
     def new_language(self, row: Mapping[str, Any], job: Job) -> str:

@@ -19,7 +19,7 @@ from curate.generation.translate.checks import Limits, Pair, chrf, verdicts, wro
 from curate.generation.translate.glossary import Glossary
 from curate.generation.translate.llm import PROMPT, Chat, ChatSettings
 from curate.generation.translate.params import TranslateParams
-from curate.generation.translate.rows import BackTranslation, Job, Prepared, Selection, prepare, same_language
+from curate.generation.translate.rows import BackTranslation, Job, Prepared, Selection, Slot, prepare, same_language
 from curate.generation.translate.sentences import Sentences
 from curate.rows import Kind, payload
 from curate.rows.languages import UNKNOWN
@@ -49,7 +49,7 @@ class _SelectedRow:
     place: int
     tag: str
     targets: list[str]
-    slots: list[tuple[str, int]]
+    slots: list[Slot]
     texts: list[str]
 
 

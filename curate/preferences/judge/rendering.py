@@ -12,10 +12,10 @@ import regex
 from curate.generation.common.prompts import fence
 from curate.preferences.judge.params import JudgeParams
 from curate.preferences.pair.candidates import split_turns
-from curate.rows import Kind
+from curate.rows import Kind, message_text
 from curate.steps import Context, Rows
 
-Turn = Mapping[str, str]
+Turn = Mapping[str, Any]
 _REFERENCES: WeakKeyDictionary[Context, dict[str, References]] = WeakKeyDictionary()
 _MARKDOWN = (
     (regex.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", regex.M), ""),
@@ -182,15 +182,16 @@ def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, s
 
 
 def _turns(turns: Sequence[Turn]) -> tuple[tuple[str, str], ...]:
-    return tuple((turn["role"], turn["content"]) for turn in turns)
+    return tuple((turn["role"], message_text(turn)) for turn in turns)
 
 
 def _answer(turns: Sequence[Turn]) -> str:
     """The text of an answer; several turns are fenced with their roles."""
+    texts = [message_text(turn) for turn in turns]
     if len(turns) == 1:
-        return turns[0]["content"]
-    if any(turn["content"].strip() for turn in turns):
-        return "\n".join(fence(turn["content"], turn["role"]) for turn in turns)
+        return texts[0]
+    if any(text.strip() for text in texts):
+        return "\n".join(fence(text, turn["role"]) for text, turn in zip(texts, turns, strict=True))
     return ""
 
 

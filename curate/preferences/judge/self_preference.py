@@ -10,7 +10,7 @@ import polars as pl
 
 from curate.errors import StepError
 from curate.models.loading.served import other_model
-from curate.rows import Kind
+from curate.rows import Kind, message_text
 from curate.steps import Context, Rows
 
 Authors = Mapping[str, tuple[str, ...]]
@@ -40,7 +40,7 @@ def authors_of(rows: Rows, context: Context) -> list[Authors]:
         by_name = {one["name"].rpartition(".")[2]: one["value"] for one in attributes}
         sides: dict[str, tuple[str, ...]] = {}
         for side, turns in (("chosen", chosen), ("rejected", rejected)):
-            text = turns[-1]["content"] if turns else ""
+            text = message_text(turns[-1]) if turns else ""
             same_answer = [parents[one][1] for one in lineage["parents"] if one in parents and parents[one][0] == text]
             by = by_name.get(f"{side}_by", "")
             sides[side] = tuple(dict.fromkeys([*(same_answer[0] if same_answer else ()), *([by] if by else [])]))
@@ -123,4 +123,6 @@ def _parents(lineages: Sequence[Mapping[str, Any]], context: Context) -> dict[st
     columns = zip(
         above.ids.to_list(), above.table["messages"].to_pylist(), above.table["lineage"].to_pylist(), strict=True
     )
-    return {one: (turns[-1]["content"] if turns else "", _hands(lineage["makers"])) for one, turns, lineage in columns}
+    return {
+        one: (message_text(turns[-1]) if turns else "", _hands(lineage["makers"])) for one, turns, lineage in columns
+    }

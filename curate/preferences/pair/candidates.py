@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.rows import Kind
+from curate.rows import Kind, message_text
 from curate.rows.fields import latest_value
 from curate.rows.ids import finish
 from curate.steps import Rows
 
-Turn = dict[str, str]
+Turn = dict[str, Any]
 TRANSLATE = "translate"
 """The step whose rows have translated texts."""
 
@@ -28,13 +28,21 @@ class Candidate:
 
     prompt: tuple[Turn, ...]
     answer: str
-    """The last turn's text; empty if the conversation does not end with an answer."""
+    """The last turn's text with its calls of tools (see :func:`curate.rows.message_text`); empty if the conversation
+    does not end with an answer."""
+    turns: tuple[Turn, ...] = ()
+    """The answer as it is in the row."""
+
+    @property
+    def calls(self) -> bool:
+        """Whether the answer calls tools: its text alone is not the answer."""
+        return any(turn.get("tool_calls") for turn in self.turns)
 
 
 def split_turns(turns: Sequence[Turn]) -> Candidate:
     """Splits a conversation into prompt and last answer, which is empty if the last turn is not an answer."""
     if turns and turns[-1]["role"] == "assistant":
-        return Candidate(tuple(turns[:-1]), turns[-1]["content"])
+        return Candidate(tuple(turns[:-1]), message_text(turns[-1]), (turns[-1],))
     return Candidate(tuple(turns), "")
 
 
@@ -48,7 +56,7 @@ def candidates(rows: Rows) -> list[Candidate]:
         return [split_turns(turns) for turns in rows.table["messages"].to_pylist()]
     if rows.kind is Kind.UNPAIRED:
         pairs = zip(rows.table["prompt"].to_pylist(), rows.table["completion"].to_pylist(), strict=True)
-        return [Candidate(tuple(prompt), _joined(answer)) for prompt, answer in pairs]
+        return [Candidate(tuple(prompt), _joined(answer), tuple(answer)) for prompt, answer in pairs]
     raise ValueError(f"{rows.kind} rows are not candidates")
 
 
@@ -77,11 +85,11 @@ def makers_of(rows: Rows) -> list[str]:
 
 
 def _joined(turns: Sequence[Turn]) -> str:
-    return "\n\n".join(turn["content"] for turn in turns if turn["role"] == "assistant")
+    return "\n\n".join(message_text(turn) for turn in turns if turn["role"] == "assistant")
 
 
 def _packed(language: str, turns: Sequence[Turn]) -> bytes:
-    parts = [language, *(part for turn in turns for part in (turn["role"], turn["content"]))]
+    parts = [language, *(part for turn in turns for part in (turn["role"], message_text(turn)))]
     data = [part.encode("utf-8", "surrogatepass") for part in parts]
     return b"".join([len(part).to_bytes(8, "little") + part for part in data])
 

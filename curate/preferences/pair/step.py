@@ -30,7 +30,7 @@ from curate.preferences.pair.candidates import (
 )
 from curate.preferences.pair.merge import PlacedPair, RowIndex, RowView, join_pairs, scores_of
 from curate.preferences.pair.rules import CandidatePair, Choose, Rule, balanced
-from curate.rows import Kind
+from curate.rows import Kind, message_text
 from curate.steps import Context, GatherStep, RowBatch, Rows
 
 _WRITTEN = 2_048
@@ -231,8 +231,8 @@ class Pair(Prompting, GatherStep):
             [one.chosen for one in pairs],
             {
                 "prompt": [list(every[one.chosen].prompt) for one in pairs],
-                "chosen": [[_assistant(every[one.chosen].answer)] for one in pairs],
-                "rejected": [[_assistant(every[one.rejected].answer)] for one in pairs],
+                "chosen": [list(every[one.chosen].turns) for one in pairs],
+                "rejected": [list(every[one.rejected].turns) for one in pairs],
             },
             [str(part.language[one.chosen]) for one in pairs],
             step=self.tag,
@@ -364,7 +364,7 @@ def _unpaired(
 ) -> pa.Table:
     if part.kind is Kind.SFT:
         every = [split_turns(turns) for turns in part.table["messages"].to_pylist()]
-        prompts, answers = [list(one.prompt) for one in every], [[_assistant(one.answer)] for one in every]
+        prompts, answers = [list(one.prompt) for one in every], [list(one.turns) for one in every]
     else:
         prompts, answers = part.table["prompt"].to_pylist(), part.table["completion"].to_pylist()
     values: dict[str, Any] = {
@@ -411,7 +411,7 @@ def _assistant(text: str) -> dict[str, str]:
 
 
 def _text(turns: Sequence[dict[str, str]]) -> str:
-    return "\n".join(turn["content"] for turn in turns)
+    return "\n".join(message_text(turn) for turn in turns)
 
 
 def _is_one(maker: str, models: Collection[str]) -> bool:

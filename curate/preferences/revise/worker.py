@@ -73,12 +73,18 @@ class Reviser(ReviseBatch):
             good = None
             if self.rows.kind is Kind.PREFERENCE:
                 prompt = tuple(table["prompt"][place].as_py())
-                rejected, chosen = (_text(table[name][place].as_py()) for name in ("rejected", "chosen"))
+                sides = [table[name][place].as_py() for name in ("rejected", "chosen")]
+                rejected, chosen = map(_text, sides)
                 first, good = (chosen, None) if self.step.mode == "inject" else (rejected, chosen)
+                calls = any(
+                    turn["tool_calls"] for name in ("rejected", "chosen") for turn in table[name][place].as_py()
+                )
             else:
                 one = split_turns(table["messages"][place].as_py())
-                prompt, first = one.prompt, one.answer
-            if not first.strip() or not any(turn["role"] == "user" and turn["content"].strip() for turn in prompt):
+                prompt, first, calls = one.prompt, one.answer, one.calls
+            if calls:
+                self.bad.append(failed(self.rows, place, "its answer calls tools, and only texts are revised"))
+            elif not first.strip() or not any(turn["role"] == "user" and turn["content"].strip() for turn in prompt):
                 self.bad.append(failed(self.rows, place, "there is no answer to a user turn that could be revised"))
             elif self.step.correct == "chosen" and not (good or "").strip():
                 self.bad.append(failed(self.rows, place, "there is no chosen answer"))

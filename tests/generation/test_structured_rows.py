@@ -1,0 +1,205 @@
+"""Steps keep what a conversation has besides texts, and say where they cannot."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from plain import plain
+
+from curate.generation.redact import Redact
+from curate.generation.respond.step import Respond
+from curate.generation.rewrite.step import Rewrite
+from curate.generation.romanise.step import Romanise
+from curate.generation.translate.step import Translate
+from curate.preferences.judge.rendering import contents
+from curate.preferences.pair.step import Pair
+from curate.preferences.revise.step import Revise
+from curate.rows import Kind, field_text, message_text
+from curate.steps.models import Answer
+from filters.duplicates.step import Duplicates
+
+TOOLS = json.dumps([{"type": "function", "function": {"name": "hali_ya_hewa", "parameters": {"type": "object"}}}])
+
+
+def call(arguments, name="hali_ya_hewa", id="c1"):
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+CALLING = {"role": "assistant", "content": "", "tool_calls": [call('{"mji": "Mombasa"}')], "reasoning": "I must look."}
+RESULT = {"role": "tool", "content": '{"joto": 31}', "tool_call_id": "c1", "name": "hali_ya_hewa"}
+TALK = [
+    {"role": "user", "content": "How warm is it?", "name": "Asha"},
+    CALLING,
+    RESULT,
+    {"role": "assistant", "content": "It is warm.", "weight": 0},
+]
+
+
+@pytest.fixture
+def rows(make):
+    return make(
+        Kind.SFT,
+        [
+            {"messages": TALK, "language": "en", "tools": TOOLS, "images": ["a.png"]},
+            {"messages": TALK, "language": "en"},
+        ],
+    )
+
+
+class Upper:
+    """A translator into capitals."""
+
+    longest = 200
+
+    def supports(self, source, target):
+        return True
+
+    def translate(self, sentences, source, target, done=None):
+        return [one.upper() for one in sentences]
+
+    def maker(self, source, target):
+        return "upper@1"
+
+
+def test_translations_keep_calls_results_names_weights_tools_and_media(rows, bench, gathered):
+    step = Translate(to=["sw"], model="m", checks=())
+    made, bad = gathered(Kind.SFT, step.make(rows, bench({"m": Upper()})))
+    made = [row for row in made if row["language"] == "sw"]
+    assert not bad and made[0]["messages"] == [
+        {**TALK[0], "content": "HOW WARM IS IT?"},
+        {**CALLING, "reasoning": "I MUST LOOK."},
+        RESULT,
+        {**TALK[3], "content": "IT IS WARM."},
+    ]
+    assert (made[0]["tools"], made[0]["images"]) == (TOOLS, ["a.png"])
+    assert "tools" not in made[1] and "images" not in made[1]
+    step = Translate(to=["sw"], model="m", checks=(), roles=("tool",))
+    made, _ = gathered(Kind.SFT, step.make(rows, bench({"m": Upper()})))
+    last = next(row for row in made if row["lineage"]["makers"])
+    assert [turn["content"] for turn in last["messages"]][:2] == ["How warm is it?", ""]
+    assert last["messages"][1] == CALLING
+
+
+def test_a_row_in_another_script_keeps_its_calls(make, bench, gathered):
+    talk = [{"role": "user", "content": "नाम क्या है?"}, CALLING, RESULT, {"role": "assistant", "content": "कमल।"}]
+    made, _ = gathered(
+        Kind.SFT, Romanise().make(make(Kind.SFT, [{"messages": talk, "language": "hi", "tools": TOOLS}]), bench())
+    )
+    assert made[1]["messages"][1:3] == [CALLING, RESULT] and made[1]["tools"] == TOOLS
+    assert made[1]["messages"][0]["content"] == "nāma kyā hai?"
+
+
+def test_personal_data_in_arguments_and_reasoning_is_replaced(make, bench, gathered):
+    arguments = '{"to": "asha@barua.co.ke", "n": 3, "cc": ["asha@barua.co.ke", {"x": "habari"}]}'
+    talk = [
+        {"role": "user", "content": "Mwandikie asha@barua.co.ke"},
+        {"role": "assistant", "content": "", "tool_calls": [call(arguments)], "reasoning": "Ni asha@barua.co.ke."},
+        {"role": "tool", "content": "sent to juma@barua.co.ke", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "Tayari."},
+    ]
+    hidden = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call(arguments)]}]
+    rows = make(Kind.SFT, [{"messages": one, "language": "sw"} for one in (talk, hidden, TALK)])
+    made, _ = gathered(Kind.SFT, Redact().make(rows, bench()))
+    assert "barua.co.ke" not in json.dumps(made)
+    one = made[0]["messages"][1]
+    assert json.loads(one["tool_calls"][0]["function"]["arguments"]) == {
+        "to": "[EMAIL_1]",
+        "n": 3,
+        "cc": ["[EMAIL_1]", {"x": "habari"}],
+    }
+    assert one["reasoning"] == "Ni [EMAIL_1]." and made[0]["messages"][2]["content"] == "sent to [EMAIL_2]"
+    assert made[2]["messages"] == TALK  # what has nothing to replace stays byte for byte
+
+
+def test_calls_have_one_text_whatever_the_order_of_their_arguments():
+    one, other = (
+        {"role": "assistant", "content": "Ngoja.", "tool_calls": [call(a), call("{oops", "siku")]}
+        for a in ('{"a": 1, "b": [2]}', '{"b":[2],"a":1}')
+    )
+    assert message_text(one) == message_text(other) == 'Ngoja.\nhali_ya_hewa({"a":1,"b":[2]})\nsiku({oops)'
+
+
+def test_rows_with_other_calls_are_no_duplicates(make):
+    def talk(*calls):
+        return [{"role": "user", "content": "Hali?"}, {"role": "assistant", "content": "", "tool_calls": list(calls)}]
+
+    talks = [
+        talk(call('{"a": 1, "b": 2}')),
+        talk(call('{"b":2,"a":1}')),
+        talk(call('{"a": 2, "b": 2}')),
+        talk(call("{}", "b")),
+    ]
+    rows = make(Kind.SFT, [{"messages": one, "language": "sw"} for one in talks])
+    texts = field_text(Kind.SFT, rows.table, "response", calls=True).to_list()
+    assert texts[0] == texts[1] and len(set(texts)) == 3
+    summary = Duplicates(method="exact").summarize(rows, None)
+    assert len(set(zip(summary["high"].to_pylist(), summary["low"].to_pylist(), strict=True))) == 3
+    assert field_text(Kind.SFT, rows.table, "response").to_list() == [""] * 4
+
+
+def test_judges_see_calls(rows):
+    ((prompt, answers, _, _), *_) = contents(rows)
+    assert prompt[1] == ("assistant", 'hali_ya_hewa({"mji":"Mombasa"})') and answers == {"answer": "It is warm."}
+
+
+def test_a_model_is_not_asked_without_the_tools_or_the_images(make, bench, scripted, gathered):
+    ask = [{"role": "user", "content": "Nini hiki?"}]
+    rows = make(
+        Kind.PROMPT,
+        [
+            {"prompt": ask, "language": "sw", "tools": TOOLS},
+            {"prompt": ask, "language": "sw", "images": ["a.png"]},
+            {"prompt": TALK[:3], "language": "sw"},
+            {"prompt": ask, "language": "sw"},
+        ],
+    )
+    made, bad = gathered(Kind.SFT, Respond(model="m").make(rows, bench({"m": scripted(lambda request: "Sijui.")})))
+    assert len(made) == 1 and sorted(row.reason for row in bad) == [
+        "a conversation with tool turns cannot be asked again without its tools",
+        "it has images, which the model is not shown",
+        "it has tools, which the model is not shown",
+    ]
+
+
+def test_reasoning_may_stay_with_the_message(make, bench, scripted, gathered):
+    rows = make(Kind.PROMPT, [{"prompt": [{"role": "user", "content": "Ngapi?"}], "language": "sw"}])
+    model = scripted(lambda request: Answer("<think>Mbili na mbili</think>Nne.", "stop"))
+    made, _ = gathered(Kind.SFT, Respond(model="m", reasoning="message").make(rows, bench({"m": model})))
+    assert made[0]["messages"][-1] == {"role": "assistant", "content": "Nne.", "reasoning": "Mbili na mbili"}
+    made, _ = gathered(Kind.SFT, Respond(model="m").make(rows, bench({"m": model})))
+    assert made[0]["messages"][-1] == {"role": "assistant", "content": "Nne."}
+
+
+def test_pairs_keep_calls_and_reasoning_of_both_answers(make, bench, gathered):
+    prompt = [{"role": "user", "content": "Hali ya hewa?"}]
+    other = {**CALLING, "tool_calls": [call('{"mji": "Nairobi"}')]}
+    rows = make(
+        Kind.SFT,
+        [
+            {
+                "messages": [*prompt, answer],
+                "language": "sw",
+                "tools": TOOLS,
+                "scores": [{"name": "judge", "value": value}],
+            }
+            for answer, value in ((CALLING, 5.0), (other, 1.0))
+        ],
+    )
+    step = Pair(by="judge")
+    made, _ = gathered(step.makes(Kind.SFT), step.gather([rows], bench()))
+    assert (made[0]["chosen"], made[0]["rejected"], made[0]["tools"]) == ([CALLING], [other], TOOLS)
+
+
+def test_an_answer_that_calls_is_not_revised_as_a_text(make, bench, scripted, gathered):
+    rows = make(Kind.SFT, [{"messages": TALK[:2], "language": "sw"}])
+    step = Revise(model="m", by="none")
+    made, bad = gathered(step.makes(Kind.SFT), step.make(rows, bench({"m": scripted(lambda request: "x")})))
+    assert not made and [row.reason for row in bad] == ["its answer calls tools, and only texts are revised"]
+
+
+def test_a_rewritten_answer_keeps_tools_and_earlier_calls(rows, bench, scripted, gathered):
+    step = Rewrite(model="m", prompt="{response}", field="response")
+    made, _ = gathered(Kind.SFT, step.make(rows, bench({"m": scripted(lambda request: "Joto.")})))
+    assert made[0]["messages"][:3] == TALK[:3] and made[0]["messages"][3]["content"] == "Joto."
+    assert made[0]["tools"] == TOOLS and plain(rows.table["messages"][0].as_py()) == TALK
