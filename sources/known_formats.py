@@ -8,6 +8,7 @@ from typing import Any
 from curate.rows import Kind
 from sources.messages import is_columns, is_message
 from sources.payloads import verdict_of
+from sources.public_sets import CHOSEN, MESSAGES, REJECTED
 from sources.tools import is_calls
 from sources.transcripts import transcript
 from sources.written import load_text
@@ -37,6 +38,20 @@ def _message(value: Any) -> bool:
 
 def _calls(value: Any) -> bool:
     return is_calls(_parsed(value))
+
+
+def _answers(key: str) -> Callable[[Any], bool]:
+    """Whether a value is a list of objects with this key."""
+
+    def test(value: Any) -> bool:
+        value = _parsed(value)
+        return isinstance(value, list) and len(value) > 1 and all(isinstance(one, dict) and key in one for one in value)
+
+    return test
+
+
+def _tree(value: Any) -> bool:
+    return isinstance(value, dict) and {"text", "role", "replies"} <= value.keys()
 
 
 def _transcript(value: Any) -> bool:
@@ -143,6 +158,57 @@ def known_formats() -> list[tuple[str, Kind, Needs, dict[str, str], tuple[str, .
             (),
         ),
         ("src and tgt", Kind.PARALLEL, {"src": _text, "tgt": _text}, {"source": "{src}", "target": "{tgt}"}, ()),
+        (
+            "OASST",
+            Kind.SFT,
+            {"message_id": _text, "parent_id": _text, "text": _text, "role": _text, "message_tree_id": _text},
+            {"messages": f"{{{MESSAGES}}}"},
+            (),
+        ),
+        (
+            "OASST trees",
+            Kind.SFT,
+            {"message_tree_id": _text, "prompt": _tree},
+            {"messages": f"{{{MESSAGES}}}"},
+            (),
+        ),
+        # The prompt is also the conversation's first message.
+        (
+            "UltraChat",
+            Kind.SFT,
+            {"prompt": chat, "prompt_id": _text, "messages": _messages},
+            {"messages": "{messages}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "UltraFeedback, binarized",
+            Kind.PREFERENCE,
+            {"prompt": chat, "prompt_id": _text, "messages": _messages, "chosen": answer, "rejected": answer},
+            {"prompt": "{prompt}", "chosen": "{chosen}", "rejected": "{rejected}", "system": "{system?}"},
+            ("system",),
+        ),
+        (
+            "UltraFeedback",
+            Kind.PREFERENCE,
+            {"instruction": _text, "completions": _answers("response")},
+            {"prompt": "{instruction}", "chosen": f"{{{CHOSEN}}}", "rejected": f"{{{REJECTED}}}"},
+            (),
+        ),
+        (
+            "Nectar",
+            Kind.PREFERENCE,
+            {"prompt": chat, "answers": _answers("answer")},
+            {"prompt": "{prompt}", "chosen": f"{{{CHOSEN}}}", "rejected": f"{{{REJECTED}}}"},
+            (),
+        ),
+        ("Aya", Kind.SFT, {"inputs": _text, "targets": _text}, {"prompt": "{inputs}", "response": "{targets}"}, ()),
+        (
+            "OpenOrca",
+            Kind.SFT,
+            {"system_prompt": _text, "question": _text, "response": _text},
+            {"prompt": "{question}", "response": "{response}", "system": "{system_prompt}"},
+            (),
+        ),
         (
             "xLAM",
             Kind.SFT,

@@ -20,6 +20,7 @@ from sources.columns import column
 from sources.detection import DetectedSchema
 from sources.messages import Reader, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
+from sources.public_sets import KEYS, NEEDED, expand
 from sources.templates import (
     LINE,
     MISSING,
@@ -129,7 +130,8 @@ class Mapper:
         columns = {target: template for target, template in columns.items() if target not in beside}
         attributes = {key: parse(text) for key, text in (spec.attributes or {}).items()}
         scores = {key: parse(text) for key, text in (spec.scores or {}).items()}
-        single = {key: parse(text) for key, text in (("key", spec.key), ("id", spec.id)) if text is not None}
+        key_text = spec.key if spec.key is not None else KEYS.get(form.name)
+        single = {key: parse(text) for key, text in (("key", key_text), ("id", spec.id)) if text is not None}
         single |= {
             key: parse(text) for key, text in (("language", spec.language), ("license", spec.license)) if "{" in text
         }
@@ -162,7 +164,10 @@ class Mapper:
         others = [template for template in self.templates if template not in scores.values()]
         digits = {name for template in others for column in template.columns for name in (column.name, column.root)}
         required = {column.root for column in named if not column.optional}
-        self.needed = {name: Need(name in digits, name in required) for name in (*self.used, *self.watched)}
+        of_form = NEEDED.get(form.name, ())
+        self.used |= set(of_form)
+        names = [name for name in (*self.used, *self.watched) if not name.startswith("@") or name in PSEUDO]
+        self.needed = {name: Need(name in digits, name in required or name in of_form) for name in names}
         """The columns that are needed."""
 
         text = _padded(strict_text) if spec.padded else strict_text
@@ -209,7 +214,7 @@ class Mapper:
         unchecked: list[dict[str, Any]] | None = []
         size, looked, chosen, limit = 0, 0, 0, self.spec.limit
         index, last = -1, -1
-        for record in records:
+        for record in expand(self.spec.form.name, records):
             if isinstance(record, FailedRow):
                 bad.append(record)
                 chosen += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.rows import Kind
 from curate.rows.kinds import MEDIA
-from curate.rows.languages import InvalidLanguage, normalize
+from curate.rows.languages import InvalidLanguage, from_name, normalize
 from sources.media import references
 from sources.messages import Reader, given
 from sources.templates import MISSING, Get, Row, Template
@@ -91,6 +91,8 @@ def language_of(value: Any) -> str:
     try:
         return normalize(value)
     except InvalidLanguage as error:
+        if (named := from_name(value)) is not None:
+            return named
         raise BadValue(str(error)) from None
 
 

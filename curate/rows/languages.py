@@ -103,6 +103,21 @@ def normalize(code: str) -> str:
     return "-".join(part for part in [base, script, territory, *variants, language.private] if part)
 
 
+@lru_cache(maxsize=4096)
+def from_name(name: str) -> str | None:
+    """The tag of a language's English name (``Swahili``, ``Traditional Chinese``), in any case; None if there is no
+    language of that name."""
+    text = name.strip()
+    if len(text) < 4:
+        return None
+    if text.lower() in ("unknown", "undetermined"):
+        return UNKNOWN
+    try:
+        return normalize(langcodes.find(text, "en").to_tag())
+    except (LookupError, InvalidLanguage):
+        return None
+
+
 def from_fasttext(label: str) -> str:
     """The tag of a fastText label: lid.176 (Wikipedia codes) or GlotLID/OpenLID/NLLB style ``__label__deu_Latn``.
 
