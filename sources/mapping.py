@@ -153,8 +153,8 @@ class Mapper:
         ]
         named = [column for template in self.templates for column in template.columns]
         self.pseudo = {column.name for column in named} & set(PSEUDO)
-        inside = {column.root for column in named if "." in column.name} - {column.name for column in named}
-        self.inside = {root: {column.name.split(".")[1] for column in named if column.root == root} for root in inside}
+        inside = {column.root for column in named if len(column.path) > 1} - {column.name for column in named}
+        self.inside = {root: {str(column.path[1]) for column in named if column.root == root} for root in inside}
         """Columns of which only some keys are used."""
         self.used = {name for column in named for name in (column.name, column.root)}
         carried = {column.root for template in attributes.values() for column in template.columns}

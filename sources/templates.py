@@ -1,8 +1,8 @@
 """Templates: text with ``{column}`` in it; a template that is only one column passes that column's value unchanged.
 
-The braces are those of :mod:`curate.text.templates`. ``{metadata.score}`` looks inside an object, ``{turns.0}`` inside
-a list (``-1`` is its last element), and ``{input?}`` is a column that a file may lack. Text without braces is the name
-of one column.
+The braces are those of :mod:`curate.text.templates`. ``{metadata.score}`` looks inside an object, ``{turns[0]}`` or
+``{turns.0}`` inside a list (``-1`` is its last element), and ``{input?}`` is a column that a file may lack. Text
+without braces is the name of one column.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Final
 
 from curate.text import templates
@@ -51,27 +52,32 @@ class Column:
     """As written, without a trailing ``?``."""
     optional: bool = False
 
+    @cached_property
+    def path(self) -> tuple[str | int, ...]:
+        """The top-level column and the keys and places inside it, unless the whole name is a column."""
+        return templates.path(self.name)
+
     @property
     def root(self) -> str:
         """The top-level column, unless the whole name is one."""
-        return self.name.partition(".")[0]
+        return str(self.path[0])
 
     def getter(self) -> Get:
-        """A function that gives the value in a row, or MISSING. A column whose name has dots takes precedence over a
-        path."""
+        """A function that gives the value in a row, or MISSING. A column whose name has dots or brackets takes
+        precedence over a path."""
         name = self.name
-        if "." not in name:
+        root, *inside = self.path
+        if not inside:
             return lambda row: row.get(name, MISSING)
-        root, *inside = name.split(".")
 
         def walk(row: Row) -> Any:
             value = row.get(name, MISSING)
             if value is not MISSING:
                 return value
-            value = row.get(root, MISSING)
+            value = row.get(str(root), MISSING)
             for part in inside:
                 if isinstance(value, dict):
-                    value = value.get(part, MISSING)
+                    value = value.get(part, MISSING) if isinstance(part, str) else MISSING
                 elif isinstance(value, list):
                     try:
                         value = value[int(part)]
@@ -141,7 +147,7 @@ def parse(text: str) -> Template:
     """Parses a template.
 
     Raises:
-        ValueError: an unmatched brace, or no name between braces.
+        ValueError: an unmatched brace, no name between braces, or a malformed index.
     """
     if not text.strip():
         raise ValueError("a template is empty; write a column name or text with {column} in it")
@@ -167,7 +173,9 @@ def parse(text: str) -> Template:
 
 
 def _column(name: str) -> Column:
-    return Column(name.removesuffix("?"), name.endswith("?") and len(name) > 1)
+    column = Column(name.removesuffix("?"), name.endswith("?") and len(name) > 1)
+    templates.path(column.name)  # a malformed index is an error of the catalog, not of the data
+    return column
 
 
 def check_columns(templates: Iterable[Template], rows: Sequence[Row], where: str) -> str | None:

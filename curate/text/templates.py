@@ -1,6 +1,7 @@
 """The template language of catalogs: text with ``{name}`` in it, and ``{{`` and ``}}`` for braces.
 
-A template is read once; braces inside a value that is put in have no meaning.
+A template is read once; braces inside a value that is put in have no meaning. A name may be a path into objects and
+lists: ``turns[0].content``, ``turns[-1]``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from functools import lru_cache
 import regex
 
 _PART = regex.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_INDEXED = regex.compile(r"([^\[\]]+)((?:\[-?[0-9]{1,9}\])+)")
+# Brackets are common in the headers of tables ("price [EUR]"); only what can have been meant as an index is a mistake.
+_MISTAKEN = regex.compile(r"[^\[\]\s](?:\[[-+\s0-9:,*]*(?:\]|$)|\[[^\]]*$)|^\[[-+\s0-9:,*]*\]")
 
 
 class UnpairedBraceError(ValueError):
@@ -47,6 +51,26 @@ def parse(text: str, name: str = r"[^{}]*") -> tuple[tuple[str, str | None], ...
     if literal or done < len(text):
         pieces.append((literal + text[done:], None))
     return tuple(pieces)
+
+
+def path(name: str) -> tuple[str | int, ...]:
+    """The steps of a name: a text for a key (or, of digits, the place in a list), a number for the place in a list.
+
+    Raises:
+        ValueError: an index is malformed.
+    """
+    steps: list[str | int] = []
+    for part in name.split("."):
+        if match := _INDEXED.fullmatch(part):
+            steps += [match[1], *(int(index) for index in match[2][1:-1].split("]["))]
+        elif _MISTAKEN.search(part):
+            raise ValueError(
+                f"'{name}' has a malformed index; an index is a whole number in brackets after a name, such as "
+                "turns[0], or turns[-1] for the last"
+            )
+        else:
+            steps.append(part)
+    return tuple(steps)
 
 
 def fill(text: str, value: Callable[[str], str], name: str = r"[^{}]*") -> str:

@@ -49,6 +49,55 @@ def test_paths_go_into_objects_and_lists_and_names_with_dots_go_first() -> None:
     assert fill("{nothing.inside}", row) is None
 
 
+def test_places_in_lists_may_be_in_brackets() -> None:
+    row = {
+        "turns": [{"role": "user", "content": "Jambo?"}, {"role": "assistant", "content": "Jambo sana!"}],
+        "grid": [[1, 2], [3, 4]],
+        "price [EUR]": "3,50",
+        "x[0]": "a column of that name",
+        "x": ["an element"],
+        "by": {"0": "a key"},
+    }
+    assert fill("{turns[0].content} {turns[-1].content}", row) == "Jambo? Jambo sana!"
+    assert fill("turns[-2].role", row) == "user"
+    assert fill("{grid[1][0]}", row) == fill("{grid.1.0}", row) == fill("{grid[1].0}", row) == 3
+    assert fill("{turns[2]}", row) is fill("{turns[-3].content}", row) is MISSING
+    assert fill("{turns[2]?}", row) is MISSING
+    assert fill("{by[0]}", row) is MISSING  # an index is of a list, a key of an object
+    assert fill("{by.0}", row) == "a key"
+    assert fill("{price [EUR]}", row) == "3,50"
+    assert fill("{x[0]}", row) == "a column of that name"
+    assert {column.root for column in parse("{turns[0].content}{grid[1][0]}").columns} == {"turns", "grid"}
+
+
+@given(st.lists(VALUES, min_size=1, max_size=5), st.integers(-6, 5))
+def test_an_index_is_that_of_a_list(values: list[str], at: int) -> None:
+    expected = values[at] if -len(values) <= at < len(values) else MISSING
+    assert fill(f"{{v[{at}]}}", {"v": values}) == fill(f"{{v.{at}}}", {"v": values}) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{t[}",
+        "{t[]}",
+        "{t[0}",
+        "{t[x}",
+        "{t[0]x}",
+        "{t[1:2]}",
+        "{t[--1]}",
+        "{t[+1]}",
+        "{t[ 0 ]}",
+        "{[0]}",
+        "{a.[0]}",
+        "t[*]",
+    ],
+)
+def test_a_malformed_index_is_an_error_that_shows_the_right_form(text: str) -> None:
+    with pytest.raises(ValueError, match=r"malformed index; .* turns\[0\]"):
+        parse(text)
+
+
 def test_null_lacking_and_empty_values_leave_nothing_in_a_text() -> None:
     template = "{instruction}\n\n{input}"
     assert fill(template, {"instruction": "Sag was.", "input": None}) == "Sag was.\n\n"
