@@ -187,6 +187,10 @@ _COLUMNS: Mapping[str, str] = {
     "source": "the sentence",
     "target": "its translation",
     "text": "the text",
+    "tools": "the tools that may be called, as a JSON array, or null",
+    "images": "paths, URLs or ids of the images, in the order of `<image>` in the texts, or null",
+    "audios": "the same for `<audio>`",
+    "videos": "the same for `<video>`",
     "language": "BCP-47 tag of the answer (the target side, the text)",
     "group_id": "the item: the same in all its languages",
     "scores": "scores of the steps: `name`, `value`",
@@ -195,12 +199,24 @@ _COLUMNS: Mapping[str, str] = {
 }
 
 
+_FIELDS: Mapping[str, str] = {
+    "tool_calls": "the calls of an assistant's message, with `arguments` as JSON text",
+    "tool_call_id": "the call that a tool's message answers",
+    "name": "the speaker, or the function of a tool's message",
+    "reasoning": "the thoughts before an answer",
+    "weight": "0 if the message is context that must not be trained on",
+}
+
+
 def _row(version: Version) -> list[str]:
     fields = schema(version.kind, version.extras)
-    return table(
+    rows = table(
         ["column", "type", "description"],
         [[code(one.name), code(_type(one.type)), _COLUMNS.get(one.name, "")] for one in fields],
     )
+    more = [f"- {code(name)}: {_FIELDS[name]}" for name in _FIELDS if name in version.extras]
+    told = ["", "Messages also have these fields, each null where there is none:", "", *more] if more else []
+    return [*rows, *told]
 
 
 def _type(dtype: Any) -> str:

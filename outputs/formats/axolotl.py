@@ -14,11 +14,12 @@ import pyarrow as pa
 from pydantic import PrivateAttr
 
 from curate.rows import Kind
-from curate.rows.kinds import STRING, messages_type
+from curate.rows.kinds import FUNCTION, STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import conversation, unfit
 from outputs.formats.readme import UsageGuide, write_yaml
-from outputs.formats.rendered import RenderedForm
+from outputs.formats.rendered import RENDERED, RenderedForm
+from outputs.formats.structure import arguments_of, tools_of
 from outputs.formats.template import shared_beginning
 from outputs.formats.turns import (
     MULTI,
@@ -35,6 +36,15 @@ from outputs.formats.turns import (
 
 Task = Literal["sft", "dpo", "kto", "reward", "completion"]
 _MESSAGES = messages_type()
+_CALL = pa.struct([pa.field("id", STRING), pa.field("type", STRING), pa.field("function", FUNCTION)])
+# Optional part → Axolotl's field. It removes nulls, and parses arguments that are text.
+_FIELDS: Mapping[str, tuple[str, pa.DataType]] = {
+    "tool_calls": ("tool_calls", pa.list_(pa.field("element", _CALL, nullable=False))),
+    "tool_call_id": ("tool_call_id", STRING),
+    "name": ("name", STRING),
+    "reasoning": ("reasoning_content", STRING),
+    "weight": ("train", pa.bool_()),
+}
 _TASKS: Mapping[Kind, tuple[Task, ...]] = {
     Kind.SFT: ("sft",),
     Kind.PREFERENCE: ("dpo", "reward"),
@@ -46,13 +56,23 @@ UNFINDABLE = "an answer that Axolotl does not find again in the rendered convers
 _DUMMY: Turn = {"role": "user", "content": "[[dummy_message]]"}
 
 
+def _message(turn: Turn) -> dict[str, Any]:
+    """A message with Axolotl's names of its optional parts."""
+    named = {_FIELDS[name][0] if name in _FIELDS else name: value for name, value in turn.items()}
+    if "tool_calls" in turn:
+        for call in turn["tool_calls"]:
+            arguments_of(call)
+        named["tool_calls"] = [{**call, "id": call["id"] or None} for call in turn["tool_calls"]]
+    return {**named, "train": False} if "weight" in turn else named
+
+
 class Axolotl(RenderedForm):
     """Data for Axolotl: ``messages`` (SFT), ``prompt``, ``chosen``, ``rejected`` (DPO), rendered ``prompt`` and
     ``completion`` with ``label`` (KTO), ``system``, ``input``, ``chosen``, ``rejected`` (reward models), ``text``
     (completion); and the YAML part that reads it."""
 
     tag: ClassVar[str] = "axolotl"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset(_TASKS)
     summary: ClassVar[str] = "Axolotl: SFT, DPO, KTO, reward models, completion, with the YAML part."
     packed_json: ClassVar[bool] = False
@@ -76,7 +96,7 @@ class Axolotl(RenderedForm):
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.SFT:
-            return {"messages": _MESSAGES}
+            return {"messages": self._messages(), **({"tools": STRING} if self.has("tools") else {})}
         if kind is Kind.DOCUMENT:
             return {"text": STRING}
         if kind is Kind.UNPAIRED:
@@ -85,17 +105,33 @@ class Axolotl(RenderedForm):
             return {"system": STRING, "input": STRING, "chosen": STRING, "rejected": STRING}
         return {"prompt": _MESSAGES, "chosen": _MESSAGES, "rejected": _MESSAGES}
 
+    def _messages(self) -> pa.DataType:
+        """Messages with the optional fields that the version needs."""
+        more = [pa.field(*_FIELDS[name], nullable=True) for name in _FIELDS if self.has(name)]
+        dtype = pa.struct([*_MESSAGES.value_type, *more])
+        return pa.list_(pa.field("element", dtype, nullable=False)) if more else _MESSAGES
+
+    def keeps(self, kind: Kind) -> frozenset[str]:
+        if kind is Kind.SFT:
+            return RENDERED | {"weight"}
+        # Its strategies for DPO and reward models read role and content only.
+        return RENDERED if kind is Kind.UNPAIRED else frozenset()
+
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
             return need_text(row)
         if kind is Kind.SFT:
             turns = conversation(row)
             need_trained(turns)  # it drops samples without a token to train on
-            return {"messages": turns}
+            tools_of(row)
+            return {
+                "messages": [_message(turn) for turn in turns] if self._extras else turns,
+                "tools": row.get("tools"),
+            }
         need_prompt(row["prompt"])
         if kind is Kind.UNPAIRED:
             need_answer(row["completion"])
-            prompt, completion = self.template.pair(row["prompt"], row["completion"])
+            prompt, completion = self.pair(row, "completion")
             return {"prompt": prompt, "completion": completion, "label": row["label"]}
         need_pair(row, single=True)
         if self.task == "reward":
@@ -144,6 +180,8 @@ class Axolotl(RenderedForm):
             "reward": {"type": "bradley_terry.chat_template"},
             "completion": {"type": "completion", "field": "text"},
         }
+        if kind is Kind.SFT and self.has("weight"):
+            strategies["sft"]["message_field_training"] = "train"
         strategy = strategies[task]
         if task == "reward":
             strategy |= self._systemless(written)

@@ -147,7 +147,12 @@ class _JsonWriter(_Writer):
         for name in table.column_names:
             for chunk in table[name].chunks:
                 _note_dates(chunk, name, self._dates)
+        optional = [field.name for field in table.schema if field.name != "meta" and _has_optional(field)]
         for row in table.to_pylist():
+            for name in optional:
+                row[name] = _bare(row[name], table.schema.field(name).type)
+                if row[name] is None:
+                    del row[name]
             if self._array:
                 self._file.write(b"[\n" if self._first else b",\n")
                 self._first = False
@@ -173,6 +178,26 @@ def _note_dates(column: pa.Array, name: str, dates: dict[str, bool]) -> None:
         _note_dates(column.flatten(), name, dates)
     elif pa.types.is_string(column.type) and len(column) and dates.get(name, True):
         dates[name] = bool(pc.all(pc.match_substring_regex(column, _DATE)).as_py())
+
+
+def _has_optional(field: pa.Field) -> bool:
+    """Whether a column holds objects, or what may be absent."""
+    dtype = field.type
+    inner = [dtype.value_field] if pa.types.is_list(dtype) else list(dtype) if pa.types.is_struct(dtype) else []
+    return field.nullable or dtype == pa.json_() or any(map(_has_optional, inner))
+
+
+def _bare(value: Any, dtype: pa.DataType) -> Any:
+    """A value as plain JSON: objects as they are, without fields that are absent."""
+    if value is None:
+        return None
+    if dtype == pa.json_():
+        return orjson.Fragment(value)
+    if pa.types.is_list(dtype):
+        return [_bare(one, dtype.value_type) for one in value]
+    if pa.types.is_struct(dtype):
+        return {field.name: _bare(value[field.name], field.type) for field in dtype if value[field.name] is not None}
+    return value
 
 
 def digest_of(files: Iterable[str], folder: Path) -> str:

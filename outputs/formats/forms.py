@@ -14,15 +14,17 @@ from typing import Any, ClassVar, Literal
 
 import polars as pl
 import pyarrow as pa
-from pydantic import PositiveInt
+from pydantic import PositiveInt, PrivateAttr
 
 from curate.catalog.suggestions import nearest
 from curate.errors import ExportError
-from curate.rows import Kind, payload
+from curate.rows import Kind, message_columns, payload
+from curate.rows.kinds import ROW_EXTRAS
 from curate.steps import Rows
 from curate.steps.outputs import Output, Version, Written
 from outputs.formats.files import Compression, Format, SplitFiles, digest_of, relative
 from outputs.formats.readme import UsageGuide, write_readme
+from outputs.formats.structure import LEFT_OUT, NOTED, declared, is_json, parts_of, table_of, without
 from outputs.formats.turns import System, Turn, UnsupportedRow, with_system
 
 MetaField = Literal["id", "language", "group_id", "source", "source_id", "license", "parents", "version"]
@@ -70,6 +72,9 @@ class ExportFormat(Output):
     whose template does not support them)."""
     add_system: str | None = None
     """A system message for conversations without one. Default: none."""
+    _extras: frozenset[str] = PrivateAttr(default=frozenset())
+    _dropped: dict[str, int] = PrivateAttr(default_factory=dict)
+    _features: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
     # ------------------------------------------------------------------------------------------------ what a form says
     @abstractmethod
@@ -88,6 +93,30 @@ class ExportFormat(Output):
     def needs(self, kind: Kind) -> tuple[str, ...]:
         """Columns besides the payload that :meth:`render` uses."""
         return ()
+
+    def keeps(self, kind: Kind) -> frozenset[str]:
+        """The optional parts of conversations (tool calls, tools, reasoning, weights, media …) that :meth:`render`
+        writes. Rows with other parts are left out."""
+        return frozenset()
+
+    def drops(self, kind: Kind) -> frozenset[str]:
+        """The optional parts that are not written, which a note tells; the rows are."""
+        return frozenset({"name", "tool_call_id"}) - self.keeps(kind)
+
+    def trained(self, kind: Kind, row: Mapping[str, Any]) -> list[Turn]:
+        """The messages that the reader trains on if they are the assistant's; those of weight 0 must not be among
+        them. By default all of a conversation, and the answers to a prompt."""
+        columns = [name for name in message_columns(kind) if name != "prompt"]
+        return [turn for name in columns for turn in row[name]]
+
+    def has(self, *parts: str) -> bool:
+        """Whether the version has rows with one of these optional parts."""
+        return not self._extras.isdisjoint(parts)
+
+    @property
+    def features(self) -> list[dict[str, Any]]:
+        """The columns as ``datasets`` must be told them to read the files, if it must be."""
+        return self._features
 
     @abstractmethod
     def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
@@ -125,11 +154,14 @@ class ExportFormat(Output):
         Raises:
             ExportError: no row can be written.
         """
+        self._extras, self._dropped = frozenset(version.extras), {}
         self.begin()
         written = Written()
         schema = self._schema(version.kind)
         column = self.meta_in == "column" or "meta" not in schema.names
         data = schema if column else schema.remove(schema.get_field_index("meta"))
+        objects = self.format != "parquet" and any(is_json(field.type) for field in data)
+        self._features = declared(data) if objects else []
         seen: dict[str, set[str]] = {"scores": set(), "attributes": set()}
         for split in version.splits:
             files = SplitFiles(folder / DATA, split, data, self.format, self.compression, self.rows_per_file)
@@ -149,6 +181,7 @@ class ExportFormat(Output):
         if not any(written.rows.values()):
             raise ExportError(f"{version.name}: no rows to write{_why(written)}")
         self._tell_missing(seen, written)
+        self._tell_dropped(written)
         written.digest = digest_of(written.files, folder)
         guide = self.configure(version, folder, written)
         written.files += relative(write_readme(self, version, folder, written, guide), folder)
@@ -173,7 +206,8 @@ class ExportFormat(Output):
         return train, next(iter([*named, *others]), None)
 
     def _schema(self, kind: Kind) -> pa.Schema:
-        fields = [pa.field(name, dtype, nullable=False) for name, dtype in self.columns(kind).items()]
+        columns = self.columns(kind)
+        fields = [pa.field(name, dtype, nullable=name in ROW_EXTRAS) for name, dtype in columns.items()]
         meta = [pa.field(name, _META[name], nullable=False) for name in self.meta]
         meta += [pa.field("scores", _SCORES, nullable=False)] if self.scores else []
         meta += [pa.field("attributes", _ATTRIBUTES, nullable=False)] if self.attributes else []
@@ -193,17 +227,36 @@ class ExportFormat(Output):
             for place, row in enumerate(given(rows.table.select(names).to_pylist())):
                 row |= {SPLIT: split, INDEX: index + len(kept)}
                 try:
+                    row, dropped = self._held(kind, row) if self._extras else (row, ())
                     rendered.append(self.render(kind, self._treated(kind, row)))
                     kept.append(place)
+                    for part in dropped:
+                        self._dropped[part] = self._dropped.get(part, 0) + 1
                 except UnsupportedRow as misread:
                     written.skip(str(misread), ids[place])
-            table = pa.Table.from_pylist(rendered, schema=plain)
+            table = table_of(rendered, plain)
             if "meta" in schema.names:
                 part = rows.table if len(kept) == len(rows) else rows.table.take(pa.array(kept, pa.int64()))
                 meta = self._meta(Rows(kind, part), version, schema.field("meta").type, seen)
                 table = table.append_column(schema.field("meta"), meta)
             index += len(kept)
             yield table
+
+    def _held(self, kind: Kind, row: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+        """The row without the parts that the reader does not get, and those that a note must tell.
+
+        Raises:
+            UnsupportedRow: it has a part that the reader has no place for.
+        """
+        columns = message_columns(kind)
+        lost = parts_of(row, columns) - self.keeps(kind)
+        dropped = lost & self.drops(kind)
+        for part in LEFT_OUT:
+            if part in lost - dropped and (
+                part != "weight" or any(turn.get("weight") == 0 for turn in self.trained(kind, row))
+            ):
+                raise UnsupportedRow(LEFT_OUT[part])
+        return without(row, lost, columns) if lost else row, dropped
 
     def _treated(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         column = "messages" if kind is Kind.SFT else "prompt"
@@ -243,6 +296,10 @@ class ExportFormat(Output):
             for name in getattr(self, what):
                 if not any(_fits(other, name) for other in names):
                     written.notes.append(f"{what}: no row has '{name}'{nearest(name, sorted(names))}")
+
+    def _tell_dropped(self, written: Written) -> None:
+        for part, count in sorted(self._dropped.items()):
+            written.notes.append(f"{count:,} rows are without their {NOTED[part]}: {self.reader} has no place for them")
 
 
 def given(value: Any) -> Any:

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import PrivateAttr
 
-from curate.rows import Kind
-from curate.rows.kinds import STRING
+from curate.rows import Kind, message_columns
+from curate.rows.kinds import MEDIA, STRING, STRINGS
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import ExportFormat, conversation, unfit
 from outputs.formats.readme import UsageGuide, write_yaml
+from outputs.formats.structure import (
+    BESIDE,
+    MARKS,
+    arguments_of,
+    dump,
+    need_places,
+    need_single_results,
+    tools_of,
+)
 from outputs.formats.turns import (
     ANSWER_EMPTY,
     Turn,
@@ -42,26 +51,123 @@ _STAGES: Mapping[Kind, tuple[Stage, ...]] = {
     Kind.UNPAIRED: ("kto",),
     Kind.DOCUMENT: ("pt",),
 }
-_PLACEHOLDERS = ("<image>", "<video>", "<audio>")
-_PLACEHOLDER = re.compile("|".join(_PLACEHOLDERS))
+_SHOWN = ("<image>", "<video>", "<audio>")
+_PLACEHOLDER = re.compile("|".join(_SHOWN))
+CALL = "function_call"
+_MARKS = re.compile(r"</?think>|</?tool_call>")
 
 
-def said(turn: Turn) -> dict[str, str]:
-    """A turn as ``{from, value}``."""
-    return {"from": TAGS[turn["role"]], "value": turn["content"]}
+class ShareGptForm(ExportFormat):
+    """Base of the outputs that write turns as ``{from, value}``: calls are JSON in a turn ``function_call``, reasoning
+    stands before the text, tools and media have columns."""
+
+    beside: ClassVar[bool] = False
+    """Whether the reader takes a call beside text."""
+    _beside: int = PrivateAttr(default=0)
+
+    def begin(self) -> None:
+        self._beside = 0
+
+    def keeps(self, kind: Kind) -> frozenset[str]:
+        return frozenset({"tool_calls", "tools", "reasoning", *MEDIA})
+
+    def tags(self) -> Mapping[str, str]:
+        """Role → its name."""
+        return TAGS
+
+    def said(self, turns: Sequence[Turn]) -> list[dict[str, str]]:
+        """Turns as ``{from, value}``.
+
+        Raises:
+            UnsupportedRow: there is no such form for one of them.
+        """
+        tags = self.tags()
+        if not self._extras:
+            return [{"from": tags[turn["role"]], "value": turn["content"]} for turn in turns]
+        return [
+            {"from": CALL if "tool_calls" in turn else tags[turn["role"]], "value": self._value(turn)} for turn in turns
+        ]
+
+    def _value(self, turn: Turn) -> str:
+        thought, text = turn.get("reasoning"), str(turn["content"])
+        if "tool_calls" in turn:
+            calls = [{"name": call["function"]["name"], "arguments": arguments_of(call)} for call in turn["tool_calls"]]
+            told = dump(calls if len(calls) > 1 else calls[0])
+            # LLaMA-Factory finds reasoning and calls by these marks.
+            if any(_MARKS.search(one) for one in (told, text, thought or "")):
+                raise UnsupportedRow(MARKS)
+            if text and not self.beside:
+                raise UnsupportedRow(BESIDE)
+            text = f"{text}\n<tool_call>\n{told}\n</tool_call>" if text else told
+        if thought is None:
+            return text
+        if "</think>" in thought:
+            raise UnsupportedRow(MARKS)
+        return f"<think>\n{thought}\n</think>\n\n{text}"
+
+    def need_results(self, turns: Sequence[Turn]) -> None:
+        """Refuses several results in a row, each of which would need a turn of its own between calls."""
+        if self._extras:
+            need_single_results(turns)
+
+    def more_columns(self) -> dict[str, pa.DataType]:
+        """The columns of tools and media."""
+        tools: dict[str, pa.DataType] = {"tools": STRING} if self.has("tools") else {}
+        return tools | {name: STRINGS for name in MEDIA if self.has(name)}
+
+    def more(self, kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of these columns; called when all else of the row is fine.
+
+        Raises:
+            UnsupportedRow: the media do not fit the texts.
+        """
+        if not self._extras:
+            return {}
+        columns = message_columns(kind)
+        need_places(row, _alternatives(row, columns))
+        tools = tools_of(row)
+        turns = (turn for name in columns for turn in row[name])
+        self._beside += any(turn["content"] and "tool_calls" in turn for turn in turns)
+        bare = {"tools": dump([tool["function"] for tool in tools])} if tools else {}
+        return bare | {name: row[name] for name in MEDIA if name in row}
+
+    def remark(self, written: Written) -> None:
+        """Notes on the optional parts."""
+        if self._beside:
+            written.notes.append(
+                f"{self._beside:,} rows have text beside a call, written as text<tool_call>calls</tool_call>: the "
+                "template of Llama 2 stops at it"
+            )
+        if self.has("reasoning"):
+            written.notes.append(
+                "reasoning stands before the answer as <think>, line break, reasoning, line break, </think>, two line "
+                "breaks"
+            )
+        if self.has(*MEDIA):
+            written.notes.append(f"media are as in the rows; {self.media}")
+
+    media: ClassVar[str] = "paths are relative to what the reader says"
+    """What paths of media are relative to."""
 
 
-class LlamaFactory(ExportFormat):
+def _alternatives(row: Mapping[str, Any], columns: Iterable[str]) -> list[Turn]:
+    """The turns of a row; of two answers, the first."""
+    return [turn for name in columns if name != "rejected" for turn in row[name]]
+
+
+class LlamaFactory(ShareGptForm):
     """Data for LLaMA-Factory: ``conversations`` of ``{from, value}``, with ``chosen`` and ``rejected`` objects for
     preferences and ``kto_tag`` for KTO, ``text`` for pre-training; ``dataset_info.json`` describes each split."""
 
     tag: ClassVar[str] = "llama-factory"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset(_STAGES)
     summary: ClassVar[str] = "LLaMA-Factory: SFT, DPO, reward, KTO, pre-training, with dataset_info.json."
     packed_json: ClassVar[bool] = False
     formats: ClassVar[tuple[Format, ...]] = ("parquet", "jsonl", "json")
     reader: ClassVar[str] = "LLaMA-Factory"
+    beside: ClassVar[bool] = True
+    media: ClassVar[str] = "paths are relative to this folder (its media_dir, by default dataset_dir)"
 
     stage: Stage | None = None
     """The training stage. Default: ``sft``, ``dpo`` (preferences; or ``rm``), ``kto`` (unpaired), ``pt``
@@ -82,14 +188,18 @@ class LlamaFactory(ExportFormat):
             more = {"chosen": SAID, "rejected": SAID}
         if kind is Kind.UNPAIRED:
             more = {"kto_tag": pa.bool_()}
-        return {"conversations": SAYINGS, **more}
+        return {"conversations": SAYINGS, **more, **self.more_columns()}
 
     def begin(self) -> None:
+        super().begin()
         self._placeholders = 0
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         fields = self._converted(kind, row)
-        if kind is not Kind.DOCUMENT:
+        if kind is Kind.DOCUMENT:
+            return fields
+        fields |= self.more(kind, row)
+        if not any(name in row for name in MEDIA):
             turns = [*fields["conversations"], *(fields[side] for side in ("chosen", "rejected") if side in fields)]
             self._placeholders += any(_PLACEHOLDER.search(turn["value"]) for turn in turns)
         return fields
@@ -99,17 +209,20 @@ class LlamaFactory(ExportFormat):
             return need_text(row)
         if kind is Kind.SFT:
             turns = conversation(row)
+            self.need_results(turns)
             need_alternation(split_system(turns, empty=False)[1], ends_with="assistant")
-            return {"conversations": [said(turn) for turn in turns]}
+            return {"conversations": self.said(turns)}
+        self.need_results(row["prompt"])
         need_alternation(split_system(row["prompt"], empty=False)[1], ends_with="prompt")
-        prompt = [said(turn) for turn in row["prompt"]]
+        prompt = self.said(row["prompt"])
         if kind is Kind.PREFERENCE:
             need_pair(row, single=True)
-            return {"conversations": prompt, "chosen": said(row["chosen"][0]), "rejected": said(row["rejected"][0])}
+            return {"conversations": prompt, **{side: self.said(row[side])[0] for side in ("chosen", "rejected")}}
         need_answer(row["completion"], single=True)
-        if not row["completion"][0]["content"]:
+        [answer] = self.said(row["completion"])
+        if not answer["value"]:
             raise UnsupportedRow(ANSWER_EMPTY)
-        return {"conversations": [*prompt, said(row["completion"][0])], "kto_tag": row["label"]}
+        return {"conversations": [*prompt, answer], "kto_tag": row["label"]}
 
     def describe(self, kind: Kind, place: str) -> dict[str, Any]:
         """The entry of ``dataset_info.json`` for the files at ``place``."""
@@ -120,6 +233,7 @@ class LlamaFactory(ExportFormat):
             columns |= {"chosen": "chosen", "rejected": "rejected"}
         if kind is Kind.UNPAIRED:
             columns |= {"kto_tag": "kto_tag"}
+        columns |= {name: name for name in self.more_columns()}
         return {
             "file_name": place,
             "formatting": "sharegpt",
@@ -160,9 +274,10 @@ class LlamaFactory(ExportFormat):
         config = write_yaml(folder / "llama_factory.yaml", values, "From this folder; see README.md.")
         missing = "" if self.template or kind is Kind.DOCUMENT else " template=TEMPLATE"
         run = f"llamafactory-cli train llama_factory.yaml model_name_or_path=MODEL{missing} finetuning_type=lora"
+        self.remark(written)
         if self._placeholders:
             written.notes.append(
-                f"{self._placeholders:,} rows have {', '.join(_PLACEHOLDERS)} in a text; with a multimodal template "
+                f"{self._placeholders:,} rows have {', '.join(_SHOWN)} in a text; with a multimodal template "
                 "LLaMA-Factory expects media for them, and stops"
             )
         return UsageGuide(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from curate.rows import Kind, narrow, payload, schema
+from curate.rows.kinds import EXTRAS
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format, SplitFiles, digest_of, relative
 from outputs.formats.forms import DATA, ExportFormat
@@ -19,11 +20,11 @@ class Parquet(ExportFormat):
     """Parquet files of any kind of rows, with every row of the version.
 
     ``native`` has all columns of :doc:`rows`, some of which (``language``, ``scores`` …) no trainer uses; ``payload``
-    has the columns that trainers read, and ``meta``.
+    has the columns that trainers read, and ``meta``. Both have the optional parts that the version has.
     """
 
     tag: ClassVar[str] = "parquet"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Parquet files, all columns or payload and meta; read by datasets, DuckDB, Polars, pandas."
     formats: ClassVar[tuple[Format, ...]] = ("parquet",)
     reader: ClassVar[str] = "readers of Parquet"
@@ -46,7 +47,10 @@ class Parquet(ExportFormat):
         return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
-        return payload(kind, ())
+        return payload(kind, self._extras)
+
+    def keeps(self, kind: Kind) -> frozenset[str]:
+        return frozenset(EXTRAS)
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         return row

@@ -17,6 +17,11 @@ class Described(Protocol):
 
     reader: ClassVar[str]
 
+    @property
+    def features(self) -> list[dict[str, Any]]:
+        """The columns as ``datasets`` must be told them, if it must be."""
+        ...
+
     def spread(self, split: str, written: Written) -> list[str]:
         """The files of a split."""
         ...
@@ -52,6 +57,7 @@ def configs(form: Described, version: Version, written: Written, below: str = ""
     """
     files = {split: form.spread(split, written) for split in version.splits}
     return {
+        **({"dataset_info": {"features": form.features}} if form.features else {}),
         "configs": [
             {
                 "config_name": "default",
@@ -62,7 +68,7 @@ def configs(form: Described, version: Version, written: Written, below: str = ""
                     if names
                 ],
             }
-        ]
+        ],
     }
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
 from outputs.formats.forms import ExportFormat
+from outputs.formats.structure import tools_of
 from outputs.formats.template import Template, load_template
+
+RENDERED = frozenset({"tool_calls", "tool_call_id", "name", "reasoning", "tools"})
+"""The optional parts that a chat template may write."""
 
 
 class RenderedForm(ExportFormat):
@@ -22,6 +27,15 @@ class RenderedForm(ExportFormat):
 
     def begin(self) -> None:
         self._template = load_template(self.template_file)
+
+    def pair(self, row: Mapping[str, Any], side: str) -> tuple[str, str]:
+        """The prompt of a row and one of its answers as text, with tools, calls and reasoning as the template writes
+        them.
+
+        Raises:
+            UnsupportedRow: the template loses or confuses a part of it.
+        """
+        return self.template.pair(row["prompt"], row[side], tools_of(row))
 
     @property
     def template(self) -> Template:

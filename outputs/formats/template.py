@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from curate.errors import ExportError
 from curate.files import regular
+from outputs.formats.structure import LEFT_OUT, dump, spoken
 from outputs.formats.turns import Turn, UnsupportedRow
 
 MARK = "the text holds a mark of the chat template"
@@ -25,8 +26,16 @@ _MARK = re.compile(
 )
 
 
+Tools = Sequence[dict[str, Any]]
+# What a template must name if it is to write an optional part.
+_WRITTEN_BY = {"tool_calls": "tool_calls", "reasoning": "reasoning_content", "tools": "tools"}
+
+
 class Template:
     """Renders turns as one text."""
+
+    knows: frozenset[str] = frozenset()
+    """The optional parts that it writes: ``tool_calls``, ``reasoning``, ``tools``."""
 
     def __init__(self, name: str, marks: Iterable[str], bos: str = "") -> None:
         self.name = name
@@ -34,26 +43,29 @@ class Template:
         self._mark = re.compile("|".join(map(re.escape, found))) if found else None
         self._bos = bos
 
-    def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
+    def render(self, turns: Sequence[Turn], *, answer: bool, tools: Tools | None = None) -> str:
         """One text; with ``answer``, up to where the assistant speaks next.
+
+        Args:
+            tools: the tools that may be called.
 
         Raises:
             UnsupportedRow: the template rejects the turns.
         """
         raise NotImplementedError
 
-    def prompt(self, turns: Sequence[Turn]) -> str:
+    def prompt(self, turns: Sequence[Turn], tools: Tools | None = None) -> str:
         """A prompt, up to where the assistant speaks. Without the BOS token, which tokenizers add.
 
         Raises:
             UnsupportedRow: the text contains template tokens, or the template loses text.
         """
-        self._check(turns)
-        text = self.render(turns, answer=True)
-        self._need_all(turns, text)
+        self._check(turns, tools)
+        text = self.render(turns, answer=True, tools=tools)
+        self._need_all(turns, text, tools)
         return self._without_bos(text)
 
-    def pair(self, prompt: Sequence[Turn], answer: Sequence[Turn]) -> tuple[str, str]:
+    def pair(self, prompt: Sequence[Turn], answer: Sequence[Turn], tools: Tools | None = None) -> tuple[str, str]:
         """A prompt and its answer; together they are the whole conversation, except for whitespace at the end.
 
         If the template writes the prompt differently when an answer follows, the answer begins where the texts diverge
@@ -63,28 +75,70 @@ class Template:
             UnsupportedRow: the text contains template tokens, or the template loses text.
         """
         turns = [*prompt, *answer]
-        self._check(turns)
-        whole = self.render(turns, answer=False)
-        self._need_all(turns, whole)
-        begin = shared_beginning(self.render(prompt, answer=True), whole)
+        self._check(turns, tools)
+        whole = self.render(turns, answer=False, tools=tools)
+        self._need_all(turns, whole, tools)
+        begin = shared_beginning(self.render(prompt, answer=True, tools=tools), whole)
         return self._without_bos(begin), _trimmed(whole[len(begin) :], answer[-1]["content"])
 
     def _without_bos(self, text: str) -> str:
         return text.removeprefix(self._bos) if self._bos else text
 
-    def _check(self, turns: Sequence[Turn]) -> None:
-        if self._mark is not None and any(self._mark.search(turn["content"]) for turn in turns):
+    def _check(self, turns: Sequence[Turn], tools: Tools | None) -> None:
+        there = {part for part in _WRITTEN_BY if any(part in turn for turn in turns)} | ({"tools"} if tools else set())
+        for part in _WRITTEN_BY:
+            if part in there - self.knows:
+                raise UnsupportedRow(f"{LEFT_OUT[part]} (the chat template {self.name})")
+        if self._mark is not None and any(self._mark.search(text) for turn in turns for text in _texts(turn)):
             raise UnsupportedRow(MARK)
 
     @staticmethod
-    def _need_all(turns: Sequence[Turn], text: str) -> None:
+    def _need_all(turns: Sequence[Turn], text: str, tools: Tools | None) -> None:
         place = 0
         for turn in turns:
+            begin = place
             content = turn["content"].strip()
             found = text.find(content, place)
             if found < 0:
                 raise UnsupportedRow(LOST)
             place = found + len(content)
+            for part in _structure(turn):
+                if text.find(part, begin) < 0 and text.find(dump(part)[1:-1], begin) < 0:
+                    raise UnsupportedRow(LOST)
+        if any(tool["function"]["name"] not in text for tool in tools or ()):
+            raise UnsupportedRow(LOST)
+
+
+def _texts(turn: Turn) -> Iterator[str]:
+    """All texts of a message."""
+    yield turn["content"]
+    if "reasoning" in turn:
+        yield turn["reasoning"]
+    for call in turn.get("tool_calls", ()):
+        yield call["function"]["name"]
+        yield call["function"]["arguments"]
+
+
+def _structure(turn: Turn) -> Iterator[str]:
+    """The texts besides the content that must be found again: reasoning, names of functions, keys and texts in
+    arguments."""
+    if "reasoning" in turn:
+        yield turn["reasoning"].strip()
+    for call in spoken(turn).get("tool_calls", ()):
+        yield call["function"]["name"]
+        yield from _strings(call["function"]["arguments"])
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for one in value.values():
+            yield from _strings(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
 
 
 class ChatML(Template):
@@ -93,7 +147,7 @@ class ChatML(Template):
     def __init__(self) -> None:
         super().__init__("chatml", ("<|im_start|>", "<|im_end|>", "<|endoftext|>"))
 
-    def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
+    def render(self, turns: Sequence[Turn], *, answer: bool, tools: Tools | None = None) -> str:
         text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
         return text + "<|im_start|>assistant\n" if answer else text
 
@@ -104,18 +158,20 @@ class JinjaTemplate(Template):
     def __init__(self, name: str, source: str, tokens: dict[str, str]) -> None:
         self._tokens = tokens
         super().__init__(name, {*_MARK.findall(source), *filter(None, tokens.values())}, tokens.get("bos_token", ""))
+        words = set(re.findall(r"\w+", source))
+        self.knows = frozenset(part for part, word in _WRITTEN_BY.items() if word in words)
         environment = _environment()
         try:
             self._template = environment.from_string(source)
         except _template_error() as error:
             raise ExportError(f"{name} is not a chat template: {error}") from None
 
-    def render(self, turns: Sequence[Turn], *, answer: bool) -> str:
+    def render(self, turns: Sequence[Turn], *, answer: bool, tools: Tools | None = None) -> str:
         try:
             return str(
                 self._template.render(
-                    messages=[dict(turn) for turn in turns],
-                    tools=None,
+                    messages=[spoken(turn) for turn in turns],
+                    tools=list(tools) if tools else None,
                     documents=None,
                     add_generation_prompt=answer,
                     **self._tokens,

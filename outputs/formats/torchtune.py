@@ -17,6 +17,7 @@ from curate.steps.outputs import Version, Written
 from outputs.formats.forms import ExportFormat, conversation
 from outputs.formats.readme import UsageGuide, write_yaml
 from outputs.formats.turns import (
+    Turn,
     need_alternation,
     need_no_tools,
     need_pair,
@@ -33,7 +34,7 @@ class Torchtune(ExportFormat):
     (completion)."""
 
     tag: ClassVar[str] = "torchtune"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.DOCUMENT})
     summary: ClassVar[str] = "torchtune: chat, preference and completion datasets, with the YAML part."
     reader: ClassVar[str] = "torchtune"
@@ -42,6 +43,10 @@ class Torchtune(ExportFormat):
         if kind is Kind.SFT:
             return {"messages": _MESSAGES}
         return {"text": STRING} if kind is Kind.DOCUMENT else {"chosen": _MESSAGES, "rejected": _MESSAGES}
+
+    def trained(self, kind: Kind, row: Mapping[str, Any]) -> list[Turn]:
+        turns = super().trained(kind, row)
+        return [*row["prompt"], *turns] if kind is Kind.PREFERENCE else turns  # it trains on all of both conversations
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:

@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from curate.rows import Kind
-from curate.rows.kinds import STRING, messages_type
+from curate.rows import Kind, message_columns
+from curate.rows.kinds import MESSAGE_EXTRAS, STRING, STRINGS, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import ExportFormat, conversation, score_of, unfit
 from outputs.formats.readme import UsageGuide, data_readme, write_yaml
+from outputs.formats.structure import OBJECTS, PLACEHOLDERS, need_exact, need_places, pieces, spoken, tools_of
 from outputs.formats.turns import (
     NO_TURNS,
     PREFIX,
+    Turn,
     UnsupportedRow,
     need_answer,
     need_pair,
@@ -36,17 +38,34 @@ _TRAINERS: Mapping[Kind, tuple[Trainer, ...]] = {
     Kind.UNPAIRED: ("kto",),
     Kind.PROMPT: ("grpo", "rloo"),
 }
+_ASKED = ("messages", "prompt")
+_ANSWERS = ("completion", "chosen", "rejected")
+
+
+def _message(turn: Turn, images: bool) -> dict[str, Any]:
+    """A message as chat templates read it; with images, its text is cut at their places."""
+    message = spoken(turn)
+    for call in message.get("tool_calls", ()):
+        need_exact(call["function"]["arguments"])
+    if images and turn["content"]:
+        place = PLACEHOLDERS["images"]
+        message["content"] = [
+            {"type": "image"} if piece == place else {"type": "text", "text": piece}
+            for piece in pieces(turn["content"])
+        ]
+    return message
 
 
 class Trl(ExportFormat):
     """Data for TRL's trainers: SFT (``messages``, ``prompt`` and ``completion``, or ``text``), DPO and Reward
     (``prompt``, ``chosen``, ``rejected``), KTO (``prompt``, ``completion``, ``label``), GRPO and RLOO (``prompt``).
 
-    Messages are lists of ``{role, content}``; TRL applies the model's own chat template.
+    Messages are lists of ``{role, content}``; TRL applies the model's own chat template. If a row has calls, reasoning,
+    names or images, messages are objects that ``datasets`` 4.7 and newer read with their own keys only.
     """
 
     tag: ClassVar[str] = "trl"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset(_TRAINERS)
     summary: ClassVar[str] = "TRL: SFT, DPO, KTO, Reward, GRPO, in the conversational form."
     reader: ClassVar[str] = "TRL"
@@ -76,21 +95,52 @@ class Trl(ExportFormat):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         if kind is Kind.DOCUMENT:
             return {"text": STRING}
+        messages = OBJECTS if self._structured else _MESSAGES
+        more: dict[str, pa.DataType] = {"tools": STRING} if self.has("tools") and "tools" in self.keeps(kind) else {}
+        more |= {"images": STRINGS} if self.has("images") else {}
         if kind is Kind.SFT:
             whole = self.messages == "messages"
-            return {"messages": _MESSAGES} if whole else {"prompt": _MESSAGES, "completion": _MESSAGES}
+            names = ("messages",) if whole else ("prompt", "completion")
+            return dict.fromkeys(names, messages) | more
         if kind is Kind.PROMPT:
-            return {"prompt": _MESSAGES}
+            return {"prompt": messages, **more}
         if kind is Kind.UNPAIRED:
-            return {"prompt": _MESSAGES, "completion": _MESSAGES, "label": pa.bool_()}
-        own: dict[str, pa.DataType] = {"prompt": _MESSAGES} if self.prompt == "explicit" else {}
+            return {"prompt": messages, "completion": messages, "label": pa.bool_(), **more}
+        own: dict[str, pa.DataType] = {"prompt": messages} if self.prompt == "explicit" else {}
         margin: dict[str, pa.DataType] = {"margin": pa.float64()} if self.margin else {}
-        return own | {"chosen": _MESSAGES, "rejected": _MESSAGES} | margin
+        return own | {"chosen": messages, "rejected": messages} | margin | more
+
+    @property
+    def _structured(self) -> bool:
+        """Whether messages have other keys than role and content."""
+        return self.has("images", *(name for name in MESSAGE_EXTRAS if name != "weight"))
+
+    def keeps(self, kind: Kind) -> frozenset[str]:
+        parts = frozenset({"tool_calls", "tool_call_id", "name", "reasoning", "images"})
+        return parts if kind is Kind.PROMPT else parts | {"tools"}  # GRPO and RLOO read no column of tools
+
+    def trained(self, kind: Kind, row: Mapping[str, Any]) -> list[Turn]:
+        turns = super().trained(kind, row)
+        return turns if self.messages == "messages" else turns[-1:]
 
     def needs(self, kind: Kind) -> tuple[str, ...]:
         return ("scores",) if self.margin else ()
 
     def render(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
+        fields = self._fields(kind, row)
+        return self._with_structure(kind, row, fields) if self._extras else fields
+
+    def _with_structure(self, kind: Kind, row: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+        columns = [name for name in (*_ASKED, *_ANSWERS) if name in fields]
+        # TRL fills the places of images in the prompt; answers must have none.
+        need_places(row, [turn for name in message_columns(kind) for turn in row[name]])
+        need_places(row, row["prompt"] if "prompt" in row else fields[columns[0]])
+        if self._structured:
+            fields = fields | {name: [_message(turn, "images" in row) for turn in fields[name]] for name in columns}
+        tools_of(row)
+        return fields | {"tools": row.get("tools"), "images": row.get("images", [])}
+
+    def _fields(self, kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
         if kind is Kind.DOCUMENT:
             return need_text(row)
         if kind is Kind.SFT:
@@ -147,6 +197,7 @@ class Trl(ExportFormat):
         run = f"trl {trainer} --config trl.yaml --model_name_or_path MODEL"
         if trainer in ("grpo", "rloo"):
             run += " --reward_funcs REWARD"
+        written.notes += self._remarks()
         load = f'from datasets import load_dataset\n\ntrain = load_dataset("data", split="{train}")'
         return UsageGuide(
             [config, data_readme(self, version, folder, written)],
@@ -155,3 +206,18 @@ class Trl(ExportFormat):
                 ("Or in Python, for your own trainer:", "python", load),
             ],
         )
+
+    def _remarks(self) -> list[str]:
+        remarks = []
+        if self._structured:
+            remarks.append("messages are objects with their own keys only: reading them needs datasets 4.7 or newer")
+        if self.has("reasoning"):
+            remarks.append(
+                "reasoning is in reasoning_content, which the model's chat template must read (Qwen3's does)"
+            )
+        if self.has("images"):
+            remarks.append(
+                "images are paths relative to the folder where the training starts, URLs, or data URLs: the model's "
+                "processor opens them"
+            )
+        return remarks

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from curate.models.generation.chat_template import without_system
-
-Turn = dict[str, str]
+Turn = dict[str, Any]
+"""A message without the optional parts that it does not have."""
 System = Literal["keep", "drop", "merge"]
 
 NO_TURNS = "no messages"
@@ -46,10 +45,24 @@ def with_system(turns: Sequence[Turn], system: System, added: str | None) -> lis
         result.insert(0, {"role": "system", "content": added})
     if system == "drop":
         result = [turn for turn in result if turn["role"] != "system"]
-    if system == "merge" and any(turn["role"] == "system" for turn in result):
-        merged = without_system([(turn["role"], turn["content"]) for turn in result])
-        result = [{"role": role, "content": content} for role, content in merged]
-    return result
+    return _merged(result) if system == "merge" else result
+
+
+def _merged(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with system messages at the beginning of the user turn that follows, or as one if none does."""
+    result: list[Turn] = []
+    waiting: list[str] = []
+    for turn in turns:
+        if turn["role"] == "system":
+            waiting.append(turn["content"])
+            continue
+        if waiting and turn["role"] == "user":
+            turn = {**turn, "content": "\n\n".join([*waiting, turn["content"]])}
+        elif waiting:
+            result.append({"role": "user", "content": "\n\n".join(waiting)})
+        waiting = []
+        result.append(turn)
+    return [*result, *([{"role": "user", "content": "\n\n".join(waiting)}] if waiting else [])]
 
 
 def split_system(turns: Sequence[Turn], *, empty: bool = True) -> tuple[str | None, list[Turn]]:
@@ -96,10 +109,11 @@ def need_alternation(turns: Sequence[Turn], *, ends_with: Literal["assistant", "
 
 
 def need_trained(turns: Sequence[Turn]) -> None:
-    """Refuses conversations without anything to learn: no assistant message has text."""
+    """Refuses conversations without anything to learn: no assistant message has text or calls, or all have weight 0."""
     if not turns:
         raise UnsupportedRow(NO_TURNS)
-    if not any(turn["role"] == "assistant" and turn["content"] for turn in turns):
+    learned = [turn for turn in turns if turn["role"] == "assistant" and turn.get("weight") != 0]
+    if not any(turn["content"] or turn.get("tool_calls") for turn in learned):
         raise UnsupportedRow(NO_ANSWER)
 
 

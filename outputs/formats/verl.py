@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from curate.rows import Kind
-from curate.rows.kinds import STRING, messages_type
+from curate.rows.kinds import MESSAGE_EXTRAS, STRING, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import INDEX, SPLIT, attribute_of, conversation, unfit
 from outputs.formats.readme import UsageGuide, write_yaml
-from outputs.formats.rendered import RenderedForm
-from outputs.formats.turns import ENDS, UnsupportedRow, need_pair, need_prompt, need_trained
+from outputs.formats.rendered import RENDERED, RenderedForm
+from outputs.formats.structure import dump, spoken, tools_of
+from outputs.formats.turns import ENDS, Turn, UnsupportedRow, need_pair, need_prompt, need_trained
 
 Task = Literal["sft", "rl", "reward"]
 _MESSAGES = messages_type()
@@ -27,6 +28,28 @@ _TASKS: Mapping[Kind, tuple[Task, ...]] = {
     Kind.PROMPT: ("rl",),
     Kind.PREFERENCE: ("reward",),
 }
+# verl reads conversations with pandas, which gives each call the arguments of all. With structure they are therefore
+# JSON as text, and this class of the export's own, which verl.yaml names, makes objects of it.
+MODULE, CLASS = "json_rows.py", "JsonRows"
+_SOURCE = f'''"""Conversations and tools that are JSON, for verl's SFT trainer: data.custom_cls in verl.yaml."""
+
+import json
+
+from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+
+
+class {CLASS}(MultiTurnSFTDataset):
+    def _read_files_and_process(self):
+        super()._read_files_and_process()
+        self.dataframe[self.messages_key] = [json.loads(text) for text in self.dataframe[self.messages_key]]
+        if self.tools is not None:
+            self.tools = [json.loads(text) if isinstance(text, str) else None for text in self.tools]
+
+    def _process_single_message(self, **given):
+        weight = given["message"].pop("weight", 1)
+        ids, loss_mask, *others = super()._process_single_message(**given)
+        return ids, loss_mask * weight, *others
+'''
 
 
 def _struct(**fields: pa.DataType) -> pa.DataType:
@@ -38,7 +61,7 @@ class Verl(RenderedForm):
     ``extra_info`` (RL); rendered ``prompt``, ``chosen``, ``rejected`` (reward models)."""
 
     tag: ClassVar[str] = "verl"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = frozenset(_TASKS)
     summary: ClassVar[str] = "verl: multi-turn SFT, RL with ground truth, reward models."
     formats: ClassVar[tuple[Format, ...]] = ("parquet",)
@@ -77,7 +100,8 @@ class Verl(RenderedForm):
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         task = self._task(kind)
         if task == "sft":
-            return {"messages": _MESSAGES}
+            messages = STRING if self._as_json else _MESSAGES
+            return {"messages": messages, **({"tools": STRING} if self.has("tools") else {})}
         if task == "reward":
             return {"prompt": STRING, "chosen": STRING, "rejected": STRING}
         return {
@@ -88,6 +112,23 @@ class Verl(RenderedForm):
             "extra_info": _struct(split=STRING, index=pa.int64(), id=STRING),
         }
 
+    @property
+    def _as_json(self) -> bool:
+        """Whether the conversations have structure."""
+        return self.has("tools", *MESSAGE_EXTRAS)
+
+    def keeps(self, kind: Kind) -> frozenset[str]:
+        task = self._task(kind)
+        if task == "rl":  # its tools are those of the configuration
+            return frozenset()
+        return RENDERED | {"weight"} if task == "sft" else RENDERED
+
+    def drops(self, kind: Kind) -> frozenset[str]:
+        return super().drops(kind) | {"reasoning"} if self._task(kind) == "rl" else super().drops(kind)
+
+    def trained(self, kind: Kind, row: Mapping[str, Any]) -> list[Turn]:
+        return [] if self._task(kind) == "rl" else super().trained(kind, row)
+
     def needs(self, kind: Kind) -> tuple[str, ...]:
         return ("id", "attributes", "lineage") if self._task(kind) == "rl" else ()
 
@@ -96,7 +137,9 @@ class Verl(RenderedForm):
         if task == "sft":
             turns = conversation(row)
             need_trained(turns)
-            return {"messages": turns}
+            tools_of(row)
+            messages = dump([spoken(turn) for turn in turns]) if self._as_json else turns
+            return {"messages": messages, "tools": row.get("tools")}
         if task == "reward":
             return self._reward(row)
         return self._rl(kind, row)
@@ -104,8 +147,8 @@ class Verl(RenderedForm):
     def _reward(self, row: dict[str, Any]) -> dict[str, Any]:
         need_prompt(row["prompt"])
         need_pair(row)
-        prompt, chosen = self.template.pair(row["prompt"], row["chosen"])
-        other, rejected = self.template.pair(row["prompt"], row["rejected"])
+        prompt, chosen = self.pair(row, "chosen")
+        other, rejected = self.pair(row, "rejected")
         if prompt != other:  # a template that begins answers differently: the prompt ends where they diverge
             raise UnsupportedRow("the chat template writes the prompt differently for the two answers")
         return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
@@ -133,8 +176,10 @@ class Verl(RenderedForm):
     def configure(self, version: Version, folder: Path, written: Written) -> UsageGuide:
         task = self._task(version.kind)
         train, test = self.train_and_test(version, written)
+        key: dict[str, Any]
         files = {"train_files": self.spread(train, written), "val_files": self.spread(test, written) if test else None}
         more: dict[str, Any] = {}
+        own: list[Path] = []
         if task == "reward":
             name = self.template.name
             written.notes.append(
@@ -147,6 +192,13 @@ class Verl(RenderedForm):
             return UsageGuide([], [("From this folder, with your model for MODEL:", "python", code)])
         if task == "sft":
             base, key = "sft_trainer_engine", {"messages_key": "messages"}
+            if self._as_json:
+                own = [folder / MODULE]
+                own[0].write_text(_SOURCE, encoding="utf-8")
+                key |= {"custom_cls": {"path": MODULE, "name": CLASS}}
+                written.notes.append(
+                    f"conversations are JSON as text, which {MODULE} makes objects of for verl (data.custom_cls)"
+                )
             run = (
                 "torchrun --standalone --nproc_per_node=1 -m verl.trainer.sft_trainer --config-path=$PWD "
                 "--config-name=verl model.path=MODEL"
@@ -175,4 +227,4 @@ class Verl(RenderedForm):
             **more,
         }
         config = write_yaml(folder / "verl.yaml", values, "verl's own configuration with this data; from this folder.")
-        return UsageGuide([config], [("From this folder, with your model for MODEL:", "sh", run)])
+        return UsageGuide([config, *own], [("From this folder, with your model for MODEL:", "sh", run)])

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from structure_bench import built
 from trainer_bench import model, tokenizer
 from version_bench import version, written
 
@@ -25,4 +26,4 @@ def memory() -> Iterator[Any]:
     system.store.clear()
 
 
-__all__ = ["model", "tokenizer", "version", "written"]
+__all__ = ["built", "model", "tokenizer", "version", "written"]

@@ -125,7 +125,7 @@ def test_trl_renders_prompts_for_rl(version, written, tokenizer):
 
 
 # -------------------------------------------------------------------------------------------------------- LLaMA-Factory
-def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -> list[dict[str, Any]]:
+def factory_rows(found: Any, tokenizer: Any, stage: str, template: str = "chatml") -> list[dict[str, Any]]:
     """What LLaMA-Factory's ``get_dataset`` makes of the export, by its own ``dataset_info.json``."""
     pytest.importorskip("llamafactory")
     if find_spec("torchaudio") is None:  # loads only beside the torch that it was built for; these rows have no sound
@@ -139,14 +139,14 @@ def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -
     settings = yaml.safe_load((found.folder / "llama_factory.yaml").read_text())
     assert settings["stage"] == stage and settings["dataset_dir"] == "."
     data = DataArguments(
-        template="chatml",
+        template=template,
         dataset=settings["dataset"],
         eval_dataset=settings.get("eval_dataset"),
         dataset_dir=str(found.folder),
         cutoff_len=4096,
         overwrite_cache=True,
     )
-    template = get_template_and_fix_tokenizer(tokenizer, data)
+    fixed = get_template_and_fix_tokenizer(tokenizer, data)
     training = SimpleNamespace(
         main_process_first=lambda **_: nullcontext(),
         seed=0,
@@ -155,7 +155,7 @@ def factory_rows(found: Any, tokenizer: Any, stage: str, split: str = "train") -
         predict_with_generate=False,
     )
     model = ModelArguments(model_name_or_path="none", cache_dir=str(found.folder.parent / "cache"))
-    made = get_dataset(template, model, data, training, stage, tokenizer)
+    made = get_dataset(fixed, model, data, training, stage, tokenizer)
     if settings.get("eval_dataset"):
         assert len(made["eval_dataset"]) > 0
     return list(made["train_dataset"])
