@@ -90,7 +90,12 @@ class Common(Source):
     only: dict[str, Scalar | list[Scalar]] = Field({})
     """Column → the value, or values, that a row must have; other rows are skipped. Compared as text; null is empty."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Read only this many rows of each file (or split), after ``only``, unreadable ones included."""
+    """Read only the first rows of each file (or split), this many, after ``only``, unreadable ones included."""
+    sample: Annotated[int, Field(ge=1)] | None = None
+    """Read only this many rows of each file (or split), drawn at random after ``only``, unreadable ones included, in
+    the file's order. The file is read twice. Rows added at its end change the sample only where they enter it."""
+    seed: int = 0
+    """The seed of ``sample``: another number draws other rows."""
     max_row_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = MAX_ROW
     """Rows larger than this (in bytes; in characters if text is decoded first) are quarantined unread."""
 
@@ -124,6 +129,14 @@ class Common(Source):
             raise _wrong("'translation_of' needs a 'key' that is the same in both sources, such as key: \"{id}\"")
         if self.group is not None and self.key is None:
             raise _wrong("'group' is the namespace of keys and needs a 'key', such as key: \"{id}\"")
+        return self
+
+    @model_validator(mode="after")
+    def _part(self) -> Common:
+        if self.limit is not None and self.sample is not None:
+            raise _wrong("'limit' takes the first rows and 'sample' any; set one of them")
+        if self.sample is None and self.seed:
+            raise _wrong("'seed' is that of 'sample', which is not set; set 'sample: …' or remove 'seed'")
         return self
 
     def parent(self) -> str | None:
@@ -186,7 +199,11 @@ class Common(Source):
     def read(self, unit: Unit, name: str, context: Context) -> Iterator[RowBatch]:
         """The rows of a unit in order, at most 2,000 rows or about 16 MiB of text at a time."""
         mapper = self._mapper(unit, name)
-        yield from mapper.run(self.records(unit, mapper.needed, context))
+        # The first of two passes warns of nothing (no context), so that nothing is said twice.
+        sample = None
+        if self.sample is not None:
+            sample = mapper.draw(self.records(unit, mapper.needed, None), self.sample, self.seed)
+        yield from mapper.run(self.records(unit, mapper.needed, context), sample)
 
     def first_records(self, unit: Unit) -> list[Record | FailedRow]:
         """The first records of a unit, complete: at most 100, and not much more than 16 MiB."""

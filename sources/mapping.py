@@ -6,6 +6,8 @@ A row that cannot be made is a :class:`~curate.steps.FailedRow` with its positio
 from __future__ import annotations
 
 import enum
+import hashlib
+import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -203,8 +205,11 @@ class Mapper:
         }
 
     # ---------------------------------------------------------------------------------------------------------- batches
-    def run(self, records: Iterator[Record | FailedRow]) -> Iterator[RowBatch]:
+    def run(self, records: Iterator[Record | FailedRow], sample: Collection[int] | None = None) -> Iterator[RowBatch]:
         """The rows of a unit in batches of at most 2,000 rows or 16 MiB of text.
+
+        Args:
+            sample: the numbers of the records to take (see :meth:`draw`); None for all.
 
         Raises:
             SourceError: none of the first rows has a column that a template names.
@@ -212,35 +217,24 @@ class Mapper:
         rows: list[tuple[int, dict[str, Any]]] = []
         bad: list[FailedRow] = []
         unchecked: list[dict[str, Any]] | None = []
-        size, looked, chosen, limit = 0, 0, 0, self.spec.limit
-        index, last = -1, -1
-        for record in expand(self.spec.form.name, records):
-            if isinstance(record, FailedRow):
-                bad.append(record)
-                chosen += 1
-                index += 1
-            else:
-                place, row, weight = record
-                if place != last:  # two directions of one pair have the same position
-                    index, last = index + 1, place
-                if self.pseudo:
-                    row.update({ROW: index, LINE: place if self.lines else None, UNIT: self.unit.name})
-                if unchecked is not None:
-                    unchecked.append(row)
-                    looked += weight
-                    if len(unchecked) >= BATCH_ROWS or looked >= BATCH_BYTES:
-                        self._check(unchecked)
-                        unchecked = None
-                try:
-                    selected = not self.only or self._chosen(row)
-                except BadValue as error:
-                    bad.append(FailedRow(self._where(place), f"'only' has {error}", _shown(row)))
-                    chosen += 1
-                    continue
-                if selected:
-                    rows.append((place, row))
-                    size += weight
-                    chosen += 1
+        size, looked, chosen = 0, 0, 0
+        limit = self.spec.limit if sample is None else len(sample)
+        for number, record, selected in self._selected(records):
+            if not isinstance(record, FailedRow) and unchecked is not None:
+                unchecked.append(record[1])
+                looked += record[2]
+                if len(unchecked) >= BATCH_ROWS or looked >= BATCH_BYTES:
+                    self._check(unchecked)
+                    unchecked = None
+            failed = record if isinstance(record, FailedRow) else selected if isinstance(selected, FailedRow) else None
+            if (failed is None and not selected) or (sample is not None and number not in sample):
+                continue
+            chosen += 1
+            if failed is not None:
+                bad.append(failed)
+            elif not isinstance(record, FailedRow):
+                rows.append((record[0], record[1]))
+                size += record[2]
             full = limit is not None and chosen >= limit
             if full or len(rows) + len(bad) >= BATCH_ROWS or size >= BATCH_BYTES:
                 self._check(unchecked)
@@ -252,6 +246,47 @@ class Mapper:
         self._check(unchecked)
         if rows or bad:
             yield self.make(rows, bad)
+
+    def draw(self, records: Iterator[Record | FailedRow], count: int, seed: int) -> frozenset[int]:
+        """The numbers of a seeded sample of the records that :meth:`run` would take, unreadable ones included.
+
+        Those whose keyed hash of unit and number is smallest, so that records added at the end change the sample only
+        where they enter it.
+        """
+        key = hashlib.blake2b(f"{seed}:{self.unit.name}".encode(), digest_size=32).digest()
+        kept: list[tuple[int, int]] = []  # a heap, the largest hash first
+        for number, _, selected in self._selected(records):
+            if not selected:
+                continue
+            data = number.to_bytes(8, "big")
+            entry = (-int.from_bytes(hashlib.blake2b(data, digest_size=8, key=key).digest(), "big"), -number)
+            if len(kept) < count:
+                heapq.heappush(kept, entry)
+            elif entry > kept[0]:
+                heapq.heapreplace(kept, entry)
+        return frozenset(-number for _, number in kept)
+
+    def _selected(
+        self, records: Iterator[Record | FailedRow]
+    ) -> Iterator[tuple[int, Record | FailedRow, bool | FailedRow]]:
+        """Each record with its number and whether ``only`` selects it, or why that cannot be told."""
+        index, last = -1, -1
+        for number, record in enumerate(expand(self.spec.form.name, records)):
+            if isinstance(record, FailedRow):
+                index += 1
+                yield number, record, True
+                continue
+            place, row, _ = record
+            if place != last:  # two directions of one pair have the same position
+                index, last = index + 1, place
+            if self.pseudo:
+                row.update({ROW: index, LINE: place if self.lines else None, UNIT: self.unit.name})
+            selected: bool | FailedRow
+            try:
+                selected = not self.only or self._chosen(row)
+            except BadValue as error:
+                selected = FailedRow(self._where(place), f"'only' has {error}", _shown(row))
+            yield number, record, selected
 
     def _check(self, rows: list[dict[str, Any]] | None) -> None:
         """Stops if none of the first rows has a column that a template names."""
