@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -127,8 +128,9 @@ class OpenAIFineTuning(ExportFormat):
         if not self._extras:
             need_no_tools(parts[0])
             return list(parts)
-        need_places(row, [turn for turns in parts for turn in turns])
-        ids, images = _Ids(), list(row.get("images", ()))
+        whole = [turn for turns in parts for turn in turns]
+        need_places(row, whole)
+        ids, images = _Ids(whole), list(row.get("images", ()))
         made: list[list[dict[str, Any]]] = []
         for turns in parts:
             made.append([])
@@ -164,9 +166,10 @@ class OpenAIFineTuning(ExportFormat):
 class _Ids:
     """Gives calls and their results the ids that OpenAI requires."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Iterable[Turn]) -> None:
+        given = {call["id"] for turn in turns for call in turn.get("tool_calls", ())}
+        self._free = (name for name in map("call_{}".format, count(1)) if name not in given)
         self._open: list[str] = []
-        self._count = 0
 
     def of(self, turn: Turn) -> dict[str, Any]:
         """The fields of a message that concern calls.
@@ -185,8 +188,7 @@ class _Ids:
         calls = []
         for call in turn.get("tool_calls", ()):
             _need_name(call["function"]["name"])
-            self._count += 1
-            made = call["id"] or f"call_{self._count}"
+            made = call["id"] or next(self._free)
             if made in self._open:
                 raise UnsupportedRow(TWICE)
             self._open.append(made)

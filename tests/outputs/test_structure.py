@@ -231,6 +231,19 @@ def test_each_line_with_calls_is_what_openais_types_describe(built, written):
         assert line.get("tools") is None or tools.validate_python(line["tools"]) == line["tools"]
 
 
+def test_openais_made_ids_are_not_those_of_other_calls(built, written):
+    turns = [
+        user("a"),
+        bot("", call("f", {}), call("f", {}, "call_1"), call("f", {})),
+        result("b"),
+        result("c"),
+        result("d"),
+    ]
+    [line] = data_of(written(built({"mixed": {"language": "sw", "messages": [*turns, bot("e")]}}), "openai"))
+    assert [one["id"] for one in line["messages"][1]["tool_calls"]] == ["call_2", "call_1", "call_3"]
+    assert [turn["tool_call_id"] for turn in line["messages"][2:5]] == ["call_2", "call_1", "call_3"]
+
+
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [

@@ -6,13 +6,14 @@ from __future__ import annotations
 import copy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from structure_bench import IMAGES, PAIRS, QWEN, ROWS, chat, learned, said
 from test_axolotl import REST
-from test_trainers import factory_rows, trainer_of
+from test_trainers import factory_rows, need_llama_factory, trainer_of
 from trainer_bench import text_of, trained
 
 from curate.rows import Kind
@@ -83,6 +84,17 @@ def test_trl_prefers_calls(built, written, monkeypatch, model_of_calls, talking,
 
 
 @pytest.mark.heavy(env="common")
+def test_trl_rewards_calls(built, written, monkeypatch, model_of_calls, talking):
+    pytest.importorskip("trl")
+    found = written(built(PAIRS, kind=Kind.PREFERENCE), "trl", trainer="reward")
+    trainer = trainer_of(monkeypatch, found, model_of_calls, "RewardTrainer", "RewardConfig")
+    for name, row in zip(names(found, PAIRS), trainer.train_dataset, strict=True):
+        for side in ("chosen", "rejected"):
+            talk = PAIRS[name]["prompt"] + PAIRS[name][side]
+            assert text_of(talking, row[f"{side}_ids"]) == chat(talk, PAIRS[name].get("tools"))
+
+
+@pytest.mark.heavy(env="common")
 def test_trl_learns_from_labelled_calls(built, written, monkeypatch, model_of_calls, talking):
     pytest.importorskip("trl")
     rows = {name: {**{key: row[key] for key in ("language", "prompt", "tools") if key in row},
@@ -145,6 +157,25 @@ def test_llama_factory_prefers_calls(built, written, talking):
     assert told == sorted(
         tuple(said(PAIRS[name][side][0]) for side in ("chosen", "rejected")) for name in names(found, PAIRS)
     )
+
+
+@pytest.mark.heavy(env="trainers")
+def test_llama_factory_finds_media_beside_the_data(built, written):
+    need_llama_factory()
+    from llamafactory.data.loader import _load_single_dataset
+    from llamafactory.data.parser import get_dataset_list
+    from llamafactory.hparams import DataArguments, ModelArguments
+
+    found = written(built(IMAGES), "llama-factory")
+    there = found.folder / IMAGES["file"]["images"][0]
+    there.parent.mkdir()
+    there.touch()
+    data = DataArguments(template="qwen2_vl", dataset="talk_train", dataset_dir=str(found.folder), overwrite_cache=True)
+    model = ModelArguments(model_name_or_path="none", cache_dir=str(found.folder.parent / "cache"))
+    [described] = get_dataset_list(data.dataset, data.dataset_dir)
+    rows = _load_single_dataset(described, model, data, SimpleNamespace(local_process_index=0))
+    images = {"picture": IMAGES["picture"]["images"], "file": [str(there)], "no picture": None}
+    assert [row["_images"] for row in rows] == [images[name] for name in names(found, IMAGES, "no place")]
 
 
 @pytest.mark.heavy(env="trainers")

@@ -125,13 +125,17 @@ def test_trl_renders_prompts_for_rl(version, written, tokenizer):
 
 
 # -------------------------------------------------------------------------------------------------------- LLaMA-Factory
-def factory_rows(found: Any, tokenizer: Any, stage: str, template: str = "chatml") -> list[dict[str, Any]]:
-    """What LLaMA-Factory's ``get_dataset`` makes of the export, by its own ``dataset_info.json``."""
+def need_llama_factory() -> None:
     pytest.importorskip("llamafactory")
     if find_spec("torchaudio") is None:  # loads only beside the torch that it was built for; these rows have no sound
         silent = ModuleType("torchaudio")
         silent.__spec__ = ModuleSpec("torchaudio", None)
         sys.modules["torchaudio"] = silent
+
+
+def factory_rows(found: Any, tokenizer: Any, stage: str, template: str = "chatml") -> list[dict[str, Any]]:
+    """What LLaMA-Factory's ``get_dataset`` makes of the export, by its own ``dataset_info.json``."""
+    need_llama_factory()
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.data.loader import get_dataset
     from llamafactory.hparams import DataArguments, ModelArguments
