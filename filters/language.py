@@ -20,6 +20,7 @@ from curate.catalog.params import Count, Decision, IdentifierName, LanguageTag, 
 from curate.data_files import DataFile
 from curate.models.langid import language_data
 from curate.models.langid.language_data import DATA
+from curate.models.langid.scripts import as_trained, contradicted, romanised
 from curate.rows import Kind, languages, main_fields, unknown_fields
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
 from curate.text import segmentation as text
@@ -124,7 +125,7 @@ class Language(ScoreStep):
             frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "text": turns, "expected": expected})
             if self.level == "message":
                 frame = frame.explode("text").with_columns(pl.col("text").fill_null(""))
-            frame = frame.with_columns(text=_plain(mask(frame["text"], self.mask)))
+            frame = frame.with_columns(text=as_trained(mask(frame["text"], self.mask)))
             judged.append(self._judge(frame, identifier, known))
             masked.append(frame)
         merged = _worst(pl.concat(judged), len(rows))
@@ -179,7 +180,7 @@ class Language(ScoreStep):
         systems = text.writing(text.script_counts(pieces["segment"]))
         for at, (tag, system) in enumerate(zip(pieces["expected"], systems, strict=True)):
             assert answer is not None
-            names = [known.romanised(name, system) for name in answer.languages[at]]
+            names = [romanised(name, system) for name in answer.languages[at]]
             judged = known.judge(names, answer.probabilities[at], tag, system, exact=True)
             ours, other, best = judged or (0.0, 0.0, languages.UNKNOWN)
             hit.append(ours >= self.mixture_probability)
@@ -233,13 +234,6 @@ class Language(ScoreStep):
         return pl.col("mixture").map_batches(look_up, return_dtype=pl.Boolean())
 
 
-def _plain(texts: pl.Series) -> pl.Series:
-    """Text as identifiers are trained on it: without vowel points, and lower-cased where most letters are capitals."""
-    texts = text.strip_marks(texts)
-    shouted = texts.str.count_matches(r"\p{Lu}") > texts.str.count_matches(r"\p{Ll}")
-    return texts.scatter(shouted.arg_true(), texts.filter(shouted).str.to_lowercase()) if shouted.any() else texts
-
-
 def _is_meant(labels: list[str], allowed: tuple[tuple[str, ...], ...]) -> bool:
     return len(labels) > 1 and any(
         all(any(languages.accepts(tag, label) for tag in mixture) for label in labels) for mixture in allowed
@@ -265,17 +259,6 @@ def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:
     )
 
 
-def _is_impossible(label: str) -> bool:
-    """Whether a label names a language in a script it is never written in (``pt-Hans``).
-
-    Such labels arise when an identifier without scripts is wrong and the script of the text is added to its label.
-    """
-    written, usual = languages.letters(label), languages.letters(languages.base(label))
-    if written == usual or not written or not usual:
-        return False
-    return "Han" in written or ("Latin" in usual and not {"Cyrillic", "Arabic"} & set(written))
-
-
 class _AcceptedLabels:
     """Which labels count as which language; results are cached."""
 
@@ -284,7 +267,6 @@ class _AcceptedLabels:
         self._also = also
         self._accepted: dict[tuple[str, str, bool], bool] = {}
         self._supported: dict[str, bool] = {}
-        self._contradictions: dict[tuple[str, tuple[str, ...]], bool] = {}
 
     def judge(
         self, labels: list[str], probabilities: list[float], expected: str, system: tuple[str, ...], *, exact: bool
@@ -298,7 +280,7 @@ class _AcceptedLabels:
         for label, probability in zip(labels, probabilities, strict=True):
             if self.accepts(expected, label, exact):
                 ours += probability
-            elif self._contradicted(label, system):
+            elif contradicted(label, system):
                 left_out += probability
                 continue
             else:
@@ -310,17 +292,6 @@ class _AcceptedLabels:
         # Several labels of one language (Serbian has four) are one other language: their probabilities are summed.
         other = sum(value for label, value in others if self.accepts(others[0][0], label, exact))
         return min(1.0, ours / rest), min(1.0, other / rest), best
-
-    def _contradicted(self, label: str, system: tuple[str, ...]) -> bool:
-        key = (label, system)
-        if key not in self._contradictions:
-            names = languages.letters(label)
-            # Japanese without any kana and Korean without any Hangul are Chinese.
-            needed = {"Japanese"} if "Hiragana" in names else {"Hangul"} if "Hangul" in names else set(names)
-            wrong = bool(system and needed) and needed.isdisjoint(system)
-            # The label of a language group has no script of its own.
-            self._contradictions[key] = not language_data.is_group(label) and (wrong or _is_impossible(label))
-        return self._contradictions[key]
 
     def accepts(self, expected: str, label: str, exact: bool) -> bool:
         """Whether the label means the expected language: with its script (``exact``), or whatever the script.
@@ -358,10 +329,3 @@ class _AcceptedLabels:
             names = [expected, *self._also_accepted(expected), *standards]
             self._supported[expected] = expected != languages.UNKNOWN and any(map(self._identifier.supports, names))
         return self._supported[expected]
-
-    @staticmethod
-    def romanised(label: str, system: tuple[str, ...]) -> str:
-        """The label for Latin letters: ``hi`` in Latin letters is ``hi-Latn``."""
-        if system != ("Latin",) or label == languages.UNKNOWN or "Latin" in languages.letters(label):
-            return label
-        return languages.normalize(f"{languages.base(label)}-Latn")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from curate.catalog import Catalog
 from curate.catalog.suggestions import nearest
@@ -82,6 +82,7 @@ def export(
     to: str | Path = "exports",
     store: str | Path | Store | None = None,
     catalog: Catalog | str | Path = "catalog.yaml",
+    by: Literal["language"] | None = None,
     force: bool = False,
     registry: Registry | None = None,
 ) -> list[Exported]:
@@ -92,10 +93,12 @@ def export(
         outputs: names of outputs (``trl``, ``llama-factory`` …) or labels of the dataset's ``outputs:``; those
             unless given.
         to: the folder; the export of an output is in ``to/<dataset>/<output>``.
+        by: ``language`` makes an export of each language, in ``to/<dataset>/<language>/<output>``.
         force: replace an export that is there already.
 
     Raises:
-        ExportError: an output is unknown or not for this kind of rows, or a folder is in the way.
+        ExportError: an output is unknown or not for this kind of rows, or a folder is in the way. With ``by``, the
+            languages that can be written are written before it is raised.
         StoreError: there is no such version.
     """
     from curate.catalog import Mark, StepUse
@@ -117,9 +120,23 @@ def export(
         if one not in known:
             raise ExportError(f"no output is called '{one}'{nearest(one, known)} (known: {', '.join(known)})")
         uses.append(listed.get(one) or StepUse(one, one, registry.get("output", one)(), Mark("command line", 1)))
-    written = write(version, uses, Path(to) / version.name, force=force)
+    below = Path(to) / version.name
+    parts = (
+        [(version, below)]
+        if by is None
+        else [(version.of_language(language), below / language) for language in version.manifest["languages"]]
+    )
+    written: list[Exported] = []
+    problems: list[str] = []
+    for part, folder in parts:
+        try:
+            written += write(part, uses, folder, force=force)
+        except ExportError as error:
+            problems.append(str(error) if by is None else f"{part.language}: {error}")
     for exported in written:
         note_copy(opened, version.name, version.version, exported.folder)
+    if problems:
+        raise ExportError("\n".join(problems))
     return written
 
 

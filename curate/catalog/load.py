@@ -31,9 +31,13 @@ from curate.catalog.reading import explain, rooted
 from curate.catalog.suggestions import nearest
 from curate.catalog.variables import Substitution
 from curate.errors import CurateError
+from curate.rows.languages import UNKNOWN
 
 _NAMED = ("models", "sources", "datasets")
 _LONG = 8
+DETECT = "detect"
+"""A source's language, if it is to be found out row by row."""
+_DETECT_STEP = "detect_language"
 _RESERVED = ("curate", "main", "memory", "temp", "system", "information_schema", "pg_catalog")
 
 
@@ -81,6 +85,8 @@ class _Loading:
         self.where: dict[tuple[str, str], Document] = {}
         self.from_environment: dict[tuple[int, Place], str] = {}
         self.used: dict[str, str] = {}
+        self.undetected: set[str] = set()
+        """The sources with ``language: detect``."""
 
     def load(self) -> Catalog:
         catalog = Catalog(self.file, variables=self.files.variables(self.overrides))
@@ -115,6 +121,9 @@ class _Loading:
         for name, values in raw["models"].items():
             catalog.models[name] = self._used("model", name, values)
         for name, values in raw["sources"].items():
+            if isinstance(values, dict) and values.get("language") == DETECT:
+                self.undetected.add(name)
+                values = {**values, "language": UNKNOWN}
             catalog.sources[name] = self._used("source", name, values)
         for name, values in raw["datasets"].items():
             dataset = self._dataset(name, values)
@@ -226,6 +235,8 @@ class _Loading:
         steps = self._steps(document, place, values.get("steps") if isinstance(values, dict) else None)
         if config is None:
             return None
+        if not any(use.name == _DETECT_STEP for use in steps):
+            steps = (*self._detection(config.from_), *steps)
         splits, assigned_by = self._splits(document, place, config, steps)
         outputs = self._uses("output", document, (*place, "outputs"), config.outputs)
         return Dataset(
@@ -240,6 +251,15 @@ class _Loading:
             assigned_by,
             outputs,
         )
+
+    def _detection(self, inputs: Sequence[str]) -> Sequence[StepUse]:
+        """The step that labels the rows of sources with ``language: detect``, if there are any among the inputs."""
+        sources = [name for name in inputs if name in self.undetected]
+        if not sources:
+            return ()
+        step = self.names.get("step", _DETECT_STEP).model_validate({"only": [UNKNOWN]})
+        mark = self.where["sources", sources[0]].mark(("sources", sources[0], "language"))
+        return (StepUse(_DETECT_STEP, _DETECT_STEP, step, mark),)
 
     def _splits(
         self, document: Document, place: Place, config: DatasetConfig, steps: Sequence[StepUse]
@@ -424,7 +444,9 @@ class _Loading:
         """A translator where an encoder is needed is a mistake that the names alone show."""
 
         def role_of(name: str) -> Role | None:
-            found: Role | None = getattr(models.get(name) or self.names.get("model", name), "role", None)
+            # A model whose parameters are wrong is None: that is said already.
+            model = models[name] if name in models else self.names.get("model", name)
+            found: Role | None = getattr(model, "role", None)
             return found
 
         for parameter, names in params.named(Reference.MODEL).items():

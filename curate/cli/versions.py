@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -90,12 +90,16 @@ def export(
     to: Annotated[Path, typer.Option(help="The folder to write below.")] = Path("exports"),
     catalog: CatalogFile = DEFAULT,
     store: StoreFolder = None,
+    by: Annotated[Literal["language"] | None, typer.Option(help="Write an export of each language.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False,
 ) -> None:
     """Export a version to trainer formats, each with a training configuration."""
     from curate import api
 
-    for one in or_fail(lambda: api.export(name, *(outputs or []), to=to, catalog=catalog, store=store, force=force)):
+    written = or_fail(
+        lambda: api.export(name, *(outputs or []), to=to, by=by, catalog=catalog, store=store, force=force)
+    )
+    for one in written:
         tell_export(one)
 
 

@@ -28,7 +28,7 @@ def derive_rows(
     kind: Kind,
     parents: Rows,
     places: Sequence[int],
-    values: Mapping[str, Sequence[Any]],
+    values: Mapping[str, Sequence[Any] | pa.Array],
     language: Sequence[str],
     *,
     step: str,
@@ -80,7 +80,7 @@ def derive_rows(
     named = [_named(step, one) for one in attributes] if attributes else [[] for _ in range(count)]
     fields = schema(kind)
     arrays = {
-        name: pa.array(list(values[name]), dtype)
+        name: _array(values[name], dtype)
         if name in values
         else parents.table[name].combine_chunks().take(index)
         if name in parents.table.column_names
@@ -100,6 +100,10 @@ def derive_rows(
     arrays["lineage"] = pa.array(lineage, LINEAGE)
     target = pa.schema([field for field in fields if field.name != "id"])
     return pa.Table.from_arrays([arrays[name] for name in target.names], schema=target)
+
+
+def _array(values: Sequence[Any] | pa.Array, dtype: pa.DataType) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(list(values), dtype)
 
 
 def all_licenses(*licenses: str) -> str:

@@ -1,0 +1,257 @@
+"""``detect_language``: labels rows with the language that an identifier finds, for data that nobody labelled.
+
+:mod:`filters.language` checks labels that are there already; here the label is the result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from curate.catalog.params import Count, IdentifierName, LanguageTag, PerLanguage, Share
+from curate.data_files import DataFile
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
+from curate.models.langid.language_data import DATA
+from curate.models.langid.scripts import as_trained, contradicted, in_own_script, romanised
+from curate.rows import Kind, answer_field, field_names, languages, required_columns, unknown_fields
+from curate.steps import Context, FailedRow, LanguageIdentifier, RowBatch, Rows, RowStep
+from curate.text import segmentation
+from curate.text.masks import MASKABLE, Maskable, mask
+
+_LABELS = 8
+_HANT = 0.02
+"""By how much the share of letters that traditional Chinese allows must exceed that of simplified Chinese."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """The language found in a text; ``und`` if it is unclear."""
+
+    language: str
+    probability: float
+    why: str = ""
+    """Why it is unclear: ``letters`` (too few), ``probability`` (too low), ``script`` (it contradicts all labels)."""
+
+
+class DetectLanguage(RowStep):
+    """Labels rows with the language of their answer (of the target side, of the text); both sides of a pair.
+
+    A row whose label changes is a new row with the old one as its parent. Score: ``detect_language``, the probability
+    (0 to 1) of the language. Attributes: ``from``, the label before; ``prompt_language``, where the prompt of a
+    conversation is in another language than the answer; ``languages``, with ``by: message``, the languages of the
+    messages and their numbers; ``unclear``, why there is none. Code, addresses and markup are left out.
+    """
+
+    tag: ClassVar[str] = "detect_language"
+    version: ClassVar[int] = 1
+    package_data: ClassVar[tuple[DataFile, ...]] = DATA
+    summary: ClassVar[str] = "rows labelled with the language that an identifier finds"
+
+    model: IdentifierName = "fasttext"
+    """The language identifier."""
+    fields: tuple[str, ...] | None = None
+    """The fields whose language is the row's. Default: the answer (the text of a document); for pairs each side is
+    labelled from its own text."""
+    by: Literal["row", "message"] = "row"
+    """``row``: the messages of the fields together. ``message``: each by itself; the row gets the language with most
+    letters."""
+    min: PerLanguage[Share] = PerLanguage(0.5)
+    """Minimum probability (0 to 1) of a language; with less it is unclear."""
+    min_letters: Count = 20
+    """With fewer letters the language is unclear. A Han character counts as 3 letters; kana, Hangul and Indic letters
+    count as 2."""
+    only: tuple[LanguageTag, ...] = ()
+    """Label only rows with these labels, such as ``[und]``. Default: all."""
+    unclear: Literal["und", "keep", "quarantine"] = "und"
+    """What to do with rows whose language is unclear: label them ``und``, keep their label, or quarantine them."""
+    mask: tuple[Maskable, ...] = MASKABLE
+    """What is left out of the texts; as for ``language``."""
+
+    def languages_after(self, kind: Kind, languages: frozenset[str] | None) -> frozenset[str] | None:
+        return None
+
+    def check(self, kind: Kind) -> list[str]:
+        problems = unknown_fields(kind, self.fields)
+        if kind is Kind.PARALLEL and self.fields is not None:
+            problems.append("fields: both sides of a pair are labelled, each from its own text")
+        return problems
+
+    def make(self, rows: Rows, context: Context) -> Iterator[pa.Table | RowBatch]:
+        if not len(rows):
+            return
+        identifier: LanguageIdentifier = context.model(self.model)
+        answer, counted = self._answers(rows, identifier)
+        labels, bad = self._labels(rows, answer)
+        sides: dict[str, list[str]] = {}
+        if rows.kind is Kind.PARALLEL:
+            sides["source_language"] = self._source_side(rows, identifier)
+        changed = [
+            place
+            for place, (old, new) in enumerate(zip(rows.language.to_list(), labels, strict=True))
+            if new != old or any(rows.table[name][place].as_py() != each[place] for name, each in sides.items())
+        ]
+        changed = [place for place in changed if place not in bad]
+        new = self._derived(rows, changed, labels, sides, answer, counted, self._prompts(rows, identifier))
+        # Rows keep their order: runs of unchanged rows, with the changed ones between them.
+        before, at, skipped = unchanged_rows(rows), 0, sorted({*changed, *bad})
+        numbers = {place: number for number, place in enumerate(changed)}
+        for place in skipped:
+            if place > at:
+                yield before.slice(at, place - at)
+            if place in numbers:
+                yield new.slice(numbers[place], 1)
+            at = place + 1
+        if at < len(rows):
+            yield before.slice(at)
+        if bad:
+            yield RowBatch(new.slice(0, 0), tuple(bad.values()))
+
+    # -------------------------------------------------------------------------------------------------------- labels
+    def _answers(self, rows: Rows, identifier: LanguageIdentifier) -> tuple[list[Detected], list[str]]:
+        """The language of each row, and with ``by: message`` those of its messages."""
+        names = self.fields or (answer_field(rows.kind),)
+        turns = pl.select(pl.concat_list([rows.turns(name) for name in names])).to_series()
+        if self.by == "row":
+            return self.detect(turns.list.join("\n\n"), identifier), [""] * len(rows)
+        frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "text": turns}).explode("text").drop_nulls()
+        found = self.detect(frame["text"], identifier)
+        weights = segmentation.letter_weights(mask(frame["text"], self.mask))["letters"].to_list()
+        per_row: list[dict[str, float]] = [{} for _ in range(len(rows))]
+        counts: list[Counter[str]] = [Counter() for _ in range(len(rows))]
+        best: list[dict[str, Detected]] = [{} for _ in range(len(rows))]
+        for row, one, weight in zip(frame["row"].to_list(), found, weights, strict=True):
+            counts[row][one.language] += 1
+            if one.language != languages.UNKNOWN:
+                per_row[row][one.language] = per_row[row].get(one.language, 0.0) + weight
+                if one.language not in best[row] or best[row][one.language].probability < one.probability:
+                    best[row][one.language] = one
+            else:
+                best[row].setdefault(languages.UNKNOWN, one)
+        nothing = Detected(languages.UNKNOWN, 0.0, "letters")
+        winners = [
+            best[row][max(sorted(per_row[row]), key=per_row[row].__getitem__)]
+            if per_row[row]
+            else best[row].get(languages.UNKNOWN, nothing)
+            for row in range(len(rows))
+        ]
+        listed = [" ".join(f"{tag}:{number}" for tag, number in sorted(one.items())) for one in counts]
+        return winners, listed
+
+    def detect(self, texts: pl.Series, identifier: LanguageIdentifier) -> list[Detected]:
+        """The language of each text."""
+        plain = as_trained(mask(texts.fill_null(""), self.mask))
+        counts = segmentation.script_counts(plain)
+        systems = segmentation.writing(counts)
+        letters = segmentation.letter_weights(plain, counts=counts)["letters"]
+        found = [Detected(languages.UNKNOWN, 0.0, "letters")] * len(texts)
+        ask = np.flatnonzero((letters >= max(1, self.min_letters)).to_numpy())
+        answer = identifier.identify(plain.gather(ask).to_list(), _LABELS) if len(ask) else None
+        for at, place in enumerate(ask.tolist()):
+            assert answer is not None
+            found[place] = self._label(answer.languages[at], answer.probabilities[at], systems[place])
+        chinese = [place for place, one in enumerate(found) if languages.base(one.language) == "zh"]
+        for place, traditional in zip(chinese, _traditional(plain.gather(chinese)), strict=True):
+            found[place] = Detected("zh-Hant" if traditional else "zh", found[place].probability)
+        return found
+
+    def _label(self, labels: list[str], probabilities: list[float], system: tuple[str, ...]) -> Detected:
+        """The best label that the script does not contradict, as a share of the labels that it does not."""
+        left_out, sums = 0.0, dict[str, float]()
+        for label, probability in zip(labels, probabilities, strict=True):
+            if contradicted(label, system):
+                left_out += probability
+            else:
+                tag = romanised(in_own_script(label, system), system)
+                sums[tag] = sums.get(tag, 0.0) + probability
+        if not sums or left_out >= 1.0:
+            return Detected(languages.UNKNOWN, 0.0, "script")
+        best = max(sums, key=sums.__getitem__)
+        probability = min(1.0, sums[best] / (1.0 - left_out))
+        least = self.min[best]
+        if best == languages.UNKNOWN or (least is not None and probability < least):
+            return Detected(languages.UNKNOWN, probability, "probability")
+        return Detected(best, probability)
+
+    def _labels(self, rows: Rows, found: list[Detected]) -> tuple[list[str], dict[int, FailedRow]]:
+        """The new label of each row, and the rows that are quarantined, by place."""
+        labels, bad = list[str](), dict[int, FailedRow]()
+        for place, (old, one) in enumerate(zip(rows.language.to_list(), found, strict=True)):
+            if self.only and old not in self.only:
+                labels.append(old)
+                continue
+            if one.language == languages.UNKNOWN and self.unclear == "quarantine":
+                bad[place] = failed(rows, place, f"its language is unclear ({one.why})")
+            labels.append(old if one.language == languages.UNKNOWN and self.unclear == "keep" else one.language)
+        return labels, bad
+
+    def _source_side(self, rows: Rows, identifier: LanguageIdentifier) -> list[str]:
+        olds = rows.table["source_language"].to_pylist()
+        found = self.detect(rows.text("source"), identifier)
+        return [
+            old
+            if (self.only and old not in self.only) or (one.language == languages.UNKNOWN and self.unclear != "und")
+            else one.language
+            for old, one in zip(olds, found, strict=True)
+        ]
+
+    def _prompts(self, rows: Rows, identifier: LanguageIdentifier) -> list[str]:
+        """The language of each prompt; ``und`` where it is unclear or there is none beside the answer."""
+        if "prompt" not in field_names(rows.kind) or rows.kind is Kind.PROMPT:
+            return [languages.UNKNOWN] * len(rows)
+        return [one.language for one in self.detect(rows.text("prompt"), identifier)]
+
+    def _derived(
+        self,
+        rows: Rows,
+        changed: list[int],
+        labels: list[str],
+        sides: Mapping[str, list[str]],
+        answer: list[Detected],
+        counted: list[str],
+        prompts: list[str],
+    ) -> pa.Table:
+        olds = rows.language.to_list()
+        attributes: list[dict[str, str]] = []
+        for place in changed:
+            named = {"from": olds[place]}
+            if prompts[place] not in (languages.UNKNOWN, labels[place]):
+                named["prompt_language"] = prompts[place]
+            if counted[place]:
+                named["languages"] = counted[place]
+            if answer[place].why:
+                named["unclear"] = answer[place].why
+            attributes.append(named)
+        index = pa.array(changed, pa.int64())
+        values: dict[str, Any] = {
+            name: [sides[name][place] for place in changed]
+            if name in sides
+            else rows.table[name].combine_chunks().take(index)
+            for name in required_columns(rows.kind)
+        }
+        return derive_rows(
+            rows.kind,
+            rows,
+            changed,
+            values,
+            [labels[place] for place in changed],
+            step=self.tag,
+            scores=[{"score": round(answer[place].probability, 4)} for place in changed],
+            attributes=attributes,
+        )
+
+
+def _traditional(texts: pl.Series) -> list[bool]:
+    """Whether each Chinese text is in traditional characters."""
+    if not len(texts):
+        return []
+    shares = [
+        segmentation.letter_weights(texts, pl.Series([tag] * len(texts)))["share"].fill_null(0.0)
+        for tag in ("zh-Hant", "zh")
+    ]
+    return ((shares[0] - shares[1]) > _HANT).to_list()
