@@ -146,7 +146,7 @@ class ShareGptForm(ExportFormat):
         if self.has(*MEDIA):
             written.notes.append(f"media are as in the rows; {self.media}")
 
-    media: ClassVar[str] = "paths are relative to what the reader says"
+    media: ClassVar[str] = "a path is relative to what it was relative to where the rows were read"
     """What paths of media are relative to."""
 
 

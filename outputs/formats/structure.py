@@ -108,8 +108,12 @@ def parse(text: str) -> Any:
 
 
 def dump(value: Any) -> str:
-    """A value as JSON, with all letters unescaped."""
+    """A value as JSON, with all letters unescaped and blanks as in most data of calls."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _packed(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def arguments_of(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,10 +253,10 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 def _json(values: list[Any], dtype: pa.DataType) -> pa.Array:
     if dtype == JSON:
-        texts = pa.array([None if value is None else dump(value) for value in values], pa.string())
+        texts = pa.array([None if value is None else _packed(value) for value in values], pa.string())
         return pa.ExtensionArray.from_storage(JSON, texts)
     lists = pa.array(
-        [None if value is None else [dump(one) for one in value] for value in values], pa.list_(pa.string())
+        [None if value is None else [_packed(one) for one in value] for value in values], pa.list_(pa.string())
     )
     inner = pa.ExtensionArray.from_storage(JSON, lists.values)
     mask = lists.is_null() if lists.null_count else None
