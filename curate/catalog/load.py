@@ -27,14 +27,13 @@ from curate.catalog.model import (
 )
 from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference, Role
-from curate.catalog.reading import explain, rooted
+from curate.catalog.reading import circle, explain, rooted
 from curate.catalog.suggestions import nearest
-from curate.catalog.variables import Substitution
+from curate.catalog.variables import Substitution, hidden
 from curate.errors import CurateError
 from curate.rows.languages import UNKNOWN
 
 _NAMED = ("models", "sources", "datasets")
-_LONG = 8
 DETECT = "detect"
 """A source's language, if it is to be found out row by row."""
 _DETECT_STEP = "detect_language"
@@ -152,20 +151,7 @@ class _Loading:
         return catalog.store
 
     def _hidden(self, problem: Problem) -> Problem:
-        """A problem with ``${NAME}`` in place of what came from the environment: it may be secret."""
-        message = problem.message
-        for name, value in sorted(self.used.items(), key=lambda pair: (-len(pair[1]), pair)):
-            # A short value may stand in a message by chance; it is meant where its own line is.
-            here = len(value) >= _LONG or any(
-                variable == name and problem.mark in [document.mark(place[:end]) for end in range(1, len(place) + 1)]
-                for document in self.files.documents
-                for (owner, place), variable in self.from_environment.items()
-                if owner == id(document)
-            )
-            for form in sorted({value, value.strip(), repr(value)[1:-1]} - {""}, key=len, reverse=True) if here else ():
-                edge = ("", "") if len(form) >= _LONG else (r"(?<!\w)", r"(?!\w)")
-                message = re.sub(edge[0] + re.escape(form) + edge[1], f"${{{name}}}", message)
-        return Problem(problem.mark, message)
+        return hidden(problem, self.used, self.files.documents, self.from_environment)
 
     def _unset(self, document: Document, place: Place, variable: str) -> None:
         self._problem(
@@ -397,12 +383,12 @@ class _Loading:
             if model is not None:
                 self._check_named("", model, Reference.MODEL, known_models, catalog.marks["models", name])
                 self._check_roles("", model, catalog.models, catalog.marks["models", name])
-                circle = _circle({other: _named_models(one) for other, one in catalog.models.items()}, name)
-                if circle:
+                found = circle({other: _named_models(one) for other, one in catalog.models.items()}, name)
+                if found:
                     self._problem(
                         self.where["models", name],
                         ("models", name),
-                        f"models are made of each other in a circle: {' → '.join(circle)}",
+                        f"models are made of each other in a circle: {' → '.join(found)}",
                     )
         for name, dataset in catalog.datasets.items():
             for inner in dataset.inputs:
@@ -418,12 +404,12 @@ class _Loading:
                 ):
                     self._check_named(f"{step.name}.", step.params, kind, known, step.mark)
                 self._check_roles(f"{step.name}.", step.params, catalog.models, step.mark)
-            circle = _circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
-            if circle:
+            found = circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
+            if found:
                 self._problem(
                     self.where["datasets", name],
                     ("datasets", name),
-                    f"datasets are made from each other in a circle: {' → '.join(circle)}",
+                    f"datasets are made from each other in a circle: {' → '.join(found)}",
                 )
 
     def _check_named(self, prefix: str, params: Params, kind: Reference, known: Iterable[str], mark: Mark) -> None:
@@ -484,19 +470,3 @@ def _article(what: str) -> str:
 
 def _named_models(model: Params | None) -> tuple[str, ...]:
     return tuple(name for names in model.named(Reference.MODEL).values() for name in names) if model is not None else ()
-
-
-def _circle(below: Mapping[str, Iterable[str]], name: str) -> tuple[str, ...]:
-    done: set[str] = set()
-
-    def visit(one: str, inside: tuple[str, ...]) -> tuple[str, ...]:
-        if one in inside:
-            return (*inside[inside.index(one) :], one)
-        for inner in below[one] if one in below and one not in done else ():
-            found = visit(inner, (*inside, one))
-            if found:
-                return found
-        done.add(one)
-        return ()
-
-    return visit(name, ())

@@ -4,7 +4,7 @@ into a whole one."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -93,3 +93,24 @@ def _nested(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for inner in get_args(annotation) if (found := _nested(inner)) is not None), None)
+
+
+def circle(below: Mapping[str, Iterable[str]], name: str) -> tuple[str, ...]:
+    """A circle of names that starts from one of them; empty if there is none.
+
+    Args:
+        below: name → the names that it is made of.
+    """
+    done: set[str] = set()
+
+    def visit(one: str, inside: tuple[str, ...]) -> tuple[str, ...]:
+        if one in inside:
+            return (*inside[inside.index(one) :], one)
+        for inner in below[one] if one in below and one not in done else ():
+            found = visit(inner, (*inside, one))
+            if found:
+                return found
+        done.add(one)
+        return ()
+
+    return visit(name, ())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from curate.catalog.suggestions import nearest
 _USE = re.compile(r"\$(\$)?\{([^{}]*)\}")
 _ENVIRONMENT = re.compile(r"^([A-Z_][A-Z0-9_]*)(?::-(.*))?$", re.S)
 _MOST_LOOKUPS, _DEEPEST = 100_000, 50
+_LONG = 8
+"""Characters from which on a value does not stand in a message by chance."""
 _VARIABLE = re.compile(r"^[A-Za-z][\w-]*(\.[\w-]+)+$")
 
 
@@ -121,3 +123,30 @@ class Substitution:
 
     def _problem(self, document: Document, path: Path, message: str) -> None:
         self.problems.append(Problem(document.mark(path), message))
+
+
+def hidden(
+    problem: Problem,
+    used: Mapping[str, str],
+    documents: Sequence[Document],
+    from_environment: Mapping[tuple[int, Path], str],
+) -> Problem:
+    """A problem with ``${NAME}`` in place of what came from the environment: it may be secret.
+
+    Args:
+        used: name of an environment variable → its value.
+        from_environment: (id of a document, path) → name of the environment variable read there.
+    """
+    message = problem.message
+    for name, value in sorted(used.items(), key=lambda pair: (-len(pair[1]), pair)):
+        # A short value may stand in a message by chance; it is meant where its own line is.
+        here = len(value) >= _LONG or any(
+            variable == name and problem.mark in [document.mark(place[:end]) for end in range(1, len(place) + 1)]
+            for document in documents
+            for (owner, place), variable in from_environment.items()
+            if owner == id(document)
+        )
+        for form in sorted({value, value.strip(), repr(value)[1:-1]} - {""}, key=len, reverse=True) if here else ():
+            edge = ("", "") if len(form) >= _LONG else (r"(?<!\w)", r"(?!\w)")
+            message = re.sub(edge[0] + re.escape(form) + edge[1], f"${{{name}}}", message)
+    return Problem(problem.mark, message)
