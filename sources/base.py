@@ -21,6 +21,7 @@ from curate.unused import Unused
 from sources.detection import SAMPLE, DetectedSchema, complete, detect, empty_form, kind_of_targets, wrong_targets
 from sources.mapping import BATCH_BYTES, Mapper, Need, Record, Spec
 from sources.reading import MAX_ROW
+from sources.remote.cache import is_remote, local, urls_in
 from sources.templates import Row, parse
 from sources.values import as_key
 
@@ -149,6 +150,7 @@ class Common(Source):
         """The records of a unit, in order.
 
         Args:
+            unit: with its files on this machine.
             columns: the columns needed, where skipping others saves work; None for all.
             context: None during schema detection.
         """
@@ -198,6 +200,7 @@ class Common(Source):
 
     def read(self, unit: Unit, name: str, context: Context) -> Iterator[RowBatch]:
         """The rows of a unit in order, at most 2,000 rows or about 16 MiB of text at a time."""
+        unit = self.fetched(unit)
         mapper = self._mapper(unit, name)
         # The first of two passes warns of nothing (no context), so that nothing is said twice.
         sample = None
@@ -205,11 +208,26 @@ class Common(Source):
             sample = mapper.draw(self.records(unit, mapper.needed, None), self.sample, self.seed)
         yield from mapper.run(self.records(unit, mapper.needed, context), sample)
 
+    def urls(self) -> list[str]:
+        """The URLs that it reads from."""
+        return urls_in(getattr(self, "path", None))
+
+    def fetched(self, unit: Unit) -> Unit:
+        """The unit with its files on this machine.
+
+        Raises:
+            SourceError: one of them cannot be fetched.
+        """
+        if not any(map(is_remote, unit.files)):
+            return unit
+        files = tuple(local(file, self.urls()) if is_remote(file) else file for file in unit.files)
+        return replace(unit, files=files)
+
     def first_records(self, unit: Unit) -> list[Record | FailedRow]:
         """The first records of a unit, complete: at most 100, and not much more than 16 MiB."""
         records: list[Record | FailedRow] = []
         size = 0
-        for record in islice(self.records(unit, None, None), SAMPLE):
+        for record in islice(self.records(self.fetched(unit), None, None), SAMPLE):
             records.append(record)
             size += 0 if isinstance(record, FailedRow) else record[2]
             if size >= BATCH_BYTES:
@@ -217,6 +235,8 @@ class Common(Source):
         return records
 
     def unused(self, name: str) -> Unused:
+        if self.urls() and "beginning" not in self.__dict__:
+            return Unused()  # nothing is fetched only to tell this
         unit, records = self.beginning
         unused = Unused()
         if unit is not None:
@@ -307,7 +327,7 @@ class Tabular(Common):
         bad = next((record for record in records if isinstance(record, FailedRow)), None)
         if not rows and bad is not None:
             raise SourceError(f"{where}, {bad.where}: {bad.reason}; no row could be read")
-        names = self.column_names(unit) if unit is not None and not rows else []
+        names = self.column_names(self.fetched(unit)) if unit is not None and not rows else []
         if not rows and not names:
             if self.kind is None:
                 raise SourceError(f"{where} has no rows to infer their kind from; set 'kind' and 'columns'")

@@ -21,8 +21,9 @@ from sources.dictd import read_entries, text_of
 from sources.files import Encoding
 from sources.mapping import Record, raw_text
 from sources.parallel import Pairs
-from sources.paths import find, units
+from sources.paths import find, resolve, units
 from sources.reading import Progress, guarded, lines, open_text
+from sources.remote.addresses import public
 from sources.templates import Row
 
 _LOOK = 1_000
@@ -93,7 +94,7 @@ class Dictionary(Words):
         return self
 
     def units(self) -> Sequence[Unit]:
-        return units(find(self.path, (".txt", ".tsv", ".tab", ".dic")))
+        return units(resolve(self.path, (".txt", ".tsv", ".tab", ".dic")))
 
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         separator, width = self._form(unit)
@@ -186,6 +187,10 @@ class Dictd(Words):
 
     def units(self) -> Sequence[Unit]:
         paths = [self.path] if isinstance(self.path, str) else self.path
+        if urls := self.urls():
+            raise SourceError(
+                f"{public(urls[0])}: a dictionary is two files side by side; download both, and give the index"
+            )
         indexes = find([_index(one) for one in paths], (".index",))
         return [Unit(unit.name, (unit.files[0], text_of(unit.files[0]))) for unit in units(indexes)]
 

@@ -18,7 +18,7 @@ from sources.arrow import batch_records, decoders_of, features_of, lacks
 from sources.base import Tabular
 from sources.delimited import Dialect, delimited, header_of
 from sources.mapping import BATCH_BYTES, BATCH_ROWS, Need, Record
-from sources.paths import find, units
+from sources.paths import resolve, units
 from sources.reading import Progress, guarded, json_lines, open_bytes
 from sources.templates import Row
 
@@ -46,13 +46,13 @@ class Files(Tabular):
     """A source of files."""
 
     path: Runtime[str | list[str]]
-    """A file, a folder (its files with a matching suffix at any depth), a pattern such as ``data/*.jsonl.gz``, or a
-    list."""
+    """A file, a folder (its files with a matching suffix at any depth), a pattern such as ``data/*.jsonl.gz``, a URL
+    (``s3://``, ``hf://``, ``https://`` …; also of a folder or a pattern, where its files can be listed), or a list."""
 
     suffixes: ClassVar[tuple[str, ...]]
 
     def units(self) -> Sequence[Unit]:
-        return units(find(self.path, self.suffixes))
+        return units(resolve(self.path, self.suffixes))
 
     @abstractmethod
     def records(

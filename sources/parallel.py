@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from curate.catalog.params import LanguageTag, Runtime
+from curate.files import digest_files
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import Context, FailedRow, SourceError, Unit
@@ -23,8 +24,10 @@ from sources.delimited import Dialect, delimited
 from sources.detection import DetectedSchema
 from sources.files import Encoding
 from sources.mapping import Need, Record, Spec, raw_text
-from sources.paths import bare, find, units
+from sources.paths import Found, bare, resolve, units
 from sources.reading import Progress, guarded, lines, open_text
+from sources.remote.addresses import WEB, file_name, is_url, protocol, public
+from sources.remote.cache import locate, urls_in
 from sources.templates import Row
 from sources.tmx import read_units
 
@@ -116,16 +119,16 @@ class Moses(Pairs):
             lefts, rights = [left for left, _ in sides], [right for _, right in sides]
         else:
             assert self.source_path is not None and self.target_path is not None
-            lefts, rights = find(self.source_path, (".txt",)), find(self.target_path, (".txt",))
+            lefts, rights = resolve(self.source_path, (".txt",)), resolve(self.target_path, (".txt",))
             if len(lefts) != len(rights):
                 raise SourceError(
                     f"{len(lefts)} source files but {len(rights)} target files: they must pair up, in order"
                 )
         named = units([*lefts, *rights])
-        return [
-            Unit(f"{left.name} | {Path(right.name).name}", (*left.files, *right.files))
-            for left, right in zip(named[: len(lefts)], named[len(lefts) :], strict=True)
-        ]
+        return [_both(left, right) for left, right in zip(named[: len(lefts)], named[len(lefts) :], strict=True)]
+
+    def urls(self) -> list[str]:
+        return [*urls_in(self.source_path, self.target_path), *(f"{prefix}.*" for prefix in urls_in(self.path))]
 
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         left_name, _, right_name = unit.name.partition(" | ")
@@ -159,30 +162,45 @@ class Moses(Pairs):
             )
 
 
-def _side(prefix: str, language: str) -> Path:
+def _both(left: Unit, right: Unit) -> Unit:
+    """The unit of two sides; if one is remote, its state is that of both."""
+    states = [side.state or digest_files(side.files) for side in (left, right)] if left.state or right.state else []
+    notes = dict.fromkeys(side.note for side in (left, right) if side.note)
+    name = f"{left.name} | {Path(right.name).name}"
+    return Unit(name, (*left.files, *right.files), " | ".join(states), "; ".join(notes))
+
+
+def _side(prefix: str, language: str) -> Found:
     """The file of one language: prefix, dot, and a code of the language."""
-    place = Path(prefix).expanduser()
-    start = f"{place.name}."
-    seen: list[str] = []
-    matches: list[Path] = []
-    for file in sorted(place.parent.iterdir()) if place.parent.is_dir() else ():
-        if not file.name.startswith(start) or not file.is_file():
-            continue
-        code = bare(file.name)[len(start) :]
-        seen.append(file.name)
+    if protocol(prefix) in WEB:
+        raise SourceError(
+            f"{public(prefix)}: web servers do not list files; set 'source_path' and 'target_path' instead of 'path'"
+        )
+    near: dict[str, Found]
+    if is_url(prefix):
+        start = f"{prefix.rpartition('/')[2]}."
+        near = {file_name(file.url): file for file in locate(f"{prefix}.*", lambda _: False)}
+    else:
+        place = Path(prefix).expanduser()
+        start = f"{place.name}."
+        there = sorted(place.parent.iterdir()) if place.parent.is_dir() else []
+        near = {file.name: file for file in there if file.name.startswith(start) and file.is_file()}
+    matches: list[tuple[str, Found]] = []
+    for name, found in near.items():
         try:
-            if normalize(code) == language:
-                matches.append(file)
+            if normalize(bare(name)[len(start) :]) == language:
+                matches.append((name, found))
         except InvalidLanguage:
             continue
     if len(matches) > 1:
         raise SourceError(
-            f"both {matches[0].name} and {matches[1].name} could be the {language} side; choose with 'source_path' and "
+            f"both {matches[0][0]} and {matches[1][0]} could be the {language} side; choose with 'source_path' and "
             "'target_path'"
         )
     if not matches:
-        raise SourceError(f"there is no file {prefix}.{language}; files with this prefix: {', '.join(seen) or 'none'}")
-    return matches[0]
+        shown = public(prefix) if is_url(prefix) else prefix
+        raise SourceError(f"there is no file {shown}.{language}; files with this prefix: {', '.join(near) or 'none'}")
+    return matches[0][1]
 
 
 # ------------------------------------------------------------------------------------------------------------------ TMX
@@ -200,7 +218,7 @@ class Tmx(Pairs):
     """A file, a folder (its .tmx files at any depth), a pattern, or a list."""
 
     def units(self) -> Sequence[Unit]:
-        return units(find(self.path, (".tmx",)))
+        return units(resolve(self.path, (".tmx",)))
 
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         warn = context.warn if context is not None else None
@@ -248,7 +266,7 @@ class ParallelTsv(Pairs):
         return self
 
     def units(self) -> Sequence[Unit]:
-        return units(find(self.path, (".tsv", ".tab", ".txt")))
+        return units(resolve(self.path, (".tsv", ".tab", ".txt")))
 
     def taken(self, row: Row) -> Sequence[str]:
         names = list(row)  # as the file has them, the sides last

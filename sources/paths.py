@@ -1,22 +1,54 @@
-"""Resolves a ``path`` parameter to files; each file is one unit, named by its path below their common folder."""
+"""Resolves a ``path`` parameter to files, here or behind URLs; each is one unit, named by its path below their common
+folder."""
 
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from glob import has_magic
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from curate.files import expand, folders_below, regular
 from curate.steps import SourceError, Unit
+from sources.remote.addresses import file_name, is_url
+from sources.remote.cache import RemoteFile, locate
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+Found = Path | RemoteFile
 
 
 def bare(name: str) -> str:
     """A file name without a compression suffix."""
     return next((name[: -len(suffix)] for suffix in COMPRESSED if name.lower().endswith(suffix)), name)
+
+
+def resolve(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Found]:
+    """The files of a path as :func:`find` gives them, and those behind URLs, each once.
+
+    Raises:
+        SourceError: one of them stands for no file, or cannot be asked.
+    """
+    places = [one[len("file://") :] if one.startswith("file:///") else one for one in _listed(path)]
+    if not any(is_url(one) for one in places):
+        return list(find(places, suffixes))
+    found: dict[Path, Found] = {}
+    for one in places:
+        files: Sequence[Found] = locate(one, lambda name: _fits(name, suffixes)) if is_url(one) else find(one, suffixes)
+        for file in files:
+            found.setdefault(file.place if isinstance(file, RemoteFile) else file, file)
+    return list(found.values())
+
+
+def _listed(path: str | Sequence[str]) -> list[str]:
+    return [path] if isinstance(path, str) else list(path)
+
+
+def _fits(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether the file of a folder is read: by its suffix, and neither it nor a folder above it hidden."""
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return not hidden and bare(name).lower().endswith(suffixes)
 
 
 def find(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Path]:
@@ -100,9 +132,34 @@ def _nearest(path: Path) -> str:
     return f"{missing}; {folder} has {', '.join(names[:8]) or 'nothing'}{' …' if len(names) > 8 else ''}"
 
 
-def units(files: Sequence[Path]) -> list[Unit]:
-    """One unit a file, named by its path below the folder all files share."""
+def units(files: Sequence[Found]) -> list[Unit]:
+    """One unit a file, named by its path below the folder all files share (those here, those behind URLs)."""
+    here = [file for file in files if isinstance(file, Path)]
+    there = [file for file in files if isinstance(file, RemoteFile)]
+    names: dict[Found, str] = dict(zip(here, _names(here), strict=True))
+    known = set(names.values())
+    for file, name in zip(there, _remote_names(there), strict=True):
+        # The query of a URL is in no name; two files may differ only there.
+        names[file] = name if name not in known else f"{file.place.parts[1][:8]}/{name}"
+        known.add(names[file])
+    return [
+        Unit(names[file], (file.place,), file.version, file.note)
+        if isinstance(file, RemoteFile)
+        else Unit(names[file], (file,))
+        for file in files
+    ]
+
+
+def _names(files: Sequence[Path]) -> list[str]:
     if len(files) == 1:
-        return [Unit(files[0].name, (files[0],))]
-    base = Path(os.path.commonpath([file.parent for file in files]))
-    return [Unit(file.relative_to(base).as_posix(), (file,)) for file in files]
+        return [files[0].name]
+    base = Path(os.path.commonpath([file.parent for file in files])) if files else Path()
+    return [file.relative_to(base).as_posix() for file in files]
+
+
+def _remote_names(files: Sequence[RemoteFile]) -> list[str]:
+    if len(files) == 1:
+        return [file_name(files[0].url)]
+    common = posixpath.commonpath(["/".join(file.parts[:-1]) for file in files]) if files else ""
+    depth = len(PurePosixPath(common).parts)
+    return ["/".join((*file.parts[depth:-1], file_name(file.url))) for file in files]

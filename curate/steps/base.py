@@ -355,9 +355,11 @@ class Unit:
     name: str
     """Name in lineage and errors; not an absolute path."""
     files: tuple[Path, ...] = ()
-    """Its local files; their content digest is part of the cache key."""
+    """Its local files; their content digest is part of the cache key, unless there is a state."""
     state: str = ""
-    """For remote data: its immutable version (a Hub commit)."""
+    """For remote data: its version (a Hub commit, an etag)."""
+    note: str = ""
+    """What the user is to know before it is read: a warning."""
 
 
 class Source(Step):

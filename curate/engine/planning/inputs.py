@@ -57,6 +57,8 @@ class Reader:
                     self.units[name] = (source.makes, source.units())
                 kinds[name], units = self.units[name]
                 units = [] if name in self.catalog.forgotten.sources else units
+                for note in dict.fromkeys(unit.note for unit in units if unit.note):
+                    self.runner.warn(f"read {name}", note)
                 recipe, tasks[name] = _read_tasks(self.runner, name, kinds[name], units)
             except (SourceError, OSError) as error:
                 raise BuildError(f"{self.catalog.marks['sources', name]}: source '{name}': {error}") from error
