@@ -1,6 +1,6 @@
 """Rows: kinds with their Arrow schemas, ids and digests, languages, and text fields."""
 
-from curate.rows.extras import extras_in, narrow, widen
+from curate.rows.extras import extras_in, narrow, present, widen
 from curate.rows.fields import (
     answer_field,
     field_language,
@@ -61,6 +61,7 @@ __all__ = [
     "message_text",
     "narrow",
     "payload",
+    "present",
     "required_columns",
     "row_ids",
     "schema",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -126,6 +127,13 @@ def _absent_as_null(name: str, values: pa.Array) -> pa.Array:
     else:
         absent = pc.not_equal(values, 0) if name == "weight" else pc.equal(values, "")
     return pc.if_else(pc.fill_null(absent, False), pa.scalar(None, values.type), values)
+
+
+def present(value: Any) -> Any:
+    """Rows as Python values, without the optional parts that they do not have."""
+    if isinstance(value, dict):
+        return {name: present(one) for name, one in value.items() if one is not None}
+    return [present(one) for one in value] if isinstance(value, list) else value
 
 
 def extra_bytes(table: pa.Table) -> list[bytes] | None:

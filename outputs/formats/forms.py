@@ -18,7 +18,7 @@ from pydantic import PositiveInt, PrivateAttr
 
 from curate.catalog.suggestions import nearest
 from curate.errors import ExportError
-from curate.rows import Kind, message_columns, payload
+from curate.rows import Kind, message_columns, payload, present
 from curate.rows.kinds import ROW_EXTRAS
 from curate.steps import Rows
 from curate.steps.outputs import Output, Version, Written
@@ -224,7 +224,7 @@ class ExportFormat(Output):
             ids = rows.table["id"].to_pylist()
             rendered: list[dict[str, Any]] = []
             kept: list[int] = []
-            for place, row in enumerate(given(rows.table.select(names).to_pylist())):
+            for place, row in enumerate(present(rows.table.select(names).to_pylist())):
                 row |= {SPLIT: split, INDEX: index + len(kept)}
                 try:
                     row, dropped = self._held(kind, row) if self._extras else (row, ())
@@ -300,13 +300,6 @@ class ExportFormat(Output):
     def _tell_dropped(self, written: Written) -> None:
         for part, count in sorted(self._dropped.items()):
             written.notes.append(f"{count:,} rows are without their {NOTED[part]}: {self.reader} has no place for them")
-
-
-def given(value: Any) -> Any:
-    """Rows without the optional parts that they do not have."""
-    if isinstance(value, dict):
-        return {name: given(one) for name, one in value.items() if one is not None}
-    return [given(one) for one in value] if isinstance(value, list) else value
 
 
 def _why(written: Written) -> str:

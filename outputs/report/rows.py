@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.store import Store
 from curate.errors import CurateError
-from curate.rows import Kind, schema
+from curate.rows import Kind, message_text, schema
 from curate.rows.fields import field_text as text_of
-from curate.rows.kinds import kind_of
+from curate.rows.kinds import MEDIA, kind_of
 from curate.steps.outputs import Version
 from outputs.report.data import File
 from outputs.report.markup import direction, html_language
@@ -94,7 +94,14 @@ def texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         for column in ("messages", "prompt", "chosen", "rejected", "completion"):
             for turn in row.get(column) or ():
                 label = turn["role"] if column in ("messages", "prompt") else f"{column}: {turn['role']}"
-                yield label, turn["content"], language
+                if turn.get("reasoning"):
+                    yield f"{label} (reasoning)", turn["reasoning"], language
+                yield label, message_text(turn), language
+        if row.get("tools"):
+            yield "tools", row["tools"], "en"
+        for name in MEDIA:
+            if row.get(name):
+                yield name, "\n".join(row[name]), "en"
         if "label" in row and row["label"] is not None:
             yield "label", "good" if row["label"] else "bad", "en"
 

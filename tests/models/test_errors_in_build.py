@@ -50,7 +50,7 @@ def failure_of(path: Path) -> CurateError:
     return caught.value
 
 
-SLOW = refusal(429, "slow down", Retry_After="60")
+SLOW = refusal(429, "slow down", Retry_After="2")
 LONG = refusal(400, "This model's maximum context length is 2048 tokens", "context_length_exceeded")
 CASES = {
     "401": (refusal(401, "wrong key"), {}, curate.AuthenticationError, 401, "refuses the key"),
@@ -69,7 +69,7 @@ def test_a_worker_raises_the_class(case, catalog):
         error = failure_of(catalog(server.url, **model))
     assert type(error) is kind and isinstance(error, ModelError)
     assert (error.model, error.status) == ("tests/m@1", status)
-    assert getattr(error, "retry_after", None) == (60.0 if kind is curate.RateLimitError else None)
+    assert getattr(error, "retry_after", None) == (2.0 if kind is curate.RateLimitError else None)
     with pytest.raises(kind, match=message):
         raise error
 

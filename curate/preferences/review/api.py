@@ -34,7 +34,7 @@ from curate.preferences.review.labels_file import (
 )
 from curate.preferences.review.sampling import Share, Version, earlier_verdicts, rows_by_language, sample_of
 from curate.preferences.review.sheet import INSTRUCTIONS, SIDES, AnnotationBatch, entry_of, side_of
-from curate.rows import Kind
+from curate.rows import Kind, payload, present
 
 _SHOWN = 20
 _NUMBER = regex.compile(r"\p{Nd}(?:[.,]\p{Nd}+)?")
@@ -281,17 +281,17 @@ def _pairs(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Labe
         row = rows[one.id]
         if kind is Kind.SFT:
             prompt, last = row["messages"][:-1], row["messages"][-1]
-            if last["role"] != "assistant":
+            if last["role"] != "assistant" or last["tool_calls"]:
                 continue
             answer = last["content"]
-        elif kind is Kind.UNPAIRED and len(row["completion"]) == 1:
+        elif kind is Kind.UNPAIRED and len(row["completion"]) == 1 and not row["completion"][0]["tool_calls"]:
             prompt, answer = row["prompt"], row["completion"][0]["content"]
         else:
             continue
         if answer.strip() != one.correction:
             made.append(
                 {
-                    "prompt": prompt,
+                    "prompt": present(list(prompt)),
                     "chosen": [{"role": "assistant", "content": one.correction}],
                     "rejected": [{"role": "assistant", "content": answer}],
                     "language": row["language"],
@@ -304,9 +304,13 @@ def _pairs(kind: Kind, rows: Mapping[str, dict[str, Any]], labels: Iterable[Labe
 
 
 def _payload(kind: Kind, row: Mapping[str, Any]) -> dict[str, Any]:
-    from curate.rows.kinds import payload
+    from curate.rows import present
 
-    return {**{name: row[name] for name in payload(kind)}, "language": row["language"], "group_id": row["group_id"]}
+    return {
+        **present({name: row[name] for name in payload(kind)}),
+        "language": row["language"],
+        "group_id": row["group_id"],
+    }
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from curate.preferences.pair.candidates import split_turns
 from curate.preferences.review.labels_file import RATINGS, VERDICTS
-from curate.rows import Kind, languages
+from curate.rows import Kind, languages, message_text
 
 RTL = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr", "Mend", "Yezi", "Aran"})
 SIDES = ("A", "B")
-Turn = Mapping[str, str]
+Turn = Mapping[str, Any]
 
 INSTRUCTIONS: Mapping[bool, str] = {
     True: "For each request say which answer is better for the person who asked: A, B or tie. Judge correctness, "
@@ -161,5 +161,5 @@ def entry_of(kind: Kind, row: Mapping[str, Any], seed: int, *, shown: Mapping[st
 def conversation(turns: Sequence[Turn]) -> str:
     """Turns as a text: a single turn as it is, several with their roles."""
     if len(turns) == 1 and turns[0]["role"] in ("user", "assistant"):
-        return turns[0]["content"]
-    return "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)
+        return message_text(turns[0])
+    return "\n\n".join(f"[{turn['role']}]\n{message_text(turn)}" for turn in turns)
