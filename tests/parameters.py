@@ -31,6 +31,8 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("step", "rewrite"): {"model": "writer", "prompt": "Say it again: {prompt}"},
     ("step", "split"): {"shares": {"train": 0.9, "test": 0.1}},
     ("step", "translate"): {"to": ["sw"], "model": "writer"},
+    ("model", "anthropic"): {"model": "m"},
+    ("model", "gemini"): {"model": "m"},
     ("model", "openai"): {"url": "http://127.0.0.1:1/v1", "model": "m"},
     ("model", "reward"): {"model": "owner/name"},
     ("model", "route"): {"through": ["neural"]},

@@ -21,7 +21,7 @@ from curate.errors import ModelError, PublishError
 
 sys.path.insert(0, str(Path(__file__).parent / "models"))
 
-from fault_server import FaultServer, Reply, refusal
+from fault_server import FaultServer, Reply, gemini_error, refusal
 from questions import ask
 
 PASSWORD, QUERY, KEY, HEADER, SHORT = "pw/Kanari 777", "queryKanari888", "keyKanari999", "headKanari666", "KNR5x"
@@ -66,6 +66,8 @@ def heard(server: FaultServer, *, short: bool = True) -> str:
         plain.partition(":")[2],
         quote(plain, safe=""),
         path,
+        headers.get("x-api-key", ""),
+        headers.get("x-goog-api-key", ""),
         headers.get("x-key", ""),
         headers.get("x-key", "")[:10] + "...",
         headers.get("x-key", "")[-9:],
@@ -200,6 +202,53 @@ def test_whatever_a_server_repeats_is_found_nowhere(way, house, clean):
     assert server.calls and said
     assert any("Basic" in headers.get("authorization", "") for headers in server.headers)
     assert any(KEY in headers.get("authorization", "") for headers in server.headers), "the secrets were sent"
+
+
+OTHER_WAYS = {
+    **{name: WAYS[name] for name in ("400", "401", "429", "500", "long", "elsewhere", "page 200", "stream", "garbled")},
+    **{name: WAYS[name] for name in ("answer", "thoughts", "ending", "model")},
+    "anthropic's error 200": lambda said: Reply(
+        body=json.dumps({"type": "error", "error": {"type": "api_error", "message": said}}).encode()
+    ),
+    "google's error": lambda said: gemini_error(429, said, "RESOURCE_EXHAUSTED", {"retryDelay": said, "reason": said}),
+    "anthropic's refusal": lambda said: Reply(
+        finish="refusal", choice={"stop_details": {"explanation": said}, "finishMessage": said}
+    ),
+    "google's refusal": lambda said: Reply(finish="SAFETY", choice={"finishMessage": said, "stop_details": said}),
+    "google's block": lambda said: Reply(
+        body=json.dumps({"promptFeedback": {"blockReason": said}, "type": "message", "content": []}).encode()
+    ),
+    "anthropic's tool": lambda said: Reply(choice={"content": [{"type": "tool_use", "name": said, "input": {}}]}),
+    "google's tool": lambda said: Reply(choice={"content": {"parts": [{"functionCall": {"name": said}}]}}),
+}
+
+
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_nor_is_what_servers_of_other_protocols_repeat(way, house, clean):
+    in_answers = way in IN_ANSWERS or way.endswith(("refusal", "tool", "block"))
+    needles = tuple(needle for needle in NEEDLES if needle != SHORT or not in_answers)
+    with FaultServer() as server:
+        server.script = lambda body, times: OTHER_WAYS[way](heard(server, short=not in_answers))
+        given = {
+            "url": "${T_URL}",
+            "headers": {"X-Key": "${T_HEADER}", "X-Short": "${T_SHORT}"},
+            "retries": 0,
+            "max_failed": 1.0,
+            "deadline": 0.5,
+            "timeout": 10,
+        }
+        claude = {"use": "anthropic", "model": "c", "api_key": "${T_KEY}", **given}
+        google = {"use": "gemini", "model": "g", "api_key_env": "T_KEY", **given}
+        respond = {"model": ["claude", "google"], "max_error_rate": 1.0, "retries": 0}
+        house(
+            server,
+            models={"claude": claude, "google": google},
+            datasets={"made": {"from": "rows", "steps": [{"respond": respond}]}},
+        )
+        said = clean("build", "-q", needles=needles)
+        clean("models", "--probe", needles=needles)
+        clean("query", "SELECT * FROM made.quarantined", "-f", "json", needles=needles)
+    assert said and {KEY} <= {value for headers in server.headers for value in headers.values()}
 
 
 def test_no_command_tells_a_secret(house, clean, tmp_path):

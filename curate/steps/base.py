@@ -24,7 +24,7 @@ from pydantic import Field
 
 from curate.catalog.params import Decision, Params, Reference, Role
 from curate.rows import Kind, field_language, field_text, field_turns, widen
-from curate.steps.models import Model
+from curate.steps.models import Model, Sampling
 from curate.unused import Unused
 
 
@@ -168,6 +168,10 @@ class Step(Params):
         """The problems of these parameters for rows of this kind (unknown fields, …); empty if there are none."""
         return []
 
+    def asks_logprobs(self) -> int:
+        """The number of tokens whose log-probabilities it asks a language model for; 0: none."""
+        return 0
+
     def check_models(self, facts: CatalogFacts) -> list[str]:
         """What the step needs and its models cannot do, as far as is known before they are loaded; empty if nothing.
 
@@ -180,6 +184,11 @@ class Step(Params):
         for parameter, names in self.named(Reference.MODEL).items():
             for name in names:
                 model = facts.model(name)
+                # `user` is asked with `user_sampling`, if there is one.
+                sampling = getattr(self, f"{parameter}_sampling", None) or getattr(self, "sampling", None)
+                if model.role is Role.GENERATOR and isinstance(sampling, Sampling):
+                    found = model.request_problems(sampling, top_logprobs=self.asks_logprobs())
+                    problems += [f"{parameter}: the model '{name}': {one}" for one in found]
                 unknown = sorted(tag for tag in facts.languages or () if model.knows_language(tag) is False)
                 if unknown:
                     problem = f"{parameter}: the model '{name}' does not know {', '.join(unknown)}"

@@ -107,6 +107,12 @@ class Request:
     """Id of the row, for error messages; not part of the cache key."""
     fresh: bool = False
     """Whether to ignore a cached answer and replace it by a new one."""
+    tools: str = ""
+    """The tools that the model may call, as in rows: a JSON array of ``{type, function: {name, description,
+    parameters}}``."""
+    parts: tuple[Mapping[str, Any], ...] = ()
+    """For each message its optional parts, as in rows: ``tool_calls``, ``tool_call_id``, ``name``. Messages beyond its
+    end have none."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,8 @@ class Answer:
     """For ``failed`` and ``filtered``, the name of the error's class in :mod:`curate.errors`."""
     served: str = ""
     """The model that the server reports, if it is not the requested one."""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """The calls of tools in a complete answer, as in rows: ``{id, type, function: {name, arguments}}``."""
     remarks: tuple[str, ...] = ()
     """Warnings about the response that do not make the answer unusable."""
 
@@ -340,6 +348,14 @@ class Model(Params):
             **self.data_identity(),
             **self.identity(),
         }
+
+    def request_problems(self, sampling: Sampling, *, top_logprobs: int = 0) -> list[str]:
+        """What a language model does not take of such requests, as far as is known before it is loaded.
+
+        Args:
+            top_logprobs: as in :class:`Request`.
+        """
+        return []
 
     def knows_language(self, language: str) -> bool | None:
         """Whether it supports texts in this language; None if that is not known before it is loaded.

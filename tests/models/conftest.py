@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture
 def hurry(monkeypatch):
     """Pauses between tries are ten milliseconds."""
-    monkeypatch.setattr("curate.models.openai.http.backoff", lambda tries, first, most=60.0: 0.01)
+    monkeypatch.setattr("curate.models.endpoint.http.backoff", lambda tries, first, most=60.0: 0.01)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""An OpenAI-compatible server on loopback that misbehaves on order and writes down every call it gets.
+"""A server on loopback that speaks OpenAI's, Anthropic's and Gemini's protocols, misbehaves on order and writes down
+every call it gets; the path says which protocol a call is in.
 
 In a test: ``with FaultServer(script) as server``, where ``script(body, times)`` says what the ``times``-th call with
 that very body is answered. As a program (``python fault_server.py [SECONDS]``) it answers at once, prints its address,
@@ -49,6 +50,8 @@ Script = Callable[[dict[str, Any], int], Reply]
 
 def last_turn(body: dict[str, Any]) -> str:
     """What was asked."""
+    if "contents" in body:
+        return "".join(part.get("text", "") for part in body["contents"][-1]["parts"])
     return body["messages"][-1]["content"] if "messages" in body else str(body["prompt"])
 
 
@@ -57,6 +60,59 @@ def refusal(status: int, message: str, code: str = "", **headers: str) -> Reply:
     told = {"error": {"message": message, "code": code, "type": code}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status=status, headers=named, body=json.dumps(told).encode())
+
+
+def anthropic_error(status: int, message: str, kind: str = "", **headers: str) -> Reply:
+    """An error as Anthropic writes it."""
+    told = {"type": "error", "error": {"type": kind or "invalid_request_error", "message": message}}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status=status, headers=named, body=json.dumps({**told, "request_id": "req_1"}).encode())
+
+
+def gemini_error(status: int, message: str, name: str = "", *details: dict[str, Any], **headers: str) -> Reply:
+    """An error as Google writes it."""
+    told = {"error": {"code": status, "message": message, "status": name or "INVALID_ARGUMENT"}}
+    if details:
+        told["error"]["details"] = list(details)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status=status, headers=named, body=json.dumps(told).encode())
+
+
+def _in_anthropic(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": reply.model or body.get("model"),
+        "content": [{"type": "text", "text": reply.text}],
+        "stop_reason": "end_turn" if reply.finish == "stop" else reply.finish,
+        **reply.choice,
+    }
+    if reply.usage is not None:
+        told["usage"] = {
+            "input_tokens": reply.usage["prompt_tokens"],
+            "output_tokens": reply.usage["completion_tokens"],
+        }
+    return told
+
+
+def _in_gemini(reply: Reply, path: str) -> dict[str, Any]:
+    candidate = {
+        "content": {"role": "model", "parts": [{"text": reply.text}]},
+        "finishReason": "STOP" if reply.finish == "stop" else reply.finish,
+        **reply.choice,
+    }
+    told: dict[str, Any] = {
+        "candidates": [candidate],
+        "modelVersion": reply.model or path.rpartition("/")[2].partition(":")[0],
+        "responseId": "x",
+    }
+    if reply.usage is not None:
+        told["usageMetadata"] = {
+            "promptTokenCount": reply.usage["prompt_tokens"],
+            "candidatesTokenCount": reply.usage["completion_tokens"],
+        }
+    return told
 
 
 class FaultServer:
@@ -137,13 +193,17 @@ class FaultServer:
                 await asyncio.sleep(3600)
             if reply.delay:
                 await asyncio.sleep(reply.delay)
-            return await self._send(writer, reply, body)
+            return await self._send(writer, reply, body, path)
         finally:
             self._now -= 1
 
-    async def _send(self, writer: asyncio.StreamWriter, reply: Reply, body: dict[str, Any]) -> bool:
+    async def _send(self, writer: asyncio.StreamWriter, reply: Reply, body: dict[str, Any], path: str = "") -> bool:
         data = reply.body
-        if data is None:
+        if data is None and path.partition("?")[0].endswith("/messages"):
+            data = json.dumps(_in_anthropic(reply, body)).encode()
+        elif data is None and ":generateContent" in path:
+            data = json.dumps(_in_gemini(reply, path)).encode()
+        elif data is None:
             choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish, **reply.choice}
             if "messages" in body:
                 choice["message"] = {"role": "assistant", "content": reply.text, **reply.message}

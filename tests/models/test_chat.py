@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.generation.chat_template import ChatTemplate, RefusedChat, without_system
+from curate.models.generation.chat_template import ChatTemplate, RefusedChat
+from curate.models.generation.turns import Turn, without_system
 
 pytestmark = pytest.mark.heavy(env="common")
 CHATML = (
@@ -85,13 +86,9 @@ def test_system_turns_go_to_the_next_user_turn_where_the_template_has_none(token
     assert ChatTemplate(tokenizer, FORGETFUL).merges_system
     prompt = strict.answer((("system", "Be kind."), ("user", "hi")))
     assert said(tokenizer, prompt.tokens) == "<s><start>user\nBe kind.\n\nhi<end>\n<start>assistant\n"
-    assert without_system([("system", "a"), ("system", "b")]) == [("user", "a\n\nb")]
-    assert without_system([("user", "x"), ("system", "a"), ("assistant", "y"), ("user", "z")]) == [
-        ("user", "x"),
-        ("user", "a"),
-        ("assistant", "y"),
-        ("user", "z"),
-    ]
+    assert without_system([Turn("system", "a"), Turn("system", "b")]) == [Turn("user", "a\n\nb")]
+    turns = [Turn("user", "x"), Turn("system", "a"), Turn("assistant", "y"), Turn("user", "z")]
+    assert without_system(turns) == [turns[0], Turn("user", "a"), *turns[2:]]
 
 
 def test_an_open_turn_stays_open_and_keeps_its_blanks(tokenizer, chatml, strict):

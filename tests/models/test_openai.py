@@ -17,8 +17,8 @@ from questions import KEY, ask, echo, load
 
 from curate.engine.tasks.task import load_params, serialize_params
 from curate.errors import BudgetError, ModelError
-from curate.models.openai.errors import display_url
-from curate.models.openai.http import base_address
+from curate.models.endpoint.errors import display_url
+from curate.models.endpoint.http import base_address
 from curate.models.openai.model import OpenAI
 from curate.steps.models import Generator, Request, Sampling
 

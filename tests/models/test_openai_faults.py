@@ -275,7 +275,7 @@ def test_an_error_of_the_caller_ends_it_too():
 
 
 def test_a_body_without_end_is_given_up(monkeypatch, hurry):
-    monkeypatch.setattr("curate.models.openai.http.LARGEST_ANSWER", 1 << 20)
+    monkeypatch.setattr("curate.models.endpoint.http.LARGEST_ANSWER", 1 << 20)
     with FaultServer(lambda body, times: Reply("x" * (2 << 20))) as server:
         (answer,) = load(server, retries=0).generate([ask("a")])
     assert answer.finish == "failed" and "more than 1 MiB" in answer.problem

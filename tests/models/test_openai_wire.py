@@ -9,16 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ModelError
-from curate.models.openai.wire import (
-    LEAST_LOGPROB,
-    MalformedAnswer,
-    RequestOptions,
-    build_request,
-    check_shape,
-    finish_of,
-    is_cacheable,
-    parse,
-)
+from curate.models.endpoint.wire import MalformedAnswer
+from curate.models.generation.logprobs import LEAST_LOGPROB
+from curate.models.openai.replies import check_shape, read_reply
+from curate.models.openai.wire import OpenAIWire, RequestOptions, build_request
 from curate.steps.models import Request, Sampling
 
 HELLO = (("user", "Hello"),)
@@ -36,7 +30,7 @@ def chat(content, finish="stop", **more):
 def read(raw, request=None, options=VLLM):
     request = request or Request(HELLO)
     check_shape("chat", raw)
-    return parse(build_request(request, options), raw, request, options)
+    return OpenAIWire(options).parse(build_request(request, options), raw, request)
 
 
 def test_the_plain_body_is_the_protocol_and_nothing_more():
@@ -190,8 +184,8 @@ def test_an_answer_is_read():
     ],
 )
 def test_how_it_ended_decides_what_is_kept(raw, finish, kept):
-    assert finish_of("chat", raw) == finish
-    assert is_cacheable("chat", raw) is kept
+    assert read_reply("chat", raw).finish == finish
+    assert read_reply("chat", raw).cacheable is kept
     assert read(raw).finish == finish
 
 
@@ -318,7 +312,7 @@ def test_whatever_has_the_shape_can_be_read(logprobs, message, usage):
         check_shape("chat", raw)
     except MalformedAnswer:
         return
-    parse(build_request(request, VLLM), raw, request, VLLM)
+    OpenAIWire(VLLM).parse(build_request(request, VLLM), raw, request)
 
 
 def test_prompt_logprobs_are_those_of_the_last_turn():
@@ -333,7 +327,7 @@ def test_prompt_logprobs_are_those_of_the_last_turn():
         },
     }
     raw = {"scored": {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}, "start": 3}
-    answer = parse(question, raw, request, VLLM)
+    answer = OpenAIWire(VLLM).parse(question, raw, request)
     assert [(one.token, one.logprob) for one in answer.logprobs] == [("a", -3.0), (" cat", -4.0)]
-    by_text = parse(question, {**raw, "start": None}, request, VLLM)
+    by_text = OpenAIWire(VLLM).parse(question, {**raw, "start": None}, request)
     assert by_text.logprobs == answer.logprobs

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.models.openai.rate_limit import AdaptiveConcurrencyLimiter, backoff, retry_after
+from curate.models.endpoint.rate_limit import AdaptiveConcurrencyLimiter, backoff, retry_after
 
 
 def run(work):

@@ -225,6 +225,8 @@ def _digest(generator: Generator, request: Request) -> str:
     """32 hexadecimal digits that identify a request to a model."""
     turns, schema = [list(turn) for turn in request.messages], None if request.schema is None else dict(request.schema)
     content = [turns, request.sampling.model_dump(mode="json"), request.sample, schema]
+    if request.tools or any(request.parts):
+        content.append([request.tools, [dict(parts) for parts in request.parts]])
     return question_key([getattr(generator, "name", ""), *content, request.top_logprobs, request.prompt_logprobs]).hex()
 
 

@@ -105,6 +105,9 @@ class RespondParams(Prompting, RowStep):
             raise ValueError("a list must not be empty or name anything twice")
         return value
 
+    def asks_logprobs(self) -> int:
+        return int(self.logprob)
+
     @model_validator(mode="after")
     def _several(self) -> RespondParams:
         if self.n > 1 and self.sampling.temperature == 0:

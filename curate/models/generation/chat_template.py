@@ -15,6 +15,7 @@ import regex
 
 from curate.errors import ModelError
 from curate.models.embedding.preprocess import make_fit
+from curate.models.generation.turns import Turn, without_system
 
 Turns = Sequence[tuple[str, str]]
 
@@ -91,7 +92,7 @@ class ChatTemplate:
         if not turns:
             raise RefusedChat("there are no messages")
         fit = [(role, make_fit(content)) for role, content in turns]
-        return fit if self._system else without_system(fit)
+        return fit if self._system else [turn[:2] for turn in without_system([Turn(*turn) for turn in fit])]
 
     def _whole(self, turns: list[tuple[str, str]]) -> list[int]:
         if not turns:
@@ -170,23 +171,6 @@ class ChatTemplate:
         except RefusedChat:
             return False
         return "qsystemq" in text
-
-
-def without_system(turns: Turns) -> list[tuple[str, str]]:
-    """The turns with system turns prepended to the next user turn, or as a user turn if none follows."""
-    found: list[tuple[str, str]] = []
-    waiting: list[str] = []
-    for role, content in turns:
-        if role == "system":
-            waiting.append(content)
-            continue
-        if waiting and role == "user":
-            content, waiting = "\n\n".join([*waiting, content]), []
-        elif waiting:
-            found.append(("user", "\n\n".join(waiting)))
-            waiting = []
-        found.append((role, content))
-    return [*found, *([("user", "\n\n".join(waiting))] if waiting else [])]
 
 
 def _marks(turns: Turns) -> list[str]:

@@ -23,13 +23,13 @@ from pydantic import Field, model_validator
 from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.cpus import available_cpus
 from curate.errors import BudgetError, ModelError, ServerUnavailableError
+from curate.models.endpoint.generator import EndpointGenerator
+from curate.models.endpoint.http import Endpoint
 from curate.models.llamacpp.server import EXTRA, ServerProcess, ServerSettings
 from curate.models.loading.hub import digest_file
 from curate.models.loading.packaged import PACKAGES, Package, fetch_packaged
 from curate.models.loading.supported import Supported
-from curate.models.openai.generator import OpenAIGenerator
-from curate.models.openai.http import Endpoint
-from curate.models.openai.wire import RequestOptions, reserved_keys
+from curate.models.openai.wire import OpenAIWire, RequestOptions, reserved_keys
 from curate.steps.models import Answer, Done, Model, Request
 
 _SPLIT = regex.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -200,7 +200,7 @@ def _digest_of(parts: Sequence[Path]) -> str:
     return hashlib.blake2b("".join(map(digest_file, parts)).encode(), digest_size=16).hexdigest()
 
 
-class LlamaCppGenerator(OpenAIGenerator):
+class LlamaCppGenerator(EndpointGenerator):
     """A loaded GGUF model, with its server process."""
 
     def __init__(self, model: LlamaCpp, settings: ServerSettings, cache: Path | None) -> None:
@@ -214,7 +214,7 @@ class LlamaCppGenerator(OpenAIGenerator):
         }
         super().__init__(
             name,
-            model.request_options(),
+            OpenAIWire(model.request_options()),
             self._start,
             cache=cache,
             identity=identity,
@@ -228,7 +228,7 @@ class LlamaCppGenerator(OpenAIGenerator):
         _RUNNING.add(self)
 
     def generate(self, requests: Sequence[Request], done: Done | None = None) -> list[Answer]:
-        """As for every OpenAI-compatible generator; if the server died, the next call starts it again.
+        """As for every model behind an endpoint; if the server died, the next call starts it again.
 
         Raises:
             ServerUnavailableError: the server died; the message ends with its log.

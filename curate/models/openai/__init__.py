@@ -1,1 +1,1 @@
-"""LLMs behind OpenAI-compatible servers: requests, rate limits, retries, costs."""
+"""OpenAI's protocol: chat and text completions."""

@@ -104,6 +104,8 @@ class VllmGenerator:
         """
         with self._lock:
             for request in requests:
+                if request.tools or any(request.parts):
+                    raise ModelError("'vllm' passes no tools to the model; serve it, and use the model 'openai'")
                 if request.schema is not None:
                     compile_schema(request.schema)
             keys = [self._key(request) for request in requests]

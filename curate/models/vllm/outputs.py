@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from curate.models.openai.wire import LEAST_LOGPROB, checked, separate_reasoning
+from curate.models.generation.answers import checked, separate_reasoning
+from curate.models.generation.logprobs import LEAST_LOGPROB
 from curate.steps.models import Answer, Request, TokenLogprob
 
 _FINISH = {"stop": "stop", "length": "length", "repetition": "length"}

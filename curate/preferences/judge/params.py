@@ -221,6 +221,9 @@ class JudgeParams(Prompting, ScoreStep):
             *((PROBES,) if self.probes and self.audit_rows else ()),
         )
 
+    def asks_logprobs(self) -> int:
+        return self.top_logprobs if self.scoring == "logprobs" else 0
+
     def model_roles(self, parameter: str) -> frozenset[Role]:
         """``reference`` needs an encoder, the other methods language models."""
         if parameter != "model":

@@ -1,6 +1,7 @@
 """Sends a batch of requests to one endpoint concurrently, with retries, budget and circuit breaker.
 
-It knows request bodies and raw responses only, and runs on the process's event loop (:mod:`curate.models.openai.http`).
+It knows request bodies and raw responses only, and runs on the process's event loop
+(:mod:`curate.models.endpoint.http`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from curate.errors import (
     ServerUnavailableError,
 )
 from curate.models.cache.responses import AnswerWriter
-from curate.models.openai.http import Endpoint, EndpointClient, pause_before
-from curate.models.openai.pricing import CostEstimator, Usage
-from curate.models.openai.wire import ChatRequestBody, finish_of, is_cacheable, text_size, usage_of
+from curate.models.endpoint.http import Endpoint, EndpointClient, pause_before
+from curate.models.endpoint.pricing import CostEstimator, Usage
+from curate.models.endpoint.wire import Reply, RequestBody, Wire
+from curate.models.endpoint.wire import Usage as CallUsage
 from curate.steps.models import Ledger
 
 WINDOW, MIN_WINDOW = 50, 20
@@ -37,7 +39,7 @@ class Job:
     """A request to send."""
 
     index: int
-    body: ChatRequestBody
+    body: RequestBody
     size: int
     """Bytes of UTF-8 of the prompt."""
     max_tokens: int
@@ -50,6 +52,8 @@ class RequestResult:
     """A raw response, or the failure of a request."""
 
     raw: Any = None
+    reply: Reply | None = None
+    """What the raw response says."""
     failure: RequestError | None = None
     message: str = ""
     """The failure's message, with the number of attempts."""
@@ -80,6 +84,7 @@ class RequestDispatcher:
         self,
         name: str,
         endpoint: Endpoint,
+        wire: Wire,
         estimator: CostEstimator,
         usage: Usage,
         writer: AnswerWriter,
@@ -92,6 +97,7 @@ class RequestDispatcher:
         """
         self.name = name
         self.endpoint = endpoint
+        self.wire = wire
         self.ledger: Ledger | None = None
         self.usage = usage
         self._estimator = estimator
@@ -115,7 +121,7 @@ class RequestDispatcher:
         run = _Run()
         queue = iter(jobs)
         if self._client is None:
-            self._client = EndpointClient(self.endpoint)
+            self._client = EndpointClient(self.endpoint, self.wire)
         count = min(len(jobs), self._client.limiter.most)
         workers = [asyncio.create_task(self._work(queue, run, deliver)) for _ in range(count)]
         all_workers = asyncio.gather(*workers)
@@ -187,8 +193,7 @@ class RequestDispatcher:
         started, tries, counted = loop.time(), 0, 0
         while True:
             try:
-                raw = await self._attempt(job, run)
-                return None if raw is None else RequestResult(raw)
+                return await self._attempt(job, run)
             except ServerError as error:
                 alive = self.endpoint.alive
                 if alive is not None and not alive():
@@ -210,7 +215,7 @@ class RequestDispatcher:
             except RequestError as error:
                 return RequestResult(failure=error, message=str(error))
 
-    async def _attempt(self, job: Job, run: _Run) -> Any:
+    async def _attempt(self, job: Job, run: _Run) -> RequestResult | None:
         assert self._client is not None
         client = self._client
         reservation = await self._reserve(job)
@@ -239,17 +244,18 @@ class RequestDispatcher:
                     run.attempting.discard(task)
                     self._in_flight -= 1
                 client.limiter.release(ticket, overloaded=overloaded)
-            kind = job.body.kind
-            if is_cacheable(kind, raw):
+            reply = self.wire.read(job.body, raw)
+            if reply.cacheable:
                 self._writer.put(job.body.key, cacheable, replace=job.fresh)
-            prompt, completion, cached = usage_of(kind, raw) or (job.size // 3 + 1, text_size(kind, raw) // 3 + 1, 0)
+            estimate = CallUsage(job.size // 3 + 1, len(reply.text.encode(errors="replace")) // 3 + 1)
+            prompt, completion, cached = reply.usage or estimate
             self._estimator.learn(job.size, prompt)
             spent, cost = (prompt, completion), self._estimator.price.of(prompt, completion, cached)
             self.usage.answers += 1
             self.usage.prompt_tokens += prompt
             self.usage.completion_tokens += completion
             self.usage.money += cost
-            return raw
+            return RequestResult(raw, reply)
         finally:
             self._settle(reservation, spent, cost)
 
@@ -299,8 +305,8 @@ class RequestDispatcher:
         if self._writer.failed:
             self._writer.flush()
         message = "" if isinstance(result.failure, ContentFilterError) else result.message
-        if result.failure is None and "choices" in result.raw and finish_of("chat", result.raw) == "failed":
-            message = "a tool is called in place of an answer"
+        if result.reply is not None and result.reply.finish == "failed":
+            message = result.reply.problem
         self._recent.append((message, result.failure))
         failures = [(text, error) for text, error in self._recent if text]
         count = len(self._recent)

@@ -1,4 +1,4 @@
-"""The :class:`curate.steps.models.Generator` for OpenAI-compatible servers.
+"""The :class:`curate.steps.models.Generator` for models behind HTTP endpoints, whatever their protocol.
 
 It serves a batch of requests: cached responses are looked up, the other requests sent, and all responses parsed.
 Callers may be in any thread; the requests run concurrently on the process's event loop. Raw responses are cached
@@ -18,20 +18,13 @@ from typing import Any
 
 from curate.errors import ContentFilterError, CurateError, ModelError
 from curate.models.cache.responses import AnswerCache, AnswerWriter
+from curate.models.endpoint.dispatcher import Job, RequestDispatcher, RequestResult
+from curate.models.endpoint.http import LOOP, Endpoint
+from curate.models.endpoint.pricing import CostEstimator, Price, Usage
+from curate.models.endpoint.wire import MalformedAnswer, RequestBody, Wire
 from curate.models.generation.structured_output import compile_schema
+from curate.models.generation.turns import prompt_size
 from curate.models.loading.supported import Supported
-from curate.models.openai.dispatcher import Job, RequestDispatcher, RequestResult
-from curate.models.openai.http import LOOP, Endpoint
-from curate.models.openai.pricing import CostEstimator, Price, Usage
-from curate.models.openai.wire import (
-    ChatRequestBody,
-    MalformedAnswer,
-    RequestOptions,
-    build_request,
-    check_shape,
-    is_cacheable,
-    parse,
-)
 from curate.steps.models import Answer, Done, Finish, Ledger, Request
 
 _LIVENESS_INTERVAL = 1.0
@@ -40,13 +33,13 @@ _GATHER = 0.01
 """Seconds a caller lets results accumulate: waking up for each costs the loop more than parsing it."""
 
 
-class OpenAIGenerator:
-    """A loaded text-generation model behind an OpenAI-compatible server."""
+class EndpointGenerator:
+    """A loaded text-generation model behind an HTTP endpoint."""
 
     def __init__(
         self,
         name: str,
-        options: RequestOptions,
+        wire: Wire,
         endpoint: Endpoint | Callable[[], Endpoint],
         *,
         cache: Path | None,
@@ -70,7 +63,7 @@ class OpenAIGenerator:
         self.capabilities = dict(capabilities or {})
         self.spent = Usage()
         """Calls, tokens and money so far."""
-        self._options = options
+        self._wire = wire
         self._endpoint = endpoint
         self._answers = AnswerCache(cache, name, identity)
         self._writer = AnswerWriter(self._answers)
@@ -109,16 +102,17 @@ class OpenAIGenerator:
             missing.setdefault(body.key, []).append(index)
         fresh = {body.key for body, request in zip(bodies, requests, strict=True) if request.fresh}
         for key, raw in self._answers.get(missing.keys() - fresh).items():
-            kind = bodies[missing[key][0]].kind
+            body = bodies[missing[key][0]]
             try:
-                check_shape(kind, raw)
+                self._wire.check_shape(body.kind, raw)
             except MalformedAnswer:  # cached by an older, less strict version
                 continue
-            if not is_cacheable(kind, raw):
+            reply = self._wire.read(body, raw)
+            if not reply.cacheable:
                 continue
             indices = missing.pop(key)
             for index in indices:
-                answers[index] = parse(bodies[index], raw, requests[index], self._options).replace(cached=True)
+                answers[index] = self._wire.parse(bodies[index], raw, requests[index], reply).replace(cached=True)
             self.spent.cached += len(indices)
             report(len(indices))
         if missing:
@@ -133,7 +127,7 @@ class OpenAIGenerator:
         self._answers.close()
 
     # --------------------------------------------------------------------------------------------------------- internal
-    def _body(self, request: Request) -> ChatRequestBody:
+    def _body(self, request: Request) -> RequestBody:
         if request.top_logprobs and not self.capabilities.get("logprobs"):
             raise ModelError(
                 f"{self.name} is not known to give log-probabilities; if its server does, set 'logprobs: true'"
@@ -145,12 +139,12 @@ class OpenAIGenerator:
             )
         if request.schema is not None:
             compile_schema(request.schema)
-        return build_request(request, self._options)
+        return self._wire.build(request)
 
     def _send(
         self,
         requests: Sequence[Request],
-        bodies: Sequence[ChatRequestBody],
+        bodies: Sequence[RequestBody],
         groups: Sequence[Sequence[int]],
         answers: list[Answer | None],
         report: Done,
@@ -160,7 +154,7 @@ class OpenAIGenerator:
         jobs: list[Any] = []
         for group in groups:
             request, body = requests[group[0]], bodies[group[0]]
-            size = sum(len(content.encode(errors="replace")) for _, content in request.messages)
+            size = prompt_size(request)
             max_tokens = 1 if request.prompt_logprobs else request.sampling.max_tokens
             jobs.append(Job(len(jobs), body, size, max_tokens, body.key in fresh))
         try:
@@ -174,13 +168,13 @@ class OpenAIGenerator:
         finally:
             self._writer.flush()
 
-    def _answer(self, body: ChatRequestBody, result: RequestResult, request: Request) -> Answer:
+    def _answer(self, body: RequestBody, result: RequestResult, request: Request) -> Answer:
         failure = result.failure
         if failure is not None:
             finish: Finish = "filtered" if isinstance(failure, ContentFilterError) else "failed"
             error = type(failure).__name__
             return Answer("", finish, problem=result.message, transient=failure.transient, error=error)
-        return parse(body, result.raw, request, self._options)
+        return self._wire.parse(body, result.raw, request, result.reply)
 
     def _drop_dispatcher(self) -> None:
         """Closes the connections; the next request opens new ones, at the endpoint of that time."""
@@ -195,7 +189,7 @@ class OpenAIGenerator:
             if self._dispatcher is None:
                 endpoint = self._endpoint() if callable(self._endpoint) else self._endpoint
                 self._dispatcher = RequestDispatcher(
-                    self.name, endpoint, self._estimator, self.spent, self._writer, self._max_failed
+                    self.name, endpoint, self._wire, self._estimator, self.spent, self._writer, self._max_failed
                 )
                 self._dispatcher.ledger = self._ledger
             return self._dispatcher

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import orjson
 import regex
 
 from curate.errors import (
@@ -22,8 +21,9 @@ from curate.errors import (
     ServerTimeoutError,
     ServerUnavailableError,
 )
+from curate.models.endpoint.rate_limit import retry_after
+from curate.models.endpoint.wire import ErrorReport, Wire
 from curate.models.generation.structured_output import read_json
-from curate.models.openai.rate_limit import retry_after
 
 Redact = Callable[[str], str]
 _TIMEOUTS = frozenset({408, 504, 522, 524})
@@ -40,7 +40,9 @@ _CONTEXT = frozenset({"context_length_exceeded", "exceed_context_size_error", "c
 # Some servers have no code for it and report it in the message only.
 _TOO_LONG = regex.compile(
     r"maximum context length|context (?:length|window|size)|max_model_len|longer than the maximum model length"
-    r"|(?:prompt|input|request) is too (?:long|large)|too many (?:input )?tokens|exceeds the (?:available )?context",
+    r"|(?:prompt|input|request) is too (?:long|large)|too many (?:input )?tokens"
+    r"|exceeds? (?:the (?:available )?)?context"
+    r"|token count .{0,40}exceeds the maximum",
     regex.IGNORECASE,
 )
 _STATUS: Mapping[str, int] = {
@@ -94,19 +96,20 @@ _MAX_MESSAGE = 500
 _MAX_EXCERPT = 80
 
 
-def classify_response(status: int, headers: Mapping[str, str], body: bytes, place: str, redact: Redact) -> ModelError:
+def classify_response(
+    status: int, headers: Mapping[str, str], body: bytes, place: str, redact: Redact, wire: Wire
+) -> ModelError:
     """The error of a response with an HTTP status other than 200.
 
     Args:
         place: the address, without credentials.
         redact: removes credentials from the server's message.
     """
-    message, code = _message_in_body(body, headers)
-    return _error(status, headers, message, code, place, redact)
+    return _error(status, headers, _report(body, headers, wire), place, redact, wire)
 
 
 def classify_error_body(
-    problem: Any, headers: Mapping[str, str], place: str, redact: Redact, *, begun: bool
+    problem: Any, headers: Mapping[str, str], place: str, redact: Redact, wire: Wire, *, begun: bool
 ) -> ModelError:
     """The error inside a response with status 200.
 
@@ -114,12 +117,13 @@ def classify_error_body(
         problem: a mapping with a message and a code, or a text.
         begun: whether the response also has a part of an answer, so that the request was not at fault.
     """
-    message, code = _message_and_code(problem)
-    status = _status_of(code)
+    report = wire.report_error(problem, headers)
+    code = report.code
+    status = report.status or _status_of(code)
     if code in _FILTERED or code in _CONTEXT or (status is not None and not (begun and status < 500)):
-        return _error(status or 400, headers, message, code, place, redact, shown=200)
-    text = _describe(redact, f"an error from {place}", message, code)
-    if not begun and _TOO_LONG.search(message):
+        return _error(status or 400, headers, report, place, redact, wire, shown=200)
+    text = _describe(redact, f"an error from {place}", report.message, code)
+    if not begun and _TOO_LONG.search(report.message):
         return ContextWindowError(f"the context is too long: {text}")
     # Whether a retry would help is unknown: it is left to the next build.
     return ServerError(text, load=False, again=begun)
@@ -152,19 +156,32 @@ def display_url(url: str) -> str:
 
 
 def _error(
-    status: int, headers: Mapping[str, str], message: str, code: str, place: str, redact: Redact, shown: int = 0
+    status: int,
+    headers: Mapping[str, str],
+    report: ErrorReport,
+    place: str,
+    redact: Redact,
+    wire: Wire,
+    shown: int = 0,
 ) -> ModelError:
-    error = _classify(status, headers, message, code, place, redact, shown)
-    error.status = status
+    error = _classify(report.status or status, headers, report, place, redact, wire, shown or status)
+    error.status = report.status or status
     return error
 
 
 def _classify(
-    status: int, headers: Mapping[str, str], message: str, code: str, place: str, redact: Redact, shown: int
+    status: int, headers: Mapping[str, str], report: ErrorReport, place: str, redact: Redact, wire: Wire, shown: int
 ) -> ModelError:
-    what = f"an error from {place} (HTTP 200, code {status})" if shown else f"HTTP {status} from {place}"
+    """
+    Args:
+        shown: the HTTP status that was sent.
+    """
+    message, code = report.message, report.code
+    what = f"HTTP {shown} from {place}" if shown != 200 else f"an error from {place} (HTTP 200, code {status})"
     text = _describe(redact, what, message, "")
     lowered = message.lower()
+    if report.kind is not None:
+        return report.kind(f"{report.remedy}: {text}" if report.remedy else text)
     if status == 402 or code in _QUOTA or (status in (403, 429) and any(word in message for word in _QUOTA)):
         return QuotaExceededError(f"the quota is used up: {text}")
     if code in _FILTERED or (status == 403 and "moderation" in lowered):
@@ -179,39 +196,28 @@ def _classify(
         where = redact(display_url(headers.get("location", "?")))
         return AddressError(f"the server is elsewhere ({where}); change 'url': {text}")
     if status == 405:
-        return AddressError(f"this is no address of an OpenAI-compatible server ('url'): {text}")
+        return AddressError(f"this is no address of an {wire.protocol} server ('url'): {text}")
     if status not in _TRANSIENT:
         return BadRequestError(text)
     wait = retry_after(headers.get("retry-after"))
     if (short := headers.get("retry-after-ms", "")).isdecimal():
         wait = int(short) / 1000
+    wait = report.retry_after if wait is None else wait
     if status == 429:
         return RateLimitError(text, retry_after=wait, counts=False)
     kind = ServerTimeoutError if status in _TIMEOUTS else ServerUnavailableError if status >= 500 else ServerError
     return kind(text, retry_after=wait, load=status not in (409, 425), counts=wait is None)
 
 
-def _message_in_body(body: bytes, headers: Mapping[str, str]) -> tuple[str, str]:
-    """The message and the code in the body of an error."""
+def _report(body: bytes, headers: Mapping[str, str], wire: Wire) -> ErrorReport:
+    """What the body of an error says."""
     try:
-        return _message_and_code(read_json(body))
+        return wire.report_error(read_json(body), headers)
     except ValueError:
         text = " ".join(body[:4_000].decode(errors="replace").split())
         if text and ("text/html" in headers.get("content-type", "").lower() or text[:1] == "<"):
-            return f"an HTML page, which begins {text[:_MAX_EXCERPT]!r}", ""
-        return text, ""
-
-
-def _message_and_code(body: Any) -> tuple[str, str]:
-    error = body.get("error") or body if isinstance(body, dict) else body
-    if not isinstance(error, dict):
-        return str(error), ""
-    message = error.get("message") or error.get("detail") or error.get("msg") or orjson.dumps(error).decode()
-    code = error.get("code")
-    # A number that is no HTTP status is less specific than the name in 'type'.
-    if code in (None, "") or (isinstance(code, int) and not 100 <= code < 600 and isinstance(error.get("type"), str)):
-        code = error.get("type") or code or ""
-    return str(message), str(code).strip()
+            return ErrorReport(f"an HTML page, which begins {text[:_MAX_EXCERPT]!r}")
+        return ErrorReport(text)
 
 
 def _status_of(code: str) -> int | None:

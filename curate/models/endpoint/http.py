@@ -28,11 +28,11 @@ from curate.errors import (
     ServerError,
     ServerTimeoutError,
 )
+from curate.models.endpoint.errors import classify_error_body, classify_response, not_json
+from curate.models.endpoint.errors import display_url as display_url
+from curate.models.endpoint.rate_limit import AdaptiveConcurrencyLimiter, backoff
+from curate.models.endpoint.wire import MalformedAnswer, RequestBody, Wire
 from curate.models.generation.structured_output import read_json
-from curate.models.openai.errors import classify_error_body, classify_response, not_json
-from curate.models.openai.errors import display_url as display_url
-from curate.models.openai.rate_limit import AdaptiveConcurrencyLimiter, backoff
-from curate.models.openai.wire import ChatRequestBody, MalformedAnswer, check_shape, embedded_error
 from curate.redact import Redactor, secrets_of_header, secrets_of_url
 
 if TYPE_CHECKING:
@@ -111,9 +111,13 @@ class Endpoint:
         return Redactor([*headers, *secrets_of_url(self.base)])
 
 
-def base_address(url: str) -> str:
-    """The address below which ``/chat/completions`` is, from what a user gives: with or without ``/v1``, or the whole
-    path.
+def base_address(url: str, version: str = "v1", paths: str = r"/(chat/)?completions/?$") -> str:
+    """The address below which a protocol's paths are, from what a user gives: with or without its version, or with a
+    whole path.
+
+    Args:
+        version: of the protocol, as in paths.
+        paths: a regular expression for the end of a whole path.
 
     Raises:
         ModelError: it is not an HTTP address.
@@ -125,9 +129,9 @@ def base_address(url: str) -> str:
         sound = False
     if not sound:
         raise ModelError(f"'{display_url(url)}' is not the address of a server; it looks like http://localhost:8000/v1")
-    path = regex.sub(r"/(chat/)?completions/?$", "", parts.path).rstrip("/")
+    path = regex.sub(paths, "", parts.path).rstrip("/")
     if not _VERSIONED.search(path):
-        path += "/v1"
+        path += f"/{version}"
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
@@ -185,15 +189,16 @@ def open_client(endpoint: Endpoint) -> httpx2.AsyncClient:
 class EndpointClient:
     """The HTTP client of one endpoint, with its limiter; used on the loop only."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, wire: Wire) -> None:
         self.endpoint = endpoint
+        self.wire = wire
         self.limiter = limiter_of(endpoint)
         self._client = open_client(endpoint)
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def attempt(self, request: ChatRequestBody) -> tuple[Any, Any]:
+    async def attempt(self, request: RequestBody) -> tuple[Any, Any]:
         """Sends a request once; returns the raw response (JSON) and its cacheable form (the same, or its bytes).
 
         Raises:
@@ -202,21 +207,22 @@ class EndpointClient:
         """
         try:
             async with asyncio.timeout(self.endpoint.timeout):
-                if request.kind == "score":
-                    response = await self._score(request.body, request.max_bytes)
-                    return response, response
-                path = "/chat/completions" if request.kind == "chat" else "/completions"
-                return await self._post(self._address(path), request.data, request.max_bytes, request.kind)
+                return await self.wire.send(request, self.post)
         except TimeoutError:
             raise ServerTimeoutError(f"no answer within {self.endpoint.timeout:g} s") from None
 
-    def _address(self, path: str, base: str | None = None) -> str:
-        address, mark, query = (base or self.endpoint.base).partition("?")
-        return address + path + mark + query
+    async def post(self, path: str, data: bytes, most: int, kind: str = "", *, rooted: bool = False) -> tuple[Any, Any]:
+        """Sends a body and returns the raw response (JSON) and its cacheable form.
 
-    async def _post(self, address: str, data: bytes, most: int, kind: str = "") -> tuple[Any, Any]:
+        Args:
+            most: maximum size of the response in bytes.
+            kind: which of the protocol's requests it is; the response is validated as that.
+            rooted: whether the path is below the address without the version of the protocol.
+        """
         import httpx2
 
+        base, mark, query = (self.endpoint.root if rooted else self.endpoint.base).partition("?")
+        address = base + path + mark + query
         redact, place = self.endpoint.redact, display_url(address)
         try:
             async with self._client.stream("POST", address, content=data) as response:
@@ -229,7 +235,7 @@ class EndpointClient:
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
             raise ModelError(f"{place} cannot be asked: {redact(str(error))}") from None
         if status != 200:
-            raise classify_response(status, headers, body, place, redact)
+            raise classify_response(status, headers, body, place, redact, self.wire)
         kept: Any = orjson.Fragment(body)
         try:
             raw = orjson.loads(body)
@@ -240,54 +246,15 @@ class EndpointClient:
                 raise not_json(headers, body, place, redact, str(error)) from None
         if redact and b"\\u" in body and (clean := redact.escaped(raw)) is not raw:
             raw = kept = clean
-        if (problem := embedded_error(raw)) is not None:
+        if (problem := self.wire.embedded_error(raw)) is not None:
             # Some gateways send status 200 before the model has answered.
-            raise classify_error_body(problem, headers, place, redact, begun=bool(raw.get("choices")))
+            raise classify_error_body(problem, headers, place, redact, self.wire, begun=self.wire.begun(raw))
         if kind:
             try:
-                check_shape(kind, raw)
+                self.wire.check_shape(kind, raw)
             except MalformedAnswer as error:
                 raise ServerError(f"{redact(str(error))} ({place})", load=False) from None
         return raw, kept
-
-    async def _score(self, body: Mapping[str, Any], most: int) -> dict[str, Any]:
-        """Requests log-probabilities of the prompt; for chats, the server's own tokens first."""
-        extra = dict(body["extra"])
-        template = {name: extra.pop(name) for name in ("chat_template", "chat_template_kwargs") if name in extra}
-        start: int | None = None
-        if "messages" in body:
-            prompt, start = await self._tokens(body, template, most)
-        else:
-            prompt = body["prompt"]
-        payload = {"model": body["model"], "prompt": prompt, "max_tokens": 1, "temperature": 0, "echo": True}
-        payload |= {"logprobs": body["logprobs"], **extra}
-        scored, _ = await self._post(self._address("/completions"), orjson.dumps(payload), most, "completions")
-        return {"scored": scored, "start": start}
-
-    async def _tokens(self, body: Mapping[str, Any], template: Mapping[str, Any], most: int) -> tuple[list[int], int]:
-        """The tokens of a chat that ends inside its last turn, and the number of tokens before that turn's text.
-
-        The number is that of the leading tokens that the chat shares with the same chat with another last turn.
-        """
-        *before, last = body["messages"]
-        other = {**last, "content": "A" if last["content"].startswith("0") else "0"}
-        lists = []
-        for turns in ([*before, last], [*before, other]):
-            payload = {"model": body["model"], "messages": turns, "add_generation_prompt": False}
-            payload |= {"continue_final_message": True, **template}
-            address = self._address("/tokenize", self.endpoint.root)
-            response, _ = await self._post(address, orjson.dumps(payload), most)
-            tokens = response.get("tokens") if isinstance(response, dict) else None
-            if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
-                raise ModelError(
-                    f"{display_url(address)} returns no tokens of a chat: prompt_logprobs need vLLM's /tokenize"
-                )
-            lists.append(tokens)
-        whole, probe = lists
-        return whole, next(
-            (place for place, pair in enumerate(zip(whole, probe, strict=False)) if pair[0] != pair[1]),
-            min(len(whole), len(probe)),
-        )
 
 
 async def _read(response: httpx2.Response, most: int, place: str) -> bytes:

@@ -1,0 +1,1 @@
+"""Language models behind HTTP endpoints: requests, rate limits, retries, costs; the same for every protocol."""

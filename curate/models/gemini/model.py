@@ -1,0 +1,70 @@
+"""``gemini``: Google's Gemini API (``generateContent``), and servers that speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from curate.catalog.params import Runtime
+from curate.models.endpoint.http import base_address
+from curate.models.endpoint.params import EndpointModel
+from curate.models.gemini.wire import RESERVED, RESERVED_CONFIG, GeminiOptions, GeminiWire, request_problems
+from curate.models.loading.secret import Secret
+from curate.steps.models import Sampling
+
+
+class Gemini(EndpointModel):
+    """A text-generation model behind Google's Gemini API."""
+
+    use: ClassVar[str] = "gemini"
+    summary: ClassVar[str] = "text generation by Google's Gemini API"
+
+    url: Runtime[Annotated[str, Field(min_length=1)]] = "https://generativelanguage.googleapis.com"
+    """Address of the server, with or without ``/v1beta``."""
+    model: Annotated[str, Field(min_length=1)]
+    """Name of the model, under which its answers are cached: ``gemini-2.5-flash``."""
+    api_key: Runtime[Secret | None] = None
+    """Sent as ``x-goog-api-key``; write ``${GEMINI_API_KEY}``."""
+    structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
+    """How a JSON Schema is sent: as ``responseJsonSchema``, in the prompt with JSON as the type of the answer, in the
+    prompt only, or not at all. Answers are validated against it in any case."""
+    seeds: bool = True
+    """Whether the model accepts a ``seed``; without it sampled answers cannot be reproduced."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Additional fields of the JSON body, such as ``{safetySettings: […]}``,
+    ``{generationConfig: {thinkingConfig: {includeThoughts: true}}}``."""
+    logprobs: Runtime[bool] = False
+    """Whether the model returns log-probabilities of its answers."""
+
+    @model_validator(mode="after")
+    def _takes_its_temperature(self) -> Gemini:
+        if isinstance(self.temperature, float) and self.temperature > 2:
+            raise ValueError(f"Gemini takes a temperature of 0 to 2, not {self.temperature:g}")
+        return self
+
+    def reserved_keys(self) -> list[str]:
+        config = self.extra_body.get("generationConfig")
+        inner = RESERVED_CONFIG & set(config) if isinstance(config, Mapping) else ()
+        return sorted((RESERVED & set(self.extra_body)) | {f"generationConfig.{name}" for name in inner})
+
+    def request_problems(self, sampling: Sampling, *, top_logprobs: int = 0) -> list[str]:
+        """What the protocol does not take: penalties on repetition, temperatures above 2, more than five stops."""
+        undeclared = top_logprobs and not self.logprobs
+        more = ["the model is not known to give log-probabilities; if it does, set 'logprobs: true'"]
+        return [*request_problems(self.sent(sampling), top_logprobs), *(more if undeclared else [])]
+
+    def base_address(self) -> str:
+        return base_address(self.url, "v1beta", r"/(tuned)?[mM]odels(/.*)?$")
+
+    def credentials(self, key: str) -> dict[str, str]:
+        return {"x-goog-api-key": key}
+
+    def capabilities(self) -> Mapping[str, bool]:
+        return {"structured": self.structured != "none", "logprobs": self.logprobs, "prompt_logprobs": False}
+
+    def wire(self) -> GeminiWire:
+        served = (self.served_as or self.model).removeprefix("models/")
+        options = GeminiOptions(served, self.structured, self.seeds, self.extra_body, self.temperature)
+        return GeminiWire(options, self.names(), split=self.reasoning == "split")
