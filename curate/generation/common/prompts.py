@@ -70,6 +70,18 @@ class Prompt:
         filled = [(role, _fill(self.name, text, values)) for role, text in self.turns]
         return tuple((role, text) for role, text in filled if text.strip())
 
+    def fill_lines(self, values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Like :meth:`fill`, without the lines that are one placeholder with an empty value."""
+        turns = []
+        for role, text in self.turns:
+            kept = [
+                line
+                for line in text.split("\n")
+                if not (line.startswith("{") and line.endswith("}") and values.get(line[1:-1]) == "")
+            ]
+            turns.append((role, "\n".join(kept)))
+        return Prompt(self.name, tuple(turns)).fill(values)
+
 
 @dataclass(frozen=True)
 class Prompts:

@@ -10,7 +10,6 @@ from curate.errors import StepError
 from curate.generation.common.conversations import PROMPT_COLUMN, not_shown, open_conversation
 from curate.generation.common.derived_rows import derive_rows, failed, hash_of, random_numbers
 from curate.generation.common.prompts import (
-    Prompt,
     Prompts,
     disarm,
     fence,
@@ -221,7 +220,7 @@ class ConverseBatch:
         for name in ("persona", "style"):
             own = self._own(name, talk)
             values[name] = f"{self.parts[name]} {disarm(own)}" if own else ""
-        return _without_gaps(self.prompt, values)
+        return self.prompt.fill_lines(values)
 
     def _as_assistant(self, talk: Talk) -> tuple[tuple[str, str], ...]:
         spoken = self.step.user_language or talk.language
@@ -310,16 +309,3 @@ class ConverseBatch:
         if self.step.mix is not None:
             attributes["mix"] = self.step.mix
         return attributes
-
-
-def _without_gaps(prompt: Prompt, values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The filled prompt without the lines that only held a placeholder with nothing in it."""
-    turns = []
-    for role, text in prompt.turns:
-        kept = [
-            line
-            for line in text.split("\n")
-            if not (line.startswith("{") and line.endswith("}") and not values.get(line[1:-1], "x"))
-        ]
-        turns.append((role, "\n".join(kept)))
-    return Prompt(prompt.name, tuple(turns)).fill(values)
