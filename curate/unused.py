@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol
+
+
+class Unit(Protocol):
+    """As :class:`curate.steps.Unit`."""
+
+    @property
+    def beside(self) -> tuple[str, ...]: ...
 
 
 @dataclass
@@ -19,8 +27,21 @@ class Unused:
     fields: dict[str, int] = field(default_factory=dict)
     """Field of a message → in how many messages it had a value."""
 
+    members: list[str] = field(default_factory=list)
+    """Members of archives that are not read."""
+
     MOST: ClassVar[int] = 1_000
     """Names of each that are told apart."""
+
+    @classmethod
+    def beside(cls, units: Iterable[Unit]) -> Unused:
+        """What lies beside the units of a source."""
+        return cls(members=list(dict.fromkeys(name for unit in units for name in unit.beside)))
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored of it."""
+        about = asdict(self)
+        return about if self.members else {name: value for name, value in about.items() if name != "members"}
 
     def add(self, other: Unused) -> None:
         """Counts what another part of the source had."""
@@ -30,6 +51,7 @@ class Unused:
             for name, count in theirs.items():
                 if name in mine or len(mine) < self.MOST:
                     mine[name] = mine.get(name, 0) + count
+        self.members += [name for name in other.members if name not in self.members][: self.MOST - len(self.members)]
 
     def __str__(self) -> str:
         """The names with their shares, most first; empty if everything was used."""
@@ -39,7 +61,10 @@ class Unused:
         ]
         found.sort(key=lambda one: (one[1], -one[0], one[2]))
         shown = [f"{what} '{name}' (in {_percent(share)} of {of})" for share, what, name, of in found[:12]]
-        return ", ".join([*shown, f"{len(found) - 12:,} more"] if len(found) > 12 else shown)
+        shown += [f"{len(found) - 12:,} more"] if len(found) > 12 else []
+        members = [f"member '{name}'" for name in self.members[:5]]
+        members += [f"{len(self.members) - 5:,} more members"] if len(self.members) > 5 else []
+        return ", ".join([*shown, *members])
 
 
 def _percent(share: float) -> str:

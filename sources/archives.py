@@ -1,8 +1,9 @@
-"""Detects archives, by their first bytes and inside a compression too, and names their members in the error."""
+"""Detects archives: by their names, of which members are read; else by their first bytes, inside a compression too."""
 
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -21,6 +22,20 @@ _MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "RAR"),
 )
+_SUFFIX = r"\.(?:zip|tar|tgz|tbz2?|txz|tzst|tar\.(?:gz|bz2|xz|zst))"
+_NAMED = re.compile(rf"{_SUFFIX}$", re.IGNORECASE)
+_INSIDE = re.compile(rf"(.*?[^/]{_SUFFIX})/(.+)", re.IGNORECASE | re.DOTALL)
+
+
+def is_archive_name(name: str) -> bool:
+    """Whether a file of this name is an archive of which members are read."""
+    return _NAMED.search(name) is not None
+
+
+def split_inside(path: str) -> tuple[str, str]:
+    """A path in two: that of an archive, and a pattern of members inside it (empty if there is none)."""
+    match = _INSIDE.fullmatch(path)
+    return (match[1], match[2]) if match else (path, "")
 
 
 def archive_error(head: bytes, path: Path, reopen: Callable[[], BinaryIO], *, packed: bool) -> str | None:
@@ -32,7 +47,7 @@ def archive_error(head: bytes, path: Path, reopen: Callable[[], BinaryIO], *, pa
         packed: whether that needs decompression; members of a large archive are then not listed.
     """
     kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
-    if kind is None and not _is_tar(head):
+    if kind is None and not is_tar(head):
         return None
     try:
         with reopen() as opened:
@@ -47,7 +62,8 @@ def archive_error(head: bytes, path: Path, reopen: Callable[[], BinaryIO], *, pa
     return f"{path.name} is a {kind or 'tar'} archive{held}; unpack it and give the files inside, or their folder"
 
 
-def _is_tar(head: bytes) -> bool:
+def is_tar(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a tar archive."""
     if len(head) < HEAD or not (head[257:262] == b"ustar" or head[148:156].strip(b" \0").isdigit()):
         return False
     try:

@@ -238,7 +238,7 @@ class Common(Source):
         if self.urls() and "beginning" not in self.__dict__:
             return Unused()  # nothing is fetched only to tell this
         unit, records = self.beginning
-        unused = Unused()
+        unused = Unused.beside(self.units())
         if unit is not None:
             for batch in self._mapper(unit, name).run(iter(records)):
                 unused.add(batch.unused or Unused())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import shutil
+import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,6 +20,7 @@ from sources.arrow import batch_records, decoders_of, features_of, lacks
 from sources.base import Tabular
 from sources.delimited import Dialect, delimited, header_of
 from sources.mapping import BATCH_BYTES, BATCH_ROWS, Need, Record
+from sources.members import opened, size
 from sources.paths import resolve, units
 from sources.reading import Progress, guarded, json_lines, open_bytes
 from sources.templates import Row
@@ -47,7 +50,8 @@ class Files(Tabular):
 
     path: Runtime[str | list[str]]
     """A file, a folder (its files with a matching suffix at any depth), a pattern such as ``data/*.jsonl.gz``, a URL
-    (``s3://``, ``hf://``, ``https://`` …; also of a folder or a pattern, where its files can be listed), or a list."""
+    (``s3://``, ``hf://``, ``https://`` …; also of a folder or a pattern, where its files can be listed), an archive
+    (``data.zip``, ``data.tar.gz``) or members of it (``data.zip/train/*.jsonl``), or a list."""
 
     suffixes: ClassVar[tuple[str, ...]]
 
@@ -209,9 +213,9 @@ class Parquet(Files):
                 ),
                 default=1.0,
             )
-            size = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, int(heaviest)))))
+            rows = int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, int(heaviest)))))
             decoders = decoders_of(features_of(file.schema_arrow))
-            for batch in file.iter_batches(size):
+            for batch in file.iter_batches(rows):
                 yield from batch_records(batch, progress.at, None if whole else columns, decoders, self.max_row_bytes)
                 progress.at += batch.num_rows
                 whole = False
@@ -231,8 +235,24 @@ def _opened(unit: Unit) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = unit.files[0]
+    if (member := opened(path)) is not None:
+        with guarded(Progress(unit.name)), member:
+            # Its end must be read first.
+            return pq.ParquetFile(pa.PythonFile(_spooled(member, size(path), unit.name), "r"))
     try:
-        return pq.ParquetFile(regular(unit.files[0]))
+        return pq.ParquetFile(regular(path))
     except pa.ArrowInvalid as error:
-        open_bytes(unit.files[0]).close()  # says so if it is an archive
+        open_bytes(path).close()  # says so if it is an archive
         raise SourceError(f"{unit.name} is not a Parquet file, or is truncated ({error})") from error
+
+
+def _spooled(member: BinaryIO, length: int, name: str) -> BinaryIO:
+    """A temporary file, without a name, of a member of an archive."""
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if length > free:
+        raise SourceError(f"{name} has {length:,} bytes, but {tempfile.gettempdir()} only {free:,}; unpack the archive")
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the reader of Parquet closes it
+    shutil.copyfileobj(member, file, 1 << 20)
+    file.seek(0)
+    return cast(BinaryIO, file)

@@ -19,12 +19,13 @@ from curate.files import digest_files
 from curate.rows import Kind
 from curate.rows.languages import InvalidLanguage, normalize
 from curate.steps import Context, FailedRow, SourceError, Unit
+from sources.archives import split_inside
 from sources.base import Common
 from sources.delimited import Dialect, delimited
 from sources.detection import DetectedSchema
 from sources.files import Encoding
 from sources.mapping import Need, Record, Spec, raw_text
-from sources.paths import Found, bare, resolve, units
+from sources.paths import Found, bare, members, resolve, resolve_archive, units
 from sources.reading import Progress, guarded, lines, open_text
 from sources.remote.addresses import WEB, file_name, is_url, protocol, public
 from sources.remote.cache import locate, urls_in
@@ -128,7 +129,9 @@ class Moses(Pairs):
         return [_both(left, right) for left, right in zip(named[: len(lefts)], named[len(lefts) :], strict=True)]
 
     def urls(self) -> list[str]:
-        return [*urls_in(self.source_path, self.target_path), *(f"{prefix}.*" for prefix in urls_in(self.path))]
+        prefixes = [one for one in ([self.path] if isinstance(self.path, str) else self.path or ()) if is_url(one)]
+        ends = [one if split_inside(one)[1] else f"{one}.*" for one in prefixes]
+        return urls_in(self.source_path, self.target_path, ends)
 
     def pairs(self, unit: Unit, context: Context | None) -> Iterator[Record | FailedRow]:
         left_name, _, right_name = unit.name.partition(" | ")
@@ -167,22 +170,27 @@ def _both(left: Unit, right: Unit) -> Unit:
     states = [side.state or digest_files(side.files) for side in (left, right)] if left.state or right.state else []
     notes = dict.fromkeys(side.note for side in (left, right) if side.note)
     name = f"{left.name} | {Path(right.name).name}"
-    return Unit(name, (*left.files, *right.files), " | ".join(states), "; ".join(notes))
+    return Unit(name, (*left.files, *right.files), " | ".join(states), "; ".join(notes), (*left.beside, *right.beside))
 
 
 def _side(prefix: str, language: str) -> Found:
     """The file of one language: prefix, dot, and a code of the language."""
-    if protocol(prefix) in WEB:
+    if protocol(prefix) in WEB and not split_inside(prefix)[1]:
         raise SourceError(
             f"{public(prefix)}: web servers do not list files; set 'source_path' and 'target_path' instead of 'path'"
         )
     near: dict[str, Found]
-    if is_url(prefix):
-        start = f"{prefix.rpartition('/')[2]}."
+    archive, inside = split_inside(prefix)
+    start = f"{(inside or prefix).rpartition('/')[2]}."
+    if inside:
+        folder = inside.rpartition("/")[0]
+        outer = resolve_archive(archive)
+        found_inside = members(outer, "", lambda name: name.startswith(f"{inside}."))
+        near = {one.entry.name[len(folder) + bool(folder) :]: one for one in found_inside}
+    elif is_url(prefix):
         near = {file_name(file.url): file for file in locate(f"{prefix}.*", lambda _: False)}
     else:
         place = Path(prefix).expanduser()
-        start = f"{place.name}."
         there = sorted(place.parent.iterdir()) if place.parent.is_dir() else []
         near = {file.name: file for file in there if file.name.startswith(start) and file.is_file()}
     matches: list[tuple[str, Found]] = []

@@ -1,22 +1,40 @@
-"""Resolves a ``path`` parameter to files, here or behind URLs; each is one unit, named by its path below their common
-folder."""
+"""Resolves a ``path`` parameter to files, here, behind URLs or in archives; each is one unit, named by its path below
+their common folder."""
 
 from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from glob import has_magic
 from pathlib import Path, PurePosixPath
 
-from curate.files import expand, folders_below, regular
+from curate.files import digest_files, expand, folders_below, regular
+from curate.models.cache.digests import remembered
 from curate.steps import SourceError, Unit
+from sources.archives import is_archive_name, split_inside
+from sources.members import Entry, select
 from sources.remote.addresses import file_name, is_url
-from sources.remote.cache import RemoteFile, locate
+from sources.remote.cache import RemoteFile, local, locate
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
-Found = Path | RemoteFile
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of an archive, here or behind a URL."""
+
+    archive: Path | RemoteFile
+    entry: Entry
+    state: str
+    """The archive's."""
+    beside: tuple[str, ...] = ()
+    """On the first member of an archive: the names of those that are not read."""
+
+
+Found = Path | RemoteFile | Member
 
 
 def bare(name: str) -> str:
@@ -25,20 +43,71 @@ def bare(name: str) -> str:
 
 
 def resolve(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Found]:
-    """The files of a path as :func:`find` gives them, and those behind URLs, each once.
+    """The files of a path as :func:`find` gives them, those behind URLs and the members of archives, each once.
 
     Raises:
         SourceError: one of them stands for no file, or cannot be asked.
     """
     places = [one[len("file://") :] if one.startswith("file:///") else one for one in _listed(path)]
-    if not any(is_url(one) for one in places):
-        return list(find(places, suffixes))
-    found: dict[Path, Found] = {}
+    if not any(is_url(one) or split_inside(one)[1] for one in places):
+        found = find(places, suffixes)
+        if not any(is_archive_name(file.name) for file in found):
+            return list(found)
+    every: dict[Path, Found] = {}
     for one in places:
-        files: Sequence[Found] = locate(one, lambda name: _fits(name, suffixes)) if is_url(one) else find(one, suffixes)
-        for file in files:
-            found.setdefault(file.place if isinstance(file, RemoteFile) else file, file)
-    return list(found.values())
+        for file in _resolved(one, suffixes):
+            every.setdefault(Path(os.path.realpath(place_of(file))), file)
+    return list(every.values())
+
+
+def _resolved(path: str, suffixes: tuple[str, ...]) -> Iterator[Found]:
+    """The files of one path; in place of archives their members."""
+    whole, inside = split_inside(path)
+    if not is_url(path) and Path(path).expanduser().exists():
+        whole, inside = path, ""  # a folder whose name is that of an archive
+    files: Sequence[Path | RemoteFile]
+    files = locate(whole, lambda name: _fits(name, suffixes)) if is_url(whole) else find(whole, suffixes)
+    for file in files:
+        name = file_name(file.url) if isinstance(file, RemoteFile) else file.name
+        if inside or is_archive_name(name):
+            yield from members(file, inside, lambda name: _fits(name, suffixes))
+        else:
+            yield file
+
+
+def members(archive: Path | RemoteFile, pattern: str, accepts: Callable[[str], bool]) -> Iterator[Member]:
+    """The members of an archive; one behind a URL is fetched, because only all of it tells them.
+
+    Raises:
+        SourceError: it has none of them, or cannot be read.
+    """
+    if isinstance(archive, RemoteFile):
+        file, state, shown = local(archive.place, [archive.url]), archive.version, file_name(archive.url)
+    else:
+        file, shown = archive, archive.name
+        real = Path(os.path.realpath(archive))
+        state = f"blake2b {remembered(real, real.stat(), lambda path: digest_files([path]))}"
+    try:
+        taken, others = select(file, shown, pattern, accepts)
+    except OSError as error:
+        raise SourceError(f"{shown}: {error}") from error
+    for number, entry in enumerate(taken):
+        yield Member(archive, entry, state, () if number else tuple(others))
+
+
+def resolve_archive(path: str) -> Path | RemoteFile:
+    """The one file of a path."""
+    files: Sequence[Path | RemoteFile] = locate(path, lambda _: False) if is_url(path) else find(path, ())
+    if len(files) != 1:
+        raise SourceError(f"{len(files)} archives match {path}; name one")
+    return files[0]
+
+
+def place_of(file: Found) -> Path:
+    """What a unit calls a file."""
+    if isinstance(file, Member):
+        return file.entry.place(place_of(file.archive))
+    return file.place if isinstance(file, RemoteFile) else file
 
 
 def _listed(path: str | Sequence[str]) -> list[str]:
@@ -133,21 +202,31 @@ def _nearest(path: Path) -> str:
 
 
 def units(files: Sequence[Found]) -> list[Unit]:
-    """One unit a file, named by its path below the folder all files share (those here, those behind URLs)."""
-    here = [file for file in files if isinstance(file, Path)]
-    there = [file for file in files if isinstance(file, RemoteFile)]
+    """One unit a file, named by its path below the folder all files share (those here, those behind URLs); of members
+    of archives the archive's name goes first."""
+    whole = [file.archive if isinstance(file, Member) else file for file in files]
+    here = list(dict.fromkeys(file for file in whole if isinstance(file, Path)))
+    there = list(dict.fromkeys(file for file in whole if isinstance(file, RemoteFile)))
     names: dict[Found, str] = dict(zip(here, _names(here), strict=True))
     known = set(names.values())
     for file, name in zip(there, _remote_names(there), strict=True):
         # The query of a URL is in no name; two files may differ only there.
         names[file] = name if name not in known else f"{file.place.parts[1][:8]}/{name}"
         known.add(names[file])
-    return [
-        Unit(names[file], (file.place,), file.version, file.note)
-        if isinstance(file, RemoteFile)
-        else Unit(names[file], (file,))
-        for file in files
-    ]
+    read = {f"{names[file.archive]}/{file.entry.name}" for file in files if isinstance(file, Member)}
+    return [_unit(file, names, read) for file in files]
+
+
+def _unit(file: Found, names: Mapping[Found, str], read: Collection[str]) -> Unit:
+    if isinstance(file, Member):
+        archive = names[file.archive]
+        note = file.archive.note if isinstance(file.archive, RemoteFile) else ""
+        # Another path may have taken them.
+        beside = tuple(other for one in file.beside if (other := f"{archive}/{one}") not in read)
+        return Unit(f"{archive}/{file.entry.name}", (place_of(file),), file.state, note, beside)
+    if isinstance(file, RemoteFile):
+        return Unit(names[file], (file.place,), file.version, file.note)
+    return Unit(names[file], (file,))
 
 
 def _names(files: Sequence[Path]) -> list[str]:

@@ -7,12 +7,10 @@ the file's size.
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import gzip
 import io
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +21,9 @@ from typing import Any, BinaryIO, cast
 from curate.files import regular
 from curate.steps import FailedRow, SourceError
 from sources.archives import HEAD, archive_error
+from sources.compression import SUFFIXES, compression, decompressed
 from sources.mapping import Record, raw_text
+from sources.members import opened
 from sources.written import load_json, load_line
 
 MAX_ROW = 16 * 1024 * 1024
@@ -40,13 +40,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_MAGIC = {
-    ".gz": re.compile(rb"\x1f\x8b"),
-    ".xz": re.compile(rb"\xfd7zXZ\0"),
-    ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
-    ".zst": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
-}
-_BEGINNING = {".gz": b"\x1f\x8b\x08", ".xz": b"\xfd7z", ".bz2": b"BZh", ".zst": b"\x28\xb5\x2f"}
 
 
 @dataclass
@@ -94,38 +87,57 @@ def open_bytes(path: Path) -> BinaryIO:
         SourceError: it is empty although its name says compressed, or is an archive, or compressed twice.
         OSError: the file does not exist, or is not a regular file.
     """
+    member = opened(path)
+    if member is not None:
+        return _unpacked_member(member, path)
     with regular(path).open("rb") as file:
         head = file.read(HEAD)
     suffix = path.suffix.lower()
-    if not head and suffix in _MAGIC:
+    if not head and suffix in SUFFIXES:
         raise SourceError(f"{path.name} is empty, so it is not a compressed file; fetch it again")
-    packed = _packed(head)
-    if packed is None and len(head) < 10 and suffix in _MAGIC and _BEGINNING[suffix].startswith(head[:3]):
-        packed = suffix  # truncated inside its first bytes
+    packed = compression(head, suffix)
 
-    def opened() -> BinaryIO:
-        if packed is None:
-            return path.open("rb")
-        if packed == ".zst":
-            import pyarrow as pa
-
-            return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _BLOCK))
-        opener: Any = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}[packed]
-        return cast(BinaryIO, opener(path, "rb"))
+    def reopen() -> BinaryIO:
+        return path.open("rb") if packed is None else decompressed(path, packed)
 
     if packed is not None:
-        with opened() as unpacked:
+        with reopen() as unpacked:
             head = unpacked.read(HEAD)
-        if _packed(head) is not None:
+        if compression(head) is not None:
             raise SourceError(f"{path.name} is compressed twice; unpack it once and use the file inside")
-    problem = archive_error(head, path, opened, packed=packed is not None)
+    problem = archive_error(head, path, reopen, packed=packed is not None)
     if problem is not None:
         raise SourceError(problem)
-    return opened()
+    return reopen()
 
 
-def _packed(head: bytes) -> str | None:
-    return next((one for one, magic in _MAGIC.items() if magic.match(head)), None)
+class _Above(io.BufferedReader):
+    """A stream that closes with it the one that it is read from."""
+
+    def __init__(self, stream: BinaryIO, below: BinaryIO) -> None:
+        super().__init__(cast(io.RawIOBase, stream), _BLOCK)
+        self.below = below
+
+    def close(self) -> None:
+        super().close()
+        self.below.close()
+
+
+def _unpacked_member(member: BinaryIO, path: Path) -> BinaryIO:
+    """The uncompressed bytes of a member of an archive, which may be a compressed file itself."""
+    file = cast(io.BufferedReader, member)
+    try:
+        packed = compression(file.peek(HEAD)[:HEAD])
+        if packed is not None:
+            file = _Above(decompressed(member, packed), member)
+            if compression(file.peek(HEAD)[:HEAD]) is not None:
+                raise SourceError(f"{path.name} is compressed twice; unpack it once and use the file inside")
+        if archive_error(file.peek(HEAD)[:HEAD], path, io.BytesIO, packed=True) is not None:
+            raise SourceError(f"{path.name} is an archive inside an archive; unpack the outer one")
+    except BaseException:
+        file.close()
+        raise
+    return cast(BinaryIO, file)
 
 
 def encoding_of(head: bytes, name: str, encoding: str | None) -> str:

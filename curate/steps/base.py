@@ -369,6 +369,8 @@ class Unit:
     """For remote data: its version (a Hub commit, an etag)."""
     note: str = ""
     """What the user is to know before it is read: a warning."""
+    beside: tuple[str, ...] = ()
+    """What lies beside it in its archive and is no unit; on the first unit of each archive."""
 
 
 class Source(Step):

@@ -22,6 +22,7 @@ import orjson
 
 from curate.models.loading.packaged import cache_folder
 from curate.steps import SourceError
+from sources.archives import split_inside
 from sources.remote.addresses import (
     WEB,
     About,
@@ -124,7 +125,9 @@ def local(path: Path, urls: Sequence[str]) -> Path:
 
 
 def urls_in(*paths: str | Sequence[str] | None) -> list[str]:
-    return [one for path in paths for one in ([path] if isinstance(path, str) else path or ()) if is_url(one)]
+    """The URLs among some paths; of those of members of archives that of the archive."""
+    every = [one for path in paths for one in ([path] if isinstance(path, str) else path or ())]
+    return [split_inside(one)[0] for one in every if is_url(one)]
 
 
 def _root() -> Path:

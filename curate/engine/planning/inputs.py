@@ -4,7 +4,7 @@ before."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from curate.catalog import Catalog
@@ -67,7 +67,7 @@ class Reader:
         for name in fresh:
             found = results[f"read {name}"]
             shards = shards_of(tasks[name], found)
-            self._note_unused(name, found)
+            self._note_unused(name, found, self.units[name][1])
             if shards is not None:
                 self._check_bad(name, found)
                 shards = without_forgotten(self.runner, f"read {name}", shards, name)
@@ -90,7 +90,7 @@ class Reader:
                 shards,
                 [f"work/{task.step}/{task.key}" for task in tasks[name]],
                 ancestors,
-                self._about(name, kinds[name], tasks[name], found),
+                self._about(name, kinds[name], tasks[name], found, self.units[name][1]),
             )
 
     def shards(self, names: Sequence[str]) -> list[Shard]:
@@ -129,11 +129,11 @@ class Reader:
                 f"{bad:,} of {bad + rows:,} rows of {name} cannot be read; they are in the dataset's quarantined table",
             )
 
-    def _note_unused(self, name: str, results: Sequence[dict[str, Any] | None]) -> None:
+    def _note_unused(self, name: str, results: Sequence[dict[str, Any] | None], units: Sequence[Unit]) -> None:
         """Tells a plan what of a source nothing uses: of all rows where they have been read, else of the first ones."""
         if not self.runner.planning:
             return
-        unused = unused_of(results)
+        unused = unused_of(results, units)
         if unused is None:
             try:
                 unused = self.catalog.sources[name].unused(name)
@@ -143,7 +143,12 @@ class Reader:
             self.runner.plan.notes[f"source '{name}': not used: {said}"] = None
 
     def _about(
-        self, name: str, kind: Kind, tasks: Sequence[Task], results: Sequence[dict[str, Any] | None]
+        self,
+        name: str,
+        kind: Kind,
+        tasks: Sequence[Task],
+        results: Sequence[dict[str, Any] | None],
+        of: Sequence[Unit],
     ) -> dict[str, Any]:
         source = self.catalog.sources[name]
         units = [
@@ -165,13 +170,14 @@ class Reader:
             "translation_of": source.parent(),
             "params": source.identity(),
             "units": units,
-            "unused": asdict(unused_of(results) or Unused()),
+            "unused": (unused_of(results, of) or Unused()).to_json(),
         }
 
 
-def unused_of(results: Sequence[dict[str, Any] | None]) -> Unused | None:
-    """What the units of a source had and nothing used, together; None if one of them is not read."""
-    unused = Unused()
+def unused_of(results: Sequence[dict[str, Any] | None], units: Sequence[Unit]) -> Unused | None:
+    """What the units of a source had and nothing used, together, and what lies beside them; None if one of them is not
+    read."""
+    unused = Unused.beside(units)
     for result in results:
         if result is None:
             return None

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,7 @@ def read(work: TaskContext, folder: Path) -> dict[str, Any]:
         "rows": sum(shard.rows for shard in shards),
         "bad": bad,
         "bad_examples": examples,
-        "unused": asdict(unused),
+        "unused": unused.to_json(),
     }
 
 
