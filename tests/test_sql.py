@@ -129,6 +129,16 @@ def test_a_wrong_table_name_lists_the_right_ones(database):
         database.query("SELECT * FROM dayly_words")
 
 
+def test_an_optional_part_that_no_row_has_is_named(database):
+    with pytest.raises(QueryError, match=r"no row of this version has 'tools'"):
+        database.query("SELECT tools FROM daily_words")
+    with pytest.raises(QueryError, match=r"no row of this version has 'tool_calls'"):
+        database.query("SELECT m.tool_calls FROM (SELECT {'role': 'user'} AS m FROM daily_words)")
+    with pytest.raises(QueryError) as other:
+        database.query("SELECT toolz FROM daily_words")
+    assert "no row" not in str(other.value)
+
+
 def test_reading_statements_of_every_form_work(database):
     for sql in (
         "FROM daily_words LIMIT 1",

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import signal
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ import pyarrow as pa
 from curate.engine.resources import parse_bytes
 from curate.engine.store.store import Store
 from curate.errors import QueryError
+from curate.rows.kinds import EXTRAS
 from curate.sql.process import Ended, Process, TimeOver
 from curate.sql.tables import Tables
 
@@ -178,7 +180,9 @@ class Database:
             return self._too_large()
         if error["kind"] == "damaged":
             return "\n".join(self._tables.damage(path, reason) for path, reason in error["files"])
-        return self._tables.missing(error["message"], sql) if error["kind"] == "unknown" else str(error["message"])
+        if error["kind"] == "unknown":
+            return self._tables.missing(error["message"], sql)
+        return str(error["message"]) + _absent(str(error["message"]))
 
     def _too_large(self) -> str:
         return f"the query needs more than {self._limits.memory}; ask for less, or raise --memory"
@@ -240,3 +244,11 @@ def _unique(names: Sequence[str]) -> list[str]:
         numbers[name] = number + 1
         found[new] = None
     return list(found)
+
+
+def _absent(message: str) -> str:
+    """What to say of an optional part of rows that no row of a version has, so that its files have no such column."""
+    found = re.search(r'(?:Could not find key|Referenced column) "(\w+)"', message)
+    if found is None or found[1] not in EXTRAS:
+        return ""
+    return f"\nno row of this version has '{found[1]}'; columns and fields for it exist only where a row does"
