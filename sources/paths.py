@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from glob import has_magic
@@ -19,6 +20,8 @@ from sources.members import Entry, select
 from sources.remote.addresses import file_name, is_url
 from sources.remote.cache import RemoteFile, local, locate
 
+_AT_ONCE = 8
+"""URLs that are asked about side by side."""
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
@@ -54,8 +57,10 @@ def resolve(path: str | Sequence[str], suffixes: tuple[str, ...]) -> list[Found]
         if not any(is_archive_name(file.name) for file in found):
             return list(found)
     every: dict[Path, Found] = {}
-    for one in places:
-        for file in _resolved(one, suffixes):
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # servers take their time to answer
+        found_of = list(pool.map(lambda one: list(_resolved(one, suffixes)), places))
+    for files in found_of:
+        for file in files:
             every.setdefault(Path(os.path.realpath(place_of(file))), file)
     return list(every.values())
 

@@ -128,4 +128,6 @@ def short(error: BaseException, url: str) -> str:
     """The first line of an exception's message, without credentials."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return Redactor([*secrets_of_url(url), *secrets_of_environment()])(text.replace(url, public(url)))[:300]
+    # Of the addresses that a server redirects to nothing is known but that they may be signed.
+    text = re.sub(r"(://[^\s?'\"<>]+)\?[^\s'\"<>]*", r"\1", text.replace(url, public(url)))
+    return Redactor([*secrets_of_url(url), *secrets_of_environment()])(text)[:300]

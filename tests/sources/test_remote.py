@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.api import build, load_catalog
+from curate.api import build, check, load_catalog, plan
 from curate.steps import SourceError
 from sources.dictionaries import Dictd
 from sources.files import Csv, JsonArray, JsonLines, Parquet, Tsv
 from sources.parallel import Moses, ParallelTsv, Tmx
 from sources.remote import cache, web
+from sources.remote.addresses import short
 
 sys.path.insert(0, str(Path(__file__).parent))
 from web_server import Served, Shelf, serving
@@ -250,6 +251,31 @@ source.fetched(unit)
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+def test_two_processes_fetch_a_file_once(shelf: Shelf) -> None:
+    shelf.files["a.jsonl"] = Served(jsonl(*(f"neno {i}" for i in range(50_000))), silence=1)
+    script = KILLED.format(here=str(Path(__file__).parents[2]))
+    command = [sys.executable, "-c", script, f"{shelf.url}/a.jsonl"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    for process in both:
+        process.communicate()
+    assert len(shelf.gets()) == 1
+
+
+def test_many_urls_are_asked_about_side_by_side_and_stay_in_order(shelf: Shelf, read: Read) -> None:
+    names = [f"{i}.jsonl" for i in range(24)]
+    for name in names:
+        shelf.files[name] = Served(jsonl(name), statuses=[503])
+    source = JsonLines(path=[f"{shelf.url}/{name}" for name in names], **GIVEN)
+    assert [unit.name for unit in source.units()] == names and texts(read(source)) == names
+
+
+def test_an_address_in_an_error_has_no_query() -> None:
+    error = OSError("cannot open 'https://cdn.example.org/a?X-Amz-Signature=0a1b2c3d&x=1', twice")
+    assert short(error, "https://h/a") == "OSError: cannot open 'https://cdn.example.org/a', twice"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_killed_transfer_is_carried_on_by_another_process(shelf: Shelf, read: Read, kept: Path) -> None:
     data = jsonl(*(f"neno {i} " + "a" * 500 for i in range(20_000)))
@@ -394,6 +420,10 @@ def test_a_build_reads_an_unchanged_file_never_again_and_writes_no_credential(
     file = tmp_path / "catalog.yaml"
     for path in ("${FAR_DATA}", secret):
         file.write_text(CATALOG.format(path=path), "utf-8")
+        asked = len(shelf.gets())
+        plan(load_catalog(file))
+        check(load_catalog(file))
+        assert len(shelf.gets()) == asked  # what is to be done is known without the content
         first = build(load_catalog(file))
         assert first[0].rows == 2
         asked = len(shelf.gets())
