@@ -93,7 +93,11 @@ def _call_defect(function: Mapping[str, str], known: Mapping[str, Any] | None) -
 def _tools(tools: str) -> dict[str, Any]:
     """Name → validator of its arguments; None if the tool has no usable schema."""
     known: dict[str, Any] = {}
-    for tool in orjson.loads(tools):
+    try:
+        listed = orjson.loads(tools)
+    except ValueError:  # of a plug-in's source: no call can fit them
+        return known
+    for tool in listed if isinstance(listed, list) else [listed]:
         function = tool.get("function", tool) if isinstance(tool, dict) else {}
         if isinstance(function, dict) and isinstance(name := function.get("name"), str):
             known[name] = _validator(function.get("parameters"))

@@ -290,6 +290,7 @@ ASKED = {"role": "user", "content": "Saa ngapi?"}
         ([ASKED, calling(called())], CLOCK, None),
         ([ASKED, calling(called("siku"))], CLOCK, "tools.unknown"),
         ([ASKED, calling(called("siku"))], "[]", "tools.unknown"),
+        ([ASKED, calling(called())], "{no json", "tools.unknown"),
         ([ASKED, calling(called(arguments="{mji}"))], CLOCK, "tools.arguments"),
         ([ASKED, calling(called(arguments='["Pemba"]'))], None, "tools.arguments"),
         ([ASKED, calling(called(arguments="{}"))], CLOCK, "tools.schema"),
@@ -304,7 +305,7 @@ ASKED = {"role": "user", "content": "Saa ngapi?"}
         ([ASKED, calling(called(arguments="{}"))], '[{"name": "saa", "parameters": {"$ref": "http://x.test/"}}]', None),
         ([ASKED, {**SAID, "content": ""}], CLOCK, "empty"),
     ],
-    ids=range(20),
+    ids=range(21),
 )  # fmt: skip
 def test_calls_must_fit_tools_and_results(
     make: Any, decided: Any, context: Any, turns: list[dict[str, Any]], tools: str | None, reason: str | None

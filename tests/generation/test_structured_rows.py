@@ -81,6 +81,33 @@ def test_translations_keep_calls_results_names_weights_tools_and_media(rows, ben
     assert last["messages"][1] == CALLING
 
 
+def test_descriptions_of_tools_are_translated_if_asked_and_data_never_is(make, bench, gathered):
+    parameters = {
+        "type": "object",
+        "description": "where",
+        "properties": {
+            "description": {"type": "string", "description": "what it is", "enum": ["sun", "rain"]},
+            "days": {
+                "type": "array",
+                "items": {"anyOf": [{"type": "integer", "description": "a day"}, {"type": "null"}]},
+            },
+        },
+    }
+    tools = json.dumps(
+        [{"type": "function", "function": {"name": "sky", "description": "the sky", "parameters": parameters}}]
+    )
+    talk = [*TALK[:2], {**RESULT, "content": "[1, 2]"}, {**RESULT, "content": "very warm"}, TALK[3]]
+    rows = make(Kind.SFT, [{"messages": talk, "language": "en", "tools": tools}])
+    step = Translate(to=["sw"], model="m", checks=(), roles=("user", "tool"), tool_descriptions=True)
+    made, bad = gathered(Kind.SFT, step.make(rows, bench({"m": Upper()})))
+    row = next(row for row in made if row["lineage"]["makers"])
+    assert not bad and [turn["content"] for turn in row["messages"]][2:4] == ["[1, 2]", "VERY WARM"]
+    said = row["tools"]
+    for text in ("where", "what it is", "a day", "the sky"):
+        said = said.replace(f'"{text.upper()}"', f'"{text}"')
+    assert json.loads(said) == json.loads(tools) and row["tools"] != tools
+
+
 def test_a_row_in_another_script_keeps_its_calls(make, bench, gathered):
     talk = [{"role": "user", "content": "नाम क्या है?"}, CALLING, RESULT, {"role": "assistant", "content": "कमल।"}]
     made, _ = gathered(

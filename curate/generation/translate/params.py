@@ -68,7 +68,10 @@ class TranslateParams(Prompting, RowStep):
     makes the translation the new source and keeps the human-written target (back-translation)."""
     roles: tuple[Role, ...] = _ROLES
     """The roles whose turns are translated, with their reasoning. Turns of the role ``tool`` are not translated unless
-    it is named here; calls of tools, their arguments and the descriptions of tools never are."""
+    it is named here, and never where they are a JSON object or list; calls of tools and their arguments never are."""
+    tool_descriptions: bool = False
+    """Also translate what the descriptions of the row's tools and of their parameters say. Names, types and values stay
+    as they are."""
     protect: tuple[Protectable, ...] = PROTECTABLE
     """What stays untranslated: ``code`` (blocks), ``inline_code``, ``url`` (and paths), ``email``, ``latex``,
     ``markup`` (tags), ``placeholder`` (``{name}``, ``%s``, ``${x}`` …), ``symbol`` (emoji, operators, ``snake_case``,

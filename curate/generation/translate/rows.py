@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from curate.generation.translate.tools import descriptions, is_data, with_descriptions
 from curate.rows import Kind, languages, payload, unknown_fields
 from curate.steps import Rows
 from curate.text.code_blocks import code_blocks
@@ -31,7 +32,8 @@ _WHOLE = ("messages", "history", "chosen", "rejected", "completion")
 
 
 Slot = tuple[str, int, str]
-"""The place of a text: column, turn, and ``content`` or ``reasoning``."""
+"""The place of a text: column, turn, and ``content`` or ``reasoning``; or ``tools``, the number of a description, and
+``description``."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,11 @@ class Selection:
     kind: Kind
     columns: Mapping[str, frozenset[str]]
     """The roles in each column; a plain column has none."""
+    tools: bool = False
+    """Whether the descriptions of tools are translated too."""
 
     @classmethod
-    def of(cls, kind: Kind, fields: Sequence[str] | None, roles: Collection[str]) -> Selection:
+    def of(cls, kind: Kind, fields: Sequence[str] | None, roles: Collection[str], *, tools: bool = False) -> Selection:
         """The selection by parameters."""
         allowed = frozenset(roles)
         if kind is Kind.DOCUMENT:
@@ -135,7 +139,7 @@ class Selection:
             column = name if name in _CHAT_COLUMNS[kind] and name in _WHOLE else _CHAT_COLUMNS[kind][0]
             selected = allowed if name in _WHOLE else frozenset({_ROLE_FIELDS[name]}) & allowed
             columns[column] = columns.get(column, frozenset()) | selected
-        return cls(kind, columns if fields is not None else dict.fromkeys(_CHAT_COLUMNS[kind], allowed))
+        return cls(kind, columns if fields is not None else dict.fromkeys(_CHAT_COLUMNS[kind], allowed), tools)
 
     @property
     def answers(self) -> bool:
@@ -159,10 +163,15 @@ class Selection:
             for turn, message in enumerate(turns):
                 if (roles and message["role"] not in roles) or (not roles and self.kind in _ANSWERS):
                     continue
+                if message["role"] == "tool" and is_data(message["content"]):
+                    continue
                 for part in ("reasoning", "content"):
                     if (text := message.get(part)) and text.strip():
                         slots.append((column, turn, part))
                         texts.append(text)
+        for number, text in enumerate(descriptions(row["tools"]) if self.tools and row["tools"] else ()):
+            slots.append(("tools", number, "description"))
+            texts.append(text)
         return slots, texts
 
     def payload(self, row: Mapping[str, Any], job: Job) -> dict[str, Any]:
@@ -192,6 +201,8 @@ class Selection:
                 ]
             else:
                 values[column] = translated.get((column, 0, "content"), values[column])
+        if told := [text for (column, _, _), text in translated.items() if column == "tools"]:
+            values["tools"] = with_descriptions(values["tools"], told)
         return values
 
     def new_language(self, row: Mapping[str, Any], job: Job) -> str:

@@ -58,7 +58,7 @@ class TranslateBatch:
 
     def __init__(self, step: TranslateParams, kind: Kind, context: Context) -> None:
         self.step, self.kind, self.context = step, kind, context
-        self.selection = Selection.of(kind, step.fields, step.roles)
+        self.selection = Selection.of(kind, step.fields, step.roles, tools=step.tool_descriptions)
         kept = _KNOWN.setdefault(context, [])
         if not any(other is step for other, _ in kept):
             kept.append((step, _Known(step, context)))
