@@ -109,6 +109,8 @@ def not_permitted(url: str, said: str) -> SourceError:
 
 def not_there(url: str, said: str) -> SourceError:
     where = "the address" if protocol(url) in WEB else "the bucket (or host) and the path"
+    if protocol(url) == "hf":
+        where = "the repository and the path; a private repository needs HF_TOKEN in the environment"
     return SourceError(f"{public(url)}: there is no such file ({said}); check {where}")
 
 
