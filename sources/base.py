@@ -202,11 +202,13 @@ class Common(Source):
         """The rows of a unit in order, at most 2,000 rows or about 16 MiB of text at a time."""
         unit = self.fetched(unit)
         mapper = self._mapper(unit, name)
-        # The first of two passes warns of nothing (no context), so that nothing is said twice.
+        again: Context | None = context
         sample = None
         if self.sample is not None:
-            sample = mapper.draw(self.records(unit, mapper.needed, None), self.sample, self.seed)
-        yield from mapper.run(self.records(unit, mapper.needed, context), sample)
+            # Of two passes this one reads all: what there is to warn of is told by it, and once.
+            sample = mapper.draw(self.records(unit, mapper.needed, context), self.sample, self.seed)
+            again = None
+        yield from mapper.run(self.records(unit, mapper.needed, again), sample)
 
     def urls(self) -> list[str]:
         """The URLs that it reads from."""

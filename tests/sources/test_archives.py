@@ -229,6 +229,8 @@ def test_damage_is_an_error_and_no_shorter_file(read: Read, tmp_path: Path, name
     path.write_bytes(whole[: len(whole) * 3 // 5])
     with pytest.raises(SourceError, match="truncated or damaged"):
         read(source)
+    with pytest.raises(SourceError, match="truncated or damaged"):  # even if the members that are read are whole
+        JsonLines(path=f"{path}/0.jsonl", **GIVEN).units()
     if name == "d.zip":  # a flipped byte is told by the checksum
         at = len(whole) // 2
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])

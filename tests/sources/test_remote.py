@@ -138,6 +138,19 @@ def test_a_file_that_changes_between_plan_and_reading_is_not_read(shelf: Shelf, 
         list(source.records(source.fetched(unit), None, None))
 
 
+def test_a_file_that_changes_after_it_was_asked_about_is_not_taken_for_what_it_was(shelf: Shelf, kept: Path) -> None:
+    old, new = jsonl(*(f"neno {i}" for i in range(5_000))), jsonl(*(f"jina {i}" for i in range(5_000)))
+    for name, more in (("at once", {}), ("in the middle", {"breaks_after": [50_000]})):
+        shelf.files["a.jsonl"] = Served(old, becomes=[None, new] if not more else [], **more)  # type: ignore[arg-type]
+        source = JsonLines(path=f"{shelf.url}/a.jsonl", **GIVEN)
+        (unit,) = source.units()
+        if more:
+            shelf.files["a.jsonl"].after_break = new
+        with pytest.raises(SourceError, match="changed while it was being fetched"):
+            source.fetched(unit)
+        assert "a.jsonl" not in files_of(kept), name
+
+
 @pytest.mark.parametrize(
     ("header", "algorithm", "form"),
     [

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from curate.steps import FailedRow, Unit
 from sources.detection import DetectedSchema
+from sources.dictionaries import Dictionary
 from sources.files import Csv, JsonLines, Parquet
 from sources.hub import Hub
 from sources.mapping import Mapper, Spec
@@ -100,6 +101,14 @@ def test_a_dataset_of_the_hub_is_sampled_by_split(read: Read, tmp_path: Path) ->
     out = texts(read(Hub(dataset=str(tmp_path), split=["train", "test"], sample=9, **GIVEN)))
     assert [sum(text.startswith(split) for text in out) for split in ("train", "test")] == [9, 9]
     assert out != [f"{split}{i:03d}" for split in ("train", "test") for i in range(9)]
+
+
+def test_what_there_is_to_warn_of_is_told_once(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"w{i} w{i}\n" if i % 2 else f"w{i} n{i}\n" for i in range(100)), "utf-8")
+    given: dict[str, Any] = {"source_language": "en", "target_language": "sw", "license": "x"}
+    whole = read(Dictionary(path=str(tmp_path / "a.txt"), **given))
+    part = read(Dictionary(path=str(tmp_path / "a.txt"), sample=5, **given))
+    assert len(whole.warnings) == 1 and part.warnings == whole.warnings and len(part.rows) == 5
 
 
 def test_each_file_has_a_sample_of_its_own(read: Read, jsonl: Callable[..., str], tmp_path: Path) -> None:

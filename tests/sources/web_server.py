@@ -23,6 +23,10 @@ class Served:
     ranges: bool = True
     breaks_after: list[int] = field(default_factory=list)
     """How many bytes the next answers have before their connection closes."""
+    becomes: list[bytes | None] = field(default_factory=list)
+    """What the content is after each of the next answers to HEAD; None for what it was."""
+    after_break: bytes = b""
+    """What the content is after an answer that broke off."""
     silence: float = 0.0
     """Seconds before the body."""
     stalls_at: int | None = None
@@ -95,12 +99,14 @@ def serving() -> Iterator[Shelf]:
                 self.send_header(name, value)
             self.end_headers()
             if method == "HEAD":
+                one.data = (one.becomes.pop(0) if one.becomes else None) or one.data
                 return
             time.sleep(one.silence)
             body = data[start:]
             if one.breaks_after:
                 body = body[: one.breaks_after.pop(0)]
                 self.close_connection = True
+                one.data = one.after_break or one.data
             try:
                 self.wfile.write(body[: one.stalls_at])
                 self.wfile.flush()
