@@ -71,6 +71,9 @@ def test_headers_and_paths_are_those_of_the_protocol():
         "/v1beta/tunedModels/mine:generateContent",
     ]
     assert claude["x-api-key"] == gemini["x-goog-api-key"] == KEY and claude["anthropic-version"] == "2023-06-01"
+    with FaultServer(echo) as newer:
+        load(Anthropic, newer, headers={"anthropic-version": "2026-10-21"}).generate([ask("a")])
+    assert newer.headers[0]["anthropic-version"] == "2026-10-21"
     assert "authorization" not in claude and "key=" not in server.paths[1]
     assert server.calls[0]["model"] == "claude-x"
 
@@ -171,6 +174,7 @@ FINAL = [
     ("anthropic", Reply(status=405, body=b""), AddressError),
     ("anthropic", Reply(status=301, headers={"Location": "https://elsewhere/v1"}, body=b""), AddressError),
     ("anthropic", anthropic_error(400, "`temperature` is deprecated for this model."), ModelError),
+    ("anthropic", anthropic_error(400, "temperature: Extra inputs are not permitted"), ModelError),
     ("anthropic", anthropic_error(400, "This model does not support assistant message prefill."), ModelError),
     ("anthropic", Reply(body=b'{"type": "error", "error": {"type": "authentication_error"}}'), AuthenticationError),
     (

@@ -38,7 +38,7 @@ from curate.models.generation.turns import (
 from curate.steps.models import Finish, Request, Sampling
 
 VERSION = "2023-06-01"
-"""The version of the protocol, sent with every request."""
+"""The version of the protocol, sent with every request; 2026-10-21 takes no sampling parameters from any model."""
 ANSWER_TOOL = "answer"
 """The tool that the model must call with a JSON answer, with ``structured: tool``."""
 RESERVED = frozenset(
@@ -66,7 +66,9 @@ _SPENT = frozenset(
         "linked_organization_spend_limit_reached",
     }
 )
-_NO_SAMPLING = regex.compile(r"`?(temperature|top_p|top_k)`? is deprecated for this model", regex.IGNORECASE)
+_NO_SAMPLING = regex.compile(
+    r"`?(temperature|top_p|top_k)`?:? (?:is deprecated for this model|extra inputs are not permitted)", regex.IGNORECASE
+)
 _ONE_OF_TWO = regex.compile(r"temperature.{1,9}top_p.{1,9}cannot both be specified", regex.IGNORECASE)
 _NO_PREFILL = regex.compile(r"does not support assistant message prefill", regex.IGNORECASE)
 _EXPIRY = regex.compile(r"anthropic-ratelimit-(.+)-reset")
