@@ -26,6 +26,7 @@ from sources.files import Csv, JsonArray, JsonLines, Parquet, Tsv
 from sources.parallel import Moses, ParallelTsv, Tmx
 from sources.remote import cache, web
 from sources.remote.addresses import short
+from sources.remote.systems import System
 
 sys.path.insert(0, str(Path(__file__).parent))
 from web_server import Served, Shelf, serving
@@ -349,6 +350,16 @@ def test_a_file_of_a_file_system_that_changed_is_another_state(memory: Any, read
     memory.pipe("/data/a.jsonl", jsonl("pili"))  # of the same size
     assert source.units()[0].state != before[0].state
     assert texts(read(source)) == ["pili"]
+
+
+def test_a_file_of_a_file_system_that_changes_while_it_is_read_is_not_taken(memory: Any) -> None:
+    memory.pipe("/data/a.jsonl", jsonl("moja"))
+    system = System("memory://data/a.jsonl")
+    content = system.content(system.url, system.ask(system.url), 0)
+    assert next(content) == 0
+    memory.pipe("/data/a.jsonl", jsonl("pili"))
+    with pytest.raises(SourceError, match="changed while it was being fetched"):
+        list(content)
 
 
 def test_local_and_remote_files_go_together_each_once(memory: Any, read: Read, tmp_path: Path) -> None:
