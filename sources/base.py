@@ -265,8 +265,8 @@ class Tabular(Common):
     kind: Kind | None = None
     """The kind of rows to make. Default: inferred from ``columns``, else from the data."""
     language: LanguageText
-    """Language of the answer (of the target side, of the text): a BCP-47 tag, or ``"{column}"`` if each row has its
-    own."""
+    """Language of the answer (of the target side, of the text): a BCP-47 tag, ``"{column}"`` if each row has its own (a
+    tag or an English name), or ``detect`` to label rows by the step ``detect_language``."""
     source_language: LanguageText | None = None
     """For parallel rows: the language of the source side, a tag or ``"{column}"``."""
     columns: dict[str, TemplateText] = Field({})
