@@ -6,23 +6,19 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import yaml
+from questions import ask
+from servers.llm import FaultServer, Reply, gemini_error, refusal
 from typer.testing import CliRunner
 
 import curate
 from curate.catalog import CatalogError
 from curate.engine.store.store import FileDigests
 from curate.errors import ModelError, PublishError
-
-sys.path.insert(0, str(Path(__file__).parent / "models"))
-
-from fault_server import FaultServer, Reply, gemini_error, refusal
-from questions import ask
 
 PASSWORD, QUERY, KEY, HEADER, SHORT = "pw/Kanari 777", "queryKanari888", "keyKanari999", "headKanari666", "KNR5x"
 ENVIRONMENT = {

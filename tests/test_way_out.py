@@ -14,9 +14,9 @@ from typing import Any
 
 import datasets
 import pytest
-from hub_client import Client
-from hub_server import Hub
 from quick_start import build, shared_folder
+from servers.hub import Hub
+from servers.hub_client import Client
 
 import curate
 

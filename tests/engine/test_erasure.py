@@ -15,6 +15,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from servers.llm import FaultServer, Reply, last_turn
+from typer.testing import CliRunner
 
 import curate
 from curate.api import forget
@@ -23,11 +25,6 @@ from curate.cli.main import app
 from curate.engine.store.history import tag_version
 from curate.engine.store.store import Store
 from curate.errors import BuildError, QueryError, StoreError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply, last_turn
-from typer.testing import CliRunner
 
 SECRETS = {
     "sw": "Zawadi Mwangi anaishi mtaa wa Kilimani",

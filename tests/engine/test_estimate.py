@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +10,13 @@ import yaml
 from house import CUTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from servers.llm import FaultServer, Reply
 
 import curate
 from curate.api import estimate
 from curate.engine.planning.estimate import ComputeTime, IntervalEstimate, beside, last_estimate, render
 from curate.engine.sampling import estimate_datasets
 from curate.errors import BuildError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply
 
 
 def test_the_interval_holds_what_the_build_then_comes_to(house):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from house import text
+from servers.llm import FaultServer, Reply, last_turn
 
 import curate
 from curate.api import forget
@@ -17,10 +16,6 @@ from curate.catalog import CatalogError
 from curate.catalog.forgotten import FILE, read_forgotten, remember_to_forget
 from curate.engine.store.gc import verify_version
 from curate.errors import BuildError, QueryError, StoreError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply, last_turn
 
 
 def everything(house) -> set[str]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from servers.llm import FaultServer, Reply
 from typer.testing import CliRunner
 
 from curate.cli.main import app
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from fault_server import FaultServer, Reply
 
 ROWS = [("en", "What do bees make?"), ("sw", "Nyuki hutengeneza nini?"), ("hi", "मधुमक्खियाँ क्या बनाती हैं?")]
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from servers.llm import FaultServer, Reply, last_turn
 
 import curate
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply, last_turn
 
 PROMPTS = {
     "en": ["Name a river.", "Say good morning.", "Count to three."],

@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from servers.llm import FaultServer, Reply, refusal
 from typer.testing import CliRunner
 
 import curate
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply, refusal
 
 WORDS = ["river", "मौसम", "天気", "سؤال", "ช้าง", "дорога", "nyumba", "שיר"]
 LOST = (2, 5)

@@ -13,12 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from servers.llm import FaultServer, Reply, last_turn
 
 import curate
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply, last_turn
 
 WORDS = ["river", "मौसम", "天気", "سؤال", "ช้าง", "дорога", "nyumba", "שיר"]
 CONCURRENCY = 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fault_server import Reply, last_turn
+from servers.llm import Reply, last_turn
 
 from curate.models.openai.model import OpenAI
 from curate.steps.models import Request

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fault_server import FaultServer, Reply, refusal
+from servers.llm import FaultServer, Reply, refusal
 
 import curate
 from curate.engine.store.store import Store

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from fault_server import FaultServer, Reply, last_turn, refusal
 from pydantic import ValidationError
 from questions import KEY, ask, echo, load
+from servers.llm import FaultServer, Reply, last_turn, refusal
 
 from curate.engine.tasks.task import load_params, serialize_params
 from curate.errors import BudgetError, ModelError

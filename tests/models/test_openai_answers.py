@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fault_server import FaultServer, Reply, last_turn, refusal
 from questions import ask, echo, load
+from servers.llm import FaultServer, Reply, last_turn, refusal
 
 from curate.errors import ModelError
 from curate.models.openai.model import OpenAI

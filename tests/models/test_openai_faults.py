@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from fault_server import FaultServer, Reply, last_turn, refusal
 from questions import KEY, ask, echo, load
+from servers.llm import FaultServer, Reply, last_turn, refusal
 
 from curate.errors import ModelError
 from curate.models.openai.model import OpenAI

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from fault_server import FaultServer, Reply, last_turn, refusal
+from servers.llm import FaultServer, Reply, last_turn, refusal
 
 from curate.models.embedding.use_multilingual import UseMultilingual
 from curate.models.langid.fasttext import FastText

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from fault_server import FaultServer, Reply
 from questions import ask
+from servers.llm import FaultServer, Reply
 
 from curate.errors import ModelError
 from curate.models.anthropic.model import Anthropic

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import yaml
-from fault_server import FaultServer, Reply, anthropic_error, gemini_error, last_turn
+from servers.llm import FaultServer, Reply, anthropic_error, gemini_error, last_turn
 
 import curate
 from curate.engine.planning.check import check_catalog

@@ -8,8 +8,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fault_server import FaultServer, Reply, anthropic_error, gemini_error, last_turn
 from questions import KEY, ask, echo
+from servers.llm import FaultServer, Reply, anthropic_error, gemini_error, last_turn
 
 from curate.errors import (
     AddressError,

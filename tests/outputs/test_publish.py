@@ -27,9 +27,8 @@ from outputs.publishing.publish import publish, records
 from outputs.publishing.targets import RemoteFile, State, compare, read_manifest, shown
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from hub_client import Client, Rows
-from hub_server import READER, STRANGER, WRITER, Hub, Trouble
+from servers.hub import READER, STRANGER, WRITER, Hub, Trouble
+from servers.hub_client import Client, Rows
 from shop import SAID, Shop, shared_shop
 
 

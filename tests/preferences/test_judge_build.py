@@ -15,10 +15,9 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
-from fault_server import FaultServer, Reply
 from judging import MARK, PAIRS, always, as_reply, asked, by, echo, garbage, good, longer, verdict
+from servers.llm import FaultServer, Reply
 
 import curate
 

@@ -2,8 +2,6 @@
 script."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from servers.llm import FaultServer, Reply, last_turn
 
 import curate
 from curate.preferences.revise.error_injection_rules import RULES, errors_by_rule, joined, steps_of
@@ -18,10 +17,6 @@ from curate.preferences.revise.step import Revise
 from curate.rows import Kind
 from curate.steps import StepError
 from curate.steps.models import Answer, Sampling
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-
-from fault_server import FaultServer, Reply, last_turn
 
 SUMS = {
     "en": ("What is 12 + 30?", "12 + 30 = 41. The answer is 41.", "12 + 30 = 42. The answer is 42."),

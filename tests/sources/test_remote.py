@@ -29,7 +29,7 @@ from sources.remote.addresses import short
 from sources.remote.systems import System
 
 sys.path.insert(0, str(Path(__file__).parent))
-from web_server import Served, Shelf, serving
+from servers.web import Served, Shelf, serving
 
 Read = Callable[..., Any]
 GIVEN: dict[str, Any] = {"language": "sw", "license": "x", "columns": {"text": "t"}}

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hub_server import READER, STRANGER, Hub
+from servers.hub import READER, STRANGER, Hub
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = """

@@ -1,4 +1,4 @@
-"""``huggingface_hub`` and ``datasets`` as they are, in a process of their own, with :mod:`hub_server` for the Hub."""
+"""``huggingface_hub`` and ``datasets`` as they are, in a process of their own, with :mod:`servers.hub` for the Hub."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hub_server import WRITER, Hub
-
 from curate.engine.store.store import Store
+from servers.hub import WRITER, Hub
 
 Rows = list[dict[str, Any]]
 

@@ -2,7 +2,7 @@
 every call it gets; the path says which protocol a call is in.
 
 In a test: ``with FaultServer(script) as server``, where ``script(body, times)`` says what the ``times``-th call with
-that very body is answered. As a program (``python fault_server.py [SECONDS]``) it answers at once, prints its address,
+that very body is answered. As a program (``python llm.py [SECONDS]``) it answers at once, prints its address,
 and tells at ``/calls`` how often each prompt was asked.
 """
 
