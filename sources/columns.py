@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from curate.rows.kinds import MESSAGES
-from sources.turns import Structured, Turns
+from sources.conversations.turns import Structured, Turns
 
 
 class Lists:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from curate.rows import Kind
-from sources.messages import is_columns, is_message
+from sources.conversations.messages import is_columns, is_message
+from sources.conversations.public_sets import CHOSEN, MESSAGES, REJECTED
+from sources.conversations.tools import is_calls
+from sources.conversations.transcripts import transcript
 from sources.payloads import verdict_of
-from sources.public_sets import CHOSEN, MESSAGES, REJECTED
-from sources.tools import is_calls
-from sources.transcripts import transcript
 from sources.written import load_text
 
 

@@ -19,10 +19,10 @@ from curate.rows.kinds import MAKERS, MEDIA
 from curate.steps import FailedRow, RowBatch, SourceError, Unit
 from curate.unused import Unused
 from sources.columns import column
+from sources.conversations.messages import Reader, given
+from sources.conversations.public_sets import KEYS, NEEDED, expand
 from sources.detection import DetectedSchema
-from sources.messages import Reader, given
 from sources.payloads import Payloads, cleaner, language_of, number_of
-from sources.public_sets import KEYS, NEEDED, expand
 from sources.templates import (
     LINE,
     MISSING,

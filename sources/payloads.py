@@ -10,11 +10,11 @@ from typing import Any
 from curate.rows import Kind
 from curate.rows.kinds import MEDIA
 from curate.rows.languages import InvalidLanguage, from_name, normalize
-from sources.media import references
-from sources.messages import Reader, given
+from sources.conversations.media import references
+from sources.conversations.messages import Reader, given
+from sources.conversations.tools import tools_text
+from sources.conversations.turns import Turns, split_answer, split_pair
 from sources.templates import MISSING, Get, Row, Template
-from sources.tools import tools_text
-from sources.turns import Turns, split_answer, split_pair
 from sources.values import BadValue, as_key, as_text, is_nan
 
 Payload = Callable[[Row], tuple[Any, ...]]

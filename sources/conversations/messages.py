@@ -14,11 +14,11 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from sources.media import COLUMNS, PARTS, PLACEHOLDERS, part_reference, references
+from sources.conversations.media import COLUMNS, PARTS, PLACEHOLDERS, part_reference, references
+from sources.conversations.tools import calls_of, described_in_system, is_calls, responses, written_calls
+from sources.conversations.transcripts import transcript
+from sources.conversations.turns import Structured, Turn, Turns, with_text
 from sources.templates import MISSING
-from sources.tools import calls_of, described_in_system, is_calls, responses, written_calls
-from sources.transcripts import transcript
-from sources.turns import Structured, Turn, Turns, with_text
 from sources.values import BadValue, strict_text
 from sources.written import load_text
 

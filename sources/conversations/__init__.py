@@ -1,0 +1,1 @@
+"""Conversations in the notations of published data: messages, transcripts, tools, media, trees, rated answers."""
