@@ -55,7 +55,14 @@ TOGETHER: Mapping[tuple[str, str], tuple[Mapping[str, Any], ...]] = {
     ("step", "rewrite"): ({"n": 2, "sampling": {"temperature": 1.0}},),
     ("step", "respond"): ({"n": 2, "sampling": {"temperature": 1.0}},),
     ("model", "llamacpp"): ({"path": "my.gguf"},),
-    ("source", "moses"): ({"path": None, "source_path": "a.en", "target_path": "a.sw"},),
+    **{
+        ("source", name): ({"sample": 10, "seed": 3},) for name in ("dictd", "dictionary", "hub", "parallel-tsv", "tmx")
+    },
+    **{("source", name): ({"sample": 10, "seed": 3},) for name in ("csv", "json", "jsonl", "parquet", "tsv")},
+    ("source", "moses"): (
+        {"path": None, "source_path": "a.en", "target_path": "a.sw"},
+        {"sample": 10, "seed": 3},
+    ),
 }
 """Parameters that go with one another only, to begin with in place of the minimal ones."""
 _TEXTS: Mapping[str, tuple[str, ...]] = {

@@ -24,6 +24,8 @@ OF_CATALOGS = {
 FREE = {
     "seed": "any whole number is a seed",
     "sampling.seed": "any whole number is a seed",
+    "converse.user_sampling.seed": "any whole number is a seed",
+    "tool_use.user_sampling.seed": "any whole number is a seed",
     "only": "values of the data",
     "judge.min": "the scale is the prompt's",
     "labels.min": "the scale is the form's",

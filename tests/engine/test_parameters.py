@@ -34,6 +34,12 @@ def identity(params: Params) -> Any:
         return str(error)
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """Addresses of nobody are generated too: asking them again needs no wait here."""
+    monkeypatch.setattr("sources.remote.web.PAUSE", 0.0)
+
+
 @pytest.mark.parametrize(("group", "name", "part"), PARTS, ids=[f"{group}-{name}" for group, name, _ in PARTS])
 def test_a_worker_gets_the_parameters_of_the_catalog(group, name, part):
     drawn: set[str] = set()

@@ -97,8 +97,9 @@ def test_sides_must_pair_up() -> None:
 
 
 def test_failing_and_hanging_learners_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match=r"did not learn 60 pairs in 0\.01 s"):
-        load(timeout=0.01).align(LEFT, RIGHT)
+    monkeypatch.setattr(systran_align, "_TRAIN", "import time; time.sleep(600)")
+    with pytest.raises(ModelError, match=r"did not learn 60 pairs in 0\.3 s"):
+        load(timeout=0.3).align(LEFT, RIGHT)
     monkeypatch.setattr(systran_align, "_TRAIN", "raise SystemExit('out of memory')")
     with pytest.raises(ModelError, match=r"fast_align failed on 60 pairs \(exit 1\): out of memory"):
         load().align(LEFT, RIGHT)
