@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Environments for tests whose libraries are too heavy for `dev`, or do not get along with the rest.
 HEAVY := $(basename $(notdir $(wildcard tests/heavy/*.in)))
 
-.PHONY: quickstart quickstart-llm test test-random test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
+.PHONY: quickstart quickstart-llm test test-random heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
 .PHONY: constraints constraints-heavy clean
 
 # The versions that were tested together; CONSTRAINTS= installs the newest instead.
@@ -57,6 +57,8 @@ test-heavy: $(HEAVY:%=test-heavy-%)
 $(HEAVY:%=test-heavy-%): test-heavy-%: $(VENV)-%/installed
 	AXOLOTL_DO_NOT_TRACK=1 DO_NOT_TRACK=1 $(VENV)-$*/bin/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/$*.xml -m "heavy(env='$*')" \
 	  $$(grep -rl --include='test_*.py' 'heavy(env="$*")' tests)
+
+heavy-environments: $(HEAVY:%=$(VENV)-%/installed)
 
 # The list has every package, so nothing is left to resolve, but those that come with torch.
 $(VENV)-%/installed: tests/heavy/%.txt pyproject.toml
