@@ -1,6 +1,7 @@
 """Which tests ran in none of the environments, and why: `python -m tests.skips build/tests/*.xml`.
 
-Reads the JUnit files that pytest wrote. With ``--most 10`` more skips than that are an error.
+Reads the JUnit files that pytest wrote. With ``--most 10`` more skips than that are an error; tests on development data
+that is not part of the repository do not count.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from defusedxml import ElementTree
+
+NO_DATA = "no development data beside the checkout"
+"""The reason of tests on data that a bare clone lacks."""
 
 
 def outcomes(file: Path) -> dict[str, str | None]:
@@ -55,7 +59,8 @@ def main() -> None:
         print(f"{len(names):4}  {reason}")
         for name in names:
             print(f"        {name}")
-    if given.most is not None and len(found) > given.most:
+    counted = sum(reason != NO_DATA for reason in found.values())
+    if given.most is not None and counted > given.most:
         raise SystemExit(f"at most {given.most} may skip: install what they need, or take them out")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from skips import outcomes, skipped_everywhere
+import pytest
+from skips import NO_DATA, main, outcomes, skipped_everywhere
 
 DEV = """<testsuites><testsuite>
 <testcase classname="tests.test_a" name="test_one"/>
@@ -36,3 +37,19 @@ def test_only_what_ran_nowhere_is_left(tmp_path):
         "tests.test_b.test_six": "no bucket",
         "tests.test_c": "no Chromium",
     }
+
+
+CASE = '<testcase classname="tests.test_e" name="test_{}"><skipped type="pytest.skip" message="{}"/></testcase>'
+
+
+@pytest.mark.parametrize(("most", "stops"), [(2, False), (1, True)])
+def test_tests_on_data_beside_the_checkout_do_not_count(tmp_path, monkeypatch, capsys, most, stops):
+    cases = "".join(CASE.format(number, why) for number, why in enumerate(("no verl", "no verl", NO_DATA)))
+    (tmp_path / "dev.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    monkeypatch.setattr("sys.argv", ["skips", "--most", str(most), str(tmp_path / "dev.xml")])
+    if stops:
+        with pytest.raises(SystemExit, match="at most 1 may skip"):
+            main()
+    else:
+        main()
+    assert "3 tests ran in none" in capsys.readouterr().out

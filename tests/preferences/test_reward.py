@@ -233,6 +233,7 @@ def catalog_with(folder: Path, model: Path) -> Path:
     return folder / "catalog.yaml"
 
 
+@pytest.mark.heavy(env="common")
 def test_a_build_with_a_real_reward_model_keeps_its_scores(tmp_path):
     model = networks.save(tmp_path / "model")
     catalog = catalog_with(tmp_path, model)
