@@ -6,11 +6,12 @@ row.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-import orjson
 import polars as pl
 import pyarrow as pa
 from pydantic import field_validator
@@ -26,6 +27,8 @@ from curate.rows.fields import field_place
 from curate.rows.kinds import payload
 from curate.steps import Context, RowBatch, Rows, RowStep, StepError
 
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"\s*+:|("(?:[^"\\]|\\.)*+"|-?\d++(?![\d.eE]))|-?\d[\d.eE+-]*+')
+"""In JSON: a key; a text or a whole number (group 1); another number."""
 _HIDDEN = frozenset({"tool_calls", "reasoning"})
 Kinds = Literal["email", "phone", "iban", "card", "ip", "national_id", "api_key", "private_key", "jwt", "password"]
 _ALL: tuple[Kinds, ...] = (
@@ -182,25 +185,20 @@ class _Row:
         return new
 
     def _arguments(self, written: str) -> str:
-        """Arguments with their texts and numbers redacted; the keys stay. What is no JSON is redacted as text."""
+        """Arguments with their texts and whole numbers redacted; keys, and everything else, stay as written. What is no
+        JSON is redacted as text."""
         try:
-            value = orjson.loads(written)
+            json.loads(written)
         except ValueError:
             return self.redacted(written)
-        before = self.counts.total()
-        new = self._inside(value)
-        return orjson.dumps(new).decode() if self.counts.total() > before else written
+        return _TOKEN.sub(self._token, written)
 
-    def _inside(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.redacted(value)
-        if isinstance(value, dict):
-            return {key: self._inside(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._inside(one) for one in value]
-        if isinstance(value, int) and not isinstance(value, bool):
-            return new if (new := self.redacted(str(value))) != str(value) else value
-        return value
+    def _token(self, token: re.Match[str]) -> str:
+        if token[1] is None:  # a key, or a number with a fraction
+            return token[0]
+        value = json.loads(token[1])
+        new = self.redacted(str(value))
+        return token[0] if new == str(value) else json.dumps(new, ensure_ascii=False)
 
     def redacted(self, text: str) -> str:
         parts, at = [], 0

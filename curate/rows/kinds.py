@@ -204,8 +204,10 @@ ROW_EXTRAS: Mapping[str, pa.DataType] = MappingProxyType(
 )
 EXTRAS: tuple[str, ...] = (*MESSAGE_EXTRAS, *ROW_EXTRAS)
 """The optional parts of conversations: fields of messages, then columns of rows."""
-MEDIA: tuple[str, ...] = ("images", "audios", "videos")
-"""Columns of what is not text; ``<image>``, ``<audio>`` and ``<video>`` stand for it in the texts."""
+PLACEHOLDERS: Mapping[str, str] = MappingProxyType({"images": "<image>", "audios": "<audio>", "videos": "<video>"})
+"""Column of media → the placeholder of one of its entries in a text."""
+MEDIA: tuple[str, ...] = tuple(PLACEHOLDERS)
+"""Columns of what is not text."""
 SCORES = _list(pa.struct([_field("name", STRING), _field("value", pa.float64())]))
 ATTRIBUTES = _list(pa.struct([_field("name", STRING), _field("value", STRING)]))
 MAKERS = _list(pa.struct([_field(name, STRING) for name in ("step", "model", "prompt_hash", "key")]))

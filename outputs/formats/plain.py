@@ -12,13 +12,13 @@ import pyarrow as pa
 from pydantic import PositiveInt, PrivateAttr
 
 from curate.rows import Kind, message_columns
-from curate.rows.kinds import STRING, Role, messages_type
+from curate.rows.kinds import PLACEHOLDERS, STRING, Role, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.files import Format
 from outputs.formats.forms import ExportFormat, conversation
 from outputs.formats.llama_factory import SAID, SAYINGS, TAGS, ShareGptForm
 from outputs.formats.readme import UsageGuide
-from outputs.formats.structure import JSON, OBJECTS, PLACEHOLDERS, need_places, pieces, tools_of
+from outputs.formats.structure import JSON, OBJECTS, need_places, pieces, tools_of
 from outputs.formats.turns import (
     ENDS,
     MULTI,

@@ -18,14 +18,12 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import types
 
-from curate.rows.kinds import MEDIA, MESSAGE_EXTRAS, ROW_EXTRAS
+from curate.rows.kinds import MEDIA, MESSAGE_EXTRAS, PLACEHOLDERS, ROW_EXTRAS
 from outputs.formats.turns import Turn, UnsupportedRow
 
 JSON = pa.json_()
 OBJECTS = pa.list_(pa.field("element", JSON, nullable=False))
 """A list of objects, each with only its own keys."""
-PLACEHOLDERS: Mapping[str, str] = {"images": "<image>", "audios": "<audio>", "videos": "<video>"}
-"""Column of media → what stands for each of them in the texts."""
 
 LEFT_OUT: Mapping[str, str] = {
     "tool_calls": "a call of a tool, which the reader has no place for",

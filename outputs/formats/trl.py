@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 
 from curate.rows import Kind, message_columns
-from curate.rows.kinds import MESSAGE_EXTRAS, STRING, STRINGS, messages_type
+from curate.rows.kinds import MESSAGE_EXTRAS, PLACEHOLDERS, STRING, STRINGS, messages_type
 from curate.steps.outputs import Version, Written
 from outputs.formats.forms import ExportFormat, conversation, score_of, unfit
 from outputs.formats.readme import UsageGuide, data_readme, write_yaml
-from outputs.formats.structure import OBJECTS, PLACEHOLDERS, need_exact, need_places, pieces, spoken, tools_of
+from outputs.formats.structure import OBJECTS, need_exact, need_places, pieces, spoken, tools_of
 from outputs.formats.turns import (
     NO_TURNS,
     PREFIX,

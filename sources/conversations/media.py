@@ -8,8 +8,6 @@ from typing import Any
 
 from sources.values import BadValue
 
-PLACEHOLDERS: Mapping[str, str] = MappingProxyType({"images": "<image>", "audios": "<audio>", "videos": "<video>"})
-"""Column → what stands for one of its entries in a text."""
 PARTS: Mapping[str, str] = MappingProxyType(
     {"image": "images", "image_url": "images", "input_image": "images",
      "audio": "audios", "audio_url": "audios", "input_audio": "audios",

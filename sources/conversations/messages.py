@@ -14,7 +14,8 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from sources.conversations.media import COLUMNS, PARTS, PLACEHOLDERS, part_reference, references
+from curate.rows.kinds import PLACEHOLDERS
+from sources.conversations.media import COLUMNS, PARTS, part_reference, references
 from sources.conversations.tools import calls_of, described_in_system, is_calls, responses, written_calls
 from sources.conversations.transcripts import transcript
 from sources.conversations.turns import Structured, Turn, Turns, with_text
@@ -417,7 +418,7 @@ class Reader:
             described = described_in_system(turns[0][1], self.text)
             if described is not None:
                 self.tools, rest = self.tools or described[0], described[1]
-                self.noted.append("system (instructions for calls, told by 'tools')")
+                self.noted.append("system (instructions for tool calls; the tools are in 'tools')")
                 turns = [with_text(turns[0], rest), *turns[1:]] if rest else turns[1:]
                 tools = True
         return [made for turn in turns for made in self._structured(turn, where)] if tools else turns

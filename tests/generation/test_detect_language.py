@@ -62,6 +62,16 @@ def test_rows_that_are_labelled_right_are_unchanged_and_only_says_which_are_look
     assert [row["language"] for row in made] == ["de", "th", "de"]
 
 
+def test_japanese_with_latin_words_is_japanese(make, label):
+    texts = (
+        "CとRustの文字列の違いを教えて。",
+        "LinuxでPostgreSQLを起動する方法は？",
+        "TypeScriptのinterfaceとは何ですか？",
+    )
+    made, _ = label(make(Kind.DOCUMENT, [{"text": text, "language": "und"} for text in texts]))
+    assert [row["language"] for row in made] == ["ja"] * 3
+
+
 def test_a_prompt_in_another_language_is_told(make, label):
     made, _ = label(
         make(Kind.SFT, [{"messages": chat("Explain in Thai how rice is cooked.", TEXTS["th"][1]), "language": "und"}])

@@ -139,6 +139,14 @@ def test_personal_data_in_arguments_and_reasoning_is_replaced(make, bench, gathe
     assert made[2]["messages"] == TALK  # what has nothing to replace stays byte for byte
 
 
+def test_what_is_not_replaced_in_arguments_stays_as_written(make, bench, gathered):
+    written = '{"to":  "juma@barua.co.ke", "n": 12345678901234567890123, "price": 1.10, "a@barua.co.ke": [1e2, null]}'
+    talk = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call(written)]}]
+    made, _ = gathered(Kind.SFT, Redact().make(make(Kind.SFT, [{"messages": talk, "language": "sw"}]), bench()))
+    arguments = made[0]["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert arguments == written.replace("juma@barua.co.ke", "[EMAIL_1]")
+
+
 def test_calls_have_one_text_whatever_the_order_of_their_arguments():
     one, other = (
         {"role": "assistant", "content": "Ngoja.", "tool_calls": [call(a), call("{oops", "siku")]}

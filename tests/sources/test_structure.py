@@ -127,9 +127,7 @@ def test_parquet_pads_messages_and_the_turns_are_the_same(read: Read, tmp_path: 
     path = tmp_path / "t.parquet"
     pq.write_table(pa.Table.from_pylist([{"messages": [ASK, SAY]}, {"messages": [ASK, message, SAY]}]), path)
     out = read(Parquet(path=str(path), **GIVEN))
-    # Between what Arrow added and what the file meant, a null inside of an object cannot be told.
-    expected = json.loads(json.dumps(turns).replace("[10,null]", "[10,null]"))
-    assert [row["messages"] for row in out.rows] == [[ASK, SAY], [ASK, *expected, SAY]]
+    assert [row["messages"] for row in out.rows] == [[ASK, SAY], [ASK, *turns, SAY]]
 
 
 @pytest.mark.parametrize(

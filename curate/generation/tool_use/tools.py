@@ -1,77 +1,36 @@
-"""The tools of a row: their names, their schemas, and whether a call fits them."""
+"""Checks a model's calls against a row's tools, and the JSON Schemas of what the models of ``tool_use`` reply."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-import jsonschema
 import orjson
 
 from curate.generation.common.requests import InvalidResponse
+from curate.rows.tools import Tools
 
 
-class Tools:
-    """The tools of a row.
+def described(function: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """A function, or several, as a model is shown them."""
+    return orjson.dumps(function, option=orjson.OPT_INDENT_2).decode()
 
-    Args:
-        text: JSON array of tools in OpenAI's form.
+
+def check_calls(tools: Tools, calls: Sequence[Mapping[str, Any]]) -> None:
+    """Checks the names and the arguments of calls.
 
     Raises:
-        ValueError: it names no function.
+        InvalidResponse: a tool does not exist, or does not allow the arguments; the message says what is wrong.
     """
-
-    def __init__(self, text: str) -> None:
-        self.functions: dict[str, Mapping[str, Any]] = {}
-        for tool in orjson.loads(text):
-            function = tool.get("function", tool) if isinstance(tool, dict) else None
-            if isinstance(function, dict) and isinstance(function.get("name"), str):
-                self.functions[function["name"]] = function
-        if not self.functions:
-            raise ValueError("its tools have no function")
-        self.text = orjson.dumps(list(self.functions.values()), option=orjson.OPT_INDENT_2).decode()
-        self._validators = {name: _validator(one.get("parameters")) for name, one in self.functions.items()}
-
-    def describe(self, name: str) -> str:
-        """The description of one tool."""
-        return orjson.dumps(self.functions[name], option=orjson.OPT_INDENT_2).decode()
-
-    def check(self, calls: Sequence[Mapping[str, Any]]) -> None:
-        """Checks the names and the arguments of calls.
-
-        Raises:
-            InvalidResponse: a tool does not exist, or does not allow the arguments; the message says what is wrong.
-        """
-        for call in calls:
-            name = call["name"]
-            if name not in self.functions:
-                raise InvalidResponse(f"there is no tool '{name}'; there are {', '.join(self.functions)}")
-            if (validator := self._validators[name]) is None:
-                continue
-            error = next(iter(validator.iter_errors(call["arguments"])), None)
-            if error is not None:
-                place = "/".join(map(str, error.absolute_path))
-                raise InvalidResponse(
-                    f"the arguments of '{name}' are wrong{f' at {place}' if place else ''}: {error.message}"
-                )
-
-
-@lru_cache(maxsize=1024)
-def tools_of(text: str) -> Tools:
-    """The tools of a row; see :class:`Tools`."""
-    return Tools(text)
-
-
-def _validator(parameters: Any) -> Any:
-    if not isinstance(parameters, dict) or not parameters:
-        return None
-    cls = jsonschema.validators.validator_for(parameters, default=jsonschema.Draft202012Validator)
-    try:
-        cls.check_schema(parameters)
-    except (jsonschema.SchemaError, RecursionError):
-        return None
-    return cls(parameters)
+    for call in calls:
+        name = call["name"]
+        if name not in tools.functions:
+            raise InvalidResponse(f"there is no tool '{name}'; there are {', '.join(tools.functions)}")
+        error = tools.error(name, call["arguments"])
+        if error is not None:
+            place = "/".join(map(str, error.absolute_path))
+            at = f" at {place}" if place else ""
+            raise InvalidResponse(f"the arguments of '{name}' are wrong{at}: {error.message}")
 
 
 REPLY: Mapping[str, Any] = {

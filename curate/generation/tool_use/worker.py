@@ -32,9 +32,10 @@ from curate.generation.common.requests import (
     ensure_complete,
 )
 from curate.generation.tool_use.params import ASSISTANT, PARTS, RESULT, USER, Case, ToolUseParams
-from curate.generation.tool_use.tools import REPLY, RETURNED, Tools, tools_of
+from curate.generation.tool_use.tools import REPLY, RETURNED, check_calls, described
 from curate.rows import message_text
 from curate.rows.kinds import MEDIA
+from curate.rows.tools import Tools, tools_of
 from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, Sampling, signed
 
@@ -130,6 +131,8 @@ class ToolUseBatch:
                     values |= {"prompt": opened.last}
                     system = "\n".join(text for _, text in self.system[language].fill(values))
                 known = tools_of(tools)
+                if not known.functions:
+                    raise ValueError("its tools have no function")
             except (ValueError, StepError) as error:
                 self.bad.append(failed(self.rows, place, str(error)))
                 continue
@@ -194,7 +197,7 @@ class ToolUseBatch:
     # --------------------------------------------------------------------------------------------------------- user
     def _as_user(self, talk: Talk) -> Messages:
         values = {
-            "tools": fence(talk.tools.text, "tools"),
+            "tools": fence(described(list(talk.tools.functions.values())), "tools"),
             "case": self.parts[talk.case],
             "topic": f"{self.parts['topic']}\n{fence(talk.topic, 'topic')}",
             "speech": self._said("speech", talk.language),
@@ -217,7 +220,7 @@ class ToolUseBatch:
     def _as_assistant(self, talk: Talk) -> Messages:
         values = {
             "system": disarm(talk.system),
-            "tools": fence(talk.tools.text, "tools"),
+            "tools": fence(described(list(talk.tools.functions.values())), "tools"),
             "speech": self._said("answer", talk.language),
             "rule": "",
         }
@@ -229,7 +232,7 @@ class ToolUseBatch:
         calls, text = value["calls"], clean(value["answer"]).strip()
         if bool(calls) == bool(text):
             raise InvalidResponse("either 'calls' or 'answer' must be given, and the other one empty")
-        talk.tools.check(calls)
+        check_calls(talk.tools, calls)
         first = talk.steps == 0
         expected = {"parallel": len(calls) > 1, "no_tool": not calls, "missing": not calls}.get(talk.case, True)
         if first and not expected:
@@ -262,7 +265,7 @@ class ToolUseBatch:
         call = talk.waiting[0]["function"]
         said = "\n".join(fence(message_text(turn), turn["role"]) for turn in talk.turns)
         values = {
-            "tool": fence(talk.tools.describe(call["name"]), "tool"),
+            "tool": fence(described(talk.tools.functions[call["name"]]), "tool"),
             "call": fence(call["arguments"], "call"),
             "conversation": fence(said, "conversation"),
             "speech": self._said("values", talk.language),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json  # and not orjson, which makes whole numbers beyond 64 bits floats
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-import orjson
 
 
 def is_data(text: str) -> bool:
@@ -13,7 +12,7 @@ def is_data(text: str) -> bool:
     if text[:64].lstrip()[:1] not in ("{", "["):
         return False
     try:
-        return isinstance(orjson.loads(text), (dict, list))
+        return isinstance(json.loads(text), (dict, list))
     except ValueError:
         return False
 
@@ -25,7 +24,7 @@ def descriptions(tools: str) -> list[str]:
         tools: JSON array of tools in OpenAI's form.
     """
     try:
-        value = orjson.loads(tools)
+        value = json.loads(tools)
     except ValueError:  # of a plug-in's source
         return []
     return [place["description"] for place in _places(value)]
@@ -33,10 +32,10 @@ def descriptions(tools: str) -> list[str]:
 
 def with_descriptions(tools: str, texts: Sequence[str]) -> str:
     """The tools with other descriptions, as many and in the same order."""
-    value = orjson.loads(tools)
+    value = json.loads(tools)
     for place, text in zip(_places(value), texts, strict=True):
         place["description"] = text
-    return orjson.dumps(value).decode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _places(tools: Any) -> Iterator[dict[str, Any]]:

@@ -45,7 +45,8 @@ def in_own_script(label: str, system: tuple[str, ...]) -> str:
     a Korean and an English sentence are no Korean in Latin letters."""
     base = languages.base(label)
     usual, written = languages.letters(base), languages.letters(label)
-    return base if usual != written and "Han" not in written and set(usual) & set(system) else label
+    own = bool(usual) and usual != written and "Han" not in written
+    return base if own and not contradicted(base, system) else label
 
 
 def romanised(label: str, system: tuple[str, ...]) -> str:
