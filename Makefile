@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Environments for tests whose libraries are too heavy for `dev`, or do not get along with the rest.
 HEAVY := $(basename $(notdir $(wildcard tests/heavy/*.in)))
 
-.PHONY: quickstart quickstart-llm test test-random heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
+.PHONY: quickstart quickstart-llm test test-slow test-random heavy-environments test-heavy $(HEAVY:%=test-heavy-%) skips test-vllm check check-part format docs bench
 .PHONY: constraints constraints-heavy clean
 
 # The versions that were tested together; CONSTRAINTS= installs the newest instead.
@@ -49,7 +49,11 @@ quickstart-llm: $(VENV)/embedded
 	  "SELECT language, figure, value, \"limit\", rows, note FROM curate.audits WHERE refused ORDER BY ALL"
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/dev.xml
+	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/dev.xml -m "not slow"
+
+# The tests marked slow: texts of 200 MiB, builds killed again and again, Ray clusters, live models. Four minutes.
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -n auto --dist loadgroup --junitxml=build/tests/slow.xml -m slow
 
 # The tests marked heavy: about 7 GB, ten minutes the first time. `make test-heavy-common` runs those of one environment.
 test-heavy: $(HEAVY:%=test-heavy-%)
@@ -107,7 +111,7 @@ bench: $(VENV)/dev
 # The newest versions of everything, in an environment of their own, written down if the tests pass with them.
 constraints:
 	rm -rf build/newest
-	$(MAKE) VENV=build/newest CONSTRAINTS= quickstart quickstart-llm build/newest/dev build/newest/docs test
+	$(MAKE) VENV=build/newest CONSTRAINTS= quickstart quickstart-llm build/newest/dev build/newest/docs test test-slow
 	build/newest/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > constraints.txt
 
 # The lists of tests/heavy/ anew, for Python 3.11, if their tests pass with them. torch brings packages of its own, and

@@ -12,6 +12,10 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# A killed process loses nothing that it has written; only a power cut would, and no test cuts the power.
+os.fsync = lambda file: None
+# Commands that tests start would else compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The same examples in every run, so that a failure is never luck; `make test-random` looks for new ones, many more.
 settings.register_profile("steady", derandomize=True, database=None)
 settings.register_profile("random", print_blob=True)

@@ -125,11 +125,13 @@ def run_all(store: Store, seconds: float, statements: list[str]) -> list[str]:
     return told
 
 
+@pytest.mark.slow
 def test_a_function_that_needs_too_much_memory_is_stopped_and_the_database_answers_on(built):
     for sql, told in zip(OVER_MEMORY, run_all(built, 600, OVER_MEMORY), strict=True):
         assert told == "the query needs more than 200MB; ask for less, or raise --memory", sql
 
 
+@pytest.mark.slow
 def test_a_function_that_takes_too_long_is_stopped_and_the_database_answers_on(built):
     for sql, told in zip(OVER_TIME, run_all(built, 1.5, OVER_TIME), strict=True):
         assert told == "stopped after 1.5 s; ask for less, or raise --timeout", sql
@@ -154,6 +156,7 @@ def test_memory_is_limited_where_the_system_does_not_limit_addresses(built, tmp_
         assert database.query("SELECT 1").item() == 1
 
 
+@pytest.mark.slow
 def test_long_texts_are_read_within_the_limit(store):
     """Arrow's own scan of a file decodes several row groups at once, beyond any limit of DuckDB's."""
     version = store.resolve("other")
@@ -496,6 +499,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", ["csv", "json", "jsonl", "parquet"])
 def test_a_long_answer_is_written_as_it_comes(built, tmp_path, format_):
     """400 MB of answer, and a gigabyte as Python's own objects; neither process may hold it."""

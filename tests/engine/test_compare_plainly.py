@@ -186,6 +186,7 @@ SIDE = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -226,6 +227,7 @@ print(found.count("changed"), found.shifts.height, (peak() - before) >> 10)
 """  # noqa: E501
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_memory_does_not_grow_with_texts_and_lineage(tmp_path):
     """Of 40,000 rows with 4 kB of lineage and 10 scores each, a tenth changed: held at once they would be half a

@@ -26,6 +26,7 @@ def fresh_version(house: House, name: str = "duo") -> str:
     return built[name]
 
 
+@pytest.mark.slow
 def test_random_changes_end_where_a_fresh_build_ends(house):
     chance = random.Random(11)
     steps = house.catalog["datasets"]["duo"]["steps"]

@@ -83,6 +83,7 @@ def finish(place: Path) -> str:
     return out.split()[-1]
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_build_still_ends_at_the_same_version(place, tmp_path_factory):
     process = start(place)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
@@ -121,6 +122,7 @@ def test_killed_at_random_moments_a_build_still_ends_at_the_same_version(place, 
     assert not list(store.root.rglob(".tmp-*")), "nothing half-done is left"
 
 
+@pytest.mark.slow
 def test_workers_die_with_their_parent(place):
     catalog = yaml.safe_load((place / "catalog.yaml").read_text())
     catalog["run"]["workers"] = 2

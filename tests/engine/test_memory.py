@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 SCRIPT = """
 import sys
@@ -40,6 +41,7 @@ def peak(folder: Path, rows: int) -> int:
     return int(kilobytes) // 1024
 
 
+@pytest.mark.slow
 def test_ten_times_the_rows_need_less_than_twice_the_memory(tmp_path):
     small, large = peak(tmp_path / "small", 8_000), peak(tmp_path / "large", 80_000)
     assert large < 2 * small, f"{small} MB for 8,000 rows, {large} MB for 80,000"

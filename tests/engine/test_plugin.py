@@ -55,6 +55,7 @@ def curate(arguments: list[str], folder: Path, site: Path | None) -> subprocess.
     )
 
 
+@pytest.mark.slow
 def test_an_installed_plug_in_is_listed_described_and_used(installed, tmp_path):
     (tmp_path / "catalog.yaml").write_text(CATALOG)
     (tmp_path / "a.txt").write_text("\n".join(f"en\t{n}\tword number {n}" for n in range(9)) + "\nsw\t\tndiyo\n")

@@ -28,7 +28,7 @@ from curate.engine.build import build_datasets
 from curate.engine.store.gc import verify_version
 from curate.errors import BuildError, ExecutorError
 
-pytestmark = [pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 ROOT = Path(__file__).resolve().parents[2]
 ONLY_FAR = {"resources": {FAR: 0.1}}
 

@@ -71,6 +71,7 @@ def test_a_long_text_is_judged_as_a_short_one(monkeypatch, one, many):
     assert repetition(texts).equals(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -113,6 +113,7 @@ def test_an_edited_reader_reads_the_kept_answers_again(house):
         assert calls == 6 == len(server.calls)
 
 
+@pytest.mark.slow
 def test_the_embedded_model_answers_rewrites_and_instructs(house):
     pytest.importorskip("xllamacpp")
     from curate.errors import ModelError

@@ -240,6 +240,7 @@ def pieces(form: str) -> Iterator[bytes]:
     yield end
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "quoted", "tsv", "moses", "tmx", "parquet"])
 def test_a_row_of_200_mib_needs_no_such_memory(tmp_path: Path, form: str) -> None:
