@@ -15,28 +15,13 @@ from curate._version import __version__
 from curate.guard import check_packages
 
 if TYPE_CHECKING:
-    from curate.api import (
-        Built,
-        Catalog,
-        Plan,
-        audits,
-        build,
-        calibrate,
-        card,
-        check,
-        diff,
-        estimate,
-        export,
-        forget,
-        load_catalog,
-        plan,
-        publish,
-        query,
-        report,
-        schema,
-    )
+    from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
+    from curate.api.outputs import card, export, publish, report
     from curate.api.review import review_export, review_import
-    from curate.catalog import CatalogError
+    from curate.api.store import audits, open_store, query
+    from curate.catalog import Catalog, CatalogError
+    from curate.engine.dataset import Built
+    from curate.engine.planning.plan import Plan
     from curate.errors import (
         AuthenticationError,
         BudgetError,
@@ -61,28 +46,23 @@ if TYPE_CHECKING:
 check_packages()
 
 _MODULES = {
-    "curate.api": (
-        "Built",
-        "Catalog",
-        "Plan",
-        "audits",
+    "curate.api.datasets": (
         "build",
         "calibrate",
-        "card",
         "check",
         "diff",
         "estimate",
-        "export",
         "forget",
         "load_catalog",
         "plan",
-        "publish",
-        "query",
-        "report",
         "schema",
     ),
+    "curate.api.outputs": ("card", "export", "publish", "report"),
     "curate.api.review": ("review_export", "review_import"),
-    "curate.catalog": ("CatalogError",),
+    "curate.api.store": ("audits", "open_store", "query"),
+    "curate.catalog": ("Catalog", "CatalogError"),
+    "curate.engine.dataset": ("Built",),
+    "curate.engine.planning.plan": ("Plan",),
     "curate.errors": (
         "AuthenticationError",
         "BudgetError",
@@ -156,6 +136,7 @@ __all__ = [
     "export",
     "forget",
     "load_catalog",
+    "open_store",
     "plan",
     "publish",
     "query",

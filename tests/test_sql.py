@@ -41,7 +41,7 @@ def built(tmp_path_factory, registry):
 
 @pytest.fixture
 def database(built):
-    with Database(curate.api.open_store(built[0] / ".curate")) as opened:
+    with Database(curate.open_store(built[0] / ".curate")) as opened:
         yield opened
 
 
@@ -117,7 +117,7 @@ def test_python_variables_are_no_tables(database):
 
 
 def test_a_query_that_takes_too_long_or_too_much_is_stopped(built):
-    store = curate.api.open_store(built[0] / ".curate")
+    store = curate.open_store(built[0] / ".curate")
     with Database(store, Limits(seconds=0.3)) as slow, pytest.raises(QueryError, match=r"stopped after 0.3 s"):
         slow.query("SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range % 7 = 3")
     with Database(store, Limits(memory="64MB")) as small, pytest.raises(QueryError, match="needs more than 64MB"):

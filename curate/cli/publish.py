@@ -73,12 +73,12 @@ def publish(
     store: StoreFolder = None,
 ) -> None:
     """Publish a version with card and tag to the Hub, a folder or a URL: atomically, uploading only what changed."""
-    from curate import api
+    from curate.api.store import open_store
     from outputs.publishing.publish import publish as go
 
     done = or_fail(
         lambda: go(
-            api.open_store(store, catalog),
+            open_store(store, catalog),
             name,
             to,
             private=private,
@@ -112,7 +112,7 @@ def card(
     store: StoreFolder = None,
 ) -> None:
     """Print the dataset card of a version."""
-    from curate import api
+    from curate.api.store import open_store
 
     def make() -> str:
         from outputs.card import card as cards
@@ -121,7 +121,7 @@ def card(
         from outputs.publishing.open_target import open_target
         from outputs.publishing.targets import target_address
 
-        version = cards.about(api.open_store(store, catalog), name)
+        version = cards.about(open_store(store, catalog), name)
         place = target_address(open_target(to)) if to else None
         return cards.card(
             version, layout=plan_layout(version, per_language), place=place, book=load_licenses(*(lists or ()))
@@ -133,14 +133,14 @@ def card(
 @app.command()
 def licenses(name: Name, lists: Lists = None, catalog: CatalogFile = DEFAULT, store: StoreFolder = None) -> None:
     """Show the licences of a version's rows, and whether it may be published."""
-    from curate import api
+    from curate.api.store import open_store
 
     def look() -> Verdict:
         from outputs.export import open_version
         from outputs.licensing.gate import judge
         from outputs.licensing.licenses import load_licenses
 
-        return judge(open_version(api.open_store(store, catalog), name), load_licenses(*(lists or ())))
+        return judge(open_version(open_store(store, catalog), name), load_licenses(*(lists or ())))
 
     verdict: Verdict = or_fail(look)
     from outputs.licensing.gate import lines, plain

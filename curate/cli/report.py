@@ -34,13 +34,13 @@ def report(
 ) -> None:
     """Write an HTML report of a version, in one file that works offline: funnel, scores, duplicates, cost, sampled
     rows."""
-    from curate import api
+    from curate.api.store import open_store
 
     def make() -> Reported:
         from outputs.report import report as write
 
         wanted = [one for given in rows or () for one in given.replace(",", " ").split()]
-        return write(api.open_store(store, catalog), name, to, rows=wanted, sample=sample, seed=seed)
+        return write(open_store(store, catalog), name, to, rows=wanted, sample=sample, seed=seed)
 
     made: Reported = or_fail(make)
     for note in made.notes:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+import curate
 from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, or_fail, say
 
 app = typer.Typer(
@@ -48,12 +49,11 @@ def export(
     store: StoreFolder = None,
 ) -> None:
     """Export a stratified sample of a version for human annotation: spreadsheet, JSONL, Argilla, Label Studio."""
-    from curate.api import review as api
 
     wanted = [part for name in by.split(",") if (part := name.strip())]
     words = or_fail(lambda: None if instructions is None else _text(instructions))
     found = or_fail(
-        lambda: api.review_export(
+        lambda: curate.review_export(
             name,
             to,
             sample=sample or None,
@@ -108,11 +108,10 @@ def import_(
     store: StoreFolder = None,
 ) -> None:
     """Import annotations, and merge them by row id into a label file."""
-    from curate.api import review as api
     from curate.preferences.review.api import summary
 
     found = or_fail(
-        lambda: api.review_import(
+        lambda: curate.review_import(
             files, into, of=of, annotator=annotator, gold=gold, pairs=pairs, store=store, catalog=catalog
         )
     )

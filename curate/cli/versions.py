@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+import curate
 from curate.cli.answers import Format, print_answer
 from curate.cli.options import DEFAULT, CatalogFile, StoreFolder, number, or_fail, say
 from curate.cli.render import print_difference, print_funnel, print_log, tell, tell_export
@@ -24,13 +25,13 @@ def show(
     """Show built versions, or one version with its steps, languages and warnings."""
     import orjson
 
-    from curate import api
+    from curate.api.store import open_store
     from curate.engine.funnel import Funnel
     from curate.engine.store.fingerprint import model_names
     from curate.errors import StoreError
     from curate.unused import Unused
 
-    opened = or_fail(lambda: api.open_store(store, catalog))
+    opened = or_fail(lambda: open_store(store, catalog))
     if name is None:
         for dataset in opened.datasets():
             for ref, about in opened.refs(dataset).items():
@@ -76,9 +77,8 @@ def judge_report(
 ) -> None:
     """Show judge diagnostics per language: position, length and self-preference bias, consistency, and which judges
     were disabled."""
-    from curate import api
 
-    print_answer(or_fail(lambda: api.audits(*(names or []), store=store, catalog=catalog)), format_, None)
+    print_answer(or_fail(lambda: curate.audits(*(names or []), store=store, catalog=catalog)), format_, None)
 
 
 @app.command()
@@ -94,10 +94,9 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False,
 ) -> None:
     """Export a version to trainer formats, each with a training configuration."""
-    from curate import api
 
     written = or_fail(
-        lambda: api.export(name, *(outputs or []), to=to, by=by, catalog=catalog, store=store, force=force)
+        lambda: curate.export(name, *(outputs or []), to=to, by=by, catalog=catalog, store=store, force=force)
     )
     for one in written:
         tell_export(one)
@@ -115,10 +114,10 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Delete cached results that no dataset's last build uses, and versions without a name."""
-    from curate import api
+    from curate.api.store import open_store
     from curate.engine.store.gc import collect_garbage
 
-    opened = or_fail(lambda: api.open_store(store, catalog))
+    opened = or_fail(lambda: open_store(store, catalog))
     found = or_fail(lambda: collect_garbage(opened, keep_versions=keep, dry_run=dry_run))
     verb = "would remove" if dry_run else "removed"
     print(f"{verb} {found.results:,} results, {len(found.versions)} versions: {found.bytes / 1e6:,.1f} MB")
@@ -151,11 +150,12 @@ def verify(
 ) -> None:
     """Verify files, rows, lineage and digest of versions against their manifests; without NAME, every file of the
     store."""
-    from curate import api
+    from curate.api.datasets import rebuild as build_again
+    from curate.api.store import open_store
     from curate.engine.store.gc import verify_version
     from curate.engine.store.repair import find_damage
 
-    opened = or_fail(lambda: api.open_store(store, catalog))
+    opened = or_fail(lambda: open_store(store, catalog))
     wrong = 0
     for damage in [] if names else or_fail(lambda: list(find_damage(opened))):
         print(f"{damage.error.path.relative_to(opened.root)}: {damage.error.why}")
@@ -166,7 +166,7 @@ def verify(
         problems = or_fail(lambda dataset=dataset, version=version: verify_version(opened, dataset, version))
         print(f"{dataset} {version}: {'as written' if not problems else f'{len(problems)} problems'}")
         if rebuild:
-            there, again, said = or_fail(lambda dataset=dataset: api.rebuild(dataset, catalog=catalog))
+            there, again, said = or_fail(lambda dataset=dataset: build_again(dataset, catalog=catalog))
             print(
                 f"{dataset} {there}: "
                 + ("built again, it is the same" if again == there else f"built again, it is {again}")
@@ -189,10 +189,10 @@ def repair(
     ] = 0.0,
 ) -> None:
     """Move damaged files of the store aside, so that the next build recreates them."""
-    from curate import api
+    from curate.api.store import open_store
     from curate.engine.store.repair import repair_store
 
-    opened = or_fail(lambda: api.open_store(store, catalog))
+    opened = or_fail(lambda: open_store(store, catalog))
     found = or_fail(lambda: repair_store(opened, wait=wait))
     for line in found.lines:
         print(line)
@@ -233,12 +233,11 @@ def forget(
     catalog: CatalogFile = DEFAULT,
 ) -> None:
     """Erase rows from all datasets, with everything derived from them, and keep them out of later builds."""
-    from curate import api
     from curate.catalog.forgotten import FILE
     from curate.engine.progress import default_progress
 
     done = or_fail(
-        lambda: api.forget(
+        lambda: curate.forget(
             name,
             rows=row or (),
             sources=source or (),
@@ -288,9 +287,8 @@ def diff(
     json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Compare two versions: rows added, removed and changed, and which step or source is responsible."""
-    from curate import api
 
-    print_difference(or_fail(lambda: api.diff(first, second, store=store, catalog=catalog)), as_json=json_)
+    print_difference(or_fail(lambda: curate.diff(first, second, store=store, catalog=catalog)), as_json=json_)
 
 
 @app.command()
@@ -304,10 +302,10 @@ def tag(
     store: StoreFolder = None,
 ) -> None:
     """Name a version; gc keeps named versions."""
-    from curate import api
+    from curate.api.store import open_store
     from curate.engine.store.history import remove_tag, tag_version
 
-    opened = or_fail(lambda: api.open_store(store, catalog))
+    opened = or_fail(lambda: open_store(store, catalog))
     if delete:
         or_fail(lambda: remove_tag(opened, name.partition("@")[0], tag))
         print(f"{name}: tag {tag} is gone")
@@ -321,8 +319,8 @@ def log(
     name: Annotated[str, typer.Argument(help="A dataset.")], catalog: CatalogFile = DEFAULT, store: StoreFolder = None
 ) -> None:
     """Show the version history of a dataset, newest first, with what changed."""
-    from curate import api
+    from curate.api.store import open_store
     from curate.engine.store.history import version_log
 
-    opened = or_fail(lambda: api.open_store(store, catalog))
+    opened = or_fail(lambda: open_store(store, catalog))
     print_log(name, or_fail(lambda: version_log(opened, name)))

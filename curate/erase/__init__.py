@@ -78,7 +78,7 @@ def forget(
     progress: Progress | None = None,
     wait: float = 0.0,
 ) -> Erasure:
-    """Takes rows out of all datasets; see :func:`curate.api.forget`."""
+    """Takes rows out of all datasets; see :func:`curate.forget`."""
     for source in sources:
         if source not in catalog.sources:
             raise BuildError(

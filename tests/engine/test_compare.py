@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from house import CUTS, text
 
-from curate.api import rebuild
+from curate.api.datasets import rebuild
 from curate.engine.store.diff import compare, sides
 from curate.engine.store.gc import verify_version
 from curate.engine.store.history import remove_tag, tag_version, version_log

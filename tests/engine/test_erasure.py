@@ -19,7 +19,7 @@ from servers.llm import FaultServer, Reply, last_turn
 from typer.testing import CliRunner
 
 import curate
-from curate.api import forget
+from curate import forget
 from curate.catalog.forgotten import FILE
 from curate.cli.main import app
 from curate.engine.store.history import tag_version
@@ -286,7 +286,7 @@ def test_exports_reports_and_sheets_go_unless_somebody_changed_them(home):
 KILLED = """
 import os, sys
 import curate.erase.places as places, curate.erase as erase
-from curate.api import forget
+from curate import forget
 name, where, secret = sys.argv[1:]
 module = erase if hasattr(erase, name) else places
 setattr(module, name, lambda *a, **k: os._exit(9))
@@ -379,7 +379,7 @@ def test_an_erasure_waits_for_no_build_and_disturbs_none(home):
 
     curate.build(home.file)
     with StoreLock(home.store.root):
-        code = "import curate.api,sys; curate.api.forget(rows=[sys.argv[1]])"
+        code = "import curate,sys; curate.forget(rows=[sys.argv[1]])"
         row = home.ids("d", SECRETS["sw"])[0]
         done = subprocess.run([sys.executable, "-c", code, row], capture_output=True, text=True)
     assert done.returncode == 1 and "another build works in" in done.stderr and not (home.folder / FILE).exists()

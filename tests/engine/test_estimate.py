@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from servers.llm import FaultServer, Reply
 
 import curate
-from curate.api import estimate
+from curate import estimate
 from curate.engine.planning.estimate import ComputeTime, IntervalEstimate, beside, last_estimate, render
 from curate.engine.sampling import estimate_datasets
 from curate.errors import BuildError

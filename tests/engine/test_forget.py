@@ -11,7 +11,7 @@ from house import text
 from servers.llm import FaultServer, Reply, last_turn
 
 import curate
-from curate.api import forget
+from curate import forget
 from curate.catalog import CatalogError
 from curate.catalog.forgotten import FILE, read_forgotten, remember_to_forget
 from curate.engine.store.gc import verify_version

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curate import api
+import curate
 from curate.generation.detect_language import DetectLanguage
 from curate.rows import Kind
 from curate.steps import Registry
@@ -129,11 +129,11 @@ def test_unlabelled_conversations_become_a_folder_for_each_language(tmp_path: Pa
         "version: 1\nsources:\n  mixed: {use: json, path: mixed.json, language: detect, license: CC0-1.0}\n"
         "datasets:\n  labelled: {from: mixed, outputs: [trl]}\n"
     )
-    catalog = api.load_catalog(tmp_path / "catalog.yaml")
+    catalog = curate.load_catalog(tmp_path / "catalog.yaml")
     (use,) = catalog.datasets["labelled"].steps
     assert (use.name, use.params.only, use.mark.line) == ("detect_language", ("und",), 3)
-    api.build(catalog, "labelled")
-    made = api.export("labelled", to=tmp_path / "out", by="language", catalog=catalog)
+    curate.build(catalog, "labelled")
+    made = curate.export("labelled", to=tmp_path / "out", by="language", catalog=catalog)
     assert sorted(one.folder.relative_to(tmp_path / "out").as_posix() for one in made) == sorted(
         f"labelled/{tag}/trl" for tag in TEXTS
     )
@@ -151,6 +151,6 @@ def test_own_detection_in_the_steps_is_not_doubled(tmp_path: Path) -> None:
         "version: 1\nsources:\n  a: {use: jsonl, path: a.jsonl, language: detect, license: CC0-1.0}\n"
         "datasets:\n  one: {from: a, steps: [{shape: {}}, {detect_language: {min: 0.9}}]}\n  two: {from: one}\n"
     )
-    catalog = api.load_catalog(tmp_path / "catalog.yaml")
+    catalog = curate.load_catalog(tmp_path / "catalog.yaml")
     assert [use.name for use in catalog.datasets["one"].steps] == ["shape", "detect_language"]
     assert [use.name for use in catalog.datasets["two"].steps] == []

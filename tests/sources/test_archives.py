@@ -23,7 +23,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.api import build, check, load_catalog
+from curate import build, check, load_catalog
 from curate.steps import SourceError
 from sources import members
 from sources.files import Csv, JsonArray, JsonLines, Parquet, Tsv

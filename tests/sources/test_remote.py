@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.api import build, check, load_catalog, plan
+from curate import build, check, load_catalog, plan
 from curate.steps import SourceError
 from sources.dictionaries import Dictd
 from sources.files import Csv, JsonArray, JsonLines, Parquet, Tsv

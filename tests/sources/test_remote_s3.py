@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from curate.api import build, load_catalog
+from curate import build, load_catalog
 from curate.steps import SourceError
 from sources.files import JsonLines
 from sources.remote import cache

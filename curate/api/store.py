@@ -1,0 +1,80 @@
+"""The Python API of what has been built: opens a store and queries it, without loading what builds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.catalog.suggestions import nearest
+from curate.engine.store.store import Store
+from curate.errors import BuildError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from curate.catalog import Catalog
+
+
+def open_store(store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml") -> Store:
+    """A store by its folder, or by the catalog that uses it; of that only ``run:`` has to be right."""
+    if isinstance(store, Store):
+        return store
+    if store is not None:
+        return Store(Path(store))
+    if not isinstance(catalog, str | Path):
+        return Store(catalog.store)
+    if not Path(catalog).exists():
+        return Store(Path(".curate"))
+    from curate.catalog.load import find_store
+    from curate.steps.registry import Registry
+
+    return Store(find_store(Path(catalog), Registry.installed()))
+
+
+def query(
+    sql: str,
+    *,
+    store: str | Path | Store | None = None,
+    catalog: Catalog | str | Path = "catalog.yaml",
+    seconds: float = 60.0,
+    memory: str = "2GB",
+) -> pl.DataFrame:
+    """Answers one reading SQL statement over the finished versions.
+
+    Args:
+        sql: see :mod:`curate.sql` for the tables.
+        store: a store's folder; by default that of the catalog, or ``.curate`` here if there is no catalog.
+        seconds: time limit.
+        memory: memory limit, ``500MB``, ``2GB``.
+
+    Each call starts a process of its own (a few tenths of a second); for many queries keep a
+    :class:`curate.sql.Database`.
+
+    Raises:
+        QueryError: refused, wrong, over a limit, or a version that it reads is damaged.
+    """
+    from curate.sql import Database, Limits
+
+    with Database(open_store(store, catalog), Limits(seconds, memory)) as database:
+        return database.query(sql)
+
+
+def audits(
+    *names: str, store: str | Path | Store | None = None, catalog: Catalog | str | Path = "catalog.yaml"
+) -> pl.DataFrame:
+    """What steps found out about themselves in the latest builds of these datasets (all, if none is named): one row
+    a figure.
+
+    Columns: dataset, step, subject (a judge), model, language, figure, value, low, high (95 % interval), rows,
+        limit, refused, note.
+
+    Raises:
+        BuildError: a dataset is unknown.
+    """
+    opened = open_store(store, catalog)
+    for name in names:
+        if name not in opened.datasets():
+            known = ", ".join(opened.datasets()) or "none yet"
+            raise BuildError(f"no dataset is called '{name}'{nearest(name, opened.datasets())} (built: {known})")
+    found = query("SELECT * FROM curate.audits ORDER BY ALL", store=opened)
+    return found.filter(found["dataset"].is_in(list(names))) if names else found
