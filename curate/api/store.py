@@ -25,10 +25,9 @@ def open_store(store: str | Path | Store | None = None, catalog: Catalog | str |
         return Store(catalog.store)
     if not Path(catalog).exists():
         return Store(Path(".curate"))
-    from curate.catalog.load import find_store
-    from curate.steps.registry import Registry
+    from curate.catalog import find_store
 
-    return Store(find_store(Path(catalog), Registry.installed()))
+    return Store(find_store(Path(catalog)))
 
 
 def query(

@@ -61,14 +61,24 @@ def load_catalog(
     return _Loading(file, names, dict(overrides or {}), environment).load()
 
 
-def find_store(file: Path, names: Names) -> Path:
+def find_store(file: Path) -> Path:
     """The folder of a catalog's store, out of its ``run:`` alone: what was built can be looked at though a step is
     misspelt.
 
     Raises:
         CatalogError: the file is no catalog, or ``run:`` is wrong.
     """
-    return _Loading(file, names, {}, None).store()
+    return _Loading(file, _NoNames(), {}, None).store()
+
+
+class _NoNames:
+    """No sources, steps and models: ``run:`` names none."""
+
+    def names(self, what: str) -> list[str]:
+        return []
+
+    def get(self, what: str, name: str) -> type[Params]:
+        raise KeyError(name)
 
 
 class _Loading:

@@ -29,7 +29,6 @@ import pyarrow as pa
 from curate.engine.resources import parse_bytes
 from curate.engine.store.store import Store
 from curate.errors import QueryError
-from curate.rows.kinds import EXTRAS
 from curate.sql.process import Ended, Process, TimeOver
 from curate.sql.tables import Tables
 
@@ -248,6 +247,8 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 def _absent(message: str) -> str:
     """What to say of an optional part of rows that no row of a version has, so that its files have no such column."""
+    from curate.rows.kinds import EXTRAS
+
     found = re.search(r'(?:Could not find key|Referenced column) "(\w+)"', message)
     if found is None or found[1] not in EXTRAS:
         return ""

@@ -15,10 +15,8 @@ import pyarrow.parquet as pq
 
 from curate.catalog.suggestions import nearest
 from curate.engine.funnel import Funnel
-from curate.engine.store.shards import QUARANTINED
 from curate.engine.store.store import Store
 from curate.errors import DamagedError, StoreError
-from curate.rows import Kind, schema
 
 # Statements that list tables must find all of them.
 _LISTING = re.compile(r"\b(show|describe)\b|^\W*desc\b|information_schema|duckdb_|pg_|sqlite_|pragma")
@@ -98,6 +96,10 @@ class Tables:
                     rejected.append([*about, {}])
                 elif top == "quarantined":
                     bad.append([*about, {}])
+            # Loads Polars and the kinds of rows: not for a statement that reads no version.
+            from curate.engine.store.shards import QUARANTINED
+            from curate.rows import Kind, schema
+
             kind, extras = Kind(manifest["kind"]), manifest.get("extras", ())
             return [
                 _view("main", title, schema(kind, extras).append(pa.field("split", pa.string())), data),
@@ -172,6 +174,8 @@ def _view(place: str, name: str, columns: pa.Schema, files: Sequence[Any] = (), 
 
 def _of_kinds(kinds: Iterable[str], extras: Sequence[str]) -> pa.Schema:
     """The columns of rejects, which may be of an earlier kind (before a step that makes other rows)."""
+    from curate.rows import Kind, schema
+
     fields: dict[str, pa.Field] = {}
     for kind in sorted(kinds):
         for field in [*schema(Kind(kind), extras), pa.field("step", pa.string()), pa.field("reason", pa.string())]:

@@ -10,7 +10,6 @@ import pytest
 import curate
 from curate.catalog import CatalogError, find_store
 from curate.catalog.document import read_value
-from curate.steps import Registry
 
 BASE = """\
 version: 1
@@ -146,12 +145,12 @@ def test_the_store_is_found_though_something_else_is_wrong(tmp_path):
     )
     wrong = f"{BASE.replace('letters', 'lettres')}include: shared.yaml\n"
     file.write_text(wrong)
-    assert find_store(file, Registry()) == Path("/data/store")
+    assert find_store(file) == Path("/data/store")
     file.write_text(f"{wrong}run: {{stroe: x}}\n")
     with pytest.raises(CatalogError, match="stroe"):
-        find_store(file, Registry())
+        find_store(file)
     file.write_text("version: 1\n")
-    assert find_store(file, Registry()) == tmp_path / ".curate"
+    assert find_store(file) == tmp_path / ".curate"
 
 
 def test_the_environment_may_set_what_changes_no_row_and_nothing_else(load):

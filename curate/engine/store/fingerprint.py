@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from curate.catalog.params import Reference
-from curate.steps import Model, Step
+
+if TYPE_CHECKING:
+    from curate.steps import Model, Step
 
 SCHEME = "c1"
 
