@@ -11,19 +11,17 @@ from curate.api.store import open_store
 from curate.catalog import Catalog, CatalogError, catalog_schema
 from curate.catalog import load_catalog as _load
 from curate.catalog.suggestions import nearest
-from curate.engine.build import build_datasets, make_plan
-from curate.engine.dataset import Built
-from curate.engine.planning.models import bound_model
-from curate.engine.planning.plan import Plan
-from curate.engine.progress import Progress
-from curate.engine.store.shards import ChunkLimits
 from curate.engine.store.store import Store
 from curate.errors import BuildError, SourceError
 from curate.steps import Model, Registry
 
 if TYPE_CHECKING:
+    from curate.engine.dataset import Built
     from curate.engine.planning.estimate import Estimate
+    from curate.engine.planning.plan import Plan
+    from curate.engine.progress import Progress
     from curate.engine.store.diff import Difference
+    from curate.engine.store.shards import ChunkLimits
     from curate.erase import Erasure
     from curate.models.probe import Finding
     from filters.calibration.file import Calibration
@@ -84,6 +82,8 @@ def plan(catalog: Catalog | str | Path = "catalog.yaml", *datasets: str, registr
         catalog: a catalog or its file.
         datasets: names; all of the catalog's if none is given.
     """
+    from curate.engine.build import make_plan
+
     registry = registry or Registry.installed()
     return make_plan(_catalog(catalog, registry), registry, datasets)
 
@@ -138,6 +138,8 @@ def build(
         BuildError: a stage failed; the message names it.
         StoreError: another build is at work in this store.
     """
+    from curate.engine.build import build_datasets
+
     registry = registry or Registry.installed()
     return build_datasets(
         _catalog(catalog, registry),
@@ -229,6 +231,7 @@ def rebuild(
     """
     from dataclasses import replace
 
+    from curate.engine.build import build_datasets
     from curate.engine.store.diff import recipe_difference
 
     registry = registry or Registry.installed()
@@ -252,6 +255,8 @@ def models(
     Raises:
         BuildError: there is no model of that name.
     """
+    from curate.engine.planning.models import bound_model
+
     loaded = _catalog(catalog, registry or Registry.installed())
     for name in names:
         if name not in loaded.models:
@@ -314,6 +319,7 @@ def calibrate(
         BuildError: there is no encoder of that name.
         StepError: there are no such anchors, or the file cannot be written.
     """
+    from curate.engine.planning.models import bound_model
     from filters.calibration.calibrate import calibrate_model
 
     registry = registry or Registry.installed()
