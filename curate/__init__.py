@@ -17,6 +17,7 @@ from curate.guard import check_packages
 if TYPE_CHECKING:
     from curate.api.datasets import build, calibrate, check, diff, estimate, forget, load_catalog, plan, schema
     from curate.api.outputs import card, export, publish, report
+    from curate.api.recording import record
     from curate.api.review import review_export, review_import
     from curate.api.store import audits, open_store, query
     from curate.catalog import Catalog, CatalogError
@@ -58,6 +59,7 @@ _MODULES = {
         "schema",
     ),
     "curate.api.outputs": ("card", "export", "publish", "report"),
+    "curate.api.recording": ("record",),
     "curate.api.review": ("review_export", "review_import"),
     "curate.api.store": ("audits", "open_store", "query"),
     "curate.catalog": ("Catalog", "CatalogError"),
@@ -140,6 +142,7 @@ __all__ = [
     "plan",
     "publish",
     "query",
+    "record",
     "report",
     "review_export",
     "review_import",

@@ -104,6 +104,10 @@ class AddressError(ModelError):
     """There is no such model, path or server at this address."""
 
 
+class NotRecordedError(ModelError):
+    """A recording (``use: recorded``) has no answer to a request."""
+
+
 class RequestError(ModelError):
     """A request failed. It fails its row; it stops the build where too many requests or rows fail in the same way.
 

@@ -47,6 +47,7 @@ NOT_MEASURED = {
     "step/language_imbalance": "what it is worth shows in training, which was not done",
     "step/reward": "no reward model of real size could be had where this was made",
     "model/reward": "no reward model of real size could be had where this was made; tested with tiny ones",
+    "model/recorded": "it gives what a file says, and tests hold it to that",
     "model/anthropic": "no server of its maker could be reached where this was made; tested with one on loopback",
     "model/gemini": "no server of its maker could be reached where this was made; tested with one on loopback",
     "model/seq2seq": "no real NLLB could be had where this was made; tested with tiny models of each family",

@@ -59,6 +59,7 @@ def build_datasets(
     wait: float = 0.0,
     chunk_limits: ChunkLimits | None = None,
     retry_failed: bool = False,
+    recording: str = "",
 ) -> list[Built]:
     """Builds these datasets (all, if none is named) and those they are made of.
 
@@ -66,6 +67,7 @@ def build_datasets(
         wait: seconds to wait for another build in the same store to end.
         retry_failed: also ask models again for what they refused or answered unusably before.
         chunk_limits: where shards end (tests).
+        recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
 
     Raises:
         BuildError: a stage failed, or a source has too many unreadable rows.
@@ -82,6 +84,7 @@ def build_datasets(
         wait=wait,
         chunk_limits=chunk_limits,
         retry_failed=retry_failed,
+        recording=recording,
     )
     return built
 
@@ -97,6 +100,7 @@ def build_parts(
     chunk_limits: ChunkLimits | None = None,
     whole: frozenset[str] = frozenset(),
     retry_failed: bool = False,
+    recording: str = "",
 ) -> Iterator[list[Built]]:
     """Builds samples one after the other in one build, by the same workers, which keep their models loaded.
 
@@ -105,6 +109,7 @@ def build_parts(
             None: all.
         whole: sources of which every row is needed all the same.
         retry_failed: also ask models again for what they refused or answered unusably before.
+        recording: see :class:`curate.engine.tasks.task.WorkerConfig`.
     """
     open_log()
     memory, wanted = parse_bytes(catalog.run.memory), _wanted(catalog, names)
@@ -126,6 +131,7 @@ def build_parts(
                 number,
                 retry_failed,
                 catalog.environment,
+                recording,
             )
             executor = choose_executor(catalog.run, setting)
             try:

@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.store import Store
+from curate.engine.tasks.recorder import Recorder
 from curate.redact import Redactor
 from curate.rows import Kind, widen
 from curate.rows.kinds import kind_of
 from curate.steps import Model, Rows, StepError
+from curate.steps.models import Generator
 from curate.unanswered import Unanswered
 
 _MODELS: dict[str, Any] = {}
@@ -59,6 +61,7 @@ class WorkerContext:
         cache: Path | None = None,
         unanswered: Unanswered | None = None,
         redact: Redactor | None = None,
+        recording: Path | None = None,
     ) -> None:
         self.threads = threads
         self.memory = memory
@@ -77,6 +80,7 @@ class WorkerContext:
         self._store = Store(root)
         self._cache = cache or root / "cache"
         self._models = models
+        self._recording = recording
         self._ancestors = ancestors
         self._key: tuple[Any, ...] | None = None
         self._wanted, self._tables, self._ledger, self._tick = wanted, tables, ledger, tick
@@ -87,6 +91,8 @@ class WorkerContext:
         if key not in _MODELS:
             started = time.perf_counter()
             _MODELS[key] = spec.load(cache=self._cache, threads=self.threads)
+            if self._recording is not None and isinstance(_MODELS[key], Generator):
+                _MODELS[key] = Recorder(_MODELS[key], spec.name_and_revision(), self._recording)
             self.loading += time.perf_counter() - started
         loaded = _MODELS[key]
         self.accelerators = max(self.accelerators, spec.accelerators)

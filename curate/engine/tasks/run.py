@@ -78,6 +78,7 @@ def run_task(setting: WorkerConfig, task: Task, tick: Tick) -> dict[str, Any]:
                 cache=node_folder(store.root / "cache", setting.node) if setting.node else None,
                 unanswered=unanswered,
                 redact=redact,
+                recording=Path(setting.recording) if setting.recording else None,
             )
             at_hand = TaskContext(store, setting, task, context, tick)
 

@@ -82,6 +82,8 @@ class WorkerConfig:
     """Whether questions to models that failed for good are asked again."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables that the catalog reads and their values, so that these are written nowhere."""
+    recording: str = ""
+    """A folder in which requests to language models are written down with their kept answers; then none is sent."""
     node: str = ""
     """Where several machines work, the name under which this one keeps what it finds out (:mod:`curate.caches`)."""
 

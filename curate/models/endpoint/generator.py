@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
@@ -101,23 +101,26 @@ class EndpointGenerator:
         for index, body in enumerate(bodies):
             missing.setdefault(body.key, []).append(index)
         fresh = {body.key for body, request in zip(bodies, requests, strict=True) if request.fresh}
-        for key, raw in self._answers.get(missing.keys() - fresh).items():
-            body = bodies[missing[key][0]]
-            try:
-                self._wire.check_shape(body.kind, raw)
-            except MalformedAnswer:  # cached by an older, less strict version
-                continue
-            reply = self._wire.read(body, raw)
-            if not reply.cacheable:
-                continue
-            indices = missing.pop(key)
-            for index in indices:
-                answers[index] = self._wire.parse(bodies[index], raw, requests[index], reply).replace(cached=True)
+        for indices, found in self._cached(requests, bodies, missing, fresh):
+            for index, answer in zip(indices, found, strict=True):
+                answers[index] = answer
             self.spent.cached += len(indices)
             report(len(indices))
         if missing:
             self._send(requests, bodies, list(missing.values()), answers, report, fresh)
         return [answer for answer in answers if answer is not None]
+
+    def kept(self, requests: Sequence[Request]) -> list[Answer | None]:
+        """The cached answer to each request, in order; None where there is none. Sends nothing."""
+        bodies = [self._body(request) for request in requests]
+        answers: list[Answer | None] = [None] * len(requests)
+        missing: dict[bytes, list[int]] = {}
+        for index, body in enumerate(bodies):
+            missing.setdefault(body.key, []).append(index)
+        for indices, found in self._cached(requests, bodies, missing):
+            for index, answer in zip(indices, found, strict=True):
+                answers[index] = answer
+        return answers
 
     def close(self) -> None:
         """Closes the connections and the cache file."""
@@ -127,6 +130,32 @@ class EndpointGenerator:
         self._answers.close()
 
     # --------------------------------------------------------------------------------------------------------- internal
+    def _cached(
+        self,
+        requests: Sequence[Request],
+        bodies: Sequence[RequestBody],
+        missing: dict[bytes, list[int]],
+        fresh: Collection[bytes] = (),
+    ) -> Iterator[tuple[list[int], list[Answer]]]:
+        """The indices of requests with a usable cached response, and their answers; removed from ``missing``."""
+        for key, raw in self._answers.get(missing.keys() - set(fresh)).items():
+            body = bodies[missing[key][0]]
+            try:
+                self._wire.check_shape(body.kind, raw)
+            except MalformedAnswer:  # cached by an older, less strict version
+                continue
+            reply = self._wire.read(body, raw)
+            if not reply.cacheable:
+                continue
+            indices = missing.pop(key)
+            yield (
+                indices,
+                [
+                    self._wire.parse(bodies[index], raw, requests[index], reply).replace(cached=True)
+                    for index in indices
+                ],
+            )
+
     def _body(self, request: Request) -> RequestBody:
         if request.top_logprobs and not self.capabilities.get("logprobs"):
             raise ModelError(
