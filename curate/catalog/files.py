@@ -10,6 +10,7 @@ from typing import Any
 
 from curate.catalog.document import CatalogError, Document, Mark, Problem, read_document
 from curate.catalog.document import Path as Place
+from curate.catalog.loops import makes
 from curate.catalog.suggestions import nearest
 
 SECTIONS = ("version", "include", "variables", "languages", "models", "sources", "datasets", "run", "budget")
@@ -25,7 +26,7 @@ def defines_dataset(file: Path, name: str) -> bool:
     except CatalogError:
         return True
     datasets = values.get("datasets") if isinstance(values, dict) else None
-    return isinstance(datasets, dict) and name in datasets
+    return isinstance(datasets, dict) and any(makes(written, name) for written in datasets)
 
 
 class Files:

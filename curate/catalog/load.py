@@ -14,6 +14,7 @@ from curate.catalog.document import CatalogError, Document, Mark, Problem
 from curate.catalog.document import Path as Place
 from curate.catalog.files import Files
 from curate.catalog.forgotten import read_forgotten
+from curate.catalog.loops import unrolled
 from curate.catalog.model import (
     LONGEST_NAME,
     NAME_PATTERN,
@@ -108,7 +109,10 @@ class _Loading:
             for section in (*_NAMED, "run", "budget"):
                 if section not in document.values:
                     continue
-                values = substitution.apply(document, document.values[section], (section,))
+                if section in ("sources", "datasets"):
+                    values = unrolled(document, section, substitution, catalog.made)
+                else:
+                    values = substitution.apply(document, document.values[section], (section,))
                 if section in ("run", "budget"):
                     settings.append((document, section, values))
                 else:

@@ -264,6 +264,8 @@ class Catalog:
     variables: dict[str, Any] = field(default_factory=dict)
     marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
     """(section, name) → where it is written."""
+    made: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """(section, name as written) of an entry with ``for:`` → the names of the entries that it makes."""
     missing: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """(section, name) → environment variables it needs that are not set."""
     forgotten: Forgotten = field(default_factory=Forgotten)

@@ -9,10 +9,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from curate.catalog.files import SECTIONS
+from curate.catalog.loops import FOR
 from curate.catalog.model import NAME_PATTERN, Budget, DatasetConfig, Names, RunConfig
 from curate.catalog.params import Params
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{[^{}]+\}"}
+_LOOPED = rf"{NAME_PATTERN}|\$\{{"
+"""Of names that may have ``${name}`` in them."""
+_FOR = {
+    "description": "Makes several entries: ``${name}`` in the name and the values is one of these.",
+    "anyOf": [
+        {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [{"type": "array"}, _VARIABLE]}},
+        {"type": "array", "minItems": 1, "items": {"type": "object", "minProperties": 1}},
+        _VARIABLE,
+    ],
+}
 
 
 def catalog_schema(names: Names) -> dict[str, Any]:
@@ -43,7 +54,8 @@ def catalog_schema(names: Names) -> dict[str, Any]:
             for name in known
         ]
         for name in known:
-            definitions[f"{what}:{name}"] = parameters(names.get(what, name), use={"const": name})
+            loop = {FOR: _FOR} if what == "source" else {}
+            definitions[f"{what}:{name}"] = parameters(names.get(what, name), use={"const": name}, **loop)
         return {"type": "object", "required": ["use"], "properties": {"use": {"enum": known}}, "allOf": branches}
 
     def listed(what: str, about: str) -> None:
@@ -88,8 +100,10 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         "description": "A source, a dataset, or a list of them.",
     }
 
-    def named(value: dict[str, Any]) -> dict[str, Any]:
-        return {"type": ["object", "null"], "additionalProperties": value, "propertyNames": {"pattern": NAME_PATTERN}}
+    dataset["properties"][FOR] = _FOR
+
+    def named(value: dict[str, Any], pattern: str = NAME_PATTERN) -> dict[str, Any]:
+        return {"type": ["object", "null"], "additionalProperties": value, "propertyNames": {"pattern": pattern}}
 
     properties = {
         "version": {"const": 1},
@@ -97,8 +111,8 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         "variables": {"type": ["object", "null"]},
         "languages": {"type": ["object", "null"]},
         "models": named(used("model")),
-        "sources": named(used("source")),
-        "datasets": named(dataset),
+        "sources": named(used("source"), _LOOPED),
+        "datasets": named(dataset, _LOOPED),
         "run": parameters(RunConfig),
         "budget": parameters(Budget),
     }

@@ -36,6 +36,8 @@ class Substitution:
     missing: dict[Path, str] = field(default_factory=dict)
     """Path → name of an environment variable that is not set."""
     problems: list[Problem] = field(default_factory=list)
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    """What ``${name}`` stands for inside an entry with ``for:`` (:mod:`curate.catalog.loops`)."""
     _lookups: int = 0
 
     def apply(self, document: Document, value: Any, path: Path = ()) -> Any:
@@ -77,6 +79,8 @@ class Substitution:
                 self._problem(document, path, "variables unfold without end; write the values out")
             self._lookups = max(self._lookups, _MOST_LOOKUPS + 1)
             return ""
+        if name in self.scope:
+            return self.scope[name]
         environment = _ENVIRONMENT.match(name)
         if environment:
             variable, default = environment[1], environment[2]
@@ -92,7 +96,8 @@ class Substitution:
             self._problem(
                 document,
                 path,
-                f"'${{{name}}}' is neither a variable (languages.x, variables.x) nor an ENVIRONMENT_NAME",
+                f"'${{{name}}}' is neither a variable (languages.x, variables.x), a name of 'for:' nor an"
+                f" ENVIRONMENT_NAME{nearest(name, self.scope)}",
             )
             return ""
         if name in inside:

@@ -66,6 +66,8 @@ def check(catalog: CatalogFile = DEFAULT, set_: Variables = None) -> None:
         say(f"note: the environment variable {variable} is not set")
     for one in notes:
         say(f"note: {one}")
+    for (_, written), names in loaded.made.items():
+        say(f"{written}: {', '.join(names)}")
     say(
         f"{catalog}: {len(loaded.sources)} sources, {len(loaded.models)} models, {len(loaded.datasets)} "
         "datasets, nothing wrong"

@@ -1,0 +1,88 @@
+"""``for:`` makes several sources or datasets out of one entry: ``${lang}`` in its name and values is one of a list."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any
+
+from curate.catalog.document import Document, Path, Problem
+from curate.catalog.variables import Substitution
+
+FOR = "for"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_USE = re.compile(r"\$\{\s*([a-z][a-z0-9_]*)\s*\}")
+_MOST = 1_000
+
+
+def unrolled(
+    document: Document, section: str, substitution: Substitution, made: dict[tuple[str, str], list[str]]
+) -> dict[str, Any]:
+    """The entries of a section with variables replaced, where one with ``for:`` has become several.
+
+    Mistakes in a ``for:`` are added to the substitution's problems. Places of made entries are marked in the document.
+
+    Args:
+        made: (section, name as written) → the names that it makes; added to.
+    """
+    entries, values = document.values[section], dict[str, Any]()
+    taken = {written for written, value in entries.items() if not isinstance(value, dict) or FOR not in value}
+    for written, value in entries.items():
+        place = (section, written)
+        if written in taken:
+            values[written] = substitution.apply(document, value, place)
+            continue
+        given = substitution.apply(document, value[FOR], (*place, FOR))
+        inner = {key: one for key, one in value.items() if key != FOR}
+        for scope in _scopes(document, given, (*place, FOR), substitution.problems):
+            name = _USE.sub(lambda match, scope=scope: str(scope.get(match[1], match[0])), written)
+            if name in taken or name in values:
+                varying = " or ".join(f"${{{one}}}" for one in scope)
+                message = f"for: '{name}' is there twice; put {varying} into the name, so that each has its own"
+                substitution.problems.append(Problem(document.mark(place), message))
+                break
+            for path, mark in [(path, mark) for path, mark in document.marks.items() if path[:2] == place]:
+                document.marks.setdefault((section, name, *path[2:]), mark)
+            substitution.scope = scope
+            values[name] = substitution.apply(document, inner, (section, name))
+            substitution.scope = {}
+            made.setdefault((section, written), []).append(name)
+    return values
+
+
+def makes(written: str, name: str) -> bool:
+    """Whether an entry of this name as written may make one of that name."""
+    parts = re.split(_USE, written)
+    return re.fullmatch(".+".join(re.escape(part) for part in parts[::2]), name) is not None
+
+
+def _scopes(document: Document, given: Any, place: Path, problems: list[Problem]) -> list[dict[str, Any]]:
+    """What each of the made entries has for the names of a ``for:``."""
+
+    def wrong(message: str, *inner: str | int) -> list[dict[str, Any]]:
+        problems.append(Problem(document.mark((*place, *inner)), message))
+        return []
+
+    usage = "write 'for: {lang: [de, sw]}', or a list of mappings: 'for: [{lang: de, rows: 10}, …]'"
+    if isinstance(given, dict) and given:
+        for name, values in given.items():
+            if not isinstance(values, list) or not values:
+                return wrong(f"for: '{name}' needs a list of values; {usage}", name)
+        scopes = [dict(zip(given, values, strict=True)) for values in product(*given.values())]
+    elif isinstance(given, list) and given and all(isinstance(one, dict) and one for one in given):
+        scopes = given
+        for index, scope in enumerate(scopes):
+            if scope.keys() != scopes[0].keys():
+                return wrong(f"for: all of the list have the same names ({', '.join(scopes[0])})", index)
+    else:
+        return wrong(f"for: {usage}")
+    for name in scopes[0]:
+        if not _NAME.fullmatch(name):
+            return wrong(f"for: '{name}' is no name: use small letters, digits, '_', a letter first", name)
+    if len(scopes) > _MOST:
+        return wrong(f"for: makes {len(scopes):,} entries; at most {_MOST:,} may be made")
+    for index, scope in enumerate(scopes):
+        if scope in scopes[:index]:
+            shown = ", ".join(f"{name}: {value}" for name, value in scope.items())
+            return wrong(f"for: {shown} is there twice")
+    return scopes
