@@ -229,9 +229,8 @@ def rebuild(
     Raises:
         BuildError, StoreError: there is no such dataset or version, or it cannot be built.
     """
-    from dataclasses import replace
-
     from curate.engine.build import build_datasets
+    from curate.engine.planning.estimate import aside
     from curate.engine.store.diff import recipe_difference
 
     registry = registry or Registry.installed()
@@ -239,10 +238,8 @@ def rebuild(
     store = Store(loaded.store)
     there = store.resolve(name)
     with store.scratch() as folder:
-        if (store.root / "cache").is_dir():
-            (folder / "cache").symlink_to((store.root / "cache").resolve(), target_is_directory=True)
-        aside = replace(loaded, run=loaded.run.model_copy(update={"store": str(folder.resolve())}))
-        built = build_datasets(aside, registry, [name], progress=progress, chunk_limits=chunk_limits)[-1]
+        elsewhere = aside(loaded, folder)
+        built = build_datasets(elsewhere, registry, [name], progress=progress, chunk_limits=chunk_limits)[-1]
         said = recipe_difference(store.manifest(name, there), Store(folder).manifest(name, built.version))
     return there, built.version, said if built.version != there else []
 

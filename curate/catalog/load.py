@@ -25,6 +25,7 @@ from curate.catalog.model import (
     Names,
     RunConfig,
     StepUse,
+    is_version,
 )
 from curate.catalog.params import Mark as ParamMark
 from curate.catalog.params import Params, Reference, Role
@@ -408,7 +409,7 @@ class _Loading:
             for inner in dataset.inputs:
                 if dataset.inputs.count(inner) > 1:
                     self._problem(self.where["datasets", name], ("datasets", name, "from"), f"'{inner}' is named twice")
-                if inner not in known_inputs:
+                if inner not in known_inputs and not is_version(inner):
                     self._unknown("datasets", name, ("from",), "source or dataset", inner, known_inputs)
             for step in dataset.steps:
                 for kind, known in (
@@ -428,17 +429,12 @@ class _Loading:
 
     def _check_named(self, prefix: str, params: Params, kind: Reference, known: Iterable[str], mark: Mark) -> None:
         known = list(known)
+        every = [*known, *params.also_named(kind)]
         for parameter, names in params.named(kind).items():
             for name in names:
-                if name not in known:
-                    self.problems.append(
-                        Problem(
-                            mark,
-                            f"{prefix}{parameter}: no {kind.value} is called "
-                            f"'{name}'{nearest(name, [*known, *params.also_named(kind)])}"
-                            f" (known: {', '.join(known)})",
-                        )
-                    )
+                if name not in known and not (kind is Reference.ROWS and is_version(name)):
+                    said = f"no {kind.value} is called '{name}'{nearest(name, every)} (known: {', '.join(every)})"
+                    self.problems.append(Problem(mark, f"{prefix}{parameter}: {said}"))
 
     def _check_roles(self, prefix: str, params: Params, models: Mapping[str, Any], mark: Mark) -> None:
         """A translator where an encoder is needed is a mistake that the names alone show."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -35,7 +36,7 @@ def unrolled(
         given = substitution.apply(document, value[FOR], (*place, FOR))
         inner = {key: one for key, one in value.items() if key != FOR}
         for scope in _scopes(document, given, (*place, FOR), substitution.problems):
-            name = _USE.sub(lambda match, scope=scope: str(scope.get(match[1], match[0])), written)
+            name = _filled(written, scope)
             if name in taken or name in values:
                 varying = " or ".join(f"${{{one}}}" for one in scope)
                 message = f"for: '{name}' is there twice; put {varying} into the name, so that each has its own"
@@ -54,6 +55,10 @@ def makes(written: str, name: str) -> bool:
     """Whether an entry of this name as written may make one of that name."""
     parts = re.split(_USE, written)
     return re.fullmatch(".+".join(re.escape(part) for part in parts[::2]), name) is not None
+
+
+def _filled(written: str, scope: Mapping[str, Any]) -> str:
+    return _USE.sub(lambda match: str(scope.get(match[1], match[0])), written)
 
 
 def _scopes(document: Document, given: Any, place: Path, problems: list[Problem]) -> list[dict[str, Any]]:

@@ -26,6 +26,12 @@ def at_home(text: str) -> Path:
         return Path(text)
 
 
+def is_version(name: str) -> bool:
+    """Whether an input is a version that was built before, ``dataset@ref``."""
+    dataset, at, ref = name.partition("@")
+    return bool(at and ref and re.fullmatch(NAME_PATTERN, dataset))
+
+
 class Names(Protocol):
     """The installed sources, steps and models, by name."""
 
@@ -174,7 +180,7 @@ class DatasetConfig(Params):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
     from_: Annotated[list[str], Field(alias="from", min_length=1)]
-    """A source, a dataset, or a list of them."""
+    """A source, a dataset, ``dataset@ref`` (a version that was built before), or a list of them."""
     steps: list[Any] = Field(default_factory=list)
     """What is done to the rows, in order: ``name`` or ``name: {parameters}``."""
     splits: Annotated[
@@ -247,8 +253,13 @@ class Dataset:
 
     @property
     def stands_on(self) -> tuple[str, ...]:
-        """All sources and datasets that must be there before it."""
+        """All sources, datasets and versions (``name@ref``) that must be there before it."""
         return tuple(dict.fromkeys((*self.inputs, *self.looks_into)))
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions that it reads, as ``name@ref``."""
+        return tuple(name for name in self.stands_on if "@" in name)
 
 
 @dataclass

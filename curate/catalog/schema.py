@@ -97,7 +97,7 @@ def catalog_schema(names: Names) -> dict[str, Any]:
         }
     dataset["properties"]["from"] = {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-        "description": "A source, a dataset, or a list of them.",
+        "description": DatasetConfig.model_fields["from_"].description,
     }
 
     dataset["properties"][FOR] = _FOR

@@ -23,6 +23,7 @@ from curate.engine.planning.pipeline import PipelineState, kind_after, run_steps
 from curate.engine.planning.runner import BuildContext, DatasetRecord, TaskRunner
 from curate.engine.store.fingerprint import digest
 from curate.engine.store.shards import ChunkLimits, Shard
+from curate.engine.store.store import version_of
 from curate.engine.store.versions import bad_rows, fill_version, version_digest
 from curate.engine.tasks.task import Task
 from curate.errors import BuildError, DamagedError
@@ -86,6 +87,8 @@ class DatasetBuilder:
         runner.begin(DatasetRecord(name, self.store.state(name).get("stages", {})))
         first = len(runner.plan.stages)
         self.reader.read([inner for inner in spec.stands_on if inner in self.catalog.sources])
+        for inner in spec.versions:
+            inputs_of[inner] = self._version(inner)
         inputs = [inputs_of[inner] for inner in spec.inputs]
         kind = kind_after(spec.steps, inputs_of[spec.inputs[0]].kind)
         runner.record.tables = {inner: inputs_of[inner].shards for inner in spec.looks_into}
@@ -156,21 +159,20 @@ class DatasetBuilder:
         if not runner.planning:
             self._name_latest(spec, current)
         folder = store.dataset(spec.name) / current
-        extras = tuple(manifest.get("extras", ()))
-        shards = [
-            Shard(
-                path=f"datasets/{spec.name}/{current}/{file['path']}",
-                extras=extras,
-                **{name: file[name] for name in _SHARD},
-            )
-            for file in manifest["files"]
-            if file["path"].startswith("data/")
-        ]
-        about = {"name": spec.name, "use": "dataset", "version": current}
-        self.reader.inputs[spec.name] = Inputs(kind, shards, ancestors=state.ancestors, about=about)
+        self.reader.inputs[spec.name] = _inputs(manifest, state.ancestors)
         warnings = [f"{stage}: {message}" for stage, message in record.warnings]
         alarms = state.funnel.alarms(self.catalog.run.alarm)
         return Built(spec.name, current, folder, manifest["rows"], latest != current, state.funnel, warnings, alarms)
+
+    def _version(self, name: str) -> Inputs:
+        """The rows of a version that was built before, ``dataset@ref``; what they were made from may be gone.
+
+        Raises:
+            StoreError: there is none.
+        """
+        manifest = version_of(self.store, name)
+        self.store.check_version(manifest["dataset"], manifest["version"])
+        return _inputs(manifest, [])
 
     def _output_files(self, spec: Dataset, state: PipelineState) -> list[tuple[str, dict[str, Any]]] | None:
         """(folder, result) of each task that joins rows with their columns; None while that is not known (a plan)."""
@@ -311,6 +313,8 @@ class DatasetBuilder:
             kind, units = self.reader.units[one]
             states = [[unit.name, unit.state or [self.context.digests(path) for path in unit.files]] for unit in units]
             sources[one] = [kind.value, self.catalog.sources[one].identity(), states]
+        versions = {one for spec in datasets for one in spec.versions}
+        sources |= {one: version_of(self.store, one)["version"] for one in sorted(versions)}
         return digest({"recipes": [dataset_recipe(spec, self.runner) for spec in datasets], "sources": sources})
 
     def _sources(self, spec: Dataset, inputs: Sequence[Inputs]) -> list[dict[str, Any]]:
@@ -322,6 +326,22 @@ class DatasetBuilder:
                 below = self.store.manifest(one.about["name"], one.about["version"])["sources"]
                 found += [one.about, *(source for source in below if source not in found)]
         return found
+
+
+def _inputs(manifest: dict[str, Any], ancestors: list[str]) -> Inputs:
+    """The rows of a version."""
+    name, version = manifest["dataset"], manifest["version"]
+    shards = [
+        Shard(
+            path=f"datasets/{name}/{version}/{file['path']}",
+            extras=tuple(manifest.get("extras", ())),
+            **{field: file[field] for field in _SHARD},
+        )
+        for file in manifest["files"]
+        if file["path"].startswith("data/")
+    ]
+    about = {"name": name, "use": "dataset", "version": version}
+    return Inputs(Kind(manifest["kind"]), shards, ancestors=ancestors, about=about)
 
 
 def _extras(state: PipelineState) -> list[str]:

@@ -5,6 +5,7 @@ It ships as ``data/benchmarks.yaml``; a name may also be an alias for several be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -25,6 +26,8 @@ class Benchmark(BaseModel):
     """Its makers' name for it."""
     license: str
     """Licence of the items (an SPDX identifier where there is one), or ``unknown``."""
+    aka: tuple[str, ...] = ()
+    """Other names and spellings, besides those that differ in capitals, spaces and punctuation only."""
     note: str = ""
     """What users should know."""
     of: tuple[str, ...] = ()
@@ -85,6 +88,31 @@ def registry() -> Mapping[str, Benchmark]:
     """All known benchmarks."""
     data = BENCHMARKS.yaml()
     return {name: Benchmark(**entry) for name, entry in data["benchmarks"].items()}
+
+
+def canonical(name: str) -> str:
+    """The registry's name for a benchmark as papers spell it (``XQuAD``, ``FLORES-200``); any other name as it is.
+
+    A name that a source or dataset of a catalog may have (small letters, digits, ``-``, ``_``) is a benchmark only if
+    it is the registry's own or one of ``aka``.
+    """
+    if name in registry():
+        return name
+    own, spellings = _spellings()
+    return own.get(name) or (name if re.fullmatch(r"[a-z0-9_-]+", name) else spellings.get(_folded(name), name))
+
+
+@cache
+def _spellings() -> tuple[dict[str, str], dict[str, str]]:
+    """Other name → name in the registry; and the same for names without capitals, spaces and punctuation."""
+    own = {other: name for name, entry in registry().items() for other in entry.aka}
+    titles = {_folded(entry.title): name for name, entry in registry().items()}
+    names = {_folded(one): name for one, name in [*own.items(), *((name, name) for name in registry())]}
+    return own, {**titles, **names}
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def expanded(names: Iterable[str]) -> list[str]:

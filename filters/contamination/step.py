@@ -42,7 +42,7 @@ from filters.contamination.loading import Unreachable
 from filters.contamination.match import Match, match
 from filters.contamination.normalize import SAME, Characters, characters_of
 from filters.contamination.question_type import ASKED
-from filters.contamination.registry import expanded, registry
+from filters.contamination.registry import canonical, expanded, registry
 from filters.contamination.semantic import WEIGHTS, MeaningIndex, MeaningMatch, passages
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -88,7 +88,7 @@ class Contamination(ScoreStep):
 
     against: tuple[RowsName, ...] = Field(min_length=1)
     """Benchmarks of the registry (``xquad``, ``mgsm``, …), or sources and datasets of the catalog, whose prompts, texts
-    or sides become items. A name that is in both means the registry's."""
+    or sides become items. A name that is in both means the registry's. Benchmarks may be spelled as papers do."""
     files: Runtime[dict[str, Place]] = Field(default_factory=dict)
     """Local files to read a benchmark from instead of the Hub: a path, a pattern, several, or one for each language.
     Their content, not their path, is part of the cache key."""
@@ -147,7 +147,13 @@ class Contamination(ScoreStep):
     @field_validator("against", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+        value = [value] if isinstance(value, str) else value
+        return [canonical(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+    @field_validator("files", "revisions", mode="before")
+    @classmethod
+    def _canonical_keys(cls, value: Any) -> Any:
+        return {canonical(str(name)): one for name, one in value.items()} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _known(self) -> Contamination:
@@ -155,7 +161,8 @@ class Contamination(ScoreStep):
         for parameter, names in (("files", self.files), ("revisions", self.revisions)):
             for name in names:
                 if name not in registry():
-                    raise ValueError(f"{parameter}: unknown benchmark '{name}'{nearest(name, registry())}")
+                    known = ", ".join(registry())
+                    raise ValueError(f"{parameter}: unknown benchmark '{name}'{nearest(name, registry())} ({known})")
                 if name not in chosen:
                     raise ValueError(f"{parameter}: '{name}' is not among 'against'{nearest(name, chosen)}")
         if self.meaning_in is not None and self.model is None:
@@ -176,7 +183,8 @@ class Contamination(ScoreStep):
         for name in expanded(self.against):
             if name in registry():
                 entry = blake2b(
-                    registry()[name].model_dump_json(exclude={"title", "note", "license"}).encode(), digest_size=12
+                    registry()[name].model_dump_json(exclude={"title", "aka", "note", "license"}).encode(),
+                    digest_size=12,
                 )
                 entries[name] = (
                     f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}"

@@ -598,3 +598,42 @@ def test_no_rows_and_no_items_are_no_trouble(make, work_context, tmp_path):
     assert frame["score"].to_list() == [0.0] and frame["unassessed"].to_list() == ["benchmark:mgsm"]
     empty = step.score(make(Kind.SFT, []), context, fitted)
     assert empty.columns == list(step.columns(Kind.SFT)) and not len(empty)
+
+
+SPELLINGS = """
+XTREME, XQuAD, MLQA, XNLI, AmericasNLI, MGSM, MSVAMP, MMLU, Winogrande-African, EU20-MMLU, EU20-HellaSwag,
+EU20-ARC, EU20-TruthfulQA, EU20-GSM8K, INCLUDE, HKMMLU, ECLeKTic, HRM8K, MMWP, MELA, OCNLI, Belebele,
+FLORES-200, XCOPA, ScandEval, ONERULER, MULTITAT, mTEMPREASON, country-facts, Recon, xGQA, M3GIA,
+Multi-OphthaLingua, MCIF, ViExam, KnowRecall, VisRecall, AlignMMBench, MMLU translations, Winogrande
+(African), TyDi QA, FLORES+, EuroEval
+"""
+
+
+def test_benchmarks_are_found_as_papers_spell_them():
+    names = [" ".join(name.split()) for name in SPELLINGS.split(",")]
+    step = Contamination(against=names, model=None)
+    assert not step.named(Reference.ROWS)["against"]
+    assert set(step.against) <= set(registry())
+    found = dict(zip(names, step.against, strict=True))
+    assert (found["FLORES-200"], found["EuroEval"], found["TyDi QA"]) == ("flores", "scandeval", "tydiqa")
+    assert (found["mTEMPREASON"], found["Winogrande-African"]) == ("mtempreason", "winogrande-african")
+    assert (
+        Contamination(against=["XQuAD"], model=None).identity() == Contamination(against="xquad", model=None).identity()
+    )
+
+
+def test_earlier_misspellings_are_still_known():
+    assert Contamination(against=["mtemprreason", "multi-opthalingua"], model=None).against == (
+        "mtempreason",
+        "multi-ophthalingua",
+    )
+
+
+def test_a_name_that_may_be_a_source_is_no_spelling():
+    step = Contamination(against=["x_quad", "winogrande_african"], model=None)
+    assert step.named(Reference.ROWS)["against"] == ("x_quad", "winogrande_african")
+
+
+def test_an_unknown_benchmark_lists_the_registry():
+    with pytest.raises(ValidationError, match=r"unknown benchmark 'xqad'; did you mean 'xquad'\? \(xtreme, .*alignmmb"):
+        Contamination(against=["xquad"], files={"xqad": "x.jsonl"}, model=None)

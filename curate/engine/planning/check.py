@@ -12,6 +12,7 @@ from curate.catalog import Catalog, CatalogError, Dataset, Mark, Reference, Step
 from curate.catalog.document import Problem
 from curate.catalog.params import Role
 from curate.engine.planning.models import bound_model
+from curate.engine.store.store import Store, version_of
 from curate.errors import CurateError
 from curate.rows import Kind
 from curate.steps import GatherStep, Model, RowStep, Source, Step
@@ -71,6 +72,8 @@ class _Check:
             for inner in spec.stands_on:
                 if inner in self.catalog.sources:
                     self._source(inner)
+                elif inner in spec.versions:
+                    self._version(inner, spec.mark)
             self.known[name] = self._dataset(spec)
         self.found.problems = list(dict.fromkeys(self.found.problems))
         self.found.notes = list(dict.fromkeys(self.found.notes))
@@ -104,6 +107,19 @@ class _Check:
                 self._problem(
                     mark, f"'{name}' has {kind} rows and cannot be a translation of '{parent}' ({above.kind} rows)"
                 )
+
+    def _version(self, name: str, mark: Mark) -> None:
+        """A version that was built before, ``dataset@ref``."""
+        if name in self.known:
+            return
+        self.known[name] = None
+        try:
+            manifest = version_of(Store(self.catalog.store), name)
+        except CurateError as error:
+            dataset, _, ref = name.partition("@")
+            self._problem(mark, f"from: {name}: {error}; build '{dataset}' and name it: curate tag {dataset} {ref}")
+            return
+        self.known[name] = _Rows(Kind(manifest["kind"]), frozenset(manifest["languages"]))
 
     # --------------------------------------------------------------------------------------------------------- datasets
     def _dataset(self, spec: Dataset) -> _Rows | None:

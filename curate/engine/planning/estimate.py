@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from curate.catalog import Catalog
-from curate.engine.store.store import Store
-from curate.errors import DamagedError
+from curate.engine.store.store import Store, lend_version
+from curate.errors import DamagedError, StoreError
 
 FOLDS = 4
 # Of Student's distribution with three degrees of freedom: 95 % lie within so many standard errors.
@@ -195,11 +195,15 @@ def estimate(name: str, folds: Sequence[Fold], rows_in: int) -> Estimate:
 
 
 def aside(catalog: Catalog, folder: Path) -> Catalog:
-    """The catalog with its store in another folder, that shares the kept answers of models."""
+    """The catalog with its store in another folder, that shares the kept answers of models and the versions that are
+    read by name."""
     cache = catalog.store / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     if not (folder / "cache").exists():
         (folder / "cache").symlink_to(cache.resolve(), target_is_directory=True)
+    for name in {name for spec in catalog.datasets.values() for name in spec.versions}:
+        with contextlib.suppress(StoreError):  # of a dataset that is not wanted now; for the others the check says it
+            lend_version(Store(catalog.store), name, folder)
     return replace(catalog, run=catalog.run.model_copy(update={"store": str(folder.resolve())}))
 
 

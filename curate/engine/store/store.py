@@ -434,3 +434,29 @@ class FileDigests:
             with contextlib.suppress(IsADirectoryError):
                 write_atomically(self._path, seal({"files": self._known}))
             self._changed = False
+
+
+def version_of(store: Store, name: str) -> dict[str, Any]:
+    """The manifest of the version that ``dataset@ref`` names.
+
+    Raises:
+        StoreError: there is none.
+    """
+    dataset, _, ref = name.partition("@")
+    return store.manifest(dataset, store.resolve(dataset, ref))
+
+
+def lend_version(store: Store, name: str, other: Path) -> None:
+    """Lets another store read the version that ``dataset@ref`` names; nothing is copied.
+
+    Raises:
+        StoreError: there is none.
+    """
+    dataset, _, ref = name.partition("@")
+    version = store.resolve(dataset, ref)
+    there = Store(other).dataset(dataset)
+    (there / "refs").mkdir(parents=True, exist_ok=True)
+    if not (there / version).exists():
+        (there / version).symlink_to((store.dataset(dataset) / version).resolve(), target_is_directory=True)
+    if not version.startswith(ref):
+        Store(other).set_ref(dataset, ref, store.refs(dataset)[ref])
