@@ -4,13 +4,13 @@ known word."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from curate.catalog.document import CatalogError, Document, Mark, Problem
+from curate.catalog.document import CatalogError, Document, Problem
 from curate.catalog.document import Path as Place
 from curate.catalog.files import Files
 from curate.catalog.forgotten import read_forgotten
@@ -25,11 +25,11 @@ from curate.catalog.model import (
     Names,
     RunConfig,
     StepUse,
-    is_version,
 )
 from curate.catalog.params import Mark as ParamMark
-from curate.catalog.params import Params, Reference, Role
-from curate.catalog.reading import circle, explain, rooted
+from curate.catalog.params import Params
+from curate.catalog.reading import explain, rooted
+from curate.catalog.references import References
 from curate.catalog.suggestions import nearest
 from curate.catalog.variables import Substitution, hidden
 from curate.errors import CurateError
@@ -145,7 +145,7 @@ class _Loading:
                 catalog.datasets[name] = dataset
         catalog.forgotten, wrong = read_forgotten(self.file.parent)
         self.problems += wrong
-        self._check_references(catalog, raw)
+        References(self.names, self.where, self.problems).check(catalog, raw)
         if self.problems:
             raise CatalogError(map(self._hidden, self.problems))
         return catalog
@@ -374,109 +374,9 @@ class _Loading:
             self._problem(document, place, str(error))
         return None
 
-    # --------------------------------------------------------------------------------------------------------
-    # references
-    def _check_references(self, catalog: Catalog, raw: dict[str, dict[str, Any]]) -> None:
-        for name, source in catalog.sources.items():
-            parent = source.parent() if source is not None else None
-            if parent is not None and parent not in raw["sources"]:
-                self._unknown("sources", name, ("translation_of",), "source", parent, raw["sources"])
-            seen = [name]
-            while parent in catalog.sources and catalog.sources[parent] is not None:
-                if parent in seen:
-                    self._problem(
-                        self.where["sources", name],
-                        ("sources", name),
-                        f"sources are translations of each other in a circle: {' → '.join([*seen, str(parent)])}",
-                    )
-                    break
-                seen.append(str(parent))
-                parent = catalog.sources[parent].parent()
-        known_inputs = [*raw["sources"], *raw["datasets"]]
-        known_models = [*raw["models"], *self.names.names("model")]
-        for name, model in catalog.models.items():
-            if model is not None:
-                self._check_named("", model, Reference.MODEL, known_models, catalog.marks["models", name])
-                self._check_roles("", model, catalog.models, catalog.marks["models", name])
-                found = circle({other: _named_models(one) for other, one in catalog.models.items()}, name)
-                if found:
-                    self._problem(
-                        self.where["models", name],
-                        ("models", name),
-                        f"models are made of each other in a circle: {' → '.join(found)}",
-                    )
-        for name, dataset in catalog.datasets.items():
-            for inner in dataset.inputs:
-                if dataset.inputs.count(inner) > 1:
-                    self._problem(self.where["datasets", name], ("datasets", name, "from"), f"'{inner}' is named twice")
-                if inner not in known_inputs and not is_version(inner):
-                    self._unknown("datasets", name, ("from",), "source or dataset", inner, known_inputs)
-            for step in dataset.steps:
-                for kind, known in (
-                    (Reference.MODEL, known_models),
-                    (Reference.SOURCE, list(raw["sources"])),
-                    (Reference.ROWS, known_inputs),
-                ):
-                    self._check_named(f"{step.name}.", step.params, kind, known, step.mark)
-                self._check_roles(f"{step.name}.", step.params, catalog.models, step.mark)
-            found = circle({other: one.stands_on for other, one in catalog.datasets.items()}, name)
-            if found:
-                self._problem(
-                    self.where["datasets", name],
-                    ("datasets", name),
-                    f"datasets are made from each other in a circle: {' → '.join(found)}",
-                )
-
-    def _check_named(self, prefix: str, params: Params, kind: Reference, known: Iterable[str], mark: Mark) -> None:
-        known = list(known)
-        every = [*known, *params.also_named(kind)]
-        for parameter, names in params.named(kind).items():
-            for name in names:
-                if name not in known and not (kind is Reference.ROWS and is_version(name)):
-                    said = f"no {kind.value} is called '{name}'{nearest(name, every)} (known: {', '.join(every)})"
-                    self.problems.append(Problem(mark, f"{prefix}{parameter}: {said}"))
-
-    def _check_roles(self, prefix: str, params: Params, models: Mapping[str, Any], mark: Mark) -> None:
-        """A translator where an encoder is needed is a mistake that the names alone show."""
-
-        def role_of(name: str) -> Role | None:
-            # A model whose parameters are wrong is None: that is said already.
-            model = models[name] if name in models else self.names.get("model", name)
-            found: Role | None = getattr(model, "role", None)
-            return found
-
-        for parameter, names in params.named(Reference.MODEL).items():
-            wanted = params.model_roles(parameter)
-            for name in names:
-                if not wanted or (name not in models and name not in self.names.names("model")):
-                    continue
-                role = role_of(name)
-                if role is not None and role not in wanted:
-                    fit = [one for one in (*models, *self.names.names("model")) if role_of(one) in wanted]
-                    needed = " or ".join(sorted(one.value for one in wanted))
-                    self.problems.append(
-                        Problem(
-                            mark,
-                            f"{prefix}{parameter}: '{name}' is {role.value}, and {needed} is needed (such are: "
-                            f"{', '.join(dict.fromkeys(fit))})",
-                        )
-                    )
-
-    def _unknown(self, section: str, name: str, inner: Place, what: str, word: str, known: Iterable[str]) -> None:
-        known = list(known)
-        self._problem(
-            self.where[section, name],
-            (section, name, *inner),
-            f"no {what} is called '{word}'{nearest(word, known)} (known: {', '.join(known)})",
-        )
-
     def _problem(self, document: Document, place: Place, message: str) -> None:
         self.problems.append(Problem(document.mark(place), message))
 
 
 def _article(what: str) -> str:
     return f"an {what}" if what[0] in "aeiou" else f"a {what}"
-
-
-def _named_models(model: Params | None) -> tuple[str, ...]:
-    return tuple(name for names in model.named(Reference.MODEL).values() for name in names) if model is not None else ()

@@ -38,6 +38,7 @@ from curate.text.numbers import NUMBER_WORDS
 from filters.contamination import items as items_of
 from filters.contamination import split_items as halves
 from filters.contamination.index import Index, index_of
+from filters.contamination.joined import JOIN, edges_of, in_fields
 from filters.contamination.loading import Unreachable
 from filters.contamination.match import Match, match
 from filters.contamination.normalize import SAME, Characters, characters_of
@@ -47,7 +48,6 @@ from filters.contamination.semantic import WEIGHTS, MeaningIndex, MeaningMatch, 
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Place = str | tuple[str, ...] | dict[LanguageTag, str]
-_JOIN = "\n\n"
 _MOST_HITS = 8
 # Less likely translations are not reported as hits.
 _MEANT = 0.3
@@ -297,7 +297,7 @@ class Contamination(ScoreStep):
         texts = [rows.text(name, calls=True).fill_null("") for name in names]
         tags = [rows.field_language(name).fill_null("und") for name in names]
         turns = [rows.turns(name, calls=True) for name in names]
-        joined = texts[0] if len(names) == 1 else pl.select(pl.concat_str(texts, separator=_JOIN)).to_series()
+        joined = texts[0] if len(names) == 1 else pl.select(pl.concat_str(texts, separator=JOIN)).to_series()
         normal = [SAME.normalize(one, tag) for one, tag in zip(texts, tags, strict=True)]
         whole = normal[0] if len(names) == 1 else pl.select(pl.concat_str(normal, separator=" ")).to_series()
         candidates = index.candidates(whole)
@@ -319,7 +319,7 @@ class Contamination(ScoreStep):
             )
             one, tag = joined[row], tags[-1][row]
             bare = chars = characters_of(one, tag)
-            edges = _edges([turn[row].to_list() for turn in turns])
+            edges = edges_of([turn[row].to_list() for turn in turns])
             hits = []
             for item, share in pairs:
                 benchmark_item, is_context = index.item(item), parts[item] == "context"
@@ -332,7 +332,7 @@ class Contamination(ScoreStep):
                     bare = bare.without(hit.spans)
                 if hit.hit != "split" and any(start < edge < end for start, end in hit.spans for edge in edges):
                     hit = replace(hit, hit="split")
-                hits.append((item, hit, _in_fields(hit.spans, names, [text[row] for text in texts])))
+                hits.append((item, hit, in_fields(hit.spans, names, [text[row] for text in texts])))
             if hits:
                 hits_by_row[row] = sorted(hits, key=lambda hit: (-hit[1].containment, -hit[1].run, hit[0]))
         return hits_by_row
@@ -461,26 +461,3 @@ def _supported(index: Index, item: int, chars: Characters) -> bool:
     step = 16
     pieces = [support[at : at + step] for at in range(0, max(1, len(support) - step + 1), step)]
     return 2 * sum(piece in chars.letters for piece in pieces) >= len(pieces)
-
-
-def _edges(turns: Sequence[Sequence[str]]) -> list[int]:
-    """Where messages and fields end in the joined text: a hit that crosses an edge counts as split."""
-    edges, at = [], 0
-    for field in turns:
-        for turn in field:
-            at += len(turn) + len(_JOIN)
-            edges.append(at - len(_JOIN))
-        at += 0 if field else len(_JOIN)
-    return edges[:-1]
-
-
-def _in_fields(spans: Sequence[tuple[int, int]], names: Sequence[str], texts: Sequence[str]) -> list[list[Any]]:
-    """Converts places in the joined text to places in its fields."""
-    places, begin = [], 0
-    for name, one in zip(names, texts, strict=True):
-        for start, end in spans:
-            first, last = max(start, begin), min(end, begin + len(one))
-            if first < last:
-                places.append([name, first - begin, last - begin])
-        begin += len(one) + len(_JOIN)
-    return places

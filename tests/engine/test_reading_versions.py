@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import curate
+from curate.api.datasets import rebuild
 from curate.catalog import CatalogError
 from curate.cli.main import app
 
@@ -64,7 +65,7 @@ def test_a_version_is_proved_by_building_it_again(catalog):
     tag(path, "pool", "round-1")
     path = catalog(["sita"], pool={"from": ["pool@round-1", "seeds"], "steps": ["shape"]})
     [built] = curate.build(path)
-    there, again, said = curate.api.rebuild("pool", catalog=path)
+    there, again, said = rebuild("pool", catalog=path)
     assert there == again == built.version and said == []
     assert texts(path, "pool") == sorted([*TEXTS, "sita"])
     assert curate.estimate(path, "pool", sample=4)[0].rows_in == 1
