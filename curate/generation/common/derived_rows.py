@@ -130,6 +130,43 @@ def _all_of(expression: str) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in pieces) if depth == 0 and all(map(str.strip, pieces)) else (expression,)
 
 
+def with_remarks(
+    rows: Rows,
+    *,
+    step: str,
+    model: str = "",
+    scores: Sequence[Mapping[str, float]],
+    attributes: Sequence[Mapping[str, str]],
+    more_parents: Sequence[Sequence[str]],
+    licenses: Sequence[str],
+) -> pa.Table:
+    """The same rows, with further scores and attributes that hold texts of other rows; these become their parents.
+
+    Unlike :func:`derive_rows` it keeps the scores, because the text that they are about is the same.
+
+    Args:
+        more_parents: ids of the rows whose texts each row has now.
+        licenses: of each row, with those of these texts (see :func:`all_licenses`).
+    """
+    places = list(range(len(rows)))
+    table = derive_rows(
+        rows.kind,
+        rows,
+        places,
+        {name: rows.table[name].combine_chunks() for name in required_columns(rows.kind)},
+        rows.language.to_list(),
+        step=step,
+        model=model,
+        attributes=attributes,
+        more_parents=more_parents,
+        licenses=licenses,
+    )
+    old = rows.table["scores"].to_pylist()
+    every = [_merged(before, _named(step, new)) for before, new in zip(old, scores, strict=True)]
+    column = table.schema.get_field_index("scores")
+    return table.set_column(column, table.schema.field(column), pa.array(every, table.schema.field(column).type))
+
+
 def unchanged_rows(rows: Rows) -> pa.Table:
     """The original rows, to keep beside those derived from them."""
     return rows.table.drop_columns(["id"])
