@@ -21,6 +21,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("source", "hub"): {"license": "CC0-1.0", "language": "sw", "dataset": "owner/name"},
     ("source", "moses"): {**_SIDES, "path": "data/corpus.en-sw"},
     ("step", "code_switch"): {"to": ["hi"], "table": "words"},
+    ("step", "compose"): {"into": {"prompt": "Say it again: {prompt}"}},
     ("step", "contamination"): {"against": ["xquad"]},
     ("step", "converse"): {"assistant": "writer", "user": "person"},
     ("step", "instruct"): {"model": "writer", "total": 10},

@@ -27,6 +27,7 @@ FREE = {
     "converse.user_sampling.seed": "any whole number is a seed",
     "tool_use.user_sampling.seed": "any whole number is a seed",
     "only": "values of the data",
+    "compose.into": "a score of the new row may be any number",
     "judge.min": "the scale is the prompt's",
     "labels.min": "the scale is the form's",
     "labels.min_rating": "the scale is the form's",

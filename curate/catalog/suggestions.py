@@ -45,6 +45,7 @@ _MEANT = {
     "translate": "mt backtranslation machine_translation",
     "code_switch": "codeswitch code_mixing codemix",
     "romanise": "transliterate transliteration romanize",
+    "compose": "template templates reformat",
     "respond": "generate completion chat answer",
     "lexicon": "dictionary_induction word_alignment",
     "mix": "sample upsample temperature_sampling unimax",

@@ -18,6 +18,17 @@ from curate.catalog.suggestions import nearest
 from curate.errors import StepError
 from curate.generation.common.conversations import split_reasoning
 from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
+from curate.generation.common.fields import (
+    PREFIXES,
+    Item,
+    carried,
+    follow,
+    needed_by_kind,
+    split_path,
+    take_rows_apart,
+    targets_of_kind,
+    texts_of_kind,
+)
 from curate.generation.common.prompts import (
     Prompting,
     Template,
@@ -39,17 +50,6 @@ from curate.generation.common.requests import (
     ensure_complete,
     schema_problems,
     unknown_keys,
-)
-from curate.generation.rewrite.fields import (
-    PREFIXES,
-    Item,
-    carried,
-    follow,
-    needed_by_kind,
-    split_path,
-    take_rows_apart,
-    targets_of_kind,
-    texts_of_kind,
 )
 from curate.rows import Kind
 from curate.rows.fields import answer_field
