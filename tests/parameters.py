@@ -26,6 +26,7 @@ MINIMAL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("step", "converse"): {"assistant": "writer", "user": "person"},
     ("step", "instruct"): {"model": "writer", "total": 10},
     ("step", "judge"): {"model": "writer", "method": "direct"},
+    ("step", "keep"): {"language": ["sw"]},
     ("step", "labels"): {"files": ["labels.jsonl"]},
     ("step", "respond"): {"model": "writer"},
     ("step", "revise"): {"model": "writer", "by": "none"},

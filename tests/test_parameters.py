@@ -29,6 +29,8 @@ FREE = {
     "only": "values of the data",
     "compose.into": "a score of the new row may be any number",
     "judge.min": "the scale is the prompt's",
+    "keep.scores.min": "the scale is the score's",
+    "keep.scores.max": "the scale is the score's",
     "labels.min": "the scale is the form's",
     "labels.min_rating": "the scale is the form's",
     "mine.min": "a ratio or a difference of cosines, as 'score' says",

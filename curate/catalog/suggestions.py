@@ -41,6 +41,7 @@ _MEANT = {
     "quality": "heuristics gopher toxicity",
     "shape": "format structure chat_format length",
     "redact": "pii anonymize anonymise mask",
+    "keep": "filter where select threshold_filter",
     "split": "train_test_split",
     "translate": "mt backtranslation machine_translation",
     "code_switch": "codeswitch code_mixing codemix",

@@ -25,6 +25,7 @@ from pydantic import Field
 from curate.catalog.params import Decision, Params, Reference, Role
 from curate.rows import Kind, field_language, field_text, field_turns, widen
 from curate.steps.models import Model, Sampling
+from curate.steps.names import Names
 from curate.unused import Unused
 
 
@@ -133,6 +134,20 @@ class CatalogFacts(Protocol):
     @property
     def languages(self) -> frozenset[str] | None:
         """The languages of the input rows; None if only the data tell."""
+        ...
+
+    @property
+    def scores(self) -> Names:
+        """The scores of the input rows."""
+        ...
+
+    @property
+    def attributes(self) -> Names:
+        """The attributes of the input rows."""
+        ...
+
+    def kind_of(self, name: str) -> Kind | None:
+        """The kind of the rows of a source or dataset; None if only the data tell."""
         ...
 
     def model(self, name: str) -> Model:

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import chain
+from operator import or_
 from typing import Any
+
+import pyarrow as pa
 
 from curate.catalog import Catalog, CatalogError, Dataset, Mark, Reference, StepUse
 from curate.catalog.document import Problem
@@ -15,7 +19,8 @@ from curate.engine.planning.models import bound_model
 from curate.engine.store.store import Store, version_of
 from curate.errors import CurateError
 from curate.rows import Kind
-from curate.steps import GatherStep, Model, RowStep, Source, Step
+from curate.steps import GatherStep, GlobalStep, Model, RowStep, ScoreStep, Source, Step
+from curate.steps.names import Names
 
 _SHOWN = 6
 
@@ -36,6 +41,8 @@ class _Rows:
     kind: Kind
     languages: frozenset[str] | None
     """None: only the data tell."""
+    scores: Names
+    attributes: Names
 
 
 def check_catalog(catalog: Catalog, registry: Any, names: Sequence[str] = ()) -> Checked:
@@ -98,7 +105,7 @@ class _Check:
             return
         for problem in source.check(kind):
             self._problem(mark, f"source '{name}': {problem}")
-        self.known[name] = _Rows(kind, source.row_languages())
+        self.known[name] = _Rows(kind, source.row_languages(), *_names_of(source))
         parent = source.parent()
         if parent is not None:
             self._source(parent)
@@ -135,22 +142,26 @@ class _Check:
             return None
         every = [rows.languages for rows in given]
         languages = None if None in every else frozenset(chain.from_iterable(one for one in every if one is not None))
-        rows = _Rows(given[0].kind, languages)
+        scores, attributes = (reduce(or_, [getattr(rows, name) for rows in given]) for name in ("scores", "attributes"))
+        rows = _Rows(given[0].kind, languages, scores, attributes)
         for use in spec.steps:
             rows = self._step(use, rows)
         return rows
 
     def _step(self, use: StepUse, rows: _Rows) -> _Rows:
         step: Step = use.params
+        sound = False
         if rows.kind not in step.kinds:
             can = ", ".join(sorted(step.kinds))
             self._problem(use.mark, f"step '{use.name}' cannot work on {rows.kind} rows (it can on {can})")
         else:
-            for problem in step.check(rows.kind):
+            problems = step.check(rows.kind)
+            for problem in problems:
                 self._problem(use.mark, f"{use.name}: {problem}")
             self._models(use, rows)
+            sound = not problems
         kind = step.makes(rows.kind) if isinstance(step, RowStep | GatherStep) else rows.kind
-        return _Rows(kind, step.languages_after(rows.kind, rows.languages))
+        return _Rows(kind, step.languages_after(rows.kind, rows.languages), *_names_after(use, rows, sound=sound))
 
     def _models(self, use: StepUse, rows: _Rows) -> None:
         named = [name for names in use.params.named(Reference.MODEL).values() for name in names]
@@ -180,6 +191,32 @@ class _Check:
         return self._translators
 
 
+def _names_of(source: Source) -> tuple[Names, Names]:
+    """The scores and attributes that a source gives its rows; a source of a plug-in may give any."""
+    given = [getattr(source, name, None) for name in ("scores", "attributes")]
+    scores, attributes = (
+        Names(closed=False) if one is None else Names(frozenset(name.removesuffix("?") for name in one))
+        for one in given
+    )
+    return scores, attributes
+
+
+def _names_after(use: StepUse, rows: _Rows, *, sound: bool) -> tuple[Names, Names]:
+    """The scores and attributes of rows after a step; one with mistakes may give any that begin with its label."""
+    step: Step = use.params
+    if not isinstance(step, ScoreStep | GlobalStep):
+        return rows.scores.with_made(step.tag), rows.attributes.with_made(step.tag)
+    try:
+        columns = step.columns(rows.kind) if sound else None
+    except CurateError:  # a file that says it is not here; that is a problem of its own
+        columns = None
+    if columns is None:
+        return rows.scores.with_made(use.label), rows.attributes.with_made(use.label)
+    texts = [name for name, dtype in columns.items() if dtype == pa.string()]
+    numbers = [name for name in columns if name not in texts]
+    return rows.scores.with_scored(use.label, numbers), rows.attributes.with_scored(use.label, texts)
+
+
 @dataclass(frozen=True)
 class _Facts:
     """What a step may ask about its models; see :class:`curate.steps.CatalogFacts`."""
@@ -195,6 +232,18 @@ class _Facts:
     @property
     def languages(self) -> frozenset[str] | None:
         return self.rows.languages
+
+    @property
+    def scores(self) -> Names:
+        return self.rows.scores
+
+    @property
+    def attributes(self) -> Names:
+        return self.rows.attributes
+
+    def kind_of(self, name: str) -> Kind | None:
+        rows = self.check.known.get(name)
+        return rows.kind if rows is not None else None
 
     def model(self, name: str) -> Model:
         return bound_model(self.check.catalog, self.check.registry, name)
