@@ -15,12 +15,14 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from curate.catalog.params import Share
+from curate.data_files import DataFile
 from curate.generation.common.derived_rows import derive_rows, random_numbers, unchanged_rows
 from curate.rows import Kind, answer_field, required_columns, unknown_fields
 from curate.rows.fields import field_place
 from curate.steps import Context, RowBatch, Rows, RowStep
 from curate.text.code_blocks import code_blocks
 from curate.text.markup import spans
+from curate.text.sentences import ABBREVIATIONS
 from curate.text.words import tokens
 
 Interval = tuple[int, int]
@@ -36,6 +38,7 @@ class Corrupt(RowStep):
     """
 
     tag: ClassVar[str] = "corrupt"
+    package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
     summary: ClassVar[str] = (
         "a text damaged at random (words moved, left out, replaced, masked), to learn to restore it"
     )

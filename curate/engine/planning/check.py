@@ -126,7 +126,9 @@ class _Check:
             dataset, _, ref = name.partition("@")
             self._problem(mark, f"from: {name}: {error}; build '{dataset}' and name it: curate tag {dataset} {ref}")
             return
-        self.known[name] = _Rows(Kind(manifest["kind"]), frozenset(manifest["languages"]))
+        self.known[name] = _Rows(
+            Kind(manifest["kind"]), frozenset(manifest["languages"]), Names(closed=False), Names(closed=False)
+        )
 
     # --------------------------------------------------------------------------------------------------------- datasets
     def _dataset(self, spec: Dataset) -> _Rows | None:
