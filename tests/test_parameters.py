@@ -29,6 +29,7 @@ FREE = {
     "only": "values of the data",
     "compose.into": "a score of the new row may be any number",
     "judge.min": "the scale is the prompt's",
+    "join.into": "a score of the new row may be any number",
     "keep.scores.min": "the scale is the score's",
     "keep.scores.max": "the scale is the score's",
     "labels.min": "the scale is the form's",

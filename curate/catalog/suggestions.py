@@ -46,6 +46,7 @@ _MEANT = {
     "translate": "mt backtranslation machine_translation",
     "code_switch": "codeswitch code_mixing codemix",
     "romanise": "transliterate transliteration romanize",
+    "join": "merge lookup align_rows",
     "compose": "template templates reformat",
     "respond": "generate completion chat answer",
     "lexicon": "dictionary_induction word_alignment",

@@ -102,6 +102,27 @@ def turns_of(template: Any) -> list[tuple[str, str]]:
     return [(role, text) for turn in template for role, text in turn.items()]
 
 
+def fill_text(template: Any, parts: Parts) -> str:
+    """A template of one text with the values of the rows.
+
+    Raises:
+        InvalidResponse: a placeholder has no value.
+    """
+    [(_, text)] = turns_of(template)
+    out = []
+    for literal, name in parse(text, HOLE):
+        out.append(literal)
+        if name is None:
+            continue
+        value = parts.values.get(name.removesuffix("?"))
+        if value is None and not name.endswith("?"):
+            raise InvalidResponse(
+                f"there is no '{name}'{nearest(name, parts.values)}; write '{{{name}?}}' if only some rows have it"
+            )
+        out.append("" if value is None else f"{value:g}" if isinstance(value, float) else value)
+    return "".join(out)
+
+
 def number_of(value: Any) -> float | None:
     """A finite number, or None if the text is none."""
     try:
@@ -182,7 +203,7 @@ class Composition:
             if template is None:
                 raise InvalidResponse(f"into.{target} has no value for '{row}' and no default")
             try:
-                found[target] = normalize(self._text(template, parts))
+                found[target] = normalize(fill_text(template, parts))
             except InvalidLanguage as error:
                 raise InvalidResponse(f"into.{target}: {error}") from None
         if self.kind is Kind.PROMPT:
@@ -191,7 +212,7 @@ class Composition:
 
     def _put(self, item: Item, target: str, template: Any, parts: Parts) -> None:
         if not isinstance(template, str | bool | float):
-            filled = [(role, self._text(text, parts)) for role, text in turns_of(template)]
+            filled = [(role, fill_text(text, parts)) for role, text in turns_of(template)]
             item.system = None
             item.earlier = [{"role": role, "content": text} for role, text in filled[:-1] if text.strip()]
             if item.earlier and item.earlier[0]["role"] == "system":
@@ -210,7 +231,7 @@ class Composition:
         if target.startswith("score.") or target == "label":
             item.put(target, self._exact(target, template, whole, parts))
         else:
-            item.put(target, self._text(template, parts))
+            item.put(target, fill_text(template, parts))
 
     def _whole(self, template: Any) -> str | None:
         """The placeholder that a template consists of; None if there is more, or none."""
@@ -223,7 +244,7 @@ class Composition:
     def _exact(self, target: str, template: Any, whole: str | None, parts: Parts) -> Any:
         value = parts.values.get(whole) if whole is not None else None
         if not isinstance(value, float):
-            value = self._text(template, parts)
+            value = fill_text(template, parts)
         if target == "label":
             if value not in ("true", "false"):
                 raise InvalidResponse(f"'label' must be true or false, not '{value}'")
@@ -232,21 +253,6 @@ class Composition:
         if number is None:
             raise InvalidResponse(f"'{target}' must be a number, not '{value}'")
         return number
-
-    def _text(self, template: Any, parts: Parts) -> str:
-        [(_, text)] = turns_of(template)
-        out = []
-        for literal, name in parse(text, HOLE):
-            out.append(literal)
-            if name is None:
-                continue
-            value = parts.values.get(name.removesuffix("?"))
-            if value is None and not name.endswith("?"):
-                raise InvalidResponse(
-                    f"there is no '{name}'{nearest(name, parts.values)}; write '{{{name}?}}' if only some rows have it"
-                )
-            out.append("" if value is None else f"{value:g}" if isinstance(value, float) else value)
-        return "".join(out)
 
     def _payload(self, item: Item, parts: Parts) -> dict[str, Any]:
         columns = item.payload()

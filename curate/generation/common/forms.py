@@ -131,23 +131,32 @@ def _template_problems(
         if not roles or roles[-1] != "user" or "system" in roles[1:]:
             problems.append(f"{place}: turns end with the user's, and a system turn comes first")
     for _, text in turns:
-        try:
-            pieces = parse(text, HOLE)
-        except UnpairedBraceError as error:
-            near = text[max(0, error.place - 20) : error.place + 21]
-            problems.append(
-                f"{place}: a single '{error.brace}' near '{near}'; write {{{{ and }}}} for braces, {{name}} for a value"
-            )
-            continue
-        holes = [name.removesuffix("?") for _, name in pieces if name is not None]
-        problems += [
-            f"{place}: unknown placeholder '{{{hole}}}'{nearest(hole, known)}; there are {_listed(known, prefixes)}"
-            for hole in holes
-            if hole not in known and not hole.startswith(prefixes)
-        ]
-        if not holes:
-            problems += _literal_problems(place, target, text, known)
+        wrong = placeholder_problems(place, text, known, prefixes)
+        literal = not wrong and all(name is None for _, name in parse(text, HOLE))
+        problems += _literal_problems(place, target, text, known) if literal else wrong
     return problems
+
+
+def placeholder_problems(place: str, text: str, known: Sequence[str], prefixes: Iterable[str]) -> list[str]:
+    """What is wrong with the braces and placeholders of a template.
+
+    Args:
+        place: where it stands in the catalog, for the message.
+        known: the placeholders that there are.
+        prefixes: beginnings of placeholders whose names only the data tell.
+    """
+    prefixes = tuple(prefixes)
+    try:
+        pieces = parse(text, HOLE)
+    except UnpairedBraceError as error:
+        near = text[max(0, error.place - 20) : error.place + 21]
+        return [f"{place}: a single '{error.brace}' near '{near}'; a brace is written twice, a placeholder {{name}}"]
+    holes = [name.removesuffix("?") for _, name in pieces if name is not None]
+    return [
+        f"{place}: unknown placeholder '{{{hole}}}'{nearest(hole, known)}; there are {_listed(known, prefixes)}"
+        for hole in holes
+        if hole not in known and not hole.startswith(prefixes)
+    ]
 
 
 def _listed(known: Sequence[str], prefixes: Iterable[str]) -> str:

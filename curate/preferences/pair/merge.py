@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from curate.catalog.suggestions import nearest
+from curate.generation.common.chosen_rows import chosen_rows
 from curate.generation.common.derived_rows import random_numbers
 from curate.preferences.pair.candidates import candidates, makers_of, plain, score_column, score_names, was_translated
 from curate.preferences.pair.rules import CandidatePair, Entry, Rule
@@ -152,30 +150,15 @@ def join_pairs(
     """The pairs with their rows, in chunks."""
     if not pairs:
         return
-    needed = np.unique([place for pair in pairs for place in (pair.chosen.place, pair.rejected.place)])
-    context.scratch.mkdir(parents=True, exist_ok=True)
-    path = Path(mkdtemp(dir=context.scratch)) / "rows.arrow"
-    kind, start = None, 0
-    writer: pa.RecordBatchFileWriter | None = None
-    for part in rows:
-        kind = part.kind
-        here = needed[np.searchsorted(needed, start) : np.searchsorted(needed, start + len(part))] - start
-        if len(here):
-            table = part.table.take(pa.array(here))
-            writer = writer or pa.ipc.new_file(str(path), table.schema)
-            writer.write_table(table)
-        start += len(part)
-        context.advance(len(part))
-    assert writer is not None and kind is not None
-    writer.close()
-    with pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
+    places = np.array([[pair.chosen.place, pair.rejected.place] for pair in pairs], np.int64)
+    with chosen_rows(_counted(rows, context), places, context) as chosen:
         for first in range(0, len(pairs), _WRITTEN):
             some = pairs[first : first + _WRITTEN]
-            places = np.searchsorted(needed, [[one.chosen.place, one.rejected.place] for one in some])
-            here, back = np.unique(places, return_inverse=True)
-            at = back.reshape(-1, 2).tolist()
-            yield (
-                Rows(kind, table.take(pa.array(here)).combine_chunks()),
-                [PlacedPair(pair, *sides) for pair, sides in zip(some, at, strict=True)],
-            )
+            here, at = chosen.at(places[first : first + _WRITTEN].reshape(-1))
+            yield here, [PlacedPair(pair, *sides) for pair, *sides in zip(some, at[::2], at[1::2], strict=True)]
+
+
+def _counted(rows: Iterable[Rows], context: Context) -> Iterator[Rows]:
+    for part in rows:
+        yield part
+        context.advance(len(part))

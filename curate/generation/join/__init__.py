@@ -1,0 +1,1 @@
+"""Lays rows that belong together side by side and makes rows of them by templates."""
