@@ -270,10 +270,11 @@ class Tabular(Common):
     source_language: LanguageText | None = None
     """For parallel rows: the language of the source side, a tag or ``"{column}"``."""
     columns: dict[str, TemplateText] = Field({})
-    """Target → column or template. Targets are prompt, response, system, history or messages (sft); prompt, chosen,
-    rejected, system, history (preference); prompt, completion, label, system, history (unpaired); source, target,
-    source_language (parallel); text (document); prompt, system, history (prompt). Conversations also have tools,
-    images, audios and videos, which by default are read from columns of these names."""
+    """Target → column, template, or a text for every row in single quotes (``"'true'"``). Targets are prompt,
+    response, system, history or messages (sft); prompt, chosen, rejected, system, history (preference); prompt,
+    completion, label, system, history (unpaired); source, target, source_language (parallel); text (document);
+    prompt, system, history (prompt). Conversations also have tools, images, audios and videos, which by default are
+    read from columns of these names."""
 
     roles: dict[str, Role] = Field({})
     """The data's own role names → ``user``, ``assistant``, ``system`` or ``tool``: ``{bing: assistant}``."""

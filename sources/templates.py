@@ -2,7 +2,7 @@
 
 The braces are those of :mod:`curate.text.templates`. ``{metadata.score}`` looks inside an object, ``{turns[0]}`` or
 ``{turns.0}`` inside a list (``-1`` is its last element), and ``{input?}`` is a column that a file may lack. Text
-without braces is the name of one column.
+without braces is the name of one column; in single quotes (``'true'``) it is that text for every row.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sources.values import as_text as as_text
 from sources.values import nothing
 
 _NAME = r"[^{}]*[^{} ?][^{}]*"
+_QUOTED = re.compile(r"'([^{}]+)'")
 _NAMELESS = re.compile(r"\{[ ?]*\}")
 Row = Mapping[str, Any]
 Get = Callable[[Row], Any]
@@ -151,6 +152,8 @@ def parse(text: str) -> Template:
     """
     if not text.strip():
         raise ValueError("a template is empty; write a column name or text with {column} in it")
+    if (quoted := _QUOTED.fullmatch(text.strip())) is not None:
+        return Template(text, (quoted[1],))
     if "{" not in text and "}" not in text:
         return Template(text, (_column(text.strip()),))
     try:

@@ -370,3 +370,15 @@ def test_what_every_kind_can_replace_is_what_it_says(make, turns, bench, scripte
             gathered,
         )
         assert not bad and {name: made[0][name] for name in row} == {**row, **expected[kind]}
+
+
+def test_a_text_in_quotes_is_the_same_in_every_row(texts, bench, scripted, gathered):
+    into = {"prompt": "'Is this about a lake? / {yes.no}'", "response": "answer", "attribute.task": "'सवाल'"}
+    step = Rewrite(model="m", prompt="{text}", kind="sft", into=into)
+    made, bad = rewrite(step, texts, bench({"m": scripted(lambda request: "Ndiyo.")}), gathered)
+    assert not bad and {row["messages"][0]["content"] for row in made} == {"Is this about a lake? / {yes.no}"}
+    assert {row["attributes"]["rewrite.task"] for row in made} == {"सवाल"}
+    wrong = Rewrite(
+        model="m", prompt="{text}", kind="unpaired", into={**into, "completion": "answer", "label": "'true'"}
+    )
+    assert "into.label: a text in quotes is no label" in wrong.check(Kind.DOCUMENT)

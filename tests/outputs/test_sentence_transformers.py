@@ -134,17 +134,17 @@ def test_its_own_trainer_reads_it(version, written, parameters, loss, tmp_path, 
     found = written(version(Kind.PARALLEL, train=PAIRS), "sentence-transformers", **parameters)
     data = load_dataset(str(found.folder))["train"]
     words = sorted({word for row in data for value in row.values() if isinstance(value, str) for word in value.split()})
-    from sentence_transformers.models import BoW
+    from sentence_transformers import losses, models
 
     torch.manual_seed(1)
-    dense = library.models.Dense(len(words), 8)
-    model = library.SentenceTransformer(modules=[BoW(vocab=words), dense], device="cpu")
+    dense = models.Dense(len(words), 8)
+    model = library.SentenceTransformer(modules=[models.BoW(vocab=words), dense], device="cpu")
     before = dense.linear.weight.detach().clone()
     arguments = library.SentenceTransformerTrainingArguments(
         str(tmp_path / "out"), num_train_epochs=2, report_to=[], save_strategy="no", use_cpu=True, learning_rate=0.1
     )
     trainer = library.SentenceTransformerTrainer(
-        model, args=arguments, train_dataset=data, loss=getattr(library.losses, loss)(model)
+        model, args=arguments, train_dataset=data, loss=getattr(losses, loss)(model)
     )
     trained = trainer.train()
     assert trained.global_step > 0 and not torch.equal(before, dense.linear.weight)

@@ -141,3 +141,11 @@ def test_whole_numbers_read_as_real_ones_are_the_same_key() -> None:
     assert as_key(12) == as_key(12.0) == as_key(" 12 ") == "12"
     assert as_key(12.5) == "12.5"
     assert as_key(float("nan")) == ""
+
+
+def test_a_text_in_single_quotes_is_that_text_for_every_row():
+    for text in ("true", "هل هذا صحيح؟", "a column", "it's"):
+        assert parse(f"'{text}'").columns == () and parse(f" '{text}' ").getter()({"a column": "x"}) == text
+    assert parse("{'true'}").getter()({"'true'": "a header in quotes"}) == "a header in quotes"
+    assert parse("'{prompt}'").getter()({"prompt": "x"}) == "'x'"
+    assert parse("'").columns[0].name == "'" and parse("''").columns[0].name == "''"

@@ -27,6 +27,8 @@ _PLAIN: MappingProxyType[Kind, tuple[str, ...]] = MappingProxyType(
     {Kind.PARALLEL: ("source", "target"), Kind.DOCUMENT: ("text",)}
 )
 PREFIXES = ("attribute.", "score.")
+TEXT = "'"
+"""The first part of a path that is no path, but the value itself."""
 
 
 def texts_of_kind(kind: Kind) -> tuple[str, ...]:
@@ -230,7 +232,9 @@ def take_rows_apart(rows: Rows) -> Iterable[tuple[Item, dict[str, str]]]:
 # ---------------------------------------------------------------------------------------------------------------- paths
 def split_path(path: str) -> tuple[str, ...]:
     """The parts of ``answer.items.0.text`` or ``answer/items/0/text`` (JSON pointer: ``~1`` is a slash, ``~0`` a
-    tilde)."""
+    tilde); of a text in single quotes, :data:`TEXT` and the text."""
+    if len(path) > 2 and path[0] == path[-1] == "'":
+        return TEXT, path[1:-1]
     if "/" in path:
         return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/"))
     return tuple(path.split("."))

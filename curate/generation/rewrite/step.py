@@ -20,6 +20,7 @@ from curate.generation.common.conversations import split_reasoning
 from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
 from curate.generation.common.fields import (
     PREFIXES,
+    TEXT,
     Item,
     carried,
     follow,
@@ -94,7 +95,7 @@ class Rewrite(Prompting, RowStep):
     """Where the parts of the answer go: ``{response: answer.text, attribute.topic: answer.topic, chosen:
     row.response}``. Left: ``prompt``, ``response``, ``system`` …, ``messages``, ``attribute.NAME``, ``score.NAME``.
     Right: ``answer`` with the keys that lead to the value (with slashes, a JSON pointer), ``row`` with a placeholder's
-    name, or ``item`` with keys where ``each`` is set."""
+    name, ``item`` with keys where ``each`` is set, or a text in single quotes for every row (``"'refusal'"``)."""
     each: str | None = None
     """A list in the answer (``answer.items``). Each of its entries (``item``) becomes a row."""
     kind: Kind | None = None
@@ -175,6 +176,9 @@ class Rewrite(Prompting, RowStep):
     def _path_problems(self, kind: Kind, target: str, path: str) -> list[str]:
         first, *rest = split_path(path)
         where = "each" if target == "each" else f"into.{target}"
+        if first == TEXT and target != "each":
+            typed = target == "label" or target.startswith("score.")
+            return [f"{where}: a text in quotes is no {'label' if target == 'label' else 'number'}"] if typed else []
         if first not in ("answer", "row", "item"):
             return [
                 f"{where}: '{path}' does not begin with answer, row or item{nearest(first, ('answer', 'row', 'item'))}"
@@ -322,6 +326,8 @@ class _RewriteBatch:
                 if name not in key.values:
                     raise InvalidResponse(f"the row has no '{name}'", again=False)
                 item.put(target, key.values[name])
+            elif first == TEXT:
+                item.put(target, rest[0])
             else:
                 item.put(target, follow(entry if first == "item" else value, rest, ".".join([first, *rest])))
         columns = item.payload()
