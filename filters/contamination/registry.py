@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from hashlib import blake2b
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -70,6 +71,12 @@ class Benchmark(BaseModel):
             if languages.normalize(tag) != tag:
                 raise ValueError(f"languages: '{tag}' is written '{languages.normalize(tag)}'")
         return self
+
+    @property
+    def digest(self) -> str:
+        """A digest of all that decides which items there are; 24 hexadecimal digits."""
+        given = self.model_dump_json(exclude={"title", "aka", "note", "license"})
+        return blake2b(given.encode(), digest_size=12).hexdigest()
 
     def config_of(self, language: str) -> str | None:
         """The configuration for a language."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -179,18 +178,9 @@ class Contamination(ScoreStep):
     def identity(self, *, decisions: bool = True) -> dict[str, Any]:
         """Adds the entries of the registry and the content of local files to :meth:`Params.identity`."""
         identity = super().identity(decisions=decisions)
-        entries = {}
-        for name in expanded(self.against):
-            if name in registry():
-                entry = blake2b(
-                    registry()[name].model_dump_json(exclude={"title", "aka", "note", "license"}).encode(),
-                    digest_size=12,
-                )
-                entries[name] = (
-                    f"{entry.hexdigest()}:{items_of.state_of(self.files[name])}"
-                    if name in self.files
-                    else entry.hexdigest()
-                )
+        entries = {name: registry()[name].digest for name in expanded(self.against) if name in registry()}
+        for name, place in self.files.items():
+            entries[name] += f":{items_of.state_of(place)}"
         return {**identity, "benchmarks": entries}
 
     def also_named(self, kind: Reference) -> tuple[str, ...]:
