@@ -110,6 +110,10 @@ _MEANT = {
     "similarity": "labse laser sonar cosine semantic_similarity embedding threshold min_similarity",
     "sentence-transformers": "labse laser sonar embedding encoder",
     "model": "encoder model_name",
+    "negatives": "hard_negatives hard_negative_mining triplets",
+    "retrieve": "retrieval knn rag search nearest",
+    "corrupt": "noise denoise denoising infilling",
+    "recorded": "replay cassette mock fake",
 }
 """What is called so here → words for it in other tools and papers."""
 

@@ -24,7 +24,7 @@ PROMPTS = ["Name a river.", "اذكر نهرا.", "किसी नदी का
 KEY = "sk-very-secret-key-0123456789"
 
 
-def catalog(folder: Path, model: dict, prompts=PROMPTS, **step) -> Path:
+def catalog(folder: Path, model: dict, prompts=PROMPTS, workers=1, **step) -> Path:
     lines = (json.dumps({"prompt": prompt}, ensure_ascii=False) + "\n" for prompt in prompts)
     (folder / "prompts.jsonl").write_text("".join(lines), "utf-8")
     source = {"use": "jsonl", "path": "prompts.jsonl", "kind": "prompt", "language": "en", "license": "CC0-1.0"}
@@ -41,7 +41,7 @@ def catalog(folder: Path, model: dict, prompts=PROMPTS, **step) -> Path:
                 ],
             }
         },
-        "run": {"workers": 1},
+        "run": {"workers": workers},
     }
     (folder / "catalog.yaml").write_text(yaml.safe_dump(text, allow_unicode=True), "utf-8")
     return folder / "catalog.yaml"
@@ -67,13 +67,13 @@ def answer_of(body, times) -> Reply:
     return Reply(f"<think>hm</think>{last['content'][-20:]} № {body.get('seed', 0) % 97}", model="other")
 
 
-@pytest.mark.parametrize("name", ["answers.jsonl", "answers.jsonl.zst"])
-def test_a_version_is_built_again_without_its_server(name, tmp_path):
+@pytest.mark.parametrize(("name", "workers"), [("answers.jsonl", 1), ("answers.jsonl.zst", 2)])
+def test_a_version_is_built_again_without_its_server(name, workers, tmp_path):
     live, replayed = tmp_path / "live", tmp_path / "replayed"
     live.mkdir()
     replayed.mkdir()
     with FaultServer(answer_of) as there:
-        path = server(live, there.url)
+        path = server(live, there.url, workers=workers)
         [built] = curate.build(path)
         asked = len(there.calls)
         found = curate.record(replayed / name, catalog=path)
@@ -109,7 +109,11 @@ def test_a_request_that_is_not_recorded_is_an_error(tmp_path):
 def test_answers_are_written_by_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recording(tmp_path)
-    with pytest.raises(ModelError, match=r"there is no recording .*answers\.jsonl; 'curate record answers\.jsonl"):
+    with pytest.raises(curate.CatalogError, match=r"catalog\.yaml:\d+: .*there is no recording"):
+        curate.check("catalog.yaml")
+    with pytest.raises(
+        curate.CurateError, match=r"there is no recording .*answers\.jsonl; 'curate record answers\.jsonl"
+    ):
         curate.build("catalog.yaml")
 
     def fill() -> None:
@@ -148,10 +152,13 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_mistakes_in_a_recording_have_their_line(case, tmp_path):
     line, message = WRONG[case]
+    there = recording(tmp_path, "a.jsonl")
     path = tmp_path / "a.jsonl"
     path.write_text('{"messages": [{"role": "user", "content": "a"}], "answer": "yes"}\n' + line, "utf-8")
     with pytest.raises(ModelError, match=message):
         Recorded(path=path, model="m").load(cache=None, threads=1)
+    with pytest.raises(curate.CatalogError, match=r"catalog\.yaml:\d+: respond: model: the model 'm': .*" + message):
+        curate.check(there)
 
 
 def test_the_record_that_says_most_is_taken(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +14,7 @@ from curate.errors import ModelError, NotRecordedError
 from curate.models.loading.hub import digest_file
 from curate.models.loading.supported import Supported
 from curate.models.recorded.recording import Recording
-from curate.steps.models import Answer, Done, Model, Request
+from curate.steps.models import Answer, Done, Model, Request, Sampling
 
 _SHOWN = 160
 """Characters of a request in a message."""
@@ -45,13 +46,24 @@ class Recorded(Model):
         Raises:
             ModelError: there is no such file.
         """
+        return {"recording": self._digest()}
+
+    def _digest(self) -> str:
         path = self.path.expanduser()
         if not path.is_file():
             raise ModelError(
                 f"there is no recording {path}; 'curate record {path.name} DATASET' writes one, with the requests"
                 " that have no answer yet"
             )
-        return {"recording": digest_file(path)}
+        return digest_file(path)
+
+    def request_problems(self, sampling: Sampling, *, top_logprobs: int = 0) -> list[str]:
+        """What is wrong with the recording; which requests it answers is known when they are made."""
+        try:
+            _read(self.path.expanduser(), self._digest())
+        except ModelError as error:
+            return [str(error)]
+        return []
 
     def knows_language(self, language: str) -> bool | None:
         return None if self.languages is None else language in Supported(self.languages)
@@ -67,7 +79,15 @@ class Recorded(Model):
         Raises:
             ModelError: it cannot be read; the message has the line.
         """
-        return RecordedGenerator(self.name_and_revision(), Recording.read(self.path.expanduser()), self.languages)
+        return RecordedGenerator(
+            self.name_and_revision(), _read(self.path.expanduser(), self._digest()), self.languages
+        )
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, digest: str) -> Recording:
+    """The recording in a file, read once for each content."""
+    return Recording.read(path)
 
 
 class RecordedGenerator:
