@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from settling import settle
 
+import curate
 from curate.rows import Kind
 from curate.steps import StepError
-from filters.mix import Mix, allot
+from filters.mix.shares import allot
+from filters.mix.step import Mix
+from filters.mix.turns import turns
 
 
 @pytest.fixture
@@ -138,6 +141,92 @@ def test_without_a_size_shares_are_of_the_items_there_are(make: Any, mixed: Any,
     assert len({item for _, item in chosen}) == 300
 
 
+ORDER = ["th", "am", "hi", "sw"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.sampled_from(ORDER), st.frozensets(st.integers(0, 20), min_size=1), min_size=1),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.sampled_from([{"balance": "uniform"}, {"weights": {"th": 5, "default": 2}}, {"balance": "natural"}]),
+)
+def test_a_larger_mixture_leaves_every_item_in_its_language(
+    make: Any, mixed: Any, held: Any, rows: int, more: int, params: Any
+) -> None:
+    """Whatever items a language lacks."""
+    given = parallel(make, **{tag: sorted(items) for tag, items in held.items()})
+    small = mixed(given, items="once", rows=rows, **params)[1]
+    large = mixed(given, items="once", rows=rows + more, **params)[1]
+    assert small <= large
+
+
+@pytest.mark.parametrize("params", [{"balance": "uniform"}, {"weights": {"am": 3, "hi": 2, "default": 1}}])
+@pytest.mark.parametrize("rows", [9, 40, 100])
+def test_another_language_takes_items_and_moves_none(make: Any, mixed: Any, params: Any, rows: int) -> None:
+    """One, two, three, four languages at constant size, of items that are there in all of them."""
+    given = parallel(make, am=range(100), hi=range(100), sw=range(100), th=range(100))
+    before: dict[str, str] = {}
+    for count in range(1, 5):
+        only = ORDER[:count]
+        counts, chosen, _ = mixed(given, items="once", only=only, rows=rows, **params)
+        now = {item: language for language, item in chosen}
+        assert len(now) == rows and set(counts) == set(only)
+        weights = [params.get("weights", {}).get(tag, 1) for tag in only]
+        for tag, weight in zip(only, weights, strict=True):
+            assert abs(counts[tag] - rows * weight / sum(weights)) < 2
+        assert not before or now.keys() == before.keys()
+        assert all(language in (before[item], only[-1]) for item, language in now.items() if before)
+        before = now
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=8), st.integers(0, 300))
+def test_turns_keep_to_the_weights_and_are_nested(weights: list[float], count: int) -> None:
+    whose = list(turns(weights, count))
+    assert list(turns(weights, count + 5))[:count] == whose
+    for number in range(count + 1):
+        for part, weight in enumerate(weights):
+            assert abs(whose[:number].count(part) - number * weight / sum(weights)) < len(weights)
+    if len(weights) > 1:
+        without = list(turns(weights[:-1], count))
+        last = len(weights) - 1
+        assert all(now in (before, last) for now, before in zip(whose, without, strict=True))
+
+
+@pytest.fixture
+def tagged(make: Any) -> Any:
+    """Pairs into three languages, half of them with a class."""
+    return make(
+        Kind.PARALLEL,
+        [
+            {"source_language": source, "source": f"{source} {n}", "language": target, "target": f"{target} {n}",
+             "attributes": [{"name": "harm", "value": ("local", "local-global")[n % 4 == 0]}] if n % 2 == 0 else []}
+            for source, target in (("en", "sw"), ("zh-Hant", "sw"), ("en", "ar"))
+            for n in range(40)
+        ],
+    )  # fmt: skip
+
+
+def test_shares_of_an_attribute_or_of_the_languages_of_prompts(tagged: Any, context: Any, tmp_path: Path) -> None:
+    def kept(**params: Any) -> list[dict[str, Any]]:
+        context.warnings.clear()
+        found = settle(Mix(**params), [tagged], context, tmp_path / f"m{len(list(tmp_path.iterdir()))}")
+        return [row for row, one in zip(tagged.table.to_pylist(), found, strict=True) if one["keep"]]
+
+    def harm(rows: list[dict[str, Any]]) -> Counter[str]:
+        return Counter(next((one["value"] for one in row["attributes"]), "") for row in rows)
+
+    assert harm(kept(by="attribute.harm", weights={"local": 1, "": 3}, rows=40)) == {"local": 10, "": 30}
+    # A value is no language: 'local' does not stand for 'local-global'.
+    assert harm(kept(by="attribute.harm", weights={"local": 1}, rows=60)) == {"local": 30}
+    assert harm(kept(by="attribute.harm", caps={"local": 5, "default": 7})) == {"local": 5, "local-global": 7, "": 7}
+    kept(by="attribute.harm", weights={"global": 1, "local": 1}, rows=4)
+    assert context.warnings[0] == "mix: no rows of 'global' (attribute.harm)"
+    rows = kept(by="prompt_language", weights={"zh": 1, "en": 2}, rows=30)
+    assert Counter(row["source_language"] for row in rows) == {"zh-Hant": 10, "en": 20}
+
+
 def test_what_a_language_finds_taken_goes_to_the_others(make: Any, mixed: Any, context: Any) -> None:
     """All Amharic items are Swahili ones too, and half of the Yoruba ones: no item is left over, none is there
     twice."""
@@ -227,6 +316,9 @@ def test_shards_do_not_matter_and_nothing_is_nothing(make: Any, many: Any, conte
         {"weights": {"en": -1}},
         {"temperature": 0.5},
         {"rows": 0},
+        {"by": "langauge"},
+        {"by": "attribute."},
+        {"caps": {"sw": -1}},
         {"replace": {"language": "en", "rows": 3}, "weights": {"en": 1}},
     ],
 )
@@ -257,3 +349,29 @@ def test_allotments_keep_their_promises(parts: list[tuple[float, int]], rows: in
         ]
         most = max(((found[at] - 1) / weights[at] for at in range(len(parts)) if weights[at] > 1e-6), default=0)
         assert not per or min(per) >= most * (1 - 1e-9)
+
+
+def test_what_rows_do_not_have_is_found_before_anything_runs() -> None:
+    assert Mix(by="prompt_language").check(Kind.DOCUMENT) == ["by: document rows have no prompt"]
+    assert Mix(by="prompt_language").check(Kind.SFT) == []
+    with pytest.raises(ValidationError, match="did you mean 'language'"):
+        Mix(by="langage")
+
+
+def test_names_of_scores_and_attributes_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"t": "مرحبا", "harm": "local"}\n')
+    catalog = """\
+version: 1
+sources: {rows: {use: jsonl, path: rows.jsonl, kind: document, language: ar, license: CC0-1.0, columns: {text: t},
+                 attributes: [harm]}}
+datasets:
+  mixed: {from: rows, steps: [{mix: {by: attribute.harm}}]}
+"""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(catalog)
+    assert [built.rows for built in curate.build(path)] == [1]
+    path.write_text(catalog.replace("attribute.harm", "attribute.ham, choose: qualty"))
+    with pytest.raises(curate.CatalogError) as caught:
+        curate.check(path)
+    assert "by: no step or source before gives the attribute 'ham'; did you mean 'harm'?" in str(caught.value)
+    assert "choose: no step or source before gives the score 'qualty'; there are none" in str(caught.value)

@@ -1,12 +1,15 @@
-"""Mixtures: how many rows of each language (or source) are kept, and which.
+"""Mixtures: how many rows of each language (or source, or value of an attribute) are kept, and which.
 
 Rows are taken in an order that is drawn once for each item (``group_id``) from the seed, the same in all languages.
 Equal numbers therefore select the same items in every language, and a mixture is contained in every larger one of the
 same seed: mixtures are nested.
 
-The numbers are found by water-filling: every language's number grows in proportion to its weight until it meets its
-limit (:func:`allot`). With equal weights, and the rows times the allowed repeats as the limit, this is UniMax (Chung et
-al. 2023). With weights n^(1/T) of the row counts n it is temperature sampling, as for multilingual BERT.
+With ``items: once`` languages take items in turn (:mod:`filters.mix.turns`), so that a larger mixture, or one in more
+languages, leaves every item in its language or gives it to a new one.
+
+The numbers are found by water-filling (:mod:`filters.mix.shares`): every language's number grows in proportion to its
+weight until it meets its limit. With equal weights, and the rows times the allowed repeats as the limit, this is UniMax
+(Chung et al. 2023). With weights n^(1/T) of the row counts n it is temperature sampling, as for multilingual BERT.
 """
 
 from __future__ import annotations
@@ -14,64 +17,55 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from curate.catalog.params import Decision, LanguageTag, PerLanguage
+from curate.catalog.params import Count, Decision, PerLanguage
+from curate.catalog.suggestions import nearest
 from curate.data_files import DataFile
-from curate.rows import Kind
+from curate.rows import Kind, field_names
+from curate.rows.fields import latest_value
 from curate.rows.ids import hash_texts
-from curate.rows.kinds import SCORES
-from curate.steps import Context, GlobalStep, Rows, StepError
+from curate.rows.kinds import ATTRIBUTES, SCORES
+from curate.steps import CatalogFacts, Context, GlobalStep, Rows, StepError
 from curate.text.negation import NEGATION
 from curate.text.numbers import NUMBER_WORDS
 from curate.text.segmentation import salted
 from filters.duplicates.near import score_of
+from filters.mix.replace import BEYOND, OTHER, OUT, REASONS, Replace, matches, replaced
+from filters.mix.shares import Counts, allot
+from filters.mix.turns import deal
 
-Counts = npt.NDArray[np.int64]
 Weight = Annotated[float, Field(ge=0)]
-_SHARE, _OTHER, _OUT, _REPLACED = (
-    "beyond its share",
-    "its item is in another language",
-    "not in the mixture",
-    "replaced by a translation",
-)
-
-
-class Replace(BaseModel):
-    """``{language: en, rows: 40}``: replace that many items of one language by their translations."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    language: LanguageTag
-    """The language whose rows are replaced by their translations."""
-    rows: PositiveInt
-    """How many items are replaced, spread evenly over the other languages (as far as there are translations)."""
-    by: tuple[LanguageTag, ...] | None = None
-    """The languages that replace. Default: all others."""
+T = TypeVar("T")
+_LANGUAGES = ("language", "prompt_language")
+_BY = (*_LANGUAGES, "source")
+_ATTRIBUTE = "attribute."
 
 
 class Mix(GlobalStep):
-    """Samples rows so that languages, or sources, have the requested shares.
+    """Samples rows so that languages, sources or values of an attribute have the requested shares.
 
     Score ``repeats`` (with ``max_repeats`` above 1): how often a trainer should see the row; rows are never written
     twice. Warns where a language has too few rows for its share.
     """
 
     tag: ClassVar[str] = "mix"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     package_data: ClassVar[tuple[DataFile, ...]] = (NEGATION, NUMBER_WORDS)
     summary: ClassVar[str] = (
-        "Mixture of languages or sources by weights, temperature or UniMax, at constant size, nested by seed."
+        "Mixture of languages, sources or attributes by weights, temperature or UniMax, at constant size, nested."
     )
 
-    by: Decision[Literal["language", "source"]] = "language"
-    """What the shares refer to."""
+    by: Decision[Annotated[str, Field(examples=[*_BY, f"{_ATTRIBUTE}NAME"])]] = "language"
+    """What the shares refer to: ``language``, ``prompt_language`` (of a pair, the language of its source), ``source``,
+    or ``attribute.NAME``. Rows without the attribute have the value ``""``."""
     rows: Decision[PositiveInt | None] = None
     """Total rows (repeats counted). Default: all rows; with ``weights``, as many as keep the shares."""
     weights: Decision[dict[str, Weight] | None] = None
@@ -84,21 +78,30 @@ class Mix(GlobalStep):
     temperature: Decision[Annotated[float, Field(ge=1)]] = 3.3
     """1 is natural, 100 nearly uniform."""
     only: Decision[tuple[str, ...] | None] = None
-    """The only languages, or sources, in the mixture."""
-    caps: Decision[PerLanguage[Annotated[int, Field(ge=0)]]] = PerLanguage[int]()
-    """Maximum rows of each language (or source), repeats counted."""
+    """The only languages (sources, values) in the mixture. With ``items: once``, also their order: a mixture nests in
+    those whose list begins with its own. By default that is the alphabet's."""
+    caps: Decision[Count | dict[str, Count | None]] = Field(default_factory=dict)
+    """Maximum rows of each language (source, value), repeats counted; for all, or by name with ``default``."""
     max_repeats: Decision[Annotated[float, Field(ge=1)]] = 1.0
     """How often a row may be repeated where a share is larger than the available rows."""
     shortage: Decision[Literal["fill", "shrink", "short", "error"]] = "fill"
     """What to do when there are too few rows for a share: ``fill`` gives the rest to the others, ``shrink`` makes the
     mixture smaller and keeps the shares, ``short`` leaves that share unfilled, ``error`` stops."""
     items: Decision[Literal["any", "once"]] = "any"
-    """``once``: at most one row of each item (``group_id``), in one of its languages; the shares then refer to items,
-    and the scarcest language chooses first."""
+    """``once``: at most one row of each item (``group_id``), in one of its languages. The shares then refer to items
+    and are met to within fewer items than languages; each language prefers items that few others have."""
     choose: Decision[str] = "random"
     """``random`` by item and seed, ``first`` in order, or the name of a score, greatest first."""
     replace: Decision[Replace | None] = None
     """Instead of shares: one language, with some of its items replaced by rows in other languages."""
+
+    @field_validator("by")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in _BY and (not value.startswith(_ATTRIBUTE) or value == _ATTRIBUTE):
+            known = (*_BY, f"{_ATTRIBUTE}NAME")
+            raise ValueError(f"'{value}' is nothing that rows have{nearest(value, known)}; write {', '.join(known)}")
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Mix:
@@ -116,23 +119,62 @@ class Mix(GlobalStep):
         return self
 
     @property
+    def _score(self) -> str | None:
+        return None if self.choose in ("random", "first") else self.choose
+
+    @property
+    def _attribute(self) -> str | None:
+        return self.by.removeprefix(_ATTRIBUTE) if self.by.startswith(_ATTRIBUTE) else None
+
+    @property
     def reads(self) -> tuple[str, ...]:
-        return () if self.choose in ("random", "first") else (self.choose,)
+        return tuple(name for name in (self._score, self._attribute) if name is not None)
+
+    def identity(self, *, decisions: bool = True) -> dict[str, Any]:
+        """An attribute that is read decides what the summaries hold."""
+        identity = super().identity(decisions=decisions)
+        return identity if self._attribute is None else {**identity, "reads": self._attribute}
+
+    def check(self, kind: Kind) -> list[str]:
+        if self.by == "prompt_language" and kind is not Kind.PARALLEL and "prompt" not in field_names(kind):
+            return [f"by: {kind} rows have no prompt"]
+        return []
+
+    def check_models(self, facts: CatalogFacts) -> list[str]:
+        problems = super().check_models(facts)
+        for parameter, what, name, there in (
+            ("choose", "score", self._score, facts.scores),
+            ("by", "attribute", self._attribute, facts.attributes),
+        ):
+            said, certain = there.problem(name, what) if name is not None else ("", False)
+            if certain:
+                problems.append(f"{parameter}: {said}")
+            elif said:
+                facts.note(f"mix: {parameter}: {said}; it must be in the rows")
+        return problems
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {"repeats": pa.float64()} if self.max_repeats > 1 else {}
 
     def summarize(self, rows: Rows, context: Context) -> pa.Table:
         lineage = rows.table["lineage"].combine_chunks() if len(rows) else None
+        asked = "source" if rows.kind is Kind.PARALLEL else "prompt" if "prompt" in field_names(rows.kind) else None
+        prompts = rows.language if asked is None else rows.field_language(asked)
+        attributes = [
+            [one for one in own if one["name"] == self._attribute]
+            for own in (rows.table["attributes"].to_pylist() if self._attribute is not None else [[]] * len(rows))
+        ]
         groups = hash_texts(rows.table["group_id"].to_pylist(), 8)
         return pa.table(
             {
                 "item": pa.array(np.frombuffer(b"".join(groups), np.uint64) if groups else [], pa.uint64()),
                 "language": pa.array(rows.language.to_list(), pa.string()),
+                "prompt_language": pa.array(prompts.to_list(), pa.string()),
                 "source": lineage.field("source").cast(pa.string())
                 if lineage is not None
                 else pa.array([], pa.string()),
                 "scores": rows.table["scores"].combine_chunks() if len(rows) else pa.array([], SCORES),
+                "attributes": pa.array(attributes, ATTRIBUTES),
             }
         )
 
@@ -141,13 +183,13 @@ class Mix(GlobalStep):
         sizes = [int(pq.read_metadata(path).num_rows) for path in summaries]
         item = np.zeros(sum(sizes), np.uint64)
         kind = np.zeros(sum(sizes), np.int32)
-        value = np.zeros(sum(sizes)) if self.reads else None
+        value = np.zeros(sum(sizes)) if self._score is not None else None
         names: dict[str, int] = {}
         start = 0
         for path, size in zip(summaries, sizes, strict=True):
             table = pq.read_table(path)
             item[start : start + size] = table["item"].to_numpy()
-            column = table[self.by].combine_chunks().dictionary_encode()
+            column = self._names(table).dictionary_encode()
             known = np.array([names.setdefault(name, len(names)) for name in column.dictionary.to_pylist()], np.int32)
             kind[start : start + size] = known[column.indices.to_numpy()] if size else 0
             if value is not None:
@@ -155,10 +197,12 @@ class Mix(GlobalStep):
             start += size
         rank = self._rank(item, value, context.seed)
         if self.replace is not None:
-            repeats, reason = self._replaced(item, kind, names, rank, context)
+            repeats, reason = replaced(
+                self.replace, item, kind, names, rank, only=self.only, rows=self.rows, warn=context.warn
+            )
         else:
             repeats, reason = self._shared(item, kind, names, rank, context)
-        texts = np.array([None, _SHARE, _OTHER, _OUT, _REPLACED], object)
+        texts = np.array([None, *REASONS], object)
         start = 0
         for size in sizes:
             mine, why = repeats[start : start + size], reason[start : start + size]
@@ -169,6 +213,13 @@ class Mix(GlobalStep):
                 )
             yield pa.table(columns)
             start += size
+
+    def _names(self, table: pa.Table) -> pa.Array:
+        """What each row counts as."""
+        if self._attribute is None:
+            return table[self.by].combine_chunks()
+        found = latest_value(pl.Series(pl.from_arrow(table["attributes"])), self._attribute)
+        return pa.array(found.cast(pl.String).fill_null("").to_list(), pa.string())
 
     def _rank(self, item: npt.NDArray[np.uint64], value: npt.NDArray[np.float64] | None, seed: int) -> Counts:
         """The rank of each row in the order of selection."""
@@ -182,17 +233,23 @@ class Mix(GlobalStep):
         return rank
 
     def _weight(self, name: str, rows: int) -> float:
-        if self.only is not None and not _matches(name, self.only):
+        if self.only is not None and not self._is_listed(name, self.only):
             return 0.0
         if self.weights is not None:
-            named = PerLanguage[float](
-                self.weights.get("default", 0.0), {k: v for k, v in self.weights.items() if k != "default"}
-            )
-            return named[name] or 0.0
+            return self._of(self.weights, name) or 0.0
         if self.balance == "uniform":
             return 1.0
         power = 1 / self.temperature if self.balance == "temperature" else 1.0
         return math.pow(rows, power)
+
+    def _of(self, values: Mapping[str, T], name: str) -> T | None:
+        """The value for a name; a language tag's also applies to its more specific forms."""
+        if self.by not in _LANGUAGES:
+            return values.get(name, values.get("default"))
+        return PerLanguage(values.get("default"), {tag: one for tag, one in values.items() if tag != "default"})[name]
+
+    def _is_listed(self, name: str, listed: Sequence[str]) -> bool:
+        return matches(name, listed) if self.by in _LANGUAGES else name in listed
 
     def _shared(
         self,
@@ -204,14 +261,15 @@ class Mix(GlobalStep):
     ) -> tuple[Counts, Counts]:
         there = np.bincount(kind, minlength=len(names))
         weights = np.array([self._weight(name, int(there[at])) for name, at in names.items()])
-        caps = np.array([np.inf if (cap := self.caps[name]) is None else cap for name in names])
+        given = self.caps if isinstance(self.caps, dict) else {"default": self.caps}
+        caps = np.array([np.inf if (cap := self._of(given, name)) is None else cap for name in names])
         if self.items == "once":
             return self._once(item, kind, names, rank, weights, caps, context)
         limits = np.minimum(there * self.max_repeats, caps) * (weights > 0)
         quotas = allot(self.rows, weights, np.floor(limits).astype(np.int64), self._when_short)
         self._warn_of_shortage(names, weights, quotas, there, context)
-        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
-        reason[weights[kind] == 0] = 3
+        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), BEYOND, np.int64)
+        reason[weights[kind] == 0] = OUT
         for at in range(len(names)):
             rows = _in_order(np.flatnonzero(kind == at), rank)
             whole, rest = divmod(int(quotas[at]), max(len(rows), 1))
@@ -230,8 +288,8 @@ class Mix(GlobalStep):
         context: Context,
     ) -> tuple[Counts, Counts]:
         """At most one row of each item: shares refer to items, and what a language cannot get goes to the others."""
-        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 1, np.int64)
-        reason[weights[kind] == 0] = 3
+        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), BEYOND, np.int64)
+        reason[weights[kind] == 0] = OUT
         numbers, places = np.unique(item, return_inverse=True)
         # The first row of each item in each language, by rank; -1 where there is none.
         first = np.full((len(numbers), len(names)), -1, np.int32 if len(item) < 2**31 else np.int64)
@@ -245,25 +303,29 @@ class Mix(GlobalStep):
         quotas = allot(items if self.rows is None else min(self.rows, items), weights, limits, self._when_short)
         self._warn_of_shortage(names, weights, quotas, there, context)
         order = np.argsort(np.where(held, rank[first], len(item)).min(axis=1), kind="stable")
-        chosen = _assign(held, order, quotas)
-        if self._when_short == "fill":
-            # What a language cannot get, because others took its items, goes to languages that still have some.
-            while missing := int(quotas.sum() - (chosen >= 0).sum()):
-                free = held & (chosen < 0)[:, None]
-                still = np.minimum(free.sum(axis=0), limits - np.bincount(chosen[chosen >= 0], minlength=len(names)))
-                more = _assign(free, order, allot(missing, weights, still))
-                if not (more >= 0).any():
-                    break
-                chosen = np.where(more >= 0, more, chosen)
+        count = (
+            min(items, int(quotas.sum())) if self._when_short in ("fill", "shrink") else min(self.rows or items, items)
+        )
+        parts = [at for at in self._in_turn(names) if weights[at] > 0]
+        chosen, robbed = deal(held, order, parts, weights, limits, count, fill=self._when_short == "fill")
         repeats[first[chosen >= 0, chosen[chosen >= 0]]] = 1
         got = np.bincount(chosen[chosen >= 0], minlength=len(names))
         for name, place in names.items():
-            if got[place] < quotas[place]:
+            if place in robbed and got[place] < quotas[place]:
                 context.warn(
                     f"mix: '{name}' gets {got[place]} of {quotas[place]} rows: other languages have taken its items"
                 )
-        reason[(chosen >= 0)[places] & (weights[kind] > 0)] = 2
+        reason[(chosen >= 0)[places] & (weights[kind] > 0)] = OTHER
         return repeats, reason
+
+    def _in_turn(self, names: Mapping[str, int]) -> list[int]:
+        """The order in which languages come into a mixture: that of ``only``, else the alphabet's."""
+
+        def place(name: str) -> tuple[int, str]:
+            listed = [at for at, one in enumerate(self.only or ()) if self._is_listed(name, (one,))]
+            return (listed[0] if listed else 0, name)
+
+        return [names[name] for name in sorted(names, key=place)]
 
     @property
     def _when_short(self) -> str:
@@ -280,7 +342,7 @@ class Mix(GlobalStep):
     ) -> None:
         total = int(quotas.sum())
         for name in [*(self.weights or {}), *(self.only or ())]:
-            if name != "default" and not any(_matches(known, (name,)) for known in names):
+            if name != "default" and not any(self._is_listed(known, (name,)) for known in names):
                 context.warn(f"mix: no rows of '{name}' ({self.by})")
         if self.rows is not None and total < self.rows:
             context.warn(f"mix: {total} rows instead of {self.rows}: no more are available")
@@ -297,151 +359,10 @@ class Mix(GlobalStep):
                     )
                 context.warn(f"mix: '{name}' has {got:.1%} of the rows instead of {share:.1%}: it has only {there[at]}")
 
-    def _replaced(
-        self,
-        item: npt.NDArray[np.uint64],
-        kind: npt.NDArray[np.int32],
-        names: Mapping[str, int],
-        rank: Counts,
-        context: Context,
-    ) -> tuple[Counts, Counts]:
-        assert self.replace is not None
-        order = np.argsort(rank, kind="stable")
-        listed = list(names)
-        base = {at for name, at in names.items() if _matches(name, (self.replace.language,))}
-        others = [
-            at
-            for name, at in names.items()
-            if at not in base
-            and (self.only is None or _matches(name, self.only))
-            and (self.replace.by is None or _matches(name, self.replace.by))
-        ]
-        repeats, reason = np.zeros(len(item), np.int64), np.full(len(item), 3, np.int64)
-        mine = [row for row in order.tolist() if int(kind[row]) in base]
-        if self.rows is not None:
-            reason[mine[self.rows :]] = 1
-            mine = mine[: self.rows]
-        repeats[mine] = 1
-        own: dict[int, list[int]] = {}
-        for row in mine:
-            own.setdefault(int(item[row]), []).append(row)
-        options: dict[int, dict[int, int]] = {}
-        for row in order.tolist():
-            if int(kind[row]) in others and int(item[row]) in own:
-                reason[row] = 2
-                options.setdefault(int(item[row]), {}).setdefault(int(kind[row]), row)
-        # Equal numbers for all languages, as far as they have translations; the scarcest chooses first.
-        could = np.array([sum(at in choices for choices in options.values()) for at in others], np.int64)
-        quota = allot(self.replace.rows, np.ones(len(others)), could)
-        free = [number for number in own if number in options]
-        done = 0
-        for place in [*np.lexsort((np.array(others), could)).tolist(), None]:
-            left = self.replace.rows - done if place is None else int(quota[place])
-            for number in free:
-                at = min(options[number], key=listed.__getitem__) if place is None else others[place]
-                if left and at in options[number]:
-                    repeats[own[number]], reason[own[number]] = 0, 4
-                    repeats[options[number][at]] = 1
-                    left, done = left - 1, done + 1
-                    options[number] = {}
-            free = [number for number in free if options[number]]
-        if done < self.replace.rows:
-            context.warn(
-                f"mix: only {done} of {self.replace.rows} rows in {self.replace.language} have a translation that can "
-                "replace them"
-            )
-        return repeats, reason
-
 
 def _in_order(rows: Counts, rank: Counts) -> Counts:
     """Rows by their rank."""
     return rows[np.argsort(rank[rows], kind="stable")]
 
 
-def _assign(held: npt.NDArray[np.bool_], order: Counts, quotas: Counts) -> Counts:
-    """Assigns each item to one language, or -1: as many items for each language as wanted, if available.
-
-    Items available in few languages are assigned first, because the others have alternatives.
-
-    Args:
-        held: which item is in which language, shape (items, languages).
-        order: the items in order of selection.
-    """
-    chosen = np.full(len(held), -1, np.int64)
-    left = quotas.copy()
-    patterns, which = np.unique(np.packbits(held, axis=1), axis=0, return_inverse=True)
-    which = which.reshape(-1)[order]
-    together = order[np.argsort(which, kind="stable")]
-    ends = np.cumsum(np.bincount(which, minlength=len(patterns)))
-    sets = np.unpackbits(patterns, axis=1, count=held.shape[1]).astype(bool)
-    for number in np.argsort(sets.sum(axis=1), kind="stable").tolist():
-        items = together[ends[number - 1] if number else 0 : ends[number]]
-        quota = allot(len(items), np.where(sets[number], left, 0).astype(np.float64), np.where(sets[number], left, 0))
-        # Interleaved, so that each language gets early and late items.
-        turns = np.concatenate([(np.arange(count) + 0.5) / count for count in quota.tolist() if count] or [np.empty(0)])
-        dealt = np.repeat(np.arange(len(quota)), quota)[np.argsort(turns, kind="stable")]
-        chosen[items[: len(dealt)]] = dealt
-        left -= quota
-    return chosen
-
-
-def _matches(name: str, listed: Sequence[str]) -> bool:
-    """Whether a name is one of those given, or a more specific form of one."""
-    return PerLanguage[bool](None, dict.fromkeys(listed, True))[name] is not None
-
-
-def allot(rows: int | None, weights: npt.NDArray[np.float64], limits: Counts, short: str = "fill") -> Counts:
-    """How many rows each part gets.
-
-    Args:
-        rows: total; None: as many as there are.
-        weights: ≥ 0.
-        limits: the maximum of each part.
-        short: ``fill``: what a part cannot take goes to the others by their weights; ``shrink``: the total is reduced
-            until all shares are met; ``short``, ``error``: parts that cannot take their share stay short.
-
-    Returns:
-        Whole numbers, at most ``limits``; fractions are given by largest remainder, ties to the first.
-    """
-    count = len(weights)
-    quotas = np.zeros(count)
-    weights = weights / (weights.max(initial=0.0) or 1.0)
-    live = (weights > 1e-12) & (limits > 0)
-    if not live.any():
-        return np.zeros(count, np.int64)
-    total = float(weights.sum())
-    size = float(limits.sum()) if rows is None else float(rows)
-    if short == "shrink":
-        # A part without rows would make the total 0; it is reported and excluded.
-        total = float(weights[live].sum())
-        with np.errstate(over="ignore"):
-            size = min(size, float((limits[live] * total / weights[live]).min()))
-    if short == "fill":
-        left = min(size, float(limits.sum()))
-        while live.any() and left > 1e-9:
-            share = left * (weights / weights[live].sum())
-            full = live & (quotas + share >= limits)
-            if not full.any():
-                quotas[live] += share[live]
-                break
-            left -= float((limits[full] - quotas[full]).sum())
-            quotas[full] = limits[full]
-            live &= ~full
-    else:
-        quotas = np.minimum(size * (weights / total), limits) * live
-    return _whole(quotas, limits, short)
-
-
-def _whole(wanted: npt.NDArray[np.float64], limits: Counts, short: str) -> Counts:
-    found = np.floor(wanted + 1e-9).astype(np.int64)
-    missing = round(float(wanted.sum())) - int(found.sum())
-    for at in np.argsort(-(wanted - found), kind="stable").tolist():
-        if missing <= 0:
-            break
-        if found[at] < limits[at] and wanted[at] > 0:
-            found[at] += 1
-            missing -= 1
-    return found
-
-
-__all__ = ["Mix", "Replace", "allot"]
+__all__ = ["Mix", "Replace"]

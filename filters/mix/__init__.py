@@ -1,0 +1,1 @@
+"""Decides how many rows of each language are kept, and which."""
