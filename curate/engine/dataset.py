@@ -98,8 +98,10 @@ class DatasetBuilder:
             )
         )
         pieces: list[Partition | None] = []
-        for one in inputs:
-            pieces += [None] if one.shards is None else [Partition(one.kind, shard) for shard in one.shards]
+        for inner, one in zip(spec.inputs, inputs, strict=True):
+            pieces += (
+                [None] if one.shards is None else [Partition(one.kind, shard, origin=inner) for shard in one.shards]
+            )
         if spec.target is not None and None not in pieces:
             shards = [piece.shard for piece in pieces if piece is not None]
             state = run_until_target(runner, spec, shards, inputs[0].kind, ancestors)

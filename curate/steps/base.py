@@ -94,6 +94,10 @@ class Context(Protocol):
     """How often this dataset has already processed these rows (``target:`` repeats them to get more): draw other
     samples than before."""
 
+    origins: Sequence[str]
+    """In ``decide``: for each summary the source or dataset in ``from`` that its rows came from; empty if from
+    several, behind a step that makes rows of all rows at once."""
+
     def model(self, name: str) -> Any:
         """The loaded model of that catalog name (or of that ``use:`` with its defaults)."""
         ...
@@ -144,6 +148,11 @@ class CatalogFacts(Protocol):
     @property
     def attributes(self) -> Names:
         """The attributes of the input rows."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The sources and datasets in ``from``; empty if nothing tells from which one a row came."""
         ...
 
     def kind_of(self, name: str) -> Kind | None:
@@ -357,6 +366,11 @@ class GlobalStep(Step):
         values of these names from earlier steps of the dataset are appended to the lists.
         """
         return ()
+
+    @property
+    def reads_origin(self) -> bool:
+        """Whether the decision depends on ``context.origins``."""
+        return False
 
     def assigns(self) -> Mapping[str, float] | None:
         """Split → share, if the step assigns each row to a split, in its attribute column ``split``; else None."""

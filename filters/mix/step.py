@@ -15,7 +15,7 @@ weight until it meets its limit. With equal weights, and the rows times the allo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -45,8 +45,12 @@ from filters.mix.turns import deal
 Weight = Annotated[float, Field(ge=0)]
 T = TypeVar("T")
 _LANGUAGES = ("language", "prompt_language")
-_BY = (*_LANGUAGES, "source")
+_BY = (*_LANGUAGES, "source", "dataset")
 _ATTRIBUTE = "attribute."
+_NO_ORIGIN = (
+    "by: dataset cannot tell where rows came from behind a step that makes rows of all rows at once (arrange, join, "
+    "pair …) or with 'target'; put mix before it, or mix by source or an attribute"
+)
 
 
 class Mix(GlobalStep):
@@ -65,7 +69,8 @@ class Mix(GlobalStep):
 
     by: Decision[Annotated[str, Field(examples=[*_BY, f"{_ATTRIBUTE}NAME"])]] = "language"
     """What the shares refer to: ``language``, ``prompt_language`` (of a pair, the language of its source), ``source``,
-    or ``attribute.NAME``. Rows without the attribute have the value ``""``."""
+    ``dataset`` (the dataset or source in ``from`` that a row came from), or ``attribute.NAME``. Rows without the
+    attribute have the value ``""``."""
     rows: Decision[PositiveInt | None] = None
     """Total rows (repeats counted). Default: all rows; with ``weights``, as many as keep the shares."""
     weights: Decision[dict[str, Weight] | None] = None
@@ -135,6 +140,10 @@ class Mix(GlobalStep):
         identity = super().identity(decisions=decisions)
         return identity if self._attribute is None else {**identity, "reads": self._attribute}
 
+    @property
+    def reads_origin(self) -> bool:
+        return self.by == "dataset"
+
     def check(self, kind: Kind) -> list[str]:
         if self.by == "prompt_language" and kind is not Kind.PARALLEL and "prompt" not in field_names(kind):
             return [f"by: {kind} rows have no prompt"]
@@ -151,7 +160,25 @@ class Mix(GlobalStep):
                 problems.append(f"{parameter}: {said}")
             elif said:
                 facts.note(f"mix: {parameter}: {said}; it must be in the rows")
-        return problems
+        return problems + self._input_problems(facts.inputs)
+
+    def _input_problems(self, inputs: Sequence[str]) -> list[str]:
+        """Names that are not in ``from``, where shares are those of datasets."""
+        if self.by != "dataset":
+            return []
+        if not inputs:
+            return [_NO_ORIGIN]
+        listed: dict[str, Iterable[str]] = {
+            "weights": self.weights or (),
+            "caps": self.caps if isinstance(self.caps, dict) else (),
+            "only": self.only or (),
+        }
+        return [
+            f"{parameter}: '{name}' is not in 'from'{nearest(name, inputs)}; there are {', '.join(inputs)}"
+            for parameter, names in listed.items()
+            for name in names
+            if name != "default" and name not in inputs
+        ]
 
     def columns(self, kind: Kind) -> Mapping[str, pa.DataType]:
         return {"repeats": pa.float64()} if self.max_repeats > 1 else {}
@@ -186,10 +213,13 @@ class Mix(GlobalStep):
         value = np.zeros(sum(sizes)) if self._score is not None else None
         names: dict[str, int] = {}
         start = 0
-        for path, size in zip(summaries, sizes, strict=True):
+        origins = context.origins if self.reads_origin else [""] * len(sizes)
+        if self.reads_origin and not all(origins):
+            raise StepError(f"mix: {_NO_ORIGIN}")
+        for path, size, origin in zip(summaries, sizes, origins, strict=True):
             table = pq.read_table(path)
             item[start : start + size] = table["item"].to_numpy()
-            column = self._names(table).dictionary_encode()
+            column = self._names(table, origin).dictionary_encode()
             known = np.array([names.setdefault(name, len(names)) for name in column.dictionary.to_pylist()], np.int32)
             kind[start : start + size] = known[column.indices.to_numpy()] if size else 0
             if value is not None:
@@ -214,8 +244,10 @@ class Mix(GlobalStep):
             yield pa.table(columns)
             start += size
 
-    def _names(self, table: pa.Table) -> pa.Array:
+    def _names(self, table: pa.Table, origin: str) -> pa.Array:
         """What each row counts as."""
+        if self.by == "dataset":
+            return pa.array([origin] * len(table), pa.string())
         if self._attribute is None:
             return table[self.by].combine_chunks()
         found = latest_value(pl.Series(pl.from_arrow(table["attributes"])), self._attribute)

@@ -375,3 +375,45 @@ datasets:
         curate.check(path)
     assert "by: no step or source before gives the attribute 'ham'; did you mean 'harm'?" in str(caught.value)
     assert "choose: no step or source before gives the score 'qualty'; there are none" in str(caught.value)
+
+
+PARTS = """\
+version: 1
+sources: {rows: {use: jsonl, path: rows.jsonl, kind: prompt, language: th, license: CC0-1.0, columns: {prompt: q}}}
+datasets:
+  asked: {from: rows}
+  told: {from: rows, steps: [{compose: {kind: prompt, into: {prompt: "บอก: {prompt}"}}}]}
+  mixed:
+    from: [asked, told]
+    steps:
+      - compose: {into: {prompt: "{prompt}!"}}
+      - mix: {by: dataset, weights: {asked: 1, told: 3}, rows: 20}
+"""
+
+
+def test_shares_of_the_datasets_that_rows_come_from(tmp_path: Path) -> None:
+    """Of one source, also behind steps that make rows of rows."""
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"q": "คำถาม {n}"}}\n' for n in range(30)))
+    path = tmp_path / "catalog.yaml"
+    path.write_text(PARTS)
+
+    def told() -> int:
+        [count] = curate.query("SELECT count(*) FILTER (prompt[1].content LIKE 'บอก:%') FROM mixed", catalog=path).row(
+            0
+        )
+        return int(count)
+
+    assert [built.rows for built in curate.build(path)] == [30, 30, 20] and told() == 15
+    path.write_text(PARTS.replace("{asked: 1, told: 3}", "{asked: 3, told: 1}"))
+    assert [built.rows for built in curate.build(path)] == [30, 30, 20] and told() == 5
+    # The same rows under other names are other shares.
+    path.write_text(PARTS.replace("[asked, told]", "[told, asked]"))
+    assert [built.rows for built in curate.build(path)] == [30, 30, 20] and told() == 15
+    for old, new, said in (
+        ("asked: 1, told", "askd: 1, told", "weights: 'askd' is not in 'from'; did you mean 'asked'?"),
+        ("      - mix", "      - arrange\n      - mix", "put mix before it"),
+    ):
+        path.write_text(PARTS.replace(old, new))
+        with pytest.raises(curate.CatalogError) as caught:
+            curate.check(path)
+        assert said in str(caught.value)

@@ -43,6 +43,8 @@ class _Rows:
     """None: only the data tell."""
     scores: Names
     attributes: Names
+    inputs: tuple[str, ...] = ()
+    """The sources and datasets in ``from``, as long as it is known from which one a row came."""
 
 
 def check_catalog(catalog: Catalog, registry: Any, names: Sequence[str] = ()) -> Checked:
@@ -145,7 +147,7 @@ class _Check:
         every = [rows.languages for rows in given]
         languages = None if None in every else frozenset(chain.from_iterable(one for one in every if one is not None))
         scores, attributes = (reduce(or_, [getattr(rows, name) for rows in given]) for name in ("scores", "attributes"))
-        rows = _Rows(given[0].kind, languages, scores, attributes)
+        rows = _Rows(given[0].kind, languages, scores, attributes, spec.inputs if spec.target is None else ())
         for use in spec.steps:
             rows = self._step(use, rows)
         return rows
@@ -163,7 +165,9 @@ class _Check:
             self._models(use, rows)
             sound = not problems
         kind = step.makes(rows.kind) if isinstance(step, RowStep | GatherStep) else rows.kind
-        return _Rows(kind, step.languages_after(rows.kind, rows.languages), *_names_after(use, rows, sound=sound))
+        languages = step.languages_after(rows.kind, rows.languages)
+        inputs = () if isinstance(step, GatherStep) else rows.inputs
+        return _Rows(kind, languages, *_names_after(use, rows, sound=sound), inputs)
 
     def _models(self, use: StepUse, rows: _Rows) -> None:
         named = [name for names in use.params.named(Reference.MODEL).values() for name in names]
@@ -242,6 +246,10 @@ class _Facts:
     @property
     def attributes(self) -> Names:
         return self.rows.attributes
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.rows.inputs
 
     def kind_of(self, name: str) -> Kind | None:
         rows = self.check.known.get(name)

@@ -23,6 +23,8 @@ class Partition:
     """How often its rows were drawn as candidates before (``target:``)."""
     wanted: tuple[str, ...] | None = None
     """The languages still wanted when its rows were drawn; None: all."""
+    origin: str = ""
+    """The source or dataset in ``from`` that its rows came from; empty if from several."""
 
     @property
     def alive(self) -> str:

@@ -51,7 +51,9 @@ def make_rows(
             made = step.makes(piece.kind)
             shards = without_forgotten(runner, stage, shards_in(task, result))
             after += (
-                [None] if shards is None else [Partition(made, shard, (), piece.draw, piece.wanted) for shard in shards]
+                [None]
+                if shards is None
+                else [Partition(made, shard, (), piece.draw, piece.wanted, piece.origin) for shard in shards]
             )
     _check_bad(runner, use, tasks, results)
     return after, _languages(results)

@@ -161,7 +161,13 @@ def decide_globally(
         full = {
             **told,
             "inputs": [
-                [summary["digest"], piece.alive, piece.shard.digest, *_looked_at(step, piece)]
+                [
+                    summary["digest"],
+                    piece.alive,
+                    piece.shard.digest,
+                    *_looked_at(step, piece),
+                    *([piece.origin] if step.reads_origin else []),
+                ]
                 for summary, piece in zip(summaries, known, strict=True)
                 if summary
             ],
@@ -171,6 +177,7 @@ def decide_globally(
                 "path": piece.shard.path,
                 "rows": piece.shard.rows,
                 "columns": [one.to_json() for one in piece.columns],
+                "origin": piece.origin,
                 "summary": f"work/{task.step}/{task.key}/{summary['path']}",
             }
             for piece, task, summary in zip(known, summing, summaries, strict=True)

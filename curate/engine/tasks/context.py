@@ -67,6 +67,7 @@ class WorkerContext:
         self.memory = memory
         self.scratch = scratch
         self.seed, self.draw = seed, draw
+        self.origins: Sequence[str] = ()
         self.told = 0
         self.loading = 0.0
         """Seconds that loading models took."""

@@ -416,6 +416,7 @@ def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
     root = work.store.root
     shards = work.payload["shards"]
     names = list(step.columns(kind))
+    work.context.origins = [shard["origin"] for shard in shards]
     masks, chunk_limits = [], []
     for index, shard in enumerate(shards):
         before = [Columns(**value) for value in shard["columns"]]
