@@ -113,7 +113,7 @@ class BuildLedger:
         self._spent = _Sum(calls, tokens, money)
         self._held = _Sum()
 
-    def reserve(self, model: str, tokens: int, money: float) -> int:
+    def reserve(self, model: str, tokens: int, money: float, *, paid: bool = False) -> int:
         """Asks for one call that may cost this much; see :class:`curate.steps.models.Ledger`."""
         with self._lock:
             would = {
@@ -122,7 +122,7 @@ class BuildLedger:
                 "money": self._spent.money + self._held.money + money,
             }
             for what, most in self.budget.items():
-                if would[what] > most:
+                if would[what] > most and not paid:
                     so_far = getattr(self._spent, what)
                     raise BudgetError(
                         f"the budget of {most:,} {what} does not allow another call to {model} ({so_far:,} spent, "

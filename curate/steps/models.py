@@ -293,8 +293,11 @@ class RewardModel(Protocol):
 class Ledger(Protocol):
     """Counts costs and enforces the budget; thread-safe."""
 
-    def reserve(self, model: str, tokens: int, money: float) -> int:
+    def reserve(self, model: str, tokens: int, money: float, *, paid: bool = False) -> int:
         """Reserves the maximum cost of one call; returns a number for :meth:`settle`.
+
+        Args:
+            paid: whether the call was made before, by a build that was killed: it counts, whatever the budget is.
 
         Raises:
             BudgetError: it would exceed the budget.
@@ -399,6 +402,12 @@ class Model(Params):
 
         Steps that use such a model run in one process, with many concurrent requests.
         """
+        return False
+
+    @property
+    def batched(self) -> bool:
+        """Whether its answers take long but many can be asked for at once (a provider's batch interface), so that steps
+        are given all rows of a shard at once."""
         return False
 
     @property

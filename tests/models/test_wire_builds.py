@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+from servers.batches import BatchServer
 from servers.llm import FaultServer, Reply, anthropic_error, gemini_error, last_turn
 
 import curate
@@ -58,6 +59,31 @@ def test_a_build_answers_and_the_next_asks_nothing(use, catalog):
         assert {maker["model"] for row in rows for maker in row["lineage"]["makers"]} == {"m-1@1"}
         curate.build(catalog(use, server.url, respond={"reasoning": "message", "strip": False}))
         assert len(server.calls) == 6, "the answers are kept, whatever is made of them"
+
+
+def test_a_build_by_batch_makes_the_rows_of_a_live_one(catalog):
+    price = {"price": {"input": 1000, "output": 1000}}
+    with BatchServer(answer, polls=0) as server:
+        plan = curate.plan(catalog("openai", server.url, batch=True, **price))
+        assert "answers/respond: make, waits for the step before it; new; model 'm' is asked by batch" in str(plan)
+        (made,) = curate.build(catalog("openai", server.url, batch=True, **price))
+        assert [len(batch) for batch in server.asked_by_batch] == [6] and not server.calls
+        (spent,) = made.spending
+        assert (spent["calls"], spent["money"]) == (6, pytest.approx(6 * 15 * 1000 / 1e6 / 2))
+        (live,) = curate.build(catalog("openai", server.url, batch=False))
+        assert live.version == made.version and not server.calls
+        assert "batch" not in str(curate.plan(catalog("openai", server.url, batch=True)))
+
+
+def test_all_rows_of_a_shard_are_asked_in_one_batch(catalog):
+    """A step is given 512 conversations at once otherwise."""
+    with BatchServer(answer, polls=0) as server:
+        path = catalog("anthropic", server.url, rows=520, batch=True)
+        text = yaml.safe_load(path.read_text("utf-8"))
+        text["datasets"]["answers"]["steps"] = [{"converse": {"assistant": "m", "user": "m", "rounds": 1}}]
+        path.write_text(yaml.safe_dump(text), "utf-8")
+        curate.build(path)
+        assert [len(batch) for batch in server.asked_by_batch] == [520] and not server.calls
 
 
 @pytest.mark.parametrize("use", WIRES)

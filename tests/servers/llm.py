@@ -78,7 +78,26 @@ def gemini_error(status: int, message: str, name: str = "", *details: dict[str, 
     return Reply(status=status, headers=named, body=json.dumps(told).encode())
 
 
-def _in_anthropic(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+def in_openai(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+    """An answer as OpenAI writes it."""
+    choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish, **reply.choice}
+    if "messages" in body:
+        choice["message"] = {"role": "assistant", "content": reply.text, **reply.message}
+    else:
+        choice["text"] = reply.text
+    told: dict[str, Any] = {
+        "id": "x",
+        "object": "chat.completion",
+        "model": reply.model or body.get("model"),
+        "choices": [choice],
+    }
+    if reply.usage is not None:
+        told["usage"] = reply.usage
+    return told
+
+
+def in_anthropic(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+    """An answer as Anthropic writes it."""
     told: dict[str, Any] = {
         "id": "msg_1",
         "type": "message",
@@ -96,7 +115,8 @@ def _in_anthropic(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _in_gemini(reply: Reply, path: str) -> dict[str, Any]:
+def in_gemini(reply: Reply, path: str) -> dict[str, Any]:
+    """An answer as Google writes it."""
     candidate = {
         "content": {"role": "model", "parts": [{"text": reply.text}]},
         "finishReason": "STOP" if reply.finish == "stop" else reply.finish,
@@ -151,6 +171,10 @@ class FaultServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(5)
 
+    def other(self, method: str, path: str, headers: dict[str, str], data: bytes) -> Reply | None:
+        """The reply to a request that asks the model nothing; None for all others."""
+        return None
+
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._connection, "127.0.0.1", self.port, limit=1 << 24, backlog=1024)
@@ -172,12 +196,14 @@ class FaultServer:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        path = head[0].split()[1]
+        method, path = head[0].split()[:2]
         headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
         data = await reader.readexactly(int(headers.get("content-length", 0)))
         if path == "/calls":
             await self._send(writer, Reply(body=json.dumps(self.asked).encode()), {})
             return True
+        if (more := self.other(method, path, headers, data)) is not None:
+            return await self._send(writer, more, {}, path)
         body = json.loads(data)
         self.calls.append(body)
         self.paths.append(path)
@@ -200,24 +226,11 @@ class FaultServer:
     async def _send(self, writer: asyncio.StreamWriter, reply: Reply, body: dict[str, Any], path: str = "") -> bool:
         data = reply.body
         if data is None and path.partition("?")[0].endswith("/messages"):
-            data = json.dumps(_in_anthropic(reply, body)).encode()
+            data = json.dumps(in_anthropic(reply, body)).encode()
         elif data is None and ":generateContent" in path:
-            data = json.dumps(_in_gemini(reply, path)).encode()
+            data = json.dumps(in_gemini(reply, path)).encode()
         elif data is None:
-            choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish, **reply.choice}
-            if "messages" in body:
-                choice["message"] = {"role": "assistant", "content": reply.text, **reply.message}
-            else:
-                choice["text"] = reply.text
-            told: dict[str, Any] = {
-                "id": "x",
-                "object": "chat.completion",
-                "model": reply.model or body.get("model"),
-                "choices": [choice],
-            }
-            if reply.usage is not None:
-                told["usage"] = reply.usage
-            data = json.dumps(told).encode()
+            data = json.dumps(in_openai(reply, body)).encode()
         if reply.cut == -1:
             return False
         headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **reply.headers}

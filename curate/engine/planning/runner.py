@@ -94,6 +94,9 @@ class TaskRunner:
         self._tried: set[tuple[str, str]] = set()
         """The results (step, key) that this build made: what was lost in them is for the next one."""
 
+        self._batched: dict[str, list[str]] = {}
+        """Stage → its models that are asked through a batch interface."""
+
     def begin(self, record: DatasetRecord) -> None:
         """From now on tasks are those of another dataset."""
         self.record = record
@@ -154,6 +157,8 @@ class TaskRunner:
             if waits and before and "tables" in before["recipe"]:
                 shown = {"tables": before["recipe"]["tables"], **recipe}  # not known yet is no difference
             why += damaged or reasons(before, shown, inputs, waits=waits, rescored=rescored)
+        if (lacking or waits) and action != "apply thresholds":
+            why += [f"model '{name}' is asked by batch" for name in self._batched.get(stage, ())]
         reuse = sum(result is not None for result in cached)
         rows = sum(task.rows for _, task in lacking)
         self.plan.stages.append(
@@ -263,6 +268,7 @@ class TaskRunner:
     ) -> tuple[dict[str, Any], bool]:
         """The recipe of a step, and whether it is complete: the content of what the step looks into may not be
         known yet."""
+        self._batched[f"{self.record.name}/{use.label}"] = [name for name, model in models.items() if model.batched]
         recipe = step_recipe(action, use.params, models, decisions=decisions)
         for parameter, names in use.params.named(Reference.ROWS).items():
             if not names:

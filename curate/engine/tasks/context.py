@@ -73,6 +73,8 @@ class WorkerContext:
         """Seconds that loading models took."""
         self.accelerators = 0
         """How many GPUs the models hold that were asked for."""
+        self.batched = any(model.batched for model in models.values())
+        """Whether a model is asked through a batch interface."""
         self.warnings: list[str] = []
         self.unanswered = unanswered or Unanswered()
         self.redact = redact or Redactor()

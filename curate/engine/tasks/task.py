@@ -134,6 +134,8 @@ class TaskContext:
         return read_alive(self.store.root, self.columns(), rows)
 
     def batches(self, table: pa.Table, rows: int = _BATCH) -> Iterator[Rows]:
+        if self.context.batched:
+            rows = max(1, table.num_rows)
         for start in range(0, table.num_rows, rows):
             yield Rows(self.kind(), table.slice(start, rows))
 

@@ -32,6 +32,8 @@ Trouble = Literal["", "broken", "length", "filtered", "failed"]
 
 _MOST = 4_096
 _CHARACTERS = 16_000_000
+_BATCHED = 16
+"""How many times as much a window has for a model that answers in batches, each of which may take hours."""
 _SHOWN = 4_000
 _COMPLAINT = 500
 
@@ -169,7 +171,8 @@ def _windows(requests: Iterable[LLMRequest[K]], most: int, characters: int) -> I
     for request in requests:
         window.append(request)
         size += sum(len(text) for _, text in request.request.messages)
-        if len(window) >= most or size >= characters:
+        times = _BATCHED if getattr(request.generator, "batched", False) else 1
+        if len(window) >= most * times or size >= characters * times:
             yield window
             window, size = [], 0
     if window:

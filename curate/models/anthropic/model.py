@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from curate.catalog.params import Runtime
+from curate.models.anthropic.batches import AnthropicBatches
 from curate.models.anthropic.wire import RESERVED, VERSION, AnthropicOptions, AnthropicWire, sampling_problems
 from curate.models.endpoint.http import base_address
 from curate.models.endpoint.params import EndpointModel
@@ -63,6 +64,9 @@ class Anthropic(EndpointModel):
 
     def capabilities(self) -> Mapping[str, bool]:
         return {"structured": self.structured != "none", "logprobs": False, "prompt_logprobs": False}
+
+    def batches(self) -> AnthropicBatches:
+        return AnthropicBatches()
 
     def wire(self) -> AnthropicWire:
         options = AnthropicOptions(

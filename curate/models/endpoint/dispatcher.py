@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from curate.errors import (
     BudgetError,
@@ -29,6 +29,7 @@ from curate.models.endpoint.wire import Reply, RequestBody, Wire
 from curate.models.endpoint.wire import Usage as CallUsage
 from curate.steps.models import Ledger
 
+T = TypeVar("T")
 WINDOW, MIN_WINDOW = 50, 20
 """The circuit breaker looks at the last 50 requests, once 20 have ended: at most the share ``max_failed`` of them may
 have failed for good."""
@@ -41,7 +42,7 @@ class Job:
     index: int
     body: RequestBody
     size: int
-    """Bytes of UTF-8 of the prompt."""
+    """Bytes of UTF-8 of the prompt; 0 if it is not known."""
     max_tokens: int
     fresh: bool = False
     """Whether the response replaces a cached one."""
@@ -59,6 +60,8 @@ class RequestResult:
     """The failure's message, with the number of attempts."""
     shared: bool = False
     """Whether an identical request was in flight and its response was used."""
+    remark: str = ""
+    """What the user should know of how it was sent."""
 
 
 Deliver = Callable[[int, RequestResult], None]
@@ -120,9 +123,7 @@ class RequestDispatcher:
         """
         run = _Run()
         queue = iter(jobs)
-        if self._client is None:
-            self._client = EndpointClient(self.endpoint, self.wire)
-        count = min(len(jobs), self._client.limiter.most)
+        count = min(len(jobs), self._connected().limiter.most)
         workers = [asyncio.create_task(self._work(queue, run, deliver)) for _ in range(count)]
         all_workers = asyncio.gather(*workers)
         stopper = asyncio.create_task(run.stopped.wait())
@@ -147,6 +148,11 @@ class RequestDispatcher:
             run.error.model = run.error.model or self.name
         if run.error is not None:
             raise run.error
+
+    def _connected(self) -> EndpointClient:
+        if self._client is None:
+            self._client = EndpointClient(self.endpoint, self.wire)
+        return self._client
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -189,14 +195,27 @@ class RequestDispatcher:
 
     async def _send(self, job: Job, run: _Run) -> RequestResult | None:
         """Tries until there is a response, a final failure, or the run was stopped (None)."""
+        try:
+            return await self._retry(lambda: self._attempt(job, run), lambda: run.error is not None)
+        except RequestError as error:
+            if isinstance(error, ConnectError) or self._server_is_gone():
+                raise
+            return RequestResult(failure=error, message=str(error))
+
+    async def _retry(self, attempt: Callable[[], Awaitable[T]], stopped: Callable[[], bool] | None = None) -> T | None:
+        """Tries until there is a result, or until it was stopped (None).
+
+        Raises:
+            ServerError: the last one, with the number of attempts; the retries or the deadline are used up.
+            ModelError: it makes no sense to try again.
+        """
         loop = asyncio.get_running_loop()
         started, tries, counted = loop.time(), 0, 0
         while True:
             try:
-                return await self._attempt(job, run)
+                return await attempt()
             except ServerError as error:
-                alive = self.endpoint.alive
-                if alive is not None and not alive():
+                if self._server_is_gone():
                     raise ServerUnavailableError(f"{self.name}: {error}; its server is gone") from None
                 tries += 1
                 counted += error.counts
@@ -207,13 +226,13 @@ class RequestDispatcher:
                     message = f"{error} (tried {tries} times)" if error.again else str(error)
                     if isinstance(error, ConnectError):
                         message = f"{self.name}: {message}; is the server running, and 'url' right?"
-                        raise error.with_message(message) from None
-                    return RequestResult(failure=error, message=message)
-                if run.error is not None:
+                    raise error.with_message(message) from None
+                if stopped is not None and stopped():
                     return None
                 await asyncio.sleep(pause)
-            except RequestError as error:
-                return RequestResult(failure=error, message=str(error))
+
+    def _server_is_gone(self) -> bool:
+        return self.endpoint.alive is not None and not self.endpoint.alive()
 
     async def _attempt(self, job: Job, run: _Run) -> RequestResult | None:
         assert self._client is not None
@@ -244,20 +263,26 @@ class RequestDispatcher:
                     run.attempting.discard(task)
                     self._in_flight -= 1
                 client.limiter.release(ticket, overloaded=overloaded)
-            reply = self.wire.read(job.body, raw)
-            if reply.cacheable:
-                self._writer.put(job.body.key, cacheable, replace=job.fresh)
-            estimate = CallUsage(job.size // 3 + 1, len(reply.text.encode(errors="replace")) // 3 + 1)
-            prompt, completion, cached = reply.usage or estimate
-            self._estimator.learn(job.size, prompt)
-            spent, cost = (prompt, completion), self._estimator.price.of(prompt, completion, cached)
-            self.usage.answers += 1
-            self.usage.prompt_tokens += prompt
-            self.usage.completion_tokens += completion
-            self.usage.money += cost
-            return RequestResult(raw, reply)
+            result, spent, cost = self._received(job, raw, cacheable)
+            return result
         finally:
             self._settle(reservation, spent, cost)
+
+    def _received(self, job: Job, raw: Any, cacheable: Any) -> tuple[RequestResult, tuple[int, int], float]:
+        """Caches and counts a response; returns it with its tokens (prompt, completion) and its cost."""
+        reply = self.wire.read(job.body, raw)
+        if reply.cacheable:
+            self._writer.put(job.body.key, cacheable, replace=job.fresh)
+        estimate = CallUsage(job.size // 3 + 1, len(reply.text.encode(errors="replace")) // 3 + 1)
+        prompt, completion, cached = reply.usage or estimate
+        if job.size:
+            self._estimator.learn(job.size, prompt)
+        cost = self._estimator.price.of(prompt, completion, cached)
+        self.usage.answers += 1
+        self.usage.prompt_tokens += prompt
+        self.usage.completion_tokens += completion
+        self.usage.money += cost
+        return RequestResult(raw, reply), (prompt, completion), cost
 
     # ------------------------------------------------------------------------------------------------------- the budget
     async def _reserve(self, job: Job) -> int | None:
@@ -304,20 +329,27 @@ class RequestDispatcher:
         """
         if self._writer.failed:
             self._writer.flush()
-        message = "" if isinstance(result.failure, ContentFilterError) else result.message
-        if result.reply is not None and result.reply.finish == "failed":
-            message = result.reply.problem
-        self._recent.append((message, result.failure))
-        failures = [(text, error) for text, error in self._recent if text]
+        self._recent.append(outcome_of(result))
         count = len(self._recent)
-        if count < MIN_WINDOW or len(failures) <= self._max_failed * count:
-            return
-        self._recent.clear()
+        if count >= MIN_WINDOW and sum(bool(text) for text, _ in self._recent) > self._max_failed * count:
+            outcomes = list(self._recent)
+            self._recent.clear()
+            raise self._too_many_failed(outcomes, f"of the last {count} requests failed for good, so no more are sent")
+
+    def _too_many_failed(self, outcomes: Sequence[tuple[str, RequestError | None]], what: str) -> ModelError:
+        failures = [(text, error) for text, error in outcomes if text]
         examples = list(dict.fromkeys(text for text, _ in reversed(failures)))[:3]
         summary = (
-            f"{self.name}: {len(failures)} of the last {count} requests failed for good, so no more are sent"
+            f"{self.name}: {len(failures)} {what}"
             f" ('max_failed' allows a share of {self._max_failed:g}). The last errors: " + " | ".join(examples)
         )
         kind, number = Counter(type(error) for _, error in failures).most_common(1)[0]
         last = next((error for _, error in reversed(failures) if type(error) is kind), None)
-        raise last.with_message(summary) if last and number > len(failures) / 2 else ModelError(summary)
+        return last.with_message(summary) if last and number > len(failures) / 2 else ModelError(summary)
+
+
+def outcome_of(result: RequestResult) -> tuple[str, RequestError | None]:
+    """For the circuit breaker, the message of a failure (empty for a success) and the error."""
+    if result.reply is not None and result.reply.finish == "failed":
+        return result.reply.problem, result.failure
+    return "" if isinstance(result.failure, ContentFilterError) else result.message, result.failure

@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from curate.errors import ContentFilterError, CurateError, ModelError
 from curate.models.cache.responses import AnswerCache, AnswerWriter
+from curate.models.endpoint.batch_dispatcher import BatchDispatcher
+from curate.models.endpoint.batches import PRICE_SHARE, BatchInterface, BatchRecords
 from curate.models.endpoint.dispatcher import Job, RequestDispatcher, RequestResult
 from curate.models.endpoint.http import LOOP, Endpoint
 from curate.models.endpoint.pricing import CostEstimator, Price, Usage
@@ -49,6 +52,7 @@ class EndpointGenerator:
         context_length: int | None = None,
         capabilities: Mapping[str, bool] | None = None,
         max_failed: float = 0.5,
+        batches: BatchInterface | None = None,
     ) -> None:
         """Opens the cache and sends nothing.
 
@@ -57,6 +61,8 @@ class EndpointGenerator:
             endpoint: the server, or a function that starts it, called before the first request that is not cached.
             identity: everything besides the body that answers depend on; it names the cache file.
             capabilities: ``structured``, ``logprobs``, ``prompt_logprobs``, as declared in the catalog.
+            batches: the batch interface that requests go through. Without a cache, where a batch could not be found
+                again, they do not.
         """
         self.name = name
         self.context_length = context_length
@@ -67,7 +73,13 @@ class EndpointGenerator:
         self._endpoint = endpoint
         self._answers = AnswerCache(cache, name, identity)
         self._writer = AnswerWriter(self._answers)
-        self._estimator = CostEstimator(price or Price(), context_length)
+        self.batched = batches is not None and cache is not None
+        """Whether requests wait for a batch interface, so that it is best to send many at once."""
+        self._dispatcher_class: Callable[..., RequestDispatcher] = RequestDispatcher
+        if batches is not None and cache is not None:
+            records = BatchRecords(cache, self._answers.file)
+            self._dispatcher_class = partial(BatchDispatcher, interface=batches, records=records)
+        self._estimator = CostEstimator((price or Price()).times(PRICE_SHARE if self.batched else 1.0), context_length)
         self._max_failed = max_failed
         self._supported = None if languages is None else Supported(languages)
         self._ledger: Ledger | None = None
@@ -192,6 +204,8 @@ class EndpointGenerator:
                     for job, result in results:
                         for number, index in enumerate(groups[job]):
                             answer = self._answer(bodies[index], result, requests[index])
+                            if result.remark:
+                                answer = answer.replace(remarks=(*answer.remarks, result.remark))
                             answers[index] = answer.replace(cached=result.shared or number > 0)
                     report(sum(len(groups[job]) for job, _ in results))
         finally:
@@ -217,7 +231,7 @@ class EndpointGenerator:
         with self._lock:
             if self._dispatcher is None:
                 endpoint = self._endpoint() if callable(self._endpoint) else self._endpoint
-                self._dispatcher = RequestDispatcher(
+                self._dispatcher = self._dispatcher_class(
                     self.name, endpoint, self._wire, self._estimator, self.spent, self._writer, self._max_failed
                 )
                 self._dispatcher.ledger = self._ledger

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LARGEST_ANSWER = 256 << 20
 """Maximum size of a body in bytes, whatever was requested."""
+_LARGEST = 1 << 30
+"""Maximum size in bytes of what is said about a batch, with all its answers where they are part of that."""
 _PART = 64 << 10
 _VERSIONED = regex.compile(r"/(v\d+\w*|openai)(/|$)")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
@@ -219,21 +222,66 @@ class EndpointClient:
             kind: which of the protocol's requests it is; the response is validated as that.
             rooted: whether the path is below the address without the version of the protocol.
         """
-        import httpx2
+        async with self._open("POST", path, data, rooted=rooted) as (response, place):
+            body = await _read(response, min(most, LARGEST_ANSWER), place)
+        return self.accept(response.status_code, response.headers, body, place, kind)
 
-        base, mark, query = (self.endpoint.root if rooted else self.endpoint.base).partition("?")
-        address = base + path + mark + query
-        redact, place = self.endpoint.redact, display_url(address)
+    async def call(self, method: str, path: str, data: bytes | None = None, **headers: str) -> Any:
+        """The JSON value that a request returns which asks the model nothing: about files, about batches.
+
+        Raises:
+            ModelError: as :meth:`attempt`.
+        """
         try:
-            async with self._client.stream("POST", address, content=data) as response:
-                body = redact.body(await _read(response, most, place))
-                status, headers = response.status_code, response.headers
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
-            raise ConnectError(f"no connection to {place}: {redact(_named(error))}") from None
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise ServerError(f"the connection to {place} was cut: {redact(_named(error))}", load=False) from None
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
-            raise ModelError(f"{place} cannot be asked: {redact(str(error))}") from None
+            async with asyncio.timeout(self.endpoint.timeout):
+                async with self._open(method, path, data, headers=headers) as (response, place):
+                    body = await _read(response, _LARGEST, place)
+        except TimeoutError:
+            raise ServerTimeoutError(f"no answer within {self.endpoint.timeout:g} s") from None
+        return self._parse(response.status_code, response.headers, body, place)[0]
+
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines of a file on the server, without empty ones."""
+        async with self._open("GET", path) as (response, place):
+            if response.status_code != 200:
+                body = await _read(response, LARGEST_ANSWER, place)
+                raise classify_response(
+                    response.status_code, response.headers, body, place, self.endpoint.redact, self.wire
+                )
+            rest = bytearray()
+            async for part in response.aiter_bytes(_PART):
+                *whole, last = part.split(b"\n")
+                for piece in whole:
+                    if line := bytes(rest + piece).strip():
+                        yield line
+                    rest.clear()
+                rest += last
+                if len(rest) > LARGEST_ANSWER:
+                    raise AnswerTooLargeError(f"a line of more than {LARGEST_ANSWER >> 20} MiB from {place}")
+            if line := bytes(rest).strip():
+                yield line
+
+    def accept(self, status: int, headers: Mapping[str, str], body: bytes, place: str, kind: str) -> tuple[Any, Any]:
+        """The raw response (JSON) and its cacheable form out of a status and a body; see :meth:`post`.
+
+        Raises:
+            ModelError: it is an error.
+        """
+        redact = self.endpoint.redact
+        raw, kept = self._parse(status, headers, body, place)
+        if (problem := self.wire.embedded_error(raw)) is not None:
+            # Some gateways send status 200 before the model has answered.
+            raise classify_error_body(problem, headers, place, redact, self.wire, begun=self.wire.begun(raw))
+        if kind:
+            try:
+                self.wire.check_shape(kind, raw)
+            except MalformedAnswer as error:
+                raise ServerError(f"{redact(str(error))} ({place})", load=False) from None
+        return raw, kept
+
+    def _parse(self, status: int, headers: Mapping[str, str], body: bytes, place: str) -> tuple[Any, Any]:
+        redact = self.endpoint.redact
+        body = redact.body(body)
         if status != 200:
             raise classify_response(status, headers, body, place, redact, self.wire)
         kept: Any = orjson.Fragment(body)
@@ -246,20 +294,37 @@ class EndpointClient:
                 raise not_json(headers, body, place, redact, str(error)) from None
         if redact and b"\\u" in body and (clean := redact.escaped(raw)) is not raw:
             raw = kept = clean
-        if (problem := self.wire.embedded_error(raw)) is not None:
-            # Some gateways send status 200 before the model has answered.
-            raise classify_error_body(problem, headers, place, redact, self.wire, begun=self.wire.begun(raw))
-        if kind:
-            try:
-                self.wire.check_shape(kind, raw)
-            except MalformedAnswer as error:
-                raise ServerError(f"{redact(str(error))} ({place})", load=False) from None
         return raw, kept
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        *,
+        rooted: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[tuple[httpx2.Response, str]]:
+        """A response whose body is not read yet, and the address without credentials, for messages."""
+        import httpx2
+
+        base, mark, query = (self.endpoint.root if rooted else self.endpoint.base).partition("?")
+        address = base + path + mark + query
+        redact, place = self.endpoint.redact, display_url(address)
+        try:
+            async with self._client.stream(method, address, content=data, headers=headers) as response:
+                yield response, place
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+            raise ConnectError(f"no connection to {place}: {redact(_named(error))}") from None
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise ServerError(f"the connection to {place} was cut: {redact(_named(error))}", load=False) from None
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+            raise ModelError(f"{place} cannot be asked: {redact(str(error))}") from None
 
 
 async def _read(response: httpx2.Response, most: int, place: str) -> bytes:
     """The body; one that is longer than possible is abandoned before it fills the memory."""
-    most = min(most, LARGEST_ANSWER)
     length = response.headers.get("content-length", "")
     parts, size = [], int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
     if size <= most:

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from curate.catalog.params import LanguageTag, Role, Runtime
 from curate.errors import AuthenticationError
+from curate.models.endpoint.batches import BatchInterface
 from curate.models.endpoint.generator import EndpointGenerator
 from curate.models.endpoint.http import Endpoint
 from curate.models.endpoint.pricing import Price
@@ -59,6 +60,9 @@ class EndpointModel(Model):
     """Context window in tokens (prompt and answer), for estimates of the maximum cost of a call."""
     price: Runtime[Price | None] = None
     """Price of its tokens."""
+    batch: Runtime[bool] = False
+    """Whether to send requests through the provider's batch interface, for half the price. Answers come within 24
+    hours; a build that was killed meanwhile collects them later."""
     concurrency: Runtime[Annotated[int, Field(ge=1, le=4096)]] = 64
     """Maximum number of requests in flight; shared by all models at the same address."""
     start_concurrency: Runtime[Annotated[int, Field(ge=1, le=4096)]] = 16
@@ -95,6 +99,10 @@ class EndpointModel(Model):
     @abstractmethod
     def wire(self) -> Wire:
         """The protocol, with the parameters that shape its requests."""
+
+    @abstractmethod
+    def batches(self) -> BatchInterface:
+        """The protocol's batch interface."""
 
     @abstractmethod
     def reserved_keys(self) -> list[str]:
@@ -134,6 +142,10 @@ class EndpointModel(Model):
         return f"{self.model}@{self.revision or 'unknown'}"
 
     @property
+    def batched(self) -> bool:
+        return self.batch
+
+    @property
     def exclusive(self) -> bool:
         """True: one process sends all requests, so that they share rate limit, concurrency limit and budget."""
         return True
@@ -165,6 +177,7 @@ class EndpointModel(Model):
             context_length=self.context_length,
             capabilities=self.capabilities(),
             max_failed=self.max_failed,
+            batches=self.batches() if self.batch else None,
         )
 
     def server(self) -> Endpoint:

@@ -35,6 +35,11 @@ class Price(Params):
         input_price = (prompt - cached) * self.input + cached * (self.input if self.cached is None else self.cached)
         return (input_price + completion * self.output) / 1e6
 
+    def times(self, share: float) -> Price:
+        """The price where all of it is charged at a share."""
+        cached = None if self.cached is None else self.cached * share
+        return Price(input=self.input * share, output=self.output * share, cached=cached)
+
 
 @dataclass
 class Usage:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from curate.catalog.params import Runtime
 from curate.models.endpoint.http import base_address
 from curate.models.endpoint.params import EndpointModel
+from curate.models.gemini.batches import GeminiBatches
 from curate.models.gemini.wire import RESERVED, RESERVED_CONFIG, GeminiOptions, GeminiWire, request_problems
 from curate.models.loading.secret import Secret
 from curate.steps.models import Sampling
@@ -63,6 +64,9 @@ class Gemini(EndpointModel):
 
     def capabilities(self) -> Mapping[str, bool]:
         return {"structured": self.structured != "none", "logprobs": self.logprobs, "prompt_logprobs": False}
+
+    def batches(self) -> GeminiBatches:
+        return GeminiBatches(self.wire().model_path())
 
     def wire(self) -> GeminiWire:
         served = (self.served_as or self.model).removeprefix("models/")

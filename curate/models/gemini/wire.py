@@ -182,9 +182,13 @@ class GeminiWire(Wire):
         return RequestBody(key, "generate", body, max_bytes=size, tools=bool(tools))
 
     def path(self, body: RequestBody) -> str:
+        return f"{self.model_path()}:generateContent"
+
+    def model_path(self) -> str:
+        """The path of the model."""
         # The name of a tuned model has its own folder.
         name = self.options.model if "/" in self.options.model else f"models/{self.options.model}"
-        return f"/{quote(name)}:generateContent"
+        return f"/{quote(name)}"
 
     # ------------------------------------------------------------------------------------------------------ responses
     def embedded_error(self, raw: Any) -> Any:

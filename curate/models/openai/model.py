@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from curate.catalog.params import Runtime
 from curate.models.endpoint.http import base_address
 from curate.models.endpoint.params import EndpointModel
 from curate.models.loading.secret import Secret
+from curate.models.openai.batches import OpenAIBatches
 from curate.models.openai.wire import EXTENSIONS, OpenAIWire, RequestOptions, reserved_keys, unknown_to_openai
 from curate.steps.models import Sampling
 
@@ -50,6 +51,12 @@ class OpenAI(EndpointModel):
     """Whether its completions endpoint returns the prompt with log-probabilities (``echo``; vLLM does, llama.cpp does
     not)."""
 
+    @model_validator(mode="after")
+    def _batch_gives_answers(self) -> OpenAI:
+        if self.batch and self.prompt_logprobs:
+            raise ValueError("'batch' and 'prompt_logprobs' exclude each other: a batch has no /tokenize and no 'echo'")
+        return self
+
     def reserved_keys(self) -> list[str]:
         return reserved_keys(self.extra_body)
 
@@ -72,6 +79,9 @@ class OpenAI(EndpointModel):
             "logprobs": self.logprobs,
             "prompt_logprobs": self.prompt_logprobs,
         }
+
+    def batches(self) -> OpenAIBatches:
+        return OpenAIBatches("/chat/completions" if self.endpoint == "chat" else "/completions")
 
     def wire(self) -> OpenAIWire:
         return OpenAIWire(self.request_options())
