@@ -16,6 +16,7 @@ from curate.steps import Rows
 Turn = dict[str, Any]
 CHATS = frozenset({Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT})
 PROMPT_COLUMN = {Kind.SFT: "messages", Kind.PREFERENCE: "prompt", Kind.UNPAIRED: "prompt", Kind.PROMPT: "prompt"}
+_PARTS = ("tool_calls", "tool_call_id", "name")
 ANSWER_COLUMN = {Kind.PREFERENCE: "chosen", Kind.UNPAIRED: "completion"}
 
 
@@ -24,14 +25,19 @@ class OpenConversation:
     """A conversation that waits for an answer."""
 
     turns: tuple[Turn, ...]
-    """Up to the last user turn."""
+    """Up to the last user turn, or the results of tools after it."""
     begun: str = ""
     """The beginning of the answer, if the prompt has one."""
 
     @property
+    def asked(self) -> int:
+        """The place of the last user turn."""
+        return max(place for place, turn in enumerate(self.turns) if turn["role"] == "user")
+
+    @property
     def last(self) -> str:
         """The text of the last user turn."""
-        return str(self.turns[-1]["content"])
+        return str(self.turns[self.asked]["content"])
 
     @property
     def system(self) -> str | None:
@@ -42,9 +48,16 @@ class OpenConversation:
         """(role, content), role markers disarmed."""
         return [(turn["role"], disarm(turn["content"])) for turn in self.turns]
 
+    def parts(self) -> list[dict[str, Any]]:
+        """For each turn its calls of tools, or the call that it answers and its name."""
+        return [{name: turn[name] for name in _PARTS if turn.get(name)} for turn in self.turns]
 
-def open_conversation(kind: Kind, turns: Sequence[Turn]) -> OpenConversation:
+
+def open_conversation(kind: Kind, turns: Sequence[Turn], *, tools: bool = False) -> OpenConversation:
     """The conversation without its last answer.
+
+    Args:
+        tools: whether the model is given the row's tools, so that turns may call them and answer the calls.
 
     Raises:
         ValueError: there is no user turn to answer, or one that cannot be asked again; the message says which.
@@ -55,20 +68,28 @@ def open_conversation(kind: Kind, turns: Sequence[Turn]) -> OpenConversation:
         while left and left[-1]["role"] not in ("user", "tool"):
             left.pop()
     elif left and left[-1]["role"] == "assistant":
-        begun = left.pop()["content"]
-    if any(turn["role"] == "tool" or turn.get("tool_calls") for turn in left):
+        last = left.pop()
+        if last.get("tool_calls"):
+            raise ValueError("it ends with calls of tools that have no result")
+        begun = last["content"]
+    if not tools and any(turn["role"] == "tool" or turn.get("tool_calls") for turn in left):
         raise ValueError("a conversation with tool turns cannot be asked again without its tools")
-    if not left or left[-1]["role"] != "user":
+    asked = next((turn for turn in reversed(left) if turn["role"] == "user"), None)
+    if asked is None or left[-1]["role"] not in ("user", "tool"):
         raise ValueError("there is no user turn to answer")
-    if not left[-1]["content"].strip():
+    if not asked["content"].strip():
         raise ValueError("the user turn to answer is empty")
     return OpenConversation(tuple(left), begun)
 
 
-def not_shown(rows: Rows) -> list[str | None]:
-    """For each row what a model that is asked in text would miss: its tools, or its images and the like."""
+def not_shown(rows: Rows, names: Sequence[str] = ("tools", *MEDIA)) -> list[str | None]:
+    """For each row what a model that is asked in text would miss: its tools, or its images and the like.
+
+    Args:
+        names: the optional columns to look at.
+    """
     reasons: list[str | None] = [None] * len(rows)
-    for name in ("tools", *MEDIA):
+    for name in names:
         if name in rows.table.column_names and rows.table[name].null_count < len(rows):
             for place, value in enumerate(rows.table[name].to_pylist()):
                 if value is not None and reasons[place] is None:

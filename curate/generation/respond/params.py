@@ -31,7 +31,7 @@ class RespondParams(Prompting, RowStep):
     """Parameters of ``respond``."""
 
     tag: ClassVar[str] = "respond"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     kinds: ClassVar[frozenset[Kind]] = CHATS
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "n answers to each prompt by one or several language models"

@@ -2,7 +2,8 @@
 
 A prompt row, a preference or unpaired row (its prompt) or a conversation (its last user turn, with all turns before it)
 becomes one ``sft`` row for each answer. A language instruction, a system prompt, a template around the last turn and
-few-shot examples are seen by the model only; the new row has the turns of the original row.
+few-shot examples are seen by the model only; the new row has the turns of the original row. A row's tools are given to
+the model, and its calls of them are in the new row.
 """
 
 from __future__ import annotations

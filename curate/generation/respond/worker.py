@@ -30,7 +30,9 @@ from curate.generation.common.requests import (
     ensure_complete,
 )
 from curate.generation.respond.params import ANSWER_IN, RespondParams
+from curate.generation.respond.tools import allowed_calls, check_tools, takes_tools
 from curate.rows import Kind
+from curate.rows.kinds import MEDIA
 from curate.rows.languages import UNKNOWN, base
 from curate.steps import Context, FailedRow, RowBatch, Rows
 from curate.steps.models import Answer, Request, signed
@@ -56,14 +58,17 @@ class _RequestKey:
     """The sentence that asks for the language; empty if there is none."""
     prompt_hash: str
     """The hash of everything in the prompt except the row."""
+    tools: str
+    """The row's tools; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ParsedAnswer:
-    """The text and the reasoning of an answer."""
+    """The text, the reasoning and the calls of an answer."""
 
     text: str
     reasoning: str
+    calls: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class _FilledPrompt:
     """What is sent to the model, and what the row keeps of it."""
 
     messages: tuple[tuple[str, str], ...]
+    parts: tuple[Mapping[str, Any], ...]
+    """For each message its calls and the like."""
     prefix: str
     """The beginning of the answer."""
     system: str | None
@@ -139,12 +146,14 @@ class RespondBatch:
         rows = zip(
             self.rows.table[PROMPT_COLUMN[kind]], self.rows.language.to_list(), self.rows.table["group_id"], strict=True
         )
-        vectors, unasked = self._vectors(), not_shown(self.rows)
+        vectors, unasked, all_tools = self._vectors(), not_shown(self.rows, MEDIA), self.rows.table["tools"].to_pylist()
         for place, (turns, row_language, group) in enumerate(rows):
+            tools = all_tools[place] or ""
             try:
                 if (missing := unasked[place]) is not None:
                     raise ValueError(missing)
-                conversation = open_conversation(kind, turns.as_py())
+                conversation = open_conversation(kind, turns.as_py(), tools=bool(tools))
+                models = self._models_for(place, conversation, tools)
             except ValueError as error:
                 self.bad.append(failed(self.rows, place, str(error)))
                 continue
@@ -153,7 +162,7 @@ class RespondBatch:
                     continue
                 examples = self._draw(place, conversation, language, row_language, group.as_py(), vectors)
                 prompt = self._prompt(conversation, language, row_language, examples)
-                for name in self.step.models:
+                for name in models:
                     generator = self.context.model(name)
                     for number in range(self.step.n):
                         sample = number + self.context.draw * self.step.n
@@ -164,6 +173,8 @@ class RespondBatch:
                             self.step.response_format,
                             top_logprobs=int(self.step.logprob),
                             row=str(self.rows.ids[place]),
+                            tools=tools,
+                            parts=prompt.parts if tools else (),
                         )
                         key = _RequestKey(
                             place,
@@ -176,8 +187,25 @@ class RespondBatch:
                             tuple(examples),
                             prompt.instruction,
                             prompt.hash,
+                            tools,
                         )
                         yield LLMRequest(key, request, generator)
+
+    def _models_for(self, place: int, conversation: OpenConversation, tools: str) -> list[str]:
+        """The models that can be asked about a row: those that take its tools, if it has some.
+
+        Raises:
+            ValueError: its tools or calls are not in the form that rows keep.
+        """
+        if not tools:
+            return list(self.step.models)
+        check_tools(conversation, tools, str(self.rows.ids[place]))
+        taking = [name for name in self.step.models if takes_tools(self.context.model(name))]
+        for name in self.step.models:
+            if name not in taking:
+                who = f" '{name}'" if len(self.names) > 1 else ""
+                self.bad.append(failed(self.rows, place, f"it has tools, which the model{who} is not shown"))
+        return taking
 
     def _vectors(self) -> Any:
         if self.examples is None or self.step.examples_encoder is None:
@@ -213,8 +241,9 @@ class RespondBatch:
         self, conversation: OpenConversation, language: str, row_language: str, examples: list[Example]
     ) -> _FilledPrompt:
         values = {**language_values(language), **language_values(row_language, "row_language")}
-        turns = conversation.request()
-        system = turns.pop(0)[1] if conversation.system is not None else None
+        turns, parts, at = conversation.request(), conversation.parts(), conversation.asked
+        system = turns[0][1] if conversation.system is not None else None
+        begin = int(system is not None)
         own_system = self._text("system", language, values)
         instruction = self._instruction(language, row_language, values)
         uses_own = bool(own_system) and (system is None or self.step.system_over)
@@ -225,9 +254,8 @@ class RespondBatch:
         if self.step.keep_system and (uses_own or in_system):
             # Without the instruction, the row would teach to answer in another language unasked.
             kept = "\n\n".join(filter(None, (system, in_system)))
-        last = turns.pop()[1]
         template = self._variant("prompt", language)
-        question = template.fill({**values, "prompt": last}) if template is not None else (("user", last),)
+        question = template.fill({**values, "prompt": turns[at][1]}) if template is not None else (turns[at],)
         if in_system:
             system = f"{system}\n\n{in_system}" if system else in_system
         elif instruction:
@@ -243,12 +271,14 @@ class RespondBatch:
             system = f"{system}\n\n{question[0][1]}" if system else question[0][1]
             question = question[1:]
         prefix = conversation.begun or self._text("prefix", language, values)
-        messages = [*([("system", system)] if system else []), *shown, *turns, *question]
+        head = [*([("system", system)] if system else []), *shown]
+        messages = [*head, *turns[begin:at], *question, *turns[at + 1 :]]
         if prefix:
             messages.append(("assistant", disarm(prefix)))
-        return _FilledPrompt(
-            tuple(messages), prefix, kept, instruction, self._hash(language, row_language, instruction)
-        )
+        beside = [parts[at]] if template is None else [{}] * len(question)
+        beside = [*([{}] * len(head)), *parts[begin:at], *beside, *parts[at + 1 :]]
+        prompt_hash = self._hash(language, row_language, instruction)
+        return _FilledPrompt(tuple(messages), tuple(beside), prefix, kept, instruction, prompt_hash)
 
     def _hash(self, language: str, row_language: str, instruction: str) -> str:
         """The hash of the templates in a prompt; empty if it is the row alone."""
@@ -279,7 +309,8 @@ class RespondBatch:
     # ------------------------------------------------------------------------------------------------------- reading
     def _read(self, key: _RequestKey, answer: Answer) -> _ParsedAnswer:
         ensure_complete(answer, cut=self.step.on_length == "keep" and self.step.response_format is None)
-        if self.step.response_format is not None:
+        calls = allowed_calls(key.tools, answer)
+        if self.step.response_format is not None and not calls:
             return _ParsedAnswer(clean(orjson.dumps(answer.value).decode()), clean(answer.reasoning))
         reasoning, text = split_reasoning(clean(answer.text), self.step.reasoning_tags)
         reasoning = clean(answer.reasoning) or reasoning
@@ -287,11 +318,11 @@ class RespondBatch:
             text = key.prefix + text
         if self.step.strip:
             text = text.strip()
-        if not text.strip():
+        if not text.strip() and not calls:
             raise InvalidResponse("it is empty")
         if reasoning and self.step.reasoning == "inline":
             text = f"{self.step.reasoning_tags[0]}\n{reasoning.strip()}\n{self.step.reasoning_tags[1]}\n\n{text}"
-        return _ParsedAnswer(text, reasoning)
+        return _ParsedAnswer(text, reasoning, calls)
 
     # -------------------------------------------------------------------------------------------------------- making
     def _rows(self, results: list[RequestResult[_RequestKey, _ParsedAnswer]]) -> RowBatch:
@@ -330,7 +361,8 @@ class RespondBatch:
                 *(turns[1:] if one.key.conversation.system is not None else turns),
             ]
         kept = {"reasoning": one.value.reasoning.strip()} if self.step.reasoning == "message" else {}
-        return [*turns, {"role": "assistant", "content": one.value.text, **kept}]
+        calls = {"tool_calls": list(one.value.calls)} if one.value.calls else {}
+        return [*turns, {"role": "assistant", "content": one.value.text, **calls, **kept}]
 
     def _scores(self, answer: Answer) -> dict[str, float]:
         scores = {"tokens": float(answer.completion_tokens)} if answer.completion_tokens else {}

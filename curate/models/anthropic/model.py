@@ -63,7 +63,7 @@ class Anthropic(EndpointModel):
         return {"x-api-key": key}
 
     def capabilities(self) -> Mapping[str, bool]:
-        return {"structured": self.structured != "none", "logprobs": False, "prompt_logprobs": False}
+        return {"structured": self.structured != "none", "logprobs": False, "tools": True}
 
     def batches(self) -> AnthropicBatches:
         return AnthropicBatches()

@@ -60,7 +60,7 @@ class EndpointGenerator:
             name: ``name@revision``.
             endpoint: the server, or a function that starts it, called before the first request that is not cached.
             identity: everything besides the body that answers depend on; it names the cache file.
-            capabilities: ``structured``, ``logprobs``, ``prompt_logprobs``, as declared in the catalog.
+            capabilities: ``structured``, ``logprobs``, ``prompt_logprobs``, ``tools``: what the server can do.
             batches: the batch interface that requests go through. Without a cache, where a batch could not be found
                 again, they do not.
         """

@@ -122,7 +122,7 @@ class EndpointModel(Model):
 
     @abstractmethod
     def capabilities(self) -> Mapping[str, bool]:
-        """The capabilities that the catalog declares."""
+        """What the server can do: what the catalog declares, and whether the protocol passes tools on."""
 
     def own_headers(self) -> dict[str, str]:
         """The headers that the protocol needs with every request."""

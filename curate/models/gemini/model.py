@@ -63,7 +63,7 @@ class Gemini(EndpointModel):
         return {"x-goog-api-key": key}
 
     def capabilities(self) -> Mapping[str, bool]:
-        return {"structured": self.structured != "none", "logprobs": self.logprobs, "prompt_logprobs": False}
+        return {"structured": self.structured != "none", "logprobs": self.logprobs, "tools": True}
 
     def batches(self) -> GeminiBatches:
         return GeminiBatches(self.wire().model_path())

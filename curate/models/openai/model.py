@@ -78,6 +78,7 @@ class OpenAI(EndpointModel):
             "structured": self.structured != "none",
             "logprobs": self.logprobs,
             "prompt_logprobs": self.prompt_logprobs,
+            "tools": self.endpoint == "chat",
         }
 
     def batches(self) -> OpenAIBatches:
