@@ -257,10 +257,12 @@ def test_a_model_that_refuses_a_temperature_is_sent_none(tmp_path):
         )
 
     with FaultServer(script) as server:
-        assert not load(server).generate([ask("a")])[0].ok
+        with pytest.raises(ModelError, match=r"set 'temperature: null' in the model.*is deprecated for this model"):
+            load(server).generate([ask("a")])
         assert load(server, temperature=None).generate([ask("a")])[0].ok
         assert load(server).generate([ask("a", sampling=Sampling(temperature=None))])[0].ok
-        assert load(server, temperature=1).generate([ask("b")])[0].finish == "failed"
+        with pytest.raises(ModelError):
+            load(server, temperature=1).generate([ask("b")])
         assert server.calls[-1]["temperature"] == 1
 
 

@@ -297,3 +297,30 @@ def test_retry_after_may_be_milliseconds(hurry):
     ) as server:
         assert load(server).generate([ask("a")])[0].ok
         assert 0.4 <= server.times[1] - server.times[0] < 3
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        (
+            "Unsupported value: 'temperature' does not support 0.0 with this model. Only the default (1) value is"
+            " supported.",
+            "temperature: null",
+        ),
+        ("Unsupported parameter: 'temperature' is not supported with this model.", "temperature: null"),
+        ("Unsupported parameter: 'max_tokens' is not supported with this model.", "max_completion_tokens"),
+        ("`top_p` is deprecated for this model.", "'top_p: null' in 'sampling'"),
+        ("Unsupported parameter: 'seed'", "seeds: false"),
+    ],
+)
+def test_a_parameter_that_the_model_does_not_take_stops_the_build_and_is_named(message, remedy):
+    with FaultServer(lambda body, times: refusal(400, message, "unsupported_value")) as server:
+        with pytest.raises(ModelError, match=remedy) as caught:
+            load(server, concurrency=1).generate([ask(str(number)) for number in range(5)])
+        assert type(caught.value) is ModelError and message in str(caught.value) and len(server.calls) == 1
+
+
+@pytest.mark.parametrize("message", ["'temperature' must be at most 2", "Unsupported value: 'banana'", "temperature?"])
+def test_another_refusal_that_names_a_parameter_fails_its_request(message):
+    with FaultServer(lambda body, times: refusal(400, message, "invalid_value")) as server:
+        assert load(server).generate([ask("a")])[0].error == "BadRequestError"

@@ -11,17 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import orjson
+import regex
 
 from curate.errors import ModelError
 from curate.models.endpoint.wire import (
     LOGPROB_BYTES,
     MIN_BYTES,
     TOKEN_BYTES,
+    ErrorReport,
     Post,
     Reply,
     RequestBody,
     Wire,
     body_key,
+    error_report,
     largest_response,
 )
 from curate.models.generation.seeds import effective_seed
@@ -35,6 +38,22 @@ Structured = Literal["json_schema", "json_object", "prompt", "none"]
 
 EXTENSIONS = ("top_k", "min_p", "repetition_penalty")
 """Sampling parameters that only extensions of the protocol know."""
+# These concern all requests, but come as errors of one.
+_REMEDIES: Mapping[str, str] = {
+    "temperature": "set 'temperature: null' in the model",
+    "top_p": "set 'top_p: null' in 'sampling'",
+    "presence_penalty": "set 'presence_penalty: null' in 'sampling'",
+    "frequency_penalty": "set 'frequency_penalty: null' in 'sampling'",
+    "max_tokens": "set 'max_tokens_field: max_completion_tokens' in the model",
+    "max_completion_tokens": "set 'max_tokens_field: max_tokens' in the model",
+    "seed": "set 'seeds: false' in the model",
+    "response_format": "set 'structured: prompt' in the model",
+}
+_UNSUPPORTED = regex.compile(
+    r"unsupported (?:parameter|value)s?:? *\[?['\"`](\w+)['\"`]"
+    r"|['\"`](\w+)['\"`]\]? (?:is not supported|is unsupported|is deprecated|does not support)",
+    regex.IGNORECASE,
+)
 _OWN_KEYS = frozenset(
     {"messages", "prompt", "model", "stream", "n", "best_of", "response_format", "logprobs", "top_logprobs", "echo"}
 )
@@ -231,6 +250,12 @@ class OpenAIWire(Wire):
 
     def check_shape(self, kind: str, raw: Any) -> None:
         check_shape(kind, raw)
+
+    def report_error(self, problem: Any, headers: Mapping[str, str]) -> ErrorReport:
+        report = error_report(problem)
+        if (found := _UNSUPPORTED.search(report.message)) and (remedy := _REMEDIES.get(found[1] or found[2])):
+            return report._replace(kind=ModelError, remedy=f"the model does not take it: {remedy}")
+        return report
 
     def read(self, body: RequestBody, raw: Any) -> Reply:
         reply = read_reply(body.kind, raw, tools=body.tools)
