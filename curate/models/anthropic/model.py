@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from curate.catalog.params import Runtime
 from curate.models.anthropic.batches import AnthropicBatches
@@ -37,12 +37,6 @@ class Anthropic(EndpointModel):
     """Additional fields of the JSON body, such as ``{thinking: {type: adaptive, display: summarized}}``,
     ``{output_config: {effort: low}}``."""
 
-    @model_validator(mode="after")
-    def _takes_its_temperature(self) -> Anthropic:
-        if isinstance(self.temperature, float) and self.temperature > 1:
-            raise ValueError(f"Anthropic's models take a temperature of 0 to 1, not {self.temperature:g}")
-        return self
-
     def reserved_keys(self) -> list[str]:
         config = self.extra_body.get("output_config")
         inner = {"output_config.format"} if isinstance(config, Mapping) and "format" in config else set()
@@ -69,7 +63,5 @@ class Anthropic(EndpointModel):
         return AnthropicBatches()
 
     def wire(self) -> AnthropicWire:
-        options = AnthropicOptions(
-            self.served_as or self.model, self.structured, self.prefill, self.extra_body, self.temperature
-        )
-        return AnthropicWire(options, self.names(), split=self.reasoning == "split")
+        options = AnthropicOptions(**self.shared_options(), structured=self.structured, prefill=self.prefill)
+        return AnthropicWire(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
@@ -18,12 +18,15 @@ from curate.models.endpoint.wire import (
     RequestBody,
     Usage,
     Wire,
+    WireOptions,
     body_key,
     count,
     error_report,
     json_text,
     largest_response,
     merged,
+    uninvited,
+    unknown_end,
 )
 from curate.models.generation.structured_output import fit_for_wire
 from curate.models.generation.turns import (
@@ -75,16 +78,12 @@ _EXPIRY = regex.compile(r"anthropic-ratelimit-(.+)-reset")
 
 
 @dataclass(frozen=True)
-class AnthropicOptions:
-    """The settings that shape a body besides the request."""
+class AnthropicOptions(WireOptions):
+    """The settings of this protocol."""
 
-    model: str
     structured: Literal["json_schema", "tool", "prompt", "none"] = "json_schema"
     prefill: bool = False
     """Whether the model continues an assistant turn."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    temperature: float | Literal["sampling"] | None = "sampling"
-    """Overrides the request's temperature unless it is ``sampling``; None sends none."""
 
 
 def sampling_problems(sampling: Sampling) -> list[str]:
@@ -107,15 +106,11 @@ class AnthropicWire(Wire):
     """The Messages API."""
 
     protocol: ClassVar[str] = "Anthropic-compatible"
-
-    def __init__(self, options: AnthropicOptions, names: tuple[str, ...] = (), *, split: bool = True) -> None:
-        self.options, self.names, self.split = options, names, split
+    options: AnthropicOptions
 
     # ------------------------------------------------------------------------------------------------------- requests
     def build(self, request: Request) -> RequestBody:
-        options, sampling = self.options, request.sampling
-        if options.temperature != "sampling":
-            sampling = sampling.model_copy(update={"temperature": options.temperature})
+        options, sampling = self.options, self.options.sampling(request)
         if problems := sampling_problems(sampling):
             raise ModelError("; ".join(problems))
         if request.top_logprobs or request.prompt_logprobs:
@@ -194,12 +189,9 @@ class AnthropicWire(Wire):
             told = details if isinstance(details, dict) else {}
             problem = str(told.get("explanation") or told.get("category") or "") or "refused by the model's safeguards"
         elif calls and not body.tools:
-            finish, problem = "failed", f"it calls a tool ({calls[0].name[:100]}) in place of an answer"
+            finish, problem = "failed", uninvited(calls[0].name)
         elif reason not in _FINISH and text.strip():
-            told_reason = f"ended answers for an unknown reason (stop_reason: {reason[:60]!r})"
-            remark = (
-                f"the server {told_reason if reason else 'does not say why answers ended'}; they are taken as complete"
-            )
+            remark = unknown_end("stop_reason", reason or None)
         thoughts = "\n\n".join(filter(None, (one.strip() for one in _texts(blocks, "thinking"))))
         return Reply(text, finish, thoughts, calls, problem, remark, _usage(raw), raw.get("model"))
 

@@ -21,7 +21,7 @@ from curate.models.endpoint.batches import BatchInterface
 from curate.models.endpoint.generator import EndpointGenerator
 from curate.models.endpoint.http import Endpoint
 from curate.models.endpoint.pricing import Price
-from curate.models.endpoint.wire import Wire
+from curate.models.endpoint.wire import Wire, with_temperature
 from curate.models.loading.secret import Secret
 from curate.models.loading.supported import Supported
 from curate.steps.models import Model, Sampling
@@ -85,6 +85,10 @@ class EndpointModel(Model):
             orjson.dumps(self.extra_body)
         except TypeError as error:
             raise ValueError(f"'extra_body' is not JSON: {error}") from None
+        if isinstance(self.temperature, float):
+            problems = self.request_problems(Sampling(temperature=self.temperature))
+            if problems:
+                raise ValueError("; ".join(problems))
         if self.api_key is not None and not self.api_key.get_secret_value().strip().isprintable():
             raise ValueError("'api_key' holds line breaks or other control characters")
         if self.api_key is not None and self.api_key_env is not None:
@@ -152,12 +156,21 @@ class EndpointModel(Model):
 
     def sent(self, sampling: Sampling) -> Sampling:
         """The sampling with the model's own temperature."""
-        own = self.temperature
-        return sampling if own == "sampling" else sampling.model_copy(update={"temperature": own})
+        return with_temperature(sampling, self.temperature)
 
     def names(self) -> tuple[str, ...]:
         """Names that responses may give for the model."""
         return tuple(dict.fromkeys((self.model, *([self.served_as] if self.served_as else ()))))
+
+    def shared_options(self) -> dict[str, Any]:
+        """The arguments of :class:`curate.models.endpoint.wire.WireOptions`."""
+        return {
+            "model": self.served_as or self.model,
+            "extra_body": self.extra_body,
+            "temperature": self.temperature,
+            "reasoning": self.reasoning,
+            "names": self.names(),
+        }
 
     def load(self, *, cache: Path | None, threads: int) -> EndpointGenerator:
         """The generator; sends nothing yet.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import orjson
 
@@ -20,12 +20,36 @@ from curate.models.cache.responses import question_key
 from curate.models.generation.answers import checked, separate_reasoning
 from curate.models.generation.turns import ToolCall
 from curate.models.loading.served import other_model
-from curate.steps.models import Answer, Finish, Request, TokenLogprob
+from curate.steps.models import Answer, Finish, Request, Sampling, TokenLogprob
 
 MIN_BYTES = 1 << 20
 TOKEN_BYTES = 64
 """Bytes of JSON per token: more than any script needs, even escaped."""
 LOGPROB_BYTES = 512
+
+
+@dataclass(frozen=True)
+class WireOptions:
+    """The settings that shape a body besides the request, and the reading of responses."""
+
+    model: str
+    """The server's name of the model."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | Literal["sampling"] | None = "sampling"
+    """Overrides the request's temperature unless it is ``sampling``; None sends none."""
+    reasoning: Literal["split", "keep"] = "split"
+    """Whether reasoning in the text is removed from it."""
+    names: tuple[str, ...] = ()
+    """Names that responses may give for the model; empty: not checked."""
+
+    def sampling(self, request: Request) -> Sampling:
+        """The sampling of a request with the model's own temperature."""
+        return with_temperature(request.sampling, self.temperature)
+
+
+def with_temperature(sampling: Sampling, own: float | Literal["sampling"] | None) -> Sampling:
+    """A sampling with a model's own temperature; see :class:`WireOptions`."""
+    return sampling if own == "sampling" else sampling.model_copy(update={"temperature": own})
 
 
 @dataclass(frozen=True)
@@ -126,10 +150,9 @@ class Wire(ABC):
 
     protocol: ClassVar[str]
     """Its name, for messages."""
-    names: tuple[str, ...] = ()
-    """Names that responses may give for the model; empty: not checked."""
-    split: bool = True
-    """Whether reasoning in the text is removed from it."""
+
+    def __init__(self, options: WireOptions) -> None:
+        self.options = options
 
     # ------------------------------------------------------------------------------------------------------- requests
     @abstractmethod
@@ -186,11 +209,12 @@ class Wire(ABC):
         text, reasoning = separate_reasoning(
             reply.text,
             reply.thoughts,
-            split=self.split,
+            split=self.options.reasoning == "split",
             cut=reply.finish == "length",
             schema=request.schema is not None,
         )
-        served = other_model(reply.model, self.names) if self.names else ""
+        names = self.options.names
+        served = other_model(reply.model, names) if names else ""
         usage = reply.usage or Usage(0, 0)
         known = Answer(
             text,
@@ -217,9 +241,25 @@ class Wire(ABC):
         remarks = [reply.remark] if reply.remark else []
         if served:
             remarks.append(
-                f"'{self.names[0]}' was requested, but the server reports '{served}'; rows record both names"
+                f"'{self.options.names[0]}' was requested, but the server reports '{served}'; rows record both names"
             )
         return tuple(remarks)
+
+
+def uninvited(name: str) -> str:
+    """The problem of a response that calls a tool although none was given."""
+    named = f" ({name[:100]})" if name not in ("", "?") else ""
+    return f"it calls a tool{named} in place of an answer"
+
+
+def unknown_end(field_name: str, reason: Any) -> str:
+    """The remark on a response that ended for a reason that is not known, or not said (None)."""
+    shown = (
+        f"ended answers for an unknown reason ({field_name}: {str(reason)[:60]!r})"
+        if reason is not None
+        else "does not say why answers ended"
+    )
+    return f"the server {shown}; they are taken as complete"
 
 
 def error_report(problem: Any) -> ErrorReport:

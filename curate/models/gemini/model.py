@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from curate.catalog.params import Runtime
 from curate.models.endpoint.http import base_address
@@ -39,12 +39,6 @@ class Gemini(EndpointModel):
     logprobs: Runtime[bool] = False
     """Whether the model returns log-probabilities of its answers."""
 
-    @model_validator(mode="after")
-    def _takes_its_temperature(self) -> Gemini:
-        if isinstance(self.temperature, float) and self.temperature > 2:
-            raise ValueError(f"Gemini takes a temperature of 0 to 2, not {self.temperature:g}")
-        return self
-
     def reserved_keys(self) -> list[str]:
         config = self.extra_body.get("generationConfig")
         inner = RESERVED_CONFIG & set(config) if isinstance(config, Mapping) else ()
@@ -69,6 +63,5 @@ class Gemini(EndpointModel):
         return GeminiBatches(self.wire().model_path())
 
     def wire(self) -> GeminiWire:
-        served = (self.served_as or self.model).removeprefix("models/")
-        options = GeminiOptions(served, self.structured, self.seeds, self.extra_body, self.temperature)
-        return GeminiWire(options, self.names(), split=self.reasoning == "split")
+        options = GeminiOptions(**self.shared_options(), structured=self.structured, seeds=self.seeds)
+        return GeminiWire(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -18,11 +18,14 @@ from curate.models.endpoint.wire import (
     RequestBody,
     Usage,
     Wire,
+    WireOptions,
     body_key,
     count,
     json_text,
     largest_response,
     merged,
+    uninvited,
+    unknown_end,
 )
 from curate.models.generation.logprobs import token_logprobs
 from curate.models.generation.seeds import effective_seed
@@ -102,15 +105,11 @@ _NO_SIGNATURE = "skip_thought_signature_validator"
 
 
 @dataclass(frozen=True)
-class GeminiOptions:
-    """The settings that shape a body besides the request."""
+class GeminiOptions(WireOptions):
+    """The settings of this protocol."""
 
-    model: str
     structured: Literal["json_schema", "json_object", "prompt", "none"] = "json_schema"
     seeds: bool = True
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    temperature: float | Literal["sampling"] | None = "sampling"
-    """Overrides the request's temperature unless it is ``sampling``; None sends none."""
 
 
 def request_problems(sampling: Sampling, top_logprobs: int = 0) -> list[str]:
@@ -131,15 +130,11 @@ class GeminiWire(Wire):
     """``models.generateContent``."""
 
     protocol: ClassVar[str] = "Gemini"
-
-    def __init__(self, options: GeminiOptions, names: tuple[str, ...] = (), *, split: bool = True) -> None:
-        self.options, self.names, self.split = options, names, split
+    options: GeminiOptions
 
     # ------------------------------------------------------------------------------------------------------- requests
     def build(self, request: Request) -> RequestBody:
-        options, sampling = self.options, request.sampling
-        if options.temperature != "sampling":
-            sampling = sampling.model_copy(update={"temperature": options.temperature})
+        options, sampling = self.options, self.options.sampling(request)
         if problems := request_problems(sampling, request.top_logprobs):
             raise ModelError("; ".join(problems))
         if request.prompt_logprobs:
@@ -187,8 +182,8 @@ class GeminiWire(Wire):
     def model_path(self) -> str:
         """The path of the model."""
         # The name of a tuned model has its own folder.
-        name = self.options.model if "/" in self.options.model else f"models/{self.options.model}"
-        return f"/{quote(name)}"
+        name = self.options.model
+        return f"/{quote(name if '/' in name else f'models/{name}')}"
 
     # ------------------------------------------------------------------------------------------------------ responses
     def embedded_error(self, raw: Any) -> Any:
@@ -238,12 +233,9 @@ class GeminiWire(Wire):
             told = candidate.get("finishMessage")
             problem = f"finishReason: {reason}" + (f": {told}" if isinstance(told, str) and told else "")
         elif calls and not body.tools:
-            finish, problem = "failed", f"it calls a tool ({calls[0].name[:100]}) in place of an answer"
+            finish, problem = "failed", uninvited(calls[0].name)
         elif reason not in _FINISH and text.strip():
-            told_reason = f"ended answers for an unknown reason (finishReason: {reason[:60]!r})"
-            remark = (
-                f"the server {told_reason if reason else 'does not say why answers ended'}; they are taken as complete"
-            )
+            remark = unknown_end("finishReason", reason or None)
         thoughts = "".join(_texts(parts, thought=True)).strip()
         found = candidate.get("logprobsResult")
         return Reply(text, finish, thoughts, calls, problem, remark, usage, model, lambda: _logprobs(found))

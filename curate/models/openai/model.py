@@ -90,15 +90,11 @@ class OpenAI(EndpointModel):
     def request_options(self) -> RequestOptions:
         """The parameters that shape the request body."""
         return RequestOptions(
-            model=self.served_as or self.model,
+            **self.shared_options(),
             endpoint=self.endpoint,
             dialect=self.dialect,
             structured=self.structured,
             system_role=self.system_role,
             seeds=self.seeds,
             max_tokens_field=self.max_tokens_field,
-            reasoning=self.reasoning,
-            extra_body=self.extra_body,
-            temperature=self.temperature,
-            names=self.names(),
         )

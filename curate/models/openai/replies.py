@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from curate.models.endpoint.wire import MalformedAnswer, Reply, Usage, count, json_text
+from curate.models.endpoint.wire import MalformedAnswer, Reply, Usage, count, json_text, uninvited, unknown_end
 from curate.models.generation.logprobs import parallel_logprobs, token_logprobs
 from curate.models.generation.reasoning import field_thoughts
 from curate.models.generation.turns import ToolCall
@@ -99,17 +99,9 @@ def read_reply(kind: str, raw: Any, *, tools: bool = False) -> Reply:
     if message.get("refusal"):
         finish, problem = "filtered", str(message["refusal"])
     elif not calls and (reason in _TOOLS or (_tool(message) and not text.strip())):
-        tool = _tool(message)
-        finish = "failed"
-        problem = f"it calls a tool{f' ({tool})' if tool not in ('', '?') else ''} in place of an answer"
+        finish, problem = "failed", uninvited(_tool(message))
     if reason not in _FINISH and reason not in _TOOLS and text.strip():
-        told = choice.get("finish_reason")
-        shown = (
-            "does not say why answers ended"
-            if told is None
-            else f"ended answers for an unknown reason (finish_reason: {str(told)[:60]!r})"
-        )
-        remark = f"the server {shown}; they are taken as complete"
+        remark = unknown_end("finish_reason", choice.get("finish_reason"))
     return Reply(
         text,
         finish,

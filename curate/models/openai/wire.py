@@ -7,7 +7,7 @@ engine room sees it; :mod:`curate.models.openai.replies` reads responses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -23,6 +23,7 @@ from curate.models.endpoint.wire import (
     Reply,
     RequestBody,
     Wire,
+    WireOptions,
     body_key,
     error_report,
     largest_response,
@@ -60,22 +61,15 @@ _OWN_KEYS = frozenset(
 
 
 @dataclass(frozen=True)
-class RequestOptions:
-    """The settings that shape a body besides the request."""
+class RequestOptions(WireOptions):
+    """The settings of this protocol."""
 
-    model: str
     endpoint: Literal["chat", "completions"] = "chat"
     dialect: Dialect = "vllm"
     structured: Structured = "json_schema"
     system_role: bool = True
     seeds: bool = True
     max_tokens_field: str = "max_tokens"
-    reasoning: Literal["split", "keep"] = "split"
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    temperature: float | Literal["sampling"] | None = "sampling"
-    """Overrides the request's temperature unless it is ``sampling``; None sends none."""
-    names: tuple[str, ...] = ()
-    """Names that responses may give for the model; empty: not checked."""
 
 
 def reserved_keys(extra_body: Mapping[str, Any]) -> list[str]:
@@ -91,9 +85,7 @@ def build_request(request: Request, options: RequestOptions) -> RequestBody:
         ModelError: this kind of server does not support it.
     """
     turns = turns_of(request)
-    sampling = request.sampling
-    if options.temperature != "sampling":
-        sampling = sampling.model_copy(update={"temperature": options.temperature})
+    sampling = options.sampling(request)
     if not options.system_role:
         turns = without_system(turns)
     if request.prompt_logprobs:
@@ -224,11 +216,7 @@ class OpenAIWire(Wire):
     """OpenAI's protocol, with its extensions in vLLM and llama.cpp."""
 
     protocol: ClassVar[str] = "OpenAI-compatible"
-
-    def __init__(self, options: RequestOptions) -> None:
-        self.options = options
-        self.names = options.names
-        self.split = options.reasoning == "split"
+    options: RequestOptions
 
     def build(self, request: Request) -> RequestBody:
         return build_request(request, self.options)
