@@ -218,6 +218,17 @@ def test_trouble_while_waiting_is_tried_again(name, kind, tmp_path):
     assert len(server.batches) == 1
 
 
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+def test_trouble_while_results_come_is_tried_again_from_their_beginning(name, kind, tmp_path):
+    line = json.dumps({"custom_id": "0" * 32, "result": {"type": "expired"}}).encode() + b"\n"
+    faults = deque([Reply(body=line * 3, cut=len(line) + 5), Reply(hang=True), Reply(status=503, body=b"{}")])
+    with BatchServer(echo, at_results=faults) as server:
+        answers = load(kind, server, tmp_path, timeout=0.5, retries=3).generate([ask("a"), ask("b")])
+        assert [answer.text for answer in answers] == ["you said a", "you said b"]
+        assert not answers[0].remarks and not faults and len(server.batches) == 1
+        assert {one["accept"] for one in server.sent_headers[-2:]} == {"*/*"}
+
+
 @pytest.mark.parametrize("name", ["gemini", "openai"])
 def test_a_batch_that_is_refused_stops_the_build_with_the_reason(name, tmp_path):
     with BatchServer(echo, state="failed") as server:
@@ -239,6 +250,17 @@ def test_a_batch_that_the_server_does_not_have_is_an_error_with_its_file(kind, t
         record.unlink()
         server.wanted.polls = 0
         assert load(kind, server, tmp_path).generate([ask("a")])[0].ok
+
+
+def test_a_damaged_record_is_an_error_with_its_file(tmp_path):
+    with BatchServer(echo, at_poll=deque([Reply(status=401, body=b"{}")])) as server:
+        with pytest.raises(AuthenticationError):
+            load(OpenAI, server, tmp_path).generate([ask("a")])
+        (record,) = records(tmp_path)
+        record.write_bytes(record.read_bytes()[:20])
+        with pytest.raises(ModelError, match="is damaged") as caught:
+            load(OpenAI, server, tmp_path).generate([ask("a")])
+        assert str(record) in str(caught.value) and len(server.batches) == 1
 
 
 def test_a_server_without_the_interface_is_named(tmp_path):

@@ -39,6 +39,8 @@ class Wanted:
     """Lines that belong to no request, before all others."""
     at_submit: deque[Reply] = field(default_factory=deque)
     """What the next submissions are answered in place of a batch."""
+    at_results: deque[Reply] = field(default_factory=deque)
+    """What the next requests for files of results are answered."""
     at_poll: deque[Reply] = field(default_factory=deque)
     """What the next looks at batches are answered."""
 
@@ -83,7 +85,7 @@ class BatchServer(FaultServer):
         if method == "GET" and parts[0] == "batches":
             return self._polled(parts[1], self._openai_batch)
         if method == "GET" and parts[0] == "files" and parts[-1] == "content":
-            return Reply(body=self.files[parts[1]])
+            return self.wanted.at_results.popleft() if self.wanted.at_results else Reply(body=self.files[parts[1]])
         return None
 
     def _openai_batch(self, batch: Submitted) -> dict[str, Any]:
@@ -118,6 +120,8 @@ class BatchServer(FaultServer):
             return self._made(requests, path, self._anthropic_batch)
         if parts[-1] != "results":
             return self._polled(parts[1], self._anthropic_batch)
+        if self.wanted.at_results:
+            return self.wanted.at_results.popleft()
         batch, lines = self.batches[parts[1]], list(self.wanted.strange)
         for key, body, reply, lost in self._outcomes(batch):
             if lost:

@@ -203,6 +203,8 @@ class FaultServer:
             await self._send(writer, Reply(body=json.dumps(self.asked).encode()), {})
             return True
         if (more := self.other(method, path, headers, data)) is not None:
+            if more.hang:
+                await asyncio.sleep(3600)
             return await self._send(writer, more, {}, path)
         body = json.loads(data)
         self.calls.append(body)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import orjson
 
 from curate.caches import base_of
-from curate.errors import ServerError
+from curate.errors import ModelError, ServerError
 from curate.models.endpoint.wire import RequestBody
 from curate.models.generation.structured_output import read_json
 
@@ -138,11 +138,22 @@ class BatchRecords:
         self._model = answers.stem
 
     def open(self) -> list[BatchRecord]:
-        """The batches, oldest first."""
+        """The batches, oldest first.
+
+        Raises:
+            ModelError: a file is damaged.
+        """
         records = []
         for file in self.folder.glob(f"{self._model}-*.json"):
-            told: Mapping[str, Any] = orjson.loads(file.read_bytes())
-            records.append(BatchRecord(told["id"], tuple(told["keys"]), told["server"], told["submitted"], file))
+            try:
+                told: Mapping[str, Any] = orjson.loads(file.read_bytes())
+                record = BatchRecord(told["id"], tuple(told["keys"]), told["server"], told["submitted"], file)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ModelError(
+                    f"{file} is damaged ({error}): it named a batch that was submitted and not collected; look for it"
+                    " at the provider, then delete the file and build again"
+                ) from None
+            records.append(record)
         return sorted(records, key=lambda one: (one.submitted, one.id))
 
     def add(self, batch_id: str, keys: Sequence[str], server: str) -> BatchRecord:

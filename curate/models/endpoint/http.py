@@ -242,7 +242,8 @@ class EndpointClient:
 
     async def lines(self, path: str) -> AsyncIterator[bytes]:
         """The lines of a file on the server, without empty ones."""
-        async with self._open("GET", path) as (response, place):
+        # A large file may take longer than one attempt: the time is for each part.
+        async with self._open("GET", path, headers={"Accept": "*/*"}, part=self.endpoint.timeout) as (response, place):
             if response.status_code != 200:
                 body = await _read(response, LARGEST_ANSWER, place)
                 raise classify_response(
@@ -305,15 +306,21 @@ class EndpointClient:
         *,
         rooted: bool = False,
         headers: Mapping[str, str] | None = None,
+        part: float | None = None,
     ) -> AsyncIterator[tuple[httpx2.Response, str]]:
-        """A response whose body is not read yet, and the address without credentials, for messages."""
+        """A response whose body is not read yet, and the address without credentials, for messages.
+
+        Args:
+            part: seconds to wait for each part of it.
+        """
         import httpx2
 
         base, mark, query = (self.endpoint.root if rooted else self.endpoint.base).partition("?")
         address = base + path + mark + query
         redact, place = self.endpoint.redact, display_url(address)
         try:
-            async with self._client.stream(method, address, content=data, headers=headers) as response:
+            limit = httpx2.USE_CLIENT_DEFAULT if part is None else httpx2.Timeout(part)
+            async with self._client.stream(method, address, content=data, headers=headers, timeout=limit) as response:
                 yield response, place
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             raise ConnectError(f"no connection to {place}: {redact(_named(error))}") from None
