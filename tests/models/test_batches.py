@@ -109,7 +109,7 @@ def test_a_batch_of_a_build_that_stopped_is_collected_and_not_sent_again(name, k
         assert caught.value.model == "m-1@unknown"
         (record,) = records(tmp_path)
         told = record.read_text("utf-8")
-        assert set(json.loads(told)) == {"id", "keys", "server", "submitted"}
+        assert set(json.loads(told)) == {"id", "keys", "name", "server", "submitted"}
         assert KEY not in told and '"a"' not in told, "neither secrets nor texts"
         # What is new is sent; what only the old batch asked is cached.
         answers = load(kind, server, tmp_path).generate([ask("c"), ask("b")])
@@ -131,7 +131,7 @@ def test_a_killed_process_pays_nothing_twice(tmp_path):
         process = subprocess.Popen([sys.executable, "-c", script, server.url, str(tmp_path)])
         try:
             deadline = time.monotonic() + 60
-            while not records(tmp_path) and process.poll() is None and time.monotonic() < deadline:
+            while not server.batches and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
         finally:
             os.kill(process.pid, signal.SIGKILL)
@@ -204,11 +204,26 @@ def test_a_rate_limit_at_submission_is_waited_for(name, kind, tmp_path):
         assert not records(tmp_path)
 
 
-def test_a_submission_that_may_have_succeeded_is_not_repeated(kind, tmp_path):
+def test_a_batch_whose_submission_was_not_answered_is_found_by_the_next_build(kind, tmp_path):
+    with BatchServer(echo) as server:
+        load(kind, server, tmp_path).generate([ask("another")])
+        server.wanted.cut_after = 1
+        with pytest.raises(ServerError, match=r"not known whether the server made a batch of 2 requests.*was cut"):
+            load(kind, server, tmp_path).generate([ask("a"), ask("b")])
+        (record,) = records(tmp_path)
+        assert json.loads(record.read_text("utf-8"))["id"] == ""
+        answers = load(kind, server, tmp_path).generate([ask("a"), ask("b")])
+        assert [answer.text for answer in answers] == ["you said a", "you said b"]
+        assert server.asked_by_batch == [["another"], ["a", "b"]] and not records(tmp_path)
+
+
+def test_a_batch_that_the_server_never_made_is_submitted_again(kind, tmp_path):
     with BatchServer(echo, at_submit=deque([Reply(body=b"{}", cut=-1)])) as server:
-        with pytest.raises(ServerError, match=r"not known whether the server made a batch of 1 requests.*was cut"):
+        with pytest.raises(ServerError, match="not known"):
             load(kind, server, tmp_path).generate([ask("a")])
-        assert not server.batches
+        assert records(tmp_path) and not server.batches
+        assert load(kind, server, tmp_path).generate([ask("a")])[0].ok
+        assert server.asked_by_batch == [["a"]] and not records(tmp_path)
 
 
 def test_trouble_while_waiting_is_tried_again(name, kind, tmp_path):

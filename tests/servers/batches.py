@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from servers.llm import FaultServer, Reply, Script, in_anthropic, in_gemini, in_openai, last_turn
@@ -22,6 +23,8 @@ class Submitted:
     requests: list[tuple[str, dict[str, Any]]]
     """(id of the request, its body)."""
     path: str
+    name: str = ""
+    """The name that the client gave."""
     polls: int = 0
 
 
@@ -39,6 +42,8 @@ class Wanted:
     """Lines that belong to no request, before all others."""
     at_submit: deque[Reply] = field(default_factory=deque)
     """What the next submissions are answered in place of a batch."""
+    cut_after: int = 0
+    """After so many of the next submissions, which succeed, the connection is cut."""
     at_results: deque[Reply] = field(default_factory=deque)
     """What the next requests for files of results are answered."""
     at_poll: deque[Reply] = field(default_factory=deque)
@@ -81,7 +86,12 @@ class BatchServer(FaultServer):
             lines = [json.loads(line) for line in self.files[wanted["input_file_id"]].splitlines() if line]
             assert wanted["completion_window"] == "24h" and {line["url"] for line in lines} == {wanted["endpoint"]}
             requests = [(line["custom_id"], line["body"]) for line in lines]
-            return self._made(requests, path, lambda batch: {"id": batch.id, "object": "batch", "status": "validating"})
+            return self._made(requests, path, self._openai_batch, wanted["metadata"]["curate"])
+        if method == "GET" and path.startswith("/v1/batches?"):
+            listed = [self._openai_batch(batch) for batch in self.batches.values()]
+            if "after" not in path:  # two pages
+                return _json({"data": listed[:1], "has_more": True})
+            return _json({"data": listed[1:], "has_more": False})
         if method == "GET" and parts[0] == "batches":
             return self._polled(parts[1], self._openai_batch)
         if method == "GET" and parts[0] == "files" and parts[-1] == "content":
@@ -91,6 +101,7 @@ class BatchServer(FaultServer):
     def _openai_batch(self, batch: Submitted) -> dict[str, Any]:
         state = {"ended": "completed", "running": "in_progress"}.get(self._state(batch), self._state(batch))
         told: dict[str, Any] = {"id": batch.id, "object": "batch", "status": state, "errors": None}
+        told["metadata"] = {"curate": batch.name}
         if state == "failed":
             why = {"code": "invalid_request", "message": "the model is not one for batches", "line": 1, "param": None}
             return {**told, "errors": {"object": "list", "data": [why]}}
@@ -118,6 +129,8 @@ class BatchServer(FaultServer):
         if method == "POST":
             requests = [(one["custom_id"], one["params"]) for one in json.loads(data)["requests"]]
             return self._made(requests, path, self._anthropic_batch)
+        if path.startswith("/v1/messages/batches?"):
+            return _json({"data": [self._anthropic_batch(batch) for batch in self.batches.values()]})
         if parts[-1] != "results":
             return self._polled(parts[1], self._anthropic_batch)
         if self.wanted.at_results:
@@ -135,14 +148,21 @@ class BatchServer(FaultServer):
 
     def _anthropic_batch(self, batch: Submitted) -> dict[str, Any]:
         status = "in_progress" if self._state(batch) == "running" else "ended"
-        return {"id": batch.id, "type": "message_batch", "processing_status": status, "results_url": None}
+        counts = {"processing": len(batch.requests), "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        told = {"id": batch.id, "type": "message_batch", "processing_status": status, "results_url": None}
+        return {**told, "request_counts": counts, "created_at": datetime.now(UTC).isoformat()}
 
     def _gemini(self, method: str, path: str, data: bytes) -> Reply | None:
         if path.endswith(":batchGenerateContent"):
             given = json.loads(data)["batch"]
-            assert given["displayName"]
             listed = given["inputConfig"]["requests"]["requests"]
-            return self._made([(one["metadata"]["key"], one["request"]) for one in listed], path, self._gemini_batch)
+            requests = [(one["metadata"]["key"], one["request"]) for one in listed]
+            return self._made(requests, path, self._gemini_batch, given["displayName"])
+        if method == "GET" and path.startswith("/v1beta/batches?"):
+            operations = [self._gemini_batch(batch) for batch in self.batches.values()]
+            if "pageToken=n%2B1" not in path:  # two pages
+                return _json({"operations": operations[:1], "nextPageToken": "n+1"})
+            return _json({"operations": operations[1:]})
         if method == "GET" and path.startswith("/v1beta/batches/"):
             return self._polled(path.removeprefix("/v1beta/"), self._gemini_batch)
         return None
@@ -150,7 +170,10 @@ class BatchServer(FaultServer):
     def _gemini_batch(self, batch: Submitted) -> dict[str, Any]:
         state = self._state(batch)
         named = {"ended": "SUCCEEDED", "running": "RUNNING"}.get(state, state.upper())
-        told: dict[str, Any] = {"name": batch.id, "metadata": {"state": f"BATCH_STATE_{named}"}}
+        told: dict[str, Any] = {
+            "name": batch.id,
+            "metadata": {"state": f"BATCH_STATE_{named}", "displayName": batch.name},
+        }
         if state == "failed":
             return {**told, "done": True, "error": {"code": 3, "message": "the model is not one for batches"}}
         if state in ("running", "expired", "cancelled"):
@@ -167,12 +190,15 @@ class BatchServer(FaultServer):
         return {**told, "done": True, "response": {"inlinedResponses": {"inlinedResponses": listed}}}
 
     # ------------------------------------------------------------------------------------------------ of all protocols
-    def _made(self, requests: list[tuple[str, dict[str, Any]]], path: str, described: Any) -> Reply:
+    def _made(self, requests: list[tuple[str, dict[str, Any]]], path: str, described: Any, name: str = "") -> Reply:
         if self.wanted.at_submit:
             return self.wanted.at_submit.popleft()
-        batch = Submitted(f"batches/b{len(self.batches)}" if "generate" in path.lower() else "", requests, path)
+        batch = Submitted(f"batches/b{len(self.batches)}" if "generate" in path.lower() else "", requests, path, name)
         batch.id = batch.id or f"batch_{len(self.batches)}"
         self.batches[batch.id] = batch
+        if self.wanted.cut_after:
+            self.wanted.cut_after -= 1
+            return Reply(body=b"{}", cut=-1)
         return _json(described(batch))
 
     def _polled(self, name: str, described: Any) -> Reply:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
 
-from curate.models.endpoint.batches import Batch, BatchInterface, BatchResult, given_id, json_object
+from curate.models.endpoint.batches import (
+    Batch,
+    BatchInterface,
+    BatchRecord,
+    BatchResult,
+    entries,
+    given_id,
+    json_object,
+)
 from curate.models.endpoint.http import EndpointClient
-from curate.models.endpoint.wire import RequestBody
+from curate.models.endpoint.wire import RequestBody, count
 
+_NEAR = timedelta(minutes=15)
+"""How far the server's clock, and the end of an upload, may be from the time when the submission began."""
 _LOST: dict[str, Any] = {"expired": "expired", "canceled": "cancelled"}
 
 
@@ -24,8 +35,22 @@ class AnthropicBatches(BatchInterface):
     def item(self, key: str, body: RequestBody) -> bytes:
         return orjson.dumps({"custom_id": key, "params": body.body})
 
-    async def submit(self, items: Sequence[bytes], client: EndpointClient) -> str:
+    async def submit(self, items: Sequence[bytes], name: str, client: EndpointClient) -> str:
         return given_id(await client.call("POST", "/messages/batches", b'{"requests":[' + b",".join(items) + b"]}"))
+
+    async def find(self, record: BatchRecord, known: Collection[str], client: EndpointClient) -> str | None:
+        """By time and number of requests, because batches have no names. If it is another one after all, its results
+        belong to no request, and the requests fail in passing."""
+        page = await client.call("GET", "/messages/batches?limit=100")
+        submitted = datetime.fromisoformat(record.submitted)
+        for one in entries(page, "data"):
+            counts, created = one.get("request_counts"), one.get("created_at")
+            if one.get("id") in known or not isinstance(counts, dict) or not isinstance(created, str):
+                continue
+            near = abs(datetime.fromisoformat(created) - submitted) < _NEAR
+            if near and sum(map(count, counts.values())) == len(record.keys):
+                return given_id(one)
+        return None
 
     async def poll(self, batch_id: str, client: EndpointClient) -> Batch:
         raw = await client.call("GET", f"/messages/batches/{quote(batch_id, safe='')}")

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from curate.errors import (
@@ -35,6 +36,10 @@ FIRST_POLL, LONGEST_POLL = 2.0, 60.0
 _ENVELOPE = 1_000
 """Bytes of a submission around its requests, at most."""
 _LOG = logging.getLogger("curate.models")
+
+
+class _UnknownError(ServerError):
+    """Nobody knows whether a submission has succeeded."""
 
 
 class BatchDispatcher(RequestDispatcher):
@@ -68,7 +73,7 @@ class BatchDispatcher(RequestDispatcher):
 
     async def _run(self, jobs: Sequence[Job], deliver: Deliver) -> None:
         asked = {job.body.key.hex(): job for job in jobs}
-        running = [record for record in self._records.open() if not asked.keys().isdisjoint(record.keys)]
+        running = await self._resumed(asked)
         submitted = {key for record in running for key in record.keys}
         for key in submitted:
             self._hold(asked.get(key), key, paid=True)
@@ -134,28 +139,54 @@ class BatchDispatcher(RequestDispatcher):
 
     async def _submit(self, keys: Sequence[str], items: Sequence[bytes]) -> BatchRecord:
         self.usage.calls += len(keys)
+        record = self._records.add(keys, display_url(self.endpoint.base))
         try:
-            given = await self._retry(lambda: self._once(items))
-        except AddressError as error:
-            raise error.with_message(f"{error}; has this server a batch interface ('batch: true')?") from None
+            given = await self._retry(lambda: self._once(items, record.name))
+        except _UnknownError:
+            raise  # the next build looks for it
+        except ModelError as error:
+            self._records.remove(record)
+            if isinstance(error, AddressError):
+                raise error.with_message(f"{error}; has this server a batch interface ('batch: true')?") from None
+            raise
         assert given is not None
         # Nothing is awaited between the server's answer and the disk.
-        record = self._records.add(given, keys, display_url(self.endpoint.base))
+        record = self._records.identify(record, given)
         _LOG.info("batch submitted", extra={"batch": given, "model": self.name, "requests": len(keys)})
         return record
 
-    async def _once(self, items: Sequence[bytes]) -> str:
-        """Submits a batch; tried again only where the server has said that it made none."""
+    async def _once(self, items: Sequence[bytes], name: str) -> str:
+        """Submits a batch; tried again only where the server has said that it made none.
+
+        Raises:
+            _UnknownError: nobody knows whether it made one.
+        """
         try:
-            return await self._interface.submit(items, self._connected())
+            return await self._interface.submit(items, name, self._connected())
         except ServerError as error:
-            if error.again and error.status is None and not isinstance(error, ConnectError):
-                error = error.with_message(
-                    f"{self.name}: it is not known whether the server made a batch of {len(items):,} requests, so they"
-                    f" are not sent again at once: {error}; look there, cancel it if it is one, and build again"
-                )
-                error.again = False
-            raise error from None
+            if error.status is not None or isinstance(error, ConnectError):
+                raise
+            raise _UnknownError(
+                f"{self.name}: it is not known whether the server made a batch of {len(items):,} requests, so they are"
+                f" not sent again at once: {error}; build again: curate looks for it first",
+                again=False,
+            ) from None
+
+    async def _resumed(self, asked: dict[str, Job]) -> list[BatchRecord]:
+        """The batches of earlier builds that have an answer to one of these requests."""
+        records = self._records.open()
+        known, found = {record.id for record in records}, []
+        for record in records:
+            if asked.keys().isdisjoint(record.keys):
+                continue
+            if not record.id:  # its build ended before the server's answer
+                given = await self._retry(partial(self._interface.find, record, known, self._connected()))
+                if given is None:
+                    self._records.remove(record)
+                    continue
+                record = self._records.identify(record, given)
+            found.append(record)
+        return found
 
     # --------------------------------------------------------------------------------------------------------- waiting
     async def _first_ended(self, running: Sequence[BatchRecord]) -> tuple[BatchRecord, Batch]:

@@ -7,11 +7,11 @@ again.
 
 from __future__ import annotations
 
-import hashlib
 import os
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -72,8 +72,20 @@ class BatchInterface(ABC):
         """A request as part of a submission: one line of JSON."""
 
     @abstractmethod
-    async def submit(self, items: Sequence[bytes], client: EndpointClient) -> str:
-        """Submits a batch and returns its id."""
+    async def submit(self, items: Sequence[bytes], name: str, client: EndpointClient) -> str:
+        """Submits a batch and returns its id.
+
+        Args:
+            name: what :meth:`find` may know it by.
+        """
+
+    @abstractmethod
+    async def find(self, record: BatchRecord, known: Collection[str], client: EndpointClient) -> str | None:
+        """The id of a batch whose submission was not answered; None if the server made none.
+
+        Args:
+            known: ids of other batches.
+        """
 
     @abstractmethod
     async def poll(self, batch_id: str, client: EndpointClient) -> Batch:
@@ -97,6 +109,12 @@ def json_object(line: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def entries(page: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in a list of a page."""
+    listed = page.get(name) if isinstance(page, dict) else None
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
 def given_id(given: Any, name: str = "id") -> str:
     """The id in what a server says of a new file or batch.
 
@@ -115,6 +133,9 @@ class BatchRecord:
     """A batch that was submitted and not collected."""
 
     id: str
+    """Empty while it is submitted."""
+    name: str
+    """Given by curate: 16 hexadecimal digits."""
     keys: tuple[str, ...]
     """The cache keys of its requests, in order, as 32 hexadecimal digits."""
     server: str
@@ -147,7 +168,7 @@ class BatchRecords:
         for file in self.folder.glob(f"{self._model}-*.json"):
             try:
                 told: Mapping[str, Any] = orjson.loads(file.read_bytes())
-                record = BatchRecord(told["id"], tuple(told["keys"]), told["server"], told["submitted"], file)
+                record = BatchRecord(**{**told, "keys": tuple(told["keys"]), "file": file})
             except (ValueError, KeyError, TypeError) as error:
                 raise ModelError(
                     f"{file} is damaged ({error}): it named a batch that was submitted and not collected; look for it"
@@ -156,22 +177,30 @@ class BatchRecords:
             records.append(record)
         return sorted(records, key=lambda one: (one.submitted, one.id))
 
-    def add(self, batch_id: str, keys: Sequence[str], server: str) -> BatchRecord:
-        """Records a batch; it is on disk when this returns."""
-        mark = hashlib.blake2b(batch_id.encode(), digest_size=8).hexdigest()
-        file = self.folder / f"{self._model}-{mark}.json"
+    def add(self, keys: Sequence[str], server: str) -> BatchRecord:
+        """Records a batch that is about to be submitted; it is on disk when this returns."""
+        name = secrets.token_hex(8)
         submitted = datetime.now(UTC).isoformat(timespec="seconds")
-        record = BatchRecord(batch_id, tuple(keys), server, submitted, file)
-        told = {"id": batch_id, "server": server, "submitted": submitted, "keys": record.keys}
+        record = BatchRecord("", name, tuple(keys), server, submitted, self.folder / f"{self._model}-{name}.json")
+        self._write(record)
+        return record
+
+    def identify(self, record: BatchRecord, batch_id: str) -> BatchRecord:
+        """The record with the id that the server gave; it is on disk when this returns."""
+        record = replace(record, id=batch_id)
+        self._write(record)
+        return record
+
+    def _write(self, record: BatchRecord) -> None:
+        told = {name: value for name, value in vars(record).items() if name != "file"}
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".tmp")
+        aside = record.file.with_suffix(".tmp")
         with aside.open("wb") as stream:
             stream.write(orjson.dumps(told))
             stream.flush()
             os.fsync(stream.fileno())
-        aside.replace(file)
-        return record
+        aside.replace(record.file)
 
     def remove(self, record: BatchRecord) -> None:
-        """Forgets a batch whose results are in the cache."""
+        """Forgets a batch: its results are in the cache, or there is none."""
         record.file.unlink(missing_ok=True)

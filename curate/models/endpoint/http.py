@@ -316,7 +316,7 @@ class EndpointClient:
         import httpx2
 
         base, mark, query = (self.endpoint.root if rooted else self.endpoint.base).partition("?")
-        address = base + path + mark + query
+        address = base + path + (f"{'&' if '?' in path else mark}{query}" if mark else "")
         redact, place = self.endpoint.redact, display_url(address)
         try:
             limit = httpx2.USE_CLIENT_DEFAULT if part is None else httpx2.Timeout(part)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
 
-from curate.models.endpoint.batches import Batch, BatchInterface, BatchResult, State, given_id
+from curate.models.endpoint.batches import Batch, BatchInterface, BatchRecord, BatchResult, State, entries, given_id
 from curate.models.endpoint.http import EndpointClient
 from curate.models.endpoint.wire import RequestBody
 
@@ -53,10 +53,22 @@ class GeminiBatches(BatchInterface):
     def item(self, key: str, body: RequestBody) -> bytes:
         return orjson.dumps({"request": body.body, "metadata": {"key": key}})
 
-    async def submit(self, items: Sequence[bytes], client: EndpointClient) -> str:
-        head = b'{"batch":{"displayName":"curate","inputConfig":{"requests":{"requests":['
+    async def submit(self, items: Sequence[bytes], name: str, client: EndpointClient) -> str:
+        head = f'{{"batch":{{"displayName":"curate-{name}","inputConfig":{{"requests":{{"requests":['.encode()
         data = head + b",".join(items) + b"]}}}}"
         return given_id(await client.call("POST", f"{self._path}:batchGenerateContent", data), "name")
+
+    async def find(self, record: BatchRecord, known: Collection[str], client: EndpointClient) -> str | None:
+        after = ""
+        while True:
+            page = await client.call("GET", f"/batches?pageSize=100{after}")
+            for one in entries(page, "operations"):
+                if (one.get("metadata") or {}).get("displayName") == f"curate-{record.name}":
+                    return given_id(one, "name")
+            token = page.get("nextPageToken") if isinstance(page, dict) else None
+            if not token:
+                return None
+            after = f"&pageToken={quote(str(token), safe='')}"
 
     async def poll(self, batch_id: str, client: EndpointClient) -> Batch:
         raw = await client.call("GET", f"/{quote(batch_id)}")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
 
-from curate.models.endpoint.batches import Batch, BatchInterface, BatchResult, State, given_id, json_object
+from curate.models.endpoint.batches import (
+    Batch,
+    BatchInterface,
+    BatchRecord,
+    BatchResult,
+    State,
+    entries,
+    given_id,
+    json_object,
+)
 from curate.models.endpoint.http import EndpointClient
 from curate.models.endpoint.wire import RequestBody
 
@@ -19,6 +28,7 @@ _STATES: Mapping[str, State] = {
     "failed": "failed",
 }
 _LOST: Mapping[str, Any] = {"batch_expired": "expired", "batch_cancelled": "cancelled"}
+_NAME = "curate"
 _BOUNDARY = b"curate-6b1f9a5e0d3c47f2"
 
 
@@ -38,12 +48,24 @@ class OpenAIBatches(BatchInterface):
     def item(self, key: str, body: RequestBody) -> bytes:
         return orjson.dumps({"custom_id": key, "method": "POST", "url": self._path, "body": body.body})
 
-    async def submit(self, items: Sequence[bytes], client: EndpointClient) -> str:
+    async def submit(self, items: Sequence[bytes], name: str, client: EndpointClient) -> str:
         given = await client.call(
             "POST", "/files", _form(items), **{"Content-Type": f"multipart/form-data; boundary={_BOUNDARY.decode()}"}
         )
         wanted = {"input_file_id": given_id(given), "endpoint": self._path, "completion_window": "24h"}
-        return given_id(await client.call("POST", "/batches", orjson.dumps(wanted)))
+        return given_id(await client.call("POST", "/batches", orjson.dumps({**wanted, "metadata": {_NAME: name}})))
+
+    async def find(self, record: BatchRecord, known: Collection[str], client: EndpointClient) -> str | None:
+        after = ""
+        while True:
+            page = await client.call("GET", f"/batches?limit=100{after}")
+            listed = entries(page, "data")
+            for one in listed:
+                if (one.get("metadata") or {}).get(_NAME) == record.name:
+                    return given_id(one)
+            if not (listed and page.get("has_more")):
+                return None
+            after = f"&after={quote(given_id(listed[-1]), safe='')}"
 
     async def poll(self, batch_id: str, client: EndpointClient) -> Batch:
         raw = await client.call("GET", f"/batches/{quote(batch_id, safe='')}")
