@@ -302,12 +302,6 @@ def test_limits_of_the_provider_split_batches(name, kind, tmp_path, monkeypatch)
         assert (large.error, large.transient) == ("ContextWindowError", False) and "too large" in large.problem
 
 
-def test_the_limits_are_those_of_the_providers():
-    known = {one: (kind.most_requests, kind.most_bytes) for one, kind in INTERFACES.items()}
-    assert known["openai"] == (50_000, 200_000_000) and known["anthropic"] == (100_000, 256_000_000)
-    assert known["gemini"][1] == 20_000_000
-
-
 def test_half_the_price_is_paid(kind, tmp_path):
     ledger = Ledger()
     with BatchServer(echo) as server:
