@@ -63,7 +63,9 @@ class World:
         if step.requires_fit:
             sample = step.sample(rows, self)
             fitted = step.fit([sample] if sample is not None else [], self)
-        found = step.score(rows, self, fitted).with_columns(language=rows.language)
+        found = step.score(rows, self, fitted).with_columns(
+            language=rows.language, prompt_language=rows.prompt_language
+        )
         reasons = [reason.fill_null(False) for reason in step.drop_rules(rows.kind).values()]
         return found.with_columns(dropped=pl.any_horizontal(reasons) if reasons else pl.lit(False))
 

@@ -21,7 +21,8 @@ from curate.data_files import DataFile
 from curate.models.langid import language_data
 from curate.models.langid.language_data import DATA
 from curate.models.langid.scripts import as_trained, contradicted, romanised
-from curate.rows import Kind, languages, main_fields, unknown_fields
+from curate.rows import Kind, languages, main_fields, message_columns, unknown_fields
+from curate.rows.fields import ASKED
 from curate.steps import Context, LanguageIdentifier, Rows, ScoreStep
 from curate.text import segmentation as text
 from curate.text.masks import MASKABLE, Maskable, mask
@@ -30,6 +31,8 @@ Policy = Literal["keep", "drop"]
 _LABELS = 8
 # Minimum probability left after labels that the script contradicts are removed; with less the rest is noise.
 _LEAST_REST = 0.02
+# Column of a prompt in another language than the answer → the column of which it is the same.
+_PROMPT = {"prompt": "score", "prompt_other": "other", "prompt_script": "script", "prompt_found": "found"}
 # Names that an identifier may use for a language that it knows under another written standard.
 _STANDARDS = ("nb", "nn", "sr", "hr", "bs", "sh", "fil")
 
@@ -42,13 +45,15 @@ class Language(ScoreStep):
     ``script`` (lowest share of letters in the expected script), ``letters`` (letters left after masking, weighted in
     Latin letters). Attributes: ``found`` (the worst field's best label), ``abstained`` (``letters``, ``unclear`` or
     ``unsupported``, where there is no score), ``mixture``. In a pair each side is checked against its own language;
-    thresholds are looked up by the row's language.
+    thresholds are looked up by the row's language. In a row with a ``prompt_language`` these are about the answer;
+    ``prompt``, ``prompt_other``, ``prompt_script`` and ``prompt_found`` are the same about the prompt, with the
+    thresholds of its language.
     """
 
     tag: ClassVar[str] = "language"
     assesses: ClassVar[str] = "score"
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Language and script of each row, with abstention and mixtures."
 
     model: IdentifierName = "fasttext"
@@ -112,23 +117,31 @@ class Language(ScoreStep):
             "found": pa.string(),
             "abstained": pa.string(),
         }
+        if self._sides(kind)[0] and self._sides(kind)[1]:
+            columns |= {name: columns[of] for name, of in _PROMPT.items()}
         return columns | ({"mixture": pa.string(), "expected_share": pa.float64()} if self.mixture else {})
 
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         identifier: LanguageIdentifier = context.model(self.model)
         known = _AcceptedLabels(identifier, self.accept)
-        names = self.fields or main_fields(rows.kind)
+        sides = self._sides(rows.kind)
         judged, masked = [], []
-        for name in names:
+        own = pl.Series(rows.table["prompt_language"].is_valid().to_pylist(), dtype=pl.Boolean) if all(sides) else None
+        for name in self.fields or main_fields(rows.kind):
             expected = rows.field_language(name)
             turns = rows.turns(name).list.join("\n\n") if self.level == "row" else rows.turns(name)
             frame = pl.DataFrame({"row": pl.int_range(len(rows), eager=True), "text": turns, "expected": expected})
             if self.level == "message":
                 frame = frame.explode("text").with_columns(pl.col("text").fill_null(""))
             frame = frame.with_columns(text=as_trained(mask(frame["text"], self.mask)))
-            judged.append(self._judge(frame, identifier, known))
+            apart = own.gather(frame["row"]) if own is not None and name in sides[0] else pl.lit(False)
+            judged.append(self._judge(frame, identifier, known).with_columns(prompt=apart))
             masked.append(frame)
-        merged = _worst(pl.concat(judged), len(rows))
+        every = pl.concat(judged)
+        merged = _worst(every.filter(~pl.col("prompt")), len(rows))
+        if own is not None:
+            asked = _worst(every.filter("prompt"), len(rows))
+            merged = merged.hstack(asked.select(pl.col(of).alias(name) for name, of in _PROMPT.items()))
         if self.mixture:
             merged = merged.hstack(self._mixtures(pl.concat(masked), len(rows), identifier, known))
         return merged.select(self.columns(rows.kind).keys())
@@ -208,10 +221,12 @@ class Language(ScoreStep):
 
     def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
         meant = self._meant()
-        reasons = {
-            "script": (pl.col("script") < self.min_script.expr()) & ~meant,
-            "language": (pl.col("score") < self.min.expr()) & (pl.col("other") >= self.sure.expr()) & ~meant,
-        }
+        asked, answered = self._sides(kind)
+        reasons = self._wrong("", "language" if answered else "prompt_language")
+        if asked and answered:
+            prompt = self._wrong("prompt_", "prompt_language")
+            reasons = {name: wrong.fill_null(False) | prompt[name].fill_null(False) for name, wrong in reasons.items()}
+        reasons = {name: wrong & ~meant for name, wrong in reasons.items()}
         if self.mixture and self.min_expected_share != PerLanguage[float]():
             reasons["mixture"] = (pl.col("expected_share") < self.min_expected_share.expr()) & ~meant
         if self.abstain == "drop":
@@ -219,6 +234,21 @@ class Language(ScoreStep):
         if self.unsupported == "drop":
             reasons["unsupported"] = pl.col("score").is_null() & (pl.col("abstained") == "unsupported") & ~meant
         return reasons
+
+    def _sides(self, kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The fields to check, of a conversation's prompt and all others."""
+        names = self.fields or main_fields(kind)
+        asked = ASKED if message_columns(kind) else ()
+        return tuple(name for name in names if name in asked), tuple(name for name in names if name not in asked)
+
+    def _wrong(self, prefix: str, language: str) -> dict[str, pl.Expr]:
+        """Reason → whether the scores with this prefix are beyond the thresholds of the language in a column."""
+        of = pl.col(language)
+        score = pl.col("prompt" if prefix else "score")
+        return {
+            "script": pl.col(f"{prefix}script") < self.min_script.expr(of),
+            "language": (score < self.min.expr(of)) & (pl.col(f"{prefix}other") >= self.sure.expr(of)),
+        }
 
     def _meant(self) -> pl.Expr:
         """Whether the row's mixture is one of those allowed."""
@@ -250,7 +280,10 @@ def _worst(judged: pl.DataFrame, count: int) -> pl.DataFrame:
     )
     every = pl.DataFrame({"row": pl.int_range(count, eager=True)})
     first = every.join(
-        first.select("row", "score", "other", "found", "abstained"), on="row", how="left", maintain_order="left"
+        first.select("row", "score", "other", "found", "abstained"),
+        on="row",
+        how="left",
+        maintain_order="left",
     )
     joined = first.join(scripts, on="row", how="left", maintain_order="left")
     return joined.with_columns(

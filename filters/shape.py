@@ -205,10 +205,11 @@ class Shape(ScoreStep):
             if name == "response_chars" and kind is Kind.PREFERENCE:
                 both = pl.col("response_chars", "rejected_chars")
                 least, greatest = pl.min_horizontal(both), pl.max_horizontal(both)
+            language = pl.col("prompt_language" if name == "prompt_chars" else "language")
             if low != PerLanguage[int]():
-                reasons[f"min_{name}"] = least < low.expr()
+                reasons[f"min_{name}"] = least < low.expr(language)
             if high != PerLanguage[int]():
-                reasons[f"max_{name}"] = greatest > high.expr()
+                reasons[f"max_{name}"] = greatest > high.expr(language)
         reasons |= _above("loop", "loop", self.max_loop)
         reasons |= _above("repetition", "repetition", self.max_repetition)
         return reasons

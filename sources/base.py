@@ -159,7 +159,14 @@ class Common(Source):
     def spec(self, name: str) -> Spec:
         """How records become rows."""
 
-    def _spec(self, form: DetectedSchema, name: str, language: str, source_language: str) -> Spec:
+    def _spec(
+        self,
+        form: DetectedSchema,
+        name: str,
+        language: str,
+        source_language: str,
+        prompt_language: str | None = None,
+    ) -> Spec:
         attributes = (
             {one.removesuffix("?"): one for one in self.attributes}
             if isinstance(self.attributes, list)
@@ -173,6 +180,7 @@ class Common(Source):
             form=form,
             language=language,
             source_language=source_language,
+            prompt_language=prompt_language,
             license=self.license,
             group=self.group or self.translation_of or name,
             key=self.key,
@@ -269,6 +277,8 @@ class Tabular(Common):
     tag or an English name), or ``detect`` to label rows by the step ``detect_language``."""
     source_language: LanguageText | None = None
     """For parallel rows: the language of the source side, a tag or ``"{column}"``."""
+    prompt_language: LanguageText | None = None
+    """For conversations whose prompt is in another language than the answer: its language, a tag or ``"{column}"``."""
     columns: dict[str, TemplateText] = Field({})
     """Target → column, template, or a text for every row in single quotes (``"'true'"``). Targets are prompt,
     response, system, history or messages (sft); prompt, chosen, rejected, system, history (preference); prompt,
@@ -376,8 +386,11 @@ class Tabular(Common):
 
     def check(self, kind: Kind) -> list[str]:
         columns: Mapping[str, str] = self.columns
-        return wrong_targets(kind, list(columns))
+        problems = wrong_targets(kind, list(columns))
+        if self.prompt_language is not None and kind in (Kind.PARALLEL, Kind.DOCUMENT, Kind.PROMPT):
+            problems.append(f"prompt_language: it is for prompts with an answer, but these are {kind} rows")
+        return problems
 
     def spec(self, name: str) -> Spec:
-        spec = self._spec(self.form, name, self.language, self.source_language or "")
+        spec = self._spec(self.form, name, self.language, self.source_language or "", self.prompt_language)
         return replace(spec, roles=self.roles)

@@ -22,7 +22,7 @@ from sources.columns import column
 from sources.conversations.messages import Reader, given
 from sources.conversations.public_sets import KEYS, NEEDED, expand
 from sources.detection import DetectedSchema
-from sources.payloads import Payloads, cleaner, language_of, number_of
+from sources.payloads import Payloads, cleaner, language_of, number_of, optional_language_of
 from sources.templates import (
     LINE,
     MISSING,
@@ -89,6 +89,7 @@ class Spec:
     form: DetectedSchema
     language: str
     source_language: str
+    prompt_language: str | None
     license: str
     group: str
     """Namespace of group ids."""
@@ -143,6 +144,9 @@ class Mapper:
                 single["source_language"] = columns.pop("source_language")
             elif "{" in spoken:
                 single["source_language"] = parse(spoken)
+        asked = spec.prompt_language
+        if asked is not None and "{" in asked:
+            single["prompt_language"] = parse(asked)
         only = {key: parse(key if "{" in key else f"{{{key}}}") for key in spec.only or {}}
         more = [template for templates in beside.values() for template in templates]
         self.templates = [
@@ -184,11 +188,12 @@ class Mapper:
         self.only = [(only[key].getter(), allowed) for key, allowed in (spec.only or {}).items()]
 
         payloads = Payloads(columns, self.reader, spec.empty, told=form.told, beside=beside)
-        if "source_language" in self.get:
-            of = self.get["source_language"]
-            self.payload = payloads.build(form.kind, lambda row: language_of(of(row)))
-        else:
-            self.payload = payloads.build(form.kind, lambda row: spoken)
+        of, prompted = self.get.get("source_language"), self.get.get("prompt_language")
+        self.payload = payloads.build(
+            form.kind,
+            (lambda row: spoken) if of is None else lambda row: language_of(of(row)),
+            (lambda row: asked) if prompted is None else lambda row: optional_language_of(prompted(row)),
+        )
         self._beside: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
 
     def _beside_conversations(self, columns: Mapping[str, Template]) -> dict[str, list[Template]]:

@@ -82,9 +82,18 @@ def cleaner(*, nfc: bool, strip: bool) -> Callable[[str], str]:
     return clean
 
 
+def optional_language_of(value: Any) -> str | None:
+    """The canonical tag of a value; None if it is empty."""
+    return None if _is_empty(value) else language_of(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is MISSING or is_nan(value) or (isinstance(value, str) and not value.strip())
+
+
 def language_of(value: Any) -> str:
     """The canonical tag of a value."""
-    if value is None or value is MISSING or is_nan(value) or (isinstance(value, str) and not value.strip()):
+    if _is_empty(value):
         raise BadValue("the row's language is empty; write 'und' where it is unknown")
     if not isinstance(value, str):
         raise BadValue(f"the row's language is {raw(value)}, not a tag such as 'sw'")
@@ -214,8 +223,8 @@ class Payloads:
         tools = self.reader.tools is not None or any(turn[0] == "tool" for turn in turns)
         return self.reader.structured(turns, "the conversation", tools=tools)
 
-    def _conversation(self, payload: Payload) -> Payload:
-        """The payload with the optional columns after it: tools, then media."""
+    def _conversation(self, payload: Payload, prompt_language: Callable[[Row], str | None]) -> Payload:
+        """The payload with the optional columns after it: tools, media, the language of the prompt."""
         reader, beside = self.reader, self.beside
 
         def conversation(row: Row) -> tuple[Any, ...]:
@@ -228,7 +237,8 @@ class Payloads:
                 if value is not MISSING and given(value):
                     reader.spared.append(name)
             made = payload(row)
-            return (*made, reader.tools, *(self._media(row, column) for column in MEDIA))
+            media = (self._media(row, column) for column in MEDIA)
+            return (*made, reader.tools, *media, prompt_language(row))
 
         return conversation
 
@@ -292,14 +302,16 @@ class Payloads:
         history, read = self.get["history"], self.reader.history
         return lambda row: read(history(row), "history") + prompt(row)
 
-    def build(self, kind: Kind, source_language: Callable[[Row], str]) -> Payload:
+    def build(
+        self, kind: Kind, source_language: Callable[[Row], str], prompt_language: Callable[[Row], str | None]
+    ) -> Payload:
         """The function for one kind."""
         if kind is Kind.DOCUMENT:
             text = self.text("text", paragraphs=True)
             return lambda row: (text(row),)
         if kind is Kind.PARALLEL:
             return self._pairs(source_language)
-        return self._conversation(self._talk(kind))
+        return self._conversation(self._talk(kind), prompt_language)
 
     def _talk(self, kind: Kind) -> Payload:
         before = self.before()

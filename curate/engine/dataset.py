@@ -158,6 +158,8 @@ class DatasetBuilder:
                 store.commit(store.work("version", key), lambda folder: {"key": key, "version": current})
         manifest = store.manifest(spec.name, current)
         state.funnel.kept = dict(manifest["languages"])
+        if state.funnel.prompts is not None:
+            state.funnel.prompts.kept = dict(manifest["funnel"].get("prompts", {}).get("kept", {}))
         if not runner.planning:
             self._name_latest(spec, current)
         folder = store.dataset(spec.name) / current
@@ -337,6 +339,7 @@ def _inputs(manifest: dict[str, Any], ancestors: list[str]) -> Inputs:
         Shard(
             path=f"datasets/{name}/{version}/{file['path']}",
             extras=tuple(manifest.get("extras", ())),
+            prompts=file.get("prompts", {}),
             **{field: file[field] for field in _SHARD},
         )
         for file in manifest["files"]

@@ -25,14 +25,19 @@ class Funnel:
     kept: dict[str, int] = field(default_factory=dict)
     unassessed: dict[str, dict[str, int]] = field(default_factory=dict)
     """Step → language → rows that it saw but could not assess, where there are any."""
+    prompts: Funnel | None = None
+    """The same of the rows whose prompt is in another language than the answer, by both: ``sw (prompt en)``."""
 
     def add_read(self, languages: Mapping[str, int]) -> None:
         for language, count in languages.items():
             self.read[language] = self.read.get(language, 0) + count
 
     def add_step(self, label: str, results: Iterable[Mapping[str, Any]]) -> None:
-        """Adds what a step's tasks say: each ``funnel`` (language → reason → rows) and ``unassessed`` (language →
-        rows)."""
+        """Adds what a step's tasks say: each ``funnel`` (language → reason → rows), ``unassessed`` (language →
+        rows) and ``prompts`` (the same as ``funnel``, by both languages)."""
+        results = list(results)
+        if self.prompts is not None:
+            self.prompts.add_step(label, [{"funnel": result.get("prompts", {})} for result in results])
         total: Counts = {}
         lacking: dict[str, int] = {}
         for result in results:
@@ -105,12 +110,14 @@ class Funnel:
         return found
 
     def to_json(self) -> dict[str, Any]:
+        asked = self.prompts.to_json() if self.prompts is not None and self.prompts.languages() else None
         return {
             "read": self.read,
             "steps": [{"step": label, "languages": counts} for label, counts in self.steps],
             "made": self.made,
             "kept": self.kept,
             "unassessed": self.unassessed,
+            **({"prompts": asked} if asked is not None else {}),
         }
 
     @classmethod
@@ -121,12 +128,13 @@ class Funnel:
             dict(value["made"]),
             dict(value["kept"]),
             dict(value.get("unassessed", {})),
+            cls.from_json(value["prompts"]) if "prompts" in value else None,
         )
 
 
 def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table: language, read, one column a step (rows dropped, or ``=`` rows made), kept, share
-    kept of what there was last."""
+    kept of what there was last. Rows with a prompt in another language are counted again below."""
     labels = [label for label, _ in funnel.steps]
     header = ["language", "read", *labels, "kept", "share"]
     rows = []
@@ -150,4 +158,4 @@ def render(funnel: Funnel) -> tuple[list[str], list[list[str]]]:
                 f"{kept / came:.0%}" if came else "–",
             ]
         )
-    return header, rows
+    return header, rows if funnel.prompts is None else [*rows, *render(funnel.prompts)[1]]

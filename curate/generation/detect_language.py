@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from curate.catalog.params import Count, IdentifierName, LanguageTag, PerLanguage, Share
 from curate.data_files import DataFile
-from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows
+from curate.generation.common.conversations import CHATS
+from curate.generation.common.derived_rows import derive_rows, failed, unchanged_rows, with_attributes
 from curate.models.langid.language_data import DATA
 from curate.models.langid.scripts import as_trained, contradicted, in_own_script, romanised
-from curate.rows import Kind, answer_field, field_names, languages, required_columns, unknown_fields
+from curate.rows import Kind, answer_field, languages, required_columns, unknown_fields
 from curate.steps import Context, FailedRow, LanguageIdentifier, RowBatch, Rows, RowStep
 from curate.text import segmentation
 from curate.text.masks import MASKABLE, Maskable, mask
@@ -42,14 +43,15 @@ class Detected:
 class DetectLanguage(RowStep):
     """Labels rows with the language of their answer (of the target side, of the text); both sides of a pair.
 
-    A row whose label changes is a new row with the old one as its parent. Score: ``detect_language``, the probability
-    (0 to 1) of the language. Attributes: ``from``, the label before; ``prompt_language``, where the prompt of a
-    conversation is in another language than the answer; ``languages``, with ``by: message``, the languages of the
-    messages and their numbers; ``unclear``, why there is none. Code, addresses and markup are left out.
+    A conversation whose prompt is clearly in another language than its answer gets that as ``prompt_language``. A row
+    whose labels change is a new row with the old one as its parent, with the score ``detect_language``, the probability
+    (0 to 1) of the language, and the attribute ``from``, the label before. Attributes of every row that is looked at:
+    ``unclear``, why it has no language; with ``by: message`` also ``languages``, the languages of the messages and
+    their numbers. Code, addresses and markup are left out.
     """
 
     tag: ClassVar[str] = "detect_language"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     package_data: ClassVar[tuple[DataFile, ...]] = DATA
     summary: ClassVar[str] = "rows labelled with the language that an identifier finds"
 
@@ -88,18 +90,22 @@ class DetectLanguage(RowStep):
         identifier: LanguageIdentifier = context.model(self.model)
         answer, counted = self._answers(rows, identifier)
         labels, bad = self._labels(rows, answer)
-        sides: dict[str, list[str]] = {}
+        sides: dict[str, list[Any]] = {}
         if rows.kind is Kind.PARALLEL:
             sides["source_language"] = self._source_side(rows, identifier)
+        elif rows.kind in CHATS - {Kind.PROMPT}:
+            sides["prompt_language"] = self._prompts(rows, labels, identifier)
+        olds = {"language": rows.language.to_list()} | {name: rows.table[name].to_pylist() for name in sides}
+        news = {"language": labels, **sides}
         changed = [
             place
-            for place, (old, new) in enumerate(zip(rows.language.to_list(), labels, strict=True))
-            if new != old or any(rows.table[name][place].as_py() != each[place] for name, each in sides.items())
+            for place in range(len(rows))
+            if place not in bad and any(news[name][place] != olds[name][place] for name in olds)
         ]
-        changed = [place for place in changed if place not in bad]
-        new = self._derived(rows, changed, labels, sides, answer, counted, self._prompts(rows, identifier))
+        told = self._told(rows, answer, counted)
+        new = self._derived(rows, changed, labels, sides, answer, told)
         # Rows keep their order: runs of unchanged rows, with the changed ones between them.
-        before, at, skipped = unchanged_rows(rows), 0, sorted({*changed, *bad})
+        before, at, skipped = with_attributes(unchanged_rows(rows), self.tag, told), 0, sorted({*changed, *bad})
         numbers = {place: number for number, place in enumerate(changed)}
         for place in skipped:
             if place > at:
@@ -182,7 +188,7 @@ class DetectLanguage(RowStep):
         """The new label of each row, and the rows that are quarantined, by place."""
         labels, bad = list[str](), dict[int, FailedRow]()
         for place, (old, one) in enumerate(zip(rows.language.to_list(), found, strict=True)):
-            if self.only and old not in self.only:
+            if not self._looks_at(old):
                 labels.append(old)
                 continue
             if one.language == languages.UNKNOWN and self.unclear == "quarantine":
@@ -195,44 +201,57 @@ class DetectLanguage(RowStep):
         found = self.detect(rows.text("source"), identifier)
         return [
             old
-            if (self.only and old not in self.only) or (one.language == languages.UNKNOWN and self.unclear != "und")
+            if not self._looks_at(old) or (one.language == languages.UNKNOWN and self.unclear != "und")
             else one.language
             for old, one in zip(olds, found, strict=True)
         ]
 
-    def _prompts(self, rows: Rows, identifier: LanguageIdentifier) -> list[str]:
-        """The language of each prompt; ``und`` where it is unclear or there is none beside the answer."""
-        if "prompt" not in field_names(rows.kind) or rows.kind is Kind.PROMPT:
-            return [languages.UNKNOWN] * len(rows)
-        return [one.language for one in self.detect(rows.text("prompt"), identifier)]
+    def _looks_at(self, label: str) -> bool:
+        return not self.only or label in self.only
+
+    def _prompts(self, rows: Rows, labels: list[str], identifier: LanguageIdentifier) -> list[str | None]:
+        """The language of each prompt, where it is another than that of the answer; as it was where it is unclear."""
+        found = self.detect(rows.text("prompt"), identifier)
+        olds = zip(rows.language.to_list(), rows.table["prompt_language"].to_pylist(), strict=True)
+        return [
+            asked
+            if not self._looks_at(old)
+            else (None if asked == label else asked)
+            if one.language == languages.UNKNOWN
+            else None
+            if languages.accepts(label, one.language)
+            else one.language
+            for one, label, (old, asked) in zip(found, labels, olds, strict=True)
+        ]
+
+    def _told(self, rows: Rows, answer: list[Detected], counted: list[str]) -> list[dict[str, str]]:
+        """The attributes of each row, whether its labels change or not."""
+        return [
+            {name: text for name, text in (("languages", listed), ("unclear", one.why)) if text}
+            if self._looks_at(old)
+            else {}
+            for old, one, listed in zip(rows.language.to_list(), answer, counted, strict=True)
+        ]
 
     def _derived(
         self,
         rows: Rows,
         changed: list[int],
         labels: list[str],
-        sides: Mapping[str, list[str]],
+        sides: Mapping[str, list[Any]],
         answer: list[Detected],
-        counted: list[str],
-        prompts: list[str],
+        told: list[dict[str, str]],
     ) -> pa.Table:
         olds = rows.language.to_list()
-        attributes: list[dict[str, str]] = []
-        for place in changed:
-            named = {"from": olds[place]}
-            if prompts[place] not in (languages.UNKNOWN, labels[place]):
-                named["prompt_language"] = prompts[place]
-            if counted[place]:
-                named["languages"] = counted[place]
-            if answer[place].why:
-                named["unclear"] = answer[place].why
-            attributes.append(named)
+        attributes = [
+            {**({"from": olds[place]} if olds[place] != labels[place] else {}), **told[place]} for place in changed
+        ]
         index = pa.array(changed, pa.int64())
         values: dict[str, Any] = {
             name: [sides[name][place] for place in changed]
             if name in sides
             else rows.table[name].combine_chunks().take(index)
-            for name in required_columns(rows.kind)
+            for name in (*required_columns(rows.kind), *(name for name in sides if name == "prompt_language"))
         }
         return derive_rows(
             rows.kind,

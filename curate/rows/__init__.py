@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         field_turns,
         main_fields,
         message_text,
+        prompt_language,
         unknown_fields,
     )
     from curate.rows.ids import ContentDigest, content_digest, row_ids, with_ids
@@ -81,6 +82,7 @@ __all__ = [
     "narrow",
     "payload",
     "present",
+    "prompt_language",
     "required_columns",
     "row_ids",
     "schema",

@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.rows.kinds import EXTRAS, MESSAGE_EXTRAS, MESSAGES, ROW_EXTRAS, messages_type
+from curate.rows.kinds import EXTRAS, MESSAGE_EXTRAS, MESSAGES, ROW_EXTRAS, Kind, messages_type
 
 _COLUMNS = ("messages", "prompt", "chosen", "rejected", "completion")
 _OPTIONAL = frozenset(EXTRAS)
@@ -99,9 +99,16 @@ def narrow(table: pa.Table, extras: Collection[str] = ()) -> pa.Table:
     return table
 
 
-def canonical(table: pa.Table) -> pa.Table:
-    """The table with one form of an absent part: empty texts and lists, and weights other than 0, become null."""
+def canonical(kind: Kind, table: pa.Table) -> pa.Table:
+    """The table with one form of an absent part: empty texts and lists, weights other than 0, and the language of a
+    prompt that is that of the row, become null."""
     used = extras_in(table)
+    if "prompt_language" in used:
+        at, field = table.column_names.index("prompt_language"), table.schema.field("prompt_language")
+        asked = _one(table["prompt_language"])
+        same = pc.equal(asked, _one(table["language"])) if kind is not Kind.PROMPT else True
+        table = table.set_column(at, field, pc.if_else(same, pa.scalar(None, field.type), asked))
+        used = extras_in(table)
     for name in (name for name in table.column_names if name in used):
         at, field = table.column_names.index(name), table.schema.field(name)
         table = table.set_column(at, field, _absent_as_null(name, _one(table[name])))

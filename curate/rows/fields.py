@@ -45,6 +45,10 @@ _ANSWER: MappingProxyType[Kind, str] = MappingProxyType(
 )  # fmt: skip
 
 
+ASKED = ("prompt", "system", "history")
+"""Fields of what stands before an answer."""
+
+
 def field_names(kind: Kind) -> tuple[str, ...]:
     """All fields of rows of this kind."""
     return tuple(_CHATS[kind]) if kind in _CHATS else _PLAIN[kind]
@@ -135,9 +139,19 @@ def field_turns(kind: Kind, table: pa.Table, field: str, *, calls: bool = False)
 
 
 def field_language(kind: Kind, table: pa.Table, field: str) -> pl.Series:
-    """The expected language of a field: the row's, except for the source side of a pair."""
+    """The expected language of a field: the row's, except for the source side of a pair and for what is said before
+    an answer in another language."""
+    if field in ASKED:
+        return prompt_language(table).rename("language")
     column = "source_language" if kind is Kind.PARALLEL and field == "source" else "language"
     return pl.Series("language", table[column].combine_chunks() if table.num_rows else [], dtype=pl.String)
+
+
+def prompt_language(table: pa.Table) -> pl.Series:
+    """The language of each row's prompt: that of the row, unless it has another ``prompt_language``."""
+    names = [name for name in ("prompt_language", "language") if name in table.column_names]
+    columns = [pl.Series(table[name].combine_chunks() if table.num_rows else [], dtype=pl.String) for name in names]
+    return pl.select(pl.coalesce(columns)).to_series().rename("prompt_language")
 
 
 def payload_columns(kind: Kind) -> tuple[str, ...]:

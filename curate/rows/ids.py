@@ -213,7 +213,7 @@ def with_ids(kind: Kind, table: pa.Table) -> pa.Table:
         ValueError: a column is missing, or has nulls where they are not allowed.
     """
     target = schema(kind)
-    table = canonical(widen(table))
+    table = canonical(kind, widen(table))
     ids = row_ids(kind, table)
     groups = table["group_id"].combine_chunks() if "group_id" in table.column_names else pa.array([""] * len(ids))
     groups = pc.if_else(pc.equal(groups, ""), ids, groups)

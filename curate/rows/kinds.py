@@ -133,6 +133,8 @@ class _Conversation(_Row):
     """The same for ``<audio>``."""
     videos: tuple[str, ...] | None = None
     """The same for ``<video>``."""
+    prompt_language: str | None = None
+    """BCP-47 tag of the prompt, only where it is another than ``language``. Never given for rows of kind ``prompt``."""
 
 
 class SftRow(_Conversation):
@@ -200,7 +202,7 @@ MESSAGE_EXTRAS: Mapping[str, pa.DataType] = MappingProxyType(
     {"tool_calls": TOOL_CALLS, "tool_call_id": STRING, "name": STRING, "reasoning": STRING, "weight": pa.int8()}
 )
 ROW_EXTRAS: Mapping[str, pa.DataType] = MappingProxyType(
-    {"tools": STRING, "images": STRINGS, "audios": STRINGS, "videos": STRINGS}
+    {"tools": STRING, "images": STRINGS, "audios": STRINGS, "videos": STRINGS, "prompt_language": STRING}
 )
 EXTRAS: tuple[str, ...] = (*MESSAGE_EXTRAS, *ROW_EXTRAS)
 """The optional parts of conversations: fields of messages, then columns of rows."""

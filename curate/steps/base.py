@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from curate.catalog.params import Decision, Params, Reference, Role
-from curate.rows import Kind, field_language, field_text, field_turns, widen
+from curate.rows import Kind, field_language, field_text, field_turns, prompt_language, widen
 from curate.steps.models import Model, Sampling
 from curate.steps.names import Names
 from curate.unused import Unused
@@ -51,6 +51,11 @@ class Rows:
     def language(self) -> pl.Series:
         """The language of each row's answer."""
         return pl.Series("language", self.table["language"].combine_chunks() if len(self) else [], dtype=pl.String)
+
+    @cached_property
+    def prompt_language(self) -> pl.Series:
+        """The language of each row's prompt: ``language``, unless the prompt is in another."""
+        return prompt_language(self.table)
 
     def text(self, name: str, *, calls: bool = False) -> pl.Series:
         """The text of a field (see :mod:`curate.rows.fields`), one string per row.
@@ -251,7 +256,8 @@ class ScoreStep(Step):
 
     @abstractmethod
     def drop_rules(self, kind: Kind) -> Mapping[str, pl.Expr]:
-        """Reason → boolean expression over the columns and ``language``; true drops the row for that reason.
+        """Reason → boolean expression over the columns, ``language`` and ``prompt_language``; true drops the row for
+        that reason.
 
         The first true reason counts. Null does not drop.
         """

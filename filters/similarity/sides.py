@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from curate.rows import Kind, field_names
+from curate.rows.fields import ASKED
 from curate.steps import Context, Rows
 from curate.text import segmentation as text
 
@@ -52,7 +53,7 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
         parent_rows = _look_up(parents, context)
         nothing = pl.Series("", [None] * len(part), dtype=pl.String)
         if parent_rows is None:
-            yield Sides(start, nothing, part.language, dict.fromkeys(fields, (nothing, nothing)))
+            yield Sides(start, nothing, _language(part, fields), dict.fromkeys(fields, (nothing, nothing)))
             continue
         places = {name: number for number, name in enumerate(parent_rows.ids)}
         at = pl.Series([places.get(parent) for parent in parents], dtype=pl.UInt32)
@@ -61,19 +62,24 @@ def sides(rows: Rows, own: bool, fields: tuple[str, ...], max_chars: int, contex
             left = parent_rows.text(name).gather(at) if name in field_names(parent_rows.kind) else nothing
             right = pl.select(pl.when(at.is_not_null()).then(part.text(name))).to_series()
             texts[name] = (left.str.slice(0, max_chars), right.str.slice(0, max_chars))
-        yield Sides(start, parent_rows.language.gather(at), part.language, texts)
+        yield Sides(start, _language(parent_rows, fields).gather(at), _language(part, fields), texts)
 
 
-def tags(rows: Rows, own: bool, context: Context) -> tuple[pl.Series, pl.Series]:
+def tags(rows: Rows, own: bool, fields: tuple[str, ...], context: Context) -> tuple[pl.Series, pl.Series]:
     """The languages of both sides of all rows; null on the left where there is no counterpart."""
     if own:
         return rows.field_language("source"), rows.field_language("target")
     parents = rows.parents()
     parent_rows = _look_up(parents, context)
-    known = (
-        {} if parent_rows is None else dict(zip(parent_rows.ids.to_list(), parent_rows.language.to_list(), strict=True))
-    )
-    return pl.Series("language", [known.get(one) for one in parents], dtype=pl.String), rows.language
+    known = {}
+    if parent_rows is not None:
+        known = dict(zip(parent_rows.ids.to_list(), _language(parent_rows, fields).to_list(), strict=True))
+    return pl.Series("language", [known.get(one) for one in parents], dtype=pl.String), _language(rows, fields)
+
+
+def _language(rows: Rows, fields: tuple[str, ...]) -> pl.Series:
+    """The language of the fields: of a prompt alone its own, with an answer that of the answer."""
+    return rows.prompt_language.rename("language") if all(name in ASKED for name in fields) else rows.language
 
 
 def without_blank(texts: pl.Series) -> pl.Series:

@@ -150,7 +150,7 @@ class Similarity(ScoreStep):
         if not self.requires_fit:
             return None
         encoder = self._encoder(context)
-        languages = tags(rows, self._sides(rows.kind), context)
+        languages = tags(rows, self._sides(rows.kind), self._fields(rows.kind), context)
         assessed = self._assessed(languages, encoder)
         pairs = (languages[0] + "\t" + languages[1]).filter(pl.Series(assessed))
         chosen = smallest([], self.pool)
@@ -171,7 +171,7 @@ class Similarity(ScoreStep):
     def score(self, rows: Rows, context: Context, fitted: pa.Table | None) -> pl.DataFrame:
         encoder = self._encoder(context)
         pools = Pools(fitted, self.neighbours) if self.requires_fit else None
-        languages = tags(rows, self._sides(rows.kind), context)
+        languages = tags(rows, self._sides(rows.kind), self._fields(rows.kind), context)
         assessed = self._assessed(languages, encoder)
         self._warn(languages, assessed, encoder, context)
         names = self._fields(rows.kind)

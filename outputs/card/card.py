@@ -191,6 +191,7 @@ _COLUMNS: Mapping[str, str] = {
     "images": "paths, URLs or ids of the images, in the order of `<image>` in the texts, or null",
     "audios": "the same for `<audio>`",
     "videos": "the same for `<video>`",
+    "prompt_language": "BCP-47 tag of the prompt where it is another than `language`, or null",
     "language": "BCP-47 tag of the answer (the target side, the text)",
     "group_id": "the item: the same in all its languages",
     "scores": "scores of the steps: `name`, `value`",

@@ -135,9 +135,14 @@ def funnel(manifest: Mapping[str, Any]) -> list[str]:
     """Rows by language: read, dropped by each step, kept."""
     stages = Funnel.from_json(manifest["funnel"])
     head, rows = render(stages)
+    asked = (
+        ""
+        if stages.prompts is None
+        else " The last lines count the rows whose prompt is in another language than the answer once more."
+    )
     return [
         "`−`: rows dropped by a step; `=`: rows that a step made from its input. Shares refer to the rows before the "
-        "step.",
+        f"step.{asked}",
         "",
         *table([prose(cell) for cell in head], [[prose(cell) for cell in row] for row in rows], range(1, len(head))),
     ]

@@ -27,7 +27,9 @@ from outputs.formats.readme import UsageGuide, write_readme
 from outputs.formats.structure import LEFT_OUT, NOTED, declared, is_json, parts_of, table_of, without
 from outputs.formats.turns import System, Turn, UnsupportedRow, with_system
 
-MetaField = Literal["id", "language", "group_id", "source", "source_id", "license", "parents", "version"]
+MetaField = Literal[
+    "id", "language", "prompt_language", "group_id", "source", "source_id", "license", "parents", "version"
+]
 DATA = "data"
 BESIDE = "rows"
 SPLIT, INDEX = "_split", "_index"
@@ -35,10 +37,12 @@ SPLIT, INDEX = "_split", "_index"
 _BATCH = 4_096
 _STRING = pa.string()
 _META: Mapping[str, pa.DataType] = dict.fromkeys(
-    ("id", "language", "group_id", "source", "source_id", "license", "version"), _STRING
+    ("id", "language", "prompt_language", "group_id", "source", "source_id", "license", "version"), _STRING
 ) | {"parents": pa.list_(pa.field("element", _STRING, nullable=False))}
 _SCORES = pa.list_(pa.struct([("name", _STRING), ("value", pa.float64())]))
 _ATTRIBUTES = pa.list_(pa.struct([("name", _STRING), ("value", _STRING)]))
+_LABELS = frozenset({"prompt_language"})
+"""Optional parts that are about a row, as ``language`` is: they go into ``meta``."""
 _CHATS = (Kind.SFT, Kind.PREFERENCE, Kind.UNPAIRED, Kind.PROMPT)
 
 
@@ -154,7 +158,7 @@ class ExportFormat(Output):
         Raises:
             ExportError: no row can be written.
         """
-        self._extras, self._dropped = frozenset(version.extras), {}
+        self._extras, self._dropped = frozenset(version.extras) - _LABELS, {}
         self.begin()
         written = Written()
         schema = self._schema(version.kind)
@@ -217,7 +221,7 @@ class ExportFormat(Output):
         self, version: Version, split: str, schema: pa.Schema, written: Written, seen: dict[str, set[str]]
     ) -> Iterator[pa.Table]:
         kind = version.kind
-        names = [*payload(kind), *self.needs(kind)]
+        names = [*(name for name in payload(kind) if name not in _LABELS), *self.needs(kind)]
         plain = pa.schema([field for field in schema if field.name != "meta"])
         index = 0
         for rows in version.rows(split, _BATCH):
@@ -272,6 +276,8 @@ class ExportFormat(Output):
             name = field.name
             if name in ("id", "language", "group_id"):
                 arrays.append(_one(table[name]))
+            elif name == "prompt_language":
+                arrays.append(pa.array(rows.prompt_language.to_list(), _STRING))
             elif name == "version":
                 arrays.append(pa.array([f"{version.name}@{version.version}"] * len(rows), _STRING))
             elif name in ("scores", "attributes"):

@@ -117,6 +117,7 @@ def _limits(version: Version, survey: Survey, registry: Registry) -> list[Limit]
             {one["name"]: one["value"] for one in row["attributes"]},
             row.get("step") or "",
             row.get("reason") or "",
+            row.get("prompt_language"),
         )
         for row in fetched.values()
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from curate.engine.funnel import Funnel
+from curate.engine.funnel import Funnel, render
 from curate.steps.outputs import Version
 from outputs.licensing.gate import Verdict
 from outputs.report import charts
@@ -163,8 +163,20 @@ def funnel(version: Version, names: Mapping[str, str]) -> Html:
         ),
         table(lead, head, shown, numbers=range(1, len(head)), class_="funnel"),
         more,
+        _prompts(stages),
         tag("h3", "By step and reason"),
         details or tag("p", "There are no steps."),
+    )
+
+
+def _prompts(stages: Funnel) -> Html | None:
+    """The rows whose prompt is in another language than the answer, which the funnel counts among all others."""
+    if stages.prompts is None:
+        return None
+    head, rows = render(stages.prompts)
+    return joined(
+        tag("h3", "Rows whose prompt is in another language"),
+        table("Counted above by the language of the answer.", head, rows, numbers=range(1, len(head))),
     )
 
 

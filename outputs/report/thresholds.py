@@ -50,6 +50,8 @@ class ProbedRow:
     step: str = ""
     """The step that dropped it, and the reason."""
     reason: str = ""
+    prompt_language: str | None = None
+    """Only where it is another than ``language``."""
 
 
 def owner(score: str, labels: Sequence[str]) -> str | None:
@@ -161,7 +163,11 @@ def _turns(
     def dropped(values: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Of each value, for the row at that place."""
         moved = [rows[place] for place in places]
-        frame: dict[str, pl.Series] = {"language": pl.Series([row.language for row in moved], dtype=pl.String)}
+        spoken = {
+            "language": [row.language for row in moved],
+            "prompt_language": [row.prompt_language or row.language for row in moved],
+        }
+        frame = {name: pl.Series(tags, dtype=pl.String) for name, tags in spoken.items()}
         for name, dtype in columns.items():
             full = label if name == "score" else f"{label}.{name}"
             if name == column:

@@ -75,7 +75,7 @@ def test_findings_of_living_rows_only_are_merged_and_nulls_are_left_out(items):
     )
     columns = decide(
         scores,
-        pl.Series("language", ["en"] * len(items)),
+        rows,
         {"low": pl.col("score") < 0.5, "bad": pl.col("note") == "x"},
         alive,
     )

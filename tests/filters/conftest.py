@@ -88,7 +88,7 @@ def sft(prompt: str, response: str, language: str = "en", **more: Any) -> dict[s
 def decide(step: Any, rows: Rows, context: Any, fitted: pa.Table | None = None) -> list[str | None]:
     """The reason for which each row is dropped, None where it is kept: what the engine does with scores and
     verdicts."""
-    frame = step.score(rows, context, fitted).with_columns(language=rows.language)
+    frame = step.score(rows, context, fitted).with_columns(language=rows.language, prompt_language=rows.prompt_language)
     expression = pl.lit(None, dtype=pl.String)
     for reason, test in reversed(step.drop_rules(rows.kind).items()):
         expression = pl.when(test).then(pl.lit(reason)).otherwise(expression)

@@ -76,7 +76,40 @@ def test_a_prompt_in_another_language_is_told(make, label):
     made, _ = label(
         make(Kind.SFT, [{"messages": chat("Explain in Thai how rice is cooked.", TEXTS["th"][1]), "language": "und"}])
     )
-    assert made[0]["language"] == "th" and made[0]["attributes"]["detect_language.prompt_language"] == "en"
+    assert made[0]["language"] == "th" and made[0]["prompt_language"] == "en"
+
+
+def test_a_prompt_in_another_language_is_told_of_rows_that_are_labelled_right(make, label):
+    asked = "Explain in Thai how rice is cooked."
+    texts = [(asked, TEXTS["th"][1]), (TEXTS["th"][1],) * 2, ("4+4", TEXTS["th"][1])]
+    rows = make(Kind.SFT, [{"messages": chat(*one), "language": "th"} for one in texts])
+    made, _ = label(rows)
+    assert [row.get("prompt_language") for row in made] == ["en", None, None]
+    assert made[0]["lineage"]["parents"] == [rows.ids[0]] and "detect_language.from" not in made[0]["attributes"]
+    assert [row["id"] for row in made[1:]] == rows.ids.to_list()[1:]
+    # What is unclear stays as the source said; what is wrong is mended.
+    said = [{"messages": chat(*one), "language": "th", "prompt_language": "en"} for one in texts]
+    assert [row.get("prompt_language") for row in label(make(Kind.SFT, said))[0]] == ["en", None, "en"]
+    assert label(make(Kind.SFT, said), only=["und"])[0][1]["prompt_language"] == "en"
+
+
+def test_attributes_are_on_every_row_that_is_looked_at(make, label):
+    turns = [*chat("?", TEXTS["de"][1]), *chat("?", TEXTS["th"][1])]
+    rows = make(
+        Kind.SFT,
+        [
+            {"messages": turns, "language": "de", "attributes": [{"name": "topic", "value": "rice"}]},
+            {"messages": chat("?", "4"), "language": "und"},
+            {"messages": chat("?", "4"), "language": "fr"},
+        ],
+    )
+    made, _ = label(rows, by="message", unclear="keep")
+    assert [row["id"] for row in made] == rows.ids.to_list() and not any(row["scores"] for row in made)
+    assert made[0]["attributes"] == {"topic": "rice", "detect_language.languages": "de:1 th:1"}
+    unclear = {"detect_language.languages": "und:1", "detect_language.unclear": "letters"}
+    assert made[1]["attributes"] == made[2]["attributes"] == unclear
+    made, _ = label(rows, only=["und"])
+    assert [row["attributes"] for row in made] == [{"topic": "rice"}, {"detect_language.unclear": "letters"}, {}]
 
 
 @pytest.mark.parametrize(

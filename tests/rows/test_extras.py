@@ -7,9 +7,20 @@ import pytest
 from hypothesis import given, settings
 from rows.test_ids import KINDED
 
-from curate.rows import Kind, content_digest, extras_in, narrow, payload, row_ids, schema, widen, with_ids
+from curate.rows import (
+    Kind,
+    content_digest,
+    extras_in,
+    field_language,
+    narrow,
+    payload,
+    row_ids,
+    schema,
+    widen,
+    with_ids,
+)
 from curate.rows.ids import row_digests
-from curate.rows.kinds import EXTRAS, message_columns
+from curate.rows.kinds import EXTRAS, ROW_EXTRAS, message_columns
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Mombasa"}'}}
 LINEAGE = {"source": "s", "source_id": "f:1", "license": "mit", "parents": [], "makers": []}
@@ -57,7 +68,18 @@ def test_ids_and_digests_of_plain_rows_are_those_from_before_there_were_optional
 )
 def test_there_is_one_way_to_have_no_optional_part(absent):
     assert table(USER, {**PLAIN, **absent}).equals(table(USER, PLAIN))
-    assert table(USER, PLAIN, tools="", images=[]).equals(table(USER, PLAIN))
+    assert table(USER, PLAIN, tools="", images=[], prompt_language="sw").equals(table(USER, PLAIN))
+
+
+def test_the_language_of_a_prompt_is_said_only_where_it_is_another():
+    other = table(USER, PLAIN, prompt_language="en")
+    assert other["prompt_language"].to_pylist() == ["en"] and other["id"] != table(USER, PLAIN)["id"]
+    assert narrow(other, extras_in(other)).column_names[:4] == ["id", "messages", "prompt_language", "language"]
+    fields = {name: field_language(Kind.SFT, other, name)[0] for name in ("system", "prompt", "response", "messages")}
+    assert fields == {"system": "en", "prompt": "en", "response": "sw", "messages": "sw"}
+    row = {"prompt": [USER], "prompt_language": "en", "language": "sw", "group_id": "", "scores": [], "attributes": []}
+    asked = with_ids(Kind.PROMPT, pa.Table.from_pylist([{**row, "lineage": LINEAGE}], schema(Kind.PROMPT)))
+    assert asked["prompt_language"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +144,6 @@ def test_a_slice_in_the_middle_keeps_its_own_messages():
 def test_all_parts_exist_for_conversations_only():
     for kind in Kind:
         chats = bool(message_columns(kind))
-        assert set(EXTRAS) & set(payload(kind)) == ({"tools", "images", "audios", "videos"} if chats else set())
+        assert set(EXTRAS) & set(payload(kind)) == (set(ROW_EXTRAS) if chats else set())
         assert {field.name for field in schema(kind, ())} >= {"id", "language", "lineage"}
         assert not set(EXTRAS) & set(schema(kind, ()).names)

@@ -60,6 +60,7 @@ VALUES = {
     "images": MEDIA,
     "audios": MEDIA,
     "videos": MEDIA,
+    "prompt_language": st.none() | st.sampled_from(["en", "sw"]),
 }
 
 

@@ -19,7 +19,7 @@ _STAGES = ((ScoreStep, score_rows), (GlobalStep, decide_globally), (RowStep, mak
 def apply_step(
     runner: TaskRunner, use: StepUse, partitions: Sequence[Partition | None], seed: int, ancestors: Sequence[str]
 ) -> tuple[list[Partition | None], list[Any]]:
-    """The partitions after the step, and each task's result (row steps: the new rows by language)."""
+    """The partitions after the step, and each task's result (row steps: each new shard)."""
     for kind, run in _STAGES:
         if isinstance(use.params, kind):
             return run(runner, use, partitions, seed, ancestors)

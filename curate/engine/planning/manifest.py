@@ -59,6 +59,7 @@ def make_manifest(
     splits: dict[str, dict[str, Any]] = {}
     languages: dict[str, int] = {}
     licenses: dict[str, int] = {}
+    prompts: dict[str, int] = {}
     for file in files:
         if not file["path"].startswith("data/"):
             continue
@@ -68,7 +69,10 @@ def make_manifest(
         _add(about["languages"], file["languages"])
         _add(languages, file["languages"])
         _add(licenses, file["licenses"])
+        _add(prompts, file.get("prompts", {}))
     funnel.kept = languages
+    if funnel.prompts is not None:
+        funnel.prompts.kept = prompts
 
     def rows(folder: str) -> int:
         return sum(file["rows"] for file in files if file["path"].startswith(f"{folder}/"))

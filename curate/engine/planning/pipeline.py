@@ -35,7 +35,7 @@ class PipelineState:
 
     pieces: list[Partition | None]
     ancestors: list[str]
-    funnel: Funnel = field(default_factory=Funnel)
+    funnel: Funnel = field(default_factory=lambda: Funnel(prompts=Funnel()))
     superseded: list[Partition] = field(default_factory=list)
     """Partitions whose rows a later step made others of; what was dropped before is told with the version."""
     alarms: list[str] = field(default_factory=list)
@@ -73,9 +73,12 @@ def run_steps(
     """All steps on all pieces."""
     state = PipelineState(list(pieces), list(ancestors))
     runner.record.failed = []
+    asked = state.funnel.prompts
+    assert asked is not None
     for piece in pieces:
         if piece is not None:
             state.funnel.add_read(piece.shard.languages)
+            asked.add_read(piece.shard.prompts)
     for use in steps:
         before = state.pieces
         state.pieces, counts = apply_step(runner, use, before, seed, state.ancestors)
@@ -89,7 +92,8 @@ def run_steps(
         fresh = [piece.shard.path for piece in state.pieces if piece is not None]
         looked = [shard.path for name in _looked(use) for shard in runner.record.tables.get(name) or ()]
         state.ancestors = list(dict.fromkeys([*state.ancestors, *looked, *fresh]))
-        state.funnel.add_made(use.label, counts)
+        state.funnel.add_made(use.label, [made["languages"] for made in counts])
+        asked.add_made(use.label, [made.get("prompts", {}) for made in counts])
     return state
 
 

@@ -56,7 +56,7 @@ def make_rows(
                 else [Partition(made, shard, (), piece.draw, piece.wanted, piece.origin) for shard in shards]
             )
     _check_bad(runner, use, tasks, results)
-    return after, _languages(results)
+    return after, _made(results)
 
 
 def gather_rows(
@@ -89,7 +89,7 @@ def gather_rows(
     _check_bad(runner, use, [task], results)
     made = step.makes(known[0].kind)
     shards = without_forgotten(runner, stage, shards_in(task, results[0]))
-    return ([None] if shards is None else [Partition(made, shard) for shard in shards]), _languages(results)
+    return ([None] if shards is None else [Partition(made, shard) for shard in shards]), _made(results)
 
 
 def _content(piece: Partition) -> list[Any]:
@@ -98,8 +98,8 @@ def _content(piece: Partition) -> list[Any]:
     return [piece.shard.digest, piece.shard.places, [[one.label, one.digest] for one in piece.columns]]
 
 
-def _languages(results: Sequence[dict[str, Any] | None]) -> list[Any]:
-    return [shard["languages"] for result in results if result for shard in result["shards"]]
+def _made(results: Sequence[dict[str, Any] | None]) -> list[Any]:
+    return [shard for result in results if result for shard in result["shards"]]
 
 
 def _check_bad(

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.store.integrity import file_digest
+from curate.rows import prompt_language
 from curate.rows.kinds import ATTRIBUTES, SCORES
 
 Mask = npt.NDArray[np.bool_]
@@ -57,9 +58,14 @@ def read_alive(root: Path, columns: Sequence[Columns], rows: int) -> Mask:
     return np.asarray(keep.fill_null(False).to_numpy(zero_copy_only=False), bool)
 
 
-def decide(scores: pl.DataFrame, language: pl.Series, verdicts: Mapping[str, pl.Expr], alive: Mask) -> pa.Table:
-    """The column shard of a score step: its scores, ``keep`` and ``reason``; all null where a row is not alive."""
-    frame = scores.with_columns(language.alias("language"))
+def decide(scores: pl.DataFrame, rows: pa.Table, verdicts: Mapping[str, pl.Expr], alive: Mask) -> pa.Table:
+    """The column shard of a score step: its scores, ``keep`` and ``reason``; all null where a row is not alive.
+
+    Args:
+        rows: their languages.
+    """
+    language = pl.Series("language", rows["language"].combine_chunks())
+    frame = scores.with_columns(language, prompt_language(rows))
     reason = pl.lit(None, dtype=pl.String)
     for name, expression in reversed(list(verdicts.items())):
         reason = pl.when(expression.fill_null(False)).then(pl.lit(name)).otherwise(reason)
@@ -145,7 +151,9 @@ def count_reasons(languages: pl.Series, columns: pa.Table) -> dict[str, dict[str
             "reason": pl.Series(columns["reason"].to_pylist(), dtype=pl.String),
         }
     )
-    seen = frame.filter(pl.col("keep").is_not_null()).with_columns(pl.col("reason").fill_null("kept"))
+    seen = frame.filter(pl.col("keep").is_not_null() & pl.col("language").is_not_null()).with_columns(
+        pl.col("reason").fill_null("kept")
+    )
     counts: dict[str, dict[str, int]] = {}
     for language, reason, count in seen.group_by("language", "reason").len().sort("language", "reason").rows():
         counts.setdefault(language, {})[reason] = count

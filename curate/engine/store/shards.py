@@ -6,7 +6,7 @@ A cut is made after a row whose id's first bits are zero, so one inserted row mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Shard:
     languages: dict[str, int]
     extras: tuple[str, ...] = ()
     """The optional parts that its rows have (:data:`curate.rows.kinds.EXTRAS`)."""
+    prompts: dict[str, int] = field(default_factory=dict)
+    """Rows whose prompt is in another language, by both (:func:`count_prompts`)."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -83,6 +85,7 @@ def write_shard(table: pa.Table, path: Path, name: str) -> Shard:
         content_digest(table, places=True),
         count_languages(table),
         tuple(sorted(extras_in(table))),
+        count_prompts(table),
     )
 
 
@@ -90,7 +93,24 @@ def count_languages(table: pa.Table) -> dict[str, int]:
     """Language → rows, most first."""
     if not table.num_rows:
         return {}
-    counts = pl.Series("language", table["language"].combine_chunks()).value_counts(sort=True)
+    return _counted(pl.Series("language", table["language"].combine_chunks()))
+
+
+def count_prompts(table: pa.Table) -> dict[str, int]:
+    """Both languages, as ``sw (prompt en)`` → rows, of rows whose prompt is in another language; most first."""
+    return _counted(both_languages(table).drop_nulls())
+
+
+def both_languages(table: pa.Table) -> pl.Series:
+    """``sw (prompt en)`` of each row whose prompt is in another language, null for all others."""
+    if "prompt_language" not in table.column_names or table["prompt_language"].null_count == table.num_rows:
+        return pl.Series("language", [None] * table.num_rows, dtype=pl.String)
+    frame = pl.DataFrame(pl.from_arrow(table.select(["language", "prompt_language"])))
+    return frame.select(language=pl.format("{} (prompt {})", "language", "prompt_language")).to_series()
+
+
+def _counted(values: pl.Series) -> dict[str, int]:
+    counts = values.value_counts(sort=True)
     return dict(
         sorted(
             zip(counts["language"].to_list(), counts["count"].to_list(), strict=True),

@@ -23,6 +23,7 @@ from curate.engine.store.store import Store
 from curate.rows import Kind, content_digest
 
 ID_LENGTH = 20
+_TOLD = ("rows", "digest", "places", "languages", "licenses", "prompts")
 
 
 def version_digest(
@@ -64,7 +65,7 @@ def fill_version(
             path.parent.mkdir(exist_ok=True)
             _link(store.checked(f"{source}/{about['path']}"), path)
             size, sha256 = part["files"][about["path"]]
-            told = {key: about[key] for key in ("rows", "digest", "places", "languages", "licenses")}
+            told = {key: about[key] for key in _TOLD if key in about}
             yield {"path": pattern.format(number), "part": name, "bytes": size, "sha256": sha256, **told}
     if bad.num_rows:
         path = folder / "quarantined" / "00000.parquet"

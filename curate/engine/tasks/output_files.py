@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engine.store.columns import Columns, merge_scores, read_alive
-from curate.engine.store.shards import Shard, count_languages, read_shard, write_parquet
+from curate.engine.store.shards import Shard, count_languages, count_prompts, read_shard, write_parquet
 from curate.engine.tasks.task import TaskContext
 from curate.rows import content_digest, narrow
 from curate.rows.ids import row_digests
@@ -97,6 +97,7 @@ def _write(table: pa.Table, folder: Path, name: str) -> dict[str, Any]:
     path = folder / f"{name}.parquet"
     write_parquet(table, path)
     (folder / f"{name}.digests").write_bytes(b"".join(row_digests(table)))
+    asked = count_prompts(table)
     licenses = pl.Series(table["lineage"].combine_chunks().field("license")).value_counts()
     return {
         "path": path.name,
@@ -106,4 +107,5 @@ def _write(table: pa.Table, folder: Path, name: str) -> dict[str, Any]:
         "places": content_digest(table, places=True),
         "languages": count_languages(table),
         "licenses": dict(sorted(licenses.rows())),
+        **({"prompts": asked} if asked else {}),
     }

@@ -32,7 +32,15 @@ from curate.engine.store.columns import (
     to_arrow,
 )
 from curate.engine.store.integrity import file_digest
-from curate.engine.store.shards import COMPRESSION, QUARANTINED, ChunkLimits, cut, write_parquet, write_shard
+from curate.engine.store.shards import (
+    COMPRESSION,
+    QUARANTINED,
+    ChunkLimits,
+    both_languages,
+    cut,
+    write_parquet,
+    write_shard,
+)
 from curate.engine.store.store import Store, sync_folder
 from curate.engine.tasks.context import WorkerContext
 from curate.files import digest_files
@@ -306,9 +314,8 @@ def score(work: TaskContext, folder: Path) -> dict[str, Any]:
     else:
         work.advance(int(alive.sum()))
         work.context.warnings.extend(_known_warnings(known))
-    language = pl.Series("language", table["language"].combine_chunks())
-    columns = decide(scores, language, step.drop_rules(kind), alive)
-    return {**_columns_result(folder, "columns.parquet", columns, language, step.assesses), "scored": len(missing)}
+    columns = decide(scores, table, step.drop_rules(kind), alive)
+    return {**_columns_result(folder, "columns.parquet", columns, table, step.assesses), "scored": len(missing)}
 
 
 Marks = np.ndarray[Any, np.dtype[np.bool_]]
@@ -364,8 +371,10 @@ def _check_scores(step: ScoreStep, kind: Kind, frame: pl.DataFrame, rows: int) -
         )
 
 
-def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Series, assesses: str) -> dict[str, Any]:
+def _columns_result(folder: Path, name: str, columns: pa.Table, rows: pa.Table, assesses: str) -> dict[str, Any]:
     write_parquet(columns, folder / name)
+    language = pl.Series("language", rows["language"].combine_chunks())
+    asked = count_reasons(both_languages(rows), columns)
     keep = np.asarray(columns["keep"].combine_chunks().fill_null(False).to_numpy(zero_copy_only=False), bool)
     return {
         "path": name,
@@ -374,6 +383,7 @@ def _columns_result(folder: Path, name: str, columns: pa.Table, language: pl.Ser
         "rows_alive": int(keep.sum()),
         "funnel": count_reasons(language, columns),
         "unassessed": count_unassessed(language, columns, assesses),
+        **({"prompts": asked} if asked else {}),
     }
 
 
@@ -436,9 +446,9 @@ def settle(work: TaskContext, folder: Path) -> dict[str, Any]:
         if table.num_rows != int(alive.sum()):
             raise StepError(f"step {step.tag}: decide() gave {table.num_rows} rows for a shard with {int(alive.sum())}")
         columns = expand(to_arrow(pl.DataFrame(pl.from_arrow(table)), names), alive)
-        language = pl.Series(
-            "language", pq.read_table(root / shard["path"], columns=["language"])["language"].combine_chunks()
-        )
-        results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, language, step.assesses))
+        path = root / shard["path"]
+        tags = [name for name in ("language", "prompt_language") if name in pq.read_schema(path).names]
+        rows = pq.read_table(path, columns=tags)
+        results.append(_columns_result(folder, f"columns-{index:05d}.parquet", columns, rows, step.assesses))
         work.advance(shard["rows"])
     return {"outputs": results}

@@ -26,7 +26,7 @@ class CodeSwitchParams(RowStep):
 
     tag: ClassVar[str] = "code_switch"
     package_data: ClassVar[tuple[DataFile, ...]] = (ABBREVIATIONS,)
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     summary: ClassVar[str] = (
         "code-switched rows: words, phrases or sentences replaced by translations from a word table"
     )

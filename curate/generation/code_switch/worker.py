@@ -312,10 +312,19 @@ class CodeSwitchBatch:
                 else:
                     values[turn.column][at][turn.place]["content"] = text
         results = [self._scores_and_attributes(*one) for one in made]
-        languages = [
-            self._language(tag, one, [values[turn.column][at] for turn in one[1]])
-            for at, (tag, one) in enumerate(zip(self.rows.language.gather(places).to_list(), made, strict=True))
-        ]
+        turns = [[values[turn.column][at] for turn in row] for at, (_, row, _) in enumerate(made)]
+        sides = [("language", answer_field(kind), self.rows.language)]
+        if "prompt_language" in values:
+            sides.append(("prompt_language", "prompt", self.rows.prompt_language))
+        tags = {
+            name: [
+                self._language(tag, one, columns, field)
+                for tag, one, columns in zip(known.gather(places).to_list(), made, turns, strict=True)
+            ]
+            for name, field, known in sides
+        }
+        languages = tags.pop("language")
+        values |= tags
         return derive_rows(
             kind,
             self.rows,
@@ -328,17 +337,20 @@ class CodeSwitchBatch:
             more_parents=[one.parents for _, _, one in made],
         )
 
-    def _language(self, tag: str, made: tuple[int, list[_Turn], _SwitchedRow], columns: Sequence[Any]) -> str:
-        """The language of a row: that of most words of its answer, if the answer was switched; in a tie the old one.
+    def _language(
+        self, tag: str, made: tuple[int, list[_Turn], _SwitchedRow], columns: Sequence[Any], field: str
+    ) -> str:
+        """The language of an answer or a prompt: that of most of its words, if it was switched; in a tie the old one.
 
         Args:
-            tag: the row's old language.
+            tag: its old language.
             columns: for each turn the value of its column.
+            field: the field that it is.
         """
         kind = self.rows.kind
         if kind in (Kind.DOCUMENT, Kind.PROMPT):  # no answer: the language stays that of the switched text
             return tag
-        column, roles = field_place(kind, answer_field(kind))
+        column, roles = field_place(kind, field)
         _, row, one = made
         answer = Mixture()
         for turn, mixture, messages in zip(row, one.mixtures, columns, strict=True):

@@ -17,7 +17,7 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
-from curate.rows import Kind, payload, required_columns, schema
+from curate.rows import Kind, message_columns, payload, required_columns, schema
 from curate.rows.kinds import LINEAGE
 from curate.steps import FailedRow, Rows
 
@@ -47,7 +47,7 @@ def derive_rows(
         places: for each new row the place of its first parent in ``parents``.
         values: payload column → one value per row; messages are lists of ``{"role", "content"}`` and the optional
             fields of a message. Optional columns (tools, images …) that are not given
-            are the parent's.
+            are the parent's; ``prompt_language`` that is not given is the language of the parent's prompt.
         language: the language of each new row's answer.
         step: the step's tag.
         model: the model that made it (``name@revision``), for all or for each; empty if none did.
@@ -82,6 +82,8 @@ def derive_rows(
     arrays = {
         name: _array(values[name], dtype)
         if name in values
+        else pa.array(parents.prompt_language.to_list(), dtype).take(index)
+        if name == "prompt_language" and message_columns(parents.kind)
         else parents.table[name].combine_chunks().take(index)
         if name in parents.table.column_names
         else pa.nulls(count, dtype)
@@ -170,6 +172,17 @@ def with_remarks(
 def unchanged_rows(rows: Rows) -> pa.Table:
     """The original rows, to keep beside those derived from them."""
     return rows.table.drop_columns(["id"])
+
+
+def with_attributes(table: pa.Table, step: str, attributes: Sequence[Mapping[str, str]]) -> pa.Table:
+    """Rows with more attributes, named as in :func:`derive_rows`; one of the same name is replaced."""
+    if not any(attributes):
+        return table
+    at, field = table.column_names.index("attributes"), table.schema.field("attributes")
+    merged = [
+        _merged(old, _named(step, new)) for old, new in zip(table["attributes"].to_pylist(), attributes, strict=True)
+    ]
+    return table.set_column(at, field, pa.array(merged, field.type))
 
 
 def failed(rows: Rows, place: int, reason: str, raw: str = "") -> FailedRow:

@@ -25,7 +25,7 @@ class ConverseParams(Prompting, RowStep):
     """Parameters of ``converse``."""
 
     tag: ClassVar[str] = "converse"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = CHATS | {Kind.DOCUMENT}
     batch: ClassVar[int] = 512
     summary: ClassVar[str] = "conversations of several turns between a simulated user and a model"

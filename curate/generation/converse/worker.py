@@ -284,7 +284,10 @@ class ConverseBatch:
             Kind.SFT,
             self.rows,
             [talk.place for talk in good],
-            {"messages": [self._messages(talk) for talk in good]},
+            {
+                "messages": [self._messages(talk) for talk in good],
+                "prompt_language": [self.step.user_language or talk.language for talk in good],
+            },
             [talk.language for talk in good],
             step=self.step.tag,
             model=[signed(self.names["assistant"], talk.served.get("assistant", "")) for talk in good],

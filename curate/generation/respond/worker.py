@@ -144,10 +144,14 @@ class RespondBatch:
     def _requests(self) -> Iterator[LLMRequest[_RequestKey]]:
         kind = self.rows.kind
         rows = zip(
-            self.rows.table[PROMPT_COLUMN[kind]], self.rows.language.to_list(), self.rows.table["group_id"], strict=True
+            self.rows.table[PROMPT_COLUMN[kind]],
+            self.rows.language.to_list(),
+            self.rows.prompt_language.to_list(),
+            self.rows.table["group_id"],
+            strict=True,
         )
         vectors, unasked, all_tools = self._vectors(), not_shown(self.rows, MEDIA), self.rows.table["tools"].to_pylist()
-        for place, (turns, row_language, group) in enumerate(rows):
+        for place, (turns, row_language, asked, group) in enumerate(rows):
             tools = all_tools[place] or ""
             try:
                 if (missing := unasked[place]) is not None:
@@ -160,8 +164,8 @@ class RespondBatch:
             for language in self.languages or (row_language,):
                 if not self.context.is_open(language):
                     continue
-                examples = self._draw(place, conversation, language, row_language, group.as_py(), vectors)
-                prompt = self._prompt(conversation, language, row_language, examples)
+                examples = self._draw(place, conversation, language, asked, group.as_py(), vectors)
+                prompt = self._prompt(conversation, language, asked, examples)
                 for name in models:
                     generator = self.context.model(name)
                     for number in range(self.step.n):
@@ -215,11 +219,11 @@ class RespondBatch:
         return self.examples.vectors(last_prompts(self.rows), self.step.examples_choice)
 
     def _draw(
-        self, place: int, conversation: OpenConversation, language: str, row_language: str, group: str, vectors: Any
+        self, place: int, conversation: OpenConversation, language: str, asked: str, group: str, vectors: Any
     ) -> list[Example]:
         if self.examples is None:
             return []
-        tag = language if self.step.examples_language == "answer" else row_language
+        tag = language if self.step.examples_language == "answer" else asked
         examples = self.examples.draw(
             self.step.examples_count,
             self.step.examples_choice,
@@ -238,14 +242,14 @@ class RespondBatch:
         return examples
 
     def _prompt(
-        self, conversation: OpenConversation, language: str, row_language: str, examples: list[Example]
+        self, conversation: OpenConversation, language: str, asked: str, examples: list[Example]
     ) -> _FilledPrompt:
-        values = {**language_values(language), **language_values(row_language, "row_language")}
+        values = {**language_values(language), **language_values(asked, "row_language")}
         turns, parts, at = conversation.request(), conversation.parts(), conversation.asked
         system = turns[0][1] if conversation.system is not None else None
         begin = int(system is not None)
         own_system = self._text("system", language, values)
-        instruction = self._instruction(language, row_language, values)
+        instruction = self._instruction(language, asked, values)
         uses_own = bool(own_system) and (system is None or self.step.system_over)
         if uses_own:
             system = own_system
@@ -277,20 +281,20 @@ class RespondBatch:
             messages.append(("assistant", disarm(prefix)))
         beside = [parts[at]] if template is None else [{}] * len(question)
         beside = [*([{}] * len(head)), *parts[begin:at], *beside, *parts[at + 1 :]]
-        prompt_hash = self._hash(language, row_language, instruction)
+        prompt_hash = self._hash(language, asked, instruction)
         return _FilledPrompt(tuple(messages), tuple(beside), prefix, kept, instruction, prompt_hash)
 
-    def _hash(self, language: str, row_language: str, instruction: str) -> str:
+    def _hash(self, language: str, asked: str, instruction: str) -> str:
         """The hash of the templates in a prompt; empty if it is the row alone."""
-        key = (language, row_language)
+        key = (language, asked)
         if key not in self.hashes:
             used = {name: one.hash for name in self.prompts if (one := self._variant(name, language)) is not None}
             self.hashes[key] = hash_of(used, instruction) if used or instruction else ""
         return self.hashes[key]
 
-    def _instruction(self, language: str, row_language: str, values: Mapping[str, str]) -> str:
+    def _instruction(self, language: str, asked: str, values: Mapping[str, str]) -> str:
         how = self.step.instruct_language
-        if language == UNKNOWN or how == "never" or (how == "auto" and language == row_language):
+        if language == UNKNOWN or how == "never" or (how == "auto" and language == asked):
             return ""
         prompts: Prompts = self.fallback
         # The default text is English, which is also used for languages without a text.

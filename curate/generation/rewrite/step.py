@@ -73,6 +73,7 @@ class Rewrite(Prompting, RowStep):
     """Rewrites texts of a row, or makes another kind of row from it, with your own prompt."""
 
     tag: ClassVar[str] = "rewrite"
+    version: ClassVar[int] = 2
     batch: ClassVar[int] = 4_096
     summary: ClassVar[str] = "texts of a row replaced, or another kind of row made from it, with your own prompt"
 
@@ -358,6 +359,8 @@ class _RewriteBatch:
         values: dict[str, list[Any]] = {
             name: [one.get(name) for one in columns] for name in required_columns(self.made)
         }
+        if self.step.language and any(self.mapping.get(name, ("row",))[0] != "row" for name in ("prompt", "messages")):
+            values["prompt_language"] = [self.step.language for _ in made]
         if self.made is Kind.PARALLEL:
             values["source_language"] = [self._source_language(one.key.place) for one, _, _ in made]
         table = derive_rows(

@@ -42,7 +42,7 @@ class Romanise(RowStep):
     """
 
     tag: ClassVar[str] = "romanise"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "rows in Latin letters: as new rows, as pairs, or both scripts in one prompt"
 
     scheme: Scheme = "auto"
@@ -148,6 +148,10 @@ class Romanise(RowStep):
                 row["source_language"] = latin_tag(row["source_language"])
             for name, column_values in values.items():
                 column_values.append(row[name])
+        if self.form == "row" and "prompt_language" in values:
+            asked = [one.prompt_tag for one in good]
+            prompts = "prompt" in self.names(rows.kind)
+            values["prompt_language"] = [latin_tag(tag) if prompts and not is_latin(tag) else tag for tag in asked]
         says = answer_field(rows.kind) in self.names(rows.kind) and self.form == "row"
         if rows.kind is Kind.PARALLEL:
             tags = [latin_tag(one.tag) if ("target", None) in one.made else one.tag for one in good]
@@ -157,7 +161,7 @@ class Romanise(RowStep):
 
     def _pairs(self, rows: Rows, good: Sequence[_RomanisedRow]) -> pa.Table:
         each = [(one, where, romanised) for one in good for where, romanised in one.made.items()]
-        tags = [one.tag_of(where[0]) for one, where, _ in each]
+        tags = [one.tag_of(where) for one, where, _ in each]
         values = {
             "source_language": tags,
             "source": [one.text(*where) for one, where, _ in each],
@@ -200,6 +204,7 @@ class _RomanisedRow:
         self.place = place
         self.row: dict[str, Any] = {name: rows.table[name][place].as_py() for name in payload(rows.kind)}
         self.tag: str = rows.language[place]
+        self.prompt_tag: str = rows.prompt_language[place]
         self.made: dict[Place, Romanised] = {}
         self.places: list[Place] = []
         for name in step.names(rows.kind):
@@ -209,11 +214,15 @@ class _RomanisedRow:
                 self.places.append((column, None))
             else:
                 self.places += [(column, at) for at, turn in enumerate(value) if roles is None or turn["role"] in roles]
-        self.places = [where for where in dict.fromkeys(self.places) if step.is_open(self.tag_of(where[0]))]
+        self.places = [where for where in dict.fromkeys(self.places) if step.is_open(self.tag_of(where))]
 
-    def tag_of(self, column: str) -> str:
+    def tag_of(self, where: Place) -> str:
         """The language that a text should be in."""
-        return str(self.row["source_language"]) if column == "source" else self.tag
+        column, turn = where
+        if column == "source":
+            return str(self.row["source_language"])
+        asks = column == "prompt" or (turn is not None and self.row[column][turn]["role"] in ("user", "system"))
+        return self.prompt_tag if asks else self.tag
 
     def text(self, column: str, turn: int | None) -> str:
         """The original text."""
@@ -260,7 +269,7 @@ def _romanise_all(step: Romanise, rows: Sequence[_RomanisedRow]) -> None:
     inline = tuple(name for name in step.protect if name != "code")
     for (one, where, text), code in zip(pending, blocks, strict=True):
         kept = _protected(text, [block for block in code if _is_code(text[slice(*block)])], inline)
-        tag = one.tag_of(where[0])
+        tag = one.tag_of(where)
         count = foreign(text, kept)
         # A foreign word in a Latin-script text stays; a text that is not in the script of its language tag does not.
         if not count or (is_latin(tag) and 2 * count <= sum(letter.isalpha() for letter in text)):

@@ -24,7 +24,7 @@ class ToolUseParams(Prompting, RowStep):
     """Parameters of ``tool_use``."""
 
     tag: ClassVar[str] = "tool_use"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     kinds: ClassVar[frozenset[Kind]] = CHATS
     batch: ClassVar[int] = 512
     summary: ClassVar[str] = "conversations with checked calls of each row's tools, their results, and an answer"

@@ -290,12 +290,14 @@ class ToolUseBatch:
         good = [talk for talk in talks if not talk.problem]
         self.bad += [failed(self.rows, talk.place, talk.problem, talk.raw) for talk in talks if talk.problem]
         makers = {role: self.context.model_name(name) for role, name in self.names.items()}
+        languages = [talk.language for talk in good]
+        written = {"prompt_language": languages} if self.step.start == "user" else {}
         table = derive_rows(
             self.step.makes(self.rows.kind),
             self.rows,
             [talk.place for talk in good],
-            {"messages": [self._messages(talk) for talk in good]},
-            [talk.language for talk in good],
+            {"messages": [self._messages(talk) for talk in good], **written},
+            languages,
             step=self.step.tag,
             model=[signed(makers["assistant"], talk.served) for talk in good],
             prompt_hash=self.hash,

@@ -149,10 +149,28 @@ class Selection:
         column, role = _ANSWERS[self.kind]
         return role in self.columns.get(column, ())
 
+    @property
+    def asks(self) -> bool:
+        """Whether the prompt of a conversation is translated."""
+        return self.kind in _ANSWERS and "user" in self.columns.get(_CHAT_COLUMNS[self.kind][0], ())
+
     def language_of(self, rows: Rows) -> list[str]:
-        """The language of the selected texts of each row."""
+        """The language of the selected texts of each row; of texts on both sides, that of the answer."""
+        if self.kind in _ANSWERS and not self._answers_among:
+            return rows.prompt_language.to_list()
         name = "source_language" if self.kind is Kind.PARALLEL and "source" in self.columns else "language"
         return list(rows.table[name].to_pylist())
+
+    @property
+    def _answers_among(self) -> bool:
+        return any(column != "prompt" and "assistant" in roles for column, roles in self.columns.items())
+
+    def mixed(self, row: Mapping[str, Any]) -> str:
+        """Why the selected texts of a row cannot be translated together; empty if they can."""
+        asked = row.get("prompt_language")
+        if asked is None or not (self.asks and self._answers_among):
+            return ""
+        return f"its prompt is in {asked} and its answer in {row['language']}: translate one side at a time ('fields')"
 
     def texts(self, row: Mapping[str, Any]) -> tuple[list[Slot], list[str]]:
         """The place of each text to translate, and the texts; empty ones are skipped."""
@@ -201,6 +219,8 @@ class Selection:
                 ]
             else:
                 values[column] = translated.get((column, 0, "content"), values[column])
+        if "prompt_language" in values:
+            values["prompt_language"] = job.target if self.asks else row["prompt_language"] or row["language"]
         if told := [text for (column, _, _), text in translated.items() if column == "tools"]:
             values["tools"] = with_descriptions(values["tools"], told)
         return values

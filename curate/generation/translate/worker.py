@@ -4,7 +4,7 @@ rows."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -84,17 +84,30 @@ class TranslateBatch:
     def made(self, rows: Rows) -> RowBatch:
         """The originals to keep and the translations, row by row, and the failed rows."""
         plain = rows.table.to_pylist()
-        jobs, stay = self._jobs(rows, plain)
+        mixed = (
+            []
+            if self.step.source
+            else [(place, why) for place, row in enumerate(plain) if (why := self.selection.mixed(row))]
+        )
+        jobs, stay = self._jobs(rows, plain, frozenset(place for place, _ in mixed))
         self._translate(jobs, len(rows))
         self._translate_back([job for job in jobs if not job.problems])
-        return self._new(rows, plain, jobs, stay)
+        return self._new(rows, plain, jobs, stay, [failed(rows, place, why) for place, why in mixed])
 
-    def _jobs(self, rows: Rows, plain: Sequence[Mapping[str, Any]]) -> tuple[list[Job], list[bool]]:
-        """A job for each row and target language, and whether each original is kept."""
+    def _jobs(
+        self, rows: Rows, plain: Sequence[Mapping[str, Any]], mixed: Collection[int]
+    ) -> tuple[list[Job], list[bool]]:
+        """A job for each row and target language, and whether each original is kept.
+
+        Args:
+            mixed: the places of rows whose texts cannot be translated together.
+        """
         tags = [self.step.source or tag for tag in self.selection.language_of(rows)]
         stay = [self.step.keep_original] * len(rows)
         selected: list[_SelectedRow] = []
         for place, (row, tag) in enumerate(zip(plain, tags, strict=True)):
+            if place in mixed:
+                continue
             if any(same_language(tag, target) for target in self.step.to) and self.kind is not Kind.PARALLEL:
                 stay[place] = True  # there is no other row of this item in that language
             if targets := [target for target in self.step.to if self._is_supported(tag, target)]:
@@ -297,9 +310,14 @@ class TranslateBatch:
 
     # ------------------------------------------------------------------------------------------------------ new rows
     def _new(
-        self, rows: Rows, plain: Sequence[Mapping[str, Any]], jobs: Sequence[Job], stay: Sequence[bool]
+        self,
+        rows: Rows,
+        plain: Sequence[Mapping[str, Any]],
+        jobs: Sequence[Job],
+        stay: Sequence[bool],
+        mixed: Sequence[FailedRow],
     ) -> RowBatch:
-        bad: list[FailedRow] = []
+        bad: list[FailedRow] = [*mixed]
         good: list[Job] = []
         for job in jobs:
             if problems := job.problems:

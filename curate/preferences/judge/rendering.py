@@ -151,7 +151,7 @@ def references_of(name: str, context: Context) -> References:
 def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, str], str, str]]:
     """(prompt turns, answers by side, language of the answer, language of the prompt) of each row."""
     table, kind = rows.table, rows.kind
-    languages = table["language"].to_pylist()
+    languages, asked = table["language"].to_pylist(), rows.prompt_language.to_list()
     if kind is Kind.PARALLEL:
         columns = (table[name].to_pylist() for name in ("source", "target", "source_language"))
         return [
@@ -165,7 +165,8 @@ def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, s
     if kind is Kind.SFT:
         split = [split_turns(turns) for turns in table["messages"].to_pylist()]
         return [
-            (_turns(one.prompt), {"answer": one.answer}, tag, tag) for one, tag in zip(split, languages, strict=True)
+            (_turns(one.prompt), {"answer": one.answer}, tag, prompted)
+            for one, tag, prompted in zip(split, languages, asked, strict=True)
         ]
     if kind is Kind.PROMPT:
         return [
@@ -176,8 +177,10 @@ def _contents(rows: Rows) -> list[tuple[tuple[tuple[str, str], ...], dict[str, s
     names = sides if kind is Kind.PREFERENCE else ("answer",)
     columns_of_sides = [table[name].to_pylist() for name in sides]
     return [
-        (_turns(prompt), {name: _answer(one) for name, one in zip(names, answers, strict=True)}, tag, tag)
-        for prompt, tag, *answers in zip(table["prompt"].to_pylist(), languages, *columns_of_sides, strict=True)
+        (_turns(prompt), {name: _answer(one) for name, one in zip(names, answers, strict=True)}, tag, prompted)
+        for prompt, tag, prompted, *answers in zip(
+            table["prompt"].to_pylist(), languages, asked, *columns_of_sides, strict=True
+        )
     ]
 
 
